@@ -1,0 +1,57 @@
+/** The house: functions, cli → lib/platform → lib/store, lib/channels → lib/run → lib/domain, and never back. */
+/** @type {import("dependency-cruiser").IConfiguration} */
+module.exports = {
+  forbidden: [
+    {
+      name: "domain-is-pure",
+      severity: "error",
+      from: { path: "^lib/domain/" },
+      to: { pathNot: "^(lib/domain/|node_modules/(temporal-polyfill|temporal-spec|liquidjs|date-holidays)/)" },
+    },
+    {
+      name: "run-knows-ports-only",
+      severity: "error",
+      from: { path: "^lib/run/" },
+      to: { path: "^(lib/(store|channels|platform)|functions|infra|cli)/" },
+    },
+    {
+      name: "adapters-know-neither-steps-nor-wiring",
+      severity: "error",
+      from: { path: "^lib/(store|channels)/" },
+      to: { path: "^(functions|infra|cli|lib/platform|lib/run/steps)/" },
+    },
+    {
+      name: "store-and-channels-do-not-meet",
+      severity: "error",
+      from: { path: "^lib/(store|channels)/" },
+      to: { path: "^lib/(store|channels)/", pathNot: "^lib/$1/" },
+    },
+    {
+      name: "only-the-store-knows-prisma",
+      severity: "error",
+      from: { path: "^(lib|functions|cli)/", pathNot: "^lib/store/" },
+      to: { path: "(@prisma/|^lib/store/generated/|node_modules/pg/)" },
+    },
+    {
+      name: "lib-knows-no-entry-point",
+      severity: "error",
+      from: { path: "^lib/" },
+      to: { path: "^(functions|infra|cli|bench|test)/" },
+    },
+    { name: "no-cycles", severity: "error", from: {}, to: { circular: true } },
+    {
+      name: "no-orphans",
+      severity: "error",
+      from: { orphan: true, path: "^(lib|infra|cli)/", pathNot: "^(lib/index\\.ts|infra/app\\.ts|cli/main\\.ts)$" },
+      to: {},
+    },
+    { name: "resolvable", severity: "error", from: {}, to: { couldNotResolve: true } },
+  ],
+  options: {
+    doNotFollow: { path: "node_modules" },
+    exclude: { path: "^(lib/store/generated)" },
+    parser: "swc",
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: { exportsFields: ["exports"], conditionNames: ["import", "node", "default", "types"] },
+  },
+};

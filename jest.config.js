@@ -1,0 +1,17 @@
+/** @type {import("jest").Config} */
+export default {
+  testEnvironment: "node",
+  extensionsToTreatAsEsm: [".ts"],
+  roots: ["<rootDir>/test"],
+  testMatch: ["**/*.test.ts"],
+  transform: {
+    "^.+\\.ts$": [
+      "@swc/jest",
+      { jsc: { target: "es2024", parser: { syntax: "typescript" } }, module: { type: "es6" }, sourceMaps: "inline" },
+    ],
+  },
+  globalSetup: "<rootDir>/test/support/start-postgres.ts",
+  globalTeardown: "<rootDir>/test/support/stop-postgres.ts",
+  testTimeout: 60_000,
+  maxWorkers: 2,
+};
