@@ -1,0 +1,71 @@
+import type { Channel, EnrichmentStatus, LeadStatus, SequenceTrigger } from "./labels.ts";
+
+/** All that `decide` may know of one due instance. Instants are `Date`s; nothing here is read from a clock. */
+export interface DueItem {
+  readonly instance: DueInstance;
+  readonly lead: LeadFacts;
+  readonly sequence: Sequence;
+  readonly workspace: WorkspaceFacts;
+}
+
+export interface DueInstance {
+  readonly id: string;
+  readonly generation: number;
+  /** The position of the step that is next; counted from 1. */
+  readonly position: number;
+  readonly nextStepDue: Date;
+  /** When the step was due before its first hold; null where it was never held. */
+  readonly heldSince: Date | null;
+}
+
+export interface LeadFacts {
+  readonly id: string;
+  readonly firstName: string | null;
+  readonly lastName: string | null;
+  readonly company: string | null;
+  readonly email: string | null;
+  readonly phone: string | null;
+  readonly linkedinConnectedAt: Date | null;
+  readonly timeZone: string | null;
+  readonly status: LeadStatus;
+  readonly isBooked: boolean;
+  readonly automationEnabled: boolean;
+  readonly optedOutAt: Date | null;
+  readonly snoozedUntil: Date | null;
+  readonly lastInboundAt: Date | null;
+  readonly lastOutboundAt: Date | null;
+  readonly enrichmentStatus: EnrichmentStatus;
+}
+
+export interface Sequence {
+  readonly id: string;
+  readonly triggerOn: SequenceTrigger;
+  readonly active: boolean;
+  /** In the order of their positions, which may have gaps. */
+  readonly steps: readonly Step[];
+}
+
+export interface Step {
+  readonly id: string;
+  readonly position: number;
+  /** After the step before it; after the start for the first. */
+  readonly delayMinutes: number;
+  readonly channel: Channel;
+  /** A label of `STEP_CONDITIONS`, unless the database is ahead of this code. */
+  readonly condition: string;
+  readonly subject: string | null;
+  readonly body: string;
+  readonly needsApproval: boolean;
+}
+
+export interface WorkspaceFacts {
+  readonly id: string;
+  readonly name: string;
+  readonly timeZone: string;
+  readonly pausedAt: Date | null;
+  readonly ghostedAfterDays: number;
+}
+
+/** The step that is next, or undefined where none is left. A deleted step is passed over. */
+export const stepFrom = (sequence: Sequence, position: number): Step | undefined =>
+  sequence.steps.find((step) => step.position >= position);

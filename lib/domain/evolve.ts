@@ -1,0 +1,60 @@
+import type { CompletedReason, Decision, HoldReason } from "./decide.ts";
+import { type DueItem, stepFrom } from "./due-item.ts";
+import type { PausedReason } from "./labels.ts";
+import { laterInZone } from "./time-zone.ts";
+
+/** An instance after a decision. Impossible states have no spelling; the database holds the same laws. */
+export type InstanceState =
+  | {
+      readonly status: "active";
+      readonly position: number;
+      readonly nextStepDue: Date;
+      readonly hold: { readonly reason: HoldReason; readonly since: Date } | null;
+    }
+  | {
+      readonly status: "paused";
+      readonly position: number;
+      readonly reason: PausedReason;
+      readonly lookAgainAt: Date | null;
+    }
+  | {
+      readonly status: "completed";
+      readonly position: number;
+      readonly completedAt: Date;
+      readonly reason: CompletedReason;
+    };
+
+/** What the instance becomes. Pure; the position never moves back, and a hold remembers when the step was first due. */
+export function evolve(item: DueItem, decision: Decision, now: Date): InstanceState {
+  const { position, heldSince, nextStepDue } = item.instance;
+  switch (decision.kind) {
+    case "send":
+    case "skip":
+      return afterStep(item, decision.zone.zone, now);
+    case "hold": {
+      const hold = { reason: decision.reason, since: heldSince ?? nextStepDue };
+      return { status: "active", position, nextStepDue: decision.until, hold };
+    }
+    case "pause":
+      return { status: "paused", position, reason: decision.reason, lookAgainAt: decision.lookAgainAt };
+    case "awaitApproval":
+      return { status: "paused", position, reason: "awaiting_approval", lookAgainAt: null };
+    case "complete":
+      return { status: "completed", position, completedAt: now, reason: decision.reason };
+    default:
+      return decision satisfies never;
+  }
+}
+
+/**
+ * The step is done with: the next one is due its delay from now, and never at once, so that no lead gets two steps of a
+ * sequence in one run; without a next one the instance is complete.
+ */
+function afterStep({ sequence, instance }: DueItem, zone: string, now: Date): InstanceState {
+  const current = stepFrom(sequence, instance.position);
+  const next = current && stepFrom(sequence, current.position + 1);
+  if (!next) return { status: "completed", position: instance.position, completedAt: now, reason: "out_of_steps" };
+  const due = laterInZone(now, next.delayMinutes, zone);
+  const nextStepDue = due > now ? due : new Date(now.getTime() + 1);
+  return { status: "active", position: next.position, nextStepDue, hold: null };
+}

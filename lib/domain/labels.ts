@@ -1,0 +1,59 @@
+/** The labels of the database's enums, in its spelling. A test compares them with the migrated database. */
+
+export const LEAD_STATUSES = [
+  "new",
+  "qualified",
+  "meeting-requested",
+  "meeting-booked",
+  "not-interested",
+  "unqualified",
+  "blacklisted",
+] as const;
+export type LeadStatus = (typeof LEAD_STATUSES)[number];
+
+export const ENRICHMENT_STATUSES = ["not_requested", "pending", "completed", "failed"] as const;
+export type EnrichmentStatus = (typeof ENRICHMENT_STATUSES)[number];
+
+export const SEQUENCE_TRIGGERS = [
+  "no_response",
+  "meeting_selected",
+  "manual",
+  "setter_reply",
+  "meeting_missed",
+] as const;
+export type SequenceTrigger = (typeof SEQUENCE_TRIGGERS)[number];
+
+export const CHANNELS = ["email", "sms", "webhook", "task"] as const;
+export type Channel = (typeof CHANNELS)[number];
+
+/** Channels that take the same touch twice and act once, so that a touch of unknown outcome may be sent again. */
+export const REPEATABLE_CHANNELS: readonly Channel[] = ["webhook", "task"];
+
+export const STEP_CONDITIONS = ["always", "phone_provided", "linkedin_connected", "no_reply"] as const;
+export type StepCondition = (typeof STEP_CONDITIONS)[number];
+
+export const INSTANCE_STATUSES = ["active", "paused", "completed", "cancelled"] as const;
+export type InstanceStatus = (typeof INSTANCE_STATUSES)[number];
+
+export const PAUSED_REASONS = [
+  "lead_replied",
+  "lead_snoozed",
+  "awaiting_enrichment",
+  "awaiting_approval",
+  "missing_data",
+  "manual",
+] as const;
+export type PausedReason = (typeof PAUSED_REASONS)[number];
+
+export const TOUCH_STATUSES = [
+  "claimed",
+  "sending",
+  "sent",
+  "failed",
+  "unknown",
+  "cancelled",
+  "awaiting_approval",
+  "rejected",
+  "expired",
+] as const;
+export type TouchStatus = (typeof TOUCH_STATUSES)[number];

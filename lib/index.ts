@@ -1,0 +1,4 @@
+/** What others may rely on. */
+
+export { completeFollowUpsForMeetingBookedLeads } from "./store/backstop.ts";
+export { openDatabase } from "./store/connect.ts";

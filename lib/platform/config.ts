@@ -1,0 +1,50 @@
+import * as z from "zod";
+import type { RunSettings } from "../run/step.ts";
+
+const integer = (least: number, most: number) => z.coerce.number().int().min(least).max(most);
+
+const environment = z
+  .object({
+    DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
+    DATABASE_HOST: z.string().min(1).optional(),
+    DATABASE_PORT: integer(1, 65_535).default(5432),
+    DATABASE_NAME: z.string().min(1).optional(),
+    DATABASE_USER: z.string().min(1).optional(),
+    AWS_REGION: z.string().min(1).optional(),
+    EMAIL_TRANSPORT: z.enum(["ses", "smtp", "files"]),
+    SMTP_URL: z.url({ protocol: /^smtps?$/ }).optional(),
+    OUTBOX_DIRECTORY: z.string().min(1).optional(),
+    LOG_LEVEL: z.enum(["DEBUG", "INFO", "WARN", "ERROR", "SILENT"]).default("INFO"),
+    RUN_BATCH_SIZE: integer(1, 1_000).default(500),
+    RUN_SENDS_AT_ONCE: integer(1, 100).default(10),
+    RUN_SAFETY_MARGIN_MS: integer(1_000, 60_000).default(10_000),
+  })
+  .superRefine((env, context) => {
+    const need = (key: keyof typeof env, why: string) => {
+      if (env[key] === undefined) context.addIssue({ code: "custom", path: [key], message: `is needed ${why}` });
+    };
+    if (env.DATABASE_URL === undefined) {
+      for (const key of ["DATABASE_HOST", "DATABASE_NAME", "DATABASE_USER", "AWS_REGION"] as const) {
+        need(key, "where DATABASE_URL is not set");
+      }
+    }
+    if (env.EMAIL_TRANSPORT === "smtp") need("SMTP_URL", "for EMAIL_TRANSPORT=smtp");
+    if (env.EMAIL_TRANSPORT === "files") need("OUTBOX_DIRECTORY", "for EMAIL_TRANSPORT=files");
+  });
+
+/** The environment, parsed once and whole. */
+export type Config = z.infer<typeof environment>;
+
+/** Parses the environment. Throws one Error that names every fault; values are never in it. */
+export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const parsed = environment.safeParse(env);
+  if (parsed.success) return parsed.data;
+  const faults = parsed.error.issues.map((issue) => `  ${issue.path.join(".")}: ${issue.message}`);
+  throw new Error(`the environment is not valid:\n${faults.join("\n")}`);
+}
+
+export const runSettings = (config: Config): RunSettings => ({
+  batchSize: config.RUN_BATCH_SIZE,
+  sendsAtOnce: config.RUN_SENDS_AT_ONCE,
+  safetyMarginMs: config.RUN_SAFETY_MARGIN_MS,
+});

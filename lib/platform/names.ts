@@ -1,0 +1,29 @@
+/** What one stage of Backstop is called in an AWS account. The stack gives these names; the command line looks for them. */
+export interface StageNames {
+  readonly stack: string;
+  readonly followUpsFunction: string;
+  readonly followUpsLogGroup: string;
+  readonly schedule: string;
+  readonly scheduleGroup: string;
+  /** Ticks that Scheduler could not hand to the function. */
+  readonly undeliveredTicks: string;
+  /** Invocations that the function took and did not finish. */
+  readonly failedRuns: string;
+}
+
+/** Lower case, begins with a letter, at most 20 characters, so that every name made from it fits the limits of AWS. */
+export const STAGE_PATTERN = /^[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,19}$/;
+
+/** The names of one stage. Every one carries the stage, so that stages can share an account. */
+export function namesOf(stage: string): StageNames {
+  const prefix = `backstop-${stage}`;
+  return {
+    stack: prefix,
+    followUpsFunction: `${prefix}-follow-ups`,
+    followUpsLogGroup: `/aws/lambda/${prefix}-follow-ups`,
+    schedule: `${prefix}-follow-ups`,
+    scheduleGroup: prefix,
+    undeliveredTicks: `${prefix}-undelivered-ticks`,
+    failedRuns: `${prefix}-failed-runs`,
+  };
+}

@@ -1,0 +1,184 @@
+import type { StepName, Trigger } from "./request.ts";
+
+/** Counts of one kind each; every key is there from the start, so that a report always has the same shape. */
+export interface BackstopReport {
+  completedCount: number;
+  cancelledTouches: number;
+  /** The largest time from booking to completion that this run saw, in seconds; 0 where it completed nothing. */
+  slowestSeconds: number;
+  /** Completed instances by workspace id. */
+  byWorkspace: Record<string, number>;
+  /** Instances of booked leads that another transaction holds at this moment; the next run takes them. */
+  remaining: number;
+  /** Leads whose last meeting is over and who are therefore no longer booked. */
+  unbookedLeads: number;
+  /** What the daily full comparison found that the marker had missed. More than 0 is an error; null: not made today. */
+  missedByMarker: number | null;
+}
+
+export interface ResumeReport {
+  checked: number;
+  resumed: number;
+}
+
+export interface EnrichmentReport extends ResumeReport {
+  /** Resumed without the data, which will not come: the step is skipped when it is decided. */
+  skippedSteps: number;
+}
+
+export interface DeliveryReport {
+  sent: number;
+  retrying: number;
+  failed: number;
+  unknown: number;
+  cancelled: number;
+}
+
+export interface RecoveredReport {
+  /** Touches whose sender died: nobody knows whether they went out, and a person has to look. */
+  unknown: number;
+  /** Touches whose sender died on a channel that takes the same touch twice: claimed again. */
+  reclaimed: number;
+  /** Claimed touches that were taken up: retries whose time has come, and those that a dead run left. */
+  takenUp: number;
+  /** What became of `takenUp`; null in a dry run. */
+  delivery: DeliveryReport | null;
+}
+
+/** A row that a person has to look at. `detail` names what is wrong, never whom it is about. */
+export interface Problem {
+  instanceId: string;
+  workspaceId: string;
+  reason: string;
+  detail?: string;
+}
+
+export interface SendDueReport {
+  due: number;
+  claimed: number;
+  held: number;
+  paused: number;
+  skipped: number;
+  completed: number;
+  awaitingApproval: number;
+  expired: number;
+  /** What became of the claimed touches; null in a dry run, which sends nothing. */
+  delivery: DeliveryReport | null;
+  reasons: Record<string, number>;
+  /** At most `PROBLEMS_TOLD` of the rows that a person has to look at; `reasons` counts them all. */
+  problems: Problem[];
+  /** Steps that are still due, counted up to `BACKLOG_COUNTED`. */
+  backlog: number;
+  /** The age of the oldest due step that this run saw, in seconds. */
+  oldestDueSeconds: number;
+}
+
+export const PROBLEMS_TOLD = 50;
+export const BACKLOG_COUNTED = 100_000;
+
+/** One decision of a dry run, told so that a person can follow it. */
+export interface SampleDecision {
+  instanceId: string;
+  position: number;
+  decision: string;
+  reason: string;
+  rule: string;
+  until?: string;
+}
+
+/** Who holds the overlap lock. A holder that has left no run row is known by its server process alone. */
+export interface LockHolder {
+  readonly runId: string | null;
+  readonly requestId: string | null;
+  readonly pid: number;
+  /** ISO 8601 UTC. */
+  readonly since: string;
+  /** When the holder is cut off at the latest, ISO 8601 UTC. */
+  readonly deadlineAt: string | null;
+}
+
+/** The results of the steps, each null until its step has begun. */
+export interface StepReports {
+  backstop: BackstopReport | null;
+  snoozed: ResumeReport | null;
+  resumed: ResumeReport | null;
+  enrichmentResumed: EnrichmentReport | null;
+  results: SendDueReport | null;
+  recovered: RecoveredReport | null;
+  notificationDigests: null;
+}
+
+export type Reason =
+  | "invalid_event"
+  | "schema_out_of_date"
+  | "database_unreachable"
+  | "locked"
+  | "out_of_time"
+  | "lock_lost";
+
+/** What a run returns, stores in `run` and logs in one line. Holds ids and counts, no personal data. */
+export interface Report extends StepReports {
+  statusCode: 200 | 400 | 500 | 503;
+  /** Computed: no error, and the report balances. */
+  success: boolean;
+  errors: string[];
+  /** True where another run held the overlap lock, so that only the backstop ran. */
+  skipped: boolean;
+  reason?: Reason;
+  /** With `schema_out_of_date`: the migrations, columns or labels that the database lacks. */
+  missing?: readonly string[];
+  heldBy?: LockHolder;
+  /** The lock was still taken after its holder's deadline, so that this run went on without it. */
+  staleLock?: LockHolder;
+  sample?: SampleDecision[];
+  runId: string | null;
+  trigger: Trigger;
+  dryRun: boolean;
+  /** The instant of the run, ISO 8601 UTC; null where no database told the time. */
+  timestamp: string | null;
+  durationMs: number;
+}
+
+export const noSteps = (): StepReports => ({
+  backstop: null,
+  snoozed: null,
+  resumed: null,
+  enrichmentResumed: null,
+  results: null,
+  recovered: null,
+  notificationDigests: null,
+});
+
+/** Where each step's result stands in the report. */
+export const REPORT_KEYS = {
+  backstop: "backstop",
+  "resume-snoozed": "snoozed",
+  "resume-ghosted": "resumed",
+  "resume-awaiting-enrichment": "enrichmentResumed",
+  "send-due": "results",
+  "recover-touches": "recovered",
+  "notification-digests": "notificationDigests",
+} as const satisfies Record<StepName, keyof StepReports>;
+
+export const noDelivery = (): DeliveryReport => ({ sent: 0, retrying: 0, failed: 0, unknown: 0, cancelled: 0 });
+
+/** Says in what way a report does not balance; nothing where it does. */
+export function imbalances({ results, recovered }: StepReports): string[] {
+  const faults: string[] = [];
+  const compare = (taken: number, accounted: number, what: string) => {
+    if (taken !== accounted) {
+      faults.push(`the report does not balance: ${taken} ${what}, ${accounted} of them are accounted for`);
+    }
+  };
+  if (results) {
+    const { due, claimed, held, paused, skipped, completed, awaitingApproval, expired, delivery } = results;
+    const becameOfDue = claimed + held + paused + skipped + completed + awaitingApproval + expired;
+    compare(due, becameOfDue, "instances were due");
+    if (delivery) compare(claimed, sumOf(delivery), "touches were claimed");
+  }
+  if (recovered?.delivery) compare(recovered.takenUp, sumOf(recovered.delivery), "touches were taken up");
+  return faults;
+}
+
+const sumOf = ({ sent, retrying, failed, unknown, cancelled }: DeliveryReport): number =>
+  sent + retrying + failed + unknown + cancelled;

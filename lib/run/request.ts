@@ -1,0 +1,54 @@
+import * as z from "zod";
+
+export const STEP_NAMES = [
+  "backstop",
+  "resume-snoozed",
+  "resume-ghosted",
+  "resume-awaiting-enrichment",
+  "send-due",
+  "recover-touches",
+  "notification-digests",
+] as const;
+export type StepName = (typeof STEP_NAMES)[number];
+
+const requestSchema = z.strictObject({
+  trigger: z.enum(["schedule", "manual", "catch_up"]).default("manual"),
+  scheduledTime: z.iso.datetime({ offset: true }).optional(),
+  dryRun: z.boolean().default(false),
+  only: z.array(z.enum(STEP_NAMES)).min(1).optional(),
+  workspaceId: z.uuid().optional(),
+  limit: z.int().min(1).max(1_000_000).optional(),
+});
+
+/** What an invocation asks for: a Lambda test event, or what the schedule sends. */
+export type RunRequest = z.infer<typeof requestSchema>;
+export type Trigger = RunRequest["trigger"];
+
+export type ParsedRequest =
+  | { readonly ok: true; readonly request: RunRequest }
+  | { readonly ok: false; readonly trigger: Trigger; readonly faults: readonly string[] };
+
+/** Parses an event whole: every unknown key, wrong type and unknown step is named, not the first alone. */
+export function parseRequest(event: unknown): ParsedRequest {
+  const parsed = requestSchema.safeParse(event ?? {});
+  if (parsed.success) return { ok: true, request: parsed.data };
+  return { ok: false, trigger: claimedTrigger(event), faults: parsed.error.issues.map(describe) };
+}
+
+/** An event of the schedule that does not parse must still fail as a scheduled run does. */
+function claimedTrigger(event: unknown): Trigger {
+  const claimed = requestSchema.shape.trigger.safeParse(
+    typeof event === "object" && event !== null && "trigger" in event ? event.trigger : undefined,
+  );
+  return claimed.success ? claimed.data : "manual";
+}
+
+const EXPECTED_KEYS = Object.keys(requestSchema.shape).join(", ");
+
+function describe(issue: z.core.$ZodIssue): string {
+  const at = issue.path.length > 0 ? issue.path.join(".") : "event";
+  if (issue.code === "unrecognized_keys") {
+    return `${at}: unknown key ${issue.keys.map((key) => `"${key}"`).join(", ")}; expected any of ${EXPECTED_KEYS}`;
+  }
+  return `${at}: ${issue.message}`;
+}

@@ -1,0 +1,44 @@
+import type { StepReports } from "./report.ts";
+import { REPORT_KEYS } from "./report.ts";
+import type { StepName } from "./request.ts";
+import type { RunContext, RunStep } from "./step.ts";
+
+/** A step that failed, or was not run for safety's sake, and what was thrown. */
+export interface StepFault {
+  readonly step: StepName;
+  readonly thrown: unknown;
+}
+
+/**
+ * Runs the steps in their order. A step that fails is told and the later ones still run, with one exception: after a
+ * failed backstop nothing that reaches a lead does. A step that was not begun stays null in `reports`.
+ */
+export async function runSteps(
+  steps: readonly RunStep[],
+  context: RunContext,
+  reports: StepReports,
+): Promise<readonly StepFault[]> {
+  const faults: StepFault[] = [];
+  for (const step of steps) {
+    if (context.stopping()) break;
+    const backstopFailed = faults.some((fault) => fault.step === "backstop");
+    if (backstopFailed && step.reachesLeads) {
+      faults.push({
+        step: step.name,
+        thrown: new Error("not run: the backstop failed, and nothing is sent without it"),
+      });
+    } else faults.push(...(await runStep(step, context, reports)));
+  }
+  return faults;
+}
+
+async function runStep(step: RunStep, context: RunContext, reports: StepReports): Promise<StepFault[]> {
+  try {
+    await step.run(context, reports);
+    context.log.info("step.finished", { step: step.name, report: reports[REPORT_KEYS[step.name]] });
+    return [];
+  } catch (thrown) {
+    context.log.error("step.failed", { step: step.name, error: thrown });
+    return [{ step: step.name, thrown }];
+  }
+}

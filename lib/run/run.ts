@@ -1,0 +1,199 @@
+import { DatabaseUnreachable, type HeldLock, type RunPorts, SchemaOutOfDate } from "./ports.ts";
+import { imbalances, type LockHolder, noSteps, type Report } from "./report.ts";
+import { parseRequest, type RunRequest, type StepName } from "./request.ts";
+import { runSteps } from "./run-steps.ts";
+import type { RunContext, RunSettings, RunStep } from "./step.ts";
+import { backstop } from "./steps/backstop.ts";
+import { recoverTouches } from "./steps/recover-touches.ts";
+import { resumeAwaitingEnrichment } from "./steps/resume-awaiting-enrichment.ts";
+import { resumeGhosted } from "./steps/resume-ghosted.ts";
+import { resumeSnoozed } from "./steps/resume-snoozed.ts";
+import { sendDue } from "./steps/send-due.ts";
+
+/** The run, in its order. */
+const STEPS: readonly RunStep[] = [
+  backstop,
+  resumeSnoozed,
+  resumeGhosted,
+  resumeAwaitingEnrichment,
+  sendDue,
+  recoverTouches,
+];
+
+/** What the platform says of one invocation. */
+export interface Invocation {
+  readonly requestId: string;
+  /** Milliseconds until the invocation is cut off. */
+  readonly remainingMs: () => number;
+}
+
+/** A run for one workspace that is not there would report zeros, which read like good news. */
+class UnknownWorkspace extends Error {
+  constructor(workspaceId: string) {
+    super(`workspaceId: there is no workspace ${workspaceId}`);
+  }
+}
+
+/** A connection that outlives the holder's deadline by more than this is not merely late. */
+const STALE_AFTER_MS = 5_000;
+
+/**
+ * One run: parse → schema gate → lock → backstop → the other steps → report. Never throws for what the world can do to
+ * it: whatever went wrong is in the report, whose `success` is computed.
+ */
+export async function runFollowUps(
+  event: unknown,
+  invocation: Invocation,
+  ports: RunPorts,
+  settings: RunSettings,
+): Promise<Report> {
+  const startedMs = performance.now();
+  const parsed = parseRequest(event);
+  const report: Report = {
+    statusCode: 200,
+    success: true,
+    errors: [],
+    skipped: false,
+    ...noSteps(),
+    runId: null,
+    trigger: parsed.ok ? parsed.request.trigger : parsed.trigger,
+    dryRun: parsed.ok && parsed.request.dryRun,
+    timestamp: null,
+    durationMs: 0,
+  };
+  try {
+    if (parsed.ok) await runParsed(parsed.request, report, { invocation, ports, settings });
+    else Object.assign(report, { statusCode: 400, reason: "invalid_event", errors: [...parsed.faults] });
+  } catch (thrown) {
+    tellFault(report, thrown);
+    ports.log.error("run.failed", { error: thrown });
+  }
+  report.errors.push(...imbalances(report));
+  conclude(report, startedMs);
+  await leaveRecord(report, ports, startedMs);
+  ports.log[report.success ? "info" : "error"]("run.finished", { report });
+  return report;
+}
+
+interface Means {
+  readonly invocation: Invocation;
+  readonly ports: RunPorts;
+  readonly settings: RunSettings;
+}
+
+async function runParsed(request: RunRequest, report: Report, { invocation, ports, settings }: Means): Promise<void> {
+  const now = await ports.now();
+  report.timestamp = now.toISOString();
+  const missing = await ports.missingSchema();
+  if (missing.length > 0) throw new SchemaOutOfDate(missing);
+  if (request.workspaceId && !(await ports.workspaceExists(request.workspaceId))) {
+    throw new UnknownWorkspace(request.workspaceId);
+  }
+
+  const { lock, holder } = await acquire(ports);
+  try {
+    const deadlineAt = new Date(now.getTime() + invocation.remainingMs());
+    if (!request.dryRun) {
+      report.runId = await ports.runs.begin({
+        request,
+        requestId: invocation.requestId,
+        startedAt: now,
+        deadlineAt,
+        lockPid: lock?.pid ?? null,
+      });
+    }
+    const only = stepsAllowed(request, holder, now, report);
+    const steps = STEPS.filter((step) => only.includes(step.name));
+    const stopping = () => !isHeld(lock) || invocation.remainingMs() < settings.safetyMarginMs;
+    await runOrRehearse(steps, { now, request, settings, stopping }, report, ports, invocation);
+    if (!isHeld(lock)) {
+      report.reason ??= "lock_lost";
+      report.errors.push("the connection that held the overlap lock died; no new work was started after that");
+    } else if (invocation.remainingMs() < settings.safetyMarginMs) report.reason ??= "out_of_time";
+    if (report.backstop === null && steps.includes(backstop)) {
+      report.errors.push("backstop: not begun; the invocation had less time left than the safety margin");
+    }
+  } finally {
+    await lock?.release();
+  }
+}
+
+/** Another run may end between the attempt and the question who holds the lock; then the attempt is made again. */
+async function acquire({ lock }: RunPorts): Promise<{ lock?: HeldLock; holder?: LockHolder }> {
+  for (let attempt = 1; attempt <= 10; attempt++) {
+    const held = await lock.tryAcquire();
+    if (held) return { lock: held };
+    const holder = await lock.holder();
+    if (holder) return { holder };
+  }
+  throw new Error("the overlap lock is neither free nor held by anybody that the database can name");
+}
+
+const isHeld = (lock: HeldLock | undefined): boolean => lock === undefined || lock.isHeld();
+
+/** Another run at work leaves this one the backstop alone, unless that run should long be over. */
+function stepsAllowed(
+  request: RunRequest,
+  holder: LockHolder | undefined,
+  now: Date,
+  report: Report,
+): readonly StepName[] {
+  const asked = request.only ?? STEPS.map((step) => step.name);
+  if (!holder) return asked;
+  if (holder.deadlineAt !== null && now.getTime() > Date.parse(holder.deadlineAt) + STALE_AFTER_MS) {
+    report.staleLock = holder;
+    return asked;
+  }
+  report.skipped = true;
+  report.reason = "locked";
+  report.heldBy = holder;
+  return ["backstop"];
+}
+
+async function runOrRehearse(
+  steps: readonly RunStep[],
+  given: Pick<RunContext, "now" | "request" | "settings" | "stopping">,
+  report: Report,
+  ports: RunPorts,
+  invocation: Invocation,
+): Promise<void> {
+  const { channels, log } = ports;
+  const run = async (context: RunContext) => {
+    for (const { step, thrown } of await runSteps(steps, context, report)) tellFault(report, thrown, `${step}: `);
+  };
+  if (!given.request.dryRun) {
+    await run({ ...given, channels, log, store: ports.store, sample: null });
+    return;
+  }
+  const sample: Report["sample"] = [];
+  report.sample = sample;
+  await ports.rehearse((store) => run({ ...given, channels, log, store, sample }), invocation.remainingMs());
+}
+
+function tellFault(report: Report, thrown: unknown, where = ""): void {
+  report.errors.push(`${where}${thrown instanceof Error ? thrown.message : String(thrown)}`);
+  if (thrown instanceof SchemaOutOfDate) {
+    Object.assign(report, { reason: thrown.code, missing: [...(report.missing ?? []), ...thrown.missing] });
+  } else if (thrown instanceof DatabaseUnreachable) report.reason = thrown.code;
+  else if (thrown instanceof UnknownWorkspace) Object.assign(report, { statusCode: 400, reason: "invalid_event" });
+}
+
+/** Computes what follows from the rest of the report. */
+function conclude(report: Report, startedMs: number): void {
+  report.success = report.errors.length === 0;
+  const refusal = report.reason === "schema_out_of_date" || report.reason === "database_unreachable";
+  if (!report.success && report.statusCode === 200) report.statusCode = refusal ? 503 : 500;
+  report.durationMs = Math.round(performance.now() - startedMs);
+}
+
+/** A report that cannot be stored is still returned and logged; that it could not is one more error. */
+async function leaveRecord(report: Report, { runs, log }: RunPorts, startedMs: number): Promise<void> {
+  if (report.runId === null || report.timestamp === null) return;
+  try {
+    await runs.finish(report.runId, report, new Date(Date.parse(report.timestamp) + report.durationMs));
+  } catch (thrown) {
+    log.error("run.not_recorded", { runId: report.runId, error: thrown });
+    tellFault(report, thrown);
+    conclude(report, startedMs);
+  }
+}

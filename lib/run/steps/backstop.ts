@@ -1,0 +1,26 @@
+import type { BackstopReport } from "../report.ts";
+import type { RunStep } from "../step.ts";
+
+/** Completes what still chases a lead that has booked. */
+export const backstop: RunStep = {
+  name: "backstop",
+  reachesLeads: false,
+  async run({ now, request, store, stopping }, reports) {
+    const report: BackstopReport = {
+      completedCount: 0,
+      cancelledTouches: 0,
+      slowestSeconds: 0,
+      byWorkspace: {},
+      remaining: 0,
+      unbookedLeads: 0,
+      missedByMarker: null,
+    };
+    reports.backstop = report;
+    await store.completeBooked({ now, workspaceId: request.workspaceId ?? null, stopping, report });
+    if (report.missedByMarker) {
+      throw new Error(
+        `the marker missed ${report.missedByMarker} live instances of booked leads; they are completed now`,
+      );
+    }
+  },
+};

@@ -1,0 +1,18 @@
+import type { BatchQuery } from "../ports.ts";
+import type { ResumeReport } from "../report.ts";
+import type { RunContext } from "../step.ts";
+
+/** Asks for batches until one comes back empty; every row that was looked at has left the set, whatever became of it. */
+export async function resumeInBatches<Counts extends ResumeReport>(
+  { now, request, settings, stopping }: RunContext,
+  total: Counts,
+  resume: (query: BatchQuery) => Promise<Counts>,
+): Promise<void> {
+  while (!stopping()) {
+    const batch = await resume({ now, limit: settings.batchSize, workspaceId: request.workspaceId ?? null });
+    for (const key of Object.keys(total) as (keyof Counts & string)[]) {
+      Object.assign(total, { [key]: Number(total[key]) + Number(batch[key]) });
+    }
+    if (batch.checked === 0) return;
+  }
+}

@@ -1,0 +1,177 @@
+import * as z from "zod";
+import type { CompleteBooked } from "../run/ports.ts";
+import type { BackstopReport } from "../run/report.ts";
+import { databaseNow } from "./clock.ts";
+import type { Db } from "./connect.ts";
+
+/** At once; small enough that a cut-off loses little, large enough that round trips do not count. */
+const BATCH_SIZE = 1_000;
+const DAY_MS = 24 * 60 * 60_000;
+
+/**
+ * Completes every live instance of a booked lead outside post-booking sequences, cancels their unsent touches, and clears
+ * bookings whose last meeting is over. Idempotent; safe beside any number of others. Costs what there is to complete, not
+ * what exists: the marker on the instance is kept by the database, and a partial index holds exactly the orphans.
+ */
+export async function completeFollowUpsForMeetingBookedLeads(
+  db: Db,
+  query: Partial<Omit<CompleteBooked, "report">> = {},
+): Promise<BackstopReport> {
+  const report: BackstopReport = {
+    completedCount: 0,
+    cancelledTouches: 0,
+    slowestSeconds: 0,
+    byWorkspace: {},
+    remaining: 0,
+    unbookedLeads: 0,
+    missedByMarker: null,
+  };
+  const now = query.now ?? (await databaseNow(db));
+  await completeOrphans(db, { stopping: () => false, workspaceId: null, ...query, now, report });
+  return report;
+}
+
+/** The same, into `query.report` as it goes; and once a day the full comparison with the definition of booked. */
+export async function completeBooked(db: Db, query: CompleteBooked): Promise<void> {
+  await completeOrphans(db, query);
+  if (query.workspaceId === null && !query.stopping() && (await comparisonIsDue(db, query.now))) {
+    query.report.missedByMarker = await completeMissed(db, query);
+  }
+}
+
+const batchRow = z.object({
+  workspace_id: z.uuid(),
+  completed: z.int(),
+  cancelled: z.int(),
+  slowest_seconds: z.number(),
+});
+
+/** Arrays, not joins: to a join with this many rows the planner prefers reading every unsent touch there is. */
+async function completeOrphans(db: Db, query: CompleteBooked): Promise<void> {
+  const { now, workspaceId, stopping, report } = query;
+  const startedMs = performance.now();
+  while (!stopping()) {
+    const rows = await db.$queryRaw`
+      with orphan as materialized (
+        select id, workspace_id, lead_id, live_since
+          from follow_up_instance
+         where status in ('active', 'paused') and lead_booked and not post_booking
+           and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
+         order by id
+         limit ${BATCH_SIZE}
+           for no key update skip locked),
+      completed as (
+        update follow_up_instance
+           set status = 'completed', completed_at = ${now}, completed_reason = 'meeting_booked',
+               next_step_due = null, paused_reason = null
+         where id = any(array(select id from orphan))),
+      cancelled as (
+        update touch
+           set status = 'cancelled', reason = 'meeting_booked', next_attempt_at = null
+         where instance_id = any(array(select id from orphan)) and status in ('claimed', 'awaiting_approval')
+        returning workspace_id)
+      select orphan.workspace_id, count(*)::int as completed,
+             (select count(*)::int from cancelled where cancelled.workspace_id = orphan.workspace_id) as cancelled,
+             coalesce(extract(epoch from max(${now}::timestamptz - greatest(lead.booked_at, orphan.live_since))), 0)::float8
+               as slowest_seconds
+        from orphan join lead on lead.workspace_id = orphan.workspace_id and lead.id = orphan.lead_id
+       group by orphan.workspace_id`;
+    const completed = tally(report, z.array(batchRow).parse(rows), (performance.now() - startedMs) / 1_000);
+    if (completed < BATCH_SIZE) break;
+  }
+  await unbookAfterTheMeeting(db, query);
+  report.remaining = await countOrphans(db, workspaceId);
+}
+
+/** The time to completion is measured: what passed since `now` was read counts too. */
+function tally(report: BackstopReport, rows: readonly z.infer<typeof batchRow>[], elapsedSeconds: number): number {
+  let completed = 0;
+  for (const row of rows) {
+    completed += row.completed;
+    report.cancelledTouches += row.cancelled;
+    report.byWorkspace[row.workspace_id] = (report.byWorkspace[row.workspace_id] ?? 0) + row.completed;
+    const seconds = Math.max(0, row.slowest_seconds) + elapsedSeconds;
+    report.slowestSeconds = Math.max(report.slowestSeconds, Math.round(seconds * 1_000) / 1_000);
+  }
+  report.completedCount += completed;
+  return completed;
+}
+
+/** A booking ends with its meeting; but not before what it was to stop has been stopped. */
+async function unbookAfterTheMeeting(db: Db, { now, workspaceId, stopping, report }: CompleteBooked) {
+  while (!stopping()) {
+    const unbooked = await db.$executeRaw`
+      update lead set booked_until = null
+       where id in (
+         select id from lead
+          where booked_until <= ${now} and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
+            and not exists (
+              select from follow_up_instance as instance
+               where instance.workspace_id = lead.workspace_id and instance.lead_id = lead.id
+                 and instance.status in ('active', 'paused') and instance.lead_booked and not instance.post_booking)
+          order by booked_until
+          limit ${BATCH_SIZE}
+            for update skip locked)
+         and booked_until <= ${now}`;
+    report.unbookedLeads += unbooked;
+    if (unbooked < BATCH_SIZE) return;
+  }
+}
+
+async function countOrphans(db: Db, workspaceId: string | null): Promise<number> {
+  const rows = await db.$queryRaw`
+    select count(*)::int as count
+      from (select from follow_up_instance
+             where status in ('active', 'paused') and lead_booked and not post_booking
+               and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
+             limit 100000) as orphan`;
+  return z.tuple([z.object({ count: z.int() })]).parse(rows)[0].count;
+}
+
+async function comparisonIsDue(db: Db, now: Date): Promise<boolean> {
+  const since = new Date(now.getTime() - DAY_MS);
+  const rows = await db.$queryRaw`select from run where compared_at > ${since} limit 1`;
+  return z.array(z.unknown()).parse(rows).length === 0;
+}
+
+const missedRow = z.object({ completed: z.int(), cancelled: z.int() });
+
+/** Compares all live instances with the definition of booked, marker or no marker, and completes what it missed. */
+async function completeMissed(db: Db, { now, stopping, report }: CompleteBooked): Promise<number> {
+  let missed = 0;
+  while (!stopping()) {
+    const rows = await db.$queryRaw`
+      with missed as materialized (
+        select instance.id
+          from follow_up_instance as instance
+          join lead on lead.workspace_id = instance.workspace_id and lead.id = instance.lead_id
+          join follow_up_sequence as sequence on sequence.id = instance.sequence_id
+         where instance.status in ('active', 'paused') and sequence.trigger_on <> 'meeting_selected'
+           and not (instance.lead_booked and not instance.post_booking)
+           and (lead.status = 'meeting-booked' or exists (
+             select from appointment
+              where appointment.workspace_id = lead.workspace_id and appointment.lead_id = lead.id
+                and appointment.status = 'confirmed' and appointment.ends_at > ${now}))
+         order by instance.id
+         limit ${BATCH_SIZE}
+           for no key update of instance skip locked),
+      completed as (
+        update follow_up_instance as instance
+           set status = 'completed', completed_at = ${now}, completed_reason = 'meeting_booked',
+               next_step_due = null, paused_reason = null
+          from missed
+         where instance.id = missed.id),
+      cancelled as (
+        update touch
+           set status = 'cancelled', reason = 'meeting_booked', next_attempt_at = null
+          from missed
+         where touch.instance_id = missed.id and touch.status in ('claimed', 'awaiting_approval')
+        returning touch.id)
+      select (select count(*)::int from missed) as completed, (select count(*)::int from cancelled) as cancelled`;
+    const [{ completed, cancelled }] = z.tuple([missedRow]).parse(rows);
+    missed += completed;
+    report.cancelledTouches += cancelled;
+    if (completed < BATCH_SIZE) break;
+  }
+  return missed;
+}

@@ -1,0 +1,65 @@
+import type { FollowUpStore, RunPorts } from "../run/ports.ts";
+import { completeBooked } from "./backstop.ts";
+import { claimDue, countDue } from "./claim.ts";
+import { databaseNow } from "./clock.ts";
+import type { Database, Db } from "./connect.ts";
+import { told, translated } from "./faults.ts";
+import { overlapLock } from "./overlap-lock.ts";
+import { resumeAwaitingEnrichment, resumeGhosted, resumeSnoozed } from "./resume.ts";
+import { beginRun, finishRun } from "./runs.ts";
+import { missingSchema } from "./schema-gate.ts";
+import { expireLeases, findToSend, settle, startSending } from "./touches.ts";
+
+/** The store's ports on a database. Everything that they throw is in the words of `ports.ts`. */
+export function storePorts(database: Database): Omit<RunPorts, "channels" | "log"> {
+  const { prisma, pool } = database;
+  const lock = overlapLock(pool);
+  return {
+    now: () => told(databaseNow(prisma)),
+    missingSchema: () => told(missingSchema(prisma)),
+    workspaceExists: async (id) => (await told(prisma.workspace.count({ where: { id } }))) === 1,
+    lock: { tryAcquire: () => told(lock.tryAcquire()), holder: () => told(lock.holder()) },
+    runs: {
+      begin: (run) => told(beginRun(prisma, run)),
+      finish: (runId, report, finishedAt) => told(finishRun(prisma, runId, report, finishedAt)),
+    },
+    store: followUpStore(prisma),
+    rehearse: (work, timeoutMs) => rehearse(database, work, timeoutMs),
+  };
+}
+
+function followUpStore(db: Db): FollowUpStore {
+  return {
+    completeBooked: (query) => told(completeBooked(db, query)),
+    resumeSnoozed: (query) => told(resumeSnoozed(db, query)),
+    resumeGhosted: (query) => told(resumeGhosted(db, query)),
+    resumeAwaitingEnrichment: (query) => told(resumeAwaitingEnrichment(db, query)),
+    claimDue: (query, plan) => told(claimDue(db, query, plan)),
+    countDue: (query) => told(countDue(db, query)),
+    startSending: (touchIds, lease) => told(startSending(db, touchIds, lease)),
+    expireLeases: (query) => told(expireLeases(db, query)),
+    findToSend: (query, after) => told(findToSend(db, query, after)),
+    settle: (settlements, now) => told(settle(db, settlements, now)),
+  };
+}
+
+class Undone extends Error {}
+
+/** Works inside a transaction that is always rolled back; a failed step undoes itself alone, through a savepoint. */
+async function rehearse(
+  { prisma }: Database,
+  work: (store: FollowUpStore) => Promise<void>,
+  timeoutMs: number,
+): Promise<void> {
+  try {
+    await prisma.$transaction(
+      async (transaction) => {
+        await work(followUpStore(transaction));
+        throw new Undone();
+      },
+      { timeout: timeoutMs },
+    );
+  } catch (thrown) {
+    if (!(thrown instanceof Undone)) throw translated(thrown);
+  }
+}

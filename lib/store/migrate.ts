@@ -1,0 +1,174 @@
+import pg from "pg";
+import { MigrationFailed } from "./migration-failed.ts";
+import { type MigrationFile, readMigrations, toMigrationList } from "./migration-files.ts";
+import { describeScriptError, openSchemaEngine, type SchemaEngine, type ScriptObserver } from "./schema-engine.ts";
+import { unreachableFrom } from "./unreachable.ts";
+
+export interface MigrateOptions {
+  /** The folder that holds one sub-folder per migration. */
+  readonly directory: string;
+  /** Marks what failed or was cut off before as rolled back in the history, and applies it again. */
+  readonly retryFailed?: boolean | undefined;
+  readonly onProgress?: ((progress: MigrationProgress) => void) | undefined;
+  /** The engine's `.wasm` file, for a bundle that carries its own copy. */
+  readonly engineFile?: string | undefined;
+}
+
+export type MigrationProgress =
+  /** Another migrator holds the lock; this one goes on when that one is done. */
+  | { readonly kind: "waiting" }
+  /** The database is ahead: it has migrations that the folder lacks. */
+  | { readonly kind: "ahead"; readonly migrations: readonly string[] }
+  | { readonly kind: "applying"; readonly migration: string; readonly number: number; readonly of: number };
+
+export interface Migrated {
+  /** In the order in which they were applied; empty where there was nothing to do. */
+  readonly applied: readonly string[];
+}
+
+/**
+ * Brings the database up to the migrations of a folder with Prisma's own engine, which keeps the history in
+ * `_prisma_migrations`. Each migration is applied whole or not at all, and by one migrator only, however many run at once.
+ * Throws `MigrationFailed`, or `DatabaseUnreachable`.
+ */
+export async function migrate(connection: pg.PoolConfig, options: MigrateOptions): Promise<Migrated> {
+  const migrations = await readMigrationsOrFail(options.directory);
+  // One connection that is never given up: the lock belongs to its session.
+  const pool = new pg.Pool({ connectionTimeoutMillis: 10_000, ...connection, max: 1, idleTimeoutMillis: 0 });
+  pool.on("error", () => undefined);
+  try {
+    await takeLock(pool, options.onProgress);
+    return await applyPending(pool, migrations, options);
+  } catch (error) {
+    throw unreachableFrom(error, connection.connectionString) ?? error;
+  } finally {
+    await pool.end();
+  }
+}
+
+async function readMigrationsOrFail(directory: string): Promise<readonly MigrationFile[]> {
+  const migrations = await readMigrations(directory).catch((cause: Error) => {
+    throw MigrationFailed.noMigrations(directory, cause.message, cause);
+  });
+  if (migrations.length === 0) throw MigrationFailed.noMigrations(directory, "the folder is empty");
+  return migrations;
+}
+
+/** The key that Prisma's engine locks too, so that `prisma migrate deploy` is kept out as well. */
+const LOCK_KEY = 72707369;
+const LOCK_TIMEOUT_MS = 10 * 60_000;
+
+/** Taken before the history is read, so that what is decided on still holds when it is acted on. */
+async function takeLock(pool: pg.Pool, onProgress: MigrateOptions["onProgress"]): Promise<void> {
+  const attempt = await pool.query<{ locked: boolean }>("SELECT pg_try_advisory_lock($1) AS locked", [LOCK_KEY]);
+  if (attempt.rows[0]?.locked) return;
+  onProgress?.({ kind: "waiting" });
+  await pool.query(`SET lock_timeout = ${LOCK_TIMEOUT_MS}`);
+  await pool.query("SELECT pg_advisory_lock($1)", [LOCK_KEY]).catch((cause: Error) => {
+    throw "code" in cause && cause.code === "55P03" ? MigrationFailed.locked(LOCK_TIMEOUT_MS / 60_000, cause) : cause;
+  });
+  await pool.query("RESET lock_timeout");
+}
+
+const NO_FILTERS = { externalTables: [], externalEnums: [] };
+
+async function applyPending(
+  pool: pg.Pool,
+  migrations: readonly MigrationFile[],
+  options: MigrateOptions,
+): Promise<Migrated> {
+  const scripts = new ScriptProgress(migrations, options.onProgress);
+  const engine = await openSchemaEngine(pool, scripts, options.engineFile);
+  const migrationsList = toMigrationList(options.directory, migrations);
+  try {
+    if (options.retryFailed) await markFailedAsRolledBack(engine, migrationsList);
+    scripts.pending = await pendingOf(pool, engine, migrationsList, options.onProgress);
+    const { appliedMigrationNames } = await engine.applyMigrations({ migrationsList, filters: NO_FILTERS });
+    return { applied: appliedMigrationNames };
+  } catch (error) {
+    throw scripts.failure ?? unreachableFrom(error) ?? MigrationFailed.from(error);
+  } finally {
+    engine.free();
+  }
+}
+
+type MigrationsList = ReturnType<typeof toMigrationList>;
+
+async function markFailedAsRolledBack(engine: SchemaEngine, migrationsList: MigrationsList): Promise<void> {
+  const found = await engine.diagnoseMigrationHistory({
+    migrationsList,
+    optInToShadowDatabase: false,
+    filters: NO_FILTERS,
+  });
+  for (const migrationName of found.failedMigrationNames) await engine.markMigrationRolledBack({ migrationName });
+}
+
+/** Throws where the history does not allow to go on: the engine itself passes over edited migrations. */
+async function pendingOf(
+  pool: pg.Pool,
+  engine: SchemaEngine,
+  migrationsList: MigrationsList,
+  onProgress: MigrateOptions["onProgress"],
+): Promise<readonly string[]> {
+  const found = await engine.diagnoseMigrationHistory({
+    migrationsList,
+    optInToShadowDatabase: false,
+    filters: NO_FILTERS,
+  });
+  const [failed] = found.failedMigrationNames;
+  if (failed !== undefined) throw MigrationFailed.before(failed, await historyOf(pool, failed));
+  const [edited] = found.editedMigrationNames;
+  if (edited !== undefined) throw MigrationFailed.edited(edited, await historyOf(pool, edited));
+  const { history } = found;
+  if (history && "unpersistedMigrationNames" in history) {
+    onProgress?.({ kind: "ahead", migrations: history.unpersistedMigrationNames });
+  }
+  return history && "unappliedMigrationNames" in history ? history.unappliedMigrationNames : [];
+}
+
+async function historyOf(pool: pg.Pool, migration: string): Promise<{ startedAt: Date; logs: string | null }> {
+  const found = await pool.query<{ startedAt: Date; logs: string | null }>(
+    `SELECT started_at AS "startedAt", logs FROM _prisma_migrations
+      WHERE migration_name = $1 AND rolled_back_at IS NULL ORDER BY started_at DESC LIMIT 1`,
+    [migration],
+  );
+  return found.rows[0] ?? { startedAt: new Date(Number.NaN), logs: null };
+}
+
+/** Tells which migration a script belongs to, and keeps the error that the engine would only cite. */
+class ScriptProgress implements ScriptObserver {
+  pending: readonly string[] = [];
+  failure: Error | undefined;
+  readonly #migrations: readonly MigrationFile[];
+  readonly #onProgress: MigrateOptions["onProgress"];
+
+  constructor(migrations: readonly MigrationFile[], onProgress: MigrateOptions["onProgress"]) {
+    this.#migrations = migrations;
+    this.#onProgress = onProgress;
+  }
+
+  sending(script: string): void {
+    const migration = this.#nameOf(script);
+    if (migration === undefined) return;
+    this.#onProgress?.({
+      kind: "applying",
+      migration,
+      number: this.pending.indexOf(migration) + 1,
+      of: this.pending.length,
+    });
+  }
+
+  failed(script: string, error: unknown): void {
+    const migration = this.#nameOf(script);
+    if (migration === undefined || !(error instanceof pg.DatabaseError) || unreachableFrom(error)) {
+      this.failure = error instanceof Error ? error : new Error(String(error));
+      return;
+    }
+    this.failure = MigrationFailed.now(migration, describeScriptError(error, script), error);
+  }
+
+  #nameOf(script: string): string | undefined {
+    return this.#migrations.find((migration) => migration.script === script && this.pending.includes(migration.name))
+      ?.name;
+  }
+}

@@ -1,0 +1,83 @@
+export type MigrationFailureCode =
+  | "migration_failed"
+  | "migration_failed_before"
+  | "migration_edited"
+  | "migrations_missing"
+  | "migrations_locked"
+  | "database_not_empty"
+  | "migration_history_unusable";
+
+/** Migrations were not, or not all, applied. The message says which, why in the database's own words, and what to do. */
+export class MigrationFailed extends Error {
+  override readonly name = "MigrationFailed";
+  readonly code: MigrationFailureCode;
+  /** The migration at fault, where it is one. */
+  readonly migration: string | undefined;
+
+  private constructor(
+    code: MigrationFailureCode,
+    migration: string | undefined,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+    this.code = code;
+    this.migration = migration;
+  }
+
+  static now(migration: string, reason: string, cause: unknown): MigrationFailed {
+    const message = `migration ${migration} failed: ${reason}. Nothing of it was kept; ${CORRECT_AND_RETRY}`;
+    return new MigrationFailed("migration_failed", migration, message, { cause });
+  }
+
+  static before(migration: string, history: { startedAt: Date; logs: string | null }): MigrationFailed {
+    const reason = databaseMessage(history.logs);
+    const what = reason ? `failed: ${reason}` : "was cut off before it was done";
+    const message = `migration ${migration}, begun at ${timeOf(history.startedAt)}, ${what}. Nothing was applied now; ${CORRECT_AND_RETRY}`;
+    return new MigrationFailed("migration_failed_before", migration, message);
+  }
+
+  static edited(migration: string, history: { startedAt: Date }): MigrationFailed {
+    const message = `migration ${migration} was changed after it was applied at ${timeOf(history.startedAt)}. Nothing was applied now; restore its migration.sql and put the change into a new migration`;
+    return new MigrationFailed("migration_edited", migration, message);
+  }
+
+  static noMigrations(directory: string, reason: string, cause?: unknown): MigrationFailed {
+    const message = `there are no migrations to apply in ${directory}: ${reason}`;
+    return new MigrationFailed("migrations_missing", undefined, message, { cause });
+  }
+
+  static locked(minutes: number, cause: unknown): MigrationFailed {
+    const message = `another migrator has held the lock for ${minutes} minutes. Nothing was applied now; let it end, or stop it, and migrate again`;
+    return new MigrationFailed("migrations_locked", undefined, message, { cause });
+  }
+
+  /** What the engine refuses by itself. */
+  static from(error: unknown): MigrationFailed {
+    if (error instanceof MigrationFailed) return error;
+    if (error instanceof Error && "code" in error && error.code === "P3005") {
+      const message =
+        "the database has tables, but no history of migrations. Nothing was applied; give an empty database";
+      return new MigrationFailed("database_not_empty", undefined, message, { cause: error });
+    }
+    const text = error instanceof Error ? error.message : String(error);
+    const reason = databaseMessage(text) ?? text.split("\n")[0];
+    return new MigrationFailed(
+      "migration_history_unusable",
+      undefined,
+      `the migrations could not be applied: ${reason}`,
+      { cause: error },
+    );
+  }
+}
+
+const CORRECT_AND_RETRY = "correct its migration.sql, then migrate again with --retry-failed";
+
+/** The engine logs its own stack around the one line that tells something. */
+function databaseMessage(logs: string | null): string | undefined {
+  return logs?.match(/(?:ERROR|FATAL): (.+)/)?.[1];
+}
+
+function timeOf(instant: Date): string {
+  return Number.isNaN(instant.getTime()) ? "an unknown time" : instant.toISOString();
+}

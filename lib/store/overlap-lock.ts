@@ -1,0 +1,91 @@
+import type pg from "pg";
+import * as z from "zod";
+import type { HeldLock, OverlapLock } from "../run/ports.ts";
+import type { LockHolder } from "../run/report.ts";
+
+/** Any number will do that nothing else in the database uses: "backstop" in ASCII, cut to four bytes, and a one. */
+const CLASS_ID = 0x6261636b;
+const OBJECT_ID = 1;
+
+/**
+ * A transaction-level advisory lock on a connection of its own. A session-level one would outlive its run on a pooled
+ * connection, and pins a proxied one.
+ */
+export function overlapLock(pool: pg.Pool): OverlapLock {
+  return {
+    async tryAcquire() {
+      const client = await pool.connect();
+      try {
+        await client.query("begin");
+        const { rows } = await client.query(
+          "select pg_try_advisory_xact_lock($1, $2) as acquired, pg_backend_pid() as pid",
+          [CLASS_ID, OBJECT_ID],
+        );
+        const { acquired, pid } = z.object({ acquired: z.boolean(), pid: z.int() }).parse(rows[0]);
+        if (acquired) return heldLock(client, pid);
+        await client.query("rollback");
+        client.release();
+        return undefined;
+      } catch (thrown) {
+        client.release(true);
+        throw thrown;
+      }
+    },
+    holder: () => findHolder(pool),
+  };
+}
+
+function heldLock(client: pg.PoolClient, pid: number): HeldLock {
+  let held = true;
+  const lose = () => {
+    held = false;
+  };
+  client.on("error", lose);
+  client.on("end", lose);
+  return {
+    pid,
+    isHeld: () => held,
+    async release() {
+      client.off("end", lose);
+      if (held) await client.query("rollback").catch(lose);
+      client.off("error", lose);
+      client.release(!held);
+    },
+  };
+}
+
+const holderRow = z.object({
+  pid: z.int(),
+  run_id: z.uuid().nullable(),
+  request_id: z.string().nullable(),
+  since: z.date(),
+  deadline_at: z.date().nullable(),
+});
+
+/** The run whose server process has the lock; a lock that no run took is known by its process alone. */
+async function findHolder(pool: pg.Pool): Promise<LockHolder | undefined> {
+  const { rows } = await pool.query(
+    `select held.pid, run.id as run_id, run.request_id, coalesce(run.started_at, activity.xact_start, now()) as since,
+            run.deadline_at
+       from pg_locks as held
+       left join pg_stat_activity as activity on activity.pid = held.pid
+       left join lateral (
+         select id, request_id, started_at, deadline_at from run
+          where run.lock_pid = held.pid and run.finished_at is null
+            and run.started_at >= activity.xact_start - interval '1 minute'
+          order by run.started_at desc limit 1) as run on true
+      where held.locktype = 'advisory' and held.granted
+        and held.database = (select oid from pg_database where datname = current_database())
+        and held.classid::bigint = $1 and held.objid::bigint = $2`,
+    [CLASS_ID, OBJECT_ID],
+  );
+  if (rows.length === 0) return undefined;
+  const holder = holderRow.parse(rows[0]);
+  return {
+    runId: holder.run_id,
+    requestId: holder.request_id,
+    pid: holder.pid,
+    since: holder.since.toISOString(),
+    deadlineAt: holder.deadline_at?.toISOString() ?? null,
+  };
+}

@@ -1,0 +1,143 @@
+import * as z from "zod";
+import type { DueItem, Sequence, WorkspaceFacts } from "../domain/due-item.ts";
+import { CHANNELS, ENRICHMENT_STATUSES, LEAD_STATUSES, SEQUENCE_TRIGGERS } from "../domain/labels.ts";
+import type { DueCandidate } from "../run/ports.ts";
+
+/** The columns of a claimed instance that must parse for it to be held at all. */
+const dueRow = z.looseObject({
+  id: z.uuid(),
+  workspace_id: z.uuid(),
+  sequence_id: z.uuid(),
+  generation: z.int(),
+  position: z.int(),
+  next_step_due: z.date(),
+  held_since: z.date().nullable(),
+});
+export type DueRow = z.infer<typeof dueRow>;
+
+const leadRow = z.object({
+  lead_id: z.uuid(),
+  first_name: z.string().nullable(),
+  last_name: z.string().nullable(),
+  company: z.string().nullable(),
+  email: z.string().nullable(),
+  phone: z.string().nullable(),
+  linkedin_connected_at: z.date().nullable(),
+  time_zone: z.string().nullable(),
+  status: z.enum(LEAD_STATUSES),
+  is_booked: z.boolean(),
+  automation_enabled: z.boolean(),
+  opted_out_at: z.date().nullable(),
+  snoozed_until: z.date().nullable(),
+  last_inbound_at: z.date().nullable(),
+  last_outbound_at: z.date().nullable(),
+  enrichment_status: z.enum(ENRICHMENT_STATUSES),
+});
+
+const stepRow = z.object({
+  id: z.uuid(),
+  position: z.int(),
+  delayMinutes: z.int(),
+  channel: z.enum(CHANNELS),
+  condition: z.string(),
+  subject: z.string().nullable(),
+  body: z.string(),
+  needsApproval: z.boolean(),
+});
+
+const sequenceRow = z.object({
+  id: z.uuid(),
+  trigger_on: z.enum(SEQUENCE_TRIGGERS),
+  active: z.boolean(),
+  steps: z.array(stepRow),
+  workspace_id: z.uuid(),
+  workspace_name: z.string(),
+  workspace_time_zone: z.string(),
+  paused_at: z.date().nullable(),
+  ghosted_after_days: z.int(),
+});
+
+/** A sequence with the workspace that it belongs to, or what about it does not parse. */
+export type ReadSequence =
+  | { readonly sequence: Sequence; readonly workspace: WorkspaceFacts }
+  | { readonly fault: string };
+
+export const parseDueRows = (rows: unknown): DueRow[] => z.array(dueRow).parse(rows);
+
+/** Parses a sequence by itself, so that one that does not parse holds its own instances only. */
+export function parseSequence(row: unknown): readonly [id: string, read: ReadSequence] {
+  const { id } = z.looseObject({ id: z.uuid() }).parse(row);
+  const parsed = sequenceRow.safeParse(row);
+  if (!parsed.success) return [id, { fault: `sequence ${id}: ${told(parsed.error)}` }];
+  const {
+    trigger_on,
+    active,
+    steps,
+    workspace_id,
+    workspace_name,
+    workspace_time_zone,
+    paused_at,
+    ghosted_after_days,
+  } = parsed.data;
+  const workspace = {
+    id: workspace_id,
+    name: workspace_name,
+    timeZone: workspace_time_zone,
+    pausedAt: paused_at,
+    ghostedAfterDays: ghosted_after_days,
+  };
+  return [id, { sequence: { id, triggerOn: trigger_on, active, steps }, workspace }];
+}
+
+export function candidateOf(row: DueRow, read: ReadSequence | undefined): DueCandidate {
+  return {
+    instanceId: row.id,
+    workspaceId: row.workspace_id,
+    position: row.position,
+    nextStepDue: row.next_step_due,
+    heldSince: row.held_since,
+    read: readItem(row, read ?? { fault: `sequence ${row.sequence_id} is gone` }),
+  };
+}
+
+function readItem(row: DueRow, read: ReadSequence): DueCandidate["read"] {
+  if ("fault" in read) return read;
+  const lead = leadRow.safeParse(row);
+  if (!lead.success) return { fault: `lead: ${told(lead.error)}` };
+  const item: DueItem = {
+    instance: {
+      id: row.id,
+      generation: row.generation,
+      position: row.position,
+      nextStepDue: row.next_step_due,
+      heldSince: row.held_since,
+    },
+    lead: leadOf(lead.data),
+    sequence: read.sequence,
+    workspace: read.workspace,
+  };
+  return { item };
+}
+
+const leadOf = (row: z.infer<typeof leadRow>): DueItem["lead"] => ({
+  id: row.lead_id,
+  firstName: row.first_name,
+  lastName: row.last_name,
+  company: row.company,
+  email: row.email,
+  phone: row.phone,
+  linkedinConnectedAt: row.linkedin_connected_at,
+  timeZone: row.time_zone,
+  status: row.status,
+  isBooked: row.is_booked,
+  automationEnabled: row.automation_enabled,
+  optedOutAt: row.opted_out_at,
+  snoozedUntil: row.snoozed_until,
+  lastInboundAt: row.last_inbound_at,
+  lastOutboundAt: row.last_outbound_at,
+  enrichmentStatus: row.enrichment_status,
+});
+
+/** Names the column and what is wrong with it, never the value: it may be personal. */
+const told = (error: z.ZodError): string =>
+  error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; ");

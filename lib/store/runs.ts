@@ -1,0 +1,31 @@
+import type { BegunRun } from "../run/ports.ts";
+import type { Report } from "../run/report.ts";
+import type { Db } from "./connect.ts";
+
+/** Leaves the row of a run that has begun; answers its id. A row that stays unfinished tells of a run that died. */
+export async function beginRun(
+  db: Db,
+  { request, requestId, startedAt, deadlineAt, lockPid }: BegunRun,
+): Promise<string> {
+  const { id } = await db.run.create({
+    data: {
+      trigger: request.trigger,
+      scheduledTime: request.scheduledTime ?? null,
+      requestId,
+      startedAt,
+      deadlineAt,
+      lockPid,
+    },
+    select: { id: true },
+  });
+  return id;
+}
+
+/** Stores the report, and whether this run made the daily comparison. */
+export async function finishRun(db: Db, runId: string, report: Report, finishedAt: Date): Promise<void> {
+  const compared = typeof report.backstop?.missedByMarker === "number" ? report.timestamp : null;
+  await db.run.update({
+    where: { id: runId },
+    data: { finishedAt, success: report.success, comparedAt: compared, report: JSON.parse(JSON.stringify(report)) },
+  });
+}

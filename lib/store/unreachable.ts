@@ -1,0 +1,91 @@
+import { DatabaseUnreachable } from "../run/ports.ts";
+
+/** The host and port in words, for a message. Never the password. */
+export function placeOf(connectionString: string | undefined): string {
+  if (!connectionString || !URL.canParse(connectionString)) return "the given address";
+  const { hostname, port, searchParams } = new URL(connectionString);
+  return searchParams.get("host") ?? `${hostname || "localhost"}:${port || "5432"}`;
+}
+
+/** Says in words why no connection could be had or why it broke; undefined where the error is about something else. */
+export function unreachableFrom(error: unknown, connectionString?: string): DatabaseUnreachable | undefined {
+  if (error instanceof DatabaseUnreachable) return error;
+  const place = placeOf(connectionString);
+  for (const link of causeChain(error)) {
+    const detail = describeLink(link, place);
+    if (detail) return new DatabaseUnreachable(detail, { cause: error });
+  }
+  return undefined;
+}
+
+interface Link {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** The error, its causes, and the driver's own error inside those of Prisma. */
+function causeChain(error: unknown, depth = 0): Link[] {
+  if (typeof error !== "object" || error === null || depth > 5) return [];
+  const { code, originalCode, kind, syscall, message, originalMessage, cause, meta } = error as Record<string, unknown>;
+  const link = {
+    // A missing socket and a missing file have the same code.
+    code: code === "ENOENT" && syscall !== "connect" ? "" : String(originalCode ?? code ?? kind ?? ""),
+    message: String(originalMessage ?? message ?? ""),
+  };
+  const driverError = (meta as { driverAdapterError?: unknown } | undefined)?.driverAdapterError;
+  return [link, ...causeChain(cause, depth + 1), ...causeChain(driverError, depth + 1)];
+}
+
+function describeLink({ code, message }: Link, place: string): string | undefined {
+  const describe = BY_CODE[code];
+  if (describe) return describe(place, message);
+  if (/^(CERT_|ERR_TLS_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_)/.test(code))
+    return `${place} shows no valid certificate: ${message}`;
+  return BY_MESSAGE.find(([pattern]) => pattern.test(message))?.[1](place, message);
+}
+
+type Describe = (place: string, message: string) => string;
+
+const refused: Describe = (place) => `nothing listens on ${place}`;
+const unknownHost: Describe = (place) => `the host of ${place} is not known`;
+const noAnswer: Describe = (place) => `${place} does not answer`;
+const lost: Describe = (place) => `the connection to ${place} was lost`;
+const serverSays: Describe = (place, message) => `${place} says: ${message}`;
+
+const BY_CODE: Readonly<Record<string, Describe>> = {
+  ECONNREFUSED: refused,
+  DatabaseNotReachable: refused,
+  ENOENT: (place) => `there is no socket in ${place}`,
+  ENOTFOUND: unknownHost,
+  EAI_AGAIN: unknownHost,
+  ETIMEDOUT: noAnswer,
+  EHOSTUNREACH: noAnswer,
+  ENETUNREACH: noAnswer,
+  SocketTimeout: noAnswer,
+  ECONNRESET: lost,
+  EPIPE: lost,
+  ConnectionClosed: lost,
+  "08006": lost,
+  "57P01": lost,
+  "57P02": lost,
+  "57P03": serverSays,
+  "53300": serverSays,
+  "28P01": serverSays,
+  "28000": serverSays,
+  "3D000": serverSays,
+};
+
+const BY_MESSAGE: readonly (readonly [RegExp, Describe])[] = [
+  [/^Connection terminated unexpectedly/, lost],
+  [/^(Client has encountered a connection error|Client was closed)/, lost],
+  [
+    /^(timeout expired|timeout exceeded when trying to connect|Connection terminated due to connection timeout)/,
+    noAnswer,
+  ],
+  [
+    /^The server does not support SSL connections/,
+    (place) => `${place} offers no TLS, which the connection string asks for`,
+  ],
+  [/SASL.*password must be a string/, (place) => `${place} wants a password, and the connection string has none`],
+  [/unexpected message|received invalid response/i, (place) => `what listens on ${place} is not PostgreSQL`],
+];
