@@ -1,0 +1,132 @@
+import { join, relative } from "node:path";
+import { styleText } from "node:util";
+import Table from "cli-table3";
+import type { Report, SendDueReport } from "../lib/run/report.ts";
+import { MEANINGS } from "./meanings.ts";
+import { tellSteps } from "./step-sentences.ts";
+
+/** What the command knows besides the report. */
+export interface Surroundings {
+  readonly data: "loaded" | "kept";
+  /** The folder of the mails, how many lie there, and the names of those that this run has written. */
+  readonly outbox: string;
+  readonly mails: number;
+  readonly newMails: readonly string[];
+  readonly reportFile: string;
+}
+
+const PROBLEMS_SHOWN = 12;
+
+/** Tells a run to a person. In colours on a terminal only. */
+export function accountOf(report: Report, surroundings: Surroundings): string {
+  const { results } = report;
+  const sections = [
+    [headline(report), ...report.errors.map((error) => paint("red", `  ${error}`))],
+    [title("What each step did"), ...tellSteps(report)],
+    results ? [title("What was decided, and why"), reasonTable(results)] : [],
+    results ? [title("The balance"), ...balance(results)] : [],
+    results?.problems.length ? [title("Rows that need a person"), ...problems(results)] : [],
+    [title("Where things lie"), ...places(surroundings)],
+    [title("What to try next"), ...suggestions(report, surroundings)],
+  ];
+  const told = sections.filter((section) => section.length > 0).map((section) => section.join("\n"));
+  return `\n${told.join("\n\n")}\n`;
+}
+
+const paint = (format: Parameters<typeof styleText>[0], text: string): string =>
+  styleText(format, text, { stream: process.stdout });
+const title = (text: string): string => paint("bold", text);
+const count = (amount: number): string => amount.toLocaleString("en");
+
+function headline({ success, runId, durationMs, reason }: Report): string {
+  const outcome = success ? paint("green", "succeeded") : paint("red", "failed");
+  const why = reason ? ` (${WHY_CUT[reason] ?? reason})` : "";
+  const run = runId === null ? "The run" : `Run ${runId}`;
+  return `${run} ${outcome} after ${(durationMs / 1_000).toFixed(1)} s${why}`;
+}
+
+const WHY_CUT: Readonly<Record<string, string>> = {
+  out_of_time: "its time was over: what is left is for the next run",
+  locked: "another run was at work: only the backstop ran",
+  lock_lost: "its connection died: what is left is for the next run",
+};
+
+function reasonTable({ reasons }: SendDueReport): string {
+  const sorted = Object.entries(reasons).sort(([, left], [, right]) => right - left);
+  if (sorted.length === 0) return "  nothing was due";
+  const table = new Table({
+    ...PLAIN,
+    head: ["reason", "steps", "what it means"],
+    colAligns: ["left", "right", "left"],
+  });
+  table.push(...sorted.map(([reason, amount]) => [reason, count(amount), MEANINGS[reason] ?? ""]));
+  return table.toString();
+}
+
+/** No colours of the table's own: they would be there without a terminal too. */
+const PLAIN = {
+  style: { head: [], border: [] },
+  chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" },
+};
+
+function balance(results: SendDueReport): string[] {
+  const { due, claimed, held, paused, skipped, completed, awaitingApproval, expired, delivery, backlog } = results;
+  const dueParts = { claimed, held, paused, skipped, completed, "awaiting approval": awaitingApproval, expired };
+  const lines = [equation("due", due, dueParts)];
+  if (delivery) lines.push(equation("claimed", claimed, { ...delivery }));
+  if (delivery && delivery.failed > 0)
+    lines.push("  (failed: the provider refused for good, or its channel is not connected here)");
+  if (backlog > 0) lines.push(`  ${count(backlog)} steps are still due: the next run takes them`);
+  return lines;
+}
+
+/** Parts that are zero are left out; the sign tells whether the rest adds up. */
+function equation(name: string, total: number, parts: Readonly<Record<string, number>>): string {
+  const sum = Object.values(parts).reduce((left, right) => left + right, 0);
+  const shown = Object.entries(parts).filter(([, amount]) => amount > 0);
+  const right = shown.map(([part, amount]) => `${part} ${count(amount)}`).join(" + ") || "0";
+  const sign = sum === total ? "=" : paint("red", "≠");
+  return `  ${name} ${count(total)} ${sign} ${right}`;
+}
+
+function problems({ problems: told }: SendDueReport): string[] {
+  const table = new Table({ ...PLAIN, head: ["instance", "reason", "what is wrong"] });
+  const shown = told.slice(0, PROBLEMS_SHOWN);
+  table.push(...shown.map(({ instanceId, reason, detail }) => [instanceId, reason, detail ?? MEANINGS[reason] ?? ""]));
+  const more = told.length - shown.length;
+  return [table.toString(), ...(more > 0 ? [`  and ${count(more)} more, which are in the report`] : [])];
+}
+
+function places({ outbox, mails, newMails, reportFile }: Surroundings): string[] {
+  return [
+    `  mails    ${shortened(outbox)} holds ${count(mails)}, ${count(newMails.length)} of them from this run`,
+    `  report   ${shortened(reportFile)}, and the table run`,
+  ];
+}
+
+function suggestions({ results }: Report, { data, outbox, newMails }: Surroundings): string[] {
+  const again =
+    (results?.backlog ?? 0) > 0
+      ? "go on with what is still due"
+      : "run again on the same data: the backstop has nothing left to complete";
+  const [mail] = newMails;
+  return aligned([
+    ["npm start", again],
+    ["npm run backstop -- invoke events/dry-run.json", "what the next run would decide, without a trace"],
+    data === "loaded"
+      ? ["npm start -- --fresh --leads 100000", "start over with more leads"]
+      : ["npm start -- --fresh", "start over with new demo data"],
+    ...(mail ? [[`cat ${shortened(join(outbox, mail))}`, "one of the mails"] as const] : []),
+  ]);
+}
+
+function aligned(rows: readonly (readonly [string, string])[]): string[] {
+  const width = Math.max(...rows.map(([left]) => left.length));
+  return rows.map(([left, right]) => `  ${paint("cyan", left.padEnd(width))}  ${right}`);
+}
+
+/** As a person in the current folder would type it. */
+function shortened(path: string): string {
+  const short = relative(process.cwd(), path);
+  return short.startsWith("..") ? path : short;
+}

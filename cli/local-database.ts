@@ -1,0 +1,158 @@
+import { rm } from "node:fs/promises";
+import { constants } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { DatabaseUnreachable } from "../lib/run/ports.ts";
+import { placeOf } from "../lib/store/unreachable.ts";
+import { clusterFiles, ensureCluster } from "./postgres-cluster.ts";
+import { findPostgres } from "./postgres-programs.ts";
+import { type PostgresServer, startServer } from "./postgres-server.ts";
+import { fileProblem, Interrupted, Problem } from "./problem.ts";
+import { takeOver } from "./take-over.ts";
+
+export interface LocalDatabaseOptions {
+  /** Told what is going on, in lines for a person. */
+  readonly onProgress: (line: string) => void;
+  /** Where local files lie; `.local` beside package.json by default. */
+  readonly folder?: string | undefined;
+  /** A free one is chosen where none is given. */
+  readonly port?: number | undefined;
+}
+
+export interface DatabaseOptions extends LocalDatabaseOptions {
+  /** Used as it is where given; a local PostgreSQL otherwise. By default the environment's DATABASE_URL. */
+  readonly databaseUrl?: string | undefined;
+}
+
+/** The folder for what a command leaves on this machine. */
+export const LOCAL_FOLDER = fileURLToPath(new URL("../.local", import.meta.url));
+
+/**
+ * Does work on a database that is there for as long as the work lasts: that of DATABASE_URL, or a local PostgreSQL whose
+ * data stays for the next time. The signal of `work` tells that the person wants to stop.
+ *
+ * Throws a Problem where there is no database or it goes away, and Interrupted after SIGINT, SIGTERM or SIGHUP; the local
+ * PostgreSQL has ended by then. The work is not waited for in these cases.
+ */
+export async function withDatabase<Result>(
+  work: (url: string, signal: AbortSignal) => Promise<Result>,
+  options: DatabaseOptions,
+): Promise<Result> {
+  const url = options.databaseUrl ?? process.env["DATABASE_URL"];
+  const interruption = listenForInterruption();
+  try {
+    if (!url) return await workOnLocal(work, options, interruption);
+    requirePostgresUrl(url);
+    options.onProgress(`Using the database of DATABASE_URL at ${placeOf(url)}`);
+    return await workOn(url, [], work, interruption);
+  } catch (error) {
+    throw error instanceof DatabaseUnreachable && url ? unreachableProblem(error) : error;
+  } finally {
+    interruption.stopListening();
+  }
+}
+
+async function workOnLocal<Result>(
+  work: (url: string, signal: AbortSignal) => Promise<Result>,
+  options: LocalDatabaseOptions,
+  interruption: Interruption,
+): Promise<Result> {
+  const server = await openLocalDatabase(options, interruption.signal);
+  try {
+    return await workOn(server.url, [server.died], work, interruption);
+  } finally {
+    await server.stop();
+  }
+}
+
+/** Starts the local PostgreSQL, which the caller stops. Throws a Problem; the signal's reason where it is aborted. */
+export async function openLocalDatabase(
+  { folder = LOCAL_FOLDER, onProgress, port }: LocalDatabaseOptions,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<PostgresServer> {
+  const programs = await findPostgres(onProgress);
+  const cluster = await ensureCluster(clusterFolder(folder), programs, { onProgress, signal, durable: true });
+  onProgress("Starting PostgreSQL");
+  try {
+    return await startServer(cluster, programs, { onProgress, signal, port });
+  } catch (error) {
+    throw fileProblem(error, cluster.folder) ?? error;
+  }
+}
+
+/** Removes the local database with all its data. Throws a Problem where somebody uses it. */
+export async function discardLocalDatabase({ folder = LOCAL_FOLDER, onProgress }: LocalDatabaseOptions): Promise<void> {
+  const cluster = clusterFolder(folder);
+  try {
+    await takeOver(clusterFiles(cluster).data, { onProgress, signal: new AbortController().signal });
+    await rm(cluster, { recursive: true, force: true });
+  } catch (error) {
+    throw fileProblem(error, cluster) ?? error;
+  }
+}
+
+const clusterFolder = (folder: string) => join(folder, "postgres");
+
+interface Interruption {
+  readonly signal: AbortSignal;
+  stopListening(): void;
+}
+
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+function listenForInterruption(): Interruption {
+  const controller = new AbortController();
+  const listener = (name: NodeJS.Signals) => controller.abort(new Interrupted(constants.signals[name]));
+  for (const name of SIGNALS) process.on(name, listener);
+  return {
+    signal: controller.signal,
+    stopListening: () => {
+      for (const name of SIGNALS) process.off(name, listener);
+    },
+  };
+}
+
+/** Whichever comes first: the work is done, the person stops it, or its database dies. */
+async function workOn<Result>(
+  url: string,
+  deaths: readonly Promise<Problem>[],
+  work: (url: string, signal: AbortSignal) => Promise<Result>,
+  { signal }: Interruption,
+): Promise<Result> {
+  signal.throwIfAborted();
+  const ends = [aborted(signal), ...deaths].map(async (end) => {
+    const reason = await end;
+    forgetAbandonedWork();
+    throw reason;
+  });
+  const done = (async () => work(url, signal))().catch(async (error) => {
+    // A dying server tears connections down a moment before it is known to be dead.
+    await Promise.race([...ends, delay(GRACE_MS)]);
+    throw error;
+  });
+  return await Promise.race([done, ...ends]);
+}
+
+const GRACE_MS = 250;
+
+function aborted(signal: AbortSignal): Promise<unknown> {
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(signal.reason), { once: true }));
+}
+
+/** What the work throws once it has lost its database, from timers and sockets nobody awaits, is no news. */
+function forgetAbandonedWork(): void {
+  const ignore = () => undefined;
+  process.on("uncaughtException", ignore).on("unhandledRejection", ignore);
+}
+
+function requirePostgresUrl(url: string): void {
+  if (URL.canParse(url) && /^postgres(ql)?:$/.test(new URL(url).protocol)) return;
+  throw new Problem(
+    "DATABASE_URL is not a PostgreSQL address: it looks like postgresql://user:password@host:5432/database",
+  );
+}
+
+function unreachableProblem(error: DatabaseUnreachable): Problem {
+  return new Problem(`${error.message}; correct DATABASE_URL, or unset it to use a local database`, { cause: error });
+}

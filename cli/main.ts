@@ -1,0 +1,31 @@
+#!/usr/bin/env node
+import { Command } from "commander";
+import { invokeCommand } from "./invoke.ts";
+import { migrateCommand } from "./migrate.ts";
+import { runProgram } from "./run-program.ts";
+import { scheduleCommand } from "./schedule.ts";
+import { startCommand } from "./start.ts";
+
+const program = new Command("backstop")
+  .description(
+    "Backstop walks leads through sequences of touches. When a lead books a meeting, every sequence that was " +
+      "chasing the meeting stops, and every run proves it.",
+  )
+  .addCommand(startCommand())
+  .addCommand(invokeCommand())
+  .addCommand(migrateCommand())
+  .addCommand(scheduleCommand())
+  .addHelpText(
+    "after",
+    `
+Commands work on DATABASE_URL where it is set, and otherwise on a PostgreSQL of their own, whose data is kept in
+.local/postgres from one command to the next. Answers go to standard output, progress and errors to standard error.
+
+Examples:
+  $ npm start
+  $ npm run backstop -- invoke events/dry-run.json
+  $ npm run backstop -- migrate
+  $ DATABASE_URL=postgresql://me:secret@db.example.com/backstop npm run backstop -- migrate`,
+  );
+
+await runProgram(program);

@@ -1,0 +1,169 @@
+import { randomBytes } from "node:crypto";
+import { chmod, chown, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { spawnOnLeash } from "./leash.ts";
+import { asOwnerOf, type PostgresPrograms, requireEntry, spawnSettings } from "./postgres-programs.ts";
+import { fileProblem, Problem } from "./problem.ts";
+import { isRunning } from "./process-identity.ts";
+
+/** The files of one PostgreSQL: its data, the password of its only user, and the log of its last start. */
+export interface Cluster {
+  readonly folder: string;
+  readonly data: string;
+  readonly log: string;
+  readonly password: string;
+}
+
+export interface ClusterOptions {
+  readonly onProgress: (line: string) => void;
+  readonly signal: AbortSignal;
+  /** Whether its files must outlive a power cut. */
+  readonly durable: boolean;
+}
+
+/** The name of the user, and of the database that every cluster has. */
+export const OWNER = "backstop";
+
+/**
+ * Finds the cluster of a folder, or makes it. A cluster is made beside its folder and moved there whole, so that one that
+ * was killed half-way is never taken for one. Throws a Problem where the folder cannot be used.
+ */
+export async function ensureCluster(
+  folder: string,
+  programs: PostgresPrograms,
+  options: ClusterOptions,
+): Promise<Cluster> {
+  try {
+    await mkdir(dirname(folder), { recursive: true });
+    await removeAbandoned(folder);
+    if (!(await isComplete(folder))) {
+      await moveAside(folder, options);
+      await makeInPlace(folder, programs, options);
+    }
+    requireEntry(await asOwnerOf(clusterFiles(folder).data, programs), folder);
+    return { ...clusterFiles(folder), password: await readFile(join(folder, "password"), "utf8") };
+  } catch (error) {
+    throw fileProblem(error, folder) ?? error;
+  }
+}
+
+/** Where the files of a cluster are, whether it is there or not. */
+export function clusterFiles(folder: string): Omit<Cluster, "password"> {
+  return { folder, data: join(folder, "data"), log: join(folder, "server.log") };
+}
+
+async function isComplete(folder: string): Promise<boolean> {
+  const files = ["password", "data/PG_VERSION", "data/global/pg_control"];
+  const found = await Promise.all(files.map((file) => exists(join(folder, file))));
+  return found.every(Boolean);
+}
+
+/** Nothing that lies there is thrown away: it may be of use to somebody. */
+async function moveAside(folder: string, options: ClusterOptions): Promise<void> {
+  if (!(await exists(folder))) return;
+  const aside = `${folder}.broken-${randomBytes(4).toString("hex")}`;
+  options.onProgress(`${folder} holds no whole database: moving it to ${aside}`);
+  await rename(folder, aside);
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+    throw error;
+  }
+}
+
+/** `<folder>.making-<process id>-<anything>` */
+const makingPrefix = (folder: string) => `${basename(folder)}.making-`;
+
+async function removeAbandoned(folder: string): Promise<void> {
+  const names = await readdir(dirname(folder));
+  const abandoned = names.filter((name) => {
+    const [prefix, rest] = [makingPrefix(folder), name.slice(makingPrefix(folder).length)];
+    return name.startsWith(prefix) && !isRunning(Number.parseInt(rest, 10));
+  });
+  for (const name of abandoned) await rm(join(dirname(folder), name), { recursive: true, force: true, maxRetries: 5 });
+}
+
+async function makeInPlace(folder: string, programs: PostgresPrograms, options: ClusterOptions): Promise<void> {
+  options.onProgress(`Making a PostgreSQL database in ${folder} (once)`);
+  const making = join(dirname(folder), `${makingPrefix(folder)}${process.pid}-${randomBytes(4).toString("hex")}`);
+  try {
+    await make(making, programs, options);
+    await rename(making, folder).catch((error: NodeJS.ErrnoException) => {
+      // Another run was faster, and made one that is as good.
+      if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
+    });
+  } finally {
+    await rm(making, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+async function make(folder: string, programs: PostgresPrograms, options: ClusterOptions): Promise<void> {
+  const { data } = clusterFiles(folder);
+  const passwordForInitdb = join(data, "..", "password.initdb");
+  const password = randomBytes(24).toString("base64url");
+  await mkdir(folder);
+  await mkdir(data, { mode: 0o700 });
+  // Whatever the umask says, the postgres user has to pass through.
+  await chmod(folder, 0o755);
+  requireEntry(programs, folder);
+  await writeFile(join(folder, "password"), password, { mode: 0o600 });
+  await writeFile(passwordForInitdb, password, { mode: 0o600 });
+  if (programs.account) {
+    for (const path of [data, passwordForInitdb]) await chown(path, programs.account.uid, programs.account.gid);
+  }
+  await runToEnd(
+    programs.binaries.initdb,
+    initdbOptions(data, passwordForInitdb, options.durable),
+    programs,
+    options.signal,
+  );
+  await rm(passwordForInitdb);
+  const single = ["--single", "-D", data, ...(options.durable ? [] : ["-F"]), "postgres"];
+  await runToEnd(programs.binaries.postgres, single, programs, options.signal, `CREATE DATABASE ${OWNER};\n`);
+}
+
+function initdbOptions(data: string, passwordFile: string, durable: boolean): string[] {
+  // The builtin locale sorts the same on every system.
+  const locale = ["--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"];
+  const access = [`--username=${OWNER}`, `--pwfile=${passwordFile}`, "--auth=scram-sha-256"];
+  const clock = ["--set=timezone=UTC", "--set=log_timezone=UTC"];
+  return [`--pgdata=${data}`, ...access, ...locale, ...clock, ...(durable ? [] : ["--no-sync"])];
+}
+
+async function runToEnd(
+  file: string,
+  options: readonly string[],
+  programs: PostgresPrograms,
+  signal: AbortSignal,
+  input = "",
+): Promise<void> {
+  signal.throwIfAborted();
+  const child = spawnOnLeash(file, options, { ...spawnSettings(programs), stdio: "pipe" });
+  const interrupt = () => child.kill("SIGINT");
+  signal.addEventListener("abort", interrupt);
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream?.on("data", (chunk) => (output += chunk));
+  child.stdin?.on("error", () => undefined).end(input);
+  const code = await new Promise<number | string>((resolve, reject) => {
+    child.once("error", reject).once("close", (exitCode, signalName) => resolve(exitCode ?? signalName ?? "unknown"));
+  });
+  signal.removeEventListener("abort", interrupt);
+  signal.throwIfAborted();
+  if (code !== 0 || /^\S*(ERROR|FATAL|PANIC):/m.test(output)) throw programFailed(file, code, output);
+}
+
+function programFailed(file: string, code: number | string, output: string): Problem {
+  if (output.includes("No space left on device")) return noSpace();
+  const reason = output.match(/(?:error|ERROR|FATAL|PANIC): +(.*)/)?.[1] ?? output.trim().split("\n").at(-1);
+  const advice = "set DATABASE_URL to a database of your own if this cannot be mended";
+  return new Problem(`PostgreSQL's ${basename(file)} failed (${code}): ${reason}; ${advice}`);
+}
+
+export function noSpace(): Problem {
+  return new Problem("there is no space left on the disk for PostgreSQL: free some, and run this again");
+}

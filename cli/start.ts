@@ -1,0 +1,151 @@
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Command, InvalidArgumentError } from "commander";
+import type { Report } from "../lib/run/report.ts";
+import { type Database, openDatabase } from "../lib/store/connect.ts";
+import { clearDemo, contentsOf } from "../prisma/demo/contents.ts";
+import { loadDemo } from "../prisma/demo/load-demo.ts";
+import { accountOf } from "./account.ts";
+import { invokeFollowUps } from "./invocation.ts";
+import { discardLocalDatabase, LOCAL_FOLDER, withDatabase } from "./local-database.ts";
+import { migrateDatabase } from "./migrate.ts";
+import { fileProblem, Problem } from "./problem.ts";
+import { Spinner } from "./spinner.ts";
+
+const EVENT = fileURLToPath(new URL("../events/scheduled.json", import.meta.url));
+const DEFAULT_LEADS = 3_000;
+const DEFAULT_SEED = 1;
+
+const LESSON = `
+What it does: opens the local database (a PostgreSQL of its own, in .local/postgres), applies the migrations, loads demo data
+where there is none, invokes functions/followups.ts with events/scheduled.json, and tells what the run did. Mails land in
+.local/outbox, and the report in .local/report.json. Doing it again goes on with the same data.
+
+With DATABASE_URL set it works on that database instead, and only where every workspace and lead in it came with the demo
+data: anything else it refuses to touch. So --fresh, too, never removes anything but demo data there.
+
+Examples:
+  $ npm start
+  $ npm start -- --fresh --leads 100000
+  $ npm start -- --fresh --seed 7`;
+
+interface Choice {
+  readonly fresh?: true;
+  readonly leads?: number;
+  readonly seed?: number;
+  readonly folder: string;
+}
+
+/** The command `start`. Its faults are thrown as Problem; a run that failed sets the exit code. */
+export function startCommand(): Command {
+  return new Command("start")
+    .summary("load demo data, invoke the function once, and tell what it did")
+    .description("Loads demo data where there is none, invokes the function as AWS does, and tells what the run did.")
+    .option("--fresh", "start over: remove the demo data and load it again")
+    .option("--leads <count>", `how many leads to load (default: ${DEFAULT_LEADS})`, integer(10, 10_000_000))
+    .option("--seed <number>", `another seed gives other data (default: ${DEFAULT_SEED})`, integer(0, 1_000_000))
+    .option("--folder <path>", "where the local database, mails and report lie", LOCAL_FOLDER)
+    .addHelpText("after", LESSON)
+    .action(async ({ folder, ...choice }: Choice) => {
+      const report = await start({ ...choice, folder: resolve(folder) });
+      process.exitCode = report.success ? 0 : 1;
+    });
+}
+
+function integer(least: number, most: number) {
+  return (text: string): number => {
+    const value = Number(text);
+    if (Number.isInteger(value) && value >= least && value <= most) return value;
+    throw new InvalidArgumentError(`It is a whole number from ${least} to ${most}.`);
+  };
+}
+
+async function start(choice: Choice): Promise<Report> {
+  const spinner = new Spinner();
+  const onProgress = (line: string) => spinner.tell(line);
+  const { folder } = choice;
+  try {
+    if (choice.fresh && !process.env["DATABASE_URL"]) await discardLocalDatabase({ folder, onProgress });
+    return await withDatabase((url) => startOn(url, choice, spinner), { folder, onProgress });
+  } catch (error) {
+    throw fileProblem(error, folder) ?? error;
+  } finally {
+    spinner.stop();
+  }
+}
+
+async function startOn(url: string, choice: Choice, spinner: Spinner): Promise<Report> {
+  const outbox = join(choice.folder, "outbox");
+  const database = openDatabase({ connectionString: url });
+  const data = await prepare(database, url, choice, spinner).finally(() => database.close());
+  if (data === "loaded") await emptyOutbox(outbox);
+  const before = new Set(await mailsIn(outbox));
+  const report = await invokeScheduled(url, outbox, spinner);
+  const mails = await mailsIn(outbox);
+  const reportFile = join(choice.folder, "report.json");
+  await mkdir(choice.folder, { recursive: true });
+  await writeFile(reportFile, `${JSON.stringify(report, null, 2)}\n`);
+  spinner.stop();
+  const newMails = mails.filter((name) => !before.has(name));
+  process.stdout.write(accountOf(report, { data, outbox, mails: mails.length, newMails, reportFile }));
+  return report;
+}
+
+/** Refuses before anything is changed. Afterwards the database is migrated and holds demo data. */
+async function prepare(database: Database, url: string, choice: Choice, spinner: Spinner): Promise<"loaded" | "kept"> {
+  const contents = await contentsOf(database.prisma);
+  if (contents === "other" && process.env["DATABASE_URL"]) throw notDemoProblem();
+  if (contents !== "nothing" && !choice.fresh && (choice.leads ?? choice.seed) !== undefined)
+    throw dataIsThereProblem();
+  await migrateDatabase(url, { onProgress: (line) => spinner.tell(line) });
+  if (contents !== "nothing" && !choice.fresh) return "kept";
+  if (contents !== "nothing") await clearDemo(database);
+  const { leads = DEFAULT_LEADS, seed = DEFAULT_SEED } = choice;
+  await loadDemo(database, { leads, seed }, ({ what, done }) => {
+    const detail = done > 0 ? `, ${number(done)} done` : "";
+    spinner.tell(`Loading demo data of ${number(leads)} leads: ${what}`, detail);
+  });
+  return "loaded";
+}
+
+const number = (count: number): string => count.toLocaleString("en");
+
+const notDemoProblem = () =>
+  new Problem(
+    "the database holds more than demo data, so nothing was changed: unset DATABASE_URL, or use `npm run backstop -- invoke`",
+  );
+const dataIsThereProblem = () =>
+  new Problem("the demo data is loaded already, and --leads and --seed are for loading it: add --fresh to start over");
+
+async function invokeScheduled(databaseUrl: string, outbox: string, spinner: Spinner): Promise<Report> {
+  const event: unknown = JSON.parse(await readFile(EVENT, "utf8"));
+  // Whatever the environment says: leads of the demo are reached by files alone.
+  process.env["EMAIL_TRANSPORT"] = "files";
+  const startedMs = performance.now();
+  const tell = () => {
+    const seconds = Math.round((performance.now() - startedMs) / 1_000);
+    spinner.tell("Invoking functions/followups.ts with events/scheduled.json", seconds > 0 ? `, ${seconds} s` : "");
+  };
+  tell();
+  const timer = setInterval(tell, 1_000);
+  try {
+    return await invokeFollowUps(event, { databaseUrl, outbox });
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+/** The names of the mails, none where there is no folder yet. */
+async function mailsIn(outbox: string): Promise<readonly string[]> {
+  const names = await readdir(outbox).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return [];
+    throw error;
+  });
+  return names.filter((name) => name.endsWith(".eml"));
+}
+
+/** New data has new touches; mails of the old would only mislead. */
+async function emptyOutbox(outbox: string): Promise<void> {
+  for (const name of await mailsIn(outbox)) await rm(join(outbox, name));
+}

@@ -1,0 +1,42 @@
+import { z } from "zod";
+import type { Database, Db } from "../../lib/store/connect.ts";
+import { told } from "../../lib/store/faults.ts";
+import { demoIdRange } from "./fragments.ts";
+import { DEMO_WORKSPACE_IDS } from "./setting.ts";
+
+/** `demo` means that every workspace and every lead came with the demo data, so that nothing else is lost with it. */
+export type Contents = "nothing" | "demo" | "other";
+
+const tablesRow = z.object({ workspace: z.boolean(), lead: z.boolean() });
+const contentsRow = z.object({ workspaces: z.int(), strangers: z.boolean() });
+
+/** Says what a database holds, migrated or not. Throws `DatabaseUnreachable`. */
+export async function contentsOf(db: Db): Promise<Contents> {
+  const found = await told(db.$queryRaw`
+    select to_regclass('workspace') is not null as workspace, to_regclass('lead') is not null as lead`);
+  const tables = z.tuple([tablesRow]).parse(found)[0];
+  if (tables.workspace !== tables.lead) return "other";
+  return tables.lead ? await contentsOfTables(db) : "nothing";
+}
+
+async function contentsOfTables(db: Db): Promise<Contents> {
+  const [lowest, highest] = demoIdRange("lead");
+  const rows = await told(db.$queryRaw`
+    select (select count(*)::int from workspace) as workspaces,
+           exists (select from workspace where id <> all(${[...DEMO_WORKSPACE_IDS]}::uuid[]))
+             or exists (select from lead where id < ${lowest}::uuid)
+             or exists (select from lead where id > ${highest}::uuid) as strangers`);
+  const { workspaces, strangers } = z.tuple([contentsRow]).parse(rows)[0];
+  if (workspaces === 0) return "nothing";
+  return strangers ? "other" : "demo";
+}
+
+/** Empties a database of its demo data, runs included. Throws Error, and removes nothing, where it holds anything else. */
+export async function clearDemo({ prisma }: Database): Promise<void> {
+  await prisma.$transaction(async (transaction) => {
+    await transaction.$executeRaw`lock table workspace, lead in access exclusive mode`;
+    if ((await contentsOf(transaction)) === "other")
+      throw new Error("the database holds more than demo data; nothing was removed");
+    await transaction.$executeRaw`truncate workspace, run cascade`;
+  });
+}

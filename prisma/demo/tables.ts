@@ -1,0 +1,166 @@
+import { Prisma } from "../../lib/store/generated/client.ts";
+import { REACHED } from "./cast.ts";
+import { type Chances, sqlId } from "./fragments.ts";
+import { COMPANY_OR_TEAM } from "./sequences.ts";
+
+/** One table, filled from `demo_cast` for the leads whose numbers lie in a range. */
+export interface Filling {
+  /** What is written, in words, for the progress. */
+  readonly what: string;
+  readonly statement: (given: Given) => Prisma.Sql;
+}
+
+interface Given {
+  /** Holds for the leads of this part, in terms of `demo_cast`. */
+  readonly inPart: Prisma.Sql;
+  readonly now: Date;
+  readonly chances: Chances;
+}
+
+const leadId = sqlId("lead", Prisma.sql`number`);
+const instanceId = sqlId("instance", Prisma.sql`number * 4`);
+
+const leads: Filling = {
+  what: "leads",
+  statement: ({ inPart, now }) => Prisma.sql`
+    insert into lead (id, workspace_id, first_name, last_name, company, email, phone, linkedin_url,
+                      linkedin_connected_at, time_zone, status, automation_enabled, opted_out_at, snoozed_until,
+                      last_inbound_at, last_outbound_at, enrichment_status, created_at)
+    select ${leadId}, workspace_id, first_name, last_name, company, email, phone,
+           case when linked then 'https://linkedin.example/in/' || number end,
+           case when linked then coalesce(enrolled_at, ${now}) - interval '2 days' end,
+           zone, coalesce(standing, 'new')::lead_status, coalesce(automation, true),
+           case when refused then ${now}::timestamptz - interval '2 hours' end, snoozed_until, inbound_at, outbound_at,
+           coalesce(enrichment, 'not_requested')::enrichment_status,
+           coalesce(enrolled_at, ${now}) - interval '3 days'
+      from demo_cast
+     where ${inPart}
+     order by number`,
+};
+
+const instances: Filling = {
+  what: "instances",
+  statement: ({ inPart }) => Prisma.sql`
+    insert into follow_up_instance (id, workspace_id, lead_id, sequence_id, status, paused_reason, position, next_step_due,
+                                    look_again_at, completed_at, completed_reason, live_since, created_at)
+    select ${instanceId}, workspace_id, ${leadId}, sequence_id, status::instance_status,
+           case when status = 'paused' then reason::paused_reason end, step, case when status = 'active' then due_at end,
+           case when status = 'paused' then case reason
+             when 'lead_replied' then inbound_at + interval '7 days'
+             when 'lead_snoozed' then snoozed_until
+             when 'awaiting_enrichment' then look_at end end,
+           case when status = 'completed' then due_at end, case when status = 'completed' then reason end,
+           enrolled_at, enrolled_at
+      from demo_cast
+     where sequence_id is not null and ${inPart}
+     order by number`,
+};
+
+/** Some are in a second sequence, which is not due yet. */
+const secondInstances: Filling = {
+  what: "second instances",
+  statement: ({ inPart, now, chances }) => Prisma.sql`
+    insert into follow_up_instance (id, workspace_id, lead_id, sequence_id, status, next_step_due, live_since, created_at)
+    select ${sqlId("instance", Prisma.sql`number * 4 + 1`)}, workspace_id, ${leadId}, sequence.id, 'active',
+           ${now}::timestamptz + make_interval(hours => 2 + ${chances.below(90, 21)}), enrolled_at, enrolled_at
+      from demo_cast
+      join demo_sequence as sequence on ${sqlId("workspace", Prisma.sql`sequence.place`)} = workspace_id
+       and sequence.key = 'manual'
+     where demo_cast.key <> 'manual' and status = 'active' and step > 1 and ${chances.below(10, 22)} = 0 and ${inPart}
+     order by number`,
+};
+
+/** A template with the lead's values put in, as far as the demo's templates go. */
+const rendered = (template: Prisma.Sql): Prisma.Sql => Prisma.sql`
+  replace(replace(replace(${template}, '{{ lead.first_name }}', first_name),
+    ${COMPANY_OR_TEAM}, coalesce(company, 'your team')), '{{ workspace.name }}', workspace.name)`;
+
+/** What went out for the steps that are done, and what waits for the step that is next. */
+const touches: Filling = {
+  what: "touches",
+  statement: ({ inPart, now }) => Prisma.sql`
+    insert into touch (id, workspace_id, instance_id, lead_id, step_id, generation, channel, status, reason, subject, body,
+                       attempts, claimed_at, next_attempt_at, sent_at, provider_id)
+    select ${sqlId("touch", Prisma.sql`number::bigint * 64 + step.position`)}, workspace_id, ${instanceId}, ${leadId},
+           step.id, 1, step.channel::channel, outcome::touch_status,
+           case outcome when 'failed' then 'smtp_550' when 'unknown' then 'etimedout' when 'claimed' then 'smtp_451' end,
+           ${rendered(Prisma.sql`step.subject`)}, ${rendered(Prisma.sql`step.body`)},
+           case outcome when 'awaiting_approval' then 0 else 1 end, claimed_at,
+           case outcome when 'claimed' then ${now}::timestamptz + interval '20 minutes' end,
+           case outcome when 'sent' then claimed_at end, case outcome when 'sent' then 'demo:' || number end
+      from demo_cast
+      join workspace on workspace.id = workspace_id
+      join demo_step as step using (sequence_id)
+     cross join lateral (
+       select case when step.position > done then current when step.position = done then coalesce(latest, 'sent')
+                   else 'sent' end as outcome,
+              reference - make_interval(mins => demo_cast.elapsed - least(step.elapsed, demo_cast.elapsed)) as claimed_at
+     ) as touch
+     where (step.position <= done or (step.position = demo_cast.step and current is not null)) and ${REACHED} and ${inPart}
+     order by number, step.position`,
+};
+
+const tasks: Filling = {
+  what: "tasks",
+  statement: ({ inPart, now }) => Prisma.sql`
+    insert into task (id, workspace_id, touch_id, lead_id, title, notes, done_at, created_at)
+    select ${sqlId("task", Prisma.sql`number`)}, touch.workspace_id, touch.id, touch.lead_id, touch.subject, touch.body,
+           least(touch.sent_at + interval '6 hours', ${now}), touch.sent_at
+      from demo_cast
+      join touch on touch.instance_id = ${instanceId} and touch.channel = 'task'
+     where ${inPart}
+     order by number`,
+};
+
+/** Booked behind the back of every function, as a hand-typed update does it. */
+const bookingsByHand: Filling = {
+  what: "bookings",
+  statement: ({ inPart }) => Prisma.sql`
+    update lead set status = 'meeting-booked'
+      from demo_cast
+     where lead.id = ${leadId} and booking in ('by_hand', 'earlier') and ${inPart}`,
+};
+
+const appointments: Filling = {
+  what: "appointments",
+  statement: ({ inPart, now, chances }) => Prisma.sql`
+    insert into appointment (id, workspace_id, lead_id, external_id, status, starts_at, ends_at, event_time, created_at)
+    select ${sqlId("appointment", Prisma.sql`number`)}, workspace_id, ${leadId}, 'demo-' || number,
+           case booking when 'missed' then 'missed' else 'confirmed' end::appointment_status,
+           starts_at, starts_at + interval '30 minutes', event_time, event_time
+      from demo_cast
+     cross join lateral (
+       select ${now}::timestamptz as event_time,
+              date_bin('30 minutes', case booking when 'missed' then enrolled_at - interval '1 hour'
+                else ${now}::timestamptz + make_interval(hours => 4 + ${chances.below(300, 23)}) end, 'epoch') as starts_at
+     ) as meeting
+     where booking in ('by_calendar', 'earlier', 'missed') and ${inPart}
+     order by number`,
+};
+
+/** The sequence that a booking starts: it goes on, booked lead or not. */
+const postBookingInstances: Filling = {
+  what: "post-booking instances",
+  statement: ({ inPart, now, chances }) => Prisma.sql`
+    insert into follow_up_instance (id, workspace_id, lead_id, sequence_id, lead_booked, post_booking, status,
+                                    next_step_due, live_since, created_at)
+    select ${sqlId("instance", Prisma.sql`number * 4 + 2`)}, workspace_id, ${leadId}, sequence.id, true, true, 'active',
+           ${now}::timestamptz + make_interval(mins => ${chances.below(2_000, 24)} - 200), ${now}, ${now}
+      from demo_cast
+      join demo_sequence as sequence on ${sqlId("workspace", Prisma.sql`sequence.place`)} = workspace_id
+       and sequence.key = 'meeting_selected'
+     where booking in ('by_hand', 'by_calendar', 'earlier') and ${chances.below(2, 25)} = 0 and ${inPart}
+     order by number`,
+};
+
+/** In the order of what happened: they are enrolled first, and book later. */
+export const FILLINGS: readonly Filling[] = [
+  leads,
+  instances,
+  secondInstances,
+  touches,
+  tasks,
+  bookingsByHand,
+  appointments,
+  postBookingInstances,
+];
