@@ -1,0 +1,71 @@
+import { readdir, readFile, rm } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { deflateRawSync } from "node:zlib";
+import { type BuildFailure, build } from "esbuild";
+import { esbuildOptions, PROJECT } from "./bundle.ts";
+
+interface BundleSize {
+  readonly name: string;
+  /** What Lambda loads. */
+  readonly rawBytes: number;
+  /** What is uploaded of it; the source map comes on top. */
+  readonly zippedBytes: number;
+  readonly zippedMapBytes: number;
+}
+
+/** Bundles every function of `from` into `<to>/<name>/index.mjs`, over whatever was there. Throws esbuild's BuildFailure. */
+export async function buildFunctions(from: string, to: string): Promise<readonly BundleSize[]> {
+  const sources = (await readdir(from)).filter((file) => file.endsWith(".ts")).sort();
+  if (sources.length === 0) throw new Error(`there is no function to bundle in ${from}`);
+  await rm(to, { recursive: true, force: true });
+  const sizes: BundleSize[] = [];
+  for (const source of sources) sizes.push(await buildFunction(join(from, source), to));
+  return sizes;
+}
+
+async function buildFunction(entry: string, to: string): Promise<BundleSize> {
+  const name = basename(entry, ".ts");
+  const folder = join(to, name);
+  await build(esbuildOptions(entry, folder));
+  const code = await readFile(join(folder, "index.mjs"));
+  const map = await readFile(join(folder, "index.mjs.map"));
+  return { name, rawBytes: code.length, zippedBytes: zipped(code), zippedMapBytes: zipped(map) };
+}
+
+function zipped(content: Buffer): number {
+  return deflateRawSync(content, { level: 9 }).length;
+}
+
+function lineOf({ name, rawBytes, zippedBytes, zippedMapBytes }: BundleSize): string {
+  const size = `${kilobytes(rawBytes)} raw, ${kilobytes(zippedBytes)} zipped`;
+  return `dist/${name}/index.mjs  ${size} (and ${kilobytes(zippedMapBytes)} of source map)\n`;
+}
+
+function kilobytes(bytes: number): string {
+  return `${(bytes / 1000).toFixed(0)} kB`;
+}
+
+/** esbuild's own message repeats every fault without saying what to do; this is one line for each. */
+function explain(thrown: unknown): string {
+  const faults = isBuildFailure(thrown) ? thrown.errors.map(({ text, location }) => `${placeOf(location)}${text}`) : [];
+  if (faults.length === 0) return thrown instanceof Error ? thrown.message : String(thrown);
+  return faults.join("\n  ");
+}
+
+function placeOf(location: BuildFailure["errors"][number]["location"]): string {
+  return location ? `${location.file}:${location.line}: ` : "";
+}
+
+function isBuildFailure(thrown: unknown): thrown is BuildFailure {
+  return thrown instanceof Error && "errors" in thrown && Array.isArray(thrown.errors);
+}
+
+if (import.meta.main) {
+  try {
+    const sizes = await buildFunctions(join(PROJECT, "functions"), join(PROJECT, "dist"));
+    for (const size of sizes) process.stdout.write(lineOf(size));
+  } catch (thrown) {
+    process.stderr.write(`the functions could not be bundled:\n  ${explain(thrown)}\n`);
+    process.exitCode = 1;
+  }
+}

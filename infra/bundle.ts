@@ -1,0 +1,61 @@
+import { join } from "node:path";
+import { type BundlingOptions, OutputFormat } from "aws-cdk-lib/aws-lambda-nodejs";
+import type { BuildOptions } from "esbuild";
+
+/** The folder that holds package.json; every path of a bundle starts here. */
+export const PROJECT = join(import.meta.dirname, "..");
+
+/** The path of the source file of one function. */
+export function entryOf(name: string): string {
+  return join(PROJECT, "functions", `${name}.ts`);
+}
+
+/** What both ways of bundling share. A change here changes what runs in AWS and what `npm run build` makes alike. */
+const BUNDLE = {
+  target: "node24",
+  // pg and other CommonJS packages call require, which an ES module does not have.
+  banner: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
+  // pg tries the native driver only when asked to; Lambda has none.
+  external: ["pg-native"],
+  mainFields: ["module", "main"],
+  minify: true,
+  // Errors are told apart by the name of their class, in logs and in reports.
+  keepNames: true,
+  sourcesContent: false,
+};
+
+/**
+ * The bundle as the cloud development kit wants it said. Naming the external modules also puts the AWS SDK in, so that a run
+ * uses the version that was tested and not the one that Lambda happens to carry.
+ */
+export function bundlingOfFunctions(): BundlingOptions {
+  const { banner, external, mainFields, minify, keepNames, sourcesContent, target } = BUNDLE;
+  return {
+    banner,
+    externalModules: external,
+    format: OutputFormat.ESM,
+    keepNames,
+    mainFields,
+    minify,
+    sourceMap: true,
+    sourcesContent,
+    target,
+  };
+}
+
+/** The same bundle as esbuild wants it said: `<folder>/index.mjs` and its source map. */
+export function esbuildOptions(entry: string, folder: string): BuildOptions {
+  const { banner, ...shared } = BUNDLE;
+  return {
+    ...shared,
+    absWorkingDir: PROJECT,
+    banner: { js: banner },
+    bundle: true,
+    entryPoints: [entry],
+    format: "esm",
+    logLevel: "silent",
+    outfile: join(folder, "index.mjs"),
+    platform: "node",
+    sourcemap: "linked",
+  };
+}

@@ -1,0 +1,72 @@
+import { Duration, RemovalPolicy, Stack, TimeZone } from "aws-cdk-lib";
+import { type IRole, PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
+import type { IFunction } from "aws-cdk-lib/aws-lambda";
+import {
+  ContextAttribute,
+  Schedule,
+  ScheduleExpression,
+  ScheduleGroup,
+  ScheduleTargetInput,
+  TimeWindow,
+} from "aws-cdk-lib/aws-scheduler";
+import { ScheduleTargetBase, type ScheduleTargetBaseProps } from "aws-cdk-lib/aws-scheduler-targets";
+import { Construct } from "constructs";
+import type { StageNames } from "../lib/platform/names.ts";
+import type { Configuration } from "./configuration.ts";
+import { DeadLetters } from "./dead-letters.ts";
+
+export interface FollowUpsScheduleProps {
+  readonly configuration: Configuration;
+  readonly names: StageNames;
+  readonly function: IFunction;
+}
+
+/** A tick that could not be delivered for this long is dropped: the next one does the same work. */
+const OLDEST_USEFUL_TICK = Duration.minutes(1);
+
+/** The clock of Backstop: one tick, one invocation, and a queue for the ticks that could not be delivered. */
+export class FollowUpsSchedule extends Construct {
+  readonly schedule: Schedule;
+
+  constructor(scope: Construct, id: string, { configuration, names, function: target }: FollowUpsScheduleProps) {
+    super(scope, id);
+    const { expression, timeZone } = configuration.schedule;
+    const group = new ScheduleGroup(this, "Group", { scheduleGroupName: names.scheduleGroup });
+    // A group that stays behind would keep its name, and the stage could not be deployed again.
+    group.applyRemovalPolicy(RemovalPolicy.DESTROY);
+    this.schedule = new Schedule(this, "Schedule", {
+      scheduleName: names.schedule,
+      scheduleGroup: group,
+      description: "Backstop: begins a run of the follow-ups. Pause it with: backstop schedule pause",
+      schedule: ScheduleExpression.expression(expression, TimeZone.of(timeZone)),
+      timeWindow: TimeWindow.off(),
+      enabled: !configuration.paused,
+      target: new InvokeFunction(target, {
+        role: this.makeRole(group),
+        input: ScheduleTargetInput.fromObject({ trigger: "schedule", scheduledTime: ContextAttribute.scheduledTime }),
+        retryAttempts: 0,
+        maxEventAge: OLDEST_USEFUL_TICK,
+        deadLetterQueue: new DeadLetters(this, "UndeliveredTicks", names.undeliveredTicks),
+      }),
+    });
+  }
+
+  /** Only schedules of this group and account may take the role. */
+  private makeRole(group: ScheduleGroup): Role {
+    const conditions = {
+      StringEquals: { "aws:SourceAccount": Stack.of(this).account, "aws:SourceArn": group.scheduleGroupArn },
+    };
+    return new Role(this, "Role", { assumedBy: new ServicePrincipal("scheduler.amazonaws.com", { conditions }) });
+  }
+}
+
+/** As LambdaInvoke of the cloud development kit, but it may invoke the function alone, and none of its versions and aliases. */
+class InvokeFunction extends ScheduleTargetBase {
+  constructor(target: IFunction, props: ScheduleTargetBaseProps) {
+    super(props, target.functionArn);
+  }
+
+  protected override addTargetActionToRole(role: IRole): void {
+    role.addToPrincipalPolicy(new PolicyStatement({ actions: ["lambda:InvokeFunction"], resources: [this.targetArn] }));
+  }
+}

@@ -1,0 +1,95 @@
+interface CronField {
+  readonly name: string;
+  readonly from: number;
+  readonly to: number;
+  readonly words: readonly string[];
+  /** Forms of this field alone, such as `L` for the last day of the month. */
+  readonly special?: RegExp;
+}
+
+const MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
+const WEEKDAYS = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
+const FIELDS: readonly CronField[] = [
+  { name: "minutes", from: 0, to: 59, words: [] },
+  { name: "hours", from: 0, to: 23, words: [] },
+  { name: "day of month", from: 1, to: 31, words: [], special: /^(?:\?|L|(?:[1-9]|[12]\d|3[01])W)$/ },
+  { name: "month", from: 1, to: 12, words: MONTHS },
+  { name: "day of week", from: 1, to: 7, words: WEEKDAYS, special: /^(?:\?|[1-7]?L|[1-7]#[1-5])$/ },
+  { name: "year", from: 1970, to: 2199, words: [] },
+];
+
+/**
+ * Says what is wrong with a recurring EventBridge Scheduler expression; an empty list means that nothing is.
+ * Nothing else finds this before the deployment: CloudFormation's own checks do not read schedule expressions.
+ */
+export function faultsOfSchedule(expression: string): readonly string[] {
+  const [, kind, body = ""] = /^(rate|cron)\((.*)\)$/.exec(expression) ?? [];
+  if (kind === "rate") return faultsOfRate(body);
+  if (kind === "cron") return faultsOfCron(body);
+  return [`"${expression}" is neither rate(<number> <unit>) nor cron(<six fields>)`];
+}
+
+/** True when the zone is the name of a time zone that this machine knows, such as "Europe/Berlin". */
+export function isTimeZone(zone: string): boolean {
+  // Intl also takes "+01:00", which Scheduler refuses.
+  if (!/^[A-Za-z]/.test(zone)) return false;
+  try {
+    new Intl.DateTimeFormat("en", { timeZone: zone });
+    return true;
+  } catch (thrown) {
+    if (thrown instanceof RangeError) return false;
+    throw thrown;
+  }
+}
+
+function faultsOfRate(body: string): readonly string[] {
+  const [, number = "", unit = ""] = /^([1-9]\d*) (minute|hour|day)s?$/.exec(body) ?? [];
+  if (number === "")
+    return [`"rate(${body})" must read like rate(1 minute), rate(5 minutes), rate(2 hours) or rate(1 day)`];
+  const wanted = `${number} ${unit}${number === "1" ? "" : "s"}`;
+  return body === wanted ? [] : [`"rate(${body})" must be spelt rate(${wanted})`];
+}
+
+function faultsOfCron(body: string): readonly string[] {
+  const parts = body.split(" ");
+  if (parts.length !== FIELDS.length) {
+    return [
+      `"cron(${body})" must have six fields (${FIELDS.map((field) => field.name).join(", ")}) with one space between`,
+    ];
+  }
+  const faults = FIELDS.flatMap((field, at) => faultsOfField(field, parts[at] ?? ""));
+  const [, , dayOfMonth, , dayOfWeek] = parts;
+  if ((dayOfMonth === "?") === (dayOfWeek === "?")) {
+    faults.push(`"cron(${body})" must have "?" in exactly one of day of month and day of week`);
+  }
+  return faults;
+}
+
+function faultsOfField(field: CronField, text: string): string[] {
+  if (field.special?.test(text)) return [];
+  const wrong = text.split(",").filter((item) => !isItem(field, item));
+  return wrong.map(
+    (item) => `cron field "${field.name}": "${item}" is not in ${field.from}-${field.to}${wordsOf(field)}`,
+  );
+}
+
+function isItem(field: CronField, item: string): boolean {
+  const [range = "", step, ...rest] = item.split("/");
+  if (rest.length > 0 || (step !== undefined && !/^[1-9]\d*$/.test(step))) return false;
+  if (range === "*") return true;
+  const [first = "", last, ...more] = range.split("-");
+  if (more.length > 0) return false;
+  const from = valueIn(field, first);
+  const to = last === undefined ? from : valueIn(field, last);
+  return from !== undefined && to !== undefined && from <= to;
+}
+
+function valueIn(field: CronField, text: string): number | undefined {
+  const word = field.words.indexOf(text.toUpperCase());
+  const value = word >= 0 ? field.from + word : /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  return value >= field.from && value <= field.to ? value : undefined;
+}
+
+function wordsOf({ words }: CronField): string {
+  return words.length === 0 ? "" : ` or ${words[0]}-${words.at(-1)}`;
+}
