@@ -1,0 +1,41 @@
+import { afterEach, beforeEach, expect, it } from "@jest/globals";
+import { startProgram } from "../support/child-process.ts";
+import { createEmptyDatabase, type TestDatabase } from "../support/database.ts";
+
+let database: TestDatabase;
+
+beforeEach(async () => {
+  database = await createEmptyDatabase();
+});
+
+afterEach(() => database.drop());
+
+const backstop = (words: readonly string[], url = database.url) =>
+  startProgram("cli/backstop.js", words, { environment: { DATABASE_URL: url } }).ended;
+
+it("migrates DATABASE_URL, says what it applied, and the second time that there is nothing to apply", async () => {
+  const first = await backstop(["migrate"]);
+  expect(first).toMatchObject({ code: 0, stdout: expect.stringMatching(/^(applied \d{14}_\w+\n)+$/) });
+  expect(first.stderr).toMatch(/Applying migration 1 of \d+/);
+  expect(await backstop(["migrate"])).toMatchObject({
+    code: 0,
+    stdout: "nothing to apply: the database is up to date\n",
+  });
+});
+
+it("says in one line, with code 1, that it was not let in, and keeps the password to itself", async () => {
+  const ended = await backstop(["migrate"], database.url.replace(/\/\/[^@]*@/, "//stranger:hush@"));
+  expect(ended).toMatchObject({ code: 1, stdout: "" });
+  expect(ended.stderr).toMatch(
+    /^backstop: .*(password authentication failed|role "stranger" does not exist).*DATABASE_URL/m,
+  );
+  expect(ended.stderr).not.toMatch(/hush|^ +at /m);
+});
+
+it("explains itself", async () => {
+  const { code, stdout } = await backstop(["--help"]);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(
+    /^Usage: backstop .*Backstop walks leads.*migrate .*bring the database up to date.*Examples:/s,
+  );
+});

@@ -1,0 +1,181 @@
+import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import type pg from "pg";
+import { type EndedProgram, startProgram } from "../support/child-process.ts";
+import { createDatabase, createEmptyDatabase, type TestDatabase } from "../support/database.ts";
+import { addFollowedLead, addSequence, addWorkspace, everyRow } from "../support/factories.ts";
+import { openPool } from "../support/run.ts";
+
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "backstop-start-"));
+  await chmod(folder, 0o755);
+});
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const file = (name: string) => join(folder, name);
+
+/** As a person types it; without a DATABASE_URL it works on a database of its own in the folder. */
+function backstop(words: readonly string[], DATABASE_URL?: string): Promise<EndedProgram> {
+  return startProgram("cli/main.ts", words, { environment: { NO_COLOR: "1", ...(DATABASE_URL && { DATABASE_URL }) } })
+    .ended;
+}
+
+const start = (words: readonly string[] = [], url?: string) => backstop(["start", "--folder", folder, ...words], url);
+const invoke = (words: readonly string[], url?: string) => backstop(["invoke", "--folder", folder, ...words], url);
+
+/** One line that says what to do; nothing on standard output, and no stack. */
+function expectProblem({ code, stdout, stderr }: EndedProgram, reason: RegExp): void {
+  expect(stderr.split("\n").filter((line) => line.startsWith("backstop:"))).toEqual([expect.stringMatching(reason)]);
+  expect(stderr).not.toMatch(/^ +at /m);
+  expect([code, stdout]).toEqual([1, ""]);
+}
+
+const completed = async () => JSON.parse(await readFile(file("report.json"), "utf8")).backstop.completedCount;
+
+describe("without a DATABASE_URL", () => {
+  it("start makes a database, completes what chases booked leads, goes on with the data, and starts over when asked", async () => {
+    const first = await start(["--leads", "300"]);
+    expect([first.code, first.stderr]).toEqual([0, expect.stringContaining("Loading demo data of 300 leads: touches")]);
+    const completedFirst = await completed();
+    expect(completedFirst).toBeGreaterThan(10);
+    expect(first.stdout).toContain(`completed ${completedFirst} follow-ups of booked leads`);
+
+    const second = await start();
+    expect([second.code, await completed()]).toEqual([0, 0]);
+    expect(second.stdout).toContain("completed 0, as it should be");
+    expect(second.stderr).not.toContain("Loading");
+
+    const fresh = await start(["--fresh", "--leads", "300"]);
+    expect([fresh.code, await completed()]).toEqual([0, completedFirst]);
+  });
+});
+
+describe("start on a database that is given", () => {
+  let database: TestDatabase;
+  let sql: pg.Pool;
+
+  beforeEach(async () => {
+    database = await createEmptyDatabase();
+    sql = openPool(database.url);
+  });
+
+  afterEach(async () => {
+    await sql.end();
+    await database.drop();
+  });
+
+  it("tells the steps, the reasons, a balance that adds up, the rows for a person, and where the mails lie", async () => {
+    const { code, stdout } = await start(["--leads", "500"], database.url);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^Run \S+ succeeded/m);
+    expect(stdout).toMatch(/resume-ghosted +looked at \d+ .* resumed \d+/);
+    expect(stdout).toMatch(/│ ready +│ +\d+ │ nothing stood against it/);
+    expect(stdout).toContain("time zone of the lead: Mars/Olympus_Mons");
+    for (const [, total, parts] of stdout.matchAll(/^ {2}(?:due|claimed) (\d+) = (.+)$/gm)) {
+      const sum = [...(parts ?? "").matchAll(/\d+/g)].reduce((before, [part]) => before + Number(part), 0);
+      expect(sum).toBe(Number(total));
+    }
+    const mails = (await readdir(file("outbox"))).filter((name) => name.endsWith(".eml"));
+    expect(mails.length).toBeGreaterThan(20);
+    expect(stdout).toContain(`holds ${mails.length}, ${mails.length} of them from this run`);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: that there are none is the point
+    expect(stdout).not.toMatch(/\u001b/);
+  });
+
+  it("refuses other data, with or without --fresh, and changes nothing", async () => {
+    await startMigrated();
+    const workspaceId = await addWorkspace(sql);
+    const { id } = await addSequence(sql, workspaceId);
+    await addFollowedLead(sql, workspaceId, id);
+    const before = await everyRow(sql);
+    expectProblem(await start([], database.url), /more than demo data, so nothing was changed/);
+    expectProblem(await start(["--fresh"], database.url), /more than demo data, so nothing was changed/);
+    expect(await everyRow(sql)).toEqual(before);
+  });
+
+  it("loads other demo data with --fresh only, and says so", async () => {
+    await start(["--leads", "20"], database.url);
+    expectProblem(await start(["--leads", "30"], database.url), /add --fresh to start over/);
+    expect((await start(["--leads", "30", "--fresh"], database.url)).code).toBe(0);
+    expect((await sql.query("select from lead")).rowCount).toBe(30);
+  });
+
+  const startMigrated = async () => expect((await backstop(["migrate"], database.url)).code).toBe(0);
+});
+
+describe("invoke", () => {
+  let database: TestDatabase;
+
+  beforeAll(async () => {
+    database = await createDatabase();
+    expect((await start(["--leads", "100"], database.url)).code).toBe(0);
+  });
+
+  afterAll(() => database.drop());
+
+  it("prints the report as JSON and nothing else", async () => {
+    const { code, stdout } = await invoke(["events/dry-run.json"].map(fromRoot), database.url);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ statusCode: 200, success: true, dryRun: true });
+  });
+
+  it("takes the event from standard input, and an empty one where none is named", async () => {
+    const environment = { DATABASE_URL: database.url };
+    const program = startProgram("cli/main.ts", ["invoke", "--folder", folder, "-"], { environment });
+    program.process.stdin?.end('{"only": ["backstop"]}');
+    expect(JSON.parse((await program.ended).stdout)).toMatchObject({ success: true, results: null, backstop: {} });
+    expect(JSON.parse((await invoke([], database.url)).stdout)).toMatchObject({ trigger: "manual", results: {} });
+  });
+
+  it("prints the report of a refused event too, and exits with 1, whether a person or the schedule sent it", async () => {
+    for (const trigger of ["manual", "schedule"]) {
+      await writeFile(file("refused.json"), JSON.stringify({ trigger, surprise: 1 }));
+      const { code, stdout } = await invoke([file("refused.json")], database.url);
+      expect([code, JSON.parse(stdout)]).toEqual([
+        1,
+        expect.objectContaining({ statusCode: 400, success: false, trigger }),
+      ]);
+    }
+  });
+
+  it("says in one line what is wrong with the event, or that there is no database", async () => {
+    await writeFile(file("broken.json"), "{ only: ");
+    expectProblem(await invoke([file("broken.json")], database.url), /broken\.json is not JSON/);
+    expectProblem(
+      await invoke([file("missing.json")], database.url),
+      /missing\.json cannot be read: there is no such file/,
+    );
+    const nowhere = ["invoke", "--folder", file("nowhere")];
+    expectProblem(await backstop(nowhere), /there is no database yet: `npm start` makes one/);
+  });
+
+  it("wants to be told how mail goes out where the database holds more than demo data", async () => {
+    const sql = openPool(database.url);
+    await addWorkspace(sql);
+    await sql.end();
+    expectProblem(await invoke([], database.url), /set EMAIL_TRANSPORT/);
+    const environment = { DATABASE_URL: database.url, EMAIL_TRANSPORT: "files" };
+    const told = await startProgram("cli/main.ts", ["invoke", "--folder", folder], { environment }).ended;
+    expect(told.code).toBe(0);
+  });
+});
+
+const fromRoot = (path: string): string => new URL(`../../${path}`, import.meta.url).pathname;
+
+describe("--help", () => {
+  it("teaches start and invoke by examples", async () => {
+    const [forStart, forInvoke] = await Promise.all([backstop(["start", "--help"]), backstop(["invoke", "--help"])]);
+    expect(forStart.stdout).toContain("npm start -- --fresh --leads 100000");
+    expect(forInvoke.stdout).toContain("npm run backstop -- invoke events/dry-run.json");
+  });
+
+  it("names what is wrong with an option", async () => {
+    const { code, stderr } = await backstop(["start", "--leads", "many"]);
+    expect([code === 0, stderr]).toEqual([false, expect.stringContaining("whole number from 10 to")]);
+  });
+});

@@ -1,0 +1,65 @@
+import type { DueItem, LeadFacts, Step } from "../../lib/domain/due-item.ts";
+
+export const NOON = new Date("2026-06-03T12:00:00.000Z");
+export const minutesAfter = (instant: Date, minutes: number): Date => new Date(instant.getTime() + minutes * 60_000);
+
+export const aLead = (over: Partial<LeadFacts> = {}): LeadFacts => ({
+  id: "lead",
+  firstName: "Ada",
+  lastName: "Byron",
+  company: "Analytical Engines",
+  email: "ada@example.com",
+  phone: "+1-555-0100",
+  linkedinConnectedAt: null,
+  timeZone: null,
+  status: "qualified",
+  isBooked: false,
+  automationEnabled: true,
+  optedOutAt: null,
+  snoozedUntil: null,
+  lastInboundAt: null,
+  lastOutboundAt: null,
+  enrichmentStatus: "not_requested",
+  ...over,
+});
+
+export const aStep = (over: Partial<Step> = {}): Step => ({
+  id: `step ${over.position ?? 1}`,
+  position: 1,
+  delayMinutes: 0,
+  channel: "email",
+  condition: "always",
+  subject: "Hello {{ lead.first_name }}",
+  body: "Shall we talk, {{ lead.first_name }}?",
+  needsApproval: false,
+  ...over,
+});
+
+export interface ItemParts {
+  readonly lead?: Partial<LeadFacts>;
+  readonly steps?: readonly Step[];
+  readonly instance?: Partial<DueItem["instance"]>;
+  readonly sequence?: Partial<DueItem["sequence"]>;
+  readonly workspace?: Partial<DueItem["workspace"]>;
+}
+
+/** A due item that is ready to be sent, but for what `parts` change. */
+export const anItem = ({ lead, steps, instance, sequence, workspace }: ItemParts = {}): DueItem => ({
+  instance: { id: "instance", generation: 1, position: 1, nextStepDue: NOON, heldSince: null, ...instance },
+  lead: aLead(lead),
+  sequence: {
+    id: "sequence",
+    triggerOn: "no_response",
+    active: true,
+    steps: steps ?? [aStep(), aStep({ position: 2, delayMinutes: 3 * 24 * 60 })],
+    ...sequence,
+  },
+  workspace: {
+    id: "workspace",
+    name: "Northwind",
+    timeZone: "Europe/Berlin",
+    pausedAt: null,
+    ghostedAfterDays: 7,
+    ...workspace,
+  },
+});

@@ -1,0 +1,151 @@
+import { readdir, readFile } from "node:fs/promises";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import type pg from "pg";
+import { imbalances, type Report } from "../../lib/run/report.ts";
+import { openDatabase } from "../../lib/store/connect.ts";
+import { clearDemo } from "../../prisma/demo/contents.ts";
+import { loadDemo } from "../../prisma/demo/load-demo.ts";
+import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { everyRow, rowsOf } from "../support/factories.ts";
+import { invokeHandler, openPool } from "../support/run.ts";
+
+const EVENTS = new URL("../../events/", import.meta.url);
+const NORDLICHT = "01000000-0001-7000-8000-000000000002";
+/** Each has a test below; the last test holds this list to the folder. */
+const TESTED = ["backstop-only.json", "dry-run.json", "limited.json", "one-workspace.json", "scheduled.json"];
+
+let database: TestDatabase;
+let sql: pg.Pool;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  sql = openPool(database.url);
+});
+
+beforeEach(async () => {
+  const loading = openDatabase({ connectionString: database.url });
+  await clearDemo(loading);
+  await loadDemo(loading, { leads: 3_000, seed: 1 });
+  await loading.close();
+});
+
+afterAll(async () => {
+  await sql.end();
+  await database.drop();
+});
+
+async function invoke(file: string): Promise<Report> {
+  const event: unknown = JSON.parse(await readFile(new URL(file, EVENTS), "utf8"));
+  const report = await invokeHandler(database.url, event);
+  expect(report).toMatchObject({ statusCode: 200, success: true, errors: [] });
+  expect(imbalances(report.results)).toEqual([]);
+  return report;
+}
+
+async function countOf(from: string): Promise<number> {
+  const { rows } = await sql.query<{ count: string }>(`select count(*) from ${from}`);
+  return Number(rows[0]?.count);
+}
+
+const orphans = "follow_up_instance where lead_booked and not post_booking and status in ('active', 'paused')";
+
+describe("scheduled.json", () => {
+  it("is a whole run: a few hundred follow-ups of booked leads are completed, and the report balances", async () => {
+    const expected = await countOf(orphans);
+    expect(expected).toBeGreaterThan(200);
+    const report = await invoke("scheduled.json");
+    expect(report).toMatchObject({ trigger: "schedule", backstop: { completedCount: expected, remaining: 0 } });
+    expect(await countOf(orphans)).toBe(0);
+    expect(report.snoozed?.resumed).toBeGreaterThan(20);
+    expect(report.resumed?.resumed).toBeGreaterThan(20);
+    expect(report.enrichmentResumed?.resumed).toBeGreaterThan(20);
+    expect(report.results?.delivery?.sent).toBeGreaterThan(300);
+    expect(report.results?.backlog).toBe(0);
+  });
+
+  it("finds nothing to complete the second time", async () => {
+    await invoke("scheduled.json");
+    const again = await invoke("scheduled.json");
+    expect(again).toMatchObject({ backstop: { completedCount: 0, cancelledTouches: 0, slowestSeconds: 0 } });
+  });
+
+  it("leaves the post-booking sequences of booked leads alone", async () => {
+    const ofBooked = "follow_up_instance where lead_booked and post_booking and status = 'active'";
+    const before = await countOf(ofBooked);
+    await invoke("scheduled.json");
+    expect(before).toBeGreaterThan(50);
+    expect(await countOf(ofBooked)).toBe(before);
+  });
+
+  it("names every row that a person has to repair, and sends the others all the same", async () => {
+    const { results } = await invoke("scheduled.json");
+    const reasons = results?.problems.map(({ reason }) => reason).sort();
+    expect(reasons).toEqual([
+      "already_claimed",
+      "invalid_template",
+      "invalid_template",
+      "invalid_time_zone",
+      "missing_data",
+      "out_of_steps",
+      "out_of_steps",
+    ]);
+    const faults = results?.problems.flatMap(({ detail }) => detail ?? []).join("\n");
+    for (const fault of ["Mars/Olympus_Mons", "lead.company", "undefined filter: shout", "not closed"]) {
+      expect(faults).toContain(fault);
+    }
+  });
+});
+
+describe("dry-run.json", () => {
+  it("decides as the run would, tells a sample, and leaves no trace", async () => {
+    const before = await everyRow(sql);
+    const { results, sample, backstop } = await invoke("dry-run.json");
+    expect(await everyRow(sql)).toEqual(before);
+    expect(backstop?.completedCount).toBeGreaterThan(200);
+    expect(results).toMatchObject({ delivery: null });
+    expect(sample?.length).toBeGreaterThan(0);
+    const real = await invoke("scheduled.json");
+    expect(results?.reasons).toEqual(real.results?.reasons);
+    expect(await everyRow(sql)).not.toEqual(before);
+  });
+});
+
+describe("backstop-only.json", () => {
+  it("completes what chases booked leads, and does nothing else", async () => {
+    const due = "follow_up_instance where status = 'active' and not lead_booked and next_step_due <= now()";
+    const before = [await countOf(due), await countOf("touch where status = 'sent'")];
+    const report = await invoke("backstop-only.json");
+    expect(report.backstop?.completedCount).toBeGreaterThan(200);
+    expect(report).toMatchObject({ snoozed: null, resumed: null, enrichmentResumed: null, results: null });
+    expect([await countOf(due), await countOf("touch where status = 'sent'")]).toEqual(before);
+  });
+});
+
+describe("one-workspace.json", () => {
+  it("works for that workspace and does not touch the others", async () => {
+    const { rows } = await sql.query<{ id: string }>("select id from workspace order by id");
+    const others = rows.map(({ id }) => id).filter((id) => id !== NORDLICHT);
+    const before = await Promise.all([NORDLICHT, ...others].map((id) => rowsOf(sql, id)));
+    const report = await invoke("one-workspace.json");
+    const after = await Promise.all([NORDLICHT, ...others].map((id) => rowsOf(sql, id)));
+    expect(Object.keys(report.backstop?.byWorkspace ?? {})).toEqual([NORDLICHT]);
+    expect(report.results?.claimed).toBeGreaterThan(50);
+    expect(after[0]).not.toEqual(before[0]);
+    expect(after.slice(1)).toEqual(before.slice(1));
+  });
+});
+
+describe("limited.json", () => {
+  it("takes fifty due steps, and leaves the rest for the next run", async () => {
+    const { results } = await invoke("limited.json");
+    expect(results?.due).toBe(50);
+    expect(results?.backlog).toBeGreaterThan(500);
+  });
+});
+
+it("every event in the folder is tested here and explained in its README", async () => {
+  const files = (await readdir(EVENTS)).filter((name) => name.endsWith(".json"));
+  expect(files.sort()).toEqual(TESTED);
+  const readme = await readFile(new URL("README.md", EVENTS), "utf8");
+  for (const file of files) expect(readme).toContain(`\`${file}\``);
+});

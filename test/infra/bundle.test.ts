@@ -1,0 +1,73 @@
+import { createHash } from "node:crypto";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { App } from "aws-cdk-lib";
+import { buildFunctions } from "../../infra/build.ts";
+import { PROJECT } from "../../infra/bundle.ts";
+import { BackstopStack } from "../../infra/stack.ts";
+import { anExample, cdkJson } from "./example.ts";
+
+let folder: string;
+
+beforeAll(async () => {
+  // Inside the project, so that the sources find its packages.
+  await mkdir(join(PROJECT, ".local"), { recursive: true });
+  folder = await mkdtemp(join(PROJECT, ".local", "bundle-"));
+});
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+describe("the bundle of a function", () => {
+  it("is one ES module with its source map, also where a package calls require", async () => {
+    const source = 'import pg from "pg";\nexport const handler = async () => new pg.Pool().totalCount;\n';
+    const [size] = await buildFunctions(await functionsWith({ "probe.ts": source }), join(folder, "dist"));
+    const bundle = await readFile(join(folder, "dist/probe/index.mjs"), "utf8");
+    expect(bundle).toContain("createRequire");
+    expect(bundle).toContain("//# sourceMappingURL=index.mjs.map");
+    expect(size).toMatchObject({ name: "probe", rawBytes: Buffer.byteLength(bundle) });
+    expect(size?.zippedBytes).toBeLessThan(size?.rawBytes ?? 0);
+    const { handler } = (await import(join(folder, "dist/probe/index.mjs"))) as { handler: () => Promise<number> };
+    expect(await handler()).toBe(0);
+  });
+
+  it("is made for every function, and an older one does not stay behind", async () => {
+    const source = "export const handler = () => 1;\n";
+    await buildFunctions(await functionsWith({ "gone.ts": source }), join(folder, "all"));
+    const sizes = await buildFunctions(
+      await functionsWith({ "one.ts": source, "two.ts": source }),
+      join(folder, "all"),
+    );
+    expect(sizes.map(({ name }) => name)).toEqual(["one", "two"]);
+    await expect(readFile(join(folder, "all/gone/index.mjs"))).rejects.toThrow("ENOENT");
+  });
+
+  it("is refused when a source imports what is not there", async () => {
+    const functions = await functionsWith({ "broken.ts": 'import "no-such-package";\n' });
+    await expect(buildFunctions(functions, join(folder, "broken"))).rejects.toThrow(
+      'Could not resolve "no-such-package"',
+    );
+  });
+
+  it("is the same, byte for byte, when the stack makes it", async () => {
+    await buildFunctions(join(PROJECT, "functions"), join(folder, "built"));
+    const app = new App({ context: cdkJson.context, outdir: join(folder, "cdk.out") });
+    new BackstopStack(app, anExample());
+    const assembly = app.synth();
+    const [asset = "no asset"] = (await readdir(assembly.directory)).filter((name) => name.startsWith("asset."));
+    const [built, uploaded] = [join(folder, "built/followups"), join(assembly.directory, asset)];
+    expect(await fingerprint(join(uploaded, "index.mjs"))).toBe(await fingerprint(join(built, "index.mjs")));
+  });
+});
+
+async function functionsWith(sources: Readonly<Record<string, string>>): Promise<string> {
+  const functions = await mkdtemp(join(folder, "functions-"));
+  for (const [name, source] of Object.entries(sources)) await writeFile(join(functions, name), source);
+  return functions;
+}
+
+async function fingerprint(path: string): Promise<string> {
+  return createHash("sha256")
+    .update(await readFile(path))
+    .digest("hex");
+}

@@ -1,0 +1,153 @@
+import { describe, expect, it } from "@jest/globals";
+import { ConfigurationError, homeOf, readConfiguration } from "../../infra/configuration.ts";
+import { anExample, cdkJson } from "./example.ts";
+
+const stages = cdkJson.context.backstop;
+
+describe("the configuration of a stage", () => {
+  it("is right as the example of cdk.json has it, and every flag of the cloud development kit is set there", () => {
+    expect(readConfiguration({ stages, stage: "dev", paused: undefined })).toMatchObject({
+      stage: "dev",
+      paused: false,
+    });
+    expect(cdkJson.context["@aws-cdk/core:validateAgainstDefaultRules"]).toBe(true);
+  });
+
+  it("needs no more than what cannot be guessed", () => {
+    const { vpc, proxy, database, emailIdentityArns } = stages.dev;
+    const least = { dev: { vpc, proxy, database, emailIdentityArns } };
+    expect(readConfiguration({ stages: least, stage: "dev", paused: undefined })).toMatchObject({
+      schedule: { expression: "rate(1 minute)", timeZone: "UTC" },
+      logLevel: "INFO",
+      logRetentionDays: 30,
+      paused: false,
+    });
+  });
+
+  it("names the account and region of its proxy as its home", () => {
+    expect(homeOf(anExample())).toEqual({ account: "111122223333", region: "eu-central-1" });
+  });
+
+  it("takes paused from the command line over what cdk.json says", () => {
+    expect(readConfiguration({ stages, stage: "dev", paused: "true" }).paused).toBe(true);
+    const paused = { dev: { ...stages.dev, paused: true } };
+    expect(readConfiguration({ stages: paused, stage: "dev", paused: "false" }).paused).toBe(false);
+  });
+
+  it("tells all of its faults at once", () => {
+    const wrong = {
+      vpc: { vpcId: "vpc-1", availabilityZones: ["eu-central-1a", "eu-central-1b"], privateSubnetIds: [] },
+      proxy: {
+        name: "",
+        arn: "arn:aws:rds:eu-central-1:111122223333:db:main",
+        endpoint: "no host",
+        securityGroupId: "sg",
+      },
+      database: { name: "backstop", user: "*" },
+      schedule: { expression: "rate(1 minutes)", timeZone: "Mars/Olympus" },
+      emailIdentityArns: ["arn:aws:ses:eu-central-1:111122223333:identity/*"],
+      logRetentionDays: 31,
+      reservedConcurrency: 0,
+      permissionsBoundary: "boundary",
+      memory: 512,
+    };
+    const message = messageOf(() => readConfiguration({ stages: { dev: wrong }, stage: "dev", paused: "perhaps" }));
+    for (const place of [
+      "vpc.vpcId",
+      "vpc.privateSubnetIds",
+      "proxy.name",
+      "proxy.arn",
+      "proxy.endpoint",
+      "proxy.securityGroupId",
+      "database.user",
+      "schedule.expression",
+      "schedule.timeZone",
+      "emailIdentityArns[0]",
+      "logRetentionDays",
+      "reservedConcurrency",
+      "permissionsBoundary",
+      "paused",
+    ]) {
+      expect(message).toContain(`→ at ${place}\n`.trimEnd());
+    }
+    expect(message).toContain('"memory"');
+  });
+
+  it("tells of subnets that do not fit the zones beside every other fault", () => {
+    const vpc = { ...(stages.dev["vpc"] as object), privateSubnetIds: ["subnet-0123456789abcdef0"] };
+    const message = messageOf(() => anExample({ vpc, database: { name: "backstop", user: "Backstop" } }));
+    expect(message).toContain("→ at vpc");
+    expect(message).toContain("→ at database.user");
+  });
+
+  it("lists the stages that there are when none or an unknown one is chosen", () => {
+    for (const stage of [undefined, "production", "toString"]) {
+      expect(messageOf(() => readConfiguration({ stages, stage, paused: undefined }))).toContain("cdk.json knows dev");
+    }
+    expect(messageOf(() => readConfiguration({ stages: undefined, stage: "dev", paused: undefined }))).toContain(
+      "no stage yet",
+    );
+  });
+
+  it("refuses a stage whose names AWS would refuse", () => {
+    const stage = "Development_of_the_north";
+    const message = messageOf(() => readConfiguration({ stages: { [stage]: stages.dev }, stage, paused: undefined }));
+    expect(message).toContain("at most 20");
+  });
+});
+
+describe("a schedule expression", () => {
+  it.each([
+    "rate(1 minute)",
+    "rate(5 minutes)",
+    "rate(1 hour)",
+    "rate(2 days)",
+    "cron(* * * * ? *)",
+    "cron(0/5 8-18 ? * MON-FRI *)",
+    "cron(0 10 ? * 6L 2026-2030)",
+    "cron(15,45 0 L * ? *)",
+    "cron(0 12 15W JAN,JUL ? *)",
+    "cron(0 12 ? * 3#1 *)",
+  ])("is taken when EventBridge Scheduler can read it: %s", (expression) => {
+    expect(anExample({ schedule: { expression } }).schedule.expression).toBe(expression);
+  });
+
+  it.each([
+    ["at(2026-11-24T00:00:00)", "neither rate"],
+    ["every minute", "neither rate"],
+    ["rate(0 minutes)", "must read like"],
+    ["rate(30 seconds)", "must read like"],
+    ["rate(1 minutes)", "must be spelt rate(1 minute)"],
+    ["rate(5 minute)", "must be spelt rate(5 minutes)"],
+    ["cron(* * * * *)", "six fields"],
+    ["cron(60 * * * ? *)", 'cron field "minutes": "60" is not in 0-59'],
+    ["cron(0 24 * * ? *)", 'cron field "hours"'],
+    ["cron(0 0 0 * ? *)", 'cron field "day of month"'],
+    ["cron(0 0 ? 13 MON *)", 'cron field "month": "13" is not in 1-12 or JAN-DEC'],
+    ["cron(0 0 ? * 0 *)", 'cron field "day of week"'],
+    ["cron(0 18-8 * * ? *)", 'cron field "hours": "18-8"'],
+    ["cron(*/0 * * * ? *)", 'cron field "minutes": "*/0"'],
+    ["cron(0 0 * * * *)", "exactly one of day of month and day of week"],
+    ["cron(0 0 ? * ? *)", "exactly one of day of month and day of week"],
+  ])("is refused with the reason when it cannot: %s", (expression, reason) => {
+    expect(messageOf(() => anExample({ schedule: { expression } }))).toContain(reason);
+  });
+
+  it.each(["Europe/Berlin", "America/Argentina/Buenos_Aires", "UTC"])("may be read in time zone %s", (timeZone) => {
+    expect(anExample({ schedule: { timeZone } }).schedule.timeZone).toBe(timeZone);
+  });
+
+  it.each(["+01:00", "Mars/Olympus", ""])('may not be read in time zone "%s"', (timeZone) => {
+    expect(messageOf(() => anExample({ schedule: { timeZone } }))).toContain("no time zone");
+  });
+});
+
+function messageOf(act: () => unknown): string {
+  try {
+    act();
+  } catch (thrown) {
+    if (thrown instanceof ConfigurationError) return thrown.message;
+    throw thrown;
+  }
+  throw new Error("nothing was refused");
+}

@@ -1,0 +1,559 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import type pg from "pg";
+import type { FollowUpStore } from "../../lib/run/ports.ts";
+import type { Report, SendDueReport } from "../../lib/run/report.ts";
+import { createDatabase, type TestDatabase } from "../support/database.ts";
+import {
+  addBystanders,
+  addFollowedLead,
+  addInstance,
+  addLead,
+  addSequence,
+  addTouch,
+  addWorkspace,
+  type Columns,
+  LONG_AGO,
+  rowsOf,
+  type Sequence,
+} from "../support/factories.ts";
+import { noLock, openPool, openRunner, openTransaction, type Runner, untilBlockedBy } from "../support/run.ts";
+
+let database: TestDatabase;
+let sql: pg.Pool;
+let runner: Runner;
+let bystanders: string;
+let workspaceId: string;
+let chase: Sequence;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  sql = openPool(database.url);
+  runner = openRunner(database.url);
+});
+
+/** Claims are fair between all workspaces, so that each test begins with none but its own. */
+beforeEach(async () => {
+  await sql.query("truncate workspace, run cascade");
+  runner.channel.sent.length = 0;
+  bystanders = await addBystanders(sql);
+  workspaceId = await addWorkspace(sql);
+  chase = await addSequence(sql, workspaceId, { steps: [{}, {}] });
+});
+
+afterAll(async () => {
+  await runner.close();
+  await sql.end();
+  await database.drop();
+});
+
+function resultsOf({ results }: Report): SendDueReport {
+  if (!results) throw new Error("no step was due, for send-due did not run");
+  return results;
+}
+
+/** Many leads with one due instance each, in one statement; the first is due first. */
+async function addDue(count: number, workspace = workspaceId, sequence = chase): Promise<void> {
+  await sql.query(
+    `with numbered as (select uuid_v7() as lead_id, number from generate_series(1, $3::int) as number),
+          led as (insert into lead (workspace_id, id, first_name, email)
+                  select $1, lead_id, 'Ada', 'ada@example.test' from numbered)
+     insert into follow_up_instance (workspace_id, lead_id, sequence_id, status, next_step_due)
+     select $1, lead_id, $2, 'active', $4::timestamptz + number * interval '1 second' from numbered`,
+    [workspace, sequence.id, count, LONG_AGO],
+  );
+}
+
+async function instanceRow(id: string) {
+  const { rows } = await sql.query<Columns>("select * from follow_up_instance where id = $1", [id]);
+  return rows[0];
+}
+
+async function touchRows(instanceId: string) {
+  const { rows } = await sql.query<Columns>("select * from touch where instance_id = $1 order by id", [instanceId]);
+  return rows;
+}
+
+describe("ten runs at once without the overlap lock", () => {
+  it("claim each of 5,000 due steps in 3 workspaces exactly once, and send each exactly once", async () => {
+    const before = await rowsOf(sql, bystanders);
+    for (const count of [4_000, 900, 100]) {
+      const workspace = await addWorkspace(sql);
+      await addDue(count, workspace, await addSequence(sql, workspace, { steps: [{}, {}] }));
+    }
+    const runners = Array.from({ length: 10 }, () => openRunner(database.url));
+
+    const reports = await Promise.all(runners.map((each) => each.run({}, { lock: noLock })));
+
+    expect(reports.flatMap(({ errors }) => errors)).toEqual([]);
+    expect(reports.map((report) => resultsOf(report).claimed).reduce((sum, claimed) => sum + claimed)).toBe(5_000);
+    const sent = runners.flatMap(({ channel }) => channel.sent.map(({ id }) => id));
+    expect(sent).toHaveLength(5_000);
+    expect(new Set(sent).size).toBe(5_000);
+    const { rows } = await sql.query(
+      `select touch.status, instance.status as instance_status, instance.position, count(*)::int,
+              count(distinct instance_id)::int as instances
+         from touch join follow_up_instance as instance on instance.id = touch.instance_id
+        where touch.workspace_id <> $1 group by 1, 2, 3`,
+      [bystanders],
+    );
+    expect(rows).toEqual([{ status: "sent", instance_status: "active", position: 2, count: 5_000, instances: 5_000 }]);
+    expect(await rowsOf(sql, bystanders)).toEqual(before);
+    await Promise.all(runners.map((each) => each.close()));
+  });
+
+  it("never send twice to a lead with several sequences, and claim each step of each once", async () => {
+    const sequences = [chase, await addSequence(sql, workspaceId), await addSequence(sql, workspaceId)];
+    for (let number = 0; number < 100; number++) {
+      const leadId = await addLead(sql, workspaceId);
+      for (const { id } of sequences) await addInstance(sql, leadId, id);
+    }
+    const runners = Array.from({ length: 5 }, () => openRunner(database.url));
+    const settings = { batchSize: 20 };
+    const reports = await Promise.all(runners.map((each) => each.run({}, { lock: noLock, settings })));
+    expect(reports.flatMap(({ errors }) => errors)).toEqual([]);
+    expect(reports.map((report) => resultsOf(report).claimed).reduce((sum, claimed) => sum + claimed)).toBe(300);
+    const sent = runners.flatMap(({ channel }) => channel.sent.map(({ id }) => id));
+    expect(new Set(sent).size).toBe(sent.length);
+    await Promise.all(runners.map((each) => each.close()));
+  });
+});
+
+/** The real store, with something that happens elsewhere after each claim and before its touches are sent. */
+const meanwhile = (happens: () => Promise<unknown>): { readonly store: FollowUpStore } => ({
+  store: {
+    ...runner.ports.store,
+    claimDue: async (query, plan) => {
+      const claimed = await runner.ports.store.claimDue(query, plan);
+      await happens();
+      return claimed;
+    },
+  },
+});
+
+const APPOINTMENT = `
+  insert into appointment (workspace_id, lead_id, external_id, status, starts_at, ends_at, event_time)
+  select workspace_id, id, 'between', 'confirmed', now(), now() + interval '1 hour', now() from lead where id = $1`;
+
+describe("what is committed between claim and send", () => {
+  const set = (assignment: string) => `update lead set ${assignment} where id = $1`;
+
+  it.each([
+    ["a booking", set("status = 'meeting-booked'"), "meeting_booked"],
+    ["a confirmed meeting", APPOINTMENT, "meeting_booked"],
+    ["an opt-out", set("opted_out_at = now()"), "opted_out"],
+    ["a blacklisting", set("status = 'blacklisted'"), "blacklisted"],
+    ["a disqualification", set("status = 'unqualified'"), "unqualified"],
+    ["a refusal", set("status = 'not-interested'"), "not_interested"],
+    ["automation switched off", set("automation_enabled = false"), "automation_off"],
+    ["a reply", set("last_inbound_at = clock_timestamp()"), "lead_replied"],
+    ["a reply that was written before the run", set("last_inbound_at = now() - interval '1 minute'"), "lead_replied"],
+  ])("%s keeps the touch from being sent, and says why", async (_, statement, reason) => {
+    const other = await addFollowedLead(sql, workspaceId, chase.id);
+    const { leadId, instanceId } = await addFollowedLead(sql, workspaceId, chase.id);
+
+    const report = await runner.run(
+      {},
+      meanwhile(() => sql.query(statement, [leadId])),
+    );
+
+    expect(resultsOf(report)).toMatchObject({ due: 2, claimed: 2, delivery: { sent: 1, cancelled: 1 } });
+    expect(runner.channel.sent.map((touch) => touch.leadId)).toEqual([other.leadId]);
+    expect(await touchRows(instanceId)).toEqual([
+      expect.objectContaining({ status: "cancelled", reason, attempts: 0, next_attempt_at: null, sent_at: null }),
+    ]);
+    const { rows } = await sql.query("select last_outbound_at from lead where id = $1", [leadId]);
+    expect(rows).toEqual([{ last_outbound_at: null }]);
+  });
+
+  it.each([
+    ["a new name", set("first_name = 'Eve'")],
+    ["a better status", set("status = 'meeting-requested'")],
+    [
+      "a reply that our last message has answered",
+      set("last_inbound_at = '2020-01-01', last_outbound_at = '2020-01-02'"),
+    ],
+    ["a meeting cancelled again", `with booked as (${APPOINTMENT} returning 1) select`],
+  ])("%s does not keep it", async (name, statement) => {
+    const { leadId, instanceId } = await addFollowedLead(sql, workspaceId, chase.id);
+    const happens = async () => {
+      await sql.query(statement, [leadId]);
+      if (name.startsWith("a meeting")) await sql.query("update appointment set status = 'cancelled'");
+    };
+    expect(resultsOf(await runner.run({}, meanwhile(happens)))).toMatchObject({ delivery: { sent: 1 } });
+    expect(await touchRows(instanceId)).toEqual([expect.objectContaining({ status: "sent", attempts: 1 })]);
+  });
+
+  it("a booking does not keep a touch of a post-booking sequence", async () => {
+    const prepare = await addSequence(sql, workspaceId, { trigger_on: "meeting_selected" });
+    const { leadId } = await addFollowedLead(sql, workspaceId, prepare.id);
+    const happens = () => sql.query(set("status = 'meeting-booked'"), [leadId]);
+    expect(resultsOf(await runner.run({}, meanwhile(happens)))).toMatchObject({ delivery: { sent: 1, cancelled: 0 } });
+  });
+
+  it("a paused workspace keeps its touches claimed until it is resumed", async () => {
+    const { instanceId } = await addFollowedLead(sql, workspaceId, chase.id);
+    const happens = () => sql.query("update workspace set paused_at = now() where id = $1", [workspaceId]);
+    expect(resultsOf(await runner.run({}, meanwhile(happens)))).toMatchObject({ delivery: { sent: 0, retrying: 1 } });
+    expect(await touchRows(instanceId)).toEqual([expect.objectContaining({ status: "claimed", attempts: 0 })]);
+    await sql.query("update workspace set paused_at = null");
+    expect(await runner.run()).toMatchObject({ recovered: { delivery: { sent: 1 } } });
+  });
+
+  it("a restart of the sequence makes the old touch void", async () => {
+    const { instanceId } = await addFollowedLead(sql, workspaceId, chase.id);
+    const restart = "update follow_up_instance set generation = generation + 1 where id = $1";
+    const report = await runner.run(
+      {},
+      meanwhile(() => sql.query(restart, [instanceId])),
+    );
+    expect(resultsOf(report)).toMatchObject({ delivery: { sent: 0, cancelled: 1 } });
+  });
+});
+
+describe("a booking in a transaction that is still open", () => {
+  it.each([
+    ["commit", { backstop: { completedCount: 1, cancelledTouches: 1 } }, "cancelled", 0],
+    ["rollback", { recovered: { takenUp: 1, delivery: { sent: 1 } } }, "sent", 1],
+  ] as const)("keeps a claimed touch from being sent until its %s decides", async (end, expected, status, sent) => {
+    const { leadId, instanceId } = await addFollowedLead(sql, workspaceId, chase.id);
+    const booking = await openTransaction(sql);
+    const report = await runner.run(
+      {},
+      meanwhile(() => booking.query("update lead set status = 'meeting-booked' where id = $1", [leadId])),
+    );
+    expect(resultsOf(report)).toMatchObject({ claimed: 1, delivery: { sent: 0, retrying: 1 } });
+    expect(await touchRows(instanceId)).toEqual([expect.objectContaining({ status: "claimed" })]);
+    expect(runner.channel.sent).toEqual([]);
+    await booking[end]();
+    expect(await runner.run()).toMatchObject(expected);
+    expect(await touchRows(instanceId)).toEqual([expect.objectContaining({ status })]);
+    expect(runner.channel.sent).toHaveLength(sent);
+  });
+
+  it("makes the claim pass its lead over, and the lead is counted as backlog", async () => {
+    const { leadId, instanceId } = await addFollowedLead(sql, workspaceId, chase.id);
+    const other = await addFollowedLead(sql, workspaceId, chase.id);
+    const booking = await openTransaction(sql);
+    await booking.query("update lead set status = 'meeting-booked' where id = $1", [leadId]);
+    expect(resultsOf(await runner.run())).toMatchObject({ due: 1, delivery: { sent: 1 }, backlog: 1 });
+    await booking.commit();
+    expect(await runner.run()).toMatchObject({ backstop: { completedCount: 1 }, results: { due: 0, backlog: 0 } });
+    expect(runner.channel.sent.map((touch) => touch.leadId)).toEqual([other.leadId]);
+    expect(await touchRows(instanceId)).toEqual([]);
+  });
+
+  it("waits for a claim that has its instance, and then the touch of that claim is not sent", async () => {
+    const { leadId, instanceId } = await addFollowedLead(sql, workspaceId, chase.id);
+    // The claim has to look at the step for its foreign key: a lock on it holds the claim where it has the instance.
+    const holder = await openTransaction(sql);
+    await holder.query("select from follow_up_step where id = $1 for update", [chase.steps[0]]);
+    const running = runner.run();
+    const claiming = await untilBlockedBy(sql, holder.pid);
+    const booked = sql.query("update lead set status = 'meeting-booked' where id = $1", [leadId]);
+    await untilBlockedBy(sql, claiming);
+    await holder.rollback();
+    await booked;
+    expect(resultsOf(await running)).toMatchObject({ due: 1, claimed: 1, delivery: { sent: 0 } });
+    await runner.run();
+    expect(runner.channel.sent).toEqual([]);
+    expect(await instanceRow(instanceId)).toMatchObject({ status: "completed", completed_reason: "meeting_booked" });
+    expect(await touchRows(instanceId)).toEqual([
+      expect.objectContaining({ status: "cancelled", reason: "meeting_booked" }),
+    ]);
+  });
+});
+
+describe("one claim", () => {
+  it("takes a step once, ever: where its touch is there already, the step is passed over", async () => {
+    const { instanceId } = await addFollowedLead(sql, workspaceId, chase.id);
+    await addTouch(sql, instanceId, chase.steps[0] ?? "", { status: "sent" });
+    expect(resultsOf(await runner.run())).toMatchObject({
+      due: 1,
+      claimed: 0,
+      skipped: 1,
+      reasons: { already_claimed: 1 },
+      problems: [{ instanceId, workspaceId, reason: "already_claimed" }],
+    });
+    expect(runner.channel.sent).toEqual([]);
+    expect(await instanceRow(instanceId)).toMatchObject({ status: "active", position: 2 });
+  });
+
+  it("takes it again in the next generation", async () => {
+    const { instanceId } = await addFollowedLead(sql, workspaceId, chase.id);
+    await addTouch(sql, instanceId, chase.steps[0] ?? "", { status: "sent" });
+    await sql.query("update follow_up_instance set generation = 2 where id = $1", [instanceId]);
+    expect(resultsOf(await runner.run())).toMatchObject({ claimed: 1, delivery: { sent: 1 } });
+  });
+
+  it("takes one step of an instance in a run, even where the next has no delay", async () => {
+    const hasty = await addSequence(sql, workspaceId, { steps: [{}, { delay_minutes: 0 }, { delay_minutes: 0 }] });
+    const { instanceId } = await addFollowedLead(sql, workspaceId, hasty.id);
+    expect(resultsOf(await runner.run())).toMatchObject({ due: 1, delivery: { sent: 1 }, backlog: 0 });
+    expect(await instanceRow(instanceId)).toMatchObject({ status: "active", position: 2 });
+  });
+
+  it("takes what is due at the very instant of the run, and not what is due a millisecond later", async () => {
+    const now = new Date("2030-01-07T09:00:00Z");
+    const due = await addFollowedLead(sql, workspaceId, chase.id, { instance: { next_step_due: now } });
+    const later = { next_step_due: new Date(now.getTime() + 1) };
+    const notDue = await addFollowedLead(sql, workspaceId, chase.id, { instance: later });
+    await runner.run({}, { now: () => Promise.resolve(now) });
+    expect(runner.channel.sent.map(({ leadId }) => leadId)).toEqual([due.leadId]);
+    expect(await instanceRow(notDue.instanceId)).toMatchObject(later);
+  });
+
+  it("does not let a workspace with 2,000 due keep another with 10 out of the first batch", async () => {
+    await addDue(2_000);
+    const small = await addWorkspace(sql);
+    await addDue(10, small, await addSequence(sql, small));
+    expect(resultsOf(await runner.run({ limit: 100 }, { settings: { batchSize: 100 } }))).toMatchObject({ due: 100 });
+    expect(runner.channel.sent.slice(0, 60).filter((touch) => touch.workspaceId === small)).toHaveLength(10);
+    expect(runner.channel.sentTo(workspaceId)).toHaveLength(90);
+  });
+
+  it("takes no more than the limit, what has waited longest first, and tells what is left", async () => {
+    const due = (second: number) => ({ instance: { next_step_due: new Date(LONG_AGO.getTime() + second * 1_000) } });
+    const other = await addWorkspace(sql);
+    const otherChase = await addSequence(sql, other);
+    const last = await addFollowedLead(sql, workspaceId, chase.id, due(3));
+    const middle = await addFollowedLead(sql, other, otherChase.id, due(2));
+    const first = await addFollowedLead(sql, other, otherChase.id, due(1));
+    for (const [expected, backlog] of [
+      [first, 2],
+      [middle, 1],
+      [last, 0],
+    ] as const) {
+      expect(resultsOf(await runner.run({ limit: 1 }))).toMatchObject({ due: 1, delivery: { sent: 1 }, backlog });
+      expect(runner.channel.sent.at(-1)?.leadId).toBe(expected.leadId);
+    }
+  });
+
+  it("keeps to the workspace that it is asked for", async () => {
+    await addDue(3);
+    const other = await addWorkspace(sql);
+    await addDue(2, other, await addSequence(sql, other));
+    const before = await rowsOf(sql, workspaceId);
+    expect(resultsOf(await runner.run({ workspaceId: other }))).toMatchObject({ due: 2, backlog: 0 });
+    expect(runner.channel.sentTo(workspaceId)).toEqual([]);
+    expect(await rowsOf(sql, workspaceId)).toEqual(before);
+  });
+});
+
+const NOW = new Date("2030-01-07T09:00:00Z");
+const HOUR_MS = 60 * 60_000;
+const DAY_MS = 24 * HOUR_MS;
+const at = (offsetMs: number) => new Date(NOW.getTime() + offsetMs);
+const now = { now: () => Promise.resolve(NOW) };
+
+/** A paused instance that its step looks at now; `resumes` says what must become of it. */
+interface Paused {
+  readonly name: string;
+  readonly resumes: boolean;
+  readonly lead: Columns;
+  readonly instance?: Columns;
+  readonly workspace?: Columns;
+  readonly step?: Columns;
+}
+
+const FORBIDDEN: readonly Omit<Paused, "resumes">[] = [
+  { name: "is booked", lead: { status: "meeting-booked" } },
+  { name: "is booked by a meeting", lead: { booked_until: at(DAY_MS) } },
+  { name: "is blacklisted", lead: { status: "blacklisted" } },
+  { name: "is unqualified", lead: { status: "unqualified" } },
+  { name: "is not interested", lead: { status: "not-interested" } },
+  { name: "has opted out", lead: { opted_out_at: at(-DAY_MS) } },
+  { name: "is switched off", lead: { automation_enabled: false } },
+  { name: "is in a paused workspace", lead: {}, workspace: { paused_at: at(-DAY_MS) } },
+  { name: "is looked at a millisecond later", lead: {}, instance: { look_again_at: at(1) } },
+];
+
+/** Those whose pause is over, but who may not be resumed all the same. */
+const forbidden = (over: Columns): readonly Paused[] =>
+  FORBIDDEN.map((each) => ({ ...each, resumes: false, lead: { ...over, ...each.lead } }));
+
+const SNOOZED: readonly Paused[] = [
+  { name: "snoozed until now", resumes: true, lead: { snoozed_until: NOW } },
+  { name: "snoozed no longer", resumes: true, lead: { snoozed_until: null } },
+  { name: "snoozed a millisecond longer", resumes: false, lead: { snoozed_until: at(1) } },
+  ...forbidden({ snoozed_until: NOW }),
+];
+
+const silentSince = (days: number, offsetMs = 0): Columns => ({
+  last_inbound_at: at(-days * DAY_MS + offsetMs),
+  last_outbound_at: at(-days * DAY_MS + offsetMs + 1),
+});
+
+const GHOSTED: readonly Paused[] = [
+  { name: "silent for 7 days", resumes: true, lead: silentSince(7) },
+  { name: "silent for 7 days but a millisecond", resumes: false, lead: silentSince(7, 1) },
+  {
+    name: "silent for 3 days where 3 are enough",
+    resumes: true,
+    lead: silentSince(3),
+    workspace: { ghosted_after_days: 3 },
+  },
+  {
+    name: "silent for 7 days where 8 are needed",
+    resumes: false,
+    lead: silentSince(7),
+    workspace: { ghosted_after_days: 8 },
+  },
+  { name: "not answered", resumes: false, lead: { last_inbound_at: at(-8 * DAY_MS) } },
+  {
+    name: "not answered since",
+    resumes: false,
+    lead: { last_inbound_at: at(-8 * DAY_MS), last_outbound_at: at(-9 * DAY_MS) },
+  },
+  ...forbidden(silentSince(7)),
+];
+
+const sms: Columns = { channel: "sms", subject: null };
+const ENRICHED: readonly Paused[] = [
+  { name: "has the e-mail", resumes: true, lead: { enrichment_status: "pending" } },
+  { name: "has the phone", resumes: true, lead: { enrichment_status: "pending", email: null }, step: sms },
+  { name: "will not get it", resumes: true, lead: { enrichment_status: "failed", email: null } },
+  { name: "was enriched without it", resumes: true, lead: { enrichment_status: "completed", email: null } },
+  { name: "waits for the e-mail", resumes: false, lead: { enrichment_status: "pending", email: null } },
+  { name: "has a blank e-mail", resumes: false, lead: { enrichment_status: "pending", email: "  " } },
+  { name: "waits for the phone", resumes: false, lead: { enrichment_status: "pending", phone: null }, step: sms },
+  ...forbidden({ enrichment_status: "failed" }),
+];
+
+describe.each([
+  { step: "resume-snoozed", key: "snoozed", reason: "lead_snoozed", cases: SNOOZED },
+  { step: "resume-ghosted", key: "resumed", reason: "lead_replied", cases: GHOSTED },
+  { step: "resume-awaiting-enrichment", key: "enrichmentResumed", reason: "awaiting_enrichment", cases: ENRICHED },
+] as const)("$step", ({ step, key, reason, cases }) => {
+  async function addPaused({
+    lead,
+    instance,
+    workspace = {},
+    step: stepColumns = {},
+  }: Omit<Paused, "name" | "resumes">) {
+    const own = await addWorkspace(sql, workspace);
+    const sequence = await addSequence(sql, own, { steps: [stepColumns] });
+    const paused = { status: "paused", paused_reason: reason, look_again_at: NOW, ...instance };
+    return (await addFollowedLead(sql, own, sequence.id, { lead, instance: paused })).instanceId;
+  }
+
+  it("resumes those whose pause is over and who may be contacted, and nobody else", async () => {
+    const added = await Promise.all(cases.map(async (each) => ({ ...each, id: await addPaused(each) })));
+    const before = await rowsOf(sql, bystanders);
+
+    const report = await runner.run({ only: [step] }, now);
+
+    const resumed: string[] = [];
+    for (const { id, name } of added) {
+      const row = await instanceRow(id);
+      if (row?.["status"] === "active") resumed.push(name);
+      if (row?.["status"] === "active") expect(row).toMatchObject({ next_step_due: NOW, look_again_at: null });
+      else expect(row).toMatchObject({ status: "paused", paused_reason: reason, next_step_due: null });
+    }
+    const expected = cases.filter(({ resumes }) => resumes).map(({ name }) => name);
+    expect(resumed).toEqual(expected);
+    expect(report).toMatchObject({ success: true, [key]: { checked: cases.length - 1, resumed: expected.length } });
+    expect(await rowsOf(sql, bystanders)).toEqual(before);
+  });
+
+  const over = cases.find(({ resumes }) => resumes)?.lead ?? {};
+
+  it("looks at those who may not be resumed once an hour, not in every run", async () => {
+    const held = forbidden(over).filter(({ instance }) => instance === undefined);
+    await Promise.all(held.map(addPaused));
+    const runAt = (instant: Date) => runner.run({ only: [step] }, { now: () => Promise.resolve(instant) });
+    expect(await runAt(NOW)).toMatchObject({ [key]: { checked: held.length, resumed: 0 } });
+    expect(await runAt(at(HOUR_MS - 1))).toMatchObject({ [key]: { checked: 0 } });
+    expect(await runAt(at(HOUR_MS))).toMatchObject({ [key]: { checked: held.length, resumed: 0 } });
+  });
+
+  it("gets to those that may resume although ten times as many that may not have waited longer", async () => {
+    const rows = { reason, workspaceId, sequenceId: chase.id };
+    await addMany({ ...rows, count: 1_000, lead: { ...over, automation_enabled: false }, lookAgainAt: at(-DAY_MS) });
+    await addMany({ ...rows, count: 100, lead: over, lookAgainAt: NOW });
+    const report = await runner.run({ only: [step] }, { ...now, settings: { batchSize: 50 } });
+    expect(report).toMatchObject({ [key]: { checked: 1_100, resumed: 100 } });
+  });
+
+  it.each(["completed", "cancelled"])("never revives an instance that is %s", async (status) => {
+    const finished = await addPaused({ lead: over });
+    await sql.query(
+      "update follow_up_instance set status = $2, paused_reason = null, completed_at = now() where id = $1",
+      [finished, status],
+    );
+    const before = await instanceRow(finished);
+    expect(await runner.run({ only: [step] }, now)).toMatchObject({ [key]: { checked: 0, resumed: 0 } });
+    expect(await instanceRow(finished)).toEqual(before);
+  });
+
+  it("passes over an instance that somebody finishes at this moment, and resumes it if they do not", async () => {
+    const id = await addPaused({ lead: over });
+    const other = await openTransaction(sql);
+    await other.query("update follow_up_instance set status = 'cancelled', paused_reason = null where id = $1", [id]);
+    expect(await runner.run({ only: [step] }, now)).toMatchObject({ [key]: { checked: 0, resumed: 0 } });
+    await other.rollback();
+    expect(await runner.run({ only: [step] }, now)).toMatchObject({ [key]: { checked: 1, resumed: 1 } });
+  });
+});
+
+async function addMany(rows: {
+  reason: string;
+  workspaceId: string;
+  sequenceId: string;
+  count: number;
+  lead: Columns;
+  lookAgainAt: Date;
+}): Promise<void> {
+  await sql.query(
+    `with led as (
+       insert into lead (workspace_id, email, status, automation_enabled, last_inbound_at, last_outbound_at, enrichment_status)
+       select $1, 'ada@example.test', 'qualified', $4, $5, $6, $7 from generate_series(1, $3::int) returning id)
+     insert into follow_up_instance (workspace_id, lead_id, sequence_id, status, paused_reason, look_again_at)
+     select $1, id, $2, 'paused', $8::paused_reason, $9 from led`,
+    [
+      rows.workspaceId,
+      rows.sequenceId,
+      rows.count,
+      rows.lead["automation_enabled"] ?? true,
+      rows.lead["last_inbound_at"] ?? null,
+      rows.lead["last_outbound_at"] ?? null,
+      rows.lead["enrichment_status"] ?? "not_requested",
+      rows.reason,
+      rows.lookAgainAt,
+    ],
+  );
+}
+
+describe("a pause that is over", () => {
+  it("leads to a message in the same run", async () => {
+    const paused = { status: "paused", paused_reason: "lead_snoozed", look_again_at: NOW };
+    const lead = { snoozed_until: NOW };
+    const { instanceId } = await addFollowedLead(sql, workspaceId, chase.id, { lead, instance: paused });
+    const report = await runner.run({}, now);
+    expect(report).toMatchObject({ snoozed: { resumed: 1 }, results: { due: 1, delivery: { sent: 1 } } });
+    expect(await touchRows(instanceId)).toHaveLength(1);
+  });
+
+  it.each([
+    ["lead_snoozed", { snoozed_until: at(1) }],
+    ["lead_replied", silentSince(7, 1)],
+  ])("is seen at the very instant of its end where it was looked at before: %s", async (reason, lead) => {
+    const paused = { status: "paused", paused_reason: reason, look_again_at: NOW };
+    const { instanceId } = await addFollowedLead(sql, workspaceId, chase.id, { lead, instance: paused });
+    await runner.run({}, now);
+    expect(await instanceRow(instanceId)).toMatchObject({ status: "paused", look_again_at: at(1) });
+    await runner.run({}, { now: () => Promise.resolve(at(1)) });
+    expect(runner.channel.sent).toHaveLength(1);
+  });
+
+  it("tells how many steps will be skipped because the data will not come", async () => {
+    const paused = { status: "paused", paused_reason: "awaiting_enrichment", look_again_at: NOW };
+    const lead = { enrichment_status: "failed", email: null };
+    await addFollowedLead(sql, workspaceId, chase.id, { lead, instance: paused });
+    const report = await runner.run({}, now);
+    expect(report).toMatchObject({
+      enrichmentResumed: { checked: 1, resumed: 1, skippedSteps: 1 },
+      results: { due: 1, skipped: 1, reasons: { missing_email: 1 } },
+    });
+    expect(runner.channel.sent).toEqual([]);
+  });
+});

@@ -1,0 +1,200 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "@jest/globals";
+import type pg from "pg";
+import { taskChannel } from "../../lib/channels/task.ts";
+import type { SendOutcome } from "../../lib/run/ports.ts";
+import { createTask } from "../../lib/store/tasks.ts";
+import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { addFollowedLead, addSequence, addTouch, addWorkspace, FAR_AHEAD, LONG_AGO } from "../support/factories.ts";
+import { accept, openPool, openRunner, openTransaction, type Runner } from "../support/run.ts";
+
+let database: TestDatabase;
+let pool: pg.Pool;
+let runner: Runner;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  pool = openPool(database.url);
+  runner = openRunner(database.url);
+});
+afterEach(() => {
+  runner.channel.answer = accept;
+  runner.channel.sent.length = 0;
+});
+afterAll(async () => {
+  await runner.close();
+  await pool.end();
+  await database.drop();
+});
+
+interface TouchRow {
+  status: string;
+  reason: string | null;
+  attempts: number;
+  provider_id: string | null;
+  next_attempt_at: Date | null;
+}
+
+async function touchesOf(workspaceId: string): Promise<TouchRow[]> {
+  const { rows } = await pool.query<TouchRow>(
+    "select status, reason, attempts, provider_id, next_attempt_at from touch where workspace_id = $1 order by id",
+    [workspaceId],
+  );
+  return rows;
+}
+
+/** A workspace with one lead whose only step is due. */
+async function oneDue(): Promise<string> {
+  const workspaceId = await addWorkspace(pool);
+  const sequence = await addSequence(pool, workspaceId);
+  await addFollowedLead(pool, workspaceId, sequence.id);
+  return workspaceId;
+}
+
+/** A touch that an earlier run left, in the state that `columns` say. */
+async function leftBehind(columns: Readonly<Record<string, unknown>>): Promise<string> {
+  const workspaceId = await addWorkspace(pool);
+  const { id, steps } = await addSequence(pool, workspaceId);
+  const instance = { status: "completed", completed_reason: "out_of_steps" };
+  const { instanceId } = await addFollowedLead(pool, workspaceId, id, { instance });
+  await addTouch(pool, instanceId, steps[0] ?? "", columns);
+  return workspaceId;
+}
+
+describe("what a provider says", () => {
+  it.each<[SendOutcome, Partial<TouchRow>, string]>([
+    [{ kind: "accepted", providerId: "p1" }, { status: "sent", provider_id: "p1" }, "sent"],
+    [{ kind: "refused", reason: "smtp_550" }, { status: "failed", reason: "smtp_550" }, "failed"],
+    [{ kind: "retry", reason: "smtp_451" }, { status: "claimed", reason: "smtp_451", attempts: 1 }, "retrying"],
+    [{ kind: "unknown", reason: "no_answer" }, { status: "unknown", reason: "no_answer" }, "unknown"],
+  ])("decides what becomes of the touch: %j", async (outcome, touch, counted) => {
+    const workspaceId = await oneDue();
+    runner.channel.answer = () => outcome;
+    const { results } = await runner.run({ workspaceId });
+    expect(results).toMatchObject({ due: 1, claimed: 1, delivery: { [counted]: 1 } });
+    expect(await touchesOf(workspaceId)).toEqual([expect.objectContaining(touch)]);
+  });
+
+  it("is unknown when the channel breaks, and the others of its group go on", async () => {
+    const workspaceId = await addWorkspace(pool);
+    const sequence = await addSequence(pool, workspaceId);
+    for (let lead = 0; lead < 3; lead++) await addFollowedLead(pool, workspaceId, sequence.id);
+    let calls = 0;
+    runner.channel.answer = (touch) => {
+      calls += 1;
+      if (calls === 2) throw new Error("a bug");
+      return accept(touch);
+    };
+    const { results, success } = await runner.run({ workspaceId });
+    expect(success).toBe(true);
+    expect(results?.delivery).toMatchObject({ sent: 2, unknown: 1 });
+  });
+
+  it("is never asked twice about a touch that was sent, refused or of unknown outcome", async () => {
+    const workspaceId = await oneDue();
+    runner.channel.answer = () => ({ kind: "unknown", reason: "no_answer" });
+    await runner.run({ workspaceId });
+    await pool.query("update touch set lease_until = null, claimed_at = $2 where workspace_id = $1", [
+      workspaceId,
+      LONG_AGO,
+    ]);
+    const { recovered } = await runner.run({ workspaceId });
+    expect(recovered).toMatchObject({ takenUp: 0, unknown: 0 });
+    expect(runner.channel.sentTo(workspaceId)).toHaveLength(1);
+  });
+});
+
+describe("a touch that failed for now", () => {
+  it("is sent by a later run once its time has come, and not before", async () => {
+    const early = await leftBehind({ status: "claimed", next_attempt_at: FAR_AHEAD });
+    const ready = await leftBehind({ status: "claimed", next_attempt_at: LONG_AGO });
+    expect((await runner.run({ workspaceId: early })).recovered).toMatchObject({ takenUp: 0 });
+    expect((await runner.run({ workspaceId: ready })).recovered).toMatchObject({ takenUp: 1, delivery: { sent: 1 } });
+    expect(await touchesOf(early)).toMatchObject([{ status: "claimed" }]);
+    expect(await touchesOf(ready)).toMatchObject([{ status: "sent", attempts: 1 }]);
+  });
+
+  it("waits longer after each attempt, and fails after the sixth", async () => {
+    const workspaceId = await oneDue();
+    runner.channel.answer = () => ({ kind: "retry", reason: "smtp_451" });
+    const waits: number[] = [];
+    for (let attempt = 1; attempt <= 6; attempt++) {
+      const { timestamp } = await runner.run({ workspaceId });
+      const [touch] = await touchesOf(workspaceId);
+      if (touch?.next_attempt_at) waits.push(touch.next_attempt_at.getTime() - Date.parse(timestamp ?? ""));
+      await pool.query(
+        "update touch set next_attempt_at = $2, claimed_at = $2 where workspace_id = $1 and status = 'claimed'",
+        [workspaceId, LONG_AGO],
+      );
+    }
+    const minutes = waits.map((wait) => wait / 60_000);
+    expect(minutes.map((wait, index) => wait > 2 ** index / 2 && wait <= 2 ** index)).toEqual(Array(5).fill(true));
+    expect(await touchesOf(workspaceId)).toMatchObject([{ status: "failed", reason: "smtp_451", attempts: 6 }]);
+  });
+
+  it("is cancelled instead when its lead has booked meanwhile", async () => {
+    const workspaceId = await leftBehind({ status: "claimed", next_attempt_at: LONG_AGO });
+    await pool.query("update lead set status = 'meeting-booked' where workspace_id = $1", [workspaceId]);
+    const { recovered } = await runner.run({ workspaceId });
+    expect(recovered).toMatchObject({ takenUp: 1, delivery: { cancelled: 1 } });
+    expect(await touchesOf(workspaceId)).toMatchObject([{ status: "cancelled", reason: "meeting_booked" }]);
+    expect(runner.channel.sentTo(workspaceId)).toEqual([]);
+  });
+
+  it("stays where it is while its lead is being changed or its workspace is paused", async () => {
+    const changing = await leftBehind({ status: "claimed", next_attempt_at: LONG_AGO });
+    const transaction = await openTransaction(pool);
+    await transaction.query("update lead set company = 'x' where workspace_id = $1", [changing]);
+    expect((await runner.run({ workspaceId: changing })).recovered).toMatchObject({
+      takenUp: 1,
+      delivery: { retrying: 1 },
+    });
+    await transaction.rollback();
+    const paused = await leftBehind({ status: "claimed", next_attempt_at: LONG_AGO });
+    await pool.query("update workspace set paused_at = now() where id = $1", [paused]);
+    expect((await runner.run({ workspaceId: paused })).recovered).toMatchObject({ takenUp: 0 });
+    expect(runner.channel.sent).toEqual([]);
+    expect((await runner.run({ workspaceId: changing })).recovered).toMatchObject({ delivery: { sent: 1 } });
+  });
+});
+
+describe("a touch whose sender died", () => {
+  it("is unknown once its lease has run out, and not before", async () => {
+    const dead = await leftBehind({ status: "sending", lease_until: LONG_AGO });
+    const alive = await leftBehind({ status: "sending", lease_until: FAR_AHEAD });
+    expect((await runner.run({ workspaceId: dead })).recovered).toMatchObject({ unknown: 1, reclaimed: 0, takenUp: 0 });
+    expect((await runner.run({ workspaceId: alive })).recovered).toMatchObject({ unknown: 0, reclaimed: 0 });
+    expect(await touchesOf(dead)).toMatchObject([{ status: "unknown", reason: "sender_died" }]);
+    expect(await touchesOf(alive)).toMatchObject([{ status: "sending" }]);
+    expect(runner.channel.sent).toEqual([]);
+  });
+
+  it("is sent again where the channel acts once however often the touch comes", async () => {
+    const workspaceId = await leftBehind({ status: "sending", lease_until: LONG_AGO, channel: "task" });
+    expect((await runner.run({ workspaceId })).recovered).toMatchObject({
+      unknown: 0,
+      reclaimed: 1,
+      delivery: { sent: 1 },
+    });
+  });
+});
+
+describe("a task", () => {
+  it("is left for a person once, however often its touch comes", async () => {
+    const workspaceId = await addWorkspace(pool);
+    const steps = [{ channel: "task", subject: null, body: "Call {{ lead.first_name }}\nby noon" }];
+    const sequence = await addSequence(pool, workspaceId, { steps });
+    await addFollowedLead(pool, workspaceId, sequence.id);
+    const channels = {
+      ...runner.ports.channels,
+      task: taskChannel((task) => createTask(runner.ports.database.prisma, task)),
+    };
+    await runner.run({ workspaceId }, { channels });
+    await pool.query(
+      "update touch set status = 'sending', sent_at = null, lease_until = $2, claimed_at = $2 where workspace_id = $1",
+      [workspaceId, LONG_AGO],
+    );
+    await runner.run({ workspaceId }, { channels });
+    const { rows } = await pool.query("select title, notes, done_at from task where workspace_id = $1", [workspaceId]);
+    expect(rows).toEqual([{ title: "Call Ada", notes: "Call Ada\nby noon", done_at: null }]);
+  });
+});

@@ -1,0 +1,160 @@
+import { mkdtemp } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import type { Context } from "aws-lambda";
+import pg from "pg";
+import { loadConfig } from "../../lib/platform/config.ts";
+import { wire } from "../../lib/platform/wire.ts";
+import type { MessageChannel, OutgoingTouch, OverlapLock, RunPorts, SendOutcome } from "../../lib/run/ports.ts";
+import type { Report } from "../../lib/run/report.ts";
+import { runFollowUps } from "../../lib/run/run.ts";
+import type { RunSettings } from "../../lib/run/step.ts";
+import type { Database } from "../../lib/store/connect.ts";
+import type { Sql } from "./factories.ts";
+
+/** Stands for every provider: remembers what reached it, and answers as it is told. */
+export class RecordingChannel implements MessageChannel {
+  readonly sent: OutgoingTouch[] = [];
+  /** What the provider makes of a touch; whatever else should happen at that moment happens here. */
+  answer: (touch: OutgoingTouch) => SendOutcome | Promise<SendOutcome> = accept;
+
+  send(touch: OutgoingTouch): Promise<SendOutcome> {
+    this.sent.push(touch);
+    return Promise.resolve(this.answer(touch));
+  }
+
+  sentTo(workspaceId: string): readonly OutgoingTouch[] {
+    return this.sent.filter((touch) => touch.workspaceId === workspaceId);
+  }
+}
+
+export const accept = (touch: OutgoingTouch): SendOutcome => ({ kind: "accepted", providerId: `provider:${touch.id}` });
+
+export interface LogLine {
+  readonly level: "info" | "error";
+  readonly event: string;
+  readonly fields: Record<string, unknown>;
+}
+
+/** Ports that take the place of the real ones, and what the platform would say, for one run. */
+export interface Changes extends Partial<RunPorts> {
+  readonly remainingMs?: () => number;
+  readonly requestId?: string;
+  readonly settings?: Partial<RunSettings>;
+}
+
+/** A run on a real database with its own pool, as one Lambda worker has it; only the providers are doubles. */
+export interface Runner {
+  readonly ports: RunPorts & { readonly database: Database };
+  readonly channel: RecordingChannel;
+  readonly lines: readonly LogLine[];
+  run(event?: unknown, changes?: Changes): Promise<Report>;
+  close(): Promise<void>;
+}
+
+const SETTINGS: RunSettings = { batchSize: 500, sendsAtOnce: 10, safetyMarginMs: 1_000 };
+
+export function openRunner(url: string): Runner {
+  const channel = new RecordingChannel();
+  const lines: LogLine[] = [];
+  const config = loadConfig({ DATABASE_URL: url, EMAIL_TRANSPORT: "files", OUTBOX_DIRECTORY: "unused" });
+  const log = {
+    info: (event: string, fields: Record<string, unknown>) => lines.push({ level: "info", event, fields }),
+    error: (event: string, fields: Record<string, unknown>) => lines.push({ level: "error", event, fields }),
+  };
+  const channels = { email: channel, sms: channel, webhook: channel, task: channel };
+  const ports = { ...wire(config, log), channels };
+  return {
+    ports,
+    channel,
+    lines,
+    run(event = {}, { remainingMs = () => 60_000, requestId = "a-request", settings, ...changed } = {}) {
+      const invocation = { requestId, remainingMs };
+      return runFollowUps(event, invocation, { ...ports, ...changed }, { ...SETTINGS, ...settings });
+    },
+    close: () => ports.database.close(),
+  };
+}
+
+/** A lock that keeps nobody out: two runs at once must be harmless without it. */
+export const noLock: OverlapLock = {
+  tryAcquire: () => Promise.resolve({ pid: 0, isHeld: () => true, release: () => Promise.resolve() }),
+  holder: () => Promise.resolve(undefined),
+};
+
+/** Invokes the handler that AWS invokes. It reads the environment once, so one test file has one database for it. */
+export async function invokeHandler(url: string, event: unknown, remainingMs = 60_000): Promise<Report> {
+  process.env["DATABASE_URL"] ??= url;
+  process.env["EMAIL_TRANSPORT"] ??= "files";
+  process.env["OUTBOX_DIRECTORY"] ??= await mkdtemp(join(tmpdir(), "outbox-"));
+  process.env["LOG_LEVEL"] ??= "SILENT";
+  const { handler } = await import("../../functions/followups.ts");
+  return await handler(event, lambdaContext(remainingMs));
+}
+
+const lambdaContext = (remainingMs: number): Context => ({
+  awsRequestId: "a-request-of-the-handler",
+  functionName: "follow-ups",
+  functionVersion: "1",
+  invokedFunctionArn: "arn:aws:lambda:eu-central-1:111111111111:function:follow-ups",
+  memoryLimitInMB: "512",
+  logGroupName: "follow-ups",
+  logStreamName: "one",
+  callbackWaitsForEmptyEventLoop: false,
+  getRemainingTimeInMillis: () => remainingMs,
+  done: () => undefined,
+  fail: () => undefined,
+  succeed: () => undefined,
+});
+
+/** Connections of a test's own, beside those of the runs. */
+export function openPool(url: string): pg.Pool {
+  const pool = new pg.Pool({ connectionString: url, max: 10 });
+  pool.on("error", () => undefined);
+  return pool;
+}
+
+/** A transaction on a connection of its own that stays open until it is told to end. */
+export interface OpenTransaction extends Sql {
+  readonly pid: number;
+  commit(): Promise<void>;
+  rollback(): Promise<void>;
+}
+
+export async function openTransaction(pool: pg.Pool): Promise<OpenTransaction> {
+  const client = await pool.connect();
+  const { rows } = await client.query<{ pid: number }>("select pg_backend_pid() as pid");
+  await client.query("begin");
+  const end = async (statement: string) => {
+    await client.query(statement);
+    client.release();
+  };
+  return {
+    pid: rows[0]?.pid ?? 0,
+    query: (text, values) => client.query(text, values),
+    commit: () => end("commit"),
+    rollback: () => end("rollback"),
+  };
+}
+
+/** Returns once some connection waits for a lock of that one; tells its pid. */
+export const untilBlockedBy = (sql: Sql, pid: number): Promise<number> =>
+  until(`a connection waits for ${pid}`, async () => {
+    const { rows } = await sql.query<{ pid: number }>(
+      "select pid from pg_stat_activity where $1 = any(pg_blocking_pids(pid)) limit 1",
+      [pid],
+    );
+    return rows[0]?.pid;
+  });
+
+/** Asks again and again until there is an answer. Throws after ten seconds: then what was waited for will not come. */
+export async function until<Answer>(what: string, ask: () => Promise<Answer | undefined>): Promise<Answer> {
+  const giveUpAt = performance.now() + 10_000;
+  for (;;) {
+    const answer = await ask();
+    if (answer !== undefined) return answer;
+    if (performance.now() > giveUpAt) throw new Error(`waited in vain until ${what}`);
+    await pause(5);
+  }
+}
