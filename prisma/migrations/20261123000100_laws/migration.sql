@@ -141,7 +141,7 @@ ALTER TABLE "follow_up_step"
   ADD CONSTRAINT "step_position_counts_from_one" CHECK ("position" >= 1),
   ADD CONSTRAINT "delay_is_not_negative" CHECK ("delay_minutes" >= 0),
   ADD CONSTRAINT "time_to_live_is_positive" CHECK ("time_to_live_minutes" > 0),
-  ADD CONSTRAINT "email_has_subject" CHECK ("channel" <> 'email' OR length(btrim("subject")) > 0);
+  ADD CONSTRAINT "email_has_subject" CHECK ("channel" <> 'email' OR coalesce(btrim("subject"), '') <> '');
 
 ALTER TABLE "touch"
   ADD CONSTRAINT "claimed_has_next_attempt" CHECK (("status" = 'claimed') = ("next_attempt_at" IS NOT NULL)),
