@@ -1,7 +1,7 @@
 import { join, relative } from "node:path";
 import { styleText } from "node:util";
 import Table from "cli-table3";
-import type { Report, SendDueReport } from "../lib/run/report.ts";
+import { BACKLOG_COUNTED, type Report, type SendDueReport } from "../lib/run/report.ts";
 import { MEANINGS } from "./meanings.ts";
 import { tellSteps } from "./step-sentences.ts";
 
@@ -76,7 +76,8 @@ function balance(results: SendDueReport): string[] {
   if (delivery) lines.push(equation("claimed", claimed, { ...delivery }));
   if (delivery && delivery.failed > 0)
     lines.push("  (failed: the provider refused for good, or its channel is not connected here)");
-  if (backlog > 0) lines.push(`  ${count(backlog)} steps are still due: the next run takes them`);
+  const more = backlog >= BACKLOG_COUNTED ? " or more" : "";
+  if (backlog > 0) lines.push(`  ${count(backlog)}${more} steps are still due: the next run takes them`);
   return lines;
 }
 

@@ -7,7 +7,9 @@ export class Spinner {
   #last = "";
 
   constructor() {
-    if (process.stderr.isTTY) this.#ora = ora({ stream: process.stderr, discardStdin: false });
+    // A terminal that says it is no column wide would keep ora clearing lines for ever.
+    if (process.stderr.isTTY && process.stderr.columns > 0)
+      this.#ora = ora({ stream: process.stderr, discardStdin: false });
   }
 
   /** `detail`, such as how far it has come, is for terminals alone. */

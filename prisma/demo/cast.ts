@@ -1,22 +1,11 @@
 import type { Db } from "../../lib/store/connect.ts";
 import { Prisma } from "../../lib/store/generated/client.ts";
-import { type Chances, sqlId } from "./fragments.ts";
+import { type Part, sqlId } from "./fragments.ts";
 import { POISONED_LEADS, STORIES } from "./stories.ts";
 import { COMPANY_WORDS, WORKSPACES } from "./workspaces.ts";
 
-/** What a data set is made from; the same again gives the same rows. */
-export interface CastOrder {
-  readonly leads: number;
-  readonly now: Date;
-  readonly chances: Chances;
-}
-
-/**
- * Decides who each lead is and what has happened to it, once and for all tables, in the temporary table `demo_cast`.
- * Expects the temporary tables `demo_sequence` and `demo_step`. (`offset 0` keeps the planner from folding the parts into one,
- * where each chance would be worked out wherever its result is used.)
- */
-export async function castLeads(db: Db, order: CastOrder): Promise<void> {
+/** Creates the temporary table `demo_cast`, and those that it is filled from. */
+export async function createCast(db: Db): Promise<void> {
   await createStories(db);
   await createPeople(db);
   await db.$executeRaw`
@@ -27,17 +16,22 @@ export async function castLeads(db: Db, order: CastOrder): Promise<void> {
       first_name text, last_name text, company text, email text, phone text, linked boolean,
       inbound_at timestamptz(3), answered_at timestamptz(3), snoozed_until timestamptz(3), look_at timestamptz(3),
       outbound_at timestamptz(3)) on commit drop`;
-  await db.$executeRaw`
-    insert into demo_cast
-    with storied as (${storied(order)}), placed as (${placed(order)} offset 0), timed as (${timed(order)} offset 0),
-         named as (${named(order)} offset 0), written as (${written(order)} offset 0)
-    select number, workspace_id, story, status, reason, booking, sequence_id, key, step, done, elapsed, due_at, reference,
-           enrolled_at, current, latest, standing, automation, refused, enrichment, lead_zone, first_name,
-           last_name, company, email, phone, linked, inbound_at, answered_at, snoozed_until, look_at,
-           greatest(answered_at, ${lastSentAt})
-      from written`;
-  await db.$executeRaw`analyze demo_cast`;
 }
+
+/**
+ * Decides who each lead is and what has happened to it, once and for all tables. Expects the temporary tables
+ * `demo_sequence` and `demo_step`. (`offset 0` keeps the planner from folding the queries into one, where each chance would
+ * be worked out wherever its result is used.)
+ */
+export const castLeads = (part: Part): Prisma.Sql => Prisma.sql`
+  insert into demo_cast
+  with storied as (${storied(part)}), placed as (${placed(part)} offset 0), timed as (${timed(part)} offset 0),
+       named as (${named(part)} offset 0), written as (${written(part)} offset 0)
+  select number, workspace_id, story, status, reason, booking, sequence_id, key, step, done, elapsed, due_at, reference,
+         enrolled_at, current, latest, standing, automation, refused, enrichment, lead_zone, first_name, last_name,
+         company, email, phone, linked, inbound_at, answered_at, snoozed_until, look_at,
+         greatest(answered_at, ${lastSentAt})
+    from written`;
 
 async function createStories(db: Db): Promise<void> {
   await db.$executeRaw`
@@ -68,15 +62,15 @@ async function createPeople(db: Db): Promise<void> {
     insert into demo_people select * from jsonb_populate_recordset(null::demo_people, ${people}::jsonb)`;
 }
 
-const storied = ({ leads, chances }: CastOrder) => Prisma.sql`
+const storied = ({ first, last, chances }: Part) => Prisma.sql`
   select number, story.*,
          coalesce(story.workspace, (array[1, 1, 1, 1, 1, 2, 2, 2, 3, 3])[1 + ${chances.below(10, 1)}]) as place
     from (select number, case when number <= ${POISONED_LEADS}::int then -number else ${chances.below(1_000, 2)} end as slot
-            from generate_series(1, ${leads}::int) as number) as lead
+            from generate_series(${first}::int, ${last}::int) as number) as lead
     join (select *, unnest(slots) as slot from demo_story) as story using (slot)`;
 
 /** In which sequence, and how far in it. */
-const placed = ({ chances }: CastOrder) => Prisma.sql`
+const placed = ({ chances }: Part) => Prisma.sql`
   select storied.*, sequence.id as sequence_id, sequence.key, progress.step,
          case when reason = 'out_of_steps' then sequence.steps else least(progress.step - 1, sequence.steps) end as done
     from storied
@@ -88,7 +82,7 @@ const placed = ({ chances }: CastOrder) => Prisma.sql`
    ) as progress`;
 
 /** `reference` is when the last step that is done was sent; where none is, when the lead was enrolled. Never later than now. */
-const timed = ({ chances, now }: CastOrder) => Prisma.sql`
+const timed = ({ chances, now }: Part) => Prisma.sql`
   select placed.*, moment.replied_at, coalesce(before.elapsed, 0) as elapsed,
          case when done > 0 and status = 'active' then least(moment.due_at, latest_send + delay) else moment.due_at end
            as due_at,
@@ -102,7 +96,7 @@ const timed = ({ chances, now }: CastOrder) => Prisma.sql`
             make_interval(mins => coalesce(next.minutes, 0)) as delay
    ) as moment`;
 
-const named = ({ chances }: CastOrder) => Prisma.sql`
+const named = ({ chances }: Part) => Prisma.sql`
   select timed.*, ${sqlId("workspace", Prisma.sql`place`)} as workspace_id,
          reference - make_interval(mins => elapsed) as enrolled_at,
          ${chances.of(Prisma.sql`firsts`, 7)} as first_name, ${chances.of(Prisma.sql`lasts`, 8)} as last_name,
@@ -118,7 +112,7 @@ const named = ({ chances }: CastOrder) => Prisma.sql`
     join demo_people as people (home, firsts, lasts, elsewhere) on home = place`;
 
 /** Whoever is in the sequence of the setter has written once before, and has had an answer. */
-const written = ({ chances, now }: CastOrder) => Prisma.sql`
+const written = ({ chances, now }: Part) => Prisma.sql`
   select named.*, name as story,
          case when 'email' = any(lacks) then null else lower(translate(first_name || '.' || last_name,
                 'äöüßøéēāòëÄÖÜÅ', 'aousoeeaoeaoua')) || '.' || number || '@example.' ||
@@ -136,7 +130,8 @@ export const REACHED = Prisma.sql`
   (step.channel <> 'sms' or phone is not null) and (step.condition <> 'linkedin_connected' or linked)`;
 
 const lastSentAt = Prisma.sql`(
-  select max(reference - make_interval(mins => written.elapsed - step.elapsed))
+  select max(reference - make_interval(mins => greatest(written.elapsed - step.elapsed, 0)))
     from demo_step as step
-   where step.sequence_id = written.sequence_id and step.position <= done and ${REACHED}
-     and (step.position < done or coalesce(latest, 'sent') in ('sent', 'unknown')))`;
+   where step.sequence_id = written.sequence_id and ${REACHED}
+     and (step.position < done or (step.position = done and coalesce(latest, 'sent') in ('sent', 'unknown'))
+          or (step.position = written.step and current = 'sent')))`;

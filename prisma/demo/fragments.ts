@@ -59,3 +59,14 @@ export class Chances {
     return BigInt(this.#seed) * 1_000n + BigInt(salt);
   }
 }
+
+/** The leads whose rows one statement writes, and what it writes them from. */
+export interface Part {
+  /** The numbers of the first and the last lead. */
+  readonly first: number;
+  readonly last: number;
+  /** The same as a condition on `demo_cast`. */
+  readonly isMember: Prisma.Sql;
+  readonly now: Date;
+  readonly chances: Chances;
+}

@@ -1,10 +1,10 @@
 import { databaseNow } from "../../lib/store/clock.ts";
 import type { Database, Db } from "../../lib/store/connect.ts";
 import { Prisma } from "../../lib/store/generated/client.ts";
-import { castLeads } from "./cast.ts";
-import { Chances } from "./fragments.ts";
+import { castLeads, createCast } from "./cast.ts";
+import { Chances, type Part } from "./fragments.ts";
 import { insertSetting } from "./setting.ts";
-import { FILLINGS } from "./tables.ts";
+import { FILLINGS, type Filling } from "./tables.ts";
 
 export interface DemoOrder {
   /** How many leads. */
@@ -19,12 +19,12 @@ export interface DemoOrder {
 export type DemoProgress = (progress: { readonly what: string; readonly done: number; readonly leads: number }) => void;
 
 /** Leads whose rows are written in one statement. */
-const PART = 50_000;
+const PART_SIZE = 50_000;
 const HOURS_AT_MOST_MS = 2 * 60 * 60_000;
 
 /**
- * Loads demo data into a database that has no workspace: whole, or not at all. When a lead became booked is the database's
- * to stamp, and so the only thing that two loadings of one order do not share. Throws what the database throws, for instance where the
+ * Loads demo data into a migrated database that has no workspace: whole, or not at all. Two loadings of one order differ only
+ * in when leads became booked, which is the database's to stamp. Throws what the database throws, for instance where the
  * data is there already.
  */
 export async function loadDemo(
@@ -38,25 +38,30 @@ export async function loadDemo(
   });
 }
 
-async function fill(
-  db: Db,
-  { leads, seed, now }: Required<DemoOrder> & { now: Date },
-  onProgress: DemoProgress,
-): Promise<void> {
-  const chances = new Chances(seed);
-  // Compiling the one long statement takes longer than running it.
+async function fill(db: Db, order: Required<DemoOrder> & { now: Date }, onProgress: DemoProgress): Promise<void> {
+  // Compiling these long statements takes longer than running them.
   await db.$executeRaw`set local jit = off`;
   await db.$executeRaw`set local work_mem = '64MB'`;
-  await insertSetting(db, now);
-  onProgress({ what: "stories", done: 0, leads });
-  await castLeads(db, { leads, now, chances });
-  for (const { what, statement } of FILLINGS) {
-    for (let done = 0; done < leads; done += PART) {
-      onProgress({ what, done, leads });
-      const inPart = Prisma.sql`demo_cast.number > ${done}::int and demo_cast.number <= ${done + PART}::int`;
-      await db.$executeRaw(statement({ inPart, now, chances }));
+  await insertSetting(db, order.now);
+  await createCast(db);
+  const write = async ({ what, statement }: Filling) => {
+    for (const part of partsOf(order)) {
+      onProgress({ what, done: part.first - 1, leads: order.leads });
+      await db.$executeRaw(statement(part));
     }
-  }
-  // The first run would otherwise be planned for empty tables.
+  };
+  await write({ what: "stories", statement: castLeads });
+  // Whatever reads a table next would otherwise be planned for an empty one.
+  await db.$executeRaw`analyze demo_cast`;
+  for (const filling of FILLINGS) await write(filling);
   await db.$executeRaw`analyze lead, follow_up_sequence, follow_up_step, follow_up_instance, touch, task, appointment`;
+}
+
+function partsOf({ leads, seed, now }: DemoOrder & { now: Date }): readonly Part[] {
+  const chances = new Chances(seed);
+  return Array.from({ length: Math.ceil(leads / PART_SIZE) }, (_, index) => {
+    const first = index * PART_SIZE + 1;
+    const last = Math.min(first + PART_SIZE - 1, leads);
+    return { first, last, isMember: Prisma.sql`demo_cast.number between ${first}::int and ${last}::int`, now, chances };
+  });
 }

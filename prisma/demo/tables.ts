@@ -1,20 +1,13 @@
 import { Prisma } from "../../lib/store/generated/client.ts";
 import { REACHED } from "./cast.ts";
-import { type Chances, sqlId } from "./fragments.ts";
+import { type Part, sqlId } from "./fragments.ts";
 import { COMPANY_OR_TEAM } from "./sequences.ts";
 
 /** One table, filled from `demo_cast` for the leads whose numbers lie in a range. */
 export interface Filling {
   /** What is written, in words, for the progress. */
   readonly what: string;
-  readonly statement: (given: Given) => Prisma.Sql;
-}
-
-interface Given {
-  /** Holds for the leads of this part, in terms of `demo_cast`. */
-  readonly inPart: Prisma.Sql;
-  readonly now: Date;
-  readonly chances: Chances;
+  readonly statement: (part: Part) => Prisma.Sql;
 }
 
 const leadId = sqlId("lead", Prisma.sql`number`);
@@ -22,7 +15,7 @@ const instanceId = sqlId("instance", Prisma.sql`number * 4`);
 
 const leads: Filling = {
   what: "leads",
-  statement: ({ inPart, now }) => Prisma.sql`
+  statement: ({ isMember, now }) => Prisma.sql`
     insert into lead (id, workspace_id, first_name, last_name, company, email, phone, linkedin_url,
                       linkedin_connected_at, time_zone, status, automation_enabled, opted_out_at, snoozed_until,
                       last_inbound_at, last_outbound_at, enrichment_status, created_at)
@@ -34,13 +27,13 @@ const leads: Filling = {
            coalesce(enrichment, 'not_requested')::enrichment_status,
            coalesce(enrolled_at, ${now}) - interval '3 days'
       from demo_cast
-     where ${inPart}
+     where ${isMember}
      order by number`,
 };
 
 const instances: Filling = {
   what: "instances",
-  statement: ({ inPart }) => Prisma.sql`
+  statement: ({ isMember }) => Prisma.sql`
     insert into follow_up_instance (id, workspace_id, lead_id, sequence_id, status, paused_reason, position, next_step_due,
                                     look_again_at, completed_at, completed_reason, live_since, created_at)
     select ${instanceId}, workspace_id, ${leadId}, sequence_id, status::instance_status,
@@ -52,21 +45,21 @@ const instances: Filling = {
            case when status = 'completed' then due_at end, case when status = 'completed' then reason end,
            enrolled_at, enrolled_at
       from demo_cast
-     where sequence_id is not null and ${inPart}
+     where sequence_id is not null and ${isMember}
      order by number`,
 };
 
 /** Some are in a second sequence, which is not due yet. */
 const secondInstances: Filling = {
   what: "second instances",
-  statement: ({ inPart, now, chances }) => Prisma.sql`
+  statement: ({ isMember, now, chances }) => Prisma.sql`
     insert into follow_up_instance (id, workspace_id, lead_id, sequence_id, status, next_step_due, live_since, created_at)
     select ${sqlId("instance", Prisma.sql`number * 4 + 1`)}, workspace_id, ${leadId}, sequence.id, 'active',
            ${now}::timestamptz + make_interval(hours => 2 + ${chances.below(90, 21)}), enrolled_at, enrolled_at
       from demo_cast
       join demo_sequence as sequence on ${sqlId("workspace", Prisma.sql`sequence.place`)} = workspace_id
        and sequence.key = 'manual'
-     where demo_cast.key <> 'manual' and status = 'active' and step > 1 and ${chances.below(10, 22)} = 0 and ${inPart}
+     where demo_cast.key <> 'manual' and status = 'active' and step > 1 and ${chances.below(10, 22)} = 0 and ${isMember}
      order by number`,
 };
 
@@ -78,7 +71,7 @@ const rendered = (template: Prisma.Sql): Prisma.Sql => Prisma.sql`
 /** What went out for the steps that are done, and what waits for the step that is next. */
 const touches: Filling = {
   what: "touches",
-  statement: ({ inPart, now }) => Prisma.sql`
+  statement: ({ isMember, now }) => Prisma.sql`
     insert into touch (id, workspace_id, instance_id, lead_id, step_id, generation, channel, status, reason, subject, body,
                        attempts, claimed_at, next_attempt_at, sent_at, provider_id)
     select ${sqlId("touch", Prisma.sql`number::bigint * 64 + step.position`)}, workspace_id, ${instanceId}, ${leadId},
@@ -96,34 +89,34 @@ const touches: Filling = {
                    else 'sent' end as outcome,
               reference - make_interval(mins => demo_cast.elapsed - least(step.elapsed, demo_cast.elapsed)) as claimed_at
      ) as touch
-     where (step.position <= done or (step.position = demo_cast.step and current is not null)) and ${REACHED} and ${inPart}
+     where (step.position <= done or (step.position = demo_cast.step and current is not null)) and ${REACHED} and ${isMember}
      order by number, step.position`,
 };
 
 const tasks: Filling = {
   what: "tasks",
-  statement: ({ inPart, now }) => Prisma.sql`
+  statement: ({ isMember, now }) => Prisma.sql`
     insert into task (id, workspace_id, touch_id, lead_id, title, notes, done_at, created_at)
     select ${sqlId("task", Prisma.sql`number`)}, touch.workspace_id, touch.id, touch.lead_id, touch.subject, touch.body,
            least(touch.sent_at + interval '6 hours', ${now}), touch.sent_at
       from demo_cast
       join touch on touch.instance_id = ${instanceId} and touch.channel = 'task'
-     where ${inPart}
+     where ${isMember}
      order by number`,
 };
 
 /** Booked behind the back of every function, as a hand-typed update does it. */
 const bookingsByHand: Filling = {
   what: "bookings",
-  statement: ({ inPart }) => Prisma.sql`
+  statement: ({ isMember }) => Prisma.sql`
     update lead set status = 'meeting-booked'
       from demo_cast
-     where lead.id = ${leadId} and booking in ('by_hand', 'earlier') and ${inPart}`,
+     where lead.id = ${leadId} and booking in ('by_hand', 'earlier') and ${isMember}`,
 };
 
 const appointments: Filling = {
   what: "appointments",
-  statement: ({ inPart, now, chances }) => Prisma.sql`
+  statement: ({ isMember, now, chances }) => Prisma.sql`
     insert into appointment (id, workspace_id, lead_id, external_id, status, starts_at, ends_at, event_time, created_at)
     select ${sqlId("appointment", Prisma.sql`number`)}, workspace_id, ${leadId}, 'demo-' || number,
            case booking when 'missed' then 'missed' else 'confirmed' end::appointment_status,
@@ -134,14 +127,14 @@ const appointments: Filling = {
               date_bin('30 minutes', case booking when 'missed' then enrolled_at - interval '1 hour'
                 else ${now}::timestamptz + make_interval(hours => 4 + ${chances.below(300, 23)}) end, 'epoch') as starts_at
      ) as meeting
-     where booking in ('by_calendar', 'earlier', 'missed') and ${inPart}
+     where booking in ('by_calendar', 'earlier', 'missed') and ${isMember}
      order by number`,
 };
 
 /** The sequence that a booking starts: it goes on, booked lead or not. */
 const postBookingInstances: Filling = {
   what: "post-booking instances",
-  statement: ({ inPart, now, chances }) => Prisma.sql`
+  statement: ({ isMember, now, chances }) => Prisma.sql`
     insert into follow_up_instance (id, workspace_id, lead_id, sequence_id, lead_booked, post_booking, status,
                                     next_step_due, live_since, created_at)
     select ${sqlId("instance", Prisma.sql`number * 4 + 2`)}, workspace_id, ${leadId}, sequence.id, true, true, 'active',
@@ -149,7 +142,8 @@ const postBookingInstances: Filling = {
       from demo_cast
       join demo_sequence as sequence on ${sqlId("workspace", Prisma.sql`sequence.place`)} = workspace_id
        and sequence.key = 'meeting_selected'
-     where booking in ('by_hand', 'by_calendar', 'earlier') and ${chances.below(2, 25)} = 0 and ${inPart}
+     where booking in ('by_hand', 'by_calendar', 'earlier') and ${chances.below(2, 25)} = 0 and ${isMember}
+       and exists (select from lead where lead.id = ${leadId} and is_booked)
      order by number`,
 };
 

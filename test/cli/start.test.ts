@@ -1,8 +1,13 @@
 import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import type { Command } from "commander";
 import type pg from "pg";
+import { invokeCommand } from "../../cli/invoke.ts";
+import { startCommand } from "../../cli/start.ts";
+import { openDatabase } from "../../lib/store/connect.ts";
+import { loadDemo } from "../../prisma/demo/load-demo.ts";
 import { type EndedProgram, startProgram } from "../support/child-process.ts";
 import { createDatabase, createEmptyDatabase, type TestDatabase } from "../support/database.ts";
 import { addFollowedLead, addSequence, addWorkspace, everyRow } from "../support/factories.ts";
@@ -59,12 +64,12 @@ describe("start on a database that is given", () => {
   let database: TestDatabase;
   let sql: pg.Pool;
 
-  beforeEach(async () => {
+  beforeAll(async () => {
     database = await createEmptyDatabase();
     sql = openPool(database.url);
   });
 
-  afterEach(async () => {
+  afterAll(async () => {
     await sql.end();
     await database.drop();
   });
@@ -88,24 +93,25 @@ describe("start on a database that is given", () => {
   });
 
   it("refuses other data, with or without --fresh, and changes nothing", async () => {
-    await startMigrated();
-    const workspaceId = await addWorkspace(sql);
-    const { id } = await addSequence(sql, workspaceId);
-    await addFollowedLead(sql, workspaceId, id);
-    const before = await everyRow(sql);
-    expectProblem(await start([], database.url), /more than demo data, so nothing was changed/);
-    expectProblem(await start(["--fresh"], database.url), /more than demo data, so nothing was changed/);
-    expect(await everyRow(sql)).toEqual(before);
+    const migrated = await createDatabase();
+    const data = openPool(migrated.url);
+    const workspaceId = await addWorkspace(data);
+    const { id } = await addSequence(data, workspaceId);
+    await addFollowedLead(data, workspaceId, id);
+    const before = await everyRow(data);
+    for (const words of [[], ["--fresh"]]) {
+      expectProblem(await start(words, migrated.url), /more than demo data, so nothing was changed/);
+    }
+    expect(await everyRow(data)).toEqual(before);
+    await data.end();
+    await migrated.drop();
   });
 
   it("loads other demo data with --fresh only, and says so", async () => {
-    await start(["--leads", "20"], database.url);
     expectProblem(await start(["--leads", "30"], database.url), /add --fresh to start over/);
     expect((await start(["--leads", "30", "--fresh"], database.url)).code).toBe(0);
     expect((await sql.query("select from lead")).rowCount).toBe(30);
   });
-
-  const startMigrated = async () => expect((await backstop(["migrate"], database.url)).code).toBe(0);
 });
 
 describe("invoke", () => {
@@ -113,7 +119,9 @@ describe("invoke", () => {
 
   beforeAll(async () => {
     database = await createDatabase();
-    expect((await start(["--leads", "100"], database.url)).code).toBe(0);
+    const loading = openDatabase({ connectionString: database.url });
+    await loadDemo(loading, { leads: 100, seed: 1 });
+    await loading.close();
   });
 
   afterAll(() => database.drop());
@@ -132,26 +140,20 @@ describe("invoke", () => {
     expect(JSON.parse((await invoke([], database.url)).stdout)).toMatchObject({ trigger: "manual", results: {} });
   });
 
-  it("prints the report of a refused event too, and exits with 1, whether a person or the schedule sent it", async () => {
-    for (const trigger of ["manual", "schedule"]) {
-      await writeFile(file("refused.json"), JSON.stringify({ trigger, surprise: 1 }));
-      const { code, stdout } = await invoke([file("refused.json")], database.url);
-      expect([code, JSON.parse(stdout)]).toEqual([
-        1,
-        expect.objectContaining({ statusCode: 400, success: false, trigger }),
-      ]);
-    }
+  it("prints the report of a refused event too, also where the schedule sent it, and exits with 1", async () => {
+    await writeFile(file("refused.json"), JSON.stringify({ trigger: "schedule", surprise: 1 }));
+    const { code, stdout } = await invoke([file("refused.json")], database.url);
+    expect([code, JSON.parse(stdout)]).toEqual([1, expect.objectContaining({ statusCode: 400, success: false })]);
   });
 
   it("says in one line what is wrong with the event, or that there is no database", async () => {
     await writeFile(file("broken.json"), "{ only: ");
-    expectProblem(await invoke([file("broken.json")], database.url), /broken\.json is not JSON/);
-    expectProblem(
-      await invoke([file("missing.json")], database.url),
+    expectProblem(await invoke([file("broken.json")]), /broken\.json is not JSON/);
+    const invokeHere = (...words: string[]) => invokeCommand().parseAsync(words, { from: "user" });
+    await expect(invokeHere(file("missing.json"))).rejects.toThrow(
       /missing\.json cannot be read: there is no such file/,
     );
-    const nowhere = ["invoke", "--folder", file("nowhere")];
-    expectProblem(await backstop(nowhere), /there is no database yet: `npm start` makes one/);
+    await expect(invokeHere("--folder", file("nowhere"))).rejects.toThrow(/^there is no database yet: `npm start`/);
   });
 
   it("wants to be told how mail goes out where the database holds more than demo data", async () => {
@@ -168,14 +170,23 @@ describe("invoke", () => {
 const fromRoot = (path: string): string => new URL(`../../${path}`, import.meta.url).pathname;
 
 describe("--help", () => {
-  it("teaches start and invoke by examples", async () => {
-    const [forStart, forInvoke] = await Promise.all([backstop(["start", "--help"]), backstop(["invoke", "--help"])]);
-    expect(forStart.stdout).toContain("npm start -- --fresh --leads 100000");
-    expect(forInvoke.stdout).toContain("npm run backstop -- invoke events/dry-run.json");
+  it("teaches start and invoke by examples", () => {
+    expect(helpOf(startCommand())).toContain("npm start -- --fresh --leads 100000");
+    expect(helpOf(invokeCommand())).toContain("npm run backstop -- invoke events/dry-run.json");
   });
 
-  it("names what is wrong with an option", async () => {
-    const { code, stderr } = await backstop(["start", "--leads", "many"]);
-    expect([code === 0, stderr]).toEqual([false, expect.stringContaining("whole number from 10 to")]);
+  it("is not needed where an option is wrong: the fault is named", async () => {
+    const said: string[] = [];
+    const command = startCommand()
+      .exitOverride()
+      .configureOutput({ writeErr: (text) => said.push(text) });
+    await expect(command.parseAsync(["--leads", "many"], { from: "user" })).rejects.toThrow("whole number from 10 to");
+    expect(said.join("")).toContain("--leads");
   });
+
+  function helpOf(command: Command): string {
+    const said: string[] = [];
+    command.configureOutput({ writeOut: (text) => said.push(text) }).outputHelp();
+    return said.join("");
+  }
 });

@@ -25,7 +25,7 @@ beforeAll(async () => {
 beforeEach(async () => {
   const loading = openDatabase({ connectionString: database.url });
   await clearDemo(loading);
-  await loadDemo(loading, { leads: 3_000, seed: 1 });
+  await loadDemo(loading, { leads: 1_000, seed: 1 });
   await loading.close();
 });
 
@@ -38,7 +38,7 @@ async function invoke(file: string): Promise<Report> {
   const event: unknown = JSON.parse(await readFile(new URL(file, EVENTS), "utf8"));
   const report = await invokeHandler(database.url, event);
   expect(report).toMatchObject({ statusCode: 200, success: true, errors: [] });
-  expect(imbalances(report.results)).toEqual([]);
+  expect(imbalances(report)).toEqual([]);
   return report;
 }
 
@@ -50,16 +50,16 @@ async function countOf(from: string): Promise<number> {
 const orphans = "follow_up_instance where lead_booked and not post_booking and status in ('active', 'paused')";
 
 describe("scheduled.json", () => {
-  it("is a whole run: a few hundred follow-ups of booked leads are completed, and the report balances", async () => {
+  it("is a whole run: every follow-up of a booked lead is completed, and the report balances", async () => {
     const expected = await countOf(orphans);
-    expect(expected).toBeGreaterThan(200);
+    expect(expected).toBeGreaterThan(60);
     const report = await invoke("scheduled.json");
     expect(report).toMatchObject({ trigger: "schedule", backstop: { completedCount: expected, remaining: 0 } });
     expect(await countOf(orphans)).toBe(0);
-    expect(report.snoozed?.resumed).toBeGreaterThan(20);
-    expect(report.resumed?.resumed).toBeGreaterThan(20);
-    expect(report.enrichmentResumed?.resumed).toBeGreaterThan(20);
-    expect(report.results?.delivery?.sent).toBeGreaterThan(300);
+    expect(report.snoozed?.resumed).toBeGreaterThan(10);
+    expect(report.resumed?.resumed).toBeGreaterThan(10);
+    expect(report.enrichmentResumed?.resumed).toBeGreaterThan(10);
+    expect(report.results?.delivery?.sent).toBeGreaterThan(100);
     expect(report.results?.backlog).toBe(0);
   });
 
@@ -69,12 +69,18 @@ describe("scheduled.json", () => {
     expect(again).toMatchObject({ backstop: { completedCount: 0, cancelledTouches: 0, slowestSeconds: 0 } });
   });
 
-  it("leaves the post-booking sequences of booked leads alone", async () => {
-    const ofBooked = "follow_up_instance where lead_booked and post_booking and status = 'active'";
-    const before = await countOf(ofBooked);
+  it("goes on with the post-booking sequences of booked leads", async () => {
+    const goesOn = "follow_up_instance where lead_booked and post_booking and status in ('active', 'paused')";
+    const before = await countOf(goesOn);
+    const { rows } = await sql.query<{ id: string }>(
+      `select instance.id from follow_up_instance as instance join lead on lead.id = lead_id
+        where post_booking and next_step_due <= now() and snoozed_until is null
+          and (last_inbound_at is null or last_inbound_at < last_outbound_at)`,
+    );
     await invoke("scheduled.json");
-    expect(before).toBeGreaterThan(50);
-    expect(await countOf(ofBooked)).toBe(before);
+    const sent = `touch where status = 'sent' and instance_id in (${rows.map(({ id }) => `'${id}'`)})`;
+    expect(await countOf(sent)).toBe(rows.length);
+    expect([rows.length > 0, await countOf(goesOn)]).toEqual([true, before]);
   });
 
   it("names every row that a person has to repair, and sends the others all the same", async () => {
@@ -101,7 +107,7 @@ describe("dry-run.json", () => {
     const before = await everyRow(sql);
     const { results, sample, backstop } = await invoke("dry-run.json");
     expect(await everyRow(sql)).toEqual(before);
-    expect(backstop?.completedCount).toBeGreaterThan(200);
+    expect(backstop?.completedCount).toBeGreaterThan(60);
     expect(results).toMatchObject({ delivery: null });
     expect(sample?.length).toBeGreaterThan(0);
     const real = await invoke("scheduled.json");
@@ -115,7 +121,7 @@ describe("backstop-only.json", () => {
     const due = "follow_up_instance where status = 'active' and not lead_booked and next_step_due <= now()";
     const before = [await countOf(due), await countOf("touch where status = 'sent'")];
     const report = await invoke("backstop-only.json");
-    expect(report.backstop?.completedCount).toBeGreaterThan(200);
+    expect(report.backstop?.completedCount).toBeGreaterThan(60);
     expect(report).toMatchObject({ snoozed: null, resumed: null, enrichmentResumed: null, results: null });
     expect([await countOf(due), await countOf("touch where status = 'sent'")]).toEqual(before);
   });
@@ -129,7 +135,7 @@ describe("one-workspace.json", () => {
     const report = await invoke("one-workspace.json");
     const after = await Promise.all([NORDLICHT, ...others].map((id) => rowsOf(sql, id)));
     expect(Object.keys(report.backstop?.byWorkspace ?? {})).toEqual([NORDLICHT]);
-    expect(report.results?.claimed).toBeGreaterThan(50);
+    expect(report.results?.claimed).toBeGreaterThan(30);
     expect(after[0]).not.toEqual(before[0]);
     expect(after.slice(1)).toEqual(before.slice(1));
   });
@@ -139,7 +145,7 @@ describe("limited.json", () => {
   it("takes fifty due steps, and leaves the rest for the next run", async () => {
     const { results } = await invoke("limited.json");
     expect(results?.due).toBe(50);
-    expect(results?.backlog).toBeGreaterThan(500);
+    expect(results?.backlog).toBeGreaterThan(200);
   });
 });
 

@@ -1,0 +1,68 @@
+import { ANY_LATER_STEP, APPROVAL, CHASED, COLD, DAY, REPLIED, SNOOZED, type Story } from "./story.ts";
+
+/** What the backstop is for: the lead has booked, and a sequence chases it still. */
+export const BOOKED_AND_CHASED: readonly Story[] = [
+  {
+    name: "booked, due",
+    share: 22,
+    sequences: CHASED,
+    status: "active",
+    position: ANY_LATER_STEP,
+    due: [-12, -0.01],
+    booking: "by_hand",
+  },
+  {
+    name: "booked, waiting",
+    share: 14,
+    sequences: CHASED,
+    status: "active",
+    position: ANY_LATER_STEP,
+    due: [1, 3 * DAY],
+    booking: "by_hand",
+  },
+  {
+    name: "booked, retrying",
+    share: 5,
+    sequences: COLD,
+    status: "active",
+    position: [2, 2],
+    due: [DAY, 3 * DAY],
+    latest: "claimed",
+    booking: "by_hand",
+  },
+  {
+    name: "booked, replied",
+    share: 10,
+    sequences: COLD,
+    ...REPLIED,
+    due: [-4, -1],
+    inbound: [-3 * DAY, -5],
+    booking: "by_hand",
+  },
+  {
+    name: "booked, snoozed",
+    share: 5,
+    sequences: COLD,
+    ...SNOOZED,
+    due: [-9 * DAY, -DAY],
+    snoozed: [6, 9 * DAY],
+    booking: "by_hand",
+  },
+  {
+    name: "booked, approval waiting",
+    share: 4,
+    sequences: ["manual"],
+    ...APPROVAL,
+    due: [-2 * DAY, -1],
+    booking: "by_hand",
+  },
+  {
+    name: "booked by calendar",
+    share: 20,
+    sequences: CHASED,
+    status: "active",
+    position: ANY_LATER_STEP,
+    due: [-6, 2 * DAY],
+    booking: "by_calendar",
+  },
+];

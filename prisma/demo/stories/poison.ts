@@ -1,0 +1,14 @@
+import { FIRST_STEP, type Story } from "./story.ts";
+
+const poison = { share: 0, workspace: 1, status: "active", due: [-2, -0.5] } as const;
+
+/** One lead each, the first ones: rows that the database takes and that a person has to repair. */
+export const POISON: readonly Story[] = [
+  { name: "no such zone", ...poison, sequences: ["no_response"], zone: "Mars/Olympus_Mons" },
+  { name: "value missing", ...poison, sequences: ["needs_company"], lacks: ["company"] },
+  { name: "template does not close", ...poison, sequences: ["syntax_error"] },
+  { name: "filter does not exist", ...poison, sequences: ["unknown_filter"] },
+  { name: "sequence without steps", ...poison, sequences: ["empty"] },
+  { name: "beyond the last step", ...poison, sequences: ["no_response"], position: [9, 9] },
+  { name: "step was sent before", ...poison, sequences: ["no_response"], position: FIRST_STEP, current: "sent" },
+];
