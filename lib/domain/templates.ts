@@ -39,7 +39,9 @@ type RenderedText = { readonly text: string } | { readonly missing: readonly str
 
 function renderText(text: string, values: object): RenderedText {
   try {
-    return { text: liquid.renderSync(parsed(text), values) };
+    const rendered: string = liquid.renderSync(parsed(text), values);
+    // PostgreSQL takes no such text: the whole batch would fail with it.
+    return rendered.includes("\0") ? { fault: "the text holds a NUL character" } : { text: rendered };
   } catch (thrown) {
     const missing = missingNames(thrown);
     return missing.length > 0 ? { missing } : { fault: faultOf(thrown) };

@@ -3,6 +3,9 @@ import type { DueItem, Sequence, WorkspaceFacts } from "../domain/due-item.ts";
 import { CHANNELS, ENRICHMENT_STATUSES, LEAD_STATUSES, SEQUENCE_TRIGGERS } from "../domain/labels.ts";
 import type { DueCandidate } from "../run/ports.ts";
 
+/** A hand-typed infinity comes as an invalid date. It may not stop a whole batch, so it is read as long ago. */
+const instant = z.date().or(z.instanceof(Date).transform(() => new Date(0)));
+
 /** The columns of a claimed instance that must parse for it to be held at all. */
 const dueRow = z.looseObject({
   id: z.uuid(),
@@ -10,8 +13,8 @@ const dueRow = z.looseObject({
   sequence_id: z.uuid(),
   generation: z.int(),
   position: z.int(),
-  next_step_due: z.date(),
-  held_since: z.date().nullable(),
+  next_step_due: instant,
+  held_since: instant.nullable(),
 });
 export type DueRow = z.infer<typeof dueRow>;
 

@@ -1,0 +1,250 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import type pg from "pg";
+import type { Problem, SendDueReport } from "../../lib/run/report.ts";
+import { createDatabase, type TestDatabase } from "../support/database.ts";
+import {
+  addBystanders,
+  addFollowedLead,
+  addSequence,
+  addWorkspace,
+  type Columns,
+  rowsOf,
+} from "../support/factories.ts";
+import { openPool, openRunner, type Runner } from "../support/run.ts";
+
+const NOW = new Date("2030-01-07T09:00:00Z");
+const DAY_MS = 24 * 60 * 60_000;
+
+let database: TestDatabase;
+let sql: pg.Pool;
+let runner: Runner;
+let bystanders: string;
+let workspaceId: string;
+
+/** The labels stand for a database that is ahead of this code; they have to be there before anything uses them. */
+beforeAll(async () => {
+  database = await createDatabase();
+  sql = openPool(database.url);
+  runner = openRunner(database.url);
+  await sql.query("alter type step_condition add value 'moon_is_full'");
+  await sql.query("alter type lead_status add value 'won'");
+  await sql.query("alter type channel add value 'pigeon'");
+  await sql.query("alter type enrichment_status add value 'postponed'");
+  await sql.query("alter type sequence_trigger add value 'birthday'");
+});
+
+beforeEach(async () => {
+  await sql.query("truncate workspace, run cascade");
+  runner.channel.sent.length = 0;
+  bystanders = await addBystanders(sql);
+  workspaceId = await addWorkspace(sql);
+});
+
+afterAll(async () => {
+  await runner.close();
+  await sql.end();
+  await database.drop();
+});
+
+interface Poison {
+  readonly name: string;
+  readonly step?: Columns;
+  readonly noSteps?: boolean;
+  readonly sequence?: Columns;
+  readonly lead?: Columns;
+  readonly instance?: Columns;
+  readonly workspace?: Columns;
+  readonly problem: Omit<Partial<Problem>, "detail"> & { readonly detail?: unknown };
+  /** What becomes of the row. */
+  readonly becomes: Columns;
+  readonly counted: Partial<SendDueReport>;
+}
+
+const heldForADay = (reason: string): Pick<Poison, "becomes" | "counted"> => ({
+  becomes: { status: "active", next_step_due: new Date(NOW.getTime() + DAY_MS), hold_reason: reason },
+  counted: { held: 1 },
+});
+
+const names = (...parts: readonly string[]) => expect.stringMatching(new RegExp(parts.join(".*")));
+
+const POISONS: readonly Poison[] = [
+  {
+    name: "a condition that the code does not know",
+    step: { condition: "moon_is_full" },
+    problem: { reason: "unknown_condition", detail: names("moon_is_full") },
+    ...heldForADay("unknown_condition"),
+  },
+  {
+    name: "a template whose value the lead lacks",
+    step: { body: "How is {{ lead.company }}?" },
+    problem: { reason: "missing_data", detail: names("company") },
+    becomes: { status: "paused", paused_reason: "missing_data", next_step_due: null },
+    counted: { paused: 1 },
+  },
+  {
+    name: "a template whose value is blank",
+    lead: { first_name: "  " },
+    problem: { reason: "missing_data", detail: names("first_name") },
+    becomes: { status: "paused", paused_reason: "missing_data", next_step_due: null },
+    counted: { paused: 1 },
+  },
+  {
+    name: "a template that does not parse",
+    step: { body: "Hello {{ lead.first_name" },
+    problem: { reason: "invalid_template", detail: expect.anything() },
+    ...heldForADay("invalid_template"),
+  },
+  {
+    name: "a template with a filter that is not there",
+    step: { body: "Hello {{ lead.first_name | shout }}" },
+    problem: { reason: "invalid_template", detail: names("shout") },
+    ...heldForADay("invalid_template"),
+  },
+  {
+    name: "a template that makes a text no database takes",
+    step: { body: 'Hello {{ "\\u0000" }}' },
+    problem: { reason: "invalid_template", detail: expect.anything() },
+    ...heldForADay("invalid_template"),
+  },
+  {
+    name: "a sequence without steps",
+    noSteps: true,
+    problem: { reason: "out_of_steps" },
+    becomes: { status: "completed", completed_reason: "out_of_steps", next_step_due: null },
+    counted: { completed: 1 },
+  },
+  {
+    name: "an instance behind the last step",
+    instance: { position: 7 },
+    problem: { reason: "out_of_steps" },
+    becomes: { status: "completed", completed_reason: "out_of_steps", next_step_due: null },
+    counted: { completed: 1 },
+  },
+  {
+    name: "a time zone of the lead that does not exist",
+    lead: { time_zone: "Mars/Olympus" },
+    problem: { reason: "invalid_time_zone", detail: names("lead", "Mars/Olympus") },
+    ...heldForADay("invalid_time_zone"),
+  },
+  {
+    name: "a time zone of the workspace that does not exist",
+    workspace: { time_zone: "Europe/Atlantis" },
+    problem: { reason: "invalid_time_zone", detail: names("workspace", "Europe/Atlantis") },
+    ...heldForADay("invalid_time_zone"),
+  },
+  {
+    name: "a status of the lead that the code does not know",
+    lead: { status: "won" },
+    problem: { reason: "unreadable_row", detail: names("status") },
+    ...heldForADay("unreadable_row"),
+  },
+  {
+    name: "an enrichment status that the code does not know",
+    lead: { enrichment_status: "postponed" },
+    problem: { reason: "unreadable_row", detail: names("enrichment_status") },
+    ...heldForADay("unreadable_row"),
+  },
+  {
+    name: "a channel that the code does not know",
+    step: { channel: "pigeon" },
+    problem: { reason: "unreadable_row", detail: names("channel") },
+    ...heldForADay("unreadable_row"),
+  },
+  {
+    name: "a trigger that the code does not know",
+    sequence: { trigger_on: "birthday" },
+    problem: { reason: "unreadable_row", detail: names("trigger_on") },
+    ...heldForADay("unreadable_row"),
+  },
+  {
+    name: "an instant of the lead that is no instant",
+    lead: { last_outbound_at: "infinity" },
+    problem: { reason: "unreadable_row", detail: names("last_outbound_at") },
+    ...heldForADay("unreadable_row"),
+  },
+];
+
+async function addPoison({ step = {}, noSteps, sequence = {}, lead = {}, instance = {}, workspace }: Poison) {
+  const own = workspace ? await addWorkspace(sql, workspace) : workspaceId;
+  const steps = noSteps ? [] : [step];
+  const { id } = await addSequence(sql, own, { ...sequence, steps });
+  return { own, ...(await addFollowedLead(sql, own, id, { lead, instance })) };
+}
+
+async function addHealthy(count: number): Promise<readonly string[]> {
+  const { id } = await addSequence(sql, workspaceId);
+  const leadIds: string[] = [];
+  for (let number = 0; number < count; number++) {
+    leadIds.push((await addFollowedLead(sql, workspaceId, id)).leadId);
+  }
+  return leadIds;
+}
+
+async function instanceRow(id: string): Promise<Columns | undefined> {
+  const { rows } = await sql.query<Columns>("select * from follow_up_instance where id = $1", [id]);
+  return rows[0];
+}
+
+const runAt = (instant: Date) => runner.run({}, { now: () => Promise.resolve(instant) });
+
+describe("a poison row", () => {
+  it.each(POISONS)("is told and set aside, and the rest of its batch is sent: $name", async (poison) => {
+    const [before] = await addHealthy(1);
+    const { own, instanceId } = await addPoison(poison);
+    const [after] = await addHealthy(1);
+    const untouched = await rowsOf(sql, bystanders);
+
+    const report = await runAt(NOW);
+
+    expect(report).toMatchObject({ success: true, errors: [], results: { due: 3, claimed: 2, ...poison.counted } });
+    expect(report.results?.problems).toEqual([{ instanceId, workspaceId: own, ...poison.problem }]);
+    expect(report.results?.reasons).toEqual({ ready: 2, [String(poison.problem.reason)]: 1 });
+    expect(runner.channel.sent.map(({ leadId }) => leadId).sort()).toEqual([before, after].sort());
+    expect(await instanceRow(instanceId)).toMatchObject(poison.becomes);
+    expect(await rowsOf(sql, bystanders)).toEqual(untouched);
+
+    // It has left the due set: the next run does not meet it again.
+    expect((await runAt(new Date(NOW.getTime() + 60_000))).results).toMatchObject({ due: 0, problems: [] });
+  });
+
+  it("that is held is looked at again when its day is over, and remembers since when it was due", async () => {
+    const { instanceId } = await addPoison({ ...(POISONS[0] as Poison) });
+    const due = (await instanceRow(instanceId))?.["next_step_due"];
+    await runAt(NOW);
+    expect((await runAt(new Date(NOW.getTime() + DAY_MS - 1))).results).toMatchObject({ due: 0 });
+    expect((await runAt(new Date(NOW.getTime() + DAY_MS))).results).toMatchObject({ due: 1, held: 1 });
+    expect(await instanceRow(instanceId)).toMatchObject({ held_since: due });
+  });
+
+  it("goes out once it is repaired", async () => {
+    const { instanceId, leadId } = await addPoison({ ...(POISONS[0] as Poison) });
+    await runAt(NOW);
+    await sql.query("update follow_up_step set condition = 'always' where workspace_id = $1", [workspaceId]);
+    await sql.query("update follow_up_instance set next_step_due = $2 where id = $1", [instanceId, NOW]);
+    await runAt(NOW);
+    expect(runner.channel.sent.map((touch) => touch.leadId)).toEqual([leadId]);
+    expect(await instanceRow(instanceId)).toMatchObject({ hold_reason: null, held_since: null });
+  });
+});
+
+describe("a due time before all times", () => {
+  it("is due like any other that is past, and does not stop its batch", async () => {
+    const healthy = await addHealthy(1);
+    const { id } = await addSequence(sql, workspaceId);
+    const endless = await addFollowedLead(sql, workspaceId, id, { instance: { next_step_due: "-infinity" } });
+    expect((await runAt(NOW)).results).toMatchObject({ due: 2, claimed: 2 });
+    expect(runner.channel.sent.map(({ leadId }) => leadId).sort()).toEqual([...healthy, endless.leadId].sort());
+  });
+});
+
+describe("all kinds of poison in one batch", () => {
+  it("are each told by its own reason, and do not stop what is healthy", async () => {
+    const healthy = await addHealthy(20);
+    const ids: string[] = [];
+    for (const poison of POISONS) ids.push((await addPoison(poison)).instanceId);
+    const { results } = await runAt(NOW);
+    expect(results).toMatchObject({ due: healthy.length + POISONS.length, claimed: healthy.length, backlog: 0 });
+    expect(results?.problems.map(({ instanceId }) => instanceId).sort()).toEqual([...ids].sort());
+    expect(runner.channel.sent).toHaveLength(healthy.length);
+  });
+});
