@@ -87,7 +87,7 @@ export const noLock: OverlapLock = {
 export async function invokeHandler(url: string, event: unknown, remainingMs = 60_000): Promise<Report> {
   process.env["DATABASE_URL"] ??= url;
   process.env["EMAIL_TRANSPORT"] ??= "files";
-  process.env["OUTBOX_DIRECTORY"] ??= await mkdtemp(join(tmpdir(), "outbox-"));
+  process.env["OUTBOX_DIRECTORY"] ??= await mkdtemp(join(tmpdir(), `backstop-test-${process.pid}-`));
   process.env["LOG_LEVEL"] ??= "SILENT";
   const { handler } = await import("../../functions/followups.ts");
   return await handler(event, lambdaContext(remainingMs));

@@ -1,0 +1,580 @@
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import type pg from "pg";
+import * as labels from "../../lib/domain/labels.ts";
+import { createDatabase, type TestDatabase } from "../support/database.ts";
+import {
+  addAppointment,
+  addFollowedLead,
+  addInstance,
+  addLead,
+  addSequence,
+  addTouch,
+  addWorkspace,
+  type Columns,
+} from "../support/factories.ts";
+import { openPool, openTransaction, untilBlockedBy } from "../support/run.ts";
+
+let database: TestDatabase;
+let sql: pg.Pool;
+/** Ids by the names that the statements below use. */
+const ids = new Map<string, string>();
+
+beforeAll(async () => {
+  database = await createDatabase();
+  sql = openPool(database.url);
+  const here = await addWorkspace(sql);
+  const there = await addWorkspace(sql);
+  const chase = await addSequence(sql, here, { steps: [{}, {}] });
+  const other = await addSequence(sql, here);
+  const prepare = await addSequence(sql, here, { trigger_on: "meeting_selected" });
+  const foreign = await addSequence(sql, there);
+  const { leadId, instanceId } = await addFollowedLead(sql, here, chase.id);
+  const paused = await addFollowedLead(sql, here, chase.id, { instance: { status: "paused" } });
+  const completed = await addFollowedLead(sql, here, chase.id, { instance: { status: "completed" } });
+  const stranger = await addFollowedLead(sql, there, foreign.id);
+  const touch = await addTouch(sql, instanceId, chase.steps[0] ?? "");
+  const foreignTouch = await addTouch(sql, stranger.instanceId, foreign.steps[0] ?? "");
+  const named = { here, there, chase: chase.id, other: other.id, prepare: prepare.id, foreign: foreign.id, touch };
+  const steps = { step: chase.steps[0], next_step: chase.steps[1], foreign_step: foreign.steps[0] };
+  const leads = { lead: leadId, free: await addLead(sql, here), stranger: stranger.leadId, idle: paused.leadId };
+  const instances = { active: instanceId, paused: paused.instanceId, completed: completed.instanceId };
+  const booked = await addLead(sql, here, { status: "meeting-booked" });
+  const appointment = await addAppointment(sql, await addLead(sql, here), { external_id: "taken" });
+  const all = { ...named, ...steps, ...leads, ...instances, booked, appointment, foreign_touch: foreignTouch };
+  for (const [name, id] of Object.entries(all)) ids.set(name, String(id));
+});
+
+afterAll(async () => {
+  await sql.end();
+  await database.drop();
+});
+
+/** Tries a statement and undoes it; `:lead` stands for the id of that name. */
+async function attempt(statement: string): Promise<number | null> {
+  const transaction = await openTransaction(sql);
+  try {
+    const text = statement.replace(/(?<!:):([a-z_]+)/g, (_, name: string) => {
+      const id = ids.get(name);
+      if (!id) throw new Error(`there is no row that is called ${name}`);
+      return `'${id}'`;
+    });
+    return (await transaction.query(text)).rowCount;
+  } finally {
+    await transaction.rollback();
+  }
+}
+
+interface Law {
+  readonly name: string;
+  readonly breaks: string;
+  readonly keeps: string;
+  /** The SQLSTATE, where no constraint has a name; a violated CHECK, unique key or foreign key has one. */
+  readonly code?: string;
+}
+
+const set = (table: string, row: string) => (assignment: string) =>
+  `update ${table} set ${assignment} where id = :${row}`;
+const active = set("follow_up_instance", "active");
+const paused = set("follow_up_instance", "paused");
+const completed = set("follow_up_instance", "completed");
+const touch = set("touch", "touch");
+const step = set("follow_up_step", "step");
+const workspace = set("workspace", "here");
+const appointment = set("appointment", "appointment");
+
+const values = (columns: Readonly<Record<string, string>>): string =>
+  `(${Object.keys(columns).join(", ")}) values (${Object.values(columns).join(", ")})`;
+const inserting =
+  (table: string, defaults: Readonly<Record<string, string>>) =>
+  (columns: Readonly<Record<string, string>> = {}) =>
+    `insert into ${table} ${values({ ...defaults, ...columns })}`;
+
+const instance = inserting("follow_up_instance", {
+  workspace_id: ":here",
+  lead_id: ":free",
+  sequence_id: ":chase",
+  status: "'active'",
+  next_step_due: "now()",
+});
+const newTouch = inserting("touch", {
+  workspace_id: ":here",
+  instance_id: ":active",
+  lead_id: ":lead",
+  step_id: ":next_step",
+  generation: "1",
+  channel: "'email'",
+  status: "'failed'",
+  body: "'Hello'",
+  claimed_at: "now()",
+});
+const newStep = inserting("follow_up_step", {
+  workspace_id: ":here",
+  sequence_id: ":other",
+  position: "9",
+  delay_minutes: "0",
+  channel: "'email'",
+  subject: "'Hello'",
+  body: "'Hello'",
+});
+const newAppointment = inserting("appointment", {
+  workspace_id: ":here",
+  lead_id: ":free",
+  external_id: "'new'",
+  status: "'confirmed'",
+  starts_at: "now()",
+  ends_at: "now() + interval '1 hour'",
+  event_time: "now()",
+});
+const digest = inserting("notification_digest", {
+  workspace_id: ":here",
+  window_start: "'2030-01-01'",
+  window_end: "'2030-01-02'",
+});
+const task = inserting("task", {
+  workspace_id: ":here",
+  touch_id: ":touch",
+  lead_id: ":lead",
+  title: "'Call'",
+  notes: "''",
+});
+const notification = inserting("notification_event", {
+  workspace_id: ":here",
+  kind: "'sent'",
+  happened_at: "now()",
+});
+const run = inserting("run", { trigger: "'manual'", request_id: "'r'", started_at: "now()", deadline_at: "now()" });
+const intake = inserting("intake_event", {
+  workspace_id: ":here",
+  event_id: "'e'",
+  detail_type: "'lead.replied'",
+  occurred_at: "now()",
+  outcome: "'{}'",
+});
+
+const INSTANCE_LAWS: readonly Law[] = [
+  { name: "active_has_next_step_due", breaks: active("next_step_due = null"), keeps: active("next_step_due = now()") },
+  {
+    name: "active_has_next_step_due",
+    breaks: active("status = 'cancelled'"),
+    keeps: active("status = 'cancelled', next_step_due = null"),
+  },
+  { name: "paused_has_reason", breaks: paused("paused_reason = null"), keeps: paused("paused_reason = 'manual'") },
+  {
+    name: "paused_has_reason",
+    breaks: paused("status = 'active', next_step_due = now()"),
+    keeps: paused("status = 'active', next_step_due = now(), paused_reason = null"),
+  },
+  {
+    name: "completed_has_completed_at",
+    breaks: active("status = 'completed', next_step_due = null"),
+    keeps: active("status = 'completed', next_step_due = null, completed_at = now()"),
+  },
+  {
+    name: "hold_has_reason_and_start",
+    breaks: active("hold_reason = 'window'"),
+    keeps: active("hold_reason = 'window', held_since = now()"),
+  },
+  {
+    name: "hold_only_while_active",
+    breaks: completed("hold_reason = 'window', held_since = now()"),
+    keeps: active("hold_reason = 'window', held_since = now()"),
+  },
+  {
+    name: "look_again_only_while_paused",
+    breaks: active("look_again_at = now()"),
+    keeps: paused("look_again_at = now()"),
+  },
+  { name: "generation_counts_from_one", breaks: active("generation = 0"), keeps: active("generation = 2") },
+  { name: "instance_position_counts_from_one", breaks: active("position = 0"), keeps: active("position = 2") },
+  {
+    name: "one_live_instance_per_lead_and_sequence",
+    breaks: instance({ lead_id: ":lead" }),
+    keeps: instance({ lead_id: ":lead", sequence_id: ":other" }),
+  },
+  {
+    name: "one_live_instance_per_lead_and_sequence",
+    breaks: instance({ lead_id: ":idle" }),
+    keeps: instance({ lead_id: ":idle", status: "'cancelled'", next_step_due: "null" }),
+  },
+  {
+    name: "follow_up_instance_workspace_id_lead_id_lead_booked_fkey",
+    breaks: instance({ lead_id: ":booked" }),
+    keeps: instance({ lead_id: ":booked", lead_booked: "true" }),
+  },
+  {
+    name: "follow_up_instance_workspace_id_lead_id_lead_booked_fkey",
+    breaks: active("lead_booked = true"),
+    keeps: active("lead_booked = false"),
+  },
+  {
+    name: "follow_up_instance_workspace_id_sequence_id_post_booking_fkey",
+    breaks: instance({ sequence_id: ":prepare" }),
+    keeps: instance({ sequence_id: ":prepare", post_booking: "true" }),
+  },
+  {
+    name: "follow_up_instance_workspace_id_lead_id_lead_booked_fkey",
+    breaks: instance({ lead_id: ":stranger" }),
+    keeps: instance(),
+  },
+  {
+    name: "follow_up_instance_workspace_id_sequence_id_post_booking_fkey",
+    breaks: instance({ sequence_id: ":foreign" }),
+    keeps: instance({ sequence_id: ":other" }),
+  },
+];
+
+const TOUCH_LAWS: readonly Law[] = [
+  {
+    name: "touch_instance_id_generation_step_id_key",
+    breaks: newTouch({ step_id: ":step" }),
+    keeps: newTouch({ step_id: ":step", generation: "2" }),
+  },
+  {
+    name: "claimed_has_next_attempt",
+    breaks: touch("next_attempt_at = null"),
+    keeps: touch("next_attempt_at = now()"),
+  },
+  {
+    name: "claimed_has_next_attempt",
+    breaks: touch("status = 'failed'"),
+    keeps: touch("status = 'failed', next_attempt_at = null"),
+  },
+  {
+    name: "sending_has_lease",
+    breaks: touch("status = 'sending', next_attempt_at = null"),
+    keeps: touch("status = 'sending', next_attempt_at = null, lease_until = now()"),
+  },
+  { name: "sending_has_lease", breaks: touch("lease_until = now()"), keeps: touch("lease_until = null") },
+  {
+    name: "sent_has_sent_at",
+    breaks: touch("status = 'sent', next_attempt_at = null"),
+    keeps: touch("status = 'sent', next_attempt_at = null, sent_at = now()"),
+  },
+  { name: "attempts_are_not_negative", breaks: touch("attempts = -1"), keeps: touch("attempts = 0") },
+  {
+    name: "touch_workspace_id_instance_id_lead_id_fkey",
+    breaks: newTouch({ workspace_id: ":there", step_id: ":foreign_step" }),
+    keeps: newTouch(),
+  },
+  {
+    name: "touch_workspace_id_instance_id_lead_id_fkey",
+    breaks: newTouch({ lead_id: ":free" }),
+    keeps: newTouch({ lead_id: ":lead" }),
+  },
+  { name: "touch_workspace_id_step_id_fkey", breaks: newTouch({ step_id: ":foreign_step" }), keeps: newTouch() },
+  {
+    name: "task_workspace_id_touch_id_fkey",
+    breaks: task({ touch_id: ":foreign_touch" }),
+    keeps: task(),
+  },
+  { name: "task_workspace_id_lead_id_fkey", breaks: task({ lead_id: ":stranger" }), keeps: task() },
+  { name: "task_workspace_id_touch_id_key", breaks: `${task()}, (:here, :touch, :lead, 'x', 'x')`, keeps: task() },
+];
+
+const SEQUENCE_LAWS: readonly Law[] = [
+  { name: "step_position_counts_from_one", breaks: step("position = 0"), keeps: step("position = 3") },
+  {
+    name: "follow_up_step_sequence_id_position_key",
+    breaks: step("position = 2"),
+    keeps: step("position = 1"),
+  },
+  { name: "delay_is_not_negative", breaks: step("delay_minutes = -1"), keeps: step("delay_minutes = 0") },
+  {
+    name: "time_to_live_is_positive",
+    breaks: step("time_to_live_minutes = 0"),
+    keeps: step("time_to_live_minutes = 1"),
+  },
+  { name: "email_has_subject", breaks: step("subject = ' '"), keeps: step("subject = 'Hi'") },
+  { name: "email_has_subject", breaks: step("subject = null"), keeps: step("subject = null, channel = 'sms'") },
+  {
+    name: "follow_up_step_workspace_id_sequence_id_fkey",
+    breaks: newStep({ sequence_id: ":foreign" }),
+    keeps: newStep(),
+  },
+  {
+    name: "follow_up_sequence_workspace_id_name_key",
+    breaks: `insert into follow_up_sequence (workspace_id, name, trigger_on)
+             select workspace_id, name, 'manual' from follow_up_sequence where id = :chase`,
+    keeps: `insert into follow_up_sequence (workspace_id, name, trigger_on)
+            select :there, name, 'manual' from follow_up_sequence where id = :chase`,
+  },
+  {
+    name: "touch_workspace_id_step_id_fkey",
+    breaks: "delete from follow_up_step where id = :step",
+    keeps: "delete from follow_up_step where id = :next_step",
+  },
+];
+
+const OTHER_LAWS: readonly Law[] = [
+  {
+    name: "window_days_are_iso_weekdays",
+    breaks: workspace("window_days = '{0}'"),
+    keeps: workspace("window_days = '{1}'"),
+  },
+  {
+    name: "window_days_are_iso_weekdays",
+    breaks: workspace("window_days = '{8}'"),
+    keeps: workspace("window_days = '{7}'"),
+  },
+  {
+    name: "window_days_are_iso_weekdays",
+    breaks: workspace("window_days = '{}'"),
+    keeps: workspace("window_days = '{1,7}'"),
+  },
+  { name: "daily_cap_is_positive", breaks: workspace("daily_cap = 0"), keeps: workspace("daily_cap = 1") },
+  { name: "gap_is_not_negative", breaks: workspace("gap_minutes = -1"), keeps: workspace("gap_minutes = 0") },
+  {
+    name: "ghosted_after_is_positive",
+    breaks: workspace("ghosted_after_days = 0"),
+    keeps: workspace("ghosted_after_days = 1"),
+  },
+  {
+    name: "appointment_ends_after_it_starts",
+    breaks: appointment("ends_at = starts_at"),
+    keeps: appointment("ends_at = starts_at + interval '1 second'"),
+  },
+  {
+    name: "appointment_workspace_id_external_id_key",
+    breaks: newAppointment({ external_id: "'taken'" }),
+    keeps: newAppointment({ external_id: "'taken'", workspace_id: ":there", lead_id: ":stranger" }),
+  },
+  {
+    name: "appointment_workspace_id_lead_id_fkey",
+    breaks: newAppointment({ lead_id: ":stranger" }),
+    keeps: newAppointment(),
+  },
+  { name: "digest_window_is_not_empty", breaks: digest({ window_end: "'2030-01-01'" }), keeps: digest() },
+  {
+    name: "sent_digest_has_sent_at",
+    breaks: digest({ status: "'sent'" }),
+    keeps: digest({ status: "'sent'", sent_at: "now()" }),
+  },
+  {
+    name: "notification_digest_workspace_id_window_end_key",
+    breaks: `${digest()}, (:here, '2030-01-01', '2030-01-02')`,
+    keeps: `${digest()}, (:here, '2030-01-02', '2030-01-03')`,
+  },
+  {
+    name: "notification_event_workspace_id_lead_id_fkey",
+    breaks: notification({ lead_id: ":stranger" }),
+    keeps: notification({ lead_id: ":lead" }),
+  },
+  {
+    name: "notification_event_workspace_id_touch_id_fkey",
+    breaks: notification({ touch_id: ":foreign_touch" }),
+    keeps: notification({ touch_id: ":touch" }),
+  },
+  {
+    name: "intake_event_pkey",
+    breaks: `${intake()}, (:here, 'e', 'x', now(), '{}')`,
+    keeps: `${intake()}, (:there, 'e', 'x', now(), '{}')`,
+  },
+  {
+    name: "finished_has_success",
+    breaks: run({ finished_at: "now()" }),
+    keeps: run({ finished_at: "now()", success: "false" }),
+  },
+  { name: "finished_has_success", breaks: run({ success: "true" }), keeps: run() },
+  {
+    name: "lead_workspace_id_fkey",
+    breaks: "insert into lead (workspace_id) values (:lead)",
+    keeps: "insert into lead (workspace_id) values (:there)",
+  },
+  {
+    name: "follow_up_instance_workspace_id_sequence_id_post_booking_fkey",
+    breaks: "update lead set workspace_id = :there where id = :lead",
+    keeps: "update lead set workspace_id = :there where id = :free",
+  },
+  {
+    name: "follow_up_instance_workspace_id_lead_id_lead_booked_fkey",
+    breaks: "delete from lead where id = :lead",
+    keeps: "delete from lead where id = :free",
+  },
+];
+
+const GENERATED = "428C9";
+const NO_LABEL = "22P02";
+const NAMELESS_LAWS: readonly Law[] = [
+  {
+    name: "nobody writes whether a lead is booked",
+    breaks: "update lead set is_booked = true where id = :free",
+    keeps: "update lead set status = 'meeting-booked' where id = :free",
+    code: GENERATED,
+  },
+  {
+    name: "nobody writes whether a new lead is booked",
+    breaks: "insert into lead (workspace_id, is_booked) values (:here, true)",
+    keeps: "insert into lead (workspace_id, is_booked) values (:here, default)",
+    code: GENERATED,
+  },
+  {
+    name: "nobody writes whether a sequence is one after a booking",
+    breaks: "update follow_up_sequence set is_post_booking = true where id = :chase",
+    keeps: "update follow_up_sequence set trigger_on = 'meeting_selected' where id = :chase",
+    code: GENERATED,
+  },
+  {
+    name: "a lead has a known status",
+    breaks: "update lead set status = 'meeting_booked' where id = :free",
+    keeps: "update lead set status = 'meeting-booked' where id = :free",
+    code: NO_LABEL,
+  },
+  {
+    name: "an instance has a known status",
+    breaks: active("status = 'waiting'"),
+    keeps: active("status = 'active'"),
+    code: NO_LABEL,
+  },
+  {
+    name: "a touch has a known status",
+    breaks: touch("status = 'lost'"),
+    keeps: touch("status = 'claimed'"),
+    code: NO_LABEL,
+  },
+  {
+    name: "a step has a known condition",
+    breaks: step("condition = 'maybe'"),
+    keeps: step("condition = 'no_reply'"),
+    code: NO_LABEL,
+  },
+  {
+    name: "a step has a known channel",
+    breaks: step("channel = 'fax'"),
+    keeps: step("channel = 'task'"),
+    code: NO_LABEL,
+  },
+];
+
+describe.each([
+  ["an instance", INSTANCE_LAWS],
+  ["a touch", TOUCH_LAWS],
+  ["a sequence", SEQUENCE_LAWS],
+  ["everything else", OTHER_LAWS],
+  ["what has no constraint of its own", NAMELESS_LAWS],
+])("the laws of %s", (_, laws) => {
+  it.each([...laws])("hold against a raw statement: $name, $breaks", async ({ name, breaks, keeps, code }) => {
+    const violation = code === undefined ? { constraint: name } : { code };
+    await expect(attempt(breaks)).rejects.toMatchObject(violation);
+    expect(await attempt(keeps)).toBeGreaterThan(0);
+  });
+});
+
+describe("the labels", () => {
+  it.each([
+    ["lead_status", labels.LEAD_STATUSES],
+    ["enrichment_status", labels.ENRICHMENT_STATUSES],
+    ["sequence_trigger", labels.SEQUENCE_TRIGGERS],
+    ["channel", labels.CHANNELS],
+    ["step_condition", labels.STEP_CONDITIONS],
+    ["instance_status", labels.INSTANCE_STATUSES],
+    ["paused_reason", labels.PAUSED_REASONS],
+    ["touch_status", labels.TOUCH_STATUSES],
+  ])("of %s are those that the code knows", async (type, expected) => {
+    const { rows } = await sql.query<{ label: string }>(`select unnest(enum_range(null::${type}))::text as label`);
+    expect(rows.map(({ label }) => label)).toEqual(expected);
+  });
+});
+
+describe("what the database does by itself", () => {
+  const one = async (text: string, ...parameters: unknown[]): Promise<Columns> => {
+    const { rows } = await sql.query<Columns>(text, parameters);
+    return rows[0] ?? {};
+  };
+  const leadRow = (id: string) =>
+    one("select *, booked_at >= now() - interval '1 minute' as just from lead where id = $1", id);
+  const instanceRow = (id: string) => one("select * from follow_up_instance where id = $1", id);
+  const named = (name: string) => String(ids.get(name));
+
+  it("stamps when a lead becomes booked, once, and forgets it when the booking ends", async () => {
+    const leadId = await addLead(sql, named("here"));
+    expect(await leadRow(leadId)).toMatchObject({ is_booked: false, booked_at: null });
+    await sql.query("update lead set status = 'meeting-booked', booked_at = '2001-01-01' where id = $1", [leadId]);
+    const booked = await leadRow(leadId);
+    expect(booked).toMatchObject({ is_booked: true, just: true });
+    await addAppointment(sql, leadId);
+    await sql.query("update lead set booked_at = null where id = $1", [leadId]);
+    expect(await leadRow(leadId)).toMatchObject({ booked_at: booked["booked_at"] });
+    await sql.query("update lead set status = 'qualified' where id = $1", [leadId]);
+    expect(await leadRow(leadId)).toMatchObject({ is_booked: true, booked_at: booked["booked_at"] });
+    await sql.query("delete from appointment where lead_id = $1", [leadId]);
+    expect(await leadRow(leadId)).toMatchObject({ is_booked: false, booked_at: null, booked_until: null });
+  });
+
+  it("keeps the end of the latest meeting when two bookings of one lead come at once", async () => {
+    const leadId = await addLead(sql, named("here"));
+    const first = await openTransaction(sql);
+    await addAppointment(first, leadId, { ends_at: new Date("2100-02-01T00:00:00Z") });
+    const second = addAppointment(sql, leadId, { ends_at: new Date("2100-03-01T00:00:00Z") });
+    await untilBlockedBy(sql, first.pid);
+    await first.commit();
+    await second;
+    expect(await leadRow(leadId)).toMatchObject({ booked_until: new Date("2100-03-01T00:00:00Z") });
+  });
+
+  it("stamps since when an instance has been live anew when it is revived, not when it is paused and goes on", async () => {
+    const { instanceId } = await addFollowedLead(sql, named("here"), named("chase"));
+    const { live_since: born } = await instanceRow(instanceId);
+    const change = (assignment: string) =>
+      sql.query(`update follow_up_instance set ${assignment} where id = $1`, [instanceId]);
+    await change("status = 'paused', paused_reason = 'manual', next_step_due = null");
+    await change("status = 'active', paused_reason = null, next_step_due = now()");
+    expect(await instanceRow(instanceId)).toMatchObject({ live_since: born });
+    await change("status = 'cancelled', next_step_due = null");
+    expect(await instanceRow(instanceId)).toMatchObject({ live_since: born });
+    await change("status = 'active', next_step_due = now()");
+    expect(Number((await instanceRow(instanceId))["live_since"])).toBeGreaterThan(Number(born));
+  });
+
+  it("drops a hold with the state it belongs to, and has a pause that can end by itself looked at", async () => {
+    const hold = { hold_reason: "window", held_since: new Date() };
+    const { instanceId } = await addFollowedLead(sql, named("here"), named("chase"), { instance: hold });
+    const pause =
+      "update follow_up_instance set status = 'paused', paused_reason = $2, next_step_due = null where id = $1";
+    await sql.query(pause, [instanceId, "lead_snoozed"]);
+    expect(await instanceRow(instanceId)).toMatchObject({
+      hold_reason: null,
+      held_since: null,
+      look_again_at: expect.any(Date),
+    });
+    const byHand = await addFollowedLead(sql, named("here"), named("chase"));
+    await sql.query(pause, [byHand.instanceId, "manual"]);
+    expect(await instanceRow(byHand.instanceId)).toMatchObject({ look_again_at: null });
+  });
+
+  it.each([
+    ["email = 'new@example.test'", true],
+    ["enrichment_status = 'failed'", true],
+    ["snoozed_until = null", true],
+    ["first_name = 'Eve'", false],
+    ["status = 'meeting-booked'", false],
+  ])("looks again at a pause when the lead changes in a way that may end it: %s", async (assignment, looks) => {
+    const ahead = new Date("2099-01-01T00:00:00Z");
+    const lead = { snoozed_until: ahead, enrichment_status: "pending" };
+    const instance = { status: "paused", paused_reason: "lead_snoozed", look_again_at: ahead };
+    const { leadId, instanceId } = await addFollowedLead(sql, named("here"), named("chase"), { lead, instance });
+    await sql.query(`update lead set ${assignment} where id = $1`, [leadId]);
+    const { look_again_at: lookAgainAt } = await instanceRow(instanceId);
+    expect(Number(lookAgainAt) < Number(ahead)).toBe(looks);
+  });
+
+  it("makes keys that are UUIDs of version 7 and grow with time", async () => {
+    const { rows } = await sql.query<{ id: string }>("select uuid_v7() as id from generate_series(1, 100)");
+    for (const { id } of rows) expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-/);
+    const milliseconds = rows.map(({ id }) => Number.parseInt(id.replace("-", "").slice(0, 12), 16));
+    expect(milliseconds).toEqual([...milliseconds].sort((a, b) => a - b));
+    expect(Math.abs(Date.now() - Number(milliseconds[0]))).toBeLessThan(60_000);
+  });
+
+  it("follows a lead into its copies on the instances, and back", async () => {
+    const { leadId, instanceId } = await addFollowedLead(sql, named("here"), named("chase"));
+    const second = await addInstance(sql, leadId, named("other"));
+    for (const [status, booked] of [
+      ["meeting-booked", true],
+      ["qualified", false],
+    ] as const) {
+      await sql.query("update lead set status = $2 where id = $1", [leadId, status]);
+      expect(await instanceRow(instanceId)).toMatchObject({ lead_booked: booked });
+      expect(await instanceRow(second)).toMatchObject({ lead_booked: booked });
+    }
+  });
+});
