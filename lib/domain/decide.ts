@@ -85,8 +85,6 @@ const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 /** How long a hold lasts whose end nobody can foresee. */
 const RECHECK_MS = 15 * MINUTE_MS;
-/** How long a row stays out of the way that a person has to repair, or a pause that an event should end. */
-const REPAIR_MS = DAY_MS;
 
 /** Decides what becomes of a due step. Pure: the same item and instant give the same decision. */
 export function decide(item: DueItem, now: Date): Decision {
@@ -223,4 +221,6 @@ function messageOf({ rendered }: Case): Message {
 }
 
 const isGiven = (value: string | null): boolean => value !== null && value.trim() !== "";
-const repairBy = (now: Date): Date => new Date(now.getTime() + REPAIR_MS);
+
+/** When a row is looked at again that a person has to repair, or a pause that an event should end. */
+export const repairBy = (now: Date): Date => new Date(now.getTime() + DAY_MS);

@@ -1,4 +1,4 @@
-import { type Decision, decide } from "../domain/decide.ts";
+import { type Decision, decide, repairBy } from "../domain/decide.ts";
 import { evolve } from "../domain/evolve.ts";
 import type { DueCandidate, Plan } from "./ports.ts";
 
@@ -14,8 +14,6 @@ export type Told = Pick<Decision, "kind" | "reason" | "rule"> & {
   readonly detail?: string | undefined;
   readonly until?: Date | undefined;
 };
-
-const REPAIR_MS = 24 * 60 * 60_000;
 
 /** Decides on one candidate. A row that cannot be read or decided on is held for a day and does not stop the batch. */
 export function planFor(candidate: DueCandidate, now: Date): DecidedPlan {
@@ -57,7 +55,7 @@ function holdBroken(
   detail: string,
   now: Date,
 ): DecidedPlan {
-  const until = new Date(now.getTime() + REPAIR_MS);
+  const until = repairBy(now);
   const { position, heldSince, nextStepDue } = candidate;
   const since = heldSince ?? nextStepDue;
   return {
