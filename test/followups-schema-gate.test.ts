@@ -269,10 +269,10 @@ function portOf(server: net.Server): number {
 
 /** A way to the database that can be cut: then every connection breaks, and no new one can be had. */
 async function openLine(url: string): Promise<{ readonly url: string; cut(): Promise<void> }> {
-  const target = new URL(url);
+  const { hostname, port } = new URL(url);
   const sockets = new Set<net.Socket>();
   const server = net.createServer((near) => {
-    const far = net.connect(Number(target.port || 5432), target.hostname);
+    const far = net.connect(Number(port || 5432), hostname);
     for (const [from, to] of [
       [near, far],
       [far, near],
@@ -284,10 +284,9 @@ async function openLine(url: string): Promise<{ readonly url: string; cut(): Pro
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
-  target.hostname = "127.0.0.1";
-  target.port = String(portOf(server));
+  const near = Object.assign(new URL(url), { hostname: "127.0.0.1", port: String(portOf(server)) });
   return {
-    url: target.href,
+    url: near.href,
     async cut() {
       if (!server.listening) return;
       server.close();

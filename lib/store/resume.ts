@@ -25,7 +25,7 @@ export const resumeSnoozed = (db: Db, query: BatchQuery): Promise<ResumeReport> 
   });
 
 export const resumeGhosted = (db: Db, query: BatchQuery): Promise<ResumeReport> => {
-  const overAt = Prisma.sql`lead.last_inbound_at + make_interval(days => workspace.ghosted_after_days)`;
+  const overAt = Prisma.sql`lead.last_inbound_at + make_interval(hours => 24 * workspace.ghosted_after_days)`;
   return resume(db, query, {
     pausedReason: "lead_replied",
     isOver: Prisma.sql`(lead.last_outbound_at > lead.last_inbound_at and ${overAt} <= ${query.now})`,

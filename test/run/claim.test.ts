@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import type pg from "pg";
 import type { FollowUpStore } from "../../lib/run/ports.ts";
 import type { Report, SendDueReport } from "../../lib/run/report.ts";
@@ -16,7 +16,15 @@ import {
   rowsOf,
   type Sequence,
 } from "../support/factories.ts";
-import { noLock, openPool, openRunner, openTransaction, type Runner, untilBlockedBy } from "../support/run.ts";
+import {
+  noLock,
+  openPool,
+  openRunner,
+  openTransaction,
+  type Runner,
+  rollbackLeftOpen,
+  untilBlockedBy,
+} from "../support/run.ts";
 
 let database: TestDatabase;
 let sql: pg.Pool;
@@ -39,6 +47,8 @@ beforeEach(async () => {
   workspaceId = await addWorkspace(sql);
   chase = await addSequence(sql, workspaceId, { steps: [{}, {}] });
 });
+
+afterEach(rollbackLeftOpen);
 
 afterAll(async () => {
   await runner.close();

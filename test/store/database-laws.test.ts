@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "@jest/globals";
 import type pg from "pg";
 import * as labels from "../../lib/domain/labels.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
@@ -12,7 +12,7 @@ import {
   addWorkspace,
   type Columns,
 } from "../support/factories.ts";
-import { openPool, openTransaction, untilBlockedBy } from "../support/run.ts";
+import { openPool, openTransaction, rollbackLeftOpen, untilBlockedBy } from "../support/run.ts";
 
 let database: TestDatabase;
 let sql: pg.Pool;
@@ -43,6 +43,8 @@ beforeAll(async () => {
   const all = { ...named, ...steps, ...leads, ...instances, booked, appointment, foreign_touch: foreignTouch };
   for (const [name, id] of Object.entries(all)) ids.set(name, String(id));
 });
+
+afterEach(rollbackLeftOpen);
 
 afterAll(async () => {
   await sql.end();

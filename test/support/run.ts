@@ -108,9 +108,9 @@ const lambdaContext = (remainingMs: number): Context => ({
   succeed: () => undefined,
 });
 
-/** Connections of a test's own, beside those of the runs. */
+/** Connections of a test's own, beside those of the runs. A statement that waits for a lock for too long fails. */
 export function openPool(url: string): pg.Pool {
-  const pool = new pg.Pool({ connectionString: url, max: 10 });
+  const pool = new pg.Pool({ connectionString: url, max: 10, options: "-c lock_timeout=20s" });
   pool.on("error", () => undefined);
   return pool;
 }
@@ -122,20 +122,30 @@ export interface OpenTransaction extends Sql {
   rollback(): Promise<void>;
 }
 
+const leftOpen = new Set<OpenTransaction>();
+
 export async function openTransaction(pool: pg.Pool): Promise<OpenTransaction> {
   const client = await pool.connect();
   const { rows } = await client.query<{ pid: number }>("select pg_backend_pid() as pid");
   await client.query("begin");
   const end = async (statement: string) => {
+    leftOpen.delete(transaction);
     await client.query(statement);
     client.release();
   };
-  return {
+  const transaction: OpenTransaction = {
     pid: rows[0]?.pid ?? 0,
     query: (text, values) => client.query(text, values),
     commit: () => end("commit"),
     rollback: () => end("rollback"),
   };
+  leftOpen.add(transaction);
+  return transaction;
+}
+
+/** Ends what a failed test left open, so that the next one does not wait for its locks. */
+export async function rollbackLeftOpen(): Promise<void> {
+  for (const transaction of leftOpen) await transaction.rollback();
 }
 
 /** Returns once some connection waits for a lock of that one; tells its pid. */

@@ -155,6 +155,8 @@ CREATE INDEX "touch_to_send" ON "touch" ("next_attempt_at") WHERE "status" = 'cl
 CREATE INDEX "touch_lease" ON "touch" ("lease_until") WHERE "status" = 'sending';
 
 ALTER TABLE "workspace"
+  ALTER COLUMN "window_days" SET NOT NULL,
+  ALTER COLUMN "own_holidays" SET NOT NULL,
   ADD CONSTRAINT "window_days_are_iso_weekdays" CHECK ("window_days" <@ '{1,2,3,4,5,6,7}' AND cardinality("window_days") > 0),
   ADD CONSTRAINT "daily_cap_is_positive" CHECK ("daily_cap" > 0),
   ADD CONSTRAINT "gap_is_not_negative" CHECK ("gap_minutes" >= 0),
