@@ -10,8 +10,11 @@ export function placeOf(connectionString: string | undefined): string {
 /** Says in words why no connection could be had or why it broke; undefined where the error is about something else. */
 export function unreachableFrom(error: unknown, connectionString?: string): DatabaseUnreachable | undefined {
   if (error instanceof DatabaseUnreachable) return error;
-  const place = placeOf(connectionString);
-  for (const link of causeChain(error)) {
+  const links = causeChain(error);
+  const place = connectionString
+    ? placeOf(connectionString)
+    : (links.find((link) => link.place)?.place ?? "the database");
+  for (const link of links) {
     const detail = describeLink(link, place);
     if (detail) return new DatabaseUnreachable(detail, { cause: error });
   }
@@ -21,16 +24,22 @@ export function unreachableFrom(error: unknown, connectionString?: string): Data
 interface Link {
   readonly code: string;
   readonly message: string;
+  /** Host and port, where the driver tells them. */
+  readonly place: string;
 }
 
 /** The error, its causes, and the driver's own error inside those of Prisma. */
 function causeChain(error: unknown, depth = 0): Link[] {
   if (typeof error !== "object" || error === null || depth > 5) return [];
-  const { code, originalCode, kind, syscall, message, originalMessage, cause, meta } = error as Record<string, unknown>;
+  const { code, originalCode, kind, syscall, message, originalMessage, host, port, cause, meta } = error as Record<
+    string,
+    unknown
+  >;
   const link = {
     // A missing socket and a missing file have the same code.
     code: code === "ENOENT" && syscall !== "connect" ? "" : String(originalCode ?? code ?? kind ?? ""),
     message: String(originalMessage ?? message ?? ""),
+    place: typeof host === "string" ? `${host}:${String(port)}` : "",
   };
   const driverError = (meta as { driverAdapterError?: unknown } | undefined)?.driverAdapterError;
   return [link, ...causeChain(cause, depth + 1), ...causeChain(driverError, depth + 1)];
@@ -39,6 +48,7 @@ function causeChain(error: unknown, depth = 0): Link[] {
 function describeLink({ code, message }: Link, place: string): string | undefined {
   const describe = BY_CODE[code];
   if (describe) return describe(place, message);
+  if (/^(08|57P0|28|3D)...?$/.test(code)) return serverSays(place, message);
   if (/^(CERT_|ERR_TLS_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_)/.test(code))
     return `${place} shows no valid certificate: ${message}`;
   return BY_MESSAGE.find(([pattern]) => pattern.test(message))?.[1](place, message);
