@@ -83,7 +83,7 @@ async function completeFound(db: Db, query: CompleteBooked): Promise<void> {
   while (!stopping()) {
     const rows = await db.$queryRaw`
       with orphan as materialized (
-        select id, workspace_id, lead_id, live_since
+        select id, workspace_id, orphan_since
           from follow_up_instance
          where status in ('active', 'paused') and lead_booked and not post_booking
            and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
@@ -102,9 +102,8 @@ async function completeFound(db: Db, query: CompleteBooked): Promise<void> {
         returning workspace_id)
       select orphan.workspace_id, count(*)::int as completed,
              (select count(*)::int from cancelled where cancelled.workspace_id = orphan.workspace_id) as cancelled,
-             coalesce(extract(epoch from max(${now}::timestamptz - greatest(lead.booked_at, orphan.live_since))), 0)::float8
-               as slowest_seconds
-        from orphan join lead on lead.workspace_id = orphan.workspace_id and lead.id = orphan.lead_id
+             coalesce(extract(epoch from ${now}::timestamptz - min(orphan.orphan_since)), 0)::float8 as slowest_seconds
+        from orphan
        group by orphan.workspace_id`;
     const completed = tally(report, z.array(batchRow).parse(rows), (performance.now() - startedMs) / 1_000);
     if (completed < BATCH_SIZE) return;

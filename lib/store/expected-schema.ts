@@ -32,7 +32,7 @@ export const EXPECTED_SCHEMA: ExpectedSchema = {
       "look_again_at",
       "completed_at",
       "completed_reason",
-      "live_since",
+      "orphan_since",
       "created_at",
     ],
     follow_up_sequence: ["id", "workspace_id", "name", "trigger_on", "active", "is_post_booking", "created_at"],

@@ -513,18 +513,23 @@ describe("what the database does by itself", () => {
     expect(await leadRow(leadId)).toMatchObject({ booked_until: new Date("2100-03-01T00:00:00Z") });
   });
 
-  it("stamps since when an instance has been live anew when it is revived, not when it is paused and goes on", async () => {
-    const { instanceId } = await addFollowedLead(sql, named("here"), named("chase"));
-    const { live_since: born } = await instanceRow(instanceId);
+  it("stamps since when an instance chases a booked lead: from the booking or its own revival, whichever is later", async () => {
+    const { leadId, instanceId } = await addFollowedLead(sql, named("here"), named("chase"));
     const change = (assignment: string) =>
       sql.query(`update follow_up_instance set ${assignment} where id = $1`, [instanceId]);
-    await change("status = 'paused', paused_reason = 'manual', next_step_due = null");
-    await change("status = 'active', paused_reason = null, next_step_due = now()");
-    expect(await instanceRow(instanceId)).toMatchObject({ live_since: born });
-    await change("status = 'cancelled', next_step_due = null");
-    expect(await instanceRow(instanceId)).toMatchObject({ live_since: born });
+    const orphanSince = async () => (await instanceRow(instanceId))["orphan_since"];
+    expect(await orphanSince()).toBeNull();
+    await sql.query("update lead set status = 'meeting-booked' where id = $1", [leadId]);
+    const booked = await orphanSince();
+    expect(booked).toBeInstanceOf(Date);
+    await change("status = 'paused', paused_reason = 'manual', next_step_due = null, orphan_since = '2001-01-01'");
+    expect(await orphanSince()).toEqual(booked);
+    await change("status = 'cancelled', paused_reason = null");
+    expect(await orphanSince()).toBeNull();
     await change("status = 'active', next_step_due = now()");
-    expect(Number((await instanceRow(instanceId))["live_since"])).toBeGreaterThan(Number(born));
+    expect(Number(await orphanSince())).toBeGreaterThan(Number(booked));
+    await sql.query("update lead set status = 'qualified' where id = $1", [leadId]);
+    expect(await orphanSince()).toBeNull();
   });
 
   it("drops a hold with the state it belongs to, and has a pause that can end by itself looked at", async () => {

@@ -139,7 +139,7 @@ CREATE TABLE "follow_up_instance" (
     "look_again_at" TIMESTAMPTZ(3),
     "completed_at" TIMESTAMPTZ(3),
     "completed_reason" TEXT,
-    "live_since" TIMESTAMPTZ(3) NOT NULL DEFAULT clock_timestamp(),
+    "orphan_since" TIMESTAMPTZ(3),
     "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
 
     CONSTRAINT "follow_up_instance_pkey" PRIMARY KEY ("id")

@@ -27,13 +27,17 @@ CREATE INDEX "follow_up_instance_due" ON "follow_up_instance" ("workspace_id", "
 CREATE INDEX "follow_up_instance_look_again" ON "follow_up_instance" ("paused_reason", "look_again_at")
   WHERE "status" = 'paused' AND "look_again_at" IS NOT NULL;
 
--- What follows from a change of status, so that a hand-typed one need not know it: since when the instance has been live,
--- no hold outside active, no look again outside paused, and a pause that can end by itself is looked at by the next run
--- unless the writer says when.
+-- What follows from a change of status or of the marker, so that a hand-typed one need not know it: since when the instance
+-- has been an orphan, no hold outside active, no look again outside paused, and a pause that can end by itself is looked
+-- at by the next run unless the writer says when.
 CREATE FUNCTION "stamp_follow_up_instance"() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  IF TG_OP = 'UPDATE' AND OLD."status" IN ('completed', 'cancelled') AND NEW."status" IN ('active', 'paused') THEN
-    NEW."live_since" := clock_timestamp();
+  IF NOT (NEW."status" IN ('active', 'paused') AND NEW."lead_booked" AND NOT NEW."post_booking") THEN
+    NEW."orphan_since" := NULL;
+  ELSIF TG_OP = 'INSERT' OR OLD."orphan_since" IS NULL THEN
+    NEW."orphan_since" := clock_timestamp();
+  ELSE
+    NEW."orphan_since" := OLD."orphan_since";
   END IF;
   IF NEW."status" <> 'active' THEN
     NEW."hold_reason" := NULL;
@@ -48,9 +52,11 @@ BEGIN
 END $$;
 
 CREATE TRIGGER "stamp_new_follow_up_instance" BEFORE INSERT ON "follow_up_instance"
-  FOR EACH ROW WHEN (NEW."status" = 'paused') EXECUTE FUNCTION "stamp_follow_up_instance"();
+  FOR EACH ROW WHEN (NEW."status" = 'paused' OR NEW."lead_booked") EXECUTE FUNCTION "stamp_follow_up_instance"();
 CREATE TRIGGER "stamp_changed_follow_up_instance" BEFORE UPDATE ON "follow_up_instance"
-  FOR EACH ROW WHEN (NEW."status" <> OLD."status" OR NEW."status" = 'paused')
+  FOR EACH ROW WHEN (
+    NEW."status" <> OLD."status" OR NEW."status" = 'paused'
+    OR NEW."lead_booked" <> OLD."lead_booked" OR NEW."post_booking" <> OLD."post_booking")
   EXECUTE FUNCTION "stamp_follow_up_instance"();
 
 -- Leads -------------------------------------------------------------------------------------------------------------
