@@ -4,13 +4,10 @@ import { SESv2Client, SendEmailCommand } from "@aws-sdk/client-sesv2";
 import nodemailer from "nodemailer";
 import * as z from "zod";
 import type { MessageChannel, OutgoingTouch, SendOutcome } from "../run/ports.ts";
-
-const CONNECT_TIMEOUT_MS = 5_000;
-/** A provider that is silent for so long will not tell what it did. */
-const ANSWER_TIMEOUT_MS = 10_000;
+import { oneAttempt, outcomeOfFault, PROVIDER_LIMITS, type Service, within } from "./aws-request.ts";
 
 /** E-mail over SMTP, such as `smtps://user:password@host:465`. Connections are kept between sends. */
-export function smtpChannel(url: string): MessageChannel {
+export function smtpChannel(url: string, limits = PROVIDER_LIMITS): MessageChannel {
   const { hostname, port, protocol, username, password } = new URL(url);
   const transport = nodemailer.createTransport({
     pool: true,
@@ -18,20 +15,49 @@ export function smtpChannel(url: string): MessageChannel {
     port: Number(port) || (protocol === "smtps:" ? 465 : 587),
     secure: protocol === "smtps:",
     ...(username && { auth: { user: decodeURIComponent(username), pass: decodeURIComponent(password) } }),
-    connectionTimeout: CONNECT_TIMEOUT_MS,
-    greetingTimeout: CONNECT_TIMEOUT_MS,
-    socketTimeout: ANSWER_TIMEOUT_MS,
+    connectionTimeout: limits.connectMs,
+    greetingTimeout: limits.connectMs,
+    socketTimeout: limits.answerMs,
   });
-  return emailChannel((mail) => transport.sendMail(mail));
+  return emailChannel((mail) => transport.sendMail(mail), outcomeOfSmtp);
 }
 
 /** E-mail through Amazon SES, in the function's own region and with its own role. */
-export function sesChannel(): MessageChannel {
-  // The touch is what is tried again; a second retry inside the client would hide an outcome that nobody knows.
-  const sesClient = new SESv2Client({ maxAttempts: 1 });
+export function sesChannel(limits = PROVIDER_LIMITS): MessageChannel {
+  const client = new SESv2Client(oneAttempt(limits));
+  const sesClient = {
+    config: client.config,
+    async send(command: SendEmailCommand) {
+      try {
+        return await client.send(command, within(limits));
+      } catch (cause) {
+        // nodemailer writes a code of its own into the errors that it passes on.
+        throw new Error("SES did not take the mail", { cause });
+      }
+    },
+  };
   const transport = nodemailer.createTransport({ SES: { sesClient, SendEmailCommand } });
-  return emailChannel((mail) => transport.sendMail(mail));
+  return emailChannel(
+    async (mail) => {
+      const { response, messageId } = await transport.sendMail(mail);
+      if (!response) throw new Error("the answer names no message");
+      return { messageId };
+    },
+    (thrown) => outcomeOfFault(thrown instanceof Error ? (thrown.cause ?? thrown) : thrown, SES),
+  );
 }
+
+/** The exceptions of SendEmail, after the API reference of SES v2. Limits and pauses pass. */
+const SES: Service = {
+  name: "ses",
+  refusals: new Set([
+    "BadRequestException",
+    "MessageRejected",
+    "NotFoundException",
+    "MailFromDomainNotVerifiedException",
+  ]),
+  nothingDone: new Set(),
+};
 
 /** E-mail as files, one `.eml` a touch, for a machine without a mail server. The same touch writes the same file. */
 export function fileChannel(directory: string): MessageChannel {
@@ -44,12 +70,15 @@ export function fileChannel(directory: string): MessageChannel {
     await writeFile(join(directory, `${name}.part`), z.instanceof(Buffer).parse(message));
     await rename(join(directory, `${name}.part`), join(directory, name));
     return { messageId: `file:${name}` };
-  });
+  }, outcomeOfSmtp);
 }
 
 type Mail = ReturnType<typeof mailOf>;
 
-function emailChannel(sendMail: (mail: Mail) => Promise<{ messageId?: string | undefined }>): MessageChannel {
+function emailChannel(
+  sendMail: (mail: Mail) => Promise<{ messageId?: string | undefined }>,
+  outcomeOf: (thrown: unknown) => SendOutcome,
+): MessageChannel {
   return {
     async send(touch) {
       if (!touch.email) return { kind: "refused", reason: "no_email" };
@@ -80,7 +109,6 @@ const faultSchema = z.looseObject({
   timeoutType: z.string().optional().catch(undefined),
   syscall: z.string().optional().catch(undefined),
   responseCode: z.number().optional().catch(undefined),
-  $metadata: z.looseObject({ httpStatusCode: z.number().optional() }).optional().catch(undefined),
 });
 
 /** Faults that come before any mail can have left: no address, no connection, no greeting, no login. */
@@ -95,19 +123,17 @@ const BEFORE_THE_MAIL = new Set([
   "CONNECT_TIMEOUT",
   "GREETING_TIMEOUT",
   "UPGRADE_TIMEOUT",
-  "CredentialsProviderError",
 ]);
 
 /**
- * An answer decides: SMTP reply codes after RFC 5321 section 4.2.1 (4yz passing, 5yz for good), HTTP status codes for
- * SES. Without an answer the mail may have gone out, unless the fault is one that comes before any can have.
+ * An answer decides, after RFC 5321 section 4.2.1: 4yz is passing, 5yz for good, unless it refuses our login and not the
+ * mail. Without such an answer the mail may have gone out, unless the fault is one that comes before any can have.
  */
-function outcomeOf(thrown: unknown): SendOutcome {
-  const { code, timeoutType = "", syscall, responseCode, $metadata } = faultSchema.parse(thrown);
-  const status = $metadata?.httpStatusCode;
-  if (responseCode) return { kind: responseCode >= 500 ? "refused" : "retry", reason: `smtp_${responseCode}` };
-  if (status) return { kind: status === 429 || status >= 500 ? "retry" : "refused", reason: `ses_${status}` };
-  if (code === "EENVELOPE") return { kind: "refused", reason: "invalid_address" };
+function outcomeOfSmtp(thrown: unknown): SendOutcome {
+  const { code, timeoutType = "", syscall, responseCode = 0 } = faultSchema.parse(thrown);
   const neverLeft = syscall === "connect" || BEFORE_THE_MAIL.has(code) || BEFORE_THE_MAIL.has(timeoutType);
+  if (responseCode >= 500 && !neverLeft) return { kind: "refused", reason: `smtp_${responseCode}` };
+  if (responseCode >= 400) return { kind: "retry", reason: `smtp_${responseCode}` };
+  if (code === "EENVELOPE") return { kind: "refused", reason: "invalid_address" };
   return { kind: neverLeft ? "retry" : "unknown", reason: (timeoutType || code).toLowerCase() };
 }

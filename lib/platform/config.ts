@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { signingSecret } from "../channels/webhook.ts";
 import type { RunSettings } from "../run/step.ts";
 
 const integer = (least: number, most: number) => z.coerce.number().int().min(least).max(most);
@@ -14,10 +15,20 @@ const environment = z
     EMAIL_TRANSPORT: z.enum(["ses", "smtp", "files"]),
     SMTP_URL: z.url({ protocol: /^smtps?$/ }).optional(),
     OUTBOX_DIRECTORY: z.string().min(1).optional(),
+    SMS_ORIGINATION_IDENTITY: z.string().min(1).optional(),
+    SMS_CONFIGURATION_SET: z.string().min(1).optional(),
+    SMS_MESSAGE_TYPE: z.enum(["PROMOTIONAL", "TRANSACTIONAL"]).default("PROMOTIONAL"),
+    WEBHOOK_URL: z.url({ protocol: /^https?$/ }).optional(),
+    WEBHOOK_SECRET: signingSecret.optional(),
+    WEBHOOK_SECRET_ARN: z
+      .string()
+      .regex(/^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+$/, "must be the ARN of a secret")
+      .optional(),
+    WEBHOOK_NETWORK: z.enum(["public", "any"]).default("public"),
     LOG_LEVEL: z.enum(["DEBUG", "INFO", "WARN", "ERROR", "SILENT"]).default("INFO"),
     RUN_BATCH_SIZE: integer(1, 1_000).default(500),
     RUN_SENDS_AT_ONCE: integer(1, 100).default(10),
-    RUN_SAFETY_MARGIN_MS: integer(1_000, 60_000).default(10_000),
+    RUN_SAFETY_MARGIN_MS: integer(1_000, 60_000).default(20_000),
   })
   .superRefine((env, context) => {
     const need = (key: keyof typeof env, why: string) => {
@@ -30,6 +41,18 @@ const environment = z
     }
     if (env.EMAIL_TRANSPORT === "smtp") need("SMTP_URL", "for EMAIL_TRANSPORT=smtp");
     if (env.EMAIL_TRANSPORT === "files") need("OUTBOX_DIRECTORY", "for EMAIL_TRANSPORT=files");
+    if (env.SMS_ORIGINATION_IDENTITY !== undefined) need("AWS_REGION", "for SMS_ORIGINATION_IDENTITY");
+    for (const secret of ["WEBHOOK_SECRET", "WEBHOOK_SECRET_ARN"] as const) {
+      if (env[secret] !== undefined) need("WEBHOOK_URL", `for ${secret}`);
+    }
+  })
+  .refine((env) => env.WEBHOOK_SECRET === undefined || env.WEBHOOK_SECRET_ARN === undefined, {
+    path: ["WEBHOOK_SECRET"],
+    error: "is not needed where WEBHOOK_SECRET_ARN is set",
+  })
+  .refine((env) => env.WEBHOOK_NETWORK === "any" || !env.WEBHOOK_URL?.toLowerCase().startsWith("http:"), {
+    path: ["WEBHOOK_URL"],
+    error: "must be https, unless WEBHOOK_NETWORK=any",
   });
 
 /** The environment, parsed once and whole. */

@@ -1,23 +1,128 @@
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
-import { createServer, type Server, type Socket } from "node:net";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import type { ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
-import { SMTPServer, type SMTPServerOptions } from "smtp-server";
-import { fileChannel, smtpChannel } from "../../lib/channels/email.ts";
-import type { OutgoingTouch } from "../../lib/run/ports.ts";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import type { SMTPServerOptions } from "smtp-server";
+import { PROVIDER_LIMITS } from "../../lib/channels/aws-request.ts";
+import { fileChannel, sesChannel, smtpChannel } from "../../lib/channels/email.ts";
+import { prepareAws } from "./aws.ts";
+import { aTouch, type Behaviour, itKeepsTheContract, LATE_MS, NETWORK_BEHAVIOURS, SECRETS_OF_ADA } from "./contract.ts";
+import {
+  answering,
+  closeServers,
+  deadPort,
+  httpServer,
+  rawSmtpServer,
+  SILENCES,
+  smtpServer,
+  tcpServer,
+  unansweredPort,
+} from "./servers.ts";
 
-const aTouch = (over: Partial<OutgoingTouch> = {}): OutgoingTouch => ({
-  id: "0190f0f0-0000-7000-8000-000000000001",
-  workspaceId: "workspace",
-  leadId: "lead",
-  channel: "email",
-  attempts: 1,
-  from: "Northwind <hello@northwind.example>",
-  email: "ada@example.com",
-  phone: null,
-  message: { subject: "Grüße", body: "Guten Tag, Ada" },
-  ...over,
+beforeAll(prepareAws);
+afterEach(closeServers);
+
+type Answering = Exclude<Behaviour, "gone" | "unreachable">;
+
+const unaddressed = { without: { email: null }, reason: "no_email" };
+const touchOf = (mail: string): string => /^X-Backstop-Touch: (\S+)/im.exec(mail)?.[1] ?? "no touch";
+const saying = (responseCode: number) => Object.assign(new Error(SECRETS_OF_ADA), { responseCode });
+const smtpAt = (port: number, limits = PROVIDER_LIMITS) => smtpChannel(`smtp://127.0.0.1:${port}`, limits);
+
+const SMTP_SERVERS: Readonly<Record<Answering, () => ReturnType<typeof smtpServer>>> = {
+  accepts: () => smtpServer({}),
+  refuses: () => smtpServer({ onRcptTo: (_address, _session, callback) => callback(saying(550)) }),
+  "is busy": () => smtpServer({ onMailFrom: (_address, _session, callback) => callback(saying(451)) }),
+  hangs: () => rawSmtpServer(() => undefined),
+  cuts: () => rawSmtpServer((socket) => socket.destroy()),
+  garbage: () => rawSmtpServer((socket) => socket.write("what did you say?\r\n")),
+  late: () => rawSmtpServer((socket) => setTimeout(() => socket.write("250 ok\r\n"), LATE_MS).unref()),
+};
+
+itKeepsTheContract({
+  name: "e-mail over SMTP",
+  repeatable: false,
+  behaviours: NETWORK_BEHAVIOURS,
+  unaddressed,
+  async open(behaviour, limits) {
+    if (behaviour === "gone") return { channel: smtpAt(await deadPort(), limits), taken: () => [] };
+    if (behaviour === "unreachable") return { channel: smtpAt(await unansweredPort(), limits), taken: () => [] };
+    const { port, mails } = await SMTP_SERVERS[behaviour]();
+    return { channel: smtpAt(port, limits), taken: () => mails.map(touchOf) };
+  },
+});
+
+/** The real client, sent to a server on this machine in the way that the AWS SDK offers to everybody. */
+function sesAt(port: number, limits = PROVIDER_LIMITS) {
+  process.env["AWS_ENDPOINT_URL_SESV2"] = `http://127.0.0.1:${port}`;
+  return sesChannel(limits);
+}
+
+const JSON_ANSWER = { "content-type": "application/json" };
+const acceptedBySes = answering(200, JSON.stringify({ MessageId: "m-1" }), JSON_ANSWER);
+const sesFault = (status: number, exception: string) =>
+  answering(status, JSON.stringify({ message: SECRETS_OF_ADA }), { ...JSON_ANSWER, "x-amzn-errortype": exception });
+
+const SES_ANSWERS: Readonly<Record<Answering, (response: ServerResponse) => void>> = {
+  ...SILENCES,
+  accepts: acceptedBySes,
+  refuses: sesFault(400, "MessageRejected"),
+  "is busy": sesFault(429, "TooManyRequestsException"),
+  late: (response) => setTimeout(() => acceptedBySes(response), LATE_MS).unref(),
+};
+
+/** The mail that SES was given. */
+const rawMailIn = (body: string): string => Buffer.from(JSON.parse(body).Content.Raw.Data, "base64").toString();
+
+itKeepsTheContract({
+  name: "e-mail through SES",
+  repeatable: false,
+  behaviours: NETWORK_BEHAVIOURS,
+  unaddressed,
+  async open(behaviour, limits) {
+    if (behaviour === "gone") return { channel: sesAt(await deadPort(), limits), taken: () => [] };
+    if (behaviour === "unreachable") return { channel: sesAt(await unansweredPort(), limits), taken: () => [] };
+    const { port, requests } = await httpServer(SES_ANSWERS[behaviour]);
+    return { channel: sesAt(port, limits), taken: () => requests.map(({ body }) => touchOf(rawMailIn(body))) };
+  },
+});
+
+describe("e-mail through SES", () => {
+  it.each([
+    [400, "BadRequestException", "refused", "ses_400_bad_request"],
+    [400, "MessageRejected", "refused", "ses_400_message_rejected"],
+    [429, "TooManyRequestsException", "retry", "ses_429_too_many_requests"],
+    [400, "SendingPausedException", "retry", "ses_400_sending_paused"],
+    [503, "ServiceUnavailable", "retry", "ses_503_service_unavailable"],
+    [500, "InternalFailure", "unknown", "ses_500_internal_failure"],
+  ])("becomes of %i %s: %s", async (status, exception, kind, reason) => {
+    const { port, requests } = await httpServer(sesFault(status, exception));
+    expect(await sesAt(port).send(aTouch())).toEqual({ kind, reason });
+    expect(requests).toHaveLength(1);
+  });
+
+  it("is of unknown outcome after a success that names no message", async () => {
+    const { port } = await httpServer(answering(200, "{}", JSON_ANSWER));
+    expect(await sesAt(port).send(aTouch())).toMatchObject({ kind: "unknown" });
+  });
+});
+
+const outboxes: string[] = [];
+afterAll(() => Promise.all(outboxes.map((outbox) => rm(outbox, { recursive: true }))));
+
+itKeepsTheContract({
+  name: "e-mail as files",
+  repeatable: false,
+  behaviours: ["accepts"],
+  unaddressed,
+  async open() {
+    const outbox = await mkdtemp(join(tmpdir(), "outbox-"));
+    outboxes.push(outbox);
+    const taken = async () => (await readdir(outbox)).map((name) => name.replace(/\.eml$/, ""));
+    return { channel: fileChannel(outbox), taken };
+  },
 });
 
 describe("e-mail as files", () => {
@@ -50,98 +155,83 @@ describe("e-mail as files", () => {
     const mail = await readFile(join(directory, `${aTouch().id}.eml`), "utf8");
     expect(mail).not.toMatch(/^Bcc:/m);
   });
+
+  it("does not throw where it may not write", async () => {
+    await writeFile(join(directory, "a-file"), "");
+    const channel = fileChannel(join(directory, "a-file", "outbox"));
+    expect(await channel.send(aTouch())).toMatchObject({ kind: "unknown", reason: "enotdir" });
+  });
 });
 
 describe("e-mail over SMTP", () => {
-  let close: () => Promise<void> = () => Promise.resolve();
-  afterEach(() => close());
-
-  /** A real SMTP server that answers as `options` say; its URL. */
-  async function smtp(options: SMTPServerOptions): Promise<string> {
-    const server = new SMTPServer({
-      authOptional: true,
-      disabledCommands: ["STARTTLS"],
-      logger: false,
-      closeTimeout: 50,
-      ...options,
-    });
-    server.on("error", () => undefined);
-    await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-    close = () => new Promise((closed) => server.close(() => closed()));
-    return `smtp://127.0.0.1:${portOf(server.server)}`;
-  }
-
-  /** A server that speaks `script`, then says no more. */
-  async function speaking(script: (line: string, socket: Socket) => void): Promise<string> {
-    const sockets = new Set<Socket>();
-    const server = createServer((socket) => {
-      sockets.add(socket);
-      socket.on("error", () => undefined);
-      socket.write("220 test\r\n");
-      socket.on("data", (data) => {
-        for (const line of data.toString().split("\r\n").filter(Boolean)) script(line, socket);
-      });
-    });
-    await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-    close = () =>
-      new Promise((closed) => {
-        for (const socket of sockets) socket.destroy();
-        server.close(() => closed());
-      });
-    return `smtp://127.0.0.1:${portOf(server)}`;
-  }
-
-  const portOf = (server: Pick<Server, "address">): number => {
-    const address = server.address();
-    if (address === null || typeof address === "string") throw new Error("the server does not listen on a port");
-    return address.port;
-  };
-
-  const refusing = (responseCode: number) => Object.assign(new Error("no"), { responseCode });
+  const sentTo = async (options: SMTPServerOptions) => smtpAt((await smtpServer(options)).port).send(aTouch());
 
   it("is accepted with the message id that the touch gave it", async () => {
-    const received: string[] = [];
-    const url = await smtp({
-      onData(stream, _session, callback) {
-        stream.on("data", (chunk: Buffer) => received.push(chunk.toString()));
-        stream.on("end", () => callback());
-      },
-    });
-    const outcome = await smtpChannel(url).send(aTouch());
+    const { port, mails } = await smtpServer({});
+    const outcome = await smtpAt(port).send(aTouch());
     expect(outcome).toEqual({ kind: "accepted", providerId: `<${aTouch().id}@northwind.example>` });
-    expect(received.join("")).toContain("Guten Tag, Ada");
+    expect(mails.join("")).toContain("Guten Tag, Ada");
   });
 
-  it("is refused for good when the server says 550 to the recipient or to the message", async () => {
-    const atRecipient = await smtp({ onRcptTo: (_address, _session, callback) => callback(refusing(550)) });
-    expect(await smtpChannel(atRecipient).send(aTouch())).toEqual({ kind: "refused", reason: "smtp_550" });
-    await close();
-    const atMessage = await smtp({
-      onData(stream, _session, callback) {
-        stream.resume().on("end", () => callback(refusing(554)));
-      },
+  it("is refused for good when the server says 550 to the recipient or 554 to the message", async () => {
+    expect(await sentTo({ onRcptTo: (_address, _session, callback) => callback(saying(550)) })).toEqual({
+      kind: "refused",
+      reason: "smtp_550",
     });
-    expect(await smtpChannel(atMessage).send(aTouch())).toEqual({ kind: "refused", reason: "smtp_554" });
+    const atMessage = await sentTo({
+      onData: (stream, _session, callback) => void stream.resume().on("end", () => callback(saying(554))),
+    });
+    expect(atMessage).toEqual({ kind: "refused", reason: "smtp_554" });
   });
 
-  it("may be tried again when the server is busy or not there", async () => {
-    const busy = await smtp({ onMailFrom: (_address, _session, callback) => callback(refusing(451)) });
-    expect(await smtpChannel(busy).send(aTouch())).toEqual({ kind: "retry", reason: "smtp_451" });
-    await close();
-    close = () => Promise.resolve();
-    expect(await smtpChannel(busy).send(aTouch())).toMatchObject({ kind: "retry" });
+  it("may be tried again when the server is busy", async () => {
+    expect(await sentTo({ onMailFrom: (_address, _session, callback) => callback(saying(451)) })).toEqual({
+      kind: "retry",
+      reason: "smtp_451",
+    });
+  });
+
+  it("may be tried again when the server refuses not the mail but our login", async () => {
+    const { port } = await smtpServer({
+      authOptional: false,
+      allowInsecureAuth: true,
+      authMethods: ["PLAIN"],
+      onAuth: (_auth, _session, callback) => callback(saying(535)),
+    });
+    const channel = smtpChannel(`smtp://user:password@127.0.0.1:${port}`);
+    expect(await channel.send(aTouch())).toEqual({ kind: "retry", reason: "smtp_535" });
   });
 
   it("may be tried again when the server's name does not resolve", async () => {
     expect(await smtpChannel("smtp://nowhere.invalid:25").send(aTouch())).toMatchObject({ kind: "retry" });
   });
 
-  it("is of unknown outcome when the connection is cut after the text left", async () => {
-    const url = await speaking((line, socket) => {
-      if (line === ".") socket.destroy();
-      else if (line === "DATA") socket.write("354 go on\r\n");
-      else if (/^(EHLO|MAIL|RCPT)/.test(line)) socket.write("250 ok\r\n");
+  it("may be tried again when the server never greets", async () => {
+    const port = await tcpServer(() => undefined);
+    const outcome = await smtpAt(port, { connectMs: 200, answerMs: 400 }).send(aTouch());
+    expect(outcome).toEqual({ kind: "retry", reason: "greeting_timeout" });
+  });
+
+  it.each(["199 hm", "299 hm\r\n199", "354 go on", "600 no such code"])(
+    "is not sent again after a last answer that no server may give: %j",
+    async (answer) => {
+      const { port, mails } = await rawSmtpServer((socket: Socket) => socket.end(`${answer}\r\n`));
+      const { kind } = await smtpAt(port).send(aTouch());
+      expect(kind).not.toBe("retry");
+      expect(mails).toHaveLength(1);
+    },
+  );
+
+  it("goes out over a new connection when the server has closed the one from before", async () => {
+    const sockets: Socket[] = [];
+    const { port, mails } = await rawSmtpServer((socket) => {
+      sockets.push(socket);
+      socket.write("250 ok\r\n");
     });
-    expect(await smtpChannel(url).send(aTouch())).toMatchObject({ kind: "unknown" });
+    const channel = smtpAt(port);
+    await channel.send(aTouch());
+    sockets[0]?.destroy();
+    expect(await channel.send(aTouch())).toMatchObject({ kind: "accepted" });
+    expect(mails).toHaveLength(2);
   });
 });

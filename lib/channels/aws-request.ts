@@ -1,0 +1,99 @@
+import * as z from "zod";
+import type { SendOutcome } from "../run/ports.ts";
+
+/** How long a provider may take before its channel stops waiting. */
+export interface TimeLimits {
+  readonly connectMs: number;
+  /** For the whole request, connection included. A provider that is silent for longer will not tell what it did. */
+  readonly answerMs: number;
+}
+
+export const PROVIDER_LIMITS: TimeLimits = { connectMs: 5_000, answerMs: 10_000 };
+
+/** With a limit a request could wait for the connection of another, and take that over. */
+const CONNECTION_OF_ITS_OWN = { keepAlive: false, maxSockets: Number.POSITIVE_INFINITY };
+
+/**
+ * How a client of AWS sends: one attempt, on a connection of its own. The touch is what is tried again; a second attempt
+ * inside the client would hide an outcome that nobody knows. A connection kept from before may have died while the
+ * function was frozen, which shows only after the request left, and would make an unknown of a message that never did.
+ */
+export const oneAttempt = ({ connectMs }: TimeLimits) => ({
+  maxAttempts: 1,
+  requestHandler: {
+    connectionTimeout: connectMs,
+    httpAgent: CONNECTION_OF_ITS_OWN,
+    httpsAgent: CONNECTION_OF_ITS_OWN,
+  },
+});
+
+/** Bounds one request as a whole, also an answer that never ends. */
+export const within = ({ answerMs }: TimeLimits) => ({ abortSignal: AbortSignal.timeout(answerMs) });
+
+/** What a service says of itself; by the names of its exceptions. */
+export interface Service {
+  /** Begins each reason. */
+  readonly name: string;
+  /** Exceptions that come again whenever the same message is sent again. */
+  readonly refusals: ReadonlySet<string>;
+  /** Server faults of which the service says that the request was not carried out. */
+  readonly nothingDone: ReadonlySet<string>;
+}
+
+/** Labels of the service's own making. Anything else could carry a part of the message into the reason. */
+const label = z
+  .string()
+  .regex(/^[A-Za-z_]{1,80}$/)
+  .optional()
+  .catch(undefined);
+
+const faultSchema = z
+  .object({
+    name: label,
+    code: z.string().optional().catch(undefined),
+    syscall: z.string().optional().catch(undefined),
+    errors: z.array(z.unknown()).optional().catch(undefined),
+    Reason: label,
+    $metadata: z.object({ httpStatusCode: z.number().optional() }).optional().catch(undefined),
+  })
+  .partial()
+  .catch({});
+type Fault = z.infer<typeof faultSchema>;
+
+/**
+ * What became of a request that failed. An answer decides: 4xx and 503 mean that the request was not carried out
+ * (RFC 9110 sections 15.5 and 15.6.4), for good where `refusals` says so; any other 5xx, and a success that cannot be
+ * read, leave open whether it was. Without an answer it may have been, unless no connection was had.
+ */
+export function outcomeOfFault(thrown: unknown, { name, refusals, nothingDone }: Service): SendOutcome {
+  const fault = faultSchema.parse(thrown);
+  const status = fault.$metadata?.httpStatusCode;
+  const exception = fault.name ?? "";
+  if (status === undefined) {
+    if (neverLeft(fault)) return { kind: "retry", reason: `${name}_not_reached` };
+    return { kind: "unknown", reason: `${name}_no_answer` };
+  }
+  const reason = `${name}_${snakeCase(fault.Reason ?? `${status}_${exception}`)}`;
+  if (refusals.has(exception)) return { kind: "refused", reason };
+  const notCarriedOut = (status >= 400 && status < 500) || status === 503 || nothingDone.has(exception);
+  return { kind: notCarriedOut ? "retry" : "unknown", reason };
+}
+
+/** `Throttling` of `ThrottlingException`, in the spelling of reasons. */
+const snakeCase = (words: string): string =>
+  words
+    .replace(/Exception$/, "")
+    .replace(/(?<=[a-z])(?=[A-Z])/g, "_")
+    .toLowerCase();
+
+/** Whether the fault came before any request can have left: no credentials, no address, no connection. */
+function neverLeft(fault: Fault): boolean {
+  if (fault.name === "CredentialsProviderError") return true;
+  // Of all time-outs only that of the client's connection has no code; the others end as AbortError or ETIMEDOUT.
+  if (fault.name === "TimeoutError" && fault.code === undefined) return true;
+  // A host with several addresses is tried at each, and fails with one error that holds those of all.
+  const attempts = fault.errors ?? [fault];
+  return attempts.every((attempt) => BEFORE_CONNECTED.has(faultSchema.parse(attempt).syscall ?? ""));
+}
+
+const BEFORE_CONNECTED = new Set(["connect", "getaddrinfo"]);

@@ -1,0 +1,58 @@
+import {
+  type MessageType,
+  PinpointSMSVoiceV2Client,
+  SendTextMessageCommand,
+} from "@aws-sdk/client-pinpoint-sms-voice-v2";
+import type { MessageChannel, OutgoingTouch } from "../run/ports.ts";
+import { oneAttempt, outcomeOfFault, PROVIDER_LIMITS, type Service, within } from "./aws-request.ts";
+
+/** Whom text messages come from. */
+export interface SmsSender {
+  /** A phone number, sender id or pool of the account: its id or its ARN. */
+  readonly originationIdentity: string;
+  /** Where delivery events go. */
+  readonly configurationSet?: string | undefined;
+  /** Must be the type that the origination identity was registered with. */
+  readonly messageType: MessageType;
+}
+
+/**
+ * Text messages through AWS End User Messaging, in the function's own region and with its own role. It takes no
+ * idempotency key, so a message whose answer is lost is of unknown outcome.
+ */
+export function smsChannel(sender: SmsSender, limits = PROVIDER_LIMITS): MessageChannel {
+  const client = new PinpointSMSVoiceV2Client(oneAttempt(limits));
+  return {
+    async send(touch) {
+      if (!touch.phone) return { kind: "refused", reason: "no_phone" };
+      try {
+        const { MessageId } = await client.send(messageOf(touch, touch.phone, sender), within(limits));
+        if (!MessageId) return { kind: "unknown", reason: "sms_no_message_id" };
+        return { kind: "accepted", providerId: MessageId };
+      } catch (thrown) {
+        return outcomeOfFault(thrown, END_USER_MESSAGING);
+      }
+    },
+  };
+}
+
+const messageOf = (touch: OutgoingTouch, to: string, sender: SmsSender) =>
+  new SendTextMessageCommand({
+    DestinationPhoneNumber: to,
+    OriginationIdentity: sender.originationIdentity,
+    ConfigurationSetName: sender.configurationSet,
+    MessageType: sender.messageType,
+    MessageBody: touch.message.body,
+    // Comes back in delivery events, which name no other thing that we know.
+    Context: { touchId: touch.id },
+  });
+
+/**
+ * The exceptions of SendTextMessage, after its API reference. A conflict is one between the message and the state of its
+ * destination or its sender, such as an opted-out number. Throttling, quotas and denied access pass or are put right.
+ */
+const END_USER_MESSAGING: Service = {
+  name: "sms",
+  refusals: new Set(["ValidationException", "ConflictException", "ResourceNotFoundException"]),
+  nothingDone: new Set(["InternalServerException"]),
+};

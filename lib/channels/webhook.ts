@@ -1,0 +1,114 @@
+import http from "node:http";
+import https from "node:https";
+import { Webhook } from "standardwebhooks";
+import * as z from "zod";
+import type { MessageChannel, OutgoingTouch, SendOutcome } from "../run/ports.ts";
+import { assertReachable, guardedLookup, type Network, NotReachable } from "./network.ts";
+
+/** After the Standard Webhooks specification, section "Request timeouts": 15 to 30 seconds. */
+const ANSWER_TIMEOUT_MS = 15_000;
+
+export interface WebhookEndpoint {
+  readonly url: string;
+  /** The signing secret; a fault in getting it is one that passes. */
+  readonly secret: () => Promise<string>;
+  readonly network: Network;
+  /** The receiver refuses signatures that are minutes old, so this is the clock of the moment and not that of the run. */
+  readonly now: () => Date;
+}
+
+/** A signing secret after the Standard Webhooks specification, section "Signature scheme": `whsec_`, 24 to 64 bytes. */
+export const signingSecret = z
+  .string()
+  .regex(/^whsec_[A-Za-z0-9+/]+={0,2}$/, "must be whsec_ and base64")
+  .refine((secret) => {
+    const { length } = Buffer.from(secret.slice("whsec_".length), "base64");
+    return length >= 24 && length <= 64;
+  }, "must hold 24 to 64 bytes");
+
+/**
+ * A signed POST after the Standard Webhooks specification, one a touch, for tools that deliver themselves. The touch is
+ * the `webhook-id`, by which the receiver acts once however often it comes: whatever is not answered is tried again.
+ */
+export function webhookChannel(endpoint: WebhookEndpoint, answerTimeoutMs = ANSWER_TIMEOUT_MS): MessageChannel {
+  return {
+    async send(touch) {
+      try {
+        const request = signed(touch, await endpoint.secret(), endpoint.now());
+        const status = await post(new URL(endpoint.url), request, endpoint.network, answerTimeoutMs);
+        return outcomeOf(status, touch);
+      } catch (thrown) {
+        if (thrown instanceof NotReachable) return { kind: "refused", reason: thrown.code };
+        return { kind: "retry", reason: reasonOf(thrown) };
+      }
+    },
+  };
+}
+
+interface SignedRequest {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+function signed(touch: OutgoingTouch, secret: string, now: Date): SignedRequest {
+  const { id, workspaceId, leadId, message } = touch;
+  const data = { touchId: id, workspaceId, leadId, subject: message.subject, body: message.body };
+  const body = JSON.stringify({ type: "touch.due", timestamp: now.toISOString(), data });
+  const headers = {
+    "content-type": "application/json",
+    "content-length": String(Buffer.byteLength(body)),
+    "user-agent": "Backstop",
+    "webhook-id": id,
+    "webhook-timestamp": String(Math.floor(now.getTime() / 1000)),
+    "webhook-signature": new Webhook(signingSecret.parse(secret)).sign(id, now, body),
+  };
+  return { headers, body };
+}
+
+/** The status that the host answers. Follows no redirect, and reads nothing of the answer but its head. */
+function post(url: URL, { headers, body }: SignedRequest, network: Network, timeoutMs: number): Promise<number> {
+  assertReachable(url, network);
+  const { request } = url.protocol === "https:" ? https : http;
+  return new Promise((resolve, reject) => {
+    const options = {
+      method: "POST",
+      headers,
+      // A connection that was kept open would be one that nobody checked for this touch.
+      agent: false,
+      lookup: guardedLookup(network),
+      signal: AbortSignal.timeout(timeoutMs),
+    } as const;
+    request(url, options)
+      .on("response", (response) => {
+        resolve(response.statusCode ?? 0);
+        response.destroy();
+      })
+      .on("error", reject)
+      // An answer that is none, such as a change of protocol, ends the request without an error.
+      .on("close", () => reject(new Error("the connection was closed without an answer")))
+      .end(body);
+  });
+}
+
+/** Statuses after which a later attempt may succeed: RFC 9110 section 15.5.9, RFC 8470, RFC 6585. */
+const PASSING = new Set([408, 425, 429]);
+
+/**
+ * The Standard Webhooks specification, section "Delivery success and failure": only 2xx is a success; a redirect is a
+ * failure; 410 asks for no more.
+ */
+function outcomeOf(status: number, touch: OutgoingTouch): SendOutcome {
+  if (status >= 200 && status < 300) return { kind: "accepted", providerId: `webhook:${touch.id}` };
+  const passing = PASSING.has(status) || status >= 500;
+  return { kind: passing ? "retry" : "refused", reason: `webhook_${status}` };
+}
+
+const faultSchema = z.looseObject({ code: z.string().regex(/^[A-Z_]{1,60}$/) });
+
+/** The code of a fault, such as `econnrefused`; never its text, which may hold what was sent. */
+function reasonOf(thrown: unknown): string {
+  const fault = faultSchema.safeParse(thrown);
+  return fault.success && fault.data.code !== "ABORT_ERR"
+    ? `webhook_${fault.data.code.toLowerCase()}`
+    : "webhook_no_answer";
+}

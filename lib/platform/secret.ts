@@ -1,0 +1,29 @@
+import { GetSecretValueCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
+
+const CONNECT_TIMEOUT_MS = 2_000;
+const ANSWER_TIMEOUT_MS = 5_000;
+
+/**
+ * The text of a secret in Secrets Manager: fetched when it is first asked for, kept as long as the process lives. A
+ * fetch that failed is not kept, so that the next one may succeed.
+ */
+export function secretByArn(arn: string): () => Promise<string> {
+  // An ARN names its region fourth: arn:aws:secretsmanager:<region>:<account>:secret:<name>
+  const region = arn.split(":").at(3) ?? "";
+  const client = new SecretsManagerClient({ region, requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS } });
+  let kept: Promise<string> | undefined;
+  return () => {
+    kept ??= fetchText(client, arn).catch((thrown: unknown) => {
+      kept = undefined;
+      throw thrown;
+    });
+    return kept;
+  };
+}
+
+async function fetchText(client: SecretsManagerClient, arn: string): Promise<string> {
+  const signal = { abortSignal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) };
+  const { SecretString } = await client.send(new GetSecretValueCommand({ SecretId: arn }), signal);
+  if (SecretString === undefined) throw new Error("the secret holds no text");
+  return SecretString;
+}

@@ -1,0 +1,133 @@
+import { connect, type LookupFunction } from "node:net";
+import { afterEach, beforeAll, describe, expect, it } from "@jest/globals";
+import { outcomeOfFault, PROVIDER_LIMITS, type TimeLimits } from "../../lib/channels/aws-request.ts";
+import { smsChannel } from "../../lib/channels/sms.ts";
+import { prepareAws, touchIn } from "./aws.ts";
+import { aTouch, type Behaviour, itKeepsTheContract, LATE_MS, NETWORK_BEHAVIOURS, SECRETS_OF_ADA } from "./contract.ts";
+import { answering, closeServers, deadPort, type HttpDouble, httpServer, SILENCES, unansweredPort } from "./servers.ts";
+
+beforeAll(prepareAws);
+
+const SENDER = { originationIdentity: "pool-1", configurationSet: "events", messageType: "PROMOTIONAL" } as const;
+
+/** The real client, sent to a server on this machine in the way that the AWS SDK offers to everybody. */
+function channelAt(port: number, limits: TimeLimits = PROVIDER_LIMITS) {
+  process.env["AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2"] = `http://127.0.0.1:${port}`;
+  return smsChannel(SENDER, limits);
+}
+
+const JSON_ANSWER = { "content-type": "application/x-amz-json-1.0" };
+const accepting = answering(200, JSON.stringify({ MessageId: "m-1" }), JSON_ANSWER);
+
+/** An exception as the service spells it. */
+const failing = (status: number, exception: string, reason?: string) =>
+  answering(
+    status,
+    JSON.stringify({ __type: `com.amazonaws#${exception}`, Message: SECRETS_OF_ADA, Reason: reason }),
+    JSON_ANSWER,
+  );
+
+const ANSWERS: Readonly<Record<Exclude<Behaviour, "gone" | "unreachable">, Parameters<typeof httpServer>[0]>> = {
+  ...SILENCES,
+  accepts: accepting,
+  refuses: failing(400, "ConflictException", "DESTINATION_PHONE_NUMBER_OPTED_OUT"),
+  "is busy": failing(400, "ThrottlingException"),
+  late: (response) => setTimeout(() => accepting(response), LATE_MS).unref(),
+};
+
+itKeepsTheContract({
+  name: "sms",
+  repeatable: false,
+  behaviours: NETWORK_BEHAVIOURS,
+  unaddressed: { without: { phone: null }, reason: "no_phone" },
+  async open(behaviour, limits) {
+    if (behaviour === "gone") return { channel: channelAt(await deadPort(), limits), taken: () => [] };
+    if (behaviour === "unreachable") return { channel: channelAt(await unansweredPort(), limits), taken: () => [] };
+    const { port, requests } = await httpServer(ANSWERS[behaviour]);
+    return { channel: channelAt(port, limits), taken: () => requests.map(({ body }) => touchIn(body)) };
+  },
+});
+
+describe("a text message", () => {
+  afterEach(closeServers);
+
+  const sent = async (answer: Parameters<typeof httpServer>[0]) => {
+    const server: HttpDouble = await httpServer(answer);
+    return { outcome: await channelAt(server.port).send(aTouch()), server };
+  };
+
+  it("says who sends what to whom, of which kind, and which touch it is", async () => {
+    const { outcome, server } = await sent(accepting);
+    expect(outcome).toEqual({ kind: "accepted", providerId: "m-1" });
+    expect(server.requests).toHaveLength(1);
+    expect(server.requests[0]?.headers["x-amz-target"]).toBe("PinpointSMSVoiceV2.SendTextMessage");
+    expect(server.requests[0]?.headers.connection).toBe("close");
+    expect(JSON.parse(server.requests[0]?.body ?? "")).toEqual({
+      DestinationPhoneNumber: "+4930123456",
+      OriginationIdentity: "pool-1",
+      ConfigurationSetName: "events",
+      MessageType: "PROMOTIONAL",
+      MessageBody: "Guten Tag, Ada",
+      Context: { touchId: aTouch().id },
+    });
+  });
+
+  it.each([
+    [400, "ValidationException", "FIELD_VALIDATION_FAILED", "refused", "sms_field_validation_failed"],
+    [
+      400,
+      "ConflictException",
+      "DESTINATION_PHONE_NUMBER_OPTED_OUT",
+      "refused",
+      "sms_destination_phone_number_opted_out",
+    ],
+    [400, "ResourceNotFoundException", undefined, "refused", "sms_400_resource_not_found"],
+    [400, "ThrottlingException", undefined, "retry", "sms_400_throttling"],
+    [
+      402,
+      "ServiceQuotaExceededException",
+      "MONTHLY_SPEND_LIMIT_REACHED_FOR_TEXT",
+      "retry",
+      "sms_monthly_spend_limit_reached_for_text",
+    ],
+    [400, "AccessDeniedException", "ACCOUNT_DISABLED", "retry", "sms_account_disabled"],
+    [403, "InvalidSignatureException", undefined, "retry", "sms_403_invalid_signature"],
+    [500, "InternalServerException", undefined, "retry", "sms_500_internal_server"],
+    [503, "ServiceUnavailable", undefined, "retry", "sms_503_service_unavailable"],
+    [500, "SomethingElse", undefined, "unknown", "sms_500_something_else"],
+    [504, "GatewayTimeout", undefined, "unknown", "sms_504_gateway_timeout"],
+  ])("becomes of %i %s %s: %s", async (status, exception, reason, kind, told) => {
+    const { outcome, server } = await sent(failing(status, exception, reason));
+    expect(outcome).toEqual({ kind, reason: told });
+    // The client tries once, also where it could try again.
+    expect(server.requests).toHaveLength(1);
+  });
+
+  it.each([
+    ["a page of a proxy", answering(200, "<html>welcome</html>")],
+    ["a success without an id", answering(200, "{}", JSON_ANSWER)],
+    ["a gateway that gave up", answering(502, "<html>bad gateway</html>")],
+  ])("is of unknown outcome after %s", async (_answer, answer) => {
+    expect(await sent(answer)).toMatchObject({ outcome: { kind: "unknown" } });
+  });
+
+  it("may be tried again when none of the addresses of its host can be connected to", async () => {
+    const port = await deadPort();
+    const addresses = [4, 4].map((family, index) => ({ address: `127.0.0.${index + 1}`, family }));
+    const lookup: LookupFunction = (_hostname, _options, callback) => callback(null, addresses);
+    const fault = await new Promise((failed) => connect({ host: "sms.test", port, lookup }).on("error", failed));
+    expect(fault).toMatchObject({ errors: [{ syscall: "connect" }, { syscall: "connect" }] });
+    const service = { name: "sms", refusals: new Set<string>(), nothingDone: new Set<string>() };
+    expect(outcomeOfFault(fault, service)).toEqual({ kind: "retry", reason: "sms_not_reached" });
+  });
+
+  it("waits no longer for an answer that never ends", async () => {
+    const { port } = await httpServer((response) => {
+      response.writeHead(200, JSON_ANSWER).write("{");
+      const drip = setInterval(() => response.write(" "), 20);
+      response.on("close", () => clearInterval(drip));
+    });
+    const outcome = await channelAt(port, { connectMs: 300, answerMs: 400 }).send(aTouch());
+    expect(outcome).toMatchObject({ kind: "unknown" });
+  });
+});

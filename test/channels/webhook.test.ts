@@ -1,0 +1,125 @@
+import { afterEach, describe, expect, it } from "@jest/globals";
+import { Webhook } from "standardwebhooks";
+import { webhookChannel } from "../../lib/channels/webhook.ts";
+import { aTouch, type Behaviour, itKeepsTheContract, LATE_MS, NETWORK_BEHAVIOURS, SECRETS_OF_ADA } from "./contract.ts";
+import { answering, closeServers, deadPort, httpServer, SILENCES, tcpServer, unansweredPort } from "./servers.ts";
+import { endpointAt, SECRET } from "./webhook-endpoint.ts";
+
+const ANSWERS: Readonly<Record<Exclude<Behaviour, "gone" | "unreachable">, Parameters<typeof httpServer>[0]>> = {
+  ...SILENCES,
+  accepts: answering(202, "thanks"),
+  refuses: answering(410, SECRETS_OF_ADA),
+  "is busy": answering(429, SECRETS_OF_ADA, { "retry-after": "120" }),
+  late: (response) => setTimeout(() => answering(200)(response), LATE_MS).unref(),
+};
+
+itKeepsTheContract({
+  name: "webhook",
+  repeatable: true,
+  behaviours: NETWORK_BEHAVIOURS,
+  unaddressed: null,
+  async open(behaviour, { answerMs }) {
+    const channelAt = (port: number) => webhookChannel(endpointAt(port), answerMs);
+    if (behaviour === "gone") return { channel: channelAt(await deadPort()), taken: () => [] };
+    if (behaviour === "unreachable") return { channel: channelAt(await unansweredPort()), taken: () => [] };
+    const { port, requests } = await httpServer(ANSWERS[behaviour]);
+    return { channel: channelAt(port), taken: () => requests.map(({ headers }) => String(headers["webhook-id"])) };
+  },
+});
+
+afterEach(closeServers);
+
+describe("a webhook", () => {
+  it("is a POST that the receiver can verify, and that names the touch as its key", async () => {
+    const { port, requests } = await httpServer(answering(204));
+    const outcome = await webhookChannel(endpointAt(port)).send(aTouch());
+    expect(outcome).toEqual({ kind: "accepted", providerId: `webhook:${aTouch().id}` });
+    const [request] = requests;
+    expect(request).toMatchObject({ method: "POST", path: "/touches?from=backstop" });
+    expect(request?.headers).toMatchObject({ "webhook-id": aTouch().id, "content-type": "application/json" });
+    const verified = new Webhook(SECRET).verify(request?.body ?? "", signatureOf(request?.headers));
+    expect(verified).toEqual({
+      type: "touch.due",
+      timestamp: expect.any(String),
+      data: {
+        touchId: aTouch().id,
+        workspaceId: "workspace",
+        leadId: "lead",
+        subject: "Grüße",
+        body: "Guten Tag, Ada",
+      },
+    });
+  });
+
+  it("does not pass for another's: one byte or one minute off, and nobody verifies it", async () => {
+    const { port, requests } = await httpServer(answering(204));
+    const longAgo = new Date(Date.now() - 10 * 60_000);
+    await webhookChannel(endpointAt(port)).send(aTouch());
+    await webhookChannel(endpointAt(port, { now: () => longAgo })).send(aTouch());
+    const [fresh, stale] = requests;
+    const verify = (body: string, headers: typeof fresh) =>
+      new Webhook(SECRET).verify(body, signatureOf(headers?.headers));
+    expect(() => verify(`${fresh?.body} `, fresh)).toThrow(/No matching signature/);
+    expect(() => verify(stale?.body ?? "", stale)).toThrow(/too old/);
+  });
+
+  it.each([
+    [200, "accepted"],
+    [299, "accepted"],
+    [301, "refused"],
+    [307, "refused"],
+    [400, "refused"],
+    [401, "refused"],
+    [404, "refused"],
+    [408, "retry"],
+    [410, "refused"],
+    [425, "retry"],
+    [429, "retry"],
+    [500, "retry"],
+    [502, "retry"],
+    [503, "retry"],
+    [504, "retry"],
+  ])("that is answered %i is: %s", async (status, kind) => {
+    const { port } = await httpServer(answering(status));
+    expect(await webhookChannel(endpointAt(port)).send(aTouch())).toMatchObject({ kind });
+  });
+
+  it("follows no redirect", async () => {
+    const inside = await httpServer(answering(200));
+    const { port } = await httpServer(answering(307, "", { location: `http://127.0.0.1:${inside.port}/` }));
+    const outcome = await webhookChannel(endpointAt(port)).send(aTouch());
+    expect(outcome).toEqual({ kind: "refused", reason: "webhook_307" });
+    expect(inside.requests).toEqual([]);
+  });
+
+  it("reads no more of an answer than its head", async () => {
+    const { port } = await httpServer((response) => {
+      response.writeHead(200);
+      const drip = setInterval(() => response.write("x".repeat(1_000)), 1);
+      response.on("close", () => clearInterval(drip));
+    });
+    expect(await webhookChannel(endpointAt(port)).send(aTouch())).toMatchObject({ kind: "accepted" });
+  });
+
+  it.each([
+    ["changes the protocol", "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"],
+    ["speaks of nothing but early hints", "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"],
+    ["sends a head without an end", `HTTP/1.1 200 OK\r\nX: ${"x".repeat(100_000)}`],
+  ])("may go again when the receiver %s", async (_what, answer) => {
+    const port = await tcpServer((socket) => socket.once("data", () => socket.end(answer)));
+    expect(await webhookChannel(endpointAt(port)).send(aTouch())).toMatchObject({ kind: "retry" });
+  });
+
+  it.each([
+    ["cannot be had", () => Promise.reject(new Error(`no access to ${SECRET}`))],
+    ["is none", () => Promise.resolve("whsec_c2hvcnQ=")],
+  ])("waits while its secret %s, and does not tell it", async (_what, secret) => {
+    const { port, requests } = await httpServer(answering(200));
+    const outcome = await webhookChannel(endpointAt(port, { secret })).send(aTouch());
+    expect(outcome).toEqual({ kind: "retry", reason: "webhook_no_answer" });
+    expect(requests).toEqual([]);
+  });
+});
+
+const signatureOf = (headers: Readonly<Record<string, unknown>> = {}): Record<string, string> =>
+  Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]));

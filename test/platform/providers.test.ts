@@ -1,0 +1,112 @@
+import { afterEach, beforeAll, describe, expect, it } from "@jest/globals";
+import { loadConfig } from "../../lib/platform/config.ts";
+import { secretByArn } from "../../lib/platform/secret.ts";
+import { wire } from "../../lib/platform/wire.ts";
+import type { Log } from "../../lib/run/ports.ts";
+import { prepareAws } from "../channels/aws.ts";
+import { aTouch } from "../channels/contract.ts";
+import { answering, closeServers, type HttpDouble, httpServer } from "../channels/servers.ts";
+
+const SECRET = `whsec_${Buffer.alloc(24, 7).toString("base64")}`;
+const ARN = "arn:aws:secretsmanager:eu-central-1:111111111111:secret:backstop/webhook-AbCdEf";
+const JSON_ANSWER = { "content-type": "application/x-amz-json-1.1" };
+const telling = answering(200, JSON.stringify({ SecretString: SECRET }), JSON_ANSWER);
+const denying = answering(400, JSON.stringify({ __type: "AccessDeniedException" }), JSON_ANSWER);
+
+const base = {
+  DATABASE_URL: "postgres://nobody@127.0.0.1:1/nothing",
+  EMAIL_TRANSPORT: "files",
+  OUTBOX_DIRECTORY: "unused",
+  AWS_REGION: "eu-central-1",
+};
+const silent: Log = { info: () => undefined, error: () => undefined };
+
+/** The channels of this environment. They need no database. */
+async function channelsOf(env: Readonly<Record<string, string>>) {
+  const { channels, database } = wire(loadConfig({ ...base, ...env }), silent);
+  await database.close();
+  return channels;
+}
+
+async function secretsManager(answer: Parameters<typeof httpServer>[0]): Promise<HttpDouble> {
+  const server = await httpServer(answer);
+  process.env["AWS_ENDPOINT_URL_SECRETS_MANAGER"] = `http://127.0.0.1:${server.port}`;
+  return server;
+}
+
+beforeAll(prepareAws);
+afterEach(closeServers);
+
+describe("the providers that an environment names", () => {
+  it("are none for text messages and webhooks unless it names them", async () => {
+    const { sms, webhook } = await channelsOf({});
+    const refused = { kind: "refused", reason: "channel_not_connected" };
+    expect([await sms.send(aTouch()), await webhook.send(aTouch())]).toEqual([refused, refused]);
+  });
+
+  it("send text messages from the origination identity", async () => {
+    const { port, requests } = await httpServer(answering(200, JSON.stringify({ MessageId: "m-1" }), JSON_ANSWER));
+    process.env["AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2"] = `http://127.0.0.1:${port}`;
+    const { sms } = await channelsOf({ SMS_ORIGINATION_IDENTITY: "pool-1", SMS_MESSAGE_TYPE: "TRANSACTIONAL" });
+    expect(await sms.send(aTouch())).toEqual({ kind: "accepted", providerId: "m-1" });
+    expect(requests[0]?.body).toMatch(/"OriginationIdentity":"pool-1".*"TRANSACTIONAL"|"TRANSACTIONAL".*"pool-1"/);
+  });
+
+  it("send webhooks signed with the secret, wherever it comes from", async () => {
+    const { port, requests } = await httpServer(answering(200));
+    await secretsManager(telling);
+    const receiver = { WEBHOOK_URL: `http://127.0.0.1:${port}/`, WEBHOOK_NETWORK: "any" };
+    for (const secret of [{ WEBHOOK_SECRET: SECRET }, { WEBHOOK_SECRET_ARN: ARN }]) {
+      const { webhook } = await channelsOf({ ...receiver, ...secret });
+      expect(await webhook.send(aTouch())).toMatchObject({ kind: "accepted" });
+    }
+    expect(requests).toHaveLength(2);
+  });
+
+  it("reach no inner address by webhook unless it says so", async () => {
+    const { webhook } = await channelsOf({ WEBHOOK_URL: "https://127.0.0.1/", WEBHOOK_SECRET: SECRET });
+    expect(await webhook.send(aTouch())).toEqual({ kind: "refused", reason: "address_not_allowed" });
+  });
+
+  const url = { WEBHOOK_URL: "https://receiver.example/" };
+  it.each<[Record<string, string | undefined>, RegExp]>([
+    [
+      { SMS_ORIGINATION_IDENTITY: "pool-1", AWS_REGION: undefined },
+      /AWS_REGION: is needed for SMS_ORIGINATION_IDENTITY/,
+    ],
+    [{ WEBHOOK_SECRET: SECRET }, /WEBHOOK_URL: is needed for WEBHOOK_SECRET/],
+    [{ WEBHOOK_SECRET_ARN: ARN }, /WEBHOOK_URL: is needed for WEBHOOK_SECRET_ARN/],
+    [{ ...url, WEBHOOK_SECRET: SECRET, WEBHOOK_SECRET_ARN: ARN }, /WEBHOOK_SECRET: is not needed/],
+    [{ ...url, WEBHOOK_SECRET: "swordfish" }, /WEBHOOK_SECRET: must be whsec_ and base64(?![\s\S]*swordfish)/],
+    [{ ...url, WEBHOOK_SECRET: "whsec_c2hvcnQ=" }, /WEBHOOK_SECRET: must hold 24 to 64 bytes/],
+    [{ ...url, WEBHOOK_SECRET_ARN: "backstop/webhook" }, /WEBHOOK_SECRET_ARN: must be the ARN of a secret/],
+    [{ WEBHOOK_URL: "HTTP://receiver.example/", WEBHOOK_SECRET: SECRET }, /WEBHOOK_URL: must be https, unless/],
+    [{ WEBHOOK_URL: "file:///etc/passwd", WEBHOOK_SECRET: SECRET }, /WEBHOOK_URL/],
+  ])("are told to be half named: %#", (env, message) => {
+    expect(() => loadConfig({ ...base, ...env })).toThrow(message);
+  });
+});
+
+describe("a secret by its ARN", () => {
+  it("is fetched once, when it is first asked for, however many ask at once", async () => {
+    const { requests } = await secretsManager(telling);
+    const secret = secretByArn(ARN);
+    expect(requests).toEqual([]);
+    expect(await Promise.all([secret(), secret(), secret()])).toEqual([SECRET, SECRET, SECRET]);
+    await secret();
+    expect(requests.map(({ body }) => JSON.parse(body))).toEqual([{ SecretId: ARN }]);
+  });
+
+  it("is asked for again after a fetch that failed", async () => {
+    let calls = 0;
+    await secretsManager((response) => (++calls === 1 ? denying : telling)(response));
+    const secret = secretByArn(ARN);
+    await expect(secret()).rejects.toMatchObject({ name: "AccessDeniedException" });
+    expect(await secret()).toBe(SECRET);
+  });
+
+  it("is a fault where it holds no text", async () => {
+    await secretsManager(answering(200, "{}", JSON_ANSWER));
+    await expect(secretByArn(ARN)()).rejects.toThrow("the secret holds no text");
+  });
+});
