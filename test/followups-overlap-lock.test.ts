@@ -234,11 +234,12 @@ describe("a connection of the lock that is lost in the middle of a run", () => {
 
     expect(report).toMatchObject({ success: false, statusCode: 500, reason: "lock_lost", recovered: null });
     expect(report.errors).toEqual([expect.stringMatching(/the connection that held the overlap lock died/)]);
-    // The group that was under way when it happened is finished; the rest of its batch stays claimed.
-    expect(report.results).toMatchObject({ due: 60, delivery: { sent: 50, retrying: 10 }, backlog: 40 });
-    expect(first.channel.sent).toHaveLength(50);
+    // The call that was under way when it happened is finished; the rest of its batch stays claimed.
+    expect(report.results).toMatchObject({ due: 60, delivery: { sent: 1, retrying: 59 }, backlog: 40 });
+    expect(first.channel.sent).toHaveLength(1);
 
     expect(await second.run({ workspaceId })).toMatchObject({ success: true, results: { delivery: { sent: 40 } } });
+    // The group of fifty that was begun waits for its next attempt; the other ten are taken up at once.
     expect(second.channel.sent).toHaveLength(50);
   });
 

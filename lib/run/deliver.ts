@@ -1,4 +1,5 @@
 import pMap from "p-map";
+import { REPEATABLE_CHANNELS } from "../domain/labels.ts";
 import type { OutgoingTouch, SendOutcome, Settlement } from "./ports.ts";
 import type { DeliveryReport } from "./report.ts";
 import type { RunContext } from "./step.ts";
@@ -40,13 +41,17 @@ async function deliverGroup(context: RunContext, touchIds: readonly string[], re
   }
 }
 
-/** A channel that throws has a bug, and nobody can say how far it came: the outcome is unknown. */
-async function send({ channels, log }: RunContext, touch: OutgoingTouch): Promise<SendOutcome> {
+/**
+ * No call is begun once the run is stopping. A channel that throws has a bug, and nobody can say how far it came: the
+ * outcome is unknown, unless the channel acts once however often the touch comes.
+ */
+async function send({ channels, log, stopping }: RunContext, touch: OutgoingTouch): Promise<SendOutcome> {
+  if (stopping()) return { kind: "retry", reason: "run_stopped" };
   try {
     return await channels[touch.channel].send(touch);
   } catch (thrown) {
     log.error("channel.threw", { touchId: touch.id, channel: touch.channel, error: thrown });
-    return { kind: "unknown", reason: "channel_failed" };
+    return { kind: REPEATABLE_CHANNELS.includes(touch.channel) ? "retry" : "unknown", reason: "channel_failed" };
   }
 }
 

@@ -198,3 +198,22 @@ describe("a task", () => {
     expect(rows).toEqual([{ title: "Call Ada", notes: "Call Ada\nby noon", done_at: null }]);
   });
 });
+
+describe("a run that has to stop", () => {
+  it("begins no further call in the group that it is sending, and leaves the rest claimed for the next run", async () => {
+    const workspaceId = await addWorkspace(pool);
+    const sequence = await addSequence(pool, workspaceId);
+    for (let lead = 0; lead < 5; lead++) await addFollowedLead(pool, workspaceId, sequence.id);
+    let remaining = 60_000;
+    runner.channel.answer = (touch) => {
+      if (runner.channel.sentTo(workspaceId).length === 2) remaining = 0;
+      return accept(touch);
+    };
+    const settings = { sendsAtOnce: 1 };
+    const { results } = await runner.run({ workspaceId }, { remainingMs: () => remaining, settings });
+    expect(results).toMatchObject({ claimed: 5, delivery: { sent: 2, retrying: 3 } });
+    const touches = await touchesOf(workspaceId);
+    expect(touches.filter(({ status }) => status === "claimed")).toHaveLength(3);
+    expect(touches.filter(({ reason }) => reason === "run_stopped")).toHaveLength(3);
+  });
+});

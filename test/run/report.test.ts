@@ -399,7 +399,7 @@ describe("a run that is out of time", () => {
     const settings = { batchSize: 4, sendsAtOnce: 1, safetyMarginMs: 1_000 };
     const report = await runner.run({}, { remainingMs: () => remaining, settings });
     expect(report).toMatchObject({ success: true, reason: "out_of_time", recovered: null });
-    expect(report.results).toMatchObject({ due: 4, delivery: { sent: 4 }, backlog: 6 });
+    expect(report.results).toMatchObject({ due: 4, delivery: { sent: 1, retrying: 3 }, backlog: 6 });
     expect(await runner.run()).toMatchObject({ results: { due: 6, backlog: 0 } });
   });
 
