@@ -1,0 +1,121 @@
+import { fileURLToPath } from "node:url";
+import { completeFollowUpsForMeetingBookedLeads, openDatabase } from "../lib/index.ts";
+import type { Database } from "../lib/store/connect.ts";
+import { migrate } from "../lib/store/migrate.ts";
+import { count, progress } from "./print.ts";
+
+export interface LoadedDatabase extends Database {
+  readonly url: string;
+  readonly instances: number;
+}
+
+const MIGRATIONS = fileURLToPath(new URL("../prisma/migrations", import.meta.url));
+
+/** Makes a database of its own on the server, migrates it and loads it. */
+export async function loadDatabase(serverUrl: string, instances: number): Promise<LoadedDatabase> {
+  const url = await makeDatabase(serverUrl, `bench_${instances}`);
+  await migrate({ connectionString: url }, { directory: MIGRATIONS });
+  const database = openDatabase({ connectionString: url });
+  const connection = await database.pool.connect();
+  try {
+    for (const { what, sql } of statementsFor(instances)) {
+      progress(`${count(instances)} instances: ${what}`);
+      await connection.query(sql);
+    }
+  } finally {
+    connection.release(true);
+  }
+  const { completedCount } = await completeFollowUpsForMeetingBookedLeads(database.prisma);
+  if (completedCount > 0) throw new Error(`${completedCount} instances were loaded that should have been completed`);
+  return { ...database, url, instances };
+}
+
+async function makeDatabase(serverUrl: string, name: string): Promise<string> {
+  const server = openDatabase({ connectionString: serverUrl });
+  await server.pool.query(`drop database if exists ${name} with (force)`);
+  await server.pool.query(`create database ${name}`);
+  await server.close();
+  const url = new URL(serverUrl);
+  url.pathname = `/${name}`;
+  return url.href;
+}
+
+interface LoadingStep {
+  readonly what: string;
+  readonly sql: string;
+}
+
+/**
+ * Of 100 instances 60 are active, 15 paused, 25 completed; 10 of the active ones chase nobody but prepare a meeting. One
+ * lead in three is booked: 20 of them to 100 instances, half of them with such a preparation. Nothing is due.
+ */
+function statementsFor(instances: number): readonly LoadingStep[] {
+  const leads = Math.round(instances * 0.6);
+  return [
+    // What triggers and foreign keys would say is written by the statements; row by row it would take minutes.
+    { what: "workspaces and sequences", sql: `set session_replication_role = replica; ${WORKSPACES}` },
+    { what: `${count(leads)} leads`, sql: leadsSql(leads) },
+    { what: "their instances", sql: INSTANCES },
+    { what: "their touches", sql: TOUCHES },
+    { what: "vacuum and analyze", sql: "vacuum (analyze)" },
+    { what: "checkpoint", sql: "checkpoint" },
+  ];
+}
+
+const WORKSPACES = `
+  insert into workspace (name, email_from)
+  select 'Workspace ' || number, 'team@example.com' from generate_series(1, 20) as number;
+
+  insert into follow_up_sequence (workspace_id, name, trigger_on)
+  select id, trigger_on, trigger_on
+    from workspace, unnest('{no_response,setter_reply,meeting_selected}'::sequence_trigger[]) as trigger_on;
+
+  insert into follow_up_step (workspace_id, sequence_id, position, delay_minutes, channel, subject, body)
+  select workspace_id, id, position, 1440, 'email', 'Hello', 'Hello {{ lead.firstName }}'
+    from follow_up_sequence, generate_series(1, 3) as position;`;
+
+const leadsSql = (leads: number) => `
+  create unlogged table numbered_lead as
+  select number, uuid_v7() as id, number % 3 = 0 as booked,
+         (select array_agg(id) from workspace)[1 + number / 24 % 20] as workspace_id
+    from generate_series(1, ${leads}) as number;
+
+  insert into lead (id, workspace_id, first_name, last_name, company, email, status, booked_at, last_outbound_at, created_at)
+  select id, workspace_id, 'Lead', number::text, 'Company ' || number % 5000, 'lead' || number || '@example.com',
+         case when booked then 'meeting-booked' when number % 2 = 0 then 'qualified' else 'new' end::lead_status,
+         case when booked then now() - interval '2 days' end, now() - interval '3 days', now() - interval '30 days'
+    from numbered_lead;`;
+
+const INSTANCES = `
+  insert into follow_up_instance (workspace_id, lead_id, sequence_id, lead_booked, post_booking, status, paused_reason,
+                                  position, next_step_due, look_again_at, completed_at, completed_reason, created_at)
+  select lead.workspace_id, lead.id, sequence.id, lead.booked, sequence.is_post_booking, chosen.status::instance_status,
+         case when chosen.status = 'paused' then ('{lead_replied,manual,awaiting_approval}'::paused_reason[])[1 + number % 3] end,
+         1 + number % 3,
+         case when chosen.status = 'active' then chosen.later end,
+         case when chosen.status = 'paused' and number % 3 = 0 then chosen.later end,
+         case when chosen.status = 'completed' then now() - interval '2 days' end,
+         case when chosen.status = 'completed' then case when booked then 'meeting_booked' else 'out_of_steps' end end,
+         now() - interval '20 days'
+    from numbered_lead as lead
+   cross join lateral (
+     values ('no_response', true, not booked),
+            ('setter_reply', not booked and number % 24 < 18 and number % 24 <> 15, number % 24 < 15),
+            ('meeting_selected', number % 6 = 0, true)) as kind (trigger_on, wanted, live)
+   cross join lateral (
+     select case when not live then 'completed' when number % 5 = 0 then 'paused' else 'active' end as status,
+            now() + interval '1 day' + number % 20000 * interval '1 minute' as later) as chosen
+    join follow_up_sequence as sequence
+      on sequence.workspace_id = lead.workspace_id and sequence.trigger_on = kind.trigger_on::sequence_trigger
+   where wanted;
+  drop table numbered_lead;`;
+
+const TOUCHES = `
+  insert into touch (workspace_id, instance_id, lead_id, step_id, generation, channel, status, subject, body, claimed_at, sent_at)
+  select instance.workspace_id, instance.id, lead_id, step.id, 1, 'email',
+         case when paused_reason = 'awaiting_approval' then 'awaiting_approval' else 'sent' end::touch_status,
+         'Hello', 'Hello Lead', now() - interval '3 days',
+         case when paused_reason is distinct from 'awaiting_approval' then now() - interval '3 days' end
+    from follow_up_instance as instance
+    join follow_up_step as step on step.sequence_id = instance.sequence_id and step.position = instance.position
+   where instance.position = 2 or paused_reason = 'awaiting_approval'`;

@@ -1,0 +1,71 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { loadConfig, runSettings } from "../lib/platform/config.ts";
+import { wire } from "../lib/platform/wire.ts";
+import { runFollowUps } from "../lib/run/run.ts";
+import type { LoadedDatabase } from "./data.ts";
+import { millisecondsOf } from "./measure.ts";
+
+const ROUNDS = 15;
+
+export interface IdleRun {
+  /** The first run of a day, which makes the full comparison: wall time. */
+  readonly firstOfDay: number;
+  readonly wall: number[];
+  /** What the server says all statements of a run took together, from parsing to the last row. */
+  readonly database: number[];
+  /** The statements that take most of it. */
+  readonly dearest: readonly ServerTime[];
+}
+
+/** Whole runs with nothing to do, as an invocation makes them. The server's log tells what each statement took. */
+export async function measureIdleRun({ url }: LoadedDatabase, serverLog: string, folder: string): Promise<IdleRun> {
+  const logged = new URL(url);
+  logged.searchParams.set("options", "-c log_min_duration_statement=0 -c log_parameter_max_length=0");
+  const environment = { DATABASE_URL: logged.href, EMAIL_TRANSPORT: "files", OUTBOX_DIRECTORY: join(folder, "outbox") };
+  const config = loadConfig(environment);
+  const ports = wire(config, { info: () => undefined, error: () => undefined });
+  const run = async () => {
+    const invocation = { requestId: "bench", remainingMs: () => 60_000 };
+    const report = await runFollowUps({}, invocation, ports, runSettings(config));
+    if (!report.success || report.results?.due !== 0)
+      throw new Error(`the run was not idle: ${JSON.stringify(report)}`);
+  };
+  try {
+    const firstOfDay = await millisecondsOf(run);
+    await run();
+    const wall: number[] = [];
+    const runs: ServerTime[][] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      const before = (await readFile(serverLog)).length;
+      wall.push(await millisecondsOf(run));
+      runs.push(serverTimes((await readFile(serverLog)).subarray(before).toString()));
+    }
+    return { firstOfDay, wall, database: runs.map(sum), dearest: dearestOf(runs) };
+  } finally {
+    await ports.database.close();
+  }
+}
+
+export interface ServerTime {
+  readonly text: string;
+  readonly milliseconds: number;
+}
+
+/** PostgreSQL logs parsing, planning and executing apart; the lines of a longer statement begin with a tab. */
+function serverTimes(log: string): ServerTime[] {
+  const lines = log.matchAll(/duration: ([\d.]+) ms {2}(?:statement|(?:parse|bind|execute) [^:]+): (.*(?:\n\t.*)*)/g);
+  return [...lines].map(([, milliseconds, text = ""]) => ({
+    text: text.replace(/\s+/g, " ").trim(),
+    milliseconds: Number(milliseconds),
+  }));
+}
+
+const sum = (times: readonly ServerTime[]) => times.reduce((total, { milliseconds }) => total + milliseconds, 0);
+
+function dearestOf(runs: readonly (readonly ServerTime[])[]): readonly ServerTime[] {
+  const byText = Map.groupBy(runs.flat(), ({ text }) => text);
+  const totals = [...byText].map(([text, times]) => ({ text, milliseconds: sum(times) / runs.length }));
+  if (totals.length === 0) throw new Error("the server's log tells nothing of the runs");
+  return totals.toSorted((one, other) => other.milliseconds - one.milliseconds).slice(0, 5);
+}

@@ -1,0 +1,45 @@
+import { Argument, Command, InvalidArgumentError } from "commander";
+import { Interrupted, Problem } from "../cli/problem.ts";
+import { benchBackstop } from "./backstop.ts";
+
+export interface BenchOptions {
+  readonly instances: number;
+  readonly keep: boolean;
+}
+
+/** Prints its figures on standard output, its progress on standard error. False where a target is missed. */
+type Bench = (options: BenchOptions) => Promise<boolean>;
+
+const BENCHES: Readonly<Record<string, Bench>> = { backstop: benchBackstop };
+
+const program = new Command("npm run bench --")
+  .description("Measures a promise about speed on a real PostgreSQL of its own. Exit code 1 where a target is missed.")
+  .addArgument(new Argument("<name>", "what to measure").choices(Object.keys(BENCHES)))
+  .option(
+    "--instances <number>",
+    "how many instances to load; targets are judged at 1000000 only",
+    wholeNumber,
+    1_000_000,
+  )
+  .option("--keep", "leave the database and its data in .local/bench", false)
+  .showHelpAfterError()
+  .addHelpText("after", "\nExamples:\n  npm run bench -- backstop\n  npm run bench -- backstop --instances 20000");
+
+await program
+  .action(async (name: string, options: BenchOptions) => {
+    if (!(await BENCHES[name]?.(options))) process.exitCode = 1;
+  })
+  .parseAsync()
+  .catch(tell);
+
+function wholeNumber(text: string): number {
+  const number = Number(text);
+  if (Number.isInteger(number) && number >= 10_000 && number <= 10_000_000) return number;
+  throw new InvalidArgumentError("It must be a whole number from 10000 to 10000000.");
+}
+
+function tell(error: unknown): void {
+  if (!(error instanceof Problem || error instanceof Interrupted)) throw error;
+  if (error instanceof Problem) process.stderr.write(`${error.message}\n`);
+  process.exitCode = error.exitCode;
+}

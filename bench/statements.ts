@@ -1,0 +1,48 @@
+import * as z from "zod";
+import type { Database } from "../lib/store/connect.ts";
+
+export interface Statement {
+  readonly text: string;
+  readonly values: readonly unknown[];
+}
+
+const sent = z.object({ text: z.string(), values: z.array(z.unknown()).default([]) });
+
+/** The statements that `work` sends outside transactions, as they reach the server. */
+export async function statementsOf({ pool }: Database, work: () => Promise<unknown>): Promise<readonly Statement[]> {
+  const statements: Statement[] = [];
+  const query = pool.query;
+  pool.query = ((...given: unknown[]) => {
+    statements.push(sent.parse(given[0]));
+    return Reflect.apply(query, pool, given);
+  }) as typeof pool.query;
+  try {
+    await work();
+  } finally {
+    pool.query = query;
+  }
+  return statements;
+}
+
+const plans = z.tuple([
+  z.object({
+    "QUERY PLAN": z.tuple([z.object({ "Planning Time": z.number(), "Execution Time": z.number() })]),
+  }),
+]);
+
+/** Runs a statement and answers the milliseconds that the database itself says it took, planning included. */
+export async function databaseTimeOf({ pool }: Database, { text, values }: Statement): Promise<number> {
+  const { rows } = await pool.query(`explain (analyze, buffers, format json) ${text}`, [...values]);
+  const [plan] = plans.parse(rows)[0]["QUERY PLAN"];
+  return plan["Planning Time"] + plan["Execution Time"];
+}
+
+/** Runs a statement and answers its plan for a reader. */
+export async function planOf({ pool }: Database, { text, values }: Statement): Promise<string> {
+  const { rows } = await pool.query(`explain (analyze, buffers) ${text}`, [...values]);
+  return z
+    .array(z.object({ "QUERY PLAN": z.string() }))
+    .parse(rows)
+    .map((row) => `  ${row["QUERY PLAN"]}`)
+    .join("\n");
+}
