@@ -1,0 +1,91 @@
+import Holidays, { type HolidaysTypes } from "date-holidays";
+import { Temporal } from "temporal-polyfill";
+
+/** Says whether a local date, as in `2026-12-25`, is a holiday. */
+export type HolidayCalendar = (localDate: string) => boolean;
+
+/**
+ * The public holidays of a country, or of a region in it, with own dates beside them; without a country the own dates
+ * alone. A holiday counts for the days that it covers whole: one that begins at noon leaves its day open. Throws
+ * RangeError for a country or region that `hasHolidays` does not know.
+ */
+export function holidayCalendar(
+  country: string | null,
+  region: string | null,
+  ownDates: Iterable<string> = [],
+): HolidayCalendar {
+  const own = new Set(ownDates);
+  if (country === null && region === null) return (localDate) => own.has(localDate);
+  const isPublicHoliday = publicHolidays(country, region);
+  return (localDate) => own.has(localDate) || isPublicHoliday(localDate);
+}
+
+/**
+ * Says whether the public holidays of a country are known, and those of a region in it. The country is an ISO 3166-1
+ * code such as `DE`, the region the second part of an ISO 3166-2 code such as `BY`, in some countries with a district
+ * behind it, as in `BY-A`.
+ */
+export function hasHolidays(country: string, region: string | null): boolean {
+  if (!Object.hasOwn(places.getCountries(), country)) return false;
+  if (region === null) return true;
+  // The library writes regions in capitals before it looks them up, and so misses its own few that have small letters.
+  if (region !== region.toUpperCase()) return false;
+  const [state = "", district, ...more] = region.split("-");
+  if (more.length > 0 || !Object.hasOwn(places.getStates(country) ?? {}, state)) return false;
+  return district === undefined || Object.hasOwn(places.getRegions(country, state) ?? {}, district);
+}
+
+const places = new Holidays();
+const calendars = new Map<string, HolidayCalendar>();
+
+/** One calendar a place for the whole process, as a year of it takes some milliseconds to work out. */
+function publicHolidays(country: string | null, region: string | null): HolidayCalendar {
+  if (country === null) throw new RangeError(`region ${region} of holidays without a country`);
+  const place = region === null ? country : `${country} ${region}`;
+  const known = calendars.get(place);
+  if (known) return known;
+  if (!hasHolidays(country, region)) throw new RangeError(unknownPlace(country, region));
+  const calendar = calendarOf(holidaysOf(country, region));
+  calendars.set(place, calendar);
+  return calendar;
+}
+
+const unknownPlace = (country: string, region: string | null): string =>
+  region === null
+    ? `no holidays are known for country ${country}; expected a code such as DE`
+    : `no holidays are known for country ${country}, region ${region}; expected codes such as DE and BY`;
+
+/** In UTC, so that a holiday of one day lasts 24 hours whatever the clocks of its country do. */
+function holidaysOf(country: string, region: string | null): Holidays {
+  const [state, district] = region?.split("-") ?? [];
+  const options: HolidaysTypes.Options = { types: ["public"], timezone: "UTC" };
+  if (state === undefined) return new Holidays(country, options);
+  if (district === undefined) return new Holidays(country, state, options);
+  return new Holidays(country, state, district, options);
+}
+
+function calendarOf(holidays: Holidays): HolidayCalendar {
+  const dates = new Set<string>();
+  const added = new Set<number>();
+  const add = (year: number): void => {
+    if (added.has(year)) return;
+    for (const holiday of holidays.getHolidays(year)) for (const date of wholeDays(holiday)) dates.add(date);
+    added.add(year);
+  };
+  return (localDate) => {
+    const year = Number(localDate.slice(0, 4));
+    // Those of the year before may last into this one.
+    add(year - 1);
+    add(year);
+    return dates.has(localDate);
+  };
+}
+
+/** A holiday that begins at sunset is listed under the day after it, with its length unchanged. */
+function wholeDays({ date, start, end }: HolidaysTypes.Holiday): string[] {
+  const first = Temporal.PlainDate.from(date.slice(0, 10));
+  const length = Math.floor((end.getTime() - start.getTime()) / DAY_MS);
+  return Array.from({ length }, (_, index) => first.add({ days: index }).toString());
+}
+
+const DAY_MS = 24 * 60 * 60_000;

@@ -1,0 +1,128 @@
+import { describe, expect, it } from "@jest/globals";
+import { nextOpening } from "../../lib/domain/calendar.ts";
+import { hasHolidays, holidayCalendar } from "../../lib/domain/holidays.ts";
+
+/** The holidays of a year, in its order. */
+function holidaysIn(year: number, country: string, region: string | null = null): string[] {
+  const isHoliday = holidayCalendar(country, region);
+  const days = Array.from({ length: 366 }, (_, index) => new Date(Date.UTC(year, 0, 1 + index)));
+  return days
+    .map((day) => day.toISOString().slice(0, 10))
+    .filter((date) => date.startsWith(`${year}`) && isHoliday(date));
+}
+
+const GERMANY_IN_2026 = ["01-01", "04-03", "04-06", "05-01", "05-14", "05-25", "10-03", "12-25", "12-26"];
+
+describe("a holiday calendar", () => {
+  it("knows the public holidays of a country, and no other days that have a name", () => {
+    expect(holidaysIn(2026, "DE")).toEqual(GERMANY_IN_2026.map((day) => `2026-${day}`));
+  });
+
+  it("adds those of a region and of a district in it", () => {
+    const added = (region: string) =>
+      holidaysIn(2026, "DE", region).filter((date) => !holidaysIn(2026, "DE").includes(date));
+    expect(added("BY")).toEqual(["2026-01-06", "2026-06-04", "2026-11-01"]);
+    expect(added("BY-A")).toEqual(["2026-01-06", "2026-06-04", "2026-08-08", "2026-08-15", "2026-11-01"]);
+  });
+
+  it("has own dates beside them, and alone where there is no country", () => {
+    const both = holidayCalendar("DE", null, ["2026-06-05"]);
+    expect(["2026-06-05", "2026-12-25", "2026-12-24"].map(both)).toEqual([true, true, false]);
+    const alone = holidayCalendar(null, null, ["2026-06-05"]);
+    expect(["2026-06-05", "2026-12-25"].map(alone)).toEqual([true, false]);
+    expect(holidayCalendar(null, null)("2026-06-05")).toBe(false);
+  });
+
+  it("keeps the own dates of one workspace from another in the same country", () => {
+    expect(holidayCalendar("FR", null, ["2026-06-05"])("2026-06-05")).toBe(true);
+    expect(holidayCalendar("FR", null, [])("2026-06-05")).toBe(false);
+  });
+
+  it("moves a holiday as its country does, also into the year before", () => {
+    expect(holidaysIn(2021, "US")).toEqual(expect.arrayContaining(["2021-07-05", "2021-12-31"]));
+    expect(holidaysIn(2027, "GB", "ENG")).toEqual(expect.arrayContaining(["2027-12-27", "2027-12-28"]));
+  });
+
+  it("counts all days of a long holiday, also those in the year after", () => {
+    expect(holidaysIn(2026, "RU")).toEqual(
+      expect.arrayContaining([1, 2, 3, 4, 5, 6, 7].map((day) => `2026-01-0${day}`)),
+    );
+    expect(["2027-12-28", "2028-01-02", "2028-01-03"].map(holidayCalendar("SZ", null))).toEqual([true, true, false]);
+  });
+
+  it("counts a holiday that begins at sunset for the day after it", () => {
+    expect(["2026-09-20", "2026-09-21", "2026-09-22"].map(holidayCalendar("IL", null))).toEqual([false, true, false]);
+    expect(
+      ["03-19", "03-20", "03-21", "03-22", "03-23"].map((day) => holidayCalendar("TR", null)(`2026-${day}`)),
+    ).toEqual([false, true, true, true, false]);
+  });
+
+  it("leaves a day open of which a holiday takes a part", () => {
+    expect(["2027-12-24", "2027-12-25", "2027-12-31"].map(holidayCalendar("IS", null))).toEqual([false, true, false]);
+    expect(holidayCalendar("IS", null)("2023-12-24")).toBe(true);
+  });
+
+  it("answers alike whichever year was asked first", () => {
+    const dates = ["2031-12-25", "2026-12-25", "2026-12-27", "2025-12-25", "2026-12-25"];
+    expect(dates.map(holidayCalendar("CA", null))).toEqual([true, true, false, true, true]);
+  });
+
+  it("sends a touch from the eve of a holiday to the next working day", () => {
+    const calendar = {
+      zone: "Europe/Berlin",
+      window: { days: [1, 2, 3, 4, 5], start: "09:00", end: "17:00" },
+      isHoliday: holidayCalendar("DE", "BY", ["2026-06-05"]),
+    };
+    const wednesdayEvening = new Date("2026-06-03T16:00Z");
+    expect(nextOpening(wednesdayEvening, calendar)).toEqual(new Date("2026-06-08T07:00Z"));
+  });
+});
+
+describe("a country or region", () => {
+  it.each<[string, string | null]>([
+    ["DE", null],
+    ["DE", "BY"],
+    ["DE", "BY-A"],
+    ["US", "CA"],
+    ["AU", "NSW"],
+    ["CH", "ZH"],
+  ])("is known: %s %s", (country, region) => {
+    expect(hasHolidays(country, region)).toBe(true);
+    expect(() => holidayCalendar(country, region)).not.toThrow();
+  });
+
+  it.each<[string, string | null]>([
+    ["XX", null],
+    ["de", null],
+    ["", null],
+    ["constructor", null],
+    ["DE", "ZZ"],
+    ["DE", "by"],
+    ["DE", ""],
+    ["DE", "BY-Z"],
+    ["DE", "BY-"],
+    ["DE", "BY-A-1"],
+    ["DE", "HE-A"],
+    ["DE", "constructor"],
+    ["DE-BY", null],
+    ["JP", "13"],
+    ["NZ", "CAN-Timaru"],
+    ["NZ", "CAN-TIMARU"],
+  ])("is not: %s %s", (country, region) => {
+    expect(hasHolidays(country, region)).toBe(false);
+    expect(() => holidayCalendar(country, region)).toThrow(RangeError);
+  });
+
+  it("is named in the refusal", () => {
+    expect(() => holidayCalendar("DE", "ZZ")).toThrow(
+      "no holidays are known for country DE, region ZZ; expected codes such as DE and BY",
+    );
+    expect(() => holidayCalendar("XX", null)).toThrow(
+      "no holidays are known for country XX; expected a code such as DE",
+    );
+  });
+
+  it("is refused where a region stands without a country", () => {
+    expect(() => holidayCalendar(null, "BY")).toThrow("region BY of holidays without a country");
+  });
+});

@@ -1,0 +1,75 @@
+/** Local clocks as Intl shows them, with the changes of their offset found by bisection: no Temporal, no code under test. */
+
+export const ZONES: readonly string[] = Intl.supportedValuesOf("timeZone");
+export const FIRST = Date.UTC(2020, 0, 1);
+export const LAST = Date.UTC(2031, 0, 1);
+
+export const MINUTE = 60_000;
+export const DAY = 24 * 60 * MINUTE;
+/** Shorter than any stretch between two changes of a clock since 2019. */
+const SAMPLING = 14 * DAY;
+const MARGIN = 60 * DAY;
+
+/** The offset holds from this instant until that of the next. */
+interface OffsetChange {
+  readonly at: number;
+  readonly offset: number;
+}
+
+const changes = new Map<string, readonly OffsetChange[]>();
+
+/** From the oldest; the first is none, but the offset before all others. */
+export function offsetChanges(zone: string): readonly OffsetChange[] {
+  const known = changes.get(zone) ?? findChanges(zone);
+  changes.set(zone, known);
+  return known;
+}
+
+function findChanges(zone: string): readonly OffsetChange[] {
+  const format = new Intl.DateTimeFormat("sv-SE", { timeZone: zone, dateStyle: "short", timeStyle: "medium" });
+  const offsetShown = (instant: number) => Date.parse(`${format.format(instant).replace(" ", "T")}Z`) - instant;
+  const found: OffsetChange[] = [{ at: FIRST - MARGIN, offset: offsetShown(FIRST - MARGIN) }];
+  for (let before = FIRST - MARGIN; before < LAST + MARGIN; before += SAMPLING) {
+    const later = offsetShown(before + SAMPLING);
+    if (found.at(-1)?.offset === later) continue;
+    found.push({ at: bisect(before, before + SAMPLING, offsetShown), offset: later });
+  }
+  return found;
+}
+
+function bisect(from: number, until: number, offsetShown: (instant: number) => number): number {
+  let [before, after] = [from, until];
+  while (after - before > MINUTE) {
+    const middle = before + Math.floor((after - before) / 2 / MINUTE) * MINUTE;
+    if (offsetShown(middle) === offsetShown(from)) before = middle;
+    else after = middle;
+  }
+  return after;
+}
+
+export interface Shown {
+  /** Days since 1970-01-01, as a number to count with. */
+  readonly day: number;
+  /** Minutes since midnight. */
+  readonly minute: number;
+}
+
+/** What a clock on the wall shows. */
+export function wallClock(instant: number, zone: string): Shown {
+  const shown = instant + offsetAt(instant, offsetChanges(zone));
+  const day = Math.floor(shown / DAY);
+  return { day, minute: Math.floor((shown - day * DAY) / MINUTE) };
+}
+
+/** A loop by hand, as the searches ask this some million times. */
+function offsetAt(instant: number, known: readonly OffsetChange[]): number {
+  let index = known.length - 1;
+  while ((known[index]?.at ?? instant) > instant) index -= 1;
+  return known[index]?.offset ?? Number.NaN;
+}
+
+/** The first of January 1970 was a Thursday. */
+export const weekdayOf = (day: number): number => ((day + 3) % 7) + 1;
+export const dateOf = (day: number): string => new Date(day * DAY).toISOString().slice(0, 10);
+/** As in `09:30`. */
+export const timeOf = (minute: number): string => new Date(minute * MINUTE).toISOString().slice(11, 16);
