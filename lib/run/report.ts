@@ -160,6 +160,16 @@ export const REPORT_KEYS = {
   "notification-digests": "notificationDigests",
 } as const satisfies Record<StepName, keyof StepReports>;
 
+export const nothingCompleted = (): BackstopReport => ({
+  completedCount: 0,
+  cancelledTouches: 0,
+  slowestSeconds: 0,
+  byWorkspace: {},
+  remaining: 0,
+  unbookedLeads: 0,
+  missedByMarker: null,
+});
+
 export const noDelivery = (): DeliveryReport => ({ sent: 0, retrying: 0, failed: 0, unknown: 0, cancelled: 0 });
 
 /** Says in what way a report does not balance; nothing where it does. */

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { CompleteBooked } from "../run/ports.ts";
-import type { BackstopReport } from "../run/report.ts";
+import { type BackstopReport, nothingCompleted } from "../run/report.ts";
 import { databaseNow } from "./clock.ts";
 import type { Db } from "./connect.ts";
 
@@ -17,15 +17,7 @@ export async function completeFollowUpsForMeetingBookedLeads(
   db: Db,
   query: Partial<Omit<CompleteBooked, "report">> = {},
 ): Promise<BackstopReport> {
-  const report: BackstopReport = {
-    completedCount: 0,
-    cancelledTouches: 0,
-    slowestSeconds: 0,
-    byWorkspace: {},
-    remaining: 0,
-    unbookedLeads: 0,
-    missedByMarker: null,
-  };
+  const report = nothingCompleted();
   const now = query.now ?? (await databaseNow(db));
   await completeOrphans(db, { stopping: () => false, workspaceId: null, ...query, now, report });
   return report;

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type pg from "pg";
+import { TOUCH_STATUSES } from "../../lib/domain/labels.ts";
 
 /** A pool, or a client inside a transaction. */
 export interface Sql {
@@ -139,18 +140,6 @@ export async function addFollowedLead(
   const leadId = await addLead(sql, workspaceId, lead);
   return { leadId, instanceId: await addInstance(sql, leadId, sequenceId, instance) };
 }
-
-const TOUCH_STATUSES = [
-  "claimed",
-  "sending",
-  "sent",
-  "failed",
-  "unknown",
-  "cancelled",
-  "awaiting_approval",
-  "rejected",
-  "expired",
-];
 
 /** A workspace with one row of each kind, none of which any run has a reason to change. Answers its id. */
 export async function addBystanders(sql: Sql): Promise<string> {

@@ -1,4 +1,4 @@
-import type { BackstopReport } from "../report.ts";
+import { nothingCompleted } from "../report.ts";
 import type { RunStep } from "../step.ts";
 
 /** Completes what still chases a lead that has booked. */
@@ -6,15 +6,7 @@ export const backstop: RunStep = {
   name: "backstop",
   reachesLeads: false,
   async run({ now, request, store, stopping }, reports) {
-    const report: BackstopReport = {
-      completedCount: 0,
-      cancelledTouches: 0,
-      slowestSeconds: 0,
-      byWorkspace: {},
-      remaining: 0,
-      unbookedLeads: 0,
-      missedByMarker: null,
-    };
+    const report = nothingCompleted();
     reports.backstop = report;
     await store.completeBooked({ now, workspaceId: request.workspaceId ?? null, stopping, report });
     if (report.missedByMarker) {
