@@ -1,3 +1,4 @@
+import { isThrottlingError } from "@smithy/core/retry";
 import * as z from "zod";
 import type { SendOutcome } from "../run/ports.ts";
 
@@ -54,7 +55,8 @@ const faultSchema = z
     syscall: z.string().optional().catch(undefined),
     errors: z.array(z.unknown()).optional().catch(undefined),
     Reason: label,
-    $metadata: z.object({ httpStatusCode: z.number().optional() }).optional().catch(undefined),
+    $retryable: z.looseObject({ throttling: z.boolean().optional() }).optional().catch(undefined),
+    $metadata: z.object({ httpStatusCode: z.number() }).optional().catch(undefined),
   })
   .partial()
   .catch({});
@@ -63,7 +65,8 @@ type Fault = z.infer<typeof faultSchema>;
 /**
  * What became of a request that failed. An answer decides: 4xx and 503 mean that the request was not carried out
  * (RFC 9110 sections 15.5 and 15.6.4), for good where `refusals` says so; any other 5xx, and a success that cannot be
- * read, leave open whether it was. Without an answer it may have been, unless no connection was had.
+ * read, leave open whether it was. Without an answer it may have been, unless no connection was had. What throttling is
+ * called, the SDK knows: the names of the exceptions, the `retryable` trait of the service's model, and status 429.
  */
 export function outcomeOfFault(thrown: unknown, { name, refusals, nothingDone }: Service): SendOutcome {
   const fault = faultSchema.parse(thrown);
@@ -75,9 +78,18 @@ export function outcomeOfFault(thrown: unknown, { name, refusals, nothingDone }:
   }
   const reason = `${name}_${snakeCase(fault.Reason ?? `${status}_${exception}`)}`;
   if (refusals.has(exception)) return { kind: "refused", reason };
+  if (isThrottling(fault)) return { kind: "retry", reason, throttled: { retryAfterMs: null } };
   const notCarriedOut = (status >= 400 && status < 500) || status === 503 || nothingDone.has(exception);
   return { kind: notCarriedOut ? "retry" : "unknown", reason };
 }
+
+const isThrottling = ({ name = "", $metadata, $retryable }: Fault): boolean =>
+  isThrottlingError({
+    name,
+    message: "",
+    ...($metadata && { $metadata }),
+    $retryable: { throttling: $retryable?.throttling ?? false },
+  });
 
 /** `Throttling` of `ThrottlingException`, in the spelling of reasons. */
 const snakeCase = (words: string): string =>

@@ -109,6 +109,7 @@ const faultSchema = z.looseObject({
   timeoutType: z.string().optional().catch(undefined),
   syscall: z.string().optional().catch(undefined),
   responseCode: z.number().optional().catch(undefined),
+  response: z.string().optional().catch(undefined),
 });
 
 /** Faults that come before any mail can have left: no address, no connection, no greeting, no login. */
@@ -126,14 +127,25 @@ const BEFORE_THE_MAIL = new Set([
 ]);
 
 /**
+ * Answers that ask for less: 421, the service is closing the channel (RFC 5321 section 4.2.2), or, after RFC 3463, that it
+ * takes no messages at the moment (4.3.2), that mail is congested (4.4.5), or that the receiver's policy is against more
+ * of it now (4.7.z, which tells rate limits and greylisting).
+ */
+const THROTTLED = /^(421[ -]|4\d\d[ -]4\.(3\.2|4\.5|7\.\d{1,3})(\s|$))/;
+
+/**
  * An answer decides, after RFC 5321 section 4.2.1: 4yz is passing, 5yz for good, unless it refuses our login and not the
  * mail. Without such an answer the mail may have gone out, unless the fault is one that comes before any can have.
  */
 function outcomeOfSmtp(thrown: unknown): SendOutcome {
-  const { code, timeoutType = "", syscall, responseCode = 0 } = faultSchema.parse(thrown);
+  const { code, timeoutType = "", syscall, responseCode = 0, response = "" } = faultSchema.parse(thrown);
   const neverLeft = syscall === "connect" || BEFORE_THE_MAIL.has(code) || BEFORE_THE_MAIL.has(timeoutType);
   if (responseCode >= 500 && !neverLeft) return { kind: "refused", reason: `smtp_${responseCode}` };
-  if (responseCode >= 400) return { kind: "retry", reason: `smtp_${responseCode}` };
+  if (responseCode >= 400) {
+    const reason = `smtp_${responseCode}`;
+    if (neverLeft || !THROTTLED.test(response)) return { kind: "retry", reason };
+    return { kind: "retry", reason, throttled: { retryAfterMs: null } };
+  }
   if (code === "EENVELOPE") return { kind: "refused", reason: "invalid_address" };
   return { kind: neverLeft ? "retry" : "unknown", reason: (timeoutType || code).toLowerCase() };
 }

@@ -4,6 +4,7 @@ import { Webhook } from "standardwebhooks";
 import * as z from "zod";
 import type { MessageChannel, OutgoingTouch, SendOutcome } from "../run/ports.ts";
 import { assertReachable, guardedLookup, type Network, NotReachable } from "./network.ts";
+import { retryAfterMs } from "./retry-after.ts";
 
 /** After the Standard Webhooks specification, section "Request timeouts": 15 to 30 seconds. */
 const ANSWER_TIMEOUT_MS = 15_000;
@@ -35,8 +36,8 @@ export function webhookChannel(endpoint: WebhookEndpoint, answerTimeoutMs = ANSW
     async send(touch) {
       try {
         const request = signed(touch, await endpoint.secret(), endpoint.now());
-        const status = await post(new URL(endpoint.url), request, endpoint.network, answerTimeoutMs);
-        return outcomeOf(status, touch);
+        const answer = await post(new URL(endpoint.url), request, endpoint.network, answerTimeoutMs);
+        return outcomeOf(answer, touch, endpoint.now());
       } catch (thrown) {
         if (thrown instanceof NotReachable) return { kind: "refused", reason: thrown.code };
         return { kind: "retry", reason: reasonOf(thrown) };
@@ -65,8 +66,14 @@ function signed(touch: OutgoingTouch, secret: string, now: Date): SignedRequest 
   return { headers, body };
 }
 
-/** The status that the host answers. Follows no redirect, and reads nothing of the answer but its head. */
-function post(url: URL, { headers, body }: SignedRequest, network: Network, timeoutMs: number): Promise<number> {
+interface Answer {
+  readonly status: number;
+  /** The field Retry-After, as it came. */
+  readonly retryAfter: string | undefined;
+}
+
+/** What the host answers. Follows no redirect, and reads nothing of the answer but its head. */
+function post(url: URL, { headers, body }: SignedRequest, network: Network, timeoutMs: number): Promise<Answer> {
   assertReachable(url, network);
   const { request } = url.protocol === "https:" ? https : http;
   return new Promise((resolve, reject) => {
@@ -80,7 +87,7 @@ function post(url: URL, { headers, body }: SignedRequest, network: Network, time
     } as const;
     request(url, options)
       .on("response", (response) => {
-        resolve(response.statusCode ?? 0);
+        resolve({ status: response.statusCode ?? 0, retryAfter: response.headers["retry-after"] });
         response.destroy();
       })
       .on("error", reject)
@@ -90,17 +97,22 @@ function post(url: URL, { headers, body }: SignedRequest, network: Network, time
   });
 }
 
-/** Statuses after which a later attempt may succeed: RFC 9110 section 15.5.9, RFC 8470, RFC 6585. */
-const PASSING = new Set([408, 425, 429]);
+/** Statuses after which a later attempt may succeed: RFC 9110 section 15.5.9, RFC 8470. */
+const PASSING = new Set([408, 425]);
 
 /**
  * The Standard Webhooks specification, section "Delivery success and failure": only 2xx is a success; a redirect is a
- * failure; 410 asks for no more.
+ * failure; 410 asks for no more. Too many requests are 429 (RFC 6585 section 4), or 503 that says when it will be over
+ * (RFC 9110 section 15.6.4).
  */
-function outcomeOf(status: number, touch: OutgoingTouch): SendOutcome {
+function outcomeOf({ status, retryAfter }: Answer, touch: OutgoingTouch, now: Date): SendOutcome {
   if (status >= 200 && status < 300) return { kind: "accepted", providerId: `webhook:${touch.id}` };
+  const reason = `webhook_${status}`;
+  if (status === 429 || (status === 503 && retryAfter !== undefined)) {
+    return { kind: "retry", reason, throttled: { retryAfterMs: retryAfterMs(retryAfter, now) } };
+  }
   const passing = PASSING.has(status) || status >= 500;
-  return { kind: passing ? "retry" : "refused", reason: `webhook_${status}` };
+  return { kind: passing ? "retry" : "refused", reason };
 }
 
 const faultSchema = z.looseObject({ code: z.string().regex(/^[A-Z_]{1,60}$/) });

@@ -117,6 +117,8 @@ export interface OutgoingTouch {
   readonly email: string | null;
   readonly phone: string | null;
   readonly message: Message;
+  /** The Message-IDs of the e-mails that this instance sent the lead before, in angle brackets, oldest first. */
+  readonly thread: readonly string[];
 }
 
 /** What a provider made of a touch. */
@@ -125,9 +127,15 @@ export type SendOutcome =
   /** For good: sending it again would be refused again. */
   | { readonly kind: "refused"; readonly reason: string }
   /** For now: nothing went out, and a later attempt may. */
-  | { readonly kind: "retry"; readonly reason: string }
+  | { readonly kind: "retry"; readonly reason: string; readonly throttled?: Throttled }
   /** It may have gone out: never sent again blindly. */
   | { readonly kind: "unknown"; readonly reason: string };
+
+/** The provider says that it gets too much at once: whoever sends through it should slow down. */
+export interface Throttled {
+  /** How long it asks to be left alone; null where it does not say. Never negative, and at most an hour. */
+  readonly retryAfterMs: number | null;
+}
 
 export interface MessageChannel {
   /** Sends a touch. Answers with what became of it; throws only on a bug, which counts as unknown. */

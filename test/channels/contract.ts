@@ -7,7 +7,10 @@ import { closeServers } from "./servers.ts";
 export type Behaviour =
   | "accepts"
   | "refuses"
+  /** Cannot take it now, whoever asks. */
   | "is busy"
+  /** Says that it gets too much at once. */
+  | "throttles"
   /** Takes the whole message, and says nothing. */
   | "hangs"
   /** Takes the whole message, and closes the connection. */
@@ -27,6 +30,8 @@ export interface ChannelUnderTest {
   readonly repeatable: boolean;
   /** What its provider can do at all: a file is never late. */
   readonly behaviours: readonly Behaviour[];
+  /** What its provider asks for when it throttles, where its protocol has a way to. */
+  readonly retryAfterMs?: number;
   /** A touch that lacks what this channel needs to reach somebody, and the reason it is refused for. */
   readonly unaddressed: { readonly without: Partial<OutgoingTouch>; readonly reason: string } | null;
   open(behaviour: Behaviour, limits: TimeLimits): Promise<OpenChannel>;
@@ -42,6 +47,7 @@ export const NETWORK_BEHAVIOURS: readonly Behaviour[] = [
   "accepts",
   "refuses",
   "is busy",
+  "throttles",
   "hangs",
   "cuts",
   "garbage",
@@ -64,6 +70,7 @@ export const aTouch = (over: Partial<OutgoingTouch> = {}): OutgoingTouch => ({
   email: ADA,
   phone: PHONE,
   message: { subject: "Grüße", body: "Guten Tag, Ada" },
+  thread: [],
   ...over,
 });
 
@@ -111,6 +118,12 @@ export function itKeepsTheContract(subject: ChannelUnderTest): void {
       const { outcome, taken } = await send(behaviour);
       expect(outcome).toEqual({ kind: "retry", reason: IMPERSONAL });
       if (behaviour !== "is busy") expect(taken).toEqual([]);
+    });
+
+    when(["throttles"], "may go later, and says that it should go slower", async (behaviour) => {
+      const { outcome } = await send(behaviour);
+      const retryAfterMs = subject.retryAfterMs ?? null;
+      expect(outcome).toEqual({ kind: "retry", reason: IMPERSONAL, throttled: { retryAfterMs } });
     });
 
     const lost = ["hangs", "cuts", "garbage", "late"] as const;

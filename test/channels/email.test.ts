@@ -35,6 +35,7 @@ const SMTP_SERVERS: Readonly<Record<Answering, () => ReturnType<typeof smtpServe
   accepts: () => smtpServer({}),
   refuses: () => smtpServer({ onRcptTo: (_address, _session, callback) => callback(saying(550)) }),
   "is busy": () => smtpServer({ onMailFrom: (_address, _session, callback) => callback(saying(451)) }),
+  throttles: () => smtpServer({ onMailFrom: (_address, _session, callback) => callback(saying(421)) }),
   hangs: () => rawSmtpServer(() => undefined),
   cuts: () => rawSmtpServer((socket) => socket.destroy()),
   garbage: () => rawSmtpServer((socket) => socket.write("what did you say?\r\n")),
@@ -69,7 +70,8 @@ const SES_ANSWERS: Readonly<Record<Answering, (response: ServerResponse) => void
   ...SILENCES,
   accepts: acceptedBySes,
   refuses: sesFault(400, "MessageRejected"),
-  "is busy": sesFault(429, "TooManyRequestsException"),
+  "is busy": sesFault(400, "SendingPausedException"),
+  throttles: sesFault(429, "TooManyRequestsException"),
   late: (response) => setTimeout(() => acceptedBySes(response), LATE_MS).unref(),
 };
 
@@ -93,7 +95,6 @@ describe("e-mail through SES", () => {
   it.each([
     [400, "BadRequestException", "refused", "ses_400_bad_request"],
     [400, "MessageRejected", "refused", "ses_400_message_rejected"],
-    [429, "TooManyRequestsException", "retry", "ses_429_too_many_requests"],
     [400, "SendingPausedException", "retry", "ses_400_sending_paused"],
     [503, "ServiceUnavailable", "retry", "ses_503_service_unavailable"],
     [500, "InternalFailure", "unknown", "ses_500_internal_failure"],
@@ -189,6 +190,30 @@ describe("e-mail over SMTP", () => {
       kind: "retry",
       reason: "smtp_451",
     });
+  });
+
+  it.each([
+    [421, "4.7.0 slow down", true],
+    [421, "closing", true],
+    [450, "4.7.1 greylisted", true],
+    [451, "4.3.2 not now", true],
+    [452, "4.4.5 congested", true],
+    [450, "busy", false],
+    [450, "4.2.1 this mailbox gets too much", false],
+    [451, "4.3.0 local error", false],
+    [452, "4.3.1 disk full", false],
+    [451, "see 4.7.1", false],
+  ])("says after %i %s whether to go slower: %p", async (responseCode, text, slower) => {
+    const fault = Object.assign(new Error(text), { responseCode });
+    const outcome = await sentTo({ onMailFrom: (_address, _session, callback) => callback(fault) });
+    const throttled = slower ? { retryAfterMs: null } : undefined;
+    expect(outcome).toEqual({ kind: "retry", reason: `smtp_${responseCode}`, throttled });
+  });
+
+  it("goes slower when the server takes no more connections", async () => {
+    const port = await tcpServer((socket) => socket.end("421 4.7.0 too many connections\r\n"));
+    const outcome = await smtpAt(port).send(aTouch());
+    expect(outcome).toEqual({ kind: "retry", reason: "smtp_421", throttled: { retryAfterMs: null } });
   });
 
   it("may be tried again when the server refuses not the mail but our login", async () => {

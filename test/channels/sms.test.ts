@@ -31,7 +31,8 @@ const ANSWERS: Readonly<Record<Exclude<Behaviour, "gone" | "unreachable">, Param
   ...SILENCES,
   accepts: accepting,
   refuses: failing(400, "ConflictException", "DESTINATION_PHONE_NUMBER_OPTED_OUT"),
-  "is busy": failing(400, "ThrottlingException"),
+  "is busy": failing(402, "ServiceQuotaExceededException", "MONTHLY_SPEND_LIMIT_REACHED_FOR_TEXT"),
+  throttles: failing(400, "ThrottlingException"),
   late: (response) => setTimeout(() => accepting(response), LATE_MS).unref(),
 };
 
@@ -82,7 +83,6 @@ describe("a text message", () => {
       "sms_destination_phone_number_opted_out",
     ],
     [400, "ResourceNotFoundException", undefined, "refused", "sms_400_resource_not_found"],
-    [400, "ThrottlingException", undefined, "retry", "sms_400_throttling"],
     [
       402,
       "ServiceQuotaExceededException",

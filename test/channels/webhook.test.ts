@@ -9,13 +9,15 @@ const ANSWERS: Readonly<Record<Exclude<Behaviour, "gone" | "unreachable">, Param
   ...SILENCES,
   accepts: answering(202, "thanks"),
   refuses: answering(410, SECRETS_OF_ADA),
-  "is busy": answering(429, SECRETS_OF_ADA, { "retry-after": "120" }),
+  "is busy": answering(503, SECRETS_OF_ADA),
+  throttles: answering(429, SECRETS_OF_ADA, { "retry-after": "120" }),
   late: (response) => setTimeout(() => answering(200)(response), LATE_MS).unref(),
 };
 
 itKeepsTheContract({
   name: "webhook",
   repeatable: true,
+  retryAfterMs: 120_000,
   behaviours: NETWORK_BEHAVIOURS,
   unaddressed: null,
   async open(behaviour, { answerMs }) {
@@ -82,6 +84,18 @@ describe("a webhook", () => {
   ])("that is answered %i is: %s", async (status, kind) => {
     const { port } = await httpServer(answering(status));
     expect(await webhookChannel(endpointAt(port)).send(aTouch())).toMatchObject({ kind });
+  });
+
+  it.each<[number, string | undefined, unknown]>([
+    [429, undefined, { retryAfterMs: null }],
+    [429, "2", { retryAfterMs: 2_000 }],
+    [503, "2", { retryAfterMs: 2_000 }],
+    [503, undefined, undefined],
+    [500, "2", undefined],
+  ])("that is answered %i with Retry-After %p says of its pace: %j", async (status, retryAfter, throttled) => {
+    const { port } = await httpServer(answering(status, "", retryAfter ? { "retry-after": retryAfter } : {}));
+    const outcome = await webhookChannel(endpointAt(port)).send(aTouch());
+    expect(outcome).toEqual({ kind: "retry", reason: `webhook_${status}`, throttled });
   });
 
   it("follows no redirect", async () => {
