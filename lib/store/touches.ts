@@ -86,6 +86,7 @@ const outgoingTouch = (row: StartedRow): OutgoingTouch => ({
   email: row.email,
   phone: row.phone,
   message: { subject: row.subject, body: row.body },
+  thread: [],
 });
 
 /** Writes what became of touches. One that is no longer `sending` is left as it is. */
