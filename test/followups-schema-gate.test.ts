@@ -43,6 +43,7 @@ const NO_STEPS = {
 };
 const TABLES = "20261123000000_tables";
 const LAWS = "20261123000100_laws";
+const ENGINE = "20261125000000_engine";
 
 describe("a database that lacks what the code was built with", () => {
   it.each<[string, string, readonly string[]]>([
@@ -61,7 +62,11 @@ describe("a database that lacks what the code was built with", () => {
       `update _prisma_migrations set finished_at = null where migration_name = '${LAWS}'`,
       [`migration ${LAWS}`],
     ],
-    ["the whole history", "drop table _prisma_migrations", [`migration ${TABLES}`, `migration ${LAWS}`]],
+    [
+      "the whole history",
+      "drop table _prisma_migrations",
+      [`migration ${TABLES}`, `migration ${LAWS}`, `migration ${ENGINE}`],
+    ],
     ["a column", "alter table lead drop column company", ["column lead.company"]],
     ["a renamed column", "alter table touch rename provider_id to external_id", ["column touch.provider_id"]],
     [

@@ -31,39 +31,51 @@ export interface SendCalendar {
 /** How far `nextOpening` looks: a year with its leap day. */
 const HORIZON_MS = 366 * DAY_MS;
 
+/** A stretch of time in which may be sent, `until` exclusive. It lies in one local day; another may follow at once. */
+export interface Opening {
+  readonly from: Date;
+  readonly until: Date;
+}
+
 /**
- * The earliest instant, from `now` on, at which may be sent: `now` itself while the window is open, null where none opens
+ * The earliest opening from `now` on, which begins at `now` itself while the window is open; null where none begins
  * within 366 days. Throws RangeError for a zone that does not exist and for times that are none.
  */
-export function nextOpening(now: Date, calendar: SendCalendar): Date | null {
+export function nextOpening(now: Date, calendar: SendCalendar): Opening | null {
   const earliest = now.getTime();
   const latest = earliest + HORIZON_MS;
   for (let stretch = stretchAt(now, calendar.zone); stretch.from <= latest; stretch = stretch.following()) {
-    const opening = openingIn(stretch, earliest, calendar);
-    if (opening === earliest) return now;
-    if (opening !== undefined) return opening <= latest ? new Date(opening) : null;
+    const open = openingIn(stretch, earliest, calendar);
+    if (open && open.from > latest) return null;
+    if (open) return { from: open.from === earliest ? now : new Date(open.from), until: new Date(open.until) };
   }
   return null;
 }
 
-function openingIn(stretch: Stretch, earliest: number, calendar: SendCalendar): number | undefined {
+interface Span {
+  readonly from: number;
+  readonly until: number;
+}
+
+function openingIn(stretch: Stretch, earliest: number, calendar: SendCalendar): Span | undefined {
   const start = clockOf(calendar.window.start);
   const end = clockOf(calendar.window.end);
-  if (start < end) return opens(stretch.day, calendar, firstShown(stretch, earliest, start, end));
+  if (start < end) return opens(stretch.day, calendar, whileShown(stretch, earliest, start, end));
   return (
-    opens(stretch.dayBefore, calendar, firstShown(stretch, earliest, 0, end)) ??
-    opens(stretch.day, calendar, firstShown(stretch, earliest, start, DAY_MS))
+    opens(stretch.dayBefore, calendar, whileShown(stretch, earliest, 0, end)) ??
+    opens(stretch.day, calendar, whileShown(stretch, earliest, start, DAY_MS))
   );
 }
 
-/** When, from `earliest` on, the clock first shows `from` or later, but not yet `until`, if it does in this stretch. */
-function firstShown(stretch: Stretch, earliest: number, from: number, until: number): number | undefined {
+/** While the clock, from `earliest` on, shows `from` or later, but not yet `until`, if it does in this stretch. */
+function whileShown(stretch: Stretch, earliest: number, from: number, until: number): Span | undefined {
   const midnight = stretch.from - stretch.clockAtFrom;
   const first = Math.max(earliest, stretch.from, midnight + from);
-  return first < Math.min(stretch.until, midnight + until) ? first : undefined;
+  const end = Math.min(stretch.until, midnight + until);
+  return first < end ? { from: first, until: end } : undefined;
 }
 
-function opens(day: LocalDay, calendar: SendCalendar, opening: number | undefined): number | undefined {
+function opens(day: LocalDay, calendar: SendCalendar, opening: Span | undefined): Span | undefined {
   if (opening === undefined) return undefined;
   return calendar.window.days.includes(day.weekday) && !calendar.isHoliday(day.date) ? opening : undefined;
 }

@@ -1,3 +1,4 @@
+import type { SendWindow } from "./calendar.ts";
 import type { Channel, EnrichmentStatus, LeadStatus, SequenceTrigger } from "./labels.ts";
 
 /** All that `decide` may know of one due instance. Instants are `Date`s; nothing here is read from a clock. */
@@ -34,6 +35,8 @@ export interface LeadFacts {
   readonly snoozedUntil: Date | null;
   readonly lastInboundAt: Date | null;
   readonly lastOutboundAt: Date | null;
+  /** When a touch last began to be sent on each channel. */
+  readonly lastTouchAt: Readonly<Record<Channel, Date | null>>;
   readonly enrichmentStatus: EnrichmentStatus;
 }
 
@@ -56,6 +59,8 @@ export interface Step {
   readonly subject: string | null;
   readonly body: string;
   readonly needsApproval: boolean;
+  /** How long after it was due it may still go; null: for ever. */
+  readonly timeToLiveMinutes: number | null;
 }
 
 export interface WorkspaceFacts {
@@ -64,6 +69,21 @@ export interface WorkspaceFacts {
   readonly timeZone: string;
   readonly pausedAt: Date | null;
   readonly ghostedAfterDays: number;
+  readonly sendWindow: SendWindow;
+  readonly holidays: HolidayPlace;
+  /** The least time between two touches of a lead, in whatever sequences. */
+  readonly gapMinutes: number;
+  /** The most touches in one local day of the workspace; null: no cap. */
+  readonly dailyCap: number | null;
+  /** How many of them are used on the local day of the decision. */
+  readonly dailyCapUsed: number;
+}
+
+/** Whose public holidays are kept, as ISO 3166 codes, and the workspace's own dates, as in `2026-12-24`. */
+export interface HolidayPlace {
+  readonly country: string | null;
+  readonly region: string | null;
+  readonly ownDates: readonly string[];
 }
 
 /** The step that is next, or undefined where none is left. A deleted step is passed over. */

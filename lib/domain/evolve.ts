@@ -1,4 +1,4 @@
-import type { CompletedReason, Decision, HoldReason } from "./decide.ts";
+import type { CompletedReason, Decision, HoldReason } from "./decision.ts";
 import { type DueItem, stepFrom } from "./due-item.ts";
 import type { PausedReason } from "./labels.ts";
 import { laterInZone } from "./time-zone.ts";
@@ -30,6 +30,7 @@ export function evolve(item: DueItem, decision: Decision, now: Date): InstanceSt
   switch (decision.kind) {
     case "send":
     case "skip":
+    case "expire":
       return afterStep(item, decision.zone.zone, now);
     case "hold": {
       const hold = { reason: decision.reason, since: heldSince ?? nextStepDue };

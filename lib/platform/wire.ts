@@ -24,6 +24,7 @@ export function wire(config: Config, log: Log): RunPorts & { readonly database: 
       webhook: connectedWebhook(config),
       task: taskChannel((task) => createTask(database.prisma, task)),
     },
+    queue: null,
     log,
   };
 }

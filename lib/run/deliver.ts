@@ -1,52 +1,141 @@
-import pMap from "p-map";
-import { REPEATABLE_CHANNELS } from "../domain/labels.ts";
-import type { OutgoingTouch, SendOutcome, Settlement } from "./ports.ts";
+import { type Channel, REPEATABLE_CHANNELS } from "../domain/labels.ts";
+import type { GroupSize } from "./group-size.ts";
+import type {
+  EndedTouch,
+  FollowUpStore,
+  Log,
+  MessageChannel,
+  OutgoingTouch,
+  SendOutcome,
+  Settlement,
+} from "./ports.ts";
 import type { DeliveryReport } from "./report.ts";
-import type { RunContext } from "./step.ts";
+import { rescheduled } from "./reschedule.ts";
 
-/** So many touches can be of unknown outcome after a kill. */
-const GROUP_SIZE = 50;
-/** Longer than any invocation lives, so that a lease that ran out means a dead sender. */
-const LEASE_MS = 15 * 60_000;
-const ATTEMPTS_AT_MOST = 6;
+/** All that delivering needs; a run has it, and so has the function that takes touches from the queue. */
+export interface DeliveryContext {
+  /** The instant of this invocation, read once from the database. */
+  readonly now: Date;
+  /** When this invocation is dead for certain: what it has not settled by then is nobody's any more. */
+  readonly leaseUntil: Date;
+  readonly store: Pick<FollowUpStore, "startSending" | "readSendFacts" | "reschedule" | "release" | "settle">;
+  /** Each at its own pace. */
+  readonly channels: Readonly<Record<Channel, MessageChannel>>;
+  readonly groupSize: GroupSize;
+  /** True once no new work may be started. */
+  readonly stopping: () => boolean;
+  readonly log: Log;
+}
+
+const FAILURES_AT_MOST = 6;
+/** A worker that is cut off at its deadline has ended for certain by then. */
+const AFTER_THE_DEADLINE_MS = 60_000;
+
+/** When an invocation that has so much time left is dead for certain. */
+export const leaseOf = ({ remainingMs }: { readonly remainingMs: () => number }, now: Date): Date =>
+  new Date(now.getTime() + remainingMs() + AFTER_THE_DEADLINE_MS);
 
 /**
  * Sends claimed touches, a group at a time: check and mark `sending`, call the providers, settle. No transaction is open
  * while a provider is called. The counts hold at every moment, so that a failure half-way leaves a report that balances:
  * what is not started is still claimed and counts as `retrying`, what is not settled counts as `unknown`.
  */
-export async function deliver(context: RunContext, touchIds: readonly string[], report: DeliveryReport): Promise<void> {
+export async function deliver(
+  context: DeliveryContext,
+  touchIds: readonly string[],
+  report: DeliveryReport,
+): Promise<void> {
   report.retrying += touchIds.length;
-  for (let first = 0; first < touchIds.length && !context.stopping(); first += GROUP_SIZE) {
-    await deliverGroup(context, touchIds.slice(first, first + GROUP_SIZE), report);
-  }
+  const first = await deliverInGroups(context, touchIds, report);
+  const mayGoNow = await decideAnew(context, first.waiting, report);
+  const second = await deliverInGroups(context, mayGoNow, report);
+  const left = [...first.left, ...second.left, ...second.waiting.map(({ touchId }) => touchId)];
+  if (left.length > 0) await context.store.release(left, context.now);
 }
 
-async function deliverGroup(context: RunContext, touchIds: readonly string[], report: DeliveryReport): Promise<void> {
-  const { now, store, settings, log } = context;
-  const { started, cancelled } = await store.startSending(touchIds, { now, until: new Date(now.getTime() + LEASE_MS) });
-  report.retrying -= started.length + cancelled.length;
+/** What a pass over touches has neither started nor ended. */
+interface Passed {
+  readonly waiting: EndedTouch[];
+  readonly left: string[];
+}
+
+async function deliverInGroups(
+  context: DeliveryContext,
+  touchIds: readonly string[],
+  report: DeliveryReport,
+): Promise<Passed> {
+  const passed: Passed = { waiting: [], left: [] };
+  let first = 0;
+  while (first < touchIds.length && !context.stopping()) {
+    const group = touchIds.slice(first, first + context.groupSize.current);
+    first += group.length;
+    await deliverGroup(context, group, report, passed);
+  }
+  passed.left.push(...touchIds.slice(first));
+  return passed;
+}
+
+async function deliverGroup(
+  context: DeliveryContext,
+  touchIds: readonly string[],
+  report: DeliveryReport,
+  passed: Passed,
+): Promise<void> {
+  const { now, leaseUntil, store, groupSize, log } = context;
+  const { started, cancelled, expired, waiting } = await store.startSending(touchIds, { now, until: leaseUntil });
+  const ended = [...cancelled, ...expired];
+  report.retrying -= started.length + ended.length;
   report.cancelled += cancelled.length;
+  report.expired += expired.length;
   report.unknown += started.length;
-  const settlements = await pMap(started, async (touch) => settlementOf(touch, await send(context, touch), now), {
-    concurrency: settings.sendsAtOnce,
-  });
+  const startedMs = performance.now();
+  const settlements = await Promise.all(
+    started.map(async (touch) => settlementOf(touch, await send(context, touch), now)),
+  );
+  groupSize.sent(started.length, performance.now() - startedMs);
   await store.settle(settlements, now);
   report.unknown -= started.length;
   for (const settlement of settlements) {
     report[settlement.status === "claimed" ? "retrying" : settlement.status] += 1;
-    if (settlement.status !== "sent") {
-      log.info("touch.not_sent", { touchId: settlement.touchId, status: settlement.status, reason: settlement.reason });
-    }
+    if (settlement.status !== "sent") log.info("touch.not_sent", { ...settlement });
   }
+  for (const { touchId, reason } of ended) log.info("touch.not_started", { touchId, reason });
+  passed.waiting.push(...waiting);
+  passed.left.push(...withoutAll(touchIds, [...started.map(({ id }) => id), ...idsOf(ended), ...idsOf(waiting)]));
+}
+
+const idsOf = (touches: readonly EndedTouch[]): string[] => touches.map(({ touchId }) => touchId);
+
+function withoutAll(touchIds: readonly string[], met: readonly string[]): readonly string[] {
+  if (met.length === touchIds.length) return [];
+  const known = new Set(met);
+  return touchIds.filter((id) => !known.has(id));
+}
+
+/** Writes down when touches may go for which something has changed; answers those that may go at once. */
+async function decideAnew(
+  { now, store, stopping }: DeliveryContext,
+  waiting: readonly EndedTouch[],
+  report: DeliveryReport,
+): Promise<readonly string[]> {
+  if (waiting.length === 0 || stopping()) return idsOf(waiting);
+  const facts = Map.groupBy(await store.readSendFacts(idsOf(waiting)), ({ touchId }) => touchId);
+  const again = waiting.flatMap((touch) => {
+    const [known] = facts.get(touch.touchId) ?? [];
+    return known ? [rescheduled(touch, known, now)] : [];
+  });
+  await store.reschedule(again);
+  const later = again.filter(({ nextAttemptAt }) => nextAttemptAt > now);
+  report.retrying -= later.length;
+  report.deferred += later.length;
+  return again.filter(({ nextAttemptAt }) => nextAttemptAt <= now).map(({ touchId }) => touchId);
 }
 
 /**
- * No call is begun once the run is stopping. A channel that throws has a bug, and nobody can say how far it came: the
- * outcome is unknown, unless the channel acts once however often the touch comes.
+ * A channel that throws has a bug, and nobody can say how far it came: the outcome is unknown, unless the channel acts
+ * once however often the touch comes.
  */
-async function send({ channels, log, stopping }: RunContext, touch: OutgoingTouch): Promise<SendOutcome> {
-  if (stopping()) return { kind: "retry", reason: "run_stopped" };
+async function send({ channels, log }: DeliveryContext, touch: OutgoingTouch): Promise<SendOutcome> {
   try {
     return await channels[touch.channel].send(touch);
   } catch (thrown) {
@@ -56,24 +145,34 @@ async function send({ channels, log, stopping }: RunContext, touch: OutgoingTouc
 }
 
 function settlementOf(touch: OutgoingTouch, outcome: SendOutcome, now: Date): Settlement {
+  const { id: touchId } = touch;
   switch (outcome.kind) {
     case "accepted":
-      return { touchId: touch.id, status: "sent", providerId: outcome.providerId };
+      return { touchId, status: "sent", providerId: outcome.providerId };
     case "refused":
-      return { touchId: touch.id, status: "failed", reason: outcome.reason };
+      return { touchId, status: "failed", reason: outcome.reason };
     case "unknown":
-      return { touchId: touch.id, status: "unknown", reason: outcome.reason };
-    case "retry": {
-      const attempts = touch.attempts;
-      if (attempts >= ATTEMPTS_AT_MOST) return { touchId: touch.id, status: "failed", reason: outcome.reason };
-      const nextAttemptAt = new Date(now.getTime() + backoffMs(attempts, Math.random()));
-      return { touchId: touch.id, status: "claimed", reason: outcome.reason, nextAttemptAt };
-    }
+      return { touchId, status: "unknown", reason: outcome.reason };
+    case "retry":
+      return afterPassingFault(touch, outcome, now);
     default:
       return outcome satisfies never;
   }
 }
 
-/** One minute after the first attempt, doubled at each, at most an hour; the jitter spreads what failed together. */
-export const backoffMs = (attempts: number, jitter: number): number =>
-  Math.min(60 * 60_000, 60_000 * 2 ** (attempts - 1)) * (0.5 + jitter / 2);
+/** A send that was not begun, or that the provider put off, is no failure of the touch. */
+function afterPassingFault(
+  { id: touchId, failures: before }: OutgoingTouch,
+  { reason, throttled, notBegun }: SendOutcome & { kind: "retry" },
+  now: Date,
+): Settlement {
+  if (notBegun) return { touchId, status: "claimed", reason, failures: before, nextAttemptAt: now };
+  const failures = throttled ? before : before + 1;
+  if (failures >= FAILURES_AT_MOST) return { touchId, status: "failed", reason };
+  const waitMs = Math.max(throttled?.retryAfterMs ?? 0, backoffMs(Math.max(1, failures), Math.random()));
+  return { touchId, status: "claimed", reason, failures, nextAttemptAt: new Date(now.getTime() + waitMs) };
+}
+
+/** One minute after the first failure, doubled at each, at most an hour; the jitter spreads what failed together. */
+export const backoffMs = (failures: number, jitter: number): number =>
+  Math.min(60 * 60_000, 60_000 * 2 ** (failures - 1)) * (0.5 + jitter / 2);

@@ -64,7 +64,7 @@ class Pace {
   run(send: () => Promise<SendOutcome>): Promise<SendOutcome> {
     return this.#limit(async () => {
       await this.#pauseIsOver();
-      if (this.#options.stopping()) return { kind: "retry", reason: "run_stopped" };
+      if (this.#options.stopping()) return { kind: "retry", reason: "run_stopped", notBegun: true };
       const slowdownsBefore = this.#slowdowns;
       const outcome = await send();
       if (outcome.kind === "accepted") this.#speedUp();

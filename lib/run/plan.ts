@@ -1,10 +1,13 @@
-import { type Decision, decide, repairBy } from "../domain/decide.ts";
+import { decide } from "../domain/decide.ts";
+import type { Decision } from "../domain/decision.ts";
+import type { DueItem } from "../domain/due-item.ts";
 import { evolve } from "../domain/evolve.ts";
+import type { Channel } from "../domain/labels.ts";
+import { repairBy } from "../domain/look-again.ts";
 import type { DueCandidate, Plan } from "./ports.ts";
 
 /** A plan with the decision it follows from, kept for the report. */
 export interface DecidedPlan extends Plan {
-  readonly workspaceId: string;
   readonly position: number;
   readonly decision: Told;
 }
@@ -15,30 +18,58 @@ export type Told = Pick<Decision, "kind" | "reason" | "rule"> & {
   readonly until?: Date | undefined;
 };
 
-/** Decides on one candidate. A row that cannot be read or decided on is held for a day and does not stop the batch. */
-export function planFor(candidate: DueCandidate, now: Date): DecidedPlan {
-  const { read } = candidate;
-  if ("fault" in read) return holdBroken(candidate, "unreadable_row", read.fault, now);
-  try {
-    const decision = decide(read.item, now);
-    return {
-      ...idsOf(candidate),
-      state: evolve(read.item, decision, now),
-      touch: touchOf(decision),
-      decision: told(decision),
-    };
-  } catch (thrown) {
-    return holdBroken(candidate, "decision_failed", thrown instanceof Error ? thrown.message : String(thrown), now);
-  }
+/**
+ * Plans for the candidates of one batch, in their order: what is planned for one counts for the next of the same lead and
+ * the same workspace. A row that cannot be read or decided on is held for a day and does not stop the batch.
+ */
+export function planner(now: Date): (candidate: DueCandidate) => DecidedPlan {
+  const reached = new Map<string, Channel[]>();
+  const usedOfCap = new Map<string, number>();
+  return (candidate) => {
+    const { read } = candidate;
+    if ("fault" in read) return holdBroken(candidate, "unreadable_row", read.fault, now);
+    try {
+      const item = asOfThisBatch(read.item, reached, usedOfCap, now);
+      const decision = decide(item, now);
+      const touch = touchOf(decision, item.lead.lastOutboundAt);
+      if (touch) {
+        const { lead, workspace } = item;
+        reached.set(lead.id, [...(reached.get(lead.id) ?? []), touch.channel]);
+        usedOfCap.set(workspace.id, (usedOfCap.get(workspace.id) ?? 0) + 1);
+      }
+      return { ...idsOf(candidate), state: evolve(item, decision, now), touch, decision: told(decision) };
+    } catch (thrown) {
+      return holdBroken(candidate, "decision_failed", thrown instanceof Error ? thrown.message : String(thrown), now);
+    }
+  };
+}
+
+function asOfThisBatch(
+  item: DueItem,
+  reached: ReadonlyMap<string, readonly Channel[]>,
+  usedOfCap: ReadonlyMap<string, number>,
+  now: Date,
+): DueItem {
+  const channels = reached.get(item.lead.id);
+  const used = item.workspace.dailyCap === null ? 0 : (usedOfCap.get(item.workspace.id) ?? 0);
+  if (!channels && used === 0) return item;
+  const lastTouchAt = { ...item.lead.lastTouchAt, ...Object.fromEntries((channels ?? []).map((name) => [name, now])) };
+  return {
+    ...item,
+    lead: channels ? { ...item.lead, lastOutboundAt: now, lastTouchAt } : item.lead,
+    workspace: { ...item.workspace, dailyCapUsed: item.workspace.dailyCapUsed + used },
+  };
 }
 
 const idsOf = ({ instanceId, workspaceId, position }: DueCandidate) => ({ instanceId, workspaceId, position });
 
-function touchOf(decision: Decision): Plan["touch"] {
+function touchOf(decision: Decision, outboundBefore: Date | null): Plan["touch"] {
   if (decision.kind !== "send" && decision.kind !== "awaitApproval") return null;
-  const { step, message } = decision;
-  const status = decision.kind === "send" ? "claimed" : "awaiting_approval";
-  return { status, stepId: step.id, channel: step.channel, message };
+  const { step, message, expiresAt } = decision;
+  const planned = { stepId: step.id, channel: step.channel, message, expiresAt, outboundBefore };
+  return decision.kind === "send"
+    ? { ...planned, status: "claimed", sendUntil: decision.sendUntil }
+    : { ...planned, status: "awaiting_approval", sendUntil: null };
 }
 
 const told = (decision: Decision): Told => ({

@@ -1,6 +1,7 @@
 import type { DueItem } from "../domain/due-item.ts";
 import type { InstanceState } from "../domain/evolve.ts";
 import type { Channel } from "../domain/labels.ts";
+import type { SendFacts } from "../domain/send-times.ts";
 import type { Message } from "../domain/templates.ts";
 import type { BackstopReport, EnrichmentReport, LockHolder, Report, ResumeReport } from "./report.ts";
 import type { RunRequest } from "./request.ts";
@@ -31,14 +32,24 @@ export interface FollowUpStore {
   resumeGhosted(query: BatchQuery): Promise<ResumeReport>;
   resumeAwaitingEnrichment(query: BatchQuery): Promise<EnrichmentReport>;
   /** One transaction: takes due instances, asks `plan` for each, and carries all plans out. None is left due. */
-  claimDue(query: BatchQuery, plan: (candidate: DueCandidate) => Plan): Promise<readonly ClaimedPlan[]>;
+  claimDue(query: ClaimQuery, plan: (candidate: DueCandidate) => Plan): Promise<readonly ClaimedPlan[]>;
+  /** The workspaces in which something is due, that with the oldest first. */
+  findDueWorkspaces(query: BatchQuery): Promise<readonly DueWorkspace[]>;
   countDue(query: BatchQuery): Promise<number>;
-  /** Moves claimed touches to `sending`, or cancels those whose lead may no longer be contacted, in one statement. */
+  /**
+   * In one statement: moves claimed touches to `sending`, or ends those whose lead may no longer be contacted or that are
+   * too old. What may not go now is left claimed and told.
+   */
   startSending(touchIds: readonly string[], lease: Lease): Promise<StartedSending>;
+  readSendFacts(touchIds: readonly string[]): Promise<readonly TouchSendFacts[]>;
+  /** Writes down when claimed touches may go, after it was decided anew. */
+  reschedule(touches: readonly Rescheduled[]): Promise<void>;
+  /** Leaves claimed touches to whoever looks next. */
+  release(touchIds: readonly string[], now: Date): Promise<void>;
   /** Ends what died while it was sent: `claimed` again on a channel that takes the same touch twice, else `unknown`. */
   expireLeases(query: BatchQuery): Promise<{ readonly unknown: number; readonly reclaimed: number }>;
-  /** Claimed touches whose time has come, in order; the ids of the page after `after`, and where it ends. */
-  findToSend(query: BatchQuery, after: TouchCursor | null): Promise<ToSendPage>;
+  /** Takes claimed touches whose time has come, oldest first; nobody else takes them before `lookAgainAt`. */
+  takeUp(query: BatchQuery, lookAgainAt: Date): Promise<readonly string[]>;
   settle(settlements: readonly Settlement[], now: Date): Promise<void>;
 }
 
@@ -55,6 +66,27 @@ export interface CompleteBooked extends Omit<BatchQuery, "limit"> {
   readonly report: BackstopReport;
 }
 
+export interface DueWorkspace {
+  readonly id: string;
+  /** Whether it has a daily cap. */
+  readonly capped: boolean;
+  readonly oldestDue: Date;
+}
+
+export interface ClaimQuery {
+  readonly now: Date;
+  /** When a touch of this claim that is still unsent is taken up by somebody else. */
+  readonly lookAgainAt: Date;
+  /** The most rows of each workspace. */
+  readonly share: number;
+  readonly workspaces: readonly ClaimedFrom[];
+}
+
+/** A workspace with the last instance that this run has claimed of it. */
+export interface ClaimedFrom extends Pick<DueWorkspace, "id" | "capped"> {
+  readonly after: Pick<DueCandidate, "nextStepDue" | "instanceId"> | null;
+}
+
 /** A due instance, or a row that does not parse and why. */
 export interface DueCandidate {
   readonly instanceId: string;
@@ -67,6 +99,7 @@ export interface DueCandidate {
 
 export interface Plan {
   readonly instanceId: string;
+  readonly workspaceId: string;
   readonly state: InstanceState;
   readonly touch: NewTouch | null;
 }
@@ -76,6 +109,11 @@ export interface NewTouch {
   readonly stepId: string;
   readonly channel: Channel;
   readonly message: Message;
+  /** When the lead was last reached as the decision saw it: another touch since then makes it void. */
+  readonly outboundBefore: Date | null;
+  /** Until when it may go without being decided on again; null: it has to be. */
+  readonly sendUntil: Date | null;
+  readonly expiresAt: Date | null;
 }
 
 /** A plan that was carried out. Its touch is null where it planned none, or where that step had been claimed before. */
@@ -90,20 +128,36 @@ export interface Lease {
   readonly until: Date;
 }
 
-export interface TouchCursor {
-  readonly nextAttemptAt: Date;
-  readonly id: string;
-}
-
-export interface ToSendPage {
-  readonly touchIds: readonly string[];
-  /** Null where this was the last page. */
-  readonly end: TouchCursor | null;
-}
-
 export interface StartedSending {
   readonly started: readonly OutgoingTouch[];
-  readonly cancelled: readonly { readonly touchId: string; readonly reason: string }[];
+  readonly cancelled: readonly EndedTouch[];
+  readonly expired: readonly EndedTouch[];
+  /** Still claimed: something has changed since it was decided that they may go. */
+  readonly waiting: readonly EndedTouch[];
+}
+
+export interface EndedTouch {
+  readonly touchId: string;
+  readonly reason: string;
+}
+
+/** What decides when a claimed touch may go. */
+export interface TouchSendFacts {
+  readonly touchId: string;
+  /** Not the rules' own: a person has switched something off. */
+  readonly switchedOff: boolean;
+  readonly snoozedUntil: Date | null;
+  /** An attempt was made before, so that the gap and the channel's local day are its own. */
+  readonly attempted: boolean;
+  readonly facts: SendFacts;
+}
+
+export interface Rescheduled {
+  readonly touchId: string;
+  readonly reason: string;
+  readonly nextAttemptAt: Date;
+  readonly sendUntil: Date | null;
+  readonly outboundBefore: Date | null;
 }
 
 /** A touch whose moment has come, with what its channel needs. */
@@ -112,7 +166,8 @@ export interface OutgoingTouch {
   readonly workspaceId: string;
   readonly leadId: string;
   readonly channel: Channel;
-  readonly attempts: number;
+  /** Attempts that failed for now. */
+  readonly failures: number;
   readonly from: string;
   readonly email: string | null;
   readonly phone: string | null;
@@ -127,7 +182,13 @@ export type SendOutcome =
   /** For good: sending it again would be refused again. */
   | { readonly kind: "refused"; readonly reason: string }
   /** For now: nothing went out, and a later attempt may. */
-  | { readonly kind: "retry"; readonly reason: string; readonly throttled?: Throttled }
+  | {
+      readonly kind: "retry";
+      readonly reason: string;
+      readonly throttled?: Throttled;
+      /** Said by the pace of a channel, never by the channel: no call was begun. */
+      readonly notBegun?: true;
+    }
   /** It may have gone out: never sent again blindly. */
   | { readonly kind: "unknown"; readonly reason: string };
 
@@ -145,7 +206,19 @@ export interface MessageChannel {
 export type Settlement =
   | { readonly touchId: string; readonly status: "sent"; readonly providerId: string }
   | { readonly touchId: string; readonly status: "failed" | "unknown"; readonly reason: string }
-  | { readonly touchId: string; readonly status: "claimed"; readonly reason: string; readonly nextAttemptAt: Date };
+  | {
+      readonly touchId: string;
+      readonly status: "claimed";
+      readonly reason: string;
+      readonly failures: number;
+      readonly nextAttemptAt: Date;
+    };
+
+/** Where touches go that other invocations send. Messages carry ids only; a lost or doubled one is harmless. */
+export interface DeliveryQueue {
+  /** Answers those that it did not take. */
+  enqueue(touchIds: readonly string[]): Promise<readonly string[]>;
+}
 
 /** Held in a transaction on a connection of its own: the server frees it when the run ends, crashes or is cut off. */
 export interface OverlapLock {
@@ -193,5 +266,7 @@ export interface RunPorts {
   /** Runs `work` on a store whose writes are undone at the end, whatever happens. */
   readonly rehearse: (work: (store: FollowUpStore) => Promise<void>, timeoutMs: number) => Promise<void>;
   readonly channels: Readonly<Record<Channel, MessageChannel>>;
+  /** Null: a run sends what it claims. */
+  readonly queue: DeliveryQueue | null;
   readonly log: Log;
 }

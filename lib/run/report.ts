@@ -28,10 +28,17 @@ export interface EnrichmentReport extends ResumeReport {
 
 export interface DeliveryReport {
   sent: number;
+  /** Still claimed: to be tried again, or not begun by this run. */
   retrying: number;
   failed: number;
   unknown: number;
   cancelled: number;
+  /** Their time to live ended before they were sent. */
+  expired: number;
+  /** Still claimed, and not to go before a later time: the window has shut, or another touch of the lead went first. */
+  deferred: number;
+  /** In the hands of the delivery queue. */
+  queued: number;
 }
 
 export interface RecoveredReport {
@@ -69,8 +76,10 @@ export interface SendDueReport {
   problems: Problem[];
   /** Steps that are still due, counted up to `BACKLOG_COUNTED`. */
   backlog: number;
-  /** The age of the oldest due step that this run saw, in seconds. */
+  /** The age of the oldest step that was due when this run began, in seconds. */
   oldestDueSeconds: number;
+  /** The same by workspace id, for at most `PROBLEMS_TOLD` workspaces: those that have waited longest. */
+  oldestDueSecondsByWorkspace: Record<string, number>;
 }
 
 export const PROBLEMS_TOLD = 50;
@@ -170,7 +179,16 @@ export const nothingCompleted = (): BackstopReport => ({
   missedByMarker: null,
 });
 
-export const noDelivery = (): DeliveryReport => ({ sent: 0, retrying: 0, failed: 0, unknown: 0, cancelled: 0 });
+export const noDelivery = (): DeliveryReport => ({
+  sent: 0,
+  retrying: 0,
+  failed: 0,
+  unknown: 0,
+  cancelled: 0,
+  expired: 0,
+  deferred: 0,
+  queued: 0,
+});
 
 /** Says in what way a report does not balance; nothing where it does. */
 export function imbalances({ results, recovered }: StepReports): string[] {
@@ -190,5 +208,5 @@ export function imbalances({ results, recovered }: StepReports): string[] {
   return faults;
 }
 
-const sumOf = ({ sent, retrying, failed, unknown, cancelled }: DeliveryReport): number =>
-  sent + retrying + failed + unknown + cancelled;
+const sumOf = (delivery: DeliveryReport): number =>
+  Object.values(delivery).reduce((sum: number, count: number) => sum + count, 0);

@@ -1,3 +1,6 @@
+import { leaseOf } from "./deliver.ts";
+import { GroupSize } from "./group-size.ts";
+import { pacedChannels } from "./pace.ts";
 import { DatabaseUnreachable, type HeldLock, type RunPorts, SchemaOutOfDate } from "./ports.ts";
 import { imbalances, type LockHolder, noSteps, type Report } from "./report.ts";
 import { parseRequest, type RunRequest, type StepName } from "./request.ts";
@@ -36,6 +39,9 @@ class UnknownWorkspace extends Error {
 
 /** A connection that outlives the holder's deadline by more than this is not merely late. */
 const STALE_AFTER_MS = 5_000;
+
+/** How long a touch may wait in the delivery queue before its message counts as lost. */
+const QUEUE_PATIENCE_MS = 15 * 60_000;
 
 /**
  * One run: parse → schema gate → lock → backstop → the other steps → report. Never throws for what the world can do to
@@ -157,17 +163,28 @@ async function runOrRehearse(
   ports: RunPorts,
   invocation: Invocation,
 ): Promise<void> {
-  const { channels, log } = ports;
+  const { queue, log } = ports;
+  const { now, settings, stopping } = given;
+  const leaseUntil = leaseOf(invocation, now);
+  const means = {
+    ...given,
+    channels: pacedChannels(ports.channels, { sendsAtOnce: settings.sendsAtOnce, stopping }),
+    queue,
+    log,
+    leaseUntil,
+    claimedUntil: queue ? new Date(now.getTime() + QUEUE_PATIENCE_MS) : leaseUntil,
+    groupSize: new GroupSize(),
+  };
   const run = async (context: RunContext) => {
     for (const { step, thrown } of await runSteps(steps, context, report)) tellFault(report, thrown, `${step}: `);
   };
   if (!given.request.dryRun) {
-    await run({ ...given, channels, log, store: ports.store, sample: null });
+    await run({ ...means, store: ports.store, sample: null });
     return;
   }
   const sample: Report["sample"] = [];
   report.sample = sample;
-  await ports.rehearse((store) => run({ ...given, channels, log, store, sample }), invocation.remainingMs());
+  await ports.rehearse((store) => run({ ...means, store, sample }), invocation.remainingMs());
 }
 
 function tellFault(report: Report, thrown: unknown, where = ""): void {

@@ -1,27 +1,25 @@
-import type { Channel } from "../domain/labels.ts";
-import type { FollowUpStore, Log, MessageChannel } from "./ports.ts";
+import type { DispatchContext } from "./dispatch.ts";
+import type { FollowUpStore } from "./ports.ts";
 import type { SampleDecision, StepReports } from "./report.ts";
 import type { RunRequest, StepName } from "./request.ts";
 
 /** All that a step may use. */
-export interface RunContext {
-  /** The instant of this run, read once from the database; steps never ask a clock. */
-  readonly now: Date;
+export interface RunContext extends DispatchContext {
   readonly request: RunRequest;
   readonly store: FollowUpStore;
-  readonly channels: Readonly<Record<Channel, MessageChannel>>;
   readonly settings: RunSettings;
-  /** True once no new work may be started: time is running out, or the overlap lock is lost. */
-  readonly stopping: () => boolean;
+  /** When a touch that this run claims and that is still unsent is taken up by a later one. */
+  readonly claimedUntil: Date;
   /** Collects decisions in a dry run; null in a real one. */
   readonly sample: SampleDecision[] | null;
-  readonly log: Log;
 }
 
 export interface RunSettings {
   /** Rows in one claim. */
   readonly batchSize: number;
-  /** Sends under way at once. */
+  /** So many claim and send side by side: while one waits for the database or a provider, another one works. */
+  readonly claimers: number;
+  /** Sends under way at once on one channel. */
   readonly sendsAtOnce: number;
   /** New work is not started when less is left of the invocation. */
   readonly safetyMarginMs: number;

@@ -89,7 +89,7 @@ async function completeFound(db: Db, query: CompleteBooked): Promise<void> {
          where id = any(array(select id from orphan))),
       cancelled as (
         update touch
-           set status = 'cancelled', reason = 'meeting_booked', next_attempt_at = null
+           set status = 'cancelled', reason = 'meeting_booked', next_attempt_at = null, look_again_at = null
          where instance_id = any(array(select id from orphan)) and status in ('claimed', 'awaiting_approval')
         returning workspace_id)
       select orphan.workspace_id, count(*)::int as completed,
@@ -182,7 +182,7 @@ async function completeMissed(db: Db, { now, stopping, report }: CompleteBooked)
          where instance.id = missed.id),
       cancelled as (
         update touch
-           set status = 'cancelled', reason = 'meeting_booked', next_attempt_at = null
+           set status = 'cancelled', reason = 'meeting_booked', next_attempt_at = null, look_again_at = null
           from missed
          where touch.instance_id = missed.id and touch.status in ('claimed', 'awaiting_approval')
         returning touch.id)

@@ -1,43 +1,71 @@
 import * as z from "zod";
-import type { BatchQuery, ClaimedPlan, DueCandidate, Plan } from "../run/ports.ts";
+import { capDayOf } from "../domain/send-times.ts";
+import type { BatchQuery, ClaimedPlan, ClaimQuery, DueCandidate, DueWorkspace, Plan } from "../run/ports.ts";
 import type { Db } from "./connect.ts";
-import { candidateOf, type DueRow, parseDueRows, parseSequence, type ReadSequence } from "./rows.ts";
+import { candidateOf, type DueRow, instant, parseDueRows, parseSequences, type ReadSequence } from "./rows.ts";
+import { LAST_TOUCHES, SEND_TIMES } from "./send-time-rows.ts";
+
+const dueWorkspaceRow = z.object({ id: z.uuid(), capped: z.boolean(), oldest_due: instant });
+
+/** The workspaces in which something is due, that with the oldest first: one look at an index for each workspace. */
+export async function findDueWorkspaces(db: Db, { now, limit, workspaceId }: BatchQuery): Promise<DueWorkspace[]> {
+  const rows = await db.$queryRaw`
+    select workspace.id, workspace.daily_cap is not null as capped, oldest.next_step_due as oldest_due
+      from workspace
+     cross join lateral (
+       select next_step_due from follow_up_instance as instance
+        where instance.workspace_id = workspace.id and instance.status = 'active'
+          and (not instance.lead_booked or instance.post_booking) and instance.next_step_due <= ${now}
+        order by instance.next_step_due
+        limit 1) as oldest
+     where ${workspaceId}::uuid is null or workspace.id = ${workspaceId}::uuid
+     order by oldest.next_step_due
+     limit ${limit}`;
+  return z
+    .array(dueWorkspaceRow)
+    .parse(rows)
+    .map(({ id, capped, oldest_due }) => ({ id, capped, oldestDue: oldest_due }));
+}
 
 /**
- * One transaction: locks due instances, earliest first and fair between workspaces, asks `plan` for each, and carries all
- * plans out. Rows that another transaction holds are passed over. A booking cannot commit between the decision and its
- * writing: it has to change the marker on the row that is locked here.
+ * One transaction: locks due instances, earliest first and the same share for each workspace, asks `plan` for each, and
+ * carries all plans out. Rows that another transaction holds are passed over. A booking cannot commit between the
+ * decision and its writing: it has to change the marker on the row that is locked here.
  */
 export function claimDue(
   db: Db,
-  query: BatchQuery,
+  query: ClaimQuery,
   plan: (candidate: DueCandidate) => Plan,
 ): Promise<readonly ClaimedPlan[]> {
   return db.$transaction(
     async (transaction) => {
+      const capped = query.workspaces.filter((workspace) => workspace.capped).map(({ id }) => id);
+      // Before any instance, and in one order: two claims that want the same cap wait here and nowhere else.
+      if (capped.length > 0) await lockCaps(transaction, capped);
       const rows = await lockDue(transaction, query);
       if (rows.length === 0) return [];
-      const sequences = await readSequences(transaction, rows);
+      const sequences = await readSequences(transaction, rows, query.now);
       const plans = rows.map((row) => plan(candidateOf(row, sequences.get(row.sequence_id))));
-      return await carryOut(transaction, plans, query.now);
+      const carriedOut = await carryOut(transaction, plans, query);
+      if (capped.length > 0) await useCaps(transaction, plans, sequences, query.now);
+      return carriedOut;
     },
-    { timeout: CLAIM_TIMEOUT_MS },
+    { timeout: CLAIM_TIMEOUT_MS, maxWait: CONNECTION_TIMEOUT_MS },
   );
 }
 
 const CLAIM_TIMEOUT_MS = 30_000;
+/** For a connection of the pool. */
+const CONNECTION_TIMEOUT_MS = 10_000;
 
-/** Each workspace with something due gets the same share of the batch. The statuses are literals: the due index is partial. */
-async function lockDue(db: Db, { now, limit, workspaceId }: BatchQuery): Promise<DueRow[]> {
+/** The statuses are literals: the due index is partial. From `after` on, as dead entries may lie before it. */
+async function lockDue(db: Db, { now, share, workspaces }: ClaimQuery): Promise<DueRow[]> {
   const rows = await db.$queryRaw`
     with due_workspace as materialized (
-      select workspace.id
-        from workspace
-       where (${workspaceId}::uuid is null or workspace.id = ${workspaceId}::uuid)
-         and exists (
-           select from follow_up_instance as instance
-            where instance.workspace_id = workspace.id and instance.status = 'active'
-              and (not instance.lead_booked or instance.post_booking) and instance.next_step_due <= ${now})),
+      select * from unnest(
+        ${workspaces.map(({ id }) => id)}::uuid[],
+        ${workspaces.map(({ after }) => after?.nextStepDue ?? null)}::timestamptz[],
+        ${workspaces.map(({ after }) => after?.instanceId ?? NIL)}::uuid[]) as due_workspace (id, after_due, after_id)),
     picked as materialized (
       select due.*
         from due_workspace
@@ -46,14 +74,14 @@ async function lockDue(db: Db, { now, limit, workspaceId }: BatchQuery): Promise
            from follow_up_instance as instance
           where instance.workspace_id = due_workspace.id and instance.status = 'active'
             and (not instance.lead_booked or instance.post_booking) and instance.next_step_due <= ${now}
+            and (instance.next_step_due, instance.id)
+              > (coalesce(due_workspace.after_due, '-infinity'), due_workspace.after_id)
           order by instance.next_step_due, instance.id
-          limit ceil(${limit}::numeric / (select count(*) from due_workspace))
-            for no key update skip locked) as due
-       order by due.next_step_due, due.id
-       limit ${limit})
+          limit ${share}
+            for no key update skip locked) as due)
     select picked.*, lead.first_name, lead.last_name, lead.company, lead.email, lead.phone,
            lead.linkedin_connected_at, lead.time_zone, lead.status::text, lead.is_booked, lead.automation_enabled,
-           lead.opted_out_at, lead.snoozed_until, lead.last_inbound_at, lead.last_outbound_at,
+           lead.opted_out_at, lead.snoozed_until, lead.last_inbound_at, lead.last_outbound_at, ${LAST_TOUCHES},
            lead.enrichment_status::text
       from picked
       join lead on lead.workspace_id = picked.workspace_id and lead.id = picked.lead_id
@@ -61,29 +89,61 @@ async function lockDue(db: Db, { now, limit, workspaceId }: BatchQuery): Promise
   return parseDueRows(rows);
 }
 
-async function readSequences(db: Db, rows: readonly DueRow[]): Promise<ReadonlyMap<string, ReadSequence>> {
+const NIL = "00000000-0000-0000-0000-000000000000";
+
+async function readSequences(db: Db, rows: readonly DueRow[], now: Date): Promise<ReadonlyMap<string, ReadSequence>> {
   const ids = [...new Set(rows.map((row) => row.sequence_id))];
   const sequences = await db.$queryRaw`
     select sequence.id, sequence.trigger_on::text, sequence.active, workspace.id as workspace_id,
            workspace.name as workspace_name, workspace.time_zone as workspace_time_zone, workspace.paused_at,
-           workspace.ghosted_after_days,
+           workspace.ghosted_after_days, ${SEND_TIMES},
+           workspace.daily_cap, workspace.cap_day::text, workspace.cap_used,
            coalesce((
              select jsonb_agg(jsonb_build_object(
                       'id', step.id, 'position', step.position, 'delayMinutes', step.delay_minutes,
                       'channel', step.channel, 'condition', step.condition, 'subject', step.subject,
-                      'body', step.body, 'needsApproval', step.needs_approval) order by step.position)
+                      'body', step.body, 'needsApproval', step.needs_approval,
+                      'timeToLiveMinutes', step.time_to_live_minutes) order by step.position)
                from follow_up_step as step
               where step.sequence_id = sequence.id), '[]'::jsonb) as steps
       from follow_up_sequence as sequence
       join workspace on workspace.id = sequence.workspace_id
      where sequence.id = any(${ids}::uuid[])`;
-  return new Map(z.array(z.unknown()).parse(sequences).map(parseSequence));
+  return parseSequences(sequences, now);
+}
+
+async function lockCaps(db: Db, workspaceIds: readonly string[]): Promise<void> {
+  await db.$executeRaw`
+    select from workspace where id = any(${[...workspaceIds]}::uuid[]) order by id for no key update`;
+}
+
+/** Counts the touches of this claim into the caps of its workspaces, which are locked. */
+async function useCaps(
+  db: Db,
+  plans: readonly Plan[],
+  sequences: ReadonlyMap<string, ReadSequence>,
+  now: Date,
+): Promise<void> {
+  const used = Map.groupBy(
+    plans.filter(({ touch }) => touch !== null),
+    ({ workspaceId }) => workspaceId,
+  );
+  const workspaces = [...sequences.values()].flatMap((read) => ("workspace" in read ? [read.workspace] : []));
+  const counted = [...new Set(workspaces)].filter(({ id, dailyCap }) => dailyCap !== null && used.has(id));
+  await db.$executeRaw`
+    update workspace set cap_day = counted.day, cap_used = counted.used
+      from unnest(
+        ${counted.map(({ id }) => id)}::uuid[],
+        ${counted.map(({ timeZone }) => capDayOf(timeZone, now))}::date[],
+        ${counted.map(({ id, dailyCapUsed }) => dailyCapUsed + (used.get(id)?.length ?? 0))}::int[]
+      ) as counted (id, day, used)
+     where workspace.id = counted.id`;
 }
 
 const carriedOutRow = z.object({ instance_id: z.uuid(), touch_id: z.uuid().nullable() });
 
 /** Moves the instances and inserts the touches in one statement. A step that was claimed before gets no second touch. */
-async function carryOut(db: Db, plans: readonly Plan[], now: Date): Promise<ClaimedPlan[]> {
+async function carryOut(db: Db, plans: readonly Plan[], { now, lookAgainAt }: ClaimQuery): Promise<ClaimedPlan[]> {
   const states = plans.map(({ state }) => state);
   const rows = await db.$queryRaw`
     with plan as materialized (
@@ -101,9 +161,13 @@ async function carryOut(db: Db, plans: readonly Plan[], now: Date): Promise<Clai
         ${plans.map(({ touch }) => touch?.stepId ?? null)}::uuid[],
         ${plans.map(({ touch }) => touch?.channel ?? null)}::text[],
         ${plans.map(({ touch }) => touch?.message.subject ?? null)}::text[],
-        ${plans.map(({ touch }) => touch?.message.body ?? null)}::text[]
+        ${plans.map(({ touch }) => touch?.message.body ?? null)}::text[],
+        ${plans.map(({ touch }) => touch?.outboundBefore ?? null)}::timestamptz[],
+        ${plans.map(({ touch }) => touch?.sendUntil ?? null)}::timestamptz[],
+        ${plans.map(({ touch }) => touch?.expiresAt ?? null)}::timestamptz[]
       ) as plan (instance_id, status, position, next_step_due, hold_reason, held_since, paused_reason, look_again_at,
-                 completed_reason, touch_status, step_id, channel, subject, body)),
+                 completed_reason, touch_status, step_id, channel, subject, body, outbound_before,
+                 send_until, expires_at)),
     moved as (
       update follow_up_instance as instance
          set status = plan.status::instance_status, position = plan.position, next_step_due = plan.next_step_due,
@@ -116,10 +180,11 @@ async function carryOut(db: Db, plans: readonly Plan[], now: Date): Promise<Clai
       returning instance.id, instance.workspace_id, instance.lead_id, instance.generation),
     touched as (
       insert into touch (workspace_id, instance_id, lead_id, step_id, generation, channel, status, subject, body,
-                         claimed_at, next_attempt_at)
+                         claimed_at, outbound_before, send_until, expires_at, next_attempt_at, look_again_at)
       select moved.workspace_id, moved.id, moved.lead_id, plan.step_id, moved.generation, plan.channel::channel,
-             plan.touch_status::touch_status, plan.subject, plan.body, ${now}::timestamptz,
-             case when plan.touch_status = 'claimed' then ${now}::timestamptz end
+             plan.touch_status::touch_status, plan.subject, plan.body, ${now}::timestamptz, plan.outbound_before,
+             plan.send_until, plan.expires_at, case when plan.touch_status = 'claimed' then ${now}::timestamptz end,
+             case when plan.touch_status = 'claimed' then ${lookAgainAt}::timestamptz end
         from plan join moved on moved.id = plan.instance_id
        where plan.touch_status is not null
           on conflict (instance_id, generation, step_id) do nothing

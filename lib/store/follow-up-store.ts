@@ -1,6 +1,6 @@
 import type { FollowUpStore, RunPorts } from "../run/ports.ts";
 import { completeBooked } from "./backstop.ts";
-import { claimDue, countDue } from "./claim.ts";
+import { claimDue, countDue, findDueWorkspaces } from "./claim.ts";
 import { databaseNow } from "./clock.ts";
 import type { Database, Db } from "./connect.ts";
 import { told, translated } from "./faults.ts";
@@ -8,10 +8,11 @@ import { overlapLock } from "./overlap-lock.ts";
 import { resumeAwaitingEnrichment, resumeGhosted, resumeSnoozed } from "./resume.ts";
 import { beginRun, finishRun } from "./runs.ts";
 import { missingSchema } from "./schema-gate.ts";
-import { expireLeases, findToSend, settle, startSending } from "./touches.ts";
+import { readSendFacts, startSending } from "./start-sending.ts";
+import { expireLeases, release, reschedule, settle, takeUp } from "./touches.ts";
 
 /** The store's ports on a database. Everything that they throw is in the words of `ports.ts`. */
-export function storePorts(database: Database): Omit<RunPorts, "channels" | "log"> {
+export function storePorts(database: Database): Omit<RunPorts, "channels" | "queue" | "log"> {
   const { prisma, pool } = database;
   const lock = overlapLock(pool);
   return {
@@ -35,10 +36,14 @@ function followUpStore(db: Db): FollowUpStore {
     resumeGhosted: (query) => told(resumeGhosted(db, query)),
     resumeAwaitingEnrichment: (query) => told(resumeAwaitingEnrichment(db, query)),
     claimDue: (query, plan) => told(claimDue(db, query, plan)),
+    findDueWorkspaces: (query) => told(findDueWorkspaces(db, query)),
     countDue: (query) => told(countDue(db, query)),
     startSending: (touchIds, lease) => told(startSending(db, touchIds, lease)),
+    readSendFacts: (touchIds) => told(readSendFacts(db, touchIds)),
+    reschedule: (touches) => told(reschedule(db, touches)),
+    release: (touchIds, now) => told(release(db, touchIds, now)),
     expireLeases: (query) => told(expireLeases(db, query)),
-    findToSend: (query, after) => told(findToSend(db, query, after)),
+    takeUp: (query, lookAgainAt) => told(takeUp(db, query, lookAgainAt)),
     settle: (settlements, now) => told(settle(db, settlements, now)),
   };
 }

@@ -1,10 +1,12 @@
 import * as z from "zod";
 import type { DueItem, Sequence, WorkspaceFacts } from "../domain/due-item.ts";
 import { CHANNELS, ENRICHMENT_STATUSES, LEAD_STATUSES, SEQUENCE_TRIGGERS } from "../domain/labels.ts";
+import { capDayOf } from "../domain/send-times.ts";
 import type { DueCandidate } from "../run/ports.ts";
+import { lastTouchColumns, lastTouchOf, sendTimeColumns, sendTimesOf } from "./send-time-rows.ts";
 
 /** A hand-typed infinity comes as an invalid date. It may not stop a whole batch, so it is read as long ago. */
-const instant = z.date().or(z.instanceof(Date).transform(() => new Date(0)));
+export const instant = z.date().or(z.instanceof(Date).transform(() => new Date(0)));
 
 /** The columns of a claimed instance that must parse for it to be held at all. */
 const dueRow = z.looseObject({
@@ -34,6 +36,7 @@ const leadRow = z.object({
   snoozed_until: z.date().nullable(),
   last_inbound_at: z.date().nullable(),
   last_outbound_at: z.date().nullable(),
+  ...lastTouchColumns,
   enrichment_status: z.enum(ENRICHMENT_STATUSES),
 });
 
@@ -46,18 +49,25 @@ const stepRow = z.object({
   subject: z.string().nullable(),
   body: z.string(),
   needsApproval: z.boolean(),
+  timeToLiveMinutes: z.int().nullable(),
 });
 
 const sequenceRow = z.object({
-  id: z.uuid(),
   trigger_on: z.enum(SEQUENCE_TRIGGERS),
   active: z.boolean(),
   steps: z.array(stepRow),
+});
+
+const workspaceRow = z.object({
   workspace_id: z.uuid(),
   workspace_name: z.string(),
   workspace_time_zone: z.string(),
   paused_at: z.date().nullable(),
   ghosted_after_days: z.int(),
+  ...sendTimeColumns,
+  daily_cap: z.int().nullable(),
+  cap_day: z.string().nullable(),
+  cap_used: z.int(),
 });
 
 /** A sequence with the workspace that it belongs to, or what about it does not parse. */
@@ -67,30 +77,42 @@ export type ReadSequence =
 
 export const parseDueRows = (rows: unknown): DueRow[] => z.array(dueRow).parse(rows);
 
-/** Parses a sequence by itself, so that one that does not parse holds its own instances only. */
-export function parseSequence(row: unknown): readonly [id: string, read: ReadSequence] {
-  const { id } = z.looseObject({ id: z.uuid() }).parse(row);
-  const parsed = sequenceRow.safeParse(row);
-  if (!parsed.success) return [id, { fault: `sequence ${id}: ${told(parsed.error)}` }];
-  const {
-    trigger_on,
-    active,
-    steps,
-    workspace_id,
-    workspace_name,
-    workspace_time_zone,
-    paused_at,
-    ghosted_after_days,
-  } = parsed.data;
-  const workspace = {
-    id: workspace_id,
-    name: workspace_name,
-    timeZone: workspace_time_zone,
-    pausedAt: paused_at,
-    ghostedAfterDays: ghosted_after_days,
-  };
-  return [id, { sequence: { id, triggerOn: trigger_on, active, steps }, workspace }];
+/** Parses sequences one by one, so that one that does not parse holds its own instances only. */
+export function parseSequences(rows: unknown, now: Date): ReadonlyMap<string, ReadSequence> {
+  const workspaces = new Map<string, WorkspaceFacts>();
+  return new Map(
+    z
+      .array(z.looseObject({ id: z.uuid(), workspace_id: z.uuid() }))
+      .parse(rows)
+      .map((row) => [row.id, readSequence(row, workspaces, now)]),
+  );
 }
+
+/** One object a workspace, by which the domain knows it again. */
+function readSequence(
+  row: { readonly id: string; readonly workspace_id: string },
+  workspaces: Map<string, WorkspaceFacts>,
+  now: Date,
+): ReadSequence {
+  const { id, workspace_id: workspaceId } = row;
+  const sequence = sequenceRow.safeParse(row);
+  if (!sequence.success) return { fault: `sequence ${id}: ${told(sequence.error)}` };
+  const { trigger_on: triggerOn, active, steps } = sequence.data;
+  const workspace = workspaces.get(workspaceId) ?? workspaceOf(workspaceRow.parse(row), now);
+  workspaces.set(workspaceId, workspace);
+  return { sequence: { id, triggerOn, active, steps }, workspace };
+}
+
+const workspaceOf = (row: z.infer<typeof workspaceRow>, now: Date): WorkspaceFacts => ({
+  id: row.workspace_id,
+  name: row.workspace_name,
+  timeZone: row.workspace_time_zone,
+  pausedAt: row.paused_at,
+  ghostedAfterDays: row.ghosted_after_days,
+  ...sendTimesOf(row),
+  dailyCap: row.daily_cap,
+  dailyCapUsed: row.cap_day === capDayOf(row.workspace_time_zone, now) ? row.cap_used : 0,
+});
 
 export function candidateOf(row: DueRow, read: ReadSequence | undefined): DueCandidate {
   return {
@@ -138,6 +160,7 @@ const leadOf = (row: z.infer<typeof leadRow>): DueItem["lead"] => ({
   snoozedUntil: row.snoozed_until,
   lastInboundAt: row.last_inbound_at,
   lastOutboundAt: row.last_outbound_at,
+  lastTouchAt: lastTouchOf(row),
   enrichmentStatus: row.enrichment_status,
 });
 

@@ -73,13 +73,16 @@ const touches: Filling = {
   what: "touches",
   statement: ({ isMember, now }) => Prisma.sql`
     insert into touch (id, workspace_id, instance_id, lead_id, step_id, generation, channel, status, reason, subject, body,
-                       attempts, claimed_at, next_attempt_at, sent_at, provider_id)
+                       attempts, failures, claimed_at, next_attempt_at, look_again_at, send_until, sent_at,
+                       provider_id)
     select ${sqlId("touch", Prisma.sql`number::bigint * 64 + step.position`)}, workspace_id, ${instanceId}, ${leadId},
            step.id, 1, step.channel::channel, outcome::touch_status,
            case outcome when 'failed' then 'smtp_550' when 'unknown' then 'etimedout' when 'claimed' then 'smtp_451' end,
            ${rendered(Prisma.sql`step.subject`)}, ${rendered(Prisma.sql`step.body`)},
-           case outcome when 'awaiting_approval' then 0 else 1 end, claimed_at,
+           case outcome when 'awaiting_approval' then 0 else 1 end, case outcome when 'claimed' then 1 else 0 end,
+           claimed_at, case outcome when 'claimed' then ${now}::timestamptz + interval '20 minutes' end,
            case outcome when 'claimed' then ${now}::timestamptz + interval '20 minutes' end,
+           case outcome when 'claimed' then ${now}::timestamptz + interval '8 hours' end,
            case outcome when 'sent' then claimed_at end, case outcome when 'sent' then 'demo:' || number end
       from demo_cast
       join workspace on workspace.id = workspace_id

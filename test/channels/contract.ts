@@ -65,7 +65,7 @@ export const aTouch = (over: Partial<OutgoingTouch> = {}): OutgoingTouch => ({
   workspaceId: "workspace",
   leadId: "lead",
   channel: "email",
-  attempts: 1,
+  failures: 0,
   from: "Northwind <hello@northwind.example>",
   email: ADA,
   phone: PHONE,

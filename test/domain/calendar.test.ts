@@ -2,12 +2,14 @@ import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
 import {
   localDayOf,
-  nextOpening,
+  nextOpening as nextOpeningOf,
   type SendCalendar,
   startOfLocalDay,
   startOfNextLocalDay,
 } from "../../lib/domain/calendar.ts";
 import { DAY, dateOf, FIRST, LAST, MINUTE, offsetChanges, timeOf, wallClock, weekdayOf, ZONES } from "./wall-clock.ts";
+
+const nextOpening = (now: Date, given: SendCalendar): Date | null => nextOpeningOf(now, given)?.from ?? null;
 
 const DAILY = [1, 2, 3, 4, 5, 6, 7];
 const MONDAY_TO_FRIDAY = [1, 2, 3, 4, 5];

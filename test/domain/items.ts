@@ -3,6 +3,8 @@ import type { DueItem, LeadFacts, Step } from "../../lib/domain/due-item.ts";
 export const NOON = new Date("2026-06-03T12:00:00.000Z");
 export const minutesAfter = (instant: Date, minutes: number): Date => new Date(instant.getTime() + minutes * 60_000);
 
+export const ALWAYS_OPEN = { days: [1, 2, 3, 4, 5, 6, 7], start: "00:00", end: "24:00" };
+
 export const aLead = (over: Partial<LeadFacts> = {}): LeadFacts => ({
   id: "lead",
   firstName: "Ada",
@@ -19,6 +21,7 @@ export const aLead = (over: Partial<LeadFacts> = {}): LeadFacts => ({
   snoozedUntil: null,
   lastInboundAt: null,
   lastOutboundAt: null,
+  lastTouchAt: { email: null, sms: null, webhook: null, task: null },
   enrichmentStatus: "not_requested",
   ...over,
 });
@@ -32,6 +35,7 @@ export const aStep = (over: Partial<Step> = {}): Step => ({
   subject: "Hello {{ lead.first_name }}",
   body: "Shall we talk, {{ lead.first_name }}?",
   needsApproval: false,
+  timeToLiveMinutes: null,
   ...over,
 });
 
@@ -60,6 +64,11 @@ export const anItem = ({ lead, steps, instance, sequence, workspace }: ItemParts
     timeZone: "Europe/Berlin",
     pausedAt: null,
     ghostedAfterDays: 7,
+    sendWindow: ALWAYS_OPEN,
+    holidays: { country: null, region: null, ownDates: [] },
+    gapMinutes: 0,
+    dailyCap: null,
+    dailyCapUsed: 0,
     ...workspace,
   },
 });

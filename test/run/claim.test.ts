@@ -111,7 +111,7 @@ describe("ten runs at once without the overlap lock", () => {
     await Promise.all(runners.map((each) => each.close()));
   });
 
-  it("never send twice to a lead with several sequences, and claim each step of each once", async () => {
+  it("never send twice to a lead with several sequences, and reach it once a channel and day", async () => {
     const sequences = [chase, await addSequence(sql, workspaceId), await addSequence(sql, workspaceId)];
     for (let number = 0; number < 100; number++) {
       const leadId = await addLead(sql, workspaceId);
@@ -119,11 +119,22 @@ describe("ten runs at once without the overlap lock", () => {
     }
     const runners = Array.from({ length: 5 }, () => openRunner(database.url));
     const settings = { batchSize: 20 };
+
     const reports = await Promise.all(runners.map((each) => each.run({}, { lock: noLock, settings })));
+
     expect(reports.flatMap(({ errors }) => errors)).toEqual([]);
-    expect(reports.map((report) => resultsOf(report).claimed).reduce((sum, claimed) => sum + claimed)).toBe(300);
-    const sent = runners.flatMap(({ channel }) => channel.sent.map(({ id }) => id));
-    expect(new Set(sent).size).toBe(sent.length);
+    const sent = runners.flatMap(({ channel }) => channel.sent);
+    expect(new Set(sent.map(({ leadId }) => leadId)).size).toBe(100);
+    expect(sent).toHaveLength(100);
+    const { rows } = await sql.query(
+      `select count(*)::int as later from follow_up_instance as instance
+        where workspace_id = $1 and not exists (
+          select from touch where touch.instance_id = instance.id and touch.status = 'sent')
+          and (instance.hold_reason in ('too_soon', 'channel_used_today') or exists (
+            select from touch where touch.instance_id = instance.id and touch.status = 'claimed'))`,
+      [workspaceId],
+    );
+    expect(rows).toEqual([{ later: 200 }]);
     await Promise.all(runners.map((each) => each.close()));
   });
 });
@@ -200,13 +211,43 @@ describe("what is committed between claim and send", () => {
     expect(resultsOf(await runner.run({}, meanwhile(happens)))).toMatchObject({ delivery: { sent: 1, cancelled: 0 } });
   });
 
-  it("a paused workspace keeps its touches claimed until it is resumed", async () => {
+  it.each([
+    ["a pause of the workspace", "update workspace set paused_at = now()", "workspace_paused", 15],
+    ["a sequence switched off", "update follow_up_sequence set active = false", "sequence_inactive", 15],
+    [
+      "a pause of the instance by hand",
+      "update follow_up_instance set status = 'paused', paused_reason = 'manual', next_step_due = null where status = 'active'",
+      "instance_paused",
+      15,
+    ],
+    ["a snooze", "update lead set snoozed_until = now() + interval '2 hours'", "lead_snoozed", 120],
+    [
+      "a window that shuts",
+      "update touch set send_until = now() - interval '1 minute' where status = 'claimed'",
+      null,
+      0,
+    ],
+    ["another touch of the lead", "update lead set last_outbound_at = now() + interval '1 minute'", "too_soon", 61],
+  ])("%s makes the touch wait, and it goes when that is over", async (_, statement, reason, minutes) => {
+    await sql.query("update workspace set gap_minutes = 60 where id = $1", [workspaceId]);
     const { instanceId } = await addFollowedLead(sql, workspaceId, chase.id);
-    const happens = () => sql.query("update workspace set paused_at = now() where id = $1", [workspaceId]);
-    expect(resultsOf(await runner.run({}, meanwhile(happens)))).toMatchObject({ delivery: { sent: 0, retrying: 1 } });
-    expect(await touchRows(instanceId)).toEqual([expect.objectContaining({ status: "claimed", attempts: 0 })]);
-    await sql.query("update workspace set paused_at = null");
-    expect(await runner.run()).toMatchObject({ recovered: { delivery: { sent: 1 } } });
+    const happens = () => sql.query(statement);
+    const report = await runner.run({}, meanwhile(happens));
+    const waits = reason !== null;
+    expect(resultsOf(report).delivery).toMatchObject(waits ? { sent: 0, deferred: 1 } : { sent: 1, deferred: 0 });
+    if (!waits) return;
+    const [touch] = await touchRows(instanceId);
+    expect(touch).toMatchObject({ status: "claimed", attempts: 0, reason });
+    const until = new Date(String(touch?.["next_attempt_at"])).getTime() - Date.parse(report.timestamp ?? "");
+    expect(Math.round(until / 60_000)).toBe(minutes);
+    expect(runner.channel.sent).toEqual([]);
+
+    await sql.query("update workspace set paused_at = null; update follow_up_sequence set active = true");
+    await sql.query(
+      "update follow_up_instance set status = 'active', paused_reason = null, next_step_due = now() + interval '1 year' where status = 'paused'",
+    );
+    const later = { now: () => Promise.resolve(new Date(Date.parse(report.timestamp ?? "") + (minutes + 1) * 60_000)) };
+    expect(await runner.run({}, later)).toMatchObject({ recovered: { takenUp: 1, delivery: { sent: 1 } } });
   });
 
   it("a restart of the sequence makes the old touch void", async () => {

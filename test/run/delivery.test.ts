@@ -50,6 +50,9 @@ async function oneDue(): Promise<string> {
   return workspaceId;
 }
 
+/** Claimed, and its time has come. */
+const READY = { status: "claimed", next_attempt_at: LONG_AGO, look_again_at: LONG_AGO, send_until: FAR_AHEAD };
+
 /** A touch that an earlier run left, in the state that `columns` say. */
 async function leftBehind(columns: Readonly<Record<string, unknown>>): Promise<string> {
   const workspaceId = await addWorkspace(pool);
@@ -93,10 +96,7 @@ describe("what a provider says", () => {
     const workspaceId = await oneDue();
     runner.channel.answer = () => ({ kind: "unknown", reason: "no_answer" });
     await runner.run({ workspaceId });
-    await pool.query("update touch set lease_until = null, claimed_at = $2 where workspace_id = $1", [
-      workspaceId,
-      LONG_AGO,
-    ]);
+    await pool.query("update touch set claimed_at = $2 where workspace_id = $1", [workspaceId, LONG_AGO]);
     const { recovered } = await runner.run({ workspaceId });
     expect(recovered).toMatchObject({ takenUp: 0, unknown: 0 });
     expect(runner.channel.sentTo(workspaceId)).toHaveLength(1);
@@ -105,8 +105,8 @@ describe("what a provider says", () => {
 
 describe("a touch that failed for now", () => {
   it("is sent by a later run once its time has come, and not before", async () => {
-    const early = await leftBehind({ status: "claimed", next_attempt_at: FAR_AHEAD });
-    const ready = await leftBehind({ status: "claimed", next_attempt_at: LONG_AGO });
+    const early = await leftBehind({ status: "claimed", next_attempt_at: FAR_AHEAD, look_again_at: FAR_AHEAD });
+    const ready = await leftBehind(READY);
     expect((await runner.run({ workspaceId: early })).recovered).toMatchObject({ takenUp: 0 });
     expect((await runner.run({ workspaceId: ready })).recovered).toMatchObject({ takenUp: 1, delivery: { sent: 1 } });
     expect(await touchesOf(early)).toMatchObject([{ status: "claimed" }]);
@@ -122,7 +122,7 @@ describe("a touch that failed for now", () => {
       const [touch] = await touchesOf(workspaceId);
       if (touch?.next_attempt_at) waits.push(touch.next_attempt_at.getTime() - Date.parse(timestamp ?? ""));
       await pool.query(
-        "update touch set next_attempt_at = $2, claimed_at = $2 where workspace_id = $1 and status = 'claimed'",
+        "update touch set next_attempt_at = $2, look_again_at = $2 where workspace_id = $1 and status = 'claimed'",
         [workspaceId, LONG_AGO],
       );
     }
@@ -132,7 +132,7 @@ describe("a touch that failed for now", () => {
   });
 
   it("is cancelled instead when its lead has booked meanwhile", async () => {
-    const workspaceId = await leftBehind({ status: "claimed", next_attempt_at: LONG_AGO });
+    const workspaceId = await leftBehind(READY);
     await pool.query("update lead set status = 'meeting-booked' where workspace_id = $1", [workspaceId]);
     const { recovered } = await runner.run({ workspaceId });
     expect(recovered).toMatchObject({ takenUp: 1, delivery: { cancelled: 1 } });
@@ -140,8 +140,8 @@ describe("a touch that failed for now", () => {
     expect(runner.channel.sentTo(workspaceId)).toEqual([]);
   });
 
-  it("stays where it is while its lead is being changed or its workspace is paused", async () => {
-    const changing = await leftBehind({ status: "claimed", next_attempt_at: LONG_AGO });
+  it("stays claimed while its lead is being changed, and waits while its workspace is paused", async () => {
+    const changing = await leftBehind(READY);
     const transaction = await openTransaction(pool);
     await transaction.query("update lead set company = 'x' where workspace_id = $1", [changing]);
     expect((await runner.run({ workspaceId: changing })).recovered).toMatchObject({
@@ -149,9 +149,10 @@ describe("a touch that failed for now", () => {
       delivery: { retrying: 1 },
     });
     await transaction.rollback();
-    const paused = await leftBehind({ status: "claimed", next_attempt_at: LONG_AGO });
+    const paused = await leftBehind(READY);
     await pool.query("update workspace set paused_at = now() where id = $1", [paused]);
-    expect((await runner.run({ workspaceId: paused })).recovered).toMatchObject({ takenUp: 0 });
+    const waiting = await runner.run({ workspaceId: paused });
+    expect(waiting.recovered).toMatchObject({ takenUp: 1, delivery: { deferred: 1 } });
     expect(runner.channel.sent).toEqual([]);
     expect((await runner.run({ workspaceId: changing })).recovered).toMatchObject({ delivery: { sent: 1 } });
   });
@@ -159,8 +160,8 @@ describe("a touch that failed for now", () => {
 
 describe("a touch whose sender died", () => {
   it("is unknown once its lease has run out, and not before", async () => {
-    const dead = await leftBehind({ status: "sending", lease_until: LONG_AGO });
-    const alive = await leftBehind({ status: "sending", lease_until: FAR_AHEAD });
+    const dead = await leftBehind({ status: "sending", look_again_at: LONG_AGO });
+    const alive = await leftBehind({ status: "sending", look_again_at: FAR_AHEAD });
     expect((await runner.run({ workspaceId: dead })).recovered).toMatchObject({ unknown: 1, reclaimed: 0, takenUp: 0 });
     expect((await runner.run({ workspaceId: alive })).recovered).toMatchObject({ unknown: 0, reclaimed: 0 });
     expect(await touchesOf(dead)).toMatchObject([{ status: "unknown", reason: "sender_died" }]);
@@ -169,7 +170,7 @@ describe("a touch whose sender died", () => {
   });
 
   it("is sent again where the channel acts once however often the touch comes", async () => {
-    const workspaceId = await leftBehind({ status: "sending", lease_until: LONG_AGO, channel: "task" });
+    const workspaceId = await leftBehind({ status: "sending", look_again_at: LONG_AGO, channel: "task" });
     expect((await runner.run({ workspaceId })).recovered).toMatchObject({
       unknown: 0,
       reclaimed: 1,
@@ -190,7 +191,7 @@ describe("a task", () => {
     };
     await runner.run({ workspaceId }, { channels });
     await pool.query(
-      "update touch set status = 'sending', sent_at = null, lease_until = $2, claimed_at = $2 where workspace_id = $1",
+      "update touch set status = 'sending', sent_at = null, look_again_at = $2, claimed_at = $2 where workspace_id = $1",
       [workspaceId, LONG_AGO],
     );
     await runner.run({ workspaceId }, { channels });

@@ -183,7 +183,7 @@ describe("the pace of a channel", () => {
     await provider.answer(ACCEPTED);
     stop();
     await clock.pass(100);
-    const notBegun = { kind: "retry", reason: "run_stopped" };
+    const notBegun = { kind: "retry", reason: "run_stopped", notBegun: true };
     expect(await outcomes).toEqual([throttled(5_000), ACCEPTED, ...Array(4).fill(notBegun)]);
     expect(provider.begun).toBe(2);
   });

@@ -239,18 +239,23 @@ const TOUCH_LAWS: readonly Law[] = [
   {
     name: "claimed_has_next_attempt",
     breaks: touch("status = 'failed'"),
-    keeps: touch("status = 'failed', next_attempt_at = null"),
+    keeps: touch("status = 'failed', next_attempt_at = null, look_again_at = null"),
   },
   {
-    name: "sending_has_lease",
-    breaks: touch("status = 'sending', next_attempt_at = null"),
-    keeps: touch("status = 'sending', next_attempt_at = null, lease_until = now()"),
+    name: "unsent_is_looked_at_again",
+    breaks: touch("status = 'sending', next_attempt_at = null, look_again_at = null"),
+    keeps: touch("status = 'sending', next_attempt_at = null, look_again_at = now()"),
   },
-  { name: "sending_has_lease", breaks: touch("lease_until = now()"), keeps: touch("lease_until = null") },
+  {
+    name: "unsent_is_looked_at_again",
+    breaks: touch("look_again_at = null"),
+    keeps: touch("look_again_at = now()"),
+  },
+  { name: "failures_are_among_attempts", breaks: touch("failures = 1"), keeps: touch("failures = 1, attempts = 1") },
   {
     name: "sent_has_sent_at",
     breaks: touch("status = 'sent', next_attempt_at = null"),
-    keeps: touch("status = 'sent', next_attempt_at = null, sent_at = now()"),
+    keeps: touch("status = 'sent', next_attempt_at = null, look_again_at = null, sent_at = now()"),
   },
   { name: "attempts_are_not_negative", breaks: touch("attempts = -1"), keeps: touch("attempts = 0") },
   {

@@ -15,8 +15,16 @@ export const LONG_AGO = new Date("2020-01-06T09:00:00Z");
 /** Not due for a long time. */
 export const FAR_AHEAD = new Date("2100-01-04T09:00:00Z");
 
+/** Always open, so that no test depends on the hour, unless it says otherwise. */
 export const addWorkspace = (sql: Sql, columns: Columns = {}): Promise<string> =>
-  insert(sql, "workspace", { name: "Harbour Homes", email_from: "Hana <hana@harbour.test>", ...columns });
+  insert(sql, "workspace", {
+    name: "Harbour Homes",
+    email_from: "Hana <hana@harbour.test>",
+    window_days: [1, 2, 3, 4, 5, 6, 7],
+    window_start: "00:00",
+    window_end: "24:00",
+    ...columns,
+  });
 
 export interface Sequence {
   readonly id: string;
@@ -84,8 +92,8 @@ export function addInstance(sql: Sql, leadId: string, sequenceId: string, column
 }
 
 const TOUCH_STATES: Readonly<Record<string, Columns>> = {
-  claimed: { next_attempt_at: FAR_AHEAD },
-  sending: { lease_until: FAR_AHEAD },
+  claimed: { next_attempt_at: FAR_AHEAD, look_again_at: FAR_AHEAD, send_until: FAR_AHEAD },
+  sending: { look_again_at: FAR_AHEAD },
   sent: { sent_at: LONG_AGO },
 };
 

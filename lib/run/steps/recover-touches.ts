@@ -1,5 +1,4 @@
-import { deliver } from "../deliver.ts";
-import type { TouchCursor } from "../ports.ts";
+import { dispatch } from "../dispatch.ts";
 import { noDelivery, type RecoveredReport } from "../report.ts";
 import type { RunContext, RunStep } from "../step.ts";
 
@@ -29,15 +28,14 @@ async function endDeadLeases({ now, request, settings, store, stopping }: RunCon
   }
 }
 
-/** Page by page: a touch that cannot go now stays where it is, and must not be found again by this run. */
+/** Whatever becomes of what it took, nobody finds it again before this run is over. */
 async function takeUp(context: RunContext, report: RecoveredReport): Promise<void> {
-  const { now, request, settings, store, stopping } = context;
+  const { now, request, settings, store, stopping, claimedUntil } = context;
   const query = { now, limit: settings.batchSize, workspaceId: request.workspaceId ?? null };
-  let after: TouchCursor | null = null;
-  do {
-    const { touchIds, end }: Awaited<ReturnType<typeof store.findToSend>> = await store.findToSend(query, after);
+  while (!stopping()) {
+    const touchIds = await store.takeUp(query, claimedUntil);
+    if (touchIds.length === 0) return;
     report.takenUp += touchIds.length;
-    if (report.delivery) await deliver(context, touchIds, report.delivery);
-    after = end;
-  } while (after && !stopping());
+    if (report.delivery) await dispatch(context, touchIds, report.delivery);
+  }
 }

@@ -1,27 +1,58 @@
-import { deliver } from "../deliver.ts";
-import { type DecidedPlan, planFor } from "../plan.ts";
-import type { ClaimedPlan } from "../ports.ts";
+import { dispatch } from "../dispatch.ts";
+import { type DecidedPlan, planner } from "../plan.ts";
+import type { ClaimedPlan, DueCandidate, DueWorkspace } from "../ports.ts";
 import { BACKLOG_COUNTED, noDelivery, PROBLEMS_TOLD, type SampleDecision, type SendDueReport } from "../report.ts";
+import { Rounds, type Turn } from "../rounds.ts";
 import type { RunContext, RunStep } from "../step.ts";
+
+const DUE_WORKSPACES_AT_MOST = 10_000;
 
 /** Claims what is due in batches, decides on it, and sends what was claimed before it claims more. */
 export const sendDue: RunStep = {
   name: "send-due",
   reachesLeads: true,
   async run(context, reports) {
-    const { now, request, settings, store, stopping } = context;
+    const { now, request, store, settings } = context;
     const report = emptyReport(request.dryRun);
     reports.results = report;
-    let left = request.limit ?? Number.POSITIVE_INFINITY;
-    while (left > 0 && !stopping()) {
-      const claimed = await claimBatch(context, report, Math.min(left, settings.batchSize));
-      if (claimed.due === 0) break;
-      left -= claimed.due;
-      if (report.delivery) await deliver(context, claimed.touchIds, report.delivery);
-    }
-    report.backlog = await store.countDue({ now, limit: BACKLOG_COUNTED, workspaceId: request.workspaceId ?? null });
+    const query = { now, workspaceId: request.workspaceId ?? null };
+    const due = await store.findDueWorkspaces({ ...query, limit: DUE_WORKSPACES_AT_MOST });
+    tellOldest(report, due, now);
+    const rounds = new Rounds(due, request.limit ?? Number.POSITIVE_INFINITY);
+    // A dry run has one transaction, in which no two can work at once.
+    await allOf(request.dryRun ? 1 : settings.claimers, (failed) => claimInTurns(context, rounds, report, failed));
+    report.backlog = due.length === 0 ? 0 : await store.countDue({ ...query, limit: BACKLOG_COUNTED });
   },
 };
+
+/** Lets all come to their end, also when one fails: what they did has to be counted. Throws what the first threw. */
+async function allOf(workers: number, work: (failed: () => boolean) => Promise<void>): Promise<void> {
+  const thrown: unknown[] = [];
+  const one = () => work(() => thrown.length > 0).catch((fault: unknown) => thrown.push(fault));
+  await Promise.all(Array.from({ length: workers }, one));
+  if (thrown.length > 0) throw thrown[0];
+}
+
+async function claimInTurns(
+  context: RunContext,
+  rounds: Rounds,
+  report: SendDueReport,
+  failed: () => boolean,
+): Promise<void> {
+  while (!context.stopping() && !failed()) {
+    const turn = rounds.next(context.settings.batchSize);
+    if (!turn) return;
+    const touchIds = await claimTurn(context, rounds, turn, report);
+    if (report.delivery) await dispatch(context, touchIds, report.delivery);
+  }
+}
+
+function tellOldest(report: SendDueReport, due: readonly DueWorkspace[], now: Date): void {
+  for (const { id, oldestDue } of due.slice(0, PROBLEMS_TOLD)) {
+    report.oldestDueSecondsByWorkspace[id] = Math.max(0, (now.getTime() - oldestDue.getTime()) / 1_000);
+  }
+  report.oldestDueSeconds = Math.max(0, ...Object.values(report.oldestDueSecondsByWorkspace));
+}
 
 const emptyReport = (dryRun: boolean): SendDueReport => ({
   due: 0,
@@ -37,27 +68,34 @@ const emptyReport = (dryRun: boolean): SendDueReport => ({
   problems: [],
   backlog: 0,
   oldestDueSeconds: 0,
+  oldestDueSecondsByWorkspace: {},
 });
 
-async function claimBatch({ now, request, store, sample }: RunContext, report: SendDueReport, limit: number) {
+async function claimTurn(
+  { now, store, sample, claimedUntil }: RunContext,
+  rounds: Rounds,
+  turn: Turn,
+  report: SendDueReport,
+): Promise<readonly string[]> {
   const plans = new Map<string, DecidedPlan>();
-  let oldestDue = now;
-  const carriedOut = await store.claimDue({ now, limit, workspaceId: request.workspaceId ?? null }, (candidate) => {
-    const plan = planFor(candidate, now);
-    plans.set(plan.instanceId, plan);
-    if (candidate.nextStepDue < oldestDue) oldestDue = candidate.nextStepDue;
-    return plan;
+  const candidates: DueCandidate[] = [];
+  const plan = planner(now);
+  const carriedOut = await store.claimDue({ now, lookAgainAt: claimedUntil, ...turn }, (candidate) => {
+    const decided = plan(candidate);
+    plans.set(decided.instanceId, decided);
+    candidates.push(candidate);
+    return decided;
   });
-  report.oldestDueSeconds = Math.max(report.oldestDueSeconds, (now.getTime() - oldestDue.getTime()) / 1_000);
+  rounds.taken(turn, candidates);
   const touchIds: string[] = [];
   for (const done of carriedOut) {
-    const plan = plans.get(done.instanceId);
-    if (!plan) throw new Error(`the store carried out a plan nobody made, for instance ${done.instanceId}`);
-    tally(report, plan, done);
-    if (sample && sample.length < PROBLEMS_TOLD) sample.push(sampleOf(plan));
-    if (done.touchId && plan.touch?.status === "claimed") touchIds.push(done.touchId);
+    const decided = plans.get(done.instanceId);
+    if (!decided) throw new Error(`the store carried out a plan nobody made, for instance ${done.instanceId}`);
+    tally(report, decided, done);
+    if (sample && sample.length < PROBLEMS_TOLD) sample.push(sampleOf(decided));
+    if (done.touchId && decided.touch?.status === "claimed") touchIds.push(done.touchId);
   }
-  return { due: carriedOut.length, touchIds };
+  return touchIds;
 }
 
 const COUNTED_AS = {
@@ -66,6 +104,7 @@ const COUNTED_AS = {
   hold: "held",
   pause: "paused",
   skip: "skipped",
+  expire: "expired",
   complete: "completed",
 } as const;
 
@@ -73,6 +112,8 @@ const PROBLEM_REASONS: ReadonlySet<string> = new Set([
   "unreadable_row",
   "decision_failed",
   "invalid_time_zone",
+  "invalid_send_times",
+  "no_opening",
   "unknown_condition",
   "invalid_template",
   "missing_data",

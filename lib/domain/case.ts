@@ -1,0 +1,61 @@
+import type { Opening } from "./calendar.ts";
+import type { Verdict } from "./decision.ts";
+import { type DueItem, type Step, stepFrom } from "./due-item.ts";
+import { earliestSend, type SendFacts } from "./send-times.ts";
+import { type Message, type Rendered, render } from "./templates.ts";
+import { type ZoneUsed, zoneUsed } from "./time-zone.ts";
+
+/** An item as the rules see it: what several of them ask is worked out once, and only if one asks. */
+export interface Case extends DueItem {
+  readonly now: Date;
+  readonly zone: ZoneUsed;
+  readonly step: Step | undefined;
+  readonly rendered: () => Rendered;
+  /** When the step may go at the earliest. Throws RangeError for send times that do not exist. */
+  readonly opening: () => Opening | null;
+}
+
+/** A verdict where the rule applies, undefined where the case passes. */
+export type Judge = (given: Case) => Verdict | undefined;
+
+export function caseOf(item: DueItem, now: Date): Case {
+  const { lead, workspace, sequence, instance } = item;
+  const step = stepFrom(sequence, instance.position);
+  return {
+    lead,
+    workspace,
+    sequence,
+    instance,
+    now,
+    step,
+    zone: zoneUsed(lead, workspace),
+    rendered: once(() => render(stepOf({ step }), lead, workspace)),
+    opening: once(() => earliestSend(factsOf({ lead, workspace, step }), now)),
+  };
+}
+
+function once<Value>(work: () => Value): () => Value {
+  let done: { readonly value: Value } | undefined;
+  return () => {
+    done ??= { value: work() };
+    return done.value;
+  };
+}
+
+export const factsOf = (given: Pick<Case, "lead" | "workspace" | "step">): SendFacts => ({
+  lead: given.lead,
+  workspace: given.workspace,
+  channel: stepOf(given).channel,
+});
+
+export function stepOf({ step }: Pick<Case, "step">): Step {
+  if (!step) throw new Error("a rule that needs a step was asked before the rule that one is left");
+  return step;
+}
+
+export function messageOf({ rendered }: Case): Message {
+  const text = rendered();
+  if (text.kind !== "rendered")
+    throw new Error("a message was asked for before the rule that the template is complete");
+  return text.message;
+}

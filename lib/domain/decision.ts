@@ -1,0 +1,76 @@
+import type { Step, WorkspaceFacts } from "./due-item.ts";
+import type { PausedReason, StepCondition } from "./labels.ts";
+import type { NotNow } from "./send-times.ts";
+import type { Message } from "./templates.ts";
+import type { ZoneUsed } from "./time-zone.ts";
+
+export type CompletedReason =
+  | "meeting_booked"
+  | "blacklisted"
+  | "opted_out"
+  | "unqualified"
+  | "not_interested"
+  | "out_of_steps";
+export type HoldReason =
+  | "workspace_paused"
+  | "sequence_inactive"
+  | "invalid_time_zone"
+  | "invalid_send_times"
+  | "no_opening"
+  | NotNow
+  | "daily_cap_reached"
+  | "unknown_condition"
+  | "invalid_template"
+  | "unreadable_row"
+  | "decision_failed";
+export type SkipReason = `condition_${StepCondition}` | `missing_${"email" | "phone"}`;
+
+/** What is to become of a due step, and why. */
+export type Decision = Verdict & {
+  /** The rule that decided. */
+  readonly rule: string;
+  /** The rules that were asked before it and did not apply, in their order. */
+  readonly passed: readonly string[];
+  readonly zone: ZoneUsed;
+  readonly inputs: DecisionInputs;
+};
+
+/** What the rules on time went by. */
+export interface DecisionInputs {
+  readonly sendWindow: WorkspaceFacts["sendWindow"];
+  readonly gapMinutes: number;
+  readonly lastOutboundAt: Date | null;
+  /** On the channel of the step; null also where no step is left. */
+  readonly lastTouchOnChannelAt: Date | null;
+  readonly dailyCap: number | null;
+  readonly dailyCapUsed: number;
+}
+
+export type Verdict =
+  | {
+      readonly kind: "send";
+      readonly reason: "ready";
+      readonly step: Step;
+      readonly message: Message;
+      /** The end of the opening in which it may go; after that it has to be decided again. */
+      readonly sendUntil: Date;
+      /** The end of the step's time to live; null: it has none. */
+      readonly expiresAt: Date | null;
+    }
+  | {
+      readonly kind: "awaitApproval";
+      readonly reason: "needs_approval";
+      readonly step: Step;
+      readonly message: Message;
+      readonly expiresAt: Date | null;
+    }
+  | { readonly kind: "hold"; readonly reason: HoldReason; readonly until: Date; readonly detail?: string }
+  | {
+      readonly kind: "pause";
+      readonly reason: PausedReason;
+      readonly lookAgainAt: Date | null;
+      readonly detail?: string;
+    }
+  | { readonly kind: "skip"; readonly reason: SkipReason }
+  | { readonly kind: "expire"; readonly reason: "time_to_live_over" }
+  | { readonly kind: "complete"; readonly reason: CompletedReason };

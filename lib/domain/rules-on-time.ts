@@ -1,0 +1,59 @@
+import { type Case, factsOf, stepOf } from "./case.ts";
+import type { Verdict } from "./decision.ts";
+import { minutesAfter, repairBy } from "./look-again.ts";
+import { capDayEnd, channelUsedToday, earliestSend, shutNow, tooSoon } from "./send-times.ts";
+import { isTimeZone } from "./time-zone.ts";
+
+export function tooOld(given: Case): Verdict | undefined {
+  const end = expiryOf(given);
+  return end && end <= given.now ? { kind: "expire", reason: "time_to_live_over" } : undefined;
+}
+
+/** Counted from when the step was due before any hold. */
+export function expiryOf(given: Case): Date | null {
+  const { timeToLiveMinutes } = stepOf(given);
+  const { heldSince, nextStepDue } = given.instance;
+  return timeToLiveMinutes === null ? null : minutesAfter(heldSince ?? nextStepDue, timeToLiveMinutes);
+}
+
+export function sendTimesUnknown(given: Case): Verdict | undefined {
+  const { zone, from } = given.zone;
+  const until = repairBy(given.now);
+  if (!isTimeZone(zone)) {
+    return { kind: "hold", reason: "invalid_time_zone", until, detail: `time zone of the ${from}: ${zone}` };
+  }
+  try {
+    if (given.opening()) return undefined;
+  } catch (thrown) {
+    if (!(thrown instanceof RangeError)) throw thrown;
+    return { kind: "hold", reason: "invalid_send_times", until, detail: thrown.message };
+  }
+  return { kind: "hold", reason: "no_opening", until, detail: "the send window does not open within a year" };
+}
+
+export function windowShut(given: Case): Verdict | undefined {
+  if (given.opening()?.from === given.now) return undefined;
+  const reason = shutNow(factsOf(given), given.now);
+  return reason && { kind: "hold", reason, until: nextSend(given) };
+}
+
+export function gapNotOver(given: Case): Verdict | undefined {
+  if (!tooSoon(factsOf(given), given.now)) return undefined;
+  return { kind: "hold", reason: "too_soon", until: nextSend(given) };
+}
+
+export function channelUsed(given: Case): Verdict | undefined {
+  if (!channelUsedToday(factsOf(given), given.now)) return undefined;
+  return { kind: "hold", reason: "channel_used_today", until: nextSend(given) };
+}
+
+export function capReached(given: Case): Verdict | undefined {
+  const { dailyCap, dailyCapUsed, timeZone } = given.workspace;
+  if (dailyCap === null || dailyCapUsed < dailyCap) return undefined;
+  const until = nextSend(given, capDayEnd(timeZone, given.now));
+  return { kind: "hold", reason: "daily_cap_reached", until };
+}
+
+/** The earliest instant from `from` on that all rules on time let pass, as far as anybody can foresee. */
+const nextSend = (given: Case, from?: Date): Date =>
+  (from ? earliestSend(factsOf(given), from) : given.opening())?.from ?? repairBy(given.now);

@@ -1,0 +1,78 @@
+import { localDayOf, nextOpening, type Opening, startOfNextLocalDay } from "./calendar.ts";
+import type { HolidayPlace, LeadFacts, WorkspaceFacts } from "./due-item.ts";
+import { type HolidayCalendar, holidayCalendar } from "./holidays.ts";
+import type { Channel } from "./labels.ts";
+import { isTimeZone, zoneUsed } from "./time-zone.ts";
+
+/** What decides when a lead may be reached. */
+export interface SendFacts {
+  readonly lead: Pick<LeadFacts, "timeZone" | "lastOutboundAt" | "lastTouchAt">;
+  readonly workspace: Pick<WorkspaceFacts, "timeZone" | "sendWindow" | "holidays" | "gapMinutes">;
+  readonly channel: Channel;
+}
+
+/** Why a step may not go at this moment. */
+export type NotNow = "outside_send_window" | "closed_day" | "holiday" | "too_soon" | "channel_used_today";
+
+/**
+ * The earliest opening, from `now` on, in which the lead may be reached: inside the send window of an allowed local day,
+ * the gap after the last touch, and on a local day on which the channel has not reached the lead yet. Null where there is
+ * none within a year. Throws RangeError for a zone, place or window that does not exist.
+ */
+export function earliestSend(facts: SendFacts, now: Date): Opening | null {
+  const earliest = Math.max(now.getTime(), gapEnd(facts), channelDayEnd(facts, now));
+  return nextOpening(earliest === now.getTime() ? now : new Date(earliest), calendarOf(facts));
+}
+
+/** Whether the send window is shut at `now`, and in what way; undefined while it is open. */
+export function shutNow(facts: SendFacts, now: Date): NotNow | undefined {
+  const calendar = calendarOf(facts);
+  if (nextOpening(now, calendar)?.from === now) return undefined;
+  const today = { ...calendar, window: { ...calendar.window, start: "00:00", end: "00:00" } };
+  if (calendar.isHoliday(localDayOf(now, calendar.zone))) return "holiday";
+  return nextOpening(now, today)?.from === now ? "outside_send_window" : "closed_day";
+}
+
+export const tooSoon = (facts: SendFacts, now: Date): boolean => gapEnd(facts) > now.getTime();
+
+export const channelUsedToday = (facts: SendFacts, now: Date): boolean => channelDayEnd(facts, now) > now.getTime();
+
+/** The local day of a workspace that a cap counts by, as in `2026-03-08`; that of UTC where its zone does not exist. */
+export const capDayOf = (timeZone: string, now: Date): string => localDayOf(now, knownZone(timeZone));
+
+/** When the count of a cap begins anew. */
+export const capDayEnd = (timeZone: string, now: Date): Date => startOfNextLocalDay(now, knownZone(timeZone));
+
+const knownZone = (zone: string): string => (isTimeZone(zone) ? zone : "UTC");
+
+/** At least a millisecond, so that no lead is reached twice by one run. */
+function gapEnd({ lead, workspace }: SendFacts): number {
+  const last = lead.lastOutboundAt;
+  return last ? last.getTime() + Math.max(workspace.gapMinutes * 60_000, 1) : Number.NEGATIVE_INFINITY;
+}
+
+function channelDayEnd({ lead, workspace, channel }: SendFacts, now: Date): number {
+  const last = lead.lastTouchAt[channel];
+  if (!last) return Number.NEGATIVE_INFINITY;
+  const { zone } = zoneUsed(lead, workspace);
+  // Most were longer ago than any local day lasts.
+  if (now.getTime() - last.getTime() > LONGEST_DAY_MS) return Number.NEGATIVE_INFINITY;
+  return startOfNextLocalDay(last, zone).getTime();
+}
+
+const LONGEST_DAY_MS = 48 * 60 * 60_000;
+
+const calendarOf = ({ lead, workspace }: SendFacts) => ({
+  zone: zoneUsed(lead, workspace).zone,
+  window: workspace.sendWindow,
+  isHoliday: holidaysOf(workspace.holidays),
+});
+
+const calendars = new WeakMap<HolidayPlace, HolidayCalendar>();
+
+/** One for all leads of a workspace in a batch: they share the place. */
+function holidaysOf(place: HolidayPlace): HolidayCalendar {
+  const known = calendars.get(place) ?? holidayCalendar(place.country, place.region, place.ownDates);
+  calendars.set(place, known);
+  return known;
+}

@@ -1,0 +1,30 @@
+import { type DeliveryContext, deliver } from "./deliver.ts";
+import type { DeliveryQueue } from "./ports.ts";
+import type { DeliveryReport } from "./report.ts";
+
+export interface DispatchContext extends DeliveryContext {
+  /** Where touches go to be sent by other invocations; null: this one sends them itself. */
+  readonly queue: DeliveryQueue | null;
+}
+
+/**
+ * Sees to it that claimed touches are sent: by the queue's consumers where there is a queue, else here. Throws where the
+ * queue did not take all; those stay claimed for the next run.
+ */
+export async function dispatch(
+  context: DispatchContext,
+  touchIds: readonly string[],
+  report: DeliveryReport,
+): Promise<void> {
+  if (!context.queue) return deliver(context, touchIds, report);
+  report.retrying += touchIds.length;
+  const refused = await context.queue.enqueue(touchIds);
+  const taken = touchIds.length - refused.length;
+  report.retrying -= taken;
+  report.queued += taken;
+  if (refused.length === 0) return;
+  await context.store.release(refused, context.now);
+  throw new Error(
+    `the delivery queue did not take ${refused.length} of ${touchIds.length} touches; the next run tries again`,
+  );
+}

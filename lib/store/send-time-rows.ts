@@ -1,0 +1,49 @@
+import * as z from "zod";
+import type { LeadFacts, WorkspaceFacts } from "../domain/due-item.ts";
+import { Prisma } from "./generated/client.ts";
+
+/** The columns of `workspace` that say when may be sent, as `sendTimeColumns` parses them. */
+export const SEND_TIMES = Prisma.sql`
+  workspace.gap_minutes, workspace.window_days, to_char(workspace.window_start, 'HH24:MI') as window_start,
+  to_char(workspace.window_end, 'HH24:MI') as window_end, workspace.holiday_country, workspace.holiday_region,
+  workspace.own_holidays::text[] as own_holidays`;
+
+export const sendTimeColumns = {
+  gap_minutes: z.int(),
+  window_days: z.array(z.int()),
+  window_start: z.string(),
+  window_end: z.string(),
+  holiday_country: z.string().nullable(),
+  holiday_region: z.string().nullable(),
+  own_holidays: z.array(z.string()),
+};
+
+const sendTimeRow = z.object(sendTimeColumns);
+
+export const sendTimesOf = (
+  row: z.infer<typeof sendTimeRow>,
+): Pick<WorkspaceFacts, "gapMinutes" | "sendWindow" | "holidays"> => ({
+  gapMinutes: row.gap_minutes,
+  sendWindow: { days: row.window_days, start: row.window_start, end: row.window_end },
+  holidays: { country: row.holiday_country, region: row.holiday_region, ownDates: row.own_holidays },
+});
+
+/** The columns of `lead` that say when each channel last reached it. */
+export const LAST_TOUCHES = Prisma.sql`
+  lead.last_email_at, lead.last_sms_at, lead.last_webhook_at, lead.last_task_at`;
+
+export const lastTouchColumns = {
+  last_email_at: z.date().nullable(),
+  last_sms_at: z.date().nullable(),
+  last_webhook_at: z.date().nullable(),
+  last_task_at: z.date().nullable(),
+};
+
+const lastTouchRow = z.object(lastTouchColumns);
+
+export const lastTouchOf = (row: z.infer<typeof lastTouchRow>): LeadFacts["lastTouchAt"] => ({
+  email: row.last_email_at,
+  sms: row.last_sms_at,
+  webhook: row.last_webhook_at,
+  task: row.last_task_at,
+});

@@ -1,0 +1,176 @@
+import * as z from "zod";
+import { CHANNELS } from "../domain/labels.ts";
+import type { EndedTouch, Lease, OutgoingTouch, StartedSending, TouchSendFacts } from "../run/ports.ts";
+import type { Db } from "./connect.ts";
+import {
+  LAST_TOUCHES,
+  lastTouchColumns,
+  lastTouchOf,
+  SEND_TIMES,
+  sendTimeColumns,
+  sendTimesOf,
+} from "./send-time-rows.ts";
+
+const judgedRow = z.object({
+  id: z.uuid(),
+  workspace_id: z.uuid(),
+  lead_id: z.uuid(),
+  channel: z.enum(CHANNELS),
+  failures: z.int(),
+  subject: z.string().nullable(),
+  body: z.string(),
+  fate: z.enum(["start", "cancel", "expire", "wait"]),
+  why: z.string().nullable(),
+  email: z.string().nullable(),
+  phone: z.string().nullable(),
+  email_from: z.string(),
+  thread: z.array(z.string()),
+});
+type JudgedRow = z.infer<typeof judgedRow>;
+
+/**
+ * Moves claimed touches to `sending`, or to `cancelled` where the lead may no longer be contacted, or to `expired`. The
+ * lead is locked in the same statement: a booking is either committed, and seen here, or commits after the touch began to
+ * be sent. Of several touches of one lead one begins; and none where another has begun since it was decided on, or where
+ * the send window has shut: those are left claimed and told. A lead that somebody is changing at this moment is passed
+ * over, and its touch stays claimed; so nobody ever waits here.
+ */
+export async function startSending(db: Db, touchIds: readonly string[], lease: Lease): Promise<StartedSending> {
+  const rows = await db.$queryRaw`
+    with wanted as materialized (
+      select id, lead_id, row_number() over (partition by lead_id order by id) as turn
+        from touch
+       where id = any(${[...touchIds]}::uuid[]) and status = 'claimed' and next_attempt_at <= ${lease.now}),
+    locked_lead as materialized (
+      select lead.*
+        from lead
+       where lead.id = any(array(select lead_id from wanted))
+       order by lead.id
+         for no key update skip locked),
+    judged as materialized (
+      select touch.id, lead.email, lead.phone, workspace.email_from,
+             case when lead.is_booked and not instance.post_booking then 'meeting_booked'
+                  when lead.opted_out_at is not null then 'opted_out'
+                  when lead.status in ('blacklisted', 'unqualified', 'not-interested')
+                    then replace(lead.status::text, '-', '_')
+                  when not lead.automation_enabled then 'automation_off'
+                  when lead.last_inbound_at > coalesce(lead.last_outbound_at, '-infinity') then 'lead_replied'
+                  when instance.status = 'cancelled' or instance.generation <> touch.generation
+                    then 'instance_cancelled'
+             end as stop,
+             touch.expires_at <= ${lease.now} as too_old,
+             case when workspace.paused_at is not null then 'workspace_paused'
+                  when not sequence.active then 'sequence_inactive'
+                  when instance.paused_reason = 'manual' then 'instance_paused'
+                  when lead.snoozed_until > ${lease.now} then 'lead_snoozed'
+                  when touch.attempts = 0 and (wanted.turn > 1 or lead.last_outbound_at is distinct from touch.outbound_before)
+                    then 'too_soon'
+                  when touch.send_until is null or touch.send_until <= ${lease.now} then 'outside_send_window'
+             end as wait
+        from wanted
+        join touch on touch.id = wanted.id
+        join locked_lead as lead on lead.workspace_id = touch.workspace_id and lead.id = touch.lead_id
+        join follow_up_instance as instance on instance.id = touch.instance_id
+        join follow_up_sequence as sequence on sequence.id = instance.sequence_id
+        join workspace on workspace.id = touch.workspace_id
+       where touch.status = 'claimed'
+         for no key update of touch skip locked),
+    fated as materialized (
+      select *, coalesce(stop, wait) as why,
+             case when stop is not null then 'cancel' when too_old then 'expire' when wait is not null then 'wait'
+                  else 'start' end as fate
+        from judged),
+    moved as (
+      update touch
+         set status = case fate when 'start' then 'sending' when 'cancel' then 'cancelled' else 'expired' end::touch_status,
+             reason = why, next_attempt_at = null,
+             look_again_at = case when fate = 'start' then greatest(touch.look_again_at, ${lease.until}::timestamptz) end,
+             attempts = touch.attempts + case when fate = 'start' then 1 else 0 end
+        from fated
+       where touch.id = fated.id and fate <> 'wait'
+      returning touch.id, touch.lead_id, touch.channel),
+    reached as (
+      update lead
+         set last_outbound_at = greatest(lead.last_outbound_at, ${lease.now}::timestamptz),
+             last_email_at = case when moved.channel = 'email' then ${lease.now} else last_email_at end,
+             last_sms_at = case when moved.channel = 'sms' then ${lease.now} else last_sms_at end,
+             last_webhook_at = case when moved.channel = 'webhook' then ${lease.now} else last_webhook_at end,
+             last_task_at = case when moved.channel = 'task' then ${lease.now} else last_task_at end
+        from moved join fated on fated.id = moved.id
+       where lead.id = moved.lead_id and fate = 'start')
+    select touch.id, touch.workspace_id, touch.lead_id, touch.channel::text,
+           touch.failures, touch.subject, touch.body, fated.fate, fated.why,
+           fated.email, fated.phone, fated.email_from,
+           case when touch.channel = 'email' and fate = 'start' then array(
+             select earlier.provider_id from touch as earlier
+              where earlier.instance_id = touch.instance_id and earlier.generation = touch.generation
+                and earlier.channel = 'email' and earlier.provider_id is not null
+              order by earlier.sent_at) else '{}' end as thread
+      from fated join touch on touch.id = fated.id
+     order by touch.id`;
+  const judged = z.array(judgedRow).parse(rows);
+  return {
+    started: judged.filter(({ fate }) => fate === "start").map(outgoingTouch),
+    cancelled: withFate(judged, "cancel"),
+    expired: withFate(judged, "expire"),
+    waiting: withFate(judged, "wait"),
+  };
+}
+
+const withFate = (judged: readonly JudgedRow[], wanted: JudgedRow["fate"]): EndedTouch[] =>
+  judged.flatMap(({ id, fate, why }) => (fate === wanted ? [{ touchId: id, reason: why ?? fate }] : []));
+
+const outgoingTouch = (row: JudgedRow): OutgoingTouch => ({
+  id: row.id,
+  workspaceId: row.workspace_id,
+  leadId: row.lead_id,
+  channel: row.channel,
+  failures: row.failures,
+  from: row.email_from,
+  email: row.email,
+  phone: row.phone,
+  message: { subject: row.subject, body: row.body },
+  thread: row.thread,
+});
+
+const factsRow = z.object({
+  id: z.uuid(),
+  channel: z.enum(CHANNELS),
+  attempts: z.int(),
+  switched_off: z.boolean(),
+  snoozed_until: z.date().nullable(),
+  lead_time_zone: z.string().nullable(),
+  last_outbound_at: z.date().nullable(),
+  ...lastTouchColumns,
+  workspace_time_zone: z.string(),
+  ...sendTimeColumns,
+});
+
+/** What decides when claimed touches may go. */
+export async function readSendFacts(db: Db, touchIds: readonly string[]): Promise<readonly TouchSendFacts[]> {
+  const rows = await db.$queryRaw`
+    select touch.id, touch.channel::text, touch.attempts,
+           workspace.paused_at is not null or not sequence.active
+             or coalesce(instance.paused_reason = 'manual', false) as switched_off,
+           lead.snoozed_until, lead.time_zone as lead_time_zone, lead.last_outbound_at, ${LAST_TOUCHES},
+           workspace.time_zone as workspace_time_zone, ${SEND_TIMES}
+      from touch
+      join lead on lead.workspace_id = touch.workspace_id and lead.id = touch.lead_id
+      join follow_up_instance as instance on instance.id = touch.instance_id
+      join follow_up_sequence as sequence on sequence.id = instance.sequence_id
+      join workspace on workspace.id = touch.workspace_id
+     where touch.id = any(${[...touchIds]}::uuid[]) and touch.status = 'claimed'`;
+  return z.array(factsRow).parse(rows).map(touchSendFacts);
+}
+
+const touchSendFacts = (row: z.infer<typeof factsRow>): TouchSendFacts => ({
+  touchId: row.id,
+  switchedOff: row.switched_off,
+  snoozedUntil: row.snoozed_until,
+  attempted: row.attempts > 0,
+  facts: {
+    lead: { timeZone: row.lead_time_zone, lastOutboundAt: row.last_outbound_at, lastTouchAt: lastTouchOf(row) },
+    workspace: { timeZone: row.workspace_time_zone, ...sendTimesOf(row) },
+    channel: row.channel,
+  },
+});
