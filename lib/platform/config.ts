@@ -25,6 +25,7 @@ const environment = z
       .regex(/^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+$/, "must be the ARN of a secret")
       .optional(),
     WEBHOOK_NETWORK: z.enum(["public", "any"]).default("public"),
+    DELIVERY_QUEUE_URL: z.url({ protocol: /^https?$/ }).optional(),
     LOG_LEVEL: z.enum(["DEBUG", "INFO", "WARN", "ERROR", "SILENT"]).default("INFO"),
     RUN_BATCH_SIZE: integer(1, 1_000).default(500),
     RUN_SENDS_AT_ONCE: integer(1, 100).default(10),
@@ -42,6 +43,7 @@ const environment = z
     if (env.EMAIL_TRANSPORT === "smtp") need("SMTP_URL", "for EMAIL_TRANSPORT=smtp");
     if (env.EMAIL_TRANSPORT === "files") need("OUTBOX_DIRECTORY", "for EMAIL_TRANSPORT=files");
     if (env.SMS_ORIGINATION_IDENTITY !== undefined) need("AWS_REGION", "for SMS_ORIGINATION_IDENTITY");
+    if (env.DELIVERY_QUEUE_URL !== undefined) need("AWS_REGION", "for DELIVERY_QUEUE_URL");
     for (const secret of ["WEBHOOK_SECRET", "WEBHOOK_SECRET_ARN"] as const) {
       if (env[secret] !== undefined) need("WEBHOOK_URL", `for ${secret}`);
     }

@@ -10,6 +10,7 @@ import { storePorts } from "../store/follow-up-store.ts";
 import { iamConnection } from "../store/iam-connection.ts";
 import { createTask } from "../store/tasks.ts";
 import type { Config } from "./config.ts";
+import { sqsDeliveryQueue } from "./delivery-queue.ts";
 import { secretByArn } from "./secret.ts";
 
 /** Connects the ports of a run to what the configuration names. No connection is made before the first query. */
@@ -24,7 +25,7 @@ export function wire(config: Config, log: Log): RunPorts & { readonly database: 
       webhook: connectedWebhook(config),
       task: taskChannel((task) => createTask(database.prisma, task)),
     },
-    queue: null,
+    queue: config.DELIVERY_QUEUE_URL === undefined ? null : sqsDeliveryQueue(config.DELIVERY_QUEUE_URL),
     log,
   };
 }

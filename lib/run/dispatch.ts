@@ -18,13 +18,14 @@ export async function dispatch(
 ): Promise<void> {
   if (!context.queue) return deliver(context, touchIds, report);
   report.retrying += touchIds.length;
-  const refused = await context.queue.enqueue(touchIds);
+  const { refused, faults } = await context.queue.enqueue(touchIds);
   const taken = touchIds.length - refused.length;
   report.retrying -= taken;
   report.queued += taken;
   if (refused.length === 0) return;
   await context.store.release(refused, context.now);
+  const why = [...new Set(faults)].join(", ");
   throw new Error(
-    `the delivery queue did not take ${refused.length} of ${touchIds.length} touches; the next run tries again`,
+    `the delivery queue did not take ${refused.length} of ${touchIds.length} touches (${why}); the next run tries again`,
   );
 }

@@ -216,8 +216,10 @@ export type Settlement =
 
 /** Where touches go that other invocations send. Messages carry ids only; a lost or doubled one is harmless. */
 export interface DeliveryQueue {
-  /** Answers those that it did not take. */
-  enqueue(touchIds: readonly string[]): Promise<readonly string[]>;
+  /** Answers those that it did not take, and why, by the names of the faults. */
+  enqueue(
+    touchIds: readonly string[],
+  ): Promise<{ readonly refused: readonly string[]; readonly faults: readonly string[] }>;
 }
 
 /** Held in a transaction on a connection of its own: the server frees it when the run ends, crashes or is cut off. */

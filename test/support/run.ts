@@ -53,7 +53,7 @@ export interface Runner {
   close(): Promise<void>;
 }
 
-const SETTINGS: RunSettings = { batchSize: 500, claimers: 1, sendsAtOnce: 10, safetyMarginMs: 1_000 };
+export const SETTINGS: RunSettings = { batchSize: 500, claimers: 1, sendsAtOnce: 10, safetyMarginMs: 1_000 };
 
 export function openRunner(url: string): Runner {
   const channel = new RecordingChannel();

@@ -1,0 +1,61 @@
+import { randomUUID } from "node:crypto";
+import { SendMessageBatchCommand, type SendMessageBatchRequestEntry, SQSClient } from "@aws-sdk/client-sqs";
+import pLimit from "p-limit";
+import type { DeliveryMessage } from "../run/deliver-messages.ts";
+import type { DeliveryQueue } from "../run/ports.ts";
+
+/** What one failing message sets back. */
+const TOUCHES_IN_A_MESSAGE = 10;
+/** The most that SendMessageBatch takes, after its API reference. */
+const MESSAGES_IN_A_REQUEST = 10;
+const REQUESTS_AT_ONCE = 5;
+const CONNECT_TIMEOUT_MS = 2_000;
+const ANSWER_TIMEOUT_MS = 5_000;
+
+/**
+ * The delivery queue in Amazon SQS, in the function's own region and with its own role. The client tries again by itself: a
+ * message that is there twice is harmless.
+ */
+export function sqsDeliveryQueue(queueUrl: string): DeliveryQueue {
+  const client = new SQSClient({ requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS } });
+  return {
+    async enqueue(touchIds) {
+      const messages = chunksOf(touchIds, TOUCHES_IN_A_MESSAGE).map((ids) => ({ id: randomUUID(), touchIds: ids }));
+      const requests = chunksOf(messages, MESSAGES_IN_A_REQUEST);
+      const answers = await pLimit(REQUESTS_AT_ONCE).map(requests, (request) => send(client, queueUrl, request));
+      return { refused: answers.flatMap(({ refused }) => refused), faults: answers.flatMap(({ faults }) => faults) };
+    },
+  };
+}
+
+interface Message {
+  readonly id: string;
+  readonly touchIds: readonly string[];
+}
+
+async function send(
+  client: SQSClient,
+  QueueUrl: string,
+  messages: readonly Message[],
+): Promise<Awaited<ReturnType<DeliveryQueue["enqueue"]>>> {
+  try {
+    const command = new SendMessageBatchCommand({ QueueUrl, Entries: messages.map(entryOf) });
+    const { Failed = [] } = await client.send(command, { abortSignal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
+    const failed = new Set(Failed.map(({ Id }) => Id));
+    const refused = messages.filter(({ id }) => failed.has(id)).flatMap(({ touchIds }) => touchIds);
+    return { refused, faults: Failed.map(({ Code }) => Code ?? "unnamed") };
+  } catch (thrown) {
+    // A request without an answer may have been carried out; then its touches are there twice.
+    return { refused: messages.flatMap(({ touchIds }) => touchIds), faults: [nameOf(thrown)] };
+  }
+}
+
+const entryOf = ({ id, touchIds }: Message): SendMessageBatchRequestEntry => {
+  const message: DeliveryMessage = { touchIds: [...touchIds] };
+  return { Id: id, MessageBody: JSON.stringify(message) };
+};
+
+const nameOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.name : String(thrown));
+
+const chunksOf = <Item>(items: readonly Item[], size: number): Item[][] =>
+  Array.from({ length: Math.ceil(items.length / size) }, (_, index) => items.slice(index * size, (index + 1) * size));

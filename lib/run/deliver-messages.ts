@@ -1,0 +1,89 @@
+import pLimit from "p-limit";
+import * as z from "zod";
+import { type DeliveryContext, deliver, leaseOf } from "./deliver.ts";
+import { GroupSize } from "./group-size.ts";
+import { pacedChannels } from "./pace.ts";
+import { type RunPorts, SchemaOutOfDate } from "./ports.ts";
+import { type DeliveryReport, noDelivery } from "./report.ts";
+import type { RunSettings } from "./step.ts";
+
+/** A message of the delivery queue: ids only, so that what is sent is what the database says at that moment. */
+export const deliveryMessage = z.strictObject({ touchIds: z.array(z.uuid()).min(1).max(100) });
+export type DeliveryMessage = z.infer<typeof deliveryMessage>;
+
+export interface ReceivedMessage {
+  readonly messageId: string;
+  readonly body: string;
+}
+
+export interface DeliveredMessages {
+  readonly delivery: DeliveryReport;
+  /** Those that the queue has to hand out again. */
+  readonly failedMessageIds: readonly string[];
+}
+
+/** Each needs a connection while it is checked and settled. */
+const MESSAGES_AT_ONCE = 3;
+
+/**
+ * Sends the touches of some messages. One message that fails does not touch the others. A message that comes twice, or
+ * late, is harmless: only a touch that is claimed and whose time has come is sent. Throws SchemaOutOfDate, and
+ * DatabaseUnreachable where nothing could be begun.
+ */
+export async function deliverMessages(
+  messages: readonly ReceivedMessage[],
+  { remainingMs }: { readonly remainingMs: () => number },
+  ports: Omit<RunPorts, "queue">,
+  settings: RunSettings,
+): Promise<DeliveredMessages> {
+  const { store, log } = ports;
+  const now = await ports.now();
+  const missing = await ports.missingSchema();
+  if (missing.length > 0) throw new SchemaOutOfDate(missing);
+  const stopping = () => remainingMs() < settings.safetyMarginMs;
+  const context: DeliveryContext = {
+    now,
+    leaseUntil: leaseOf({ remainingMs }, now),
+    store,
+    channels: pacedChannels(ports.channels, { sendsAtOnce: settings.sendsAtOnce, stopping }),
+    groupSize: new GroupSize(),
+    stopping,
+    log,
+  };
+  const delivery = noDelivery();
+  const failed = await pLimit(MESSAGES_AT_ONCE).map(messages, (message) => deliverMessage(context, message, delivery));
+  const failedMessageIds = failed.flatMap((id) => (id === null ? [] : [id]));
+  log.info("deliveries.finished", { messages: messages.length, failedMessageIds, delivery });
+  return { delivery, failedMessageIds };
+}
+
+/** Answers the id of a message that failed. */
+async function deliverMessage(
+  context: DeliveryContext,
+  { messageId, body }: ReceivedMessage,
+  report: DeliveryReport,
+): Promise<string | null> {
+  try {
+    await deliver(context, parseMessage(body).touchIds, report);
+    return null;
+  } catch (thrown) {
+    context.log.error("delivery.failed", { messageId, error: thrown });
+    return messageId;
+  }
+}
+
+function parseMessage(body: string): DeliveryMessage {
+  const parsed = deliveryMessage.safeParse(jsonOf(body));
+  if (parsed.success) return parsed.data;
+  throw new Error(
+    `not a message of the delivery queue, expected {"touchIds": [uuid, …]}: ${z.prettifyError(parsed.error)}`,
+  );
+}
+
+function jsonOf(body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch (cause) {
+    throw new Error('not a message of the delivery queue, expected {"touchIds": [uuid, …]}: it is not JSON', { cause });
+  }
+}
