@@ -266,7 +266,7 @@ export interface RunPorts {
   readonly runs: RunRecord;
   readonly store: FollowUpStore;
   /** Runs `work` on a store whose writes are undone at the end, whatever happens. */
-  readonly rehearse: (work: (store: FollowUpStore) => Promise<void>, timeoutMs: number) => Promise<void>;
+  readonly rehearse: (work: (store: FollowUpStore) => Promise<void>) => Promise<void>;
   readonly channels: Readonly<Record<Channel, MessageChannel>>;
   /** Null: a run sends what it claims. */
   readonly queue: DeliveryQueue | null;

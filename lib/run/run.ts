@@ -184,7 +184,7 @@ async function runOrRehearse(
   }
   const sample: Report["sample"] = [];
   report.sample = sample;
-  await ports.rehearse((store) => run({ ...means, store, sample }), invocation.remainingMs());
+  await ports.rehearse((store) => run({ ...means, store, sample }));
 }
 
 function tellFault(report: Report, thrown: unknown, where = ""): void {

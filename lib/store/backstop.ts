@@ -2,7 +2,7 @@ import * as z from "zod";
 import type { CompleteBooked } from "../run/ports.ts";
 import { type BackstopReport, nothingCompleted } from "../run/report.ts";
 import { databaseNow } from "./clock.ts";
-import type { Db } from "./connect.ts";
+import type { Queryable } from "./queryable.ts";
 
 /** At once; small enough that a cut-off loses little, large enough that round trips do not count. */
 const BATCH_SIZE = 1_000;
@@ -14,7 +14,7 @@ const DAY_MS = 24 * 60 * 60_000;
  * what exists: the marker on the instance is kept by the database, and a partial index holds exactly the orphans.
  */
 export async function completeFollowUpsForMeetingBookedLeads(
-  db: Db,
+  db: Queryable,
   query: Partial<Omit<CompleteBooked, "report">> = {},
 ): Promise<BackstopReport> {
   const report = nothingCompleted();
@@ -24,7 +24,7 @@ export async function completeFollowUpsForMeetingBookedLeads(
 }
 
 /** The same, into `query.report` as it goes; and once a day the full comparison with the definition of booked. */
-export async function completeBooked(db: Db, query: CompleteBooked): Promise<void> {
+export async function completeBooked(db: Queryable, query: CompleteBooked): Promise<void> {
   await completeOrphans(db, query);
   if (query.workspaceId === null && !query.stopping() && (await comparisonIsDue(db, query.now))) {
     query.report.missedByMarker = await completeMissed(db, query);
@@ -38,7 +38,7 @@ const batchRow = z.object({
   slowest_seconds: z.number(),
 });
 
-async function completeOrphans(db: Db, query: CompleteBooked): Promise<void> {
+async function completeOrphans(db: Queryable, query: CompleteBooked): Promise<void> {
   const found = await look(db, query);
   if (found.orphans) await completeFound(db, query);
   if (found.meetings_over) await unbookAfterTheMeeting(db, query);
@@ -51,7 +51,7 @@ const looked = z.object({ orphans: z.boolean(), meetings_over: z.boolean() });
  * Most runs find nothing, and then this is all that they cost. Asked for the first in the order of an index: to a mere
  * `exists` the planner, which takes such rows for common, prefers reading the whole table.
  */
-async function look(db: Db, { now, workspaceId }: CompleteBooked): Promise<z.infer<typeof looked>> {
+async function look(db: Queryable, { now, workspaceId }: CompleteBooked): Promise<z.infer<typeof looked>> {
   const rows = await db.$queryRaw`
     select (
              select id from follow_up_instance
@@ -69,7 +69,7 @@ async function look(db: Db, { now, workspaceId }: CompleteBooked): Promise<z.inf
 }
 
 /** Arrays, not joins: to a join with this many rows the planner prefers reading every unsent touch there is. */
-async function completeFound(db: Db, query: CompleteBooked): Promise<void> {
+async function completeFound(db: Queryable, query: CompleteBooked): Promise<void> {
   const { now, workspaceId, stopping, report } = query;
   const startedMs = performance.now();
   while (!stopping()) {
@@ -117,7 +117,7 @@ function tally(report: BackstopReport, rows: readonly z.infer<typeof batchRow>[]
 }
 
 /** A booking ends with its meeting; but not before what it was to stop has been stopped. */
-async function unbookAfterTheMeeting(db: Db, { now, workspaceId, stopping, report }: CompleteBooked) {
+async function unbookAfterTheMeeting(db: Queryable, { now, workspaceId, stopping, report }: CompleteBooked) {
   while (!stopping()) {
     const unbooked = await db.$executeRaw`
       update lead set booked_until = null
@@ -137,7 +137,7 @@ async function unbookAfterTheMeeting(db: Db, { now, workspaceId, stopping, repor
   }
 }
 
-async function countOrphans(db: Db, workspaceId: string | null): Promise<number> {
+async function countOrphans(db: Queryable, workspaceId: string | null): Promise<number> {
   const rows = await db.$queryRaw`
     select count(*)::int as count
       from (select from follow_up_instance
@@ -147,7 +147,7 @@ async function countOrphans(db: Db, workspaceId: string | null): Promise<number>
   return z.tuple([z.object({ count: z.int() })]).parse(rows)[0].count;
 }
 
-async function comparisonIsDue(db: Db, now: Date): Promise<boolean> {
+async function comparisonIsDue(db: Queryable, now: Date): Promise<boolean> {
   const since = new Date(now.getTime() - DAY_MS);
   const rows = await db.$queryRaw`select from run where compared_at > ${since} limit 1`;
   return z.array(z.unknown()).parse(rows).length === 0;
@@ -156,7 +156,7 @@ async function comparisonIsDue(db: Db, now: Date): Promise<boolean> {
 const missedRow = z.object({ completed: z.int(), cancelled: z.int() });
 
 /** Compares all live instances with the definition of booked, marker or no marker, and completes what it missed. */
-async function completeMissed(db: Db, { now, stopping, report }: CompleteBooked): Promise<number> {
+async function completeMissed(db: Queryable, { now, stopping, report }: CompleteBooked): Promise<number> {
   let missed = 0;
   while (!stopping()) {
     const rows = await db.$queryRaw`

@@ -1,14 +1,17 @@
 import * as z from "zod";
 import { capDayOf } from "../domain/send-times.ts";
 import type { BatchQuery, ClaimedPlan, ClaimQuery, DueCandidate, DueWorkspace, Plan } from "../run/ports.ts";
-import type { Db } from "./connect.ts";
+import type { Queryable, Transactional } from "./queryable.ts";
 import { candidateOf, type DueRow, instant, parseDueRows, parseSequences, type ReadSequence } from "./rows.ts";
 import { LAST_TOUCHES, SEND_TIMES } from "./send-time-rows.ts";
 
 const dueWorkspaceRow = z.object({ id: z.uuid(), capped: z.boolean(), oldest_due: instant });
 
 /** The workspaces in which something is due, that with the oldest first: one look at an index for each workspace. */
-export async function findDueWorkspaces(db: Db, { now, limit, workspaceId }: BatchQuery): Promise<DueWorkspace[]> {
+export async function findDueWorkspaces(
+  db: Queryable,
+  { now, limit, workspaceId }: BatchQuery,
+): Promise<DueWorkspace[]> {
   const rows = await db.$queryRaw`
     select workspace.id, workspace.daily_cap is not null as capped, oldest.next_step_due as oldest_due
       from workspace
@@ -33,33 +36,26 @@ export async function findDueWorkspaces(db: Db, { now, limit, workspaceId }: Bat
  * decision and its writing: it has to change the marker on the row that is locked here.
  */
 export function claimDue(
-  db: Db,
+  db: Transactional,
   query: ClaimQuery,
   plan: (candidate: DueCandidate) => Plan,
 ): Promise<readonly ClaimedPlan[]> {
-  return db.$transaction(
-    async (transaction) => {
-      const capped = query.workspaces.filter((workspace) => workspace.capped).map(({ id }) => id);
-      // Before any instance, and in one order: two claims that want the same cap wait here and nowhere else.
-      if (capped.length > 0) await lockCaps(transaction, capped);
-      const rows = await lockDue(transaction, query);
-      if (rows.length === 0) return [];
-      const sequences = await readSequences(transaction, rows, query.now);
-      const plans = rows.map((row) => plan(candidateOf(row, sequences.get(row.sequence_id))));
-      const carriedOut = await carryOut(transaction, plans, query);
-      if (capped.length > 0) await useCaps(transaction, plans, sequences, query.now);
-      return carriedOut;
-    },
-    { timeout: CLAIM_TIMEOUT_MS, maxWait: CONNECTION_TIMEOUT_MS },
-  );
+  return db.transaction(async (transaction) => {
+    const capped = query.workspaces.filter((workspace) => workspace.capped).map(({ id }) => id);
+    // Before any instance, and in one order: two claims that want the same cap wait here and nowhere else.
+    if (capped.length > 0) await lockCaps(transaction, capped);
+    const rows = await lockDue(transaction, query);
+    if (rows.length === 0) return [];
+    const sequences = await readSequences(transaction, rows, query.now);
+    const plans = rows.map((row) => plan(candidateOf(row, sequences.get(row.sequence_id))));
+    const carriedOut = await carryOut(transaction, plans, query);
+    if (capped.length > 0) await useCaps(transaction, plans, sequences, query.now);
+    return carriedOut;
+  });
 }
 
-const CLAIM_TIMEOUT_MS = 30_000;
-/** For a connection of the pool. */
-const CONNECTION_TIMEOUT_MS = 10_000;
-
 /** The statuses are literals: the due index is partial. From `after` on, as dead entries may lie before it. */
-async function lockDue(db: Db, { now, share, workspaces }: ClaimQuery): Promise<DueRow[]> {
+async function lockDue(db: Queryable, { now, share, workspaces }: ClaimQuery): Promise<DueRow[]> {
   const rows = await db.$queryRaw`
     with due_workspace as materialized (
       select * from unnest(
@@ -91,7 +87,11 @@ async function lockDue(db: Db, { now, share, workspaces }: ClaimQuery): Promise<
 
 const NIL = "00000000-0000-0000-0000-000000000000";
 
-async function readSequences(db: Db, rows: readonly DueRow[], now: Date): Promise<ReadonlyMap<string, ReadSequence>> {
+async function readSequences(
+  db: Queryable,
+  rows: readonly DueRow[],
+  now: Date,
+): Promise<ReadonlyMap<string, ReadSequence>> {
   const ids = [...new Set(rows.map((row) => row.sequence_id))];
   const sequences = await db.$queryRaw`
     select sequence.id, sequence.trigger_on::text, sequence.active, workspace.id as workspace_id,
@@ -112,14 +112,14 @@ async function readSequences(db: Db, rows: readonly DueRow[], now: Date): Promis
   return parseSequences(sequences, now);
 }
 
-async function lockCaps(db: Db, workspaceIds: readonly string[]): Promise<void> {
+async function lockCaps(db: Queryable, workspaceIds: readonly string[]): Promise<void> {
   await db.$executeRaw`
     select from workspace where id = any(${[...workspaceIds]}::uuid[]) order by id for no key update`;
 }
 
 /** Counts the touches of this claim into the caps of its workspaces, which are locked. */
 async function useCaps(
-  db: Db,
+  db: Queryable,
   plans: readonly Plan[],
   sequences: ReadonlyMap<string, ReadSequence>,
   now: Date,
@@ -143,7 +143,11 @@ async function useCaps(
 const carriedOutRow = z.object({ instance_id: z.uuid(), touch_id: z.uuid().nullable() });
 
 /** Moves the instances and inserts the touches in one statement. A step that was claimed before gets no second touch. */
-async function carryOut(db: Db, plans: readonly Plan[], { now, lookAgainAt }: ClaimQuery): Promise<ClaimedPlan[]> {
+async function carryOut(
+  db: Queryable,
+  plans: readonly Plan[],
+  { now, lookAgainAt }: ClaimQuery,
+): Promise<ClaimedPlan[]> {
   const states = plans.map(({ state }) => state);
   const rows = await db.$queryRaw`
     with plan as materialized (
@@ -198,7 +202,7 @@ async function carryOut(db: Db, plans: readonly Plan[], { now, lookAgainAt }: Cl
 const countRow = z.object({ count: z.int() });
 
 /** How many steps are due and not taken, counted up to `limit`. */
-export async function countDue(db: Db, { now, limit, workspaceId }: BatchQuery): Promise<number> {
+export async function countDue(db: Queryable, { now, limit, workspaceId }: BatchQuery): Promise<number> {
   const rows = await db.$queryRaw`
     select count(*)::int as count
       from (select from workspace

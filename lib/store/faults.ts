@@ -5,7 +5,7 @@ import { unreachableFrom } from "./unreachable.ts";
 const MISSING_OBJECT = /^(42P01|42703|42704)$/;
 
 /** Awaits a query and throws in our own words: SchemaOutOfDate, DatabaseUnreachable, or an Error with the SQLSTATE. */
-export async function told<Result>(query: Promise<Result>): Promise<Result> {
+export async function told<Result>(query: PromiseLike<Result>): Promise<Result> {
   try {
     return await query;
   } catch (thrown) {

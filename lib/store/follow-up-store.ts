@@ -2,9 +2,10 @@ import type { FollowUpStore, RunPorts } from "../run/ports.ts";
 import { completeBooked } from "./backstop.ts";
 import { claimDue, countDue, findDueWorkspaces } from "./claim.ts";
 import { databaseNow } from "./clock.ts";
-import type { Database, Db } from "./connect.ts";
+import type { Database } from "./connect.ts";
 import { told, translated } from "./faults.ts";
 import { overlapLock } from "./overlap-lock.ts";
+import { onPool, type Transactional, undone } from "./queryable.ts";
 import { resumeAwaitingEnrichment, resumeGhosted, resumeSnoozed } from "./resume.ts";
 import { beginRun, finishRun } from "./runs.ts";
 import { missingSchema } from "./schema-gate.ts";
@@ -14,22 +15,29 @@ import { expireLeases, release, reschedule, settle, takeUp } from "./touches.ts"
 /** The store's ports on a database. Everything that they throw is in the words of `ports.ts`. */
 export function storePorts(database: Database): Omit<RunPorts, "channels" | "queue" | "log"> {
   const { prisma, pool } = database;
+  const statements = onPool(pool);
   const lock = overlapLock(pool);
   return {
-    now: () => told(databaseNow(prisma)),
-    missingSchema: () => told(missingSchema(prisma)),
+    now: () => told(databaseNow(statements)),
+    missingSchema: () => told(missingSchema(statements)),
     workspaceExists: async (id) => (await told(prisma.workspace.count({ where: { id } }))) === 1,
     lock: { tryAcquire: () => told(lock.tryAcquire()), holder: () => told(lock.holder()) },
     runs: {
       begin: (run) => told(beginRun(prisma, run)),
       finish: (runId, report, finishedAt) => told(finishRun(prisma, runId, report, finishedAt)),
     },
-    store: followUpStore(prisma),
-    rehearse: (work, timeoutMs) => rehearse(database, work, timeoutMs),
+    store: followUpStore(statements),
+    rehearse: async (work) => {
+      try {
+        await undone(pool, (transaction) => work(followUpStore(transaction)));
+      } catch (thrown) {
+        throw translated(thrown);
+      }
+    },
   };
 }
 
-function followUpStore(db: Db): FollowUpStore {
+function followUpStore(db: Transactional): FollowUpStore {
   return {
     completeBooked: (query) => told(completeBooked(db, query)),
     resumeSnoozed: (query) => told(resumeSnoozed(db, query)),
@@ -46,25 +54,4 @@ function followUpStore(db: Db): FollowUpStore {
     takeUp: (query, lookAgainAt) => told(takeUp(db, query, lookAgainAt)),
     settle: (settlements, now) => told(settle(db, settlements, now)),
   };
-}
-
-class Undone extends Error {}
-
-/** Works inside a transaction that is always rolled back; a failed step undoes itself alone, through a savepoint. */
-async function rehearse(
-  { prisma }: Database,
-  work: (store: FollowUpStore) => Promise<void>,
-  timeoutMs: number,
-): Promise<void> {
-  try {
-    await prisma.$transaction(
-      async (transaction) => {
-        await work(followUpStore(transaction));
-        throw new Undone();
-      },
-      { timeout: timeoutMs },
-    );
-  } catch (thrown) {
-    if (!(thrown instanceof Undone)) throw translated(thrown);
-  }
 }

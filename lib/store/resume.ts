@@ -1,8 +1,8 @@
 import * as z from "zod";
 import type { BatchQuery } from "../run/ports.ts";
 import type { EnrichmentReport, ResumeReport } from "../run/report.ts";
-import type { Db } from "./connect.ts";
 import { Prisma } from "./generated/client.ts";
+import type { Queryable } from "./queryable.ts";
 
 /** When a pause ends by itself, in terms of `looked`, `lead` and `workspace`. */
 interface PauseEnd {
@@ -17,14 +17,14 @@ const MAY_BE_CONTACTED = Prisma.sql`
   not lead.is_booked and lead.status in ('new', 'qualified', 'meeting-requested') and lead.opted_out_at is null
   and lead.automation_enabled and workspace.paused_at is null`;
 
-export const resumeSnoozed = (db: Db, query: BatchQuery): Promise<ResumeReport> =>
+export const resumeSnoozed = (db: Queryable, query: BatchQuery): Promise<ResumeReport> =>
   resume(db, query, {
     pausedReason: "lead_snoozed",
     isOver: Prisma.sql`(lead.snoozed_until is null or lead.snoozed_until <= ${query.now})`,
     overAt: Prisma.sql`lead.snoozed_until`,
   });
 
-export const resumeGhosted = (db: Db, query: BatchQuery): Promise<ResumeReport> => {
+export const resumeGhosted = (db: Queryable, query: BatchQuery): Promise<ResumeReport> => {
   const overAt = Prisma.sql`lead.last_inbound_at + make_interval(hours => 24 * workspace.ghosted_after_days)`;
   return resume(db, query, {
     pausedReason: "lead_replied",
@@ -46,7 +46,7 @@ const DATA_IS_THERE = Prisma.sql`
             select from follow_up_step as step
              where step.sequence_id = looked.sequence_id and step.position >= looked.position))`;
 
-export async function resumeAwaitingEnrichment(db: Db, query: BatchQuery): Promise<EnrichmentReport> {
+export async function resumeAwaitingEnrichment(db: Queryable, query: BatchQuery): Promise<EnrichmentReport> {
   const { checked, resumed, without_data } = await resume(db, query, {
     pausedReason: "awaiting_enrichment",
     isOver: Prisma.sql`(lead.enrichment_status <> 'pending' or ${DATA_IS_THERE})`,
@@ -61,7 +61,7 @@ const resumeRow = z.object({ checked: z.int(), resumed: z.int(), without_data: z
  * Looks at a batch of paused instances, oldest first: resumes those whose pause is over, and gives every other a later
  * time at which it is looked at again, so that those that may not resume never stand in front of those that may.
  */
-async function resume(db: Db, query: BatchQuery, end: PauseEnd): Promise<z.infer<typeof resumeRow>> {
+async function resume(db: Queryable, query: BatchQuery, end: PauseEnd): Promise<z.infer<typeof resumeRow>> {
   if (!(await hasToLook(db, query, end))) return { checked: 0, resumed: 0, without_data: 0 };
   const { now, limit, workspaceId } = query;
   const rows = await db.$queryRaw`
@@ -96,7 +96,11 @@ async function resume(db: Db, query: BatchQuery, end: PauseEnd): Promise<z.infer
 }
 
 /** Most runs have no pause to look at, and this costs a fraction of planning the statement that would find so. */
-async function hasToLook(db: Db, { now, workspaceId }: BatchQuery, { pausedReason }: PauseEnd): Promise<boolean> {
+async function hasToLook(
+  db: Queryable,
+  { now, workspaceId }: BatchQuery,
+  { pausedReason }: PauseEnd,
+): Promise<boolean> {
   const rows = await db.$queryRaw`
     select from follow_up_instance
      where status = 'paused' and paused_reason = ${pausedReason}::paused_reason and look_again_at <= ${now}

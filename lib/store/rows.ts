@@ -5,8 +5,10 @@ import { capDayOf } from "../domain/send-times.ts";
 import type { DueCandidate } from "../run/ports.ts";
 import { lastTouchColumns, lastTouchOf, sendTimeColumns, sendTimesOf } from "./send-time-rows.ts";
 
-/** A hand-typed infinity comes as an invalid date. It may not stop a whole batch, so it is read as long ago. */
-export const instant = z.date().or(z.instanceof(Date).transform(() => new Date(0)));
+/** A hand-typed infinity comes as a number. It may not stop a whole batch, so it is read as long ago. */
+export const instant = z
+  .date()
+  .or(z.literal([Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY]).transform(() => new Date(0)));
 
 /** The columns of a claimed instance that must parse for it to be held at all. */
 const dueRow = z.looseObject({

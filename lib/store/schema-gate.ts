@@ -1,14 +1,14 @@
 import * as z from "zod";
 import { SchemaOutOfDate } from "../run/ports.ts";
-import type { Db } from "./connect.ts";
 import { EXPECTED_SCHEMA } from "./expected-schema.ts";
 import { told } from "./faults.ts";
+import type { Queryable } from "./queryable.ts";
 
 /**
  * Names what the database lacks of the schema that this code was built with: migrations that are not applied, columns
  * and labels that somebody dropped. Later migrations, and what they add, are fine.
  */
-export async function missingSchema(db: Db, expected = EXPECTED_SCHEMA): Promise<readonly string[]> {
+export async function missingSchema(db: Queryable, expected = EXPECTED_SCHEMA): Promise<readonly string[]> {
   const columns = Object.entries(expected.columns).flatMap(([table, names]) =>
     names.map((name) => [table, name] as const),
   );

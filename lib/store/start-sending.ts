@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { CHANNELS } from "../domain/labels.ts";
 import type { EndedTouch, Lease, OutgoingTouch, StartedSending, TouchSendFacts } from "../run/ports.ts";
-import type { Db } from "./connect.ts";
+import type { Queryable } from "./queryable.ts";
 import {
   LAST_TOUCHES,
   lastTouchColumns,
@@ -35,20 +35,12 @@ type JudgedRow = z.infer<typeof judgedRow>;
  * the send window has shut: those are left claimed and told. A lead that somebody is changing at this moment is passed
  * over, and its touch stays claimed; so nobody ever waits here.
  */
-export async function startSending(db: Db, touchIds: readonly string[], lease: Lease): Promise<StartedSending> {
+export async function startSending(db: Queryable, touchIds: readonly string[], lease: Lease): Promise<StartedSending> {
   const rows = await db.$queryRaw`
-    with wanted as materialized (
-      select id, lead_id, row_number() over (partition by lead_id order by id) as turn
-        from touch
-       where id = any(${[...touchIds]}::uuid[]) and status = 'claimed' and next_attempt_at <= ${lease.now}),
-    locked_lead as materialized (
-      select lead.*
-        from lead
-       where lead.id = any(array(select lead_id from wanted))
-       order by lead.id
-         for no key update skip locked),
-    judged as materialized (
-      select touch.id, lead.email, lead.phone, workspace.email_from,
+    with judged as materialized (
+      select touch.id, touch.workspace_id, touch.instance_id, touch.lead_id, touch.generation, touch.channel,
+             touch.attempts, touch.failures, touch.subject, touch.body, lead.email, lead.phone, lead.last_email_at,
+             workspace.email_from, touch.expires_at <= ${lease.now} as too_old,
              case when lead.is_booked and not instance.post_booking then 'meeting_booked'
                   when lead.opted_out_at is not null then 'opted_out'
                   when lead.status in ('blacklisted', 'unqualified', 'not-interested')
@@ -58,37 +50,38 @@ export async function startSending(db: Db, touchIds: readonly string[], lease: L
                   when instance.status = 'cancelled' or instance.generation <> touch.generation
                     then 'instance_cancelled'
              end as stop,
-             touch.expires_at <= ${lease.now} as too_old,
              case when workspace.paused_at is not null then 'workspace_paused'
                   when not sequence.active then 'sequence_inactive'
                   when instance.paused_reason = 'manual' then 'instance_paused'
                   when lead.snoozed_until > ${lease.now} then 'lead_snoozed'
-                  when touch.attempts = 0 and (wanted.turn > 1 or lead.last_outbound_at is distinct from touch.outbound_before)
+                  when touch.attempts = 0 and lead.last_outbound_at is distinct from touch.outbound_before
                     then 'too_soon'
                   when touch.send_until is null or touch.send_until <= ${lease.now} then 'outside_send_window'
              end as wait
-        from wanted
-        join touch on touch.id = wanted.id
-        join locked_lead as lead on lead.workspace_id = touch.workspace_id and lead.id = touch.lead_id
+        from touch
+        join lead on lead.workspace_id = touch.workspace_id and lead.id = touch.lead_id
         join follow_up_instance as instance on instance.id = touch.instance_id
         join follow_up_sequence as sequence on sequence.id = instance.sequence_id
         join workspace on workspace.id = touch.workspace_id
-       where touch.status = 'claimed'
-         for no key update of touch skip locked),
+       where touch.id = any(${[...touchIds]}::uuid[]) and touch.status = 'claimed'
+         and touch.next_attempt_at <= ${lease.now}
+         for no key update of lead, touch skip locked),
+    in_turn as (
+      select *, row_number() over (partition by lead_id, attempts > 0 order by id) as turn from judged),
     fated as materialized (
-      select *, coalesce(stop, wait) as why,
-             case when stop is not null then 'cancel' when too_old then 'expire' when wait is not null then 'wait'
-                  else 'start' end as fate
-        from judged),
+      select *, coalesce(stop, wait, case when turn > 1 then 'too_soon' end) as why,
+             case when stop is not null then 'cancel' when too_old then 'expire'
+                  when wait is not null or (turn > 1 and attempts = 0) then 'wait' else 'start' end as fate
+        from in_turn),
     moved as (
       update touch
          set status = case fate when 'start' then 'sending' when 'cancel' then 'cancelled' else 'expired' end::touch_status,
-             reason = why, next_attempt_at = null,
+             reason = case when fate <> 'start' then why end, next_attempt_at = null,
              look_again_at = case when fate = 'start' then greatest(touch.look_again_at, ${lease.until}::timestamptz) end,
              attempts = touch.attempts + case when fate = 'start' then 1 else 0 end
         from fated
        where touch.id = fated.id and fate <> 'wait'
-      returning touch.id, touch.lead_id, touch.channel),
+      returning touch.lead_id, touch.channel, fated.fate),
     reached as (
       update lead
          set last_outbound_at = greatest(lead.last_outbound_at, ${lease.now}::timestamptz),
@@ -96,18 +89,16 @@ export async function startSending(db: Db, touchIds: readonly string[], lease: L
              last_sms_at = case when moved.channel = 'sms' then ${lease.now} else last_sms_at end,
              last_webhook_at = case when moved.channel = 'webhook' then ${lease.now} else last_webhook_at end,
              last_task_at = case when moved.channel = 'task' then ${lease.now} else last_task_at end
-        from moved join fated on fated.id = moved.id
-       where lead.id = moved.lead_id and fate = 'start')
-    select touch.id, touch.workspace_id, touch.lead_id, touch.channel::text,
-           touch.failures, touch.subject, touch.body, fated.fate, fated.why,
-           fated.email, fated.phone, fated.email_from,
-           case when touch.channel = 'email' and fate = 'start' then array(
+        from moved
+       where lead.id = moved.lead_id and moved.fate = 'start')
+    select id, workspace_id, lead_id, channel::text, failures, subject, body, fate, why, email, phone, email_from,
+           case when channel = 'email' and last_email_at is not null and fate = 'start' then array(
              select earlier.provider_id from touch as earlier
-              where earlier.instance_id = touch.instance_id and earlier.generation = touch.generation
+              where earlier.instance_id = fated.instance_id and earlier.generation = fated.generation
                 and earlier.channel = 'email' and earlier.provider_id is not null
               order by earlier.sent_at) else '{}' end as thread
-      from fated join touch on touch.id = fated.id
-     order by touch.id`;
+      from fated
+     order by id`;
   const judged = z.array(judgedRow).parse(rows);
   return {
     started: judged.filter(({ fate }) => fate === "start").map(outgoingTouch),
@@ -147,7 +138,7 @@ const factsRow = z.object({
 });
 
 /** What decides when claimed touches may go. */
-export async function readSendFacts(db: Db, touchIds: readonly string[]): Promise<readonly TouchSendFacts[]> {
+export async function readSendFacts(db: Queryable, touchIds: readonly string[]): Promise<readonly TouchSendFacts[]> {
   const rows = await db.$queryRaw`
     select touch.id, touch.channel::text, touch.attempts,
            workspace.paused_at is not null or not sequence.active

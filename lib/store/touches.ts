@@ -1,10 +1,10 @@
 import * as z from "zod";
 import { REPEATABLE_CHANNELS } from "../domain/labels.ts";
 import type { BatchQuery, Rescheduled, Settlement } from "../run/ports.ts";
-import type { Db } from "./connect.ts";
+import type { Queryable } from "./queryable.ts";
 
 /** Writes what became of touches. One that is no longer `sending` is left as it is. */
-export async function settle(db: Db, settlements: readonly Settlement[], now: Date): Promise<void> {
+export async function settle(db: Queryable, settlements: readonly Settlement[], now: Date): Promise<void> {
   if (settlements.length === 0) return;
   await db.$executeRaw`
     update touch
@@ -24,7 +24,7 @@ export async function settle(db: Db, settlements: readonly Settlement[], now: Da
 }
 
 /** Writes down when claimed touches may go, after it was decided anew. */
-export async function reschedule(db: Db, touches: readonly Rescheduled[]): Promise<void> {
+export async function reschedule(db: Queryable, touches: readonly Rescheduled[]): Promise<void> {
   await db.$executeRaw`
     update touch
        set reason = again.reason, outbound_before = again.outbound_before, next_attempt_at = again.next_attempt_at,
@@ -40,14 +40,14 @@ export async function reschedule(db: Db, touches: readonly Rescheduled[]): Promi
 }
 
 /** Leaves claimed touches that this run will not send to the next one, whose `now` is later. */
-export async function release(db: Db, touchIds: readonly string[], now: Date): Promise<void> {
+export async function release(db: Queryable, touchIds: readonly string[], now: Date): Promise<void> {
   await db.$executeRaw`
     update touch set look_again_at = greatest(next_attempt_at, ${now}::timestamptz + interval '1 millisecond')
      where id = any(${[...touchIds]}::uuid[]) and status = 'claimed'`;
 }
 
 /** Ends, oldest first, leases that ran out: their sender is dead, for a lease is longer than any invocation. */
-export async function expireLeases(db: Db, { now, limit, workspaceId }: BatchQuery) {
+export async function expireLeases(db: Queryable, { now, limit, workspaceId }: BatchQuery) {
   const rows = await db.$queryRaw`
     with dead as materialized (
       select id, channel::text = any(${[...REPEATABLE_CHANNELS]}::text[]) as repeatable
@@ -74,7 +74,7 @@ export async function expireLeases(db: Db, { now, limit, workspaceId }: BatchQue
  * Nobody else takes them before `lookAgainAt`.
  */
 export async function takeUp(
-  db: Db,
+  db: Queryable,
   { now, limit, workspaceId }: BatchQuery,
   lookAgainAt: Date,
 ): Promise<readonly string[]> {

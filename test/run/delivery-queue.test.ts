@@ -57,6 +57,7 @@ async function openQueue(refuses: (entry: Entry, index: number) => boolean = () 
     response.writeHead(200, { "content-type": "application/x-amz-json-1.0" });
     response.end(JSON.stringify({ Failed, Successful }));
   });
+  process.env["AWS_ENDPOINT_URL_SQS"] = `http://127.0.0.1:${server.port}`;
   return { taken, queue: sqsDeliveryQueue(`http://127.0.0.1:${server.port}/111111111111/deliveries`) };
 }
 

@@ -1,0 +1,88 @@
+import type pg from "pg";
+import { Prisma } from "./generated/client.ts";
+
+/** What runs a statement: the pool, a connection of it, or a client or transaction of Prisma. */
+export interface Queryable {
+  $queryRaw(query: TemplateStringsArray, ...values: unknown[]): PromiseLike<unknown>;
+  /** Answers how many rows were changed. */
+  $executeRaw(query: TemplateStringsArray, ...values: unknown[]): PromiseLike<number>;
+}
+
+export interface Transactional extends Queryable {
+  /** All or nothing. */
+  transaction<Result>(work: (transaction: Queryable) => Promise<Result>): Promise<Result>;
+}
+
+/**
+ * Statements straight on the driver, for those that carry thousands of values: written as for Prisma, at a fraction of
+ * what its parameters and rows cost (docs/adr/0011). Each in a connection of its own, unless in a transaction.
+ */
+export const onPool = (pool: pg.Pool): Transactional => ({
+  ...statementsOn(pool),
+  transaction: (work) => inTransaction(pool, work),
+});
+
+/** Works in a transaction that is undone at the end, whatever happens; a part of it that fails is undone alone. */
+export async function undone(pool: pg.Pool, work: (transaction: Transactional) => Promise<void>): Promise<void> {
+  await withConnection(pool, async (client) => {
+    await client.query("begin");
+    await work({ ...statementsOn(client), transaction: (part) => inSavepoint(client, part) });
+    await client.query("rollback");
+  });
+}
+
+type Connection = Pick<pg.Pool, "query"> | Pick<pg.PoolClient, "query">;
+
+const statementsOn = (connection: Connection): Queryable => ({
+  $queryRaw: async (query, ...values) => (await run(connection, query, values)).rows,
+  $executeRaw: async (query, ...values) => (await run(connection, query, values)).rowCount ?? 0,
+});
+
+function run(connection: Connection, query: TemplateStringsArray, values: readonly unknown[]): Promise<pg.QueryResult> {
+  const statement = Prisma.sql(query, ...values);
+  return connection.query({ text: statement.text, values: statement.values });
+}
+
+const inTransaction = <Result>(pool: pg.Pool, work: (transaction: Queryable) => Promise<Result>): Promise<Result> =>
+  withConnection(pool, async (client) => {
+    await client.query("begin");
+    const result = await work(statementsOn(client));
+    await client.query("commit");
+    return result;
+  });
+
+async function inSavepoint<Result>(
+  client: pg.PoolClient,
+  work: (transaction: Queryable) => Promise<Result>,
+): Promise<Result> {
+  await client.query("savepoint part");
+  try {
+    const result = await work(statementsOn(client));
+    await client.query("release savepoint part");
+    return result;
+  } catch (thrown) {
+    await client.query("rollback to savepoint part");
+    throw thrown;
+  }
+}
+
+/** A connection on which something failed is closed: the server then undoes what it had not committed. */
+async function withConnection<Result>(
+  pool: pg.Pool,
+  work: (client: pg.PoolClient) => Promise<Result>,
+): Promise<Result> {
+  const client = await pool.connect();
+  // A connection that dies between two statements is told by the next one; without a listener the process would end.
+  client.on("error", ignore);
+  let failed = true;
+  try {
+    const result = await work(client);
+    failed = false;
+    return result;
+  } finally {
+    client.off("error", ignore);
+    client.release(failed);
+  }
+}
+
+const ignore = () => undefined;
