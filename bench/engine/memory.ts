@@ -1,0 +1,24 @@
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import * as z from "zod";
+
+const RUNS = 4;
+const RUN_MS = 10_000;
+const PROCESS = fileURLToPath(new URL("./memory-process.ts", import.meta.url));
+
+const measured = z.object({ atStart: z.number(), peaks: z.array(z.number()), peak: z.number(), sent: z.int() });
+
+/** Resident memory in bytes, of a process that does nothing but run the engine. */
+export type MemoryMeasured = z.infer<typeof measured>;
+
+/** Several runs, each cut off after a while, in a process of its own with no limit set on its memory. */
+export async function measureMemory(databaseUrl: string): Promise<MemoryMeasured> {
+  const child = fork(PROCESS, [databaseUrl, String(RUNS), String(RUN_MS)]);
+  const ended = once(child, "exit").then(([code]) => {
+    throw new Error(`the process whose memory is measured ended with code ${code}`);
+  });
+  const [message] = await Promise.race([once(child, "message"), ended]);
+  ended.catch(() => undefined);
+  return measured.parse(message);
+}
