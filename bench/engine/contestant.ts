@@ -22,7 +22,7 @@ export async function measureContestants<Name extends string>(
   contestants: Readonly<Record<Name, Contestant>>,
 ): Promise<Readonly<Record<Name, readonly number[]>>> {
   const names = Object.keys(contestants) as Name[];
-  const times = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<Name, number[]>;
+  const times = Object.fromEntries(names.map((name): [Name, number[]] => [name, []])) as Record<Name, number[]>;
   await interleave(
     rounds + 1,
     names.map((name) => async (round: number) => {

@@ -18,6 +18,8 @@ export async function startDelayingProxy(databaseUrl: string, roundTripMs: numbe
   const workerData = { host, port: Number(port), thereMs, backMs: roundTripMs - thereMs };
   const thread = new Worker(new URL("./delaying-proxy-thread.ts", import.meta.url), { workerData });
   const [address] = listening.parse(await once(thread, "message"));
+  // Work that was interrupted does not close it.
+  thread.unref();
   const url = new URL(databaseUrl);
   url.port = String(address.port);
   return {

@@ -3,13 +3,14 @@ import { type LoadedDatabase, MESSAGE } from "../data.ts";
 import { PROVIDER_ID } from "./follow-ups.ts";
 
 /**
- * Notes which instances are to be made due: one a lead, spread over the workspaces and over the whole table, in an order
- * in which the first thousand are spread as well.
+ * Notes which instances are to be made due: one a lead, spread over the workspaces and over the whole table, numbered so
+ * that the first thousand are spread as well. Who was enrolled first is due first: a rank from 0 to 1.
  */
 export async function noteDueInstances({ pool }: LoadedDatabase): Promise<void> {
   await pool.query(`
     create unlogged table bench_due as
-    select row_number() over (order by md5(instance.id::text)) - 1 as number, instance.id, instance.lead_id
+    select row_number() over (order by md5(instance.id::text)) - 1 as number,
+           percent_rank() over (order by instance.id) as rank, instance.id, instance.lead_id
       from follow_up_instance as instance
       join follow_up_sequence as sequence on sequence.id = instance.sequence_id
      where sequence.trigger_on = 'no_response' and instance.status = 'active' and not instance.lead_booked;
@@ -26,7 +27,7 @@ export async function makeDue(database: LoadedDatabase, due: number): Promise<vo
        from bench_due where lead.id = bench_due.lead_id and lead.last_outbound_at > now() - interval '1 day';
      update follow_up_instance as instance
         set position = 1,
-            next_step_due = case when number < ${due} then now() - (1 + number % 3600) * interval '1 second'
+            next_step_due = case when number < ${due} then now() - (2 - rank) * interval '1 hour'
                                  else now() + interval '30 days' end
        from bench_due
       where instance.id = bench_due.id and (position <> 1 or (next_step_due <= now()) <> (number < ${due}));`,

@@ -1,11 +1,10 @@
-import { join } from "node:path";
+import { tmpdir } from "node:os";
 import { loadConfig, runSettings } from "../../lib/platform/config.ts";
 import { wire } from "../../lib/platform/wire.ts";
 import type { Log, MessageChannel, RunPorts } from "../../lib/run/ports.ts";
 import type { Report } from "../../lib/run/report.ts";
 import { runFollowUps } from "../../lib/run/run.ts";
 import type { RunSettings } from "../../lib/run/step.ts";
-import { FOLDER } from "../server.ts";
 
 /** The engine as an invocation wires it, but for the channels, which accept everything at once. */
 export interface Engine {
@@ -22,8 +21,9 @@ const noOp: MessageChannel = { send: () => Promise.resolve({ kind: "accepted", p
 
 const HOUR_MS = 60 * 60_000;
 
+/** Nothing is ever written to the outbox: the channels are replaced. */
 const configFor = (databaseUrl: string) =>
-  loadConfig({ DATABASE_URL: databaseUrl, EMAIL_TRANSPORT: "files", OUTBOX_DIRECTORY: join(FOLDER, "outbox") });
+  loadConfig({ DATABASE_URL: databaseUrl, EMAIL_TRANSPORT: "files", OUTBOX_DIRECTORY: tmpdir() });
 
 export const shippedSettings = (databaseUrl: string): RunSettings => runSettings(configFor(databaseUrl));
 

@@ -8,7 +8,8 @@ import { openEngine } from "./follow-ups.ts";
 const given = z.tuple([z.url(), z.coerce.number().int().positive(), z.coerce.number().int().positive()]);
 const [databaseUrl, runs, runMs] = given.parse(process.argv.slice(2));
 
-process.once("disconnect", () => process.exit(1));
+const leave = () => process.exit(1);
+process.once("disconnect", leave);
 const engine = openEngine(databaseUrl);
 await engine.ports.now();
 const atStart = process.memoryUsage.rss();
@@ -31,4 +32,4 @@ for (let run = 0; run < runs; run++) {
 await engine.close();
 // Kilobytes, and the system's own peak: it misses nothing between two samples.
 process.send?.({ atStart, peaks, peak: process.resourceUsage().maxRSS * 1_024, sent });
-process.disconnect();
+process.off("disconnect", leave).disconnect();
