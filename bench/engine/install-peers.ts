@@ -26,7 +26,15 @@ export async function installPeers(): Promise<void> {
   const packages = names.map((name) => `${name}@${PEERS[name]}`);
   progress(`Installing ${packages.join(" and ")} into ${PEERS_FOLDER} (once)`);
   await mkdir(PEERS_FOLDER, { recursive: true });
-  const flags = ["--prefix", PEERS_FOLDER, "--save-exact", "--ignore-scripts", "--no-audit", "--no-fund"];
+  const flags = [
+    "--prefix",
+    PEERS_FOLDER,
+    "--save-exact",
+    "--ignore-scripts",
+    "--no-audit",
+    "--no-fund",
+    "--loglevel=error",
+  ];
   await runNpm(["install", ...flags, ...packages]);
 }
 
