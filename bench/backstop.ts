@@ -1,28 +1,15 @@
-import { cpus } from "node:os";
-import { join } from "node:path";
-import * as z from "zod";
-import { discardLocalDatabase, LOCAL_FOLDER, withDatabase } from "../cli/local-database.ts";
 import { type LoadedDatabase, loadDatabase } from "./data.ts";
-import { type IdleRun, measureIdleRun } from "./idle-run.ts";
+import { measureIdleRun, printIdleRun } from "./idle-run.ts";
 import { at, figureOf, ratioOf } from "./measure.ts";
 import { measureNothingToDo, type NothingToDo, PLAIN_JOIN } from "./nothing-to-do.ts";
 import { measureOrphans, type OrphansMeasured } from "./orphans.ts";
 import { count, judge, print, printTable, progress, told } from "./print.ts";
+import { FOLDER, JUDGED_AT, printMachine, SERVER_LOG, withBenchServer } from "./server.ts";
 import { planOf } from "./statements.ts";
-
-const FOLDER = join(LOCAL_FOLDER, "bench");
-const SERVER_LOG = join(FOLDER, "postgres", "server.log");
-const JUDGED_AT = 1_000_000;
 
 /** Measures what the backstop costs with nothing to do and with 10,000 instances to complete. */
 export async function benchBackstop(options: { instances: number; keep: boolean }): Promise<boolean> {
-  // Never that of DATABASE_URL: this loads a million rows.
-  const own = { databaseUrl: "", folder: FOLDER, onProgress: progress };
-  try {
-    return await withDatabase((url) => measureAll(url, options.instances), own);
-  } finally {
-    if (!options.keep) await discardLocalDatabase(own);
-  }
+  return await withBenchServer(options.keep, (url) => measureAll(url, options.instances));
 }
 
 async function measureAll(serverUrl: string, instances: number): Promise<boolean> {
@@ -57,18 +44,6 @@ async function measureOn(databases: readonly LoadedDatabase[], largest: LoadedDa
   return verdict(nothing, atLargest, orphans);
 }
 
-const SETTINGS = ["fsync", "synchronous_commit", "full_page_writes", "shared_buffers", "max_wal_size", "work_mem"];
-
-async function printMachine({ pool }: LoadedDatabase): Promise<void> {
-  const { rows } = await pool.query(
-    "select string_agg(name || ' ' || current_setting(name), ', ') as settings, split_part(version(), ' on ', 1) as version from pg_settings where name = any($1)",
-    [SETTINGS],
-  );
-  const { settings, version } = z.object({ settings: z.string(), version: z.string() }).parse(rows[0]);
-  print(`${version} as shipped (${settings}), Node ${process.version}, ${cpus().length} cores`);
-  print("Milliseconds: the median, and in brackets the range.\n");
-}
-
 function printNothingToDo(nothing: readonly NothingToDo[]): void {
   print("NOTHING TO DO");
   printTable(
@@ -86,15 +61,6 @@ function printNothingToDo(nothing: readonly NothingToDo[]): void {
   print(
     "Wall: the whole function, all its statements, through Prisma. Database: what the server says of the statement that looks for work.",
   );
-}
-
-function printIdleRun({ firstOfDay, wall, database, dearest }: IdleRun): void {
-  print("\nA WHOLE RUN WITH NOTHING TO DO");
-  print(
-    `wall ${told(figureOf(wall))}, database ${told(figureOf(database))}, all its statements together, of which most:`,
-  );
-  for (const { milliseconds, text } of dearest) print(`  ${milliseconds.toFixed(2)}  ${text.slice(0, 120)}`);
-  print(`the first run of a day, which compares all instances with the definition of booked: ${firstOfDay.toFixed(0)}`);
 }
 
 function printOrphans({ orphans, backstop, byHand, booking, plainBooking }: OrphansMeasured): void {

@@ -11,6 +11,21 @@ export interface LoadedDatabase extends Database {
 
 const MIGRATIONS = fileURLToPath(new URL("../prisma/migrations", import.meta.url));
 
+const TEMPLATE = {
+  subject: "A word, {{ lead.first_name }}?",
+  body: [
+    "Hello {{ lead.first_name }},",
+    "we spoke of a short call and it has not come about yet. A quarter of an hour is enough to see whether this is of use",
+    "to you, and any day of the week after next would suit. Shall I propose a time?",
+    "Until then, with kind regards to you, {{ lead.first_name }}.",
+  ].join(" "),
+} as const;
+
+const rendered = (template: string) => template.replaceAll("{{ lead.first_name }}", "Lead");
+
+/** What every step of the loaded data says to every lead. */
+export const MESSAGE = { subject: rendered(TEMPLATE.subject), body: rendered(TEMPLATE.body) } as const;
+
 /** Makes a database of its own on the server, migrates it and loads it. */
 export async function loadDatabase(serverUrl: string, instances: number): Promise<LoadedDatabase> {
   const url = await makeDatabase(serverUrl, `bench_${instances}`);
@@ -30,7 +45,8 @@ export async function loadDatabase(serverUrl: string, instances: number): Promis
   return { ...database, url, instances };
 }
 
-async function makeDatabase(serverUrl: string, name: string): Promise<string> {
+/** Makes an empty database, in the place of one of that name; answers its URL. */
+export async function makeDatabase(serverUrl: string, name: string): Promise<string> {
   const server = openDatabase({ connectionString: serverUrl });
   await server.pool.query(`drop database if exists ${name} with (force)`);
   await server.pool.query(`create database ${name}`);
@@ -47,7 +63,8 @@ interface LoadingStep {
 
 /**
  * Of 100 instances 60 are active, 15 paused, 25 completed; 10 of the active ones chase nobody but prepare a meeting. One
- * lead in three is booked: 20 of them to 100 instances, half of them with such a preparation. Nothing is due.
+ * lead in three is booked: 20 of them to 100 instances, half of them with such a preparation. Nothing is due, and the
+ * send windows are always open, so that nothing that is made due later depends on the hour.
  */
 function statementsFor(instances: number): readonly LoadingStep[] {
   const leads = Math.round(instances * 0.6);
@@ -63,15 +80,16 @@ function statementsFor(instances: number): readonly LoadingStep[] {
 }
 
 const WORKSPACES = `
-  insert into workspace (name, email_from)
-  select 'Workspace ' || number, 'team@example.com' from generate_series(1, 20) as number;
+  insert into workspace (name, email_from, window_days, window_start, window_end)
+  select 'Workspace ' || number, 'team@example.com', '{1,2,3,4,5,6,7}', '00:00', '24:00'
+    from generate_series(1, 20) as number;
 
   insert into follow_up_sequence (workspace_id, name, trigger_on)
   select id, trigger_on, trigger_on
     from workspace, unnest('{no_response,setter_reply,meeting_selected}'::sequence_trigger[]) as trigger_on;
 
   insert into follow_up_step (workspace_id, sequence_id, position, delay_minutes, channel, subject, body)
-  select workspace_id, id, position, 1440, 'email', 'Hello', 'Hello {{ lead.firstName }}'
+  select workspace_id, id, position, 1440, 'email', '${TEMPLATE.subject}', '${TEMPLATE.body}'
     from follow_up_sequence, generate_series(1, 3) as position;`;
 
 const leadsSql = (leads: number) => `
@@ -114,7 +132,7 @@ const TOUCHES = `
   insert into touch (workspace_id, instance_id, lead_id, step_id, generation, channel, status, subject, body, claimed_at, sent_at)
   select instance.workspace_id, instance.id, lead_id, step.id, 1, 'email',
          case when paused_reason = 'awaiting_approval' then 'awaiting_approval' else 'sent' end::touch_status,
-         'Hello', 'Hello Lead', now() - interval '3 days',
+         '${MESSAGE.subject}', '${MESSAGE.body}', now() - interval '3 days',
          case when paused_reason is distinct from 'awaiting_approval' then now() - interval '3 days' end
     from follow_up_instance as instance
     join follow_up_step as step on step.sequence_id = instance.sequence_id and step.position = instance.position

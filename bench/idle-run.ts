@@ -4,7 +4,8 @@ import { loadConfig, runSettings } from "../lib/platform/config.ts";
 import { wire } from "../lib/platform/wire.ts";
 import { runFollowUps } from "../lib/run/run.ts";
 import type { LoadedDatabase } from "./data.ts";
-import { millisecondsOf } from "./measure.ts";
+import { figureOf, millisecondsOf } from "./measure.ts";
+import { print, told } from "./print.ts";
 
 const ROUNDS = 15;
 
@@ -45,6 +46,15 @@ export async function measureIdleRun({ url }: LoadedDatabase, serverLog: string,
   } finally {
     await ports.database.close();
   }
+}
+
+export function printIdleRun({ firstOfDay, wall, database, dearest }: IdleRun): void {
+  print("\nA WHOLE RUN WITH NOTHING TO DO");
+  print(
+    `wall ${told(figureOf(wall))}, database ${told(figureOf(database))}, all its statements together, of which most:`,
+  );
+  for (const { milliseconds, text } of dearest) print(`  ${milliseconds.toFixed(2)}  ${text.slice(0, 120)}`);
+  print(`the first run of a day, which compares all instances with the definition of booked: ${firstOfDay.toFixed(0)}`);
 }
 
 export interface ServerTime {

@@ -1,0 +1,78 @@
+import pg from "pg";
+import * as z from "zod";
+import { type LoadedDatabase, MESSAGE } from "../data.ts";
+import { at } from "../measure.ts";
+import { PROVIDER_ID } from "./follow-ups.ts";
+
+/**
+ * The ceiling: what the database can do at most. The same rows are written as by the engine, and under the same
+ * constraints, but nothing is read, decided or rendered outside the database: one statement takes a batch of one
+ * workspace, moves it on, stamps its leads and inserts its touches as being sent; another one acknowledges them.
+ */
+export async function sendAtTheCeiling({ url }: LoadedDatabase, options: CeilingOptions): Promise<void> {
+  const clients = Array.from({ length: options.connections }, () => new pg.Client({ connectionString: url }));
+  try {
+    await Promise.all(clients.map((client) => client.connect()));
+    const workspaces = await workspaceIds(at(clients, 0));
+    await Promise.all(clients.map((client) => sendWorkspaces(client, workspaces, options.batchSize)));
+  } finally {
+    await Promise.all(clients.map((client) => client.end()));
+  }
+}
+
+export interface CeilingOptions {
+  readonly connections: number;
+  readonly batchSize: number;
+}
+
+async function workspaceIds(client: pg.Client): Promise<string[]> {
+  const { rows } = await client.query("select id from workspace");
+  return ids.parse(rows).map(({ id }) => id);
+}
+
+const ids = z.array(z.object({ id: z.uuid() }));
+
+/** Takes workspaces from the list, which all connections share, until it is empty. */
+async function sendWorkspaces(client: pg.Client, workspaces: string[], batchSize: number): Promise<void> {
+  for (let id = workspaces.pop(); id !== undefined; id = workspaces.pop()) {
+    while ((await sendBatch(client, id, batchSize)) === batchSize);
+  }
+}
+
+async function sendBatch(client: pg.Client, workspaceId: string, batchSize: number): Promise<number> {
+  const values = [workspaceId, batchSize, MESSAGE.subject, MESSAGE.body];
+  const { rows } = await client.query({ name: "claim", text: CLAIM, values });
+  const touchIds = ids.parse(rows).map(({ id }) => id);
+  if (touchIds.length > 0) {
+    await client.query({ name: "acknowledge", text: ACKNOWLEDGE, values: [touchIds, PROVIDER_ID] });
+  }
+  return touchIds.length;
+}
+
+const CLAIM = `
+  with due as materialized (
+    select id, workspace_id, lead_id, sequence_id, generation, position
+      from follow_up_instance
+     where workspace_id = $1 and status = 'active' and (not lead_booked or post_booking) and next_step_due <= now()
+     order by next_step_due, id
+     limit $2
+       for no key update skip locked),
+  moved as (
+    update follow_up_instance as instance
+       set position = due.position + 1, next_step_due = now() + interval '1 day'
+      from due
+     where instance.id = due.id),
+  stamped as (
+    update lead set last_outbound_at = now() from due where lead.id = due.lead_id)
+  insert into touch (workspace_id, instance_id, lead_id, step_id, generation, channel, status, subject, body, attempts,
+                     claimed_at, lease_until)
+  select due.workspace_id, due.id, due.lead_id, step.id, due.generation, step.channel, 'sending', $3, $4, 1, now(),
+         now() + interval '15 minutes'
+    from due
+    join follow_up_step as step on step.sequence_id = due.sequence_id and step.position = due.position
+  returning id`;
+
+const ACKNOWLEDGE = `
+  update touch
+     set status = 'sent', sent_at = now(), provider_id = $2, lease_until = null
+   where id = any($1) and status = 'sending'`;

@@ -1,0 +1,63 @@
+import { decide } from "../../lib/domain/decide.ts";
+import type { DueItem } from "../../lib/domain/due-item.ts";
+import type { FollowUpStore, RunPorts } from "../../lib/run/ports.ts";
+import { runFollowUps } from "../../lib/run/run.ts";
+import { millisecondsOf } from "../measure.ts";
+import type { Engine } from "./follow-ups.ts";
+
+const ITEMS = 1_000;
+const SAMPLE_MS = 1_000;
+
+/** Decisions per second of `decide` alone, sample by sample, on items that a dry run read from the database. */
+export async function measureDecisions(engine: Engine, samples: number): Promise<readonly number[]> {
+  const items = await readItems(engine);
+  const now = await engine.ports.now();
+  const decideAll = async () => {
+    for (const item of items) {
+      const { kind } = decide(item, now);
+      if (kind !== "send") throw new Error(`the decision was to be send, not ${kind}`);
+    }
+  };
+  await millisecondsOf(() => repeat(decideAll));
+  const rates: number[] = [];
+  while (rates.length < samples) {
+    let passes = 0;
+    const milliseconds = await millisecondsOf(async () => {
+      passes = await repeat(decideAll);
+    });
+    rates.push((passes * items.length * 1_000) / milliseconds);
+  }
+  return rates;
+}
+
+async function repeat(work: () => Promise<void>): Promise<number> {
+  const end = performance.now() + SAMPLE_MS;
+  let passes = 0;
+  while (performance.now() < end) {
+    await work();
+    passes++;
+  }
+  return passes;
+}
+
+async function readItems({ ports, settings }: Engine): Promise<readonly DueItem[]> {
+  const items: DueItem[] = [];
+  const rehearse: RunPorts["rehearse"] = (work, timeoutMs) =>
+    ports.rehearse((store) => work(listening(store, items)), timeoutMs);
+  const invocation = { requestId: "bench", remainingMs: () => 60_000 };
+  await runFollowUps({ dryRun: true, limit: ITEMS }, invocation, { ...ports, rehearse }, settings);
+  if (items.length === 0) throw new Error("the dry run read nothing to decide on");
+  return items;
+}
+
+/** The store, which also tells `items` of what it asks a plan for. */
+function listening(store: FollowUpStore, items: DueItem[]): FollowUpStore {
+  return {
+    ...store,
+    claimDue: (query, plan) =>
+      store.claimDue(query, (candidate) => {
+        if ("item" in candidate.read) items.push(candidate.read.item);
+        return plan(candidate);
+      }),
+  };
+}

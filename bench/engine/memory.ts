@@ -1,0 +1,37 @@
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import * as z from "zod";
+import { esbuildOptions } from "../../infra/bundle.ts";
+import { FOLDER } from "../server.ts";
+
+const RUNS = 4;
+const RUN_MS = 10_000;
+/** Those that the function is deployed with. */
+const NODE_OPTIONS = ["--enable-source-maps"];
+const PROCESS = fileURLToPath(new URL("./memory-process.ts", import.meta.url));
+
+const measured = z.object({ atStart: z.number(), peaks: z.array(z.number()), peak: z.number(), sent: z.int() });
+
+/** Resident memory in bytes, of a process that does nothing but run the engine. */
+export type MemoryMeasured = z.infer<typeof measured>;
+
+/**
+ * Several runs, each cut off after a while, in a process of its own with no limit set on its memory. It is bundled as the
+ * functions are: Node's reading of TypeScript would take memory that a function does not take.
+ */
+export async function measureMemory(databaseUrl: string): Promise<MemoryMeasured> {
+  const folder = join(FOLDER, "memory-process");
+  await build(esbuildOptions(PROCESS, folder));
+  const child = fork(join(folder, "index.mjs"), [databaseUrl, String(RUNS), String(RUN_MS)], {
+    execArgv: NODE_OPTIONS,
+  });
+  const ended = once(child, "exit").then(([code]) => {
+    throw new Error(`the process whose memory is measured ended with code ${code}`);
+  });
+  const [message] = await Promise.race([once(child, "message"), ended]);
+  ended.catch(() => undefined);
+  return measured.parse(message);
+}
