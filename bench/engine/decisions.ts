@@ -42,8 +42,7 @@ async function repeat(work: () => Promise<void>): Promise<number> {
 
 async function readItems({ ports, settings }: Engine): Promise<readonly DueItem[]> {
   const items: DueItem[] = [];
-  const rehearse: RunPorts["rehearse"] = (work, timeoutMs) =>
-    ports.rehearse((store) => work(listening(store, items)), timeoutMs);
+  const rehearse: RunPorts["rehearse"] = (work) => ports.rehearse((store) => work(listening(store, items)));
   const invocation = { requestId: "bench", remainingMs: () => 60_000 };
   await runFollowUps({ dryRun: true, limit: ITEMS }, invocation, { ...ports, rehearse }, settings);
   if (items.length === 0) throw new Error("the dry run read nothing to decide on");

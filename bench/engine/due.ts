@@ -23,7 +23,7 @@ export async function makeDue(database: LoadedDatabase, due: number): Promise<vo
   await withoutTriggers(
     database,
     `delete from touch where claimed_at > now() - interval '1 day';
-     update lead set last_outbound_at = now() - interval '3 days'
+     update lead set last_outbound_at = now() - interval '3 days', last_email_at = null
        from bench_due where lead.id = bench_due.lead_id and lead.last_outbound_at > now() - interval '1 day';
      update follow_up_instance as instance
         set position = 1,
@@ -40,7 +40,8 @@ export async function makeAllDue(database: LoadedDatabase): Promise<void> {
   await withoutTriggers(
     database,
     `truncate touch cascade;
-     update lead set status = 'qualified', booked_at = null, last_outbound_at = now() - interval '3 days'
+     update lead set status = 'qualified', booked_at = null, last_outbound_at = now() - interval '3 days',
+            last_email_at = null
       where is_booked or last_outbound_at > now() - interval '1 day';
      update follow_up_instance
         set status = 'active', position = 1, next_step_due = now() - interval '1 hour', lead_booked = false,
