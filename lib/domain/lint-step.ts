@@ -40,7 +40,7 @@ function bodyFaults(body: string): readonly string[] {
 function textFaults(text: string, found: readonly string[]): readonly string[] {
   const faults = [...found, ...syntaxFaults(text), ...unknownNames(text)];
   if (faults.length > 0) return faults;
-  const filled = textTemplate(text)(SOMEBODY, SOMEWHERE);
+  const filled = textTemplate(text)(SAMPLE_LEAD, SOMEWHERE);
   if (filled.kind === "filled") return [];
   return filled.kind === "faulty" ? filled.faults : filled.names.map(unknownName);
 }
@@ -77,8 +77,8 @@ const KNOWN: ReadonlySet<string> = new Set(TEMPLATE_NAMES.flatMap((name) => [nam
 const isKnown = (name: string): boolean => KNOWN.has(name);
 const unknownName = (name: string): string => `unknown variable ${name}; known are ${TEMPLATE_NAMES.join(", ")}`;
 
-/** A lead of whom all is known. */
-const SOMEBODY: TemplateLead = {
+/** A made-up lead of whom all is known. */
+export const SAMPLE_LEAD: TemplateLead = {
   firstName: "Ada",
   lastName: "Byron",
   company: "Analytical Engines",
