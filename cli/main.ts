@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import { invokeCommand } from "./invoke.ts";
 import { migrateCommand } from "./migrate.ts";
+import { previewCommand } from "./preview.ts";
 import { runProgram } from "./run-program.ts";
 import { scheduleCommand } from "./schedule.ts";
 import { startCommand } from "./start.ts";
@@ -14,6 +15,7 @@ const program = new Command("backstop")
   .addCommand(startCommand())
   .addCommand(invokeCommand())
   .addCommand(migrateCommand())
+  .addCommand(previewCommand())
   .addCommand(scheduleCommand())
   .addHelpText(
     "after",

@@ -2,3 +2,4 @@
 
 export { completeFollowUpsForMeetingBookedLeads } from "./store/backstop.ts";
 export { openDatabase } from "./store/connect.ts";
+export { type SavedSequence, SequenceRefused, type SequenceToSave, saveSequence } from "./store/sequences.ts";

@@ -3,11 +3,20 @@ import { join } from "node:path";
 import { SESv2Client, SendEmailCommand } from "@aws-sdk/client-sesv2";
 import nodemailer from "nodemailer";
 import * as z from "zod";
-import type { MessageChannel, OutgoingTouch, SendOutcome } from "../run/ports.ts";
-import { oneAttempt, outcomeOfFault, PROVIDER_LIMITS, type Service, within } from "./aws-request.ts";
+import type { MessageChannel, SendOutcome } from "../run/ports.ts";
+import { oneAttempt, outcomeOfFault, PROVIDER_LIMITS, type Service, type TimeLimits, within } from "./aws-request.ts";
+import { type Mail, mailOf, type Unsubscribe } from "./mail.ts";
+
+export interface EmailOptions {
+  readonly limits?: TimeLimits;
+  readonly unsubscribe?: Unsubscribe;
+}
 
 /** E-mail over SMTP, such as `smtps://user:password@host:465`. Connections are kept between sends. */
-export function smtpChannel(url: string, limits = PROVIDER_LIMITS): MessageChannel {
+export function smtpChannel(
+  url: string,
+  { limits = PROVIDER_LIMITS, unsubscribe = {} }: EmailOptions = {},
+): MessageChannel {
   const { hostname, port, protocol, username, password } = new URL(url);
   const transport = nodemailer.createTransport({
     pool: true,
@@ -19,11 +28,14 @@ export function smtpChannel(url: string, limits = PROVIDER_LIMITS): MessageChann
     greetingTimeout: limits.connectMs,
     socketTimeout: limits.answerMs,
   });
-  return emailChannel((mail) => transport.sendMail(mail), outcomeOfSmtp);
+  return emailChannel((mail) => transport.sendMail(mail), outcomeOfSmtp, unsubscribe);
 }
 
-/** E-mail through Amazon SES, in the function's own region and with its own role. */
-export function sesChannel(limits = PROVIDER_LIMITS): MessageChannel {
+/**
+ * E-mail through Amazon SES, in the function's own region and with its own role. SES gives a Message-ID of its own in
+ * place of ours, made of the id that it answers and the region; nodemailer's transport says it as the receiver sees it.
+ */
+export function sesChannel({ limits = PROVIDER_LIMITS, unsubscribe = {} }: EmailOptions = {}): MessageChannel {
   const client = new SESv2Client(oneAttempt(limits));
   const sesClient = {
     config: client.config,
@@ -44,6 +56,7 @@ export function sesChannel(limits = PROVIDER_LIMITS): MessageChannel {
       return { messageId };
     },
     (thrown) => outcomeOfFault(thrown instanceof Error ? (thrown.cause ?? thrown) : thrown, SES),
+    unsubscribe,
   );
 }
 
@@ -60,47 +73,36 @@ const SES: Service = {
 };
 
 /** E-mail as files, one `.eml` a touch, for a machine without a mail server. The same touch writes the same file. */
-export function fileChannel(directory: string): MessageChannel {
+export function fileChannel(directory: string, { unsubscribe = {} }: EmailOptions = {}): MessageChannel {
   const composer = nodemailer.createTransport({ streamTransport: true, buffer: true, newline: "unix" });
-  return emailChannel(async (mail) => {
-    const { message } = await composer.sendMail(mail);
+  const write = async (mail: Mail) => {
+    const { message, messageId } = await composer.sendMail(mail);
     await mkdir(directory, { recursive: true });
     const name = `${mail.headers["X-Backstop-Touch"]}.eml`;
     // Renamed into place, so that nobody ever reads half a mail.
     await writeFile(join(directory, `${name}.part`), z.instanceof(Buffer).parse(message));
     await rename(join(directory, `${name}.part`), join(directory, name));
-    return { messageId: `file:${name}` };
-  }, outcomeOfSmtp);
+    return { messageId };
+  };
+  return emailChannel(write, outcomeOfSmtp, unsubscribe);
 }
 
-type Mail = ReturnType<typeof mailOf>;
-
+/** `sendMail` answers the Message-ID as the receiver sees it. */
 function emailChannel(
-  sendMail: (mail: Mail) => Promise<{ messageId?: string | undefined }>,
+  sendMail: (mail: Mail) => Promise<{ readonly messageId: string }>,
   outcomeOf: (thrown: unknown) => SendOutcome,
+  unsubscribe: Unsubscribe,
 ): MessageChannel {
   return {
     async send(touch) {
       if (!touch.email) return { kind: "refused", reason: "no_email" };
       try {
-        const { messageId } = await sendMail(mailOf(touch, touch.email));
-        return { kind: "accepted", providerId: messageId ?? touch.id };
+        const { messageId } = await sendMail(mailOf(touch, touch.email, unsubscribe));
+        return { kind: "accepted", providerId: messageId };
       } catch (thrown) {
         return outcomeOf(thrown);
       }
     },
-  };
-}
-
-function mailOf(touch: OutgoingTouch, to: string) {
-  const domain = touch.from.split("@").at(-1)?.replace(/[>\s]/g, "") ?? "localhost";
-  return {
-    messageId: `<${touch.id}@${domain}>`,
-    from: touch.from,
-    to,
-    subject: touch.message.subject ?? "",
-    text: touch.message.body,
-    headers: { "X-Backstop-Touch": touch.id },
   };
 }
 

@@ -1,8 +1,12 @@
-import { Liquid, type Template } from "liquidjs";
-import type { LeadFacts, Step, WorkspaceFacts } from "./due-item.ts";
+import type { Step } from "./due-item.ts";
+import { type Filled, type TemplateLead, type TemplateWorkspace, textTemplate } from "./text-template.ts";
+
+/** What of a step makes a message. */
+export type StepTexts = Pick<Step, "channel" | "subject" | "body">;
 
 /** A text that is ready to go. */
 export interface Message {
+  /** One line without control characters: nothing in it can begin another header of an e-mail. */
   readonly subject: string | null;
   readonly body: string;
 }
@@ -13,75 +17,31 @@ export type Rendered =
   | { readonly kind: "missing"; readonly names: readonly string[] }
   | { readonly kind: "invalid"; readonly fault: string };
 
-const liquid = new Liquid({
-  strictVariables: true,
-  strictFilters: true,
-  lenientIf: true,
-  ownPropertyOnly: true,
-  catchAllErrors: true,
-});
-
 /** Renders a step for a lead. A value that is absent, or blank, is missing: a placeholder is never sent. */
-export function render(step: Step, lead: LeadFacts, workspace: WorkspaceFacts): Rendered {
-  const values = { lead: leadValues(lead), workspace: { name: workspace.name } };
-  const subject = step.subject === null ? { text: null } : renderText(step.subject, values);
-  const body = renderText(step.body, values);
-  const fault = ("fault" in subject && subject.fault) || ("fault" in body && body.fault);
-  if (fault) return { kind: "invalid", fault };
-  if ("text" in subject && "text" in body) {
-    return { kind: "rendered", message: { subject: subject.text, body: body.text } };
+export function render(step: StepTexts, lead: TemplateLead, workspace: TemplateWorkspace): Rendered {
+  const subject = step.subject === null ? null : textTemplate(step.subject)(lead, workspace);
+  const body = textTemplate(step.body)(lead, workspace);
+  if ((subject === null || subject.kind === "filled") && body.kind === "filled") {
+    return finished(step, { subject: subject && oneLine(subject.text), body: body.text });
   }
-  const names = [subject, body].flatMap((part) => ("missing" in part ? part.missing : []));
+  return unfinished(subject === null ? [body] : [subject, body]);
+}
+
+function finished({ channel }: StepTexts, message: Message): Rendered {
+  if (channel === "email" && !message.subject) return { kind: "invalid", fault: "the subject is empty" };
+  if (message.body.trim() === "") return { kind: "invalid", fault: "the body is empty" };
+  return { kind: "rendered", message };
+}
+
+function unfinished(parts: readonly Filled[]): Rendered {
+  const faults = parts.flatMap((part) => (part.kind === "faulty" ? part.faults : []));
+  if (faults.length > 0) return { kind: "invalid", fault: faults.join("; ") };
+  const names = parts.flatMap((part) => (part.kind === "missing" ? part.names : []));
   return { kind: "missing", names: [...new Set(names)] };
 }
 
-type RenderedText = { readonly text: string } | { readonly missing: readonly string[] } | { readonly fault: string };
+const UNTIDY = /[^\S ]|\p{Cc}| {2}/u;
+const SPACE = /[\s\p{Cc}]+/gu;
 
-function renderText(text: string, values: object): RenderedText {
-  try {
-    const rendered: string = liquid.renderSync(parsed(text), values);
-    // PostgreSQL takes no such text: the whole batch would fail with it.
-    return rendered.includes("\0") ? { fault: "the text holds a NUL character" } : { text: rendered };
-  } catch (thrown) {
-    const missing = missingNames(thrown);
-    return missing.length > 0 ? { missing } : { fault: faultOf(thrown) };
-  }
-}
-
-const leadValues = (lead: LeadFacts): Record<string, string> =>
-  Object.fromEntries(
-    Object.entries({
-      first_name: lead.firstName,
-      last_name: lead.lastName,
-      company: lead.company,
-      email: lead.email,
-      phone: lead.phone,
-    }).filter((entry): entry is [string, string] => entry[1] !== null && entry[1].trim() !== ""),
-  );
-
-const templates = new Map<string, Template[]>();
-
-function parsed(text: string): Template[] {
-  const remembered = templates.get(text);
-  if (remembered) return remembered;
-  const template = liquid.parse(text);
-  if (templates.size >= 1_000) templates.clear();
-  templates.set(text, template);
-  return template;
-}
-
-/** Digs the names of undefined variables out of what LiquidJS threw: one error, or all of a template in one. */
-function missingNames(thrown: unknown): string[] {
-  if (typeof thrown !== "object" || thrown === null) return [];
-  const own = "variableName" in thrown && typeof thrown.variableName === "string" ? [thrown.variableName] : [];
-  const several = "errors" in thrown && Array.isArray(thrown.errors) ? thrown.errors.flatMap(missingNames) : [];
-  const cause = "originalError" in thrown ? missingNames(thrown.originalError) : [];
-  return [...new Set([...own, ...several, ...cause])];
-}
-
-function faultOf(thrown: unknown): string {
-  if (typeof thrown === "object" && thrown !== null && "errors" in thrown && Array.isArray(thrown.errors)) {
-    return thrown.errors.map(faultOf).join("; ");
-  }
-  return thrown instanceof Error ? thrown.message : String(thrown);
-}
+/** A name may have come with line breaks, which would end the header that it stands in. */
+const oneLine = (text: string): string => (UNTIDY.test(text) ? text.replace(SPACE, " ") : text).trim();

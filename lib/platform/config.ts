@@ -15,6 +15,11 @@ const environment = z
     EMAIL_TRANSPORT: z.enum(["ses", "smtp", "files"]),
     SMTP_URL: z.url({ protocol: /^smtps?$/ }).optional(),
     OUTBOX_DIRECTORY: z.string().min(1).optional(),
+    EMAIL_UNSUBSCRIBE_URL: z
+      .url({ protocol: /^https$/, error: "must be an https URL" })
+      .refine((url) => url.includes("{touchId}"), "must hold {touchId}, by which it is known who unsubscribes")
+      .optional(),
+    EMAIL_UNSUBSCRIBE_MAILTO: z.email().optional(),
     SMS_ORIGINATION_IDENTITY: z.string().min(1).optional(),
     SMS_CONFIGURATION_SET: z.string().min(1).optional(),
     SMS_MESSAGE_TYPE: z.enum(["PROMOTIONAL", "TRANSACTIONAL"]).default("PROMOTIONAL"),

@@ -42,13 +42,14 @@ function connectionOf(config: Config) {
 }
 
 function connectedEmail(config: Config): MessageChannel {
+  const unsubscribe = { url: config.EMAIL_UNSUBSCRIBE_URL, mailto: config.EMAIL_UNSUBSCRIBE_MAILTO };
   switch (config.EMAIL_TRANSPORT) {
     case "ses":
-      return sesChannel();
+      return sesChannel({ unsubscribe });
     case "smtp":
-      return smtpChannel(given(config, "SMTP_URL"));
+      return smtpChannel(given(config, "SMTP_URL"), { unsubscribe });
     case "files":
-      return fileChannel(given(config, "OUTBOX_DIRECTORY"));
+      return fileChannel(given(config, "OUTBOX_DIRECTORY"), { unsubscribe });
     default:
       return config.EMAIL_TRANSPORT satisfies never;
   }

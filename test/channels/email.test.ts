@@ -29,7 +29,7 @@ type Answering = Exclude<Behaviour, "gone" | "unreachable">;
 const unaddressed = { without: { email: null }, reason: "no_email" };
 const touchOf = (mail: string): string => /^X-Backstop-Touch: (\S+)/im.exec(mail)?.[1] ?? "no touch";
 const saying = (responseCode: number) => Object.assign(new Error(SECRETS_OF_ADA), { responseCode });
-const smtpAt = (port: number, limits = PROVIDER_LIMITS) => smtpChannel(`smtp://127.0.0.1:${port}`, limits);
+const smtpAt = (port: number, limits = PROVIDER_LIMITS) => smtpChannel(`smtp://127.0.0.1:${port}`, { limits });
 
 const SMTP_SERVERS: Readonly<Record<Answering, () => ReturnType<typeof smtpServer>>> = {
   accepts: () => smtpServer({}),
@@ -58,7 +58,7 @@ itKeepsTheContract({
 /** The real client, sent to a server on this machine in the way that the AWS SDK offers to everybody. */
 function sesAt(port: number, limits = PROVIDER_LIMITS) {
   process.env["AWS_ENDPOINT_URL_SESV2"] = `http://127.0.0.1:${port}`;
-  return sesChannel(limits);
+  return sesChannel({ limits });
 }
 
 const JSON_ANSWER = { "content-type": "application/json" };
@@ -137,7 +137,7 @@ describe("e-mail as files", () => {
     const channel = fileChannel(join(directory, "deep", "outbox"));
     const outcome = await channel.send(aTouch());
     await channel.send(aTouch());
-    expect(outcome).toEqual({ kind: "accepted", providerId: `file:${aTouch().id}.eml` });
+    expect(outcome).toEqual({ kind: "accepted", providerId: `<${aTouch().id}@northwind.example>` });
     expect(await readdir(join(directory, "deep", "outbox"))).toEqual([`${aTouch().id}.eml`]);
     const mail = await readFile(join(directory, "deep", "outbox", `${aTouch().id}.eml`), "utf8");
     expect(mail).toContain("To: ada@example.com");

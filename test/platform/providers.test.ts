@@ -1,3 +1,6 @@
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterEach, beforeAll, describe, expect, it } from "@jest/globals";
 import { loadConfig } from "../../lib/platform/config.ts";
 import { secretByArn } from "../../lib/platform/secret.ts";
@@ -68,6 +71,21 @@ describe("the providers that an environment names", () => {
     expect(await webhook.send(aTouch())).toEqual({ kind: "refused", reason: "address_not_allowed" });
   });
 
+  it("say in each e-mail how to unsubscribe", async () => {
+    const outbox = await mkdtemp(join(tmpdir(), "outbox-"));
+    const { email } = await channelsOf({
+      OUTBOX_DIRECTORY: outbox,
+      EMAIL_UNSUBSCRIBE_URL: "https://example.com/unsubscribe/{touchId}",
+      EMAIL_UNSUBSCRIBE_MAILTO: "stop@example.com",
+    });
+    await email.send(aTouch());
+    const mail = await readFile(join(outbox, `${aTouch().id}.eml`), "utf8");
+    await rm(outbox, { recursive: true });
+    expect(mail).toContain(`<https://example.com/unsubscribe/${aTouch().id}>`);
+    expect(mail).toContain("<mailto:stop@example.com?");
+    expect(mail).toContain("List-Unsubscribe-Post: List-Unsubscribe=One-Click");
+  });
+
   const url = { WEBHOOK_URL: "https://receiver.example/" };
   it.each<[Record<string, string | undefined>, RegExp]>([
     [
@@ -82,6 +100,9 @@ describe("the providers that an environment names", () => {
     [{ ...url, WEBHOOK_SECRET_ARN: "backstop/webhook" }, /WEBHOOK_SECRET_ARN: must be the ARN of a secret/],
     [{ WEBHOOK_URL: "HTTP://receiver.example/", WEBHOOK_SECRET: SECRET }, /WEBHOOK_URL: must be https, unless/],
     [{ WEBHOOK_URL: "file:///etc/passwd", WEBHOOK_SECRET: SECRET }, /WEBHOOK_URL/],
+    [{ EMAIL_UNSUBSCRIBE_URL: "http://example.com/{touchId}" }, /EMAIL_UNSUBSCRIBE_URL: must be an https URL/],
+    [{ EMAIL_UNSUBSCRIBE_URL: "https://example.com/" }, /EMAIL_UNSUBSCRIBE_URL: must hold \{touchId\}/],
+    [{ EMAIL_UNSUBSCRIBE_MAILTO: "Stop <stop@example.com>" }, /EMAIL_UNSUBSCRIBE_MAILTO/],
   ])("are told to be half named: %#", (env, message) => {
     expect(() => loadConfig({ ...base, ...env })).toThrow(message);
   });

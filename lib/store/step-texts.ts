@@ -1,0 +1,37 @@
+import type { StepTexts } from "../domain/templates.ts";
+import type { TemplateLead } from "../domain/text-template.ts";
+import type { Db } from "./connect.ts";
+import { told } from "./faults.ts";
+
+/** A step as a person speaks of it, with what its texts are rendered from. */
+export interface StepToRender {
+  readonly texts: StepTexts;
+  readonly position: number;
+  readonly sequenceName: string;
+  readonly workspace: { readonly id: string; readonly name: string };
+}
+
+/** The step of that id, or undefined where there is none. */
+export async function findStepToRender(db: Db, stepId: string): Promise<StepToRender | undefined> {
+  const step = await told(
+    db.followUpStep.findUnique({
+      where: { id: stepId },
+      include: { sequence: { include: { workspace: { select: { id: true, name: true } } } } },
+    }),
+  );
+  if (!step) return undefined;
+  const { channel, subject, body, position, sequence } = step;
+  return {
+    texts: { channel, subject, body },
+    position,
+    sequenceName: sequence.name,
+    workspace: sequence.workspace,
+  };
+}
+
+/** What a template may read of that lead, or undefined where the workspace has none of that id. */
+export async function findTemplateLead(db: Db, workspaceId: string, leadId: string): Promise<TemplateLead | undefined> {
+  const select = { firstName: true, lastName: true, company: true, email: true, phone: true };
+  const lead = await told(db.lead.findFirst({ where: { id: leadId, workspaceId }, select }));
+  return lead ?? undefined;
+}

@@ -1,0 +1,124 @@
+import { describe, expect, it } from "@jest/globals";
+import fc from "fast-check";
+import { render } from "../../lib/domain/templates.ts";
+import { liquidTemplate, TEMPLATE_NAMES, textTemplate } from "../../lib/domain/text-template.ts";
+import { aLead, anItem, aStep } from "./items.ts";
+
+const { workspace } = anItem();
+const rendered = (step: Parameters<typeof aStep>[0], lead = aLead()) => render(aStep(step), lead, workspace);
+
+describe("a step that is rendered", () => {
+  it("puts in what the lead and the workspace are called", () => {
+    expect(
+      rendered({
+        subject: "{{ lead.first_name }} {{lead.last_name}} of {{ lead.company }}",
+        body: "{{ lead.email }}, {{ lead.phone }}: {{ workspace.name }} {{ lead.company | upcase }}",
+      }),
+    ).toEqual({
+      kind: "rendered",
+      message: {
+        subject: "Ada Byron of Analytical Engines",
+        body: "ada@example.com, +1-555-0100: Northwind ANALYTICAL ENGINES",
+      },
+    });
+  });
+
+  it("names each value that is absent or blank, once, and sends no placeholder", () => {
+    const lead = aLead({ firstName: null, company: " \n" });
+    const body = "{{ lead.company }} {{ lead.first_name | upcase }} {{ lead.last_name }}";
+    expect(rendered({ body }, lead)).toEqual({ kind: "missing", names: ["lead.first_name", "lead.company"] });
+    expect(rendered({ body })).toMatchObject({ kind: "rendered" });
+  });
+
+  it("does without a value that the template has another word for", () => {
+    const step = { subject: "Hi", body: "{{ lead.company | default: 'your team' }}{% if lead.phone %}!{% endif %}" };
+    expect(rendered(step, aLead({ company: null, phone: null }))).toMatchObject({ message: { body: "your team" } });
+    expect(rendered(step)).toMatchObject({ message: { body: "Analytical Engines!" } });
+  });
+
+  it("keeps its subject on one line, whatever a lead is called", () => {
+    const lead = aLead({ firstName: "\tA\r\nBcc: x\u2028y \u0001\u007f  z\u0085" });
+    expect(rendered({ body: "x" }, lead)).toMatchObject({ message: { subject: "Hello A Bcc: x y z" } });
+    expect(rendered({ subject: "Hi {{ lead.first_name | append: '\n' }}", body: "x" }, lead)).toMatchObject({
+      message: { subject: "Hi A Bcc: x y z" },
+    });
+  });
+
+  it("leaves the lines of its body as they are", () => {
+    expect(rendered({ body: "Hi\n\n  there\t{{ lead.first_name }}\r\n" })).toMatchObject({
+      message: { body: "Hi\n\n  there\tAda\r\n" },
+    });
+  });
+
+  it.each([
+    [{ body: "{% if lead.company == 'x' %}Hi{% endif %} " }, "the body is empty"],
+    [{ subject: "{% if lead.company == 'x' %}Hi{% endif %} " }, "the subject is empty"],
+    [{ body: "Hi {{ lead.first_name" }, 'output "{{ lead.first_name" not closed, line:1, col:4'],
+    [{ body: "{{ lead.first_name | shout }}" }, "undefined filter: shout, line:1, col:1"],
+    [{ body: "a\0b" }, "the text holds a NUL character"],
+    [{ body: "{% include 'package.json' %}" }, expect.stringMatching(/^ENOENT: Failed to lookup "package.json"/)],
+    [{ body: "{% for i in (1..99999999) %}x{% endfor %}" }, "memory alloc limit exceeded, line:1, col:1"],
+  ])("cannot be sent to anybody with such a text: %j", (step, fault: unknown) => {
+    expect(rendered(step)).toEqual({ kind: "invalid", fault });
+  });
+
+  it("tells the faults of both parts, and those before what is missing", () => {
+    const step = { subject: "{{ lead.first_name", body: "{{ lead.last_name | shout }}" };
+    expect(rendered(step, aLead({ lastName: null }))).toMatchObject({
+      fault: expect.stringMatching(/not closed.*shout/),
+    });
+  });
+
+  it("may have no subject where it is not an e-mail", () => {
+    const step = { channel: "sms", subject: null, body: "Hi" } as const;
+    expect(rendered(step)).toEqual({ kind: "rendered", message: { subject: null, body: "Hi" } });
+  });
+
+  it("takes what a lead is called for words, never for a template", () => {
+    expect(rendered({ body: "{{ lead.first_name }}" }, aLead({ firstName: "{{ lead.company }}" }))).toMatchObject({
+      message: { body: "{{ lead.company }}" },
+    });
+  });
+});
+
+describe("the short way of a plain text", () => {
+  const name = fc.constantFrom(...TEMPLATE_NAMES);
+  const piece = fc.oneof(
+    name.map((one) => `{{ ${one} }}`),
+    name.map((one) => `{{${one}}}`),
+    name.map((one) => `{{   ${one}}}`),
+    fc.constantFrom(
+      "{",
+      "}",
+      "{{",
+      "}}",
+      "{%",
+      "%}",
+      "{{-",
+      "-}}",
+      "{#",
+      "Hi",
+      "\n",
+      " ",
+      "{{ lead.size }}",
+      "\0",
+      "ß",
+    ),
+    fc.string(),
+  );
+  const text = fc.array(piece, { maxLength: 8 }).map((pieces) => pieces.join(""));
+  const value = fc.oneof(fc.string({ unit: "binary" }), fc.constant(null), fc.constant(" "), fc.constant("{{ x }}"));
+  const lead = fc.record({ firstName: value, lastName: value, company: value, email: value, phone: value });
+
+  it("fills as LiquidJS does", () => {
+    const both = fc.property(text, lead, fc.string(), (template, values, workspaceName) => {
+      const here = { name: workspaceName };
+      const [short, long] = [textTemplate(template)(values, here), liquidTemplate(template)(values, here)];
+      expect(sorted(short)).toEqual(sorted(long));
+    });
+    fc.assert(both, { numRuns: 2_000 });
+  });
+
+  const sorted = (filled: ReturnType<ReturnType<typeof textTemplate>>) =>
+    filled.kind === "missing" ? { ...filled, names: [...filled.names].sort() } : filled;
+});
