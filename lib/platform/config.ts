@@ -32,7 +32,7 @@ const environment = z
     WEBHOOK_NETWORK: z.enum(["public", "any"]).default("public"),
     DELIVERY_QUEUE_URL: z.url({ protocol: /^https?$/ }).optional(),
     LOG_LEVEL: z.enum(["DEBUG", "INFO", "WARN", "ERROR", "SILENT"]).default("INFO"),
-    RUN_BATCH_SIZE: integer(1, 1_000).default(500),
+    RUN_BATCH_SIZE: integer(1, 1_000).default(1000),
     RUN_SENDS_AT_ONCE: integer(1, 100).default(10),
     RUN_SAFETY_MARGIN_MS: integer(1_000, 60_000).default(20_000),
   })

@@ -10,7 +10,7 @@ import { resumeAwaitingEnrichment, resumeGhosted, resumeSnoozed } from "./resume
 import { beginRun, finishRun } from "./runs.ts";
 import { missingSchema } from "./schema-gate.ts";
 import { readSendFacts, startSending } from "./start-sending.ts";
-import { expireLeases, release, reschedule, settle, takeUp } from "./touches.ts";
+import { expireLeases, isTouchLeftBehind, release, reschedule, settle, takeUp } from "./touches.ts";
 
 /** The store's ports on a database. Everything that they throw is in the words of `ports.ts`. */
 export function storePorts(database: Database): Omit<RunPorts, "channels" | "queue" | "log"> {
@@ -50,6 +50,7 @@ function followUpStore(db: Transactional): FollowUpStore {
     readSendFacts: (touchIds) => told(readSendFacts(db, touchIds)),
     reschedule: (touches) => told(reschedule(db, touches)),
     release: (touchIds, now) => told(release(db, touchIds, now)),
+    isTouchLeftBehind: (query) => told(isTouchLeftBehind(db, query)),
     expireLeases: (query) => told(expireLeases(db, query)),
     takeUp: (query, lookAgainAt) => told(takeUp(db, query, lookAgainAt)),
     settle: (settlements, now) => told(settle(db, settlements, now)),

@@ -11,19 +11,23 @@ export const instant = z
   .or(z.literal([Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY]).transform(() => new Date(0)));
 
 /** The columns of a claimed instance that must parse for it to be held at all. */
-const dueRow = z.looseObject({
-  id: z.uuid(),
-  workspace_id: z.uuid(),
-  sequence_id: z.uuid(),
+const dueRow = z.object({
+  id: z.string(),
+  workspace_id: z.string(),
+  sequence_id: z.string(),
   generation: z.int(),
   position: z.int(),
   next_step_due: instant,
   held_since: instant.nullable(),
 });
-export type DueRow = z.infer<typeof dueRow>;
+
+/** A claimed instance, with the whole row, of which the lead's part may not parse. */
+export interface DueRow extends z.infer<typeof dueRow> {
+  readonly row: unknown;
+}
 
 const leadRow = z.object({
-  lead_id: z.uuid(),
+  lead_id: z.string(),
   first_name: z.string().nullable(),
   last_name: z.string().nullable(),
   company: z.string().nullable(),
@@ -77,7 +81,11 @@ export type ReadSequence =
   | { readonly sequence: Sequence; readonly workspace: WorkspaceFacts }
   | { readonly fault: string };
 
-export const parseDueRows = (rows: unknown): DueRow[] => z.array(dueRow).parse(rows);
+export const parseDueRows = (rows: unknown): DueRow[] =>
+  z
+    .array(z.unknown())
+    .parse(rows)
+    .map((row) => ({ ...dueRow.parse(row), row }));
 
 /** Parses sequences one by one, so that one that does not parse holds its own instances only. */
 export function parseSequences(rows: unknown, now: Date): ReadonlyMap<string, ReadSequence> {
@@ -129,7 +137,7 @@ export function candidateOf(row: DueRow, read: ReadSequence | undefined): DueCan
 
 function readItem(row: DueRow, read: ReadSequence): DueCandidate["read"] {
   if ("fault" in read) return read;
-  const lead = leadRow.safeParse(row);
+  const lead = leadRow.safeParse(row.row);
   if (!lead.success) return { fault: `lead: ${told(lead.error)}` };
   const item: DueItem = {
     instance: {

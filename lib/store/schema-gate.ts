@@ -9,30 +9,25 @@ import type { Queryable } from "./queryable.ts";
  * and labels that somebody dropped. Later migrations, and what they add, are fine.
  */
 export async function missingSchema(db: Queryable, expected = EXPECTED_SCHEMA): Promise<readonly string[]> {
-  const columns = Object.entries(expected.columns).flatMap(([table, names]) =>
-    names.map((name) => [table, name] as const),
-  );
-  const labels = Object.entries(expected.labels).flatMap(([type, names]) => names.map((name) => [type, name] as const));
+  const names = [
+    ...expected.migrations.map((name) => `migration ${name}`),
+    ...namesOf("column", expected.columns),
+    ...namesOf("label", expected.labels),
+  ];
   try {
     const rows = await told(db.$queryRaw`
-      select 'migration ' || name as missing
-        from unnest(${[...expected.migrations]}::text[]) as name
-       where not exists (
-         select from _prisma_migrations
-          where migration_name = name and finished_at is not null and rolled_back_at is null)
-      union all
-      select 'column ' || table_name || '.' || name
-        from unnest(${columns.map(([table]) => table)}::text[], ${columns.map(([, name]) => name)}::text[])
-               as expected (table_name, name)
-       where not exists (
-         select from pg_attribute
-          where attrelid = to_regclass(quote_ident(table_name)) and attname = name and not attisdropped)
-      union all
-      select 'label ' || type_name || '.' || name
-        from unnest(${labels.map(([type]) => type)}::text[], ${labels.map(([, name]) => name)}::text[])
-               as expected (type_name, name)
-       where not exists (
-         select from pg_enum where enumtypid = to_regtype(quote_ident(type_name)) and enumlabel = name)`);
+      select unnest(${names}::text[]) as missing
+      except all
+      select 'migration ' || migration_name
+        from _prisma_migrations where finished_at is not null and rolled_back_at is null
+      except all
+      select 'column ' || relname || '.' || attname
+        from pg_class join pg_attribute on attrelid = pg_class.oid and attnum > 0 and not attisdropped
+       where relnamespace = current_schema()::regnamespace and relname = any(${Object.keys(expected.columns)}::text[])
+      except all
+      select 'label ' || typname || '.' || enumlabel
+        from pg_type join pg_enum on enumtypid = pg_type.oid
+       where typnamespace = current_schema()::regnamespace and typname = any(${Object.keys(expected.labels)}::text[])`);
     return z
       .array(z.object({ missing: z.string() }))
       .parse(rows)
@@ -42,3 +37,6 @@ export async function missingSchema(db: Queryable, expected = EXPECTED_SCHEMA): 
     throw thrown;
   }
 }
+
+const namesOf = (kind: string, byOwner: Readonly<Record<string, readonly string[]>>): readonly string[] =>
+  Object.entries(byOwner).flatMap(([owner, names]) => names.map((name) => `${kind} ${owner}.${name}`));

@@ -10,6 +10,8 @@ export const recoverTouches: RunStep = {
     const delivery = context.request.dryRun ? null : noDelivery();
     const report: RecoveredReport = { unknown: 0, reclaimed: 0, takenUp: 0, delivery };
     reports.recovered = report;
+    const { now, request, store } = context;
+    if (!(await store.isTouchLeftBehind({ now, workspaceId: request.workspaceId ?? null }))) return;
     await endDeadLeases(context, report);
     await takeUp(context, report);
   },
