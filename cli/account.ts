@@ -1,7 +1,7 @@
 import { join, relative } from "node:path";
 import { styleText } from "node:util";
 import Table from "cli-table3";
-import { BACKLOG_COUNTED, type Report, type SendDueReport } from "../lib/run/report.ts";
+import { BACKLOG_COUNTED, type Hold, type Report, type SendDueReport } from "../lib/run/report.ts";
 import { MEANINGS } from "./meanings.ts";
 import { tellSteps } from "./step-sentences.ts";
 
@@ -51,17 +51,37 @@ const WHY_CUT: Readonly<Record<string, string>> = {
   lock_lost: "its connection died: what is left is for the next run",
 };
 
-function reasonTable({ reasons }: SendDueReport): string {
+function reasonTable({ reasons, holds }: SendDueReport): string {
   const sorted = Object.entries(reasons).sort(([, left], [, right]) => right - left);
   if (sorted.length === 0) return "  nothing was due";
   const table = new Table({
     ...PLAIN,
-    head: ["reason", "steps", "what it means"],
-    colAligns: ["left", "right", "left"],
+    head: ["reason", "steps", "what it means", "looked at again (UTC)"],
+    colAligns: ["left", "right", "left", "left"],
   });
-  table.push(...sorted.map(([reason, amount]) => [reason, count(amount), MEANINGS[reason] ?? ""]));
+  table.push(
+    ...sorted.map(([reason, amount]) => [reason, count(amount), MEANINGS[reason] ?? "", nextTimes(holds[reason])]),
+  );
   return table.toString();
 }
+
+function nextTimes(hold: Hold | undefined): string {
+  if (!hold) return "";
+  const [earliest, latest] = [minuteOf(hold.earliest), minuteOf(hold.latest)];
+  return earliest === latest ? earliest : `${earliest} to ${latest}`;
+}
+
+/** As in `Wed 25 Nov 09:30`. */
+const minuteOf = (instant: string): string => MINUTE.format(new Date(instant)).replaceAll(",", "");
+
+const MINUTE = new Intl.DateTimeFormat("en-GB", {
+  timeZone: "UTC",
+  weekday: "short",
+  day: "numeric",
+  month: "short",
+  hour: "2-digit",
+  minute: "2-digit",
+});
 
 /** No colours of the table's own: they would be there without a terminal too. */
 const PLAIN = {
@@ -71,15 +91,20 @@ const PLAIN = {
 
 function balance(results: SendDueReport): string[] {
   const { due, claimed, held, paused, skipped, completed, awaitingApproval, expired, delivery, backlog } = results;
+  const oldest = results.oldestDueSeconds;
   const dueParts = { claimed, held, paused, skipped, completed, "awaiting approval": awaitingApproval, expired };
   const lines = [equation("due", due, dueParts)];
   if (delivery) lines.push(equation("claimed", claimed, { ...delivery }));
   if (delivery && delivery.failed > 0)
     lines.push("  (failed: the provider refused for good, or its channel is not connected here)");
   const more = backlog >= BACKLOG_COUNTED ? " or more" : "";
+  if (due > 0) lines.push(`  the oldest step had been due for ${age(oldest)}`);
   if (backlog > 0) lines.push(`  ${count(backlog)}${more} steps are still due: the next run takes them`);
   return lines;
 }
+
+const age = (seconds: number): string =>
+  seconds < 5_400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3_600).toFixed(1)} h`;
 
 /** Parts that are zero are left out; the sign tells whether the rest adds up. */
 function equation(name: string, total: number, parts: Readonly<Record<string, number>>): string {

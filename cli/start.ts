@@ -7,6 +7,7 @@ import { type Database, openDatabase } from "../lib/store/connect.ts";
 import { clearDemo, contentsOf } from "../prisma/demo/contents.ts";
 import { loadDemo } from "../prisma/demo/load-demo.ts";
 import { accountOf } from "./account.ts";
+import { withReceiver } from "./demo-receiver.ts";
 import { invokeFollowUps } from "./invocation.ts";
 import { discardLocalDatabase, LOCAL_FOLDER, withDatabase } from "./local-database.ts";
 import { migrateDatabase } from "./migrate.ts";
@@ -20,7 +21,7 @@ const DEFAULT_SEED = 1;
 const LESSON = `
 What it does: opens the local database (a PostgreSQL of its own, in .local/postgres), applies the migrations, loads demo data
 where there is none, invokes functions/followups.ts with events/scheduled.json, and tells what the run did. Mails land in
-.local/outbox, and the report in .local/report.json. Doing it again goes on with the same data.
+.local/outbox, the report in .local/report.json; webhooks go to a receiver on this machine that is busy now and then. Doing it again goes on with the same data.
 
 With DATABASE_URL set it works on that database instead, and only where every workspace and lead in it came with the demo
 data: anything else it refuses to touch. So --fresh, too, never removes anything but demo data there.
@@ -120,7 +121,7 @@ const dataIsThereProblem = () =>
 
 async function invokeScheduled(databaseUrl: string, outbox: string, spinner: Spinner): Promise<Report> {
   const event: unknown = JSON.parse(await readFile(EVENT, "utf8"));
-  // Whatever the environment says: leads of the demo are reached by files alone.
+  // Whatever the environment says: leads of the demo are reached by files and by a receiver on this machine alone.
   process.env["EMAIL_TRANSPORT"] = "files";
   const startedMs = performance.now();
   const tell = () => {
@@ -130,7 +131,10 @@ async function invokeScheduled(databaseUrl: string, outbox: string, spinner: Spi
   tell();
   const timer = setInterval(tell, 1_000);
   try {
-    return await invokeFollowUps(event, { databaseUrl, outbox });
+    return await withReceiver((environment) => {
+      Object.assign(process.env, environment);
+      return invokeFollowUps(event, { databaseUrl, outbox });
+    });
   } finally {
     clearInterval(timer);
   }

@@ -59,8 +59,16 @@ const resumeSentence = (whom: string, checked: number, resumed: number): string 
   checked === 0 ? `found nobody ${whom}` : `looked at ${count(checked)} ${whom}, resumed ${count(resumed)}`;
 
 function deliverySentence(delivery: Readonly<NonNullable<NonNullable<StepReports["results"]>["delivery"]>>): string {
-  const { sent, failed, retrying, unknown, cancelled } = delivery;
-  const parts = { failed, "to be tried again": retrying, "of unknown outcome": unknown, cancelled };
+  const { sent, failed, retrying, unknown, cancelled, expired, deferred, queued } = delivery;
+  const parts = {
+    failed,
+    "to be tried again": retrying,
+    "of unknown outcome": unknown,
+    cancelled,
+    expired,
+    "put off to a later time": deferred,
+    "in the queue": queued,
+  };
   const others = Object.entries(parts).flatMap(([name, amount]) => (amount > 0 ? [`${count(amount)} ${name}`] : []));
   return [`sent ${count(sent)}`, ...others].join(", ");
 }

@@ -60,6 +60,15 @@ export interface Problem {
   detail?: string;
 }
 
+/** Instants are ISO 8601 UTC. */
+export interface Hold {
+  steps: number;
+  /** When the first of them is looked at again. */
+  earliest: string;
+  /** When the last of them is. */
+  latest: string;
+}
+
 export interface SendDueReport {
   due: number;
   claimed: number;
@@ -72,6 +81,8 @@ export interface SendDueReport {
   /** What became of the claimed touches; null in a dry run, which sends nothing. */
   delivery: DeliveryReport | null;
   reasons: Record<string, number>;
+  /** Of the held steps, by reason: how many, and when they are looked at again. */
+  holds: Record<string, Hold>;
   /** At most `PROBLEMS_TOLD` of the rows that a person has to look at; `reasons` counts them all. */
   problems: Problem[];
   /** Steps that are still due, counted up to `BACKLOG_COUNTED`. */

@@ -133,5 +133,5 @@ const lastSentAt = Prisma.sql`(
   select max(reference - make_interval(mins => greatest(written.elapsed - step.elapsed, 0)))
     from demo_step as step
    where step.sequence_id = written.sequence_id and ${REACHED}
-     and (step.position < done or (step.position = done and coalesce(latest, 'sent') in ('sent', 'unknown'))
+     and (step.position < done or (step.position = done and coalesce(latest, 'sent') in ('sent', 'unknown', 'sending'))
           or (step.position = written.step and current = 'sent')))`;

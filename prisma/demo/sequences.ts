@@ -197,6 +197,6 @@ const BROKEN: readonly DemoSequence[] = [
   { key: "unknown_filter", steps: [email("Hello {{ lead.first_name | shout }}", "No such filter.")] },
   { key: "needs_company", steps: [email("For {{ lead.company }}", "Only for those whose company we know.")] },
   { key: "empty", steps: [] },
-].map((sequence) => ({ ...sequence, name: `Broken: ${sequence.key}`, trigger: "manual", workspaces: [1] }));
+].map((sequence) => ({ ...sequence, name: `Broken: ${sequence.key}`, trigger: "manual", workspaces: [3] }));
 
 export const SEQUENCES: readonly DemoSequence[] = [...IN_USE, ...BROKEN];

@@ -81,7 +81,8 @@ const touches: Filling = {
            ${rendered(Prisma.sql`step.subject`)}, ${rendered(Prisma.sql`step.body`)},
            case outcome when 'awaiting_approval' then 0 else 1 end, case outcome when 'claimed' then 1 else 0 end,
            claimed_at, case outcome when 'claimed' then ${now}::timestamptz + interval '20 minutes' end,
-           case outcome when 'claimed' then ${now}::timestamptz + interval '20 minutes' end,
+           case outcome when 'claimed' then ${now}::timestamptz + interval '20 minutes'
+                        when 'sending' then ${now}::timestamptz - interval '5 minutes' end,
            case outcome when 'claimed' then ${now}::timestamptz + interval '8 hours' end,
            case outcome when 'sent' then claimed_at end, case outcome when 'sent' then 'demo:' || number end
       from demo_cast

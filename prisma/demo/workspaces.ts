@@ -72,9 +72,10 @@ export const WORKSPACES: readonly DemoWorkspace[] = [
     digest: "team@kauri-fitness.example",
     country: "NZ",
     region: null,
+    // Open day and night, so that at any hour there is something to send.
     days: [1, 2, 3, 4, 5, 6, 7],
-    opens: "06:00",
-    closes: "22:00",
+    opens: "00:00",
+    closes: "00:00",
     gap: 60,
     cap: null,
     firsts:

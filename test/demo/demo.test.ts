@@ -128,7 +128,7 @@ describe("the demo data", () => {
 
   it("says when each lead was last written to, as its touches do", async () => {
     const wrong = `lead left join (
-        select lead_id, max(claimed_at) as latest from touch where status in ('sent', 'unknown') group by 1
+        select lead_id, max(claimed_at) as latest from touch where status in ('sent', 'unknown', 'sending') group by 1
       ) as reached on lead_id = lead.id
       where last_inbound_at is null and last_outbound_at is distinct from latest`;
     expect(await countOf(demo.sql, wrong)).toBe(0);

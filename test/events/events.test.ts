@@ -11,6 +11,8 @@ import { invokeHandler, openPool } from "../support/run.ts";
 
 const EVENTS = new URL("../../events/", import.meta.url);
 const NORDLICHT = "01000000-0001-7000-8000-000000000002";
+/** Its send window is always open. */
+const KAURI = "01000000-0001-7000-8000-000000000003";
 /** Each has a test below; the last test holds this list to the folder. */
 const TESTED = ["backstop-only.json", "dry-run.json", "limited.json", "one-workspace.json", "scheduled.json"];
 
@@ -74,7 +76,7 @@ describe("scheduled.json", () => {
     const before = await countOf(goesOn);
     const { rows } = await sql.query<{ id: string }>(
       `select instance.id from follow_up_instance as instance join lead on lead.id = lead_id
-        where post_booking and next_step_due <= now() and snoozed_until is null
+        where post_booking and next_step_due <= now() and snoozed_until is null and instance.workspace_id = '${KAURI}'
           and (last_inbound_at is null or last_inbound_at < last_outbound_at)`,
     );
     await invoke("scheduled.json");

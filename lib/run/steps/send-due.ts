@@ -65,6 +65,7 @@ const emptyReport = (dryRun: boolean): SendDueReport => ({
   expired: 0,
   delivery: dryRun ? null : noDelivery(),
   reasons: {},
+  holds: {},
   problems: [],
   backlog: 0,
   oldestDueSeconds: 0,
@@ -127,8 +128,18 @@ function tally(report: SendDueReport, { instanceId, workspaceId, touch, decision
   report.due += 1;
   report[lost ? "skipped" : COUNTED_AS[decision.kind]] += 1;
   report.reasons[reason] = (report.reasons[reason] ?? 0) + 1;
+  if (decision.kind === "hold" && decision.until) tallyHold(report, reason, decision.until.toISOString());
   if (!PROBLEM_REASONS.has(reason) || report.problems.length >= PROBLEMS_TOLD) return;
   report.problems.push({ instanceId, workspaceId, reason, ...(decision.detail && { detail: decision.detail }) });
+}
+
+function tallyHold({ holds }: SendDueReport, reason: string, until: string) {
+  const hold = holds[reason] ?? { steps: 0, earliest: until, latest: until };
+  holds[reason] = {
+    steps: hold.steps + 1,
+    earliest: until < hold.earliest ? until : hold.earliest,
+    latest: until > hold.latest ? until : hold.latest,
+  };
 }
 
 function sampleOf({ instanceId, position, decision: { kind, reason, rule, until } }: DecidedPlan): SampleDecision {

@@ -77,7 +77,7 @@ export const PAUSED: readonly Story[] = [
   {
     name: "data missing",
     share: 4,
-    workspace: 1,
+    workspace: 3,
     sequences: ["needs_company"],
     status: "paused",
     reason: "missing_data",

@@ -1,6 +1,6 @@
 import { FIRST_STEP, type Story } from "./story.ts";
 
-const poison = { share: 0, workspace: 1, status: "active", due: [-2, -0.5] } as const;
+const poison = { share: 0, workspace: 3, status: "active", due: [-2, -0.5] } as const;
 
 /** One lead each, the first ones: rows that the database takes and that a person has to repair. */
 export const POISON: readonly Story[] = [

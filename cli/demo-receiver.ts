@@ -1,0 +1,51 @@
+import { randomBytes } from "node:crypto";
+import { createServer, type IncomingMessage } from "node:http";
+import type { AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
+import { Webhook, WebhookVerificationError } from "standardwebhooks";
+import * as z from "zod";
+
+/** What the function has to know to reach the receiver. */
+export type ReceiverEnvironment = Readonly<Record<"WEBHOOK_URL" | "WEBHOOK_SECRET" | "WEBHOOK_NETWORK", string>>;
+
+/**
+ * A tool on this machine that takes the webhooks of the demo, checks their signatures, and is busy for one touch in four:
+ * so there is something to try again. It lives as long as `work` takes.
+ */
+export async function withReceiver<Result>(
+  work: (environment: ReceiverEnvironment) => Promise<Result>,
+): Promise<Result> {
+  const secret = `whsec_${randomBytes(32).toString("base64")}`;
+  const server = createServer(async (request, response) => {
+    response.writeHead(await answerTo(request, new Webhook(secret))).end();
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject).listen(0, "127.0.0.1", resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  const WEBHOOK_URL = `http://127.0.0.1:${port}/touches`;
+  try {
+    return await work({ WEBHOOK_URL, WEBHOOK_SECRET: secret, WEBHOOK_NETWORK: "any" });
+  } finally {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
+}
+
+const headers = z.object({
+  "webhook-id": z.string(),
+  "webhook-timestamp": z.string(),
+  "webhook-signature": z.string(),
+});
+
+async function answerTo(request: IncomingMessage, webhook: Webhook): Promise<204 | 401 | 503> {
+  const signed = headers.safeParse(request.headers);
+  if (!signed.success) return 401;
+  try {
+    webhook.verify(await text(request), signed.data);
+  } catch (thrown) {
+    if (thrown instanceof WebhookVerificationError) return 401;
+    throw thrown;
+  }
+  return /[0-3]$/.test(signed.data["webhook-id"]) ? 503 : 204;
+}
