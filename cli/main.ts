@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command } from "commander";
+import { explainCommand } from "./explain.ts";
 import { invokeCommand } from "./invoke.ts";
 import { migrateCommand } from "./migrate.ts";
 import { previewCommand } from "./preview.ts";
@@ -14,6 +15,7 @@ const program = new Command("backstop")
   )
   .addCommand(startCommand())
   .addCommand(invokeCommand())
+  .addCommand(explainCommand())
   .addCommand(migrateCommand())
   .addCommand(previewCommand())
   .addCommand(scheduleCommand())

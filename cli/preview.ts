@@ -1,7 +1,6 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { Command, InvalidArgumentError } from "commander";
-import * as z from "zod";
+import { Command } from "commander";
 import { lintStep, SAMPLE_LEAD } from "../lib/domain/lint-step.ts";
 import { type Rendered, render } from "../lib/domain/templates.ts";
 import { SchemaOutOfDate } from "../lib/run/ports.ts";
@@ -10,6 +9,7 @@ import { findStepToRender, findTemplateLead, type StepToRender } from "../lib/st
 import { LOCAL_FOLDER, withDatabase } from "./local-database.ts";
 import { Problem } from "./problem.ts";
 import { Spinner } from "./spinner.ts";
+import { uuid } from "./uuid.ts";
 
 const LESSON = `
 It renders with the code that sends, and sends nothing. Without --lead it takes a made-up lead of whom all is known: then only
@@ -46,12 +46,6 @@ export function previewCommand(): Command {
       process.stdout.write(text);
       process.exitCode = canBeSent ? 0 : 1;
     });
-}
-
-function uuid(text: string): string {
-  const parsed = z.guid().safeParse(text);
-  if (parsed.success) return parsed.data;
-  throw new InvalidArgumentError("It is a UUID, such as 0190f0f0-0000-7000-8000-000000000001.");
 }
 
 interface Preview {

@@ -1,9 +1,9 @@
 import * as z from "zod";
 import { capDayOf } from "../domain/send-times.ts";
 import type { BatchQuery, ClaimedPlan, ClaimQuery, DueCandidate, DueWorkspace, Plan } from "../run/ports.ts";
+import { LEAD_COLUMNS, readSequences } from "./due-items.ts";
 import type { Queryable, Transactional } from "./queryable.ts";
-import { candidateOf, type DueRow, instant, parseDueRows, parseSequences, type ReadSequence } from "./rows.ts";
-import { LAST_TOUCHES, SEND_TIMES } from "./send-time-rows.ts";
+import { candidateOf, type DueRow, instant, parseDueRows, type ReadSequence } from "./rows.ts";
 
 const dueWorkspaceRow = z.object({ id: z.uuid(), capped: z.boolean(), oldest_due: instant });
 
@@ -75,10 +75,7 @@ async function lockDue(db: Queryable, { now, share, workspaces }: ClaimQuery): P
           order by instance.next_step_due, instance.id
           limit ${share}
             for no key update skip locked) as due)
-    select picked.*, lead.first_name, lead.last_name, lead.company, lead.email, lead.phone,
-           lead.linkedin_connected_at, lead.time_zone, lead.status::text, lead.is_booked, lead.automation_enabled,
-           lead.opted_out_at, lead.snoozed_until, lead.last_inbound_at, lead.last_outbound_at, ${LAST_TOUCHES},
-           lead.enrichment_status::text
+    select picked.*, ${LEAD_COLUMNS}
       from picked
       join lead on lead.workspace_id = picked.workspace_id and lead.id = picked.lead_id
      order by picked.next_step_due, picked.id`;
@@ -86,31 +83,6 @@ async function lockDue(db: Queryable, { now, share, workspaces }: ClaimQuery): P
 }
 
 const NIL = "00000000-0000-0000-0000-000000000000";
-
-async function readSequences(
-  db: Queryable,
-  rows: readonly DueRow[],
-  now: Date,
-): Promise<ReadonlyMap<string, ReadSequence>> {
-  const ids = [...new Set(rows.map((row) => row.sequence_id))];
-  const sequences = await db.$queryRaw`
-    select sequence.id, sequence.trigger_on::text, sequence.active, workspace.id as workspace_id,
-           workspace.name as workspace_name, workspace.time_zone as workspace_time_zone, workspace.paused_at,
-           workspace.ghosted_after_days, ${SEND_TIMES},
-           workspace.daily_cap, workspace.cap_day::text, workspace.cap_used,
-           coalesce((
-             select jsonb_agg(jsonb_build_object(
-                      'id', step.id, 'position', step.position, 'delayMinutes', step.delay_minutes,
-                      'channel', step.channel, 'condition', step.condition, 'subject', step.subject,
-                      'body', step.body, 'needsApproval', step.needs_approval,
-                      'timeToLiveMinutes', step.time_to_live_minutes) order by step.position)
-               from follow_up_step as step
-              where step.sequence_id = sequence.id), '[]'::jsonb) as steps
-      from follow_up_sequence as sequence
-      join workspace on workspace.id = sequence.workspace_id
-     where sequence.id = any(${ids}::uuid[])`;
-  return parseSequences(sequences, now);
-}
 
 async function lockCaps(db: Queryable, workspaceIds: readonly string[]): Promise<void> {
   await db.$executeRaw`

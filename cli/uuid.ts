@@ -1,0 +1,9 @@
+import { InvalidArgumentError } from "commander";
+import * as z from "zod";
+
+/** Parses an id given on the command line. */
+export function uuid(text: string): string {
+  const parsed = z.guid().safeParse(text);
+  if (parsed.success) return parsed.data;
+  throw new InvalidArgumentError("It is a UUID, such as 0190f0f0-0000-7000-8000-000000000001.");
+}

@@ -1,0 +1,36 @@
+import { Prisma } from "./generated/client.ts";
+import type { Queryable } from "./queryable.ts";
+import { type DueRow, parseSequences, type ReadSequence } from "./rows.ts";
+import { LAST_TOUCHES, SEND_TIMES } from "./send-time-rows.ts";
+
+/** What `decide` reads of a lead. */
+export const LEAD_COLUMNS = Prisma.sql`
+  lead.first_name, lead.last_name, lead.company, lead.email, lead.phone, lead.linkedin_connected_at, lead.time_zone,
+  lead.status::text, lead.is_booked, lead.automation_enabled, lead.opted_out_at, lead.snoozed_until,
+  lead.last_inbound_at, lead.last_outbound_at, ${LAST_TOUCHES}, lead.enrichment_status::text`;
+
+/** The sequences of some instances by their ids, each with its steps and its workspace. */
+export async function readSequences(
+  db: Queryable,
+  rows: readonly DueRow[],
+  now: Date,
+): Promise<ReadonlyMap<string, ReadSequence>> {
+  const ids = [...new Set(rows.map((row) => row.sequence_id))];
+  const sequences = await db.$queryRaw`
+    select sequence.id, sequence.trigger_on::text, sequence.active, workspace.id as workspace_id,
+           workspace.name as workspace_name, workspace.time_zone as workspace_time_zone, workspace.paused_at,
+           workspace.ghosted_after_days, ${SEND_TIMES},
+           workspace.daily_cap, workspace.cap_day::text, workspace.cap_used,
+           coalesce((
+             select jsonb_agg(jsonb_build_object(
+                      'id', step.id, 'position', step.position, 'delayMinutes', step.delay_minutes,
+                      'channel', step.channel, 'condition', step.condition, 'subject', step.subject,
+                      'body', step.body, 'needsApproval', step.needs_approval,
+                      'timeToLiveMinutes', step.time_to_live_minutes) order by step.position)
+               from follow_up_step as step
+              where step.sequence_id = sequence.id), '[]'::jsonb) as steps
+      from follow_up_sequence as sequence
+      join workspace on workspace.id = sequence.workspace_id
+     where sequence.id = any(${ids}::uuid[])`;
+  return parseSequences(sequences, now);
+}

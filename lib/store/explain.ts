@@ -1,0 +1,89 @@
+import * as z from "zod";
+import { CHANNELS, INSTANCE_STATUSES, TOUCH_STATUSES } from "../domain/labels.ts";
+import type { DueCandidate } from "../run/ports.ts";
+import { LEAD_COLUMNS, readSequences } from "./due-items.ts";
+import type { Queryable } from "./queryable.ts";
+import { candidateOf, parseDueRows } from "./rows.ts";
+
+/** What there is to tell of one instance. */
+export interface ExplainedInstance {
+  readonly status: (typeof INSTANCE_STATUSES)[number];
+  /** Why it is paused, held or complete. */
+  readonly why: string | null;
+  readonly sequenceName: string;
+  readonly nextStepDue: Date | null;
+  /** As the claim would read it, if it were due now. */
+  readonly candidate: DueCandidate;
+  readonly touches: readonly ExplainedTouch[];
+}
+
+export interface ExplainedTouch {
+  readonly position: number;
+  readonly channel: (typeof CHANNELS)[number];
+  readonly status: (typeof TOUCH_STATUSES)[number];
+  readonly reason: string | null;
+  readonly claimedAt: Date;
+  readonly sentAt: Date | null;
+  readonly nextAttemptAt: Date | null;
+}
+
+const instanceRow = z.looseObject({
+  status_of_instance: z.enum(INSTANCE_STATUSES),
+  why: z.string().nullable(),
+  sequence_name: z.string(),
+  due: z.date().nullable(),
+});
+
+/** Null where there is no such instance. */
+export async function explainInstance(db: Queryable, id: string, now: Date): Promise<ExplainedInstance | null> {
+  const rows = await db.$queryRaw`
+    select instance.id, instance.workspace_id, instance.lead_id, instance.sequence_id, instance.generation,
+           instance.position, coalesce(instance.next_step_due, ${now}) as next_step_due, instance.held_since,
+           instance.next_step_due as due, instance.status::text as status_of_instance,
+           coalesce(instance.paused_reason::text, instance.hold_reason, instance.completed_reason) as why,
+           sequence.name as sequence_name, ${LEAD_COLUMNS}
+      from follow_up_instance as instance
+      join lead on lead.workspace_id = instance.workspace_id and lead.id = instance.lead_id
+      join follow_up_sequence as sequence on sequence.id = instance.sequence_id
+     where instance.id = ${id}::uuid`;
+  const [dueRow] = parseDueRows(rows);
+  if (!dueRow) return null;
+  const { status_of_instance, why, sequence_name, due } = instanceRow.parse(dueRow.row);
+  const sequences = await readSequences(db, [dueRow], now);
+  return {
+    status: status_of_instance,
+    why,
+    sequenceName: sequence_name,
+    nextStepDue: due,
+    candidate: candidateOf(dueRow, sequences.get(dueRow.sequence_id)),
+    touches: await touchesOf(db, id),
+  };
+}
+
+const touchRow = z.object({
+  position: z.int(),
+  channel: z.enum(CHANNELS),
+  status: z.enum(TOUCH_STATUSES),
+  reason: z.string().nullable(),
+  claimed_at: z.date(),
+  sent_at: z.date().nullable(),
+  next_attempt_at: z.date().nullable(),
+});
+
+async function touchesOf(db: Queryable, instanceId: string): Promise<readonly ExplainedTouch[]> {
+  const rows = await db.$queryRaw`
+    select step.position, touch.channel::text, touch.status::text, touch.reason, touch.claimed_at, touch.sent_at,
+           touch.next_attempt_at
+      from touch join follow_up_step as step on step.id = touch.step_id
+     where touch.instance_id = ${instanceId}::uuid
+     order by touch.claimed_at, step.position`;
+  return z
+    .array(touchRow)
+    .parse(rows)
+    .map(({ claimed_at: claimedAt, sent_at: sentAt, next_attempt_at: nextAttemptAt, ...touch }) => ({
+      ...touch,
+      claimedAt,
+      sentAt,
+      nextAttemptAt,
+    }));
+}

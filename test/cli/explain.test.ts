@@ -1,0 +1,65 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import type pg from "pg";
+import { startProgram } from "../support/child-process.ts";
+import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { addFollowedLead, addSequence, addTouch, addWorkspace, everyRow, type Sequence } from "../support/factories.ts";
+import { openPool } from "../support/run.ts";
+
+let database: TestDatabase;
+let sql: pg.Pool;
+let workspaceId: string;
+let chase: Sequence;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  sql = openPool(database.url);
+});
+beforeEach(async () => {
+  workspaceId = await addWorkspace(sql, { gap_minutes: 90, daily_cap: 7 });
+  chase = await addSequence(sql, workspaceId, {
+    name: `Chase ${workspaceId}`,
+    steps: [{}, { channel: "sms", subject: null }],
+  });
+});
+afterAll(async () => {
+  await sql.end();
+  await database.drop();
+});
+
+const explain = (id: string) =>
+  startProgram("cli/main.ts", ["explain", id], { environment: { NO_COLOR: "1", DATABASE_URL: database.url } }).ended;
+
+describe("explain", () => {
+  it("tells what became of the steps, what would be decided now and by what, without a name or an address", async () => {
+    const lead = { last_outbound_at: new Date(Date.now() - 30 * 60_000), time_zone: "Asia/Tokyo" };
+    const { instanceId } = await addFollowedLead(sql, workspaceId, chase.id, { lead, instance: { position: 2 } });
+    await addTouch(sql, instanceId, chase.steps[0] ?? "", { status: "failed", reason: "smtp_550" });
+    const before = await everyRow(sql);
+
+    const { code, stdout } = await explain(instanceId);
+
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/at step 2: active, next step due 2020-01-06T09:00Z/);
+    expect(stdout).toMatch(/1 +│ email +│ failed +│ smtp_550/);
+    expect(stdout).toMatch(/passed +The send window is open where the lead lives\./);
+    expect(stdout).toMatch(/decides +gap_kept: .*, looked at again 20/);
+    expect(stdout).toMatch(/time zone +Asia\/Tokyo \(lead\)/);
+    expect(stdout).toMatch(/gap 90 min/);
+    expect(stdout).toMatch(/daily cap +0 of 7 used/);
+    expect(stdout).not.toMatch(/Ada|ada@example|4930123456/);
+    expect(await everyRow(sql)).toEqual(before);
+  });
+
+  it("says of an instance that has ended why, and that nothing more goes out", async () => {
+    const { instanceId } = await addFollowedLead(sql, workspaceId, chase.id, { instance: { status: "completed" } });
+    const { stdout } = await explain(instanceId);
+    expect(stdout).toMatch(/completed \(out_of_steps\)/);
+    expect(stdout).toMatch(/No step has been claimed yet\.\n\nIt has ended/);
+  });
+
+  it("names an instance that is not there, and an id that is none", async () => {
+    const missing = "0190f0f0-0000-7000-8000-000000000001";
+    expect(await explain(missing)).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining(missing) });
+    expect(await explain("x")).toMatchObject({ code: 1, stderr: expect.stringContaining("It is a UUID") });
+  });
+});
