@@ -6,7 +6,7 @@ import { App } from "aws-cdk-lib";
 import { buildFunctions } from "../../infra/build.ts";
 import { PROJECT } from "../../infra/bundle.ts";
 import { BackstopStack } from "../../infra/stack.ts";
-import { anExample, cdkJson } from "./example.ts";
+import { anExample, cdkJson, REVISION } from "./example.ts";
 
 let folder: string;
 
@@ -52,7 +52,7 @@ describe("the bundle of a function", () => {
   it("is the same, byte for byte, when the stack makes it", async () => {
     await buildFunctions(join(PROJECT, "functions"), join(folder, "built"));
     const app = new App({ context: cdkJson.context, outdir: join(folder, "cdk.out") });
-    new BackstopStack(app, anExample());
+    new BackstopStack(app, anExample(), REVISION);
     const assembly = app.synth();
     const [asset = "no asset"] = (await readdir(assembly.directory)).filter((name) => name.startsWith("asset."));
     const [built, uploaded] = [join(folder, "built/followups"), join(assembly.directory, asset)];
