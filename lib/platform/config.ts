@@ -25,6 +25,8 @@ const environment = z
       .regex(/^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+$/, "must be the ARN of a secret")
       .optional(),
     WEBHOOK_NETWORK: z.enum(["public", "any"]).default("public"),
+    AWS_LAMBDA_FUNCTION_NAME: z.string().min(1).default("backstop-followups"),
+    GIT_REVISION: z.string().min(1).default("unknown"),
     LOG_LEVEL: z.enum(["DEBUG", "INFO", "WARN", "ERROR", "SILENT"]).default("INFO"),
     RUN_BATCH_SIZE: integer(1, 1_000).default(500),
     RUN_SENDS_AT_ONCE: integer(1, 100).default(10),
