@@ -43,6 +43,28 @@ export function bundlingOfFunctions(): BundlingOptions {
   };
 }
 
+/** The bundle of `migrate`, with what it reads while it runs: the migrations, and Prisma's engine that applies them. */
+export function bundlingOfMigrate(): BundlingOptions {
+  const engine = "node_modules/@prisma/schema-engine-wasm/schema_engine_bg.wasm";
+  const copies = [
+    [join(PROJECT, "prisma", "migrations"), "migrations"],
+    [join(PROJECT, engine), "schema_engine_bg.wasm"],
+  ] as const;
+  return {
+    ...bundlingOfFunctions(),
+    commandHooks: {
+      beforeBundling: () => [],
+      beforeInstall: () => [],
+      // Node copies alike on every system.
+      afterBundling: (_, output) =>
+        copies.map(([from, to]) => {
+          const paths = [from, join(output, to)].map((path) => JSON.stringify(path.replaceAll("\\", "/")).slice(1, -1));
+          return `node -e "fs.cpSync('${paths[0]}', '${paths[1]}', { recursive: true })"`;
+        }),
+    },
+  };
+}
+
 /** The same bundle as esbuild wants it said: `<folder>/index.mjs` and its source map. */
 export function esbuildOptions(entry: string, folder: string): BuildOptions {
   const { banner, ...shared } = BUNDLE;

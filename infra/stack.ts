@@ -1,14 +1,17 @@
 import { type App, CfnOutput, Stack, Tags } from "aws-cdk-lib";
 import { ManagedPolicy, PermissionsBoundary } from "aws-cdk-lib/aws-iam";
+import type { Construct } from "constructs";
 import { namesOf, type StageNames } from "../lib/platform/names.ts";
 import { Alarms } from "./alarms.ts";
 import { catchesUp, letCatchUp } from "./catch-up.ts";
 import { type Configuration, homeOf } from "./configuration.ts";
 import { RunDashboard } from "./dashboard.ts";
+import { acknowledgeProviders } from "./database-roles.ts";
 import { Delivery } from "./delivery.ts";
 import { FollowUpsFunction } from "./follow-ups-function.ts";
 import { FollowUpsSchedule } from "./follow-ups-schedule.ts";
-import { existingFoundation, type Foundation } from "./foundation.ts";
+import { type Foundation, foundationOf } from "./foundation.ts";
+import { Migration } from "./migration.ts";
 import { outputsOf } from "./outputs.ts";
 
 /** Everything that one stage of Backstop has in an account. */
@@ -20,8 +23,10 @@ export class BackstopStack extends Stack {
       description: `Backstop, stage ${configuration.stage}: follow-ups that stop when a meeting is booked.`,
       env: homeOf(configuration),
     });
-    const foundation = this.makeFoundation(configuration);
-    this.makeWorkers(configuration, names, revision, foundation);
+    const foundation = foundationOf(this, configuration, names);
+    const workers = this.makeWorkers(configuration, names, revision, foundation);
+    this.migrateBefore(workers, configuration, names, revision, foundation);
+    acknowledgeProviders(this);
     this.honourBoundary(configuration);
     Tags.of(this).add("application", "backstop");
     Tags.of(this).add("stage", configuration.stage);
@@ -29,13 +34,12 @@ export class BackstopStack extends Stack {
     for (const [name, value] of Object.entries(outputs)) new CfnOutput(this, name, { value });
   }
 
-  private makeFoundation(configuration: Configuration): Foundation {
-    const { proxy } = configuration;
-    if (!proxy) throw new Error("a database made by the stack is not built yet");
-    return existingFoundation(this, configuration, proxy);
-  }
-
-  private makeWorkers(configuration: Configuration, names: StageNames, revision: string, foundation: Foundation): void {
+  private makeWorkers(
+    configuration: Configuration,
+    names: StageNames,
+    revision: string,
+    foundation: Foundation,
+  ): readonly Construct[] {
     const shared = { configuration, names, revision, foundation };
     const delivery = configuration.delivery && new Delivery(this, "Delivery", { ...shared, ...configuration.delivery });
     const followUps = new FollowUpsFunction(this, "FollowUps", { ...shared, deliveries: delivery?.queue });
@@ -50,6 +54,23 @@ export class BackstopStack extends Stack {
       queues: [schedule.undeliveredTicks, followUps.failedRuns, ...(delivery ? [delivery.queue, delivery.failed] : [])],
       proxyName,
     });
+    return delivery ? [followUps, delivery] : [followUps];
+  }
+
+  /** The roles come first, then the migrations, then the code that expects both. */
+  private migrateBefore(
+    workers: readonly Construct[],
+    configuration: Configuration,
+    names: StageNames,
+    revision: string,
+    { vpc, subnets, direct, roles }: Foundation,
+  ): void {
+    if (roles) for (const worker of workers) worker.node.addDependency(roles);
+    if (!configuration.migrate || !direct) return;
+    const database = direct;
+    const migration = new Migration(this, "Migration", { configuration, names, revision, vpc, subnets, database });
+    if (roles) migration.trigger.executeAfter(roles);
+    migration.trigger.executeBefore(...workers);
   }
 
   private honourBoundary({ permissionsBoundary }: Configuration): void {

@@ -46,3 +46,11 @@ export const everything = {
   },
   delivery: { maximumConcurrency: 7 },
 };
+
+/** A stage for which the stack makes network, database and proxy. */
+export const created = {
+  proxy: undefined,
+  home: { account: "111122223333", region: "eu-central-1" },
+  vpc: { availabilityZones: ["eu-central-1a", "eu-central-1b"] },
+  migrate: {},
+};
