@@ -13,6 +13,7 @@ import { FollowUpsSchedule } from "./follow-ups-schedule.ts";
 import { type Foundation, foundationOf } from "./foundation.ts";
 import { Migration } from "./migration.ts";
 import { outputsOf } from "./outputs.ts";
+import { TestEvents } from "./test-events.ts";
 
 /** Everything that one stage of Backstop has in an account. */
 export class BackstopStack extends Stack {
@@ -27,6 +28,11 @@ export class BackstopStack extends Stack {
     const workers = this.makeWorkers(configuration, names, revision, foundation);
     this.migrateBefore(workers, configuration, names, revision, foundation);
     acknowledgeProviders(this);
+    const { testEvents } = configuration;
+    if (testEvents) {
+      const createRegistry = testEvents === "createRegistry";
+      new TestEvents(this, "TestEvents", { functionName: names.followUpsFunction, createRegistry });
+    }
     this.honourBoundary(configuration);
     Tags.of(this).add("application", "backstop");
     Tags.of(this).add("stage", configuration.stage);

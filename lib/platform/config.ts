@@ -25,6 +25,10 @@ const environment = z
       .regex(/^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+$/, "must be the ARN of a secret")
       .optional(),
     WEBHOOK_NETWORK: z.enum(["public", "any"]).default("public"),
+    CATCH_UP_SCHEDULE: z.string().min(1).optional(),
+    CATCH_UP_GROUP: z.string().min(1).optional(),
+    CATCH_UP_ROLE_ARN: z.string().min(1).optional(),
+    CATCH_UP_DEAD_LETTERS_ARN: z.string().min(1).optional(),
     AWS_LAMBDA_FUNCTION_NAME: z.string().min(1).default("backstop-followups"),
     GIT_REVISION: z.string().min(1).default("unknown"),
     LOG_LEVEL: z.enum(["DEBUG", "INFO", "WARN", "ERROR", "SILENT"]).default("INFO"),
@@ -44,6 +48,9 @@ const environment = z
     if (env.EMAIL_TRANSPORT === "smtp") need("SMTP_URL", "for EMAIL_TRANSPORT=smtp");
     if (env.EMAIL_TRANSPORT === "files") need("OUTBOX_DIRECTORY", "for EMAIL_TRANSPORT=files");
     if (env.SMS_ORIGINATION_IDENTITY !== undefined) need("AWS_REGION", "for SMS_ORIGINATION_IDENTITY");
+    if (env.CATCH_UP_GROUP !== undefined) {
+      for (const key of ["CATCH_UP_SCHEDULE", "CATCH_UP_ROLE_ARN"] as const) need(key, "for CATCH_UP_GROUP");
+    }
     for (const secret of ["WEBHOOK_SECRET", "WEBHOOK_SECRET_ARN"] as const) {
       if (env[secret] !== undefined) need("WEBHOOK_URL", `for ${secret}`);
     }

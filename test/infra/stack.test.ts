@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { Match, type Template } from "aws-cdk-lib/assertions";
@@ -8,6 +8,7 @@ import { PROJECT } from "../../infra/bundle.ts";
 import type { BackstopStack } from "../../infra/stack.ts";
 import { loadConfig } from "../../lib/platform/config.ts";
 import { METRIC_UNITS } from "../../lib/platform/metrics.ts";
+import { parseRequest } from "../../lib/run/request.ts";
 import { anExample, aStack, aTemplate, everything, REVISION } from "./example.ts";
 
 const template = aTemplate();
@@ -100,8 +101,11 @@ describe("the function", () => {
   it("understands what it is told, of every channel too", () => {
     const found = aTemplate(anExample({ ...everything, batchSize: 250 })).findResources("AWS::Lambda::Function");
     for (const { Properties } of Object.values(found)) {
-      const texts = Object.entries(Properties["Environment"]["Variables"]).filter(([, value]) => isText(value));
-      expect(loadConfig({ ...Object.fromEntries(texts), AWS_REGION: "eu-central-1" })).toMatchObject({
+      // What only AWS can fill in stands there as an object.
+      const filled = Object.entries(Properties["Environment"]["Variables"]).map(
+        ([name, value]) => [name, isText(value) ? value : `https://example.com/${name}`] as const,
+      );
+      expect(loadConfig({ ...Object.fromEntries(filled), AWS_REGION: "eu-central-1" })).toMatchObject({
         DATABASE_USER: "backstop_run",
         EMAIL_TRANSPORT: "ses",
         RUN_BATCH_SIZE: 250,
@@ -275,6 +279,39 @@ describe("the alarms", () => {
   });
 });
 
+describe("the test events", () => {
+  const eventsIn = (from: Template): Readonly<Record<string, { readonly value: unknown }>> => {
+    const [schema] = Object.values(from.findResources("AWS::EventSchemas::Schema"));
+    return JSON.parse(schema?.["Properties"]["Content"]).components.examples;
+  };
+
+  it("are the files of events/, and the function takes each of them", async () => {
+    const files = (await readdir(join(PROJECT, "events"))).filter((file) => file.endsWith(".json"));
+    const events = eventsIn(template);
+    expect(Object.keys(events).map((name) => `${name}.json`)).toEqual(files.sort());
+    for (const { value } of Object.values(events)) expect(parseRequest(value)).toMatchObject({ ok: true });
+  });
+
+  it("stand where the console looks for those of the function", () => {
+    template.hasResourceProperties("AWS::EventSchemas::Schema", {
+      RegistryName: "lambda-testevent-schemas",
+      SchemaName: "_backstop-dev-follow-ups-schema",
+      Type: "OpenApi3",
+    });
+  });
+
+  it("are put into a registry that is made where there is none, and stays for the other functions", () => {
+    template.hasResource("AWS::EventSchemas::Registry", {
+      Properties: { RegistryName: "lambda-testevent-schemas" },
+      DeletionPolicy: "Retain",
+    });
+    const shared = aTemplate(anExample({ testEvents: "useRegistry" }));
+    shared.resourceCountIs("AWS::EventSchemas::Registry", 0);
+    expect(eventsIn(shared)).toEqual(eventsIn(template));
+    aTemplate(anExample({ testEvents: undefined })).resourceCountIs("AWS::EventSchemas::Schema", 0);
+  });
+});
+
 describe("the dashboard", () => {
   it("shows the promise first, with the revision that runs", () => {
     const [{ Properties } = { Properties: {} }] = Object.values(template.findResources("AWS::CloudWatch::Dashboard"));
@@ -339,7 +376,7 @@ describe("the stack", () => {
     );
     expect(names.length).toBeGreaterThanOrEqual(6);
     for (const name of names) expect(name).toContain("backstop-dev");
-    for (const { Properties } of resources.filter((resource) => resource.Properties["Tags"])) {
+    for (const { Properties } of resources.filter((resource) => Array.isArray(resource.Properties["Tags"]))) {
       expect(Properties["Tags"]).toEqual([
         { Key: "application", Value: "backstop" },
         { Key: "stage", Value: "dev" },

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type pg from "pg";
 import { createDatabase } from "../database.ts";
-import { openPool } from "../run.ts";
+import { openPool, until } from "../run.ts";
 import { startTokenProxy, type TokenProxy } from "./token-proxy.ts";
 
 const KEYS = { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "a-secret-of-this-test" };
@@ -57,6 +57,7 @@ export async function createProxiedDatabase(): Promise<ProxiedDatabase> {
       const killed = await sql.query("select pg_terminate_backend(pid) from pg_stat_activity where usename = $1", [
         role,
       ]);
+      await until("the function's side has been told", async () => (proxy.open() === 0 ? true : undefined));
       return killed.rowCount ?? 0;
     },
     async drop() {

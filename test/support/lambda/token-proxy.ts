@@ -23,6 +23,8 @@ export interface TokenProxy {
   readonly certificateFile: string;
   /** How each attempt to sign in ended: "let in", or why not. */
   readonly attempts: readonly string[];
+  /** How many connections are let in and have not been ended from this side. */
+  open(): number;
   close(): Promise<void>;
 }
 
@@ -34,12 +36,13 @@ export async function startTokenProxy({ databaseUrl, rules, folder }: TokenProxy
   const { certificateFile, keyFile } = makeCertificate(folder);
   const secret = { cert: readFileSync(certificateFile), key: readFileSync(keyFile) };
   const attempts: string[] = [];
+  const open = new Set<TLSSocket>();
   const sockets = new Set<Socket>();
   const server: Server = createServer((socket) => {
     sockets.add(socket);
     socket.on("error", () => undefined).once("close", () => sockets.delete(socket));
     const { port } = server.address() as AddressInfo;
-    serve(socket, secret, databaseUrl, { ...rules, port }).then(
+    serve(socket, secret, databaseUrl, { ...rules, port }, open).then(
       (outcome) => attempts.push(outcome),
       (thrown: unknown) => {
         attempts.push(String(thrown));
@@ -52,6 +55,7 @@ export async function startTokenProxy({ databaseUrl, rules, folder }: TokenProxy
     port: (server.address() as AddressInfo).port,
     certificateFile,
     attempts,
+    open: () => open.size,
     async close() {
       for (const socket of sockets) socket.destroy();
       await new Promise((closed) => server.close(closed));
@@ -76,6 +80,7 @@ async function serve(
   secret: { readonly cert: Buffer; readonly key: Buffer },
   databaseUrl: string,
   rules: TokenRules,
+  open: Set<TLSSocket>,
 ): Promise<string> {
   const first = await untypedMessage(socket);
   if (first.readInt32BE(0) !== SSL_REQUEST) return refuse(socket, "28000", "This RDS Proxy requires TLS connections");
@@ -93,6 +98,9 @@ async function serve(
       `This RDS proxy has no credentials for the role, or the token is not valid: ${fault}`,
     );
   await connectThrough(client, databaseUrl, parameters.get("database") ?? "");
+  open.add(client);
+  const forget = () => open.delete(client);
+  client.once("finish", forget).once("close", forget);
   return "let in";
 }
 
