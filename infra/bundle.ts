@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { type BundlingOptions, OutputFormat } from "aws-cdk-lib/aws-lambda-nodejs";
 import type { BuildOptions } from "esbuild";
+import { QUERY_COMPILER, unpackQueryCompiler } from "./query-compiler.ts";
 
 /** The folder that holds package.json; every path of a bundle starts here. */
 export const PROJECT = join(import.meta.dirname, "..");
@@ -16,25 +17,29 @@ const BUNDLE = {
   // pg and other CommonJS packages call require, which an ES module does not have.
   banner: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
   // pg tries the native driver only when asked to; Lambda has none.
-  external: ["pg-native"],
-  mainFields: ["module", "main"],
+  external: ["pg-native"] as string[],
+  mainFields: ["module", "main"] as string[],
   minify: true,
   // Errors are told apart by the name of their class, in logs and in reports.
   keepNames: true,
   sourcesContent: false,
-};
+  loader: { ".wasm": "file" },
+  assetNames: "[name]",
+} as const;
 
 /**
  * The bundle as the cloud development kit wants it said. Naming the external modules also puts the AWS SDK in, so that a run
  * uses the version that was tested and not the one that Lambda happens to carry.
  */
 export function bundlingOfFunctions(): BundlingOptions {
-  const { banner, external, mainFields, minify, keepNames, sourcesContent, target } = BUNDLE;
+  const { banner, external, mainFields, minify, keepNames, sourcesContent, target, loader, assetNames } = BUNDLE;
   return {
     banner,
+    esbuildArgs: { [`--alias:${QUERY_COMPILER}`]: unpackQueryCompiler(PROJECT), "--asset-names": assetNames },
     externalModules: external,
     format: OutputFormat.ESM,
     keepNames,
+    loader,
     mainFields,
     minify,
     sourceMap: true,
@@ -71,6 +76,7 @@ export function esbuildOptions(entry: string, folder: string): BuildOptions {
   return {
     ...shared,
     absWorkingDir: PROJECT,
+    alias: { [QUERY_COMPILER]: unpackQueryCompiler(PROJECT) },
     banner: { js: banner },
     bundle: true,
     entryPoints: [entry],
