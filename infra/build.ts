@@ -27,15 +27,16 @@ async function buildFunction(entry: string, to: string): Promise<BundleSize> {
   const name = basename(entry, ".ts");
   const folder = join(to, name);
   await build(esbuildOptions(entry, folder));
-  const files = (await readdir(folder)).filter((file) => file !== "index.mjs.map");
-  const loaded = await Promise.all(files.map((file) => readFile(join(folder, file))));
-  const map = await readFile(join(folder, "index.mjs.map"));
+  const files = await readdir(folder);
+  const read = (wanted: readonly string[]) => Promise.all(wanted.map((file) => readFile(join(folder, file))));
+  const loaded = await read(files.filter((file) => !file.endsWith(".map")));
+  const maps = await read(files.filter((file) => file.endsWith(".map")));
   const sum = (lengths: readonly number[]) => lengths.reduce((total, length) => total + length, 0);
   return {
     name,
     rawBytes: sum(loaded.map(({ length }) => length)),
     zippedBytes: sum(loaded.map(zipped)),
-    zippedMapBytes: zipped(map),
+    zippedMapBytes: sum(maps.map(zipped)),
   };
 }
 

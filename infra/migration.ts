@@ -1,12 +1,10 @@
 import { Arn, ArnFormat, Duration, Stack } from "aws-cdk-lib";
 import { type IVpc, SecurityGroup, type SubnetSelection } from "aws-cdk-lib/aws-ec2";
 import { PolicyStatement } from "aws-cdk-lib/aws-iam";
-import type { FunctionOptions } from "aws-cdk-lib/aws-lambda";
-import { NodejsFunction } from "aws-cdk-lib/aws-lambda-nodejs";
+import { type FunctionOptions, Function as LambdaFunction } from "aws-cdk-lib/aws-lambda";
 import { Trigger } from "aws-cdk-lib/triggers";
 import { Construct } from "constructs";
 import type { StageNames } from "../lib/platform/names.ts";
-import { bundlingOfMigrate } from "./bundle.ts";
 import type { Configuration } from "./configuration.ts";
 import { type DirectDatabase, POSTGRESQL } from "./foundation.ts";
 import { FunctionRole } from "./function-role.ts";
@@ -53,10 +51,9 @@ export class Migration extends Construct {
   private makeFunction(
     { configuration, names, revision, vpc, subnets, database }: MigrationProps,
     own: Pick<FunctionOptions, "role" | "logGroup" | "securityGroups">,
-  ): NodejsFunction {
-    return new NodejsFunction(this, "Function", {
+  ): LambdaFunction {
+    return new LambdaFunction(this, "Function", {
       ...codeOf("migrate"),
-      bundling: bundlingOfMigrate(),
       ...own,
       functionName: names.migrateFunction,
       description: "Backstop: applies the migrations, in the middle of a deploy.",

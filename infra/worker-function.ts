@@ -1,10 +1,14 @@
 import { type Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
 import { type IVpc, Peer, Port, SecurityGroup } from "aws-cdk-lib/aws-ec2";
-import { Architecture, type EventInvokeConfigOptions, Runtime } from "aws-cdk-lib/aws-lambda";
-import { NodejsFunction } from "aws-cdk-lib/aws-lambda-nodejs";
+import {
+  Architecture,
+  type EventInvokeConfigOptions,
+  Function as LambdaFunction,
+  Runtime,
+} from "aws-cdk-lib/aws-lambda";
 import { LogGroup } from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
-import { bundlingOfFunctions, entryOf, PROJECT } from "./bundle.ts";
+import { codeOfFunction } from "./bundle.ts";
 import { channelsOf, letUseChannels } from "./channels.ts";
 import type { Configuration } from "./configuration.ts";
 import { type Foundation, POSTGRESQL } from "./foundation.ts";
@@ -27,7 +31,7 @@ export interface WorkerFunctionProps {
 
 /** A function that works on the database and sends, with the permissions, the network and the log for that and no others. */
 export class WorkerFunction extends Construct {
-  readonly function: NodejsFunction;
+  readonly function: LambdaFunction;
 
   constructor(scope: Construct, id: string, props: WorkerFunctionProps) {
     super(scope, id);
@@ -40,10 +44,10 @@ export class WorkerFunction extends Construct {
     letUseChannels(this.function, channels);
   }
 
-  private makeFunction(props: WorkerFunctionProps, environment: Readonly<Record<string, string>>): NodejsFunction {
+  private makeFunction(props: WorkerFunctionProps, environment: Readonly<Record<string, string>>): LambdaFunction {
     const { configuration, foundation, functionName, reservedConcurrency } = props;
     const logGroup = logGroupOf(this, props.logGroupName, configuration);
-    return new NodejsFunction(this, "Function", {
+    return new LambdaFunction(this, "Function", {
       ...codeOf(props.entry),
       functionName,
       description: props.description,
@@ -65,10 +69,8 @@ export class WorkerFunction extends Construct {
 /** What all functions have in common in how they are built and run. */
 export function codeOf(entry: string) {
   return {
-    entry: entryOf(entry),
-    projectRoot: PROJECT,
-    depsLockFilePath: `${PROJECT}/package-lock.json`,
-    bundling: bundlingOfFunctions(),
+    code: codeOfFunction(entry),
+    handler: "index.handler",
     runtime: Runtime.NODEJS_24_X,
     architecture: Architecture.ARM_64,
   };
