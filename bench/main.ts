@@ -1,6 +1,7 @@
 import { Argument, Command, InvalidArgumentError } from "commander";
 import { Interrupted, Problem } from "../cli/problem.ts";
 import { benchBackstop } from "./backstop.ts";
+import { benchColdStart } from "./coldstart.ts";
 import { benchEngine } from "./engine.ts";
 
 export interface BenchOptions {
@@ -11,7 +12,11 @@ export interface BenchOptions {
 /** Prints its figures on standard output, its progress on standard error. False where a target is missed. */
 type Bench = (options: BenchOptions) => Promise<boolean>;
 
-const BENCHES: Readonly<Record<string, Bench>> = { backstop: benchBackstop, engine: benchEngine };
+const BENCHES: Readonly<Record<string, Bench>> = {
+  backstop: benchBackstop,
+  engine: benchEngine,
+  coldstart: benchColdStart,
+};
 
 const program = new Command("npm run bench --")
   .description("Measures a promise about speed on a real PostgreSQL of its own. Exit code 1 where a target is missed.")
@@ -24,7 +29,10 @@ const program = new Command("npm run bench --")
   )
   .option("--keep", "leave the database and its data in .local/bench", false)
   .showHelpAfterError()
-  .addHelpText("after", "\nExamples:\n  npm run bench -- backstop\n  npm run bench -- engine --instances 20000");
+  .addHelpText(
+    "after",
+    "\nExamples:\n  npm run bench -- backstop\n  npm run bench -- coldstart\n  npm run bench -- engine --instances 20000",
+  );
 
 await program
   .action(async (name: string, options: BenchOptions) => {

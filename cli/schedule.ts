@@ -6,7 +6,9 @@ import {
 } from "@aws-sdk/client-scheduler";
 import { Command } from "commander";
 import { namesOf, STAGE_PATTERN } from "../lib/platform/names.ts";
+import { leaveOneTimeSchedule } from "../lib/platform/one-time-schedule.ts";
 import { Problem } from "./problem.ts";
+import { ENOUGH_ATTEMPTS, explained, type Place } from "./schedule-faults.ts";
 
 interface Choice {
   readonly stage: string;
@@ -14,41 +16,36 @@ interface Choice {
   readonly group?: string;
 }
 
-interface Place {
-  readonly stage: string;
-  readonly name: string;
-  readonly group: string;
-}
-
 type State = "ENABLED" | "DISABLED";
 type Say = (line: string) => void;
 type Verb = (client: SchedulerClient, place: Place, say: Say) => Promise<void>;
-
-const ENOUGH_ATTEMPTS = 4;
 
 const LESSON = `
 The schedule begins every run. While it is paused nothing is sent, and the backstop stops no sequence of a lead who books either:
 the first run after the pause does that, before it sends anything. A run that is already going ends by itself within a minute.
 
 Region and credentials come from where every AWS tool takes them: AWS_REGION, AWS_PROFILE, or the shared configuration files.
-They need scheduler:GetSchedule, and to pause or resume also scheduler:UpdateSchedule and iam:PassRole for the schedule's role.
+They need scheduler:GetSchedule; to pause or resume also scheduler:UpdateSchedule, for run-now scheduler:CreateSchedule, and for these
+iam:PassRole for the schedule's role.
 
 Examples:
   backstop schedule status --stage dev
   backstop schedule pause --stage production
   backstop schedule resume --stage production
+  backstop schedule run-now --stage production
   backstop schedule status --group backstop-dev --name backstop-dev-follow-ups
 `;
 
-/** The command `schedule status|pause|resume`, which speaks to EventBridge Scheduler. Its faults are thrown as Problem. */
+/** The command `schedule status|pause|resume|run-now`, which speaks to EventBridge Scheduler. Its faults are thrown as Problem. */
 export function scheduleCommand(say: Say = toStandardOutput): Command {
   const schedule = new Command("schedule")
-    .description("say whether the schedule in AWS runs, pause it, or let it run again")
+    .description("say whether the schedule in AWS runs, pause it, let it run again, or ask for one run")
     .addHelpText("after", LESSON);
   const verbs: readonly [name: string, description: string, verb: Verb][] = [
     ["status", "what the schedule does now", status],
     ["pause", "begin no more runs; harmless when paused already", pause],
     ["resume", "begin runs again; harmless when running already", resume],
+    ["run-now", "begin one run at the next full minute, also while paused", runNow],
   ];
   for (const [name, description, verb] of verbs) {
     schedule.addCommand(
@@ -107,6 +104,16 @@ async function resume(client: SchedulerClient, place: Place, say: Say): Promise<
   );
 }
 
+/** A one-time schedule with the target of the stage's own: Scheduler invokes, and nobody needs to be let at the function. */
+async function runNow(client: SchedulerClient, place: Place, say: Say): Promise<void> {
+  const { Target } = await find(client, place);
+  if (!Target) throw new Problem(`${place.group}/${place.name} has no target: deploy the stage again`);
+  const { at, made } = await leaveOneTimeSchedule(client, { group: place.group, target: Target, now: new Date() });
+  say(
+    `a run ${made ? "begins" : "was asked for already and begins"} at ${at.toISOString()}; it throws when it is no success`,
+  );
+}
+
 /** UpdateSchedule sets back what it is not told, so it is told all that was found. False when the state was so already. */
 async function change(client: SchedulerClient, place: Place, state: State): Promise<boolean> {
   const { $metadata, Arn, CreationDate, LastModificationDate, ...found } = await find(client, place);
@@ -119,40 +126,6 @@ async function change(client: SchedulerClient, place: Place, state: State): Prom
 
 function find(client: SchedulerClient, { name, group }: Place): Promise<GetScheduleCommandOutput> {
   return client.send(new GetScheduleCommand({ Name: name, GroupName: group }));
-}
-
-/** What a person can do about each fault, by the name or the code that the SDK gives it. */
-const ADVICE: Readonly<Record<string, (place: Place) => string>> = {
-  ResourceNotFoundException: ({ group, name }) =>
-    `there is no schedule ${group}/${name} in this account and region: deploy the stage, or check --stage, --name, --group and AWS_REGION`,
-  CredentialsProviderError: () => "no AWS credentials were found: set AWS_PROFILE, or sign in with: aws sso login",
-  "Region is missing": () => "no AWS region is set: set AWS_REGION to the region that the stage was deployed to",
-  ThrottlingException: () => `AWS refused ${ENOUGH_ATTEMPTS} times because of too many requests: try again in a minute`,
-  AccessDeniedException: ({ group, name }) =>
-    `these credentials may not do this to ${group}/${name}: they need scheduler:GetSchedule, scheduler:UpdateSchedule and iam:PassRole`,
-  ConflictException: ({ group, name }) =>
-    `${group}/${name} is being changed by somebody else: look with status, and try again`,
-  ...each(["ExpiredTokenException", "UnrecognizedClientException", "InvalidSignatureException"], () => {
-    return "AWS does not accept these credentials: they have expired or belong to nobody; sign in again";
-  }),
-  ...each(["ECONNREFUSED", "ECONNRESET", "ENOTFOUND", "ETIMEDOUT", "TimeoutError"], () => {
-    return "EventBridge Scheduler cannot be reached: check the network and AWS_REGION";
-  }),
-};
-
-/** What no person can mend stays as it was thrown. */
-function explained(thrown: unknown, place: Place): unknown {
-  if (!(thrown instanceof Error)) return thrown;
-  const code = "code" in thrown ? String(thrown.code) : "";
-  // The SDK wraps some errors of the network, and the code is then left in the message alone.
-  const codeInMessage = /\bE[A-Z]{4,}\b/.exec(thrown.message)?.[0] ?? "";
-  const keys = [thrown.name, code, thrown.message, codeInMessage];
-  const advice = keys.map((key) => ADVICE[key]).find((found) => found !== undefined);
-  return advice === undefined ? thrown : new Problem(advice(place), { cause: thrown });
-}
-
-function each<Value>(names: readonly string[], value: Value): Record<string, Value> {
-  return Object.fromEntries(names.map((name) => [name, value]));
 }
 
 function toStandardOutput(line: string): void {

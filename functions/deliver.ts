@@ -1,14 +1,21 @@
+import { setImmediate } from "node:timers/promises";
 import { Logger } from "@aws-lambda-powertools/logger";
 import { injectLambdaContext } from "@aws-lambda-powertools/logger/middleware";
+import { Metrics } from "@aws-lambda-powertools/metrics";
+import { logMetrics } from "@aws-lambda-powertools/metrics/middleware";
 import middy from "@middy/core";
 import type { Context, SQSBatchResponse } from "aws-lambda";
 import * as z from "zod";
 import { loadConfig, runSettings } from "../lib/platform/config.ts";
+import { figuresOfDelivery, METRIC_NAMESPACE, METRIC_UNITS } from "../lib/platform/metrics.ts";
 import { wire } from "../lib/platform/wire.ts";
 import { deliverMessages } from "../lib/run/deliver-messages.ts";
 
 const config = loadConfig(process.env);
-const logger = new Logger({ serviceName: "backstop-deliver", logLevel: config.LOG_LEVEL });
+const persistentKeys = { revision: config.GIT_REVISION };
+const logger = new Logger({ serviceName: config.AWS_LAMBDA_FUNCTION_NAME, logLevel: config.LOG_LEVEL, persistentKeys });
+// Its dimension is POWERTOOLS_SERVICE_NAME, the follow-ups function's: a touch counts as one wherever it was sent from.
+const metrics = new Metrics({ namespace: METRIC_NAMESPACE });
 const ports = wire(config, {
   info: (event, fields) => logger.info(event, fields),
   error: (event, fields) => logger.error(event, fields),
@@ -20,9 +27,13 @@ const sqsEvent = z.object({ Records: z.array(z.object({ messageId: z.string(), b
 /** Sends the touches that the delivery queue hands out. Answers which messages it has to hand out again. */
 export const handler = middy<unknown, SQSBatchResponse, Error, Context>()
   .use(injectLambdaContext(logger, { resetKeys: true }))
+  .use(logMetrics(metrics))
   .handler(async (event, lambda) => {
+    // A worker that was frozen is told of the connections that have died meanwhile in the same turn as of its work: they first.
+    await setImmediate();
     const { Records: messages } = sqsEvent.parse(event);
     const invocation = { remainingMs: () => lambda.getRemainingTimeInMillis() };
-    const { failedMessageIds } = await deliverMessages(messages, invocation, ports, settings);
+    const { delivery, failedMessageIds } = await deliverMessages(messages, invocation, ports, settings);
+    for (const { name, value } of figuresOfDelivery(delivery)) metrics.addMetric(name, METRIC_UNITS[name], value);
     return { batchItemFailures: failedMessageIds.map((itemIdentifier) => ({ itemIdentifier })) };
   });

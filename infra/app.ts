@@ -1,6 +1,7 @@
 import { App, Validations } from "aws-cdk-lib";
 import { AwsSolutionsChecks } from "cdk-nag";
 import { ConfigurationError, readConfiguration } from "./configuration.ts";
+import { gitRevision } from "./revision.ts";
 import { BackstopStack } from "./stack.ts";
 
 const app = new App();
@@ -12,7 +13,7 @@ try {
     stage: app.node.tryGetContext("stage"),
     paused: app.node.tryGetContext("paused"),
   });
-  new BackstopStack(app, configuration);
+  new BackstopStack(app, configuration, app.node.tryGetContext("revision") ?? gitRevision());
 } catch (thrown) {
   if (!(thrown instanceof ConfigurationError)) throw thrown;
   process.stderr.write(`${thrown.message}\n`);

@@ -4,9 +4,9 @@ import { deflateRawSync } from "node:zlib";
 import { type BuildFailure, build } from "esbuild";
 import { esbuildOptions, PROJECT } from "./bundle.ts";
 
-interface BundleSize {
+export interface BundleSize {
   readonly name: string;
-  /** What Lambda loads. */
+  /** All that Lambda loads: the code and the files beside it. */
   readonly rawBytes: number;
   /** What is uploaded of it; the source map comes on top. */
   readonly zippedBytes: number;
@@ -27,9 +27,17 @@ async function buildFunction(entry: string, to: string): Promise<BundleSize> {
   const name = basename(entry, ".ts");
   const folder = join(to, name);
   await build(esbuildOptions(entry, folder));
-  const code = await readFile(join(folder, "index.mjs"));
-  const map = await readFile(join(folder, "index.mjs.map"));
-  return { name, rawBytes: code.length, zippedBytes: zipped(code), zippedMapBytes: zipped(map) };
+  const files = await readdir(folder);
+  const read = (wanted: readonly string[]) => Promise.all(wanted.map((file) => readFile(join(folder, file))));
+  const loaded = await read(files.filter((file) => !file.endsWith(".map")));
+  const maps = await read(files.filter((file) => file.endsWith(".map")));
+  const sum = (lengths: readonly number[]) => lengths.reduce((total, length) => total + length, 0);
+  return {
+    name,
+    rawBytes: sum(loaded.map(({ length }) => length)),
+    zippedBytes: sum(loaded.map(zipped)),
+    zippedMapBytes: sum(maps.map(zipped)),
+  };
 }
 
 function zipped(content: Buffer): number {
@@ -38,7 +46,7 @@ function zipped(content: Buffer): number {
 
 function lineOf({ name, rawBytes, zippedBytes, zippedMapBytes }: BundleSize): string {
   const size = `${kilobytes(rawBytes)} raw, ${kilobytes(zippedBytes)} zipped`;
-  return `dist/${name}/index.mjs  ${size} (and ${kilobytes(zippedMapBytes)} of source map)\n`;
+  return `dist/${name}/  ${size} (and ${kilobytes(zippedMapBytes)} of source map)\n`;
 }
 
 function kilobytes(bytes: number): string {

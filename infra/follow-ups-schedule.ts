@@ -26,27 +26,31 @@ const OLDEST_USEFUL_TICK = Duration.minutes(1);
 
 /** The clock of Backstop: one tick, one invocation, and a queue for the ticks that could not be delivered. */
 export class FollowUpsSchedule extends Construct {
-  readonly schedule: Schedule;
+  readonly group: ScheduleGroup;
+  readonly role: Role;
+  readonly undeliveredTicks: DeadLetters;
 
   constructor(scope: Construct, id: string, { configuration, names, function: target }: FollowUpsScheduleProps) {
     super(scope, id);
     const { expression, timeZone } = configuration.schedule;
-    const group = new ScheduleGroup(this, "Group", { scheduleGroupName: names.scheduleGroup });
+    this.group = new ScheduleGroup(this, "Group", { scheduleGroupName: names.scheduleGroup });
     // A group that stays behind would keep its name, and the stage could not be deployed again.
-    group.applyRemovalPolicy(RemovalPolicy.DESTROY);
-    this.schedule = new Schedule(this, "Schedule", {
+    this.group.applyRemovalPolicy(RemovalPolicy.DESTROY);
+    this.role = this.makeRole(this.group);
+    this.undeliveredTicks = new DeadLetters(this, "UndeliveredTicks", names.undeliveredTicks);
+    new Schedule(this, "Schedule", {
       scheduleName: names.schedule,
-      scheduleGroup: group,
+      scheduleGroup: this.group,
       description: "Backstop: begins a run of the follow-ups. Pause it with: backstop schedule pause",
       schedule: ScheduleExpression.expression(expression, TimeZone.of(timeZone)),
       timeWindow: TimeWindow.off(),
       enabled: !configuration.paused,
       target: new InvokeFunction(target, {
-        role: this.makeRole(group),
+        role: this.role,
         input: ScheduleTargetInput.fromObject({ trigger: "schedule", scheduledTime: ContextAttribute.scheduledTime }),
         retryAttempts: 0,
         maxEventAge: OLDEST_USEFUL_TICK,
-        deadLetterQueue: new DeadLetters(this, "UndeliveredTicks", names.undeliveredTicks),
+        deadLetterQueue: this.undeliveredTicks,
       }),
     });
   }

@@ -9,14 +9,14 @@ interface CronField {
 
 const MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
 const WEEKDAYS = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
-const FIELDS: readonly CronField[] = [
+const FIELDS = [
   { name: "minutes", from: 0, to: 59, words: [] },
   { name: "hours", from: 0, to: 23, words: [] },
   { name: "day of month", from: 1, to: 31, words: [], special: /^(?:\?|L|(?:[1-9]|[12]\d|3[01])W)$/ },
   { name: "month", from: 1, to: 12, words: MONTHS },
   { name: "day of week", from: 1, to: 7, words: WEEKDAYS, special: /^(?:\?|[1-7]?L|[1-7]#[1-5])$/ },
   { name: "year", from: 1970, to: 2199, words: [] },
-];
+] as const satisfies readonly CronField[];
 
 /**
  * Says what is wrong with a recurring EventBridge Scheduler expression; an empty list means that nothing is.
@@ -40,6 +40,30 @@ export function isTimeZone(zone: string): boolean {
     if (thrown instanceof RangeError) return false;
     throw thrown;
   }
+}
+
+/** Every hour and every minute of the hour at which a valid cron expression ticks, in order. */
+export function valuesOfCron(expression: string): {
+  readonly hours: readonly number[];
+  readonly minutes: readonly number[];
+} {
+  const [minutes = "", hours = ""] = expression.slice("cron(".length).split(" ");
+  const [minuteField, hourField] = FIELDS;
+  return { minutes: valuesOfField(minuteField, minutes), hours: valuesOfField(hourField, hours) };
+}
+
+function valuesOfField(field: CronField, text: string): readonly number[] {
+  const all = Array.from({ length: field.to - field.from + 1 }, (_, index) => field.from + index);
+  return all.filter((value) => text.split(",").some((item) => isInItem(field, item, value)));
+}
+
+/** `5`, `1-5`, `0/15` (from 0 to the end, every 15), `*`. */
+function isInItem(field: CronField, item: string, value: number): boolean {
+  const [range = "", step] = item.split("/");
+  const [first = "", last] = range === "*" ? [String(field.from), String(field.to)] : range.split("-");
+  const from = Number(first);
+  const to = last !== undefined ? Number(last) : step !== undefined ? field.to : from;
+  return value >= from && value <= to && (value - from) % Number(step ?? 1) === 0;
 }
 
 function faultsOfRate(body: string): readonly string[] {

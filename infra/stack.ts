@@ -1,74 +1,87 @@
-import { type App, CfnOutput, Stack, Tags, Validations } from "aws-cdk-lib";
-import { type ISecurityGroup, type IVpc, SecurityGroup, Vpc } from "aws-cdk-lib/aws-ec2";
+import { type App, CfnOutput, Stack, Tags } from "aws-cdk-lib";
 import { ManagedPolicy, PermissionsBoundary } from "aws-cdk-lib/aws-iam";
-import { DatabaseProxy, type IDatabaseProxy } from "aws-cdk-lib/aws-rds";
+import type { Construct } from "constructs";
 import { namesOf, type StageNames } from "../lib/platform/names.ts";
+import { Alarms } from "./alarms.ts";
+import { catchesUp, letCatchUp } from "./catch-up.ts";
 import { type Configuration, homeOf } from "./configuration.ts";
+import { RunDashboard } from "./dashboard.ts";
+import { acknowledgeProviders } from "./database-roles.ts";
+import { Delivery } from "./delivery.ts";
 import { FollowUpsFunction } from "./follow-ups-function.ts";
 import { FollowUpsSchedule } from "./follow-ups-schedule.ts";
+import { type Foundation, foundationOf } from "./foundation.ts";
+import { Migration } from "./migration.ts";
+import { outputsOf } from "./outputs.ts";
+import { TestEvents } from "./test-events.ts";
 
-/** Everything that one stage of Backstop has in an account, beside the network, the database and the proxy that were there before. */
+/** Everything that one stage of Backstop has in an account. */
 export class BackstopStack extends Stack {
-  constructor(app: App, configuration: Configuration) {
+  constructor(app: App, configuration: Configuration, revision: string) {
     const names = namesOf(configuration.stage);
     super(app, names.stack, {
       stackName: names.stack,
       description: `Backstop, stage ${configuration.stage}: follow-ups that stop when a meeting is booked.`,
       env: homeOf(configuration),
     });
-    const { securityGroupId } = configuration.proxy;
-    const proxySecurityGroup = SecurityGroup.fromSecurityGroupId(this, "ProxySecurityGroup", securityGroupId);
-    const followUps = new FollowUpsFunction(this, "FollowUps", {
-      configuration,
-      names,
-      vpc: this.findVpc(configuration),
-      proxy: this.findProxy(configuration, proxySecurityGroup),
-      proxySecurityGroup,
-    });
-    new FollowUpsSchedule(this, "Schedule", { configuration, names, function: followUps.function });
+    const foundation = foundationOf(this, configuration, names);
+    const workers = this.makeWorkers(configuration, names, revision, foundation);
+    this.migrateBefore(workers, configuration, names, revision, foundation);
+    acknowledgeProviders(this);
+    const { testEvents } = configuration;
+    if (testEvents) {
+      const createRegistry = testEvents === "createRegistry";
+      new TestEvents(this, "TestEvents", { functionName: names.followUpsFunction, createRegistry });
+    }
     this.honourBoundary(configuration);
     Tags.of(this).add("application", "backstop");
     Tags.of(this).add("stage", configuration.stage);
-    this.tellWhatIsNext(configuration.stage, names);
+    const outputs = outputsOf(configuration, names, revision, this.region);
+    for (const [name, value] of Object.entries(outputs)) new CfnOutput(this, name, { value });
   }
 
-  private findVpc({ vpc }: Configuration): IVpc {
-    const found = Vpc.fromVpcAttributes(this, "Vpc", {
-      vpcId: vpc.vpcId,
-      availabilityZones: [...vpc.availabilityZones],
-      privateSubnetIds: [...vpc.privateSubnetIds],
+  private makeWorkers(
+    configuration: Configuration,
+    names: StageNames,
+    revision: string,
+    foundation: Foundation,
+  ): readonly Construct[] {
+    const shared = { configuration, names, revision, foundation };
+    const delivery = configuration.delivery && new Delivery(this, "Delivery", { ...shared, ...configuration.delivery });
+    const followUps = new FollowUpsFunction(this, "FollowUps", { ...shared, deliveries: delivery?.queue });
+    const schedule = new FollowUpsSchedule(this, "Schedule", { configuration, names, function: followUps.function });
+    if (catchesUp(configuration)) letCatchUp(followUps.function, schedule, names);
+    const { proxyName } = foundation;
+    const alarms = new Alarms(this, "Alarms", { ...shared, followUps, schedule, delivery, proxyName });
+    new RunDashboard(this, "Dashboard", {
+      ...shared,
+      alarms: alarms.all,
+      functions: [followUps.function, ...(delivery ? [delivery.function] : [])],
+      queues: [schedule.undeliveredTicks, followUps.failedRuns, ...(delivery ? [delivery.queue, delivery.failed] : [])],
+      proxyName,
     });
-    Validations.of(found).acknowledge({
-      id: "Annotation::@aws-cdk/aws-ec2:noSubnetRouteTableId",
-      reason: "Nothing in this stack reads or changes the routes of the subnets.",
-    });
-    return found;
+    return delivery ? [followUps, delivery] : [followUps];
   }
 
-  private findProxy({ proxy }: Configuration, securityGroup: ISecurityGroup): IDatabaseProxy {
-    return DatabaseProxy.fromDatabaseProxyAttributes(this, "Proxy", {
-      dbProxyName: proxy.name,
-      dbProxyArn: proxy.arn,
-      endpoint: proxy.endpoint,
-      securityGroups: [securityGroup],
-    });
+  /** The roles come first, then the migrations, then the code that expects both. */
+  private migrateBefore(
+    workers: readonly Construct[],
+    configuration: Configuration,
+    names: StageNames,
+    revision: string,
+    { vpc, subnets, direct, roles }: Foundation,
+  ): void {
+    if (roles) for (const worker of workers) worker.node.addDependency(roles);
+    if (!configuration.migrate || !direct) return;
+    const database = direct;
+    const migration = new Migration(this, "Migration", { configuration, names, revision, vpc, subnets, database });
+    if (roles) migration.trigger.executeAfter(roles);
+    migration.trigger.executeBefore(...workers);
   }
 
   private honourBoundary({ permissionsBoundary }: Configuration): void {
     if (permissionsBoundary === undefined) return;
     const policy = ManagedPolicy.fromManagedPolicyArn(this, "PermissionsBoundary", permissionsBoundary);
     PermissionsBoundary.of(this).apply(policy);
-  }
-
-  private tellWhatIsNext(stage: string, names: StageNames): void {
-    const outputs: Record<string, string> = {
-      FunctionName: names.followUpsFunction,
-      ScheduleName: names.schedule,
-      ScheduleGroupName: names.scheduleGroup,
-      FireTestEvent: `aws lambda invoke --region ${this.region} --function-name ${names.followUpsFunction} --cli-binary-format raw-in-base64-out --payload '{"trigger":"manual","dryRun":true}' /dev/stdout`,
-      ReadLog: `aws logs tail ${names.followUpsLogGroup} --region ${this.region} --follow`,
-      PauseSchedule: `AWS_REGION=${this.region} npm run backstop -- schedule pause --stage ${stage}`,
-    };
-    for (const [name, value] of Object.entries(outputs)) new CfnOutput(this, name, { value });
   }
 }

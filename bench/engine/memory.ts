@@ -5,12 +5,11 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import * as z from "zod";
 import { esbuildOptions } from "../../infra/bundle.ts";
+import { NODE_OPTIONS } from "../../infra/worker-function.ts";
 import { FOLDER } from "../server.ts";
 
 const RUNS = 4;
 const RUN_MS = 10_000;
-/** Those that the function is deployed with. */
-const NODE_OPTIONS = ["--enable-source-maps"];
 const PROCESS = fileURLToPath(new URL("./memory-process.ts", import.meta.url));
 
 const measured = z.object({ atStart: z.number(), peaks: z.array(z.number()), peak: z.number(), sent: z.int() });
@@ -26,7 +25,7 @@ export async function measureMemory(databaseUrl: string): Promise<MemoryMeasured
   const folder = join(FOLDER, "memory-process");
   await build(esbuildOptions(PROCESS, folder));
   const child = fork(join(folder, "index.mjs"), [databaseUrl, String(RUNS), String(RUN_MS)], {
-    execArgv: NODE_OPTIONS,
+    execArgv: NODE_OPTIONS.split(" "),
   });
   const ended = once(child, "exit").then(([code]) => {
     throw new Error(`the process whose memory is measured ended with code ${code}`);

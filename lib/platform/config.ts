@@ -4,53 +4,67 @@ import type { RunSettings } from "../run/step.ts";
 
 const integer = (least: number, most: number) => z.coerce.number().int().min(least).max(most);
 
-const environment = z
-  .object({
-    DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
-    DATABASE_HOST: z.string().min(1).optional(),
-    DATABASE_PORT: integer(1, 65_535).default(5432),
-    DATABASE_NAME: z.string().min(1).optional(),
-    DATABASE_USER: z.string().min(1).optional(),
-    AWS_REGION: z.string().min(1).optional(),
-    EMAIL_TRANSPORT: z.enum(["ses", "smtp", "files"]),
-    SMTP_URL: z.url({ protocol: /^smtps?$/ }).optional(),
-    OUTBOX_DIRECTORY: z.string().min(1).optional(),
-    EMAIL_UNSUBSCRIBE_URL: z
-      .url({ protocol: /^https$/, error: "must be an https URL" })
-      .refine((url) => url.includes("{touchId}"), "must hold {touchId}, by which it is known who unsubscribes")
-      .optional(),
-    EMAIL_UNSUBSCRIBE_MAILTO: z.email().optional(),
-    SMS_ORIGINATION_IDENTITY: z.string().min(1).optional(),
-    SMS_CONFIGURATION_SET: z.string().min(1).optional(),
-    SMS_MESSAGE_TYPE: z.enum(["PROMOTIONAL", "TRANSACTIONAL"]).default("PROMOTIONAL"),
-    WEBHOOK_URL: z.url({ protocol: /^https?$/ }).optional(),
-    WEBHOOK_SECRET: signingSecret.optional(),
-    WEBHOOK_SECRET_ARN: z
-      .string()
-      .regex(/^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+$/, "must be the ARN of a secret")
-      .optional(),
-    WEBHOOK_NETWORK: z.enum(["public", "any"]).default("public"),
-    DELIVERY_QUEUE_URL: z.url({ protocol: /^https?$/ }).optional(),
-    LOG_LEVEL: z.enum(["DEBUG", "INFO", "WARN", "ERROR", "SILENT"]).default("INFO"),
-    RUN_BATCH_SIZE: integer(1, 1_000).default(1000),
-    RUN_SENDS_AT_ONCE: integer(1, 100).default(10),
-    RUN_SAFETY_MARGIN_MS: integer(1_000, 60_000).default(20_000),
-  })
+const settings = z.object({
+  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
+  DATABASE_HOST: z.string().min(1).optional(),
+  DATABASE_PORT: integer(1, 65_535).default(5432),
+  DATABASE_NAME: z.string().min(1).optional(),
+  DATABASE_USER: z.string().min(1).optional(),
+  AWS_REGION: z.string().min(1).optional(),
+  EMAIL_TRANSPORT: z.enum(["ses", "smtp", "files"]),
+  SMTP_URL: z.url({ protocol: /^smtps?$/ }).optional(),
+  OUTBOX_DIRECTORY: z.string().min(1).optional(),
+  EMAIL_UNSUBSCRIBE_URL: z
+    .url({ protocol: /^https$/, error: "must be an https URL" })
+    .refine((url) => url.includes("{touchId}"), "must hold {touchId}, by which it is known who unsubscribes")
+    .optional(),
+  EMAIL_UNSUBSCRIBE_MAILTO: z.email().optional(),
+  SMS_ORIGINATION_IDENTITY: z.string().min(1).optional(),
+  SMS_CONFIGURATION_SET: z.string().min(1).optional(),
+  SMS_MESSAGE_TYPE: z.enum(["PROMOTIONAL", "TRANSACTIONAL"]).default("PROMOTIONAL"),
+  WEBHOOK_URL: z.url({ protocol: /^https?$/ }).optional(),
+  WEBHOOK_SECRET: signingSecret.optional(),
+  WEBHOOK_SECRET_ARN: z
+    .string()
+    .regex(/^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+$/, "must be the ARN of a secret")
+    .optional(),
+  WEBHOOK_NETWORK: z.enum(["public", "any"]).default("public"),
+  DELIVERY_QUEUE_URL: z.url({ protocol: /^https?$/ }).optional(),
+  CATCH_UP_SCHEDULE: z.string().min(1).optional(),
+  CATCH_UP_GROUP: z.string().min(1).optional(),
+  CATCH_UP_ROLE_ARN: z.string().min(1).optional(),
+  CATCH_UP_DEAD_LETTERS_ARN: z.string().min(1).optional(),
+  AWS_LAMBDA_FUNCTION_NAME: z.string().min(1).default("backstop-followups"),
+  GIT_REVISION: z.string().min(1).default("unknown"),
+  LOG_LEVEL: z.enum(["DEBUG", "INFO", "WARN", "ERROR", "SILENT"]).default("INFO"),
+  RUN_BATCH_SIZE: integer(1, 1_000).default(1000),
+  RUN_SENDS_AT_ONCE: integer(1, 100).default(10),
+  RUN_SAFETY_MARGIN_MS: integer(1_000, 60_000).default(20_000),
+});
+type Settings = z.infer<typeof settings>;
+
+type Need = readonly [needs: (env: Settings) => boolean, why: string, ...keys: (keyof Settings)[]];
+
+const given = (key: keyof Settings) => (env: Settings) => env[key] !== undefined;
+const DATABASE = ["DATABASE_HOST", "DATABASE_NAME", "DATABASE_USER", "AWS_REGION"] as const;
+
+/** What one setting needs of others. */
+const NEEDS: readonly Need[] = [
+  [(env) => env.DATABASE_URL === undefined, "where DATABASE_URL is not set", ...DATABASE],
+  [(env) => env.EMAIL_TRANSPORT === "smtp", "for EMAIL_TRANSPORT=smtp", "SMTP_URL"],
+  [(env) => env.EMAIL_TRANSPORT === "files", "for EMAIL_TRANSPORT=files", "OUTBOX_DIRECTORY"],
+  [given("SMS_ORIGINATION_IDENTITY"), "for SMS_ORIGINATION_IDENTITY", "AWS_REGION"],
+  [given("DELIVERY_QUEUE_URL"), "for DELIVERY_QUEUE_URL", "AWS_REGION"],
+  [given("CATCH_UP_GROUP"), "for CATCH_UP_GROUP", "CATCH_UP_SCHEDULE", "CATCH_UP_ROLE_ARN"],
+  [given("WEBHOOK_SECRET"), "for WEBHOOK_SECRET", "WEBHOOK_URL"],
+  [given("WEBHOOK_SECRET_ARN"), "for WEBHOOK_SECRET_ARN", "WEBHOOK_URL"],
+];
+
+const environment = settings
   .superRefine((env, context) => {
-    const need = (key: keyof typeof env, why: string) => {
-      if (env[key] === undefined) context.addIssue({ code: "custom", path: [key], message: `is needed ${why}` });
-    };
-    if (env.DATABASE_URL === undefined) {
-      for (const key of ["DATABASE_HOST", "DATABASE_NAME", "DATABASE_USER", "AWS_REGION"] as const) {
-        need(key, "where DATABASE_URL is not set");
-      }
-    }
-    if (env.EMAIL_TRANSPORT === "smtp") need("SMTP_URL", "for EMAIL_TRANSPORT=smtp");
-    if (env.EMAIL_TRANSPORT === "files") need("OUTBOX_DIRECTORY", "for EMAIL_TRANSPORT=files");
-    if (env.SMS_ORIGINATION_IDENTITY !== undefined) need("AWS_REGION", "for SMS_ORIGINATION_IDENTITY");
-    if (env.DELIVERY_QUEUE_URL !== undefined) need("AWS_REGION", "for DELIVERY_QUEUE_URL");
-    for (const secret of ["WEBHOOK_SECRET", "WEBHOOK_SECRET_ARN"] as const) {
-      if (env[secret] !== undefined) need("WEBHOOK_URL", `for ${secret}`);
+    for (const [needs, why, ...keys] of NEEDS) {
+      const missing = needs(env) ? keys.filter((key) => env[key] === undefined) : [];
+      for (const key of missing) context.addIssue({ code: "custom", path: [key], message: `is needed ${why}` });
     }
   })
   .refine((env) => env.WEBHOOK_SECRET === undefined || env.WEBHOOK_SECRET_ARN === undefined, {

@@ -1,5 +1,3 @@
-import { GetSecretValueCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
-
 const CONNECT_TIMEOUT_MS = 2_000;
 const ANSWER_TIMEOUT_MS = 5_000;
 
@@ -10,10 +8,9 @@ const ANSWER_TIMEOUT_MS = 5_000;
 export function secretByArn(arn: string): () => Promise<string> {
   // An ARN names its region fourth: arn:aws:secretsmanager:<region>:<account>:secret:<name>
   const region = arn.split(":").at(3) ?? "";
-  const client = new SecretsManagerClient({ region, requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS } });
   let kept: Promise<string> | undefined;
   return () => {
-    kept ??= fetchText(client, arn).catch((thrown: unknown) => {
+    kept ??= fetchText(region, arn).catch((thrown: unknown) => {
       kept = undefined;
       throw thrown;
     });
@@ -21,7 +18,10 @@ export function secretByArn(arn: string): () => Promise<string> {
   };
 }
 
-async function fetchText(client: SecretsManagerClient, arn: string): Promise<string> {
+/** The client is loaded here, so that a process which asks for no secret does not wait for it. */
+async function fetchText(region: string, arn: string): Promise<string> {
+  const { GetSecretValueCommand, SecretsManagerClient } = await import("@aws-sdk/client-secrets-manager");
+  const client = new SecretsManagerClient({ region, requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS } });
   const signal = { abortSignal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) };
   const { SecretString } = await client.send(new GetSecretValueCommand({ SecretId: arn }), signal);
   if (SecretString === undefined) throw new Error("the secret holds no text");

@@ -1,9 +1,5 @@
-import { fileChannel, sesChannel, smtpChannel } from "../channels/email.ts";
-import { ANY_NETWORK, PUBLIC_NETWORK } from "../channels/network.ts";
 import { notConnected } from "../channels/not-connected.ts";
-import { smsChannel } from "../channels/sms.ts";
 import { taskChannel } from "../channels/task.ts";
-import { webhookChannel } from "../channels/webhook.ts";
 import type { Log, MessageChannel, RunPorts } from "../run/ports.ts";
 import { type Database, openDatabase } from "../store/connect.ts";
 import { storePorts } from "../store/follow-up-store.ts";
@@ -41,7 +37,21 @@ function connectionOf(config: Config) {
   });
 }
 
-function connectedEmail(config: Config): MessageChannel {
+/** Loads the client of a provider when the first touch goes out: a run with nothing to send does not wait for it. */
+function whenNeeded(load: () => Promise<MessageChannel>): MessageChannel {
+  let loaded: Promise<MessageChannel> | undefined;
+  return {
+    async send(touch) {
+      loaded ??= load();
+      return (await loaded).send(touch);
+    },
+  };
+}
+
+const connectedEmail = (config: Config): MessageChannel => whenNeeded(() => loadEmail(config));
+
+async function loadEmail(config: Config): Promise<MessageChannel> {
+  const { fileChannel, sesChannel, smtpChannel } = await import("../channels/email.ts");
   const unsubscribe = { url: config.EMAIL_UNSUBSCRIBE_URL, mailto: config.EMAIL_UNSUBSCRIBE_MAILTO };
   switch (config.EMAIL_TRANSPORT) {
     case "ses":
@@ -56,22 +66,25 @@ function connectedEmail(config: Config): MessageChannel {
 }
 
 function connectedSms(config: Config): MessageChannel {
-  if (config.SMS_ORIGINATION_IDENTITY === undefined) return notConnected;
-  return smsChannel({
-    originationIdentity: config.SMS_ORIGINATION_IDENTITY,
-    configurationSet: config.SMS_CONFIGURATION_SET,
-    messageType: config.SMS_MESSAGE_TYPE,
+  const { SMS_ORIGINATION_IDENTITY: originationIdentity, SMS_CONFIGURATION_SET: configurationSet } = config;
+  if (originationIdentity === undefined) return notConnected;
+  return whenNeeded(async () => {
+    const { smsChannel } = await import("../channels/sms.ts");
+    return smsChannel({ originationIdentity, configurationSet, messageType: config.SMS_MESSAGE_TYPE });
   });
 }
 
 function connectedWebhook(config: Config): MessageChannel {
   const secret = webhookSecret(config);
   if (secret === undefined) return notConnected;
-  return webhookChannel({
-    url: given(config, "WEBHOOK_URL"),
-    secret,
-    network: config.WEBHOOK_NETWORK === "any" ? ANY_NETWORK : PUBLIC_NETWORK,
-    now: () => new Date(),
+  const url = given(config, "WEBHOOK_URL");
+  return whenNeeded(async () => {
+    const [{ webhookChannel }, { ANY_NETWORK, PUBLIC_NETWORK }] = await Promise.all([
+      import("../channels/webhook.ts"),
+      import("../channels/network.ts"),
+    ]);
+    const network = config.WEBHOOK_NETWORK === "any" ? ANY_NETWORK : PUBLIC_NETWORK;
+    return webhookChannel({ url, secret, network, now: () => new Date() });
   });
 }
 

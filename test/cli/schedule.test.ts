@@ -1,9 +1,9 @@
-import { createServer, type IncomingMessage, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
-import { text } from "node:stream/consumers";
+import { SchedulerClient } from "@aws-sdk/client-scheduler";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import { Problem } from "../../cli/problem.ts";
 import { scheduleCommand } from "../../cli/schedule.ts";
+import { leaveOneTimeSchedule, nextMinute } from "../../lib/platform/one-time-schedule.ts";
+import { FakeScheduler } from "../support/fake-scheduler.ts";
 
 /** A schedule that uses every field that EventBridge Scheduler has, as its API says them. */
 const aSchedule = {
@@ -30,49 +30,13 @@ const aSchedule = {
   },
 };
 
-interface Refusal {
-  readonly status: number;
-  readonly type: string;
-}
-
-/** EventBridge Scheduler as far as these tests go: it holds schedules by "group/name" and replaces them whole. */
-class FakeScheduler {
-  readonly schedules = new Map<string, Record<string, unknown>>([["backstop-dev/backstop-dev-follow-ups", aSchedule]]);
-  /** Answers that come before any other, first one first. */
-  readonly refusals: Refusal[] = [];
-  readonly requests: string[] = [];
-  readonly server: Server = createServer(async (request, response) => {
-    const { status, body, type } = this.answer(request, await text(request));
-    response.writeHead(status, { "content-type": "application/json", ...(type ? { "x-amzn-errortype": type } : {}) });
-    response.end(JSON.stringify(body));
-  });
-
-  private answer(request: IncomingMessage, sent: string): { status: number; body: object; type?: string } {
-    const url = new URL(request.url ?? "/", "http://localhost");
-    this.requests.push(`${request.method} ${url.pathname}`);
-    const refusal = this.refusals.shift();
-    if (refusal) return { ...refusal, body: { Message: "refused" } };
-    const update = sent === "" ? undefined : (JSON.parse(sent) as Record<string, unknown>);
-    const group = update?.["GroupName"] ?? url.searchParams.get("groupName");
-    const key = `${group}/${url.pathname.slice("/schedules/".length)}`;
-    const found = this.schedules.get(key);
-    if (!found)
-      return { status: 404, type: "ResourceNotFoundException", body: { Message: `Schedule ${key} not found` } };
-    if (update === undefined) return { status: 200, body: found };
-    const { ClientToken, ...kept } = update;
-    const { Arn, CreationDate, LastModificationDate, Name } = found;
-    this.schedules.set(key, { ...kept, Arn, CreationDate, LastModificationDate, Name });
-    return { status: 200, body: { ScheduleArn: Arn } };
-  }
-}
-
 const usual = { ...process.env };
 let scheduler: FakeScheduler;
 
 beforeEach(async () => {
   scheduler = new FakeScheduler();
-  await new Promise<void>((listening) => scheduler.server.listen(0, "127.0.0.1", listening));
-  const { port } = scheduler.server.address() as AddressInfo;
+  scheduler.schedules.set("backstop-dev/backstop-dev-follow-ups", aSchedule);
+  const address = await scheduler.listen();
   process.env = {
     ...usual,
     AWS_REGION: "eu-central-1",
@@ -81,13 +45,13 @@ beforeEach(async () => {
     AWS_CONFIG_FILE: "/nonexistent",
     AWS_SHARED_CREDENTIALS_FILE: "/nonexistent",
     AWS_EC2_METADATA_DISABLED: "true",
-    AWS_ENDPOINT_URL_SCHEDULER: `http://127.0.0.1:${port}`,
+    AWS_ENDPOINT_URL_SCHEDULER: address,
   };
 });
 
 afterEach(async () => {
   process.env = usual;
-  await new Promise((closed) => scheduler.server.close(closed));
+  await scheduler.close();
 });
 
 describe("pause and resume", () => {
@@ -142,6 +106,47 @@ describe("status", () => {
   it("says paused after a pause", async () => {
     await run("pause");
     expect(await run("status")).toContain("backstop-dev/backstop-dev-follow-ups is paused");
+  });
+});
+
+describe("run-now", () => {
+  const oneTime = () => [...scheduler.schedules].filter(([key]) => key.startsWith("backstop-dev/catch-up-"));
+
+  it("leaves a schedule for the next full minute that does what the stage's own does, once, and deletes itself", async () => {
+    const told = await run("run-now");
+    const [, minute = ""] = /begins at (.*:00)\.000Z/.exec(told) ?? [];
+    expect(Date.parse(`${minute}Z`) - Date.now()).toBeGreaterThan(0);
+    expect(Date.parse(`${minute}Z`) - Date.now()).toBeLessThanOrEqual(65_000);
+    expect(oneTime()).toEqual([
+      [
+        `backstop-dev/catch-up-${minute.slice(0, -3).replace(":", "-")}`,
+        expect.objectContaining({
+          ScheduleExpression: `at(${minute})`,
+          ScheduleExpressionTimezone: "UTC",
+          FlexibleTimeWindow: { Mode: "OFF" },
+          ActionAfterCompletion: "DELETE",
+          Target: {
+            ...aSchedule.Target,
+            Input: '{"trigger":"catch_up","scheduledTime":"<aws.scheduler.scheduled-time>"}',
+          },
+        }),
+      ],
+    ]);
+    expect(current()).toEqual(aSchedule);
+  });
+
+  it("asked for twice within the same minute makes one, and says so", async () => {
+    const now = new Date("2026-11-25T09:00:10Z");
+    const client = new SchedulerClient({});
+    const ask = () => leaveOneTimeSchedule(client, { group: "backstop-dev", target: aSchedule.Target, now });
+    expect(await ask()).toEqual({ at: new Date("2026-11-25T09:01:00Z"), made: true });
+    expect(await ask()).toEqual({ at: new Date("2026-11-25T09:01:00Z"), made: false });
+    expect(oneTime()).toHaveLength(1);
+  });
+
+  it("does not ask for a minute that will be over when the request arrives", () => {
+    expect(nextMinute(new Date("2026-11-25T09:00:54Z"))).toEqual(new Date("2026-11-25T09:01:00Z"));
+    expect(nextMinute(new Date("2026-11-25T09:00:56Z"))).toEqual(new Date("2026-11-25T09:02:00Z"));
   });
 });
 

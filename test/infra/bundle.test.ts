@@ -3,10 +3,11 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { App } from "aws-cdk-lib";
+import { build, type Metafile } from "esbuild";
 import { buildFunctions } from "../../infra/build.ts";
-import { PROJECT } from "../../infra/bundle.ts";
+import { entryOf, esbuildOptions, PROJECT } from "../../infra/bundle.ts";
 import { BackstopStack } from "../../infra/stack.ts";
-import { anExample, cdkJson } from "./example.ts";
+import { anExample, cdkJson, REVISION } from "./example.ts";
 
 let folder: string;
 
@@ -52,13 +53,43 @@ describe("the bundle of a function", () => {
   it("is the same, byte for byte, when the stack makes it", async () => {
     await buildFunctions(join(PROJECT, "functions"), join(folder, "built"));
     const app = new App({ context: cdkJson.context, outdir: join(folder, "cdk.out") });
-    new BackstopStack(app, anExample());
+    new BackstopStack(app, anExample(), REVISION);
     const assembly = app.synth();
     const [asset = "no asset"] = (await readdir(assembly.directory)).filter((name) => name.startsWith("asset."));
     const [built, uploaded] = [join(folder, "built/followups"), join(assembly.directory, asset)];
     expect(await fingerprint(join(uploaded, "index.mjs"))).toBe(await fingerprint(join(built, "index.mjs")));
   });
 });
+
+describe("the bundle of the follow-ups function", () => {
+  it("reads no client of a provider when it starts: only a run that sends does", async () => {
+    const options = {
+      ...esbuildOptions(entryOf("followups"), join(folder, "parts")),
+      metafile: true as const,
+      write: false,
+    };
+    const { outputs } = (await build(options)).metafile;
+    const readAtStart = packagesOf(outputs, (kind) => kind === "import-statement");
+    const readEver = packagesOf(outputs, () => true);
+    for (const client of ["@aws-sdk/client-sesv2", "nodemailer", "@aws-sdk/client-scheduler"]) {
+      expect(readEver).toContain(client);
+      expect(readAtStart).not.toContain(client);
+    }
+    expect(readAtStart).toContain("@prisma/client");
+  });
+});
+
+/** The packages in the file that is loaded first, and in those that it imports in the ways that count. */
+function packagesOf(outputs: Metafile["outputs"], counts: (kind: string) => boolean): readonly string[] {
+  const names = Object.keys(outputs);
+  const reached = new Set(names.filter((name) => name.endsWith("/index.mjs")));
+  for (const name of reached) {
+    for (const { path, kind, external } of outputs[name]?.imports ?? [])
+      if (!external && counts(kind)) reached.add(path);
+  }
+  const sources = [...reached].flatMap((name) => Object.keys(outputs[name]?.inputs ?? {}));
+  return [...new Set(sources.map((source) => /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(source)?.[1] ?? ""))];
+}
 
 async function functionsWith(sources: Readonly<Record<string, string>>): Promise<string> {
   const functions = await mkdtemp(join(folder, "functions-"));

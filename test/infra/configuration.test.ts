@@ -1,5 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import { ConfigurationError, homeOf, readConfiguration } from "../../infra/configuration.ts";
+import { faultsOfSchedule } from "../../infra/schedule-expression.ts";
+import { shortestInterval } from "../../infra/schedule-interval.ts";
 import { anExample, cdkJson } from "./example.ts";
 
 const stages = cdkJson.context.backstop;
@@ -73,6 +75,60 @@ describe("the configuration of a stage", () => {
     expect(message).toContain('"memory"');
   });
 
+  it("tells what is missing between the parts beside the faults of the parts", () => {
+    const { vpcId: _, privateSubnetIds: __, ...vpc } = stages.dev["vpc"] as Record<string, unknown>;
+    const message = messageOf(() =>
+      anExample({ vpc, home: { account: "1", region: "eu-central-1" }, migrate: { user: "owner" } }),
+    );
+    for (const fault of [
+      "✖ is not needed beside a proxy, whose ARN names account and region\n  → at home",
+      "→ at home.account",
+      "✖ is needed where a proxy is given: its VPC\n  → at vpc.vpcId",
+      "✖ needs host, resourceId and securityGroupId of the database itself beside a proxy\n  → at migrate",
+    ]) {
+      expect(message).toContain(fault);
+    }
+  });
+
+  it("without a proxy is for a database that the stack makes, and needs to be told where", () => {
+    const made = {
+      proxy: undefined,
+      vpc: { availabilityZones: ["eu-central-1a"] },
+      migrate: { host: "db.example.com" },
+    };
+    const message = messageOf(() => anExample(made));
+    expect(message).toContain("✖ is needed where no proxy is given: account and region\n  → at home");
+    expect(message).toContain(
+      "✖ must be at least two for a database that the stack makes\n  → at vpc.availabilityZones",
+    );
+    expect(message).toContain("✖ takes the user alone where the stack makes the database\n  → at migrate");
+    const home = { account: "111122223333", region: "eu-central-1" };
+    const vpc = { availabilityZones: ["eu-central-1a", "eu-central-1b"] };
+    expect(homeOf(anExample({ proxy: undefined, vpc, home, migrate: {} }))).toEqual(home);
+  });
+
+  it("refuses channels that would grant more than one thing, or that nobody could reach", () => {
+    const message = messageOf(() =>
+      anExample({
+        sms: { originationIdentityArn: "arn:aws:sms-voice:eu-central-1:111122223333:pool/*", messageType: "OTHER" },
+        webhook: { url: "http://example.com", secretArn: "arn:aws:secretsmanager:eu-central-1:111122223333:secret:s" },
+        delivery: { maximumConcurrency: 1 },
+        alarms: { topicArn: "topic", completionsPerHour: 0 },
+      }),
+    );
+    for (const place of [
+      "sms.originationIdentityArn",
+      "sms.messageType",
+      "webhook.url",
+      "webhook.secretArn",
+      "delivery.maximumConcurrency",
+      "alarms.topicArn",
+      "alarms.completionsPerHour",
+    ]) {
+      expect(message).toContain(`→ at ${place}\n`.trimEnd());
+    }
+  });
+
   it("tells of subnets that do not fit the zones beside every other fault", () => {
     const vpc = { ...(stages.dev["vpc"] as object), privateSubnetIds: ["subnet-0123456789abcdef0"] };
     const message = messageOf(() => anExample({ vpc, database: { name: "backstop", user: "Backstop" } }));
@@ -139,6 +195,25 @@ describe("a schedule expression", () => {
 
   it.each(["+01:00", "Mars/Olympus", ""])('may not be read in time zone "%s"', (timeZone) => {
     expect(messageOf(() => anExample({ schedule: { timeZone } }))).toContain("no time zone");
+  });
+});
+
+describe("the shortest interval of a schedule", () => {
+  it.each([
+    ["rate(1 minute)", 1],
+    ["rate(5 minutes)", 5],
+    ["rate(2 hours)", 120],
+    ["rate(7 days)", 10_080],
+    ["cron(* * * * ? *)", 1],
+    ["cron(0/5 8-18 ? * MON-FRI *)", 5],
+    ["cron(*/20 * * * ? *)", 20],
+    ["cron(0,50 8 * * ? *)", 50],
+    ["cron(55,5 * * * ? *)", 10],
+    ["cron(30 8,20 * * ? *)", 720],
+    ["cron(0 3 L * ? *)", 1440],
+  ])("of %s is %i minutes", (expression, minutes) => {
+    expect(faultsOfSchedule(expression)).toEqual([]);
+    expect(shortestInterval(expression).toMinutes()).toBe(minutes);
   });
 });
 

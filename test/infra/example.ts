@@ -18,12 +18,39 @@ export function anExample(changes: Readonly<Record<string, unknown>> = {}): Conf
   return readConfiguration({ stages, stage: "dev", paused: undefined });
 }
 
+/** The commit that the examples are of. */
+export const REVISION = "0123456789ab";
+
 /** The stack of one configuration under the flags of cdk.json, without bundling. */
 export function aStack(configuration: Configuration = anExample()): BackstopStack {
   const app = new App({ context: { ...cdkJson.context, "aws:cdk:bundling-stacks": [] } });
-  return new BackstopStack(app, configuration);
+  return new BackstopStack(app, configuration, REVISION);
 }
 
 export function aTemplate(configuration: Configuration = anExample()): Template {
   return Template.fromStack(aStack(configuration));
 }
+
+/** Every channel and every option at once, on a schedule that leaves room for catching up. */
+export const everything = {
+  schedule: { expression: "rate(5 minutes)" },
+  sms: {
+    originationIdentityArn: "arn:aws:sms-voice:eu-central-1:111122223333:phone-number/phone-0123",
+    messageType: "TRANSACTIONAL",
+    configurationSet: "follow-ups",
+  },
+  webhook: {
+    url: "https://hooks.example.com/backstop",
+    secretArn: "arn:aws:secretsmanager:eu-central-1:111122223333:secret:backstop/webhook-AbCdEf",
+    secretKeyArn: "arn:aws:kms:eu-central-1:111122223333:key/01234567-89ab-cdef-0123-456789abcdef",
+  },
+  delivery: { maximumConcurrency: 7 },
+};
+
+/** A stage for which the stack makes network, database and proxy. */
+export const created = {
+  proxy: undefined,
+  home: { account: "111122223333", region: "eu-central-1" },
+  vpc: { availabilityZones: ["eu-central-1a", "eu-central-1b"] },
+  migrate: {},
+};

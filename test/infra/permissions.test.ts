@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@jest/globals";
-import { Match } from "aws-cdk-lib/assertions";
-import { anExample, aTemplate } from "./example.ts";
+import { Match, type Template } from "aws-cdk-lib/assertions";
+import { anExample, aTemplate, everything } from "./example.ts";
 
-const template = aTemplate();
+const plain = aTemplate();
 
 interface Resource<Properties> {
   readonly Properties: Properties;
@@ -20,32 +20,80 @@ interface RoleProperties {
   readonly Policies?: readonly Policy[];
 }
 
+const NETWORK_INTERFACES = [
+  "AssignPrivateIpAddresses",
+  "CreateNetworkInterface",
+  "DeleteNetworkInterface",
+  "DescribeNetworkInterfaces",
+  "DescribeSubnets",
+  "UnassignPrivateIpAddresses",
+].map((action) => `ec2:${action} on *`);
+const DATABASE = "rds-db:connect on arn:aws:rds-db:eu-central-1:111122223333:dbuser:prx-0123456789abcdef0/backstop_run";
+const EMAIL = ["ses:SendEmail", "ses:SendRawEmail"].map(
+  (action) => `${action} on arn:aws:ses:eu-central-1:111122223333:identity/example.com`,
+);
+const LOG = ["logs:CreateLogStream", "logs:PutLogEvents"];
+
 describe("permissions", () => {
-  it("are these and no others", () => {
-    const networkInterfaces = ["AssignPrivateIpAddresses", "CreateNetworkInterface", "DeleteNetworkInterface"];
-    const networkQuestions = ["DescribeNetworkInterfaces", "DescribeSubnets", "UnassignPrivateIpAddresses"];
-    const failedRuns = queue("backstop-dev-failed-runs");
-    expect(allowed()).toEqual([
-      ...[...networkInterfaces, ...networkQuestions].map((action) => `ec2:${action} on *`),
-      `lambda:InvokeFunction on ${logicalId("AWS::Lambda::Function")}`,
-      `logs:CreateLogStream on ${logicalId("AWS::Logs::LogGroup")}`,
-      `logs:PutLogEvents on ${logicalId("AWS::Logs::LogGroup")}`,
-      "rds-db:connect on arn:aws:rds-db:eu-central-1:111122223333:dbuser:prx-0123456789abcdef0/backstop_run",
-      "ses:SendEmail on arn:aws:ses:eu-central-1:111122223333:identity/example.com",
-      "ses:SendRawEmail on arn:aws:ses:eu-central-1:111122223333:identity/example.com",
-      `sqs:GetQueueAttributes on ${failedRuns}`,
-      `sqs:GetQueueUrl on ${failedRuns}`,
-      ...[failedRuns, queue("backstop-dev-undelivered-ticks")].map((target) => `sqs:SendMessage on ${target}`),
+  it("of a stage that sends e-mail are these and no others", () => {
+    const failedRuns = queue(plain, "backstop-dev-failed-runs");
+    expect(allowedTo(plain, "FollowUps")).toEqual([
+      ...NETWORK_INTERFACES,
+      ...LOG.map((action) => `${action} on ${logicalId(plain, "AWS::Logs::LogGroup")}`),
+      DATABASE,
+      ...EMAIL,
+      ...["GetQueueAttributes", "GetQueueUrl", "SendMessage"].map((action) => `sqs:${action} on ${failedRuns}`),
     ]);
+    expect(allowedTo(plain, "ScheduleRole")).toEqual([
+      `lambda:InvokeFunction on ${logicalId(plain, "AWS::Lambda::Function")}`,
+      `sqs:SendMessage on ${queue(plain, "backstop-dev-undelivered-ticks")}`,
+    ]);
+    expect(allowedTo(plain, "FollowUps").length + allowedTo(plain, "ScheduleRole").length).toBe(
+      allowedTo(plain, "").length,
+    );
+  });
+
+  const channels = [
+    "kms:Decrypt on arn:aws:kms:eu-central-1:111122223333:key/01234567-89ab-cdef-0123-456789abcdef",
+    DATABASE,
+    "secretsmanager:GetSecretValue on arn:aws:secretsmanager:eu-central-1:111122223333:secret:backstop/webhook-AbCdEf",
+    ...EMAIL,
+    "sms-voice:SendTextMessage on arn:aws:sms-voice:eu-central-1:111122223333:configuration-set/follow-ups",
+    "sms-voice:SendTextMessage on arn:aws:sms-voice:eu-central-1:111122223333:phone-number/phone-0123",
+  ];
+
+  it("of a stage with every channel, a queue and catching up are these and no others", () => {
+    const full = aTemplate(anExample(everything));
+    const [failedRuns, deliveries] = [queue(full, "backstop-dev-failed-runs"), queue(full, "backstop-dev-deliveries")];
+    const [log, deliverLog] = Object.keys(full.findResources("AWS::Logs::LogGroup")).sort().reverse();
+    const [, scheduleRole] = /iam:PassRole on (.*)/.exec(allowedTo(full, "FollowUps").join("\n")) ?? [];
+    expect(scheduleRole).toMatch(/^ScheduleRole/);
+    expect(allowedTo(full, "FollowUps")).toEqual(
+      [
+        ...[...NETWORK_INTERFACES, ...LOG.map((action) => `${action} on ${log}`), ...channels],
+        ...["GetQueueAttributes", "GetQueueUrl", "SendMessage"].map((action) => `sqs:${action} on ${failedRuns}`),
+        ...["GetQueueAttributes", "GetQueueUrl", "SendMessage"].map((action) => `sqs:${action} on ${deliveries}`),
+        `iam:PassRole on ${scheduleRole}`,
+        "scheduler:CreateSchedule on arn:aws:scheduler:eu-central-1:111122223333:schedule/backstop-dev/catch-up-*",
+        "scheduler:GetSchedule on arn:aws:scheduler:eu-central-1:111122223333:schedule/backstop-dev/backstop-dev-follow-ups",
+      ].sort(),
+    );
+    const take = ["ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "GetQueueUrl", "ReceiveMessage"];
+    expect(allowedTo(full, "Delivery")).toEqual(
+      [
+        ...[...NETWORK_INTERFACES, ...LOG.map((action) => `${action} on ${deliverLog}`), ...channels],
+        ...take.map((action) => `sqs:${action} on ${deliveries}`),
+      ].sort(),
+    );
   });
 
   it("on network interfaces are Lambda's alone: the code inside the function is denied them", () => {
     const actionsOf = (effect: string) =>
-      statements()
+      statements(plain, "FollowUps")
         .filter((statement) => statement.Effect === effect && statement.Resource === "*")
         .map((statement) => statement.Action);
     expect(actionsOf("Deny")).toEqual(actionsOf("Allow"));
-    const [denied] = statements().filter((statement) => statement.Effect === "Deny");
+    const [denied] = statements(plain, "FollowUps").filter((statement) => statement.Effect === "Deny");
     expect(denied?.Condition).toEqual({
       ArnEquals: {
         "lambda:SourceFunctionArn": "arn:aws:lambda:eu-central-1:111122223333:function:backstop-dev-follow-ups",
@@ -54,8 +102,8 @@ describe("permissions", () => {
   });
 
   it("to begin a run belong to this stage's schedules only", () => {
-    const sourceArn = { "Fn::GetAtt": [logicalId("AWS::Scheduler::ScheduleGroup"), "Arn"] };
-    template.hasResourceProperties("AWS::IAM::Role", {
+    const sourceArn = { "Fn::GetAtt": [logicalId(plain, "AWS::Scheduler::ScheduleGroup"), "Arn"] };
+    plain.hasResourceProperties("AWS::IAM::Role", {
       AssumeRolePolicyDocument: {
         Statement: [
           Match.objectLike({
@@ -75,9 +123,14 @@ describe("permissions", () => {
   });
 });
 
-function statements(): readonly Statement[] {
-  const roles = Object.values(template.findResources("AWS::IAM::Role")) as Resource<RoleProperties>[];
-  const policies = Object.values(template.findResources("AWS::IAM::Policy")) as Resource<Policy>[];
+/** What the roles are granted whose logical ids begin so. */
+function statements(template: Template, prefix: string): readonly Statement[] {
+  const ofPrefix = <Found>(type: string) =>
+    Object.entries(template.findResources(type))
+      .filter(([id]) => id.startsWith(prefix))
+      .map(([, resource]) => resource as Resource<Found>);
+  const roles = ofPrefix<RoleProperties>("AWS::IAM::Role");
+  const policies = ofPrefix<Policy>("AWS::IAM::Policy");
   const inline = roles.flatMap(({ Properties }) => Properties.Policies ?? []);
   return [...inline, ...policies.map(({ Properties }) => Properties)].flatMap(
     (policy) => policy.PolicyDocument.Statement,
@@ -85,10 +138,12 @@ function statements(): readonly Statement[] {
 }
 
 /** Every permission as "action on resource", where a resource of the stack is said by its logical id. */
-function allowed(): readonly string[] {
-  return statements()
+function allowedTo(template: Template, prefix: string): readonly string[] {
+  return statements(template, prefix)
     .filter((statement) => statement.Effect === "Allow")
-    .flatMap(({ Action, Resource }) => [Action].flat().map((action) => `${action} on ${nameOf(Resource)}`))
+    .flatMap(({ Action, Resource }) =>
+      [Action].flat().flatMap((action) => [Resource].flat().map((one) => `${action} on ${nameOf(one)}`)),
+    )
     .sort();
 }
 
@@ -99,13 +154,13 @@ function nameOf(resource: unknown): string {
   return logicalId;
 }
 
-function logicalId(type: string): string {
+function logicalId(template: Template, type: string): string {
   const [found = "", ...others] = Object.keys(template.findResources(type));
   expect(others).toEqual([]);
   return found;
 }
 
-function queue(name: string): string {
+function queue(template: Template, name: string): string {
   const [found = ""] = Object.keys(template.findResources("AWS::SQS::Queue", { Properties: { QueueName: name } }));
   return found;
 }

@@ -1,10 +1,15 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, expect, it } from "@jest/globals";
-import { Match } from "aws-cdk-lib/assertions";
+import { Match, type Template } from "aws-cdk-lib/assertions";
 import { Queue } from "aws-cdk-lib/aws-sqs";
 import { AwsSolutionsChecks } from "cdk-nag";
+import { PROJECT } from "../../infra/bundle.ts";
 import type { BackstopStack } from "../../infra/stack.ts";
 import { loadConfig } from "../../lib/platform/config.ts";
-import { anExample, aStack, aTemplate } from "./example.ts";
+import { METRIC_UNITS } from "../../lib/platform/metrics.ts";
+import { parseRequest } from "../../lib/run/request.ts";
+import { anExample, aStack, aTemplate, everything, REVISION } from "./example.ts";
 
 const template = aTemplate();
 
@@ -84,17 +89,33 @@ describe("the function", () => {
           DATABASE_USER: "backstop_run",
           EMAIL_TRANSPORT: "ses",
           LOG_LEVEL: "INFO",
-          NODE_OPTIONS: "--enable-source-maps",
+          NODE_OPTIONS: "--enable-source-maps --max-semi-space-size=8",
+          GIT_REVISION: REVISION,
           RUN_BATCH_SIZE: Match.absent(),
+          DELIVERY_QUEUE_URL: Match.absent(),
         },
       },
     });
   });
 
-  it("understands what it is told", () => {
-    const [found] = Object.values(aTemplate(anExample({ batchSize: 250 })).findResources("AWS::Lambda::Function"));
-    const config = loadConfig({ ...found?.["Properties"]["Environment"]["Variables"], AWS_REGION: "eu-central-1" });
-    expect(config).toMatchObject({ DATABASE_USER: "backstop_run", EMAIL_TRANSPORT: "ses", RUN_BATCH_SIZE: 250 });
+  it("understands what it is told, of every channel too", () => {
+    const found = aTemplate(anExample({ ...everything, batchSize: 250 })).findResources("AWS::Lambda::Function");
+    for (const { Properties } of Object.values(found)) {
+      // What only AWS can fill in stands there as an object.
+      const filled = Object.entries(Properties["Environment"]["Variables"]).map(
+        ([name, value]) => [name, isText(value) ? value : `https://example.com/${name}`] as const,
+      );
+      expect(loadConfig({ ...Object.fromEntries(filled), AWS_REGION: "eu-central-1" })).toMatchObject({
+        DATABASE_USER: "backstop_run",
+        EMAIL_TRANSPORT: "ses",
+        RUN_BATCH_SIZE: 250,
+        SMS_ORIGINATION_IDENTITY: everything.sms.originationIdentityArn,
+        SMS_CONFIGURATION_SET: "follow-ups",
+        SMS_MESSAGE_TYPE: "TRANSACTIONAL",
+        WEBHOOK_URL: everything.webhook.url,
+        WEBHOOK_SECRET_ARN: everything.webhook.secretArn,
+      });
+    }
   });
 
   it("is tried once: what fails goes to a queue, and the next tick does the work", () => {
@@ -118,6 +139,187 @@ describe("the function", () => {
       ReservedConcurrentExecutions: 2,
       Environment: { Variables: Match.objectLike({ RUN_BATCH_SIZE: "250" }) },
     });
+  });
+});
+
+describe("delivery through a queue", () => {
+  const withQueue = aTemplate(anExample(everything));
+  const idOf = (type: string, properties: object) =>
+    Object.keys(withQueue.findResources(type, { Properties: properties }))[0];
+  const deliveries = idOf("AWS::SQS::Queue", { QueueName: "backstop-dev-deliveries" });
+  const deliver = idOf("AWS::Lambda::Function", { FunctionName: "backstop-dev-deliver" });
+
+  it("is not there unless it is asked for", () => {
+    template.resourceCountIs("AWS::Lambda::EventSourceMapping", 0);
+    template.resourceCountIs("AWS::SQS::Queue", 2);
+  });
+
+  it("gives the run the queue's address", () => {
+    withQueue.hasResourceProperties("AWS::Lambda::Function", {
+      FunctionName: "backstop-dev-follow-ups",
+      Environment: { Variables: Match.objectLike({ DELIVERY_QUEUE_URL: { Ref: deliveries } }) },
+    });
+  });
+
+  it("hands over ten touches at once to so many workers as was said, and takes back only those that failed", () => {
+    withQueue.hasResourceProperties("AWS::Lambda::EventSourceMapping", {
+      EventSourceArn: { "Fn::GetAtt": [deliveries, "Arn"] },
+      FunctionName: { Ref: deliver },
+      BatchSize: 10,
+      FunctionResponseTypes: ["ReportBatchItemFailures"],
+      ScalingConfig: { MaximumConcurrency: 7 },
+    });
+  });
+
+  it("hides a touch for six times as long as its function may take, and gives it up after five attempts", () => {
+    const dead = idOf("AWS::SQS::Queue", { QueueName: "backstop-dev-failed-deliveries" });
+    withQueue.hasResourceProperties("AWS::Lambda::Function", { FunctionName: "backstop-dev-deliver", Timeout: 60 });
+    withQueue.hasResourceProperties("AWS::SQS::Queue", {
+      QueueName: "backstop-dev-deliveries",
+      VisibilityTimeout: 360,
+      RedrivePolicy: { deadLetterTargetArn: { "Fn::GetAtt": [dead, "Arn"] }, maxReceiveCount: 5 },
+    });
+  });
+
+  it("passes the AwsSolutions rules", () => {
+    expect(violationsOf(aStack(anExample(everything)))).toEqual([]);
+  });
+});
+
+describe("catching up", () => {
+  it("is for schedules whose next tick is more than two minutes away", () => {
+    const variables = (expression: string) =>
+      Object.values(aTemplate(anExample({ schedule: { expression } })).findResources("AWS::Lambda::Function"))[0]?.[
+        "Properties"
+      ]["Environment"]["Variables"];
+    expect(variables("rate(2 minutes)")).not.toHaveProperty("CATCH_UP_GROUP");
+    expect(variables("rate(3 minutes)")).toMatchObject({
+      CATCH_UP_GROUP: "backstop-dev",
+      CATCH_UP_SCHEDULE: "backstop-dev-follow-ups",
+      CATCH_UP_ROLE_ARN: { "Fn::GetAtt": [expect.stringMatching(/^ScheduleRole/), "Arn"] },
+      CATCH_UP_DEAD_LETTERS_ARN: { "Fn::GetAtt": [expect.stringMatching(/^ScheduleUndeliveredTicks/), "Arn"] },
+    });
+  });
+});
+
+describe("the alarms", () => {
+  const withQueue = aTemplate(anExample(everything));
+  const alarmsOf = (from: Template) =>
+    Object.values(from.findResources("AWS::CloudWatch::Alarm")).map(({ Properties }) => Properties);
+
+  it("are these, each with a section in the runbook that says what it means, where to look and what to do", async () => {
+    const sections = (await readFile(join(PROJECT, "docs/runbook.md"), "utf8")).split(/^#+ /m).slice(1);
+    const anchors = new Map(sections.map((section) => [anchorOf(section), section]));
+    const names = alarmsOf(withQueue).map((alarm) => alarm["AlarmName"].replace("backstop-dev-", ""));
+    expect(names.sort()).toEqual([
+      "backstop-completes-much",
+      "booking-to-stop-too-slow",
+      "deliver-near-time-out",
+      "deliveries-wait",
+      "failed-deliveries",
+      "failed-runs",
+      "near-time-out",
+      "no-successful-run",
+      "oldest-due-too-old",
+      "proxy-pinning",
+      "run-failed",
+      "undelivered-ticks",
+      "unknown-touches",
+    ]);
+    for (const name of names) {
+      for (const part of ["**Means.**", "**Look.**", "**Do.**"]) expect(anchors.get(name)).toContain(part);
+    }
+    for (const alarm of alarmsOf(withQueue)) {
+      expect(alarm["AlarmDescription"]).toContain(`docs/runbook.md#${alarm["AlarmName"].replace("backstop-dev-", "")}`);
+    }
+  });
+
+  it("watch nothing that the functions do not tell", () => {
+    const told = [...JSON.stringify(alarmsOf(withQueue)).matchAll(/"MetricName":"(\w+)","Namespace":"Backstop"/g)].map(
+      ([, name = ""]) => name,
+    );
+    expect(told.length).toBeGreaterThanOrEqual(6);
+    for (const name of told) expect(Object.keys(METRIC_UNITS)).toContain(name);
+  });
+
+  it("of the promise go off above one interval of the schedule", () => {
+    withQueue.hasResourceProperties("AWS::CloudWatch::Alarm", {
+      AlarmName: "backstop-dev-booking-to-stop-too-slow",
+      MetricName: "BookingToStop",
+      Dimensions: [{ Name: "service", Value: "backstop-dev-follow-ups" }],
+      Statistic: "Maximum",
+      Period: 300,
+      Threshold: 300,
+      ComparisonOperator: "GreaterThanThreshold",
+    });
+  });
+
+  it("of missing runs look at two intervals, and only while the schedule ticks", () => {
+    withQueue.hasResourceProperties("AWS::CloudWatch::Alarm", {
+      AlarmName: "backstop-dev-no-successful-run",
+      EvaluationPeriods: 2,
+      Metrics: Match.arrayWith([
+        Match.objectLike({ Expression: "IF(FILL(ticks, 0) > 0 AND FILL(successes, 0) < 1, 1, 0)" }),
+        Match.objectLike({ Id: "ticks", MetricStat: Match.objectLike({ Period: 300 }) }),
+      ]),
+    });
+  });
+
+  it("tell the topic that was named, and nobody where none was", () => {
+    const topicArn = "arn:aws:sns:eu-central-1:111122223333:backstop-dev-alarms";
+    for (const alarm of alarmsOf(template)) expect(alarm["AlarmActions"]).toEqual([topicArn]);
+    for (const alarm of alarmsOf(aTemplate(anExample({ alarms: {} })))) expect(alarm["AlarmActions"]).toBeUndefined();
+  });
+
+  it("are quiet while the stage is paused, and never go off for want of data", () => {
+    for (const alarm of alarmsOf(aTemplate(anExample({ paused: true })))) expect(alarm["ActionsEnabled"]).toBe(false);
+    for (const alarm of alarmsOf(template)) {
+      expect(alarm).toMatchObject({ ActionsEnabled: true, TreatMissingData: "notBreaching" });
+    }
+  });
+});
+
+describe("the test events", () => {
+  const eventsIn = (from: Template): Readonly<Record<string, { readonly value: unknown }>> => {
+    const [schema] = Object.values(from.findResources("AWS::EventSchemas::Schema"));
+    return JSON.parse(schema?.["Properties"]["Content"]).components.examples;
+  };
+
+  it("are the files of events/, and the function takes each of them", async () => {
+    const files = (await readdir(join(PROJECT, "events"))).filter((file) => file.endsWith(".json"));
+    const events = eventsIn(template);
+    expect(Object.keys(events).map((name) => `${name}.json`)).toEqual(files.sort());
+    for (const { value } of Object.values(events)) expect(parseRequest(value)).toMatchObject({ ok: true });
+  });
+
+  it("stand where the console looks for those of the function", () => {
+    template.hasResourceProperties("AWS::EventSchemas::Schema", {
+      RegistryName: "lambda-testevent-schemas",
+      SchemaName: "_backstop-dev-follow-ups-schema",
+      Type: "OpenApi3",
+    });
+  });
+
+  it("are put into a registry that is made where there is none, and stays for the other functions", () => {
+    template.hasResource("AWS::EventSchemas::Registry", {
+      Properties: { RegistryName: "lambda-testevent-schemas" },
+      DeletionPolicy: "Retain",
+    });
+    const shared = aTemplate(anExample({ testEvents: "useRegistry" }));
+    shared.resourceCountIs("AWS::EventSchemas::Registry", 0);
+    expect(eventsIn(shared)).toEqual(eventsIn(template));
+    aTemplate(anExample({ testEvents: undefined })).resourceCountIs("AWS::EventSchemas::Schema", 0);
+  });
+});
+
+describe("the dashboard", () => {
+  it("shows the promise first, with the revision that runs", () => {
+    const [{ Properties } = { Properties: {} }] = Object.values(template.findResources("AWS::CloudWatch::Dashboard"));
+    const body = (Properties["DashboardBody"]["Fn::Join"][1] as readonly unknown[]).filter(isText).join("");
+    const widgets = [...body.matchAll(/"title":"([^"]*)"/g)].map(([, title]) => title);
+    expect(widgets.slice(0, 2)).toEqual(["Slowest stop of the last day, seconds", "From booking to stop, seconds"]);
+    expect(body.indexOf(REVISION)).toBeLessThan(body.indexOf("Slowest stop"));
+    expect(body).toContain("When a lead books, what chased the meeting stops");
   });
 });
 
@@ -168,11 +370,13 @@ describe("the stack", () => {
   it("carries its stage in every name and tag", () => {
     const resources = Object.values(template.toJSON()["Resources"] as Record<string, Resource>);
     const names = resources.flatMap(({ Properties }) =>
-      ["Name", "FunctionName", "QueueName", "LogGroupName"].map((key) => Properties[key]).filter(isText),
+      ["Name", "FunctionName", "QueueName", "LogGroupName", "AlarmName", "DashboardName"]
+        .map((key) => Properties[key])
+        .filter(isText),
     );
-    expect(names).toHaveLength(6);
+    expect(names.length).toBeGreaterThanOrEqual(6);
     for (const name of names) expect(name).toContain("backstop-dev");
-    for (const { Properties } of resources.filter((resource) => resource.Properties["Tags"])) {
+    for (const { Properties } of resources.filter((resource) => Array.isArray(resource.Properties["Tags"]))) {
       expect(Properties["Tags"]).toEqual([
         { Key: "application", Value: "backstop" },
         { Key: "stage", Value: "dev" },
@@ -190,7 +394,15 @@ describe("the stack", () => {
       ScheduleName: { Value: "backstop-dev-follow-ups" },
       FireTestEvent: { Value: expect.stringContaining("aws lambda invoke") },
       PauseSchedule: { Value: expect.stringContaining("schedule pause --stage dev") },
+      Revision: { Value: REVISION },
+      WaysOut: { Value: "without a NAT gateway the subnets need endpoints for: Email (Amazon SES sends the mails)" },
     });
+  });
+
+  it("names the endpoints of every channel that was chosen, and the way out of AWS where one needs it", () => {
+    const value: string = aTemplate(anExample(everything)).findOutputs("WaysOut")["WaysOut"]?.["Value"];
+    for (const part of ["Email", "Scheduler", "Sms", "Secrets", "Queue", "a NAT gateway"])
+      expect(value).toContain(part);
   });
 
   it("is the same template every time", () => {
@@ -200,6 +412,12 @@ describe("the stack", () => {
 
 function violationsOf(stack: BackstopStack): readonly string[] {
   return new AwsSolutionsChecks(stack).validateScope(stack).violations.map((violation) => violation.ruleName);
+}
+
+/** As the web page of a repository makes it of a heading. */
+function anchorOf(section: string): string {
+  const [heading = ""] = section.split("\n");
+  return heading.toLowerCase().replaceAll(" ", "-");
 }
 
 function logicalId(type: string): string {

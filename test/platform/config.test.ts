@@ -9,7 +9,7 @@ const local = {
 
 describe("the environment", () => {
   it("needs a database and an e-mail transport; the rest has defaults", () => {
-    expect(loadConfig(local)).toMatchObject({ LOG_LEVEL: "INFO", RUN_BATCH_SIZE: 500, DATABASE_PORT: 5432 });
+    expect(loadConfig(local)).toMatchObject({ LOG_LEVEL: "INFO", RUN_BATCH_SIZE: 1000, DATABASE_PORT: 5432 });
   });
 
   it("may name an endpoint with IAM instead of a URL", () => {

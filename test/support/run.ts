@@ -89,6 +89,7 @@ export async function invokeHandler(url: string, event: unknown, remainingMs = 6
   process.env["EMAIL_TRANSPORT"] ??= "files";
   process.env["OUTBOX_DIRECTORY"] ??= await mkdtemp(join(tmpdir(), `backstop-test-${process.pid}-`));
   process.env["LOG_LEVEL"] ??= "SILENT";
+  process.env["POWERTOOLS_METRICS_DISABLED"] ??= "true";
   const { handler } = await import("../../functions/followups.ts");
   return await handler(event, lambdaContext(remainingMs));
 }

@@ -1,0 +1,144 @@
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { cpus } from "node:os";
+import { join } from "node:path";
+import { discardLocalDatabase, LOCAL_FOLDER, withDatabase } from "../cli/local-database.ts";
+import { migrateDatabase } from "../cli/migrate.ts";
+import { type BundleSize, buildFunctions } from "../infra/build.ts";
+import { PROJECT } from "../infra/bundle.ts";
+import { NODE_OPTIONS } from "../infra/worker-function.ts";
+import { type LambdaWorker, startWorker } from "../test/support/lambda/worker.ts";
+import { at, figureOf, interleave, millisecondsOf, ratioOf } from "./measure.ts";
+import { judge, print, printTable, progress, told } from "./print.ts";
+
+const FOLDER = join(LOCAL_FOLDER, "bench");
+const ROUNDS = 9;
+const WARM_INVOCATIONS = 20;
+const EMPTY = "empty";
+const FOLLOW_UPS = "followups";
+const NOTHING_DUE = { trigger: "schedule" };
+
+/** What one function took, a sample a round. Milliseconds. */
+interface Samples {
+  readonly init: number[];
+  readonly first: number[];
+  readonly warm: number[];
+}
+
+/** Measures how large the bundles are, and how long functions take from nothing to their first answer, beside an empty one. */
+export async function benchColdStart(options: { keep: boolean }): Promise<boolean> {
+  const own = { databaseUrl: "", folder: FOLDER, onProgress: progress };
+  try {
+    return await withDatabase(async (url) => {
+      await migrateDatabase(url, { onProgress: progress });
+      return await measureOn(url);
+    }, own);
+  } finally {
+    if (!options.keep) await discardLocalDatabase(own);
+  }
+}
+
+async function measureOn(databaseUrl: string): Promise<boolean> {
+  const folder = await mkdtemp(join(FOLDER, "coldstart-"));
+  try {
+    const sizes = await buildFunctions(join(PROJECT, "functions"), join(folder, "dist"));
+    await addEmptyFunction(join(folder, "dist", EMPTY));
+    const names = [EMPTY, ...sizes.map(({ name }) => name)];
+    const samples = new Map(names.map((name): [string, Samples] => [name, { init: [], first: [], warm: [] }]));
+    progress(`${ROUNDS} rounds of ${names.join(", ")}`);
+    await interleave(
+      ROUNDS,
+      [...samples].map(
+        ([name, mine]) =>
+          () =>
+            measure(join(folder, "dist", name), mine, databaseUrl, name === EMPTY || name === FOLLOW_UPS),
+      ),
+    );
+    return tell(sizes, samples);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function addEmptyFunction(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, "index.mjs"), "export const handler = async () => ({});\n");
+}
+
+/** One cold start. Functions that would need more than a database to do their work are loaded, and not invoked. */
+async function measure(bundle: string, mine: Samples, databaseUrl: string, invoked: boolean): Promise<void> {
+  const worker = await startWorker({ bundle, environment: environmentOf(databaseUrl) });
+  try {
+    mine.init.push(await worker.initialised);
+    if (!invoked) return;
+    mine.first.push(await millisecondsOf(() => invoke(worker)));
+    for (let count = 0; count < WARM_INVOCATIONS; count++) mine.warm.push(await millisecondsOf(() => invoke(worker)));
+  } finally {
+    await worker.close();
+  }
+}
+
+async function invoke(worker: LambdaWorker): Promise<void> {
+  const answer = await worker.invoke(NOTHING_DUE);
+  if (answer.kind === "error") throw new Error(`the function threw ${answer.errorType}: ${answer.errorMessage}`);
+}
+
+/** Enough to load every function; SES is never called, for nothing is due. */
+function environmentOf(databaseUrl: string): Readonly<Record<string, string>> {
+  const { hostname, port, pathname, username } = new URL(databaseUrl);
+  return {
+    DATABASE_URL: databaseUrl,
+    DATABASE_HOST: hostname,
+    DATABASE_PORT: port,
+    DATABASE_NAME: pathname.slice(1),
+    DATABASE_USER: username,
+    EMAIL_TRANSPORT: "ses",
+    LOG_LEVEL: "ERROR",
+    NODE_OPTIONS,
+    AWS_ACCESS_KEY_ID: "bench",
+    AWS_SECRET_ACCESS_KEY: "bench",
+  };
+}
+
+function tell(sizes: readonly BundleSize[], samples: ReadonlyMap<string, Samples>): boolean {
+  print(
+    `Node ${process.version}, ${cpus().length} cores, ${ROUNDS} rounds. Milliseconds: the median, and in brackets the range.\n`,
+  );
+  const kilobytes = (bytes: number) => (bytes / 1_000).toFixed(0);
+  printTable(
+    ["bundle", "raw kB", "zipped kB", "source map, zipped kB"],
+    sizes.map(({ name, rawBytes, zippedBytes, zippedMapBytes }) => [
+      name,
+      ...[rawBytes, zippedBytes, zippedMapBytes].map(kilobytes),
+    ]),
+  );
+  const empty = of(samples, EMPTY);
+  printTable(
+    ["function", "init", "times empty", "first invocation", "warm, nothing to do"],
+    [...samples].map(([name, { init, first, warm }]) => [
+      name,
+      told(figureOf(init)),
+      told(ratioOf(init, empty.init)),
+      first.length > 0 ? told(figureOf(first)) : "",
+      warm.length > 0 ? told(figureOf(warm)) : "",
+    ]),
+  );
+  print("Init: from the start of the process, runtime client included, to its first question for work.\n");
+  const bundle = at(
+    sizes.filter(({ name }) => name === FOLLOW_UPS),
+    0,
+  );
+  return judge([
+    { what: "bundle of followups, zipped MB", measured: bundle.zippedBytes / 1e6, atMost: 1.3 },
+    {
+      what: "init of followups, times the empty handler",
+      measured: ratioOf(of(samples, FOLLOW_UPS).init, empty.init).median,
+      atMost: 4,
+    },
+  ]);
+}
+
+function of(samples: ReadonlyMap<string, Samples>, name: string): Samples {
+  const found = samples.get(name);
+  if (!found) throw new Error(`${name} was not measured`);
+  return found;
+}

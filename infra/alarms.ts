@@ -1,0 +1,177 @@
+import { Duration } from "aws-cdk-lib";
+import { Alarm, ComparisonOperator, type IMetric, MathExpression, TreatMissingData } from "aws-cdk-lib/aws-cloudwatch";
+import { SnsAction } from "aws-cdk-lib/aws-cloudwatch-actions";
+import type { IFunction } from "aws-cdk-lib/aws-lambda";
+import { Topic } from "aws-cdk-lib/aws-sns";
+import type { IQueue } from "aws-cdk-lib/aws-sqs";
+import { Construct } from "constructs";
+import type { StageNames } from "../lib/platform/names.ts";
+import type { Configuration } from "./configuration.ts";
+import { DELIVERY_TIME_LIMIT, type Delivery } from "./delivery.ts";
+import { type FollowUpsFunction, RUN_TIME_LIMIT } from "./follow-ups-function.ts";
+import type { FollowUpsSchedule } from "./follow-ups-schedule.ts";
+import { measureOf, pinnedConnections } from "./measures.ts";
+import { shortestInterval } from "./schedule-interval.ts";
+
+export interface AlarmsProps {
+  readonly configuration: Configuration;
+  readonly names: StageNames;
+  readonly followUps: FollowUpsFunction;
+  readonly schedule: FollowUpsSchedule;
+  readonly delivery: Delivery | undefined;
+  readonly proxyName: string;
+}
+
+interface Definition {
+  /** Ends the alarm's name, and is the anchor of its section in docs/runbook.md. */
+  readonly name: string;
+  readonly says: string;
+  readonly metric: IMetric;
+  /** It goes off above this. */
+  readonly above: number;
+  /** So many periods in a row; one where not said. */
+  readonly periods?: number;
+}
+
+const DAY = Duration.days(1);
+const FIVE_MINUTES = Duration.minutes(5);
+
+/** What a person is told of. None goes off for want of data, so that a paused stage is quiet. */
+export class Alarms extends Construct {
+  readonly all: readonly Alarm[];
+
+  constructor(scope: Construct, id: string, props: AlarmsProps) {
+    super(scope, id);
+    const { names, configuration } = props;
+    const definitions = [...promiseAlarms(props), ...workAlarms(props), ...deliveryAlarms(props)];
+    this.all = definitions.map(({ name, says, metric, above, periods = 1 }) => {
+      return new Alarm(this, name, {
+        alarmName: `${names.alarmPrefix}${name}`,
+        alarmDescription: `${says} What to do: docs/runbook.md#${name}`,
+        metric,
+        threshold: above,
+        comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
+        evaluationPeriods: periods,
+        treatMissingData: TreatMissingData.NOT_BREACHING,
+        actionsEnabled: !configuration.paused,
+      });
+    });
+    const { topicArn } = configuration.alarms;
+    if (topicArn === undefined) return;
+    const action = new SnsAction(Topic.fromTopicArn(this, "Topic", topicArn));
+    for (const alarm of this.all) alarm.addAlarmAction(action);
+  }
+}
+
+function promiseAlarms({ configuration, names, schedule }: AlarmsProps): readonly Definition[] {
+  const interval = shortestInterval(configuration.schedule.expression);
+  const period = interval.toMinutes() > DAY.toMinutes() ? DAY : interval;
+  const { completionsPerHour } = configuration.alarms;
+  const measure = measureOf.bind(undefined, names.followUpsFunction);
+  return [
+    {
+      name: "no-successful-run",
+      says: "The schedule ticks, and no run was a success for two intervals: nothing is sent, and nobody stops what chases a booked lead.",
+      metric: new MathExpression({
+        expression: "IF(FILL(ticks, 0) > 0 AND FILL(successes, 0) < 1, 1, 0)",
+        label: "ticks without a successful run",
+        usingMetrics: {
+          ticks: schedule.group.metricAttempts({ statistic: "Sum", period }),
+          successes: measure("SuccessfulRuns", period),
+        },
+        period,
+      }),
+      above: 0,
+      // A schedule that ticks more rarely than once a day has no two days with ticks in a row.
+      periods: period === DAY ? 1 : 2,
+    },
+    {
+      name: "booking-to-stop-too-slow",
+      says: "A sequence chased a booked lead for longer than the schedule's interval: the promise was not kept.",
+      metric: measure("BookingToStop", period),
+      above: interval.toSeconds(),
+    },
+    {
+      name: "backstop-completes-much",
+      says: `The backstop ended more than ${completionsPerHour} sequences within an hour: somebody books by a path that does not stop them.`,
+      metric: measure("BackstopCompletions", Duration.hours(1)),
+      above: completionsPerHour,
+    },
+  ];
+}
+
+function workAlarms({ configuration, names, followUps, schedule, proxyName }: AlarmsProps): readonly Definition[] {
+  const interval = shortestInterval(configuration.schedule.expression);
+  const unhurried = Duration.minutes(
+    Math.min(Math.max(interval.toMinutes(), FIVE_MINUTES.toMinutes()), DAY.toMinutes()),
+  );
+  const { oldestDueMinutes } = configuration.alarms;
+  const measure = measureOf.bind(undefined, names.followUpsFunction);
+  return [
+    {
+      name: "run-failed",
+      says: "A run that nobody watches was not a success, or did not come to its end.",
+      metric: new MathExpression({
+        expression: "FILL(failed, 0) + FILL(errors, 0)",
+        label: "failed runs",
+        usingMetrics: {
+          failed: measure("FailedRuns", FIVE_MINUTES),
+          errors: followUps.function.metricErrors({ period: FIVE_MINUTES }),
+        },
+        period: FIVE_MINUTES,
+      }),
+      above: 0,
+    },
+    {
+      name: "unknown-touches",
+      says: "Nobody knows whether a touch went out, and it is not sent again by itself.",
+      metric: measure("UnknownTouches", FIVE_MINUTES),
+      above: 0,
+    },
+    {
+      name: "oldest-due-too-old",
+      says: `Runs keep finding steps that have been due for more than ${oldestDueMinutes} minutes: sending does not keep up.`,
+      metric: measure("OldestDue", unhurried),
+      above: oldestDueMinutes * 60,
+      periods: 3,
+    },
+    nearTimeOut("near-time-out", "A run", followUps.function, RUN_TIME_LIMIT),
+    waiting("undelivered-ticks", "Scheduler could not hand a tick to the function.", schedule.undeliveredTicks),
+    waiting("failed-runs", "The function took an invocation and did not finish it.", followUps.failedRuns),
+    {
+      name: "proxy-pinning",
+      says: "Connections stay pinned in the proxy, which then cannot share them.",
+      metric: pinnedConnections(proxyName, FIVE_MINUTES),
+      above: 0,
+      periods: 3,
+    },
+  ];
+}
+
+function deliveryAlarms({ delivery }: AlarmsProps): readonly Definition[] {
+  if (!delivery) return [];
+  return [
+    {
+      name: "deliveries-wait",
+      says: "Touches wait in the queue for more than ten minutes: delivery does not keep up or does not run.",
+      metric: delivery.queue.metricApproximateAgeOfOldestMessage({ period: FIVE_MINUTES }),
+      above: Duration.minutes(10).toSeconds(),
+    },
+    waiting("failed-deliveries", "The deliver function gave a touch back time after time.", delivery.failed),
+    nearTimeOut("deliver-near-time-out", "A delivery", delivery.function, DELIVERY_TIME_LIMIT),
+  ];
+}
+
+const waiting = (name: string, says: string, queue: IQueue): Definition => ({
+  name,
+  says,
+  metric: queue.metricApproximateNumberOfMessagesVisible({ period: FIVE_MINUTES }),
+  above: 0,
+});
+
+const nearTimeOut = (name: string, what: string, measured: IFunction, limit: Duration): Definition => ({
+  name,
+  says: `${what} took more than nine tenths of the time after which it is cut off.`,
+  metric: measured.metricDuration({ statistic: "Maximum", period: FIVE_MINUTES }),
+  above: limit.toMilliseconds() * 0.9,
+});

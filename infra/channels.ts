@@ -1,0 +1,71 @@
+import { Arn, ArnFormat, type Stack } from "aws-cdk-lib";
+import { type IGrantable, PolicyStatement } from "aws-cdk-lib/aws-iam";
+import type { Configuration } from "./configuration.ts";
+
+/** What the functions that send need of the outside, for the channels that the stage has chosen. */
+export interface Channels {
+  readonly environment: Readonly<Record<string, string>>;
+  readonly statements: readonly PolicyStatement[];
+}
+
+/** A channel that is not configured gets neither environment nor permission: its touches are refused by name. */
+export function channelsOf(configuration: Configuration, stack: Stack): Channels {
+  const parts = [email(configuration), sms(configuration, stack), webhook(configuration)];
+  return {
+    environment: Object.assign({}, ...parts.map(({ environment }) => environment)),
+    statements: parts.flatMap(({ statements }) => statements),
+  };
+}
+
+export function letUseChannels(grantee: IGrantable, { statements }: Channels): void {
+  for (const statement of statements) grantee.grantPrincipal.addToPrincipalPolicy(statement.copy());
+}
+
+const NOT_CHOSEN: Channels = { environment: {}, statements: [] };
+
+function email({ emailIdentityArns }: Configuration): Channels {
+  // The mail is handed to SendEmail ready-made, and for such SES asks for the permission of SendRawEmail.
+  const actions = ["ses:SendEmail", "ses:SendRawEmail"];
+  return {
+    environment: { EMAIL_TRANSPORT: "ses" },
+    statements: [new PolicyStatement({ actions, resources: [...emailIdentityArns] })],
+  };
+}
+
+function sms({ sms: chosen }: Configuration, stack: Stack): Channels {
+  if (!chosen) return NOT_CHOSEN;
+  const { originationIdentityArn, messageType, configurationSet } = chosen;
+  const resources = [originationIdentityArn];
+  if (configurationSet) resources.push(configurationSetArn(configurationSet, stack));
+  return {
+    environment: {
+      SMS_ORIGINATION_IDENTITY: originationIdentityArn,
+      SMS_MESSAGE_TYPE: messageType,
+      ...(configurationSet && { SMS_CONFIGURATION_SET: configurationSet }),
+    },
+    statements: [new PolicyStatement({ actions: ["sms-voice:SendTextMessage"], resources })],
+  };
+}
+
+function configurationSetArn(name: string, stack: Stack): string {
+  const components = { service: "sms-voice", resource: "configuration-set", resourceName: name };
+  return Arn.format({ ...components, arnFormat: ArnFormat.SLASH_RESOURCE_NAME }, stack);
+}
+
+function webhook({ webhook: chosen }: Configuration): Channels {
+  if (!chosen) return NOT_CHOSEN;
+  const { url, secretArn, secretKeyArn } = chosen;
+  const statements = [new PolicyStatement({ actions: ["secretsmanager:GetSecretValue"], resources: [secretArn] })];
+  if (secretKeyArn) statements.push(decryptThrough(secretKeyArn, secretArn));
+  return { environment: { WEBHOOK_URL: url, WEBHOOK_SECRET_ARN: secretArn }, statements };
+}
+
+/** Secrets Manager decrypts on the function's behalf; the function itself may not decrypt anything with the key. */
+function decryptThrough(keyArn: string, secretArn: string): PolicyStatement {
+  const region = secretArn.split(":").at(3) ?? "";
+  return new PolicyStatement({
+    actions: ["kms:Decrypt"],
+    resources: [keyArn],
+    conditions: { StringEquals: { "kms:ViaService": `secretsmanager.${region}.amazonaws.com` } },
+  });
+}

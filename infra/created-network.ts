@@ -1,0 +1,71 @@
+import { RemovalPolicy } from "aws-cdk-lib";
+import {
+  FlowLogDestination,
+  IpAddresses,
+  type IVpc,
+  Peer,
+  Port,
+  SecurityGroup,
+  type SubnetConfiguration,
+  type SubnetSelection,
+  SubnetType,
+  Vpc,
+} from "aws-cdk-lib/aws-ec2";
+import { LogGroup } from "aws-cdk-lib/aws-logs";
+import { Construct } from "constructs";
+import type { StageNames } from "../lib/platform/names.ts";
+import type { Configuration } from "./configuration.ts";
+import { needsInternet, waysOutOf } from "./ways-out.ts";
+
+const ADDRESSES = "10.0.0.0/16";
+
+/**
+ * A network of two or more zones for one stage. Only webhooks need a way to the internet, and get a NAT gateway; without them the
+ * subnets are isolated, and each service that the functions call has an endpoint.
+ */
+export class CreatedNetwork extends Construct {
+  readonly vpc: IVpc;
+  readonly functions: SubnetSelection = { subnetGroupName: "functions" };
+  readonly database: SubnetSelection = { subnetGroupName: "database" };
+
+  constructor(scope: Construct, id: string, configuration: Configuration, names: StageNames) {
+    super(scope, id);
+    const internet = needsInternet(configuration);
+    const vpc = new Vpc(this, "Vpc", {
+      vpcName: names.stack,
+      ipAddresses: IpAddresses.cidr(ADDRESSES),
+      availabilityZones: [...configuration.vpc.availabilityZones],
+      natGateways: internet ? 1 : 0,
+      subnetConfiguration: subnets(internet),
+      // The custom resource that empties the default security group would be one more function; nothing uses that group.
+      restrictDefaultSecurityGroup: false,
+    });
+    const logGroup = new LogGroup(this, "FlowLog", {
+      logGroupName: `/backstop/${configuration.stage}/flow`,
+      retention: configuration.logRetentionDays,
+      removalPolicy: RemovalPolicy.DESTROY,
+    });
+    vpc.addFlowLog("Flow", { destination: FlowLogDestination.toCloudWatchLogs(logGroup) });
+    if (!internet) this.addEndpoints(vpc, configuration);
+    // The library's class does not fit its own interface where optional properties are taken exactly.
+    this.vpc = vpc as IVpc;
+  }
+
+  private addEndpoints(vpc: Vpc, configuration: Configuration): void {
+    const description = "Backstop: the endpoints of the services that the functions call.";
+    const group = new SecurityGroup(this, "Endpoints", { vpc: vpc as IVpc, description, allowAllOutbound: false });
+    group.addIngressRule(Peer.ipv4(ADDRESSES), Port.tcp(443), "HTTPS from inside the network");
+    for (const { id, service } of waysOutOf(configuration)) {
+      vpc.addInterfaceEndpoint(id, { service, subnets: this.functions, securityGroups: [group], open: false });
+    }
+  }
+}
+
+function subnets(internet: boolean): SubnetConfiguration[] {
+  const { PRIVATE_WITH_EGRESS, PRIVATE_ISOLATED, PUBLIC } = SubnetType;
+  return [
+    { name: "functions", subnetType: internet ? PRIVATE_WITH_EGRESS : PRIVATE_ISOLATED, cidrMask: 22 },
+    { name: "database", subnetType: PRIVATE_ISOLATED, cidrMask: 24 },
+    ...(internet ? [{ name: "public", subnetType: PUBLIC, cidrMask: 24, mapPublicIpOnLaunch: false }] : []),
+  ];
+}

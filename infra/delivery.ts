@@ -1,0 +1,71 @@
+import { Duration } from "aws-cdk-lib";
+import type { IFunction } from "aws-cdk-lib/aws-lambda";
+import { SqsEventSource } from "aws-cdk-lib/aws-lambda-event-sources";
+import { Queue, QueueEncryption } from "aws-cdk-lib/aws-sqs";
+import { Construct } from "constructs";
+import type { StageNames } from "../lib/platform/names.ts";
+import type { Configuration } from "./configuration.ts";
+import { DeadLetters } from "./dead-letters.ts";
+import type { Foundation } from "./foundation.ts";
+import { WorkerFunction } from "./worker-function.ts";
+
+export interface DeliveryProps {
+  readonly configuration: Configuration;
+  readonly names: StageNames;
+  readonly revision: string;
+  readonly foundation: Foundation;
+  readonly maximumConcurrency: number;
+}
+
+/** Long enough for a batch of touches of which each waits for its provider until that is given up. */
+export const DELIVERY_TIME_LIMIT = Duration.seconds(60);
+
+/** What AWS advises for a queue before a function: six times the function's time limit. */
+const VISIBILITY_TIMEOUT = Duration.seconds(6 * DELIVERY_TIME_LIMIT.toSeconds());
+
+/** A touch that has waited this long has been taken up by a run: `recover-touches` finds what the queue has lost. */
+const RETENTION = Duration.days(1);
+
+const MESSAGES_AT_ONCE = 10;
+const ATTEMPTS = 5;
+
+/** The way of touches that are sent beside the run: a queue, the function that sends, and the queue of what it could not. */
+export class Delivery extends Construct {
+  readonly queue: Queue;
+  readonly failed: DeadLetters;
+  readonly function: IFunction;
+
+  constructor(scope: Construct, id: string, props: DeliveryProps) {
+    super(scope, id);
+    const { configuration, names, revision, foundation, maximumConcurrency } = props;
+    this.failed = new DeadLetters(this, "FailedDeliveries", names.failedDeliveries);
+    this.queue = new Queue(this, "Queue", {
+      queueName: names.deliveries,
+      visibilityTimeout: VISIBILITY_TIMEOUT,
+      retentionPeriod: RETENTION,
+      encryption: QueueEncryption.SQS_MANAGED,
+      enforceSSL: true,
+      deadLetterQueue: { queue: this.failed, maxReceiveCount: ATTEMPTS },
+    });
+    const worker = new WorkerFunction(this, "Worker", {
+      configuration,
+      revision,
+      foundation,
+      entry: "deliver",
+      functionName: names.deliverFunction,
+      logGroupName: names.deliverLogGroup,
+      description: "Backstop: sends claimed touches, handed over by id.",
+      timeout: DELIVERY_TIME_LIMIT,
+      // The dimension of its metrics: a touch counts as one wherever it was sent from.
+      environment: { POWERTOOLS_SERVICE_NAME: names.followUpsFunction },
+    });
+    worker.function.addEventSource(
+      new SqsEventSource(this.queue, {
+        batchSize: MESSAGES_AT_ONCE,
+        reportBatchItemFailures: true,
+        maxConcurrency: maximumConcurrency,
+      }),
+    );
+    this.function = worker.function;
+  }
+}

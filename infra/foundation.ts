@@ -1,0 +1,135 @@
+import { Validations } from "aws-cdk-lib";
+import {
+  type ISecurityGroup,
+  type IVpc,
+  Port,
+  SecurityGroup,
+  type SubnetSelection,
+  SubnetType,
+  Vpc,
+} from "aws-cdk-lib/aws-ec2";
+import { DatabaseProxy, type IDatabaseProxy } from "aws-cdk-lib/aws-rds";
+import type { Construct } from "constructs";
+import type { StageNames } from "../lib/platform/names.ts";
+import type { Configuration } from "./configuration.ts";
+import { CreatedDatabase } from "./created-database.ts";
+import { CreatedNetwork } from "./created-network.ts";
+import { DatabaseRoles } from "./database-roles.ts";
+
+export const POSTGRESQL = Port.tcp(5432);
+
+/** The database itself, past any proxy. */
+export interface DirectDatabase {
+  readonly host: string;
+  /** Of the cluster or the instance, as IAM names it. */
+  readonly resourceId: string;
+  readonly user: string;
+  readonly securityGroup: ISecurityGroup;
+}
+
+/** What the functions stand on: a network, and a proxy in it that lets them at the database. */
+export interface Foundation {
+  readonly vpc: IVpc;
+  /** Where the functions have their network interfaces. */
+  readonly subnets: SubnetSelection;
+  readonly proxy: IDatabaseProxy;
+  readonly proxySecurityGroup: ISecurityGroup;
+  /** As CloudWatch knows it. */
+  readonly proxyName: string;
+  /** Where migrations go. */
+  readonly direct: DirectDatabase | undefined;
+  /** What makes the roles of a database that the stack makes. */
+  readonly roles: Construct | undefined;
+}
+
+/** What was there before, as far as the configuration names it; the rest is made. */
+export function foundationOf(scope: Construct, configuration: Configuration, names: StageNames): Foundation {
+  const { proxy } = configuration;
+  return proxy ? existingFoundation(scope, configuration, proxy) : createdFoundation(scope, configuration, names);
+}
+
+function createdFoundation(scope: Construct, configuration: Configuration, names: StageNames): Foundation {
+  const { vpc, functions, database: subnets } = networkOf(scope, configuration, names);
+  const database = new CreatedDatabase(scope, "Database", { configuration, names, vpc, subnets });
+  const { cluster, proxy, proxySecurityGroup } = database;
+  const migrator = configuration.migrate?.user ?? MIGRATOR;
+  return {
+    vpc,
+    subnets: functions,
+    proxy,
+    proxySecurityGroup,
+    proxyName: names.stack,
+    direct: {
+      host: cluster.clusterEndpoint.hostname,
+      resourceId: cluster.clusterResourceIdentifier,
+      user: migrator,
+      securityGroup: database.clusterSecurityGroup,
+    },
+    roles: new DatabaseRoles(scope, "DatabaseRoles", cluster, configuration, migrator),
+  };
+}
+
+interface Network {
+  readonly vpc: IVpc;
+  readonly functions: SubnetSelection;
+  readonly database: SubnetSelection;
+}
+
+function networkOf(scope: Construct, configuration: Configuration, names: StageNames): Network {
+  if (configuration.vpc.vpcId === undefined) return new CreatedNetwork(scope, "Network", configuration, names);
+  const subnets = { subnetType: SubnetType.PRIVATE_WITH_EGRESS };
+  return { vpc: existingVpc(scope, configuration.vpc), functions: subnets, database: subnets };
+}
+
+/** Who makes the tables where the configuration names nobody. */
+const MIGRATOR = "backstop_migrate";
+
+type Migrate = NonNullable<Configuration["migrate"]>;
+type Proxy = NonNullable<Configuration["proxy"]>;
+
+/** A network and a proxy that were there before. They are taken at their word: nothing is looked up. */
+function existingFoundation(scope: Construct, { vpc, migrate }: Configuration, proxy: Proxy): Foundation {
+  const securityGroup = SecurityGroup.fromSecurityGroupId(scope, "ProxySecurityGroup", proxy.securityGroupId);
+  return {
+    vpc: existingVpc(scope, vpc),
+    subnets: { subnetType: SubnetType.PRIVATE_WITH_EGRESS },
+    proxy: existingProxy(scope, proxy, securityGroup),
+    proxySecurityGroup: securityGroup,
+    proxyName: proxy.name,
+    direct: migrate && directDatabase(scope, migrate),
+    roles: undefined,
+  };
+}
+
+function directDatabase(scope: Construct, { host, resourceId, securityGroupId, user }: Migrate): DirectDatabase {
+  if (!host || !resourceId || !securityGroupId) throw new Error("the configuration names no database to migrate");
+  const securityGroup = SecurityGroup.fromSecurityGroupId(scope, "DatabaseSecurityGroup", securityGroupId);
+  return { host, resourceId, user, securityGroup };
+}
+
+function existingVpc(scope: Construct, vpc: Configuration["vpc"]): IVpc {
+  if (vpc.vpcId === undefined || vpc.privateSubnetIds === undefined) throw new Error("there is no vpcId");
+  const found = Vpc.fromVpcAttributes(scope, "Vpc", {
+    vpcId: vpc.vpcId,
+    availabilityZones: [...vpc.availabilityZones],
+    privateSubnetIds: [...vpc.privateSubnetIds],
+  });
+  Validations.of(found).acknowledge({
+    id: "Annotation::@aws-cdk/aws-ec2:noSubnetRouteTableId",
+    reason: "Nothing in this stack reads or changes the routes of the subnets.",
+  });
+  return found;
+}
+
+function existingProxy(
+  scope: Construct,
+  { name, arn, endpoint }: Proxy,
+  securityGroup: ISecurityGroup,
+): IDatabaseProxy {
+  return DatabaseProxy.fromDatabaseProxyAttributes(scope, "Proxy", {
+    dbProxyName: name,
+    dbProxyArn: arn,
+    endpoint,
+    securityGroups: [securityGroup],
+  });
+}

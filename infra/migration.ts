@@ -1,0 +1,89 @@
+import { Arn, ArnFormat, Duration, Stack } from "aws-cdk-lib";
+import { type IVpc, SecurityGroup, type SubnetSelection } from "aws-cdk-lib/aws-ec2";
+import { PolicyStatement } from "aws-cdk-lib/aws-iam";
+import { type FunctionOptions, Function as LambdaFunction } from "aws-cdk-lib/aws-lambda";
+import { Trigger } from "aws-cdk-lib/triggers";
+import { Construct } from "constructs";
+import type { StageNames } from "../lib/platform/names.ts";
+import type { Configuration } from "./configuration.ts";
+import { type DirectDatabase, POSTGRESQL } from "./foundation.ts";
+import { FunctionRole } from "./function-role.ts";
+import { codeOf, logGroupOf } from "./worker-function.ts";
+
+export interface MigrationProps {
+  readonly configuration: Configuration;
+  readonly names: StageNames;
+  readonly revision: string;
+  readonly vpc: IVpc;
+  readonly subnets: SubnetSelection;
+  readonly database: DirectDatabase;
+}
+
+/** An index on a large table takes its time. */
+const TIME_LIMIT = Duration.minutes(14);
+
+/**
+ * Migrates the database in the middle of a deploy: whatever is made to depend on it is switched over after that, or not at all. In a
+ * rollback the migrations of the release before are applied, of which there are none left: nothing is taken back.
+ */
+export class Migration extends Construct {
+  readonly trigger: Trigger;
+
+  constructor(scope: Construct, id: string, props: MigrationProps) {
+    super(scope, id);
+    const logGroup = logGroupOf(this, props.names.migrateLogGroup, props.configuration);
+    const role = new FunctionRole(this, "Role", { functionName: props.names.migrateFunction, logGroup });
+    role.addToPolicy(this.letConnect(props.database));
+    const group = this.makeSecurityGroup(props);
+    const handler = this.makeFunction(props, { role, logGroup, securityGroups: [group] });
+    this.trigger = new Trigger(this, "Trigger", { handler, timeout: TIME_LIMIT });
+    // What it stands on has to be there before it is invoked: its permissions and the way to the database too.
+    this.trigger.executeAfter(handler, role, group, props.database.securityGroup);
+  }
+
+  private makeSecurityGroup({ vpc, database }: MigrationProps): SecurityGroup {
+    const description = "Backstop: the function migrate. Nothing comes in.";
+    const group = new SecurityGroup(this, "SecurityGroup", { vpc, description, allowAllOutbound: false });
+    group.connections.allowTo(database.securityGroup, POSTGRESQL, "Backstop: migrations, to the database itself");
+    return group;
+  }
+
+  private makeFunction(
+    { configuration, names, revision, vpc, subnets, database }: MigrationProps,
+    own: Pick<FunctionOptions, "role" | "logGroup" | "securityGroups">,
+  ): LambdaFunction {
+    return new LambdaFunction(this, "Function", {
+      ...codeOf("migrate"),
+      ...own,
+      functionName: names.migrateFunction,
+      description: "Backstop: applies the migrations, in the middle of a deploy.",
+      memorySize: 1024,
+      timeout: TIME_LIMIT,
+      vpc,
+      vpcSubnets: subnets,
+      environment: {
+        DATABASE_HOST: database.host,
+        DATABASE_PORT: "5432",
+        DATABASE_NAME: configuration.database.name,
+        DATABASE_USER: database.user,
+        GIT_REVISION: revision,
+        POWERTOOLS_SERVICE_NAME: names.migrateFunction,
+        NODE_OPTIONS: "--enable-source-maps",
+        // The certificate of a database is signed by RDS itself, which Node does not know; Lambda brings it in this file.
+        NODE_EXTRA_CA_CERTS: "/var/runtime/ca-cert.pem",
+      },
+      retryAttempts: 0,
+    });
+  }
+
+  private letConnect({ resourceId, user }: DirectDatabase): PolicyStatement {
+    const resourceName = `${resourceId}/${user}`;
+    const components = {
+      service: "rds-db",
+      resource: "dbuser",
+      resourceName,
+      arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+    };
+    return new PolicyStatement({ actions: ["rds-db:connect"], resources: [Arn.format(components, Stack.of(this))] });
+  }
+}

@@ -1,0 +1,14 @@
+import { execFileSync } from "node:child_process";
+import { PROJECT } from "./bundle.ts";
+
+const LENGTH = 12;
+
+/** The commit that is deployed, with "-dirty" behind it where files differ from it; "unknown" outside of a git checkout. */
+export function gitRevision(): string {
+  try {
+    const options = ["describe", "--always", "--dirty", "--exclude=*", `--abbrev=${LENGTH}`];
+    return execFileSync("git", options, { cwd: PROJECT, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
+  } catch {
+    return "unknown";
+  }
+}

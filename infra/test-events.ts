@@ -1,0 +1,57 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { RemovalPolicy } from "aws-cdk-lib";
+import { CfnRegistry, CfnSchema } from "aws-cdk-lib/aws-eventschemas";
+import { Construct } from "constructs";
+import { PROJECT } from "./bundle.ts";
+
+/** Where the Lambda console looks for events that everybody is offered. */
+const REGISTRY = "lambda-testevent-schemas";
+
+export interface TestEventsProps {
+  readonly functionName: string;
+  /** An account and region has one such registry, which the console makes too when somebody first saves such an event. */
+  readonly createRegistry: boolean;
+}
+
+/** The files in events/ as shareable test events of the function. */
+export class TestEvents extends Construct {
+  constructor(scope: Construct, id: string, { functionName, createRegistry }: TestEventsProps) {
+    super(scope, id);
+    const schema = new CfnSchema(this, "Schema", {
+      registryName: REGISTRY,
+      schemaName: `_${functionName}-schema`,
+      type: "OpenApi3",
+      description: "Backstop: test events for the follow-ups function, from the folder events/",
+      content: JSON.stringify(documentOf(readEvents())),
+    });
+    if (!createRegistry) return;
+    const registry = new CfnRegistry(this, "Registry", { registryName: REGISTRY });
+    // It holds the events of other functions too.
+    registry.applyRemovalPolicy(RemovalPolicy.RETAIN);
+    schema.addResourceDependency(registry);
+  }
+}
+
+function readEvents(): Readonly<Record<string, unknown>> {
+  const folder = join(PROJECT, "events");
+  const files = readdirSync(folder)
+    .filter((file) => file.endsWith(".json"))
+    .sort();
+  return Object.fromEntries(
+    files.map((file) => [file.replace(/\.json$/, ""), JSON.parse(readFileSync(join(folder, file), "utf8")) as unknown]),
+  );
+}
+
+/** The form in which the console keeps them: an OpenAPI document with one example for each. */
+function documentOf(events: Readonly<Record<string, unknown>>) {
+  return {
+    openapi: "3.0.0",
+    info: { version: "1.0.0", title: "Event" },
+    paths: {},
+    components: {
+      schemas: { Event: { type: "object" } },
+      examples: Object.fromEntries(Object.entries(events).map(([name, value]) => [name, { value }])),
+    },
+  };
+}

@@ -1,0 +1,91 @@
+import type { DeliveryReport, Report } from "../run/report.ts";
+
+export const METRIC_NAMESPACE = "Backstop";
+
+/** What the function tells CloudWatch about itself, by the unit in which it is told. Each is told of whole reports only. */
+export const METRIC_UNITS = {
+  /** Whole scheduled runs that were a success. A run that found the lock taken is none. */
+  SuccessfulRuns: "Count",
+  FailedRuns: "Count",
+  SkippedRuns: "Count",
+  DryRuns: "Count",
+  RunDuration: "Milliseconds",
+  /** The largest time from a booking to the end of what chased it; 0 where nothing was left to end. */
+  BookingToStop: "Seconds",
+  BackstopCompletions: "Count",
+  BackstopRemaining: "Count",
+  CancelledTouches: "Count",
+  DueSteps: "Count",
+  HeldSteps: "Count",
+  SentTouches: "Count",
+  RetryingTouches: "Count",
+  FailedTouches: "Count",
+  UnknownTouches: "Count",
+  Backlog: "Count",
+  OldestDue: "Seconds",
+  RowsToRepair: "Count",
+} as const satisfies Record<string, "Count" | "Seconds" | "Milliseconds">;
+
+export type MetricName = keyof typeof METRIC_UNITS;
+
+export interface Figure {
+  readonly name: MetricName;
+  readonly value: number;
+}
+
+/** Every figure of one run. What a step that did not run would have told is left out, so that no average counts it as zero. */
+export function figuresOf(report: Report): readonly Figure[] {
+  if (report.dryRun) return figures({ DryRuns: 1 });
+  return [...runFigures(report), ...backstopFigures(report), ...sendingFigures(report)];
+}
+
+function runFigures({ success, skipped, trigger, backstop, results, durationMs }: Report): readonly Figure[] {
+  const watched = trigger !== "manual";
+  const whole = backstop !== null && results !== null;
+  return figures({
+    SuccessfulRuns: watched && success && whole ? 1 : 0,
+    FailedRuns: watched && !success ? 1 : 0,
+    SkippedRuns: skipped ? 1 : 0,
+    RunDuration: durationMs,
+  });
+}
+
+function backstopFigures({ backstop }: Report): readonly Figure[] {
+  if (!backstop) return [];
+  return figures({
+    BookingToStop: backstop.slowestSeconds,
+    BackstopCompletions: backstop.completedCount,
+    BackstopRemaining: backstop.remaining,
+    CancelledTouches: backstop.cancelledTouches,
+  });
+}
+
+function sendingFigures({ results, recovered }: Report): readonly Figure[] {
+  const deliveries = [results?.delivery, recovered?.delivery].filter((delivery) => !!delivery);
+  return figures({
+    ...(results && {
+      DueSteps: results.due,
+      HeldSteps: results.held,
+      Backlog: results.backlog,
+      OldestDue: results.oldestDueSeconds,
+      RowsToRepair: results.problems.length,
+    }),
+    ...((results || recovered) && touches(deliveries, recovered?.unknown)),
+  });
+}
+
+/** Every figure of what the consumers of the delivery queue did. */
+export const figuresOfDelivery = (delivery: DeliveryReport): readonly Figure[] => figures(touches([delivery]));
+
+function touches(deliveries: readonly DeliveryReport[], diedUnknown = 0): Partial<Record<MetricName, number>> {
+  const total = (outcome: keyof DeliveryReport) => deliveries.reduce((sum, delivery) => sum + delivery[outcome], 0);
+  return {
+    SentTouches: total("sent"),
+    RetryingTouches: total("retrying"),
+    FailedTouches: total("failed"),
+    UnknownTouches: total("unknown") + diedUnknown,
+  };
+}
+
+const figures = (values: Partial<Record<MetricName, number>>): readonly Figure[] =>
+  Object.entries(values).map(([name, value]) => ({ name: name as MetricName, value }));

@@ -1,0 +1,118 @@
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import type pg from "pg";
+import { figuresOf } from "../../lib/platform/metrics.ts";
+import type { Report } from "../../lib/run/report.ts";
+import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { addFollowedLead, addSequence, addWorkspace } from "../support/factories.ts";
+import { accept, openPool, openRunner, type Runner } from "../support/run.ts";
+
+let database: TestDatabase;
+let sql: pg.Pool;
+let runner: Runner;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  sql = openPool(database.url);
+  runner = openRunner(database.url);
+});
+
+afterAll(async () => {
+  await runner.close();
+  await sql.end();
+  await database.drop();
+});
+
+const told = (report: Report): Record<string, number> =>
+  Object.fromEntries(figuresOf(report).map(({ name, value }) => [name, value]));
+
+async function addDue(count: number): Promise<readonly string[]> {
+  const workspaceId = await addWorkspace(sql);
+  const { id } = await addSequence(sql, workspaceId);
+  const leads: string[] = [];
+  for (let number = 0; number < count; number++) leads.push((await addFollowedLead(sql, workspaceId, id)).leadId);
+  return leads;
+}
+
+const SCHEDULED = { trigger: "schedule" };
+
+describe("the figures of a run", () => {
+  it("are those of its report: every outcome of a touch, what was due, and what the backstop ended", async () => {
+    const [booked, ...others] = await addDue(5);
+    await sql.query("update lead set status = 'meeting-booked' where id = $1", [booked]);
+    const outcomes = ["unknown", "refused", "retry"] as const;
+    let calls = 0;
+    runner.channel.answer = (touch) => {
+      const kind = outcomes[calls++];
+      return kind ? { kind, reason: "a_test" } : accept(touch);
+    };
+    const report = await runner.run(SCHEDULED);
+    expect(others).toHaveLength(4);
+    expect(told(report)).toEqual({
+      SuccessfulRuns: 1,
+      FailedRuns: 0,
+      SkippedRuns: 0,
+      RunDuration: report.durationMs,
+      BookingToStop: report.backstop?.slowestSeconds,
+      BackstopCompletions: 1,
+      BackstopRemaining: 0,
+      CancelledTouches: 0,
+      DueSteps: 4,
+      HeldSteps: 0,
+      SentTouches: 1,
+      RetryingTouches: 1,
+      FailedTouches: 1,
+      UnknownTouches: 1,
+      Backlog: 0,
+      OldestDue: report.results?.oldestDueSeconds,
+      RowsToRepair: 0,
+    });
+    expect(report.backstop?.slowestSeconds).toBeGreaterThan(0);
+    expect(report.results?.oldestDueSeconds).toBeGreaterThan(86_400);
+  });
+
+  it("count a backlog", async () => {
+    runner.channel.answer = accept;
+    await addDue(3);
+    expect(told(await runner.run({ ...SCHEDULED, limit: 1 }))).toMatchObject({ DueSteps: 1, Backlog: 2 });
+    expect(told(await runner.run(SCHEDULED))).toMatchObject({ DueSteps: 2, Backlog: 0 });
+  });
+
+  it("of a step that did not run are left out, so that no zero stands for what nobody knows", async () => {
+    const report = await runner.run({ ...SCHEDULED, only: ["backstop"] });
+    expect(Object.keys(told(report))).toEqual([
+      "SuccessfulRuns",
+      "FailedRuns",
+      "SkippedRuns",
+      "RunDuration",
+      "BookingToStop",
+      "BackstopCompletions",
+      "BackstopRemaining",
+      "CancelledTouches",
+    ]);
+    expect(told(report)).toMatchObject({ SuccessfulRuns: 0 });
+  });
+
+  it("call a failed run failed, and never successful", async () => {
+    const store = { ...runner.ports.store, findDueWorkspaces: () => Promise.reject(new Error("the step is broken")) };
+    expect(told(await runner.run(SCHEDULED, { store }))).toMatchObject({ SuccessfulRuns: 0, FailedRuns: 1 });
+  });
+
+  it("neither call a run that found the lock taken successful nor failed", async () => {
+    const held = await runner.ports.lock.tryAcquire();
+    const figures = told(await runner.run(SCHEDULED));
+    await held?.release();
+    expect(figures).toMatchObject({ SuccessfulRuns: 0, FailedRuns: 0, SkippedRuns: 1, BackstopCompletions: 0 });
+  });
+
+  it("of a test by hand neither hide that the schedule is dead nor wake anybody", async () => {
+    const store = { ...runner.ports.store, findDueWorkspaces: () => Promise.reject(new Error("the step is broken")) };
+    expect(told(await runner.run({}))).toMatchObject({ SuccessfulRuns: 0, FailedRuns: 0 });
+    expect(told(await runner.run({}, { store }))).toMatchObject({ SuccessfulRuns: 0, FailedRuns: 0 });
+    expect(told(await runner.run({ trigger: "catch_up" }))).toMatchObject({ SuccessfulRuns: 1, FailedRuns: 0 });
+  });
+
+  it("of a dry run say no more than that there was one: nothing of it happened", async () => {
+    await addDue(1);
+    expect(told(await runner.run({ dryRun: true }))).toEqual({ DryRuns: 1 });
+  });
+});

@@ -1,0 +1,48 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { App } from "aws-cdk-lib";
+import { Template } from "aws-cdk-lib/assertions";
+import type { Configuration } from "../../../infra/configuration.ts";
+import { BackstopStack } from "../../../infra/stack.ts";
+import { cdkJson, REVISION } from "../../infra/example.ts";
+
+/** What would be uploaded for one function, and the environment that the template gives it. */
+export interface Artefact {
+  readonly bundle: string;
+  /** Without what only AWS can fill in, such as the address of a queue. */
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+export interface Artefacts {
+  readonly folder: string;
+  of(functionName: string): Artefact;
+  remove(): Promise<void>;
+}
+
+interface FunctionResource {
+  readonly Metadata: { readonly "aws:asset:path": string };
+  readonly Properties: { readonly Environment?: { readonly Variables: Readonly<Record<string, unknown>> } };
+}
+
+/** Synthesises the stack of a configuration with its bundles, as `cdk synth` does. */
+export async function synthesise(configuration: Configuration): Promise<Artefacts> {
+  const folder = await mkdtemp(join(tmpdir(), `backstop-artefacts-${process.pid}-`));
+  const context = { ...cdkJson.context, "aws:cdk:enable-asset-metadata": true };
+  const app = new App({ context, outdir: folder });
+  const template = Template.fromStack(new BackstopStack(app, configuration, REVISION));
+  app.synth();
+  return {
+    folder,
+    of(functionName) {
+      const found = template.findResources("AWS::Lambda::Function", { Properties: { FunctionName: functionName } });
+      const [resource] = Object.values(found) as FunctionResource[];
+      if (!resource) throw new Error(`the stack has no function ${functionName}`);
+      const { Metadata, Properties } = resource;
+      const variables = Object.entries(Properties.Environment?.Variables ?? {});
+      const texts = variables.filter((entry): entry is [string, string] => typeof entry[1] === "string");
+      return { bundle: join(folder, Metadata["aws:asset:path"]), environment: Object.fromEntries(texts) };
+    },
+    remove: () => rm(folder, { recursive: true, force: true }),
+  };
+}

@@ -1,0 +1,72 @@
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type pg from "pg";
+import { createDatabase } from "../database.ts";
+import { openPool, until } from "../run.ts";
+import { startTokenProxy, type TokenProxy } from "./token-proxy.ts";
+
+const KEYS = { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "a-secret-of-this-test" };
+export const REGION = "eu-central-1";
+export const USER = "backstop_run";
+
+/** A database of one test behind a proxy that wants TLS and tokens, and what a function needs to be told to reach it. */
+export interface ProxiedDatabase {
+  /** As the owner, past the proxy. */
+  readonly sql: pg.Pool;
+  readonly url: string;
+  readonly proxy: TokenProxy;
+  readonly environment: Readonly<Record<string, string>>;
+  /** Kills every connection that the function has. Answers how many. */
+  killConnections(): Promise<number>;
+  drop(): Promise<void>;
+}
+
+/** The proxy signs in as a role that may do what docs/deploy.md grants to the function's user, and nothing else. */
+export async function createProxiedDatabase(): Promise<ProxiedDatabase> {
+  const database = await createDatabase();
+  const sql = openPool(database.url);
+  const role = `backstop_role_${randomBytes(6).toString("hex")}`;
+  const password = randomBytes(12).toString("hex");
+  const name = new URL(database.url).pathname.slice(1);
+  await sql.query(`create role ${role} login password '${password}'`);
+  await sql.query(`grant connect on database ${name} to ${role}`);
+  await sql.query(`grant usage on schema public to ${role}`);
+  await sql.query(`grant select, insert, update, delete on all tables in schema public to ${role}`);
+  const asRole = new URL(database.url);
+  Object.assign(asRole, { username: role, password });
+  const folder = await mkdtemp(join(tmpdir(), `backstop-proxy-${process.pid}-`));
+  const rules = { host: "localhost", user: USER, region: REGION, ...KEYS };
+  const proxy = await startTokenProxy({ databaseUrl: asRole.href, rules, folder });
+  return {
+    sql,
+    url: database.url,
+    proxy,
+    environment: {
+      DATABASE_HOST: "localhost",
+      DATABASE_PORT: String(proxy.port),
+      DATABASE_NAME: name,
+      DATABASE_USER: USER,
+      AWS_REGION: REGION,
+      AWS_ACCESS_KEY_ID: KEYS.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: KEYS.secretAccessKey,
+      NODE_EXTRA_CA_CERTS: proxy.certificateFile,
+    },
+    async killConnections() {
+      const killed = await sql.query("select pg_terminate_backend(pid) from pg_stat_activity where usename = $1", [
+        role,
+      ]);
+      await until("the function's side has been told", async () => (proxy.open() === 0 ? true : undefined));
+      return killed.rowCount ?? 0;
+    },
+    async drop() {
+      await proxy.close();
+      await sql.query(`drop owned by ${role}`);
+      await sql.query(`drop role ${role}`);
+      await sql.end();
+      await database.drop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
