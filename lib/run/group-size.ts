@@ -1,5 +1,5 @@
 const LEAST = 10;
-const MOST = 500;
+const MOST = 1_000;
 const FIRST = 50;
 /** What a killed sender leaves of unknown outcome is what it sent in this time. */
 const SENDING_MS = 250;

@@ -34,13 +34,16 @@ type JudgedRow = z.infer<typeof judgedRow>;
  * be sent. Of several touches of one lead one begins; and none where another has begun since it was decided on, or where
  * the send window has shut: those are left claimed and told. A lead that somebody is changing at this moment is passed
  * over, and its touch stays claimed; so nobody ever waits here.
+ *
+ * Whether a touch is claimed is asked of the locked rows, and of workspace and sequence only what is needed: asked
+ * otherwise, the planner takes claimed touches for rare, and compares each of many with each of theirs.
  */
 export async function startSending(db: Queryable, touchIds: readonly string[], lease: Lease): Promise<StartedSending> {
   const rows = await db.$queryRaw`
     with judged as materialized (
       select touch.id, touch.workspace_id, touch.instance_id, touch.lead_id, touch.generation, touch.channel,
-             touch.attempts, touch.failures, touch.subject, touch.body, lead.email, lead.phone, lead.last_email_at,
-             workspace.email_from, touch.expires_at <= ${lease.now} as too_old,
+             touch.status, touch.next_attempt_at, touch.attempts, touch.failures, touch.subject, touch.body, lead.email, lead.phone, lead.last_email_at,
+             touch.expires_at <= ${lease.now} as too_old,
              case when lead.is_booked and not instance.post_booking then 'meeting_booked'
                   when lead.opted_out_at is not null then 'opted_out'
                   when lead.status in ('blacklisted', 'unqualified', 'not-interested')
@@ -50,8 +53,10 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
                   when instance.status = 'cancelled' or instance.generation <> touch.generation
                     then 'instance_cancelled'
              end as stop,
-             case when workspace.paused_at is not null then 'workspace_paused'
-                  when not sequence.active then 'sequence_inactive'
+             case when (select paused_at from workspace where id = touch.workspace_id) is not null
+                    then 'workspace_paused'
+                  when not (select active from follow_up_sequence where id = instance.sequence_id)
+                    then 'sequence_inactive'
                   when instance.paused_reason = 'manual' then 'instance_paused'
                   when lead.snoozed_until > ${lease.now} then 'lead_snoozed'
                   when touch.attempts = 0 and lead.last_outbound_at is distinct from touch.outbound_before
@@ -61,13 +66,12 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
         from touch
         join lead on lead.workspace_id = touch.workspace_id and lead.id = touch.lead_id
         join follow_up_instance as instance on instance.id = touch.instance_id
-        join follow_up_sequence as sequence on sequence.id = instance.sequence_id
-        join workspace on workspace.id = touch.workspace_id
-       where touch.id = any(${[...touchIds]}::uuid[]) and touch.status = 'claimed'
-         and touch.next_attempt_at <= ${lease.now}
+       where touch.id = any(${[...touchIds]}::uuid[])
          for no key update of lead, touch skip locked),
     in_turn as (
-      select *, row_number() over (partition by lead_id, attempts > 0 order by id) as turn from judged),
+      select *, row_number() over (partition by lead_id, attempts > 0 order by id) as turn
+        from judged
+       where status = 'claimed' and next_attempt_at <= ${lease.now}),
     fated as materialized (
       select *, coalesce(stop, wait, case when turn > 1 then 'too_soon' end) as why,
              case when stop is not null then 'cancel' when too_old then 'expire'
@@ -91,7 +95,8 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
              last_task_at = case when moved.channel = 'task' then ${lease.now} else last_task_at end
         from moved
        where lead.id = moved.lead_id and moved.fate = 'start')
-    select id, workspace_id, lead_id, channel::text, failures, subject, body, fate, why, email, phone, email_from,
+    select id, workspace_id, lead_id, channel::text, failures, subject, body, fate, why, email, phone,
+           (select email_from from workspace where id = fated.workspace_id) as email_from,
            case when channel = 'email' and last_email_at is not null and fate = 'start' then array(
              select earlier.provider_id from touch as earlier
               where earlier.instance_id = fated.instance_id and earlier.generation = fated.generation
