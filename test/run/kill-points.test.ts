@@ -1,0 +1,144 @@
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import pLimit from "p-limit";
+import type pg from "pg";
+import * as z from "zod";
+import { loadConfig, runSettings } from "../../lib/platform/config.ts";
+import { wire } from "../../lib/platform/wire.ts";
+import { runFollowUps } from "../../lib/run/run.ts";
+import { answering, closeServers, type HttpDouble, httpServer, smtpServer } from "../channels/servers.ts";
+import { SECRET } from "../channels/webhook-endpoint.ts";
+import { startProgram } from "../support/child-process.ts";
+import { createDatabase } from "../support/database.ts";
+import { addFollowedLead, addSequence, addTouch, addWorkspace, FAR_AHEAD, LONG_AGO } from "../support/factories.ts";
+import { openPool } from "../support/run.ts";
+
+const NOW = new Date("2030-01-07T12:00:00.000Z");
+const HOUR_MS = 60 * 60_000;
+const silent = { info: () => undefined, error: () => undefined };
+
+let smtp: { port: number; mails: readonly string[] };
+let receiver: HttpDouble;
+
+beforeAll(async () => {
+  smtp = await smtpServer({});
+  receiver = await httpServer(answering(204));
+});
+afterAll(closeServers);
+
+const environmentFor = (url: string) => ({
+  DATABASE_URL: url,
+  EMAIL_TRANSPORT: "smtp",
+  SMTP_URL: `smtp://127.0.0.1:${smtp.port}`,
+  WEBHOOK_URL: `http://127.0.0.1:${receiver.port}/`,
+  WEBHOOK_NETWORK: "any",
+  WEBHOOK_SECRET: SECRET,
+});
+
+/** One lead of each kind: due on each channel, booked and chased, with a retry that is due, with a sender that died. */
+async function addOneOfEach(sql: pg.Pool): Promise<void> {
+  const workspaceId = await addWorkspace(sql, { daily_cap: 100 });
+  for (const step of [{}, {}, { channel: "webhook" }, { channel: "task" }]) {
+    await addFollowedLead(sql, workspaceId, (await addSequence(sql, workspaceId, { steps: [step] })).id);
+  }
+  const { id, steps } = await addSequence(sql, workspaceId);
+  const { leadId } = await addFollowedLead(sql, workspaceId, id);
+  await sql.query("update lead set status = 'meeting-booked' where id = $1", [leadId]);
+  const completed = { instance: { status: "completed" } };
+  const retry = await addFollowedLead(sql, workspaceId, id, completed);
+  const due = { next_attempt_at: LONG_AGO, look_again_at: LONG_AGO, attempts: 1, failures: 1, send_until: FAR_AHEAD };
+  await addTouch(sql, retry.instanceId, steps[0] ?? "", due);
+  const died = await addFollowedLead(sql, workspaceId, id, completed);
+  await addTouch(sql, died.instanceId, steps[0] ?? "", { status: "sending", look_again_at: LONG_AGO, attempts: 1 });
+}
+
+/** Runs, hour after hour, until nothing is left to do; fails where that does not come. */
+async function runUntilDone(url: string, sql: pg.Pool): Promise<void> {
+  const config = loadConfig(environmentFor(url));
+  const { database, ...ports } = wire(config, silent);
+  for (let hour = 1; hour <= 12; hour++) {
+    const now = () => Promise.resolve(new Date(NOW.getTime() + hour * HOUR_MS));
+    const invocation = { requestId: "after", remainingMs: () => 60_000 };
+    const report = await runFollowUps({}, invocation, { ...ports, now }, runSettings(config));
+    expect(report.errors).toEqual([]);
+    const { rows } = await sql.query(`
+      select from touch where status in ('claimed', 'sending')
+      union all select from follow_up_instance where status = 'active'`);
+    if (rows.length === 0) break;
+    expect(hour).toBeLessThan(12);
+  }
+  await database.close();
+}
+
+const touchRow = z.object({
+  id: z.uuid(),
+  channel: z.string(),
+  status: z.string(),
+  reason: z.string().nullable(),
+  tasks: z.int(),
+});
+
+/** What must be true whatever was killed where. */
+async function expectTheLaws(sql: pg.Pool): Promise<void> {
+  const { rows } = await sql.query(
+    `select id, channel::text, status::text, reason,
+            (select count(*)::int from task where task.touch_id = touch.id) as tasks from touch`,
+  );
+  const touches = z.array(touchRow).parse(rows);
+  // One each of the four that were due, of the retry, and of the sender that had died: nobody claimed a step twice.
+  expect(touches).toHaveLength(6);
+  for (const { id, channel, status, reason, tasks } of touches) {
+    const mails = smtp.mails.filter((mail) => mail.includes(id)).length;
+    const calls = receiver.requests.filter(({ headers }) => headers["webhook-id"] === id).length;
+    expect(["sent", "unknown"]).toContain(status);
+    if (status === "unknown") expect({ channel, reason }).toEqual({ channel: "email", reason: "sender_died" });
+    if (channel === "email") expect(mails).toBeLessThanOrEqual(1);
+    if (channel === "email" && status === "sent") expect(mails).toBe(1);
+    if (channel === "webhook") expect({ status, answered: calls > 0 }).toEqual({ status: "sent", answered: true });
+    if (channel === "task") expect({ status, tasks }).toEqual({ status: "sent", tasks: 1 });
+  }
+  const booked = await sql.query(
+    "select instance.status, completed_reason from follow_up_instance as instance where lead_booked",
+  );
+  expect(booked.rows).toEqual([{ status: "completed", completed_reason: "meeting_booked" }]);
+}
+
+async function onDatabase<Result>(work: (url: string, sql: pg.Pool) => Promise<Result>): Promise<Result> {
+  const database = await createDatabase();
+  const sql = openPool(database.url);
+  try {
+    await addOneOfEach(sql);
+    return await work(database.url, sql);
+  } finally {
+    await sql.end();
+    await database.drop();
+  }
+}
+
+const runKilledAt = (point: number, url: string) =>
+  startProgram("test/support/killed-run.ts", [String(point), NOW.toISOString()], { environment: environmentFor(url) });
+
+const counted = z.object({ points: z.int(), success: z.literal(true), errors: z.array(z.string()) });
+
+describe("a run that is killed", () => {
+  it("before or after any commit and any call of a provider leaves nothing twice, nothing stuck and nothing nameless", async () => {
+    const { points } = await onDatabase(async (url, sql) => {
+      const { stdout } = await runKilledAt(0, url).ended;
+      await runUntilDone(url, sql);
+      await expectTheLaws(sql);
+      return counted.parse(JSON.parse(stdout));
+    });
+    // The run's row twice, the backstop, a claim, two starts and two settlements, the dead lease, and five calls, at least.
+    expect(points).toBeGreaterThanOrEqual(26);
+
+    const killed = await pLimit(2).map(Array.from({ length: points }), (_, index) =>
+      onDatabase(async (url, sql) => {
+        const run = runKilledAt(index + 1, url);
+        await run.ended;
+        await runUntilDone(url, sql);
+        await expectTheLaws(sql);
+        return run.process.signalCode;
+      }),
+    );
+    expect(killed.filter((signal) => signal !== "SIGKILL")).toEqual([]);
+  }, 240_000);
+});

@@ -1,0 +1,75 @@
+import pg from "pg";
+import { loadConfig, runSettings } from "../../lib/platform/config.ts";
+import { wire } from "../../lib/platform/wire.ts";
+import type { MessageChannel } from "../../lib/run/ports.ts";
+import { runFollowUps } from "../../lib/run/run.ts";
+
+/**
+ * One run in a process of its own, which kills itself at the n-th point: a point lies before and after each commit, each
+ * write outside a transaction, and each call of a provider. With 0 it lives, and says how many points there were.
+ */
+const [killAt = "0", now = ""] = process.argv.slice(2);
+
+let passed = 0;
+function point(): void {
+  passed += 1;
+  if (passed === Number(killAt)) process.kill(process.pid, "SIGKILL");
+}
+
+const inTransaction = new WeakSet<object>();
+
+/** Whether the statement makes something last. */
+function commits(client: object, text: string): boolean {
+  const statement = text.trim().toLowerCase();
+  if (statement === "begin") inTransaction.add(client);
+  if (statement === "commit" || statement === "rollback") inTransaction.delete(client);
+  return (
+    statement === "commit" || (!inTransaction.has(client) && /\b(insert into|update|delete from)\b/.test(statement))
+  );
+}
+
+type Query = (this: object, ...given: unknown[]) => unknown;
+const query = pg.Client.prototype.query as unknown as Query;
+const watched: Query = function (...given) {
+  const [first] = given;
+  const text = typeof first === "string" ? first : String((first as { text?: unknown } | null)?.text ?? "");
+  if (!commits(this, text)) return query.apply(this, given);
+  point();
+  const last = given.at(-1);
+  if (typeof last === "function") {
+    const callback = (...answer: unknown[]) => {
+      point();
+      last(...answer);
+    };
+    return query.apply(this, [...given.slice(0, -1), callback]);
+  }
+  return Promise.resolve(query.apply(this, given)).then((answer) => {
+    point();
+    return answer;
+  });
+};
+pg.Client.prototype.query = watched as unknown as typeof pg.Client.prototype.query;
+
+const watch = (channel: MessageChannel): MessageChannel => ({
+  async send(touch) {
+    point();
+    const outcome = await channel.send(touch);
+    point();
+    return outcome;
+  },
+});
+
+const config = loadConfig(process.env);
+const { database, ...ports } = wire(config, { info: () => undefined, error: () => undefined });
+const { email, sms, webhook, task } = ports.channels;
+const channels = { email: watch(email), sms: watch(sms), webhook: watch(webhook), task: watch(task) };
+const invocation = { requestId: "killed", remainingMs: () => 60_000 };
+const report = await runFollowUps(
+  {},
+  invocation,
+  { ...ports, channels, now: () => Promise.resolve(new Date(now)) },
+  runSettings(config),
+);
+await database.close();
+process.stdout.write(JSON.stringify({ points: passed, success: report.success, errors: report.errors }));
+process.exit(0);
