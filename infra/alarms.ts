@@ -157,7 +157,7 @@ function deliveryAlarms({ delivery }: AlarmsProps): readonly Definition[] {
       metric: delivery.queue.metricApproximateAgeOfOldestMessage({ period: FIVE_MINUTES }),
       above: Duration.minutes(10).toSeconds(),
     },
-    waiting("failed-deliveries", "The deliver function gave a touch back time after time.", delivery.failed),
+    waiting("failed-deliveries", "The deliver function gave a message back time after time.", delivery.failed),
     nearTimeOut("deliver-near-time-out", "A delivery", delivery.function, DELIVERY_TIME_LIMIT),
   ];
 }

@@ -26,7 +26,7 @@ const VISIBILITY_TIMEOUT = Duration.seconds(6 * DELIVERY_TIME_LIMIT.toSeconds())
 /** A touch that has waited this long has been taken up by a run: `recover-touches` finds what the queue has lost. */
 const RETENTION = Duration.days(1);
 
-const TOUCHES_AT_ONCE = 10;
+const MESSAGES_AT_ONCE = 10;
 const ATTEMPTS = 5;
 
 /** The way of touches that are sent beside the run: a queue, the function that sends, and the queue of what it could not. */
@@ -59,7 +59,7 @@ export class Delivery extends Construct {
     });
     worker.function.addEventSource(
       new SqsEventSource(this.queue, {
-        batchSize: TOUCHES_AT_ONCE,
+        batchSize: MESSAGES_AT_ONCE,
         reportBatchItemFailures: true,
         maxConcurrency: maximumConcurrency,
       }),

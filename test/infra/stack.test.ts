@@ -161,7 +161,7 @@ describe("delivery through a queue", () => {
     });
   });
 
-  it("hands over ten touches at once to so many workers as was said, and takes back only those that failed", () => {
+  it("hands over ten messages at once to so many workers as was said, and takes back only those that failed", () => {
     withQueue.hasResourceProperties("AWS::Lambda::EventSourceMapping", {
       EventSourceArn: { "Fn::GetAtt": [deliveries, "Arn"] },
       FunctionName: { Ref: deliver },

@@ -93,7 +93,7 @@ describe("the figures of a run", () => {
   });
 
   it("call a failed run failed, and never successful", async () => {
-    const store = { ...runner.ports.store, claimDue: () => Promise.reject(new Error("the step is broken")) };
+    const store = { ...runner.ports.store, resumeSnoozed: () => Promise.reject(new Error("the step is broken")) };
     expect(told(await runner.run(SCHEDULED, { store }))).toMatchObject({ SuccessfulRuns: 0, FailedRuns: 1 });
   });
 
@@ -105,7 +105,7 @@ describe("the figures of a run", () => {
   });
 
   it("of a test by hand neither hide that the schedule is dead nor wake anybody", async () => {
-    const store = { ...runner.ports.store, claimDue: () => Promise.reject(new Error("the step is broken")) };
+    const store = { ...runner.ports.store, resumeSnoozed: () => Promise.reject(new Error("the step is broken")) };
     expect(told(await runner.run({}))).toMatchObject({ SuccessfulRuns: 0, FailedRuns: 0 });
     expect(told(await runner.run({}, { store }))).toMatchObject({ SuccessfulRuns: 0, FailedRuns: 0 });
     expect(told(await runner.run({ trigger: "catch_up" }))).toMatchObject({ SuccessfulRuns: 1, FailedRuns: 0 });
