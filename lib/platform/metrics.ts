@@ -1,4 +1,4 @@
-import type { Report } from "../run/report.ts";
+import type { DeliveryReport, Report } from "../run/report.ts";
 
 export const METRIC_NAMESPACE = "Backstop";
 
@@ -61,23 +61,29 @@ function backstopFigures({ backstop }: Report): readonly Figure[] {
 }
 
 function sendingFigures({ results, recovered }: Report): readonly Figure[] {
+  const due = results && {
+    DueSteps: results.due,
+    HeldSteps: results.held,
+    Backlog: results.backlog,
+    OldestDue: results.oldestDueSeconds,
+    RowsToRepair: results.problems.length,
+  };
   const deliveries = [results?.delivery, recovered?.delivery].filter((delivery) => !!delivery);
+  const sent = results || recovered ? touchesOf(deliveries, recovered?.unknown) : [];
+  return [...figures(due ?? {}), ...sent];
+}
+
+/** Every figure of one batch that was sent beside a run. */
+export const figuresOfDelivery = (delivery: DeliveryReport): readonly Figure[] => touchesOf([delivery]);
+
+function touchesOf(deliveries: readonly DeliveryReport[], unknownBefore = 0): readonly Figure[] {
   const total = (outcome: "sent" | "retrying" | "failed" | "unknown") =>
     deliveries.reduce((sum, delivery) => sum + delivery[outcome], 0);
   return figures({
-    ...(results && {
-      DueSteps: results.due,
-      HeldSteps: results.held,
-      Backlog: results.backlog,
-      OldestDue: results.oldestDueSeconds,
-      RowsToRepair: results.problems.length,
-    }),
-    ...((results || recovered) && {
-      SentTouches: total("sent"),
-      RetryingTouches: total("retrying"),
-      FailedTouches: total("failed"),
-      UnknownTouches: total("unknown") + (recovered?.unknown ?? 0),
-    }),
+    SentTouches: total("sent"),
+    RetryingTouches: total("retrying"),
+    FailedTouches: total("failed"),
+    UnknownTouches: total("unknown") + unknownBefore,
   });
 }
 

@@ -254,6 +254,28 @@ describe("the alarms", () => {
     });
   });
 
+  it("of unknown touches count those of runs and of deliveries", () => {
+    for (const service of ["backstop-dev-follow-ups", "backstop-dev-deliver"]) {
+      withQueue.hasResourceProperties("AWS::CloudWatch::Alarm", {
+        AlarmName: "backstop-dev-unknown-touches",
+        Metrics: Match.arrayWith([
+          Match.objectLike({
+            MetricStat: Match.objectLike({
+              Metric: Match.objectLike({
+                MetricName: "UnknownTouches",
+                Dimensions: [{ Name: "service", Value: service }],
+              }),
+            }),
+          }),
+        ]),
+      });
+    }
+    template.hasResourceProperties("AWS::CloudWatch::Alarm", {
+      AlarmName: "backstop-dev-unknown-touches",
+      MetricName: "UnknownTouches",
+    });
+  });
+
   it("of missing runs look at two intervals, and only while the schedule ticks", () => {
     withQueue.hasResourceProperties("AWS::CloudWatch::Alarm", {
       AlarmName: "backstop-dev-no-successful-run",
