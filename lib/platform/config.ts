@@ -48,9 +48,6 @@ const environment = z
     if (env.EMAIL_TRANSPORT === "smtp") need("SMTP_URL", "for EMAIL_TRANSPORT=smtp");
     if (env.EMAIL_TRANSPORT === "files") need("OUTBOX_DIRECTORY", "for EMAIL_TRANSPORT=files");
     if (env.SMS_ORIGINATION_IDENTITY !== undefined) need("AWS_REGION", "for SMS_ORIGINATION_IDENTITY");
-    if (env.CATCH_UP_GROUP !== undefined) {
-      for (const key of ["CATCH_UP_SCHEDULE", "CATCH_UP_ROLE_ARN"] as const) need(key, "for CATCH_UP_GROUP");
-    }
     for (const secret of ["WEBHOOK_SECRET", "WEBHOOK_SECRET_ARN"] as const) {
       if (env[secret] !== undefined) need("WEBHOOK_URL", `for ${secret}`);
     }
@@ -58,6 +55,10 @@ const environment = z
   .refine((env) => env.WEBHOOK_SECRET === undefined || env.WEBHOOK_SECRET_ARN === undefined, {
     path: ["WEBHOOK_SECRET"],
     error: "is not needed where WEBHOOK_SECRET_ARN is set",
+  })
+  .refine((env) => env.CATCH_UP_GROUP === undefined || (env.CATCH_UP_SCHEDULE && env.CATCH_UP_ROLE_ARN), {
+    path: ["CATCH_UP_GROUP"],
+    error: "needs CATCH_UP_SCHEDULE and CATCH_UP_ROLE_ARN beside it",
   })
   .refine((env) => env.WEBHOOK_NETWORK === "any" || !env.WEBHOOK_URL?.toLowerCase().startsWith("http:"), {
     path: ["WEBHOOK_URL"],
