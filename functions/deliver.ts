@@ -12,10 +12,11 @@ import { wire } from "../lib/platform/wire.ts";
 import { deliverMessages } from "../lib/run/deliver-messages.ts";
 
 const config = loadConfig(process.env);
+// The function's own name tells stages apart, in the log and as the dimension of every metric.
+const serviceName = config.AWS_LAMBDA_FUNCTION_NAME;
 const persistentKeys = { revision: config.GIT_REVISION };
-const logger = new Logger({ serviceName: config.AWS_LAMBDA_FUNCTION_NAME, logLevel: config.LOG_LEVEL, persistentKeys });
-// Its dimension is POWERTOOLS_SERVICE_NAME, the follow-ups function's: a touch counts as one wherever it was sent from.
-const metrics = new Metrics({ namespace: METRIC_NAMESPACE });
+const logger = new Logger({ serviceName, logLevel: config.LOG_LEVEL, persistentKeys });
+const metrics = new Metrics({ namespace: METRIC_NAMESPACE, serviceName });
 const ports = wire(config, {
   info: (event, fields) => logger.info(event, fields),
   error: (event, fields) => logger.error(event, fields),

@@ -100,7 +100,14 @@ function promiseAlarms({ configuration, names, schedule }: AlarmsProps): readonl
   ];
 }
 
-function workAlarms({ configuration, names, followUps, schedule, proxyName }: AlarmsProps): readonly Definition[] {
+function workAlarms({
+  configuration,
+  names,
+  followUps,
+  schedule,
+  delivery,
+  proxyName,
+}: AlarmsProps): readonly Definition[] {
   const interval = shortestInterval(configuration.schedule.expression);
   const unhurried = Duration.minutes(
     Math.min(Math.max(interval.toMinutes(), FIVE_MINUTES.toMinutes()), DAY.toMinutes()),
@@ -125,7 +132,7 @@ function workAlarms({ configuration, names, followUps, schedule, proxyName }: Al
     {
       name: "unknown-touches",
       says: "Nobody knows whether a touch went out, and it is not sent again by itself.",
-      metric: measure("UnknownTouches", FIVE_MINUTES),
+      metric: unknownTouches(names, delivery),
       above: 0,
     },
     {
@@ -148,6 +155,19 @@ function workAlarms({ configuration, names, followUps, schedule, proxyName }: Al
   ];
 }
 
+/** Those of runs, and of what was sent beside them. */
+function unknownTouches(names: StageNames, delivery: Delivery | undefined): IMetric {
+  const runs = measureOf(names.followUpsFunction, "UnknownTouches", FIVE_MINUTES);
+  if (!delivery) return runs;
+  const deliveries = measureOf(names.deliverFunction, "UnknownTouches", FIVE_MINUTES);
+  return new MathExpression({
+    expression: "FILL(runs, 0) + FILL(deliveries, 0)",
+    label: "touches of unknown outcome",
+    usingMetrics: { runs, deliveries },
+    period: FIVE_MINUTES,
+  });
+}
+
 function deliveryAlarms({ delivery }: AlarmsProps): readonly Definition[] {
   if (!delivery) return [];
   return [
@@ -157,7 +177,7 @@ function deliveryAlarms({ delivery }: AlarmsProps): readonly Definition[] {
       metric: delivery.queue.metricApproximateAgeOfOldestMessage({ period: FIVE_MINUTES }),
       above: Duration.minutes(10).toSeconds(),
     },
-    waiting("failed-deliveries", "The deliver function gave a touch back time after time.", delivery.failed),
+    waiting("failed-deliveries", "The deliver function gave a message back time after time.", delivery.failed),
     nearTimeOut("deliver-near-time-out", "A delivery", delivery.function, DELIVERY_TIME_LIMIT),
   ];
 }

@@ -77,7 +77,9 @@ function promise({ configuration, names, revision }: RunDashboardProps): IWidget
 const state = ({ alarms }: RunDashboardProps): IWidget =>
   new AlarmStatusWidget({ title: "Alarms", alarms: [...alarms], width: WHOLE, height: 3 });
 
-function runs({ names }: RunDashboardProps): IWidget[] {
+function runs({ configuration, names }: RunDashboardProps): IWidget[] {
+  const senders = [names.followUpsFunction, ...(configuration.delivery ? [names.deliverFunction] : [])];
+  const touches = ["SentTouches", "RetryingTouches", "FailedTouches", "UnknownTouches"] as const;
   const graph = (title: string, metrics: readonly MetricName[]) =>
     graphOf(
       title,
@@ -87,7 +89,11 @@ function runs({ names }: RunDashboardProps): IWidget[] {
   return [
     graph("Runs", ["SuccessfulRuns", "FailedRuns", "SkippedRuns"]),
     graph("Ended by the backstop", ["BackstopCompletions", "BackstopRemaining", "CancelledTouches"]),
-    graph("Touches", ["SentTouches", "RetryingTouches", "FailedTouches", "UnknownTouches"]),
+    graphOf(
+      "Touches",
+      THIRD,
+      senders.flatMap((sender) => touches.map((name) => measureOf(sender, name))),
+    ),
     graph("Due, held, left over", ["DueSteps", "HeldSteps", "Backlog"]),
     graph("Age of the oldest due step, seconds", ["OldestDue"]),
     graph("Rows that a person has to repair", ["RowsToRepair"]),

@@ -56,8 +56,6 @@ export class Delivery extends Construct {
       logGroupName: names.deliverLogGroup,
       description: "Backstop: sends claimed touches, handed over by id.",
       timeout: DELIVERY_TIME_LIMIT,
-      // The dimension of its metrics: a touch counts as one wherever it was sent from.
-      environment: { POWERTOOLS_SERVICE_NAME: names.followUpsFunction },
     });
     worker.function.addEventSource(
       new SqsEventSource(this.queue, {

@@ -5,6 +5,7 @@ import * as z from "zod";
 import type { MessageChannel, OutgoingTouch, SendOutcome } from "../run/ports.ts";
 import { assertReachable, guardedLookup, type Network, NotReachable } from "./network.ts";
 import { retryAfterMs } from "./retry-after.ts";
+import { signingSecret } from "./signing-secret.ts";
 
 /** After the Standard Webhooks specification, section "Request timeouts": 15 to 30 seconds. */
 const ANSWER_TIMEOUT_MS = 15_000;
@@ -17,15 +18,6 @@ export interface WebhookEndpoint {
   /** The receiver refuses signatures that are minutes old, so this is the clock of the moment and not that of the run. */
   readonly now: () => Date;
 }
-
-/** A signing secret after the Standard Webhooks specification, section "Signature scheme": `whsec_`, 24 to 64 bytes. */
-export const signingSecret = z
-  .string()
-  .regex(/^whsec_[A-Za-z0-9+/]+={0,2}$/, "must be whsec_ and base64")
-  .refine((secret) => {
-    const { length } = Buffer.from(secret.slice("whsec_".length), "base64");
-    return length >= 24 && length <= 64;
-  }, "must hold 24 to 64 bytes");
 
 /**
  * A signed POST after the Standard Webhooks specification, one a touch, for tools that deliver themselves. The touch is

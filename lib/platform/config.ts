@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { signingSecret } from "../channels/webhook.ts";
+import { signingSecret } from "../channels/signing-secret.ts";
 import type { RunSettings } from "../run/step.ts";
 
 const integer = (least: number, most: number) => z.coerce.number().int().min(least).max(most);

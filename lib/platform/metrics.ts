@@ -61,30 +61,30 @@ function backstopFigures({ backstop }: Report): readonly Figure[] {
 }
 
 function sendingFigures({ results, recovered }: Report): readonly Figure[] {
+  const due = results && {
+    DueSteps: results.due,
+    HeldSteps: results.held,
+    Backlog: results.backlog,
+    OldestDue: results.oldestDueSeconds,
+    RowsToRepair: results.problems.length,
+  };
   const deliveries = [results?.delivery, recovered?.delivery].filter((delivery) => !!delivery);
-  return figures({
-    ...(results && {
-      DueSteps: results.due,
-      HeldSteps: results.held,
-      Backlog: results.backlog,
-      OldestDue: results.oldestDueSeconds,
-      RowsToRepair: results.problems.length,
-    }),
-    ...((results || recovered) && touches(deliveries, recovered?.unknown)),
-  });
+  const sent = results || recovered ? touchesOf(deliveries, recovered?.unknown) : [];
+  return [...figures(due ?? {}), ...sent];
 }
 
-/** Every figure of what the consumers of the delivery queue did. */
-export const figuresOfDelivery = (delivery: DeliveryReport): readonly Figure[] => figures(touches([delivery]));
+/** Every figure of one batch that was sent beside a run. */
+export const figuresOfDelivery = (delivery: DeliveryReport): readonly Figure[] => touchesOf([delivery]);
 
-function touches(deliveries: readonly DeliveryReport[], diedUnknown = 0): Partial<Record<MetricName, number>> {
-  const total = (outcome: keyof DeliveryReport) => deliveries.reduce((sum, delivery) => sum + delivery[outcome], 0);
-  return {
+function touchesOf(deliveries: readonly DeliveryReport[], unknownBefore = 0): readonly Figure[] {
+  const total = (outcome: "sent" | "retrying" | "failed" | "unknown") =>
+    deliveries.reduce((sum, delivery) => sum + delivery[outcome], 0);
+  return figures({
     SentTouches: total("sent"),
     RetryingTouches: total("retrying"),
     FailedTouches: total("failed"),
-    UnknownTouches: total("unknown") + diedUnknown,
-  };
+    UnknownTouches: total("unknown") + unknownBefore,
+  });
 }
 
 const figures = (values: Partial<Record<MetricName, number>>): readonly Figure[] =>

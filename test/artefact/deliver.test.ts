@@ -19,12 +19,7 @@ beforeAll(async () => {
     response.writeHead(200, { "content-type": "application/json" }).end('{"MessageId":"from-ses"}'),
   );
   const { bundle, environment } = artefacts.of("backstop-dev-deliver");
-  const local = {
-    ...database.environment,
-    AWS_ENDPOINT_URL_SESV2: `http://127.0.0.1:${ses.port}`,
-    // In the template it is a reference.
-    POWERTOOLS_SERVICE_NAME: "backstop-dev-follow-ups",
-  };
+  const local = { ...database.environment, AWS_ENDPOINT_URL_SESV2: `http://127.0.0.1:${ses.port}` };
   worker = await startWorker({
     bundle,
     environment: { ...environment, ...local },
@@ -72,7 +67,7 @@ describe("the artefact of the deliver function, under the runtime client of AWS,
     const { rows } = await database.sql.query("select status, count(*)::int from touch group by status");
     expect(rows).toEqual([{ status: "sent", count: 3 }]);
     const line = await until("the metrics are written", async () => worker.lines.find((each) => each["_aws"]));
-    expect(line).toMatchObject({ service: "backstop-dev-follow-ups", SentTouches: 3, UnknownTouches: 0 });
+    expect(line).toMatchObject({ service: "backstop-dev-deliver", SentTouches: 3, UnknownTouches: 0 });
     expect(worker.lines).toContainEqual(
       expect.objectContaining({ message: "delivery.failed", service: "backstop-dev-deliver", revision: REVISION }),
     );

@@ -149,7 +149,7 @@ describe("the artefact, under the runtime client of AWS, over TLS and with a tok
     const running = first.invoke(TICK);
     const mail = await waiting.promise;
     answer = accept;
-    const [booked] = await addDue(2);
+    const [booked] = await addDue(1);
     await book(booked);
     expect(reportIn(await second.invoke(TICK))).toMatchObject({
       success: true,

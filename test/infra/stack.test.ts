@@ -161,7 +161,7 @@ describe("delivery through a queue", () => {
     });
   });
 
-  it("hands over ten touches at once to so many workers as was said, and takes back only those that failed", () => {
+  it("hands over ten messages at once to so many workers as was said, and takes back only those that failed", () => {
     withQueue.hasResourceProperties("AWS::Lambda::EventSourceMapping", {
       EventSourceArn: { "Fn::GetAtt": [deliveries, "Arn"] },
       FunctionName: { Ref: deliver },
@@ -251,6 +251,28 @@ describe("the alarms", () => {
       Period: 300,
       Threshold: 300,
       ComparisonOperator: "GreaterThanThreshold",
+    });
+  });
+
+  it("of unknown touches count those of runs and of deliveries", () => {
+    for (const service of ["backstop-dev-follow-ups", "backstop-dev-deliver"]) {
+      withQueue.hasResourceProperties("AWS::CloudWatch::Alarm", {
+        AlarmName: "backstop-dev-unknown-touches",
+        Metrics: Match.arrayWith([
+          Match.objectLike({
+            MetricStat: Match.objectLike({
+              Metric: Match.objectLike({
+                MetricName: "UnknownTouches",
+                Dimensions: [{ Name: "service", Value: service }],
+              }),
+            }),
+          }),
+        ]),
+      });
+    }
+    template.hasResourceProperties("AWS::CloudWatch::Alarm", {
+      AlarmName: "backstop-dev-unknown-touches",
+      MetricName: "UnknownTouches",
     });
   });
 

@@ -126,5 +126,7 @@ describe("nothing is asked for, and AWS is not bothered,", () => {
 });
 
 it("half a configuration is refused by name", () => {
-  expect(() => catchUpWith({ CATCH_UP_GROUP: "backstop-dev" })).toThrow(/CATCH_UP_SCHEDULE.*\n.*CATCH_UP_ROLE_ARN/);
+  expect(() => catchUpWith({ CATCH_UP_GROUP: "backstop-dev" })).toThrow(
+    /CATCH_UP_GROUP: needs CATCH_UP_SCHEDULE and CATCH_UP_ROLE_ARN/,
+  );
 });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import type pg from "pg";
-import { figuresOf } from "../../lib/platform/metrics.ts";
-import type { Report } from "../../lib/run/report.ts";
+import { figuresOf, figuresOfDelivery } from "../../lib/platform/metrics.ts";
+import { noDelivery, type Report } from "../../lib/run/report.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addFollowedLead, addSequence, addWorkspace } from "../support/factories.ts";
 import { accept, openPool, openRunner, type Runner } from "../support/run.ts";
@@ -93,7 +93,7 @@ describe("the figures of a run", () => {
   });
 
   it("call a failed run failed, and never successful", async () => {
-    const store = { ...runner.ports.store, findDueWorkspaces: () => Promise.reject(new Error("the step is broken")) };
+    const store = { ...runner.ports.store, resumeSnoozed: () => Promise.reject(new Error("the step is broken")) };
     expect(told(await runner.run(SCHEDULED, { store }))).toMatchObject({ SuccessfulRuns: 0, FailedRuns: 1 });
   });
 
@@ -105,7 +105,7 @@ describe("the figures of a run", () => {
   });
 
   it("of a test by hand neither hide that the schedule is dead nor wake anybody", async () => {
-    const store = { ...runner.ports.store, findDueWorkspaces: () => Promise.reject(new Error("the step is broken")) };
+    const store = { ...runner.ports.store, resumeSnoozed: () => Promise.reject(new Error("the step is broken")) };
     expect(told(await runner.run({}))).toMatchObject({ SuccessfulRuns: 0, FailedRuns: 0 });
     expect(told(await runner.run({}, { store }))).toMatchObject({ SuccessfulRuns: 0, FailedRuns: 0 });
     expect(told(await runner.run({ trigger: "catch_up" }))).toMatchObject({ SuccessfulRuns: 1, FailedRuns: 0 });
@@ -115,4 +115,13 @@ describe("the figures of a run", () => {
     await addDue(1);
     expect(told(await runner.run({ dryRun: true }))).toEqual({ DryRuns: 1 });
   });
+});
+
+it("the figures of a batch that was sent beside a run are those of its outcomes", () => {
+  expect(figuresOfDelivery({ ...noDelivery(), sent: 3, unknown: 1 })).toEqual([
+    { name: "SentTouches", value: 3 },
+    { name: "RetryingTouches", value: 0 },
+    { name: "FailedTouches", value: 0 },
+    { name: "UnknownTouches", value: 1 },
+  ]);
 });

@@ -1,0 +1,10 @@
+import * as z from "zod";
+
+/** A signing secret after the Standard Webhooks specification, section "Signature scheme": `whsec_`, 24 to 64 bytes. */
+export const signingSecret = z
+  .string()
+  .regex(/^whsec_[A-Za-z0-9+/]+={0,2}$/, "must be whsec_ and base64")
+  .refine((secret) => {
+    const { length } = Buffer.from(secret.slice("whsec_".length), "base64");
+    return length >= 24 && length <= 64;
+  }, "must hold 24 to 64 bytes");
