@@ -21,7 +21,15 @@ export function entryOf(name: string): string {
 export function esbuildOptions(entry: string, folder: string): BuildOptions {
   return {
     absWorkingDir: PROJECT,
-    alias: { [QUERY_COMPILER]: unpackQueryCompiler(PROJECT), "node:http": join(PROJECT, "infra/http-for-bundles.js") },
+    alias: {
+      [QUERY_COMPILER]: unpackQueryCompiler(PROJECT),
+      "node:http": join(PROJECT, "infra/http-for-bundles.js"),
+      // The holidays ask it for one zone and for years near this one, not for all zones since 1880.
+      "moment-timezone": join(
+        PROJECT,
+        "node_modules/moment-timezone/builds/moment-timezone-with-data-10-year-range.min.js",
+      ),
+    },
     assetNames: "[name]",
     // pg and other CommonJS packages call require, which an ES module does not have.
     banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },

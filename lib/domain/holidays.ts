@@ -1,5 +1,18 @@
-import Holidays, { type HolidaysTypes } from "date-holidays";
+import type { default as Holidays, HolidaysTypes } from "date-holidays";
 import { Temporal } from "temporal-polyfill";
+
+let library: { readonly Holidays: typeof Holidays; readonly places: Holidays } | undefined;
+
+/** Loads the holidays of the world. To be awaited before they are asked for; a function that needs none does not load them. */
+export async function loadHolidays(): Promise<void> {
+  const { default: Holidays } = await import("date-holidays");
+  library ??= { Holidays, places: new Holidays() };
+}
+
+function loaded() {
+  if (!library) throw new Error("holidays were asked for before loadHolidays()");
+  return library;
+}
 
 /** Says whether a local date, as in `2026-12-25`, is a holiday. */
 export type HolidayCalendar = (localDate: string) => boolean;
@@ -26,6 +39,7 @@ export function holidayCalendar(
  * behind it, as in `BY-A`.
  */
 export function hasHolidays(country: string, region: string | null): boolean {
+  const { places } = loaded();
   if (!Object.hasOwn(places.getCountries(), country)) return false;
   if (region === null) return true;
   // The library writes regions in capitals before it looks them up, and so misses its own few that have small letters.
@@ -35,7 +49,6 @@ export function hasHolidays(country: string, region: string | null): boolean {
   return district === undefined || Object.hasOwn(places.getRegions(country, state) ?? {}, district);
 }
 
-const places = new Holidays();
 const calendars = new Map<string, HolidayCalendar>();
 
 /** One calendar a place for the whole process, as a year of it takes some milliseconds to work out. */
@@ -59,6 +72,7 @@ const unknownPlace = (country: string, region: string | null): string =>
 function holidaysOf(country: string, region: string | null): Holidays {
   const [state, district] = region?.split("-") ?? [];
   const options: HolidaysTypes.Options = { types: ["public"], timezone: "UTC" };
+  const { Holidays } = loaded();
   if (state === undefined) return new Holidays(country, options);
   if (district === undefined) return new Holidays(country, state, options);
   return new Holidays(country, state, district, options);

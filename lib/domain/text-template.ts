@@ -37,6 +37,8 @@ const OPTIONS = {
   lenientIf: true,
   ownPropertyOnly: true,
   catchAllErrors: true,
+  // Not that of the machine: what goes out would depend on where it is sent from.
+  locale: "en-US",
   // No template may read a file of the machine; a partial is looked for here, and there is none.
   templates: {},
   parseLimit: 100_000,

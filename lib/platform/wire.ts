@@ -1,12 +1,11 @@
 import { notConnected } from "../channels/not-connected.ts";
 import { taskChannel } from "../channels/task.ts";
-import type { Log, MessageChannel, RunPorts } from "../run/ports.ts";
+import type { DeliveryQueue, Log, MessageChannel, RunPorts } from "../run/ports.ts";
 import { type Database, openDatabase } from "../store/connect.ts";
 import { storePorts } from "../store/follow-up-store.ts";
 import { iamConnection } from "../store/iam-connection.ts";
 import { createTask } from "../store/tasks.ts";
 import type { Config } from "./config.ts";
-import { sqsDeliveryQueue } from "./delivery-queue.ts";
 import { secretByArn } from "./secret.ts";
 
 /** Connects the ports of a run to what the configuration names. No connection is made before the first query. */
@@ -21,7 +20,7 @@ export function wire(config: Config, log: Log): RunPorts & { readonly database: 
       webhook: connectedWebhook(config),
       task: taskChannel((task) => createTask(database.prisma, task)),
     },
-    queue: config.DELIVERY_QUEUE_URL === undefined ? null : sqsDeliveryQueue(config.DELIVERY_QUEUE_URL),
+    queue: connectedQueue(config),
     log,
   };
 }
@@ -44,6 +43,17 @@ function whenNeeded(load: () => Promise<MessageChannel>): MessageChannel {
     async send(touch) {
       loaded ??= load();
       return (await loaded).send(touch);
+    },
+  };
+}
+
+function connectedQueue({ DELIVERY_QUEUE_URL: url }: Config): DeliveryQueue | null {
+  if (url === undefined) return null;
+  let loaded: Promise<DeliveryQueue> | undefined;
+  return {
+    async enqueue(touchIds) {
+      loaded ??= import("./delivery-queue.ts").then(({ sqsDeliveryQueue }) => sqsDeliveryQueue(url));
+      return (await loaded).enqueue(touchIds);
     },
   };
 }

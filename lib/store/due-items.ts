@@ -1,7 +1,7 @@
 import { Prisma } from "./generated/client.ts";
 import type { Queryable } from "./queryable.ts";
 import { type DueRow, parseSequences, type ReadSequence } from "./rows.ts";
-import { LAST_TOUCHES, SEND_TIMES } from "./send-time-rows.ts";
+import { LAST_TOUCHES, loadHolidaysFor, SEND_TIMES } from "./send-time-rows.ts";
 
 /** What `decide` reads of a lead. */
 export const LEAD_COLUMNS = Prisma.sql`
@@ -32,5 +32,6 @@ export async function readSequences(
       from follow_up_sequence as sequence
       join workspace on workspace.id = sequence.workspace_id
      where sequence.id = any(${ids}::uuid[])`;
+  await loadHolidaysFor(sequences);
   return parseSequences(sequences, now);
 }

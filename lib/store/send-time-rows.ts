@@ -1,5 +1,6 @@
 import * as z from "zod";
 import type { LeadFacts, WorkspaceFacts } from "../domain/due-item.ts";
+import { loadHolidays } from "../domain/holidays.ts";
 import { Prisma } from "./generated/client.ts";
 
 /** The columns of `workspace` that say when may be sent, as `sendTimeColumns` parses them. */
@@ -27,6 +28,12 @@ export const sendTimesOf = (
   sendWindow: { days: row.window_days, start: row.window_start, end: row.window_end },
   holidays: { country: row.holiday_country, region: row.holiday_region, ownDates: row.own_holidays },
 });
+
+/** Loads the holidays of the world where one of the workspaces keeps some. */
+export async function loadHolidaysFor(rows: unknown): Promise<void> {
+  const places = z.array(z.object({ holiday_country: z.string().nullable() })).parse(rows);
+  if (places.some(({ holiday_country }) => holiday_country !== null)) await loadHolidays();
+}
 
 /** The columns of `lead` that say when each channel last reached it. */
 export const LAST_TOUCHES = Prisma.sql`

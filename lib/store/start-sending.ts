@@ -6,6 +6,7 @@ import {
   LAST_TOUCHES,
   lastTouchColumns,
   lastTouchOf,
+  loadHolidaysFor,
   SEND_TIMES,
   sendTimeColumns,
   sendTimesOf,
@@ -156,6 +157,7 @@ export async function readSendFacts(db: Queryable, touchIds: readonly string[]):
       join follow_up_sequence as sequence on sequence.id = instance.sequence_id
       join workspace on workspace.id = touch.workspace_id
      where touch.id = any(${[...touchIds]}::uuid[]) and touch.status = 'claimed'`;
+  await loadHolidaysFor(rows);
   return z.array(factsRow).parse(rows).map(touchSendFacts);
 }
 

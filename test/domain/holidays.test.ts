@@ -1,6 +1,8 @@
-import { describe, expect, it } from "@jest/globals";
+import { beforeAll, describe, expect, it } from "@jest/globals";
 import { nextOpening } from "../../lib/domain/calendar.ts";
-import { hasHolidays, holidayCalendar } from "../../lib/domain/holidays.ts";
+import { hasHolidays, holidayCalendar, loadHolidays } from "../../lib/domain/holidays.ts";
+
+beforeAll(loadHolidays);
 
 /** The holidays of a year, in its order. */
 function holidaysIn(year: number, country: string, region: string | null = null): string[] {

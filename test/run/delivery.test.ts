@@ -131,6 +131,56 @@ describe("a touch that failed for now", () => {
     expect(await touchesOf(workspaceId)).toMatchObject([{ status: "failed", reason: "smtp_451", attempts: 6 }]);
   });
 
+  it("was put off by its provider any number of times without failing, and waits as long as the provider asked", async () => {
+    const workspaceId = await oneDue();
+    const throttled = { retryAfterMs: 30 * 60_000 };
+    runner.channel.answer = () => ({ kind: "retry", reason: "webhook_429", throttled });
+    for (let attempt = 1; attempt <= 8; attempt++) {
+      const { timestamp } = await runner.run({ workspaceId });
+      const [touch] = await touchesOf(workspaceId);
+      expect(touch).toMatchObject({ status: "claimed", attempts: attempt });
+      expect((touch?.next_attempt_at?.getTime() ?? 0) - Date.parse(timestamp ?? "")).toBe(30 * 60_000);
+      await pool.query("update touch set next_attempt_at = $2, look_again_at = $2 where workspace_id = $1", [
+        workspaceId,
+        LONG_AGO,
+      ]);
+    }
+    runner.channel.answer = accept;
+    expect((await runner.run({ workspaceId })).recovered).toMatchObject({ delivery: { sent: 1 } });
+  });
+
+  it("does not go out at night: it waits until the window opens, and goes then", async () => {
+    const night = new Date("2030-01-07T23:30:00Z");
+    const workspaceId = await leftBehind({
+      ...READY,
+      attempts: 1,
+      failures: 1,
+      send_until: new Date("2030-01-07T17:00:00Z"),
+    });
+    await pool.query("update workspace set window_start = '09:00', window_end = '17:00' where id = $1", [workspaceId]);
+    const at = (instant: Date) => ({ now: () => Promise.resolve(instant) });
+    expect((await runner.run({ workspaceId }, at(night))).recovered).toMatchObject({
+      delivery: { deferred: 1, sent: 0 },
+    });
+    const morning = new Date("2030-01-08T09:00:00Z");
+    expect(await touchesOf(workspaceId)).toMatchObject([{ status: "claimed", next_attempt_at: morning }]);
+    const early = at(new Date(morning.getTime() - 1));
+    expect((await runner.run({ workspaceId }, early)).recovered).toMatchObject({ takenUp: 0 });
+    expect((await runner.run({ workspaceId }, at(morning))).recovered).toMatchObject({ delivery: { sent: 1 } });
+  });
+
+  it("expires where its time to live ends before it could be sent, and not before", async () => {
+    const now = new Date("2030-01-07T12:00:00Z");
+    const at = { now: () => Promise.resolve(now) };
+    const over = await leftBehind({ ...READY, expires_at: now });
+    const inTime = await leftBehind({ ...READY, expires_at: new Date(now.getTime() + 1) });
+    expect((await runner.run({ workspaceId: over }, at)).recovered).toMatchObject({
+      delivery: { expired: 1, sent: 0 },
+    });
+    expect((await runner.run({ workspaceId: inTime }, at)).recovered).toMatchObject({ delivery: { sent: 1 } });
+    expect(await touchesOf(over)).toMatchObject([{ status: "expired" }]);
+  });
+
   it("is cancelled instead when its lead has booked meanwhile", async () => {
     const workspaceId = await leftBehind(READY);
     await pool.query("update lead set status = 'meeting-booked' where workspace_id = $1", [workspaceId]);
