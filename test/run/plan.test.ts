@@ -79,7 +79,7 @@ describe("when a claimed touch may go, decided anew", () => {
     touchId: "touch",
     switchedOff: false,
     snoozedUntil: null,
-    attempted: false,
+    triedLast: false,
     facts: {
       lead: { timeZone: "UTC", lastOutboundAt, lastTouchAt: { ...NEVER, email: lastOutboundAt } },
       workspace: {
@@ -116,7 +116,7 @@ describe("when a claimed touch may go, decided anew", () => {
   });
 
   it("does not wait for the gap and the day of its own first attempt", () => {
-    expect(decided(facts({ attempted: true }, minutesAfter(NOON, -10))).nextAttemptAt).toBe(NOON);
+    expect(decided(facts({ triedLast: true }, minutesAfter(NOON, -10))).nextAttemptAt).toBe(NOON);
   });
 
   it("is asked again soon where a person has switched something off, and in a day where no time can be found", () => {
