@@ -1,131 +1,158 @@
 import { describe, expect, it } from "@jest/globals";
 import { planner } from "../../lib/run/plan.ts";
-import type { DueCandidate, TouchSendFacts } from "../../lib/run/ports.ts";
-import { rescheduled } from "../../lib/run/reschedule.ts";
-import { ALWAYS_OPEN, anItem, aStep, type ItemParts, minutesAfter, NOON } from "../domain/items.ts";
+import type { DueCandidate } from "../../lib/run/ports.ts";
+import { anItem, aStep, type ItemParts, minutesAfter, NOON } from "../domain/items.ts";
 
-const NEVER = { email: null, sms: null, webhook: null, task: null };
+const candidate = (read: DueCandidate["read"], over: Partial<DueCandidate> = {}): DueCandidate => ({
+  instanceId: "instance",
+  workspaceId: "workspace",
+  position: 1,
+  nextStepDue: NOON,
+  heldSince: null,
+  read,
+  ...over,
+});
+const due = (parts: ItemParts): DueCandidate => candidate({ item: anItem(parts) });
+/** Of a lead of its own, so that only the workspace is shared. */
+const dueFor = (id: string, parts: ItemParts = {}): DueCandidate => due({ ...parts, lead: { ...parts.lead, id } });
+const reasonsOf = (candidates: readonly DueCandidate[]) =>
+  candidates.map(planner(NOON)).map((plan) => plan.decision.reason);
 
-let number = 0;
-function candidate(parts: ItemParts = {}, leadId = `lead ${number}`): DueCandidate {
-  const instanceId = `instance ${number++}`;
-  const item = anItem({
-    ...parts,
-    lead: { ...parts.lead, id: leadId },
-    instance: { ...parts.instance, id: instanceId },
-  });
-  return {
-    instanceId,
-    workspaceId: item.workspace.id,
-    position: 1,
-    nextStepDue: NOON,
-    heldSince: null,
-    read: { item },
-  };
-}
+const forApproval = { steps: [aStep({ needsApproval: true })] };
+const inSms = { steps: [aStep({ channel: "sms" })] };
 
-describe("the plans of one batch", () => {
-  it("reach a lead once, by whichever sequence comes first; the next is held until later", () => {
-    const plan = planner(NOON);
-    expect(plan(candidate({}, "Ada")).decision).toMatchObject({ kind: "send" });
-    const second = plan(candidate({ steps: [aStep({ channel: "sms" })] }, "Ada"));
-    expect(second.decision).toMatchObject({ kind: "hold", reason: "too_soon", until: new Date(NOON.getTime() + 1) });
-    expect(plan(candidate({}, "Eve")).decision).toMatchObject({ kind: "send" });
-    expect(planner(NOON)(candidate({}, "Ada")).decision).toMatchObject({ kind: "send" });
-  });
-
-  it("use up the cap of a workspace together, and what waits for approval has its place too", () => {
-    const plan = planner(NOON);
-    const capped = (more: ItemParts = {}) => candidate({ ...more, workspace: { dailyCap: 3, dailyCapUsed: 1 } });
-    const approval = { steps: [aStep({ needsApproval: true })] };
-    const kinds = [plan(capped()), plan(capped(approval)), plan(capped()), plan(candidate())];
-    expect(kinds.map(({ decision }) => decision.reason)).toEqual([
-      "ready",
-      "needs_approval",
-      "daily_cap_reached",
-      "ready",
-    ]);
+describe("the plan of a batch", () => {
+  it("claims a touch for a step that is ready, and moves its instance on", () => {
+    const plan = planner(NOON)(due({ lead: { lastOutboundAt: minutesAfter(NOON, -60) } }));
+    expect(plan).toMatchObject({
+      instanceId: "instance",
+      state: { status: "active", position: 2, nextStepDue: minutesAfter(NOON, 3 * 24 * 60), hold: null },
+      touch: { stepId: "step 1", channel: "email", status: "claimed", outboundBefore: minutesAfter(NOON, -60) },
+      decision: { kind: "send", reason: "ready", rule: "ready" },
+    });
+    expect(plan.touch?.sendUntil).toEqual(new Date("2026-06-03T22:00Z"));
   });
 
-  it("write down with a touch what its decision rests on", () => {
-    const lastOutboundAt = minutesAfter(NOON, -3 * 24 * 60);
-    const workspace = { timeZone: "UTC", sendWindow: { ...ALWAYS_OPEN, start: "09:00", end: "17:00" } };
-    const steps = [aStep({ timeToLiveMinutes: 90 })];
-    expect(planner(NOON)(candidate({ lead: { lastOutboundAt }, workspace, steps })).touch).toMatchObject({
-      status: "claimed",
-      outboundBefore: lastOutboundAt,
-      sendUntil: new Date("2026-06-03T17:00:00Z"),
-      expiresAt: minutesAfter(NOON, 90),
+  it("lays a touch that needs approval aside, without a time until which it may go", () => {
+    expect(planner(NOON)(due(forApproval))).toMatchObject({
+      state: { status: "paused", reason: "awaiting_approval" },
+      touch: { status: "awaiting_approval", sendUntil: null },
     });
   });
 
-  it("hold for a day what cannot be read or decided on, and go on", () => {
-    const plan = planner(NOON);
-    const unreadable = plan({ ...candidate(), read: { fault: "lead: status: Invalid option" } });
-    expect(unreadable.decision).toMatchObject({
-      kind: "hold",
-      reason: "unreadable_row",
-      until: minutesAfter(NOON, 24 * 60),
-    });
-    const item = anItem();
-    const broken = { ...item, sequence: { ...item.sequence, steps: [null] } } as unknown as typeof item;
-    expect(plan({ ...candidate(), read: { item: broken } }).decision).toMatchObject({ reason: "decision_failed" });
-    expect(plan(candidate()).decision.kind).toBe("send");
+  it.each<[string, ItemParts, string]>([
+    ["held", { workspace: { pausedAt: NOON } }, "hold"],
+    ["skipped", { lead: { email: null } }, "skip"],
+    ["completed", { lead: { isBooked: true } }, "complete"],
+  ])("has no touch for a step that is %s", (_, parts, kind) => {
+    expect(planner(NOON)(due(parts))).toMatchObject({ touch: null, decision: { kind } });
   });
 });
 
-describe("when a claimed touch may go, decided anew", () => {
-  const facts = (more: Partial<TouchSendFacts> = {}, lastOutboundAt: Date | null = null): TouchSendFacts => ({
-    touchId: "touch",
-    switchedOff: false,
-    snoozedUntil: null,
-    triedLast: false,
-    facts: {
-      lead: { timeZone: "UTC", lastOutboundAt, lastTouchAt: { ...NEVER, email: lastOutboundAt } },
-      workspace: {
-        timeZone: "UTC",
-        sendWindow: { days: [1, 2, 3, 4, 5], start: "09:00", end: "17:00" },
-        holidays: { country: null, region: null, ownDates: [] },
-        gapMinutes: 60,
+describe("within a batch", () => {
+  it("a second instance of a lead is held as too soon, on whatever channel, and one of another lead goes", () => {
+    expect(reasonsOf([dueFor("ada"), dueFor("ada", inSms), dueFor("grace")])).toEqual(["ready", "too_soon", "ready"]);
+  });
+
+  it("the second instance is held for the gap of its workspace", () => {
+    const plan = planner(NOON);
+    const workspace = { gapMinutes: 24 * 60 };
+    plan(dueFor("ada", { workspace }));
+    expect(plan(dueFor("ada", { ...inSms, workspace })).decision.until).toEqual(minutesAfter(NOON, 24 * 60));
+  });
+
+  it("the second instance on the same channel is held beyond the day of the lead", () => {
+    const plan = planner(NOON);
+    plan(dueFor("ada"));
+    expect(plan(dueFor("ada")).decision.until).toEqual(new Date("2026-06-03T22:00Z"));
+  });
+
+  it("a touch that waits for approval counts for the lead as one that goes", () => {
+    expect(reasonsOf([dueFor("ada", forApproval), dueFor("ada", inSms)])).toEqual(["needs_approval", "too_soon"]);
+  });
+
+  it("a step that does not go counts for nobody", () => {
+    const workspace = { dailyCap: 1 };
+    const skipped = dueFor("ada", { workspace, steps: [aStep({ condition: "linkedin_connected" })] });
+    expect(reasonsOf([skipped, dueFor("ada", { workspace })])).toEqual(["condition_linkedin_connected", "ready"]);
+  });
+
+  it("the cap counts what was planned before, beside what was used already", () => {
+    const workspace = { dailyCap: 3, dailyCapUsed: 1 };
+    const batch = ["ada", "grace", "edsger"].map((lead) => dueFor(lead, { workspace }));
+    expect(reasonsOf(batch)).toEqual(["ready", "ready", "daily_cap_reached"]);
+  });
+
+  it("a touch that waits for approval counts for the cap", () => {
+    const workspace = { dailyCap: 1 };
+    const batch = [dueFor("ada", { ...forApproval, workspace }), dueFor("grace", { workspace })];
+    expect(reasonsOf(batch)).toEqual(["needs_approval", "daily_cap_reached"]);
+  });
+
+  it("each workspace has its own cap", () => {
+    const of = (id: string, lead: string) => dueFor(lead, { workspace: { id, dailyCap: 1 } });
+    const batch = [of("north", "ada"), of("south", "grace"), of("north", "edsger"), of("south", "barbara")];
+    expect(reasonsOf(batch)).toEqual(["ready", "ready", "daily_cap_reached", "daily_cap_reached"]);
+  });
+
+  it("what one batch planned is forgotten by the next planner", () => {
+    expect([reasonsOf([dueFor("ada")]), reasonsOf([dueFor("ada")])]).toEqual([["ready"], ["ready"]]);
+  });
+
+  it("the items themselves stay as they were read", () => {
+    const [first, second] = [anItem(), anItem()];
+    const plan = planner(NOON);
+    plan(candidate({ item: first }));
+    plan(candidate({ item: second }));
+    expect([first, second]).toEqual([anItem(), anItem()]);
+  });
+});
+
+describe("a broken row", () => {
+  const held = { position: 4, nextStepDue: NOON, heldSince: minutesAfter(NOON, -90) };
+  const until = minutesAfter(NOON, 24 * 60);
+
+  it("that does not parse is held for a day with its fault, at its position, since it was first due", () => {
+    expect(planner(NOON)(candidate({ fault: "steps.0.channel: pigeon" }, held))).toEqual({
+      instanceId: "instance",
+      workspaceId: "workspace",
+      position: 4,
+      state: {
+        status: "active",
+        position: 4,
+        nextStepDue: until,
+        hold: { reason: "unreadable_row", since: held.heldSince },
       },
-      channel: "email",
-    },
-    ...more,
-  });
-  const decided = (given: TouchSendFacts, now = NOON) => rescheduled({ touchId: "touch", reason: "why" }, given, now);
-
-  it("is at once where nothing stands against it, until the window shuts", () => {
-    expect(decided(facts())).toEqual({
-      touchId: "touch",
-      reason: "why",
-      nextAttemptAt: NOON,
-      sendUntil: new Date("2026-06-03T17:00:00Z"),
-      outboundBefore: null,
+      touch: null,
+      decision: {
+        kind: "hold",
+        reason: "unreadable_row",
+        rule: "unreadable_row",
+        detail: "steps.0.channel: pigeon",
+        until,
+      },
     });
   });
 
-  it("is when the window opens again, when the snooze is over, when the channel has a new day", () => {
-    expect(decided(facts(), new Date("2026-06-05T17:00:00Z")).nextAttemptAt).toEqual(new Date("2026-06-08T09:00:00Z"));
-    const snoozed = facts({ snoozedUntil: new Date("2026-06-06T10:00:00Z") });
-    expect(decided(snoozed).nextAttemptAt).toEqual(new Date("2026-06-08T09:00:00Z"));
-    const reached = decided(facts({}, minutesAfter(NOON, -10)));
-    expect(reached).toMatchObject({
-      nextAttemptAt: new Date("2026-06-04T09:00:00Z"),
-      outboundBefore: minutesAfter(NOON, -10),
+  it("that was never held before is held since it was due", () => {
+    const { state } = planner(NOON)(candidate({ fault: "broken" }));
+    expect(state).toMatchObject({ hold: { since: NOON } });
+  });
+
+  it("that cannot be decided on is held for a day with what was thrown", () => {
+    const steps = [aStep(), aStep({ position: 2, delayMinutes: 1e15 })];
+    const plan = planner(NOON)(due({ steps }));
+    expect(plan).toMatchObject({ touch: null, state: { status: "active", nextStepDue: until } });
+    expect(plan.decision).toMatchObject({
+      kind: "hold",
+      reason: "decision_failed",
+      detail: expect.stringMatching(/\w/),
     });
   });
 
-  it("does not wait for the gap and the day of its own first attempt", () => {
-    expect(decided(facts({ triedLast: true }, minutesAfter(NOON, -10))).nextAttemptAt).toBe(NOON);
-  });
-
-  it("is asked again soon where a person has switched something off, and in a day where no time can be found", () => {
-    expect(decided(facts({ switchedOff: true }))).toMatchObject({
-      nextAttemptAt: minutesAfter(NOON, 15),
-      sendUntil: null,
-    });
-    const { facts: known } = facts();
-    const nowhere = { ...known, lead: { ...known.lead, timeZone: "Mars/Olympus_Mons" } };
-    expect(decided(facts({ facts: nowhere })).nextAttemptAt).toEqual(minutesAfter(NOON, 24 * 60));
+  it("does not stop those that come after it, and counts for none of them", () => {
+    const workspace = { dailyCap: 1 };
+    const batch = [candidate({ fault: "broken" }), dueFor("ada", { workspace }), dueFor("grace", { workspace })];
+    expect(reasonsOf(batch)).toEqual(["unreadable_row", "ready", "daily_cap_reached"]);
   });
 });
