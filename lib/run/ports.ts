@@ -111,7 +111,7 @@ export interface NewTouch {
   readonly stepId: string;
   readonly channel: Channel;
   readonly message: Message;
-  /** When the lead was last reached as the decision saw it: another touch since then makes it void. */
+  /** When the lead was last reached as the decision saw it: it waits where another touch has gone since then. */
   readonly outboundBefore: Date | null;
   /** Until when it may go without being decided on again; null: it has to be. */
   readonly sendUntil: Date | null;
@@ -149,8 +149,8 @@ export interface TouchSendFacts {
   /** Not the rules' own: a person has switched something off. */
   readonly switchedOff: boolean;
   readonly snoozedUntil: Date | null;
-  /** An attempt was made before, so that the gap and the channel's local day are its own. */
-  readonly attempted: boolean;
+  /** The last that reached for the lead was an attempt of its own, so that the gap and the channel's local day are too. */
+  readonly triedLast: boolean;
   readonly facts: SendFacts;
 }
 

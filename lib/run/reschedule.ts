@@ -4,15 +4,17 @@ import type { EndedTouch, Rescheduled, TouchSendFacts } from "./ports.ts";
 
 /**
  * Decides anew when a claimed touch may go. The gap and the channel's local day were kept when it was first tried; an
- * attempt of its own does not stand in the way of the next.
+ * attempt of its own does not stand in the way of the next, unless another touch has gone since then. What cannot be
+ * decided yet must not pass for decided: so without an opening, what has gone meanwhile stays unseen.
  */
 export function rescheduled({ touchId, reason }: EndedTouch, facts: TouchSendFacts, now: Date): Rescheduled {
-  const outboundBefore = facts.facts.lead.lastOutboundAt;
-  if (facts.switchedOff) return { touchId, reason, nextAttemptAt: recheckAt(now), sendUntil: null, outboundBefore };
+  const seen = facts.facts.lead.lastOutboundAt;
+  const undecided = { touchId, reason, sendUntil: null, outboundBefore: facts.triedLast ? seen : null };
+  if (facts.switchedOff) return { ...undecided, nextAttemptAt: recheckAt(now) };
   const from = facts.snoozedUntil && facts.snoozedUntil > now ? facts.snoozedUntil : now;
-  const opening = openingFrom(facts.attempted ? withoutLastTouch(facts.facts) : facts.facts, from);
-  const nextAttemptAt = opening?.from ?? repairBy(now);
-  return { touchId, reason, nextAttemptAt, sendUntil: opening?.until ?? null, outboundBefore };
+  const opening = openingFrom(facts.triedLast ? withoutLastTouch(facts.facts) : facts.facts, from);
+  if (!opening) return { ...undecided, nextAttemptAt: repairBy(now) };
+  return { touchId, reason, nextAttemptAt: opening.from, sendUntil: opening.until, outboundBefore: seen };
 }
 
 const NEVER = { email: null, sms: null, webhook: null, task: null };

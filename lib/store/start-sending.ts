@@ -31,8 +31,8 @@ type JudgedRow = z.infer<typeof judgedRow>;
 /**
  * Moves claimed touches to `sending`, or to `cancelled` where the lead may no longer be contacted, or to `expired`. The
  * lead is locked in the same statement: a booking is either committed, and seen here, or commits after the touch began to
- * be sent. Of several touches of one lead one begins; and none where another has begun since it was decided on, or where
- * the send window has shut: those are left claimed and told. A lead that somebody is changing at this moment is passed
+ * be sent. Of several touches of one lead one begins; and none where another has begun since it was decided on or last
+ * tried, or where the send window has shut: those are left claimed and told. A lead that somebody is changing at this moment is passed
  * over, and its touch stays claimed; so nobody ever waits here.
  */
 export async function startSending(db: Queryable, touchIds: readonly string[], lease: Lease): Promise<StartedSending> {
@@ -40,7 +40,7 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
     with judged as materialized (
       select touch.id, touch.workspace_id, touch.instance_id, touch.lead_id, touch.generation, touch.channel,
              touch.attempts, touch.failures, touch.subject, touch.body, lead.email, lead.phone, lead.last_email_at,
-             workspace.email_from, touch.expires_at <= ${lease.now} as too_old,
+             lead.last_outbound_at, workspace.email_from, touch.expires_at <= ${lease.now} as too_old,
              case when lead.is_booked and not instance.post_booking then 'meeting_booked'
                   when lead.opted_out_at is not null then 'opted_out'
                   when lead.status in ('blacklisted', 'unqualified', 'not-interested')
@@ -54,8 +54,7 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
                   when not sequence.active then 'sequence_inactive'
                   when instance.paused_reason = 'manual' then 'instance_paused'
                   when lead.snoozed_until > ${lease.now} then 'lead_snoozed'
-                  when touch.attempts = 0 and lead.last_outbound_at is distinct from touch.outbound_before
-                    then 'too_soon'
+                  when lead.last_outbound_at is distinct from touch.outbound_before then 'too_soon'
                   when touch.send_until is null or touch.send_until <= ${lease.now} then 'outside_send_window'
              end as wait
         from touch
@@ -67,18 +66,20 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
          and touch.next_attempt_at <= ${lease.now}
          for no key update of lead, touch skip locked),
     in_turn as (
-      select *, row_number() over (partition by lead_id, attempts > 0 order by id) as turn from judged),
+      select *, row_number() over (partition by lead_id order by id) as turn from judged),
     fated as materialized (
       select *, coalesce(stop, wait, case when turn > 1 then 'too_soon' end) as why,
              case when stop is not null then 'cancel' when too_old then 'expire'
-                  when wait is not null or (turn > 1 and attempts = 0) then 'wait' else 'start' end as fate
+                  when wait is not null or turn > 1 then 'wait' else 'start' end as fate
         from in_turn),
     moved as (
       update touch
          set status = case fate when 'start' then 'sending' when 'cancel' then 'cancelled' else 'expired' end::touch_status,
              reason = case when fate <> 'start' then why end, next_attempt_at = null,
              look_again_at = case when fate = 'start' then greatest(touch.look_again_at, ${lease.until}::timestamptz) end,
-             attempts = touch.attempts + case when fate = 'start' then 1 else 0 end
+             attempts = touch.attempts + case when fate = 'start' then 1 else 0 end,
+             outbound_before = case when fate = 'start' then greatest(fated.last_outbound_at, ${lease.now}::timestamptz)
+                                    else touch.outbound_before end
         from fated
        where touch.id = fated.id and fate <> 'wait'
       returning touch.lead_id, touch.channel, fated.fate),
@@ -127,7 +128,7 @@ const outgoingTouch = (row: JudgedRow): OutgoingTouch => ({
 const factsRow = z.object({
   id: z.uuid(),
   channel: z.enum(CHANNELS),
-  attempts: z.int(),
+  tried_last: z.boolean(),
   switched_off: z.boolean(),
   snoozed_until: z.date().nullable(),
   lead_time_zone: z.string().nullable(),
@@ -140,7 +141,8 @@ const factsRow = z.object({
 /** What decides when claimed touches may go. */
 export async function readSendFacts(db: Queryable, touchIds: readonly string[]): Promise<readonly TouchSendFacts[]> {
   const rows = await db.$queryRaw`
-    select touch.id, touch.channel::text, touch.attempts,
+    select touch.id, touch.channel::text,
+           touch.attempts > 0 and lead.last_outbound_at is not distinct from touch.outbound_before as tried_last,
            workspace.paused_at is not null or not sequence.active
              or coalesce(instance.paused_reason = 'manual', false) as switched_off,
            lead.snoozed_until, lead.time_zone as lead_time_zone, lead.last_outbound_at, ${LAST_TOUCHES},
@@ -158,7 +160,7 @@ const touchSendFacts = (row: z.infer<typeof factsRow>): TouchSendFacts => ({
   touchId: row.id,
   switchedOff: row.switched_off,
   snoozedUntil: row.snoozed_until,
-  attempted: row.attempts > 0,
+  triedLast: row.tried_last,
   facts: {
     lead: { timeZone: row.lead_time_zone, lastOutboundAt: row.last_outbound_at, lastTouchAt: lastTouchOf(row) },
     workspace: { timeZone: row.workspace_time_zone, ...sendTimesOf(row) },

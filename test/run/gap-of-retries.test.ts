@@ -1,0 +1,89 @@
+import { afterAll, beforeAll, beforeEach, expect, it } from "@jest/globals";
+import type pg from "pg";
+import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { addInstance, addLead, addSequence, addWorkspace, type Columns } from "../support/factories.ts";
+import { accept, openPool, openRunner, type Runner } from "../support/run.ts";
+
+let database: TestDatabase;
+let sql: pg.Pool;
+let runner: Runner;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  sql = openPool(database.url);
+  runner = openRunner(database.url);
+});
+beforeEach(async () => {
+  await sql.query("truncate workspace, run cascade");
+  runner.channel.sent.length = 0;
+});
+afterAll(async () => {
+  await runner.close();
+  await sql.end();
+  await database.drop();
+});
+
+/** A Monday. */
+const EVENING = "2030-01-07T16:59:00Z";
+const NEXT_MORNING = "2030-01-08T09:00:00Z";
+const MINUTE_MS = 60_000;
+
+const runAt = (instant: string) => runner.run({}, { now: () => Promise.resolve(new Date(instant)) });
+const minutesAfter = (instant: string, minutes: number) =>
+  new Date(Date.parse(instant) + minutes * MINUTE_MS).toISOString();
+
+/** A lead whom one touch failed to reach for now in the evening, and whom another sequence is to reach in the morning. */
+async function oneFailedAndOneDue(channel: Columns): Promise<void> {
+  const workspaceId = await addWorkspace(sql, { window_start: "09:00", window_end: "17:00", gap_minutes: 60 });
+  const leadId = await addLead(sql, workspaceId);
+  await addInstance(sql, leadId, (await addSequence(sql, workspaceId)).id, { next_step_due: EVENING });
+  const other = await addSequence(sql, workspaceId, { steps: [channel] });
+  await addInstance(sql, leadId, other.id, { next_step_due: NEXT_MORNING });
+  runner.channel.answer = () => ({ kind: "retry", reason: "provider_is_busy" });
+  await runAt(EVENING);
+  expect(runner.channel.sent).toHaveLength(1);
+  runner.channel.answer = accept;
+  runner.channel.sent.length = 0;
+}
+
+const sentChannels = () => runner.channel.sent.map(({ channel }) => channel);
+
+it("another attempt keeps the gap after what another sequence sent meanwhile", async () => {
+  await oneFailedAndOneDue({ channel: "sms" });
+  await runAt(NEXT_MORNING);
+  expect(sentChannels()).toHaveLength(1);
+  await runAt(minutesAfter(NEXT_MORNING, 59));
+  expect(sentChannels()).toHaveLength(1);
+  await runAt(minutesAfter(NEXT_MORNING, 60));
+  expect(sentChannels().sort()).toEqual(["email", "sms"]);
+});
+
+it("another attempt goes on a later day than what another sequence sent on its channel", async () => {
+  await oneFailedAndOneDue({ channel: "email" });
+  await runAt(NEXT_MORNING);
+  await runAt(minutesAfter(NEXT_MORNING, 60));
+  expect(sentChannels()).toHaveLength(1);
+  await runAt(minutesAfter(NEXT_MORNING, 24 * 60));
+  expect(sentChannels()).toHaveLength(2);
+});
+
+it("another attempt keeps the gap after what went while its own sequence was switched off", async () => {
+  await oneFailedAndOneDue({ channel: "sms" });
+  const switchOff =
+    "update follow_up_sequence set active = id not in (select sequence_id from follow_up_instance where status = 'completed')";
+  await sql.query(switchOff);
+  await runAt(NEXT_MORNING);
+  expect(sentChannels()).toEqual(["sms"]);
+  await sql.query("update follow_up_sequence set active = true");
+  await runAt(minutesAfter(NEXT_MORNING, 15));
+  expect(sentChannels()).toEqual(["sms"]);
+  await runAt(minutesAfter(NEXT_MORNING, 60));
+  expect(sentChannels()).toEqual(["sms", "email"]);
+});
+
+it("another attempt does not wait for the gap after the attempt before it", async () => {
+  await oneFailedAndOneDue({ channel: "sms" });
+  await sql.query("update follow_up_instance set next_step_due = next_step_due + interval '1 year'");
+  await runAt(NEXT_MORNING);
+  expect(sentChannels()).toEqual(["email"]);
+});
