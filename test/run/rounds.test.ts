@@ -1,116 +1,166 @@
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
-import { GroupSize } from "../../lib/run/group-size.ts";
 import type { DueCandidate, DueWorkspace } from "../../lib/run/ports.ts";
 import { Rounds, type Turn } from "../../lib/run/rounds.ts";
 
-const NOW = new Date("2030-01-07T12:00:00Z");
-const workspace = (number: number): DueWorkspace => ({ id: `w${number}`, capped: false, oldestDue: NOW });
+const OLDEST = Date.UTC(2030, 0, 7, 9);
 
-/** Claims as the store does: of each workspace its share, as long as it has some. */
-function claim(turn: Turn, left: Map<string, number>, claimed: Map<string, number>): DueCandidate[] {
-  return turn.workspaces.flatMap(({ id }) => {
-    const taken = Math.min(turn.share, left.get(id) ?? 0);
-    left.set(id, (left.get(id) ?? 0) - taken);
-    claimed.set(id, (claimed.get(id) ?? 0) + taken);
-    const candidate = (index: number): DueCandidate => ({
-      instanceId: `${id}-${claimed.get(id)}-${index}`,
-      workspaceId: id,
-      position: 1,
-      nextStepDue: new Date(NOW.getTime() + index),
-      heldSince: null,
-      read: { fault: "not read" },
+/** A database in which so many steps of each workspace are due, each a second after the one before. */
+class Steps {
+  readonly claimedOf: number[];
+  readonly #dueOf: readonly number[];
+
+  constructor(dueOf: readonly number[]) {
+    this.#dueOf = dueOf;
+    this.claimedOf = dueOf.map(() => 0);
+  }
+
+  readonly workspaces = (): DueWorkspace[] =>
+    this.#dueOf.map((_, index) => ({ id: String(index), capped: false, oldestDue: new Date(OLDEST) }));
+
+  get claimed(): number {
+    return sum(this.claimedOf);
+  }
+
+  /** Takes what a turn asks for and what is still there. */
+  claim({ workspaces, share }: Turn): DueCandidate[] {
+    return workspaces.flatMap(({ id }) => {
+      const before = this.claimedOf[Number(id)] ?? 0;
+      const taken = Math.min(share, (this.#dueOf[Number(id)] ?? 0) - before);
+      this.claimedOf[Number(id)] = before + taken;
+      return Array.from({ length: taken }, (_, index) => candidate(id, before + index));
     });
-    return Array.from({ length: taken }, (_, index) => candidate(index));
-  });
+  }
 }
 
-const cases = fc.record({
-  due: fc.array(fc.integer({ min: 1, max: 5_000 }), { minLength: 1, maxLength: 250 }),
-  batchSize: fc.integer({ min: 1, max: 1_000 }),
-  limit: fc.oneof(fc.constant(Number.POSITIVE_INFINITY), fc.integer({ min: 1, max: 10_000 })),
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
+
+const candidate = (workspaceId: string, number: number): DueCandidate => ({
+  workspaceId,
+  instanceId: `${workspaceId}:${number}`,
+  position: 1,
+  nextStepDue: new Date(OLDEST + number * 1_000),
+  heldSince: null,
+  read: { fault: "not read here" },
 });
 
-describe("the turns of the workspaces", () => {
-  it("take all that is due, or as much as the limit says, in batches no larger than they may be", () => {
-    const law = fc.property(cases, ({ due, batchSize, limit }) => {
-      const left = new Map(due.map((count, number) => [`w${number}`, count]));
-      const claimed = new Map<string, number>();
-      const rounds = new Rounds(
-        due.map((_, number) => workspace(number)),
-        limit,
-      );
-      for (let turn = rounds.next(batchSize); turn; turn = rounds.next(batchSize)) {
-        expect(turn.share * turn.workspaces.length).toBeLessThanOrEqual(batchSize);
-        rounds.taken(turn, claim(turn, left, claimed));
-      }
-      const total = due.reduce((sum, count) => sum + count, 0);
-      const taken = [...claimed.values()].reduce((sum, count) => sum + count, 0);
-      expect(taken).toBe(Math.min(total, limit));
-    });
-    fc.assert(law, { numRuns: 200 });
+/** One claimer that takes turns until none is left; calls `look` before each with who has been told to have run dry. */
+function serveAll(
+  steps: Steps,
+  limit: number,
+  batchSize: number,
+  look: (turn: Turn, dry: ReadonlySet<string>) => void,
+) {
+  const rounds = new Rounds(steps.workspaces(), limit);
+  const dry = new Set<string>();
+  for (let turn = rounds.next(batchSize); turn; turn = rounds.next(batchSize)) {
+    look(turn, dry);
+    const claimed = steps.claim(turn);
+    rounds.taken(turn, claimed);
+    for (const { id } of turn.workspaces) {
+      if (claimed.filter(({ workspaceId }) => workspaceId === id).length < turn.share) dry.add(id);
+    }
+  }
+}
+
+const dueOf = fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1, maxLength: 250 });
+const limits = fc.oneof(fc.integer({ min: 1, max: 3_000 }), fc.constant(Number.POSITIVE_INFINITY));
+const batchSizes = fc.integer({ min: 1, max: 500 });
+
+describe("rounds", () => {
+  it("serve every workspace that has more before they serve any of them again", () => {
+    fc.assert(
+      fc.property(dueOf, limits, batchSizes, (due, limit, batchSize) => {
+        const served = due.map(() => 0);
+        serveAll(new Steps(due), limit, batchSize, (turn, dry) => {
+          for (const { id } of turn.workspaces) served[Number(id)] = (served[Number(id)] ?? 0) + 1;
+          const wet = served.filter((_, index) => !dry.has(String(index)));
+          expect(Math.max(...wet) - Math.min(...wet)).toBeLessThanOrEqual(1);
+        });
+      }),
+    );
   });
 
-  it("come to each workspace once before any comes twice, so that one with very much keeps none waiting longer", () => {
-    const counts = fc.array(fc.integer({ min: 1, max: 100_000 }), { minLength: 2, maxLength: 250 });
-    const law = fc.property(counts, (due) => {
-      const left = new Map(due.map((count, number) => [`w${number}`, count]));
-      const rounds = new Rounds(
-        due.map((_, number) => workspace(number)),
-        Number.POSITIVE_INFINITY,
-      );
-      const turns = Math.ceil(due.length / 100);
-      const served = Array.from({ length: turns }, () => {
-        const turn = rounds.next(1_000) ?? { share: 0, workspaces: [] };
-        rounds.taken(turn, claim(turn, left, new Map()));
-        return turn.workspaces.map(({ id }) => id);
-      });
-      // A hundred share a batch: after as many batches as that takes, each has had its share.
-      expect(new Set(served.flat()).size).toBe(due.length);
-    });
-    fc.assert(law, { numRuns: 100 });
+  it("claim all that is due or as much as the limit allows, and never serve what has run dry", () => {
+    fc.assert(
+      fc.property(dueOf, limits, batchSizes, (due, limit, batchSize) => {
+        const steps = new Steps(due);
+        serveAll(steps, limit, batchSize, ({ workspaces, share }, dry) => {
+          expect(workspaces.filter(({ id }) => dry.has(id))).toEqual([]);
+          expect(share * workspaces.length).toBeLessThanOrEqual(Math.min(batchSize, limit - steps.claimed));
+        });
+        expect(steps.claimed).toBe(Math.min(limit, sum(due)));
+      }),
+    );
   });
 
-  it("go on from where a workspace was left, and leave out one that had less than its share", () => {
-    const rounds = new Rounds([workspace(0), workspace(1)], Number.POSITIVE_INFINITY);
-    const left = new Map([
-      ["w0", 100],
-      ["w1", 3],
-    ]);
-    const first = rounds.next(20);
-    if (!first) throw new Error("there was no turn");
-    expect(first).toMatchObject({
-      share: 10,
-      workspaces: [
-        { id: "w0", after: null },
-        { id: "w1", after: null },
-      ],
-    });
-    const claimed = claim(first, left, new Map());
-    rounds.taken(first, claimed);
-    expect(rounds.next(20)).toMatchObject({ share: 20, workspaces: [{ id: "w0", after: claimed[9] }] });
+  it("begin each turn behind the last step that was claimed", () => {
+    fc.assert(
+      fc.property(dueOf, batchSizes, (due, batchSize) => {
+        const steps = new Steps(due);
+        serveAll(steps, Number.POSITIVE_INFINITY, batchSize, ({ workspaces }) => {
+          for (const { id, after } of workspaces) {
+            const before = steps.claimedOf[Number(id)] ?? 0;
+            expect(after?.instanceId).toBe(before === 0 ? undefined : `${id}:${before - 1}`);
+          }
+        });
+      }),
+    );
   });
 
-  it("may be taken by two at once: what the one has reserved the other does not count on", () => {
-    const rounds = new Rounds([workspace(0)], 15);
-    expect([rounds.next(10)?.share, rounds.next(10)?.share, rounds.next(10)]).toEqual([10, 5, undefined]);
+  it("keep the limit and leave nothing behind when several claim at once and end in any order", () => {
+    fc.assert(
+      fc.property(
+        dueOf,
+        limits,
+        batchSizes,
+        fc.array(fc.nat(3), { maxLength: 400 }),
+        (due, limit, batchSize, order) => {
+          const steps = new Steps(due);
+          const rounds = new Rounds(steps.workspaces(), limit);
+          const underWay: { readonly turn: Turn; readonly claimed: DueCandidate[] }[] = [];
+          const begin = () => {
+            const turn = rounds.next(batchSize);
+            if (turn) underWay.push({ turn, claimed: steps.claim(turn) });
+            return turn !== undefined;
+          };
+          const end = (which: number) => {
+            const [ended] = underWay.splice(which % underWay.length, 1);
+            if (ended) rounds.taken(ended.turn, ended.claimed);
+          };
+          for (const choice of order) {
+            if (underWay.length === 0 || choice === 0) begin();
+            else end(choice);
+            expect(steps.claimed).toBeLessThanOrEqual(limit);
+          }
+          while (underWay.length > 0 || begin()) end(0);
+          expect(steps.claimed).toBe(Math.min(limit, sum(due)));
+        },
+      ),
+    );
+  });
+
+  it("serve ten steps beside a hundred thousand in the first turn, and a thousand workspaces in ten", () => {
+    const [first] = turnsOf([100_000, 10], 500, 1);
+    expect(first).toEqual({ workspaces: ["0", "1"], share: 250 });
+    const thousand = turnsOf([100_000, ...Array.from({ length: 1_000 }, () => 1)], 500, 11);
+    expect(new Set(thousand.flatMap(({ workspaces }) => workspaces)).size).toBe(1_001);
+  });
+
+  it("have no turn where nothing is due", () => {
+    expect(new Rounds([], 10).next(500)).toBeUndefined();
+    expect(new Rounds(new Steps([1]).workspaces(), 10).next(500)).toMatchObject({ share: 10 });
   });
 });
 
-describe("the size of a group to send", () => {
-  it("is what its providers take in a quarter of a second, within bounds, and at most doubles at a time", () => {
-    const size = new GroupSize();
-    expect(size.current).toBe(50);
-    const seen = [1, 1, 1, 1, 1, 1].map(() => {
-      size.sent(size.current, 1);
-      return size.current;
-    });
-    expect(seen).toEqual([100, 200, 400, 800, 1_000, 1_000]);
-    size.sent(1_000, 10_000);
-    expect(size.current).toBe(25);
-    size.sent(25, 60_000);
-    expect(size.current).toBe(10);
-    size.sent(0, 5);
-    expect(size.current).toBe(10);
+/** The first turns. */
+function turnsOf(due: readonly number[], batchSize: number, count: number) {
+  const steps = new Steps(due);
+  const rounds = new Rounds(steps.workspaces(), Number.POSITIVE_INFINITY);
+  return Array.from({ length: count }, () => {
+    const turn = rounds.next(batchSize);
+    if (!turn) throw new Error("no turn was left");
+    rounds.taken(turn, steps.claim(turn));
+    return { workspaces: turn.workspaces.map(({ id }) => id), share: turn.share };
   });
-});
+}

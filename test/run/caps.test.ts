@@ -1,0 +1,58 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import type pg from "pg";
+import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { addSequence, addWorkspace, LONG_AGO, type Sequence } from "../support/factories.ts";
+import { openPool, openRunner, type Runner, rollbackLeftOpen } from "../support/run.ts";
+
+let database: TestDatabase;
+let sql: pg.Pool;
+let runner: Runner;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  sql = openPool(database.url);
+  runner = openRunner(database.url);
+});
+beforeEach(async () => {
+  await rollbackLeftOpen();
+  await sql.query("truncate workspace, run cascade");
+  runner.channel.sent.length = 0;
+});
+afterAll(async () => {
+  await runner.close();
+  await sql.end();
+  await database.drop();
+});
+
+/** Many leads with one due instance each, in one statement. */
+async function addDue(workspaceId: string, sequence: Sequence, count: number): Promise<void> {
+  await sql.query(
+    `with numbered as (select uuid_v7() as lead_id, number from generate_series(1, $3::int) as number),
+          led as (insert into lead (workspace_id, id, first_name, email)
+                  select $1, lead_id, 'Ada', 'ada@example.test' from numbered)
+     insert into follow_up_instance (workspace_id, lead_id, sequence_id, status, next_step_due)
+     select $1, lead_id, $2, 'active', $4::timestamptz + number * interval '1 second' from numbered`,
+    [workspaceId, sequence.id, count, LONG_AGO],
+  );
+}
+
+describe("the caps of two tenants", () => {
+  it("are used up each alone, however many runs claim at once", async () => {
+    const capped = await addWorkspace(sql, { daily_cap: 25, time_zone: "Pacific/Auckland" });
+    const free = await addWorkspace(sql);
+    for (const workspaceId of [capped, free]) await addDue(workspaceId, await addSequence(sql, workspaceId), 60);
+    const runners = [openRunner(database.url), openRunner(database.url), runner];
+    const noLock = {
+      tryAcquire: () => Promise.resolve({ pid: 0, isHeld: () => true, release: async () => undefined }),
+      holder: async () => undefined,
+    };
+    const settings = { batchSize: 10, claimers: 2 };
+    await Promise.all(runners.map((each) => each.run({}, { lock: noLock, settings })));
+    const sent = runners.flatMap(({ channel }) => channel.sent);
+    expect(sent.filter(({ workspaceId }) => workspaceId === capped)).toHaveLength(25);
+    expect(sent.filter(({ workspaceId }) => workspaceId === free)).toHaveLength(60);
+    const { rows } = await sql.query("select cap_used from workspace where id = $1", [capped]);
+    expect(rows).toEqual([{ cap_used: 25 }]);
+    for (const each of runners.slice(0, 2)) await each.close();
+  });
+});
