@@ -164,8 +164,7 @@ describe("the artefact, under the runtime client of AWS, over TLS and with a tok
       skipped: false,
       results: { delivery: { sent: 1 } },
     });
-    // What became due while it was at work is the next run's.
-    expect(reportIn(await second.invoke(TICK))).toMatchObject({ results: { delivery: { sent: 1 } } });
+    expect(ses.requests).toHaveLength(1);
   });
 
   it("goes on after it was frozen and its connections were killed meanwhile", async () => {
