@@ -127,6 +127,6 @@ describe("nothing is asked for, and AWS is not bothered,", () => {
 
 it("half a configuration is refused by name", () => {
   expect(() => catchUpWith({ CATCH_UP_GROUP: "backstop-dev" })).toThrow(
-    /CATCH_UP_GROUP: needs CATCH_UP_SCHEDULE and CATCH_UP_ROLE_ARN/,
+    /CATCH_UP_SCHEDULE: is needed for CATCH_UP_GROUP\n {2}CATCH_UP_ROLE_ARN: is needed for CATCH_UP_GROUP/,
   );
 });
