@@ -125,6 +125,9 @@ describe("a run that is killed", () => {
       const { stdout } = await runKilledAt(0, url).ended;
       await runUntilDone(url, sql);
       await expectTheLaws(sql);
+      // Where nothing is killed, nothing is unknown but what a sender had left that died before.
+      const { rows } = await sql.query("select count(*)::int as unknown from touch where status = 'unknown'");
+      expect(rows).toEqual([{ unknown: 1 }]);
       return counted.parse(JSON.parse(stdout));
     });
     // The run's row twice, the backstop, a claim, two starts and two settlements, the dead lease, and five calls, at least.
