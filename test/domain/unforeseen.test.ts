@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import { decide } from "../../lib/domain/decide.ts";
-import { ALWAYS_OPEN, anItem, NOON } from "./items.ts";
+import { ALWAYS_OPEN, anItem, aStep, NOON } from "./items.ts";
 
 /** Dates that cannot be read, and not because of how they are written. */
 const unreadable = (fault: Error): readonly string[] =>
@@ -28,5 +28,12 @@ describe("a fault that no person can repair in the settings", () => {
 it("a hold for a window that never opens is told in full", () => {
   expect(decide(anItem({ workspace: { sendWindow: { ...ALWAYS_OPEN, days: [] } } }), NOON)).toMatchObject({
     detail: "the send window does not open within a year",
+  });
+});
+
+it("a hold for a condition that is not known tells which", () => {
+  expect(decide(anItem({ steps: [aStep({ condition: "moon_is_full" })] }), NOON)).toMatchObject({
+    reason: "unknown_condition",
+    detail: "condition: moon_is_full",
   });
 });

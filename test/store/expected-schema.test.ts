@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, it } from "@jest/globals";
+import * as labels from "../../lib/domain/labels.ts";
 import { type Database, openDatabase } from "../../lib/store/connect.ts";
 import { EXPECTED_SCHEMA } from "../../lib/store/expected-schema.ts";
 import { Prisma } from "../../lib/store/generated/client.ts";
@@ -19,6 +20,21 @@ afterAll(async () => {
 
 it("the schema that the code expects is the one that the migrations make; else run npm run generate:schema", async () => {
   expect(await readSchema(database.prisma)).toEqual(EXPECTED_SCHEMA);
+});
+
+it("the labels of the domain are those of the database's enums, in their order", () => {
+  expect({
+    lead_status: labels.LEAD_STATUSES,
+    enrichment_status: labels.ENRICHMENT_STATUSES,
+    sequence_trigger: labels.SEQUENCE_TRIGGERS,
+    channel: labels.CHANNELS,
+    step_condition: labels.STEP_CONDITIONS,
+    instance_status: labels.INSTANCE_STATUSES,
+    paused_reason: labels.PAUSED_REASONS,
+    touch_status: labels.TOUCH_STATUSES,
+  }).toEqual(
+    Object.fromEntries(Object.entries(EXPECTED_SCHEMA.labels).filter(([name]) => !/^(appointment|digest)_/.test(name))),
+  );
 });
 
 it("every table has a model whose columns are there", async () => {
