@@ -3,7 +3,10 @@ import { REPEATABLE_CHANNELS } from "../domain/labels.ts";
 import type { BatchQuery, Rescheduled, Settlement } from "../run/ports.ts";
 import type { Queryable } from "./queryable.ts";
 
-/** Writes what became of touches. One that is no longer `sending` is left as it is. */
+/**
+ * Writes what became of touches. One that is no longer `sending` is left as it is. Asked in a `case`, as the planner takes
+ * touches that are being sent for so rare that it compares each of a thousand with each that is to be settled.
+ */
 export async function settle(db: Queryable, settlements: readonly Settlement[], now: Date): Promise<void> {
   if (settlements.length === 0) return;
   await db.$executeRaw`
@@ -20,10 +23,10 @@ export async function settle(db: Queryable, settlements: readonly Settlement[], 
         ${settlements.map((settled) => ("nextAttemptAt" in settled ? settled.nextAttemptAt : null))}::timestamptz[],
         ${settlements.map((settled) => ("failures" in settled ? settled.failures : null))}::int[]
       ) as settled (id, status, reason, provider_id, next_attempt_at, failures)
-     where touch.id = settled.id and touch.status = 'sending'`;
+     where touch.id = settled.id and case when touch.status = 'sending' then true end`;
 }
 
-/** Writes down when claimed touches may go, after it was decided anew. */
+/** Writes down when claimed touches may go, after it was decided anew. The `case` is there for the reason told at `settle`. */
 export async function reschedule(db: Queryable, touches: readonly Rescheduled[]): Promise<void> {
   await db.$executeRaw`
     update touch
@@ -36,7 +39,7 @@ export async function reschedule(db: Queryable, touches: readonly Rescheduled[])
         ${touches.map(({ sendUntil }) => sendUntil)}::timestamptz[],
         ${touches.map(({ outboundBefore }) => outboundBefore)}::timestamptz[]
       ) as again (id, reason, next_attempt_at, send_until, outbound_before)
-     where touch.id = again.id and touch.status = 'claimed'`;
+     where touch.id = again.id and case when touch.status = 'claimed' then true end`;
 }
 
 /** Leaves claimed touches that this run will not send to the next one, whose `now` is later. */
