@@ -37,8 +37,22 @@ export async function makeDripDatabase(serverUrl: string, name: string): Promise
   };
 }
 
+/** The first steps that are due. */
 export const firstDrips = (count: number): readonly Drip[] =>
   Array.from({ length: count }, (_, index) => ({ id: index + 1, step: 1 }));
+
+/** As many to one that is due as with the engine. */
+const WAITING_TO_ONE_DUE = 9;
+
+/** The first steps of others, which are due some day later, in portions. */
+export function* waitingDrips(due: number, portion: number): Generator<{ drips: readonly Drip[]; dueAt: Date }> {
+  const all = due * WAITING_TO_ONE_DUE;
+  for (let first = 0; first < all; first += portion) {
+    const length = Math.min(portion, all - first);
+    const drips = Array.from({ length }, (_, index) => ({ id: due + first + index + 1, step: 1 }));
+    yield { drips, dueAt: new Date(tomorrow().getTime() + (first / all) * 14 * DAY_MS) };
+  }
+}
 
 export const nextDrip = ({ id, step }: Drip): Drip => ({ id, step: step + 1 });
 

@@ -1,5 +1,5 @@
 import type { Contestant } from "./contestant.ts";
-import { type Drip, firstDrips, logSent, makeDripDatabase, nextDrip, tomorrow } from "./drip.ts";
+import { type Drip, firstDrips, logSent, makeDripDatabase, nextDrip, tomorrow, waitingDrips } from "./drip.ts";
 import { gathered } from "./gathered.ts";
 import { importPeer, peerTitle } from "./install-peers.ts";
 
@@ -44,6 +44,9 @@ export async function graphileWorker(serverUrl: string, steps: number): Promise<
       await database.pool.query("truncate graphile_worker._private_jobs");
       const jobs = firstDrips(steps).map((payload) => ({ identifier: "drip", payload }));
       for (let first = 0; first < steps; first += CHUNK) await utils.addJobs(jobs.slice(first, first + CHUNK));
+      for (const { drips, dueAt: runAt } of waitingDrips(steps, CHUNK)) {
+        await utils.addJobs(drips.map((payload) => ({ identifier: "drip", payload, runAt })));
+      }
       await database.pool.query("vacuum (analyze) sent_drip, graphile_worker._private_jobs");
       await database.pool.query("checkpoint");
     },
