@@ -1,5 +1,5 @@
 import type { Contestant } from "./contestant.ts";
-import { type Drip, firstDrips, logSent, makeDripDatabase, nextDrip, tomorrow, waitingDrips } from "./drip.ts";
+import { type Drip, firstDrips, logSent, makeDripDatabase, nextDrip, tomorrow } from "./drip.ts";
 import { importPeer, peerTitle } from "./install-peers.ts";
 
 interface Boss {
@@ -36,12 +36,10 @@ export async function pgBoss(serverUrl: string, steps: number): Promise<Contesta
     async prepare() {
       await database.empty();
       await boss.deleteAllJobs(QUEUE);
-      const jobs = firstDrips(steps).map((data) => ({ data }));
-      for (let first = 0; first < steps; first += CHUNK) await boss.insert(QUEUE, jobs.slice(first, first + CHUNK));
-      for (const { drips, dueAt } of waitingDrips(steps, CHUNK)) {
+      for (const drips of firstDrips(steps, CHUNK)) {
         await boss.insert(
           QUEUE,
-          drips.map((data) => ({ data, startAfter: dueAt })),
+          drips.map(({ drip, dueAt }) => ({ data: drip, ...(dueAt && { startAfter: dueAt }) })),
         );
       }
       await database.pool.query("vacuum (analyze)");
