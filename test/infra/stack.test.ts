@@ -9,7 +9,7 @@ import type { BackstopStack } from "../../infra/stack.ts";
 import { loadConfig } from "../../lib/platform/config.ts";
 import { METRIC_UNITS } from "../../lib/platform/metrics.ts";
 import { parseRequest } from "../../lib/run/request.ts";
-import { anExample, aStack, aTemplate, everything, REVISION } from "./example.ts";
+import { aFreshTemplate, anExample, aStack, aTemplate, everything, REVISION } from "./example.ts";
 
 const template = aTemplate();
 
@@ -428,7 +428,7 @@ describe("the stack", () => {
   });
 
   it("is the same template every time", () => {
-    expect(aTemplate().toJSON()).toEqual(template.toJSON());
+    expect(aFreshTemplate().toJSON()).toEqual(template.toJSON());
   });
 });
 
