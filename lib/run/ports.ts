@@ -8,6 +8,7 @@ import type { RunRequest } from "./request.ts";
 
 /** The schema lacks what this code was built with. `missing` names it: a migration, a table, a column, a label. */
 export class SchemaOutOfDate extends Error {
+  override readonly name = "SchemaOutOfDate";
   readonly code = "schema_out_of_date";
   readonly missing: readonly string[];
   constructor(missing: readonly string[], options?: ErrorOptions) {
@@ -18,6 +19,7 @@ export class SchemaOutOfDate extends Error {
 
 /** No connection could be had, or it broke. Says nothing about the schema. */
 export class DatabaseUnreachable extends Error {
+  override readonly name = "DatabaseUnreachable";
   readonly code = "database_unreachable";
   constructor(detail: string, options?: ErrorOptions) {
     super(`the database cannot be reached: ${detail}`, options);
