@@ -1,6 +1,6 @@
 import { decide } from "../domain/decide.ts";
 import type { Decision } from "../domain/decision.ts";
-import type { DueItem, LeadFacts } from "../domain/due-item.ts";
+import type { DueItem } from "../domain/due-item.ts";
 import { evolve } from "../domain/evolve.ts";
 import type { Channel } from "../domain/labels.ts";
 import { repairBy } from "../domain/look-again.ts";
@@ -31,7 +31,7 @@ export function planner(now: Date): (candidate: DueCandidate) => DecidedPlan {
     try {
       const item = asOfThisBatch(read.item, reached, usedOfCap, now);
       const decision = decide(item, now);
-      const touch = touchOf(decision, item.lead);
+      const touch = touchOf(decision, item.lead.lastOutboundAt);
       if (touch) {
         const { lead, workspace } = item;
         reached.set(lead.id, [...(reached.get(lead.id) ?? []), touch.channel]);
@@ -63,11 +63,10 @@ function asOfThisBatch(
 
 const idsOf = ({ instanceId, workspaceId, position }: DueCandidate) => ({ instanceId, workspaceId, position });
 
-function touchOf(decision: Decision, lead: LeadFacts): Plan["touch"] {
+function touchOf(decision: Decision, outboundBefore: Date | null): Plan["touch"] {
   if (decision.kind !== "send" && decision.kind !== "awaitApproval") return null;
   const { step, message, expiresAt } = decision;
-  const seen = { outboundBefore: lead.lastOutboundAt, inboundBefore: lead.lastInboundAt };
-  const planned = { stepId: step.id, channel: step.channel, message, expiresAt, ...seen };
+  const planned = { stepId: step.id, channel: step.channel, message, expiresAt, outboundBefore };
   return decision.kind === "send"
     ? { ...planned, status: "claimed", sendUntil: decision.sendUntil }
     : { ...planned, status: "awaiting_approval", sendUntil: null };

@@ -115,8 +115,6 @@ export interface NewTouch {
   readonly message: Message;
   /** When the lead was last reached as the decision saw it: it waits where another touch has gone since then. */
   readonly outboundBefore: Date | null;
-  /** When the lead had last replied as the decision saw it: a later reply ends it. */
-  readonly inboundBefore: Date | null;
   /** Until when it may go without being decided on again; null: it has to be. */
   readonly sendUntil: Date | null;
   readonly expiresAt: Date | null;

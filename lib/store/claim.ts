@@ -139,12 +139,11 @@ async function carryOut(
         ${plans.map(({ touch }) => touch?.message.subject ?? null)}::text[],
         ${plans.map(({ touch }) => touch?.message.body ?? null)}::text[],
         ${plans.map(({ touch }) => touch?.outboundBefore ?? null)}::timestamptz[],
-        ${plans.map(({ touch }) => touch?.inboundBefore ?? null)}::timestamptz[],
         ${plans.map(({ touch }) => touch?.sendUntil ?? null)}::timestamptz[],
         ${plans.map(({ touch }) => touch?.expiresAt ?? null)}::timestamptz[]
       ) as plan (instance_id, status, position, next_step_due, hold_reason, held_since, paused_reason, look_again_at,
                  completed_reason, touch_status, step_id, channel, subject, body, outbound_before,
-                 inbound_before, send_until, expires_at)),
+                 send_until, expires_at)),
     moved as (
       update follow_up_instance as instance
          set status = plan.status::instance_status, position = plan.position, next_step_due = plan.next_step_due,
@@ -157,11 +156,10 @@ async function carryOut(
       returning instance.id, instance.workspace_id, instance.lead_id, instance.generation),
     touched as (
       insert into touch (workspace_id, instance_id, lead_id, step_id, generation, channel, status, subject, body,
-                         claimed_at, outbound_before, inbound_before, send_until, expires_at, next_attempt_at,
-                         look_again_at)
+                         claimed_at, outbound_before, send_until, expires_at, next_attempt_at, look_again_at)
       select moved.workspace_id, moved.id, moved.lead_id, plan.step_id, moved.generation, plan.channel::channel,
              plan.touch_status::touch_status, plan.subject, plan.body, ${now}::timestamptz, plan.outbound_before,
-             plan.inbound_before, plan.send_until, plan.expires_at, case when plan.touch_status = 'claimed' then ${now}::timestamptz end,
+             plan.send_until, plan.expires_at, case when plan.touch_status = 'claimed' then ${now}::timestamptz end,
              case when plan.touch_status = 'claimed' then ${lookAgainAt}::timestamptz end
         from plan join moved on moved.id = plan.instance_id
        where plan.touch_status is not null

@@ -33,9 +33,8 @@ type JudgedRow = z.infer<typeof judgedRow>;
  * Moves claimed touches to `sending`, or to `cancelled` where the lead may no longer be contacted, or to `expired`. The
  * lead is locked in the same statement: a booking is either committed, and seen here, or commits after the touch began to
  * be sent. Of several touches of one lead one begins; and none where another has begun since it was decided on or last
- * tried, or where the send window has shut: those are left claimed and told. A reply that the decision did not know of
- * ends it, unless another touch has answered; its own attempt that failed has answered nobody. A lead that somebody is
- * changing at this moment is passed over, and its touch stays claimed; so nobody ever waits here.
+ * tried, or where the send window has shut: those are left claimed and told. A lead that somebody is changing at this
+ * moment is passed over, and its touch stays claimed; so nobody ever waits here.
  *
  * Whether a touch is claimed is asked of the locked rows, and of workspace and sequence only what is needed: asked
  * otherwise, the planner takes claimed touches for rare, and compares each of many with each of theirs.
@@ -51,10 +50,7 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
                   when lead.status in ('blacklisted', 'unqualified', 'not-interested')
                     then replace(lead.status::text, '-', '_')
                   when not lead.automation_enabled then 'automation_off'
-                  when lead.last_inbound_at > coalesce(touch.inbound_before, '-infinity')
-                   and (lead.last_inbound_at > coalesce(lead.last_outbound_at, '-infinity')
-                     or touch.attempts > 0 and lead.last_outbound_at is not distinct from touch.outbound_before)
-                    then 'lead_replied'
+                  when lead.last_inbound_at > coalesce(lead.last_outbound_at, '-infinity') then 'lead_replied'
                   when instance.status = 'cancelled' or instance.generation <> touch.generation
                     then 'instance_cancelled'
              end as stop,
