@@ -26,12 +26,17 @@ export async function settle(db: Queryable, settlements: readonly Settlement[], 
      where touch.id = settled.id and case when touch.status = 'sending' then true end`;
 }
 
-/** Writes down when claimed touches may go, after it was decided anew. The `case` is there for the reason told at `settle`. */
+/**
+ * Writes down when claimed touches may go, after it was decided anew. What went before an attempt of their own stays. The
+ * `case` is there for the reason told at `settle`.
+ */
 export async function reschedule(db: Queryable, touches: readonly Rescheduled[]): Promise<void> {
   await db.$executeRaw`
     update touch
-       set reason = again.reason, outbound_before = again.outbound_before, next_attempt_at = again.next_attempt_at,
-           look_again_at = again.next_attempt_at, send_until = again.send_until
+       set reason = again.reason, next_attempt_at = again.next_attempt_at, look_again_at = again.next_attempt_at,
+           send_until = again.send_until,
+           outbound_before = case when again.outbound_before = touch.tried_at then touch.outbound_before
+                                  else again.outbound_before end
       from unnest(
         ${touches.map(({ touchId }) => touchId)}::uuid[],
         ${touches.map(({ reason }) => reason)}::text[],
