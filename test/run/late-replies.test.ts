@@ -122,6 +122,8 @@ it("a reply from before a message that went out is answered by it", async () => 
 it("a touch of another sequence does not take the turn of an attempt that a reply has overtaken", async () => {
   const other = await addSequence(sql, workspaceId, { steps: [{ channel: "webhook" }] });
   await firstAttempt("retry");
+  // The later one comes first in order of ids.
+  await sql.query("update touch set id = 'ffffffff-ffff-7fff-bfff-ffffffffffff'");
   await addInstance(sql, leadId, other.id, { next_step_due: hoursAfter(0.1) });
   const store = {
     ...runner.ports.store,
