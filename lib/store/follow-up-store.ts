@@ -1,4 +1,5 @@
 import type { FollowUpStore, RunPorts } from "../run/ports.ts";
+import { expireWaiting } from "./approvals.ts";
 import { completeBooked } from "./backstop.ts";
 import { claimDue, countDue, findDueWorkspaces } from "./claim.ts";
 import { databaseNow } from "./clock.ts";
@@ -51,6 +52,7 @@ function followUpStore(db: Transactional): FollowUpStore {
     reschedule: (touches) => told(reschedule(db, touches)),
     release: (touchIds, now) => told(release(db, touchIds, now)),
     isTouchLeftBehind: (query) => told(isTouchLeftBehind(db, query)),
+    expireWaiting: (query) => told(expireWaiting(db, query)),
     expireLeases: (query) => told(expireLeases(db, query)),
     takeUp: (query, lookAgainAt) => told(takeUp(db, query, lookAgainAt)),
     settle: (settlements, now) => told(settle(db, settlements, now)),

@@ -1,0 +1,186 @@
+import * as z from "zod";
+import { type Message, render } from "../domain/templates.ts";
+import type { BatchQuery, DueCandidate } from "../run/ports.ts";
+import { LEAD_COLUMNS, readSequences } from "./due-items.ts";
+import { Prisma } from "./generated/client.ts";
+import { goOn } from "./go-on.ts";
+import type { Queryable, Transactional } from "./queryable.ts";
+import { candidateOf, parseDueRows } from "./rows.ts";
+import { STOP } from "./start-sending.ts";
+
+export interface Approval {
+  readonly workspaceId: string;
+  readonly touchId: string;
+  /** Of the text that the person was shown. */
+  readonly fingerprint: string;
+  readonly by: string;
+  readonly at: Date;
+}
+
+export interface Rejection extends Omit<Approval, "fingerprint"> {
+  readonly reason: string;
+}
+
+/** What became of an approval or a rejection; where it was refused, why. */
+export interface ApprovalAnswer {
+  readonly outcome: "approved" | "rejected" | "refused";
+  readonly reason?: string;
+}
+
+/**
+ * Approves a touch that waits, if it is still the text that was shown: the touch is claimed, and goes out by the next run
+ * once all that is asked before a sending lets it; the instance goes on with its next step. Of several who decide at once
+ * the first wins. In the caller's transaction: the lead is locked, so that a booking is either seen here or comes after.
+ *
+ * Where the template or the lead's data has changed the text, nothing is approved: the touch carries the new text from
+ * then on, to be shown again.
+ */
+export async function approveTouch(transaction: Queryable, approval: Approval): Promise<ApprovalAnswer> {
+  const { touchId, at, by } = approval;
+  const waiting = await lockWaiting(transaction, approval);
+  if ("refused" in waiting) return refused(waiting.refused);
+  const { stop, tooOld, candidate } = waiting;
+  if (stop ?? tooOld) return refused(stop ?? "expired");
+  const text = textOf(waiting);
+  if ("fault" in text) return refused(text.fault);
+  if ((await refresh(transaction, touchId, text.message)) !== approval.fingerprint) return refused("text_changed");
+  await transaction.$executeRaw`
+    update touch
+       set status = 'claimed', next_attempt_at = ${at}, look_again_at = ${at}, decided_at = ${at}, decided_by = ${by}
+     where id = ${touchId}::uuid`;
+  await goOn(transaction, [candidate], at);
+  return { outcome: "approved" };
+}
+
+/** Rejects a touch that waits: it is never sent, and the instance goes on with its next step. In the caller's transaction. */
+export async function rejectTouch(transaction: Queryable, rejection: Rejection): Promise<ApprovalAnswer> {
+  const { touchId, reason, at, by } = rejection;
+  const waiting = await lockWaiting(transaction, rejection);
+  if ("refused" in waiting) return refused(waiting.refused);
+  await transaction.$executeRaw`
+    update touch
+       set status = 'rejected', reason = ${reason}, look_again_at = null, decided_at = ${at}, decided_by = ${by}
+     where id = ${touchId}::uuid`;
+  await goOn(transaction, [waiting.candidate], at);
+  return { outcome: "rejected" };
+}
+
+const refused = (reason: string): ApprovalAnswer => ({ outcome: "refused", reason });
+
+/** A touch that waits for approval, locked with its lead and its instance. */
+interface Waiting {
+  readonly candidate: DueCandidate;
+  readonly stepId: string;
+  readonly channel: string;
+  /** Why it would not be sent any more. */
+  readonly stop: string | null;
+  readonly tooOld: boolean;
+}
+
+const waitingRow = z.looseObject({
+  touch_status: z.string(),
+  decided: z.boolean(),
+  instance_waits: z.boolean(),
+  step_id: z.uuid(),
+  channel: z.string(),
+  stop: z.string().nullable(),
+  too_old: z.boolean(),
+});
+
+/** What `candidateOf` reads; `now` stands for the due time that an instance which waits has not. */
+const candidateColumns = (now: Date) => Prisma.sql`
+  instance.id, instance.workspace_id, instance.lead_id, instance.sequence_id, instance.generation, instance.position,
+  ${now}::timestamptz as next_step_due, instance.held_since, ${LEAD_COLUMNS}`;
+
+const INSTANCE_WAITS = Prisma.sql`
+  coalesce(instance.paused_reason = 'awaiting_approval', false) and instance.generation = touch.generation`;
+
+/** The lead first, then instance and touch, as everybody locks who waits for more than one. */
+async function lockWaiting(
+  db: Queryable,
+  { workspaceId, touchId, at }: Pick<Approval, "workspaceId" | "touchId" | "at">,
+): Promise<Waiting | { readonly refused: string }> {
+  await db.$queryRaw`
+    select from lead
+     where workspace_id = ${workspaceId}::uuid
+       and id = (select lead_id from touch where workspace_id = ${workspaceId}::uuid and id = ${touchId}::uuid)
+       for no key update`;
+  const rows = await db.$queryRaw`
+    select ${candidateColumns(at)}, touch.status::text as touch_status, touch.decided_at is not null as decided,
+           ${INSTANCE_WAITS} as instance_waits,
+           touch.step_id, touch.channel::text, ${STOP} as stop, coalesce(touch.expires_at <= ${at}, false) as too_old
+      from touch
+      join follow_up_instance as instance on instance.id = touch.instance_id
+      join lead on lead.workspace_id = touch.workspace_id and lead.id = touch.lead_id
+     where touch.workspace_id = ${workspaceId}::uuid and touch.id = ${touchId}::uuid
+       for no key update of instance, touch`;
+  const [dueRow] = parseDueRows(rows);
+  if (!dueRow) return { refused: "not_found" };
+  const row = waitingRow.parse(dueRow.row);
+  if (row.decided) return { refused: "already_decided" };
+  if (row.touch_status !== "awaiting_approval") return { refused: ENDED[row.touch_status] ?? "not_waiting" };
+  if (!row.instance_waits) return { refused: row.stop ?? "instance_not_waiting" };
+  const sequences = await readSequences(db, [dueRow], at);
+  const candidate = candidateOf(dueRow, sequences.get(dueRow.sequence_id));
+  return { candidate, stepId: row.step_id, channel: row.channel, stop: row.stop, tooOld: row.too_old };
+}
+
+const ENDED: Readonly<Record<string, string>> = { cancelled: "cancelled", expired: "expired" };
+
+/** The text as it would be rendered now, or why there is none. */
+function textOf({ candidate, stepId, channel }: Waiting): { readonly message: Message } | { readonly fault: string } {
+  if ("fault" in candidate.read) return { fault: "unreadable_row" };
+  const { lead, workspace, sequence } = candidate.read.item;
+  const step = sequence.steps.find(({ id }) => id === stepId);
+  if (!step || step.channel !== channel) return { fault: "step_changed" };
+  const rendered = render(step, lead, workspace);
+  if (rendered.kind === "rendered") return { message: rendered.message };
+  return { fault: rendered.kind === "missing" ? "missing_data" : "invalid_template" };
+}
+
+/** Lays the text as it is now on the touch; answers its fingerprint. */
+async function refresh(db: Queryable, touchId: string, { subject, body }: Message): Promise<string> {
+  const rows = await db.$queryRaw`
+    update touch
+       set subject = ${subject}, body = ${body}, fingerprint = message_fingerprint(${subject}::text, ${body}::text)
+     where id = ${touchId}::uuid
+    returning fingerprint`;
+  return z.tuple([z.object({ fingerprint: z.string() })]).parse(rows)[0].fingerprint;
+}
+
+const expiredRow = z.looseObject({ touch_id: z.uuid(), instance_waits: z.boolean() });
+
+/**
+ * Expires touches whose time to live ended while they waited, oldest first, and lets their instances go on; answers how
+ * many it were. One that somebody is deciding on at this moment is passed over.
+ */
+export function expireWaiting(db: Transactional, { now, limit, workspaceId }: BatchQuery): Promise<number> {
+  return db.transaction(async (transaction) => {
+    const rows = parseDueRows(
+      await transaction.$queryRaw`
+        select ${candidateColumns(now)}, touch.id as touch_id,
+               ${INSTANCE_WAITS} as instance_waits
+          from touch
+          join follow_up_instance as instance on instance.id = touch.instance_id
+          join lead on lead.workspace_id = touch.workspace_id and lead.id = touch.lead_id
+         where touch.status = 'awaiting_approval' and touch.look_again_at <= ${now}
+           and (${workspaceId}::uuid is null or touch.workspace_id = ${workspaceId}::uuid)
+         order by touch.look_again_at, touch.id
+         limit ${limit}
+           for no key update of instance, touch skip locked`,
+    );
+    if (rows.length === 0) return 0;
+    const touchIds = rows.map(({ row }) => expiredRow.parse(row).touch_id);
+    await transaction.$executeRaw`
+      update touch set status = 'expired', reason = 'nobody_decided', look_again_at = null
+       where id = any(${touchIds}::uuid[])`;
+    const waiting = rows.filter(({ row }) => expiredRow.parse(row).instance_waits);
+    const sequences = await readSequences(transaction, waiting, now);
+    await goOn(
+      transaction,
+      waiting.map((row) => candidateOf(row, sequences.get(row.sequence_id))),
+      now,
+    );
+    return rows.length;
+  });
+}
