@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { type Message, render } from "../domain/templates.ts";
 import type { BatchQuery, DueCandidate } from "../run/ports.ts";
-import { LEAD_COLUMNS, readSequences } from "./due-items.ts";
+import { candidateColumns, readSequences } from "./due-items.ts";
 import { Prisma } from "./generated/client.ts";
 import { goOn } from "./go-on.ts";
 import type { Queryable, Transactional } from "./queryable.ts";
@@ -86,11 +86,6 @@ const waitingRow = z.looseObject({
   stop: z.string().nullable(),
   too_old: z.boolean(),
 });
-
-/** What `candidateOf` reads; `now` stands for the due time that an instance which waits has not. */
-const candidateColumns = (now: Date) => Prisma.sql`
-  instance.id, instance.workspace_id, instance.lead_id, instance.sequence_id, instance.generation, instance.position,
-  ${now}::timestamptz as next_step_due, instance.held_since, ${LEAD_COLUMNS}`;
 
 const INSTANCE_WAITS = Prisma.sql`
   coalesce(instance.paused_reason = 'awaiting_approval', false) and instance.generation = touch.generation`;

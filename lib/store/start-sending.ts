@@ -30,15 +30,20 @@ const judgedRow = z.object({
 });
 type JudgedRow = z.infer<typeof judgedRow>;
 
-/** Why a touch may not be sent any more, in terms of `lead`, `instance` and `touch`; null where nothing is against it. */
-export const STOP = Prisma.sql`
+/** Why the lead may not be contacted by that instance, in terms of `lead` and `instance`; null where it may. */
+export const BARRED = Prisma.sql`
   case when lead.is_booked and not instance.post_booking then 'meeting_booked'
        when lead.opted_out_at is not null then 'opted_out'
        when lead.status in ('blacklisted', 'unqualified', 'not-interested') then replace(lead.status::text, '-', '_')
-       when not lead.automation_enabled then 'automation_off'
-       when lead.last_inbound_at > coalesce(lead.last_outbound_at, '-infinity') then 'lead_replied'
-       when instance.status = 'cancelled' or instance.generation <> touch.generation then 'instance_cancelled'
   end`;
+
+/** Why a touch may not be sent any more, in terms of `lead`, `instance` and `touch`; null where nothing is against it. */
+export const STOP = Prisma.sql`
+  coalesce(${BARRED},
+    case when not lead.automation_enabled then 'automation_off'
+         when lead.last_inbound_at > coalesce(lead.last_outbound_at, '-infinity') then 'lead_replied'
+         when instance.status = 'cancelled' or instance.generation <> touch.generation then 'instance_cancelled'
+    end)`;
 
 /**
  * Moves claimed touches to `sending`, or to `cancelled` where the lead may no longer be contacted, or to `expired`. The
