@@ -1,10 +1,10 @@
 import * as z from "zod";
 import { type Message, render } from "../domain/templates.ts";
-import type { BatchQuery, DueCandidate } from "../run/ports.ts";
+import type { DueCandidate } from "../run/ports.ts";
 import { candidateColumns, readSequences } from "./due-items.ts";
 import { Prisma } from "./generated/client.ts";
 import { goOn } from "./go-on.ts";
-import type { Queryable, Transactional } from "./queryable.ts";
+import type { Queryable } from "./queryable.ts";
 import { candidateOf, parseDueRows } from "./rows.ts";
 import { STOP } from "./start-sending.ts";
 
@@ -52,6 +52,26 @@ export async function approveTouch(transaction: Queryable, approval: Approval): 
   return { outcome: "approved" };
 }
 
+/**
+ * The text of a touch that waits, as it would be rendered now, and its fingerprint: the touch carries it from then on, so that
+ * what is shown is what can be approved. In the caller's transaction.
+ */
+export async function currentText(
+  transaction: Queryable,
+  touch: Pick<Approval, "workspaceId" | "touchId" | "at">,
+): Promise<ShownText | { readonly refused: string }> {
+  const waiting = await lockWaiting(transaction, touch);
+  if ("refused" in waiting) return waiting;
+  const text = textOf(waiting);
+  if ("fault" in text) return { refused: text.fault };
+  return { message: text.message, fingerprint: await refresh(transaction, touch.touchId, text.message) };
+}
+
+export interface ShownText {
+  readonly message: Message;
+  readonly fingerprint: string;
+}
+
 /** Rejects a touch that waits: it is never sent, and the instance goes on with its next step. In the caller's transaction. */
 export async function rejectTouch(transaction: Queryable, rejection: Rejection): Promise<ApprovalAnswer> {
   const { touchId, reason, at, by } = rejection;
@@ -87,7 +107,8 @@ const waitingRow = z.looseObject({
   too_old: z.boolean(),
 });
 
-const INSTANCE_WAITS = Prisma.sql`
+/** Whether the instance waits for this very touch. */
+export const INSTANCE_WAITS = Prisma.sql`
   coalesce(instance.paused_reason = 'awaiting_approval', false) and instance.generation = touch.generation`;
 
 /** The lead first, then instance and touch, as everybody locks who waits for more than one. */
@@ -141,41 +162,4 @@ async function refresh(db: Queryable, touchId: string, { subject, body }: Messag
      where id = ${touchId}::uuid
     returning fingerprint`;
   return z.tuple([z.object({ fingerprint: z.string() })]).parse(rows)[0].fingerprint;
-}
-
-const expiredRow = z.looseObject({ touch_id: z.uuid(), instance_waits: z.boolean() });
-
-/**
- * Expires touches whose time to live ended while they waited, oldest first, and lets their instances go on; answers how
- * many it were. One that somebody is deciding on at this moment is passed over.
- */
-export function expireWaiting(db: Transactional, { now, limit, workspaceId }: BatchQuery): Promise<number> {
-  return db.transaction(async (transaction) => {
-    const rows = parseDueRows(
-      await transaction.$queryRaw`
-        select ${candidateColumns(now)}, touch.id as touch_id,
-               ${INSTANCE_WAITS} as instance_waits
-          from touch
-          join follow_up_instance as instance on instance.id = touch.instance_id
-          join lead on lead.workspace_id = touch.workspace_id and lead.id = touch.lead_id
-         where touch.status = 'awaiting_approval' and touch.look_again_at <= ${now}
-           and (${workspaceId}::uuid is null or touch.workspace_id = ${workspaceId}::uuid)
-         order by touch.look_again_at, touch.id
-         limit ${limit}
-           for no key update of instance, touch skip locked`,
-    );
-    if (rows.length === 0) return 0;
-    const touchIds = rows.map(({ row }) => expiredRow.parse(row).touch_id);
-    await transaction.$executeRaw`
-      update touch set status = 'expired', reason = 'nobody_decided', look_again_at = null
-       where id = any(${touchIds}::uuid[])`;
-    const waiting = rows.filter(({ row }) => expiredRow.parse(row).instance_waits);
-    const sequences = await readSequences(transaction, waiting, now);
-    await goOn(
-      transaction,
-      waiting.map((row) => candidateOf(row, sequences.get(row.sequence_id))),
-      now,
-    );
-    return rows.length;
-  });
 }

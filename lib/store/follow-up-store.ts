@@ -1,9 +1,9 @@
 import type { FollowUpStore, RunPorts } from "../run/ports.ts";
-import { expireWaiting } from "./approvals.ts";
 import { completeBooked } from "./backstop.ts";
 import { claimDue, countDue, findDueWorkspaces } from "./claim.ts";
 import { databaseNow } from "./clock.ts";
 import type { Database } from "./connect.ts";
+import { expireWaiting } from "./expire-waiting.ts";
 import { told, translated } from "./faults.ts";
 import { overlapLock } from "./overlap-lock.ts";
 import { onPool, type Transactional, undone } from "./queryable.ts";

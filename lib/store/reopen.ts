@@ -108,7 +108,7 @@ async function readPast(db: Queryable, row: DueRow, completedReason: string | nu
     with past as (
       select step.position, coalesce(touch.decided_at, touch.claimed_at) as done_at, touch.generation,
              touch.attempts = touch.failures
-               and (touch.status = 'cancelled' and touch.reason = any(${STOPS}::text[])
+               and (touch.status = 'cancelled' and touch.reason <> all(${OF_ONE_STEP}::text[])
                     or touch.status in ('claimed', 'awaiting_approval')
                        and ${completedReason}::text is distinct from 'out_of_steps') as stopped
         from touch
@@ -128,8 +128,8 @@ async function readPast(db: Queryable, row: DueRow, completedReason: string | nu
     .map(({ position, done_at: doneAt, stopped }) => ({ position, doneAt, stopped }));
 }
 
-/** Reasons of a touch that say that its whole sequence was stopped. */
-const STOPS = ["meeting_booked", "opted_out", "blacklisted", "unqualified", "not_interested", "instance_cancelled"];
+/** Why a touch is cancelled though its sequence goes on; every other cancellation is part of a stop. */
+const OF_ONE_STEP = ["lead_replied", "automation_off"];
 
 async function write(db: Queryable, { instanceId, reason, by, at }: Reopening, onward: GoingOn): Promise<void> {
   await db.$executeRaw`

@@ -34,3 +34,7 @@ ALTER TABLE "touch"
     CASE WHEN "status" IN ('claimed', 'sending') THEN "look_again_at" IS NOT NULL
          WHEN "status" = 'awaiting_approval' THEN "look_again_at" IS NOT DISTINCT FROM "expires_at"
          ELSE "look_again_at" IS NULL END);
+
+-- What waits for a person, found by its instance: an index of touches by their status would have to follow each sending.
+CREATE INDEX "follow_up_instance_awaiting_approval" ON "follow_up_instance" ("workspace_id", "id")
+  WHERE "paused_reason" = 'awaiting_approval';
