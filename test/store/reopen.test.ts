@@ -221,6 +221,26 @@ describe("an instance that is reopened", () => {
     expect(sentBodies()).toEqual(["one", "two", "three"]);
   });
 
+  it("does not go back to a step that an earlier stop kept from going out, and that was passed over since", async () => {
+    const chased = await stoppedAfter({ ...STOPPED, attempts: 0 });
+    expect(await reopen(chased)).toMatchObject({ position: 1 });
+    await sql.query("update follow_up_step set condition = 'linkedin_connected' where position = 1");
+    await runAt(TUESDAY);
+    await book(chased);
+    await runAt(TUESDAY);
+    await unbook(chased);
+    expect(await reopen(chased)).toMatchObject({ outcome: "reopened", position: 2, generation: 3 });
+  });
+
+  it("keeps the delay after what was sent before an earlier reopening", async () => {
+    const chased = await stoppedByMistake();
+    await reopen(chased, MONDAY);
+    await book(chased);
+    await runAt(MONDAY);
+    await unbook(chased);
+    expect(await reopen(chased, MONDAY)).toMatchObject({ position: 2, nextStepDue: new Date(TUESDAY), generation: 3 });
+  });
+
   it("sends nothing again, however often it is stopped and reopened", async () => {
     const chased = await aChasedLead();
     for (const day of DAYS) {
