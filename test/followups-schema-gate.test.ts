@@ -44,6 +44,7 @@ const NO_STEPS = {
 const TABLES = "20261123000000_tables";
 const LAWS = "20261123000100_laws";
 const ENGINE = "20261125000000_engine";
+const DIGESTS = "20261125150000_digests";
 
 describe("a database that lacks what the code was built with", () => {
   it.each<[string, string, readonly string[]]>([
@@ -65,7 +66,7 @@ describe("a database that lacks what the code was built with", () => {
     [
       "the whole history",
       "drop table _prisma_migrations",
-      [`migration ${TABLES}`, `migration ${LAWS}`, `migration ${ENGINE}`],
+      [`migration ${TABLES}`, `migration ${LAWS}`, `migration ${ENGINE}`, `migration ${DIGESTS}`],
     ],
     ["a column", "alter table lead drop column company", ["column lead.company"]],
     ["a renamed column", "alter table touch rename provider_id to external_id", ["column touch.provider_id"]],
@@ -80,8 +81,8 @@ describe("a database that lacks what the code was built with", () => {
     ["a renamed label", "alter type touch_status rename value 'expired' to 'late'", ["label touch_status.expired"]],
     [
       "a renamed type",
-      "alter type digest_status rename to digest_state",
-      ["pending", "sent", "failed", "skipped"].map((label) => `label digest_status.${label}`),
+      "alter type digest_channel rename to digest_way",
+      ["email", "webhook"].map((label) => `label digest_channel.${label}`),
     ],
     [
       "several things at once",
@@ -258,7 +259,7 @@ describe("what is lost after the gate was passed", () => {
   });
 
   it("does no harm where nothing of the run needs it", async () => {
-    expect(await losing("drop table notification_digest")).toMatchObject({
+    expect(await losing("drop table intake_event")).toMatchObject({
       statusCode: 200,
       success: true,
       results: { due: 4, delivery: { sent: 4 } },

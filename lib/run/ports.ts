@@ -1,8 +1,9 @@
 import type { DueItem } from "../domain/due-item.ts";
 import type { InstanceState } from "../domain/evolve.ts";
-import type { Channel } from "../domain/labels.ts";
+import type { Channel, DigestChannel } from "../domain/labels.ts";
 import type { SendFacts } from "../domain/send-times.ts";
 import type { Message } from "../domain/templates.ts";
+import type { DigestSender, DigestStore } from "./digest-ports.ts";
 import type { BackstopReport, EnrichmentReport, LockHolder, Report, ResumeReport } from "./report.ts";
 import type { RunRequest } from "./request.ts";
 
@@ -25,7 +26,7 @@ export class DatabaseUnreachable extends Error {
 }
 
 /** What the steps ask of the database. Every method is safe beside a second run. */
-export interface FollowUpStore {
+export interface FollowUpStore extends DigestStore {
   /** Completes every live instance of a booked lead outside post-booking sequences, in batches. */
   completeBooked(query: CompleteBooked): Promise<void>;
   resumeSnoozed(query: BatchQuery): Promise<ResumeReport>;
@@ -270,6 +271,7 @@ export interface RunPorts {
   /** Runs `work` on a store whose writes are undone at the end, whatever happens. */
   readonly rehearse: (work: (store: FollowUpStore) => Promise<void>) => Promise<void>;
   readonly channels: Readonly<Record<Channel, MessageChannel>>;
+  readonly digests: Readonly<Record<DigestChannel, DigestSender>>;
   /** Null: a run sends what it claims. */
   readonly queue: DeliveryQueue | null;
   readonly log: Log;
