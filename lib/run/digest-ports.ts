@@ -1,7 +1,7 @@
 import type { DigestContents } from "../domain/digest.ts";
 import type { DigestWindow, OpenWindow } from "../domain/digest-times.ts";
 import type { DigestChannel } from "../domain/labels.ts";
-import type { BatchQuery, SendOutcome } from "./ports.ts";
+import type { BatchQuery, SendOutcome } from "./port-types.ts";
 
 /** What the digests ask of the database. Every method is safe beside a second run. */
 export interface DigestStore {

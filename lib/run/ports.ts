@@ -4,8 +4,11 @@ import type { Channel, DigestChannel } from "../domain/labels.ts";
 import type { SendFacts } from "../domain/send-times.ts";
 import type { Message } from "../domain/templates.ts";
 import type { DigestSender, DigestStore } from "./digest-ports.ts";
+import type { BatchQuery, SendOutcome } from "./port-types.ts";
 import type { BackstopReport, EnrichmentReport, LockHolder, Report, ResumeReport } from "./report.ts";
 import type { RunRequest } from "./request.ts";
+
+export type { BatchQuery, SendOutcome, Throttled } from "./port-types.ts";
 
 /** The schema lacks what this code was built with. `missing` names it: a migration, a table, a column, a label. */
 export class SchemaOutOfDate extends Error {
@@ -54,13 +57,6 @@ export interface FollowUpStore extends DigestStore {
   /** Takes claimed touches whose time has come, oldest first; nobody else takes them before `lookAgainAt`. */
   takeUp(query: BatchQuery, lookAgainAt: Date): Promise<readonly string[]>;
   settle(settlements: readonly Settlement[], now: Date): Promise<void>;
-}
-
-export interface BatchQuery {
-  readonly now: Date;
-  readonly limit: number;
-  /** Null: every workspace. */
-  readonly workspaceId: string | null;
 }
 
 export interface CompleteBooked extends Omit<BatchQuery, "limit"> {
@@ -177,28 +173,6 @@ export interface OutgoingTouch {
   readonly message: Message;
   /** The Message-IDs of the e-mails that this instance sent the lead before, in angle brackets, oldest first. */
   readonly thread: readonly string[];
-}
-
-/** What a provider made of a touch. */
-export type SendOutcome =
-  | { readonly kind: "accepted"; readonly providerId: string }
-  /** For good: sending it again would be refused again. */
-  | { readonly kind: "refused"; readonly reason: string }
-  /** For now: nothing went out, and a later attempt may. */
-  | {
-      readonly kind: "retry";
-      readonly reason: string;
-      readonly throttled?: Throttled;
-      /** Said by the pace of a channel, never by the channel: no call was begun. */
-      readonly notBegun?: true;
-    }
-  /** It may have gone out: never sent again blindly. */
-  | { readonly kind: "unknown"; readonly reason: string };
-
-/** The provider says that it gets too much at once: whoever sends through it should slow down. */
-export interface Throttled {
-  /** How long it asks to be left alone; null where it does not say. Never negative, and at most an hour. */
-  readonly retryAfterMs: number | null;
 }
 
 export interface MessageChannel {
