@@ -107,6 +107,8 @@ const fields = z.strictObject({
       secretKeyArn: arnOf("kms", "key/", "the ARN of one key").optional(),
     })
     .optional(),
+  /** Workspaces may be told by webhook what happened: the way to their hosts leaves AWS. */
+  digestWebhooks: z.boolean().default(false),
   delivery: z
     .strictObject({
       /** How many workers may send at once. SQS knows no fewer than two. */

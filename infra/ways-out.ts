@@ -30,5 +30,6 @@ export function waysOutOf(configuration: Configuration): readonly WayOut[] {
   ];
 }
 
-/** Only webhooks leave AWS: their endpoint is on the public internet. */
-export const needsInternet = ({ webhook }: Configuration): boolean => webhook !== undefined;
+/** Only webhooks leave AWS, those of touches and those of digests: their endpoints are on the public internet. */
+export const needsInternet = ({ webhook, digestWebhooks }: Configuration): boolean =>
+  webhook !== undefined || digestWebhooks;

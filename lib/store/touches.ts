@@ -4,12 +4,14 @@ import type { BatchQuery, Rescheduled, Settlement } from "../run/ports.ts";
 import type { Queryable } from "./queryable.ts";
 
 /**
- * Writes what became of touches. One that is no longer `sending` is left as it is. Asked in a `case`, as the planner takes
- * touches that are being sent for so rare that it compares each of a thousand with each that is to be settled.
+ * Writes what became of touches, and what of it is to be told. One that is no longer `sending` is left as it is. Asked in a
+ * `case`, as the planner takes touches that are being sent for so rare that it compares each of a thousand with each that
+ * is to be settled.
  */
 export async function settle(db: Queryable, settlements: readonly Settlement[], now: Date): Promise<void> {
   if (settlements.length === 0) return;
   await db.$executeRaw`
+    with ended as (
     update touch
        set status = settled.status::touch_status, reason = settled.reason, provider_id = settled.provider_id,
            next_attempt_at = settled.next_attempt_at, look_again_at = settled.next_attempt_at,
@@ -23,7 +25,12 @@ export async function settle(db: Queryable, settlements: readonly Settlement[], 
         ${settlements.map((settled) => ("nextAttemptAt" in settled ? settled.nextAttemptAt : null))}::timestamptz[],
         ${settlements.map((settled) => ("failures" in settled ? settled.failures : null))}::int[]
       ) as settled (id, status, reason, provider_id, next_attempt_at, failures)
-     where touch.id = settled.id and case when touch.status = 'sending' then true end`;
+     where touch.id = settled.id and case when touch.status = 'sending' then true end
+    returning touch.id, touch.workspace_id, touch.status)
+    insert into notification_event (workspace_id, kind, touch_id, happened_at)
+    select workspace_id, case status when 'failed' then 'touch_failed' else 'touch_unknown' end::notification_kind, id, ${now}
+      from ended
+     where status in ('failed', 'unknown')`;
 }
 
 /**
@@ -83,7 +90,11 @@ export async function expireLeases(db: Queryable, { now, limit, workspaceId }: B
              next_attempt_at = case when repeatable then ${now}::timestamptz end,
              look_again_at = case when repeatable then ${now}::timestamptz end
         from dead
-       where touch.id = dead.id)
+       where touch.id = dead.id
+      returning touch.id, touch.workspace_id, touch.status),
+    noted as (
+      insert into notification_event (workspace_id, kind, touch_id, happened_at)
+      select workspace_id, 'touch_unknown', id, ${now} from ended where status = 'unknown')
     select count(*) filter (where not repeatable)::int as unknown, count(*) filter (where repeatable)::int as reclaimed
       from dead`;
   return z.tuple([z.object({ unknown: z.int(), reclaimed: z.int() })]).parse(rows)[0];

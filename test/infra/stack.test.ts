@@ -223,6 +223,7 @@ describe("the alarms", () => {
       "deliveries-wait",
       "failed-deliveries",
       "failed-runs",
+      "lost-digests",
       "near-time-out",
       "no-successful-run",
       "oldest-due-too-old",

@@ -44,8 +44,18 @@ const environmentFor = (url: string) => ({
   RUN_BATCH_SIZE: "3",
 });
 
-/** One lead of each kind: due on each channel, booked and chased, with a retry that is due, with a sender that died. */
+/**
+ * One lead of each kind: due on each channel, booked and chased, with a retry that is due, with a sender that died. And a
+ * digest that is due, by mail and by webhook.
+ */
 async function addOneOfEach(sql: pg.Pool): Promise<void> {
+  const hook = `http://127.0.0.1:${receiver.port}/digests`;
+  const digest = { digest_email: "a@b.test", digest_webhook_url: hook, next_digest_at: "2030-01-07T08:00Z" };
+  const listenerId = await addWorkspace(sql, digest);
+  await sql.query(
+    "insert into notification_event (workspace_id, kind, happened_at) values ($1, 'backstop_completed', '2030-01-07T07:00Z')",
+    [listenerId],
+  );
   const workspaceId = await addWorkspace(sql, { daily_cap: 100 });
   for (const step of [{}, {}, { channel: "sms" }, { channel: "webhook" }, { channel: "task" }]) {
     await addFollowedLead(sql, workspaceId, (await addSequence(sql, workspaceId, { steps: [step] })).id);
@@ -72,7 +82,9 @@ async function runUntilDone(url: string, sql: pg.Pool): Promise<void> {
     expect(report.errors).toEqual([]);
     const { rows } = await sql.query(`
       select from touch where status in ('claimed', 'sending')
-      union all select from follow_up_instance where status = 'active'`);
+      union all select from follow_up_instance where status = 'active'
+      union all select from digest_delivery where status in ('pending', 'sending')
+      union all select from workspace where next_digest_at < '2030-01-07T12:00Z'`);
     if (rows.length === 0) break;
     expect(hour).toBeLessThan(12);
   }
@@ -113,10 +125,30 @@ async function expectTheLaws(sql: pg.Pool): Promise<void> {
       expect(calls).toBeLessThanOrEqual(1);
     }
   }
+  await expectTheLawsOfDigests(sql);
   const booked = await sql.query(
     "select instance.status, completed_reason from follow_up_instance as instance where lead_booked",
   );
   expect(booked.rows).toEqual([{ status: "completed", completed_reason: "meeting_booked" }]);
+}
+
+const deliveryRow = z.object({
+  id: z.uuid(),
+  channel: z.enum(["email", "webhook"]),
+  status: z.enum(["sent", "unknown"]),
+});
+
+/** Each receiver was told once, or it is named that nobody knows. */
+async function expectTheLawsOfDigests(sql: pg.Pool): Promise<void> {
+  const { rows } = await sql.query("select id, channel::text, status::text from digest_delivery order by channel");
+  const deliveries = z.array(deliveryRow).parse(rows);
+  expect(deliveries.map(({ channel }) => channel)).toEqual(["email", "webhook"]);
+  for (const { id, channel, status } of deliveries) {
+    const calls = receiver.requests.filter(({ headers }) => headers["idempotency-key"] === id).length;
+    const told = channel === "email" ? smtp.mails.filter((mail) => mail.includes(id)).length : calls;
+    if (status === "sent") expect(told).toBe(1);
+    else expect(told).toBeLessThanOrEqual(1);
+  }
 }
 
 async function onDatabase<Result>(work: (url: string, sql: pg.Pool) => Promise<Result>): Promise<Result> {
@@ -136,7 +168,7 @@ const runKilledAt = (point: number, url: string) =>
 
 const counted = z.object({ points: z.int(), success: z.literal(true), errors: z.array(z.string()) });
 
-const LEAST_POINTS = 36;
+const LEAST_POINTS = 42;
 
 describe("a run that is killed", () => {
   it("before or after any commit and any call of a provider leaves nothing twice, nothing stuck and nothing nameless", async () => {
@@ -145,11 +177,14 @@ describe("a run that is killed", () => {
       await runUntilDone(url, sql);
       await expectTheLaws(sql);
       // Where nothing is killed, nothing is unknown but what a sender had left that died before.
-      const { rows } = await sql.query("select count(*)::int as unknown from touch where status = 'unknown'");
-      expect(rows).toEqual([{ unknown: 1 }]);
+      const { rows } = await sql.query(`
+        select (select count(*)::int from touch where status = 'unknown') as touches,
+               (select count(*)::int from digest_delivery where status = 'unknown') as digests`);
+      expect(rows).toEqual([{ touches: 1, digests: 0 }]);
       return counted.parse(JSON.parse(stdout));
     });
-    // The run's row twice, the backstop, two claims, three starts and settlements, the dead lease, six calls, at least.
+    // The run's row twice, the backstop, two claims, three starts and settlements, the dead lease, six calls, at least;
+    // of the digests the making, the taking, two calls and two settlements.
     expect(points).toBeGreaterThanOrEqual(LEAST_POINTS);
 
     // A claimer may come to a last, empty claim or not: so the points end where a run outlives its own.
