@@ -129,6 +129,8 @@ const fields = z.strictObject({
     .default(30)
     .refine((days) => retentions.includes(days), `CloudWatch Logs keeps for one of ${retentions.join(", ")} days`),
   batchSize: z.int().min(1).max(1000).optional(),
+  sendsAtOnce: z.int().min(1).max(100).optional(),
+  safetyMarginMs: z.int().min(1_000).max(40_000).optional(),
   reservedConcurrency: z.int().min(1).optional(),
   permissionsBoundary: z
     .string()

@@ -12,6 +12,7 @@ export type { BatchQuery, SendOutcome, Throttled } from "./port-types.ts";
 
 /** The schema lacks what this code was built with. `missing` names it: a migration, a table, a column, a label. */
 export class SchemaOutOfDate extends Error {
+  override readonly name = "SchemaOutOfDate";
   readonly code = "schema_out_of_date";
   readonly missing: readonly string[];
   constructor(missing: readonly string[], options?: ErrorOptions) {
@@ -22,6 +23,7 @@ export class SchemaOutOfDate extends Error {
 
 /** No connection could be had, or it broke. Says nothing about the schema. */
 export class DatabaseUnreachable extends Error {
+  override readonly name = "DatabaseUnreachable";
   readonly code = "database_unreachable";
   constructor(detail: string, options?: ErrorOptions) {
     super(`the database cannot be reached: ${detail}`, options);
@@ -50,8 +52,10 @@ export interface FollowUpStore extends DigestStore {
   reschedule(touches: readonly Rescheduled[]): Promise<void>;
   /** Leaves claimed touches to whoever looks next. */
   release(touchIds: readonly string[], now: Date): Promise<void>;
-  /** Whether a lease ran out or a claimed touch waits whose time has come. */
+  /** Whether a lease ran out, a claimed touch waits whose time has come, or one waits for approval that lives no more. */
   isTouchLeftBehind(query: Omit<BatchQuery, "limit">): Promise<boolean>;
+  /** Ends what has waited for approval longer than it lives, and lets the instances go on; answers how many there were. */
+  expireWaiting(query: BatchQuery): Promise<number>;
   /** Ends what died while it was sent: `claimed` again on a channel that takes the same touch twice, else `unknown`. */
   expireLeases(query: BatchQuery): Promise<{ readonly unknown: number; readonly reclaimed: number }>;
   /** Takes claimed touches whose time has come, oldest first; nobody else takes them before `lookAgainAt`. */

@@ -37,6 +37,7 @@ export interface Invocation {
 
 /** A run for one workspace that is not there would report zeros, which read like good news. */
 class UnknownWorkspace extends Error {
+  override readonly name = "UnknownWorkspace";
   constructor(workspaceId: string) {
     super(`workspaceId: there is no workspace ${workspaceId}`);
   }
