@@ -12,23 +12,24 @@ export async function settle(db: Queryable, settlements: readonly Settlement[], 
   if (settlements.length === 0) return;
   await db.$executeRaw`
     with ended as (
-    update touch
-       set status = settled.status::touch_status, reason = settled.reason, provider_id = settled.provider_id,
-           next_attempt_at = settled.next_attempt_at, look_again_at = settled.next_attempt_at,
-           failures = coalesce(settled.failures, touch.failures),
-           sent_at = case when settled.status = 'sent' then ${now}::timestamptz end
-      from unnest(
-        ${settlements.map(({ touchId }) => touchId)}::uuid[],
-        ${settlements.map(({ status }) => status)}::text[],
-        ${settlements.map((settled) => ("reason" in settled ? settled.reason : null))}::text[],
-        ${settlements.map((settled) => ("providerId" in settled ? settled.providerId : null))}::text[],
-        ${settlements.map((settled) => ("nextAttemptAt" in settled ? settled.nextAttemptAt : null))}::timestamptz[],
-        ${settlements.map((settled) => ("failures" in settled ? settled.failures : null))}::int[]
-      ) as settled (id, status, reason, provider_id, next_attempt_at, failures)
-     where touch.id = settled.id and case when touch.status = 'sending' then true end
-    returning touch.id, touch.workspace_id, touch.status)
+      update touch
+         set status = settled.status::touch_status, reason = settled.reason, provider_id = settled.provider_id,
+             next_attempt_at = settled.next_attempt_at, look_again_at = settled.next_attempt_at,
+             failures = coalesce(settled.failures, touch.failures),
+             sent_at = case when settled.status = 'sent' then ${now}::timestamptz end
+        from unnest(
+          ${settlements.map(({ touchId }) => touchId)}::uuid[],
+          ${settlements.map(({ status }) => status)}::text[],
+          ${settlements.map((settled) => ("reason" in settled ? settled.reason : null))}::text[],
+          ${settlements.map((settled) => ("providerId" in settled ? settled.providerId : null))}::text[],
+          ${settlements.map((settled) => ("nextAttemptAt" in settled ? settled.nextAttemptAt : null))}::timestamptz[],
+          ${settlements.map((settled) => ("failures" in settled ? settled.failures : null))}::int[]
+        ) as settled (id, status, reason, provider_id, next_attempt_at, failures)
+       where touch.id = settled.id and case when touch.status = 'sending' then true end
+      returning touch.id, touch.workspace_id, touch.status)
     insert into notification_event (workspace_id, kind, touch_id, happened_at)
-    select workspace_id, case status when 'failed' then 'touch_failed' else 'touch_unknown' end::notification_kind, id, ${now}
+    select workspace_id, case status when 'failed' then 'touch_failed' else 'touch_unknown' end::notification_kind, id,
+           ${now}
       from ended
      where status in ('failed', 'unknown')`;
 }

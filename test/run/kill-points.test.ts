@@ -168,7 +168,7 @@ const runKilledAt = (point: number, url: string) =>
 
 const counted = z.object({ points: z.int(), success: z.literal(true), errors: z.array(z.string()) });
 
-const LEAST_POINTS = 42;
+const LEAST_POINTS = 48;
 
 describe("a run that is killed", () => {
   it("before or after any commit and any call of a provider leaves nothing twice, nothing stuck and nothing nameless", async () => {
