@@ -38,8 +38,7 @@ const MESSAGES_AT_ONCE = 3;
  * DatabaseUnreachable where nothing could be begun.
  */
 export async function takeInMessages(messages: readonly ReceivedMessage[], ports: IntakePorts): Promise<TakenIn> {
-  const missing = await ports.missingSchema();
-  if (missing.length > 0) throw new SchemaOutOfDate(missing);
+  await requireSchema(ports);
   const report: IntakeReport = { applied: 0, stale: 0, duplicate: 0, refused: 0, failed: 0 };
   const failed = await pLimit(MESSAGES_AT_ONCE).map(messages, async (message) => {
     const became = await takeIn(message, ports);
@@ -50,21 +49,35 @@ export async function takeInMessages(messages: readonly ReceivedMessage[], ports
   return { report, failedMessageIds: failed.flat() };
 }
 
+/** Applies one event by itself. Throws what may pass. */
+export async function takeInEvent(body: string, ports: Omit<IntakePorts, "deadLetters" | "log">): Promise<FactOutcome> {
+  await requireSchema(ports);
+  const parsed = parseEvent(body);
+  return parsed.ok ? await ports.apply(parsed.fact) : { outcome: "refused", reason: parsed.reason };
+}
+
+async function requireSchema({ missingSchema }: Pick<IntakePorts, "missingSchema">): Promise<void> {
+  const missing = await missingSchema();
+  if (missing.length > 0) throw new SchemaOutOfDate(missing);
+}
+
 async function takeIn(message: ReceivedMessage, ports: IntakePorts): Promise<keyof IntakeReport> {
+  const { deadLetters, log } = ports;
   const { messageId, body } = message;
   try {
     const parsed = parseEvent(body);
-    const outcome: FactOutcome = parsed.ok
-      ? await ports.apply(parsed.fact)
-      : { outcome: "refused", reason: parsed.reason };
     const origin = parsed.ok ? { type: parsed.fact.type, workspaceId: parsed.fact.workspaceId } : {};
-    if (outcome.outcome === "refused") {
-      await ports.deadLetters.keep(message, outcome.reason);
-      ports.log.error("event.refused", { messageId, ...origin, reason: outcome.reason });
-    } else ports.log.info(`event.${outcome.outcome}`, { messageId, ...origin });
-    return outcome.outcome;
+    const became = parsed.ok
+      ? await ports.apply(parsed.fact)
+      : ({ outcome: "refused", reason: parsed.reason } as const);
+    if (became.outcome === "refused") {
+      await deadLetters.keep(message, became.reason);
+      log.error("event.refused", { messageId, ...origin, reason: became.reason });
+    } else log.info(`event.${became.outcome}`, { messageId, ...origin });
+    return became.outcome;
   } catch (thrown) {
-    ports.log.error("event.failed", { messageId, error: thrown });
+    // The message alone: the details of a database fault hold values of the row.
+    log.error("event.failed", { messageId, fault: thrown instanceof Error ? thrown.message : String(thrown) });
     return "failed";
   }
 }
