@@ -33,6 +33,10 @@ export class BackstopStack extends Stack {
     if (testEvents) {
       const createRegistry = testEvents === "createRegistry";
       new TestEvents(this, "TestEvents", { functionName: names.followUpsFunction, folder: "events", createRegistry });
+      if (configuration.intake) {
+        const intake = { functionName: names.intakeFunction, folder: "events/intake", createRegistry: false };
+        new TestEvents(this, "IntakeTestEvents", intake);
+      }
     }
     this.honourBoundary(configuration);
     Tags.of(this).add("application", "backstop");

@@ -24,7 +24,7 @@ export class TestEvents extends Construct {
       registryName: REGISTRY,
       schemaName: `_${functionName}-schema`,
       type: "OpenApi3",
-      description: "Backstop: test events, from the folder " + folder,
+      description: `Backstop: test events, from the folder ${folder}`,
       content: JSON.stringify(documentOf(readEvents(join(PROJECT, folder)))),
     });
     if (!createRegistry) return;
