@@ -1,17 +1,17 @@
-import { existsSync } from "node:fs";
-import { join, resolve } from "node:path";
 import Table from "cli-table3";
 import { Command } from "commander";
 import { decide, RULES } from "../lib/domain/decide.ts";
 import type { Decision } from "../lib/domain/decision.ts";
 import { databaseNow } from "../lib/store/clock.ts";
-import { openDatabase } from "../lib/store/connect.ts";
+import type { Database } from "../lib/store/connect.ts";
 import { type ExplainedInstance, explainInstance } from "../lib/store/explain.ts";
+import { told } from "../lib/store/faults.ts";
 import { onPool } from "../lib/store/queryable.ts";
-import { LOCAL_FOLDER, withDatabase } from "./local-database.ts";
+import { withExistingDatabase } from "./existing-database.ts";
+import { instantOf } from "./instant.ts";
+import { LOCAL_FOLDER } from "./local-database.ts";
 import { MEANINGS } from "./meanings.ts";
 import { Problem } from "./problem.ts";
-import { Spinner } from "./spinner.ts";
 import { uuid } from "./uuid.ts";
 
 const LESSON = `
@@ -34,61 +34,51 @@ export function explainCommand(): Command {
     .option("--folder <path>", "where the local database lies", LOCAL_FOLDER)
     .addHelpText("after", LESSON)
     .action(async (instanceId: string, { folder }: { folder: string }) => {
-      process.stdout.write(await explain(instanceId, resolve(folder)));
+      process.stdout.write(await withExistingDatabase((database) => explain(instanceId, database), folder));
     });
 }
 
-async function explain(instanceId: string, folder: string): Promise<string> {
-  if (!process.env["DATABASE_URL"] && !existsSync(join(folder, "postgres"))) {
-    throw new Problem("there is no database yet: `npm start` makes one with demo data, or set DATABASE_URL");
+async function explain(instanceId: string, { pool }: Database): Promise<string> {
+  const statements = onPool(pool);
+  const now = await told(databaseNow(statements));
+  const instance = await told(explainInstance(statements, instanceId, now));
+  if (!instance) {
+    throw new Problem(
+      `there is no instance ${instanceId}; \`npm run backstop -- explain --help\` says where the ids are`,
+    );
   }
-  const spinner = new Spinner();
-  try {
-    return await withDatabase((url) => explainOn(url, instanceId), {
-      folder,
-      onProgress: (line) => spinner.tell(line),
-    });
-  } finally {
-    spinner.stop();
-  }
-}
-
-async function explainOn(url: string, instanceId: string): Promise<string> {
-  const database = openDatabase({ connectionString: url });
-  const statements = onPool(database.pool);
-  try {
-    const now = await databaseNow(statements);
-    const instance = await explainInstance(statements, instanceId, now);
-    if (!instance) {
-      throw new Problem(
-        `there is no instance ${instanceId}; \`npm run backstop -- explain --help\` says where the ids are`,
-      );
-    }
-    return `${[heading(instance), history(instance), ...next(instance, now)].join("\n\n")}\n`;
-  } finally {
-    await database.close();
-  }
+  return `${[heading(instance), history(instance), ...reopened(instance), ...next(instance, now)].join("\n\n")}\n`;
 }
 
 function heading({ candidate, sequenceName, status, why, nextStepDue }: ExplainedInstance): string {
   const reason = why ? ` (${why})` : "";
-  const due = nextStepDue ? `, next step due ${told(nextStepDue)}` : "";
+  const due = nextStepDue ? `, next step due ${instantOf(nextStepDue)}` : "";
   return `Instance ${candidate.instanceId} of "${sequenceName}", at step ${candidate.position}: ${status}${reason}${due}`;
 }
 
 function history({ touches }: ExplainedInstance): string {
   if (touches.length === 0) return "No step has been claimed yet.";
   const table = new Table({
-    head: ["step", "channel", "touch", "reason", "claimed", "sent", "next attempt"],
+    head: ["generation", "step", "channel", "touch", "reason", "claimed", "sent", "next attempt"],
     ...PLAIN,
   });
   table.push(
-    ...touches.map(({ position, channel, status, reason, claimedAt, sentAt, nextAttemptAt }) => {
-      const instants = [claimedAt, sentAt, nextAttemptAt].map((instant) => (instant ? told(instant) : ""));
-      return [position, channel, status, reason ?? "", ...instants];
+    ...touches.map(({ generation, position, channel, status, reason, claimedAt, sentAt, nextAttemptAt }) => {
+      const instants = [claimedAt, sentAt, nextAttemptAt].map((instant) => (instant ? instantOf(instant) : ""));
+      return [generation, position, channel, status, reason ?? "", ...instants];
     }),
   );
   return table.toString();
+}
+
+/** One line a reopening: who, when, why, and where it went on. */
+function reopened({ reopenings }: ExplainedInstance): readonly string[] {
+  if (reopenings.length === 0) return [];
+  const lines = reopenings.map(({ reopenedAt, reopenedBy, reason, endedAs, endedReason, position, generation }) => {
+    const ended = endedReason ? `${endedAs} (${endedReason})` : endedAs;
+    return `  ${instantOf(reopenedAt)} by ${reopenedBy}: "${reason}"; it was ${ended}, and went on at step ${position}, in generation ${generation}`;
+  });
+  return [`Reopened:\n${lines.join("\n")}`];
 }
 
 const PLAIN = { style: { head: [], border: [], compact: true } };
@@ -103,7 +93,7 @@ function next({ candidate, status }: ExplainedInstance, now: Date): readonly str
 
 function verdict(decision: Decision): string {
   const passed = RULES.filter(({ name }) => decision.passed.includes(name)).map(({ says }) => `  passed   ${says}`);
-  const until = "until" in decision ? `, looked at again ${told(decision.until)}` : "";
+  const until = "until" in decision ? `, looked at again ${instantOf(decision.until)}` : "";
   const detail = "detail" in decision && decision.detail ? ` (${decision.detail})` : "";
   const meaning = MEANINGS[decision.reason] ?? decision.reason;
   return [...passed, `  decides  ${decision.rule}: ${meaning}${detail}${until}`].join("\n");
@@ -115,11 +105,9 @@ function basis({ zone, inputs }: Decision): string {
   return [
     `  time zone    ${zone.zone} (${zone.from})`,
     `  send window  ${days} ${sendWindow.start}-${sendWindow.end}`,
-    `  last touch   ${lastOutboundAt ? told(lastOutboundAt) : "none"}, on this channel ${lastTouchOnChannelAt ? told(lastTouchOnChannelAt) : "none"}; gap ${gapMinutes} min`,
+    `  last touch   ${lastOutboundAt ? instantOf(lastOutboundAt) : "none"}, on this channel ${lastTouchOnChannelAt ? instantOf(lastTouchOnChannelAt) : "none"}; gap ${gapMinutes} min`,
     `  daily cap    ${dailyCap === null ? "none" : `${dailyCapUsed} of ${dailyCap} used`}`,
   ].join("\n");
 }
 
 const WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
-
-const told = (instant: Date): string => instant.toISOString().replace(/:\d\d\.\d{3}Z$/, "Z");

@@ -1,9 +1,11 @@
 #!/usr/bin/env node
 import { Command } from "commander";
+import { approvalsCommand } from "./approvals.ts";
 import { explainCommand } from "./explain.ts";
 import { invokeCommand } from "./invoke.ts";
 import { migrateCommand } from "./migrate.ts";
 import { previewCommand } from "./preview.ts";
+import { reopenCommand } from "./reopen.ts";
 import { runProgram } from "./run-program.ts";
 import { scheduleCommand } from "./schedule.ts";
 import { startCommand } from "./start.ts";
@@ -16,6 +18,8 @@ const program = new Command("backstop")
   .addCommand(startCommand())
   .addCommand(invokeCommand())
   .addCommand(explainCommand())
+  .addCommand(approvalsCommand())
+  .addCommand(reopenCommand())
   .addCommand(migrateCommand())
   .addCommand(previewCommand())
   .addCommand(scheduleCommand())

@@ -1,14 +1,11 @@
-import { existsSync } from "node:fs";
-import { join, resolve } from "node:path";
 import { Command } from "commander";
 import { lintStep, SAMPLE_LEAD } from "../lib/domain/lint-step.ts";
 import { type Rendered, render } from "../lib/domain/templates.ts";
-import { SchemaOutOfDate } from "../lib/run/ports.ts";
-import { type Database, openDatabase } from "../lib/store/connect.ts";
+import type { Database } from "../lib/store/connect.ts";
 import { findStepToRender, findTemplateLead, type StepToRender } from "../lib/store/step-texts.ts";
-import { LOCAL_FOLDER, withDatabase } from "./local-database.ts";
+import { withExistingDatabase } from "./existing-database.ts";
+import { LOCAL_FOLDER } from "./local-database.ts";
 import { Problem } from "./problem.ts";
-import { Spinner } from "./spinner.ts";
 import { uuid } from "./uuid.ts";
 
 const LESSON = `
@@ -42,7 +39,7 @@ export function previewCommand(): Command {
     .option("--folder <path>", "where the local database lies", LOCAL_FOLDER)
     .addHelpText("after", LESSON)
     .action(async (stepId: string, { lead, folder }: Choice) => {
-      const { text, canBeSent } = await preview(stepId, lead, resolve(folder));
+      const { text, canBeSent } = await preview(stepId, lead, folder);
       process.stdout.write(text);
       process.exitCode = canBeSent ? 0 : 1;
     });
@@ -53,34 +50,14 @@ interface Preview {
   readonly canBeSent: boolean;
 }
 
-async function preview(stepId: string, leadId: string | undefined, folder: string): Promise<Preview> {
-  if (!process.env["DATABASE_URL"] && !existsSync(join(folder, "postgres"))) {
-    throw new Problem("there is no database yet: `npm start` makes one with demo data, or set DATABASE_URL");
-  }
-  const spinner = new Spinner();
-  try {
-    return await withDatabase((url) => previewOn(url, stepId, leadId), {
-      folder,
-      onProgress: (line) => spinner.tell(line),
-    });
-  } finally {
-    spinner.stop();
-  }
-}
+const preview = (stepId: string, leadId: string | undefined, folder: string): Promise<Preview> =>
+  withExistingDatabase((database) => previewOn(database, stepId, leadId), folder);
 
-async function previewOn(url: string, stepId: string, leadId: string | undefined): Promise<Preview> {
-  const database = openDatabase({ connectionString: url });
-  try {
-    const step = await findStepToRender(database.prisma, stepId);
-    if (!step)
-      throw new Problem(`there is no step ${stepId}; \`npm run backstop -- preview --help\` says where the ids are`);
-    return previewOf(step, await leadOf(database, step, leadId), leadId);
-  } catch (thrown) {
-    if (!(thrown instanceof SchemaOutOfDate)) throw thrown;
-    throw new Problem(`${thrown.message}: \`npm run backstop -- migrate\` does that`, { cause: thrown });
-  } finally {
-    await database.close();
-  }
+async function previewOn(database: Database, stepId: string, leadId: string | undefined): Promise<Preview> {
+  const step = await findStepToRender(database.prisma, stepId);
+  if (!step)
+    throw new Problem(`there is no step ${stepId}; \`npm run backstop -- preview --help\` says where the ids are`);
+  return previewOf(step, await leadOf(database, step, leadId), leadId);
 }
 
 async function leadOf({ prisma }: Database, { workspace }: StepToRender, leadId: string | undefined) {

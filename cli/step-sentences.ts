@@ -28,10 +28,11 @@ const SENTENCES: Sentences = {
     if (due === 0) return "nothing was due";
     return `took ${count(due)} due steps${delivery ? `: ${deliverySentence(delivery)}` : ", and sent nothing"}`;
   },
-  recovered: ({ takenUp, reclaimed, unknown, delivery }) => {
-    if (takenUp + reclaimed + unknown === 0) return "found no touch that was left behind";
+  recovered: ({ expired, takenUp, reclaimed, unknown, delivery }) => {
+    if (expired + takenUp + reclaimed + unknown === 0) return "found no touch that was left behind";
     const took = `took up ${count(takenUp)} touches${delivery && takenUp > 0 ? `: ${deliverySentence(delivery)}` : ""}`;
-    return `${took}; ${count(reclaimed)} claimed again, ${count(unknown)} of unknown outcome`;
+    const undecided = expired > 0 ? `; ${count(expired)} expired before anybody approved them` : "";
+    return `${took}; ${count(reclaimed)} claimed again, ${count(unknown)} of unknown outcome${undecided}`;
   },
   notificationDigests: () => "did not run",
 };

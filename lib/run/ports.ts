@@ -46,8 +46,10 @@ export interface FollowUpStore {
   reschedule(touches: readonly Rescheduled[]): Promise<void>;
   /** Leaves claimed touches to whoever looks next. */
   release(touchIds: readonly string[], now: Date): Promise<void>;
-  /** Whether a lease ran out or a claimed touch waits whose time has come. */
+  /** Whether a lease ran out, a claimed touch waits whose time has come, or one waits for approval that lives no more. */
   isTouchLeftBehind(query: Omit<BatchQuery, "limit">): Promise<boolean>;
+  /** Ends what has waited for approval longer than it lives, and lets the instances go on; answers how many there were. */
+  expireWaiting(query: BatchQuery): Promise<number>;
   /** Ends what died while it was sent: `claimed` again on a channel that takes the same touch twice, else `unknown`. */
   expireLeases(query: BatchQuery): Promise<{ readonly unknown: number; readonly reclaimed: number }>;
   /** Takes claimed touches whose time has come, oldest first; nobody else takes them before `lookAgainAt`. */

@@ -42,6 +42,8 @@ export interface DeliveryReport {
 }
 
 export interface RecoveredReport {
+  /** Touches that waited for approval until their time to live was over. */
+  expired: number;
   /** Touches whose sender died: nobody knows whether they went out, and a person has to look. */
   unknown: number;
   /** Touches whose sender died on a channel that takes the same touch twice: claimed again. */

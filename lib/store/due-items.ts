@@ -9,6 +9,11 @@ export const LEAD_COLUMNS = Prisma.sql`
   lead.status::text, lead.is_booked, lead.automation_enabled, lead.opted_out_at, lead.snoozed_until,
   lead.last_inbound_at, lead.last_outbound_at, ${LAST_TOUCHES}, lead.enrichment_status::text`;
 
+/** What `candidateOf` reads of `instance` and `lead`; an instance without a due time is read as due now. */
+export const candidateColumns = (now: Date): Prisma.Sql => Prisma.sql`
+  instance.id, instance.workspace_id, instance.lead_id, instance.sequence_id, instance.generation, instance.position,
+  coalesce(instance.next_step_due, ${now}) as next_step_due, instance.held_since, ${LEAD_COLUMNS}`;
+
 /** The sequences of some instances by their ids, each with its steps and its workspace. */
 export async function readSequences(
   db: Queryable,

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { CHANNELS, INSTANCE_STATUSES, TOUCH_STATUSES } from "../domain/labels.ts";
 import type { DueCandidate } from "../run/ports.ts";
-import { LEAD_COLUMNS, readSequences } from "./due-items.ts";
+import { candidateColumns, readSequences } from "./due-items.ts";
 import type { Queryable } from "./queryable.ts";
 import { candidateOf, parseDueRows } from "./rows.ts";
 
@@ -15,9 +15,22 @@ export interface ExplainedInstance {
   /** As the claim would read it, if it were due now. */
   readonly candidate: DueCandidate;
   readonly touches: readonly ExplainedTouch[];
+  readonly reopenings: readonly ExplainedReopening[];
+}
+
+/** That a person brought the instance back after it had ended. */
+export interface ExplainedReopening {
+  readonly generation: number;
+  readonly position: number;
+  readonly endedAs: string;
+  readonly endedReason: string | null;
+  readonly reason: string;
+  readonly reopenedBy: string;
+  readonly reopenedAt: Date;
 }
 
 export interface ExplainedTouch {
+  readonly generation: number;
   readonly position: number;
   readonly channel: (typeof CHANNELS)[number];
   readonly status: (typeof TOUCH_STATUSES)[number];
@@ -37,11 +50,9 @@ const instanceRow = z.looseObject({
 /** Null where there is no such instance. */
 export async function explainInstance(db: Queryable, id: string, now: Date): Promise<ExplainedInstance | null> {
   const rows = await db.$queryRaw`
-    select instance.id, instance.workspace_id, instance.lead_id, instance.sequence_id, instance.generation,
-           instance.position, coalesce(instance.next_step_due, ${now}) as next_step_due, instance.held_since,
-           instance.next_step_due as due, instance.status::text as status_of_instance,
+    select ${candidateColumns(now)}, instance.next_step_due as due, instance.status::text as status_of_instance,
            coalesce(instance.paused_reason::text, instance.hold_reason, instance.completed_reason) as why,
-           sequence.name as sequence_name, ${LEAD_COLUMNS}
+           sequence.name as sequence_name
       from follow_up_instance as instance
       join lead on lead.workspace_id = instance.workspace_id and lead.id = instance.lead_id
       join follow_up_sequence as sequence on sequence.id = instance.sequence_id
@@ -57,10 +68,12 @@ export async function explainInstance(db: Queryable, id: string, now: Date): Pro
     nextStepDue: due,
     candidate: candidateOf(dueRow, sequences.get(dueRow.sequence_id)),
     touches: await touchesOf(db, id),
+    reopenings: await reopeningsOf(db, id),
   };
 }
 
 const touchRow = z.object({
+  generation: z.int(),
   position: z.int(),
   channel: z.enum(CHANNELS),
   status: z.enum(TOUCH_STATUSES),
@@ -72,7 +85,7 @@ const touchRow = z.object({
 
 async function touchesOf(db: Queryable, instanceId: string): Promise<readonly ExplainedTouch[]> {
   const rows = await db.$queryRaw`
-    select step.position, touch.channel::text, touch.status::text, touch.reason, touch.claimed_at, touch.sent_at,
+    select touch.generation, step.position, touch.channel::text, touch.status::text, touch.reason, touch.claimed_at, touch.sent_at,
            touch.next_attempt_at
       from touch join follow_up_step as step on step.id = touch.step_id
      where touch.instance_id = ${instanceId}::uuid
@@ -86,4 +99,24 @@ async function touchesOf(db: Queryable, instanceId: string): Promise<readonly Ex
       sentAt,
       nextAttemptAt,
     }));
+}
+
+const reopeningRow = z.object({
+  generation: z.int(),
+  position: z.int(),
+  endedAs: z.string(),
+  endedReason: z.string().nullable(),
+  reason: z.string(),
+  reopenedBy: z.string(),
+  reopenedAt: z.date(),
+});
+
+async function reopeningsOf(db: Queryable, instanceId: string): Promise<readonly ExplainedReopening[]> {
+  const rows = await db.$queryRaw`
+    select generation, position, ended_as::text as "endedAs", ended_reason as "endedReason", reason,
+           reopened_by as "reopenedBy", reopened_at as "reopenedAt"
+      from reopening
+     where instance_id = ${instanceId}::uuid
+     order by generation`;
+  return z.array(reopeningRow).parse(rows);
 }

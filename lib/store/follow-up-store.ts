@@ -3,6 +3,7 @@ import { completeBooked } from "./backstop.ts";
 import { claimDue, countDue, findDueWorkspaces } from "./claim.ts";
 import { databaseNow } from "./clock.ts";
 import type { Database } from "./connect.ts";
+import { expireWaiting } from "./expire-waiting.ts";
 import { told, translated } from "./faults.ts";
 import { overlapLock } from "./overlap-lock.ts";
 import { onPool, type Transactional, undone } from "./queryable.ts";
@@ -51,6 +52,7 @@ function followUpStore(db: Transactional): FollowUpStore {
     reschedule: (touches) => told(reschedule(db, touches)),
     release: (touchIds, now) => told(release(db, touchIds, now)),
     isTouchLeftBehind: (query) => told(isTouchLeftBehind(db, query)),
+    expireWaiting: (query) => told(expireWaiting(db, query)),
     expireLeases: (query) => told(expireLeases(db, query)),
     takeUp: (query, lookAgainAt) => told(takeUp(db, query, lookAgainAt)),
     settle: (settlements, now) => told(settle(db, settlements, now)),

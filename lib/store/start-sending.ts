@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { CHANNELS } from "../domain/labels.ts";
 import type { EndedTouch, Lease, OutgoingTouch, StartedSending, TouchSendFacts } from "../run/ports.ts";
+import { Prisma } from "./generated/client.ts";
 import type { Queryable } from "./queryable.ts";
 import {
   LAST_TOUCHES,
@@ -29,6 +30,21 @@ const judgedRow = z.object({
 });
 type JudgedRow = z.infer<typeof judgedRow>;
 
+/** Why the lead may not be contacted by that instance, in terms of `lead` and `instance`; null where it may. */
+export const BARRED = Prisma.sql`
+  case when lead.is_booked and not instance.post_booking then 'meeting_booked'
+       when lead.opted_out_at is not null then 'opted_out'
+       when lead.status in ('blacklisted', 'unqualified', 'not-interested') then replace(lead.status::text, '-', '_')
+  end`;
+
+/** Why a touch may not be sent any more, in terms of `lead`, `instance` and `touch`; null where nothing is against it. */
+export const STOP = Prisma.sql`
+  coalesce(${BARRED},
+    case when not lead.automation_enabled then 'automation_off'
+         when lead.last_inbound_at > coalesce(lead.last_outbound_at, '-infinity') then 'lead_replied'
+         when instance.status = 'cancelled' or instance.generation <> touch.generation then 'instance_cancelled'
+    end)`;
+
 /**
  * Moves claimed touches to `sending`, or to `cancelled` where the lead may no longer be contacted, or to `expired`. The
  * lead is locked in the same statement: a booking is either committed, and seen here, or commits after the touch began to
@@ -45,15 +61,7 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
       select touch.id, touch.workspace_id, touch.instance_id, touch.lead_id, touch.generation, touch.channel,
              touch.status, touch.next_attempt_at, touch.attempts, touch.failures, touch.subject, touch.body, lead.email,
              lead.phone, lead.last_email_at, lead.last_outbound_at, touch.expires_at <= ${lease.now} as too_old,
-             case when lead.is_booked and not instance.post_booking then 'meeting_booked'
-                  when lead.opted_out_at is not null then 'opted_out'
-                  when lead.status in ('blacklisted', 'unqualified', 'not-interested')
-                    then replace(lead.status::text, '-', '_')
-                  when not lead.automation_enabled then 'automation_off'
-                  when lead.last_inbound_at > coalesce(lead.last_outbound_at, '-infinity') then 'lead_replied'
-                  when instance.status = 'cancelled' or instance.generation <> touch.generation
-                    then 'instance_cancelled'
-             end as stop,
+             ${STOP} as stop,
              case when (select paused_at from workspace where id = touch.workspace_id) is not null
                     then 'workspace_paused'
                   when not (select active from follow_up_sequence where id = instance.sequence_id)

@@ -33,14 +33,21 @@ beforeAll(async () => {
   const completed = await addFollowedLead(sql, here, chase.id, { instance: { status: "completed" } });
   const stranger = await addFollowedLead(sql, there, foreign.id);
   const touch = await addTouch(sql, instanceId, chase.steps[0] ?? "");
+  const waiting = await addTouch(sql, paused.instanceId, chase.steps[0] ?? "", { status: "awaiting_approval" });
   const foreignTouch = await addTouch(sql, stranger.instanceId, foreign.steps[0] ?? "");
   const named = { here, there, chase: chase.id, other: other.id, prepare: prepare.id, foreign: foreign.id, touch };
   const steps = { step: chase.steps[0], next_step: chase.steps[1], foreign_step: foreign.steps[0] };
-  const leads = { lead: leadId, free: await addLead(sql, here), stranger: stranger.leadId, idle: paused.leadId };
+  const leads = {
+    lead: leadId,
+    free: await addLead(sql, here),
+    stranger: stranger.leadId,
+    idle: paused.leadId,
+    done: completed.leadId,
+  };
   const instances = { active: instanceId, paused: paused.instanceId, completed: completed.instanceId };
   const booked = await addLead(sql, here, { status: "meeting-booked" });
   const appointment = await addAppointment(sql, await addLead(sql, here), { external_id: "taken" });
-  const all = { ...named, ...steps, ...leads, ...instances, booked, appointment, foreign_touch: foreignTouch };
+  const all = { ...named, ...steps, ...leads, ...instances, booked, appointment, waiting, foreign_touch: foreignTouch };
   for (const [name, id] of Object.entries(all)) ids.set(name, String(id));
 });
 
@@ -80,6 +87,7 @@ const active = set("follow_up_instance", "active");
 const paused = set("follow_up_instance", "paused");
 const completed = set("follow_up_instance", "completed");
 const touch = set("touch", "touch");
+const waiting = set("touch", "waiting");
 const step = set("follow_up_step", "step");
 const workspace = set("workspace", "here");
 const appointment = set("appointment", "appointment");
@@ -153,6 +161,18 @@ const intake = inserting("intake_event", {
   outcome: "'{}'",
 });
 
+const reopening = inserting("reopening", {
+  workspace_id: ":here",
+  instance_id: ":completed",
+  lead_id: ":done",
+  generation: "2",
+  position: "1",
+  ended_as: "'completed'",
+  reason: "'a test booking'",
+  reopened_by: "'Hana'",
+  reopened_at: "now()",
+});
+
 const INSTANCE_LAWS: readonly Law[] = [
   { name: "active_has_next_step_due", breaks: active("next_step_due = null"), keeps: active("next_step_due = now()") },
   {
@@ -185,6 +205,27 @@ const INSTANCE_LAWS: readonly Law[] = [
     name: "look_again_only_while_paused",
     breaks: active("look_again_at = now()"),
     keeps: paused("look_again_at = now()"),
+  },
+  {
+    name: "reopening_workspace_id_lead_id_instance_id_fkey",
+    breaks: reopening({ lead_id: ":stranger" }),
+    keeps: reopening(),
+  },
+  {
+    name: "reopening_workspace_id_lead_id_instance_id_fkey",
+    breaks: reopening({ workspace_id: ":there" }),
+    keeps: reopening(),
+  },
+  {
+    name: "reopening_instance_id_generation_key",
+    breaks: `${reopening()}, (:here, :completed, :done, 2, 1, 'completed', 'again', 'Hana', now())`,
+    keeps: reopening(),
+  },
+  { name: "reopening_begins_a_generation", breaks: reopening({ generation: "1" }), keeps: reopening() },
+  {
+    name: "reopening_was_of_what_had_ended",
+    breaks: reopening({ ended_as: "'paused'" }),
+    keeps: reopening({ ended_as: "'cancelled'" }),
   },
   { name: "generation_counts_from_one", breaks: active("generation = 0"), keeps: active("generation = 2") },
   { name: "instance_position_counts_from_one", breaks: active("position = 0"), keeps: active("position = 2") },
@@ -250,6 +291,26 @@ const TOUCH_LAWS: readonly Law[] = [
     name: "unsent_is_looked_at_again",
     breaks: touch("look_again_at = null"),
     keeps: touch("look_again_at = now()"),
+  },
+  {
+    name: "unsent_is_looked_at_again",
+    breaks: waiting("look_again_at = now()"),
+    keeps: waiting("look_again_at = now(), expires_at = now()"),
+  },
+  {
+    name: "waiting_has_its_fingerprint",
+    breaks: waiting("body = 'Buy now'"),
+    keeps: waiting("body = 'Buy now', fingerprint = message_fingerprint(subject, 'Buy now')"),
+  },
+  {
+    name: "decision_has_time_and_person",
+    breaks: touch("decided_at = now()"),
+    keeps: touch("decided_at = now(), decided_by = 'Hana'"),
+  },
+  {
+    name: "rejected_by_somebody",
+    breaks: waiting("status = 'rejected'"),
+    keeps: waiting("status = 'rejected', decided_at = now(), decided_by = 'Hana'"),
   },
   { name: "failures_are_among_attempts", breaks: touch("failures = 1"), keeps: touch("failures = 1, attempts = 1") },
   {

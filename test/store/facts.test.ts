@@ -356,6 +356,35 @@ describe("an enrolment", () => {
   });
 });
 
+describe("a touch that waits for approval", () => {
+  let touchId: string;
+  const waiting = { lead: undefined, by: "hana" };
+  const statusOf = () => one("select status::text, decided_by from touch where id = $1", touchId);
+
+  beforeEach(async () => {
+    await sql.query("update follow_up_step set needs_approval = true where id = $1", [chase.steps[0]]);
+    await runHere();
+    ({ id: touchId } = (await one("select id from touch where instance_id = $1", instanceId)) as { id: string });
+  });
+
+  it("goes out once it is approved as it was shown, and not as it was not", async () => {
+    const { fingerprint } = await one("select fingerprint from touch where id = $1", touchId);
+    const other = await fact("touch.approved", { ...waiting, touchId, fingerprint: "0".repeat(64) });
+    expect(other).toEqual({ outcome: "refused", reason: "touchId: text_changed" });
+    expect(await fact("touch.approved", { ...waiting, touchId, fingerprint })).toMatchObject({ outcome: "applied" });
+    await runHere();
+    expect(await statusOf()).toEqual({ status: "sent", decided_by: "hana" });
+  });
+
+  it("never goes out once it is rejected", async () => {
+    const rejected = { ...waiting, touchId, reason: "Too pushy", eventId: "rejected" };
+    expect(await fact("touch.rejected", rejected)).toMatchObject({ outcome: "applied" });
+    expect(await fact("touch.rejected", rejected)).toEqual({ outcome: "duplicate" });
+    await runHere();
+    expect(await statusOf()).toEqual({ status: "rejected", decided_by: "hana" });
+  });
+});
+
 describe("what was refused", () => {
   it("has changed nothing and may come again", async () => {
     const before = await rowsOf(sql, workspaceId);

@@ -95,6 +95,7 @@ const TOUCH_STATES: Readonly<Record<string, Columns>> = {
   claimed: { next_attempt_at: FAR_AHEAD, look_again_at: FAR_AHEAD, send_until: FAR_AHEAD },
   sending: { look_again_at: FAR_AHEAD },
   sent: { sent_at: LONG_AGO },
+  rejected: { decided_at: LONG_AGO, decided_by: "Hana" },
 };
 
 /** A touch of that step, claimed unless another status is given. */

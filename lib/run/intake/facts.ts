@@ -75,6 +75,7 @@ export type LeadToEnrol = z.infer<typeof leadToEnrol>;
 
 export const MOST_LEADS = 1_000;
 
+const aboutTouch = { ...about, touchId: z.uuid(), by: line(200).describe("Who decided.") };
 const aboutMeeting = { ...about, lead, meeting };
 
 /** Everything that the intake understands, by its detail type. */
@@ -110,6 +111,18 @@ export const FACT_SCHEMAS = {
   "meeting.missed": z
     .strictObject(aboutMeeting)
     .describe("The lead did not come: sequences with the trigger meeting_missed start."),
+  "touch.approved": z
+    .strictObject({
+      ...aboutTouch,
+      fingerprint: z
+        .string()
+        .regex(/^[0-9a-f]{64}$/, "must be 64 hexadecimal digits")
+        .describe("Of the text that was shown."),
+    })
+    .describe("A person approves a touch that waits. Refused where its text is no longer the one that was shown."),
+  "touch.rejected": z
+    .strictObject({ ...aboutTouch, reason: line(500) })
+    .describe("A person rejects a touch that waits: it is never sent, and the sequence goes on."),
 } as const;
 
 type Schemas = typeof FACT_SCHEMAS;

@@ -4,6 +4,7 @@ import type { Transactional } from "../queryable.ts";
 import { leadEnrolled } from "./enrol.ts";
 import { leadOptedOut, leadReplied, leadSnoozed } from "./lead-facts.ts";
 import { meetingBooked, meetingCancelled, meetingMissed, meetingRescheduled } from "./meetings.ts";
+import { touchApproved, touchRejected } from "./touch-facts.ts";
 
 type Apply<Type extends FactType> = (db: Transactional, fact: FactOf<Type>) => Promise<FactOutcome>;
 
@@ -16,6 +17,8 @@ const APPLY: { readonly [Type in FactType]: Apply<Type> } = {
   "meeting.rescheduled": meetingRescheduled,
   "meeting.cancelled": meetingCancelled,
   "meeting.missed": meetingMissed,
+  "touch.approved": touchApproved,
+  "touch.rejected": touchRejected,
 };
 
 /** Applies one fact in one transaction; see the function of its type. */

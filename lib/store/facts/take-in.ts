@@ -11,9 +11,8 @@ export type ApplyFact = (transaction: Queryable, now: Date) => Promise<FactOutco
 type Origin = Pick<Fact, "workspaceId" | "eventId" | "occurredAt" | "type">;
 
 /**
- * Applies a fact in one transaction, unless it was applied before, and remembers it with its outcome. One that is refused
- * has changed nothing and is not remembered: sent again, it is asked again. `apply` must not have written anything where
- * it refuses.
+ * Applies a fact in one transaction, unless it was applied before, and remembers it with its outcome. One that is refused is
+ * not remembered: sent again, it is asked again. What `apply` has written where it refuses stays.
  */
 export function takeInOnce(db: Transactional, fact: Origin, apply: ApplyFact): Promise<FactOutcome> {
   return db.transaction(async (transaction) => {

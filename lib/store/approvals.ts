@@ -1,0 +1,165 @@
+import * as z from "zod";
+import { type Message, render } from "../domain/templates.ts";
+import type { DueCandidate } from "../run/ports.ts";
+import { candidateColumns, readSequences } from "./due-items.ts";
+import { Prisma } from "./generated/client.ts";
+import { goOn } from "./go-on.ts";
+import type { Queryable } from "./queryable.ts";
+import { candidateOf, parseDueRows } from "./rows.ts";
+import { STOP } from "./start-sending.ts";
+
+export interface Approval {
+  readonly workspaceId: string;
+  readonly touchId: string;
+  /** Of the text that the person was shown. */
+  readonly fingerprint: string;
+  readonly by: string;
+  readonly at: Date;
+}
+
+export interface Rejection extends Omit<Approval, "fingerprint"> {
+  readonly reason: string;
+}
+
+/** What became of an approval or a rejection; where it was refused, why. */
+export interface ApprovalAnswer {
+  readonly outcome: "approved" | "rejected" | "refused";
+  readonly reason?: string;
+}
+
+/**
+ * Approves a touch that waits, if it is still the text that was shown: the touch is claimed, and goes out by the next run
+ * once all that is asked before a sending lets it; the instance goes on with its next step. Of several who decide at once
+ * the first wins. In the caller's transaction: the lead is locked, so that a booking is either seen here or comes after.
+ *
+ * Where the template or the lead's data has changed the text, nothing is approved: the touch carries the new text from
+ * then on, to be shown again.
+ */
+export async function approveTouch(transaction: Queryable, approval: Approval): Promise<ApprovalAnswer> {
+  const { touchId, at, by } = approval;
+  const waiting = await lockWaiting(transaction, approval);
+  if ("refused" in waiting) return refused(waiting.refused);
+  const { stop, tooOld, candidate } = waiting;
+  if (stop ?? tooOld) return refused(stop ?? "expired");
+  const text = textOf(waiting);
+  if ("fault" in text) return refused(text.fault);
+  if ((await refresh(transaction, touchId, text.message)) !== approval.fingerprint) return refused("text_changed");
+  await transaction.$executeRaw`
+    update touch
+       set status = 'claimed', next_attempt_at = ${at}, look_again_at = ${at}, decided_at = ${at}, decided_by = ${by}
+     where id = ${touchId}::uuid`;
+  await goOn(transaction, [candidate], at);
+  return { outcome: "approved" };
+}
+
+/**
+ * The text of a touch that waits, as it would be rendered now, and its fingerprint: the touch carries it from then on, so that
+ * what is shown is what can be approved. In the caller's transaction.
+ */
+export async function currentText(
+  transaction: Queryable,
+  touch: Pick<Approval, "workspaceId" | "touchId" | "at">,
+): Promise<ShownText | { readonly refused: string }> {
+  const waiting = await lockWaiting(transaction, touch);
+  if ("refused" in waiting) return waiting;
+  const text = textOf(waiting);
+  if ("fault" in text) return { refused: text.fault };
+  return { message: text.message, fingerprint: await refresh(transaction, touch.touchId, text.message) };
+}
+
+export interface ShownText {
+  readonly message: Message;
+  readonly fingerprint: string;
+}
+
+/** Rejects a touch that waits: it is never sent, and the instance goes on with its next step. In the caller's transaction. */
+export async function rejectTouch(transaction: Queryable, rejection: Rejection): Promise<ApprovalAnswer> {
+  const { touchId, reason, at, by } = rejection;
+  const waiting = await lockWaiting(transaction, rejection);
+  if ("refused" in waiting) return refused(waiting.refused);
+  await transaction.$executeRaw`
+    update touch
+       set status = 'rejected', reason = ${reason}, look_again_at = null, decided_at = ${at}, decided_by = ${by}
+     where id = ${touchId}::uuid`;
+  await goOn(transaction, [waiting.candidate], at);
+  return { outcome: "rejected" };
+}
+
+const refused = (reason: string): ApprovalAnswer => ({ outcome: "refused", reason });
+
+/** A touch that waits for approval, locked with its lead and its instance. */
+interface Waiting {
+  readonly candidate: DueCandidate;
+  readonly stepId: string;
+  readonly channel: string;
+  /** Why it would not be sent any more. */
+  readonly stop: string | null;
+  readonly tooOld: boolean;
+}
+
+const waitingRow = z.looseObject({
+  touch_status: z.string(),
+  decided: z.boolean(),
+  instance_waits: z.boolean(),
+  step_id: z.uuid(),
+  channel: z.string(),
+  stop: z.string().nullable(),
+  too_old: z.boolean(),
+});
+
+/** Whether the instance waits for this very touch. */
+export const INSTANCE_WAITS = Prisma.sql`
+  coalesce(instance.paused_reason = 'awaiting_approval', false) and instance.generation = touch.generation`;
+
+/** The lead first, then instance and touch, as everybody locks who waits for more than one. */
+async function lockWaiting(
+  db: Queryable,
+  { workspaceId, touchId, at }: Pick<Approval, "workspaceId" | "touchId" | "at">,
+): Promise<Waiting | { readonly refused: string }> {
+  await db.$queryRaw`
+    select from lead
+     where workspace_id = ${workspaceId}::uuid
+       and id = (select lead_id from touch where workspace_id = ${workspaceId}::uuid and id = ${touchId}::uuid)
+       for no key update`;
+  const rows = await db.$queryRaw`
+    select ${candidateColumns(at)}, touch.status::text as touch_status, touch.decided_at is not null as decided,
+           ${INSTANCE_WAITS} as instance_waits,
+           touch.step_id, touch.channel::text, ${STOP} as stop, coalesce(touch.expires_at <= ${at}, false) as too_old
+      from touch
+      join follow_up_instance as instance on instance.id = touch.instance_id
+      join lead on lead.workspace_id = touch.workspace_id and lead.id = touch.lead_id
+     where touch.workspace_id = ${workspaceId}::uuid and touch.id = ${touchId}::uuid
+       for no key update of instance, touch`;
+  const [dueRow] = parseDueRows(rows);
+  if (!dueRow) return { refused: "not_found" };
+  const row = waitingRow.parse(dueRow.row);
+  if (row.decided) return { refused: "already_decided" };
+  if (row.touch_status !== "awaiting_approval") return { refused: ENDED[row.touch_status] ?? "not_waiting" };
+  if (!row.instance_waits) return { refused: row.stop ?? "instance_not_waiting" };
+  const sequences = await readSequences(db, [dueRow], at);
+  const candidate = candidateOf(dueRow, sequences.get(dueRow.sequence_id));
+  return { candidate, stepId: row.step_id, channel: row.channel, stop: row.stop, tooOld: row.too_old };
+}
+
+const ENDED: Readonly<Record<string, string>> = { cancelled: "cancelled", expired: "expired" };
+
+/** The text as it would be rendered now, or why there is none. */
+function textOf({ candidate, stepId, channel }: Waiting): { readonly message: Message } | { readonly fault: string } {
+  if ("fault" in candidate.read) return { fault: "unreadable_row" };
+  const { lead, workspace, sequence } = candidate.read.item;
+  const step = sequence.steps.find(({ id }) => id === stepId);
+  if (!step || step.channel !== channel) return { fault: "step_changed" };
+  const rendered = render(step, lead, workspace);
+  if (rendered.kind === "rendered") return { message: rendered.message };
+  return { fault: rendered.kind === "missing" ? "missing_data" : "invalid_template" };
+}
+
+/** Lays the text as it is now on the touch; answers its fingerprint. */
+async function refresh(db: Queryable, touchId: string, { subject, body }: Message): Promise<string> {
+  const rows = await db.$queryRaw`
+    update touch
+       set subject = ${subject}, body = ${body}, fingerprint = message_fingerprint(${subject}::text, ${body}::text)
+     where id = ${touchId}::uuid
+    returning fingerprint`;
+  return z.tuple([z.object({ fingerprint: z.string() })]).parse(rows)[0].fingerprint;
+}

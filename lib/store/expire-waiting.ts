@@ -1,0 +1,44 @@
+import * as z from "zod";
+import type { BatchQuery } from "../run/ports.ts";
+import { INSTANCE_WAITS } from "./approvals.ts";
+import { candidateColumns, readSequences } from "./due-items.ts";
+import { goOn } from "./go-on.ts";
+import type { Transactional } from "./queryable.ts";
+import { candidateOf, parseDueRows } from "./rows.ts";
+
+const expiredRow = z.looseObject({ touch_id: z.uuid(), instance_waits: z.boolean() });
+
+/**
+ * Expires touches whose time to live ended while they waited, oldest first, and lets their instances go on; answers how
+ * many it were. One that somebody is deciding on at this moment is passed over.
+ */
+export function expireWaiting(db: Transactional, { now, limit, workspaceId }: BatchQuery): Promise<number> {
+  return db.transaction(async (transaction) => {
+    const rows = parseDueRows(
+      await transaction.$queryRaw`
+        select ${candidateColumns(now)}, touch.id as touch_id,
+               ${INSTANCE_WAITS} as instance_waits
+          from touch
+          join follow_up_instance as instance on instance.id = touch.instance_id
+          join lead on lead.workspace_id = touch.workspace_id and lead.id = touch.lead_id
+         where touch.status = 'awaiting_approval' and touch.look_again_at <= ${now}
+           and (${workspaceId}::uuid is null or touch.workspace_id = ${workspaceId}::uuid)
+         order by touch.look_again_at, touch.id
+         limit ${limit}
+           for no key update of instance, touch skip locked`,
+    );
+    if (rows.length === 0) return 0;
+    const touchIds = rows.map(({ row }) => expiredRow.parse(row).touch_id);
+    await transaction.$executeRaw`
+      update touch set status = 'expired', reason = 'nobody_decided', look_again_at = null
+       where id = any(${touchIds}::uuid[])`;
+    const waiting = rows.filter(({ row }) => expiredRow.parse(row).instance_waits);
+    const sequences = await readSequences(transaction, waiting, now);
+    await goOn(
+      transaction,
+      waiting.map((row) => candidateOf(row, sequences.get(row.sequence_id))),
+      now,
+    );
+    return rows.length;
+  });
+}

@@ -1,0 +1,38 @@
+import { afterWaiting } from "../domain/evolve.ts";
+import { repairBy } from "../domain/look-again.ts";
+import type { DueCandidate } from "../run/ports.ts";
+import type { Queryable } from "./queryable.ts";
+
+/** Where an instance goes on; without a due time it has no step left. */
+interface Onward {
+  readonly instanceId: string;
+  readonly position: number;
+  readonly nextStepDue: Date | null;
+}
+
+/**
+ * Lets instances that wait for a person go on with the step after the one that waited, its delay from now, or completes
+ * them where none is left. They must be locked by the caller.
+ */
+export async function goOn(db: Queryable, candidates: readonly DueCandidate[], now: Date): Promise<void> {
+  const onward = candidates.map((candidate) => onwardFrom(candidate, now));
+  await db.$executeRaw`
+    update follow_up_instance as instance
+       set status = case when onward.next_step_due is null then 'completed' else 'active' end::instance_status,
+           position = onward.position, next_step_due = onward.next_step_due, paused_reason = null,
+           completed_at = case when onward.next_step_due is null then ${now}::timestamptz end,
+           completed_reason = case when onward.next_step_due is null then 'out_of_steps' end
+      from unnest(
+        ${onward.map(({ instanceId }) => instanceId)}::uuid[],
+        ${onward.map(({ position }) => position)}::int[],
+        ${onward.map(({ nextStepDue }) => nextStepDue)}::timestamptz[]
+      ) as onward (id, position, next_step_due)
+     where instance.id = onward.id`;
+}
+
+/** A row that cannot be read is looked at again once somebody has had time to repair it, past the step that waited. */
+function onwardFrom({ instanceId, position, read }: DueCandidate, now: Date): Onward {
+  if ("fault" in read) return { instanceId, position: position + 1, nextStepDue: repairBy(now) };
+  const state = afterWaiting(read.item, now);
+  return { instanceId, position: state.position, nextStepDue: state.status === "active" ? state.nextStepDue : null };
+}

@@ -1,0 +1,150 @@
+import * as z from "zod";
+import { type GoingOn, goingOn, type PastTouch } from "../domain/reopen.ts";
+import { zoneUsed } from "../domain/time-zone.ts";
+import { candidateColumns, readSequences } from "./due-items.ts";
+import type { Queryable, Transactional } from "./queryable.ts";
+import { candidateOf, type DueRow, instant, parseDueRows } from "./rows.ts";
+import { BARRED } from "./start-sending.ts";
+
+export interface Reopening {
+  readonly instanceId: string;
+  readonly reason: string;
+  readonly by: string;
+  readonly at: Date;
+}
+
+export type ReopenAnswer =
+  | ({ readonly outcome: "reopened"; readonly generation: number } & GoingOn)
+  | { readonly outcome: "refused"; readonly reason: string };
+
+/**
+ * Brings back an instance that had ended, in a new generation, and leaves on record who did it and why. It goes on at the
+ * first step that the stop kept from going out; what was sent, and what may have been, is not sent again. Refused where it
+ * has not ended, where the lead is booked or may not be contacted, where the lead is in that sequence already, and where no
+ * step is left. One transaction: the lead is locked, so that a booking is either seen here or comes after, and is then the
+ * backstop's.
+ */
+export async function reopenInstance(db: Transactional, reopening: Reopening): Promise<ReopenAnswer> {
+  try {
+    return await db.transaction((transaction) => reopen(transaction, reopening));
+  } catch (thrown) {
+    // The index is asked, not the rows: somebody may be enrolling the lead at this moment.
+    if ((thrown as { constraint?: unknown }).constraint === "one_live_instance_per_lead_and_sequence") {
+      return refused("another_is_live");
+    }
+    throw thrown;
+  }
+}
+
+async function reopen(db: Queryable, reopening: Reopening): Promise<ReopenAnswer> {
+  const { instanceId, at } = reopening;
+  const found = await lockEnded(db, instanceId, at);
+  if ("refused" in found) return refused(found.refused);
+  const { dueRow, ended } = found;
+  const sequences = await readSequences(db, [dueRow], at);
+  const { read } = candidateOf(dueRow, sequences.get(dueRow.sequence_id));
+  if ("fault" in read) return refused("unreadable_row");
+  const { zone } = zoneUsed(read.item.lead, read.item.workspace);
+  const touches = await readPast(db, dueRow, ended.completed_reason);
+  const instance = {
+    sequence: read.item.sequence,
+    position: dueRow.position,
+    startedAt: ended.started_at,
+    touches,
+    zone,
+  };
+  const onward = goingOn(instance, at);
+  if (!onward) return refused("out_of_steps");
+  await write(db, reopening, onward);
+  return { outcome: "reopened", generation: dueRow.generation + 1, ...onward };
+}
+
+const refused = (reason: string): ReopenAnswer => ({ outcome: "refused", reason });
+
+const endedRow = z.looseObject({
+  instance_status: z.string(),
+  completed_reason: z.string().nullable(),
+  started_at: instant,
+  barred: z.string().nullable(),
+});
+
+interface Ended {
+  readonly dueRow: DueRow;
+  readonly ended: z.infer<typeof endedRow>;
+}
+
+/** The lead first, as everybody locks who waits for more than one. */
+async function lockEnded(db: Queryable, instanceId: string, now: Date): Promise<Ended | { readonly refused: string }> {
+  await db.$queryRaw`
+    select from lead
+     where (workspace_id, id) =
+           (select workspace_id, lead_id from follow_up_instance where id = ${instanceId}::uuid)
+       for no key update`;
+  const rows = await db.$queryRaw`
+    select ${candidateColumns(now)}, instance.status::text as instance_status, instance.completed_reason,
+           instance.started_at,
+           ${BARRED} as barred
+      from follow_up_instance as instance
+      join lead on lead.workspace_id = instance.workspace_id and lead.id = instance.lead_id
+     where instance.id = ${instanceId}::uuid
+       for no key update of instance`;
+  const [dueRow] = parseDueRows(rows);
+  if (!dueRow) return { refused: "not_found" };
+  const ended = endedRow.parse(dueRow.row);
+  if (ended.instance_status === "active" || ended.instance_status === "paused") return { refused: "is_live" };
+  return ended.barred ? { refused: ended.barred } : { dueRow, ended };
+}
+
+const pastRow = z.object({ position: z.int(), done_at: instant, stopped: z.boolean() });
+
+/**
+ * The touches since the sequence was last begun from its start: those of this generation, and where a person reopened it,
+ * those before. A touch was stopped, and may be made again, if the stop cancelled it and each of its attempts is known to
+ * have failed; what a run that completed its last step has still to send was not stopped.
+ */
+async function readPast(db: Queryable, row: DueRow, completedReason: string | null): Promise<readonly PastTouch[]> {
+  const { id, generation } = row;
+  const rows = await db.$queryRaw`
+    with past as (
+      select step.position, coalesce(touch.decided_at, touch.claimed_at) as done_at, touch.generation,
+             touch.attempts = touch.failures
+               and (touch.status = 'cancelled' and touch.reason <> all(${OF_ONE_STEP}::text[])
+                    or touch.status in ('claimed', 'awaiting_approval')
+                       and ${completedReason}::text is distinct from 'out_of_steps') as stopped
+        from touch
+        join follow_up_step as step on step.workspace_id = touch.workspace_id and step.id = touch.step_id
+       where touch.instance_id = ${id}::uuid
+         and touch.generation >= (
+           select max(begun)
+             from generate_series(1, ${generation}::int) as begun
+            where not exists (select from reopening where instance_id = ${id}::uuid and generation = begun)))
+    select position, done_at, stopped
+      from past
+     where generation = ${generation} or not stopped
+     order by position`;
+  return z
+    .array(pastRow)
+    .parse(rows)
+    .map(({ position, done_at: doneAt, stopped }) => ({ position, doneAt, stopped }));
+}
+
+/** Why a touch is cancelled though its sequence goes on; every other cancellation is part of a stop. */
+const OF_ONE_STEP = ["lead_replied", "automation_off"];
+
+async function write(db: Queryable, { instanceId, reason, by, at }: Reopening, onward: GoingOn): Promise<void> {
+  await db.$executeRaw`
+    insert into reopening (workspace_id, instance_id, lead_id, generation, position, ended_as, ended_reason, ended_at,
+                           reason, reopened_by, reopened_at)
+    select workspace_id, id, lead_id, generation + 1, ${onward.position}::int, status, completed_reason, completed_at,
+           ${reason}, ${by}, ${at}::timestamptz
+      from follow_up_instance
+     where id = ${instanceId}::uuid`;
+  await db.$executeRaw`
+    update follow_up_instance
+       set status = 'active', generation = generation + 1, position = ${onward.position},
+           next_step_due = ${onward.nextStepDue}, completed_at = null, completed_reason = null
+     where id = ${instanceId}::uuid`;
+  await db.$executeRaw`
+    update touch set status = 'cancelled', reason = 'instance_cancelled', next_attempt_at = null, look_again_at = null
+     where instance_id = ${instanceId}::uuid and status in ('claimed', 'awaiting_approval')`;
+}

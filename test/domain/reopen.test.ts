@@ -1,0 +1,67 @@
+import { describe, expect, it } from "@jest/globals";
+import fc from "fast-check";
+import { type EndedInstance, goingOn, type PastTouch } from "../../lib/domain/reopen.ts";
+import { aStep, NOON } from "./items.ts";
+
+const STARTED = new Date(NOON.getTime() - 30 * 24 * 3_600_000);
+const LENGTH = 5;
+
+const touch = (position: number, stopped: boolean, doneAt = STARTED): PastTouch => ({ position, stopped, doneAt });
+const sequence = {
+  id: "chase",
+  triggerOn: "no_response" as const,
+  active: true,
+  steps: Array.from({ length: LENGTH }, (_, index) => aStep({ position: index + 1, delayMinutes: 24 * 60 })),
+};
+const ended = (changes: Partial<EndedInstance>): EndedInstance => ({
+  sequence,
+  position: 1,
+  startedAt: STARTED,
+  touches: [],
+  zone: "UTC",
+  ...changes,
+});
+
+describe("a sequence that is reopened", () => {
+  it.each<[string, Partial<EndedInstance>, number]>([
+    ["where it stood", { position: 3, touches: [touch(1, false), touch(2, false)] }, 3],
+    ["where it stood, past steps that were skipped", { position: 4, touches: [touch(1, false)] }, 4],
+    ["with the step that the stop kept from going out", { position: 3, touches: [touch(1, false), touch(2, true)] }, 2],
+    ["with the first of several such steps", { position: 3, touches: [touch(1, true), touch(2, true)] }, 1],
+    ["after what went out meanwhile", { position: 3, touches: [touch(1, true), touch(2, false)] }, 3],
+    ["with the last step, where that one was stopped", { position: 5, touches: [touch(4, false), touch(5, true)] }, 5],
+  ])("goes on %s", (_, changes, position) => {
+    expect(goingOn(ended(changes), NOON)).toMatchObject({ position });
+  });
+
+  it("has nothing to go on with where its last step was done with", () => {
+    expect(goingOn(ended({ position: LENGTH, touches: [touch(LENGTH, false)] }), NOON)).toBeNull();
+  });
+
+  it("waits its delay after the last step that was done with, and is due now where that is over", () => {
+    const at = (doneAt: Date) => goingOn(ended({ position: 2, touches: [touch(1, false, doneAt)] }), NOON)?.nextStepDue;
+    expect(at(new Date(NOON.getTime() - 3_600_000))).toEqual(new Date(NOON.getTime() + 23 * 3_600_000));
+    expect(at(STARTED)).toEqual(NOON);
+  });
+
+  it("is not kept back by a time zone that does not exist", () => {
+    expect(goingOn(ended({ zone: "Mars/Olympus" }), NOON)).toEqual({ position: 1, nextStepDue: NOON });
+  });
+
+  const past = fc.record({
+    position: fc.integer({ min: 1, max: LENGTH }),
+    stopped: fc.boolean(),
+    doneAt: fc.date({ noInvalidDate: true, min: STARTED, max: NOON }),
+  });
+  it("never goes back to a step that was done with, nor into the past, and leaves out no step that it had before it", () => {
+    fc.assert(
+      fc.property(fc.array(past), fc.integer({ min: 1, max: LENGTH }), (touches, position) => {
+        const onward = goingOn(ended({ touches, position }), NOON);
+        const done = touches.flatMap((one) => (one.stopped ? [] : [one.position]));
+        if (!onward) return done.includes(LENGTH);
+        const mayBegin = Math.max(position, ...done.map((one) => one + 1));
+        return done.every((one) => one < onward.position) && onward.nextStepDue >= NOON && onward.position <= mayBegin;
+      }),
+    );
+  });
+});
