@@ -6,7 +6,7 @@ import type { FactOutcome } from "../../run/intake/outcome.ts";
 import type { Queryable, Transactional } from "../queryable.ts";
 import { refused } from "./leads.ts";
 import { readLeads } from "./read-leads.ts";
-import { findSequence, type StartableSequence, startInstances } from "./start-instances.ts";
+import { findSequences, type StartableSequence, startInstances } from "./start-instances.ts";
 import { takeInOnce } from "./take-in.ts";
 import { writeLeads } from "./write-leads.ts";
 
@@ -18,7 +18,7 @@ type Enrolment = FactOf<"lead.enrolled">;
  */
 export const leadEnrolled = (db: Transactional, fact: Enrolment): Promise<FactOutcome> =>
   takeInOnce(db, fact, async (transaction, now) => {
-    const sequence = await findSequence(transaction, fact.workspaceId, fact.sequence);
+    const [sequence] = await findSequences(transaction, fact.workspaceId, fact.sequence);
     if (!sequence) return refused("sequence: the workspace has no such sequence, or it has no step");
     const told = readLeads(fact.leads);
     const written = await writeLeads(transaction, fact.workspaceId, told);

@@ -7,45 +7,38 @@ import type { LockedLead } from "./leads.ts";
 
 const sequenceRow = z.object({
   id: z.uuid(),
+  workspaceId: z.uuid(),
   isPostBooking: z.boolean(),
   firstDelayMinutes: z.int(),
   workspaceTimeZone: z.string(),
 });
 export type StartableSequence = z.infer<typeof sequenceRow>;
 
-/** The sequences that a trigger starts. */
-export async function sequencesOn(
-  db: Queryable,
-  workspaceId: string,
-  trigger: SequenceTrigger,
-): Promise<readonly StartableSequence[]> {
-  const rows = await db.$queryRaw`
-    select sequence.id, is_post_booking as "isPostBooking", step.delay_minutes as "firstDelayMinutes",
-           workspace.time_zone as "workspaceTimeZone"
-      from follow_up_sequence as sequence
-      join workspace on workspace.id = sequence.workspace_id
-      join follow_up_step as step on step.sequence_id = sequence.id and step.position = 1
-     where sequence.workspace_id = ${workspaceId}::uuid and sequence.active
-       and trigger_on = ${trigger}::sequence_trigger
-     order by sequence.id`;
-  return z.array(sequenceRow).parse(rows);
+interface Wanted {
+  readonly id?: string | undefined;
+  readonly name?: string | undefined;
+  /** Of those that are active. */
+  readonly trigger?: SequenceTrigger;
 }
 
-/** One sequence by its id or its name; undefined where the workspace has none of it with a step. */
-export async function findSequence(
+/** The sequences of a workspace that have this id, this name or this trigger, and a step to start at. */
+export async function findSequences(
   db: Queryable,
   workspaceId: string,
-  { id, name }: { readonly id?: string | undefined; readonly name?: string | undefined },
-): Promise<StartableSequence | undefined> {
+  { id, name, trigger }: Wanted,
+): Promise<readonly StartableSequence[]> {
   const rows = await db.$queryRaw`
-    select sequence.id, is_post_booking as "isPostBooking", step.delay_minutes as "firstDelayMinutes",
-           workspace.time_zone as "workspaceTimeZone"
+    select sequence.id, sequence.workspace_id as "workspaceId", is_post_booking as "isPostBooking",
+           first.delay_minutes as "firstDelayMinutes", workspace.time_zone as "workspaceTimeZone"
       from follow_up_sequence as sequence
       join workspace on workspace.id = sequence.workspace_id
-      join follow_up_step as step on step.sequence_id = sequence.id and step.position = 1
+      join lateral (
+        select delay_minutes from follow_up_step where sequence_id = sequence.id order by position limit 1) as first on true
      where sequence.workspace_id = ${workspaceId}::uuid
-       and (sequence.id = ${id ?? null}::uuid or sequence.name = ${name ?? null})`;
-  return z.array(sequenceRow).parse(rows)[0];
+       and (sequence.id = ${id ?? null}::uuid or sequence.name = ${name ?? null}
+            or (sequence.active and trigger_on = ${trigger ?? null}::sequence_trigger))
+     order by sequence.id`;
+  return z.array(sequenceRow).parse(rows);
 }
 
 /** Starts every sequence of a trigger for a lead that may be contacted, those that it knows in a new generation. */
@@ -57,7 +50,7 @@ export async function startOn(
 ): Promise<number> {
   if (!mayBeContacted(lead)) return 0;
   let started = 0;
-  for (const sequence of await sequencesOn(db, workspaceId, trigger)) {
+  for (const sequence of await findSequences(db, workspaceId, { trigger })) {
     started += await startInstances(db, sequence, [lead], moment);
   }
   return started;
@@ -87,7 +80,8 @@ export async function startInstances(
       select distinct on (instance.lead_id) instance.id, instance.lead_id, given.due
         from given
         join follow_up_instance as instance
-          on instance.lead_id = given.lead_id and instance.sequence_id = ${sequence.id}::uuid
+          on instance.workspace_id = ${sequence.workspaceId}::uuid and instance.lead_id = given.lead_id
+             and instance.sequence_id = ${sequence.id}::uuid
        order by instance.lead_id, (instance.status in ('active', 'paused')) desc, instance.started_at desc, instance.id desc),
     cancelled as (
       update touch
