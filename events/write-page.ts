@@ -55,6 +55,7 @@ say, \`source\` is whatever the sender likes. Unknown keys are refused. An event
 
 - **Once.** An \`eventId\` is applied once in a workspace, however often it comes.
 - **In any order.** \`occurredAt\` decides what is later, never the order of arrival. It may not lie in the future.
+- **With an outcome**, in \`intake_event.outcome\`: \`applied\`, or \`stale\` where something later was known already.
 - **Whole or not at all.** What is refused changes nothing, goes to \`backstop-<stage>-refused-events\` with the reason, and keeps no other event
   back. See [runbook](runbook.md#refused-events).
 - A \`lead\` is named by one of \`id\` (ours), \`externalId\` (the sender's) or \`email\`. Replies, snoozes and opt-outs hold for all leads of an address.`;

@@ -15,7 +15,7 @@ import {
   rowsOf,
   type Sequence,
 } from "../support/factories.ts";
-import { aMeeting, hoursAgo, standing, tell } from "../support/facts.ts";
+import { aMeeting, hoursAgo, tell } from "../support/facts.ts";
 import { openPool, openRunner, type Runner } from "../support/run.ts";
 
 let database: TestDatabase;
@@ -405,54 +405,4 @@ describe("what was refused", () => {
       reason: "occurredAt: lies in the future",
     });
   });
-});
-
-describe("the order of facts", () => {
-  /** Of one lead, as they happened. */
-  const history = (): readonly (readonly [string, Columns])[] => [
-    ["meeting.booked", { meeting: aMeeting("one", -1), occurredAt: hoursAgo(50) }],
-    ["meeting.rescheduled", { meeting: aMeeting("one", 2), occurredAt: hoursAgo(40) }],
-    ["meeting.rescheduled", { meeting: aMeeting("two", 2), replaces: "one", occurredAt: hoursAgo(30) }],
-    ["meeting.cancelled", { meeting: aMeeting("one", 2), occurredAt: hoursAgo(30) }],
-    ["meeting.missed", { meeting: aMeeting("one", -1), occurredAt: hoursAgo(20) }],
-    ["meeting.cancelled", { meeting: aMeeting("three", 2), occurredAt: hoursAgo(15) }],
-    ["meeting.booked", { meeting: aMeeting("four", 2), occurredAt: hoursAgo(12) }],
-    ["lead.replied", { occurredAt: hoursAgo(10) }],
-    ["lead.snoozed", { until: FAR_AHEAD.toISOString(), occurredAt: hoursAgo(9) }],
-    ["lead.snoozed", { until: null, occurredAt: hoursAgo(8) }],
-    ["lead.opted_out", { occurredAt: hoursAgo(7) }],
-    ["lead.enrolled", { ...enrolment({ externalId: "subject" }), occurredAt: hoursAgo(45) }],
-  ];
-
-  async function aSubject(): Promise<void> {
-    const { rows } = await sql.query<{ id: string }>(
-      "insert into lead (workspace_id, external_id, status, email) values ($1, 'subject', 'qualified', 'a@b.test') returning id",
-      [workspaceId],
-    );
-    leadId = rows[0]?.id ?? "";
-    await addInstance(sql, leadId, chase.id, { started_at: hoursAgo(60), next_step_due: FAR_AHEAD });
-  }
-
-  /** The same world for each telling. */
-  async function standingAfter(told: readonly (readonly [string, Columns])[]) {
-    await sql.query("delete from notification_event where workspace_id = $1", [workspaceId]);
-    for (const table of ["touch", "follow_up_instance", "appointment", "intake_event", "lead"]) {
-      await sql.query(`delete from ${table} where workspace_id = $1`, [workspaceId]);
-    }
-    await aSubject();
-    for (const [type, detail] of told) await fact(type, { lead: { id: leadId }, ...detail });
-    return await standing(sql, workspaceId);
-  }
-
-  it("of a pair does not matter, and neither does a second delivery", async () => {
-    const facts = history().map(([type, detail], index) => [type, { ...detail, eventId: `pair-${index}` }] as const);
-    for (const [index, one] of facts.entries()) {
-      for (const other of facts.slice(index + 1)) {
-        const expected = await standingAfter([one, other]);
-        const label = `${JSON.stringify(one)} ${JSON.stringify(other)}`;
-        expect([label, await standingAfter([other, one])]).toEqual([label, expected]);
-        expect([label, await standingAfter([one, other, one, other])]).toEqual([label, expected]);
-      }
-    }
-  }, 120_000);
 });

@@ -85,10 +85,13 @@ export const FACT_SCHEMAS = {
       ...about,
       sequence: oneKey({ id: z.uuid().optional(), name: line(200).optional() }, "The sequence that they enter."),
       // One that does not parse is told by its verdict, and keeps no other out.
-      leads: z.array(z.unknown()).min(1).max(MOST_LEADS),
+      leads: z.array(z.unknown()).min(1).max(MOST_LEADS).describe("As the last table says."),
       restart: z.boolean().default(false).describe("Whether leads that are or were in the sequence begin anew."),
     })
-    .describe("Leads enter a sequence. The verdict on each stands in the outcome of the event."),
+    .describe(
+      "Leads enter a sequence. The outcome holds a verdict on each: `enrolled`, `already_enrolled`, `booked`, `opted_out`, or " +
+        "`invalid: …` with the reason.",
+    ),
   "lead.replied": z.strictObject({ ...about, lead }).describe("A lead wrote or called: sequences wait."),
   "lead.snoozed": z
     .strictObject({ ...about, lead, until: instant.nullable().describe("Null ends the snooze.") })
