@@ -44,7 +44,7 @@ export function invokeCommand(): Command {
 
 async function readEvent(file: string | undefined): Promise<unknown> {
   if (file === undefined) return {};
-  const content = file === "-" ? await text(process.stdin) : await readEventFile(file);
+  const content = await readEventText(file);
   try {
     return JSON.parse(content);
   } catch (cause) {
@@ -52,6 +52,10 @@ async function readEvent(file: string | undefined): Promise<unknown> {
     throw new Problem(`${name} is not JSON: ${cause instanceof Error ? cause.message : cause}`, { cause });
   }
 }
+
+/** The text of a file, or of standard input for `-`. Throws a Problem. */
+export const readEventText = (file: string): Promise<string> =>
+  file === "-" ? text(process.stdin) : readEventFile(file);
 
 async function readEventFile(file: string): Promise<string> {
   try {

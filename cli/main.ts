@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import { approvalsCommand } from "./approvals.ts";
 import { explainCommand } from "./explain.ts";
+import { intakeCommand } from "./intake.ts";
 import { invokeCommand } from "./invoke.ts";
 import { migrateCommand } from "./migrate.ts";
 import { previewCommand } from "./preview.ts";
@@ -17,6 +18,7 @@ const program = new Command("backstop")
   )
   .addCommand(startCommand())
   .addCommand(invokeCommand())
+  .addCommand(intakeCommand())
   .addCommand(explainCommand())
   .addCommand(approvalsCommand())
   .addCommand(reopenCommand())

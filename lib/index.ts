@@ -2,4 +2,9 @@
 
 export { completeFollowUpsForMeetingBookedLeads } from "./store/backstop.ts";
 export { openDatabase } from "./store/connect.ts";
+export { leadEnrolled } from "./store/facts/enrol.ts";
+export { leadOptedOut, leadReplied, leadSnoozed } from "./store/facts/lead-facts.ts";
+export { meetingBooked, meetingCancelled, meetingMissed, meetingRescheduled } from "./store/facts/meetings.ts";
+export { touchApproved, touchRejected } from "./store/facts/touch-facts.ts";
+export { onPool } from "./store/queryable.ts";
 export { type SavedSequence, SequenceRefused, type SequenceToSave, saveSequence } from "./store/sequences.ts";

@@ -74,3 +74,5 @@ export type DigestChannel = (typeof DIGEST_CHANNELS)[number];
 
 export const DIGEST_DELIVERY_STATUSES = ["pending", "sending", "sent", "failed", "unknown", "skipped"] as const;
 export type DigestDeliveryStatus = (typeof DIGEST_DELIVERY_STATUSES)[number];
+export const APPOINTMENT_STATUSES = ["confirmed", "cancelled", "missed"] as const;
+export type AppointmentStatus = (typeof APPOINTMENT_STATUSES)[number];

@@ -8,6 +8,7 @@ export const EXPECTED_SCHEMA: ExpectedSchema = {
     "20261125000000_engine",
     "20261125100000_approvals",
     "20261125100100_reopenings",
+    "20261125143000_facts",
     "20261125150000_digests",
     "20261126090000_tried_at",
   ],
@@ -22,6 +23,7 @@ export const EXPECTED_SCHEMA: ExpectedSchema = {
       "ends_at",
       "event_time",
       "created_at",
+      "confirmed_at",
     ],
     digest_delivery: [
       "id",
@@ -55,6 +57,7 @@ export const EXPECTED_SCHEMA: ExpectedSchema = {
       "completed_reason",
       "orphan_since",
       "created_at",
+      "started_at",
     ],
     follow_up_sequence: ["id", "workspace_id", "name", "trigger_on", "active", "is_post_booking", "created_at"],
     follow_up_step: [
@@ -97,6 +100,9 @@ export const EXPECTED_SCHEMA: ExpectedSchema = {
       "last_sms_at",
       "last_webhook_at",
       "last_task_at",
+      "external_id",
+      "snoozed_at",
+      "missed_at",
     ],
     notification_digest: ["id", "workspace_id", "window_start", "window_end"],
     notification_event: ["id", "workspace_id", "kind", "lead_id", "touch_id", "happened_at", "digest_id", "count"],

@@ -50,7 +50,7 @@ async function reopen(db: Queryable, reopening: Reopening): Promise<ReopenAnswer
   const instance = {
     sequence: read.item.sequence,
     position: dueRow.position,
-    startedAt: ended.created_at,
+    startedAt: ended.started_at,
     touches,
     zone,
   };
@@ -65,7 +65,7 @@ const refused = (reason: string): ReopenAnswer => ({ outcome: "refused", reason 
 const endedRow = z.looseObject({
   instance_status: z.string(),
   completed_reason: z.string().nullable(),
-  created_at: instant,
+  started_at: instant,
   barred: z.string().nullable(),
 });
 
@@ -83,7 +83,7 @@ async function lockEnded(db: Queryable, instanceId: string, now: Date): Promise<
        for no key update`;
   const rows = await db.$queryRaw`
     select ${candidateColumns(now)}, instance.status::text as instance_status, instance.completed_reason,
-           instance.created_at,
+           instance.started_at,
            ${BARRED} as barred
       from follow_up_instance as instance
       join lead on lead.workspace_id = instance.workspace_id and lead.id = instance.lead_id

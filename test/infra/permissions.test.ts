@@ -62,15 +62,18 @@ describe("permissions", () => {
     "sms-voice:SendTextMessage on arn:aws:sms-voice:eu-central-1:111122223333:phone-number/phone-0123",
   ];
 
-  it("of a stage with every channel, a queue and catching up are these and no others", () => {
+  it("of a stage with every channel, a queue, an intake and catching up are these and no others", () => {
     const full = aTemplate(anExample(everything));
     const [failedRuns, deliveries] = [queue(full, "backstop-dev-failed-runs"), queue(full, "backstop-dev-deliveries")];
-    const [log, deliverLog] = Object.keys(full.findResources("AWS::Logs::LogGroup")).sort().reverse();
+    const logOf = (name: string) => {
+      const group = { Properties: { LogGroupName: `/aws/lambda/backstop-dev-${name}` } };
+      return Object.keys(full.findResources("AWS::Logs::LogGroup", group))[0];
+    };
     const [, scheduleRole] = /iam:PassRole on (.*)/.exec(allowedTo(full, "FollowUps").join("\n")) ?? [];
     expect(scheduleRole).toMatch(/^ScheduleRole/);
     expect(allowedTo(full, "FollowUps")).toEqual(
       [
-        ...[...NETWORK_INTERFACES, ...LOG.map((action) => `${action} on ${log}`), ...channels],
+        ...[...NETWORK_INTERFACES, ...LOG.map((action) => `${action} on ${logOf("follow-ups")}`), ...channels],
         ...["GetQueueAttributes", "GetQueueUrl", "SendMessage"].map((action) => `sqs:${action} on ${failedRuns}`),
         ...["GetQueueAttributes", "GetQueueUrl", "SendMessage"].map((action) => `sqs:${action} on ${deliveries}`),
         `iam:PassRole on ${scheduleRole}`,
@@ -81,8 +84,16 @@ describe("permissions", () => {
     const take = ["ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "GetQueueUrl", "ReceiveMessage"];
     expect(allowedTo(full, "Delivery")).toEqual(
       [
-        ...[...NETWORK_INTERFACES, ...LOG.map((action) => `${action} on ${deliverLog}`), ...channels],
+        ...[...NETWORK_INTERFACES, ...LOG.map((action) => `${action} on ${logOf("deliver")}`), ...channels],
         ...take.map((action) => `sqs:${action} on ${deliveries}`),
+      ].sort(),
+    );
+    const [events, refused] = [queue(full, "backstop-dev-events"), queue(full, "backstop-dev-refused-events")];
+    expect(allowedTo(full, "Intake")).toEqual(
+      [
+        ...[...NETWORK_INTERFACES, ...LOG.map((action) => `${action} on ${logOf("intake")}`), DATABASE],
+        ...take.map((action) => `sqs:${action} on ${events}`),
+        ...["GetQueueAttributes", "GetQueueUrl", "SendMessage"].map((action) => `sqs:${action} on ${refused}`),
       ].sort(),
     );
   });

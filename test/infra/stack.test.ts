@@ -7,7 +7,10 @@ import { AwsSolutionsChecks } from "cdk-nag";
 import { PROJECT } from "../../infra/bundle.ts";
 import type { BackstopStack } from "../../infra/stack.ts";
 import { loadConfig } from "../../lib/platform/config.ts";
+import { loadIntakeConfig } from "../../lib/platform/intake-config.ts";
 import { METRIC_UNITS } from "../../lib/platform/metrics.ts";
+import { FACT_SCHEMAS } from "../../lib/run/intake/facts.ts";
+import { parseEvent } from "../../lib/run/intake/parse-event.ts";
 import { parseRequest } from "../../lib/run/request.ts";
 import { aFreshTemplate, anExample, aStack, aTemplate, everything, REVISION } from "./example.ts";
 
@@ -108,7 +111,13 @@ describe("the function", () => {
       const filled = Object.entries(Properties["Environment"]["Variables"]).map(
         ([name, value]) => [name, isText(value) ? value : `https://example.com/${name}`] as const,
       );
-      expect(loadConfig({ ...Object.fromEntries(filled), AWS_REGION: "eu-central-1" })).toMatchObject({
+      const environment = { ...Object.fromEntries(filled), AWS_REGION: "eu-central-1" };
+      if (Properties["FunctionName"] === "backstop-dev-intake") {
+        const config = loadIntakeConfig(environment);
+        expect(config).toMatchObject({ user: "backstop_run", INTAKE_DEAD_LETTERS_URL: expect.any(String) });
+        continue;
+      }
+      expect(loadConfig(environment)).toMatchObject({
         DATABASE_USER: "backstop_run",
         EMAIL_TRANSPORT: "ses",
         RUN_BATCH_SIZE: 250,
@@ -191,6 +200,76 @@ describe("delivery through a queue", () => {
   });
 });
 
+describe("the intake", () => {
+  const withIntake = aTemplate(anExample({ intake: {} }));
+  const idOf = (type: string, properties: object) =>
+    Object.keys(withIntake.findResources(type, { Properties: properties }))[0];
+  const events = idOf("AWS::SQS::Queue", { QueueName: "backstop-dev-events" });
+  const refused = idOf("AWS::SQS::Queue", { QueueName: "backstop-dev-refused-events" });
+  const arnOf = (id: string | undefined) => ({ "Fn::GetAtt": [id, "Arn"] });
+
+  it("is not there unless it is asked for", () => {
+    template.resourceCountIs("AWS::Events::EventBus", 0);
+    template.resourceCountIs("AWS::Events::Rule", 0);
+  });
+
+  it("hands on every event of a bus of its own, and keeps those that could not be handed on", () => {
+    withIntake.hasResourceProperties("AWS::Events::EventBus", { Name: "backstop-dev" });
+    withIntake.hasResourceProperties("AWS::Events::Rule", {
+      EventBusName: { Ref: idOf("AWS::Events::EventBus", { Name: "backstop-dev" }) },
+      EventPattern: { account: ["111122223333"] },
+      State: "ENABLED",
+      Targets: [Match.objectLike({ Arn: arnOf(events), DeadLetterConfig: { Arn: arnOf(refused) } })],
+    });
+  });
+
+  it("takes ten at once, takes back only those that failed, and gives up after eight attempts", () => {
+    withIntake.hasResourceProperties("AWS::Lambda::EventSourceMapping", {
+      EventSourceArn: arnOf(events),
+      FunctionName: { Ref: idOf("AWS::Lambda::Function", { FunctionName: "backstop-dev-intake" }) },
+      BatchSize: 10,
+      FunctionResponseTypes: ["ReportBatchItemFailures"],
+      ScalingConfig: { MaximumConcurrency: 2 },
+    });
+    withIntake.hasResourceProperties("AWS::SQS::Queue", {
+      QueueName: "backstop-dev-events",
+      VisibilityTimeout: 360,
+      MessageRetentionPeriod: 1_209_600,
+      RedrivePolicy: { deadLetterTargetArn: arnOf(refused), maxReceiveCount: 8 },
+    });
+  });
+
+  it("knows no channel, for it sends nothing", () => {
+    const [found] = Object.values(
+      withIntake.findResources("AWS::Lambda::Function", { Properties: { FunctionName: "backstop-dev-intake" } }),
+    );
+    expect(Object.keys(found?.["Properties"]["Environment"]["Variables"])).not.toContain("EMAIL_TRANSPORT");
+  });
+
+  it("says how to put an event on the bus, as JSON that a shell hands on whole", () => {
+    const value: string = withIntake.findOutputs("PutEvent")["PutEvent"]?.["Value"];
+    const [, entries = ""] = /--entries '([^']+)'$/.exec(value) ?? [];
+    expect(JSON.parse(entries)).toMatchObject([{ EventBusName: "backstop-dev", DetailType: "lead.opted_out" }]);
+  });
+
+  it("is offered the events of events/intake in the console, and takes each of them", () => {
+    const [schema] = Object.values(
+      withIntake.findResources("AWS::EventSchemas::Schema", {
+        Properties: { SchemaName: "_backstop-dev-intake-schema" },
+      }),
+    );
+    const { examples } = JSON.parse(schema?.["Properties"]["Content"]).components;
+    expect(Object.keys(examples).sort()).toEqual(Object.keys(FACT_SCHEMAS).sort());
+    for (const { value } of Object.values<{ value: unknown }>(examples)) {
+      expect(parseEvent(JSON.stringify(value))).toMatchObject({ ok: true });
+    }
+  });
+
+  it("passes the AwsSolutions rules", () => {
+    expect(violationsOf(aStack(anExample({ intake: {} })))).toEqual([]);
+  });
+});
+
 describe("catching up", () => {
   it("is for schedules whose next tick is more than two minutes away", () => {
     const variables = (expression: string) =>
@@ -221,13 +300,16 @@ describe("the alarms", () => {
       "booking-to-stop-too-slow",
       "deliver-near-time-out",
       "deliveries-wait",
+      "events-wait",
       "failed-deliveries",
       "failed-runs",
+      "intake-near-time-out",
       "lost-digests",
       "near-time-out",
       "no-successful-run",
       "oldest-due-too-old",
       "proxy-pinning",
+      "refused-events",
       "run-failed",
       "undelivered-ticks",
       "unknown-touches",

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import { loadConfig } from "../../lib/platform/config.ts";
+import { loadIntakeConfig } from "../../lib/platform/intake-config.ts";
 
 const local = {
   DATABASE_URL: "postgres://u:secret@127.0.0.1:5432/db",
@@ -40,5 +41,25 @@ describe("the environment", () => {
     [{ ...local, OUTBOX_DIRECTORY: undefined }, /OUTBOX_DIRECTORY: is needed for EMAIL_TRANSPORT=files/],
   ])("names what a choice needs", (env, message) => {
     expect(() => loadConfig({ EMAIL_TRANSPORT: "ses", ...env })).toThrow(message);
+  });
+});
+
+describe("the environment of the intake", () => {
+  const INTAKE_DEAD_LETTERS_URL = "https://sqs.eu-west-1.amazonaws.com/111122223333/refused";
+
+  it("needs a queue for what is refused, and a database by its address or by a role", () => {
+    const byAddress = { DATABASE_URL: local.DATABASE_URL, INTAKE_DEAD_LETTERS_URL };
+    expect(loadIntakeConfig(byAddress)).toMatchObject({ connectionString: local.DATABASE_URL });
+    const place = { DATABASE_HOST: "proxy", DATABASE_NAME: "backstop", DATABASE_USER: "run", AWS_REGION: "eu-west-1" };
+    expect(loadIntakeConfig({ ...place, INTAKE_DEAD_LETTERS_URL })).toMatchObject({ host: "proxy", port: 5432 });
+  });
+
+  it("is refused with all its faults at once, and without its values", () => {
+    expect(() => loadIntakeConfig({ LOG_LEVEL: "LOUD" })).toThrow(
+      /(?=[\s\S]*INTAKE_DEAD_LETTERS_URL)(?=[\s\S]*LOG_LEVEL)(?=[\s\S]*DATABASE_HOST)/,
+    );
+    const wrong = { DATABASE_URL: "mysql://u:secret@host/db", INTAKE_DEAD_LETTERS_URL };
+    expect(() => loadIntakeConfig(wrong)).toThrow(/DATABASE_URL/);
+    expect(() => loadIntakeConfig(wrong)).not.toThrow(/secret/);
   });
 });

@@ -589,6 +589,7 @@ describe("the labels", () => {
     ["notification_kind", labels.NOTIFICATION_KINDS],
     ["digest_channel", labels.DIGEST_CHANNELS],
     ["digest_delivery_status", labels.DIGEST_DELIVERY_STATUSES],
+    ["appointment_status", labels.APPOINTMENT_STATUSES],
   ])("of %s are those that the code knows", async (type, expected) => {
     const { rows } = await sql.query<{ label: string }>(`select unnest(enum_range(null::${type}))::text as label`);
     expect(rows.map(({ label }) => label)).toEqual(expected);

@@ -1,0 +1,41 @@
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, expect, it } from "@jest/globals";
+import { openDatabase } from "../../lib/store/connect.ts";
+import { loadDemo } from "../../prisma/demo/load-demo.ts";
+import { startProgram } from "../support/child-process.ts";
+import { createDatabase, type TestDatabase } from "../support/database.ts";
+
+let database: TestDatabase;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  const loading = openDatabase({ connectionString: database.url });
+  await loadDemo(loading, { leads: 100, seed: 1 });
+  await loading.close();
+});
+afterAll(() => database.drop());
+
+async function intake(file: string) {
+  const environment = { DATABASE_URL: database.url };
+  const { code, stdout, stderr } = await startProgram(
+    "cli/main.ts",
+    ["intake", fileURLToPath(new URL(`../../${file}`, import.meta.url))],
+    { environment },
+  ).ended;
+  return { code, stderr, outcome: stdout === "" ? null : JSON.parse(stdout) };
+}
+
+it("applies the examples, each once, and says what became of each", async () => {
+  const enrolled = { outcome: "applied", verdicts: ["enrolled", "enrolled"] };
+  expect(await intake("events/intake/lead.enrolled.json")).toMatchObject({ code: 0, outcome: enrolled });
+  const booked = { outcome: "applied", ended: 1, started: 1 };
+  expect(await intake("events/intake/meeting.booked.json")).toMatchObject({ code: 0, outcome: booked });
+  expect(await intake("events/intake/meeting.booked.json")).toMatchObject({ outcome: { outcome: "duplicate" } });
+});
+
+it("says why an event is refused, and that a file is not there", async () => {
+  const refused = { outcome: "refused", reason: "touchId: not_found" };
+  expect(await intake("events/intake/touch.rejected.json")).toMatchObject({ code: 1, outcome: refused });
+  const missing = await intake("nowhere.json");
+  expect([missing.code, missing.stderr]).toEqual([1, expect.stringContaining("there is no such file")]);
+});

@@ -1,0 +1,26 @@
+import { readdir, readFile } from "node:fs/promises";
+import { expect, it } from "@jest/globals";
+import { generatedFiles } from "../../events/write-page.ts";
+import { FACT_SCHEMAS } from "../../lib/run/intake/facts.ts";
+import { parseEvent } from "../../lib/run/intake/parse-event.ts";
+
+const PROJECT = new URL("../../", import.meta.url);
+
+it("what docs/ says of the events is what the schemas say: otherwise run `npm run generate:events`", async () => {
+  for (const [path, content] of Object.entries(await generatedFiles())) {
+    expect([path, await readFile(new URL(path, PROJECT), "utf8")]).toEqual([path, content]);
+  }
+});
+
+it("every fact has an example that is taken as it is", async () => {
+  const files = await readdir(new URL("events/intake", PROJECT));
+  expect(files.sort()).toEqual(
+    Object.keys(FACT_SCHEMAS)
+      .map((type) => `${type}.json`)
+      .sort(),
+  );
+  for (const file of files) {
+    const body = await readFile(new URL(`events/intake/${file}`, PROJECT), "utf8");
+    expect(parseEvent(body)).toMatchObject({ ok: true, fact: { type: file.replace(".json", "") } });
+  }
+});

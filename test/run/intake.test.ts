@@ -1,0 +1,164 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import fc from "fast-check";
+import type pg from "pg";
+import { FACT_SCHEMAS } from "../../lib/run/intake/facts.ts";
+import { parseEvent } from "../../lib/run/intake/parse-event.ts";
+import { type DeadLetterQueue, type IntakePorts, takeInMessages } from "../../lib/run/intake/take-in-messages.ts";
+import { DatabaseUnreachable, SchemaOutOfDate } from "../../lib/run/ports.ts";
+import { type Database, openDatabase } from "../../lib/store/connect.ts";
+import { intakeStore } from "../../lib/store/intake-store.ts";
+import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { addLead, addWorkspace, type Columns, rowsOf } from "../support/factories.ts";
+import { aMeeting, bodyOf, hoursAgo } from "../support/facts.ts";
+import { openPool } from "../support/run.ts";
+
+let testDatabase: TestDatabase;
+let database: Database;
+let sql: pg.Pool;
+let workspaceId: string;
+let leadId: string;
+let kept: { readonly messageId: string; readonly reason: string }[];
+let lines: string[];
+
+beforeAll(async () => {
+  testDatabase = await createDatabase();
+  database = openDatabase({ connectionString: testDatabase.url });
+  sql = openPool(testDatabase.url);
+});
+
+beforeEach(async () => {
+  workspaceId = await addWorkspace(sql);
+  leadId = await addLead(sql, workspaceId);
+  [kept, lines] = [[], []];
+});
+
+afterAll(async () => {
+  await database.close();
+  await sql.end();
+  await testDatabase.drop();
+});
+
+const remembering: DeadLetterQueue = {
+  keep: ({ messageId }, reason) => Promise.resolve(void kept.push({ messageId, reason })),
+};
+
+const ports = (changes: Partial<IntakePorts> = {}): IntakePorts => {
+  const write = (event: string, fields: object) => void lines.push(JSON.stringify({ event, ...fields }));
+  return { ...intakeStore(database), deadLetters: remembering, log: { info: write, error: write }, ...changes };
+};
+
+let number = 0;
+const detail = (changes: Columns = {}): Columns => ({
+  workspaceId,
+  eventId: `event-${++number}`,
+  occurredAt: hoursAgo(1),
+  lead: { id: leadId },
+  ...changes,
+});
+
+const messagesOf = (bodies: Readonly<Record<string, string>>) =>
+  Object.entries(bodies).map(([messageId, body]) => ({ messageId, body }));
+
+const hasReplied = async () => {
+  const { rows } = await sql.query("select last_inbound_at from lead where id = $1", [leadId]);
+  return rows[0]?.last_inbound_at !== null;
+};
+
+describe("a batch of events", () => {
+  it("has each refused by itself, with the reason, and the rest applied", async () => {
+    const stranger = await addLead(sql, await addWorkspace(sql));
+    const reply = (changes?: Columns) => bodyOf("lead.replied", detail(changes));
+    const bodies = {
+      text: "Hello",
+      number: "42",
+      unnamed: JSON.stringify({ detail: {} }),
+      "unknown type": bodyOf("lead.kissed", detail()),
+      prototype: bodyOf("__proto__", detail()),
+      missing: bodyOf("meeting.booked", detail()),
+      "unknown key": reply({ colour: "red" }),
+      "control character": reply({ eventId: "a\u0000b" }),
+      "lone surrogate": reply({ eventId: "\ud800" }),
+      "no such day": reply({ occurredAt: "2026-02-30T00:00:00Z" }),
+      "two leads": reply({ lead: { id: leadId, email: "a@example.test" } }),
+      "backwards meeting": bodyOf("meeting.booked", detail({ meeting: { ...aMeeting("m"), endsAt: hoursAgo(0) } })),
+      "wrong tenant": reply({ lead: { id: stranger } }),
+      nowhere: reply({ workspaceId: "0190f0f0-0000-7000-8000-000000000001" }),
+      deep: reply().replace(JSON.stringify({ id: leadId }), `${"[".repeat(20_000)}${"]".repeat(20_000)}`),
+      "very deep": `${'{"detail":'.repeat(20_000)}1${"}".repeat(20_000)}`,
+      large: reply({ eventId: "x".repeat(300_000) }),
+      crowd: bodyOf(
+        "lead.enrolled",
+        detail({ lead: undefined, sequence: { name: "x" }, leads: Array(1_001).fill({}) }),
+      ),
+      good: reply(),
+    };
+    const { report, failedMessageIds } = await takeInMessages(messagesOf(bodies), ports());
+    expect(failedMessageIds).toEqual([]);
+    expect(report).toEqual({ applied: 1, stale: 0, duplicate: 0, refused: Object.keys(bodies).length - 1, failed: 0 });
+    expect(await hasReplied()).toBe(true);
+    const reasons = Object.fromEntries(kept.map(({ messageId, reason }) => [messageId, reason]));
+    expect(reasons).toMatchObject({
+      text: "not JSON",
+      "unknown type": expect.stringContaining('there is no detail-type "lead.kissed"; known are lead.enrolled'),
+      missing: expect.stringContaining("detail: meeting: "),
+      "unknown key": 'detail: unknown key "colour"',
+      "control character": "detail: eventId: must hold no control characters",
+      "lone surrogate": "detail: eventId: must be well-formed Unicode",
+      "two leads": "detail: lead: must have exactly one of id, externalId, email",
+      "backwards meeting": "detail: meeting.endsAt: must be after startsAt",
+      "wrong tenant": expect.stringContaining(`there is no lead ${stranger} in workspace ${workspaceId}`),
+      nowhere: expect.stringContaining("there is no workspace"),
+      large: "larger than 262144 bytes",
+      crowd: expect.stringContaining("detail: leads: "),
+    });
+  });
+
+  it("has what failed for now handed out again, and what was refused while the dead letters are away", async () => {
+    const bodies = { applied: bodyOf("lead.replied", detail()), refused: "Hello" };
+    const gone = { keep: () => Promise.reject(new Error("no queue")) };
+    const first = await takeInMessages(messagesOf(bodies), ports({ deadLetters: gone }));
+    expect(first.failedMessageIds).toEqual(["refused"]);
+    const apply = () => Promise.reject(new DatabaseUnreachable("for a test"));
+    const second = await takeInMessages(messagesOf(bodies), ports({ apply }));
+    expect(second.failedMessageIds).toEqual(["applied"]);
+    expect(kept.map(({ messageId }) => messageId)).toEqual(["refused"]);
+    const third = await takeInMessages(messagesOf({ applied: bodies.applied }), ports());
+    expect(third.report).toMatchObject({ duplicate: 1 });
+  });
+
+  it("is not begun on a schema that lacks something", async () => {
+    const missingSchema = () => Promise.resolve(["a column"]);
+    const begun = takeInMessages(messagesOf({ one: bodyOf("lead.replied", detail()) }), ports({ missingSchema }));
+    await expect(begun).rejects.toThrow(SchemaOutOfDate);
+    expect(await hasReplied()).toBe(false);
+  });
+
+  it("leaves no address and no name in the log or in a reason", async () => {
+    await addLead(sql, workspaceId, { email: "secret@example.test" });
+    await addLead(sql, workspaceId, { email: "secret@example.test" });
+    const lead = { email: "secret@example.test" };
+    const person = { email: "secret@example.test", firstName: "Secret\u0007" };
+    const enrolled = { lead: undefined, sequence: { name: "Secret" }, leads: [person] };
+    await takeInMessages(
+      messagesOf({
+        ambiguous: bodyOf("meeting.booked", detail({ lead, meeting: aMeeting("one") })),
+        unparsed: bodyOf("lead.replied", detail({ lead: { email: "secret@@example.test" } })),
+        enrolled: bodyOf("lead.enrolled", detail(enrolled)),
+      }),
+      ports(),
+    );
+    expect(kept).toHaveLength(3);
+    expect(`${lines.join()} ${JSON.stringify(kept)}`).not.toMatch(/secret/i);
+  });
+
+  it("of whatever JSON never throws, and changes nothing where it is refused", async () => {
+    const before = await rowsOf(sql, workspaceId);
+    const anything = fc.oneof(
+      fc.jsonValue(),
+      fc.record({ "detail-type": fc.constantFrom(...Object.keys(FACT_SCHEMAS)), detail: fc.jsonValue() }),
+    );
+    fc.assert(fc.property(anything, (event) => !parseEvent(JSON.stringify(event)).ok));
+    fc.assert(fc.property(fc.string({ unit: "binary" }), (body) => !parseEvent(body).ok));
+    expect(await rowsOf(sql, workspaceId)).toEqual(before);
+  });
+});
