@@ -34,7 +34,16 @@ const SENTENCES: Sentences = {
     const undecided = expired > 0 ? `; ${count(expired)} expired before anybody approved them` : "";
     return `${took}; ${count(reclaimed)} claimed again, ${count(unknown)} of unknown outcome${undecided}`;
   },
-  notificationDigests: () => "did not run",
+  notificationDigests: ({ checked, sent, skipped, retrying, failed, unknown }) => {
+    if (checked === 0) return "no digest was due";
+    const parts = {
+      failed,
+      "to be tried again": retrying,
+      "of unknown outcome": unknown,
+      "with nobody or nothing to tell": skipped,
+    };
+    return `sent ${count(sent)} digests${othersOf(parts)}`;
+  },
 };
 
 const count = (amount: number): string => amount.toLocaleString("en");
@@ -70,6 +79,11 @@ function deliverySentence(delivery: Readonly<NonNullable<NonNullable<StepReports
     "put off to a later time": deferred,
     "in the queue": queued,
   };
-  const others = Object.entries(parts).flatMap(([name, amount]) => (amount > 0 ? [`${count(amount)} ${name}`] : []));
-  return [`sent ${count(sent)}`, ...others].join(", ");
+  return `sent ${count(sent)}${othersOf(parts)}`;
 }
+
+/** Parts that are zero are left out. */
+const othersOf = (parts: Readonly<Record<string, number>>): string =>
+  Object.entries(parts)
+    .flatMap(([name, amount]) => (amount > 0 ? [`, ${count(amount)} ${name}`] : []))
+    .join("");

@@ -143,6 +143,12 @@ function workAlarms({
       above: 0,
     },
     {
+      name: "lost-digests",
+      says: "A digest was given up, or nobody knows whether it went out: a workspace was not told what happened.",
+      metric: measure("LostDigests", FIVE_MINUTES),
+      above: 0,
+    },
+    {
       name: "oldest-due-too-old",
       says: `Runs keep finding steps that have been due for more than ${oldestDueMinutes} minutes: sending does not keep up.`,
       metric: measure("OldestDue", unhurried),

@@ -23,7 +23,8 @@ export async function buildFunctions(from: string, to: string): Promise<readonly
   return sizes;
 }
 
-async function buildFunction(entry: string, to: string): Promise<BundleSize> {
+/** Bundles one of them into `<to>/<name>/index.mjs`. */
+export async function buildFunction(entry: string, to: string): Promise<BundleSize> {
   const name = basename(entry, ".ts");
   const folder = join(to, name);
   await build(esbuildOptions(entry, folder));

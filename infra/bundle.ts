@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { AssetHashType, DockerImage } from "aws-cdk-lib";
 import { Code } from "aws-cdk-lib/aws-lambda";
 import { type BuildOptions, buildSync } from "esbuild";
+import { stripHolidays } from "./holidays.ts";
 import { QUERY_COMPILER, unpackQueryCompiler } from "./query-compiler.ts";
 
 /** The folder that holds package.json; every path of a bundle starts here. */
@@ -23,12 +24,15 @@ export function esbuildOptions(entry: string, folder: string): BuildOptions {
     absWorkingDir: PROJECT,
     alias: {
       [QUERY_COMPILER]: unpackQueryCompiler(PROJECT),
-      "node:http": join(PROJECT, "infra/http-for-bundles.js"),
-      // The holidays ask it for one zone and for years near this one, not for all zones since 1880.
+      "@aws-sdk/credential-provider-node": join(PROJECT, "infra/credentials-for-bundles.js"),
+      "@aws-sdk/credential-providers": join(PROJECT, "infra/credentials-for-bundles.js"),
+      "date-holidays": stripHolidays(PROJECT),
+      // The holidays ask it for a zone or two and for years near this one, not for all zones since 1880.
       "moment-timezone": join(
         PROJECT,
         "node_modules/moment-timezone/builds/moment-timezone-with-data-10-year-range.min.js",
       ),
+      "node:http": join(PROJECT, "infra/http-for-bundles.js"),
     },
     assetNames: "[name]",
     // pg and other CommonJS packages call require, which an ES module does not have.
@@ -39,8 +43,6 @@ export function esbuildOptions(entry: string, folder: string): BuildOptions {
     // pg tries the native driver only when asked to; Lambda has none.
     external: ["pg-native"],
     format: "esm",
-    // Errors are told apart by the name of their class, in logs and in reports.
-    keepNames: true,
     loader: { ".wasm": "file" },
     logLevel: "silent",
     mainFields: ["module", "main"],

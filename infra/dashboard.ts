@@ -97,6 +97,7 @@ function runs({ configuration, names }: RunDashboardProps): IWidget[] {
     graph("Due, held, left over", ["DueSteps", "HeldSteps", "Backlog"]),
     graph("Age of the oldest due step, seconds", ["OldestDue"]),
     graph("Rows that a person has to repair", ["RowsToRepair"]),
+    graph("Digests", ["SentDigests", "LostDigests"]),
   ];
 }
 

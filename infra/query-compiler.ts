@@ -1,6 +1,6 @@
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { placeInCache } from "./bundle-cache.ts";
 
 /** What Prisma's client imports: a WebAssembly file as a text of base64, which a zip cannot make small again. */
 export const QUERY_COMPILER = "@prisma/client/runtime/query_compiler_small_bg.postgresql.wasm-base64.mjs";
@@ -15,20 +15,9 @@ export const wasm = readFileSync(new URL(file, import.meta.url)).toString("base6
  * that lies beside the bundle, where the first query asks for it. Saves a quarter of a megabyte, and the parsing of the text.
  */
 export function unpackQueryCompiler(project: string): string {
-  const cache = join(project, "node_modules", ".cache", "backstop");
   const { wasm } = createRequire(join(project, "package.json"))(QUERY_COMPILER.replace(/mjs$/, "js")) as {
     wasm: string;
   };
-  place(cache, "query-compiler.wasm", Buffer.from(wasm, "base64"));
-  return place(cache, "query-compiler.mjs", READ_BESIDE_THE_BUNDLE);
-}
-
-/** Moved into place whole: two builds at once do not read each other's halves. */
-function place(folder: string, name: string, content: Buffer | string): string {
-  mkdirSync(folder, { recursive: true });
-  const aside = mkdtempSync(join(folder, "making-"));
-  writeFileSync(join(aside, name), content);
-  renameSync(join(aside, name), join(folder, name));
-  rmSync(aside, { recursive: true });
-  return join(folder, name);
+  placeInCache(project, "query-compiler.wasm", Buffer.from(wasm, "base64"));
+  return placeInCache(project, "query-compiler.mjs", READ_BESIDE_THE_BUNDLE);
 }

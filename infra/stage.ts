@@ -107,6 +107,8 @@ const fields = z.strictObject({
       secretKeyArn: arnOf("kms", "key/", "the ARN of one key").optional(),
     })
     .optional(),
+  /** Workspaces may be told by webhook what happened: the way to their hosts leaves AWS. */
+  digestWebhooks: z.boolean().default(false),
   delivery: z
     .strictObject({
       /** How many workers may send at once. SQS knows no fewer than two. */
@@ -133,6 +135,8 @@ const fields = z.strictObject({
     .default(30)
     .refine((days) => retentions.includes(days), `CloudWatch Logs keeps for one of ${retentions.join(", ")} days`),
   batchSize: z.int().min(1).max(1000).optional(),
+  sendsAtOnce: z.int().min(1).max(100).optional(),
+  safetyMarginMs: z.int().min(1_000).max(40_000).optional(),
   reservedConcurrency: z.int().min(1).optional(),
   permissionsBoundary: z
     .string()

@@ -35,5 +35,6 @@ const usesOfQueues = ({ delivery, intake }: Configuration): readonly string[] =>
   ...(intake ? ["refused events are kept"] : []),
 ];
 
-/** Only webhooks leave AWS: their endpoint is on the public internet. */
-export const needsInternet = ({ webhook }: Configuration): boolean => webhook !== undefined;
+/** Only webhooks leave AWS, those of touches and those of digests: their endpoints are on the public internet. */
+export const needsInternet = ({ webhook, digestWebhooks }: Configuration): boolean =>
+  webhook !== undefined || digestWebhooks;

@@ -94,7 +94,7 @@ function securityGroupOf(scope: Construct, vpc: IVpc, entry: string): SecurityGr
 }
 
 function environmentOf({ configuration, foundation, revision, environment }: WorkerFunctionProps) {
-  const { database, logLevel, batchSize } = configuration;
+  const { database, logLevel, batchSize, sendsAtOnce, safetyMarginMs } = configuration;
   return {
     DATABASE_HOST: foundation.proxy.endpoint,
     DATABASE_PORT: "5432",
@@ -104,6 +104,8 @@ function environmentOf({ configuration, foundation, revision, environment }: Wor
     NODE_OPTIONS,
     GIT_REVISION: revision,
     ...(batchSize !== undefined && { RUN_BATCH_SIZE: String(batchSize) }),
+    ...(sendsAtOnce !== undefined && { RUN_SENDS_AT_ONCE: String(sendsAtOnce) }),
+    ...(safetyMarginMs !== undefined && { RUN_SAFETY_MARGIN_MS: String(safetyMarginMs) }),
     ...environment,
   };
 }

@@ -80,8 +80,8 @@ describe("a database that lacks what the code was built with", () => {
     ["a renamed label", "alter type touch_status rename value 'expired' to 'late'", ["label touch_status.expired"]],
     [
       "a renamed type",
-      "alter type digest_status rename to digest_state",
-      ["pending", "sent", "failed", "skipped"].map((label) => `label digest_status.${label}`),
+      "alter type digest_channel rename to digest_way",
+      ["email", "webhook"].map((label) => `label digest_channel.${label}`),
     ],
     [
       "several things at once",
@@ -258,7 +258,7 @@ describe("what is lost after the gate was passed", () => {
   });
 
   it("does no harm where nothing of the run needs it", async () => {
-    expect(await losing("drop table notification_digest")).toMatchObject({
+    expect(await losing("drop table intake_event")).toMatchObject({
       statusCode: 200,
       success: true,
       results: { due: 4, delivery: { sent: 4 } },

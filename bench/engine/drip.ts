@@ -37,13 +37,31 @@ export async function makeDripDatabase(serverUrl: string, name: string): Promise
   };
 }
 
-export const firstDrips = (count: number): readonly Drip[] =>
-  Array.from({ length: count }, (_, index) => ({ id: index + 1, step: 1 }));
+/** The first step of somebody, and when it is due; null: it is due already. */
+export interface FirstDrip {
+  readonly drip: Drip;
+  readonly dueAt: Date | null;
+}
+
+/** Of so many first steps one is due, as with the engine. */
+const ONE_IS_DUE_OF = 10;
+
+/** The first steps of all who are in the campaign, in portions: those that are due lie spread among the others. */
+export function* firstDrips(due: number, portion: number): Generator<readonly FirstDrip[]> {
+  const all = due * ONE_IS_DUE_OF;
+  for (let first = 0; first < all; first += portion) {
+    yield Array.from({ length: Math.min(portion, all - first) }, (_, index) => {
+      const id = first + index + 1;
+      return { drip: { id, step: 1 }, dueAt: id % ONE_IS_DUE_OF === 0 ? null : inTheNextWeeks(id / all) };
+    });
+  }
+}
 
 export const nextDrip = ({ id, step }: Drip): Drip => ({ id, step: step + 1 });
 
 const DAY_MS = 24 * 60 * 60_000;
 export const tomorrow = (): Date => new Date(Date.now() + DAY_MS);
+const inTheNextWeeks = (share: number): Date => new Date(tomorrow().getTime() + share * 14 * DAY_MS);
 
 /** Arguments for a query that logs steps as sent, all in one statement. A step that is logged already stays as it is. */
 export const logSent = (drips: readonly Drip[]): [text: string, values: unknown[]] => [

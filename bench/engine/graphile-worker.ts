@@ -1,5 +1,5 @@
 import type { Contestant } from "./contestant.ts";
-import { type Drip, firstDrips, logSent, makeDripDatabase, nextDrip, tomorrow } from "./drip.ts";
+import { type Drip, type FirstDrip, firstDrips, logSent, makeDripDatabase, nextDrip, tomorrow } from "./drip.ts";
 import { gathered } from "./gathered.ts";
 import { importPeer, peerTitle } from "./install-peers.ts";
 
@@ -24,43 +24,46 @@ interface GraphileWorker {
 
 const CHUNK = 5_000;
 
+/** Whether the steps that come together share their statements. */
+type Statements = "one-a-step" | "gathered";
+
 /**
  * The drip on graphile-worker, after https://worker.graphile.org/docs/performance: a local queue of 500, completions in
- * batches. `addJobs` (https://worker.graphile.org/docs/library/add-jobs) schedules the next steps. So many jobs run at
- * once as the local queue holds, and those that come together are logged and scheduled together: several times faster
- * than a statement for each, which is all that the documentation shows.
+ * batches. A task logs its step and schedules the next one, as https://worker.graphile.org/docs/tasks shows it. With
+ * `gathered` statements it is several times faster than anything that is written there: so many jobs run at once as the
+ * local queue holds, and those that come together are logged and scheduled together.
  */
-export async function graphileWorker(serverUrl: string, steps: number): Promise<Contestant> {
+export async function graphileWorker(serverUrl: string, steps: number, statements: Statements): Promise<Contestant> {
   const { Logger, makeWorkerUtils, run } = await importPeer<GraphileWorker>("graphile-worker");
-  const database = await makeDripDatabase(serverUrl, "bench_graphile_worker");
+  const database = await makeDripDatabase(serverUrl, `bench_graphile_worker_${steps}`);
   const logger = new Logger(() => () => undefined);
   const utils = await makeWorkerUtils({ connectionString: database.url, logger });
   await utils.migrate();
   return {
-    name: peerTitle("graphile-worker"),
+    name: `${peerTitle("graphile-worker")}, ${statements === "gathered" ? "its statements gathered" : "a statement a step"}`,
     rows: steps,
     async prepare() {
       await database.empty();
       await database.pool.query("truncate graphile_worker._private_jobs");
-      const jobs = firstDrips(steps).map((payload) => ({ identifier: "drip", payload }));
-      for (let first = 0; first < steps; first += CHUNK) await utils.addJobs(jobs.slice(first, first + CHUNK));
+      for (const drips of firstDrips(steps, CHUNK)) await utils.addJobs(drips.map(jobOf));
       await database.pool.query("vacuum (analyze) sent_drip, graphile_worker._private_jobs");
       await database.pool.query("checkpoint");
     },
     async run() {
       const all = Promise.withResolvers<void>();
       let left = steps;
-      const send = gathered<{ drip: Drip; helpers: Helpers }>(async (sent) => {
+      const sendAll = async (sent: readonly Sent[]) => {
         const drips = sent.map(({ drip }) => drip);
         const helpers = sent[0]?.helpers;
         await helpers?.query(...logSent(drips));
-        const runAt = tomorrow();
-        await helpers?.addJobs(drips.map((drip) => ({ identifier: "drip", payload: nextDrip(drip), runAt })));
+        await helpers?.addJobs(drips.map((drip) => jobOf({ drip: nextDrip(drip), dueAt: tomorrow() })));
         left -= drips.length;
         if (left === 0) all.resolve();
-      });
+      };
+      const send = statements === "gathered" ? gathered(sendAll) : (sent: Sent) => sendAll([sent]);
       const taskList = { drip: (drip: Drip, helpers: Helpers) => send({ drip, helpers }) };
-      const worker = { concurrentJobs: 500, maxPoolSize: 10, localQueue: { size: 500 }, completeJobBatchDelay: 0 };
+      const concurrentJobs = statements === "gathered" ? 500 : 24;
+      const worker = { concurrentJobs, maxPoolSize: 10, localQueue: { size: 500 }, completeJobBatchDelay: 0 };
       const preset = { worker: { connectionString: database.url, logger, ...worker } };
       const runner = await run({ preset, taskList, noHandleSignals: true });
       await all.promise;
@@ -74,3 +77,14 @@ export async function graphileWorker(serverUrl: string, steps: number): Promise<
     },
   };
 }
+
+interface Sent {
+  readonly drip: Drip;
+  readonly helpers: Helpers;
+}
+
+const jobOf = ({ drip, dueAt }: FirstDrip): JobSpec => ({
+  identifier: "drip",
+  payload: drip,
+  ...(dueAt && { runAt: dueAt }),
+});

@@ -36,8 +36,12 @@ export async function pgBoss(serverUrl: string, steps: number): Promise<Contesta
     async prepare() {
       await database.empty();
       await boss.deleteAllJobs(QUEUE);
-      const jobs = firstDrips(steps).map((data) => ({ data }));
-      for (let first = 0; first < steps; first += CHUNK) await boss.insert(QUEUE, jobs.slice(first, first + CHUNK));
+      for (const drips of firstDrips(steps, CHUNK)) {
+        await boss.insert(
+          QUEUE,
+          drips.map(({ drip, dueAt }) => ({ data: drip, ...(dueAt && { startAfter: dueAt }) })),
+        );
+      }
       await database.pool.query("vacuum (analyze)");
       await database.pool.query("checkpoint");
     },

@@ -10,6 +10,7 @@ type Name =
   | "ceiling"
   | "ceilingOnTwo"
   | "graphileWorker"
+  | "graphileWorkerGathered"
   | "pgBoss"
   | "farAway"
   | "besideSnapshot"
@@ -38,7 +39,16 @@ export function printEngine(measured: EngineMeasured): void {
   printMemory(measured);
 }
 
-const RATED = ["engine", "ceiling", "ceilingOnTwo", "graphileWorker", "pgBoss", "farAway", "besideSnapshot"] as const;
+const RATED = [
+  "engine",
+  "ceiling",
+  "ceilingOnTwo",
+  "graphileWorker",
+  "graphileWorkerGathered",
+  "pgBoss",
+  "farAway",
+  "besideSnapshot",
+] as const;
 
 function printRates({ contestants, times, roundTrips }: EngineMeasured): void {
   print("\nSENDING WHAT IS DUE");

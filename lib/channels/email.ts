@@ -3,9 +3,15 @@ import { join } from "node:path";
 import { SESv2Client, SendEmailCommand } from "@aws-sdk/client-sesv2";
 import nodemailer from "nodemailer";
 import * as z from "zod";
+import type { DigestSender } from "../run/digest-ports.ts";
 import type { MessageChannel, SendOutcome } from "../run/ports.ts";
 import { oneAttempt, outcomeOfFault, PROVIDER_LIMITS, type Service, type TimeLimits, within } from "./aws-request.ts";
-import { type Mail, mailOf, type Unsubscribe } from "./mail.ts";
+import { digestMailOf, type Mail, mailOf, type Unsubscribe } from "./mail.ts";
+
+/** One transport for all that goes out by e-mail. */
+export interface EmailChannel extends MessageChannel {
+  readonly digests: DigestSender;
+}
 
 export interface EmailOptions {
   readonly limits?: TimeLimits;
@@ -16,7 +22,7 @@ export interface EmailOptions {
 export function smtpChannel(
   url: string,
   { limits = PROVIDER_LIMITS, unsubscribe = {} }: EmailOptions = {},
-): MessageChannel {
+): EmailChannel {
   const { hostname, port, protocol, username, password } = new URL(url);
   const transport = nodemailer.createTransport({
     pool: true,
@@ -35,7 +41,7 @@ export function smtpChannel(
  * E-mail through Amazon SES, in the function's own region and with its own role. SES gives a Message-ID of its own in
  * place of ours, made of the id that it answers and the region; nodemailer's transport says it as the receiver sees it.
  */
-export function sesChannel({ limits = PROVIDER_LIMITS, unsubscribe = {} }: EmailOptions = {}): MessageChannel {
+export function sesChannel({ limits = PROVIDER_LIMITS, unsubscribe = {} }: EmailOptions = {}): EmailChannel {
   const client = new SESv2Client(oneAttempt(limits));
   const sesClient = {
     config: client.config,
@@ -72,13 +78,13 @@ const SES: Service = {
   nothingDone: new Set(),
 };
 
-/** E-mail as files, one `.eml` a touch, for a machine without a mail server. The same touch writes the same file. */
-export function fileChannel(directory: string, { unsubscribe = {} }: EmailOptions = {}): MessageChannel {
+/** E-mail as files, one `.eml` a mail, for a machine without a mail server. The same touch writes the same file. */
+export function fileChannel(directory: string, { unsubscribe = {} }: EmailOptions = {}): EmailChannel {
   const composer = nodemailer.createTransport({ streamTransport: true, buffer: true, newline: "unix" });
-  const write = async (mail: Mail) => {
+  const write = async (mail: Mail, id: string) => {
     const { message, messageId } = await composer.sendMail(mail);
     await mkdir(directory, { recursive: true });
-    const name = `${mail.headers["X-Backstop-Touch"]}.eml`;
+    const name = `${id}.eml`;
     // Renamed into place, so that nobody ever reads half a mail.
     await writeFile(join(directory, `${name}.part`), z.instanceof(Buffer).parse(message));
     await rename(join(directory, `${name}.part`), join(directory, name));
@@ -89,20 +95,24 @@ export function fileChannel(directory: string, { unsubscribe = {} }: EmailOption
 
 /** `sendMail` answers the Message-ID as the receiver sees it. */
 function emailChannel(
-  sendMail: (mail: Mail) => Promise<{ readonly messageId: string }>,
+  sendMail: (mail: Mail, id: string) => Promise<{ readonly messageId: string }>,
   outcomeOf: (thrown: unknown) => SendOutcome,
   unsubscribe: Unsubscribe,
-): MessageChannel {
+): EmailChannel {
+  const send = async (mail: Mail, id: string): Promise<SendOutcome> => {
+    try {
+      const { messageId } = await sendMail(mail, id);
+      return { kind: "accepted", providerId: messageId };
+    } catch (thrown) {
+      return outcomeOf(thrown);
+    }
+  };
   return {
     async send(touch) {
       if (!touch.email) return { kind: "refused", reason: "no_email" };
-      try {
-        const { messageId } = await sendMail(mailOf(touch, touch.email, unsubscribe));
-        return { kind: "accepted", providerId: messageId };
-      } catch (thrown) {
-        return outcomeOf(thrown);
-      }
+      return send(mailOf(touch, touch.email, unsubscribe), touch.id);
     },
+    digests: { send: async (digest, to) => send(digestMailOf(digest, to), digest.id) },
   };
 }
 

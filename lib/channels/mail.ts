@@ -1,5 +1,7 @@
 import { domainToASCII } from "node:url";
 import addressparser from "nodemailer/lib/addressparser";
+import { digestMail } from "../domain/digest.ts";
+import type { OutgoingDigest } from "../run/digest-ports.ts";
 import type { OutgoingTouch } from "../run/ports.ts";
 
 /** Where a receiver can say that it wants no more; without both, mails do not say how. */
@@ -10,7 +12,7 @@ export interface Unsubscribe {
   readonly mailto?: string | undefined;
 }
 
-export type Mail = ReturnType<typeof mailOf>;
+export type Mail = ReturnType<typeof mailOf> | ReturnType<typeof digestMailOf>;
 
 /** A touch as nodemailer takes it. */
 export function mailOf(touch: OutgoingTouch, to: string, unsubscribe: Unsubscribe) {
@@ -30,8 +32,22 @@ export function mailOf(touch: OutgoingTouch, to: string, unsubscribe: Unsubscrib
   };
 }
 
-/** Made of the touch, so that a mail that comes twice can be known by it. */
-function messageIdOf({ id, from }: OutgoingTouch): string {
+/** A digest as nodemailer takes it. The header of RFC 3834 keeps machines from answering it. */
+export function digestMailOf(digest: OutgoingDigest, to: string) {
+  const { subject, body, html } = digestMail(digest.contents);
+  return {
+    messageId: messageIdOf(digest),
+    from: digest.from,
+    to,
+    subject,
+    text: body,
+    html,
+    headers: { "X-Backstop-Digest": digest.id, "Auto-Submitted": "auto-generated" },
+  };
+}
+
+/** Made of the touch or delivery, so that a mail that comes twice can be known by it. */
+function messageIdOf({ id, from }: Pick<OutgoingTouch, "id" | "from">): string {
   const [sender] = addressparser(from, { flatten: true });
   const domain = domainToASCII(sender?.address.split("@").at(-1) ?? "");
   return `<${id}@${domain || "localhost"}>`;

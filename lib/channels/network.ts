@@ -20,6 +20,7 @@ export const ANY_NETWORK: Network = { protocols: ["https:", "http:"], resolve, m
 
 /** The network does not let a request go where its URL points. */
 export class NotReachable extends Error {
+  override readonly name = "NotReachable";
   readonly code: "protocol_not_allowed" | "address_not_allowed";
   constructor(code: NotReachable["code"]) {
     super(code);

@@ -1,9 +1,7 @@
-import http from "node:http";
-import https from "node:https";
 import { Webhook } from "standardwebhooks";
-import * as z from "zod";
 import type { MessageChannel, OutgoingTouch, SendOutcome } from "../run/ports.ts";
-import { assertReachable, guardedLookup, type Network, NotReachable } from "./network.ts";
+import { type Network, NotReachable } from "./network.ts";
+import { type Answer, NoAnswer, type PostRequest, post } from "./post.ts";
 import { retryAfterMs } from "./retry-after.ts";
 import { signingSecret } from "./signing-secret.ts";
 
@@ -32,61 +30,22 @@ export function webhookChannel(endpoint: WebhookEndpoint, answerTimeoutMs = ANSW
         return outcomeOf(answer, touch, endpoint.now());
       } catch (thrown) {
         if (thrown instanceof NotReachable) return { kind: "refused", reason: thrown.code };
-        return { kind: "retry", reason: reasonOf(thrown) };
+        return { kind: "retry", reason: `webhook_${thrown instanceof NoAnswer ? thrown.code : "no_answer"}` };
       }
     },
   };
 }
 
-interface SignedRequest {
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
-}
-
-function signed(touch: OutgoingTouch, secret: string, now: Date): SignedRequest {
+function signed(touch: OutgoingTouch, secret: string, now: Date): PostRequest {
   const { id, workspaceId, leadId, message } = touch;
   const data = { touchId: id, workspaceId, leadId, subject: message.subject, body: message.body };
   const body = JSON.stringify({ type: "touch.due", timestamp: now.toISOString(), data });
   const headers = {
-    "content-type": "application/json",
-    "content-length": String(Buffer.byteLength(body)),
-    "user-agent": "Backstop",
     "webhook-id": id,
     "webhook-timestamp": String(Math.floor(now.getTime() / 1000)),
     "webhook-signature": new Webhook(signingSecret.parse(secret)).sign(id, now, body),
   };
   return { headers, body };
-}
-
-interface Answer {
-  readonly status: number;
-  /** The field Retry-After, as it came. */
-  readonly retryAfter: string | undefined;
-}
-
-/** What the host answers. Follows no redirect, and reads nothing of the answer but its head. */
-function post(url: URL, { headers, body }: SignedRequest, network: Network, timeoutMs: number): Promise<Answer> {
-  assertReachable(url, network);
-  const { request } = url.protocol === "https:" ? https : http;
-  return new Promise((resolve, reject) => {
-    const options = {
-      method: "POST",
-      headers,
-      // A connection that was kept open would be one that nobody checked for this touch.
-      agent: false,
-      lookup: guardedLookup(network),
-      signal: AbortSignal.timeout(timeoutMs),
-    } as const;
-    request(url, options)
-      .on("response", (response) => {
-        resolve({ status: response.statusCode ?? 0, retryAfter: response.headers["retry-after"] });
-        response.destroy();
-      })
-      .on("error", reject)
-      // An answer that is none, such as a change of protocol, ends the request without an error.
-      .on("close", () => reject(new Error("the connection was closed without an answer")))
-      .end(body);
-  });
 }
 
 /** Statuses after which a later attempt may succeed: RFC 9110 section 15.5.9, RFC 8470. */
@@ -105,14 +64,4 @@ function outcomeOf({ status, retryAfter }: Answer, touch: OutgoingTouch, now: Da
   }
   const passing = PASSING.has(status) || status >= 500;
   return { kind: passing ? "retry" : "refused", reason };
-}
-
-const faultSchema = z.looseObject({ code: z.string().regex(/^[A-Z_]{1,60}$/) });
-
-/** The code of a fault, such as `econnrefused`; never its text, which may hold what was sent. */
-function reasonOf(thrown: unknown): string {
-  const fault = faultSchema.safeParse(thrown);
-  return fault.success && fault.data.code !== "ABORT_ERR"
-    ? `webhook_${fault.data.code.toLowerCase()}`
-    : "webhook_no_answer";
 }

@@ -60,3 +60,20 @@ export type TouchStatus = (typeof TOUCH_STATUSES)[number];
 
 export const APPOINTMENT_STATUSES = ["confirmed", "cancelled", "missed"] as const;
 export type AppointmentStatus = (typeof APPOINTMENT_STATUSES)[number];
+
+/** What a workspace is told of, in the order in which it is told. */
+export const NOTIFICATION_KINDS = [
+  "meeting_booked",
+  "lead_replied",
+  "approval_waiting",
+  "touch_failed",
+  "touch_unknown",
+  "backstop_completed",
+] as const;
+export type NotificationKind = (typeof NOTIFICATION_KINDS)[number];
+
+export const DIGEST_CHANNELS = ["email", "webhook"] as const;
+export type DigestChannel = (typeof DIGEST_CHANNELS)[number];
+
+export const DIGEST_DELIVERY_STATUSES = ["pending", "sending", "sent", "failed", "unknown", "skipped"] as const;
+export type DigestDeliveryStatus = (typeof DIGEST_DELIVERY_STATUSES)[number];

@@ -24,6 +24,9 @@ export const METRIC_UNITS = {
   Backlog: "Count",
   OldestDue: "Seconds",
   RowsToRepair: "Count",
+  SentDigests: "Count",
+  /** Digests that were given up, or that may or may not have gone out. */
+  LostDigests: "Count",
 } as const satisfies Record<string, "Count" | "Seconds" | "Milliseconds">;
 
 export type MetricName = keyof typeof METRIC_UNITS;
@@ -36,7 +39,7 @@ export interface Figure {
 /** Every figure of one run. What a step that did not run would have told is left out, so that no average counts it as zero. */
 export function figuresOf(report: Report): readonly Figure[] {
   if (report.dryRun) return figures({ DryRuns: 1 });
-  return [...runFigures(report), ...backstopFigures(report), ...sendingFigures(report)];
+  return [...runFigures(report), ...backstopFigures(report), ...sendingFigures(report), ...digestFigures(report)];
 }
 
 function runFigures({ success, skipped, trigger, backstop, results, durationMs }: Report): readonly Figure[] {
@@ -71,6 +74,10 @@ function sendingFigures({ results, recovered }: Report): readonly Figure[] {
   const deliveries = [results?.delivery, recovered?.delivery].filter((delivery) => !!delivery);
   const sent = results || recovered ? touchesOf(deliveries, recovered?.unknown) : [];
   return [...figures(due ?? {}), ...sent];
+}
+
+function digestFigures({ notificationDigests: digests }: Report): readonly Figure[] {
+  return digests ? figures({ SentDigests: digests.sent, LostDigests: digests.failed + digests.unknown }) : [];
 }
 
 /** Every figure of one batch that was sent beside a run. */

@@ -1,5 +1,8 @@
+import type { EmailChannel } from "../channels/email.ts";
+import type { Network } from "../channels/network.ts";
 import { notConnected } from "../channels/not-connected.ts";
 import { taskChannel } from "../channels/task.ts";
+import type { DigestSender } from "../run/digest-ports.ts";
 import type { DeliveryQueue, Log, MessageChannel, RunPorts } from "../run/ports.ts";
 import { type Database, openDatabase } from "../store/connect.ts";
 import { storePorts } from "../store/follow-up-store.ts";
@@ -11,15 +14,17 @@ import { secretByArn } from "./secret.ts";
 /** Connects the ports of a run to what the configuration names. No connection is made before the first query. */
 export function wire(config: Config, log: Log): RunPorts & { readonly database: Database } {
   const database = openDatabase(connectionOf(config));
+  const email = connectedEmail(config);
   return {
     ...storePorts(database),
     database,
     channels: {
-      email: connectedEmail(config),
+      email,
       sms: connectedSms(config),
       webhook: connectedWebhook(config),
       task: taskChannel((task) => createTask(database.prisma, task)),
     },
+    digests: { email: email.digests, webhook: digestWebhookOf(config) },
     queue: connectedQueue(config),
     log,
   };
@@ -58,9 +63,20 @@ function connectedQueue({ DELIVERY_QUEUE_URL: url }: Config): DeliveryQueue | nu
   };
 }
 
-const connectedEmail = (config: Config): MessageChannel => whenNeeded(() => loadEmail(config));
+/** One transport for touches and digests, loaded by whichever comes first. */
+function connectedEmail(config: Config): EmailChannel {
+  let loading: Promise<EmailChannel> | undefined;
+  const loaded = () => {
+    loading ??= loadEmail(config);
+    return loading;
+  };
+  return {
+    send: async (touch) => (await loaded()).send(touch),
+    digests: { send: async (digest, to) => (await loaded()).digests.send(digest, to) },
+  };
+}
 
-async function loadEmail(config: Config): Promise<MessageChannel> {
+async function loadEmail(config: Config): Promise<EmailChannel> {
   const { fileChannel, sesChannel, smtpChannel } = await import("../channels/email.ts");
   const unsubscribe = { url: config.EMAIL_UNSUBSCRIBE_URL, mailto: config.EMAIL_UNSUBSCRIBE_MAILTO };
   switch (config.EMAIL_TRANSPORT) {
@@ -89,13 +105,24 @@ function connectedWebhook(config: Config): MessageChannel {
   if (secret === undefined) return notConnected;
   const url = given(config, "WEBHOOK_URL");
   return whenNeeded(async () => {
-    const [{ webhookChannel }, { ANY_NETWORK, PUBLIC_NETWORK }] = await Promise.all([
-      import("../channels/webhook.ts"),
-      import("../channels/network.ts"),
-    ]);
-    const network = config.WEBHOOK_NETWORK === "any" ? ANY_NETWORK : PUBLIC_NETWORK;
-    return webhookChannel({ url, secret, network, now: () => new Date() });
+    const { webhookChannel } = await import("../channels/webhook.ts");
+    return webhookChannel({ url, secret, network: await networkOf(config), now: () => new Date() });
   });
+}
+
+/** Each digest names its own URL. Loaded for each: the modules are there after the first. */
+function digestWebhookOf(config: Config): DigestSender {
+  return {
+    async send(digest, to) {
+      const { digestWebhook } = await import("../channels/digest-webhook.ts");
+      return digestWebhook({ network: await networkOf(config), now: () => new Date() }).send(digest, to);
+    },
+  };
+}
+
+async function networkOf({ WEBHOOK_NETWORK }: Config): Promise<Network> {
+  const { ANY_NETWORK, PUBLIC_NETWORK } = await import("../channels/network.ts");
+  return WEBHOOK_NETWORK === "any" ? ANY_NETWORK : PUBLIC_NETWORK;
 }
 
 function webhookSecret({ WEBHOOK_SECRET, WEBHOOK_SECRET_ARN }: Config): (() => Promise<string>) | undefined {

@@ -1,13 +1,18 @@
 import type { DueItem } from "../domain/due-item.ts";
 import type { InstanceState } from "../domain/evolve.ts";
-import type { Channel } from "../domain/labels.ts";
+import type { Channel, DigestChannel } from "../domain/labels.ts";
 import type { SendFacts } from "../domain/send-times.ts";
 import type { Message } from "../domain/templates.ts";
+import type { DigestSender, DigestStore } from "./digest-ports.ts";
+import type { BatchQuery, SendOutcome } from "./port-types.ts";
 import type { BackstopReport, EnrichmentReport, LockHolder, Report, ResumeReport } from "./report.ts";
 import type { RunRequest } from "./request.ts";
 
+export type { BatchQuery, SendOutcome, Throttled } from "./port-types.ts";
+
 /** The schema lacks what this code was built with. `missing` names it: a migration, a table, a column, a label. */
 export class SchemaOutOfDate extends Error {
+  override readonly name = "SchemaOutOfDate";
   readonly code = "schema_out_of_date";
   readonly missing: readonly string[];
   constructor(missing: readonly string[], options?: ErrorOptions) {
@@ -18,6 +23,7 @@ export class SchemaOutOfDate extends Error {
 
 /** No connection could be had, or it broke. Says nothing about the schema. */
 export class DatabaseUnreachable extends Error {
+  override readonly name = "DatabaseUnreachable";
   readonly code = "database_unreachable";
   constructor(detail: string, options?: ErrorOptions) {
     super(`the database cannot be reached: ${detail}`, options);
@@ -25,7 +31,7 @@ export class DatabaseUnreachable extends Error {
 }
 
 /** What the steps ask of the database. Every method is safe beside a second run. */
-export interface FollowUpStore {
+export interface FollowUpStore extends DigestStore {
   /** Completes every live instance of a booked lead outside post-booking sequences, in batches. */
   completeBooked(query: CompleteBooked): Promise<void>;
   resumeSnoozed(query: BatchQuery): Promise<ResumeReport>;
@@ -55,13 +61,6 @@ export interface FollowUpStore {
   /** Takes claimed touches whose time has come, oldest first; nobody else takes them before `lookAgainAt`. */
   takeUp(query: BatchQuery, lookAgainAt: Date): Promise<readonly string[]>;
   settle(settlements: readonly Settlement[], now: Date): Promise<void>;
-}
-
-export interface BatchQuery {
-  readonly now: Date;
-  readonly limit: number;
-  /** Null: every workspace. */
-  readonly workspaceId: string | null;
 }
 
 export interface CompleteBooked extends Omit<BatchQuery, "limit"> {
@@ -180,28 +179,6 @@ export interface OutgoingTouch {
   readonly thread: readonly string[];
 }
 
-/** What a provider made of a touch. */
-export type SendOutcome =
-  | { readonly kind: "accepted"; readonly providerId: string }
-  /** For good: sending it again would be refused again. */
-  | { readonly kind: "refused"; readonly reason: string }
-  /** For now: nothing went out, and a later attempt may. */
-  | {
-      readonly kind: "retry";
-      readonly reason: string;
-      readonly throttled?: Throttled;
-      /** Said by the pace of a channel, never by the channel: no call was begun. */
-      readonly notBegun?: true;
-    }
-  /** It may have gone out: never sent again blindly. */
-  | { readonly kind: "unknown"; readonly reason: string };
-
-/** The provider says that it gets too much at once: whoever sends through it should slow down. */
-export interface Throttled {
-  /** How long it asks to be left alone; null where it does not say. Never negative, and at most an hour. */
-  readonly retryAfterMs: number | null;
-}
-
 export interface MessageChannel {
   /** Sends a touch. Answers with what became of it; throws only on a bug, which counts as unknown. */
   send(touch: OutgoingTouch): Promise<SendOutcome>;
@@ -272,6 +249,7 @@ export interface RunPorts {
   /** Runs `work` on a store whose writes are undone at the end, whatever happens. */
   readonly rehearse: (work: (store: FollowUpStore) => Promise<void>) => Promise<void>;
   readonly channels: Readonly<Record<Channel, MessageChannel>>;
+  readonly digests: Readonly<Record<DigestChannel, DigestSender>>;
   /** Null: a run sends what it claims. */
   readonly queue: DeliveryQueue | null;
   readonly log: Log;

@@ -54,6 +54,19 @@ export interface RecoveredReport {
   delivery: DeliveryReport | null;
 }
 
+/** Each digest that was looked at counts once for each of its receivers, and once where it has none. */
+export interface DigestsReport {
+  checked: number;
+  sent: number;
+  /** Nothing had happened, or nobody is to be told. */
+  skipped: number;
+  failed: number;
+  /** To be tried again, or, in a dry run, to be sent. */
+  retrying: number;
+  /** They may or may not have gone out, and are not sent again. */
+  unknown: number;
+}
+
 /** A row that a person has to look at. `detail` names what is wrong, never whom it is about. */
 export interface Problem {
   instanceId: string;
@@ -127,7 +140,7 @@ export interface StepReports {
   enrichmentResumed: EnrichmentReport | null;
   results: SendDueReport | null;
   recovered: RecoveredReport | null;
-  notificationDigests: null;
+  notificationDigests: DigestsReport | null;
 }
 
 export type Reason =
@@ -203,8 +216,10 @@ export const noDelivery = (): DeliveryReport => ({
   queued: 0,
 });
 
+export const noDigests = (): DigestsReport => ({ checked: 0, sent: 0, skipped: 0, failed: 0, retrying: 0, unknown: 0 });
+
 /** Says in what way a report does not balance; nothing where it does. */
-export function imbalances({ results, recovered }: StepReports): string[] {
+export function imbalances({ results, recovered, notificationDigests }: StepReports): string[] {
   const faults: string[] = [];
   const compare = (taken: number, accounted: number, what: string) => {
     if (taken !== accounted) {
@@ -218,8 +233,12 @@ export function imbalances({ results, recovered }: StepReports): string[] {
     if (delivery) compare(claimed, sumOf(delivery), "touches were claimed");
   }
   if (recovered?.delivery) compare(recovered.takenUp, sumOf(recovered.delivery), "touches were taken up");
+  if (notificationDigests) {
+    const { checked, ...becameOfChecked } = notificationDigests;
+    compare(checked, sumOf(becameOfChecked), "digests were checked");
+  }
   return faults;
 }
 
-const sumOf = (delivery: DeliveryReport): number =>
-  Object.values(delivery).reduce((sum: number, count: number) => sum + count, 0);
+const sumOf = (counts: DeliveryReport | Omit<DigestsReport, "checked">): number =>
+  Object.values(counts).reduce((sum: number, count: number) => sum + count, 0);

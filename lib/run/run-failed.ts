@@ -2,11 +2,11 @@ import type { Report } from "./report.ts";
 
 /** A run that nobody watches was not a success. The message tells all errors; the report is in `run` and in the log. */
 export class RunFailed extends Error {
+  override readonly name = "RunFailed";
   readonly code = "run_failed";
   readonly report: Report;
   constructor(report: Report) {
     super(`run ${report.runId ?? "without a record"} failed: ${report.errors.join("; ")}`);
-    this.name = "RunFailed";
     this.report = report;
   }
 }

@@ -11,18 +11,19 @@ export interface StepFault {
 
 /**
  * Runs the steps in their order. A step that fails is told and the later ones still run, with one exception: after a
- * failed backstop nothing that reaches a lead does. A step that was not begun stays null in `reports`.
+ * failed backstop nothing that sends does. A step that was not begun, as its time was over, stays null in `reports`.
  */
 export async function runSteps(
   steps: readonly RunStep[],
-  context: RunContext,
+  contextOf: (step: RunStep) => RunContext,
   reports: StepReports,
 ): Promise<readonly StepFault[]> {
   const faults: StepFault[] = [];
   for (const step of steps) {
-    if (context.stopping()) break;
+    const context = contextOf(step);
+    if (context.stopping()) continue;
     const backstopFailed = faults.some((fault) => fault.step === "backstop");
-    if (backstopFailed && step.reachesLeads) {
+    if (backstopFailed && step.sends) {
       faults.push({
         step: step.name,
         thrown: new Error("not run: the backstop failed, and nothing is sent without it"),

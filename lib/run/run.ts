@@ -7,6 +7,7 @@ import { parseRequest, type RunRequest, type StepName } from "./request.ts";
 import { runSteps } from "./run-steps.ts";
 import type { RunContext, RunSettings, RunStep } from "./step.ts";
 import { backstop } from "./steps/backstop.ts";
+import { notificationDigests } from "./steps/notification-digests.ts";
 import { recoverTouches } from "./steps/recover-touches.ts";
 import { resumeAwaitingEnrichment } from "./steps/resume-awaiting-enrichment.ts";
 import { resumeGhosted } from "./steps/resume-ghosted.ts";
@@ -21,7 +22,11 @@ const STEPS: readonly RunStep[] = [
   resumeAwaitingEnrichment,
   sendDue,
   recoverTouches,
+  notificationDigests,
 ];
+
+/** Of the time of a run, what the steps before the digests leave to them, however much is due. */
+const SHARE_OF_DIGESTS = 0.1;
 
 /** What the platform says of one invocation. */
 export interface Invocation {
@@ -32,6 +37,7 @@ export interface Invocation {
 
 /** A run for one workspace that is not there would report zeros, which read like good news. */
 class UnknownWorkspace extends Error {
+  override readonly name = "UnknownWorkspace";
   constructor(workspaceId: string) {
     super(`workspaceId: there is no workspace ${workspaceId}`);
   }
@@ -110,12 +116,16 @@ async function runParsed(request: RunRequest, report: Report, { invocation, port
     }
     const only = stepsAllowed(request, holder, now, report);
     const steps = STEPS.filter((step) => only.includes(step.name));
-    const stopping = () => !isHeld(lock) || invocation.remainingMs() < settings.safetyMarginMs;
-    await runOrRehearse(steps, { now, request, settings, stopping }, report, ports, invocation);
+    const { safetyMarginMs } = settings;
+    const forDigestsMs = SHARE_OF_DIGESTS * Math.max(0, invocation.remainingMs() - safetyMarginMs);
+    const outOfTime = () => invocation.remainingMs() < safetyMarginMs + forDigestsMs;
+    const stoppingOf = (step: RunStep) => () =>
+      !isHeld(lock) || (step === notificationDigests ? invocation.remainingMs() < safetyMarginMs : outOfTime());
+    await runOrRehearse(steps, { now, request, settings, stoppingOf }, report, ports, invocation);
     if (!isHeld(lock)) {
       report.reason ??= "lock_lost";
       report.errors.push("the connection that held the overlap lock died; no new work was started after that");
-    } else if (invocation.remainingMs() < settings.safetyMarginMs) report.reason ??= "out_of_time";
+    } else if (outOfTime()) report.reason ??= "out_of_time";
     if (report.backstop === null && steps.includes(backstop)) {
       report.errors.push("backstop: not begun; the invocation had less time left than the safety margin");
     }
@@ -158,33 +168,37 @@ function stepsAllowed(
 
 async function runOrRehearse(
   steps: readonly RunStep[],
-  given: Pick<RunContext, "now" | "request" | "settings" | "stopping">,
+  given: Pick<RunContext, "now" | "request" | "settings"> & { readonly stoppingOf: (step: RunStep) => () => boolean },
   report: Report,
   ports: RunPorts,
   invocation: Invocation,
 ): Promise<void> {
   const { queue, log } = ports;
-  const { now, settings, stopping } = given;
+  const { now, settings, request, stoppingOf } = given;
   const leaseUntil = leaseOf(invocation, now);
   const means = {
-    ...given,
-    channels: pacedChannels(ports.channels, { sendsAtOnce: settings.sendsAtOnce, stopping }),
+    now,
+    settings,
+    request,
+    channels: pacedChannels(ports.channels, { sendsAtOnce: settings.sendsAtOnce, stopping: stoppingOf(sendDue) }),
+    digests: ports.digests,
     queue,
     log,
     leaseUntil,
     claimedUntil: queue ? new Date(now.getTime() + QUEUE_PATIENCE_MS) : leaseUntil,
     groupSize: new GroupSize(),
   };
-  const run = async (context: RunContext) => {
-    for (const { step, thrown } of await runSteps(steps, context, report)) tellFault(report, thrown, `${step}: `);
+  const run = async (where: Pick<RunContext, "store" | "sample">) => {
+    const contextOf = (step: RunStep): RunContext => ({ ...means, ...where, stopping: stoppingOf(step) });
+    for (const { step, thrown } of await runSteps(steps, contextOf, report)) tellFault(report, thrown, `${step}: `);
   };
-  if (!given.request.dryRun) {
-    await run({ ...means, store: ports.store, sample: null });
+  if (!request.dryRun) {
+    await run({ store: ports.store, sample: null });
     return;
   }
   const sample: Report["sample"] = [];
   report.sample = sample;
-  await ports.rehearse((store) => run({ ...means, store, sample }));
+  await ports.rehearse((store) => run({ store, sample }));
 }
 
 function tellFault(report: Report, thrown: unknown, where = ""): void {

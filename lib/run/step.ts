@@ -1,5 +1,5 @@
 import type { DispatchContext } from "./dispatch.ts";
-import type { FollowUpStore } from "./ports.ts";
+import type { FollowUpStore, RunPorts } from "./ports.ts";
 import type { SampleDecision, StepReports } from "./report.ts";
 import type { RunRequest, StepName } from "./request.ts";
 
@@ -8,6 +8,7 @@ export interface RunContext extends DispatchContext {
   readonly request: RunRequest;
   readonly store: FollowUpStore;
   readonly settings: RunSettings;
+  readonly digests: RunPorts["digests"];
   /** When a touch that this run claims and that is still unsent is taken up by a later one. */
   readonly claimedUntil: Date;
   /** Collects decisions in a dry run; null in a real one. */
@@ -28,8 +29,8 @@ export interface RunSettings {
 /** A step of the run: one file, one line in the list of steps. */
 export interface RunStep {
   readonly name: StepName;
-  /** Whether it may reach a lead, so that it must not run after a failed backstop. */
-  readonly reachesLeads: boolean;
+  /** Whether it sends anything, so that it must not run after a failed backstop. */
+  readonly sends: boolean;
   /** Puts its result into `reports` before it begins and fills it in as it goes, so that a failure loses no count. */
   run(context: RunContext, reports: StepReports): Promise<void>;
 }

@@ -85,7 +85,7 @@ export interface BookedLead {
   readonly startedBefore: Date | null;
 }
 
-/** The same for one booked lead, in the transaction that books it. */
+/** The same for one booked lead, in the transaction that books it; the booking itself is what is told of. */
 export async function completeBookedLead(
   db: Queryable,
   lead: BookedLead,
@@ -124,7 +124,13 @@ async function completeBatch(
       update touch
          set status = 'cancelled', reason = 'meeting_booked', next_attempt_at = null, look_again_at = null
        where instance_id = any(array(select id from orphan)) and status in ('claimed', 'awaiting_approval')
-      returning workspace_id)
+      returning workspace_id),
+    noted as (
+      insert into notification_event (workspace_id, kind, count, happened_at)
+      select workspace_id, 'backstop_completed', count(*), ${now}
+        from orphan
+       where ${leadId}::uuid is null
+       group by workspace_id)
     select orphan.workspace_id, count(*)::int as completed,
            (select count(*)::int from cancelled where cancelled.workspace_id = orphan.workspace_id) as cancelled,
            coalesce(extract(epoch from ${now}::timestamptz - min(orphan.orphan_since)), 0)::float8 as slowest_seconds
@@ -192,7 +198,7 @@ async function completeMissed(db: Queryable, { now, stopping, report }: Complete
   while (!stopping()) {
     const rows = await db.$queryRaw`
       with missed as materialized (
-        select instance.id
+        select instance.id, instance.workspace_id
           from follow_up_instance as instance
           join lead on lead.workspace_id = instance.workspace_id and lead.id = instance.lead_id
           join follow_up_sequence as sequence on sequence.id = instance.sequence_id
@@ -216,7 +222,10 @@ async function completeMissed(db: Queryable, { now, stopping, report }: Complete
            set status = 'cancelled', reason = 'meeting_booked', next_attempt_at = null, look_again_at = null
           from missed
          where touch.instance_id = missed.id and touch.status in ('claimed', 'awaiting_approval')
-        returning touch.id)
+        returning touch.id),
+    noted as (
+      insert into notification_event (workspace_id, kind, count, happened_at)
+      select workspace_id, 'backstop_completed', count(*), ${now} from missed group by workspace_id)
       select (select count(*)::int from missed) as completed, (select count(*)::int from cancelled) as cancelled`;
     const [{ completed, cancelled }] = z.tuple([missedRow]).parse(rows);
     missed += completed;

@@ -164,7 +164,10 @@ async function carryOut(
         from plan join moved on moved.id = plan.instance_id
        where plan.touch_status is not null
           on conflict (instance_id, generation, step_id) do nothing
-      returning id, instance_id)
+      returning id, workspace_id, instance_id, status),
+    noted as (
+      insert into notification_event (workspace_id, kind, touch_id, happened_at)
+      select workspace_id, 'approval_waiting', id, ${now} from touched where status = 'awaiting_approval')
     select moved.id as instance_id, touched.id as touch_id
       from moved left join touched on touched.instance_id = moved.id`;
   const carriedOut = z.array(carriedOutRow).parse(rows);

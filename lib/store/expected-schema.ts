@@ -9,6 +9,8 @@ export const EXPECTED_SCHEMA: ExpectedSchema = {
     "20261125100000_approvals",
     "20261125100100_reopenings",
     "20261125143000_facts",
+    "20261125150000_digests",
+    "20261126090000_tried_at",
   ],
   columns: {
     appointment: [
@@ -22,6 +24,19 @@ export const EXPECTED_SCHEMA: ExpectedSchema = {
       "event_time",
       "created_at",
       "confirmed_at",
+    ],
+    digest_delivery: [
+      "id",
+      "workspace_id",
+      "digest_id",
+      "channel",
+      "status",
+      "reason",
+      "attempts",
+      "failures",
+      "look_again_at",
+      "sent_at",
+      "provider_id",
     ],
     follow_up_instance: [
       "id",
@@ -89,8 +104,8 @@ export const EXPECTED_SCHEMA: ExpectedSchema = {
       "snoozed_at",
       "missed_at",
     ],
-    notification_digest: ["id", "workspace_id", "window_start", "window_end", "status", "attempts", "sent_at"],
-    notification_event: ["id", "workspace_id", "kind", "lead_id", "touch_id", "happened_at"],
+    notification_digest: ["id", "workspace_id", "window_start", "window_end"],
+    notification_event: ["id", "workspace_id", "kind", "lead_id", "touch_id", "happened_at", "digest_id", "count"],
     reopening: [
       "id",
       "workspace_id",
@@ -144,6 +159,7 @@ export const EXPECTED_SCHEMA: ExpectedSchema = {
       "fingerprint",
       "decided_at",
       "decided_by",
+      "tried_at",
     ],
     workspace: [
       "id",
@@ -167,12 +183,14 @@ export const EXPECTED_SCHEMA: ExpectedSchema = {
       "created_at",
       "cap_day",
       "cap_used",
+      "next_digest_at",
     ],
   },
   labels: {
     appointment_status: ["confirmed", "cancelled", "missed"],
     channel: ["email", "sms", "webhook", "task"],
-    digest_status: ["pending", "sent", "failed", "skipped"],
+    digest_channel: ["email", "webhook"],
+    digest_delivery_status: ["pending", "sending", "sent", "failed", "unknown", "skipped"],
     enrichment_status: ["not_requested", "pending", "completed", "failed"],
     instance_status: ["active", "paused", "completed", "cancelled"],
     lead_status: [
@@ -183,6 +201,14 @@ export const EXPECTED_SCHEMA: ExpectedSchema = {
       "not-interested",
       "unqualified",
       "blacklisted",
+    ],
+    notification_kind: [
+      "meeting_booked",
+      "lead_replied",
+      "approval_waiting",
+      "touch_failed",
+      "touch_unknown",
+      "backstop_completed",
     ],
     paused_reason: [
       "lead_replied",

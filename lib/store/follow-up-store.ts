@@ -3,6 +3,7 @@ import { completeBooked } from "./backstop.ts";
 import { claimDue, countDue, findDueWorkspaces } from "./claim.ts";
 import { databaseNow } from "./clock.ts";
 import type { Database } from "./connect.ts";
+import { closeDigestWindows, expireDigestLeases, isDigestDue, settleDigest, takeUpDigests } from "./digests.ts";
 import { expireWaiting } from "./expire-waiting.ts";
 import { told, translated } from "./faults.ts";
 import { overlapLock } from "./overlap-lock.ts";
@@ -14,7 +15,7 @@ import { readSendFacts, startSending } from "./start-sending.ts";
 import { expireLeases, isTouchLeftBehind, release, reschedule, settle, takeUp } from "./touches.ts";
 
 /** The store's ports on a database. Everything that they throw is in the words of `ports.ts`. */
-export function storePorts(database: Database): Omit<RunPorts, "channels" | "queue" | "log"> {
+export function storePorts(database: Database): Omit<RunPorts, "channels" | "digests" | "queue" | "log"> {
   const { prisma, pool } = database;
   const statements = onPool(pool);
   const lock = overlapLock(pool);
@@ -56,5 +57,10 @@ function followUpStore(db: Transactional): FollowUpStore {
     expireLeases: (query) => told(expireLeases(db, query)),
     takeUp: (query, lookAgainAt) => told(takeUp(db, query, lookAgainAt)),
     settle: (settlements, now) => told(settle(db, settlements, now)),
+    isDigestDue: (query) => told(isDigestDue(db, query)),
+    closeDigestWindows: (query, close) => told(closeDigestWindows(db, query, close)),
+    expireDigestLeases: (query) => told(expireDigestLeases(db, query)),
+    takeUpDigests: (query, leaseUntil) => told(takeUpDigests(db, query, leaseUntil)),
+    settleDigest: (settlement, now) => told(settleDigest(db, settlement, now)),
   };
 }

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { REPEATABLE_CHANNELS } from "../domain/labels.ts";
 import { type GoingOn, goingOn, type PastTouch } from "../domain/reopen.ts";
 import { zoneUsed } from "../domain/time-zone.ts";
 import { candidateColumns, readSequences } from "./due-items.ts";
@@ -99,15 +100,16 @@ const pastRow = z.object({ position: z.int(), done_at: instant, stopped: z.boole
 
 /**
  * The touches since the sequence was last begun from its start: those of this generation, and where a person reopened it,
- * those before. A touch was stopped, and may be made again, if the stop cancelled it and each of its attempts is known to
- * have failed; what a run that completed its last step has still to send was not stopped.
+ * those before. A touch was stopped, and may be made again, if the stop cancelled it and it certainly never went out: on a
+ * channel that takes the same touch twice an attempt may have arrived though it is to be made again, and another touch
+ * would be new to it. What a run that completed its last step has still to send was not stopped.
  */
 async function readPast(db: Queryable, row: DueRow, completedReason: string | null): Promise<readonly PastTouch[]> {
   const { id, generation } = row;
   const rows = await db.$queryRaw`
     with past as (
       select step.position, coalesce(touch.decided_at, touch.claimed_at) as done_at, touch.generation,
-             touch.attempts = touch.failures
+             (touch.attempts = 0 or touch.channel::text <> all(${[...REPEATABLE_CHANNELS]}::text[]))
                and (touch.status = 'cancelled' and touch.reason <> all(${OF_ONE_STEP}::text[])
                     or touch.status in ('claimed', 'awaiting_approval')
                        and ${completedReason}::text is distinct from 'out_of_steps') as stopped

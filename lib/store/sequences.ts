@@ -40,6 +40,7 @@ type ParsedSequence = z.output<typeof sequenceSchema>;
 
 /** Nothing was written. `faults` holds all that is wrong, each with the step and the part that it is about. */
 export class SequenceRefused extends Error {
+  override readonly name = "SequenceRefused";
   readonly faults: readonly string[];
   constructor(faults: readonly string[]) {
     super(`the sequence was not saved:\n${faults.map((fault) => `  ${fault}`).join("\n")}`);

@@ -41,7 +41,9 @@ export const BARRED = Prisma.sql`
 export const STOP = Prisma.sql`
   coalesce(${BARRED},
     case when not lead.automation_enabled then 'automation_off'
-         when lead.last_inbound_at > coalesce(lead.last_outbound_at, '-infinity') then 'lead_replied'
+         when lead.last_inbound_at > coalesce(
+                case when lead.last_outbound_at = touch.tried_at then touch.outbound_before
+                     else lead.last_outbound_at end, '-infinity') then 'lead_replied'
          when instance.status = 'cancelled' or instance.generation <> touch.generation then 'instance_cancelled'
     end)`;
 
@@ -52,6 +54,9 @@ export const STOP = Prisma.sql`
  * tried, or where the send window has shut: those are left claimed and told. A lead that somebody is changing at this
  * moment is passed over, and its touch stays claimed; so nobody ever waits here.
  *
+ * A touch that comes again answered no reply by its last attempt: one that came since what went before that cancels it,
+ * first of the lead's touches, and takes the attempt's stamp off the lead, so that the reply waits there for everybody.
+ *
  * Whether a touch is claimed is asked of the locked rows, and of workspace and sequence only what is needed: asked
  * otherwise, the planner takes claimed touches for rare, and compares each of many with each of theirs.
  */
@@ -59,8 +64,9 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
   const rows = await db.$queryRaw`
     with judged as materialized (
       select touch.id, touch.workspace_id, touch.instance_id, touch.lead_id, touch.generation, touch.channel,
-             touch.status, touch.next_attempt_at, touch.attempts, touch.failures, touch.subject, touch.body, lead.email,
-             lead.phone, lead.last_email_at, lead.last_outbound_at, touch.expires_at <= ${lease.now} as too_old,
+             touch.status, touch.next_attempt_at, touch.attempts, touch.failures, touch.subject, touch.body,
+             lead.last_outbound_at = touch.tried_at as tried_last, lead.email, lead.phone,
+             lead.last_email_at, lead.last_outbound_at, touch.expires_at <= ${lease.now} as too_old,
              ${STOP} as stop,
              case when (select paused_at from workspace where id = touch.workspace_id) is not null
                     then 'workspace_paused'
@@ -68,7 +74,8 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
                     then 'sequence_inactive'
                   when instance.paused_reason = 'manual' then 'instance_paused'
                   when lead.snoozed_until > ${lease.now} then 'lead_snoozed'
-                  when lead.last_outbound_at is distinct from touch.outbound_before then 'too_soon'
+                  when lead.last_outbound_at is distinct from touch.outbound_before
+                   and lead.last_outbound_at is distinct from touch.tried_at then 'too_soon'
                   when touch.send_until is null or touch.send_until <= ${lease.now} then 'outside_send_window'
              end as wait
         from touch
@@ -77,7 +84,7 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
        where touch.id = any(${[...touchIds]}::uuid[])
          for no key update of lead, touch skip locked),
     in_turn as (
-      select *, row_number() over (partition by lead_id order by id) as turn
+      select *, row_number() over (partition by lead_id order by stop is distinct from 'lead_replied', id) as turn
         from judged
        where status = 'claimed' and next_attempt_at <= ${lease.now}),
     fated as materialized (
@@ -91,20 +98,22 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
              reason = case when fate <> 'start' then why end, next_attempt_at = null,
              look_again_at = case when fate = 'start' then greatest(touch.look_again_at, ${lease.until}::timestamptz) end,
              attempts = touch.attempts + case when fate = 'start' then 1 else 0 end,
-             outbound_before = case when fate = 'start' then greatest(fated.last_outbound_at, ${lease.now}::timestamptz)
-                                    else touch.outbound_before end
+             tried_at = case when fate = 'start' then greatest(fated.last_outbound_at, ${lease.now}::timestamptz)
+                             else touch.tried_at end
         from fated
        where touch.id = fated.id and fate <> 'wait'
-      returning touch.lead_id, touch.channel, fated.fate),
+      returning touch.lead_id, fate = 'start' or (why = 'lead_replied' and tried_last) as stamps,
+                case when fate = 'start' then touch.channel end as channel,
+                case when fate = 'start' then touch.tried_at else touch.outbound_before end as last_outbound_at),
     reached as (
       update lead
-         set last_outbound_at = greatest(lead.last_outbound_at, ${lease.now}::timestamptz),
+         set last_outbound_at = moved.last_outbound_at,
              last_email_at = case when moved.channel = 'email' then ${lease.now} else last_email_at end,
              last_sms_at = case when moved.channel = 'sms' then ${lease.now} else last_sms_at end,
              last_webhook_at = case when moved.channel = 'webhook' then ${lease.now} else last_webhook_at end,
              last_task_at = case when moved.channel = 'task' then ${lease.now} else last_task_at end
         from moved
-       where lead.id = moved.lead_id and moved.fate = 'start')
+       where lead.id = moved.lead_id and moved.stamps)
     select id, workspace_id, lead_id, channel::text, failures, subject, body, fate, why, email, phone,
            (select email_from from workspace where id = fated.workspace_id) as email_from,
            case when channel = 'email' and last_email_at is not null and fate = 'start' then array(
@@ -156,7 +165,7 @@ const factsRow = z.object({
 export async function readSendFacts(db: Queryable, touchIds: readonly string[]): Promise<readonly TouchSendFacts[]> {
   const rows = await db.$queryRaw`
     select touch.id, touch.channel::text,
-           touch.attempts > 0 and lead.last_outbound_at is not distinct from touch.outbound_before as tried_last,
+           coalesce(lead.last_outbound_at = touch.tried_at, false) as tried_last,
            workspace.paused_at is not null or not sequence.active
              or coalesce(instance.paused_reason = 'manual', false) as switched_off,
            lead.snoozed_until, lead.time_zone as lead_time_zone, lead.last_outbound_at, ${LAST_TOUCHES},

@@ -3,32 +3,48 @@ import { REPEATABLE_CHANNELS } from "../domain/labels.ts";
 import type { BatchQuery, Rescheduled, Settlement } from "../run/ports.ts";
 import type { Queryable } from "./queryable.ts";
 
-/** Writes what became of touches. One that is no longer `sending` is left as it is. */
+/**
+ * Writes what became of touches, and what of it is to be told. One that is no longer `sending` is left as it is. Asked in a
+ * `case`, as the planner takes touches that are being sent for so rare that it compares each of a thousand with each that
+ * is to be settled.
+ */
 export async function settle(db: Queryable, settlements: readonly Settlement[], now: Date): Promise<void> {
   if (settlements.length === 0) return;
   await db.$executeRaw`
-    update touch
-       set status = settled.status::touch_status, reason = settled.reason, provider_id = settled.provider_id,
-           next_attempt_at = settled.next_attempt_at, look_again_at = settled.next_attempt_at,
-           failures = coalesce(settled.failures, touch.failures),
-           sent_at = case when settled.status = 'sent' then ${now}::timestamptz end
-      from unnest(
-        ${settlements.map(({ touchId }) => touchId)}::uuid[],
-        ${settlements.map(({ status }) => status)}::text[],
-        ${settlements.map((settled) => ("reason" in settled ? settled.reason : null))}::text[],
-        ${settlements.map((settled) => ("providerId" in settled ? settled.providerId : null))}::text[],
-        ${settlements.map((settled) => ("nextAttemptAt" in settled ? settled.nextAttemptAt : null))}::timestamptz[],
-        ${settlements.map((settled) => ("failures" in settled ? settled.failures : null))}::int[]
-      ) as settled (id, status, reason, provider_id, next_attempt_at, failures)
-     where touch.id = settled.id and touch.status = 'sending'`;
+    with ended as (
+      update touch
+         set status = settled.status::touch_status, reason = settled.reason, provider_id = settled.provider_id,
+             next_attempt_at = settled.next_attempt_at, look_again_at = settled.next_attempt_at,
+             failures = coalesce(settled.failures, touch.failures),
+             sent_at = case when settled.status = 'sent' then ${now}::timestamptz end
+        from unnest(
+          ${settlements.map(({ touchId }) => touchId)}::uuid[],
+          ${settlements.map(({ status }) => status)}::text[],
+          ${settlements.map((settled) => ("reason" in settled ? settled.reason : null))}::text[],
+          ${settlements.map((settled) => ("providerId" in settled ? settled.providerId : null))}::text[],
+          ${settlements.map((settled) => ("nextAttemptAt" in settled ? settled.nextAttemptAt : null))}::timestamptz[],
+          ${settlements.map((settled) => ("failures" in settled ? settled.failures : null))}::int[]
+        ) as settled (id, status, reason, provider_id, next_attempt_at, failures)
+       where touch.id = settled.id and case when touch.status = 'sending' then true end
+      returning touch.id, touch.workspace_id, touch.status)
+    insert into notification_event (workspace_id, kind, touch_id, happened_at)
+    select workspace_id, case status when 'failed' then 'touch_failed' else 'touch_unknown' end::notification_kind, id,
+           ${now}
+      from ended
+     where status in ('failed', 'unknown')`;
 }
 
-/** Writes down when claimed touches may go, after it was decided anew. */
+/**
+ * Writes down when claimed touches may go, after it was decided anew. What went before an attempt of their own stays. The
+ * `case` is there for the reason told at `settle`.
+ */
 export async function reschedule(db: Queryable, touches: readonly Rescheduled[]): Promise<void> {
   await db.$executeRaw`
     update touch
-       set reason = again.reason, outbound_before = again.outbound_before, next_attempt_at = again.next_attempt_at,
-           look_again_at = again.next_attempt_at, send_until = again.send_until
+       set reason = again.reason, next_attempt_at = again.next_attempt_at, look_again_at = again.next_attempt_at,
+           send_until = again.send_until,
+           outbound_before = case when again.outbound_before = touch.tried_at then touch.outbound_before
+                                  else again.outbound_before end
       from unnest(
         ${touches.map(({ touchId }) => touchId)}::uuid[],
         ${touches.map(({ reason }) => reason)}::text[],
@@ -36,7 +52,7 @@ export async function reschedule(db: Queryable, touches: readonly Rescheduled[])
         ${touches.map(({ sendUntil }) => sendUntil)}::timestamptz[],
         ${touches.map(({ outboundBefore }) => outboundBefore)}::timestamptz[]
       ) as again (id, reason, next_attempt_at, send_until, outbound_before)
-     where touch.id = again.id and touch.status = 'claimed'`;
+     where touch.id = again.id and case when touch.status = 'claimed' then true end`;
 }
 
 /** Leaves claimed touches that this run will not send to the next one, whose `now` is later. */
@@ -75,7 +91,11 @@ export async function expireLeases(db: Queryable, { now, limit, workspaceId }: B
              next_attempt_at = case when repeatable then ${now}::timestamptz end,
              look_again_at = case when repeatable then ${now}::timestamptz end
         from dead
-       where touch.id = dead.id)
+       where touch.id = dead.id
+      returning touch.id, touch.workspace_id, touch.status),
+    noted as (
+      insert into notification_event (workspace_id, kind, touch_id, happened_at)
+      select workspace_id, 'touch_unknown', id, ${now} from ended where status = 'unknown')
     select count(*) filter (where not repeatable)::int as unknown, count(*) filter (where repeatable)::int as reclaimed
       from dead`;
   return z.tuple([z.object({ unknown: z.int(), reclaimed: z.int() })]).parse(rows)[0];

@@ -10,6 +10,7 @@ const KINDS = {
   touch: 6,
   appointment: 7,
   task: 8,
+  notification: 9,
 } as const;
 export type Kind = keyof typeof KINDS;
 

@@ -54,7 +54,7 @@ async function fill(db: Db, order: Required<DemoOrder> & { now: Date }, onProgre
   // Whatever reads a table next would otherwise be planned for an empty one.
   await db.$executeRaw`analyze demo_cast`;
   for (const filling of FILLINGS) await write(filling);
-  await db.$executeRaw`analyze lead, follow_up_sequence, follow_up_step, follow_up_instance, touch, task, appointment`;
+  await db.$executeRaw`analyze lead, follow_up_sequence, follow_up_step, follow_up_instance, touch, task, appointment, notification_event`;
 }
 
 function partsOf({ leads, seed, now }: DemoOrder & { now: Date }): readonly Part[] {

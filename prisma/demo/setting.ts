@@ -50,6 +50,8 @@ const workspaceRow = (workspace: DemoWorkspace, createdAt: Date) => ({
   gapMinutes: workspace.gap,
   emailFrom: workspace.from,
   digestEmail: workspace.digest,
+  // Long over, so that the first run sends a digest.
+  nextDigestAt: createdAt,
   createdAt,
 });
 

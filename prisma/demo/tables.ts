@@ -151,6 +151,31 @@ const postBookingInstances: Filling = {
      order by number`,
 };
 
+/** What the first digest tells. */
+const notifications: Filling = {
+  what: "notifications",
+  statement: ({ isMember, now, chances }) => Prisma.sql`
+    insert into notification_event (id, workspace_id, kind, lead_id, touch_id, happened_at)
+    select ${sqlId("notification", Prisma.sql`number::bigint * 64 + place`)}, workspace_id, kind::notification_kind, lead_id,
+           touch_id, happened_at
+      from demo_cast
+     cross join lateral (
+       select 62 as place, 'lead_replied' as kind, ${leadId} as lead_id, null::uuid as touch_id, inbound_at as happened_at
+        where inbound_at > ${now}::timestamptz - interval '3 days'
+       union all
+       select 63, 'meeting_booked', ${leadId}, null,
+              ${now}::timestamptz - make_interval(hours => 25 + ${chances.below(48, 26)})
+        where booking = 'earlier'
+       union all
+       select step.position, case touch.status when 'failed' then 'touch_failed' when 'unknown' then 'touch_unknown'
+                                  else 'approval_waiting' end, null, touch.id, touch.claimed_at
+         from touch
+         join demo_step as step on step.id = touch.step_id
+        where touch.instance_id = ${instanceId} and touch.status in ('failed', 'unknown', 'awaiting_approval')) as event
+     where ${isMember}
+     order by number, place`,
+};
+
 /** In the order of what happened: they are enrolled first, and book later. */
 export const FILLINGS: readonly Filling[] = [
   leads,
@@ -161,4 +186,5 @@ export const FILLINGS: readonly Filling[] = [
   bookingsByHand,
   appointments,
   postBookingInstances,
+  notifications,
 ];

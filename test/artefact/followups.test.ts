@@ -246,13 +246,21 @@ describe("what is not as it must be is told by the artefact", () => {
     expect(await failed).not.toContain("pigeon");
   });
 
-  it("where the certificate is signed by somebody whom it does not trust, and it does nothing", async () => {
+  it("as an unreachable database, where the certificate is signed by somebody whom it does not trust: nothing is sent", async () => {
+    await addDue(1);
     const worker = await start({ NODE_EXTRA_CA_CERTS: "" });
     expect(reportIn(await worker.invoke({}))).toMatchObject({
+      statusCode: 503,
       success: false,
+      reason: "database_unreachable",
       backstop: null,
+      results: null,
       errors: [expect.stringContaining("self-signed certificate")],
     });
+    expect(ses.requests).toEqual([]);
+    const trusting = await start();
+    expect(reportIn(await trusting.invoke({}))).toMatchObject({ success: true, results: { delivery: { sent: 1 } } });
+    expect(ses.requests).toHaveLength(1);
   });
 
   it("as an unreachable database, where its keys sign no token that is taken", async () => {

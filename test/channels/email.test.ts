@@ -157,6 +157,26 @@ describe("e-mail as files", () => {
     expect(mail).not.toMatch(/^Bcc:/m);
   });
 
+  it("writes a digest as text and as HTML, under the id of its delivery, and says that a machine wrote it", async () => {
+    const id = "0190f0f0-0000-7000-8000-000000000002";
+    const examples = [{ firstName: "<b>Ada</b>", lastName: null, company: null, channel: null, reason: null }];
+    const contents = { workspaceName: "Northwind", sections: [{ kind: "lead_replied", count: 1, examples }] } as const;
+    const from = "Northwind <hello@northwind.example>";
+    const digest = { id, workspaceId: "workspace", channel: "email", failures: 0, from, to: null, contents } as const;
+    const outcome = await fileChannel(directory).digests.send(digest, "sales@northwind.example");
+    expect(outcome).toEqual({ kind: "accepted", providerId: `<${id}@northwind.example>` });
+    const mail = await readFile(join(directory, `${id}.eml`), "utf8");
+    for (const line of [
+      "To: sales@northwind.example",
+      `X-Backstop-Digest: ${id}`,
+      "Auto-Submitted: auto-generated",
+      "Subject: Northwind: Replies of leads 1",
+      "- <b>Ada</b>",
+      "<li>&lt;b&gt;Ada&lt;/b&gt;</li>",
+    ])
+      expect(mail).toContain(line);
+  });
+
   it("does not throw where it may not write", async () => {
     await writeFile(join(directory, "a-file"), "");
     const channel = fileChannel(join(directory, "a-file", "outbox"));

@@ -88,6 +88,11 @@ describe("start on a database that is given", () => {
     const mails = (await readdir(file("outbox"))).filter((name) => name.endsWith(".eml"));
     expect(mails.length).toBeGreaterThan(20);
     expect(stdout).toContain(`holds ${mails.length}, ${mails.length} of them from this run`);
+    expect(stdout).toMatch(/notification-digests +sent 3 digests/);
+    const texts = await Promise.all(mails.map((name) => readFile(join(file("outbox"), name), "utf8")));
+    const digests = texts.filter((text) => text.includes("X-Backstop-Digest"));
+    expect(digests).toHaveLength(3);
+    for (const digest of digests) expect(digest).toMatch(/^Replies of leads: \d+\n- /m);
     // biome-ignore lint/suspicious/noControlCharactersInRegex: that there are none is the point
     expect(stdout).not.toMatch(/\u001b/);
   });

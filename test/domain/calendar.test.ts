@@ -90,7 +90,16 @@ describe("the next opening", () => {
   it("is refused for a zone that does not exist and for a time that is none", () => {
     const now = new Date("2026-06-03T12:00Z");
     expect(() => nextOpening(now, calendar("Mars/Olympus_Mons", "09:00-17:00"))).toThrow(RangeError);
-    for (const hours of ["9:00-17:00", "09:00-25:00", "09:60-17:00", "09:00-24:01", "09:00:00-17:00", "x09:00-17:00"]) {
+    for (const hours of [
+      "9:00-17:00",
+      "09:00-25:00",
+      "09:60-17:00",
+      "09:00-24:01",
+      "09:00:00-17:00",
+      "x09:00-17:00",
+      "09:00-x24:00",
+      "09:00-24:00x",
+    ]) {
       expect(() => nextOpening(now, calendar("UTC", hours))).toThrow(RangeError);
     }
     expect(() => nextOpening(now, calendar("UTC", "9:00-17:00"))).toThrow(

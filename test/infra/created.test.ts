@@ -33,6 +33,10 @@ describe("a network that the stack makes", () => {
     withWebhooks.resourceCountIs("AWS::EC2::VPCEndpoint", 0);
   });
 
+  it("has a NAT gateway for the webhooks of digests alone", () => {
+    aTemplate(anExample({ ...created, digestWebhooks: true })).resourceCountIs("AWS::EC2::NatGateway", 1);
+  });
+
   it("is asked of nobody: the zones are those of the configuration", () => {
     expect(aStack(anExample(created)).availabilityZones).toBeDefined();
     template.allResourcesProperties("AWS::EC2::Subnet", {

@@ -1,5 +1,7 @@
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { afterAll } from "@jest/globals";
 import { App } from "aws-cdk-lib";
 import { Template } from "aws-cdk-lib/assertions";
 import { type Configuration, readConfiguration } from "../../infra/configuration.ts";
@@ -21,14 +23,29 @@ export function anExample(changes: Readonly<Record<string, unknown>> = {}): Conf
 /** The commit that the examples are of. */
 export const REVISION = "0123456789ab";
 
+/** Where the stacks of a suite are synthesised to. */
+const outdir = mkdtempSync(join(tmpdir(), `backstop-stacks-${process.pid}-`));
+afterAll(() => rmSync(outdir, { recursive: true, force: true }));
+
 /** The stack of one configuration under the flags of cdk.json, without bundling. */
 export function aStack(configuration: Configuration = anExample()): BackstopStack {
-  const app = new App({ context: { ...cdkJson.context, "aws:cdk:bundling-stacks": [] } });
-  return new BackstopStack(app, configuration, REVISION);
+  const context = { ...cdkJson.context, "aws:cdk:bundling-stacks": [] };
+  return new BackstopStack(new App({ context, outdir: mkdtempSync(join(outdir, "stack-")) }), configuration, REVISION);
 }
 
-export function aTemplate(configuration: Configuration = anExample()): Template {
+/** The template of one configuration, made anew. */
+export function aFreshTemplate(configuration: Configuration = anExample()): Template {
   return Template.fromStack(aStack(configuration));
+}
+
+const templates = new Map<string, Template>();
+
+/** The same, made once for all tests of a suite: to be read, not changed. */
+export function aTemplate(configuration: Configuration = anExample()): Template {
+  const key = JSON.stringify(configuration);
+  const template = templates.get(key) ?? aFreshTemplate(configuration);
+  templates.set(key, template);
+  return template;
 }
 
 /** Every channel and every option at once, on a schedule that leaves room for catching up. */

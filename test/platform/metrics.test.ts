@@ -65,6 +65,8 @@ describe("the figures of a run", () => {
       Backlog: 0,
       OldestDue: report.results?.oldestDueSeconds,
       RowsToRepair: 0,
+      SentDigests: 0,
+      LostDigests: 0,
     });
     expect(report.backstop?.slowestSeconds).toBeGreaterThan(0);
     expect(report.results?.oldestDueSeconds).toBeGreaterThan(86_400);

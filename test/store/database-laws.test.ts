@@ -149,8 +149,14 @@ const task = inserting("task", {
 });
 const notification = inserting("notification_event", {
   workspace_id: ":here",
-  kind: "'sent'",
+  kind: "'backstop_completed'",
   happened_at: "now()",
+});
+const delivery = inserting("digest_delivery", {
+  workspace_id: ":here",
+  digest_id: "(select id from made)",
+  channel: "'email'",
+  look_again_at: "now()",
 });
 const run = inserting("run", { trigger: "'manual'", request_id: "'r'", started_at: "now()", deadline_at: "now()" });
 const intake = inserting("intake_event", {
@@ -419,9 +425,9 @@ const OTHER_LAWS: readonly Law[] = [
   },
   { name: "digest_window_is_not_empty", breaks: digest({ window_end: "'2030-01-01'" }), keeps: digest() },
   {
-    name: "sent_digest_has_sent_at",
-    breaks: digest({ status: "'sent'" }),
-    keeps: digest({ status: "'sent'", sent_at: "now()" }),
+    name: "digest_time_is_of_one_day",
+    breaks: workspace("digest_time = '24:00'"),
+    keeps: workspace("digest_time = '23:59'"),
   },
   {
     name: "notification_digest_workspace_id_window_end_key",
@@ -430,13 +436,56 @@ const OTHER_LAWS: readonly Law[] = [
   },
   {
     name: "notification_event_workspace_id_lead_id_fkey",
-    breaks: notification({ lead_id: ":stranger" }),
-    keeps: notification({ lead_id: ":lead" }),
+    breaks: notification({ kind: "'lead_replied'", lead_id: ":stranger" }),
+    keeps: notification({ kind: "'lead_replied'", lead_id: ":lead" }),
   },
   {
     name: "notification_event_workspace_id_touch_id_fkey",
-    breaks: notification({ touch_id: ":foreign_touch" }),
-    keeps: notification({ touch_id: ":touch" }),
+    breaks: notification({ kind: "'touch_failed'", touch_id: ":foreign_touch" }),
+    keeps: notification({ kind: "'touch_failed'", touch_id: ":touch" }),
+  },
+  {
+    name: "event_of_lead_has_lead",
+    breaks: notification({ kind: "'meeting_booked'" }),
+    keeps: notification({ kind: "'meeting_booked'", lead_id: ":lead" }),
+  },
+  {
+    name: "event_of_touch_has_touch",
+    breaks: notification({ kind: "'touch_unknown'" }),
+    keeps: notification({ kind: "'touch_unknown'", touch_id: ":touch" }),
+  },
+  { name: "event_counts_from_one", breaks: notification({ count: "0" }), keeps: notification({ count: "1" }) },
+  {
+    name: "notification_event_workspace_id_digest_id_fkey",
+    breaks: `with made as (${digest({ workspace_id: ":there" })} returning id)
+             ${notification({ digest_id: "(select id from made)" })}`,
+    keeps: `with made as (${digest()} returning id) ${notification({ digest_id: "(select id from made)" })}`,
+  },
+  {
+    name: "digest_delivery_workspace_id_digest_id_fkey",
+    breaks: `with made as (${digest({ workspace_id: ":there" })} returning id) ${delivery()}`,
+    keeps: `with made as (${digest()} returning id) ${delivery()}`,
+  },
+  {
+    name: "digest_delivery_workspace_id_digest_id_channel_key",
+    breaks: `with made as (${digest()} returning id) ${delivery()}, (:here, (select id from made), 'email', now())`,
+    keeps: `with made as (${digest()} returning id) ${delivery()}, (:here, (select id from made), 'webhook', now())`,
+  },
+  {
+    name: "unsent_delivery_is_looked_at_again",
+    breaks: `with made as (${digest()} returning id) ${delivery({ look_again_at: "null" })}`,
+    keeps: `with made as (${digest()} returning id) ${delivery({ look_again_at: "null", status: "'failed'" })}`,
+  },
+  {
+    name: "sent_delivery_has_sent_at",
+    breaks: `with made as (${digest()} returning id) ${delivery({ look_again_at: "null", status: "'sent'" })}`,
+    keeps: `with made as (${digest()} returning id)
+            ${delivery({ look_again_at: "null", status: "'sent'", sent_at: "now()" })}`,
+  },
+  {
+    name: "delivery_failures_are_among_attempts",
+    breaks: `with made as (${digest()} returning id) ${delivery({ failures: "1" })}`,
+    keeps: `with made as (${digest()} returning id) ${delivery({ failures: "1", attempts: "1" })}`,
   },
   {
     name: "intake_event_pkey",
@@ -544,6 +593,9 @@ describe("the labels", () => {
     ["paused_reason", labels.PAUSED_REASONS],
     ["touch_status", labels.TOUCH_STATUSES],
     ["appointment_status", labels.APPOINTMENT_STATUSES],
+    ["notification_kind", labels.NOTIFICATION_KINDS],
+    ["digest_channel", labels.DIGEST_CHANNELS],
+    ["digest_delivery_status", labels.DIGEST_DELIVERY_STATUSES],
   ])("of %s are those that the code knows", async (type, expected) => {
     const { rows } = await sql.query<{ label: string }>(`select unnest(enum_range(null::${type}))::text as label`);
     expect(rows.map(({ label }) => label)).toEqual(expected);

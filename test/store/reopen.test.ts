@@ -50,6 +50,9 @@ afterAll(async () => {
 const DAYS = ["07", "08", "09", "10", "11", "12", "13"].map((day) => `2030-01-${day}T10:00:00Z`);
 const [MONDAY = "", TUESDAY = ""] = DAYS;
 
+/** A touch that was tried once and then cancelled by a booking. */
+const STOPPED = { status: "cancelled", reason: "meeting_booked", attempts: 1 };
+
 const runAt = (at: string) => runner.run({}, { now: () => Promise.resolve(new Date(at)) });
 const sentBodies = () => runner.channel.sent.map(({ message }) => message.body);
 
@@ -97,6 +100,15 @@ async function stoppedByMistake(first: Columns = {}): Promise<Chased> {
 
 async function runThroughTheWeek(): Promise<void> {
   for (const day of DAYS) await runAt(day);
+}
+
+/** Its first step has that touch; then a booking completed it. */
+async function stoppedAfter(touch: Columns): Promise<Chased> {
+  const chased = await aChasedLead();
+  await addTouch(sql, chased.instanceId, chased.steps[0] ?? "", touch);
+  const completed = "status = 'completed', completed_at = now(), completed_reason = 'meeting_booked'";
+  await sql.query(`update follow_up_instance set position = 2, next_step_due = null, ${completed}`);
+  return chased;
 }
 
 describe("an instance that is reopened", () => {
@@ -176,22 +188,28 @@ describe("an instance that is reopened", () => {
 
   it.each([
     ["whose outcome nobody knows", { status: "unknown", attempts: 1 }],
-    [
-      "that may have gone out before it was taken up again",
-      { status: "cancelled", reason: "meeting_booked", attempts: 1 },
-    ],
+    ["that may have arrived, though it was to be tried again", { ...STOPPED, channel: "webhook", failures: 1 }],
+    ["that may have arrived before its sender died", { ...STOPPED, channel: "task" }],
     ["that a person rejected", { status: "rejected" }],
     ["that was too old", { status: "expired" }],
     ["that was refused", { status: "failed", attempts: 1, failures: 1 }],
     ["that the lead's reply cancelled", { status: "cancelled", reason: "lead_replied" }],
   ])("does not send a step again %s", async (_, touch) => {
-    const chased = await aChasedLead();
-    await addTouch(sql, chased.instanceId, chased.steps[0] ?? "", touch);
-    const completed = "status = 'completed', completed_at = now(), completed_reason = 'meeting_booked'";
-    await sql.query(`update follow_up_instance set position = 2, next_step_due = null, ${completed}`);
+    const chased = await stoppedAfter(touch);
     expect(await reopen(chased)).toMatchObject({ outcome: "reopened", position: 2 });
     await runThroughTheWeek();
     expect(sentBodies()).toEqual(["two", "three"]);
+  });
+
+  it.each([
+    ["failed for now", { ...STOPPED, failures: 1 }],
+    ["were put off by the provider", STOPPED],
+    ["were not begun", { ...STOPPED, attempts: 0, channel: "webhook" }],
+  ])("sends a step whose attempts %s", async (_, touch) => {
+    const chased = await stoppedAfter(touch);
+    expect(await reopen(chased)).toMatchObject({ outcome: "reopened", position: 1 });
+    await runThroughTheWeek();
+    expect(sentBodies()).toEqual(["one", "two", "three"]);
   });
 
   it("takes over what was still to be sent when a person cancelled it", async () => {
@@ -201,6 +219,26 @@ describe("an instance that is reopened", () => {
     expect(await reopen(chased)).toMatchObject({ outcome: "reopened", position: 1 });
     await runThroughTheWeek();
     expect(sentBodies()).toEqual(["one", "two", "three"]);
+  });
+
+  it("does not go back to a step that an earlier stop kept from going out, and that was passed over since", async () => {
+    const chased = await stoppedAfter({ ...STOPPED, attempts: 0 });
+    expect(await reopen(chased)).toMatchObject({ position: 1 });
+    await sql.query("update follow_up_step set condition = 'linkedin_connected' where position = 1");
+    await runAt(TUESDAY);
+    await book(chased);
+    await runAt(TUESDAY);
+    await unbook(chased);
+    expect(await reopen(chased)).toMatchObject({ outcome: "reopened", position: 2, generation: 3 });
+  });
+
+  it("keeps the delay after what was sent before an earlier reopening", async () => {
+    const chased = await stoppedByMistake();
+    await reopen(chased, MONDAY);
+    await book(chased);
+    await runAt(MONDAY);
+    await unbook(chased);
+    expect(await reopen(chased, MONDAY)).toMatchObject({ position: 2, nextStepDue: new Date(TUESDAY), generation: 3 });
   });
 
   it("sends nothing again, however often it is stopped and reopened", async () => {

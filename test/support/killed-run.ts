@@ -1,6 +1,7 @@
 import pg from "pg";
 import { loadConfig, runSettings } from "../../lib/platform/config.ts";
 import { wire } from "../../lib/platform/wire.ts";
+import type { DigestSender } from "../../lib/run/digest-ports.ts";
 import type { MessageChannel } from "../../lib/run/ports.ts";
 import { runFollowUps } from "../../lib/run/run.ts";
 
@@ -30,7 +31,7 @@ function commits(client: object, text: string): boolean {
 
 type Query = (this: object, ...given: unknown[]) => unknown;
 const query = pg.Client.prototype.query as unknown as Query;
-const watched: Query = function (...given) {
+const watchedQuery: Query = function (...given) {
   const [first] = given;
   const text = typeof first === "string" ? first : String((first as { text?: unknown } | null)?.text ?? "");
   if (!commits(this, text)) return query.apply(this, given);
@@ -48,26 +49,30 @@ const watched: Query = function (...given) {
     return answer;
   });
 };
-pg.Client.prototype.query = watched as unknown as typeof pg.Client.prototype.query;
+pg.Client.prototype.query = watchedQuery as unknown as typeof pg.Client.prototype.query;
 
-const watch = (channel: MessageChannel): MessageChannel => ({
-  async send(touch) {
-    point();
-    const outcome = await channel.send(touch);
-    point();
-    return outcome;
-  },
+async function watched<Answer>(call: () => Promise<Answer>): Promise<Answer> {
+  point();
+  const answer = await call();
+  point();
+  return answer;
+}
+
+const watch = (channel: MessageChannel): MessageChannel => ({ send: (touch) => watched(() => channel.send(touch)) });
+const watchDigests = (sender: DigestSender): DigestSender => ({
+  send: (digest, to) => watched(() => sender.send(digest, to)),
 });
 
 const config = loadConfig(process.env);
 const { database, ...ports } = wire(config, { info: () => undefined, error: () => undefined });
 const { email, sms, webhook, task } = ports.channels;
+const digests = { email: watchDigests(ports.digests.email), webhook: watchDigests(ports.digests.webhook) };
 const channels = { email: watch(email), sms: watch(sms), webhook: watch(webhook), task: watch(task) };
 const invocation = { requestId: "killed", remainingMs: () => 60_000 };
 const report = await runFollowUps(
   {},
   invocation,
-  { ...ports, channels, now: () => Promise.resolve(new Date(now)) },
+  { ...ports, channels, digests, now: () => Promise.resolve(new Date(now)) },
   runSettings(config),
 );
 await database.close();

@@ -4,7 +4,7 @@ import type { RunStep } from "../step.ts";
 /** Completes what still chases a lead that has booked. */
 export const backstop: RunStep = {
   name: "backstop",
-  reachesLeads: false,
+  sends: false,
   async run({ now, request, store, stopping }, reports) {
     const report = nothingCompleted();
     reports.backstop = report;

@@ -5,7 +5,7 @@ import type { RunContext, RunStep } from "../step.ts";
 /** Takes up touches that wait for another attempt or that a dead sender left, and ends those that nobody decided on. */
 export const recoverTouches: RunStep = {
   name: "recover-touches",
-  reachesLeads: true,
+  sends: true,
   async run(context, reports) {
     const delivery = context.request.dryRun ? null : noDelivery();
     const report: RecoveredReport = { expired: 0, unknown: 0, reclaimed: 0, takenUp: 0, delivery };

@@ -4,7 +4,7 @@ import { resumeInBatches } from "./resume.ts";
 /** Resumes leads whose missing data has come, or will not come any more. */
 export const resumeAwaitingEnrichment: RunStep = {
   name: "resume-awaiting-enrichment",
-  reachesLeads: false,
+  sends: false,
   async run(context, reports) {
     reports.enrichmentResumed = { checked: 0, resumed: 0, skippedSteps: 0 };
     await resumeInBatches(context, reports.enrichmentResumed, (query) => context.store.resumeAwaitingEnrichment(query));

@@ -4,7 +4,7 @@ import { resumeInBatches } from "./resume.ts";
 /** Resumes leads that replied, were answered, and have been silent for the workspace's number of days since. */
 export const resumeGhosted: RunStep = {
   name: "resume-ghosted",
-  reachesLeads: false,
+  sends: false,
   async run(context, reports) {
     reports.resumed = { checked: 0, resumed: 0 };
     await resumeInBatches(context, reports.resumed, (query) => context.store.resumeGhosted(query));

@@ -10,7 +10,7 @@ const DUE_WORKSPACES_AT_MOST = 10_000;
 /** Claims what is due in batches, decides on it, and sends what was claimed before it claims more. */
 export const sendDue: RunStep = {
   name: "send-due",
-  reachesLeads: true,
+  sends: true,
   async run(context, reports) {
     const { now, request, store, settings } = context;
     const report = emptyReport(request.dryRun);

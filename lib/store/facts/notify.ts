@@ -12,5 +12,5 @@ export async function notify(
 ): Promise<void> {
   await db.$executeRaw`
     insert into notification_event (workspace_id, kind, lead_id, happened_at)
-    select ${workspaceId}::uuid, ${kind}, unnest(${[...leadIds]}::uuid[]), ${now}`;
+    select ${workspaceId}::uuid, ${kind}::notification_kind, unnest(${[...leadIds]}::uuid[]), ${now}`;
 }

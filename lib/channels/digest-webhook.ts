@@ -1,0 +1,61 @@
+import { digestSlackText } from "../domain/digest.ts";
+import type { DigestSender } from "../run/digest-ports.ts";
+import type { SendOutcome } from "../run/ports.ts";
+import { type Network, NotReachable } from "./network.ts";
+import { type Answer, NoAnswer, post } from "./post.ts";
+import { retryAfterMs } from "./retry-after.ts";
+
+/** Whoever takes such a message answers at once; a digest that waits holds up those of others. */
+const ANSWER_TIMEOUT_MS = 5_000;
+
+export interface DigestWebhookOptions {
+  readonly network: Network;
+  readonly now: () => Date;
+  readonly answerTimeoutMs?: number;
+}
+
+/**
+ * A digest as an incoming webhook of Slack takes it, and whoever speaks like Slack. Such receivers know no key by which they
+ * would recognise a digest that comes twice, so that one whose answer is lost is `unknown`. The URL is a secret: it is in no
+ * outcome and in no error.
+ */
+export function digestWebhook({
+  network,
+  now,
+  answerTimeoutMs = ANSWER_TIMEOUT_MS,
+}: DigestWebhookOptions): DigestSender {
+  return {
+    async send({ id, contents }, to) {
+      const url = URL.parse(to);
+      if (url === null) return { kind: "refused", reason: "invalid_url" };
+      const body = JSON.stringify(slackMessage(digestSlackText(contents)));
+      try {
+        const answer = await post(url, { headers: { "idempotency-key": id }, body }, network, answerTimeoutMs);
+        return outcomeOf(answer, id, now());
+      } catch (thrown) {
+        return outcomeOfFault(thrown);
+      }
+    },
+  };
+}
+
+function outcomeOfFault(thrown: unknown): SendOutcome {
+  if (thrown instanceof NotReachable) return { kind: "refused", reason: thrown.code };
+  if (!(thrown instanceof NoAnswer)) throw thrown;
+  return { kind: thrown.begun ? "unknown" : "retry", reason: `webhook_${thrown.code}` };
+}
+
+/** Plain: no asterisk in a name makes anything bold, and no address is fetched for a preview. */
+const slackMessage = (text: string) => ({ text, mrkdwn: false, unfurl_links: false, unfurl_media: false });
+
+/** The same statuses as of a touch's webhook; after a gateway's the receiver may have taken the digest all the same. */
+const PASSING = new Set([408, 425, 429]);
+const OF_A_GATEWAY = new Set([502, 504]);
+
+function outcomeOf({ status, retryAfter }: Answer, id: string, now: Date): SendOutcome {
+  if (status >= 200 && status < 300) return { kind: "accepted", providerId: `webhook:${id}` };
+  const reason = `webhook_${status}`;
+  if (OF_A_GATEWAY.has(status)) return { kind: "unknown", reason };
+  if (!PASSING.has(status) && status < 500) return { kind: "refused", reason };
+  return { kind: "retry", reason, throttled: { retryAfterMs: retryAfterMs(retryAfter, now) } };
+}

@@ -1,0 +1,122 @@
+import type { NotificationKind } from "./labels.ts";
+import type { Message } from "./templates.ts";
+import { liquid } from "./text-template.ts";
+
+export interface DigestSection {
+  readonly kind: NotificationKind;
+  readonly count: number;
+  /** Some of them, the latest first. */
+  readonly examples: readonly DigestExample[];
+}
+
+/** Whom an event is about, and in which way. */
+export interface DigestExample {
+  readonly firstName: string | null;
+  readonly lastName: string | null;
+  readonly company: string | null;
+  /** The channel of a touch, and why it is where it is. */
+  readonly channel: string | null;
+  readonly reason: string | null;
+}
+
+/** All that a digest says. */
+export interface DigestContents {
+  readonly workspaceName: string;
+  readonly sections: readonly DigestSection[];
+}
+
+/** A digest as an e-mail: the same words twice. */
+export interface DigestMail extends Message {
+  readonly subject: string;
+  readonly html: string;
+}
+
+const TITLES: Readonly<Record<NotificationKind, string>> = {
+  meeting_booked: "Meetings booked",
+  lead_replied: "Replies of leads",
+  approval_waiting: "Texts put up for approval",
+  touch_failed: "Touches that failed",
+  touch_unknown: "Touches that may or may not have gone out",
+  backstop_completed: "Sequences of booked leads that the backstop ended",
+};
+
+const SUBJECT = liquid.parse(
+  "{{ workspace }}: {{ sections.first.title }} {{ sections.first.count }}{% if sections.size > 1 %}, and more{% endif %}",
+);
+
+const TEXT = liquid.parse(`{{ workspace }}
+{% for section in sections %}
+{{ section.title }}: {{ section.count }}
+{%- for line in section.lines %}
+- {{ line }}
+{%- endfor %}
+{%- if section.more > 0 %}
+- and {{ section.more }} more
+{%- endif %}
+{% endfor %}`);
+
+const HTML = liquid.parse(`<!doctype html>
+<html><body>
+<h1>{{ workspace | escape }}</h1>
+{%- for section in sections %}
+<h2>{{ section.title | escape }}: {{ section.count }}</h2>
+{%- if section.lines.size > 0 %}
+<ul>
+{%- for line in section.lines %}
+<li>{{ line | escape }}</li>
+{%- endfor %}
+{%- if section.more > 0 %}
+<li>and {{ section.more }} more</li>
+{%- endif %}
+</ul>
+{%- endif %}
+{%- endfor %}
+</body></html>
+`);
+
+/** A digest as an e-mail. No name in it can begin a header or a tag. */
+export function digestMail(contents: DigestContents): DigestMail {
+  const values = valuesOf(contents, (text) => text);
+  return {
+    subject: liquid.renderSync(SUBJECT, values),
+    body: liquid.renderSync(TEXT, values),
+    html: liquid.renderSync(HTML, values),
+  };
+}
+
+/** A digest as the text of a Slack message, in which names cannot make links or mentions. */
+export function digestSlackText(contents: DigestContents): string {
+  return liquid.renderSync(TEXT, valuesOf(contents, escapedForSlack));
+}
+
+/** After Slack's "Formatting text for app surfaces": these three characters, and no others. */
+const escapedForSlack = (text: string): string =>
+  text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+
+function valuesOf({ workspaceName, sections }: DigestContents, escaped: (text: string) => string) {
+  return {
+    workspace: escaped(oneLine(workspaceName)),
+    sections: sections.map(({ kind, count, examples }) => ({
+      title: TITLES[kind],
+      count,
+      lines: examples.map((example) => escaped(lineOf(example))),
+      more: examples.length === 0 ? 0 : count - examples.length,
+    })),
+  };
+}
+
+function lineOf({ firstName, lastName, company, channel, reason }: DigestExample): string {
+  const name = [firstName, lastName].map((part) => oneLine(part ?? "")).filter((part) => part !== "");
+  const who = [name.join(" ") || "a lead without a name", oneLine(company ?? "")].filter((part) => part !== "");
+  const how = [channel, reason].filter((part) => part !== null);
+  return who.join(", ") + (how.length > 0 ? ` (${how.join(": ")})` : "");
+}
+
+const LONGEST = 120;
+
+/** Nothing in it can begin another line, and none fills the page. */
+function oneLine(text: string): string {
+  const line = text.replace(/[\s\p{Cc}\p{Zl}\p{Zp}]+/gu, " ").trim();
+  const characters = Array.from(line);
+  return characters.length > LONGEST ? `${characters.slice(0, LONGEST).join("")}…` : line;
+}

@@ -1,0 +1,119 @@
+import { closeWindow } from "../../domain/digest-times.ts";
+import { backoffMs } from "../deliver.ts";
+import type { DigestSettlement, OutgoingDigest } from "../digest-ports.ts";
+import type { SendOutcome } from "../ports.ts";
+import { type DigestsReport, noDigests } from "../report.ts";
+import type { RunContext, RunStep } from "../step.ts";
+
+/** With the pauses between them nearly a day: then the next digest comes. */
+const FAILURES_AT_MOST = 24;
+
+/** Closes the windows whose local time has come, and tells each workspace what happened. */
+export const notificationDigests: RunStep = {
+  name: "notification-digests",
+  sends: true,
+  async run(context, reports) {
+    const report = noDigests();
+    reports.notificationDigests = report;
+    const { now, request, store } = context;
+    if (!(await store.isDigestDue({ now, workspaceId: request.workspaceId ?? null }))) return;
+    await closeWindows(context, report);
+    await endDeadLeases(context, report);
+    await sendDigests(context, report);
+  },
+};
+
+const batchOf = ({ now, request }: RunContext, limit: number) => ({
+  now,
+  limit,
+  workspaceId: request.workspaceId ?? null,
+});
+
+async function closeWindows(context: RunContext, report: DigestsReport): Promise<void> {
+  const { now, settings, store, stopping } = context;
+  while (!stopping()) {
+    const query = batchOf(context, settings.batchSize);
+    const { looked, skipped } = await store.closeDigestWindows(query, (open) => closeWindow(open, now));
+    report.checked += skipped;
+    report.skipped += skipped;
+    if (looked === 0) return;
+  }
+}
+
+async function endDeadLeases(context: RunContext, report: DigestsReport): Promise<void> {
+  while (!context.stopping()) {
+    const unknown = await context.store.expireDigestLeases(batchOf(context, context.settings.batchSize));
+    report.checked += unknown;
+    report.unknown += unknown;
+    if (unknown === 0) return;
+  }
+}
+
+/** No more are taken than are sent at once: of what a killed run took, none was not begun. */
+async function sendDigests(context: RunContext, report: DigestsReport): Promise<void> {
+  const { request, settings, store, stopping, leaseUntil } = context;
+  while (!stopping()) {
+    const digests = await store.takeUpDigests(batchOf(context, settings.sendsAtOnce), leaseUntil);
+    if (digests.length === 0) return;
+    report.checked += digests.length;
+    if (request.dryRun) report.retrying += digests.length;
+    else await sendAll(context, digests, report);
+  }
+}
+
+/** The counts hold at every moment: what is not settled counts as `unknown`. Throws what the first threw. */
+async function sendAll(context: RunContext, digests: readonly OutgoingDigest[], report: DigestsReport): Promise<void> {
+  report.unknown += digests.length;
+  const ends = await Promise.allSettled(
+    digests.map(async (digest) => {
+      const settlement = await settlementOf(context, digest);
+      await context.store.settleDigest(settlement, context.now);
+      report.unknown -= 1;
+      report[settlement.status === "pending" ? "retrying" : settlement.status] += 1;
+      if (settlement.status !== "sent") {
+        const { workspaceId, channel } = digest;
+        context.log.info("digest.not_sent", { workspaceId, channel, ...settlement });
+      }
+    }),
+  );
+  for (const end of ends) if (end.status === "rejected") throw end.reason;
+}
+
+async function settlementOf(context: RunContext, digest: OutgoingDigest): Promise<DigestSettlement> {
+  const { id, to } = digest;
+  if (to === null) return { id, status: "skipped", reason: "no_receiver" };
+  const outcome = await send(context, digest, to);
+  switch (outcome.kind) {
+    case "accepted":
+      return { id, status: "sent", providerId: outcome.providerId };
+    case "refused":
+      return { id, status: "failed", reason: outcome.reason };
+    case "unknown":
+      return { id, status: "unknown", reason: outcome.reason };
+    case "retry":
+      return afterPassingFault(digest, outcome, context.now);
+    default:
+      return outcome satisfies never;
+  }
+}
+
+/** A sender that throws has a bug, and nobody can say how far it came. What it threw may hold what was sent. */
+async function send({ digests, log }: RunContext, digest: OutgoingDigest, to: string): Promise<SendOutcome> {
+  try {
+    return await digests[digest.channel].send(digest, to);
+  } catch (thrown) {
+    log.error("digest.threw", { id: digest.id, error: thrown instanceof Error ? thrown.name : typeof thrown });
+    return { kind: "unknown", reason: "sender_failed" };
+  }
+}
+
+function afterPassingFault(
+  { id, failures: before }: OutgoingDigest,
+  { reason, throttled }: SendOutcome & { kind: "retry" },
+  now: Date,
+): DigestSettlement {
+  const failures = before + 1;
+  if (failures >= FAILURES_AT_MOST) return { id, status: "failed", reason };
+  const waitMs = Math.max(throttled?.retryAfterMs ?? 0, backoffMs(failures, Math.random()));
+  return { id, status: "pending", reason, failures, lookAgainAt: new Date(now.getTime() + waitMs) };
+}

@@ -1,0 +1,92 @@
+import { describe, expect, it } from "@jest/globals";
+import fc from "fast-check";
+import { type DigestContents, type DigestExample, digestMail, digestSlackText } from "../../lib/domain/digest.ts";
+
+const example = (over: Partial<DigestExample> = {}): DigestExample => ({
+  firstName: "Ada",
+  lastName: "Lovelace",
+  company: "Engines",
+  channel: null,
+  reason: null,
+  ...over,
+});
+
+const contents = (...examples: readonly DigestExample[]): DigestContents => ({
+  workspaceName: "Harbour Homes",
+  sections: [{ kind: "meeting_booked", count: examples.length, examples }],
+});
+
+const several: DigestContents = {
+  workspaceName: "Harbour Homes",
+  sections: [
+    { kind: "meeting_booked", count: 3, examples: [example(), example({ lastName: null, company: null })] },
+    { kind: "touch_failed", count: 1, examples: [example({ channel: "email", reason: "smtp_550" })] },
+    { kind: "backstop_completed", count: 7, examples: [] },
+  ],
+};
+
+const TEXT = `Harbour Homes
+
+Meetings booked: 3
+- Ada Lovelace, Engines
+- Ada
+- and 1 more
+
+Touches that failed: 1
+- Ada Lovelace, Engines (email: smtp_550)
+
+Sequences of booked leads that the backstop ended: 7
+`;
+
+describe("a digest", () => {
+  it("tells the same as mail and as Slack message", () => {
+    expect(digestMail(several)).toMatchObject({ subject: "Harbour Homes: Meetings booked 3, and more", body: TEXT });
+    expect(digestSlackText(several)).toBe(TEXT);
+    const { html } = digestMail(several);
+    expect(html.match(/<li>.*<\/li>/g)).toEqual([
+      "<li>Ada Lovelace, Engines</li>",
+      "<li>Ada</li>",
+      "<li>and 1 more</li>",
+      "<li>Ada Lovelace, Engines (email: smtp_550)</li>",
+    ]);
+    expect(html.match(/<h2>.*<\/h2>/g)).toHaveLength(3);
+  });
+
+  it("calls a lead without a name so", () => {
+    const nameless = example({ firstName: " ", lastName: null, company: null });
+    expect(digestMail(contents(nameless)).body).toContain("- a lead without a name\n");
+  });
+
+  it("escapes HTML in names in the mail, and what Slack would take for links and mentions in the message", () => {
+    const evil = example({ firstName: "<script>alert('1')</script>", lastName: "<!channel>", company: "A & B" });
+    const { html } = digestMail(contents(evil));
+    expect(html).not.toMatch(/<script|<!channel/);
+    expect(html).toContain("&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;");
+    const text = digestSlackText(contents(evil));
+    expect(text).toContain("- &lt;script&gt;alert('1')&lt;/script&gt; &lt;!channel&gt;, A &amp; B");
+  });
+
+  it("reads no template out of a name", () => {
+    const name = "{{ workspace }}{% raw %}";
+    expect(digestMail(contents(example({ firstName: name }))).body).toContain(`- ${name} Lovelace`);
+  });
+
+  it("has a line for each lead and no tag of anybody else, whatever the names are", () => {
+    const text = fc.oneof(
+      fc.string({ unit: "binary" }),
+      fc.constantFrom("\r\nBcc: a@b.test", "<img src=x>", "\u2028- "),
+    );
+    fc.assert(
+      fc.property(text, text, text, text, (workspaceName, firstName, lastName, company) => {
+        const given = { ...contents(example({ firstName, lastName, company })), workspaceName };
+        const { subject, body, html } = digestMail(given);
+        expect(subject).not.toMatch(/[\r\n]/);
+        expect(body.split(/\r\n|[\n\r\u2028\u2029]/).filter((line) => line.startsWith("- "))).toHaveLength(1);
+        expect(
+          html.match(/<[^>]*>/g)?.filter((tag) => !/^<\/?(!doctype html|html|body|h1|h2|ul|li)>$/.test(tag)),
+        ).toEqual([]);
+        expect(digestSlackText(given)).not.toMatch(/[<>]/);
+      }),
+    );
+  });
+});

@@ -1,0 +1,39 @@
+import { describe, expect, it } from "@jest/globals";
+import { decide } from "../../lib/domain/decide.ts";
+import { ALWAYS_OPEN, anItem, aStep, NOON } from "./items.ts";
+
+/** Dates that cannot be read, and not because of how they are written. */
+const unreadable = (fault: Error): readonly string[] =>
+  Object.assign([], {
+    [Symbol.iterator]() {
+      throw fault;
+    },
+  });
+
+describe("a fault that no person can repair in the settings", () => {
+  const itemWith = (fault: Error) =>
+    anItem({ workspace: { holidays: { country: null, region: null, ownDates: unreadable(fault) } } });
+
+  it("is thrown on as it is, where a setting that does not exist would be held", () => {
+    const fault = new Error("the disk is gone");
+    expect(() => decide(itemWith(fault), NOON)).toThrow(fault);
+    expect(decide(itemWith(new RangeError("no such date")), NOON)).toMatchObject({
+      kind: "hold",
+      reason: "invalid_send_times",
+      detail: "no such date",
+    });
+  });
+});
+
+it("a hold for a window that never opens is told in full", () => {
+  expect(decide(anItem({ workspace: { sendWindow: { ...ALWAYS_OPEN, days: [] } } }), NOON)).toMatchObject({
+    detail: "the send window does not open within a year",
+  });
+});
+
+it("a hold for a condition that is not known tells which", () => {
+  expect(decide(anItem({ steps: [aStep({ condition: "moon_is_full" })] }), NOON)).toMatchObject({
+    reason: "unknown_condition",
+    detail: "condition: moon_is_full",
+  });
+});

@@ -1,0 +1,73 @@
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "@jest/globals";
+import Holidays from "date-holidays";
+import { buildFunctions } from "../../infra/build.ts";
+import { PROJECT } from "../../infra/bundle.ts";
+import { stripHolidays } from "../../infra/holidays.ts";
+import * as domain from "../../lib/domain/holidays.ts";
+
+let folder: string;
+let bundled: typeof domain;
+
+beforeAll(async () => {
+  // Inside the project, so that the sources find its packages.
+  await mkdir(join(PROJECT, ".local"), { recursive: true });
+  folder = await mkdtemp(join(PROJECT, ".local", "holidays-"));
+  const [from, to] = [join(folder, "functions"), join(folder, "dist")];
+  await mkdir(from);
+  await writeFile(join(from, "probe.ts"), 'export * from "../../../lib/domain/holidays.ts";\n');
+  await buildFunctions(from, to);
+  bundled = (await import(join(to, "probe/index.mjs"))) as typeof domain;
+  await Promise.all([domain.loadHolidays(), bundled.loadHolidays()]);
+});
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+it("a bundle knows every place that the package knows", () => {
+  const found = places();
+  expect(found.length).toBeGreaterThan(600);
+  const known = (holidays: typeof domain) => found.map(([country, region]) => holidays.hasHolidays(country, region));
+  expect(known(bundled)).toEqual(known(domain));
+});
+
+it("a bundle has the same holidays as the package, in a place out of fifteen", () => {
+  const year = Array.from({ length: 365 }, (_, day) => new Date(Date.UTC(2027, 0, 1 + day)).toISOString().slice(0, 10));
+  const some = places().filter(([country, region], index) => index % 15 === 0 && domain.hasHolidays(country, region));
+  const daysOff = (holidays: typeof domain) =>
+    some.map(([country, region]) => [country, region, year.filter(holidays.holidayCalendar(country, region))]);
+  expect(daysOff(bundled)).toEqual(daysOff(domain));
+});
+
+it("a package that holds its data in another form is not taken for the one that is known", async () => {
+  const project = join(folder, "later-release");
+  const library = join(project, "node_modules", "date-holidays");
+  await mkdir(library, { recursive: true });
+  await writeFile(join(project, "package.json"), "{}");
+  await writeFile(join(library, "data.js"), 'exports.data = { places: { DE: { "01-01": "New Year" } } };\n');
+  expect(() => stripHolidays(project)).toThrow("date-holidays has another form");
+});
+
+it("a bundle knows no place that the package does not know", () => {
+  expect(bundled.hasHolidays("DE", "BY")).toBe(true);
+  for (const [country, region] of [
+    ["XX", null],
+    ["DE", "XX"],
+    ["DE", "BY-X"],
+  ] as const) {
+    expect(bundled.hasHolidays(country, region)).toBe(false);
+  }
+});
+
+/** Every country, every region, every district. */
+function places(): readonly (readonly [country: string, region: string | null])[] {
+  const library = new Holidays();
+  const keys = (found: object | undefined) => Object.keys(found ?? {});
+  return keys(library.getCountries()).flatMap((country) => [
+    [country, null] as const,
+    ...keys(library.getStates(country)).flatMap((state) => [
+      [country, state] as const,
+      ...keys(library.getRegions(country, state)).map((district) => [country, `${state}-${district}`] as const),
+    ]),
+  ]);
+}

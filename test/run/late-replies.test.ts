@@ -1,0 +1,150 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import type pg from "pg";
+import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { addFollowedLead, addInstance, addSequence, addWorkspace } from "../support/factories.ts";
+import { accept, openPool, openRunner, type Runner } from "../support/run.ts";
+
+let database: TestDatabase;
+let sql: pg.Pool;
+let runner: Runner;
+let workspaceId: string;
+let leadId: string;
+
+/** When the first attempt is made. */
+const FIRST = "2030-01-07T12:00:00Z";
+const hoursAfter = (hours: number) => new Date(Date.parse(FIRST) + hours * 60 * 60_000);
+const runAfter = (hours: number) => runner.run({}, { now: () => Promise.resolve(hoursAfter(hours)) });
+
+beforeAll(async () => {
+  database = await createDatabase();
+  sql = openPool(database.url);
+  runner = openRunner(database.url);
+});
+afterAll(async () => {
+  await runner.close();
+  await sql.end();
+  await database.drop();
+});
+
+beforeEach(async () => {
+  await sql.query("truncate workspace, run cascade");
+  runner.channel.sent.length = 0;
+  workspaceId = await addWorkspace(sql);
+  const { id } = await addSequence(sql, workspaceId, { steps: [{}, { channel: "sms" }] });
+  ({ leadId } = await addFollowedLead(sql, workspaceId, id));
+});
+
+/** The first step is tried, and the provider says so. */
+async function firstAttempt(answer: "retry" | "accepted"): Promise<void> {
+  runner.channel.answer = (touch) => (answer === "retry" ? { kind: "retry", reason: "smtp_451" } : accept(touch));
+  await runAfter(0);
+  expect(runner.channel.sent).toHaveLength(1);
+  runner.channel.sent.length = 0;
+  runner.channel.answer = accept;
+}
+
+/** Committed now, but written before the attempt, as an event that was on its way. */
+const replyFromBefore = () =>
+  sql.query("update lead set last_inbound_at = $2 where id = $1", [leadId, hoursAfter(-1 / 60)]);
+
+const sentChannels = () => runner.channel.sent.map(({ channel }) => channel);
+const statesOf = async (table: "touch" | "follow_up_instance", why: "reason" | "paused_reason") =>
+  (await sql.query(`select status, ${why} as why from ${table} where lead_id = $1 order by id`, [leadId])).rows;
+
+describe("a reply from before an attempt that reached nobody, and that is told of after it", () => {
+  beforeEach(() => firstAttempt("retry"));
+
+  it("keeps the next attempt from going out, and the next step too", async () => {
+    await replyFromBefore();
+    await runAfter(2);
+    expect(await statesOf("touch", "reason")).toEqual([{ status: "cancelled", why: "lead_replied" }]);
+    await runAfter(48);
+    expect(sentChannels()).toEqual([]);
+    expect(await statesOf("follow_up_instance", "paused_reason")).toEqual([{ status: "paused", why: "lead_replied" }]);
+  });
+
+  it("does not pass for answered when the lead has been silent since", async () => {
+    await replyFromBefore();
+    await runAfter(2);
+    await runAfter(48);
+    expect(await runAfter(24 * 30)).toMatchObject({ resumed: { checked: 1, resumed: 0 } });
+    await sql.query("update lead set last_outbound_at = $2 where id = $1", [leadId, hoursAfter(72)]);
+    expect(await runAfter(24 * 31)).toMatchObject({ resumed: { checked: 1, resumed: 1 } });
+  });
+
+  it("keeps a third attempt back as well", async () => {
+    runner.channel.answer = () => ({ kind: "retry", reason: "smtp_451" });
+    await runAfter(2);
+    expect(sentChannels()).toEqual(["email"]);
+    await replyFromBefore();
+    await runAfter(6);
+    expect(sentChannels()).toEqual(["email"]);
+  });
+
+  it("keeps it back also where it waited in between for the end of a pause", async () => {
+    await sql.query("update workspace set paused_at = now()");
+    await runAfter(2);
+    await replyFromBefore();
+    await sql.query("update workspace set paused_at = null");
+    await runAfter(4);
+    expect(await statesOf("touch", "reason")).toEqual([{ status: "cancelled", why: "lead_replied" }]);
+    expect(sentChannels()).toEqual([]);
+  });
+
+  it("is answered by what another sequence has sent since", async () => {
+    const other = await addSequence(sql, workspaceId, { steps: [{ channel: "webhook" }] });
+    await addInstance(sql, leadId, other.id, { next_step_due: hoursAfter(0.1) });
+    await sql.query("update touch set next_attempt_at = $1, look_again_at = $1 where status = 'claimed'", [
+      hoursAfter(3),
+    ]);
+    await runAfter(1);
+    expect(sentChannels()).toEqual(["webhook"]);
+    await replyFromBefore();
+    await runAfter(36);
+    await runAfter(72);
+    expect(sentChannels().sort()).toEqual(["email", "sms", "webhook"]);
+  });
+
+  it("is the only thing that holds the attempt: without it both steps go out", async () => {
+    await runAfter(2);
+    await runAfter(48);
+    expect(sentChannels()).toEqual(["email", "sms"]);
+  });
+});
+
+it("a reply from before a message that went out is answered by it", async () => {
+  await firstAttempt("accepted");
+  await replyFromBefore();
+  await runAfter(48);
+  expect(sentChannels()).toEqual(["sms"]);
+});
+
+it("a touch of another sequence does not take the turn of an attempt that a reply has overtaken", async () => {
+  const other = await addSequence(sql, workspaceId, { steps: [{ channel: "webhook" }] });
+  await firstAttempt("retry");
+  // The later one comes first in order of ids.
+  await sql.query("update touch set id = 'ffffffff-ffff-7fff-bfff-ffffffffffff'");
+  await addInstance(sql, leadId, other.id, { next_step_due: hoursAfter(0.1) });
+  const store = {
+    ...runner.ports.store,
+    // Both touches of the lead come to the same start: the one that was tried, and the one that was decided on after it.
+    startSending: async (touchIds: readonly string[], lease: { now: Date; until: Date }) => {
+      await replyFromBefore();
+      const { rows } = await sql.query<{ id: string }>(
+        "update touch set next_attempt_at = $1, look_again_at = $1 where status = 'claimed' returning id",
+        [lease.now],
+      );
+      return runner.ports.store.startSending([...new Set([...touchIds, ...rows.map(({ id }) => id)])], lease);
+    },
+  };
+  await sql.query("update touch set next_attempt_at = $1, look_again_at = $1 where status = 'claimed'", [
+    hoursAfter(20),
+  ]);
+  await runner.run({}, { store, now: () => Promise.resolve(hoursAfter(1)) });
+  await runAfter(24);
+  expect(sentChannels()).toEqual([]);
+  expect(await statesOf("touch", "reason")).toEqual([
+    { status: "cancelled", why: "lead_replied" },
+    { status: "cancelled", why: "lead_replied" },
+  ]);
+});
