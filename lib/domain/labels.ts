@@ -58,6 +58,9 @@ export const TOUCH_STATUSES = [
 ] as const;
 export type TouchStatus = (typeof TOUCH_STATUSES)[number];
 
+export const APPOINTMENT_STATUSES = ["confirmed", "cancelled", "missed"] as const;
+export type AppointmentStatus = (typeof APPOINTMENT_STATUSES)[number];
+
 /** What a workspace is told of, in the order in which it is told. */
 export const NOTIFICATION_KINDS = [
   "meeting_booked",
@@ -74,5 +77,3 @@ export type DigestChannel = (typeof DIGEST_CHANNELS)[number];
 
 export const DIGEST_DELIVERY_STATUSES = ["pending", "sending", "sent", "failed", "unknown", "skipped"] as const;
 export type DigestDeliveryStatus = (typeof DIGEST_DELIVERY_STATUSES)[number];
-export const APPOINTMENT_STATUSES = ["confirmed", "cancelled", "missed"] as const;
-export type AppointmentStatus = (typeof APPOINTMENT_STATUSES)[number];

@@ -85,7 +85,7 @@ export interface BookedLead {
   readonly startedBefore: Date | null;
 }
 
-/** The same for one booked lead, in the transaction that books it. */
+/** The same for one booked lead, in the transaction that books it; the booking itself is what is told of. */
 export async function completeBookedLead(
   db: Queryable,
   lead: BookedLead,
@@ -127,7 +127,9 @@ async function completeBatch(
       returning workspace_id),
     noted as (
       insert into notification_event (workspace_id, kind, count, happened_at)
-      select workspace_id, 'backstop_completed', count(*), ${now} from orphan where ${leadId}::uuid is null
+      select workspace_id, 'backstop_completed', count(*), ${now}
+        from orphan
+       where ${leadId}::uuid is null
        group by workspace_id)
     select orphan.workspace_id, count(*)::int as completed,
            (select count(*)::int from cancelled where cancelled.workspace_id = orphan.workspace_id) as cancelled,

@@ -408,6 +408,12 @@ const OTHER_LAWS: readonly Law[] = [
     keeps: appointment("ends_at = starts_at + interval '1 second'"),
   },
   {
+    name: "lead_workspace_id_external_id_key",
+    breaks: "insert into lead (workspace_id, external_id) values (:here, 'same'), (:here, 'same')",
+    keeps:
+      "insert into lead (workspace_id, external_id) values (:here, 'same'), (:there, 'same'), (:here, null), (:here, null)",
+  },
+  {
     name: "appointment_workspace_id_external_id_key",
     breaks: newAppointment({ external_id: "'taken'" }),
     keeps: newAppointment({ external_id: "'taken'", workspace_id: ":there", lead_id: ":stranger" }),
@@ -586,10 +592,10 @@ describe("the labels", () => {
     ["instance_status", labels.INSTANCE_STATUSES],
     ["paused_reason", labels.PAUSED_REASONS],
     ["touch_status", labels.TOUCH_STATUSES],
+    ["appointment_status", labels.APPOINTMENT_STATUSES],
     ["notification_kind", labels.NOTIFICATION_KINDS],
     ["digest_channel", labels.DIGEST_CHANNELS],
     ["digest_delivery_status", labels.DIGEST_DELIVERY_STATUSES],
-    ["appointment_status", labels.APPOINTMENT_STATUSES],
   ])("of %s are those that the code knows", async (type, expected) => {
     const { rows } = await sql.query<{ label: string }>(`select unnest(enum_range(null::${type}))::text as label`);
     expect(rows.map(({ label }) => label)).toEqual(expected);
@@ -619,6 +625,21 @@ describe("what the database does by itself", () => {
     expect(await leadRow(leadId)).toMatchObject({ is_booked: true, booked_at: booked["booked_at"] });
     await sql.query("delete from appointment where lead_id = $1", [leadId]);
     expect(await leadRow(leadId)).toMatchObject({ is_booked: false, booked_at: null, booked_until: null });
+  });
+
+  it("does not take the status for a booking after a missed meeting, until it has said something else or a meeting is confirmed", async () => {
+    const leadId = await addLead(sql, named("here"), { status: "meeting-booked", missed_at: new Date() });
+    const say = (status: string) => sql.query("update lead set status = $2 where id = $1", [leadId, status]);
+    expect(await leadRow(leadId)).toMatchObject({ is_booked: false, booked_at: null });
+    await say("meeting-booked");
+    expect(await leadRow(leadId)).toMatchObject({ is_booked: false });
+    await say("qualified");
+    await say("meeting-booked");
+    expect(await leadRow(leadId)).toMatchObject({ is_booked: true, just: true, missed_at: null });
+    await sql.query("update lead set status = 'qualified', missed_at = now() where id = $1", [leadId]);
+    expect(await leadRow(leadId)).toMatchObject({ is_booked: false, missed_at: expect.any(Date) });
+    await addAppointment(sql, leadId);
+    expect(await leadRow(leadId)).toMatchObject({ is_booked: true, missed_at: null });
   });
 
   it("keeps the end of the latest meeting when two bookings of one lead come at once", async () => {
