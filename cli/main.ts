@@ -6,6 +6,7 @@ import { migrateCommand } from "./migrate.ts";
 import { previewCommand } from "./preview.ts";
 import { runProgram } from "./run-program.ts";
 import { scheduleCommand } from "./schedule.ts";
+import { sequencesCommand } from "./sequences.ts";
 import { startCommand } from "./start.ts";
 
 const program = new Command("backstop")
@@ -19,6 +20,7 @@ const program = new Command("backstop")
   .addCommand(migrateCommand())
   .addCommand(previewCommand())
   .addCommand(scheduleCommand())
+  .addCommand(sequencesCommand())
   .addHelpText(
     "after",
     `

@@ -2,4 +2,5 @@
 
 export { completeFollowUpsForMeetingBookedLeads } from "./store/backstop.ts";
 export { openDatabase } from "./store/connect.ts";
-export { type SavedSequence, SequenceRefused, type SequenceToSave, saveSequence } from "./store/sequences.ts";
+export { SequenceRefused, type SequenceToSave } from "./store/sequence-to-save.ts";
+export { type SavedSequence, saveSequence } from "./store/sequences.ts";

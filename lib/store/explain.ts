@@ -3,7 +3,7 @@ import { CHANNELS, INSTANCE_STATUSES, TOUCH_STATUSES } from "../domain/labels.ts
 import type { DueCandidate } from "../run/ports.ts";
 import { LEAD_COLUMNS, readSequences } from "./due-items.ts";
 import type { Queryable } from "./queryable.ts";
-import { candidateOf, parseDueRows } from "./rows.ts";
+import { candidateOf, parseDueRows, walkedBy } from "./rows.ts";
 
 /** What there is to tell of one instance. */
 export interface ExplainedInstance {
@@ -37,7 +37,7 @@ const instanceRow = z.looseObject({
 /** Null where there is no such instance. */
 export async function explainInstance(db: Queryable, id: string, now: Date): Promise<ExplainedInstance | null> {
   const rows = await db.$queryRaw`
-    select instance.id, instance.workspace_id, instance.lead_id, instance.sequence_id, instance.generation,
+    select instance.id, instance.workspace_id, instance.lead_id, instance.sequence_id, instance.version, instance.generation,
            instance.position, coalesce(instance.next_step_due, ${now}) as next_step_due, instance.held_since,
            instance.next_step_due as due, instance.status::text as status_of_instance,
            coalesce(instance.paused_reason::text, instance.hold_reason, instance.completed_reason) as why,
@@ -55,7 +55,7 @@ export async function explainInstance(db: Queryable, id: string, now: Date): Pro
     why,
     sequenceName: sequence_name,
     nextStepDue: due,
-    candidate: candidateOf(dueRow, sequences.get(dueRow.sequence_id)),
+    candidate: candidateOf(dueRow, sequences.get(walkedBy(dueRow))),
     touches: await touchesOf(db, id),
   };
 }
