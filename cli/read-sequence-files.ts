@@ -43,16 +43,23 @@ async function readSequenceFile(path: string): Promise<SequenceFile> {
 }
 
 async function readText(path: string): Promise<string | { readonly fault: string }> {
-  await using file = await open(path).catch((cause: NodeJS.ErrnoException) => {
-    throw new Problem(`${path} cannot be read: ${cause.code === "ENOENT" ? "there is no such file" : cause.code}`, {
-      cause,
-    });
+  const file = await open(path).catch((cause: NodeJS.ErrnoException) => {
+    const reason = cause.code === "ENOENT" ? "there is no such file" : cause.code;
+    throw new Problem(`${path} cannot be read: ${reason}`, { cause });
   });
-  const stats = await file.stat();
-  if (!stats.isFile()) return { fault: "is not a file" };
-  if (stats.size > MOST_BYTES) return { fault: `has ${stats.size} bytes; a sequence has at most ${MOST_BYTES}` };
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(await file.readFile());
+    const stats = await file.stat();
+    if (!stats.isFile()) return { fault: "is not a file" };
+    if (stats.size > MOST_BYTES) return { fault: `has ${stats.size} bytes; a sequence has at most ${MOST_BYTES}` };
+    return decoded(await file.readFile());
+  } finally {
+    await file.close();
+  }
+}
+
+function decoded(bytes: Buffer): string | { readonly fault: string } {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
     return { fault: "is not UTF-8 text" };
   }

@@ -10,6 +10,7 @@ import type { Configuration } from "./configuration.ts";
 import { DELIVERY_TIME_LIMIT, type Delivery } from "./delivery.ts";
 import { type FollowUpsFunction, RUN_TIME_LIMIT } from "./follow-ups-function.ts";
 import type { FollowUpsSchedule } from "./follow-ups-schedule.ts";
+import { INTAKE_TIME_LIMIT, type Intake } from "./intake.ts";
 import { measureOf, pinnedConnections } from "./measures.ts";
 import { shortestInterval } from "./schedule-interval.ts";
 
@@ -19,6 +20,7 @@ export interface AlarmsProps {
   readonly followUps: FollowUpsFunction;
   readonly schedule: FollowUpsSchedule;
   readonly delivery: Delivery | undefined;
+  readonly intake: Intake | undefined;
   readonly proxyName: string;
 }
 
@@ -43,7 +45,12 @@ export class Alarms extends Construct {
   constructor(scope: Construct, id: string, props: AlarmsProps) {
     super(scope, id);
     const { names, configuration } = props;
-    const definitions = [...promiseAlarms(props), ...workAlarms(props), ...deliveryAlarms(props)];
+    const definitions = [
+      ...promiseAlarms(props),
+      ...workAlarms(props),
+      ...deliveryAlarms(props),
+      ...intakeAlarms(props),
+    ];
     this.all = definitions.map(({ name, says, metric, above, periods = 1 }) => {
       return new Alarm(this, name, {
         alarmName: `${names.alarmPrefix}${name}`,
@@ -179,6 +186,20 @@ function deliveryAlarms({ delivery }: AlarmsProps): readonly Definition[] {
     },
     waiting("failed-deliveries", "The deliver function gave a message back time after time.", delivery.failed),
     nearTimeOut("deliver-near-time-out", "A delivery", delivery.function, DELIVERY_TIME_LIMIT),
+  ];
+}
+
+function intakeAlarms({ intake }: AlarmsProps): readonly Definition[] {
+  if (!intake) return [];
+  return [
+    {
+      name: "events-wait",
+      says: "Events wait for more than ten minutes: bookings and opt-outs among them are not known yet.",
+      metric: intake.queue.metricApproximateAgeOfOldestMessage({ period: FIVE_MINUTES }),
+      above: Duration.minutes(10).toSeconds(),
+    },
+    waiting("refused-events", "An event was refused, or could not be applied time after time.", intake.refused),
+    nearTimeOut("intake-near-time-out", "A batch of events", intake.function, INTAKE_TIME_LIMIT),
   ];
 }
 

@@ -21,7 +21,7 @@ export function letUseChannels(grantee: IGrantable, { statements }: Channels): v
   for (const statement of statements) grantee.grantPrincipal.addToPrincipalPolicy(statement.copy());
 }
 
-const NOT_CHOSEN: Channels = { environment: {}, statements: [] };
+export const NO_CHANNELS: Channels = { environment: {}, statements: [] };
 
 function email({ emailIdentityArns }: Configuration): Channels {
   // The mail is handed to SendEmail ready-made, and for such SES asks for the permission of SendRawEmail.
@@ -33,7 +33,7 @@ function email({ emailIdentityArns }: Configuration): Channels {
 }
 
 function sms({ sms: chosen }: Configuration, stack: Stack): Channels {
-  if (!chosen) return NOT_CHOSEN;
+  if (!chosen) return NO_CHANNELS;
   const { originationIdentityArn, messageType, configurationSet } = chosen;
   const resources = [originationIdentityArn];
   if (configurationSet) resources.push(configurationSetArn(configurationSet, stack));
@@ -53,7 +53,7 @@ function configurationSetArn(name: string, stack: Stack): string {
 }
 
 function webhook({ webhook: chosen }: Configuration): Channels {
-  if (!chosen) return NOT_CHOSEN;
+  if (!chosen) return NO_CHANNELS;
   const { url, secretArn, secretKeyArn } = chosen;
   const statements = [new PolicyStatement({ actions: ["secretsmanager:GetSecretValue"], resources: [secretArn] })];
   if (secretKeyArn) statements.push(decryptThrough(secretKeyArn, secretArn));

@@ -56,6 +56,7 @@ export class Delivery extends Construct {
       logGroupName: names.deliverLogGroup,
       description: "Backstop: sends claimed touches, handed over by id.",
       timeout: DELIVERY_TIME_LIMIT,
+      sends: true,
     });
     worker.function.addEventSource(
       new SqsEventSource(this.queue, {

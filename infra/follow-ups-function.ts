@@ -42,6 +42,7 @@ export class FollowUpsFunction extends Construct {
       logGroupName: names.followUpsLogGroup,
       description: "Backstop: one run of the follow-ups, begun by the schedule.",
       timeout: RUN_TIME_LIMIT,
+      sends: true,
       environment: deliveries ? { DELIVERY_QUEUE_URL: deliveries.queueUrl } : {},
       reservedConcurrency: configuration.reservedConcurrency,
       whenInvokedAsynchronously: {

@@ -20,8 +20,19 @@ export function outputsOf(
     ReadLog: `aws logs tail ${names.followUpsLogGroup} --region ${region} --follow`,
     LookAtDashboard: `https://${region}.console.aws.amazon.com/cloudwatch/home?region=${region}#dashboards/dashboard/${names.dashboard}`,
     PauseSchedule: `AWS_REGION=${region} npm run backstop -- schedule pause --stage ${stage}`,
+    ...(configuration.intake && {
+      EventBusName: names.eventBus,
+      PutEvent: `aws events put-events --region ${region} --entries '${entryOf(names)}'`,
+    }),
     WaysOut: waysOutText(configuration),
   };
+}
+
+/** An opt-out, whose values are to be replaced. */
+function entryOf({ eventBus }: StageNames): string {
+  const detail = { workspaceId: "…", eventId: "…", occurredAt: "2026-11-25T14:00:00Z", lead: { email: "…" } };
+  const entry = { EventBusName: eventBus, Source: "…", DetailType: "lead.opted_out", Detail: JSON.stringify(detail) };
+  return JSON.stringify([entry]);
 }
 
 function waysOutText(configuration: Configuration): string {

@@ -11,6 +11,7 @@ import { Delivery } from "./delivery.ts";
 import { FollowUpsFunction } from "./follow-ups-function.ts";
 import { FollowUpsSchedule } from "./follow-ups-schedule.ts";
 import { type Foundation, foundationOf } from "./foundation.ts";
+import { Intake } from "./intake.ts";
 import { Migration } from "./migration.ts";
 import { outputsOf } from "./outputs.ts";
 import { TestEvents } from "./test-events.ts";
@@ -31,7 +32,7 @@ export class BackstopStack extends Stack {
     const { testEvents } = configuration;
     if (testEvents) {
       const createRegistry = testEvents === "createRegistry";
-      new TestEvents(this, "TestEvents", { functionName: names.followUpsFunction, createRegistry });
+      new TestEvents(this, "TestEvents", { functionName: names.followUpsFunction, folder: "events", createRegistry });
     }
     this.honourBoundary(configuration);
     Tags.of(this).add("application", "backstop");
@@ -48,19 +49,24 @@ export class BackstopStack extends Stack {
   ): readonly Construct[] {
     const shared = { configuration, names, revision, foundation };
     const delivery = configuration.delivery && new Delivery(this, "Delivery", { ...shared, ...configuration.delivery });
+    const intake = configuration.intake && new Intake(this, "Intake", { ...shared, ...configuration.intake });
     const followUps = new FollowUpsFunction(this, "FollowUps", { ...shared, deliveries: delivery?.queue });
     const schedule = new FollowUpsSchedule(this, "Schedule", { configuration, names, function: followUps.function });
     if (catchesUp(configuration)) letCatchUp(followUps.function, schedule, names);
     const { proxyName } = foundation;
-    const alarms = new Alarms(this, "Alarms", { ...shared, followUps, schedule, delivery, proxyName });
+    const alarms = new Alarms(this, "Alarms", { ...shared, followUps, schedule, delivery, intake, proxyName });
     new RunDashboard(this, "Dashboard", {
       ...shared,
       alarms: alarms.all,
-      functions: [followUps.function, ...(delivery ? [delivery.function] : [])],
-      queues: [schedule.undeliveredTicks, followUps.failedRuns, ...(delivery ? [delivery.queue, delivery.failed] : [])],
+      functions: [followUps, delivery, intake].flatMap((worker) => worker?.function ?? []),
+      queues: [
+        ...[schedule.undeliveredTicks, followUps.failedRuns],
+        ...(delivery ? [delivery.queue, delivery.failed] : []),
+        ...(intake ? [intake.queue, intake.refused] : []),
+      ],
       proxyName,
     });
-    return delivery ? [followUps, delivery] : [followUps];
+    return [followUps, delivery, intake].filter((worker) => worker !== undefined);
   }
 
   /** The roles come first, then the migrations, then the code that expects both. */

@@ -113,6 +113,12 @@ const fields = z.strictObject({
       maximumConcurrency: z.int().min(2).max(1000).default(5),
     })
     .optional(),
+  intake: z
+    .strictObject({
+      /** How many workers may apply events at once. SQS knows no fewer than two. */
+      maximumConcurrency: z.int().min(2).max(1000).default(2),
+    })
+    .optional(),
   alarms: z
     .strictObject({
       topicArn: arnOf("sns", "", "the ARN of one SNS topic").optional(),

@@ -10,20 +10,22 @@ const REGISTRY = "lambda-testevent-schemas";
 
 export interface TestEventsProps {
   readonly functionName: string;
+  /** Where its events lie as files, below the project's folder. */
+  readonly folder: string;
   /** An account and region has one such registry, which the console makes too when somebody first saves such an event. */
   readonly createRegistry: boolean;
 }
 
-/** The files in events/ as shareable test events of the function. */
+/** The files of a folder as shareable test events of the function. */
 export class TestEvents extends Construct {
-  constructor(scope: Construct, id: string, { functionName, createRegistry }: TestEventsProps) {
+  constructor(scope: Construct, id: string, { functionName, folder, createRegistry }: TestEventsProps) {
     super(scope, id);
     const schema = new CfnSchema(this, "Schema", {
       registryName: REGISTRY,
       schemaName: `_${functionName}-schema`,
       type: "OpenApi3",
-      description: "Backstop: test events for the follow-ups function, from the folder events/",
-      content: JSON.stringify(documentOf(readEvents())),
+      description: "Backstop: test events, from the folder " + folder,
+      content: JSON.stringify(documentOf(readEvents(join(PROJECT, folder)))),
     });
     if (!createRegistry) return;
     const registry = new CfnRegistry(this, "Registry", { registryName: REGISTRY });
@@ -33,8 +35,7 @@ export class TestEvents extends Construct {
   }
 }
 
-function readEvents(): Readonly<Record<string, unknown>> {
-  const folder = join(PROJECT, "events");
+function readEvents(folder: string): Readonly<Record<string, unknown>> {
   const files = readdirSync(folder)
     .filter((file) => file.endsWith(".json"))
     .sort();

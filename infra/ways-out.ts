@@ -17,7 +17,7 @@ export interface WayOut {
  * RDS Proxy is inside the VPC, tokens are signed in the function, and Lambda itself delivers the rest.
  */
 export function waysOutOf(configuration: Configuration): readonly WayOut[] {
-  const { sms, webhook, delivery } = configuration;
+  const { sms, webhook, delivery, intake } = configuration;
   const { EMAIL, PINPOINT_SMS_VOICE_V2, SECRETS_MANAGER, SQS } = InterfaceVpcEndpointAwsService;
   return [
     { id: "Email", service: EMAIL, why: "Amazon SES sends the mails" },
@@ -26,9 +26,14 @@ export function waysOutOf(configuration: Configuration): readonly WayOut[] {
       : []),
     ...(sms ? [{ id: "Sms", service: PINPOINT_SMS_VOICE_V2, why: "AWS End User Messaging sends the texts" }] : []),
     ...(webhook ? [{ id: "Secrets", service: SECRETS_MANAGER, why: "webhooks are signed with a secret" }] : []),
-    ...(delivery ? [{ id: "Queue", service: SQS, why: "touches are handed to the deliver function" }] : []),
+    ...(delivery || intake ? [{ id: "Queue", service: SQS, why: usesOfQueues(configuration).join(", and ") }] : []),
   ];
 }
+
+const usesOfQueues = ({ delivery, intake }: Configuration): readonly string[] => [
+  ...(delivery ? ["touches are handed to the deliver function"] : []),
+  ...(intake ? ["refused events are kept"] : []),
+];
 
 /** Only webhooks leave AWS: their endpoint is on the public internet. */
 export const needsInternet = ({ webhook }: Configuration): boolean => webhook !== undefined;

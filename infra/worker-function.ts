@@ -9,7 +9,7 @@ import {
 import { LogGroup } from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
 import { codeOfFunction } from "./bundle.ts";
-import { channelsOf, letUseChannels } from "./channels.ts";
+import { channelsOf, letUseChannels, NO_CHANNELS } from "./channels.ts";
 import type { Configuration } from "./configuration.ts";
 import { type Foundation, POSTGRESQL } from "./foundation.ts";
 import { FunctionRole } from "./function-role.ts";
@@ -24,19 +24,21 @@ export interface WorkerFunctionProps {
   readonly logGroupName: string;
   readonly description: string;
   readonly timeout: Duration;
+  /** Whether it sends touches: then it may use the channels of the stage. */
+  readonly sends: boolean;
   readonly environment?: Readonly<Record<string, string>>;
   readonly reservedConcurrency?: number | undefined;
   readonly whenInvokedAsynchronously?: EventInvokeConfigOptions;
 }
 
-/** A function that works on the database and sends, with the permissions, the network and the log for that and no others. */
+/** A function that works on the database, with the permissions, the network and the log for that and no others. */
 export class WorkerFunction extends Construct {
   readonly function: LambdaFunction;
 
   constructor(scope: Construct, id: string, props: WorkerFunctionProps) {
     super(scope, id);
-    const { configuration, foundation } = props;
-    const channels = channelsOf(configuration, Stack.of(this));
+    const { configuration, foundation, sends } = props;
+    const channels = sends ? channelsOf(configuration, Stack.of(this)) : NO_CHANNELS;
     this.function = this.makeFunction(props, { ...environmentOf(props), ...channels.environment });
     const { proxySecurityGroup } = foundation;
     this.function.connections.allowTo(proxySecurityGroup, POSTGRESQL, "Backstop: PostgreSQL through RDS Proxy");

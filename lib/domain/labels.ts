@@ -57,3 +57,6 @@ export const TOUCH_STATUSES = [
   "expired",
 ] as const;
 export type TouchStatus = (typeof TOUCH_STATUSES)[number];
+
+export const APPOINTMENT_STATUSES = ["confirmed", "cancelled", "missed"] as const;
+export type AppointmentStatus = (typeof APPOINTMENT_STATUSES)[number];

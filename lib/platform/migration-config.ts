@@ -1,7 +1,9 @@
 import * as z from "zod";
 import type { IamEndpoint } from "../store/iam-connection.ts";
+import { type Environment, parseEnvironment } from "./environment.ts";
 
-const environment = z
+/** A database that lets the function in by its role. */
+export const iamEndpoint = z
   .object({
     DATABASE_HOST: z.string().min(1),
     DATABASE_PORT: z.coerce.number().int().min(1).max(65_535).default(5432),
@@ -19,10 +21,5 @@ const environment = z
     }),
   );
 
-/** Where the migrations go. Throws one Error that names every fault of the environment; values are never in it. */
-export function loadMigrationConfig(env: Readonly<Record<string, string | undefined>>): IamEndpoint {
-  const parsed = environment.safeParse(env);
-  if (parsed.success) return parsed.data;
-  const faults = parsed.error.issues.map((issue) => `  ${issue.path.join(".")}: ${issue.message}`);
-  throw new Error(`the environment is not valid:\n${faults.join("\n")}`);
-}
+/** Where the migrations go. See `parseEnvironment`. */
+export const loadMigrationConfig = (env: Environment): IamEndpoint => parseEnvironment(iamEndpoint, env);

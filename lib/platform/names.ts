@@ -16,6 +16,13 @@ export interface StageNames {
   /** Touches that are to be sent; and those of which nobody could say, time after time, what became of them. */
   readonly deliveries: string;
   readonly failedDeliveries: string;
+  readonly intakeFunction: string;
+  readonly intakeLogGroup: string;
+  /** The bus of facts about leads, and the rule that hands them on. */
+  readonly eventBus: string;
+  /** Facts that are to be applied; and those that were refused, or that failed time after time. */
+  readonly events: string;
+  readonly refusedEvents: string;
   readonly dashboard: string;
   /** The name of an alarm begins with it. */
   readonly alarmPrefix: string;
@@ -41,6 +48,11 @@ export function namesOf(stage: string): StageNames {
     failedRuns: `${prefix}-failed-runs`,
     deliveries: `${prefix}-deliveries`,
     failedDeliveries: `${prefix}-failed-deliveries`,
+    intakeFunction: `${prefix}-intake`,
+    intakeLogGroup: `/aws/lambda/${prefix}-intake`,
+    eventBus: prefix,
+    events: `${prefix}-events`,
+    refusedEvents: `${prefix}-refused-events`,
     dashboard: prefix,
     alarmPrefix: `${prefix}-`,
   };

@@ -68,38 +68,69 @@ async function look(db: Queryable, { now, workspaceId }: CompleteBooked): Promis
   return z.tuple([looked]).parse(rows)[0];
 }
 
-/** Arrays, not joins: to a join with this many rows the planner prefers reading every unsent touch there is. */
 async function completeFound(db: Queryable, query: CompleteBooked): Promise<void> {
-  const { now, workspaceId, stopping, report } = query;
   const startedMs = performance.now();
-  while (!stopping()) {
-    const rows = await db.$queryRaw`
-      with orphan as materialized (
-        select id, workspace_id, orphan_since
-          from follow_up_instance
-         where status in ('active', 'paused') and lead_booked and not post_booking
-           and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
-         order by id
-         limit ${BATCH_SIZE}
-           for no key update skip locked),
-      completed as (
-        update follow_up_instance
-           set status = 'completed', completed_at = ${now}, completed_reason = 'meeting_booked',
-               next_step_due = null, paused_reason = null
-         where id = any(array(select id from orphan))),
-      cancelled as (
-        update touch
-           set status = 'cancelled', reason = 'meeting_booked', next_attempt_at = null, look_again_at = null
-         where instance_id = any(array(select id from orphan)) and status in ('claimed', 'awaiting_approval')
-        returning workspace_id)
-      select orphan.workspace_id, count(*)::int as completed,
-             (select count(*)::int from cancelled where cancelled.workspace_id = orphan.workspace_id) as cancelled,
-             coalesce(extract(epoch from ${now}::timestamptz - min(orphan.orphan_since)), 0)::float8 as slowest_seconds
-        from orphan
-       group by orphan.workspace_id`;
-    const completed = tally(report, z.array(batchRow).parse(rows), (performance.now() - startedMs) / 1_000);
+  while (!query.stopping()) {
+    const rows = await completeBatch(db, { ...query, leadId: null, startedBefore: null });
+    const completed = tally(query.report, rows, (performance.now() - startedMs) / 1_000);
     if (completed < BATCH_SIZE) return;
   }
+}
+
+export interface BookedLead {
+  readonly workspaceId: string;
+  readonly leadId: string;
+  readonly now: Date;
+  /** Only what started before; null: all. */
+  readonly startedBefore: Date | null;
+}
+
+/** The same for one booked lead, in the transaction that books it. */
+export async function completeBookedLead(
+  db: Queryable,
+  lead: BookedLead,
+): Promise<{ readonly ended: number; readonly cancelledTouches: number }> {
+  const [row] = await completeBatch(db, lead);
+  return { ended: row?.completed ?? 0, cancelledTouches: row?.cancelled ?? 0 };
+}
+
+interface Batch extends Omit<BookedLead, "workspaceId" | "leadId"> {
+  readonly workspaceId: string | null;
+  readonly leadId: string | null;
+}
+
+/** Arrays, not joins: to a join with this many rows the planner prefers reading every unsent touch there is. */
+async function completeBatch(
+  db: Queryable,
+  { now, workspaceId, leadId, startedBefore }: Batch,
+): Promise<readonly z.infer<typeof batchRow>[]> {
+  const rows = await db.$queryRaw`
+    with orphan as materialized (
+      select id, workspace_id, orphan_since
+        from follow_up_instance
+       where status in ('active', 'paused') and lead_booked and not post_booking
+         and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
+         and (${leadId}::uuid is null or lead_id = ${leadId}::uuid)
+         and (${startedBefore}::timestamptz is null or started_at < ${startedBefore}::timestamptz)
+       order by id
+       limit ${BATCH_SIZE}
+         for no key update skip locked),
+    completed as (
+      update follow_up_instance
+         set status = 'completed', completed_at = ${now}, completed_reason = 'meeting_booked',
+             next_step_due = null, paused_reason = null
+       where id = any(array(select id from orphan))),
+    cancelled as (
+      update touch
+         set status = 'cancelled', reason = 'meeting_booked', next_attempt_at = null, look_again_at = null
+       where instance_id = any(array(select id from orphan)) and status in ('claimed', 'awaiting_approval')
+      returning workspace_id)
+    select orphan.workspace_id, count(*)::int as completed,
+           (select count(*)::int from cancelled where cancelled.workspace_id = orphan.workspace_id) as cancelled,
+           coalesce(extract(epoch from ${now}::timestamptz - min(orphan.orphan_since)), 0)::float8 as slowest_seconds
+      from orphan
+     group by orphan.workspace_id`;
+  return z.array(batchRow).parse(rows);
 }
 
 /** The time to completion is measured: what passed since `now` was read counts too. */
@@ -167,7 +198,7 @@ async function completeMissed(db: Queryable, { now, stopping, report }: Complete
           join follow_up_sequence as sequence on sequence.id = instance.sequence_id
          where instance.status in ('active', 'paused') and sequence.trigger_on <> 'meeting_selected'
            and not (instance.lead_booked and not instance.post_booking)
-           and (lead.status = 'meeting-booked' or exists (
+           and ((lead.status = 'meeting-booked' and lead.missed_at is null) or exists (
              select from appointment
               where appointment.workspace_id = lead.workspace_id and appointment.lead_id = lead.id
                 and appointment.status = 'confirmed' and appointment.ends_at > ${now}))

@@ -6,6 +6,7 @@ export const EXPECTED_SCHEMA: ExpectedSchema = {
     "20261123000000_tables",
     "20261123000100_laws",
     "20261125000000_engine",
+    "20261125143000_facts",
     "20261125145000_sequence_versions",
   ],
   columns: {
@@ -19,6 +20,7 @@ export const EXPECTED_SCHEMA: ExpectedSchema = {
       "ends_at",
       "event_time",
       "created_at",
+      "confirmed_at",
     ],
     follow_up_instance: [
       "id",
@@ -39,6 +41,7 @@ export const EXPECTED_SCHEMA: ExpectedSchema = {
       "completed_reason",
       "orphan_since",
       "created_at",
+      "started_at",
       "version",
     ],
     follow_up_sequence: [
@@ -93,6 +96,9 @@ export const EXPECTED_SCHEMA: ExpectedSchema = {
       "last_sms_at",
       "last_webhook_at",
       "last_task_at",
+      "external_id",
+      "snoozed_at",
+      "missed_at",
     ],
     notification_digest: ["id", "workspace_id", "window_start", "window_end", "status", "attempts", "sent_at"],
     notification_event: ["id", "workspace_id", "kind", "lead_id", "touch_id", "happened_at"],

@@ -45,6 +45,7 @@ export const everything = {
     secretKeyArn: "arn:aws:kms:eu-central-1:111122223333:key/01234567-89ab-cdef-0123-456789abcdef",
   },
   delivery: { maximumConcurrency: 7 },
+  intake: { maximumConcurrency: 3 },
 };
 
 /** A stage for which the stack makes network, database and proxy. */

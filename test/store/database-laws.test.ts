@@ -495,6 +495,7 @@ describe("the labels", () => {
     ["instance_status", labels.INSTANCE_STATUSES],
     ["paused_reason", labels.PAUSED_REASONS],
     ["touch_status", labels.TOUCH_STATUSES],
+    ["appointment_status", labels.APPOINTMENT_STATUSES],
   ])("of %s are those that the code knows", async (type, expected) => {
     const { rows } = await sql.query<{ label: string }>(`select unnest(enum_range(null::${type}))::text as label`);
     expect(rows.map(({ label }) => label)).toEqual(expected);

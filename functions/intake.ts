@@ -1,0 +1,35 @@
+import { setImmediate } from "node:timers/promises";
+import { Logger } from "@aws-lambda-powertools/logger";
+import { injectLambdaContext } from "@aws-lambda-powertools/logger/middleware";
+import middy from "@middy/core";
+import type { Context, SQSBatchResponse } from "aws-lambda";
+import * as z from "zod";
+import { loadIntakeConfig } from "../lib/platform/intake-config.ts";
+import { wireIntake } from "../lib/platform/wire-intake.ts";
+import type { FactOutcome } from "../lib/run/intake/outcome.ts";
+import { takeInEvent, takeInMessages } from "../lib/run/intake/take-in-messages.ts";
+
+const config = loadIntakeConfig(process.env);
+const persistentKeys = { revision: config.GIT_REVISION };
+const logger = new Logger({ serviceName: config.AWS_LAMBDA_FUNCTION_NAME, logLevel: config.LOG_LEVEL, persistentKeys });
+const ports = wireIntake(config, {
+  info: (event, fields) => logger.info(event, fields),
+  error: (event, fields) => logger.error(event, fields),
+});
+
+const sqsEvent = z.object({ Records: z.array(z.object({ messageId: z.string(), body: z.string() })) });
+
+/**
+ * Applies the facts that the queue hands out, and answers which messages it has to hand out again. An event by itself, as the
+ * console sends a test event, is applied and answered with what became of it.
+ */
+export const handler = middy<unknown, SQSBatchResponse | FactOutcome, Error, Context>()
+  .use(injectLambdaContext(logger, { resetKeys: true }))
+  .handler(async (event) => {
+    // A worker that was frozen is told of the connections that have died meanwhile in the same turn as of its work: they first.
+    await setImmediate();
+    const batch = sqsEvent.safeParse(event);
+    if (!batch.success) return await takeInEvent(JSON.stringify(event), ports);
+    const { failedMessageIds } = await takeInMessages(batch.data.Records, ports);
+    return { batchItemFailures: failedMessageIds.map((itemIdentifier) => ({ itemIdentifier })) };
+  });

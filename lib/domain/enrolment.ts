@@ -1,0 +1,35 @@
+import type { LeadStatus } from "./labels.ts";
+
+/** What is asked of a lead before it enters a sequence. */
+export interface EnrolmentFacts {
+  readonly status: LeadStatus;
+  readonly isBooked: boolean;
+  /** Whether a meeting was booked after the moment at which it was to be enrolled, whatever became of that meeting. */
+  readonly bookedSince: boolean;
+  readonly optedOutAt: Date | null;
+  /** Whether it is or was in the sequence. */
+  readonly knowsSequence: boolean;
+}
+
+export interface Enrolling {
+  readonly isPostBooking: boolean;
+  /** Whether a lead that is or was in the sequence begins anew. */
+  readonly restart: boolean;
+}
+
+/** What became of one lead of an enrolment. */
+export type EnrolmentVerdict = "enrolled" | "already_enrolled" | "booked" | "opted_out" | `invalid: ${string}`;
+
+export function enrolmentVerdict(lead: EnrolmentFacts, { isPostBooking, restart }: Enrolling): EnrolmentVerdict {
+  if (lead.optedOutAt) return "opted_out";
+  if (!mayBeContacted(lead)) return `invalid: the lead is ${lead.status}`;
+  if ((lead.isBooked || lead.bookedSince) && !isPostBooking) return "booked";
+  if (lead.knowsSequence && !restart) return "already_enrolled";
+  return "enrolled";
+}
+
+const NOT_TO_BE_CONTACTED: readonly LeadStatus[] = ["blacklisted", "unqualified", "not-interested"];
+
+/** Whether anything that starts for the lead would not be ended by the first rule on contact. */
+export const mayBeContacted = ({ status, optedOutAt }: Pick<EnrolmentFacts, "status" | "optedOutAt">): boolean =>
+  optedOutAt === null && !NOT_TO_BE_CONTACTED.includes(status);

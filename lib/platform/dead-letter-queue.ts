@@ -1,0 +1,24 @@
+import { SendMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
+import type { DeadLetterQueue } from "../run/intake/take-in-messages.ts";
+
+const CONNECT_TIMEOUT_MS = 2_000;
+const ANSWER_TIMEOUT_MS = 5_000;
+/** What SQS takes is counted together with the reason; of an event that is larger the beginning has to do. */
+const LONGEST_BODY = 200_000;
+const LONGEST_REASON = 4_000;
+
+/** A queue in Amazon SQS, in the function's own region and with its own role; the reason is an attribute of the message. */
+export function sqsDeadLetterQueue(queueUrl: string): DeadLetterQueue {
+  const client = new SQSClient({ requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS } });
+  return {
+    async keep({ messageId, body }, reason) {
+      const text = (value: string) => ({ DataType: "String", StringValue: value });
+      const command = new SendMessageCommand({
+        QueueUrl: queueUrl,
+        MessageBody: body.slice(0, LONGEST_BODY),
+        MessageAttributes: { reason: text(reason.slice(0, LONGEST_REASON)), messageId: text(messageId) },
+      });
+      await client.send(command, { abortSignal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
+    },
+  };
+}

@@ -1,0 +1,25 @@
+import type { DeadLetterQueue, IntakePorts } from "../run/intake/take-in-messages.ts";
+import type { Log } from "../run/ports.ts";
+import { openDatabase } from "../store/connect.ts";
+import { iamConnection } from "../store/iam-connection.ts";
+import { intakeStore } from "../store/intake-store.ts";
+import type { IntakeConfig } from "./intake-config.ts";
+
+/** Connects the ports of the intake to what the configuration names. No connection is made before the first query. */
+export function wireIntake(config: IntakeConfig, log: Log): IntakePorts {
+  const database = openDatabase(
+    "host" in config ? iamConnection(config) : { connectionString: config.connectionString },
+  );
+  return { ...intakeStore(database), deadLetters: whenNeeded(config.INTAKE_DEAD_LETTERS_URL), log };
+}
+
+/** Loads the client when the first event is refused: most batches do not wait for it. */
+function whenNeeded(queueUrl: string): DeadLetterQueue {
+  let loaded: Promise<DeadLetterQueue> | undefined;
+  return {
+    async keep(message, reason) {
+      loaded ??= import("./dead-letter-queue.ts").then(({ sqsDeadLetterQueue }) => sqsDeadLetterQueue(queueUrl));
+      await (await loaded).keep(message, reason);
+    },
+  };
+}

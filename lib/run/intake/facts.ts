@@ -1,0 +1,122 @@
+import * as z from "zod";
+import { isTimeZone } from "../../domain/time-zone.ts";
+
+/** Text on one line that a database and a mail header can hold. */
+const line = (most: number) =>
+  z
+    .string()
+    .min(1)
+    .max(most)
+    .regex(/^\P{Cc}*$/u, "must hold no control characters")
+    .refine((text) => text.isWellFormed(), "must be well-formed Unicode");
+
+const EARLIEST = Date.parse("2000-01-01T00:00:00Z");
+const LATEST = Date.parse("2200-01-01T00:00:00Z");
+
+const instant = z.iso
+  .datetime({ offset: true, error: "must be an instant, as in 2026-11-25T14:00:00Z" })
+  .refine((text) => Date.parse(text) >= EARLIEST && Date.parse(text) < LATEST, {
+    error: "must lie between the years 2000 and 2200",
+    abort: true,
+  })
+  .transform((text) => new Date(text));
+
+const about = {
+  workspaceId: z.uuid().describe("The tenant."),
+  eventId: line(200).describe("The sender's own id of the event: the same id is applied once, however often it comes."),
+  occurredAt: instant.describe("When it happened, after the sender's clock: events are put in order by it."),
+};
+
+const oneKey = <Shape extends Record<string, z.ZodOptional>>(shape: Shape, description: string) =>
+  z
+    .strictObject(shape)
+    .refine((named) => Object.values(named).filter((value) => value !== undefined).length === 1, {
+      error: `must have exactly one of ${Object.keys(shape).join(", ")}`,
+    })
+    .meta({ description, minProperties: 1, maxProperties: 1 });
+
+const externalId = line(200).describe("By which the sender knows the lead.");
+const email = z.email().max(320);
+
+const lead = oneKey(
+  { id: z.uuid().optional(), externalId: externalId.optional(), email: email.optional() },
+  "Who it is about. A lead that is not known by its externalId or email is made.",
+);
+export type LeadReference = z.infer<typeof lead>;
+
+const meeting = z
+  .strictObject({
+    id: line(200).describe("The calendar's id of the meeting."),
+    startsAt: instant,
+    endsAt: instant,
+  })
+  .refine(({ startsAt, endsAt }) => endsAt > startsAt, { path: ["endsAt"], error: "must be after startsAt" });
+
+/** A lead as an enrolment tells it. What is not told stays as it was. */
+export const leadToEnrol = z
+  .strictObject({
+    externalId: externalId.optional(),
+    email: email.optional(),
+    firstName: line(200).optional(),
+    lastName: line(200).optional(),
+    company: line(200).optional(),
+    phone: line(40).optional(),
+    linkedinUrl: z
+      .url({ protocol: /^https?$/ })
+      .max(500)
+      .optional(),
+    timeZone: line(60)
+      .refine(isTimeZone, "is not a time zone, expected one as in Europe/Berlin")
+      .describe("An IANA time zone.")
+      .optional(),
+  })
+  .refine((told) => told.externalId !== undefined || told.email !== undefined, "must have an externalId or an email");
+export type LeadToEnrol = z.infer<typeof leadToEnrol>;
+
+export const MOST_LEADS = 1_000;
+
+const aboutMeeting = { ...about, lead, meeting };
+
+/** Everything that the intake understands, by its detail type. */
+export const FACT_SCHEMAS = {
+  "lead.enrolled": z
+    .strictObject({
+      ...about,
+      sequence: oneKey({ id: z.uuid().optional(), name: line(200).optional() }, "The sequence that they enter."),
+      // One that does not parse is told by its verdict, and keeps no other out.
+      leads: z.array(z.unknown()).min(1).max(MOST_LEADS),
+      restart: z.boolean().default(false).describe("Whether leads that are or were in the sequence begin anew."),
+    })
+    .describe("Leads enter a sequence. The verdict on each stands in the outcome of the event."),
+  "lead.replied": z.strictObject({ ...about, lead }).describe("A lead wrote or called: sequences wait."),
+  "lead.snoozed": z
+    .strictObject({ ...about, lead, until: instant.nullable().describe("Null ends the snooze.") })
+    .describe("Sequences of a lead wait until then."),
+  "lead.opted_out": z.strictObject({ ...about, lead }).describe("A lead wants to hear no more: everything ends."),
+  "meeting.booked": z
+    .strictObject(aboutMeeting)
+    .describe("A lead has booked: what chased the meeting ends, post-booking sequences start."),
+  "meeting.rescheduled": z
+    .strictObject({
+      ...aboutMeeting,
+      replaces: line(200)
+        .describe("The id that the meeting had before, where the calendar gave it a new one.")
+        .optional(),
+    })
+    .describe("A meeting has another time. Never a cancellation."),
+  "meeting.cancelled": z
+    .strictObject(aboutMeeting)
+    .describe("A meeting will not take place. Nothing starts again by itself."),
+  "meeting.missed": z
+    .strictObject(aboutMeeting)
+    .describe("The lead did not come: sequences with the trigger meeting_missed start."),
+} as const;
+
+type Schemas = typeof FACT_SCHEMAS;
+export type FactType = keyof Schemas;
+
+/** A fact of one type, parsed. */
+export type FactOf<Type extends FactType> = z.output<Schemas[Type]> & { readonly type: Type };
+export type Fact = { [Type in FactType]: FactOf<Type> }[FactType];
+
+export const isFactType = (type: string): type is FactType => Object.hasOwn(FACT_SCHEMAS, type);

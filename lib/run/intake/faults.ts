@@ -1,0 +1,20 @@
+import type * as z from "zod";
+
+const MOST_FAULTS = 20;
+const LONGEST_PATH = 100;
+const LONGEST_KEY = 40;
+
+/** Names each fault and what was expected, never the value: it may be personal, and it may be hostile. */
+export function faultsOf(error: z.ZodError): readonly string[] {
+  return error.issues.slice(0, MOST_FAULTS).map((issue) => {
+    const at = issue.path.join(".").slice(0, LONGEST_PATH);
+    const fault = issue.code === "unrecognized_keys" ? `unknown key ${namesOf(issue.keys)}` : issue.message;
+    return at === "" ? fault : `${at}: ${fault}`;
+  });
+}
+
+const namesOf = (keys: readonly string[]): string =>
+  keys
+    .slice(0, MOST_FAULTS)
+    .map((key) => JSON.stringify(key.slice(0, LONGEST_KEY)))
+    .join(", ");

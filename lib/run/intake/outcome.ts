@@ -1,0 +1,19 @@
+import type { EnrolmentVerdict } from "../../domain/enrolment.ts";
+
+/** What became of a fact. */
+export type FactOutcome =
+  | {
+      readonly outcome: "applied";
+      /** Instances that it ended, touches that it kept from going out, instances that it started. */
+      readonly ended: number;
+      readonly cancelledTouches: number;
+      readonly started: number;
+      /** Of an enrolment: one verdict a lead, in the order of the event. */
+      readonly verdicts?: readonly EnrolmentVerdict[];
+    }
+  /** Something later was known already. What it would have ended at its time is ended all the same. */
+  | { readonly outcome: "stale"; readonly ended: number; readonly cancelledTouches: number }
+  /** This event was applied before. */
+  | { readonly outcome: "duplicate" }
+  /** Nothing was changed: a person has to look. */
+  | { readonly outcome: "refused"; readonly reason: string };

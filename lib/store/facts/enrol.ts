@@ -1,0 +1,73 @@
+import * as z from "zod";
+import { enrolmentVerdict } from "../../domain/enrolment.ts";
+import { LEAD_STATUSES } from "../../domain/labels.ts";
+import type { FactOf } from "../../run/intake/facts.ts";
+import type { FactOutcome } from "../../run/intake/outcome.ts";
+import type { Queryable, Transactional } from "../queryable.ts";
+import { refused } from "./leads.ts";
+import { readLeads } from "./read-leads.ts";
+import { findSequence, type StartableSequence, startInstances } from "./start-instances.ts";
+import { takeInOnce } from "./take-in.ts";
+import { writeLeads } from "./write-leads.ts";
+
+type Enrolment = FactOf<"lead.enrolled">;
+
+/**
+ * Leads enter a sequence; those that are not known yet are made, and what is told of the others is written down. One that
+ * may not enter keeps no other out: the outcome holds a verdict on each.
+ */
+export const leadEnrolled = (db: Transactional, fact: Enrolment): Promise<FactOutcome> =>
+  takeInOnce(db, fact, async (transaction, now) => {
+    const sequence = await findSequence(transaction, fact.workspaceId, fact.sequence);
+    if (!sequence) return refused("sequence: the workspace has no such sequence, or it has no step");
+    const told = readLeads(fact.leads);
+    const written = await writeLeads(transaction, fact.workspaceId, told);
+    const leads = await readEnrolmentFacts(transaction, fact, sequence, [...written.values()]);
+    const verdicts = told.map((lead, index) => {
+      if ("invalid" in lead) return lead.invalid;
+      const facts = leads.get(written.get(index) ?? "");
+      if (!facts) return "invalid: the same lead as another of this event";
+      return enrolmentVerdict(facts, { ...sequence, restart: fact.restart });
+    });
+    const entering = [...written]
+      .filter(([index]) => verdicts[index] === "enrolled")
+      .flatMap(([, id]) => leads.get(id) ?? []);
+    const startedAt = fact.occurredAt < now ? fact.occurredAt : now;
+    const started = await startInstances(transaction, sequence, entering, { now, startedAt });
+    return { outcome: "applied", ended: 0, cancelledTouches: 0, started, verdicts };
+  });
+
+const factsRow = z.object({
+  id: z.uuid(),
+  timeZone: z.string().nullable(),
+  status: z.enum(LEAD_STATUSES),
+  isBooked: z.boolean(),
+  optedOutAt: z.date().nullable(),
+  bookedSince: z.boolean(),
+  knowsSequence: z.boolean(),
+});
+
+async function readEnrolmentFacts(
+  db: Queryable,
+  { occurredAt }: Enrolment,
+  sequence: StartableSequence,
+  leadIds: readonly string[],
+): Promise<ReadonlyMap<string, z.infer<typeof factsRow>>> {
+  const rows = await db.$queryRaw`
+    select lead.id, lead.time_zone as "timeZone", lead.status::text, lead.is_booked as "isBooked",
+           lead.opted_out_at as "optedOutAt",
+           exists (select from appointment
+                    where workspace_id = lead.workspace_id and lead_id = lead.id
+                      and coalesce(confirmed_at, case status when 'confirmed' then event_time end) > ${occurredAt}) as "bookedSince",
+           exists (select from follow_up_instance
+                    where workspace_id = lead.workspace_id and lead_id = lead.id
+                      and sequence_id = ${sequence.id}::uuid) as "knowsSequence"
+      from lead
+     where id = any(${[...leadIds]}::uuid[])`;
+  return new Map(
+    z
+      .array(factsRow)
+      .parse(rows)
+      .map((lead) => [lead.id, lead]),
+  );
+}

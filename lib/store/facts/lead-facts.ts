@@ -1,0 +1,52 @@
+import type { FactOf } from "../../run/intake/facts.ts";
+import type { FactOutcome } from "../../run/intake/outcome.ts";
+import type { Transactional } from "../queryable.ts";
+import { endInstances } from "./end-instances.ts";
+import { findOrAddLeads, isRefused } from "./leads.ts";
+import { notify } from "./notify.ts";
+import { takeInOnce } from "./take-in.ts";
+
+const NOTHING = { ended: 0, cancelledTouches: 0, started: 0 };
+
+/** A lead has replied: its sequences wait from the next decision on, and what was about to go out does not. */
+export const leadReplied = (db: Transactional, fact: FactOf<"lead.replied">): Promise<FactOutcome> =>
+  takeInOnce(db, fact, async (transaction, now) => {
+    const { workspaceId, occurredAt } = fact;
+    const leads = await findOrAddLeads(transaction, workspaceId, fact.lead);
+    if (isRefused(leads)) return leads;
+    const leadIds = leads.map(({ id }) => id);
+    await transaction.$executeRaw`
+      update lead set last_inbound_at = greatest(last_inbound_at, least(${occurredAt}::timestamptz, ${now}::timestamptz))
+       where id = any(${leadIds}::uuid[])`;
+    await notify(transaction, "lead_replied", { workspaceId, leadIds, now });
+    return { outcome: "applied", ...NOTHING };
+  });
+
+/** Sequences of a lead wait until then; without a time they go on. The latest snooze counts, in whatever order they come. */
+export const leadSnoozed = (db: Transactional, fact: FactOf<"lead.snoozed">): Promise<FactOutcome> =>
+  takeInOnce(db, fact, async (transaction) => {
+    const { workspaceId, occurredAt, until } = fact;
+    const leads = await findOrAddLeads(transaction, workspaceId, fact.lead);
+    if (isRefused(leads)) return leads;
+    const changed = await transaction.$executeRaw`
+      update lead set snoozed_until = ${until}::timestamptz, snoozed_at = ${occurredAt}
+       where id = any(${leads.map(({ id }) => id)}::uuid[])
+         and (snoozed_at is null or snoozed_at < ${occurredAt}
+              or (snoozed_at = ${occurredAt} and coalesce(${until}::timestamptz, '-infinity') >
+                                                 coalesce(snoozed_until, '-infinity')))`;
+    return changed > 0 ? { outcome: "applied", ...NOTHING } : { outcome: "stale", ended: 0, cancelledTouches: 0 };
+  });
+
+/** A lead wants to hear no more: every sequence ends in the same transaction, post-booking ones too. */
+export const leadOptedOut = (db: Transactional, fact: FactOf<"lead.opted_out">): Promise<FactOutcome> =>
+  takeInOnce(db, fact, async (transaction, now) => {
+    const { workspaceId, occurredAt } = fact;
+    const leads = await findOrAddLeads(transaction, workspaceId, fact.lead);
+    if (isRefused(leads)) return leads;
+    const leadIds = leads.map(({ id }) => id);
+    await transaction.$executeRaw`
+      update lead set opted_out_at = least(opted_out_at, ${occurredAt}::timestamptz) where id = any(${leadIds}::uuid[])`;
+    const ending = { which: "all", status: "completed", reason: "opted_out" } as const;
+    const ended = await endInstances(transaction, { workspaceId, leadIds, now, ...ending });
+    return { outcome: "applied", ...ended, started: 0 };
+  });

@@ -1,0 +1,132 @@
+import * as z from "zod";
+import { mayBeContacted } from "../../domain/enrolment.ts";
+import type { SequenceTrigger } from "../../domain/labels.ts";
+import { isTimeZone, laterInZone, zoneUsed } from "../../domain/time-zone.ts";
+import type { Queryable } from "../queryable.ts";
+import type { LockedLead } from "./leads.ts";
+
+const sequenceRow = z.object({
+  id: z.uuid(),
+  isPostBooking: z.boolean(),
+  firstDelayMinutes: z.int(),
+  workspaceTimeZone: z.string(),
+});
+export type StartableSequence = z.infer<typeof sequenceRow>;
+
+/** The sequences that a trigger starts; none gets another version before the transaction ends. */
+export async function sequencesOn(
+  db: Queryable,
+  workspaceId: string,
+  trigger: SequenceTrigger,
+): Promise<readonly StartableSequence[]> {
+  const rows = await db.$queryRaw`
+    select sequence.id, is_post_booking as "isPostBooking", step.delay_minutes as "firstDelayMinutes",
+           workspace.time_zone as "workspaceTimeZone"
+      from follow_up_sequence as sequence
+      join workspace on workspace.id = sequence.workspace_id
+      join follow_up_step as step
+        on step.sequence_id = sequence.id and step.version = sequence.version and step.position = 1
+     where sequence.workspace_id = ${workspaceId}::uuid and sequence.active
+       and trigger_on = ${trigger}::sequence_trigger
+     order by sequence.id
+       for key share of sequence`;
+  return z.array(sequenceRow).parse(rows);
+}
+
+/**
+ * One sequence by its id or its name; undefined where the workspace has none of it with a step. It gets no other version
+ * before the transaction ends.
+ */
+export async function findSequence(
+  db: Queryable,
+  workspaceId: string,
+  { id, name }: { readonly id?: string | undefined; readonly name?: string | undefined },
+): Promise<StartableSequence | undefined> {
+  const rows = await db.$queryRaw`
+    select sequence.id, is_post_booking as "isPostBooking", step.delay_minutes as "firstDelayMinutes",
+           workspace.time_zone as "workspaceTimeZone"
+      from follow_up_sequence as sequence
+      join workspace on workspace.id = sequence.workspace_id
+      join follow_up_step as step
+        on step.sequence_id = sequence.id and step.version = sequence.version and step.position = 1
+     where sequence.workspace_id = ${workspaceId}::uuid
+       and (sequence.id = ${id ?? null}::uuid or sequence.name = ${name ?? null})
+       for key share of sequence`;
+  return z.array(sequenceRow).parse(rows)[0];
+}
+
+/** Starts every sequence of a trigger for a lead that may be contacted, those that it knows in a new generation. */
+export async function startOn(
+  db: Queryable,
+  trigger: SequenceTrigger,
+  lead: LockedLead,
+  { workspaceId, ...moment }: Moment & { readonly workspaceId: string },
+): Promise<number> {
+  if (!mayBeContacted(lead)) return 0;
+  let started = 0;
+  for (const sequence of await sequencesOn(db, workspaceId, trigger)) {
+    started += await startInstances(db, sequence, [lead], moment);
+  }
+  return started;
+}
+
+export interface Moment {
+  readonly now: Date;
+  /** When that happened which starts them. */
+  readonly startedAt: Date;
+}
+
+/**
+ * Puts locked leads at the first step of a sequence. The latest instance of a lead that has one begins a new generation,
+ * whose steps are sent anew; what was still to be sent of the generation before is cancelled. Answers how many started.
+ */
+export async function startInstances(
+  db: Queryable,
+  sequence: StartableSequence,
+  leads: readonly Pick<LockedLead, "id" | "timeZone">[],
+  { now, startedAt }: Moment,
+): Promise<number> {
+  const dues = leads.map((lead) => firstDue(sequence, lead, now));
+  const rows = await db.$queryRaw`
+    with given as (
+      select * from unnest(${leads.map(({ id }) => id)}::uuid[], ${dues}::timestamptz[]) as given (lead_id, due)),
+    known as materialized (
+      select distinct on (instance.lead_id) instance.id, instance.lead_id, given.due
+        from given
+        join follow_up_instance as instance
+          on instance.lead_id = given.lead_id and instance.sequence_id = ${sequence.id}::uuid
+       order by instance.lead_id, (instance.status in ('active', 'paused')) desc, instance.started_at desc, instance.id desc),
+    cancelled as (
+      update touch
+         set status = 'cancelled', reason = 'restarted', next_attempt_at = null, look_again_at = null
+       where instance_id = any(array(select id from known)) and status in ('claimed', 'awaiting_approval')),
+    restarted as (
+      update follow_up_instance as instance
+         set status = 'active', generation = generation + 1, position = 1, next_step_due = known.due,
+             started_at = ${startedAt}, paused_reason = null, look_again_at = null, hold_reason = null,
+             held_since = null, completed_at = null, completed_reason = null
+        from known
+       where instance.id = known.id
+      returning instance.lead_id),
+    added as (
+      insert into follow_up_instance
+             (workspace_id, lead_id, lead_booked, sequence_id, post_booking, status, next_step_due, started_at)
+      select lead.workspace_id, lead.id, lead.is_booked, ${sequence.id}::uuid, ${sequence.isPostBooking}, 'active',
+             given.due, ${startedAt}
+        from given
+        join lead on lead.id = given.lead_id
+       where not exists (select from known where known.lead_id = given.lead_id)
+      returning lead_id)
+    select from restarted union all select from added`;
+  return z.array(z.unknown()).parse(rows).length;
+}
+
+/** In a zone that does not exist it is due at once: then the engine holds it and says why. */
+function firstDue(
+  { firstDelayMinutes, workspaceTimeZone }: StartableSequence,
+  lead: Pick<LockedLead, "timeZone">,
+  now: Date,
+): Date {
+  const { zone } = zoneUsed(lead, { timeZone: workspaceTimeZone });
+  return isTimeZone(zone) ? laterInZone(now, firstDelayMinutes, zone) : now;
+}

@@ -1,0 +1,429 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import type pg from "pg";
+import type { FactOutcome } from "../../lib/run/intake/outcome.ts";
+import { onPool } from "../../lib/store/queryable.ts";
+import { createDatabase, type TestDatabase } from "../support/database.ts";
+import {
+  addFollowedLead,
+  addInstance,
+  addLead,
+  addSequence,
+  addTouch,
+  addWorkspace,
+  type Columns,
+  FAR_AHEAD,
+  rowsOf,
+  type Sequence,
+} from "../support/factories.ts";
+import { aMeeting, hoursAgo, standing, tell } from "../support/facts.ts";
+import { openPool, openRunner, type Runner } from "../support/run.ts";
+
+let database: TestDatabase;
+let sql: pg.Pool;
+let runner: Runner;
+let workspaceId: string;
+let chase: Sequence;
+let prepare: Sequence;
+let noShow: Sequence;
+let leadId: string;
+let instanceId: string;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  sql = openPool(database.url);
+  runner = openRunner(database.url);
+});
+
+beforeEach(async () => {
+  workspaceId = await addWorkspace(sql);
+  chase = await addSequence(sql, workspaceId, { steps: [{}, {}] });
+  prepare = await addSequence(sql, workspaceId, { trigger_on: "meeting_selected", steps: [{ delay_minutes: 0 }] });
+  noShow = await addSequence(sql, workspaceId, { trigger_on: "meeting_missed", steps: [{ delay_minutes: 0 }] });
+  const started = { started_at: hoursAgo(100) };
+  ({ leadId, instanceId } = await addFollowedLead(sql, workspaceId, chase.id, { instance: started }));
+});
+
+afterAll(async () => {
+  await runner.close();
+  await sql.end();
+  await database.drop();
+});
+
+let eventNumber = 0;
+
+/** A fact about the lead, unless another is named; each is an event of its own unless told otherwise. */
+const fact = (type: string, detail: Columns = {}): Promise<FactOutcome> =>
+  tell(onPool(sql), type, {
+    workspaceId,
+    eventId: `event-${++eventNumber}`,
+    occurredAt: hoursAgo(1),
+    lead: { id: leadId },
+    ...detail,
+  });
+
+async function one(query: string, ...values: unknown[]): Promise<Record<string, unknown>> {
+  const { rows } = await sql.query(query, values);
+  return rows[0] as Record<string, unknown>;
+}
+
+const theLead = () => one("select status::text, is_booked, missed_at from lead where id = $1", leadId);
+
+const instancesOf = async (sequence: Sequence) => {
+  const { rows } = await sql.query(
+    `select status::text, generation, completed_reason as reason from follow_up_instance
+      where lead_id = $1 and sequence_id = $2 order by id`,
+    [leadId, sequence.id],
+  );
+  return rows;
+};
+
+const sentOf = async (sequence: Sequence): Promise<number> => {
+  const { count } = await one(
+    `select count(*)::int from touch join follow_up_instance as instance on instance.id = instance_id
+      where touch.lead_id = $1 and sequence_id = $2 and touch.status = 'sent'`,
+    leadId,
+    sequence.id,
+  );
+  return Number(count);
+};
+
+const runHere = () => runner.run({ workspaceId });
+
+/** Each channel once a local day: the last touch was yesterday. */
+const aDayPasses = () =>
+  sql.query(
+    `update lead set last_email_at = last_email_at - interval '2 days',
+            last_outbound_at = last_outbound_at - interval '2 days' where id = $1`,
+    [leadId],
+  );
+
+describe("a booked meeting", () => {
+  it("ends what chased it in the same transaction, and starts the post-booking sequences", async () => {
+    const touchId = await addTouch(sql, instanceId, chase.steps[0] ?? "");
+    const outcome = await fact("meeting.booked", { meeting: aMeeting("one") });
+    expect(outcome).toEqual({ outcome: "applied", ended: 1, cancelledTouches: 1, started: 1 });
+    expect(await instancesOf(chase)).toEqual([{ status: "completed", generation: 1, reason: "meeting_booked" }]);
+    expect(await instancesOf(prepare)).toEqual([{ status: "active", generation: 1, reason: null }]);
+    expect(await theLead()).toMatchObject({ status: "meeting-booked", is_booked: true });
+    expect(await one("select status::text, reason from touch where id = $1", touchId)).toEqual({
+      status: "cancelled",
+      reason: "meeting_booked",
+    });
+    const { kind } = await one("select kind from notification_event where lead_id = $1", leadId);
+    expect(kind).toBe("meeting_booked");
+  });
+
+  it("leaves the backstop nothing to complete", async () => {
+    await fact("meeting.booked", { meeting: aMeeting("one") });
+    expect((await runHere()).backstop).toMatchObject({ completedCount: 0 });
+    expect([await sentOf(chase), await sentOf(prepare)]).toEqual([0, 1]);
+  });
+
+  it("would have let the chase go on had it not been told", async () => {
+    await runHere();
+    expect(await sentOf(chase)).toBe(1);
+  });
+
+  it("when booked again makes the post-booking sequences send again", async () => {
+    await fact("meeting.booked", { meeting: aMeeting("one"), occurredAt: hoursAgo(9) });
+    await runHere();
+    await fact("meeting.cancelled", { meeting: aMeeting("one"), occurredAt: hoursAgo(8) });
+    await fact("meeting.booked", { meeting: aMeeting("two"), occurredAt: hoursAgo(7) });
+    expect(await instancesOf(prepare)).toEqual([{ status: "active", generation: 2, reason: null }]);
+    await aDayPasses();
+    await runHere();
+    expect(await sentOf(prepare)).toBe(2);
+  });
+
+  it("that is rescheduled does not send them again", async () => {
+    await fact("meeting.booked", { meeting: aMeeting("one"), occurredAt: hoursAgo(9) });
+    await runHere();
+    await fact("meeting.rescheduled", { meeting: aMeeting("two", 5), replaces: "one", occurredAt: hoursAgo(8) });
+    expect(await instancesOf(prepare)).toEqual([{ status: "completed", generation: 1, reason: "out_of_steps" }]);
+    expect(await theLead()).toMatchObject({ status: "meeting-booked", is_booked: true });
+  });
+
+  it("stands whatever status another system writes later", async () => {
+    await fact("meeting.booked", { meeting: aMeeting("one") });
+    await sql.query("update lead set status = 'qualified' where id = $1", [leadId]);
+    expect(await theLead()).toMatchObject({ status: "qualified", is_booked: true });
+    await expect(addInstance(sql, leadId, chase.id, { lead_booked: false })).rejects.toThrow("foreign key");
+  });
+
+  it("does not take a lead off the blacklist", async () => {
+    await sql.query("update lead set status = 'blacklisted' where id = $1", [leadId]);
+    expect(await fact("meeting.booked", { meeting: aMeeting("one") })).toMatchObject({ started: 0 });
+    expect(await theLead()).toMatchObject({ status: "blacklisted", is_booked: true });
+  });
+
+  it("cannot be another lead's", async () => {
+    await fact("meeting.booked", { meeting: aMeeting("one") });
+    const other = await addLead(sql, workspaceId);
+    const outcome = await fact("meeting.cancelled", { meeting: aMeeting("one"), lead: { id: other } });
+    expect(outcome).toEqual({ outcome: "refused", reason: "meeting.id: meeting one is another lead's" });
+  });
+});
+
+describe("a cancelled meeting", () => {
+  it("lets the lead leave meeting-booked, ends what prepared the meeting, and starts nothing again", async () => {
+    await fact("meeting.booked", { meeting: aMeeting("one"), occurredAt: hoursAgo(9) });
+    expect(await fact("meeting.cancelled", { meeting: aMeeting("one") })).toMatchObject({ ended: 1, started: 0 });
+    expect(await theLead()).toMatchObject({ status: "qualified", is_booked: false });
+    expect(await instancesOf(prepare)).toEqual([{ status: "cancelled", generation: 1, reason: "meeting_cancelled" }]);
+    await runHere();
+    expect(await instancesOf(chase)).toEqual([{ status: "completed", generation: 1, reason: "meeting_booked" }]);
+    expect([await sentOf(chase), await sentOf(prepare), await sentOf(noShow)]).toEqual([0, 0, 0]);
+  });
+
+  it("leaves a lead booked that has another", async () => {
+    await fact("meeting.booked", { meeting: aMeeting("one"), occurredAt: hoursAgo(9) });
+    await fact("meeting.booked", { meeting: aMeeting("two"), occurredAt: hoursAgo(8) });
+    await fact("meeting.cancelled", { meeting: aMeeting("one") });
+    expect(await theLead()).toMatchObject({ status: "meeting-booked", is_booked: true });
+  });
+});
+
+describe("a missed meeting", () => {
+  beforeEach(() => fact("meeting.booked", { meeting: aMeeting("one", -1), occurredAt: hoursAgo(90) }));
+
+  it("starts the sequences for it, and no other", async () => {
+    expect(await fact("meeting.missed", { meeting: aMeeting("one", -1) })).toMatchObject({ started: 1 });
+    expect(await theLead()).toMatchObject({ status: "qualified", is_booked: false });
+    await runHere();
+    expect([await sentOf(chase), await sentOf(noShow)]).toEqual([0, 1]);
+  });
+
+  it("does not start them twice for one meeting", async () => {
+    await fact("meeting.missed", { meeting: aMeeting("one", -1), occurredAt: hoursAgo(3) });
+    await fact("meeting.missed", { meeting: aMeeting("one", -1), occurredAt: hoursAgo(2) });
+    expect(await instancesOf(noShow)).toEqual([{ status: "active", generation: 1, reason: null }]);
+  });
+
+  it("is not undone by a status that another system left at meeting-booked", async () => {
+    await fact("meeting.missed", { meeting: aMeeting("one", -1) });
+    await sql.query("update lead set status = 'meeting-booked' where id = $1", [leadId]);
+    await runHere();
+    expect(await theLead()).toMatchObject({ status: "meeting-booked", is_booked: false });
+    expect(await sentOf(noShow)).toBe(1);
+  });
+
+  it("is over when that system has said something else in between: then its meeting-booked is believed", async () => {
+    await fact("meeting.missed", { meeting: aMeeting("one", -1) });
+    await sql.query("update lead set status = 'meeting-requested' where id = $1", [leadId]);
+    await sql.query("update lead set status = 'meeting-booked' where id = $1", [leadId]);
+    await runHere();
+    expect(await sentOf(noShow)).toBe(0);
+    expect(await instancesOf(noShow)).toEqual([{ status: "completed", generation: 1, reason: "meeting_booked" }]);
+  });
+
+  it("is over when another is booked, by whatever hand", async () => {
+    await fact("meeting.missed", { meeting: aMeeting("one", -1) });
+    await sql.query(
+      `insert into appointment (workspace_id, lead_id, external_id, status, starts_at, ends_at, event_time)
+       values ($1, $2, 'by hand', 'confirmed', now() + interval '1 day', now() + interval '2 days', now())`,
+      [workspaceId, leadId],
+    );
+    await runHere();
+    expect(await theLead()).toMatchObject({ is_booked: true, missed_at: null });
+    expect(await instancesOf(noShow)).toEqual([{ status: "completed", generation: 1, reason: "meeting_booked" }]);
+  });
+
+  it("starts nothing for a lead that has another meeting ahead", async () => {
+    await fact("meeting.booked", { meeting: aMeeting("two"), occurredAt: hoursAgo(2) });
+    expect(await fact("meeting.missed", { meeting: aMeeting("one", -1) })).toMatchObject({ started: 0 });
+    expect(await theLead()).toMatchObject({ status: "meeting-booked", is_booked: true });
+  });
+});
+
+describe("a reply, a snooze, an opt-out", () => {
+  it("a reply keeps the next step from going out, and is told in the next digest", async () => {
+    await fact("lead.replied");
+    await runHere();
+    expect(await sentOf(chase)).toBe(0);
+    expect(await one("select paused_reason::text from follow_up_instance where id = $1", instanceId)).toEqual({
+      paused_reason: "lead_replied",
+    });
+    expect(await one("select kind from notification_event where lead_id = $1", leadId)).toEqual({
+      kind: "lead_replied",
+    });
+  });
+
+  it("a snooze lasts as long as the latest one says, in whatever order they come", async () => {
+    await fact("lead.snoozed", { until: FAR_AHEAD.toISOString(), occurredAt: hoursAgo(2) });
+    expect(await fact("lead.snoozed", { until: null, occurredAt: hoursAgo(3) })).toMatchObject({ outcome: "stale" });
+    await runHere();
+    expect(await sentOf(chase)).toBe(0);
+    await fact("lead.snoozed", { until: null, occurredAt: hoursAgo(1) });
+    await runHere();
+    await runHere();
+    expect(await sentOf(chase)).toBe(1);
+  });
+
+  it("an opt-out ends everything at once, of every lead with that address", async () => {
+    await sql.query("update lead set email = 'Shared@Example.test' where id = $1", [leadId]);
+    const twin = await addFollowedLead(sql, workspaceId, chase.id, { lead: { email: "shared@example.TEST" } });
+    const outcome = await fact("lead.opted_out", { lead: { email: "shared@example.test" } });
+    expect(outcome).toMatchObject({ outcome: "applied", ended: 2 });
+    expect(await instancesOf(chase)).toEqual([{ status: "completed", generation: 1, reason: "opted_out" }]);
+    expect(await one("select opted_out_at is not null as out from lead where id = $1", twin.leadId)).toEqual({
+      out: true,
+    });
+  });
+
+  it("of a lead that is not known yet holds when it is enrolled", async () => {
+    await fact("lead.opted_out", { lead: { email: "early@example.test" } });
+    const enrolled = await fact("lead.enrolled", enrolment({ email: "Early@example.test" }));
+    expect(enrolled).toMatchObject({ verdicts: ["opted_out"] });
+  });
+});
+
+const enrolment = (...leads: unknown[]): Columns => ({ lead: undefined, sequence: { id: chase.id }, leads });
+
+describe("an enrolment", () => {
+  it("gives each lead a verdict, and starts those that may", async () => {
+    await sql.query("update lead set external_id = 'known' where id = $1", [leadId]);
+    await addLead(sql, workspaceId, { external_id: "booked", status: "meeting-booked" });
+    await addLead(sql, workspaceId, { external_id: "gone", opted_out_at: hoursAgo(1) });
+    await addLead(sql, workspaceId, { external_id: "bad", status: "blacklisted" });
+    const outcome = await fact(
+      "lead.enrolled",
+      enrolment(
+        { externalId: "new", email: "new@example.test", firstName: "Nia", timeZone: "Asia/Tokyo" },
+        { externalId: "known", company: "Harbour" },
+        { externalId: "booked" },
+        { externalId: "gone" },
+        { externalId: "bad" },
+        { email: "not an address" },
+        { externalId: "new" },
+        { firstName: "Nobody" },
+        { externalId: "x", nickname: "y" },
+        { externalId: "moon", timeZone: "Mars/Olympus" },
+      ),
+    );
+    const verdicts = [
+      "enrolled",
+      "already_enrolled",
+      "booked",
+      "opted_out",
+      "invalid: the lead is blacklisted",
+      "invalid: email: Invalid email address",
+      "invalid: the same lead as that at 0",
+      "invalid: must have an externalId or an email",
+      'invalid: unknown key "nickname"',
+      "invalid: timeZone: is not a time zone, expected one as in Europe/Berlin",
+    ];
+    expect(outcome).toMatchObject({ outcome: "applied", started: 1, verdicts });
+    const added = await one("select first_name, email, time_zone from lead where external_id = 'new'");
+    expect(added).toEqual({ first_name: "Nia", email: "new@example.test", time_zone: "Asia/Tokyo" });
+    expect(await one("select company, first_name from lead where id = $1", leadId)).toEqual({
+      company: "Harbour",
+      first_name: "Ada",
+    });
+  });
+
+  it("of those who were in the sequence begins a new generation when it is asked to, whose steps go out again", async () => {
+    await sql.query("update lead set external_id = 'again' where id = $1", [leadId]);
+    await runHere();
+    await fact("lead.enrolled", { ...enrolment({ externalId: "again" }), restart: true });
+    expect(await instancesOf(chase)).toEqual([{ status: "active", generation: 2, reason: null }]);
+    await sql.query("update follow_up_instance set next_step_due = now() where id = $1", [instanceId]);
+    await aDayPasses();
+    await runHere();
+    expect(await sentOf(chase)).toBe(2);
+  });
+
+  it("takes a thousand at once, each once", async () => {
+    const leads = Array.from({ length: 1_000 }, (_, index) => ({ externalId: `lead-${index}`, firstName: "Bo" }));
+    const first = await fact("lead.enrolled", enrolment(...leads));
+    const second = await fact("lead.enrolled", enrolment(...leads));
+    expect([first, second]).toMatchObject([{ started: 1_000 }, { started: 0 }]);
+  });
+
+  it("knows a lead by its address and learns its external id, and that two keys mean one lead", async () => {
+    await addLead(sql, workspaceId, { email: "one@example.test" });
+    await fact("lead.enrolled", enrolment({ externalId: "crm-1", email: "ONE@example.test" }));
+    const again = await fact("lead.enrolled", {
+      ...enrolment({ externalId: "crm-1" }, { email: "one@example.test" }),
+      restart: true,
+    });
+    expect(again).toMatchObject({ verdicts: ["enrolled", "invalid: the same lead as another of this event"] });
+  });
+
+  it("into a sequence that the workspace does not have is refused", async () => {
+    const foreign = await addSequence(sql, await addWorkspace(sql));
+    const outcome = await fact("lead.enrolled", { ...enrolment({ externalId: "a" }), sequence: { id: foreign.id } });
+    expect(outcome).toMatchObject({ outcome: "refused", reason: expect.stringContaining("no such sequence") });
+  });
+});
+
+describe("what was refused", () => {
+  it("has changed nothing and may come again", async () => {
+    const before = await rowsOf(sql, workspaceId);
+    const stranger = await addLead(sql, await addWorkspace(sql));
+    const detail = { meeting: aMeeting("one"), lead: { id: stranger }, eventId: "twice" };
+    for (let time = 0; time < 2; time++) {
+      expect(await fact("meeting.booked", detail)).toMatchObject({ outcome: "refused" });
+    }
+    expect(await rowsOf(sql, workspaceId)).toEqual(before);
+    expect(await fact("meeting.booked", { ...detail, lead: { id: leadId } })).toMatchObject({ outcome: "applied" });
+  });
+
+  it("is a fact of a workspace that is not there, or of the future", async () => {
+    const nowhere = { workspaceId: "0190f0f0-0000-7000-8000-000000000001" };
+    expect(await fact("lead.replied", nowhere)).toMatchObject({ reason: expect.stringContaining("no workspace") });
+    expect(await fact("lead.replied", { occurredAt: hoursAgo(-1) })).toEqual({
+      outcome: "refused",
+      reason: "occurredAt: lies in the future",
+    });
+  });
+});
+
+describe("the order of facts", () => {
+  /** Of one lead, as they happened. */
+  const history = (): readonly (readonly [string, Columns])[] => [
+    ["meeting.booked", { meeting: aMeeting("one", -1), occurredAt: hoursAgo(50) }],
+    ["meeting.rescheduled", { meeting: aMeeting("one", 2), occurredAt: hoursAgo(40) }],
+    ["meeting.rescheduled", { meeting: aMeeting("two", 2), replaces: "one", occurredAt: hoursAgo(30) }],
+    ["meeting.cancelled", { meeting: aMeeting("one", 2), occurredAt: hoursAgo(30) }],
+    ["meeting.missed", { meeting: aMeeting("one", -1), occurredAt: hoursAgo(20) }],
+    ["meeting.cancelled", { meeting: aMeeting("three", 2), occurredAt: hoursAgo(15) }],
+    ["meeting.booked", { meeting: aMeeting("four", 2), occurredAt: hoursAgo(12) }],
+    ["lead.replied", { occurredAt: hoursAgo(10) }],
+    ["lead.snoozed", { until: FAR_AHEAD.toISOString(), occurredAt: hoursAgo(9) }],
+    ["lead.snoozed", { until: null, occurredAt: hoursAgo(8) }],
+    ["lead.opted_out", { occurredAt: hoursAgo(7) }],
+    ["lead.enrolled", { ...enrolment({ externalId: "subject" }), occurredAt: hoursAgo(45) }],
+  ];
+
+  async function aSubject(): Promise<void> {
+    const { rows } = await sql.query<{ id: string }>(
+      "insert into lead (workspace_id, external_id, status, email) values ($1, 'subject', 'qualified', 'a@b.test') returning id",
+      [workspaceId],
+    );
+    leadId = rows[0]?.id ?? "";
+    await addInstance(sql, leadId, chase.id, { started_at: hoursAgo(60), next_step_due: FAR_AHEAD });
+  }
+
+  /** The same world for each telling. */
+  async function standingAfter(told: readonly (readonly [string, Columns])[]) {
+    await sql.query("delete from notification_event where workspace_id = $1", [workspaceId]);
+    for (const table of ["touch", "follow_up_instance", "appointment", "intake_event", "lead"]) {
+      await sql.query(`delete from ${table} where workspace_id = $1`, [workspaceId]);
+    }
+    await aSubject();
+    for (const [type, detail] of told) await fact(type, { lead: { id: leadId }, ...detail });
+    return await standing(sql, workspaceId);
+  }
+
+  it("of a pair does not matter, and neither does a second delivery", async () => {
+    const facts = history().map(([type, detail], index) => [type, { ...detail, eventId: `pair-${index}` }] as const);
+    for (const [index, one] of facts.entries()) {
+      for (const other of facts.slice(index + 1)) {
+        const expected = await standingAfter([one, other]);
+        const label = `${JSON.stringify(one)} ${JSON.stringify(other)}`;
+        expect([label, await standingAfter([other, one])]).toEqual([label, expected]);
+        expect([label, await standingAfter([one, other, one, other])]).toEqual([label, expected]);
+      }
+    }
+  }, 120_000);
+});
