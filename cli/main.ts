@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import { explainCommand } from "./explain.ts";
 import { invokeCommand } from "./invoke.ts";
+import { leadsCommand } from "./leads.ts";
 import { migrateCommand } from "./migrate.ts";
 import { previewCommand } from "./preview.ts";
 import { runProgram } from "./run-program.ts";
@@ -17,6 +18,7 @@ const program = new Command("backstop")
   .addCommand(startCommand())
   .addCommand(invokeCommand())
   .addCommand(explainCommand())
+  .addCommand(leadsCommand())
   .addCommand(migrateCommand())
   .addCommand(previewCommand())
   .addCommand(scheduleCommand())
