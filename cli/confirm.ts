@@ -7,6 +7,8 @@ export async function confirm(question: string, signal: AbortSignal): Promise<bo
     throw new Problem("nobody can be asked here: --yes applies without asking, --dry-run only shows");
   }
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  // The terminal takes the key for itself; whoever listens for the signal has to clean up.
+  terminal.on("SIGINT", () => process.kill(process.pid, "SIGINT"));
   try {
     return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `, { signal })).trim());
   } finally {
