@@ -269,14 +269,16 @@ describe("a sequence that leads are in", () => {
 });
 
 describe("a restart", () => {
-  it("starts with the version of that time", async () => {
+  it("starts with the version of that time, unless it goes on further down", async () => {
     const sequence = await aSequence(email("a"), email("b"));
     const { id } = await save(sequence);
     const { instanceId } = await addFollowedLead(pool, sequence.workspaceId, id, { instance: { position: 2 } });
     await save({ ...sequence, steps: [email("c"), email("a")] });
     await pool.query("update follow_up_instance set version = 2, position = 2 where id = $1", [instanceId]);
     expect(await aheadOf(instanceId)).toEqual(["b"]);
-    await pool.query("update follow_up_instance set generation = 2, position = 1 where id = $1", [instanceId]);
+    await pool.query("update follow_up_instance set generation = 2, position = 2 where id = $1", [instanceId]);
+    expect(await aheadOf(instanceId)).toEqual(["b"]);
+    await pool.query("update follow_up_instance set generation = 3, position = 1 where id = $1", [instanceId]);
     expect(await aheadOf(instanceId)).toEqual(["c", "a"]);
   });
 });

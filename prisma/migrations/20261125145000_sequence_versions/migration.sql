@@ -19,10 +19,12 @@ ALTER TABLE "follow_up_instance" ADD COLUMN "version" INTEGER NOT NULL DEFAULT 1
 -- From here on the trigger says it.
 ALTER TABLE "follow_up_instance" ALTER COLUMN "version" DROP DEFAULT;
 
--- A start and a restart take the version that the sequence has then, whoever writes them; nothing else changes it.
+-- A start, and a new generation that begins at the first step, take the version that the sequence has then, whoever writes
+-- them; nothing else changes it. A generation that goes on further down goes on with the steps of the one before.
 CREATE FUNCTION "stamp_version"() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  IF TG_OP = 'UPDATE' AND NEW."generation" = OLD."generation" AND NEW."sequence_id" = OLD."sequence_id" THEN
+  IF TG_OP = 'UPDATE' AND NEW."sequence_id" = OLD."sequence_id"
+     AND (NEW."generation" = OLD."generation" OR NEW."position" > 1) THEN
     NEW."version" := OLD."version";
   ELSE
     -- Where there is no such sequence, the foreign key says so.
