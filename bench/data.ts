@@ -135,5 +135,6 @@ const TOUCHES = `
          '${MESSAGE.subject}', '${MESSAGE.body}', now() - interval '3 days',
          case when paused_reason is distinct from 'awaiting_approval' then now() - interval '3 days' end
     from follow_up_instance as instance
-    join follow_up_step as step on step.sequence_id = instance.sequence_id and step.position = instance.position
+    join follow_up_step as step on step.sequence_id = instance.sequence_id and step.version = instance.version
+     and step.position = instance.position
    where instance.position = 2 or paused_reason = 'awaiting_approval'`;

@@ -111,7 +111,7 @@ const withFolder = (command: Command) =>
   command.option("--folder <path>", "where the local database lies", LOCAL_FOLDER);
 
 async function tell(folder: string, work: (statements: Transactional) => Promise<string>): Promise<void> {
-  process.stdout.write(await withExistingDatabase(({ pool }) => told(work(onPool(pool))), folder));
+  process.stdout.write(await withExistingDatabase(folder, ({ pool }) => told(work(onPool(pool)))));
 }
 
 async function existing(db: Queryable, touchId: string): Promise<WaitingTouch> {

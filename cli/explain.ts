@@ -34,7 +34,7 @@ export function explainCommand(): Command {
     .option("--folder <path>", "where the local database lies", LOCAL_FOLDER)
     .addHelpText("after", LESSON)
     .action(async (instanceId: string, { folder }: { folder: string }) => {
-      process.stdout.write(await withExistingDatabase((database) => explain(instanceId, database), folder));
+      process.stdout.write(await withExistingDatabase(folder, (database) => explain(instanceId, database)));
     });
 }
 

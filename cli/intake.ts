@@ -25,7 +25,7 @@ export function intakeCommand(): Command {
     .addHelpText("after", LESSON)
     .action(async (file: string, { folder }: { folder: string }) => {
       const body = await readEventText(file);
-      const outcome = await withExistingDatabase((database) => takeInEvent(body, intakeStore(database)), folder);
+      const outcome = await withExistingDatabase(folder, (database) => takeInEvent(body, intakeStore(database)));
       process.stdout.write(`${JSON.stringify(outcome, null, 2)}\n`);
       process.exitCode = outcome.outcome === "refused" ? 1 : 0;
     });

@@ -4,11 +4,13 @@ import { approvalsCommand } from "./approvals.ts";
 import { explainCommand } from "./explain.ts";
 import { intakeCommand } from "./intake.ts";
 import { invokeCommand } from "./invoke.ts";
+import { leadsCommand } from "./leads.ts";
 import { migrateCommand } from "./migrate.ts";
 import { previewCommand } from "./preview.ts";
 import { reopenCommand } from "./reopen.ts";
 import { runProgram } from "./run-program.ts";
 import { scheduleCommand } from "./schedule.ts";
+import { sequencesCommand } from "./sequences.ts";
 import { startCommand } from "./start.ts";
 
 const program = new Command("backstop")
@@ -22,9 +24,11 @@ const program = new Command("backstop")
   .addCommand(explainCommand())
   .addCommand(approvalsCommand())
   .addCommand(reopenCommand())
+  .addCommand(leadsCommand())
   .addCommand(migrateCommand())
   .addCommand(previewCommand())
   .addCommand(scheduleCommand())
+  .addCommand(sequencesCommand())
   .addHelpText(
     "after",
     `

@@ -51,7 +51,7 @@ interface Preview {
 }
 
 const preview = (stepId: string, leadId: string | undefined, folder: string): Promise<Preview> =>
-  withExistingDatabase((database) => previewOn(database, stepId, leadId), folder);
+  withExistingDatabase(folder, (database) => previewOn(database, stepId, leadId));
 
 async function previewOn(database: Database, stepId: string, leadId: string | undefined): Promise<Preview> {
   const step = await findStepToRender(database.prisma, stepId);

@@ -48,7 +48,7 @@ export function reopenCommand(): Command {
     .option("--folder <path>", "where the local database lies", LOCAL_FOLDER)
     .addHelpText("after", LESSON)
     .action(async (instanceId: string, { folder, ...record }: Choice) => {
-      process.stdout.write(await withExistingDatabase((database) => reopen(database, instanceId, record), folder));
+      process.stdout.write(await withExistingDatabase(folder, (database) => reopen(database, instanceId, record)));
     });
 }
 

@@ -7,4 +7,5 @@ export { leadOptedOut, leadReplied, leadSnoozed } from "./store/facts/lead-facts
 export { meetingBooked, meetingCancelled, meetingMissed, meetingRescheduled } from "./store/facts/meetings.ts";
 export { touchApproved, touchRejected } from "./store/facts/touch-facts.ts";
 export { onPool } from "./store/queryable.ts";
-export { type SavedSequence, SequenceRefused, type SequenceToSave, saveSequence } from "./store/sequences.ts";
+export { SequenceRefused, type SequenceToSave } from "./store/sequence-to-save.ts";
+export { type SavedSequence, saveSequence } from "./store/sequences.ts";

@@ -51,7 +51,7 @@ async function sendBatch(client: pg.Client, workspaceId: string, batchSize: numb
 
 const CLAIM = `
   with due as materialized (
-    select id, workspace_id, lead_id, sequence_id, generation, position
+    select id, workspace_id, lead_id, sequence_id, version, generation, position
       from follow_up_instance
      where workspace_id = $1 and status = 'active' and (not lead_booked or post_booking) and next_step_due <= now()
      order by next_step_due, id
@@ -69,7 +69,8 @@ const CLAIM = `
   select due.workspace_id, due.id, due.lead_id, step.id, due.generation, step.channel, 'sending', $3, $4, 1, now(),
          now() + interval '15 minutes'
     from due
-    join follow_up_step as step on step.sequence_id = due.sequence_id and step.position = due.position
+    join follow_up_step as step on step.sequence_id = due.sequence_id and step.version = due.version
+     and step.position = due.position
   returning id`;
 
 const ACKNOWLEDGE = `

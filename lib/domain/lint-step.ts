@@ -34,7 +34,7 @@ function subjectFaults(channel: Step["channel"], subject: string | null): readon
 
 function bodyFaults(body: string): readonly string[] {
   if (body.trim() === "") return ["is empty"];
-  return textFaults(body, body.includes("\0") ? ["holds a NUL character"] : []);
+  return textFaults(body, /[^\P{Cc}\t\n\r]/u.test(body) ? ["holds a control character"] : []);
 }
 
 function textFaults(text: string, found: readonly string[]): readonly string[] {

@@ -5,7 +5,7 @@ import { candidateColumns, readSequences } from "./due-items.ts";
 import { Prisma } from "./generated/client.ts";
 import { goOn } from "./go-on.ts";
 import type { Queryable } from "./queryable.ts";
-import { candidateOf, parseDueRows } from "./rows.ts";
+import { candidateOf, parseDueRows, walkedBy } from "./rows.ts";
 import { STOP } from "./start-sending.ts";
 
 export interface Approval {
@@ -137,7 +137,7 @@ async function lockWaiting(
   if (row.touch_status !== "awaiting_approval") return { refused: ENDED[row.touch_status] ?? "not_waiting" };
   if (!row.instance_waits) return { refused: row.stop ?? "instance_not_waiting" };
   const sequences = await readSequences(db, [dueRow], at);
-  const candidate = candidateOf(dueRow, sequences.get(dueRow.sequence_id));
+  const candidate = candidateOf(dueRow, sequences.get(walkedBy(dueRow)));
   return { candidate, stepId: row.step_id, channel: row.channel, stop: row.stop, tooOld: row.too_old };
 }
 

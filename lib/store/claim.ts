@@ -3,7 +3,7 @@ import { capDayOf } from "../domain/send-times.ts";
 import type { BatchQuery, ClaimedPlan, ClaimQuery, DueCandidate, DueWorkspace, Plan } from "../run/ports.ts";
 import { LEAD_COLUMNS, readSequences } from "./due-items.ts";
 import type { Queryable, Transactional } from "./queryable.ts";
-import { candidateOf, type DueRow, instant, parseDueRows, type ReadSequence } from "./rows.ts";
+import { candidateOf, type DueRow, instant, parseDueRows, type ReadSequence, walkedBy } from "./rows.ts";
 
 const dueWorkspaceRow = z.object({ id: z.uuid(), capped: z.boolean(), oldest_due: instant });
 
@@ -47,7 +47,7 @@ export function claimDue(
     const rows = await lockDue(transaction, query);
     if (rows.length === 0) return [];
     const sequences = await readSequences(transaction, rows, query.now);
-    const plans = rows.map((row) => plan(candidateOf(row, sequences.get(row.sequence_id))));
+    const plans = rows.map((row) => plan(candidateOf(row, sequences.get(walkedBy(row)))));
     const carriedOut = await carryOut(transaction, plans, query);
     if (capped.length > 0) await useCaps(transaction, plans, sequences, query.now);
     return carriedOut;
@@ -66,7 +66,7 @@ async function lockDue(db: Queryable, { now, share, workspaces }: ClaimQuery): P
       select due.*
         from due_workspace
        cross join lateral (
-         select id, workspace_id, lead_id, sequence_id, generation, position, next_step_due, held_since
+         select id, workspace_id, lead_id, sequence_id, version, generation, position, next_step_due, held_since
            from follow_up_instance as instance
           where instance.workspace_id = due_workspace.id and instance.status = 'active'
             and (not instance.lead_booked or instance.post_booking) and instance.next_step_due <= ${now}

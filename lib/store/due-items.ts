@@ -1,6 +1,6 @@
 import { Prisma } from "./generated/client.ts";
 import type { Queryable } from "./queryable.ts";
-import { type DueRow, parseSequences, type ReadSequence } from "./rows.ts";
+import { type DueRow, parseSequences, type ReadSequence, walkedBy } from "./rows.ts";
 import { LAST_TOUCHES, loadHolidaysFor, SEND_TIMES } from "./send-time-rows.ts";
 
 /** What `decide` reads of a lead. */
@@ -11,18 +11,18 @@ export const LEAD_COLUMNS = Prisma.sql`
 
 /** What `candidateOf` reads of `instance` and `lead`; an instance without a due time is read as due now. */
 export const candidateColumns = (now: Date): Prisma.Sql => Prisma.sql`
-  instance.id, instance.workspace_id, instance.lead_id, instance.sequence_id, instance.generation, instance.position,
-  coalesce(instance.next_step_due, ${now}) as next_step_due, instance.held_since, ${LEAD_COLUMNS}`;
+  instance.id, instance.workspace_id, instance.lead_id, instance.sequence_id, instance.version, instance.generation,
+  instance.position, coalesce(instance.next_step_due, ${now}) as next_step_due, instance.held_since, ${LEAD_COLUMNS}`;
 
-/** The sequences of some instances by their ids, each with its steps and its workspace. */
+/** The sequences of some instances in the versions that these walk, by `walkedBy`, each with its steps and its workspace. */
 export async function readSequences(
   db: Queryable,
   rows: readonly DueRow[],
   now: Date,
 ): Promise<ReadonlyMap<string, ReadSequence>> {
-  const ids = [...new Set(rows.map((row) => row.sequence_id))];
+  const walked = [...new Map(rows.map((row) => [walkedBy(row), row])).values()];
   const sequences = await db.$queryRaw`
-    select sequence.id, sequence.trigger_on::text, sequence.active, workspace.id as workspace_id,
+    select sequence.id, walked.version, sequence.trigger_on::text, sequence.active, workspace.id as workspace_id,
            workspace.name as workspace_name, workspace.time_zone as workspace_time_zone, workspace.paused_at,
            workspace.ghosted_after_days, ${SEND_TIMES},
            workspace.daily_cap, workspace.cap_day::text, workspace.cap_used,
@@ -33,10 +33,12 @@ export async function readSequences(
                       'body', step.body, 'needsApproval', step.needs_approval,
                       'timeToLiveMinutes', step.time_to_live_minutes) order by step.position)
                from follow_up_step as step
-              where step.sequence_id = sequence.id), '[]'::jsonb) as steps
-      from follow_up_sequence as sequence
-      join workspace on workspace.id = sequence.workspace_id
-     where sequence.id = any(${ids}::uuid[])`;
+              where step.sequence_id = walked.id and step.version = walked.version), '[]'::jsonb) as steps
+      from unnest(
+        ${walked.map((row) => row.sequence_id)}::uuid[],
+        ${walked.map((row) => row.version)}::int[]) as walked (id, version)
+      join follow_up_sequence as sequence on sequence.id = walked.id
+      join workspace on workspace.id = sequence.workspace_id`;
   await loadHolidaysFor(sequences);
   return parseSequences(sequences, now);
 }

@@ -4,7 +4,7 @@ import { INSTANCE_WAITS } from "./approvals.ts";
 import { candidateColumns, readSequences } from "./due-items.ts";
 import { goOn } from "./go-on.ts";
 import type { Transactional } from "./queryable.ts";
-import { candidateOf, parseDueRows } from "./rows.ts";
+import { candidateOf, parseDueRows, walkedBy } from "./rows.ts";
 
 const expiredRow = z.looseObject({ touch_id: z.uuid(), instance_waits: z.boolean() });
 
@@ -36,7 +36,7 @@ export function expireWaiting(db: Transactional, { now, limit, workspaceId }: Ba
     const sequences = await readSequences(transaction, waiting, now);
     await goOn(
       transaction,
-      waiting.map((row) => candidateOf(row, sequences.get(row.sequence_id))),
+      waiting.map((row) => candidateOf(row, sequences.get(walkedBy(row)))),
       now,
     );
     return rows.length;

@@ -3,7 +3,7 @@ import { CHANNELS, INSTANCE_STATUSES, TOUCH_STATUSES } from "../domain/labels.ts
 import type { DueCandidate } from "../run/ports.ts";
 import { candidateColumns, readSequences } from "./due-items.ts";
 import type { Queryable } from "./queryable.ts";
-import { candidateOf, parseDueRows } from "./rows.ts";
+import { candidateOf, parseDueRows, walkedBy } from "./rows.ts";
 
 /** What there is to tell of one instance. */
 export interface ExplainedInstance {
@@ -66,7 +66,7 @@ export async function explainInstance(db: Queryable, id: string, now: Date): Pro
     why,
     sequenceName: sequence_name,
     nextStepDue: due,
-    candidate: candidateOf(dueRow, sequences.get(dueRow.sequence_id)),
+    candidate: candidateOf(dueRow, sequences.get(walkedBy(dueRow))),
     touches: await touchesOf(db, id),
     reopenings: await reopeningsOf(db, id),
   };

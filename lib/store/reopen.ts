@@ -4,7 +4,7 @@ import { type GoingOn, goingOn, type PastTouch } from "../domain/reopen.ts";
 import { zoneUsed } from "../domain/time-zone.ts";
 import { candidateColumns, readSequences } from "./due-items.ts";
 import type { Queryable, Transactional } from "./queryable.ts";
-import { candidateOf, type DueRow, instant, parseDueRows } from "./rows.ts";
+import { candidateOf, type DueRow, instant, parseDueRows, walkedBy } from "./rows.ts";
 import { BARRED } from "./start-sending.ts";
 
 export interface Reopening {
@@ -43,7 +43,7 @@ async function reopen(db: Queryable, reopening: Reopening): Promise<ReopenAnswer
   if ("refused" in found) return refused(found.refused);
   const { dueRow, ended } = found;
   const sequences = await readSequences(db, [dueRow], at);
-  const { read } = candidateOf(dueRow, sequences.get(dueRow.sequence_id));
+  const { read } = candidateOf(dueRow, sequences.get(walkedBy(dueRow)));
   if ("fault" in read) return refused("unreadable_row");
   const { zone } = zoneUsed(read.item.lead, read.item.workspace);
   const touches = await readPast(db, dueRow, ended.completed_reason);

@@ -40,11 +40,11 @@ const DATA_IS_THERE = Prisma.sql`
                      when 'sms' then btrim(lead.phone) <> ''
                      else true end
               from follow_up_step as step
-             where step.sequence_id = looked.sequence_id and step.position >= looked.position
+             where step.sequence_id = looked.sequence_id and step.version = looked.version and step.position >= looked.position
              order by step.position
              limit 1), not exists (
             select from follow_up_step as step
-             where step.sequence_id = looked.sequence_id and step.position >= looked.position))`;
+             where step.sequence_id = looked.sequence_id and step.version = looked.version and step.position >= looked.position))`;
 
 export async function resumeAwaitingEnrichment(db: Queryable, query: BatchQuery): Promise<EnrichmentReport> {
   const { checked, resumed, without_data } = await resume(db, query, {
@@ -66,7 +66,7 @@ async function resume(db: Queryable, query: BatchQuery, end: PauseEnd): Promise<
   const { now, limit, workspaceId } = query;
   const rows = await db.$queryRaw`
     with looked as materialized (
-      select id, workspace_id, lead_id, sequence_id, position
+      select id, workspace_id, lead_id, sequence_id, version, position
         from follow_up_instance
        where status = 'paused' and paused_reason = ${end.pausedReason}::paused_reason and look_again_at <= ${now}
          and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)

@@ -15,6 +15,7 @@ const dueRow = z.object({
   id: z.string(),
   workspace_id: z.string(),
   sequence_id: z.string(),
+  version: z.int(),
   generation: z.int(),
   position: z.int(),
   next_step_due: instant,
@@ -87,14 +88,18 @@ export const parseDueRows = (rows: unknown): DueRow[] =>
     .parse(rows)
     .map((row) => ({ ...dueRow.parse(row), row }));
 
+/** Names the sequence and the version of it that an instance walks. */
+export const walkedBy = ({ sequence_id, version }: Pick<DueRow, "sequence_id" | "version">): string =>
+  `${sequence_id} ${version}`;
+
 /** Parses sequences one by one, so that one that does not parse holds its own instances only. */
 export function parseSequences(rows: unknown, now: Date): ReadonlyMap<string, ReadSequence> {
   const workspaces = new Map<string, WorkspaceFacts>();
   return new Map(
     z
-      .array(z.looseObject({ id: z.uuid(), workspace_id: z.uuid() }))
+      .array(z.looseObject({ id: z.uuid(), version: z.int(), workspace_id: z.uuid() }))
       .parse(rows)
-      .map((row) => [row.id, readSequence(row, workspaces, now)]),
+      .map((row) => [walkedBy({ sequence_id: row.id, version: row.version }), readSequence(row, workspaces, now)]),
   );
 }
 

@@ -1,161 +1,129 @@
-import * as z from "zod";
-import { CHANNELS, SEQUENCE_TRIGGERS, STEP_CONDITIONS } from "../domain/labels.ts";
-import { lintStep } from "../domain/lint-step.ts";
+import { isDeepStrictEqual } from "node:util";
+import type { WrittenSequence } from "../domain/written-sequence.ts";
 import type { Db } from "./connect.ts";
-
-/** A label of a closed set; any other is refused by its name. */
-const label = <const Labels extends readonly [string, ...string[]]>(what: string, labels: Labels) =>
-  z.enum(labels, {
-    error: ({ input }) => `there is no ${what} ${JSON.stringify(input)}; known are ${labels.join(", ")}`,
-  });
-
-const texts = z.object({
-  channel: label("channel", CHANNELS),
-  subject: z.string().nullable().default(null),
-  body: z.string(),
-});
-
-const stepSchema = z.strictObject({
-  ...texts.shape,
-  /** After the step before it; after the start for the first. */
-  delayMinutes: z.int32().min(0),
-  condition: label("condition", STEP_CONDITIONS).default("always"),
-  needsApproval: z.boolean().default(false),
-  /** Null: it may be sent however late. */
-  timeToLiveMinutes: z.int32().min(1).nullable().default(null),
-});
-
-const sequenceSchema = z.strictObject({
-  workspaceId: z.uuid(),
-  name: z.string().regex(/^\P{Cc}*[^\s\p{Cc}]\P{Cc}*$/u, "must be a name, on one line"),
-  triggerOn: label("trigger", SEQUENCE_TRIGGERS),
-  active: z.boolean().default(true),
-  /** In their order, which gives them their positions, counted from 1. */
-  steps: z.array(stepSchema).min(1, "must hold at least one step"),
-});
-
-/** A sequence as a person writes it. */
-export type SequenceToSave = z.input<typeof sequenceSchema>;
-type ParsedSequence = z.output<typeof sequenceSchema>;
-
-/** Nothing was written. `faults` holds all that is wrong, each with the step and the part that it is about. */
-export class SequenceRefused extends Error {
-  override readonly name = "SequenceRefused";
-  readonly faults: readonly string[];
-  constructor(faults: readonly string[]) {
-    super(`the sequence was not saved:\n${faults.map((fault) => `  ${fault}`).join("\n")}`);
-    this.faults = faults;
-  }
-}
+import { parseSequenceToSave, SequenceRefused } from "./sequence-to-save.ts";
+import { changesTrigger, planSequences, type SequencePlan } from "./stored-sequences.ts";
 
 export interface SavedSequence {
   readonly id: string;
-  /** The ids of its steps, in their order. */
+  /** Grows when steps come, go, change places or delays. */
+  readonly version: number;
+  /** The ids of the steps of that version, in their order. */
   readonly stepIds: readonly string[];
 }
 
 /**
- * Writes a sequence with its steps, whole or not at all. A name that its workspace has already is that sequence again: the
- * steps at the same positions are replaced, so that they stay the same steps to those who passed them. While anybody is in
- * it, no step may go or change its place, and its trigger stays. Throws SequenceRefused.
+ * Writes a sequence with its steps, whole or not at all. A name that its workspace has already is that sequence again; what
+ * becomes of those who are inside is told at `saveSequences`. Throws SequenceRefused.
  */
 export async function saveSequence(db: Db, sequence: unknown): Promise<SavedSequence> {
-  const parsed = parseSequenceToSave(sequence);
+  const { workspaceId, ...written } = parseSequenceToSave(sequence);
+  const [saved] = await saveSequences(db, workspaceId, [written]);
+  if (!saved) throw new Error("a sequence was neither saved nor refused");
+  return saved;
+}
+
+/**
+ * Writes parsed sequences of one workspace, all or none. What is written already is not written again.
+ *
+ * Leads who are inside keep the steps, the order and the delays that they started with, so that nobody skips or repeats a
+ * step: a change of those makes a new version, for who starts from now on. What a step says, its channel, condition, approval
+ * and time to live change for everybody who still has that step ahead. The trigger stays while anybody is inside.
+ *
+ * `seen` is what a person saw and agreed to; what somebody else has changed since then is refused. Throws SequenceRefused.
+ */
+export async function saveSequences(
+  db: Db,
+  workspaceId: string,
+  sequences: readonly WrittenSequence[],
+  seen?: readonly SequencePlan[],
+): Promise<readonly SavedSequence[]> {
   return await db.$transaction(async (transaction) => {
-    const found = await lockSequence(transaction, parsed);
-    const faults = await conflicts(transaction, found, parsed);
+    await lockSequences(transaction, workspaceId, sequences);
+    const plans = await planSequences(transaction, workspaceId, sequences);
+    const faults = plans.flatMap((plan, index) => conflicts(plan, seen?.[index]));
     if (faults.length > 0) throw new SequenceRefused(faults);
-    return await write(transaction, found.id, parsed);
-  });
+    const saved: SavedSequence[] = [];
+    for (const plan of plans) saved.push(await write(transaction, workspaceId, plan));
+    return saved;
+  }, PATIENT);
 }
 
-/** Faults of form and of the texts, told together. */
-function parseSequenceToSave(sequence: unknown): ParsedSequence {
-  const parsed = sequenceSchema.safeParse(sequence);
-  const faults = [...(parsed.error?.issues.map(told) ?? []), ...textFaults(sequence)];
-  if (faults.length > 0 || !parsed.success) throw new SequenceRefused(faults);
-  return parsed.data;
-}
+/** Another writer of the same sequences is waited for. */
+const PATIENT = { timeout: 60_000 };
 
-function told({ path, message }: z.core.$ZodIssue): string {
-  const [first, index, ...rest] = path;
-  if (first === "steps" && typeof index === "number") return `${[`step ${index + 1}`, ...rest].join(", ")}: ${message}`;
-  return path.length === 0 ? message : `${path.join(".")}: ${message}`;
-}
-
-/** Lints each step whose texts can be read, whatever else is wrong with the sequence. */
-function textFaults(sequence: unknown): string[] {
-  const { steps } = z
-    .object({ steps: z.array(z.unknown()) })
-    .catch({ steps: [] })
-    .parse(sequence);
-  return steps.flatMap((step, index) => {
-    const read = texts.safeParse(step);
-    return read.success ? lintStep(read.data).map(({ part, message }) => `step ${index + 1}, ${part}: ${message}`) : [];
-  });
-}
-
-interface Found {
-  readonly id: string;
-  readonly triggerOn: string;
-}
-
-/** The row of the sequence, made where there is none, and locked: nobody enrols in it until the transaction ends. */
-async function lockSequence(db: Db, { workspaceId, name, triggerOn, active }: ParsedSequence): Promise<Found> {
+/**
+ * The rows of the sequences, made where there are none, and locked, in one order for all: nobody enrols in them until the
+ * transaction ends.
+ */
+async function lockSequences(db: Db, workspaceId: string, sequences: readonly WrittenSequence[]): Promise<void> {
   if ((await db.workspace.count({ where: { id: workspaceId } })) === 0) {
     throw new SequenceRefused([`workspaceId: there is no workspace ${workspaceId}`]);
   }
-  await db.followUpSequence.createMany({ data: { workspaceId, name, triggerOn, active }, skipDuplicates: true });
-  const rows = await db.$queryRaw`
-    select id, trigger_on::text as "triggerOn" from follow_up_sequence
-     where workspace_id = ${workspaceId}::uuid and name = ${name} for update`;
-  return z.tuple([z.object({ id: z.uuid(), triggerOn: z.string() })]).parse(rows)[0];
+  const sorted = [...sequences].sort((one, other) => (one.name < other.name ? -1 : 1));
+  await db.followUpSequence.createMany({
+    data: sorted.map(({ name, triggerOn, active }) => ({ workspaceId, name, triggerOn, active })),
+    skipDuplicates: true,
+  });
+  await db.$queryRaw`
+    select from follow_up_sequence
+     where workspace_id = ${workspaceId}::uuid and name = any(${sorted.map(({ name }) => name)}) order by id for update`;
 }
 
-/** What the change would do to those who are in the sequence, or to what was sent. */
-async function conflicts(db: Db, { id, triggerOn }: Found, sequence: ParsedSequence): Promise<string[]> {
-  const steps = await db.followUpStep.findMany({
-    where: { sequenceId: id },
-    include: { _count: { select: { touches: true } } },
-    orderBy: { position: "asc" },
-  });
-  const removed = steps.filter(({ position }) => position > sequence.steps.length);
-  const faults = removed
-    .filter(({ _count }) => _count.touches > 0)
-    .map(({ position }) => `step ${position}: cannot be removed, for there are touches of it`);
-  const live = await db.followUpInstance.count({ where: { sequenceId: id, status: { in: ["active", "paused"] } } });
-  if (live === 0) return faults;
-  const because = `while leads are in the sequence (${live})`;
-  if (triggerOn !== sequence.triggerOn) faults.push(`triggerOn: cannot change from ${triggerOn} ${because}`);
-  faults.push(...removed.map(({ position }) => `step ${position}: cannot be removed ${because}`));
-  for (const [index, step] of sequence.steps.entries()) {
-    const places = steps.filter((one) => isSameText(one, step)).map(({ position }) => position);
-    const [place] = places;
-    if (place !== undefined && !places.includes(index + 1)) {
-      faults.push(`step ${place}: cannot become step ${index + 1} ${because}`);
-    }
+function conflicts({ after, stored, inside, change }: SequencePlan, seen: SequencePlan | undefined): readonly string[] {
+  if (change.isNone) return [];
+  const faults: string[] = [];
+  if (seen && !isDeepStrictEqual(seen.stored?.written, stored?.written)) {
+    faults.push(`${after.name}: somebody else has changed it in the meantime; look at the changes again`);
+  }
+  if (changesTrigger({ after, stored }) && inside > 0) {
+    faults.push(
+      `triggerOn: cannot change from ${stored?.written?.triggerOn} while leads are in the sequence (${inside})`,
+    );
   }
   return faults;
 }
 
-type Texts = z.infer<typeof texts>;
-const isSameText = (one: Texts, other: Texts): boolean =>
-  one.channel === other.channel && one.subject === other.subject && one.body === other.body;
-
-async function write(db: Db, id: string, sequence: ParsedSequence): Promise<SavedSequence> {
-  const { workspaceId, triggerOn, active, steps } = sequence;
-  await db.followUpSequence.update({ where: { id }, data: { triggerOn, active } });
-  await db.followUpStep.deleteMany({ where: { sequenceId: id, position: { gt: steps.length } } });
-  const stepIds: string[] = [];
-  for (const [index, step] of steps.entries()) {
-    const place = { sequenceId: id, position: index + 1 };
-    const saved = await db.followUpStep.upsert({
-      where: { sequenceId_position: place },
-      create: { workspaceId, ...place, ...step },
-      update: step,
-      select: { id: true },
-    });
-    stepIds.push(saved.id);
+async function write(db: Db, workspaceId: string, { after, stored, change }: SequencePlan): Promise<SavedSequence> {
+  if (!stored) throw new Error("a sequence that was locked is gone");
+  const { id } = stored;
+  // The first steps of a sequence are those of the version that it has from its beginning.
+  const version = change.needsNewVersion && stored.written ? stored.version + 1 : stored.version;
+  const { triggerOn, active, steps } = after;
+  if (!change.isNone) {
+    await db.followUpSequence.update({ where: { id }, data: { triggerOn, active, version } });
+    await rewrite(db, id, after);
   }
-  return { id, stepIds };
+  if (change.needsNewVersion) {
+    const place = { workspaceId, sequenceId: id, version };
+    await db.followUpStep.createMany({
+      data: steps.map((step, index) => ({ ...place, position: index + 1, ...step })),
+    });
+  }
+  const select = { id: true };
+  const stepRows = await db.followUpStep.findMany({
+    where: { sequenceId: id, version },
+    orderBy: { position: "asc" },
+    select,
+  });
+  return { id, version, stepIds: stepRows.map((step) => step.id) };
+}
+
+/** Gives the steps of all versions what is written at their keys, but for their places and delays. */
+async function rewrite(db: Db, sequenceId: string, { steps }: WrittenSequence): Promise<void> {
+  await db.$executeRaw`
+    update follow_up_step as step
+       set channel = written.channel::channel, subject = written.subject, body = written.body,
+           condition = written.condition::step_condition, needs_approval = written.needs_approval,
+           time_to_live_minutes = written.time_to_live_minutes
+      from unnest(
+        ${steps.map(({ key }) => key)}::text[], ${steps.map(({ channel }) => channel)}::text[],
+        ${steps.map(({ subject }) => subject)}::text[], ${steps.map(({ body }) => body)}::text[],
+        ${steps.map(({ condition }) => condition)}::text[], ${steps.map(({ needsApproval }) => needsApproval)}::boolean[],
+        ${steps.map(({ timeToLiveMinutes }) => timeToLiveMinutes)}::int[]
+      ) as written (key, channel, subject, body, condition, needs_approval, time_to_live_minutes)
+     where step.sequence_id = ${sequenceId}::uuid and step.key = written.key
+       and (step.channel::text, step.subject, step.body, step.condition::text, step.needs_approval, step.time_to_live_minutes)
+         is distinct from (written.channel, written.subject, written.body, written.condition, written.needs_approval,
+                           written.time_to_live_minutes)`;
 }

@@ -69,6 +69,7 @@ const stepRows = ({ number, place, steps }: PlacedSequence): Prisma.FollowUpStep
     id: demoId("step", number * 100 + index + 1),
     workspaceId: demoId("workspace", place),
     sequenceId: demoId("sequence", number),
+    key: `step-${index + 1}`,
     position: index + 1,
     delayMinutes: minutes,
     channel,

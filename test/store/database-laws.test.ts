@@ -89,6 +89,7 @@ const completed = set("follow_up_instance", "completed");
 const touch = set("touch", "touch");
 const waiting = set("touch", "waiting");
 const step = set("follow_up_step", "step");
+const sequence = set("follow_up_sequence", "chase");
 const workspace = set("workspace", "here");
 const appointment = set("appointment", "appointment");
 
@@ -125,6 +126,11 @@ const newStep = inserting("follow_up_step", {
   channel: "'email'",
   subject: "'Hello'",
   body: "'Hello'",
+});
+const newSequence = inserting("follow_up_sequence", {
+  workspace_id: ":here",
+  name: "'New'",
+  trigger_on: "'manual'",
 });
 const newAppointment = inserting("appointment", {
   workspace_id: ":here",
@@ -346,12 +352,25 @@ const TOUCH_LAWS: readonly Law[] = [
 ];
 
 const SEQUENCE_LAWS: readonly Law[] = [
-  { name: "step_position_counts_from_one", breaks: step("position = 0"), keeps: step("position = 3") },
+  { name: "step_position_counts_from_one", breaks: newStep({ position: "0" }), keeps: newStep() },
+  { name: "step_version_counts_from_one", breaks: newStep({ version: "0" }), keeps: newStep({ version: "2" }) },
+  { name: "key_is_a_short_word", breaks: newStep({ key: "'A step'" }), keeps: newStep({ key: "'a-step'" }) },
   {
-    name: "follow_up_step_sequence_id_position_key",
-    breaks: step("position = 2"),
-    keeps: step("position = 1"),
+    name: "follow_up_step_sequence_id_version_position_key",
+    breaks: newStep({ sequence_id: ":chase", position: "1" }),
+    keeps: newStep({ sequence_id: ":chase", position: "1", version: "2" }),
   },
+  {
+    name: "follow_up_step_sequence_id_version_key_key",
+    breaks: newStep({ sequence_id: ":chase", key: "(select key from follow_up_step where id = :step)" }),
+    keeps: newStep({ sequence_id: ":chase", key: "(select key from follow_up_step where id = :step)", version: "2" }),
+  },
+  { name: "step_keeps_its_place", breaks: step("position = 3"), keeps: step("position = 1") },
+  { name: "step_keeps_its_place", breaks: step("version = 2"), keeps: step("version = 1") },
+  { name: "step_keeps_its_place", breaks: step("sequence_id = :other"), keeps: step("sequence_id = :chase") },
+  { name: "step_keeps_its_place", breaks: step("key = 'another'"), keeps: step("body = 'another'") },
+  { name: "sequence_version_counts_from_one", breaks: newSequence({ version: "0" }), keeps: newSequence() },
+  { name: "version_never_goes_back", breaks: sequence("version = 0"), keeps: sequence("version = 2") },
   { name: "delay_is_not_negative", breaks: step("delay_minutes = -1"), keeps: step("delay_minutes = 0") },
   {
     name: "time_to_live_is_positive",

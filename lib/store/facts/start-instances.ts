@@ -21,7 +21,10 @@ interface Wanted {
   readonly trigger?: SequenceTrigger;
 }
 
-/** The sequences of a workspace that have this id, this name or this trigger, and a step to start at. */
+/**
+ * The sequences of a workspace that have this id, this name or this trigger, and a step to start at; none gets another
+ * version before the transaction ends.
+ */
 export async function findSequences(
   db: Queryable,
   workspaceId: string,
@@ -33,11 +36,14 @@ export async function findSequences(
       from follow_up_sequence as sequence
       join workspace on workspace.id = sequence.workspace_id
       join lateral (
-        select delay_minutes from follow_up_step where sequence_id = sequence.id order by position limit 1) as first on true
+        select delay_minutes from follow_up_step
+         where sequence_id = sequence.id and version = sequence.version
+         order by position limit 1) as first on true
      where sequence.workspace_id = ${workspaceId}::uuid
        and (sequence.id = ${id ?? null}::uuid or sequence.name = ${name ?? null}
             or (sequence.active and trigger_on = ${trigger ?? null}::sequence_trigger))
-     order by sequence.id`;
+     order by sequence.id
+       for key share of sequence`;
   return z.array(sequenceRow).parse(rows);
 }
 

@@ -1,0 +1,123 @@
+import { randomUUID } from "node:crypto";
+import { type FileHandle, open } from "node:fs/promises";
+import { stringify } from "csv-stringify/sync";
+import type { EnrolmentVerdict } from "../lib/domain/enrolment.ts";
+import { FACT_SCHEMAS, MOST_LEADS } from "../lib/run/intake/facts.ts";
+import { databaseNow } from "../lib/store/clock.ts";
+import { leadEnrolled } from "../lib/store/facts/enrol.ts";
+import type { Transactional } from "../lib/store/queryable.ts";
+import { ADDED, type LeadFile, type LeadRow } from "./lead-file.ts";
+import { fileProblem, Problem } from "./problem.ts";
+
+export interface Import {
+  readonly workspaceId: string;
+  readonly sequence: { readonly id: string } | { readonly name: string };
+  /** Each row of the file with its verdict; one that is there is replaced. */
+  readonly verdictPath: string;
+  /** Told after each batch how many rows have their verdict. */
+  readonly onProgress: (rows: number) => void;
+  readonly signal: AbortSignal;
+}
+
+export interface Imported {
+  /** How many rows have that verdict; those that are invalid under `invalid`. */
+  readonly counts: Readonly<Record<string, number>>;
+  /** The first few that are invalid, without anything that stands in them. */
+  readonly invalid: readonly { readonly line: number; readonly reason: string }[];
+}
+
+/**
+ * Enrols the leads of a file, a thousand to a transaction. Stopped anywhere, it can be run again: who is in the sequence
+ * already is not enrolled twice. Throws a Problem where there is no such sequence.
+ */
+export async function importLeads(db: Transactional, file: LeadFile, task: Import): Promise<Imported> {
+  const verdicts = await openForWriting(task.verdictPath);
+  try {
+    await verdicts.write(csv([[...file.heading, ...ADDED]]));
+    return await importRows(db, file, task, verdicts);
+  } finally {
+    await verdicts.close();
+  }
+}
+
+async function importRows(db: Transactional, file: LeadFile, task: Import, to: FileHandle): Promise<Imported> {
+  const counts: Record<string, number> = {};
+  const invalid: { line: number; reason: string }[] = [];
+  let rows = 0;
+  for await (const batch of batchesOf(file.rows)) {
+    task.signal.throwIfAborted();
+    const judged = await enrol(db, batch, task);
+    await to.write(csv(judged.map((row) => verdictCells(row, file.heading.length))));
+    for (const { line, verdict, reason } of judged) {
+      counts[verdict] = (counts[verdict] ?? 0) + 1;
+      if (verdict === "invalid" && invalid.length < MOST_TOLD) invalid.push({ line, reason });
+    }
+    rows += judged.length;
+    task.onProgress(rows);
+  }
+  return { counts, invalid };
+}
+
+const MOST_TOLD = 10;
+
+async function* batchesOf(rows: AsyncIterable<LeadRow>): AsyncGenerator<readonly LeadRow[]> {
+  let batch: LeadRow[] = [];
+  for await (const row of rows) {
+    batch.push(row);
+    if (batch.length < MOST_LEADS) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
+}
+
+interface JudgedRow extends LeadRow {
+  readonly verdict: string;
+  readonly reason: string;
+}
+
+async function enrol(db: Transactional, batch: readonly LeadRow[], task: Import): Promise<readonly JudgedRow[]> {
+  const whole = batch.flatMap(({ line, read }) => ("lead" in read ? [{ line, lead: read.lead }] : []));
+  const leads = whole.map(({ lead }) => lead);
+  const verdicts = leads.length === 0 ? [] : await verdictsOn(db, leads, task);
+  const byLine = new Map(whole.map(({ line }, place) => [line, verdicts[place]]));
+  return batch.map((row) => {
+    const verdict = "fault" in row.read ? `invalid: ${row.read.fault}` : byLine.get(row.line);
+    if (verdict === undefined) throw new Error("a lead of an enrolment has no verdict");
+    const [kind = "", ...reason] = verdict.split(": ");
+    // Places count in a batch, of which a person knows nothing.
+    const told = reason.join(": ").replace(/(?<= as that) at (\d+)$/, (_, place) => ` on line ${whole[place]?.line}`);
+    return { ...row, verdict: kind, reason: told };
+  });
+}
+
+async function verdictsOn(
+  db: Transactional,
+  leads: readonly unknown[],
+  { workspaceId, sequence }: Import,
+): Promise<readonly EnrolmentVerdict[]> {
+  const occurredAt = (await databaseNow(db)).toISOString();
+  const fact = FACT_SCHEMAS["lead.enrolled"].parse({ workspaceId, eventId: randomUUID(), occurredAt, sequence, leads });
+  const outcome = await leadEnrolled(db, { ...fact, type: "lead.enrolled" });
+  if (outcome.outcome === "refused") throw new Problem(outcome.reason);
+  if (outcome.outcome !== "applied" || !outcome.verdicts) throw new Error(`an enrolment ended ${outcome.outcome}`);
+  return outcome.verdicts;
+}
+
+function verdictCells({ line, cells, verdict, reason }: JudgedRow, width: number): readonly (string | number)[] {
+  const shown = cells.length > 0 ? cells : Array.from({ length: width }, () => "");
+  return [...shown, line, verdict, reason];
+}
+
+/** What a spreadsheet would read as a formula is written as text. */
+const csv = (rows: readonly (readonly (string | number)[])[]): string =>
+  stringify(
+    rows.map((row) => [...row]),
+    { escape_formulas: true },
+  );
+
+async function openForWriting(path: string): Promise<FileHandle> {
+  return await open(path, "w").catch((cause: unknown) => {
+    throw fileProblem(cause, path) ?? cause;
+  });
+}

@@ -1,0 +1,81 @@
+import {
+  STEP_FIELDS,
+  type StepChange,
+  type WrittenSequence,
+  type WrittenStep,
+} from "../lib/domain/written-sequence.ts";
+import type { SequencePlan } from "../lib/store/stored-sequences.ts";
+import { durationInWords } from "./duration.ts";
+
+/** What would become of a sequence, for a person: one line where it is nothing. */
+export function diffInWords({ after, stored, change, inside }: SequencePlan): string {
+  const before = stored?.written;
+  if (change.isNone) return `${after.name}: no change`;
+  const lines = [...headLines(before, after), ...change.steps.flatMap((step) => stepLines(step, after))];
+  return printable([`${after.name}: ${summary()}`, ...lines.map((line) => `  ${line}`)].join("\n"));
+
+  function summary(): string {
+    if (!before) return `new, with ${after.steps.length} steps`;
+    if (!change.needsNewVersion) return "changes for everybody who still has these steps ahead";
+    const finish = inside === 0 ? "nobody is inside" : `leads inside finish the version that they started (${inside})`;
+    return `version ${(stored?.version ?? 0) + 1}; ${finish}`;
+  }
+}
+
+const headLines = (before: WrittenSequence | undefined, after: WrittenSequence): readonly string[] =>
+  (["triggerOn", "active"] as const)
+    .filter((field) => before?.[field] !== after[field])
+    .flatMap((field) => fieldLines(field, before?.[field], after[field]));
+
+function stepLines(change: StepChange, { steps }: WrittenSequence): readonly string[] {
+  switch (change.kind) {
+    case "kept":
+      return [];
+    case "removed":
+      return [`- step ${change.before.key} is gone`];
+    case "added":
+      return [`+ step ${placeOf(change.step)}`, ...valueLines(UNWRITTEN, change.step)];
+    case "changed": {
+      const moved = change.moved ? ", moved" : "";
+      return [`~ step ${placeOf(change.step)}${moved}`, ...valueLines(change.before, change.step)];
+    }
+  }
+
+  function placeOf(step: WrittenStep): string {
+    return `${steps.indexOf(step) + 1}, ${step.key}`;
+  }
+}
+
+/** What a step is where its file does not say. */
+const UNWRITTEN: Partial<WrittenStep> = { condition: "always", needsApproval: false };
+
+const valueLines = (before: Partial<WrittenStep>, after: WrittenStep): readonly string[] =>
+  STEP_FIELDS.filter((field) => (before[field] ?? null) !== after[field])
+    .flatMap((field) => fieldLines(NAMES[field] ?? field, value(before, field), value(after, field)))
+    .map((line) => `    ${line}`);
+
+/** As the files call them. */
+const NAMES: Readonly<Record<string, string>> = { delayMinutes: "delay", timeToLiveMinutes: "timeToLive" };
+
+function value(step: Partial<WrittenStep>, field: (typeof STEP_FIELDS)[number]): string | boolean | undefined {
+  const found = step[field] ?? undefined;
+  return typeof found === "number" ? durationInWords(found) : found;
+}
+
+/** The lines that differ, between those at the beginning and the end that do not. */
+function fieldLines(name: string, before: unknown, after: unknown): readonly string[] {
+  const old = before === undefined ? [] : String(before).split("\n");
+  const now = after === undefined ? [] : String(after).split("\n");
+  const start = commonLength(old, now);
+  const end = commonLength(old.slice(start).reverse(), now.slice(start).reverse());
+  const cut = (lines: readonly string[]) => lines.slice(start, lines.length - end);
+  return [...cut(old).map((line) => `- ${name}: ${line}`), ...cut(now).map((line) => `+ ${name}: ${line}`)];
+}
+
+function commonLength(one: readonly string[], other: readonly string[]): number {
+  const differs = one.findIndex((line, index) => line !== other[index]);
+  return differs === -1 ? Math.min(one.length, other.length) : differs;
+}
+
+/** What a terminal would obey is shown, not obeyed. */
+const printable = (text: string): string => text.replaceAll(/[^\P{Cc}\n\t]/gu, "\u{fffd}");

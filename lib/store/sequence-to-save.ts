@@ -1,0 +1,102 @@
+import * as z from "zod";
+import { CHANNELS, SEQUENCE_TRIGGERS, STEP_CONDITIONS } from "../domain/labels.ts";
+import { lintStep } from "../domain/lint-step.ts";
+
+/** A label of a closed set; any other is refused by its name. */
+const label = <const Labels extends readonly [string, ...string[]]>(what: string, labels: Labels) =>
+  z.enum(labels, {
+    error: ({ input }) => `there is no ${what} ${JSON.stringify(input)}; known are ${labels.join(", ")}`,
+  });
+
+const textFields = {
+  channel: label("channel", CHANNELS),
+  subject: z.string().nullable().default(null),
+  body: z.string(),
+};
+
+const key = z
+  .string()
+  .max(64)
+  .regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, "must be small letters and digits, with single hyphens between them");
+
+/** What a step and a sequence hold, whatever form their delays are written in. */
+export const stepFields = {
+  /** By which it is the same step when the sequence is saved again. */
+  key,
+  ...textFields,
+  condition: label("condition", STEP_CONDITIONS).default("always"),
+  needsApproval: z.boolean().default(false),
+};
+export const sequenceFields = {
+  name: z.string().regex(/^\P{Cc}*[^\s\p{Cc}]\P{Cc}*$/u, "must be a name, on one line"),
+  triggerOn: label("trigger", SEQUENCE_TRIGGERS),
+  active: z.boolean().default(true),
+};
+
+/** Minutes after the step before it; after the start for the first. */
+export const delayMinutes = z.int32().min(0);
+export const timeToLiveMinutes = z.int32().min(1);
+
+/** In their order, which gives them their positions, counted from 1. */
+export const stepsOf = <Step extends z.ZodType>(step: Step) => z.array(step).min(1, "must hold at least one step");
+
+/** Null, of a time to live: it may be sent however late. */
+export const orNull = <Type extends z.ZodType>(type: Type) => type.nullable().default(null);
+
+const sequenceSchema = z.strictObject({
+  workspaceId: z.uuid(),
+  ...sequenceFields,
+  steps: stepsOf(z.strictObject({ ...stepFields, delayMinutes, timeToLiveMinutes: orNull(timeToLiveMinutes) })),
+});
+
+/** A sequence as a person writes it. */
+export type SequenceToSave = z.input<typeof sequenceSchema>;
+
+/** Nothing was written. `faults` holds all that is wrong, each with the step and the part that it is about. */
+export class SequenceRefused extends Error {
+  readonly faults: readonly string[];
+  constructor(faults: readonly string[]) {
+    super(`the sequence was not saved:\n${faults.map((fault) => `  ${fault}`).join("\n")}`);
+    this.faults = faults;
+  }
+}
+
+/** Throws SequenceRefused. */
+export function parseSequenceToSave(sequence: unknown): z.output<typeof sequenceSchema> {
+  const parsed = sequenceSchema.safeParse(sequence);
+  const faults = [...(parsed.error?.issues ?? []), ...faultsOfSteps(sequence)];
+  if (faults.length > 0 || !parsed.success) throw new SequenceRefused(faults.map(inWords));
+  return parsed.data;
+}
+
+export interface SequenceFault {
+  /** From the sequence down to what is wrong, as in `steps`, 0, `body`. */
+  readonly path: readonly PropertyKey[];
+  readonly message: string;
+}
+
+/** As a sentence that says which step, counted from 1, and which part of it. */
+export function inWords({ path, message }: SequenceFault): string {
+  const [first, index, ...rest] = path;
+  if (first === "steps" && typeof index === "number") return `${[`step ${index + 1}`, ...rest].join(", ")}: ${message}`;
+  return path.length === 0 ? message : `${path.join(".")}: ${message}`;
+}
+
+const steps = z.object({ steps: z.array(z.unknown()) }).catch({ steps: [] });
+const texts = z.object(textFields);
+const keyed = z.object({ key });
+
+/** Lints each step whose texts can be read, and compares those keys that can be, whatever else is wrong with the sequence. */
+export function faultsOfSteps(sequence: unknown): readonly SequenceFault[] {
+  const keys = new Map<string, number>();
+  return steps.parse(sequence).steps.flatMap((step, index): SequenceFault[] => {
+    const read = texts.safeParse(step);
+    const linted = read.success ? lintStep(read.data) : [];
+    const faults = linted.map(({ part, message }) => ({ path: ["steps", index, part], message }));
+    const named = keyed.safeParse(step).data?.key;
+    const other = named && keys.get(named);
+    if (named && other === undefined) keys.set(named, index);
+    if (other === undefined || named === undefined) return faults;
+    return [...faults, { path: ["steps", index, "key"], message: `is that of step ${Number(other) + 1} already` }];
+  });
+}

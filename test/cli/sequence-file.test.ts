@@ -1,0 +1,170 @@
+import { mkdtemp, readdir, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "@jest/globals";
+import fc from "fast-check";
+import { readSequenceFiles } from "../../cli/read-sequence-files.ts";
+import { parseSequenceFile, writeSequenceFile } from "../../cli/sequence-file.ts";
+import { CHANNELS, SEQUENCE_TRIGGERS, STEP_CONDITIONS } from "../../lib/domain/labels.ts";
+import type { WrittenSequence } from "../../lib/domain/written-sequence.ts";
+
+const EXAMPLES = fileURLToPath(new URL("../../sequences", import.meta.url));
+
+/** Texts of lines that YAML could misread, and no Liquid. */
+const text = fc
+  .array(
+    fc.oneof(
+      fc.constantFrom(
+        "- a",
+        "# b",
+        "c: d",
+        " e",
+        "f ",
+        "",
+        "yes",
+        "1",
+        "'",
+        '"',
+        "|",
+        "---",
+        "&g",
+        "*h",
+        "!i",
+        "\tj",
+        "k\r",
+      ),
+      fc.string({ unit: fc.constantFrom(..."aé😀:-#'\"[]&*!|>@` ") }),
+    ),
+    { minLength: 1, maxLength: 5 },
+  )
+  .map((lines) => `x${lines.join("\n")}`);
+const written: fc.Arbitrary<WrittenSequence> = fc.record({
+  name: fc.constantFrom("Chase", "yes", "null", "1", "a: b", "# c", "'", "Ärger"),
+  triggerOn: fc.constantFrom(...SEQUENCE_TRIGGERS),
+  active: fc.boolean(),
+  steps: fc.uniqueArray(
+    fc.record({
+      key: fc.constantFrom("a", "1", "true", "null", "b-2"),
+      delayMinutes: fc.nat(3 * 7 * 24 * 60),
+      channel: fc.constantFrom(...CHANNELS),
+      subject: fc.constantFrom("Hi", "- hi: you", "null", "7"),
+      body: text,
+      condition: fc.constantFrom(...STEP_CONDITIONS),
+      needsApproval: fc.boolean(),
+      timeToLiveMinutes: fc.option(fc.integer({ min: 1, max: 100_000 })),
+    }),
+    { selector: ({ key }) => key, minLength: 1 },
+  ),
+});
+
+const STEP = "{key: a, delay: 1 day, channel: task, body: x}";
+const faultsOf = (file: string): readonly string[] => {
+  const parsed = parseSequenceFile(file);
+  return "faults" in parsed ? parsed.faults.map(({ line, column, message }) => `${line}:${column} ${message}`) : [];
+};
+const withSteps = (steps: string) => `name: A\ntriggerOn: manual\nsteps: ${steps}`;
+
+describe("a sequence file", () => {
+  it("reads as what it was written from, whatever the texts hold", () => {
+    fc.assert(
+      fc.property(written, (sequence) => {
+        expect(parseSequenceFile(writeSequenceFile(sequence))).toEqual({ sequence });
+      }),
+    );
+  });
+
+  it("tells all its faults, with their places", () => {
+    const file = `name: A
+triggerOn: full_moon
+colour: red
+workspaceId: 0190f0f0-0000-7000-8000-000000000001
+steps:
+  - key: a
+    delay: soon
+    channel: email
+    body: Hi {{ lead.frist_name }}
+  - key: a
+    channel: sms
+    body: Hi
+`;
+    expect(faultsOf(file)).toEqual([
+      expect.stringMatching(/^2:1 triggerOn: there is no trigger "full_moon"/),
+      "3:1 colour: there is no such key",
+      "4:1 workspaceId: there is no such key",
+      expect.stringMatching(/^6:5 step 1, subject: is empty/),
+      expect.stringMatching(/^7:5 step 1, delay: must be a duration such as/),
+      expect.stringMatching(/^9:5 step 1, body: unknown variable lead.frist_name/),
+      expect.stringMatching(/^10:5 step 2, delay: Invalid input/),
+      "10:5 step 2, key: is that of step 1 already",
+    ]);
+  });
+
+  it.each([
+    ["what is no YAML", "name: A: B", /^1:7 .*needs quotes/],
+    ["a key twice", `${withSteps(`[${STEP}]`)}\nname: B`, /^4:1 Map keys must be unique/],
+    ["an alias", `${withSteps(`[&a ${STEP}, *a]`)}`, /anchors and aliases are not taken/],
+    ["a merge key", withSteps(`[{<<: ${STEP}}]`), /<<: there is no such key/],
+    ["a tag", withSteps(`[!!js/function ${STEP}]`), /Unresolved tag/],
+    ["two documents", `${withSteps(`[${STEP}]`)}\n---\nname: B`, /multiple documents/],
+    ["a key that is no text", withSteps("[{[a]: b}]"), /keys must be strings/],
+    ["__proto__", withSteps(`[{__proto__: {key: a}, ${STEP.slice(1)}]`), /__proto__: there is no such key/],
+    [
+      "an escape of a terminal",
+      withSteps('[{key: a, delay: 1 day, channel: task, body: "\\e[2J"}]'),
+      /control character/,
+    ],
+    ["a name on two lines", withSteps(`[${STEP}]`).replace("A", '"A\\nB"'), /must be a name, on one line/],
+    ["a delay beyond all", withSteps("[{key: a, delay: 999999999 weeks, channel: task, body: x}]"), /delay: Too big/],
+    ["no steps", withSteps("[]"), /at least one step/],
+    ["nothing", "", /expected object/],
+    ["a list", "[1]", /expected object/],
+  ])("is refused where it holds %s", (_, file, fault) => {
+    expect(faultsOf(file).join("\n")).toMatch(fault);
+  });
+
+  it("is read where it holds none of that", () => {
+    expect(faultsOf(withSteps(`[${STEP}]`))).toEqual([]);
+  });
+
+  it("cannot say something huge by aliases of aliases", () => {
+    const levels = Array.from({ length: 30 }, (_, level) => `- &a${level + 1} [${`*a${level},`.repeat(9)}]`);
+    expect(faultsOf(["- &a0 x", ...levels].join("\n")).at(0)).toMatch(/anchors and aliases/);
+  });
+
+  it.each(["[", "{a: ", "- "])("is refused where it is nested without end: %s", (opening) => {
+    expect(faultsOf(opening.repeat(100_000))).toEqual([expect.stringMatching(/nested too deeply/)]);
+  });
+});
+
+describe("the files of a folder", () => {
+  const folder = () => mkdtemp(join(tmpdir(), "backstop-sequences-"));
+
+  it("are read together, and all faults of all files are told", async () => {
+    const inFolder = await folder();
+    const files = {
+      "a.yaml": withSteps(`[${STEP}]`),
+      "b.yaml": withSteps("[]"),
+      "c.yaml": withSteps(`[${STEP}]`),
+      "d.yaml": Buffer.from([0xff]),
+      "e.yaml": "#".repeat(256 * 1024 + 1),
+    };
+    const paths = Object.keys(files).map((name) => join(inFolder, name));
+    for (const [name, content] of Object.entries(files)) await writeFile(join(inFolder, name), content);
+    const { faults } = await readSequenceFiles([...paths, inFolder]);
+    expect(faults).toEqual([
+      `${paths[1]}:3:1: steps: must hold at least one step`,
+      `${paths[3]}:1:1: is not UTF-8 text`,
+      `${paths[4]}:1:1: has 262145 bytes; a sequence has at most 262144`,
+      `${inFolder}:1:1: is not a file`,
+      `${paths[2]}:1:1: name: is that of ${paths[0]} already`,
+    ]);
+  });
+
+  it("that stand in sequences/ have no fault", async () => {
+    const examples = (await readdir(EXAMPLES)).map((name) => join(EXAMPLES, name));
+    const { sequences, faults } = await readSequenceFiles(examples);
+    expect(faults).toEqual([]);
+    expect(sequences.length).toBeGreaterThanOrEqual(3);
+  });
+});

@@ -1,0 +1,128 @@
+import { mkdtemp, readdir, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import type pg from "pg";
+import { startProgram } from "../support/child-process.ts";
+import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { addFollowedLead, addSequence, addWorkspace, everyRow } from "../support/factories.ts";
+import { openPool } from "../support/run.ts";
+
+const EXAMPLES = fileURLToPath(new URL("../../sequences", import.meta.url));
+
+let database: TestDatabase;
+let sql: pg.Pool;
+let workspaceId: string;
+let folder: string;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  sql = openPool(database.url);
+});
+beforeEach(async () => {
+  workspaceId = await addWorkspace(sql);
+  folder = await mkdtemp(join(tmpdir(), "backstop-sequences-"));
+});
+afterAll(async () => {
+  await sql.end();
+  await database.drop();
+});
+
+const run = (...words: string[]) =>
+  startProgram("cli/main.ts", ["sequences", ...words], {
+    environment: { NO_COLOR: "1", DATABASE_URL: database.url },
+  }).ended;
+const here = () => ["--workspace", workspaceId];
+const filesOf = async (of: string) => (await readdir(of)).map((name) => join(of, name));
+
+describe("sequences apply", () => {
+  it("shows what would change and asks; with --yes it is applied; applied again, exported and applied, it changes nothing", async () => {
+    const examples = await filesOf(EXAMPLES);
+    const before = await everyRow(sql);
+    expect(await run("apply", ...examples, ...here(), "--dry-run")).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/Chase after no reply: new, with 5 steps\n/),
+    });
+    expect(await run("apply", ...examples, ...here())).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/nobody can be asked here: --yes applies/),
+    });
+    expect(await everyRow(sql)).toEqual(before);
+
+    expect(await run("apply", ...examples, ...here(), "--yes")).toMatchObject({ code: 0 });
+    const applied = await everyRow(sql);
+    const unchanged = { code: 0, stdout: expect.stringMatching(/^(.*: no change\n){3,}$/) };
+    expect(await run("apply", ...examples, ...here(), "--yes")).toMatchObject(unchanged);
+    expect(await run("export", folder, ...here())).toMatchObject({ code: 0 });
+    expect(await run("apply", ...(await filesOf(folder)), ...here(), "--yes")).toMatchObject(unchanged);
+    expect(await everyRow(sql)).toEqual(applied);
+    expect(await run("export", folder, ...here())).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/is there already/),
+    });
+  });
+
+  it("tells what a change means for those who are inside, and reaches no other workspace", async () => {
+    const steps = [{ key: "a", channel: "task", subject: null, body: "one\ntwo" }];
+    const { id } = await addSequence(sql, workspaceId, { name: "Chase", steps });
+    await addFollowedLead(sql, workspaceId, id);
+    await addSequence(sql, await addWorkspace(sql), { name: "Chase", steps });
+    const file = join(folder, "chase.yaml");
+    await writeFile(
+      file,
+      `name: Chase
+triggerOn: no_response
+steps:
+  - {key: b, delay: 0 minutes, channel: task, body: new}
+  - {key: a, delay: 3 days, channel: task, body: "one\\n2"}
+`,
+    );
+    const { stdout } = await run("apply", file, ...here(), "--yes");
+    expect(stdout).toBe(`Chase: version 2; leads inside finish the version that they started (1)
+  + step 1, b
+      + delay: 0 minutes
+      + channel: task
+      + body: new
+  ~ step 2, a
+      - delay: 1 day
+      + delay: 3 days
+      - body: two
+      + body: 2
+`);
+    const { rows } = await sql.query("select workspace_id, version from follow_up_sequence where name = 'Chase'");
+    expect(rows.map((row) => [row.workspace_id === workspaceId, row.version]).sort()).toEqual([
+      [false, 1],
+      [true, 2],
+    ]);
+  });
+
+  it("tells all faults of all files, and applies none", async () => {
+    const [good = ""] = await filesOf(EXAMPLES);
+    const bad = join(folder, "bad.yaml");
+    const worse = join(folder, "worse.yaml");
+    await writeFile(bad, "name: A\ntriggerOn: never\nsteps: []\n");
+    await writeFile(worse, "name: [");
+    const before = await everyRow(sql);
+    const { code, stderr } = await run("apply", good, bad, worse, ...here(), "--yes");
+    expect(code).toBe(1);
+    expect(stderr).toContain(`${bad}:2:1: triggerOn: there is no trigger "never"`);
+    expect(stderr).toContain(`${bad}:3:1: steps: must hold at least one step`);
+    expect(stderr).toContain(`${worse}:1:`);
+    expect(stderr).toMatch(/nothing was applied: correct the above \(3\), and run this again\n$/);
+    expect(await everyRow(sql)).toEqual(before);
+  });
+
+  it("asks which workspace where there are several, and names one that is not there", async () => {
+    await addWorkspace(sql);
+    const [good = ""] = await filesOf(EXAMPLES);
+    expect(await run("apply", good, "--yes")).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/say which workspace with --workspace/),
+    });
+    expect(await run("apply", good, "--workspace", "Nowhere")).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/no workspace Nowhere/),
+    });
+  });
+});

@@ -1,0 +1,208 @@
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import fc from "fast-check";
+import type pg from "pg";
+import type { WrittenSequence, WrittenStep } from "../../lib/domain/written-sequence.ts";
+import { planner } from "../../lib/run/plan.ts";
+import { claimDue } from "../../lib/store/claim.ts";
+import { type Database, openDatabase } from "../../lib/store/connect.ts";
+import { onPool } from "../../lib/store/queryable.ts";
+import { SequenceRefused } from "../../lib/store/sequence-to-save.ts";
+import { saveSequences } from "../../lib/store/sequences.ts";
+import { planSequences } from "../../lib/store/stored-sequences.ts";
+import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { addFollowedLead, addWorkspace } from "../support/factories.ts";
+import { openPool, openTransaction, untilBlockedBy } from "../support/run.ts";
+
+let test: TestDatabase;
+let pool: pg.Pool;
+let database: Database;
+
+beforeAll(async () => {
+  test = await createDatabase();
+  pool = openPool(test.url);
+  database = openDatabase({ connectionString: test.url });
+});
+afterAll(async () => {
+  await database.close();
+  await pool.end();
+  await test.drop();
+});
+
+const stepOf = (key: string, body = key): WrittenStep => ({
+  key,
+  delayMinutes: 24 * 60,
+  channel: "task",
+  subject: null,
+  body,
+  condition: "always",
+  needsApproval: false,
+  timeToLiveMinutes: null,
+});
+const chase = (keys: readonly string[], words = ""): WrittenSequence => ({
+  name: "Chase",
+  triggerOn: "no_response",
+  active: true,
+  steps: keys.map((key) => stepOf(key, `${key}${words}`)),
+});
+const save = (workspaceId: string, ...sequences: WrittenSequence[]) =>
+  saveSequences(database.prisma, workspaceId, sequences);
+
+const DAY_MS = 24 * 60 * 60_000;
+const START = Date.parse("2030-01-07T12:00:00Z");
+
+/** One run's claim on that day: what is due moves on by a step. */
+async function claimOn(workspaceId: string, day: number): Promise<void> {
+  const now = new Date(START + day * DAY_MS);
+  const query = { now, lookAgainAt: now, share: 100, workspaces: [{ id: workspaceId, capped: false, after: null }] };
+  await claimDue(onPool(pool), query, planner(now));
+}
+
+async function claimedKeys(instanceId: string): Promise<readonly string[]> {
+  const { rows } = await pool.query<{ key: string }>(
+    `select key from touch join follow_up_step as step on step.id = step_id
+      where instance_id = $1 order by touch.claimed_at`,
+    [instanceId],
+  );
+  return rows.map(({ key }) => key);
+}
+
+const keys = fc.uniqueArray(fc.constantFrom("a", "b", "c", "d", "e"), { minLength: 1, maxLength: 5 });
+const move = fc.oneof(
+  fc.record({ kind: fc.constant("save" as const), keys, words: fc.constantFrom("", "!") }),
+  fc.record({ kind: fc.constantFrom("start" as const, "claim" as const, "claim" as const) }),
+);
+
+/** A workspace with one sequence, in which days pass and things are done. */
+async function openHouse(first: readonly string[]) {
+  const workspaceId = await addWorkspace(pool);
+  const [sequence] = await save(workspaceId, chase(first));
+  const expected = new Map<string, readonly string[]>();
+  let written = first;
+  let day = 0;
+  return {
+    /** What each lead has to get, by its instance. */
+    expected,
+    async got(): Promise<ReadonlyMap<string, readonly string[]>> {
+      const got = [...expected.keys()].map(async (id) => [id, await claimedKeys(id)] as const);
+      return new Map(await Promise.all(got));
+    },
+    claim: () => claimOn(workspaceId, day++),
+    /** Nobody has more than five steps. */
+    async finish(): Promise<void> {
+      for (let rest = 0; rest < 6; rest++) await claimOn(workspaceId, day++);
+    },
+    async start(): Promise<void> {
+      const due = { next_step_due: new Date(START) };
+      const { instanceId } = await addFollowedLead(pool, workspaceId, sequence?.id ?? "", { instance: due });
+      expected.set(instanceId, written);
+    },
+    async save(next: { readonly keys: readonly string[]; readonly words: string }): Promise<void> {
+      await save(workspaceId, chase(next.keys, next.words));
+      written = next.keys;
+    },
+  };
+}
+
+describe("leads inside a sequence", () => {
+  it("get each step that they started with once, in its order, however the sequence is rewritten meanwhile", async () => {
+    await fc.assert(
+      fc.asyncProperty(keys, fc.array(move, { maxLength: 12 }), async (first, moves) => {
+        const house = await openHouse(first);
+        await house.start();
+        for (const next of moves) await (next.kind === "save" ? house.save(next) : house[next.kind]());
+        await house.finish();
+        expect(await house.got()).toEqual(house.expected);
+      }),
+      { numRuns: 15 },
+    );
+  });
+
+  it("are told the words of the latest file, in whatever version they are", async () => {
+    const workspaceId = await addWorkspace(pool);
+    const [sequence] = await save(workspaceId, chase(["a", "b"]));
+    const { instanceId } = await addFollowedLead(pool, workspaceId, sequence?.id ?? "");
+    await claimOn(workspaceId, 0);
+    await save(workspaceId, chase(["c", "b", "a"], " corrected"));
+    await claimOn(workspaceId, 2);
+    const { rows } = await pool.query("select body from touch where instance_id = $1 order by claimed_at", [
+      instanceId,
+    ]);
+    expect(rows).toEqual([{ body: "a" }, { body: "b corrected" }]);
+  });
+});
+
+describe("several sequences", () => {
+  it("are written all or none", async () => {
+    const workspaceId = await addWorkspace(pool);
+    const [held] = await save(workspaceId, chase(["a"]));
+    await addFollowedLead(pool, workspaceId, held?.id ?? "");
+    const other = { ...chase(["x"]), name: "Other" };
+    await expect(save(workspaceId, other, { ...chase(["b"]), triggerOn: "manual" })).rejects.toThrow(SequenceRefused);
+    const { rows } = await pool.query("select name from follow_up_sequence where workspace_id = $1", [workspaceId]);
+    expect(rows).toEqual([{ name: "Chase" }]);
+  });
+
+  it("that two write at once, in other orders, are those of one of them", async () => {
+    const workspaceId = await addWorkspace(pool);
+    const names = ["A", "B", "C", "D"];
+    const all = (key: string) => names.map((name) => ({ ...chase([key]), name }));
+    for (let round = 0; round < 5; round++) {
+      await Promise.all([save(workspaceId, ...all(`x-${round}`)), save(workspaceId, ...all(`y-${round}`).reverse())]);
+      const { rows } = await pool.query(
+        `select distinct key from follow_up_sequence as sequence
+           join follow_up_step as step on step.sequence_id = sequence.id and step.version = sequence.version
+          where sequence.workspace_id = $1`,
+        [workspaceId],
+      );
+      expect(rows).toHaveLength(1);
+    }
+  });
+
+  it("that two write at once and alike are written once", async () => {
+    const workspaceId = await addWorkspace(pool);
+    const saved = await Promise.all([1, 2, 3].map(() => save(workspaceId, chase(["a", "b"]))));
+    expect(new Set(saved.map((one) => JSON.stringify(one))).size).toBe(1);
+    expect(saved[0]?.[0]?.version).toBe(1);
+  });
+});
+
+describe("what a person agreed to", () => {
+  it("is not written over what somebody else has changed since", async () => {
+    const workspaceId = await addWorkspace(pool);
+    await save(workspaceId, chase(["a"]));
+    const mine = chase(["a", "b"]);
+    const seen = await planSequences(database.prisma, workspaceId, [mine]);
+    await save(workspaceId, chase(["a"], " by another"));
+    await expect(saveSequences(database.prisma, workspaceId, [mine], seen)).rejects.toThrow(
+      /somebody else has changed/,
+    );
+    const again = await planSequences(database.prisma, workspaceId, [mine]);
+    expect((await saveSequences(database.prisma, workspaceId, [mine], again))[0]?.version).toBe(2);
+  });
+
+  it("is no conflict where somebody else wrote the same", async () => {
+    const workspaceId = await addWorkspace(pool);
+    await save(workspaceId, chase(["a"]));
+    const mine = chase(["a", "b"]);
+    const seen = await planSequences(database.prisma, workspaceId, [mine]);
+    const [first] = await save(workspaceId, mine);
+    expect((await saveSequences(database.prisma, workspaceId, [mine], seen))[0]).toEqual(first);
+  });
+
+  it("waits for who writes at this moment, and then looks at what that was", async () => {
+    const workspaceId = await addWorkspace(pool);
+    const [saved] = await save(workspaceId, chase(["a"]));
+    const mine = chase(["a", "b"]);
+    const seen = await planSequences(database.prisma, workspaceId, [mine]);
+    const other = await openTransaction(pool);
+    await other.query("select from follow_up_sequence where id = $1 for update", [saved?.id]);
+    await other.query("update follow_up_step set body = 'by another' where sequence_id = $1", [saved?.id]);
+    const mineSaved = saveSequences(database.prisma, workspaceId, [mine], seen).then(
+      () => "saved",
+      (thrown: Error) => thrown.message,
+    );
+    await untilBlockedBy(pool, other.pid);
+    await other.commit();
+    expect(await mineSaved).toMatch(/somebody else has changed/);
+  });
+});
