@@ -91,7 +91,19 @@ export async function completeBookedLead(
   lead: BookedLead,
 ): Promise<{ readonly ended: number; readonly cancelledTouches: number }> {
   const [row] = await completeBatch(db, lead);
-  return { ended: row?.completed ?? 0, cancelledTouches: row?.cancelled ?? 0 };
+  return { ended: row?.completed ?? 0, cancelledTouches: (row?.cancelled ?? 0) + (await cancelLastSteps(db, lead)) };
+}
+
+/** What an instance that is complete has still to send would be stopped when it is sent, if the lead is still booked then. */
+async function cancelLastSteps(db: Queryable, { workspaceId, leadId, startedBefore }: BookedLead): Promise<number> {
+  return await db.$executeRaw`
+    update touch
+       set status = 'cancelled', reason = 'meeting_booked', next_attempt_at = null, look_again_at = null
+      from follow_up_instance as instance
+     where instance.workspace_id = ${workspaceId}::uuid and instance.lead_id = ${leadId}::uuid
+       and not instance.post_booking
+       and (${startedBefore}::timestamptz is null or instance.started_at < ${startedBefore}::timestamptz)
+       and touch.instance_id = instance.id and touch.status in ('claimed', 'awaiting_approval')`;
 }
 
 interface Batch extends Omit<BookedLead, "workspaceId" | "leadId"> {

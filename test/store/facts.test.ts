@@ -183,6 +183,38 @@ describe("a cancelled meeting", () => {
   });
 });
 
+describe("a last step that still waits to be sent, of a sequence that is complete", () => {
+  const complete = async (sequence: Sequence) => {
+    const { rows } = await sql.query<{ id: string }>(
+      "select id from follow_up_instance where lead_id = $1 and sequence_id = $2",
+      [leadId, sequence.id],
+    );
+    const id = rows[0]?.id ?? "";
+    await sql.query(
+      `update follow_up_instance set status = 'completed', completed_at = now(), completed_reason = 'out_of_steps',
+              next_step_due = null where id = $1`,
+      [id],
+    );
+    return await addTouch(sql, id, sequence.steps[0] ?? "");
+  };
+  const reasonOf = async (touchId: string) =>
+    (await one("select status || ' ' || reason as reason from touch where id = $1", touchId))["reason"];
+
+  it("is stopped by a booking, also where the booking is cancelled before anybody looks", async () => {
+    const touchId = await complete(chase);
+    await fact("meeting.booked", { meeting: aMeeting("one"), occurredAt: hoursAgo(2) });
+    await fact("meeting.cancelled", { meeting: aMeeting("one") });
+    expect(await reasonOf(touchId)).toBe("cancelled meeting_booked");
+  });
+
+  it("is stopped by a cancellation, where it was to prepare the meeting", async () => {
+    await fact("meeting.booked", { meeting: aMeeting("one"), occurredAt: hoursAgo(2) });
+    const touchId = await complete(prepare);
+    await fact("meeting.cancelled", { meeting: aMeeting("one") });
+    expect(await reasonOf(touchId)).toBe("cancelled meeting_cancelled");
+  });
+});
+
 describe("a missed meeting", () => {
   beforeEach(() => fact("meeting.booked", { meeting: aMeeting("one", -1), occurredAt: hoursAgo(90) }));
 

@@ -14,27 +14,27 @@ export interface Ending {
 const row = z.object({ ended: z.int(), cancelledTouches: z.int() });
 export type Ended = z.infer<typeof row>;
 
-/** Ends live instances of locked leads and cancels what of them was still to be sent. */
+/** Ends live instances of locked leads, and cancels what of them, and of those that are complete, was still to be sent. */
 export async function endInstances(db: Queryable, ending: Ending): Promise<Ended> {
   const { workspaceId, leadIds, which, status, reason, now } = ending;
   const rows = await db.$queryRaw`
-    with live as materialized (
-      select id
+    with meant as materialized (
+      select id, status in ('active', 'paused') as live
         from follow_up_instance
        where workspace_id = ${workspaceId}::uuid and lead_id = any(${[...leadIds]}::uuid[])
-         and status in ('active', 'paused') and (post_booking or ${which} = 'all')
+         and (post_booking or ${which} = 'all')
        order by id
          for no key update),
     changed as (
       update follow_up_instance
          set status = ${status}::instance_status, completed_at = ${now}, completed_reason = ${reason},
              next_step_due = null, paused_reason = null
-       where id = any(array(select id from live))),
+       where id = any(array(select id from meant where live))),
     cancelled as (
       update touch
          set status = 'cancelled', reason = ${reason}, next_attempt_at = null, look_again_at = null
-       where instance_id = any(array(select id from live)) and status in ('claimed', 'awaiting_approval')
+       where instance_id = any(array(select id from meant)) and status in ('claimed', 'awaiting_approval')
       returning id)
-    select (select count(*)::int from live) as ended, (select count(*)::int from cancelled) as "cancelledTouches"`;
+    select (select count(*)::int from meant where live) as ended, (select count(*)::int from cancelled) as "cancelledTouches"`;
   return z.tuple([row]).parse(rows)[0];
 }
