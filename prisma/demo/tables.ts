@@ -35,7 +35,7 @@ const instances: Filling = {
   what: "instances",
   statement: ({ isMember }) => Prisma.sql`
     insert into follow_up_instance (id, workspace_id, lead_id, sequence_id, status, paused_reason, position, next_step_due,
-                                    look_again_at, completed_at, completed_reason, created_at)
+                                    look_again_at, completed_at, completed_reason, created_at, started_at)
     select ${instanceId}, workspace_id, ${leadId}, sequence_id, status::instance_status,
            case when status = 'paused' then reason::paused_reason end, step, case when status = 'active' then due_at end,
            case when status = 'paused' then case reason
@@ -43,7 +43,7 @@ const instances: Filling = {
              when 'lead_snoozed' then snoozed_until
              when 'awaiting_enrichment' then look_at end end,
            case when status = 'completed' then due_at end, case when status = 'completed' then reason end,
-           enrolled_at
+           enrolled_at, enrolled_at
       from demo_cast
      where sequence_id is not null and ${isMember}
      order by number`,
@@ -53,9 +53,10 @@ const instances: Filling = {
 const secondInstances: Filling = {
   what: "second instances",
   statement: ({ isMember, now, chances }) => Prisma.sql`
-    insert into follow_up_instance (id, workspace_id, lead_id, sequence_id, status, next_step_due, created_at)
+    insert into follow_up_instance (id, workspace_id, lead_id, sequence_id, status, next_step_due, created_at,
+                                    started_at)
     select ${sqlId("instance", Prisma.sql`number * 4 + 1`)}, workspace_id, ${leadId}, sequence.id, 'active',
-           ${now}::timestamptz + make_interval(hours => 2 + ${chances.below(90, 21)}), enrolled_at
+           ${now}::timestamptz + make_interval(hours => 2 + ${chances.below(90, 21)}), enrolled_at, enrolled_at
       from demo_cast
       join demo_sequence as sequence on ${sqlId("workspace", Prisma.sql`sequence.place`)} = workspace_id
        and sequence.key = 'manual'
@@ -140,9 +141,9 @@ const postBookingInstances: Filling = {
   what: "post-booking instances",
   statement: ({ isMember, now, chances }) => Prisma.sql`
     insert into follow_up_instance (id, workspace_id, lead_id, sequence_id, lead_booked, post_booking, status,
-                                    next_step_due, created_at)
+                                    next_step_due, created_at, started_at)
     select ${sqlId("instance", Prisma.sql`number * 4 + 2`)}, workspace_id, ${leadId}, sequence.id, true, true, 'active',
-           ${now}::timestamptz + make_interval(mins => ${chances.below(2_000, 24)} - 200), ${now}
+           ${now}::timestamptz + make_interval(mins => ${chances.below(2_000, 24)} - 200), ${now}, ${now}
       from demo_cast
       join demo_sequence as sequence on ${sqlId("workspace", Prisma.sql`sequence.place`)} = workspace_id
        and sequence.key = 'meeting_selected'
