@@ -7,4 +7,7 @@ if (Number(major) < 24) {
   );
   process.exit(1);
 }
+// A command that is typed again and again need not be read anew each time.
+const { enableCompileCache } = await import("node:module");
+enableCompileCache();
 await import("./main.ts");
