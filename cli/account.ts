@@ -1,13 +1,17 @@
 import { join, relative } from "node:path";
 import { styleText } from "node:util";
 import Table from "cli-table3";
+import type { FactOutcome } from "../lib/run/intake/outcome.ts";
 import { BACKLOG_COUNTED, type Hold, type Report, type SendDueReport } from "../lib/run/report.ts";
+import type { DemoBooking } from "./demo-booking.ts";
 import { MEANINGS } from "./meanings.ts";
 import { tellSteps } from "./step-sentences.ts";
 
 /** What the command knows besides the report. */
 export interface Surroundings {
   readonly data: "loaded" | "kept";
+  /** Null where nobody was left who could book. */
+  readonly booking: DemoBooking | null;
   /** The folder of the mails, how many lie there, and the names of those that this run has written. */
   readonly outbox: string;
   readonly mails: number;
@@ -21,6 +25,7 @@ const PROBLEMS_SHOWN = 12;
 export function accountOf(report: Report, surroundings: Surroundings): string {
   const { results } = report;
   const sections = [
+    surroundings.booking ? [title("Before the run, a booking by event"), ...tellBooking(surroundings.booking)] : [],
     [headline(report), ...report.errors.map((error) => paint("red", `  ${error}`))],
     [title("What each step did"), ...tellSteps(report)],
     results ? [title("What was decided, and why"), reasonTable(results)] : [],
@@ -44,6 +49,17 @@ function headline({ success, runId, durationMs, reason }: Report): string {
   const run = runId === null ? "The run" : `Run ${runId}`;
   return `${run} ${outcome} after ${(durationMs / 1_000).toFixed(1)} s${why}`;
 }
+
+function tellBooking({ leadId, outcome }: DemoBooking): string[] {
+  const told = outcome.outcome === "applied" ? stoppedAtOnce(outcome) : `the event was not applied: ${outcome.outcome}`;
+  return [
+    `  lead ${leadId} booked a meeting by the event meeting.booked: ${told}`,
+    "  bookings typed into the database by hand are for the backstop: see below",
+  ];
+}
+
+const stoppedAtOnce = ({ ended, cancelledTouches, started }: FactOutcome & { outcome: "applied" }): string =>
+  `stopped ${ended} of its sequences at once, with ${cancelledTouches} unsent touches, and started ${started} for the meeting`;
 
 const WHY_CUT: Readonly<Record<string, string>> = {
   out_of_time: "its time was over: what is left is for the next run",
@@ -130,7 +146,7 @@ function places({ outbox, mails, newMails, reportFile }: Surroundings): string[]
   ];
 }
 
-function suggestions({ results }: Report, { data, outbox, newMails }: Surroundings): string[] {
+function suggestions({ results, notificationDigests }: Report, { data, outbox, newMails }: Surroundings): string[] {
   const again =
     (results?.backlog ?? 0) > 0
       ? "go on with what is still due"
@@ -143,6 +159,14 @@ function suggestions({ results }: Report, { data, outbox, newMails }: Surroundin
       ? ["npm start -- --fresh --leads 100000", "start over with more leads"]
       : ["npm start -- --fresh", "start over with new demo data"],
     ...(mail ? [[`cat ${shortened(join(outbox, mail))}`, "one of the mails"] as const] : []),
+    ...(notificationDigests?.sent
+      ? [
+          [
+            `grep -l X-Backstop-Digest ${shortened(join(outbox, "*.eml"))}`,
+            "which of the mails are the digests",
+          ] as const,
+        ]
+      : []),
   ]);
 }
 

@@ -7,6 +7,7 @@ import { type Database, openDatabase } from "../lib/store/connect.ts";
 import { clearDemo, contentsOf } from "../prisma/demo/contents.ts";
 import { loadDemo } from "../prisma/demo/load-demo.ts";
 import { accountOf } from "./account.ts";
+import { bookByEvent } from "./demo-booking.ts";
 import { withReceiver } from "./demo-receiver.ts";
 import { invokeFollowUps } from "./invocation.ts";
 import { discardLocalDatabase, LOCAL_FOLDER, withDatabase } from "./local-database.ts";
@@ -20,7 +21,7 @@ const DEFAULT_SEED = 1;
 
 const LESSON = `
 What it does: opens the local database (a PostgreSQL of its own, in .local/postgres), applies the migrations, loads demo data
-where there is none, invokes functions/followups.ts with events/scheduled.json, and tells what the run did. Mails land in
+where there is none, lets a lead book by an event, invokes functions/followups.ts with events/scheduled.json, and tells what the run did. Mails land in
 .local/outbox, the report in .local/report.json; webhooks go to a receiver on this machine that is busy now and then. Doing it again goes on with the same data.
 
 With DATABASE_URL set it works on that database instead, and only where every workspace and lead in it came with the demo
@@ -79,7 +80,7 @@ async function start(choice: Choice): Promise<Report> {
 async function startOn(url: string, choice: Choice, spinner: Spinner): Promise<Report> {
   const outbox = join(choice.folder, "outbox");
   const database = openDatabase({ connectionString: url });
-  const data = await prepare(database, url, choice, spinner).finally(() => database.close());
+  const { data, booking } = await prepared(database, url, choice, spinner).finally(() => database.close());
   if (data === "loaded") await emptyOutbox(outbox);
   const before = new Set(await mailsIn(outbox));
   const report = await invokeScheduled(url, outbox, spinner);
@@ -89,8 +90,14 @@ async function startOn(url: string, choice: Choice, spinner: Spinner): Promise<R
   await writeFile(reportFile, `${JSON.stringify(report, null, 2)}\n`);
   spinner.stop();
   const newMails = mails.filter((name) => !before.has(name));
-  process.stdout.write(accountOf(report, { data, outbox, mails: mails.length, newMails, reportFile }));
+  process.stdout.write(accountOf(report, { data, booking, outbox, mails: mails.length, newMails, reportFile }));
   return report;
+}
+
+/** Demo data, of which one lead has just booked by an event; leads that booked by hand are for the run to find. */
+async function prepared(database: Database, url: string, choice: Choice, spinner: Spinner) {
+  const data = await prepare(database, url, choice, spinner);
+  return { data, booking: await bookByEvent(database) };
 }
 
 /** Refuses before anything is changed. Afterwards the database is migrated and holds demo data. */

@@ -78,6 +78,7 @@ describe("start on a database that is given", () => {
     const { code, stdout } = await start(["--leads", "500"], database.url);
     expect(code).toBe(0);
     expect(stdout).toMatch(/^Run \S+ succeeded/m);
+    expect(stdout).toMatch(/booked a meeting by the event meeting\.booked: stopped [1-9]\d* of its sequences at once/);
     expect(stdout).toMatch(/resume-ghosted +looked at \d+ .* resumed \d+/);
     expect(stdout).toMatch(/│ ready +│ +\d+ │ nothing stood against it/);
     expect(stdout).toContain("time zone of the lead: Mars/Olympus_Mons");

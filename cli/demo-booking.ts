@@ -1,0 +1,43 @@
+import { randomUUID } from "node:crypto";
+import * as z from "zod";
+import type { FactOutcome } from "../lib/run/intake/outcome.ts";
+import { takeInEvent } from "../lib/run/intake/take-in-messages.ts";
+import type { Database } from "../lib/store/connect.ts";
+import { intakeStore } from "../lib/store/intake-store.ts";
+
+/** A lead of the demo that has booked, and what the event of it did at once. */
+export interface DemoBooking {
+  readonly leadId: string;
+  readonly outcome: FactOutcome;
+}
+
+const DAY_MS = 24 * 60 * 60_000;
+const chased = z.array(z.object({ workspaceId: z.uuid(), leadId: z.uuid() }));
+
+/**
+ * Lets one lead that is chased book, by the event that a calendar would send, through the code of functions/intake.ts. Null
+ * where nobody is chased any more.
+ */
+export async function bookByEvent(database: Database): Promise<DemoBooking | null> {
+  const { rows } = await database.pool.query(`
+    select lead.workspace_id as "workspaceId", lead.id as "leadId"
+      from follow_up_instance as instance
+      join lead on lead.workspace_id = instance.workspace_id and lead.id = instance.lead_id
+     where instance.status = 'active' and not instance.post_booking and not instance.lead_booked
+       and instance.next_step_due > now() + interval '1 hour' and lead.status = 'qualified'
+     order by lead.id
+     limit 1`);
+  const [lead] = chased.parse(rows);
+  if (!lead) return null;
+  const now = Date.now();
+  const inAWeek = (minutes: number) => new Date(now + 7 * DAY_MS + minutes * 60_000).toISOString();
+  const detail = {
+    workspaceId: lead.workspaceId,
+    eventId: `demo-${randomUUID()}`,
+    occurredAt: new Date(now).toISOString(),
+    lead: { id: lead.leadId },
+    meeting: { id: `demo-${randomUUID()}`, startsAt: inAWeek(0), endsAt: inAWeek(30) },
+  };
+  const event = JSON.stringify({ "detail-type": "meeting.booked", detail });
+  return { leadId: lead.leadId, outcome: await takeInEvent(event, intakeStore(database)) };
+}
