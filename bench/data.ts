@@ -105,9 +105,9 @@ const leadsSql = (leads: number) => `
     from numbered_lead;`;
 
 const INSTANCES = `
-  insert into follow_up_instance (workspace_id, lead_id, sequence_id, lead_booked, post_booking, status, paused_reason,
+  insert into follow_up_instance (workspace_id, lead_id, sequence_id, version, lead_booked, post_booking, status, paused_reason,
                                   position, next_step_due, look_again_at, completed_at, completed_reason, created_at)
-  select lead.workspace_id, lead.id, sequence.id, lead.booked, sequence.is_post_booking, chosen.status::instance_status,
+  select lead.workspace_id, lead.id, sequence.id, sequence.version, lead.booked, sequence.is_post_booking, chosen.status::instance_status,
          case when chosen.status = 'paused' then ('{lead_replied,manual,awaiting_approval}'::paused_reason[])[1 + number % 3] end,
          1 + number % 3,
          case when chosen.status = 'active' then chosen.later end,
@@ -129,10 +129,13 @@ const INSTANCES = `
   drop table numbered_lead;`;
 
 const TOUCHES = `
-  insert into touch (workspace_id, instance_id, lead_id, step_id, generation, channel, status, subject, body, claimed_at, sent_at)
+  insert into touch (workspace_id, instance_id, lead_id, step_id, generation, channel, status, subject, body, fingerprint, claimed_at,
+                     sent_at)
   select instance.workspace_id, instance.id, lead_id, step.id, 1, 'email',
          case when paused_reason = 'awaiting_approval' then 'awaiting_approval' else 'sent' end::touch_status,
-         '${MESSAGE.subject}', '${MESSAGE.body}', now() - interval '3 days',
+         '${MESSAGE.subject}', '${MESSAGE.body}',
+         case when paused_reason = 'awaiting_approval' then message_fingerprint('${MESSAGE.subject}', '${MESSAGE.body}') end,
+         now() - interval '3 days',
          case when paused_reason is distinct from 'awaiting_approval' then now() - interval '3 days' end
     from follow_up_instance as instance
     join follow_up_step as step on step.sequence_id = instance.sequence_id and step.version = instance.version
