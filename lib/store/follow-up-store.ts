@@ -10,7 +10,7 @@ import { overlapLock } from "./overlap-lock.ts";
 import { onPool, type Transactional, undone } from "./queryable.ts";
 import { resumeAwaitingEnrichment, resumeGhosted, resumeSnoozed } from "./resume.ts";
 import { beginRun, finishRun } from "./runs.ts";
-import { missingSchema } from "./schema-gate.ts";
+import { schemaGate } from "./schema-gate.ts";
 import { readSendFacts, startSending } from "./start-sending.ts";
 import { expireLeases, isTouchLeftBehind, release, reschedule, settle, takeUp } from "./touches.ts";
 
@@ -21,7 +21,7 @@ export function storePorts(database: Database): Omit<RunPorts, "channels" | "dig
   const lock = overlapLock(pool);
   return {
     now: () => told(databaseNow(statements)),
-    missingSchema: () => told(missingSchema(statements)),
+    missingSchema: schemaGate(statements),
     workspaceExists: async (id) => (await told(prisma.workspace.count({ where: { id } }))) === 1,
     lock: { tryAcquire: () => told(lock.tryAcquire()), holder: () => told(lock.holder()) },
     runs: {

@@ -3,13 +3,13 @@ import type { Database } from "./connect.ts";
 import { applyFact } from "./facts/apply-fact.ts";
 import { told } from "./faults.ts";
 import { onPool } from "./queryable.ts";
-import { missingSchema } from "./schema-gate.ts";
+import { schemaGate } from "./schema-gate.ts";
 
 /** The intake's ports on a database. Everything that they throw is in the words of `ports.ts`. */
 export function intakeStore({ pool }: Pick<Database, "pool">): Pick<IntakePorts, "missingSchema" | "apply"> {
   const statements = onPool(pool);
   return {
-    missingSchema: () => told(missingSchema(statements)),
+    missingSchema: schemaGate(statements),
     apply: (fact) => told(applyFact(statements, fact)),
   };
 }
