@@ -82,7 +82,7 @@ async function invoke(worker: LambdaWorker): Promise<void> {
   if (answer.kind === "error") throw new Error(`the function threw ${answer.errorType}: ${answer.errorMessage}`);
 }
 
-/** Enough to load every function; SES is never called, for nothing is due. */
+/** Enough to load every function; SES and the queue are never called, for nothing is due and nothing comes in. */
 function environmentOf(databaseUrl: string): Readonly<Record<string, string>> {
   const { hostname, port, pathname, username } = new URL(databaseUrl);
   return {
@@ -92,6 +92,7 @@ function environmentOf(databaseUrl: string): Readonly<Record<string, string>> {
     DATABASE_NAME: pathname.slice(1),
     DATABASE_USER: username,
     EMAIL_TRANSPORT: "ses",
+    INTAKE_DEAD_LETTERS_URL: "http://127.0.0.1:1/111111111111/refused-events",
     LOG_LEVEL: "ERROR",
     NODE_OPTIONS,
     AWS_ACCESS_KEY_ID: "bench",
