@@ -13,5 +13,5 @@ export default {
   globalSetup: "<rootDir>/test/support/start-postgres.ts",
   globalTeardown: "<rootDir>/test/support/stop-postgres.ts",
   testTimeout: 180_000,
-  maxWorkers: 2,
+  maxWorkers: "100%",
 };
