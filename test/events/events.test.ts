@@ -137,7 +137,8 @@ describe("one-workspace.json", () => {
     const report = await invoke("one-workspace.json");
     const after = await Promise.all([NORDLICHT, ...others].map((id) => rowsOf(sql, id)));
     expect(Object.keys(report.backstop?.byWorkspace ?? {})).toEqual([NORDLICHT]);
-    expect(report.results?.claimed).toBeGreaterThan(30);
+    // Due, not claimed: in the evening the send window of some of its leads is shut.
+    expect(report.results?.due).toBeGreaterThan(30);
     expect(after[0]).not.toEqual(before[0]);
     expect(after.slice(1)).toEqual(before.slice(1));
   });
