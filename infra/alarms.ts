@@ -184,12 +184,11 @@ function unknownTouches(names: StageNames, delivery: Delivery | undefined): IMet
 function deliveryAlarms({ delivery }: AlarmsProps): readonly Definition[] {
   if (!delivery) return [];
   return [
-    {
-      name: "deliveries-wait",
-      says: "Touches wait in the queue for more than ten minutes: delivery does not keep up or does not run.",
-      metric: delivery.queue.metricApproximateAgeOfOldestMessage({ period: FIVE_MINUTES }),
-      above: Duration.minutes(10).toSeconds(),
-    },
+    tenMinutesOld(
+      "deliveries-wait",
+      "Touches wait in the queue for more than ten minutes: delivery does not keep up or does not run.",
+      delivery.queue,
+    ),
     waiting("failed-deliveries", "The deliver function gave a message back time after time.", delivery.failed),
     nearTimeOut("deliver-near-time-out", "A delivery", delivery.function, DELIVERY_TIME_LIMIT),
   ];
@@ -198,16 +197,22 @@ function deliveryAlarms({ delivery }: AlarmsProps): readonly Definition[] {
 function intakeAlarms({ intake }: AlarmsProps): readonly Definition[] {
   if (!intake) return [];
   return [
-    {
-      name: "events-wait",
-      says: "Events wait for more than ten minutes: bookings and opt-outs among them are not known yet.",
-      metric: intake.queue.metricApproximateAgeOfOldestMessage({ period: FIVE_MINUTES }),
-      above: Duration.minutes(10).toSeconds(),
-    },
+    tenMinutesOld(
+      "events-wait",
+      "Events wait for more than ten minutes: bookings and opt-outs among them are not known yet.",
+      intake.queue,
+    ),
     waiting("refused-events", "An event was refused, or could not be applied time after time.", intake.refused),
     nearTimeOut("intake-near-time-out", "A batch of events", intake.function, INTAKE_TIME_LIMIT),
   ];
 }
+
+const tenMinutesOld = (name: string, says: string, queue: IQueue): Definition => ({
+  name,
+  says,
+  metric: queue.metricApproximateAgeOfOldestMessage({ period: FIVE_MINUTES }),
+  above: Duration.minutes(10).toSeconds(),
+});
 
 const waiting = (name: string, says: string, queue: IQueue): Definition => ({
   name,

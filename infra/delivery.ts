@@ -1,12 +1,11 @@
 import { Duration } from "aws-cdk-lib";
 import type { IFunction } from "aws-cdk-lib/aws-lambda";
-import { SqsEventSource } from "aws-cdk-lib/aws-lambda-event-sources";
-import { Queue, QueueEncryption } from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
 import type { StageNames } from "../lib/platform/names.ts";
 import type { Configuration } from "./configuration.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import type { Foundation } from "./foundation.ts";
+import { WorkQueue } from "./work-queue.ts";
 import { WorkerFunction } from "./worker-function.ts";
 
 export interface DeliveryProps {
@@ -20,18 +19,14 @@ export interface DeliveryProps {
 /** Long enough for a batch of touches of which each waits for its provider until that is given up. */
 export const DELIVERY_TIME_LIMIT = Duration.seconds(60);
 
-/** What AWS advises for a queue before a function: six times the function's time limit. */
-const VISIBILITY_TIMEOUT = Duration.seconds(6 * DELIVERY_TIME_LIMIT.toSeconds());
-
 /** A touch that has waited this long has been taken up by a run: `recover-touches` finds what the queue has lost. */
 const RETENTION = Duration.days(1);
 
-const MESSAGES_AT_ONCE = 10;
 const ATTEMPTS = 5;
 
 /** The way of touches that are sent beside the run: a queue, the function that sends, and the queue of what it could not. */
 export class Delivery extends Construct {
-  readonly queue: Queue;
+  readonly queue: WorkQueue;
   readonly failed: DeadLetters;
   readonly function: IFunction;
 
@@ -39,13 +34,12 @@ export class Delivery extends Construct {
     super(scope, id);
     const { configuration, names, revision, foundation, maximumConcurrency } = props;
     this.failed = new DeadLetters(this, "FailedDeliveries", names.failedDeliveries);
-    this.queue = new Queue(this, "Queue", {
+    this.queue = new WorkQueue(this, "Queue", {
       queueName: names.deliveries,
-      visibilityTimeout: VISIBILITY_TIMEOUT,
-      retentionPeriod: RETENTION,
-      encryption: QueueEncryption.SQS_MANAGED,
-      enforceSSL: true,
-      deadLetterQueue: { queue: this.failed, maxReceiveCount: ATTEMPTS },
+      timeLimit: DELIVERY_TIME_LIMIT,
+      retention: RETENTION,
+      attempts: ATTEMPTS,
+      deadLetters: this.failed,
     });
     const worker = new WorkerFunction(this, "Worker", {
       configuration,
@@ -58,13 +52,7 @@ export class Delivery extends Construct {
       timeout: DELIVERY_TIME_LIMIT,
       sends: true,
     });
-    worker.function.addEventSource(
-      new SqsEventSource(this.queue, {
-        batchSize: MESSAGES_AT_ONCE,
-        reportBatchItemFailures: true,
-        maxConcurrency: maximumConcurrency,
-      }),
-    );
+    this.queue.feed(worker.function, maximumConcurrency);
     this.function = worker.function;
   }
 }

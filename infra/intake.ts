@@ -2,13 +2,12 @@ import { Duration, Stack } from "aws-cdk-lib";
 import { EventBus, Rule } from "aws-cdk-lib/aws-events";
 import { SqsQueue } from "aws-cdk-lib/aws-events-targets";
 import type { IFunction } from "aws-cdk-lib/aws-lambda";
-import { SqsEventSource } from "aws-cdk-lib/aws-lambda-event-sources";
-import { Queue, QueueEncryption } from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
 import type { StageNames } from "../lib/platform/names.ts";
 import type { Configuration } from "./configuration.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import type { Foundation } from "./foundation.ts";
+import { WorkQueue } from "./work-queue.ts";
 import { WorkerFunction } from "./worker-function.ts";
 
 export interface IntakeProps {
@@ -22,20 +21,16 @@ export interface IntakeProps {
 /** Long enough for ten enrolments of a thousand leads each. */
 export const INTAKE_TIME_LIMIT = Duration.seconds(60);
 
-/** What AWS advises for a queue before a function: six times the function's time limit. */
-const VISIBILITY_TIMEOUT = Duration.seconds(6 * INTAKE_TIME_LIMIT.toSeconds());
-
 /** A booking is not to be lost because the database was away over a long weekend. */
 const RETENTION = Duration.days(14);
 
-const MESSAGES_AT_ONCE = 10;
 /** Half an hour and more: after that a person has to look, and the dead letters wait for him. */
 const ATTEMPTS = 8;
 
 /** The way of facts about leads: a bus for them alone, a queue, the function that applies them, and what was refused. */
 export class Intake extends Construct {
   readonly bus: EventBus;
-  readonly queue: Queue;
+  readonly queue: WorkQueue;
   readonly refused: DeadLetters;
   readonly function: IFunction;
 
@@ -43,13 +38,12 @@ export class Intake extends Construct {
     super(scope, id);
     const { names, maximumConcurrency } = props;
     this.refused = new DeadLetters(this, "RefusedEvents", names.refusedEvents);
-    this.queue = new Queue(this, "Queue", {
+    this.queue = new WorkQueue(this, "Queue", {
       queueName: names.events,
-      visibilityTimeout: VISIBILITY_TIMEOUT,
-      retentionPeriod: RETENTION,
-      encryption: QueueEncryption.SQS_MANAGED,
-      enforceSSL: true,
-      deadLetterQueue: { queue: this.refused, maxReceiveCount: ATTEMPTS },
+      timeLimit: INTAKE_TIME_LIMIT,
+      retention: RETENTION,
+      attempts: ATTEMPTS,
+      deadLetters: this.refused,
     });
     this.bus = new EventBus(this, "Bus", { eventBusName: names.eventBus });
     new Rule(this, "Everything", {
@@ -60,13 +54,7 @@ export class Intake extends Construct {
       targets: [new SqsQueue(this.queue, { deadLetterQueue: this.refused })],
     });
     this.function = this.makeFunction(props);
-    this.function.addEventSource(
-      new SqsEventSource(this.queue, {
-        batchSize: MESSAGES_AT_ONCE,
-        reportBatchItemFailures: true,
-        maxConcurrency: maximumConcurrency,
-      }),
-    );
+    this.queue.feed(this.function, maximumConcurrency);
   }
 
   private makeFunction({ configuration, names, revision, foundation }: IntakeProps): IFunction {
