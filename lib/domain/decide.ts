@@ -50,9 +50,11 @@ const passedBefore = RULES.map((_, index) => ruleNames.slice(0, index));
 /** Decides what becomes of a due step. Pure: the same item and instant give the same decision. */
 export function decide(item: DueItem, now: Date): Decision {
   const given = caseOf(item, now);
-  for (const [index, rule] of RULES.entries()) {
+  let passed = 0;
+  for (const rule of RULES) {
     const verdict = rule.judge(given);
-    if (verdict) return { ...verdict, rule: rule.name, passed: passedBefore[index] ?? [], ...basisOf(given) };
+    if (verdict) return { ...verdict, rule: rule.name, passed: passedBefore[passed] ?? [], ...basisOf(given) };
+    passed += 1;
   }
   throw new Error(`no rule decided on instance ${item.instance.id}; the last one always does`);
 }

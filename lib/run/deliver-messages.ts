@@ -64,7 +64,7 @@ async function deliverMessage(
   report: DeliveryReport,
 ): Promise<string | null> {
   try {
-    await deliver(context, parseMessage(body).touchIds, report);
+    await deliver(context, { begun: [], ...parseMessage(body) }, report);
     return null;
   } catch (thrown) {
     context.log.error("delivery.failed", { messageId, error: thrown });

@@ -35,6 +35,13 @@ const AFTER_THE_DEADLINE_MS = 60_000;
 export const leaseOf = ({ remainingMs }: { readonly remainingMs: () => number }, now: Date): Date =>
   new Date(now.getTime() + remainingMs() + AFTER_THE_DEADLINE_MS);
 
+/** What a claim leaves to be sent. */
+export interface ClaimedTouches {
+  /** Those that are `sending` already; no more than a group. */
+  readonly begun: readonly OutgoingTouch[];
+  readonly touchIds: readonly string[];
+}
+
 /**
  * Sends claimed touches, a group at a time: check and mark `sending`, call the providers, settle. No transaction is open
  * while a provider is called. The counts hold at every moment, so that a failure half-way leaves a report that balances:
@@ -42,10 +49,12 @@ export const leaseOf = ({ remainingMs }: { readonly remainingMs: () => number },
  */
 export async function deliver(
   context: DeliveryContext,
-  touchIds: readonly string[],
+  { begun, touchIds }: ClaimedTouches,
   report: DeliveryReport,
 ): Promise<void> {
+  report.unknown += begun.length;
   report.retrying += touchIds.length;
+  await sendGroup(context, begun, report);
   const first = await deliverInGroups(context, touchIds, report);
   const mayGoNow = await decideAnew(context, first.waiting, report);
   const second = await deliverInGroups(context, mayGoNow, report);
@@ -81,27 +90,38 @@ async function deliverGroup(
   report: DeliveryReport,
   passed: Passed,
 ): Promise<void> {
-  const { now, leaseUntil, store, groupSize, log } = context;
+  const { now, leaseUntil, store, log } = context;
   const { started, cancelled, expired, waiting } = await store.startSending(touchIds, { now, until: leaseUntil });
   const ended = [...cancelled, ...expired];
   report.retrying -= started.length + ended.length;
   report.cancelled += cancelled.length;
   report.expired += expired.length;
   report.unknown += started.length;
+  await sendGroup(context, started, report);
+  for (const { touchId, reason } of ended) log.info("touch.not_started", { touchId, reason });
+  passed.waiting.push(...waiting);
+  passed.left.push(...withoutAll(touchIds, [...started.map(({ id }) => id), ...idsOf(ended), ...idsOf(waiting)]));
+}
+
+/** Sends touches that are `sending`, and count as `unknown` until it is written down what became of them. */
+async function sendGroup(
+  context: DeliveryContext,
+  touches: readonly OutgoingTouch[],
+  report: DeliveryReport,
+): Promise<void> {
+  if (touches.length === 0) return;
+  const { now, store, groupSize, log } = context;
   const startedMs = performance.now();
   const settlements = await Promise.all(
-    started.map(async (touch) => settlementOf(touch, await send(context, touch), now)),
+    touches.map(async (touch) => settlementOf(touch, await send(context, touch), now)),
   );
-  groupSize.sent(started.length, performance.now() - startedMs);
+  groupSize.sent(touches.length, performance.now() - startedMs);
   await store.settle(settlements, now);
-  report.unknown -= started.length;
+  report.unknown -= touches.length;
   for (const settlement of settlements) {
     report[settlement.status === "claimed" ? "retrying" : settlement.status] += 1;
     if (settlement.status !== "sent") log.info("touch.not_sent", { ...settlement });
   }
-  for (const { touchId, reason } of ended) log.info("touch.not_started", { touchId, reason });
-  passed.waiting.push(...waiting);
-  passed.left.push(...withoutAll(touchIds, [...started.map(({ id }) => id), ...idsOf(ended), ...idsOf(waiting)]));
 }
 
 const idsOf = (touches: readonly EndedTouch[]): string[] => touches.map(({ touchId }) => touchId);

@@ -1,4 +1,4 @@
-import { type DeliveryContext, deliver } from "./deliver.ts";
+import { type ClaimedTouches, type DeliveryContext, deliver } from "./deliver.ts";
 import type { DeliveryQueue } from "./ports.ts";
 import type { DeliveryReport } from "./report.ts";
 
@@ -13,10 +13,11 @@ export interface DispatchContext extends DeliveryContext {
  */
 export async function dispatch(
   context: DispatchContext,
-  touchIds: readonly string[],
+  claimed: ClaimedTouches,
   report: DeliveryReport,
 ): Promise<void> {
-  if (!context.queue) return deliver(context, touchIds, report);
+  if (!context.queue) return deliver(context, claimed, report);
+  const { touchIds } = claimed;
   report.retrying += touchIds.length;
   const { refused, faults } = await context.queue.enqueue(touchIds);
   const taken = touchIds.length - refused.length;

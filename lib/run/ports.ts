@@ -80,6 +80,8 @@ export interface ClaimQuery {
   readonly now: Date;
   /** When a touch of this claim that is still unsent is taken up by somebody else. */
   readonly lookAgainAt: Date;
+  /** So many of its touches begin to be sent with the claim itself; the others are left claimed. */
+  readonly begin: number;
   /** The most rows of each workspace. */
   readonly share: number;
   readonly workspaces: readonly ClaimedFrom[];
@@ -123,6 +125,8 @@ export interface NewTouch {
 export interface ClaimedPlan {
   readonly instanceId: string;
   readonly touchId: string | null;
+  /** The touch where it is `sending` already. */
+  readonly begun: OutgoingTouch | null;
 }
 
 export interface Lease {

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { capDayOf } from "../domain/send-times.ts";
 import type { BatchQuery, ClaimedPlan, ClaimQuery, DueCandidate, DueWorkspace, Plan } from "../run/ports.ts";
+import { carryOut } from "./carry-out.ts";
 import { LEAD_COLUMNS, readSequences } from "./due-items.ts";
 import type { Queryable, Transactional } from "./queryable.ts";
 import { candidateOf, type DueRow, instant, parseDueRows, type ReadSequence, walkedBy } from "./rows.ts";
@@ -47,9 +48,12 @@ export function claimDue(
     const rows = await lockDue(transaction, query);
     if (rows.length === 0) return [];
     const sequences = await readSequences(transaction, rows, query.now);
-    const plans = rows.map((row) => plan(candidateOf(row, sequences.get(walkedBy(row)))));
-    const carriedOut = await carryOut(transaction, plans, query);
-    if (capped.length > 0) await useCaps(transaction, plans, sequences, query.now);
+    const decided = rows.map((row) => ({ row, plan: plan(candidateOf(row, sequences.get(walkedBy(row)))) }));
+    const carriedOut = await carryOut(transaction, decided, query);
+    if (capped.length > 0) {
+      const plans = decided.map(({ plan }) => plan);
+      await useCaps(transaction, plans, sequences, query.now);
+    }
     return carriedOut;
   });
 }
@@ -110,68 +114,6 @@ async function useCaps(
         ${counted.map(({ id, dailyCapUsed }) => dailyCapUsed + (used.get(id)?.length ?? 0))}::int[]
       ) as counted (id, day, used)
      where workspace.id = counted.id`;
-}
-
-const carriedOutRow = z.object({ instance_id: z.uuid(), touch_id: z.uuid().nullable() });
-
-/** Moves the instances and inserts the touches in one statement. A step that was claimed before gets no second touch. */
-async function carryOut(
-  db: Queryable,
-  plans: readonly Plan[],
-  { now, lookAgainAt }: ClaimQuery,
-): Promise<ClaimedPlan[]> {
-  const states = plans.map(({ state }) => state);
-  const rows = await db.$queryRaw`
-    with plan as materialized (
-      select * from unnest(
-        ${plans.map(({ instanceId }) => instanceId)}::uuid[],
-        ${states.map((state) => state.status)}::text[],
-        ${states.map((state) => state.position)}::int[],
-        ${states.map((state) => (state.status === "active" ? state.nextStepDue : null))}::timestamptz[],
-        ${states.map((state) => (state.status === "active" ? (state.hold?.reason ?? null) : null))}::text[],
-        ${states.map((state) => (state.status === "active" ? (state.hold?.since ?? null) : null))}::timestamptz[],
-        ${states.map((state) => (state.status === "paused" ? state.reason : null))}::text[],
-        ${states.map((state) => (state.status === "paused" ? state.lookAgainAt : null))}::timestamptz[],
-        ${states.map((state) => (state.status === "completed" ? state.reason : null))}::text[],
-        ${plans.map(({ touch }) => touch?.status ?? null)}::text[],
-        ${plans.map(({ touch }) => touch?.stepId ?? null)}::uuid[],
-        ${plans.map(({ touch }) => touch?.channel ?? null)}::text[],
-        ${plans.map(({ touch }) => touch?.message.subject ?? null)}::text[],
-        ${plans.map(({ touch }) => touch?.message.body ?? null)}::text[],
-        ${plans.map(({ touch }) => touch?.outboundBefore ?? null)}::timestamptz[],
-        ${plans.map(({ touch }) => touch?.sendUntil ?? null)}::timestamptz[],
-        ${plans.map(({ touch }) => touch?.expiresAt ?? null)}::timestamptz[]
-      ) as plan (instance_id, status, position, next_step_due, hold_reason, held_since, paused_reason, look_again_at,
-                 completed_reason, touch_status, step_id, channel, subject, body, outbound_before,
-                 send_until, expires_at)),
-    moved as (
-      update follow_up_instance as instance
-         set status = plan.status::instance_status, position = plan.position, next_step_due = plan.next_step_due,
-             hold_reason = plan.hold_reason, held_since = plan.held_since,
-             paused_reason = plan.paused_reason::paused_reason, look_again_at = plan.look_again_at,
-             completed_at = case when plan.status = 'completed' then ${now}::timestamptz end,
-             completed_reason = plan.completed_reason
-        from plan
-       where instance.id = plan.instance_id
-      returning instance.id, instance.workspace_id, instance.lead_id, instance.generation),
-    touched as (
-      insert into touch (workspace_id, instance_id, lead_id, step_id, generation, channel, status, subject, body,
-                         claimed_at, outbound_before, send_until, expires_at, next_attempt_at, look_again_at)
-      select moved.workspace_id, moved.id, moved.lead_id, plan.step_id, moved.generation, plan.channel::channel,
-             plan.touch_status::touch_status, plan.subject, plan.body, ${now}::timestamptz, plan.outbound_before,
-             plan.send_until, plan.expires_at, case when plan.touch_status = 'claimed' then ${now}::timestamptz end,
-             case when plan.touch_status = 'claimed' then ${lookAgainAt}::timestamptz end
-        from plan join moved on moved.id = plan.instance_id
-       where plan.touch_status is not null
-          on conflict (instance_id, generation, step_id) do nothing
-      returning id, workspace_id, instance_id, status),
-    noted as (
-      insert into notification_event (workspace_id, kind, touch_id, happened_at)
-      select workspace_id, 'approval_waiting', id, ${now} from touched where status = 'awaiting_approval')
-    select moved.id as instance_id, touched.id as touch_id
-      from moved left join touched on touched.instance_id = moved.id`;
-  const carriedOut = z.array(carriedOutRow).parse(rows);
-  return carriedOut.map(({ instance_id, touch_id }) => ({ instanceId: instance_id, touchId: touch_id }));
 }
 
 const countRow = z.object({ count: z.int() });

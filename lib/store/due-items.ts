@@ -3,8 +3,9 @@ import type { Queryable } from "./queryable.ts";
 import { type DueRow, parseSequences, type ReadSequence, walkedBy } from "./rows.ts";
 import { LAST_TOUCHES, loadHolidaysFor, SEND_TIMES } from "./send-time-rows.ts";
 
-/** What `decide` reads of a lead. */
+/** What `decide` reads of a lead, and the version of the row in which it was read. */
 export const LEAD_COLUMNS = Prisma.sql`
+  lead.xmin::text as lead_version,
   lead.first_name, lead.last_name, lead.company, lead.email, lead.phone, lead.linkedin_connected_at, lead.time_zone,
   lead.status::text, lead.is_booked, lead.automation_enabled, lead.opted_out_at, lead.snoozed_until,
   lead.last_inbound_at, lead.last_outbound_at, ${LAST_TOUCHES}, lead.enrichment_status::text`;

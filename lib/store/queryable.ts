@@ -40,8 +40,14 @@ const statementsOn = (connection: Connection): Queryable => ({
 
 function run(connection: Connection, query: TemplateStringsArray, values: readonly unknown[]): Promise<pg.QueryResult> {
   const statement = Prisma.sql(query, ...values);
-  return connection.query({ text: statement.text, values: statement.values });
+  return connection.query({ text: statement.text, values: statement.values.map(withInstantsAsText) });
 }
+
+/** The driver spells a `Date` field by field, in local time; for thousands of them that is felt. */
+const withInstantsAsText = (value: unknown): unknown =>
+  Array.isArray(value) && value.some((element) => element instanceof Date)
+    ? value.map((element) => (element instanceof Date ? element.toISOString() : element))
+    : value;
 
 const inTransaction = <Result>(pool: pg.Pool, work: (transaction: Queryable) => Promise<Result>): Promise<Result> =>
   withConnection(pool, async (client) => {

@@ -14,6 +14,8 @@ export const instant = z
 const dueRow = z.object({
   id: z.string(),
   workspace_id: z.string(),
+  lead_id: z.string(),
+  lead_version: z.string(),
   sequence_id: z.string(),
   version: z.int(),
   generation: z.int(),
@@ -28,7 +30,6 @@ export interface DueRow extends z.infer<typeof dueRow> {
 }
 
 const leadRow = z.object({
-  lead_id: z.string(),
   first_name: z.string().nullable(),
   last_name: z.string().nullable(),
   company: z.string().nullable(),
@@ -152,15 +153,15 @@ function readItem(row: DueRow, read: ReadSequence): DueCandidate["read"] {
       nextStepDue: row.next_step_due,
       heldSince: row.held_since,
     },
-    lead: leadOf(lead.data),
+    lead: leadOf(row.lead_id, lead.data),
     sequence: read.sequence,
     workspace: read.workspace,
   };
   return { item };
 }
 
-const leadOf = (row: z.infer<typeof leadRow>): DueItem["lead"] => ({
-  id: row.lead_id,
+const leadOf = (id: string, row: z.infer<typeof leadRow>): DueItem["lead"] => ({
+  id,
   firstName: row.first_name,
   lastName: row.last_name,
   company: row.company,

@@ -52,6 +52,12 @@ function after<Name extends "claimDue" | "reschedule" | "settle" | "takeUp">(nam
   return { store: { ...store, [name]: andThen } as FollowUpStore };
 }
 
+/** No touch begins with its claim, as where a queue lies between. */
+const leftClaimed = (store: FollowUpStore): FollowUpStore => ({
+  ...store,
+  claimDue: (query, plan) => store.claimDue({ ...query, begin: 0 }, plan),
+});
+
 /** A touch whose first attempt failed for now. */
 async function addFailed(): Promise<string> {
   const { leadId } = await addDue();
@@ -75,7 +81,7 @@ async function oneOfTheSecondGroup(): Promise<string> {
 const POINTS: Readonly<Record<string, (arrives: (leadId: string) => Promise<void>) => Promise<string>>> = {
   "between claim and start": async (arrives) => {
     const { leadId } = await addDue();
-    await runner.run({}, { ...clockAt(0), ...after("claimDue", () => arrives(leadId)) });
+    await runner.run({}, { ...clockAt(0), store: leftClaimed(after("claimDue", () => arrives(leadId)).store) });
     return leadId;
   },
 
@@ -95,7 +101,7 @@ const POINTS: Readonly<Record<string, (arrives: (leadId: string) => Promise<void
     const shut = async () => {
       await sql.query("update touch set send_until = claimed_at");
     };
-    const { claimDue } = after("claimDue", shut).store;
+    const { claimDue } = leftClaimed(after("claimDue", shut).store);
     const { store } = after("reschedule", () => arrives(leadId));
     await runner.run({}, { ...clockAt(0), store: { ...store, claimDue } });
     await runner.run({}, clockAt(0.1));

@@ -1,7 +1,10 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import type pg from "pg";
+import { planner } from "../../lib/run/plan.ts";
 import type { FollowUpStore } from "../../lib/run/ports.ts";
 import type { Report, SendDueReport } from "../../lib/run/report.ts";
+import { claimDue } from "../../lib/store/claim.ts";
+import { onPool, type Transactional } from "../../lib/store/queryable.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import {
   addBystanders,
@@ -139,12 +142,12 @@ describe("ten runs at once without the overlap lock", () => {
   });
 });
 
-/** The real store, with something that happens elsewhere after each claim and before its touches are sent. */
+/** The real store, with something that happens elsewhere after each claim, of which no touch begins with it. */
 const meanwhile = (happens: () => Promise<unknown>): { readonly store: FollowUpStore } => ({
   store: {
     ...runner.ports.store,
     claimDue: async (query, plan) => {
-      const claimed = await runner.ports.store.claimDue(query, plan);
+      const claimed = await runner.ports.store.claimDue({ ...query, begin: 0 }, plan);
       await happens();
       return claimed;
     },
@@ -293,24 +296,133 @@ describe("a booking in a transaction that is still open", () => {
     expect(await touchRows(instanceId)).toEqual([]);
   });
 
-  it("waits for a claim that has its instance, and then the touch of that claim is not sent", async () => {
+  async function bookWhileItIsClaimed(changed: { readonly store?: FollowUpStore }) {
     const { leadId, instanceId } = await addFollowedLead(sql, workspaceId, chase.id);
     // The claim has to look at the step for its foreign key: a lock on it holds the claim where it has the instance.
     const holder = await openTransaction(sql);
     await holder.query("select from follow_up_step where id = $1 for update", [chase.steps[0]]);
-    const running = runner.run();
+    const running = runner.run({}, changed);
     const claiming = await untilBlockedBy(sql, holder.pid);
     const booked = sql.query("update lead set status = 'meeting-booked' where id = $1", [leadId]);
     await untilBlockedBy(sql, claiming);
     await holder.rollback();
     await booked;
-    expect(resultsOf(await running)).toMatchObject({ due: 1, claimed: 1, delivery: { sent: 0 } });
+    const { delivery } = resultsOf(await running);
     await runner.run();
-    expect(runner.channel.sent).toEqual([]);
     expect(await instanceRow(instanceId)).toMatchObject({ status: "completed", completed_reason: "meeting_booked" });
+    return { delivery, touches: await touchRows(instanceId) };
+  }
+
+  it("waits for a claim that has its instance, and then the touch of that claim is not sent", async () => {
+    const { delivery, touches } = await bookWhileItIsClaimed(meanwhile(() => Promise.resolve()));
+    expect(delivery).toMatchObject({ sent: 0 });
+    expect(touches).toEqual([expect.objectContaining({ status: "cancelled", reason: "meeting_booked" })]);
+    expect(runner.channel.sent).toEqual([]);
+  });
+
+  it("waits for a claim with which its touch begins to be sent, and comes after that", async () => {
+    const { delivery, touches } = await bookWhileItIsClaimed({});
+    expect(delivery).toMatchObject({ sent: 1 });
+    expect(touches).toEqual([expect.objectContaining({ status: "sent", attempts: 1 })]);
+  });
+});
+
+describe("a touch that may begin with its claim", () => {
+  const NOW = new Date("2030-01-07T09:00:00Z");
+
+  /** Claims what is due, lets something be committed between the decision and its writing, and tells the touch. */
+  async function claimAnd(instanceId: string, happens: () => Promise<unknown>, begin = 10) {
+    let decided = false;
+    const statements = onPool(sql);
+    const db: Transactional = {
+      ...statements,
+      transaction: (work) =>
+        statements.transaction((transaction) =>
+          work({
+            ...transaction,
+            $queryRaw: async (query, ...values) => {
+              if (decided) await happens();
+              return transaction.$queryRaw(query, ...values);
+            },
+          }),
+        ),
+    };
+    const workspaces = [{ id: workspaceId, capped: false, after: null }];
+    const plan = planner(NOW);
+    await claimDue(db, { now: NOW, lookAgainAt: NOW, begin, share: 100, workspaces }, (candidate) => {
+      decided = true;
+      return plan(candidate);
+    });
+    const [touch] = await touchRows(instanceId);
+    const { rows } = await sql.query<Columns>(
+      "select last_outbound_at, last_email_at from lead join follow_up_instance on lead_id = lead.id where follow_up_instance.id = $1",
+      [instanceId],
+    );
+    return { touch, lead: rows[0] };
+  }
+  const nothing = () => Promise.resolve();
+
+  it("is being sent, and its lead is stamped, in the transaction of the claim", async () => {
+    const { instanceId } = await addFollowedLead(sql, workspaceId, chase.id);
+    expect(await claimAnd(instanceId, nothing)).toMatchObject({
+      touch: { status: "sending", attempts: 1, tried_at: NOW, next_attempt_at: null, look_again_at: NOW },
+      lead: { last_outbound_at: NOW, last_email_at: NOW },
+    });
+  });
+
+  it.each([
+    ["an opt-out", "opted_out_at = now()"],
+    ["a reply", "last_inbound_at = now()"],
+    ["a snooze", "snoozed_until = '2031-01-01'"],
+    ["a touch of another sequence", "last_outbound_at = '2030-01-07T08:59Z'"],
+  ])("stays claimed where %s is committed between the decision and its writing", async (_, assignment) => {
+    const { leadId, instanceId } = await addFollowedLead(sql, workspaceId, chase.id);
+    const happens = () => sql.query(`update lead set ${assignment} where id = $1`, [leadId]);
+    expect(await claimAnd(instanceId, happens)).toMatchObject({
+      touch: { status: "claimed", attempts: 0, tried_at: null },
+      lead: { last_email_at: null },
+    });
+  });
+
+  it("stays claimed where another transaction holds its lead, and is judged once that has ended", async () => {
+    const { leadId, instanceId } = await addFollowedLead(sql, workspaceId, chase.id);
+    const other = await openTransaction(sql);
+    await other.query("update lead set opted_out_at = now() where id = $1", [leadId]);
+    expect(resultsOf(await runner.run())).toMatchObject({ claimed: 1, delivery: { sent: 0, retrying: 1 } });
+    expect(await touchRows(instanceId)).toEqual([expect.objectContaining({ status: "claimed", attempts: 0 })]);
+    await other.commit();
+    await runner.run();
     expect(await touchRows(instanceId)).toEqual([
-      expect.objectContaining({ status: "cancelled", reason: "meeting_booked" }),
+      expect.objectContaining({ status: "cancelled", reason: "opted_out" }),
     ]);
+    expect(runner.channel.sent).toEqual([]);
+  });
+
+  it("stays claimed beyond the number that is asked for", async () => {
+    const { instanceId } = await addFollowedLead(sql, workspaceId, chase.id);
+    expect(await claimAnd(instanceId, nothing, 0)).toMatchObject({
+      touch: { status: "claimed", attempts: 0 },
+      lead: { last_outbound_at: null },
+    });
+  });
+
+  it("leaves the lead as it is where the step was claimed before", async () => {
+    const { instanceId } = await addFollowedLead(sql, workspaceId, chase.id);
+    await addTouch(sql, instanceId, chase.steps[0] ?? "", { status: "sent" });
+    expect(await claimAnd(instanceId, nothing)).toMatchObject({
+      touch: { status: "sent" },
+      lead: { last_outbound_at: null, last_email_at: null },
+    });
+  });
+
+  it("is one for a lead, whose other touch stays claimed", async () => {
+    await sql.query("update workspace set gap_minutes = 0 where id = $1", [workspaceId]);
+    const texts = await addSequence(sql, workspaceId, { steps: [{ channel: "sms", subject: null }] });
+    const { leadId, instanceId } = await addFollowedLead(sql, workspaceId, chase.id);
+    await addInstance(sql, leadId, texts.id);
+    await claimAnd(instanceId, nothing);
+    const { rows } = await sql.query("select status from touch where lead_id = $1", [leadId]);
+    expect(rows.filter(({ status }) => status === "sending")).toHaveLength(1);
   });
 });
 

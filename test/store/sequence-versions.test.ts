@@ -53,7 +53,13 @@ const START = Date.parse("2030-01-07T12:00:00Z");
 /** One run's claim on that day: what is due moves on by a step. */
 async function claimOn(workspaceId: string, day: number): Promise<void> {
   const now = new Date(START + day * DAY_MS);
-  const query = { now, lookAgainAt: now, share: 100, workspaces: [{ id: workspaceId, capped: false, after: null }] };
+  const query = {
+    now,
+    lookAgainAt: now,
+    begin: 0,
+    share: 100,
+    workspaces: [{ id: workspaceId, capped: false, after: null }],
+  };
   await claimDue(onPool(pool), query, planner(now));
 }
 

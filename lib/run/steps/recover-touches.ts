@@ -48,6 +48,6 @@ async function takeUp(context: RunContext, report: RecoveredReport): Promise<voi
     const touchIds = await store.takeUp(query, claimedUntil);
     if (touchIds.length === 0) return;
     report.takenUp += touchIds.length;
-    if (report.delivery) await dispatch(context, touchIds, report.delivery);
+    if (report.delivery) await dispatch(context, { begun: [], touchIds }, report.delivery);
   }
 }

@@ -1,3 +1,4 @@
+import type { ClaimedTouches } from "../deliver.ts";
 import { dispatch } from "../dispatch.ts";
 import { type DecidedPlan, planner } from "../plan.ts";
 import type { ClaimedPlan, DueCandidate, DueWorkspace } from "../ports.ts";
@@ -42,8 +43,8 @@ async function claimInTurns(
   while (!context.stopping() && !failed()) {
     const turn = rounds.next(context.settings.batchSize);
     if (!turn) return;
-    const touchIds = await claimTurn(context, rounds, turn, report);
-    if (report.delivery) await dispatch(context, touchIds, report.delivery);
+    const claimed = await claimTurn(context, rounds, turn, report);
+    if (report.delivery) await dispatch(context, claimed, report.delivery);
   }
 }
 
@@ -73,31 +74,37 @@ const emptyReport = (dryRun: boolean): SendDueReport => ({
 });
 
 async function claimTurn(
-  { now, store, sample, claimedUntil }: RunContext,
+  { now, store, sample, claimedUntil, queue, groupSize }: RunContext,
   rounds: Rounds,
   turn: Turn,
   report: SendDueReport,
-): Promise<readonly string[]> {
+): Promise<ClaimedTouches> {
   const plans = new Map<string, DecidedPlan>();
   const candidates: DueCandidate[] = [];
   const plan = planner(now);
-  const carriedOut = await store.claimDue({ now, lookAgainAt: claimedUntil, ...turn }, (candidate) => {
+  const begin = queue === null && report.delivery ? groupSize.current : 0;
+  const carriedOut = await store.claimDue({ now, lookAgainAt: claimedUntil, begin, ...turn }, (candidate) => {
     const decided = plan(candidate);
     plans.set(decided.instanceId, decided);
     candidates.push(candidate);
     return decided;
   });
   rounds.taken(turn, candidates);
-  const touchIds: string[] = [];
   for (const done of carriedOut) {
     const decided = plans.get(done.instanceId);
     if (!decided) throw new Error(`the store carried out a plan nobody made, for instance ${done.instanceId}`);
     tally(report, decided, done);
     if (sample && sample.length < PROBLEMS_TOLD) sample.push(sampleOf(decided));
-    if (done.touchId && decided.touch?.status === "claimed") touchIds.push(done.touchId);
   }
-  return touchIds;
+  return toSend(carriedOut, plans);
 }
+
+const toSend = (carriedOut: readonly ClaimedPlan[], plans: ReadonlyMap<string, DecidedPlan>): ClaimedTouches => ({
+  begun: carriedOut.flatMap(({ begun }) => begun ?? []),
+  touchIds: carriedOut.flatMap(({ instanceId, touchId, begun }) =>
+    touchId && !begun && plans.get(instanceId)?.touch?.status === "claimed" ? [touchId] : [],
+  ),
+});
 
 const COUNTED_AS = {
   send: "claimed",

@@ -1,0 +1,150 @@
+import * as z from "zod";
+import type { ClaimedPlan, ClaimQuery, OutgoingTouch, Plan } from "../run/ports.ts";
+import type { Queryable } from "./queryable.ts";
+import type { DueRow } from "./rows.ts";
+
+/** What was decided on a due row. */
+export interface Decided {
+  readonly row: DueRow;
+  readonly plan: Plan;
+}
+
+const carriedOutRow = z.object({
+  instance_id: z.uuid(),
+  touch_id: z.uuid().nullable(),
+  begun: z.boolean().nullable(),
+  email: z.string().nullable(),
+  phone: z.string().nullable(),
+  email_from: z.string().nullable(),
+  thread: z.array(z.string()),
+});
+
+/**
+ * Moves the instances and inserts the touches in one statement. A step that was claimed before gets no second touch.
+ *
+ * The first `begin` touches are inserted as `sending`, each with its lead locked and stamped: nothing has to be judged again,
+ * for the lead is in the very version that the decision saw. Where it is not, or where somebody is changing it at this
+ * moment, the touch is left claimed, and `startSending` judges it; so nobody ever waits here.
+ */
+export async function carryOut(
+  db: Queryable,
+  decided: readonly Decided[],
+  { now, lookAgainAt, begin }: ClaimQuery,
+): Promise<ClaimedPlan[]> {
+  const plans = decided.map(({ plan }) => plan);
+  const states = plans.map(({ state }) => state);
+  const begins = firstOfEachLead(decided, begin);
+  const rows = await db.$queryRaw`
+    with plan as materialized (
+      select * from unnest(
+        ${plans.map(({ instanceId }) => instanceId)}::uuid[],
+        ${decided.map((one) => (begins.has(one) ? one.row.lead_id : null))}::uuid[],
+        ${decided.map((one) => (begins.has(one) ? one.row.lead_version : null))}::text[]::xid[],
+        ${states.map((state) => state.status)}::text[],
+        ${states.map((state) => state.position)}::int[],
+        ${states.map((state) => (state.status === "active" ? state.nextStepDue : null))}::timestamptz[],
+        ${states.map((state) => (state.status === "active" ? (state.hold?.reason ?? null) : null))}::text[],
+        ${states.map((state) => (state.status === "active" ? (state.hold?.since ?? null) : null))}::timestamptz[],
+        ${states.map((state) => (state.status === "paused" ? state.reason : null))}::text[],
+        ${states.map((state) => (state.status === "paused" ? state.lookAgainAt : null))}::timestamptz[],
+        ${states.map((state) => (state.status === "completed" ? state.reason : null))}::text[],
+        ${plans.map(({ touch }) => touch?.status ?? null)}::text[],
+        ${plans.map(({ touch }) => touch?.stepId ?? null)}::uuid[],
+        ${plans.map(({ touch }) => touch?.channel ?? null)}::text[],
+        ${plans.map(({ touch }) => touch?.message.subject ?? null)}::text[],
+        ${plans.map(({ touch }) => touch?.message.body ?? null)}::text[],
+        ${plans.map(({ touch }) => touch?.outboundBefore ?? null)}::timestamptz[],
+        ${plans.map(({ touch }) => touch?.sendUntil ?? null)}::timestamptz[],
+        ${plans.map(({ touch }) => touch?.expiresAt ?? null)}::timestamptz[]
+      ) as plan (instance_id, lead_id, lead_version, status, position, next_step_due, hold_reason, held_since,
+                 paused_reason, look_again_at, completed_reason, touch_status, step_id, channel, subject, body,
+                 outbound_before, send_until, expires_at)),
+    held as materialized (
+      select lead.id, lead.email, lead.phone, lead.last_email_at,
+             greatest(lead.last_outbound_at, ${now}::timestamptz) as reached_at
+        from plan join lead on lead.id = plan.lead_id
+       where case when lead.xmin = plan.lead_version then true end
+         for no key update of lead skip locked),
+    moved as (
+      update follow_up_instance as instance
+         set status = plan.status::instance_status, position = plan.position, next_step_due = plan.next_step_due,
+             hold_reason = plan.hold_reason, held_since = plan.held_since,
+             paused_reason = plan.paused_reason::paused_reason, look_again_at = plan.look_again_at,
+             completed_at = case when plan.status = 'completed' then ${now}::timestamptz end,
+             completed_reason = plan.completed_reason
+        from plan
+       where instance.id = plan.instance_id
+      returning instance.id, instance.workspace_id, instance.lead_id, instance.generation),
+    touched as (
+      insert into touch (workspace_id, instance_id, lead_id, step_id, generation, channel, status, subject, body,
+                         claimed_at, outbound_before, send_until, expires_at, next_attempt_at, look_again_at,
+                         attempts, tried_at)
+      select moved.workspace_id, moved.id, moved.lead_id, plan.step_id, moved.generation, plan.channel::channel,
+             case when held.id is not null then 'sending' else plan.touch_status end::touch_status,
+             plan.subject, plan.body, ${now}::timestamptz, plan.outbound_before, plan.send_until, plan.expires_at,
+             case when plan.touch_status = 'claimed' and held.id is null then ${now}::timestamptz end,
+             case when plan.touch_status = 'claimed' then ${lookAgainAt}::timestamptz end,
+             case when held.id is null then 0 else 1 end, held.reached_at
+        from plan join moved on moved.id = plan.instance_id left join held on held.id = plan.lead_id
+       where plan.touch_status is not null
+          on conflict (instance_id, generation, step_id) do nothing
+      returning id, workspace_id, instance_id, lead_id, generation, channel, status),
+    reached as (
+      update lead
+         set last_outbound_at = held.reached_at,
+             last_email_at = case when channel = 'email' then ${now} else lead.last_email_at end,
+             last_sms_at = case when channel = 'sms' then ${now} else last_sms_at end,
+             last_webhook_at = case when channel = 'webhook' then ${now} else last_webhook_at end,
+             last_task_at = case when channel = 'task' then ${now} else last_task_at end
+        from touched join held on held.id = touched.lead_id
+       where touched.status = 'sending' and lead.id = held.id),
+    noted as (
+      insert into notification_event (workspace_id, kind, touch_id, happened_at)
+      select workspace_id, 'approval_waiting', id, ${now} from touched where status = 'awaiting_approval')
+    select moved.id as instance_id, touched.id as touch_id, touched.status = 'sending' as begun, held.email, held.phone,
+           (select email_from from workspace where id = touched.workspace_id) as email_from,
+           case when held.last_email_at is not null and channel = 'email' then array(
+             select earlier.provider_id from touch as earlier
+              where earlier.instance_id = touched.instance_id and earlier.generation = touched.generation
+                and earlier.channel = 'email' and earlier.provider_id is not null
+              order by earlier.sent_at) else '{}' end as thread
+      from moved
+      left join touched on touched.instance_id = moved.id
+      left join held on held.id = touched.lead_id`;
+  const decidedOn = new Map(decided.map((one) => [one.plan.instanceId, one]));
+  return z
+    .array(carriedOutRow)
+    .parse(rows)
+    .map((row) => ({
+      instanceId: row.instance_id,
+      touchId: row.touch_id,
+      begun: row.begun ? begunTouch(row, decidedOn.get(row.instance_id)) : null,
+    }));
+}
+
+/** Of several touches of one lead one begins. */
+function firstOfEachLead(decided: readonly Decided[], most: number): ReadonlySet<Decided> {
+  const first = new Map<string, Decided>();
+  for (const one of decided) {
+    if (first.size === most) break;
+    if (one.plan.touch?.status === "claimed" && !first.has(one.row.lead_id)) first.set(one.row.lead_id, one);
+  }
+  return new Set(first.values());
+}
+
+function begunTouch(row: z.infer<typeof carriedOutRow>, decided: Decided | undefined): OutgoingTouch {
+  const touch = decided?.plan.touch;
+  if (!touch || !row.touch_id) throw new Error(`a touch begins that nobody planned, of instance ${row.instance_id}`);
+  return {
+    id: row.touch_id,
+    workspaceId: decided.row.workspace_id,
+    leadId: decided.row.lead_id,
+    channel: touch.channel,
+    failures: 0,
+    from: row.email_from ?? "",
+    email: row.email,
+    phone: row.phone,
+    message: touch.message,
+    thread: row.thread,
+  };
+}
