@@ -71,7 +71,7 @@ async function enter(serverUrl: string, largest: LoadedDatabase, smaller: Loaded
     ceilingOnTwo: ceiling(largest, due, 2),
     graphileWorker: await graphileWorker(serverUrl, due / 50, "one-a-step"),
     graphileWorkerGathered: await graphileWorker(serverUrl, due / 5, "gathered"),
-    pgBoss: await pgBoss(serverUrl, due / 5),
+    pgBoss: await pgBoss(serverUrl, due),
     farAway,
     besideSnapshot: engineBesideSnapshot(largest, due),
     tenthDue: engine(largest, due / 10),

@@ -4,7 +4,7 @@ import { deliverMessages } from "../../lib/run/deliver-messages.ts";
 import type { DeliveryQueue, FollowUpStore } from "../../lib/run/ports.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addAppointment, addFollowedLead, addSequence, addWorkspace } from "../support/factories.ts";
-import { accept, openPool, openRunner, type Runner, SETTINGS } from "../support/run.ts";
+import { accept, leftClaimed, openPool, openRunner, type Runner, SETTINGS } from "../support/run.ts";
 
 let database: TestDatabase;
 let sql: pg.Pool;
@@ -51,12 +51,6 @@ function after<Name extends "claimDue" | "reschedule" | "settle" | "takeUp">(nam
   };
   return { store: { ...store, [name]: andThen } as FollowUpStore };
 }
-
-/** No touch begins with its claim, as where a queue lies between. */
-const leftClaimed = (store: FollowUpStore): FollowUpStore => ({
-  ...store,
-  claimDue: (query, plan) => store.claimDue({ ...query, begin: 0 }, plan),
-});
 
 /** A touch whose first attempt failed for now. */
 async function addFailed(): Promise<string> {

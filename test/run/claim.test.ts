@@ -20,6 +20,7 @@ import {
   type Sequence,
 } from "../support/factories.ts";
 import {
+  leftClaimed,
   noLock,
   openPool,
   openRunner,
@@ -147,7 +148,7 @@ const meanwhile = (happens: () => Promise<unknown>): { readonly store: FollowUpS
   store: {
     ...runner.ports.store,
     claimDue: async (query, plan) => {
-      const claimed = await runner.ports.store.claimDue({ ...query, begin: 0 }, plan);
+      const claimed = await leftClaimed(runner.ports.store).claimDue(query, plan);
       await happens();
       return claimed;
     },

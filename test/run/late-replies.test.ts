@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/glo
 import type pg from "pg";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addFollowedLead, addInstance, addSequence, addWorkspace } from "../support/factories.ts";
-import { accept, openPool, openRunner, type Runner } from "../support/run.ts";
+import { accept, leftClaimed, openPool, openRunner, type Runner } from "../support/run.ts";
 
 let database: TestDatabase;
 let sql: pg.Pool;
@@ -126,7 +126,7 @@ it("a touch of another sequence does not take the turn of an attempt that a repl
   await sql.query("update touch set id = 'ffffffff-ffff-7fff-bfff-ffffffffffff'");
   await addInstance(sql, leadId, other.id, { next_step_due: hoursAfter(0.1) });
   const store = {
-    ...runner.ports.store,
+    ...leftClaimed(runner.ports.store),
     // Both touches of the lead come to the same start: the one that was tried, and the one that was decided on after it.
     startSending: async (touchIds: readonly string[], lease: { now: Date; until: Date }) => {
       await replyFromBefore();

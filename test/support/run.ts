@@ -6,7 +6,14 @@ import type { Context } from "aws-lambda";
 import pg from "pg";
 import { loadConfig } from "../../lib/platform/config.ts";
 import { wire } from "../../lib/platform/wire.ts";
-import type { MessageChannel, OutgoingTouch, OverlapLock, RunPorts, SendOutcome } from "../../lib/run/ports.ts";
+import type {
+  FollowUpStore,
+  MessageChannel,
+  OutgoingTouch,
+  OverlapLock,
+  RunPorts,
+  SendOutcome,
+} from "../../lib/run/ports.ts";
 import type { Report } from "../../lib/run/report.ts";
 import { runFollowUps } from "../../lib/run/run.ts";
 import type { RunSettings } from "../../lib/run/step.ts";
@@ -76,6 +83,12 @@ export function openRunner(url: string): Runner {
     close: () => ports.database.close(),
   };
 }
+
+/** A store of which no touch begins with its claim, as where a queue lies between. */
+export const leftClaimed = (store: FollowUpStore): FollowUpStore => ({
+  ...store,
+  claimDue: (query, plan) => store.claimDue({ ...query, begin: 0 }, plan),
+});
 
 /** A lock that keeps nobody out: two runs at once must be harmless without it. */
 export const noLock: OverlapLock = {
