@@ -1,7 +1,9 @@
 import * as z from "zod";
 import type { ClaimedPlan, ClaimQuery, OutgoingTouch, Plan } from "../run/ports.ts";
+import { Prisma } from "./generated/client.ts";
 import type { Queryable } from "./queryable.ts";
 import type { DueRow } from "./rows.ts";
+import { lastTouchesBy, threadOf } from "./start-sending.ts";
 
 /** What was decided on a due row. */
 export interface Decided {
@@ -92,10 +94,7 @@ export async function carryOut(
     reached as (
       update lead
          set last_outbound_at = held.reached_at,
-             last_email_at = case when channel = 'email' then ${now} else lead.last_email_at end,
-             last_sms_at = case when channel = 'sms' then ${now} else last_sms_at end,
-             last_webhook_at = case when channel = 'webhook' then ${now} else last_webhook_at end,
-             last_task_at = case when channel = 'task' then ${now} else last_task_at end
+             ${lastTouchesBy(Prisma.sql`touched.channel`, now)}
         from touched join held on held.id = touched.lead_id
        where touched.status = 'sending' and lead.id = held.id),
     noted as (
@@ -103,11 +102,7 @@ export async function carryOut(
       select workspace_id, 'approval_waiting', id, ${now} from touched where status = 'awaiting_approval')
     select moved.id as instance_id, touched.id as touch_id, touched.status = 'sending' as begun, held.email, held.phone,
            (select email_from from workspace where id = touched.workspace_id) as email_from,
-           case when held.last_email_at is not null and channel = 'email' then array(
-             select earlier.provider_id from touch as earlier
-              where earlier.instance_id = touched.instance_id and earlier.generation = touched.generation
-                and earlier.channel = 'email' and earlier.provider_id is not null
-              order by earlier.sent_at) else '{}' end as thread
+           case when held.last_email_at is not null and channel = 'email' then ${threadOf(Prisma.sql`touched`)} else '{}' end as thread
       from moved
       left join touched on touched.instance_id = moved.id
       left join held on held.id = touched.lead_id`;

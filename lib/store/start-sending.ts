@@ -47,6 +47,21 @@ export const STOP = Prisma.sql`
          when instance.status = 'cancelled' or instance.generation <> touch.generation then 'instance_cancelled'
     end)`;
 
+/** Assignments to `lead` for a touch on that channel that begins now. */
+export const lastTouchesBy = (channel: Prisma.Sql, now: Date): Prisma.Sql => Prisma.sql`
+  last_email_at = case when ${channel} = 'email' then ${now} else lead.last_email_at end,
+  last_sms_at = case when ${channel} = 'sms' then ${now} else lead.last_sms_at end,
+  last_webhook_at = case when ${channel} = 'webhook' then ${now} else lead.last_webhook_at end,
+  last_task_at = case when ${channel} = 'task' then ${now} else lead.last_task_at end`;
+
+/** The Message-IDs of the e-mails that the instance of a touch sent before, oldest first. */
+export const threadOf = (touch: Prisma.Sql): Prisma.Sql => Prisma.sql`
+  array(
+    select earlier.provider_id from touch as earlier
+     where earlier.instance_id = ${touch}.instance_id and earlier.generation = ${touch}.generation
+       and earlier.channel = 'email' and earlier.provider_id is not null
+     order by earlier.sent_at)`;
+
 /**
  * Moves claimed touches to `sending`, or to `cancelled` where the lead may no longer be contacted, or to `expired`. The
  * lead is locked in the same statement: a booking is either committed, and seen here, or commits after the touch began to
@@ -108,19 +123,12 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
     reached as (
       update lead
          set last_outbound_at = moved.last_outbound_at,
-             last_email_at = case when moved.channel = 'email' then ${lease.now} else last_email_at end,
-             last_sms_at = case when moved.channel = 'sms' then ${lease.now} else last_sms_at end,
-             last_webhook_at = case when moved.channel = 'webhook' then ${lease.now} else last_webhook_at end,
-             last_task_at = case when moved.channel = 'task' then ${lease.now} else last_task_at end
+             ${lastTouchesBy(Prisma.sql`moved.channel`, lease.now)}
         from moved
        where lead.id = moved.lead_id and moved.stamps)
     select id, workspace_id, lead_id, channel::text, failures, subject, body, fate, why, email, phone,
            (select email_from from workspace where id = fated.workspace_id) as email_from,
-           case when channel = 'email' and last_email_at is not null and fate = 'start' then array(
-             select earlier.provider_id from touch as earlier
-              where earlier.instance_id = fated.instance_id and earlier.generation = fated.generation
-                and earlier.channel = 'email' and earlier.provider_id is not null
-              order by earlier.sent_at) else '{}' end as thread
+           case when channel = 'email' and last_email_at is not null and fate = 'start' then ${threadOf(Prisma.sql`fated`)} else '{}' end as thread
       from fated
      order by id`;
   const judged = z.array(judgedRow).parse(rows);
