@@ -3,8 +3,9 @@ import { join } from "node:path";
 import { SESv2Client, SendEmailCommand } from "@aws-sdk/client-sesv2";
 import nodemailer from "nodemailer";
 import * as z from "zod";
+import type { MessageChannel } from "../run/delivery-ports.ts";
 import type { DigestSender } from "../run/digest-ports.ts";
-import type { MessageChannel, SendOutcome } from "../run/ports.ts";
+import type { SendOutcome } from "../run/port-types.ts";
 import { oneAttempt, outcomeOfFault, PROVIDER_LIMITS, type Service, type TimeLimits, within } from "./aws-request.ts";
 import { digestMailOf, type Mail, mailOf, type Unsubscribe } from "./mail.ts";
 

@@ -1,8 +1,8 @@
 import { domainToASCII } from "node:url";
 import addressparser from "nodemailer/lib/addressparser";
 import { digestMail } from "../domain/digest.ts";
+import type { OutgoingTouch } from "../run/delivery-ports.ts";
 import type { OutgoingDigest } from "../run/digest-ports.ts";
-import type { OutgoingTouch } from "../run/ports.ts";
 
 /** Where a receiver can say that it wants no more; without both, mails do not say how. */
 export interface Unsubscribe {

@@ -1,4 +1,4 @@
-import type { MessageChannel } from "../run/ports.ts";
+import type { MessageChannel } from "../run/delivery-ports.ts";
 
 /** A channel that this deployment has no provider for: refuses every touch, so that the sequence goes on. */
 export const notConnected: MessageChannel = {

@@ -3,7 +3,7 @@ import {
   PinpointSMSVoiceV2Client,
   SendTextMessageCommand,
 } from "@aws-sdk/client-pinpoint-sms-voice-v2";
-import type { MessageChannel, OutgoingTouch } from "../run/ports.ts";
+import type { MessageChannel, OutgoingTouch } from "../run/delivery-ports.ts";
 import { oneAttempt, outcomeOfFault, PROVIDER_LIMITS, type Service, within } from "./aws-request.ts";
 
 /** Whom text messages come from. */

@@ -1,4 +1,4 @@
-import type { MessageChannel, OutgoingTouch } from "../run/ports.ts";
+import type { MessageChannel, OutgoingTouch } from "../run/delivery-ports.ts";
 
 /** A step for a person: leaves a task through `createTask`, which must be harmless for a touch that has one. */
 export const taskChannel = (createTask: (task: TaskFromTouch) => Promise<void>): MessageChannel => ({

@@ -1,5 +1,6 @@
 import { Webhook } from "standardwebhooks";
-import type { MessageChannel, OutgoingTouch, SendOutcome } from "../run/ports.ts";
+import type { MessageChannel, OutgoingTouch } from "../run/delivery-ports.ts";
+import type { SendOutcome } from "../run/port-types.ts";
 import { type Network, NotReachable } from "./network.ts";
 import { type Answer, NoAnswer, type PostRequest, post } from "./post.ts";
 import { retryAfterMs } from "./retry-after.ts";

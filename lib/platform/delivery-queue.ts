@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { SendMessageBatchCommand, type SendMessageBatchRequestEntry, SQSClient } from "@aws-sdk/client-sqs";
 import pLimit from "p-limit";
 import type { DeliveryMessage } from "../run/deliver-messages.ts";
-import type { DeliveryQueue } from "../run/ports.ts";
+import type { DeliveryQueue } from "../run/delivery-ports.ts";
 
 /** What one failing message sets back. */
 const TOUCHES_IN_A_MESSAGE = 10;

@@ -1,14 +1,8 @@
 import { type Channel, REPEATABLE_CHANNELS } from "../domain/labels.ts";
+import type { DeliveryStore, EndedTouch, MessageChannel, OutgoingTouch, Settlement } from "./delivery-ports.ts";
 import type { GroupSize } from "./group-size.ts";
-import type {
-  EndedTouch,
-  FollowUpStore,
-  Log,
-  MessageChannel,
-  OutgoingTouch,
-  SendOutcome,
-  Settlement,
-} from "./ports.ts";
+import type { SendOutcome } from "./port-types.ts";
+import type { Log } from "./ports.ts";
 import type { DeliveryReport } from "./report.ts";
 import { rescheduled } from "./reschedule.ts";
 
@@ -18,7 +12,7 @@ export interface DeliveryContext {
   readonly now: Date;
   /** When this invocation is dead for certain: what it has not settled by then is nobody's any more. */
   readonly leaseUntil: Date;
-  readonly store: Pick<FollowUpStore, "startSending" | "readSendFacts" | "reschedule" | "release" | "settle">;
+  readonly store: DeliveryStore;
   /** Each at its own pace. */
   readonly channels: Readonly<Record<Channel, MessageChannel>>;
   readonly groupSize: GroupSize;

@@ -1,7 +1,8 @@
 import { setTimeout } from "node:timers/promises";
 import pLimit, { type LimitFunction } from "p-limit";
 import type { Channel } from "../domain/labels.ts";
-import type { MessageChannel, SendOutcome, Throttled } from "./ports.ts";
+import type { MessageChannel } from "./delivery-ports.ts";
+import type { SendOutcome, Throttled } from "./port-types.ts";
 
 /** A pause after "too many requests" whose length the provider does not say. */
 const DEFAULT_PAUSE_MS = 1_000;

@@ -1,14 +1,12 @@
 import type { DueItem } from "../domain/due-item.ts";
 import type { InstanceState } from "../domain/evolve.ts";
 import type { Channel, DigestChannel } from "../domain/labels.ts";
-import type { SendFacts } from "../domain/send-times.ts";
 import type { Message } from "../domain/templates.ts";
+import type { DeliveryQueue, DeliveryStore, MessageChannel, OutgoingTouch } from "./delivery-ports.ts";
 import type { DigestSender, DigestStore } from "./digest-ports.ts";
-import type { BatchQuery, SendOutcome } from "./port-types.ts";
+import type { BatchQuery } from "./port-types.ts";
 import type { BackstopReport, EnrichmentReport, LockHolder, Report, ResumeReport } from "./report.ts";
 import type { RunRequest } from "./request.ts";
-
-export type { BatchQuery, SendOutcome, Throttled } from "./port-types.ts";
 
 /** The schema lacks what this code was built with. `missing` names it: a migration, a table, a column, a label. */
 export class SchemaOutOfDate extends Error {
@@ -31,7 +29,7 @@ export class DatabaseUnreachable extends Error {
 }
 
 /** What the steps ask of the database. Every method is safe beside a second run. */
-export interface FollowUpStore extends DigestStore {
+export interface FollowUpStore extends DeliveryStore, DigestStore {
   /** Completes every live instance of a booked lead outside post-booking sequences, in batches. */
   completeBooked(query: CompleteBooked): Promise<void>;
   resumeSnoozed(query: BatchQuery): Promise<ResumeReport>;
@@ -42,16 +40,6 @@ export interface FollowUpStore extends DigestStore {
   /** The workspaces in which something is due, that with the oldest first. */
   findDueWorkspaces(query: BatchQuery): Promise<readonly DueWorkspace[]>;
   countDue(query: BatchQuery): Promise<number>;
-  /**
-   * In one statement: moves claimed touches to `sending`, or ends those whose lead may no longer be contacted or that are
-   * too old. What may not go now is left claimed and told.
-   */
-  startSending(touchIds: readonly string[], lease: Lease): Promise<StartedSending>;
-  readSendFacts(touchIds: readonly string[]): Promise<readonly TouchSendFacts[]>;
-  /** Writes down when claimed touches may go, after it was decided anew. */
-  reschedule(touches: readonly Rescheduled[]): Promise<void>;
-  /** Leaves claimed touches to whoever looks next. */
-  release(touchIds: readonly string[], now: Date): Promise<void>;
   /** Whether a lease ran out, a claimed touch waits whose time has come, or one waits for approval that lives no more. */
   isTouchLeftBehind(query: Omit<BatchQuery, "limit">): Promise<boolean>;
   /** Ends what has waited for approval longer than it lives, and lets the instances go on; answers how many there were. */
@@ -60,7 +48,6 @@ export interface FollowUpStore extends DigestStore {
   expireLeases(query: BatchQuery): Promise<{ readonly unknown: number; readonly reclaimed: number }>;
   /** Takes claimed touches whose time has come, oldest first; nobody else takes them before `lookAgainAt`. */
   takeUp(query: BatchQuery, lookAgainAt: Date): Promise<readonly string[]>;
-  settle(settlements: readonly Settlement[], now: Date): Promise<void>;
 }
 
 export interface CompleteBooked extends Omit<BatchQuery, "limit"> {
@@ -127,84 +114,6 @@ export interface ClaimedPlan {
   readonly touchId: string | null;
   /** The touch where it is `sending` already. */
   readonly begun: OutgoingTouch | null;
-}
-
-export interface Lease {
-  readonly now: Date;
-  /** When a touch that is still `sending` is nobody's any more. */
-  readonly until: Date;
-}
-
-export interface StartedSending {
-  readonly started: readonly OutgoingTouch[];
-  readonly cancelled: readonly EndedTouch[];
-  readonly expired: readonly EndedTouch[];
-  /** Still claimed: something has changed since it was decided that they may go. */
-  readonly waiting: readonly EndedTouch[];
-}
-
-export interface EndedTouch {
-  readonly touchId: string;
-  readonly reason: string;
-}
-
-/** What decides when a claimed touch may go. */
-export interface TouchSendFacts {
-  readonly touchId: string;
-  /** Not the rules' own: a person has switched something off. */
-  readonly switchedOff: boolean;
-  readonly snoozedUntil: Date | null;
-  /** The last that reached for the lead was an attempt of its own, so that the gap and the channel's local day are too. */
-  readonly triedLast: boolean;
-  readonly facts: SendFacts;
-}
-
-export interface Rescheduled {
-  readonly touchId: string;
-  readonly reason: string;
-  readonly nextAttemptAt: Date;
-  readonly sendUntil: Date | null;
-  readonly outboundBefore: Date | null;
-}
-
-/** A touch whose moment has come, with what its channel needs. */
-export interface OutgoingTouch {
-  readonly id: string;
-  readonly workspaceId: string;
-  readonly leadId: string;
-  readonly channel: Channel;
-  /** Attempts that failed for now. */
-  readonly failures: number;
-  readonly from: string;
-  readonly email: string | null;
-  readonly phone: string | null;
-  readonly message: Message;
-  /** The Message-IDs of the e-mails that this instance sent the lead before, in angle brackets, oldest first. */
-  readonly thread: readonly string[];
-}
-
-export interface MessageChannel {
-  /** Sends a touch. Answers with what became of it; throws only on a bug, which counts as unknown. */
-  send(touch: OutgoingTouch): Promise<SendOutcome>;
-}
-
-export type Settlement =
-  | { readonly touchId: string; readonly status: "sent"; readonly providerId: string }
-  | { readonly touchId: string; readonly status: "failed" | "unknown"; readonly reason: string }
-  | {
-      readonly touchId: string;
-      readonly status: "claimed";
-      readonly reason: string;
-      readonly failures: number;
-      readonly nextAttemptAt: Date;
-    };
-
-/** Where touches go that other invocations send. Messages carry ids only; a lost or doubled one is harmless. */
-export interface DeliveryQueue {
-  /** Answers those that it did not take, and why, by the names of the faults. */
-  enqueue(
-    touchIds: readonly string[],
-  ): Promise<{ readonly refused: readonly string[]; readonly faults: readonly string[] }>;
 }
 
 /** Held in a transaction on a connection of its own: the server frees it when the run ends, crashes or is cut off. */

@@ -1,6 +1,6 @@
 import { recheckAt, repairBy } from "../domain/look-again.ts";
 import { earliestSend, type SendFacts } from "../domain/send-times.ts";
-import type { EndedTouch, Rescheduled, TouchSendFacts } from "./ports.ts";
+import type { EndedTouch, Rescheduled, TouchSendFacts } from "./delivery-ports.ts";
 
 /**
  * Decides anew when a claimed touch may go. The gap and the channel's local day were kept when it was first tried; an

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { capDayOf } from "../domain/send-times.ts";
-import type { BatchQuery, ClaimedPlan, ClaimQuery, DueCandidate, DueWorkspace, Plan } from "../run/ports.ts";
+import type { BatchQuery } from "../run/port-types.ts";
+import type { ClaimedPlan, ClaimQuery, DueCandidate, DueWorkspace, Plan } from "../run/ports.ts";
 import { carryOut } from "./carry-out.ts";
 import { LEAD_COLUMNS, readSequences } from "./due-items.ts";
 import type { Queryable, Transactional } from "./queryable.ts";

@@ -3,7 +3,7 @@ import type { DigestContents } from "../domain/digest.ts";
 import type { DigestWindow, OpenWindow } from "../domain/digest-times.ts";
 import { DIGEST_CHANNELS, NOTIFICATION_KINDS } from "../domain/labels.ts";
 import type { ClosedWindows, DigestSettlement, OutgoingDigest } from "../run/digest-ports.ts";
-import type { BatchQuery } from "../run/ports.ts";
+import type { BatchQuery } from "../run/port-types.ts";
 import type { Queryable, Transactional } from "./queryable.ts";
 
 /** Most runs find nothing, and then this is all that the digests cost. In the order of an index, as in the backstop. */

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { BatchQuery } from "../run/ports.ts";
+import type { BatchQuery } from "../run/port-types.ts";
 import { INSTANCE_WAITS } from "./approvals.ts";
 import { candidateColumns, readSequences } from "./due-items.ts";
 import { goOn } from "./go-on.ts";

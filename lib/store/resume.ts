@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { BatchQuery } from "../run/ports.ts";
+import type { BatchQuery } from "../run/port-types.ts";
 import type { EnrichmentReport, ResumeReport } from "../run/report.ts";
 import { Prisma } from "./generated/client.ts";
 import type { Queryable } from "./queryable.ts";

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { CHANNELS } from "../domain/labels.ts";
-import type { EndedTouch, Lease, OutgoingTouch, StartedSending, TouchSendFacts } from "../run/ports.ts";
+import type { EndedTouch, Lease, OutgoingTouch, StartedSending, TouchSendFacts } from "../run/delivery-ports.ts";
 import { Prisma } from "./generated/client.ts";
 import type { Queryable } from "./queryable.ts";
 import {

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { REPEATABLE_CHANNELS } from "../domain/labels.ts";
-import type { BatchQuery, Rescheduled, Settlement } from "../run/ports.ts";
+import type { Rescheduled, Settlement } from "../run/delivery-ports.ts";
+import type { BatchQuery } from "../run/port-types.ts";
 import type { Queryable } from "./queryable.ts";
 
 /**

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from "@jest/globals";
 import type { TimeLimits } from "../../lib/channels/aws-request.ts";
-import type { MessageChannel, OutgoingTouch } from "../../lib/run/ports.ts";
+import type { MessageChannel, OutgoingTouch } from "../../lib/run/delivery-ports.ts";
 import { closeServers } from "./servers.ts";
 
 /** How a provider behaves. Its answers repeat what was sent, so that a reason which quotes them gives itself away. */

@@ -223,7 +223,7 @@ describe("the intake", () => {
     });
   });
 
-  it("takes ten at once, takes back only those that failed, and gives up after eight attempts", () => {
+  it("takes ten at once, and takes back only those that failed, for four days while the database is away", () => {
     withIntake.hasResourceProperties("AWS::Lambda::EventSourceMapping", {
       EventSourceArn: arnOf(events),
       FunctionName: { Ref: idOf("AWS::Lambda::Function", { FunctionName: "backstop-dev-intake" }) },
@@ -235,7 +235,7 @@ describe("the intake", () => {
       QueueName: "backstop-dev-events",
       VisibilityTimeout: 360,
       MessageRetentionPeriod: 1_209_600,
-      RedrivePolicy: { deadLetterTargetArn: arnOf(refused), maxReceiveCount: 8 },
+      RedrivePolicy: { deadLetterTargetArn: arnOf(refused), maxReceiveCount: 1000 },
     });
   });
 

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import type pg from "pg";
 import { deliverMessages } from "../../lib/run/deliver-messages.ts";
-import type { DeliveryQueue, FollowUpStore } from "../../lib/run/ports.ts";
+import type { DeliveryQueue } from "../../lib/run/delivery-ports.ts";
+import type { FollowUpStore } from "../../lib/run/ports.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addAppointment, addFollowedLead, addSequence, addWorkspace } from "../support/factories.ts";
 import { accept, leftClaimed, openPool, openRunner, type Runner, SETTINGS } from "../support/run.ts";

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "@jest/globals";
 import type pg from "pg";
 import { taskChannel } from "../../lib/channels/task.ts";
-import type { SendOutcome } from "../../lib/run/ports.ts";
+import type { SendOutcome } from "../../lib/run/port-types.ts";
 import { createTask } from "../../lib/store/tasks.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addFollowedLead, addSequence, addTouch, addWorkspace, FAR_AHEAD, LONG_AGO } from "../support/factories.ts";

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import type pg from "pg";
 import type { DigestSender, OutgoingDigest } from "../../lib/run/digest-ports.ts";
-import type { SendOutcome } from "../../lib/run/ports.ts";
+import type { SendOutcome } from "../../lib/run/port-types.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addFollowedLead, addLead, addSequence, addTouch, addWorkspace, type Columns } from "../support/factories.ts";
 import { type Changes, noLock, openPool, openRunner, openTransaction, type Runner } from "../support/run.ts";

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
+import type { MessageChannel } from "../../lib/run/delivery-ports.ts";
 import { type Clock, pacedChannels } from "../../lib/run/pace.ts";
-import type { MessageChannel, SendOutcome } from "../../lib/run/ports.ts";
+import type { SendOutcome } from "../../lib/run/port-types.ts";
 import { aTouch } from "../channels/contract.ts";
 
 const ACCEPTED: SendOutcome = { kind: "accepted", providerId: "p" };

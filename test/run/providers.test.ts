@@ -4,7 +4,7 @@ import type pg from "pg";
 import type { TimeLimits } from "../../lib/channels/aws-request.ts";
 import { smtpChannel } from "../../lib/channels/email.ts";
 import { webhookChannel } from "../../lib/channels/webhook.ts";
-import type { MessageChannel } from "../../lib/run/ports.ts";
+import type { MessageChannel } from "../../lib/run/delivery-ports.ts";
 import {
   answering,
   closeServers,

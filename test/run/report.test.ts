@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/glo
 import fc from "fast-check";
 import type pg from "pg";
 import { LEAD_STATUSES } from "../../lib/domain/labels.ts";
-import type { SendOutcome } from "../../lib/run/ports.ts";
+import type { SendOutcome } from "../../lib/run/port-types.ts";
 import { type DeliveryReport, imbalances, type Report, type SendDueReport } from "../../lib/run/report.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import type { SendFacts } from "../../lib/domain/send-times.ts";
-import type { TouchSendFacts } from "../../lib/run/ports.ts";
+import type { TouchSendFacts } from "../../lib/run/delivery-ports.ts";
 import { rescheduled } from "../../lib/run/reschedule.ts";
 import { aLead, anItem, type ItemParts, minutesAfter, NOON } from "../domain/items.ts";
 

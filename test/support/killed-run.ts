@@ -1,8 +1,8 @@
 import pg from "pg";
 import { loadConfig, runSettings } from "../../lib/platform/config.ts";
 import { wire } from "../../lib/platform/wire.ts";
+import type { MessageChannel } from "../../lib/run/delivery-ports.ts";
 import type { DigestSender } from "../../lib/run/digest-ports.ts";
-import type { MessageChannel } from "../../lib/run/ports.ts";
 import { runFollowUps } from "../../lib/run/run.ts";
 
 /**

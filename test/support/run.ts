@@ -6,14 +6,9 @@ import type { Context } from "aws-lambda";
 import pg from "pg";
 import { loadConfig } from "../../lib/platform/config.ts";
 import { wire } from "../../lib/platform/wire.ts";
-import type {
-  FollowUpStore,
-  MessageChannel,
-  OutgoingTouch,
-  OverlapLock,
-  RunPorts,
-  SendOutcome,
-} from "../../lib/run/ports.ts";
+import type { MessageChannel, OutgoingTouch } from "../../lib/run/delivery-ports.ts";
+import type { SendOutcome } from "../../lib/run/port-types.ts";
+import type { FollowUpStore, OverlapLock, RunPorts } from "../../lib/run/ports.ts";
 import type { Report } from "../../lib/run/report.ts";
 import { runFollowUps } from "../../lib/run/run.ts";
 import type { RunSettings } from "../../lib/run/step.ts";

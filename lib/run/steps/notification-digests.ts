@@ -1,7 +1,7 @@
 import { closeWindow } from "../../domain/digest-times.ts";
 import { backoffMs } from "../deliver.ts";
 import type { DigestSettlement, OutgoingDigest } from "../digest-ports.ts";
-import type { SendOutcome } from "../ports.ts";
+import type { SendOutcome } from "../port-types.ts";
 import { type DigestsReport, noDigests } from "../report.ts";
 import type { RunContext, RunStep } from "../step.ts";
 

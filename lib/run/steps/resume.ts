@@ -1,4 +1,4 @@
-import type { BatchQuery } from "../ports.ts";
+import type { BatchQuery } from "../port-types.ts";
 import type { ResumeReport } from "../report.ts";
 import type { RunContext } from "../step.ts";
 
