@@ -1,5 +1,6 @@
 import * as z from "zod";
-import type { ClaimedPlan, ClaimQuery, OutgoingTouch, Plan } from "../run/ports.ts";
+import type { OutgoingTouch } from "../run/delivery-ports.ts";
+import type { ClaimedPlan, ClaimQuery, Plan } from "../run/ports.ts";
 import { Prisma } from "./generated/client.ts";
 import type { Queryable } from "./queryable.ts";
 import type { DueRow } from "./rows.ts";
@@ -25,8 +26,9 @@ const carriedOutRow = z.object({
  * Moves the instances and inserts the touches in one statement. A step that was claimed before gets no second touch.
  *
  * The first `begin` touches are inserted as `sending`, each with its lead locked and stamped: nothing has to be judged again,
- * for the lead is in the very version that the decision saw. Where it is not, or where somebody is changing it at this
- * moment, the touch is left claimed, and `startSending` judges it; so nobody ever waits here.
+ * for the lead is in the very version that the decision saw. Where it is not, where somebody is changing it at this moment,
+ * or where a workspace or a sequence was switched off meanwhile, the touch is left claimed, and `startSending` judges it;
+ * so nobody ever waits here.
  */
 export async function carryOut(
   db: Queryable,
@@ -62,10 +64,14 @@ export async function carryOut(
                  paused_reason, look_again_at, completed_reason, touch_status, step_id, channel, subject, body,
                  outbound_before, send_until, expires_at)),
     held as materialized (
-      select lead.id, lead.email, lead.phone, lead.last_email_at,
+      select lead.id, lead.email, lead.phone, lead.last_email_at, workspace.email_from,
              greatest(lead.last_outbound_at, ${now}::timestamptz) as reached_at
-        from plan join lead on lead.id = plan.lead_id
-       where case when lead.xmin = plan.lead_version then true end
+        from plan
+        join lead on lead.id = plan.lead_id
+        join workspace on workspace.id = lead.workspace_id
+        join follow_up_step as step on step.id = plan.step_id
+        join follow_up_sequence as sequence on sequence.id = step.sequence_id
+       where case when lead.xmin = plan.lead_version and workspace.paused_at is null and sequence.active then true end
          for no key update of lead skip locked),
     moved as (
       update follow_up_instance as instance
@@ -100,8 +106,7 @@ export async function carryOut(
     noted as (
       insert into notification_event (workspace_id, kind, touch_id, happened_at)
       select workspace_id, 'approval_waiting', id, ${now} from touched where status = 'awaiting_approval')
-    select moved.id as instance_id, touched.id as touch_id, touched.status = 'sending' as begun, held.email, held.phone,
-           (select email_from from workspace where id = touched.workspace_id) as email_from,
+    select moved.id as instance_id, touched.id as touch_id, touched.status = 'sending' as begun, held.email, held.phone, held.email_from,
            case when held.last_email_at is not null and channel = 'email' then ${threadOf(Prisma.sql`touched`)} else '{}' end as thread
       from moved
       left join touched on touched.instance_id = moved.id

@@ -15,6 +15,7 @@ import {
   addTouch,
   addWorkspace,
   type Columns,
+  FAR_AHEAD,
   LONG_AGO,
   rowsOf,
   type Sequence,
@@ -140,6 +141,38 @@ describe("ten runs at once without the overlap lock", () => {
     );
     expect(rows).toEqual([{ later: 200 }]);
     await Promise.all(runners.map((each) => each.close()));
+  });
+});
+
+describe.each([
+  ["begins with its claim", () => runner.ports.store],
+  ["is begun after its claim", () => leftClaimed(runner.ports.store)],
+])("an e-mail that %s", (_, store) => {
+  it("answers those that its instance sent before in this generation, oldest first, and no other", async () => {
+    const long = await addSequence(sql, workspaceId, { steps: [{}, {}, {}, {}, {}] });
+    const { leadId, instanceId } = await addFollowedLead(sql, workspaceId, long.id, {
+      lead: { last_email_at: LONG_AGO },
+      instance: { position: 5, generation: 2 },
+    });
+    const sent = (step: number, columns: Columns) =>
+      addTouch(sql, instanceId, long.steps[step] ?? "", { status: "sent", provider_id: `<${step}>`, ...columns });
+    await sent(0, { generation: 1 });
+    await sent(0, { sent_at: "2020-01-03" });
+    await sent(1, { sent_at: "2020-01-02" });
+    await sent(2, { channel: "sms" });
+    await sent(3, { status: "cancelled", provider_id: null, sent_at: null });
+    const other = await addInstance(sql, leadId, chase.id, { next_step_due: FAR_AHEAD });
+    await addTouch(sql, other, chase.steps[0] ?? "", { status: "sent", provider_id: "<other>" });
+
+    await runner.run({}, { store: store() });
+
+    expect(runner.channel.sent.map(({ thread }) => thread)).toEqual([["<1>", "<0>"]]);
+  });
+
+  it("is the first of its thread where none was sent before", async () => {
+    await addFollowedLead(sql, workspaceId, chase.id, { lead: { last_email_at: LONG_AGO } });
+    await runner.run({}, { store: store() });
+    expect(runner.channel.sent.map(({ thread }) => thread)).toEqual([[]]);
   });
 });
 
@@ -382,6 +415,17 @@ describe("a touch that may begin with its claim", () => {
     expect(await claimAnd(instanceId, happens)).toMatchObject({
       touch: { status: "claimed", attempts: 0, tried_at: null },
       lead: { last_email_at: null },
+    });
+  });
+
+  it.each([
+    ["its workspace is paused", "update workspace set paused_at = now() where id = $1"],
+    ["its sequence is switched off", "update follow_up_sequence set active = false where workspace_id = $1"],
+  ])("stays claimed where %s between the decision and its writing", async (_, statement) => {
+    const { instanceId } = await addFollowedLead(sql, workspaceId, chase.id);
+    expect(await claimAnd(instanceId, () => sql.query(statement, [workspaceId]))).toMatchObject({
+      touch: { status: "claimed", attempts: 0, tried_at: null },
+      lead: { last_outbound_at: null, last_email_at: null },
     });
   });
 
