@@ -2,6 +2,7 @@ import * as z from "zod";
 import type { CompleteBooked } from "../run/ports.ts";
 import { type BackstopReport, nothingCompleted } from "../run/report.ts";
 import { databaseNow } from "./clock.ts";
+import { Prisma } from "./generated/client.ts";
 import type { Queryable } from "./queryable.ts";
 
 /** At once; small enough that a cut-off loses little, large enough that round trips do not count. */
@@ -31,12 +32,13 @@ export async function completeBooked(db: Queryable, query: CompleteBooked): Prom
   }
 }
 
-const batchRow = z.object({
+const completedRow = z.object({
   workspace_id: z.uuid(),
   completed: z.int(),
   cancelled: z.int(),
   slowest_seconds: z.number(),
 });
+type Completed = z.infer<typeof completedRow>;
 
 async function completeOrphans(db: Queryable, query: CompleteBooked): Promise<void> {
   const found = await look(db, query);
@@ -111,22 +113,34 @@ interface Batch extends Omit<BookedLead, "workspaceId" | "leadId"> {
   readonly leadId: string | null;
 }
 
-/** Arrays, not joins: to a join with this many rows the planner prefers reading every unsent touch there is. */
-async function completeBatch(
+function completeBatch(
   db: Queryable,
   { now, workspaceId, leadId, startedBefore }: Batch,
-): Promise<readonly z.infer<typeof batchRow>[]> {
+): Promise<readonly Completed[]> {
+  const orphans = Prisma.sql`
+    select id, workspace_id, orphan_since
+      from follow_up_instance
+     where status in ('active', 'paused') and lead_booked and not post_booking
+       and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
+       and (${leadId}::uuid is null or lead_id = ${leadId}::uuid)
+       and (${startedBefore}::timestamptz is null or started_at < ${startedBefore}::timestamptz)
+     order by id
+     limit ${BATCH_SIZE}
+       for no key update skip locked`;
+  return complete(db, orphans, { now, noted: leadId === null });
+}
+
+/**
+ * Completes the instances that `orphans` selects and locks, and cancels what of them is unsent; answers with a row a
+ * workspace. Arrays, not joins: to a join with this many rows the planner prefers reading every unsent touch there is.
+ */
+async function complete(
+  db: Queryable,
+  orphans: Prisma.Sql,
+  { now, noted }: { readonly now: Date; readonly noted: boolean },
+): Promise<readonly Completed[]> {
   const rows = await db.$queryRaw`
-    with orphan as materialized (
-      select id, workspace_id, orphan_since
-        from follow_up_instance
-       where status in ('active', 'paused') and lead_booked and not post_booking
-         and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
-         and (${leadId}::uuid is null or lead_id = ${leadId}::uuid)
-         and (${startedBefore}::timestamptz is null or started_at < ${startedBefore}::timestamptz)
-       order by id
-       limit ${BATCH_SIZE}
-         for no key update skip locked),
+    with orphan as materialized (${orphans}),
     completed as (
       update follow_up_instance
          set status = 'completed', completed_at = ${now}, completed_reason = 'meeting_booked',
@@ -141,18 +155,18 @@ async function completeBatch(
       insert into notification_event (workspace_id, kind, count, happened_at)
       select workspace_id, 'backstop_completed', count(*), ${now}
         from orphan
-       where ${leadId}::uuid is null
+       where ${noted}::boolean
        group by workspace_id)
     select orphan.workspace_id, count(*)::int as completed,
            (select count(*)::int from cancelled where cancelled.workspace_id = orphan.workspace_id) as cancelled,
            coalesce(extract(epoch from ${now}::timestamptz - min(orphan.orphan_since)), 0)::float8 as slowest_seconds
       from orphan
      group by orphan.workspace_id`;
-  return z.array(batchRow).parse(rows);
+  return z.array(completedRow).parse(rows);
 }
 
 /** The time to completion is measured: what passed since `now` was read counts too. */
-function tally(report: BackstopReport, rows: readonly z.infer<typeof batchRow>[], elapsedSeconds: number): number {
+function tally(report: BackstopReport, rows: readonly Completed[], elapsedSeconds: number): number {
   let completed = 0;
   for (const row of rows) {
     completed += row.completed;
@@ -202,47 +216,32 @@ async function comparisonIsDue(db: Queryable, now: Date): Promise<boolean> {
   return z.array(z.unknown()).parse(rows).length === 0;
 }
 
-const missedRow = z.object({ completed: z.int(), cancelled: z.int() });
-
 /** Compares all live instances with the definition of booked, marker or no marker, and completes what it missed. */
 async function completeMissed(db: Queryable, { now, stopping, report }: CompleteBooked): Promise<number> {
-  let missed = 0;
+  const missed = Prisma.sql`
+    select instance.id, instance.workspace_id, null::timestamptz as orphan_since
+      from follow_up_instance as instance
+      join lead on lead.workspace_id = instance.workspace_id and lead.id = instance.lead_id
+      join follow_up_sequence as sequence on sequence.id = instance.sequence_id
+     where instance.status in ('active', 'paused') and sequence.trigger_on <> 'meeting_selected'
+       and not (instance.lead_booked and not instance.post_booking)
+       and ((lead.status = 'meeting-booked' and lead.missed_at is null) or exists (
+         select from appointment
+          where appointment.workspace_id = lead.workspace_id and appointment.lead_id = lead.id
+            and appointment.status = 'confirmed' and appointment.ends_at > ${now}))
+     order by instance.id
+     limit ${BATCH_SIZE}
+       for no key update of instance skip locked`;
+  let completed = 0;
   while (!stopping()) {
-    const rows = await db.$queryRaw`
-      with missed as materialized (
-        select instance.id, instance.workspace_id
-          from follow_up_instance as instance
-          join lead on lead.workspace_id = instance.workspace_id and lead.id = instance.lead_id
-          join follow_up_sequence as sequence on sequence.id = instance.sequence_id
-         where instance.status in ('active', 'paused') and sequence.trigger_on <> 'meeting_selected'
-           and not (instance.lead_booked and not instance.post_booking)
-           and ((lead.status = 'meeting-booked' and lead.missed_at is null) or exists (
-             select from appointment
-              where appointment.workspace_id = lead.workspace_id and appointment.lead_id = lead.id
-                and appointment.status = 'confirmed' and appointment.ends_at > ${now}))
-         order by instance.id
-         limit ${BATCH_SIZE}
-           for no key update of instance skip locked),
-      completed as (
-        update follow_up_instance as instance
-           set status = 'completed', completed_at = ${now}, completed_reason = 'meeting_booked',
-               next_step_due = null, paused_reason = null
-          from missed
-         where instance.id = missed.id),
-      cancelled as (
-        update touch
-           set status = 'cancelled', reason = 'meeting_booked', next_attempt_at = null, look_again_at = null
-          from missed
-         where touch.instance_id = missed.id and touch.status in ('claimed', 'awaiting_approval')
-        returning touch.id),
-    noted as (
-      insert into notification_event (workspace_id, kind, count, happened_at)
-      select workspace_id, 'backstop_completed', count(*), ${now} from missed group by workspace_id)
-      select (select count(*)::int from missed) as completed, (select count(*)::int from cancelled) as cancelled`;
-    const [{ completed, cancelled }] = z.tuple([missedRow]).parse(rows);
-    missed += completed;
-    report.cancelledTouches += cancelled;
-    if (completed < BATCH_SIZE) break;
+    const rows = await complete(db, missed, { now, noted: true });
+    const inBatch = sumOf(rows, "completed");
+    completed += inBatch;
+    report.cancelledTouches += sumOf(rows, "cancelled");
+    if (inBatch < BATCH_SIZE) break;
   }
-  return missed;
+  return completed;
 }
+
+const sumOf = (rows: readonly Completed[], count: "completed" | "cancelled"): number =>
+  rows.reduce((sum, row) => sum + row[count], 0);
