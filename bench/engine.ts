@@ -70,7 +70,7 @@ async function enter(serverUrl: string, largest: LoadedDatabase, smaller: Loaded
     ceiling: ceiling(largest, due, 1),
     ceilingOnTwo: ceiling(largest, due, 2),
     graphileWorker: await graphileWorker(serverUrl, due / 50, "one-a-step"),
-    graphileWorkerGathered: await graphileWorker(serverUrl, due / 5, "gathered"),
+    graphileWorkerGathered: await graphileWorker(serverUrl, due, "gathered"),
     pgBoss: await pgBoss(serverUrl, due),
     farAway,
     besideSnapshot: engineBesideSnapshot(largest, due),
