@@ -202,7 +202,7 @@ function intakeAlarms({ intake }: AlarmsProps): readonly Definition[] {
       "Events wait for more than ten minutes: bookings and opt-outs among them are not known yet.",
       intake.queue,
     ),
-    waiting("refused-events", "An event was refused, or could not be applied time after time.", intake.refused),
+    waiting("refused-events", "An event was refused, or could not be applied for four days.", intake.refused),
     nearTimeOut("intake-near-time-out", "A batch of events", intake.function, INTAKE_TIME_LIMIT),
   ];
 }

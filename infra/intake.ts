@@ -21,11 +21,14 @@ export interface IntakeProps {
 /** Long enough for ten enrolments of a thousand leads each. */
 export const INTAKE_TIME_LIMIT = Duration.seconds(60);
 
-/** A booking is not to be lost because the database was away over a long weekend. */
+/** The most that SQS keeps. What the function could not apply for four days waits for the rest among the dead letters. */
 const RETENTION = Duration.days(14);
 
-/** Half an hour and more: after that a person has to look, and the dead letters wait for him. */
-const ATTEMPTS = 8;
+/**
+ * The most that SQS counts, six minutes each: four days, so that no booking is lost because the database was away over a
+ * long weekend. The function puts aside what is wrong with an event itself; what comes again is a fault that passes.
+ */
+const ATTEMPTS = 1_000;
 
 /** The way of facts about leads: a bus for them alone, a queue, the function that applies them, and what was refused. */
 export class Intake extends Construct {
