@@ -9,6 +9,7 @@ import type { BackstopStack } from "../../infra/stack.ts";
 import { loadConfig } from "../../lib/platform/config.ts";
 import { loadIntakeConfig } from "../../lib/platform/intake-config.ts";
 import { METRIC_UNITS } from "../../lib/platform/metrics.ts";
+import { namesOf } from "../../lib/platform/names.ts";
 import { FACT_SCHEMAS } from "../../lib/run/intake/facts.ts";
 import { parseEvent } from "../../lib/run/intake/parse-event.ts";
 import { parseRequest } from "../../lib/run/request.ts";
@@ -237,6 +238,14 @@ describe("the intake", () => {
       MessageRetentionPeriod: 1_209_600,
       RedrivePolicy: { deadLetterTargetArn: arnOf(refused), maxReceiveCount: 1000 },
     });
+  });
+
+  it("gets refused events back by the runbook's command, which names both queues", async () => {
+    const runbook = await readFile(join(PROJECT, "docs/runbook.md"), "utf8");
+    const { refusedEvents, events: queueName } = namesOf("<stage>");
+    expect(runbook).toContain(
+      `start-message-move-task --source-arn "$arn:${refusedEvents}" --destination-arn "$arn:${queueName}"`,
+    );
   });
 
   it("knows no channel, for it sends nothing", () => {
