@@ -21,8 +21,9 @@ type Say = (line: string) => void;
 type Verb = (client: SchedulerClient, place: Place, say: Say) => Promise<void>;
 
 const LESSON = `
-The schedule begins every run. While it is paused nothing is sent, and the backstop stops no sequence of a lead who books either:
-the first run after the pause does that, before it sends anything. A run that is already going ends by itself within a minute.
+The schedule begins every run. While it is paused nothing more is taken up to be sent, and the backstop stops no sequence of a lead who
+books either: the first run after the pause does that, before it sends anything. A run that is already going ends by itself within a
+minute. In a stage with a queue for delivery, what lies there already still goes; docs/runbook.md#stop-everything says how to stop it.
 
 Region and credentials come from where every AWS tool takes them: AWS_REGION, AWS_PROFILE, or the shared configuration files.
 They need scheduler:GetSchedule; to pause or resume also scheduler:UpdateSchedule, for run-now scheduler:CreateSchedule, and for these
@@ -91,6 +92,7 @@ async function pause(client: SchedulerClient, place: Place, say: Say): Promise<v
   say(
     `${place.group}/${place.name} is ${changed ? "paused now; a run that is going ends by itself" : "already paused"}`,
   );
+  say("touches that lie in a queue for delivery already still go out; to stop them: docs/runbook.md#stop-everything");
   say(
     `a deploy that changes the schedule starts it again, unless you deploy with: -c stage=${place.stage} -c paused=true`,
   );

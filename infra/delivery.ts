@@ -52,7 +52,7 @@ export class Delivery extends Construct {
       timeout: DELIVERY_TIME_LIMIT,
       sends: true,
     });
-    this.queue.feed(worker.function, maximumConcurrency);
+    this.queue.feed(worker.function, maximumConcurrency, !configuration.paused);
     this.function = worker.function;
   }
 }

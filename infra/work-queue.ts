@@ -33,9 +33,12 @@ export class WorkQueue extends Queue {
     });
   }
 
-  /** Hands the messages to the function, ten at once at most; it answers which of them have to be handed out again. */
-  feed(worker: IFunction, maxConcurrency: number): void {
-    const source = { batchSize: MESSAGES_AT_ONCE, reportBatchItemFailures: true, maxConcurrency };
+  /**
+   * Hands the messages to the function, ten at once at most; it answers which of them have to be handed out again. Where it is
+   * not enabled, they wait.
+   */
+  feed(worker: IFunction, maxConcurrency: number, enabled = true): void {
+    const source = { batchSize: MESSAGES_AT_ONCE, reportBatchItemFailures: true, maxConcurrency, enabled };
     worker.addEventSource(new SqsEventSource(this, source));
   }
 }

@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { SchedulerClient } from "@aws-sdk/client-scheduler";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import { Problem } from "../../cli/problem.ts";
@@ -76,6 +77,14 @@ describe("pause and resume", () => {
   it("say what a later deploy does to them", async () => {
     expect(await run("pause")).toContain("a deploy that changes the schedule starts it again");
     expect(await run("resume")).toContain("a deploy that changes the schedule keeps it running");
+  });
+
+  it("say that touches which lie in the queue for delivery still go, and how to stop them", async () => {
+    const told = await run("pause", "--group", "backstop-dev", "--name", "backstop-dev-follow-ups");
+    for (const part of ["still go out", "docs/runbook.md#stop-everything"]) expect(told).toContain(part);
+    const sections = (await readFile("docs/runbook.md", "utf8")).split(/^#+ /m);
+    const section = sections.find((one) => one.startsWith("Stop everything\n"));
+    for (const part of ["update-event-source-mapping", "--no-enabled", "paused_at"]) expect(section).toContain(part);
   });
 
   it("outlast AWS saying that there are too many requests", async () => {

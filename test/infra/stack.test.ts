@@ -186,6 +186,18 @@ describe("delivery through a queue", () => {
     });
   });
 
+  it("stands still in a stage that is deployed as paused, while the intake goes on", () => {
+    const paused = aTemplate(anExample({ ...everything, paused: true }));
+    const mappings = Object.values(paused.findResources("AWS::Lambda::EventSourceMapping")).map(
+      ({ Properties }) => [Properties["EventSourceArn"]["Fn::GetAtt"][0], Properties["Enabled"]] as const,
+    );
+    expect(Object.fromEntries(mappings.map(([id, enabled]) => [id?.replace(/Queue.*/, ""), enabled]))).toEqual({
+      Delivery: false,
+      Intake: true,
+    });
+    withQueue.allResourcesProperties("AWS::Lambda::EventSourceMapping", { Enabled: true });
+  });
+
   it("hides a touch for six times as long as its function may take, and gives it up after five attempts", () => {
     const dead = idOf("AWS::SQS::Queue", { QueueName: "backstop-dev-failed-deliveries" });
     withQueue.hasResourceProperties("AWS::Lambda::Function", { FunctionName: "backstop-dev-deliver", Timeout: 60 });
