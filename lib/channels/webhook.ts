@@ -25,8 +25,10 @@ export interface WebhookEndpoint {
 export function webhookChannel(endpoint: WebhookEndpoint, answerTimeoutMs = ANSWER_TIMEOUT_MS): MessageChannel {
   return {
     async send(touch) {
+      const secret = await usableSecret(endpoint);
+      if (secret === null) return { kind: "retry", reason: "webhook_secret" };
       try {
-        const request = signed(touch, await endpoint.secret(), endpoint.now());
+        const request = signed(touch, secret, endpoint.now());
         const answer = await post(new URL(endpoint.url), request, endpoint.network, answerTimeoutMs);
         return outcomeOf(answer, touch, endpoint.now());
       } catch (thrown) {
@@ -37,6 +39,15 @@ export function webhookChannel(endpoint: WebhookEndpoint, answerTimeoutMs = ANSW
   };
 }
 
+/** Null where it cannot be had or is none; a fault may quote it, so that it is told to nobody. */
+async function usableSecret(endpoint: WebhookEndpoint): Promise<string | null> {
+  try {
+    return signingSecret.parse(await endpoint.secret());
+  } catch {
+    return null;
+  }
+}
+
 function signed(touch: OutgoingTouch, secret: string, now: Date): PostRequest {
   const { id, workspaceId, leadId, message } = touch;
   const data = { touchId: id, workspaceId, leadId, subject: message.subject, body: message.body };
@@ -44,13 +55,16 @@ function signed(touch: OutgoingTouch, secret: string, now: Date): PostRequest {
   const headers = {
     "webhook-id": id,
     "webhook-timestamp": String(Math.floor(now.getTime() / 1000)),
-    "webhook-signature": new Webhook(signingSecret.parse(secret)).sign(id, now, body),
+    "webhook-signature": new Webhook(secret).sign(id, now, body),
   };
   return { headers, body };
 }
 
-/** Statuses after which a later attempt may succeed: RFC 9110 section 15.5.9, RFC 8470. */
-const PASSING = new Set([408, 425]);
+/**
+ * Statuses after which a later attempt may succeed: RFC 9110 section 15.5.9, RFC 8470; and 401 and 403, by which a receiver
+ * refuses the signature of a secret that is being rotated.
+ */
+const PASSING = new Set([401, 403, 408, 425]);
 
 /**
  * The Standard Webhooks specification, section "Delivery success and failure": only 2xx is a success; a redirect is a

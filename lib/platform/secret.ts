@@ -1,20 +1,23 @@
 const CONNECT_TIMEOUT_MS = 2_000;
 const ANSWER_TIMEOUT_MS = 5_000;
 
+/** A secret may be rotated while the process lives. */
+const KEPT_MS = 5 * 60_000;
+
 /**
- * The text of a secret in Secrets Manager: fetched when it is first asked for, kept as long as the process lives. A
- * fetch that failed is not kept, so that the next one may succeed.
+ * The text of a secret in Secrets Manager: fetched when it is first asked for, kept for five minutes. A fetch that failed
+ * is not kept, so that the next one may succeed.
  */
-export function secretByArn(arn: string): () => Promise<string> {
+export function secretByArn(arn: string, clock: () => number = Date.now): () => Promise<string> {
   // An ARN names its region fourth: arn:aws:secretsmanager:<region>:<account>:secret:<name>
   const region = arn.split(":").at(3) ?? "";
-  let kept: Promise<string> | undefined;
+  let kept: { readonly text: Promise<string>; until: number } | undefined;
   return () => {
-    kept ??= fetchText(region, arn).catch((thrown: unknown) => {
-      kept = undefined;
-      throw thrown;
-    });
-    return kept;
+    if (kept && clock() < kept.until) return kept.text;
+    const fetched = { text: fetchText(region, arn), until: clock() + KEPT_MS };
+    kept = fetched;
+    fetched.text.catch(() => (fetched.until = 0));
+    return fetched.text;
   };
 }
 

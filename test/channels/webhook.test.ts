@@ -71,7 +71,8 @@ describe("a webhook", () => {
     [301, "refused"],
     [307, "refused"],
     [400, "refused"],
-    [401, "refused"],
+    [401, "retry"],
+    [403, "retry"],
     [404, "refused"],
     [408, "retry"],
     [410, "refused"],
@@ -130,7 +131,7 @@ describe("a webhook", () => {
   ])("waits while its secret %s, and does not tell it", async (_what, secret) => {
     const { port, requests } = await httpServer(answering(200));
     const outcome = await webhookChannel(endpointAt(port, { secret })).send(aTouch());
-    expect(outcome).toEqual({ kind: "retry", reason: "webhook_no_answer" });
+    expect(outcome).toEqual({ kind: "retry", reason: "webhook_secret" });
     expect(requests).toEqual([]);
   });
 });

@@ -126,6 +126,19 @@ describe("a secret by its ARN", () => {
     expect(await secret()).toBe(SECRET);
   });
 
+  it("is fetched again when it is five minutes old, for it may have been rotated", async () => {
+    const { requests } = await secretsManager(telling);
+    let now = 0;
+    const secret = secretByArn(ARN, () => now);
+    await secret();
+    now = 299_999;
+    await secret();
+    expect(requests).toHaveLength(1);
+    now = 300_000;
+    expect(await Promise.all([secret(), secret()])).toEqual([SECRET, SECRET]);
+    expect(requests).toHaveLength(2);
+  });
+
   it("is a fault where it holds no text", async () => {
     await secretsManager(answering(200, "{}", JSON_ANSWER));
     await expect(secretByArn(ARN)()).rejects.toThrow("the secret holds no text");
