@@ -4,7 +4,7 @@ import type { GroupSize } from "./group-size.ts";
 import type { SendOutcome } from "./port-types.ts";
 import type { Log } from "./ports.ts";
 import type { DeliveryReport } from "./report.ts";
-import { rescheduled } from "./reschedule.ts";
+import { rescheduled, unreadable } from "./reschedule.ts";
 
 /** All that delivering needs; a run has it, and so has the function that takes touches from the queue. */
 export interface DeliveryContext {
@@ -128,15 +128,17 @@ function withoutAll(touchIds: readonly string[], met: readonly string[]): readon
 
 /** Writes down when touches may go for which something has changed; answers those that may go at once. */
 async function decideAnew(
-  { now, store, stopping }: DeliveryContext,
+  { now, store, stopping, log }: DeliveryContext,
   waiting: readonly EndedTouch[],
   report: DeliveryReport,
 ): Promise<readonly string[]> {
   if (waiting.length === 0 || stopping()) return idsOf(waiting);
-  const facts = Map.groupBy(await store.readSendFacts(idsOf(waiting)), ({ touchId }) => touchId);
+  const facts = await store.readSendFacts(idsOf(waiting));
   const again = waiting.flatMap((touch) => {
-    const [known] = facts.get(touch.touchId) ?? [];
-    return known ? [rescheduled(touch, known, now)] : [];
+    const read = facts.get(touch.touchId);
+    if (read === undefined) return [];
+    if (read === null) log.error("touch.unreadable", { touchId: touch.touchId });
+    return [read ? rescheduled(touch, read, now) : unreadable(touch, now)];
   });
   await store.reschedule(again);
   const later = again.filter(({ nextAttemptAt }) => nextAttemptAt > now);

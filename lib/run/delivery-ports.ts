@@ -10,7 +10,8 @@ export interface DeliveryStore {
    * too old. What may not go now is left claimed and told.
    */
   startSending(touchIds: readonly string[], lease: Lease): Promise<StartedSending>;
-  readSendFacts(touchIds: readonly string[]): Promise<readonly TouchSendFacts[]>;
+  /** By the id of the touch, of those that are still claimed; null where the rows do not parse. */
+  readSendFacts(touchIds: readonly string[]): Promise<ReadonlyMap<string, TouchSendFacts | null>>;
   /** Writes down when claimed touches may go, after it was decided anew. */
   reschedule(touches: readonly Rescheduled[]): Promise<void>;
   /** Leaves claimed touches to whoever looks next. */
@@ -39,7 +40,6 @@ export interface EndedTouch {
 
 /** What decides when a claimed touch may go. */
 export interface TouchSendFacts {
-  readonly touchId: string;
   /** Not the rules' own: a person has switched something off. */
   readonly switchedOff: boolean;
   readonly snoozedUntil: Date | null;

@@ -1,7 +1,7 @@
 import { decide } from "../domain/decide.ts";
 import type { Decision } from "../domain/decision.ts";
 import type { DueItem } from "../domain/due-item.ts";
-import { evolve } from "../domain/evolve.ts";
+import { evolve, type InstanceState } from "../domain/evolve.ts";
 import type { Channel } from "../domain/labels.ts";
 import { repairBy } from "../domain/look-again.ts";
 import type { DueCandidate, Plan } from "./ports.ts";
@@ -32,16 +32,29 @@ export function planner(now: Date): (candidate: DueCandidate) => DecidedPlan {
       const item = asOfThisBatch(read.item, reached, usedOfCap, now);
       const decision = decide(item, now);
       const touch = touchOf(decision, item.lead.lastOutboundAt);
+      const state = evolve(item, decision, now);
+      assertWritable(state, touch);
       if (touch) {
         const { lead, workspace } = item;
         reached.set(lead.id, [...(reached.get(lead.id) ?? []), touch.channel]);
         usedOfCap.set(workspace.id, (usedOfCap.get(workspace.id) ?? 0) + 1);
       }
-      return { ...idsOf(candidate), state: evolve(item, decision, now), touch, decision: told(decision) };
+      return { ...idsOf(candidate), state, touch, decision: told(decision) };
     } catch (thrown) {
       return holdBroken(candidate, "decision_failed", thrown instanceof Error ? thrown.message : String(thrown), now);
     }
   };
+}
+
+const LAST_INSTANT = Date.parse("9999-12-31T23:59:59.999Z");
+
+/** One instant that PostgreSQL does not read in ISO 8601 would fail the whole batch when it is written. */
+function assertWritable(state: InstanceState, touch: Plan["touch"]): void {
+  for (const value of [...Object.values(state), ...Object.values(touch ?? {})]) {
+    if (value instanceof Date && !(value.getTime() <= LAST_INSTANT)) {
+      throw new RangeError(`${Number.isNaN(value.getTime()) ? "an instant" : value.toISOString()} is after all times`);
+    }
+  }
 }
 
 function asOfThisBatch(

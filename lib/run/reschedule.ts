@@ -17,6 +17,15 @@ export function rescheduled({ touchId, reason }: EndedTouch, facts: TouchSendFac
   return { touchId, reason, nextAttemptAt: opening.from, sendUntil: opening.until, outboundBefore: seen };
 }
 
+/** A touch whose rows do not parse waits until somebody has had time to repair them, and is decided on anew then. */
+export const unreadable = ({ touchId }: EndedTouch, now: Date): Rescheduled => ({
+  touchId,
+  reason: "unreadable_row",
+  nextAttemptAt: repairBy(now),
+  sendUntil: null,
+  outboundBefore: null,
+});
+
 const NEVER = { email: null, sms: null, webhook: null, task: null };
 
 const withoutLastTouch = (facts: SendFacts): SendFacts => ({

@@ -101,7 +101,7 @@ const waitingRow = z.looseObject({
   touch_status: z.string(),
   decided: z.boolean(),
   instance_waits: z.boolean(),
-  step_id: z.uuid(),
+  step_id: z.guid(),
   channel: z.string(),
   stop: z.string().nullable(),
   too_old: z.boolean(),

@@ -33,7 +33,7 @@ export async function completeBooked(db: Queryable, query: CompleteBooked): Prom
 }
 
 const completedRow = z.object({
-  workspace_id: z.uuid(),
+  workspace_id: z.guid(),
   completed: z.int(),
   cancelled: z.int(),
   slowest_seconds: z.number(),

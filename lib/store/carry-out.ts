@@ -13,8 +13,8 @@ export interface Decided {
 }
 
 const carriedOutRow = z.object({
-  instance_id: z.uuid(),
-  touch_id: z.uuid().nullable(),
+  instance_id: z.guid(),
+  touch_id: z.guid().nullable(),
   begun: z.boolean().nullable(),
   email: z.string().nullable(),
   phone: z.string().nullable(),

@@ -23,7 +23,7 @@ export async function isDigestDue(db: Queryable, { now, workspaceId }: Omit<Batc
 }
 
 const openRow = z.object({
-  id: z.uuid(),
+  id: z.guid(),
   time: z.string(),
   zone: z.string(),
   end: z.date().nullable(),
@@ -124,8 +124,8 @@ export async function expireDigestLeases(db: Queryable, { now, limit, workspaceI
 }
 
 const takenRow = z.object({
-  id: z.uuid(),
-  workspace_id: z.uuid(),
+  id: z.guid(),
+  workspace_id: z.guid(),
   channel: z.enum(DIGEST_CHANNELS),
   failures: z.int(),
   email_from: z.string(),

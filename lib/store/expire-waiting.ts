@@ -6,7 +6,7 @@ import { goOn } from "./go-on.ts";
 import type { Transactional } from "./queryable.ts";
 import { candidateOf, parseDueRows, walkedBy } from "./rows.ts";
 
-const expiredRow = z.looseObject({ touch_id: z.uuid(), instance_waits: z.boolean() });
+const expiredRow = z.looseObject({ touch_id: z.guid(), instance_waits: z.boolean() });
 
 /**
  * Expires touches whose time to live ended while they waited, oldest first, and lets their instances go on; answers how

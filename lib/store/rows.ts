@@ -5,10 +5,14 @@ import { capDayOf } from "../domain/send-times.ts";
 import type { DueCandidate } from "../run/ports.ts";
 import { lastTouchColumns, lastTouchOf, sendTimeColumns, sendTimesOf } from "./send-time-rows.ts";
 
-/** A hand-typed infinity comes as a number. It may not stop a whole batch, so it is read as long ago. */
+/**
+ * A hand-typed infinity comes as a number, and a year before the first has no ISO 8601 that PostgreSQL reads. Neither may
+ * stop a whole batch, so both are read as long ago.
+ */
 export const instant = z
   .date()
-  .or(z.literal([Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY]).transform(() => new Date(0)));
+  .or(z.literal([Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY]).transform(() => new Date(0)))
+  .transform((date) => (date.getUTCFullYear() < 1 ? new Date(0) : date));
 
 /** The columns of a claimed instance that must parse for it to be held at all. */
 const dueRow = z.object({
@@ -49,7 +53,7 @@ const leadRow = z.object({
 });
 
 const stepRow = z.object({
-  id: z.uuid(),
+  id: z.guid(),
   position: z.int(),
   delayMinutes: z.int(),
   channel: z.enum(CHANNELS),
@@ -67,7 +71,7 @@ const sequenceRow = z.object({
 });
 
 const workspaceRow = z.object({
-  workspace_id: z.uuid(),
+  workspace_id: z.guid(),
   workspace_name: z.string(),
   workspace_time_zone: z.string(),
   paused_at: z.date().nullable(),
@@ -93,12 +97,12 @@ export const parseDueRows = (rows: unknown): DueRow[] =>
 export const walkedBy = ({ sequence_id, version }: Pick<DueRow, "sequence_id" | "version">): string =>
   `${sequence_id} ${version}`;
 
-/** Parses sequences one by one, so that one that does not parse holds its own instances only. */
+/** Parses sequences one by one, so that one that does not parse, or its workspace, holds its own instances only. */
 export function parseSequences(rows: unknown, now: Date): ReadonlyMap<string, ReadSequence> {
   const workspaces = new Map<string, WorkspaceFacts>();
   return new Map(
     z
-      .array(z.looseObject({ id: z.uuid(), version: z.int(), workspace_id: z.uuid() }))
+      .array(z.looseObject({ id: z.guid(), version: z.int(), workspace_id: z.guid() }))
       .parse(rows)
       .map((row) => [walkedBy({ sequence_id: row.id, version: row.version }), readSequence(row, workspaces, now)]),
   );
@@ -114,7 +118,9 @@ function readSequence(
   const sequence = sequenceRow.safeParse(row);
   if (!sequence.success) return { fault: `sequence ${id}: ${told(sequence.error)}` };
   const { trigger_on: triggerOn, active, steps } = sequence.data;
-  const workspace = workspaces.get(workspaceId) ?? workspaceOf(workspaceRow.parse(row), now);
+  const settings = workspaceRow.safeParse(row);
+  if (!settings.success) return { fault: `workspace ${workspaceId}: ${told(settings.error)}` };
+  const workspace = workspaces.get(workspaceId) ?? workspaceOf(settings.data, now);
   workspaces.set(workspaceId, workspace);
   return { sequence: { id, triggerOn, active, steps }, workspace };
 }

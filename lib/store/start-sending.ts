@@ -14,9 +14,9 @@ import {
 } from "./send-time-rows.ts";
 
 const judgedRow = z.object({
-  id: z.uuid(),
-  workspace_id: z.uuid(),
-  lead_id: z.uuid(),
+  id: z.guid(),
+  workspace_id: z.guid(),
+  lead_id: z.guid(),
   channel: z.enum(CHANNELS),
   failures: z.int(),
   subject: z.string().nullable(),
@@ -29,6 +29,9 @@ const judgedRow = z.object({
   thread: z.array(z.string()),
 });
 type JudgedRow = z.infer<typeof judgedRow>;
+
+/** A touch of a channel that only newer code knows is left to that. */
+export const CHANNEL_IS_KNOWN = Prisma.sql`touch.channel::text = any(${[...CHANNELS]}::text[])`;
 
 /** Why the lead may not be contacted by that instance, in terms of `lead` and `instance`; null where it may. */
 export const BARRED = Prisma.sql`
@@ -96,7 +99,7 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
         from touch
         join lead on lead.workspace_id = touch.workspace_id and lead.id = touch.lead_id
         join follow_up_instance as instance on instance.id = touch.instance_id
-       where touch.id = any(${[...touchIds]}::uuid[])
+       where touch.id = any(${[...touchIds]}::uuid[]) and case when ${CHANNEL_IS_KNOWN} then true end
          for no key update of lead, touch skip locked),
     in_turn as (
       select *, row_number() over (partition by lead_id order by stop is distinct from 'lead_replied', id) as turn
@@ -157,7 +160,7 @@ const outgoingTouch = (row: JudgedRow): OutgoingTouch => ({
 });
 
 const factsRow = z.object({
-  id: z.uuid(),
+  id: z.guid(),
   channel: z.enum(CHANNELS),
   tried_last: z.boolean(),
   switched_off: z.boolean(),
@@ -169,8 +172,11 @@ const factsRow = z.object({
   ...sendTimeColumns,
 });
 
-/** What decides when claimed touches may go. */
-export async function readSendFacts(db: Queryable, touchIds: readonly string[]): Promise<readonly TouchSendFacts[]> {
+/** What decides when claimed touches may go, of each by itself: one that does not parse keeps no other back. */
+export async function readSendFacts(
+  db: Queryable,
+  touchIds: readonly string[],
+): Promise<ReadonlyMap<string, TouchSendFacts | null>> {
   const rows = await db.$queryRaw`
     select touch.id, touch.channel::text,
            coalesce(lead.last_outbound_at = touch.tried_at, false) as tried_last,
@@ -185,11 +191,18 @@ export async function readSendFacts(db: Queryable, touchIds: readonly string[]):
       join workspace on workspace.id = touch.workspace_id
      where touch.id = any(${[...touchIds]}::uuid[]) and touch.status = 'claimed'`;
   await loadHolidaysFor(rows);
-  return z.array(factsRow).parse(rows).map(touchSendFacts);
+  return new Map(
+    z
+      .array(z.looseObject({ id: z.guid() }))
+      .parse(rows)
+      .map((row) => {
+        const facts = factsRow.safeParse(row);
+        return [row.id, facts.success ? touchSendFacts(facts.data) : null];
+      }),
+  );
 }
 
 const touchSendFacts = (row: z.infer<typeof factsRow>): TouchSendFacts => ({
-  touchId: row.id,
   switchedOff: row.switched_off,
   snoozedUntil: row.snoozed_until,
   triedLast: row.tried_last,

@@ -3,6 +3,7 @@ import { REPEATABLE_CHANNELS } from "../domain/labels.ts";
 import type { Rescheduled, Settlement } from "../run/delivery-ports.ts";
 import type { BatchQuery } from "../run/port-types.ts";
 import type { Queryable } from "./queryable.ts";
+import { CHANNEL_IS_KNOWN } from "./start-sending.ts";
 
 /**
  * Writes what became of touches, and what of it is to be told. One that is no longer `sending` is left as it is. Asked in a
@@ -115,7 +116,7 @@ export async function takeUp(
     with left_behind as materialized (
       select id
         from touch
-       where status = 'claimed' and look_again_at <= ${now}
+       where status = 'claimed' and look_again_at <= ${now} and ${CHANNEL_IS_KNOWN}
          and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
        order by look_again_at, id
        limit ${limit}
@@ -125,7 +126,7 @@ export async function takeUp(
      where touch.id = left_behind.id
     returning touch.id`;
   return z
-    .array(z.object({ id: z.uuid() }))
+    .array(z.object({ id: z.guid() }))
     .parse(rows)
     .map(({ id }) => id)
     .sort();

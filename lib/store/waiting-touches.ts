@@ -4,8 +4,8 @@ import { Prisma } from "./generated/client.ts";
 import type { Queryable } from "./queryable.ts";
 
 const touchRow = z.object({
-  id: z.uuid(),
-  workspaceId: z.uuid(),
+  id: z.guid(),
+  workspaceId: z.guid(),
   workspaceName: z.string(),
   sequenceName: z.string(),
   position: z.int(),

@@ -8,7 +8,7 @@ export interface NamedWorkspace {
 
 /** The workspaces of that id or that name, which need not be one alone; all, where none is asked for. At most 50. */
 export function findWorkspaces(db: Db, idOrName?: string): Promise<readonly NamedWorkspace[]> {
-  const byId = z.uuid().safeParse(idOrName).success;
+  const byId = z.guid().safeParse(idOrName).success;
   const where = idOrName === undefined ? {} : byId ? { id: idOrName } : { name: idOrName };
   return db.workspace.findMany({ where, select: { id: true, name: true }, orderBy: { name: "asc" }, take: 50 });
 }

@@ -6,11 +6,12 @@ import {
   addBystanders,
   addFollowedLead,
   addSequence,
+  addTouch,
   addWorkspace,
   type Columns,
   rowsOf,
 } from "../support/factories.ts";
-import { openPool, openRunner, type Runner } from "../support/run.ts";
+import { leftClaimed, openPool, openRunner, type Runner } from "../support/run.ts";
 
 const NOW = new Date("2030-01-07T09:00:00Z");
 const DAY_MS = 24 * 60 * 60_000;
@@ -162,6 +163,30 @@ const POISONS: readonly Poison[] = [
     problem: { reason: "unreadable_row", detail: names("last_outbound_at") },
     ...heldForADay("unreadable_row"),
   },
+  {
+    name: "an instant of the workspace that is no instant",
+    workspace: { paused_at: "infinity" },
+    problem: { reason: "unreadable_row", detail: names("workspace", "paused_at") },
+    ...heldForADay("unreadable_row"),
+  },
+  {
+    name: "an own holiday that is no day",
+    workspace: { own_holidays: "{NULL}" },
+    problem: { reason: "unreadable_row", detail: names("workspace", "own_holidays") },
+    ...heldForADay("unreadable_row"),
+  },
+  {
+    name: "a snooze until after all times",
+    lead: { snoozed_until: "10000-01-01T00:00Z" },
+    problem: { reason: "decision_failed", detail: names("10000") },
+    ...heldForADay("decision_failed"),
+  },
+  {
+    name: "a last touch after all times",
+    lead: { last_outbound_at: "20000-01-01T00:00Z" },
+    problem: { reason: "decision_failed", detail: names("20000") },
+    ...heldForADay("decision_failed"),
+  },
 ];
 
 async function addPoison({ step = {}, noSteps, sequence = {}, lead = {}, instance = {}, workspace }: Poison) {
@@ -227,6 +252,69 @@ describe("a poison row", () => {
   });
 });
 
+describe("a claimed touch that cannot be read", () => {
+  const due = { next_attempt_at: NOW, look_again_at: NOW, send_until: null };
+  const claimed = async (lead: Columns, touch: Columns = {}) => {
+    const { id, steps } = await addSequence(sql, workspaceId, { steps: [{}, {}] });
+    const instance = { position: 2, next_step_due: new Date("2100-01-04T09:00:00Z") };
+    const followed = await addFollowedLead(sql, workspaceId, id, { lead, instance });
+    return { ...followed, touchId: await addTouch(sql, followed.instanceId, steps[0] ?? "", { ...due, ...touch }) };
+  };
+  const touchRow = async (id: string) => (await sql.query<Columns>("select * from touch where id = $1", [id])).rows[0];
+
+  it("of a lead whose snooze is no instant is looked at again after a day, and the others that wait go", async () => {
+    const healthy = await claimed({});
+    const poison = await claimed({ snoozed_until: "infinity" });
+    const report = await runAt(NOW);
+    expect(report).toMatchObject({
+      success: true,
+      recovered: { takenUp: 2, delivery: { sent: 1, deferred: 1, retrying: 0 } },
+    });
+    expect(runner.channel.sent.map(({ leadId }) => leadId)).toEqual([healthy.leadId]);
+    expect(await touchRow(poison.touchId)).toMatchObject({
+      status: "claimed",
+      reason: "unreadable_row",
+      next_attempt_at: new Date(NOW.getTime() + DAY_MS),
+    });
+    await sql.query("update lead set snoozed_until = null where id = $1", [poison.leadId]);
+    await runAt(new Date(NOW.getTime() + DAY_MS));
+    expect(await touchRow(poison.touchId)).toMatchObject({ status: "sent" });
+  });
+
+  it("of a channel that the code does not know is left to code that does, and the others go", async () => {
+    const readable = { send_until: new Date("2100-01-04T09:00:00Z") };
+    const healthy = await claimed({}, readable);
+    const newer = await claimed({}, { ...readable, channel: "pigeon" });
+    expect(await runAt(NOW)).toMatchObject({ success: true, recovered: { takenUp: 1, delivery: { sent: 1 } } });
+    const store = runner.ports.store;
+    const lease = { now: NOW, until: NOW };
+    expect(await store.startSending([newer.touchId], lease)).toMatchObject({ started: [], waiting: [] });
+    expect(runner.channel.sent.map(({ leadId }) => leadId)).toEqual([healthy.leadId]);
+    expect(await touchRow(newer.touchId)).toMatchObject({ status: "claimed", attempts: 0 });
+  });
+});
+
+describe("ids that another system made, and no version of a UUID allows", () => {
+  const id = "11111111-1111-1111-1111-111111111111";
+
+  it("are as good as any: the lead is sent to, and is completed when it books", async () => {
+    const own = await addWorkspace(sql, { id });
+    const chase = await addSequence(sql, own, { id, steps: [{}, {}] });
+    const { leadId, instanceId } = await addFollowedLead(sql, own, chase.id, { lead: { id }, instance: { id } });
+    expect(await runAt(NOW)).toMatchObject({ success: true, results: { due: 1, delivery: { sent: 1 } } });
+    await addFollowedLead(sql, own, (await addSequence(sql, own)).id, { lead: { email: "second@example.test" } });
+    expect(
+      await runner.run({}, { now: () => Promise.resolve(NOW), store: leftClaimed(runner.ports.store) }),
+    ).toMatchObject({
+      success: true,
+      results: { due: 1, delivery: { sent: 1 } },
+    });
+    await sql.query("update lead set status = 'meeting-booked' where id = $1", [leadId]);
+    expect(await runAt(NOW)).toMatchObject({ success: true, backstop: { completedCount: 1 } });
+    expect(await instanceRow(instanceId)).toMatchObject({ status: "completed" });
+  });
+});
+
 describe("a due time before all times", () => {
   it("is due like any other that is past, and does not stop its batch", async () => {
     const healthy = await addHealthy(1);
@@ -234,6 +322,17 @@ describe("a due time before all times", () => {
     const endless = await addFollowedLead(sql, workspaceId, id, { instance: { next_step_due: "-infinity" } });
     expect((await runAt(NOW)).results).toMatchObject({ due: 2, claimed: 2 });
     expect(runner.channel.sent.map(({ leadId }) => leadId).sort()).toEqual([...healthy, endless.leadId].sort());
+  });
+
+  it("is written down as held since long ago where the step is held", async () => {
+    const [healthy] = await addHealthy(1);
+    const { instanceId } = await addPoison({
+      ...(POISONS[0] as Poison),
+      instance: { next_step_due: "0001-06-01 BC" },
+    });
+    expect(await runAt(NOW)).toMatchObject({ success: true, results: { due: 2, claimed: 1, held: 1 } });
+    expect(runner.channel.sent.map(({ leadId }) => leadId)).toEqual([healthy]);
+    expect(await instanceRow(instanceId)).toMatchObject({ held_since: new Date(0) });
   });
 });
 
