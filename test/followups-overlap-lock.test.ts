@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import type pg from "pg";
 import type { HeldLock } from "../lib/run/ports.ts";
+import { overlapLock } from "../lib/store/overlap-lock.ts";
 import { createDatabase, type TestDatabase } from "./support/database.ts";
 import {
   addBystanders,
@@ -47,6 +48,8 @@ afterAll(async () => {
   await sql.end();
   await database.drop();
 });
+
+const LONGEST_INVOCATION_MS = 15 * 60_000;
 
 const addDue = async (count: number): Promise<void> => {
   for (let number = 0; number < count; number++) await addFollowedLead(sql, workspaceId, chase.id);
@@ -282,6 +285,17 @@ describe("a lock that is still taken after its holder's deadline", () => {
   });
 });
 
+describe("a connection that breaks while the lock is asked for", () => {
+  it("is not held, and does not end the process", async () => {
+    const pool = openPool(database.url);
+    pool.once("acquire", (client) => setImmediate(() => client.emit("error", new Error("the server has gone away"))));
+    const held = await overlapLock(pool).tryAcquire();
+    expect(held?.isHeld()).toBe(false);
+    await held?.release();
+    await pool.end();
+  });
+});
+
 describe("a holder that left no row in run", () => {
   it("is told by its server process and the start of its transaction", async () => {
     const held = await take(first);
@@ -290,8 +304,23 @@ describe("a holder that left no row in run", () => {
       [held.pid],
     );
     const report = await second.run({ workspaceId });
-    const since = rows[0]?.since.toISOString();
-    expect(report).toMatchObject({ ...LOCKED, heldBy: { pid: held.pid, since, runId: null, deadlineAt: null } });
+    const since = rows[0]?.since;
+    const deadlineAt = new Date((since?.getTime() ?? 0) + LONGEST_INVOCATION_MS).toISOString();
+    const heldBy = { pid: held.pid, since: since?.toISOString(), runId: null, deadlineAt };
+    expect(report).toMatchObject({ ...LOCKED, heldBy });
+    await held.release();
+  });
+
+  it("does not stop the work for longer than any invocation lasts", async () => {
+    await addDue(1);
+    const held = await take(first);
+    const { rows } = await sql.query<{ now: Date }>("select now()");
+    const at = (ms: number) => ({ now: () => Promise.resolve(new Date((rows[0]?.now.getTime() ?? 0) + ms)) });
+    expect(await second.run({ workspaceId }, at(LONGEST_INVOCATION_MS))).toMatchObject(LOCKED);
+    expect(await second.run({ workspaceId }, at(LONGEST_INVOCATION_MS + 60_000))).toMatchObject({
+      success: true,
+      staleLock: { pid: held.pid, runId: null },
+    });
     await held.release();
   });
 

@@ -2,12 +2,13 @@ import * as z from "zod";
 import { capDayOf } from "../domain/send-times.ts";
 import type { BatchQuery } from "../run/port-types.ts";
 import type { ClaimedPlan, ClaimQuery, DueCandidate, DueWorkspace, Plan } from "../run/ports.ts";
-import { carryOut } from "./carry-out.ts";
+import { carryOut, type Decided } from "./carry-out.ts";
 import { LEAD_COLUMNS, readSequences } from "./due-items.ts";
+import { goOn } from "./go-on.ts";
 import type { Queryable, Transactional } from "./queryable.ts";
 import { candidateOf, type DueRow, instant, parseDueRows, type ReadSequence, walkedBy } from "./rows.ts";
 
-const dueWorkspaceRow = z.object({ id: z.uuid(), capped: z.boolean(), oldest_due: instant });
+const dueWorkspaceRow = z.object({ id: z.guid(), capped: z.boolean(), oldest_due: instant });
 
 /** The workspaces in which something is due, that with the oldest first: one look at an index for each workspace. */
 export async function findDueWorkspaces(
@@ -51,12 +52,43 @@ export function claimDue(
     const sequences = await readSequences(transaction, rows, query.now);
     const decided = rows.map((row) => ({ row, plan: plan(candidateOf(row, sequences.get(walkedBy(row)))) }));
     const carriedOut = await carryOut(transaction, decided, query);
+    await goOnWithoutApproval(transaction, decided, carriedOut, sequences, query.now);
     if (capped.length > 0) {
       const plans = decided.map(({ plan }) => plan);
       await useCaps(transaction, plans, sequences, query.now);
     }
     return carriedOut;
   });
+}
+
+/** A step that was claimed before has no touch that anybody could approve, unless that one waits still: the instance goes on. */
+async function goOnWithoutApproval(
+  transaction: Queryable,
+  decided: readonly Decided[],
+  carriedOut: readonly ClaimedPlan[],
+  sequences: ReadonlyMap<string, ReadSequence>,
+  now: Date,
+): Promise<void> {
+  const refused = new Set(carriedOut.flatMap(({ instanceId, touchId }) => (touchId === null ? [instanceId] : [])));
+  const asked = decided.filter(
+    ({ row, plan: { touch } }) => touch?.status === "awaiting_approval" && refused.has(row.id),
+  );
+  if (asked.length === 0) return;
+  const waiting = await transaction.$queryRaw`
+    select instance_id from touch
+     where instance_id = any(${asked.map(({ row }) => row.id)}::uuid[]) and status = 'awaiting_approval'`;
+  const stillAsked = new Set(
+    z
+      .array(z.object({ instance_id: z.guid() }))
+      .parse(waiting)
+      .map((row) => row.instance_id),
+  );
+  const passed = asked.filter(({ row }) => !stillAsked.has(row.id));
+  await goOn(
+    transaction,
+    passed.map(({ row }) => candidateOf(row, sequences.get(walkedBy(row)))),
+    now,
+  );
 }
 
 /** The statuses are literals: the due index is partial. From `after` on, as dead entries may lie before it. */

@@ -15,6 +15,7 @@ export function overlapLock(pool: pg.Pool): OverlapLock {
   return {
     async tryAcquire() {
       const client = await pool.connect();
+      const connection = watched(client);
       try {
         await client.query("begin");
         const { rows } = await client.query(
@@ -22,11 +23,13 @@ export function overlapLock(pool: pg.Pool): OverlapLock {
           [CLASS_ID, OBJECT_ID],
         );
         const { acquired, pid } = z.object({ acquired: z.boolean(), pid: z.int() }).parse(rows[0]);
-        if (acquired) return heldLock(client, pid);
+        if (acquired) return heldLock(client, pid, connection);
         await client.query("rollback");
-        client.release();
+        connection.unwatch();
+        client.release(!connection.isAlive());
         return undefined;
       } catch (thrown) {
+        connection.unwatch();
         client.release(true);
         throw thrown;
       }
@@ -35,38 +38,53 @@ export function overlapLock(pool: pg.Pool): OverlapLock {
   };
 }
 
-function heldLock(client: pg.PoolClient, pid: number): HeldLock {
-  let held = true;
+/** Whether a connection is alive, from its first statement on: an error that nobody hears ends the process. */
+function watched(client: pg.PoolClient) {
+  let alive = true;
   const lose = () => {
-    held = false;
+    alive = false;
   };
   client.on("error", lose);
   client.on("end", lose);
   return {
-    pid,
-    isHeld: () => held,
-    async release() {
-      client.off("end", lose);
-      if (held) await client.query("rollback").catch(lose);
+    isAlive: () => alive,
+    lose,
+    unwatch() {
       client.off("error", lose);
-      client.release(!held);
+      client.off("end", lose);
+    },
+  };
+}
+
+function heldLock(client: pg.PoolClient, pid: number, connection: ReturnType<typeof watched>): HeldLock {
+  return {
+    pid,
+    isHeld: connection.isAlive,
+    async release() {
+      if (connection.isAlive()) await client.query("rollback").catch(connection.lose);
+      connection.unwatch();
+      client.release(!connection.isAlive());
     },
   };
 }
 
 const holderRow = z.object({
   pid: z.int(),
-  run_id: z.uuid().nullable(),
+  run_id: z.guid().nullable(),
   request_id: z.string().nullable(),
   since: z.date(),
   deadline_at: z.date().nullable(),
 });
 
-/** The run whose server process has the lock; a lock that no run took is known by its process alone. */
+/**
+ * The run whose server process has the lock. A lock that no run took, as that of a dry run, is known by its process alone;
+ * its deadline is that of the longest invocation there is: 15 minutes
+ * (https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html).
+ */
 async function findHolder(pool: pg.Pool): Promise<LockHolder | undefined> {
   const { rows } = await pool.query(
     `select held.pid, run.id as run_id, run.request_id, coalesce(run.started_at, activity.xact_start, now()) as since,
-            run.deadline_at
+            coalesce(run.deadline_at, activity.xact_start + interval '15 minutes') as deadline_at
        from pg_locks as held
        left join pg_stat_activity as activity on activity.pid = held.pid
        left join lateral (

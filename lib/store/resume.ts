@@ -14,7 +14,7 @@ interface PauseEnd {
 
 /** Those who may not be contacted are not resumed, whatever else holds. */
 const MAY_BE_CONTACTED = Prisma.sql`
-  not lead.is_booked and lead.status in ('new', 'qualified', 'meeting-requested') and lead.opted_out_at is null
+  not lead.is_booked and lead.status not in ('blacklisted', 'unqualified', 'not-interested') and lead.opted_out_at is null
   and lead.automation_enabled and workspace.paused_at is null`;
 
 export const resumeSnoozed = (db: Queryable, query: BatchQuery): Promise<ResumeReport> =>

@@ -486,6 +486,22 @@ describe("one claim", () => {
     expect(await instanceRow(instanceId)).toMatchObject({ status: "active", position: 2 });
   });
 
+  it("passes over a step that needs approval likewise: nobody could decide on it, and the instance goes on", async () => {
+    const asked = await addSequence(sql, workspaceId, { steps: [{ needs_approval: true }, {}] });
+    const { instanceId } = await addFollowedLead(sql, workspaceId, asked.id);
+    await addTouch(sql, instanceId, asked.steps[0] ?? "", { status: "rejected" });
+    expect(resultsOf(await runner.run())).toMatchObject({ skipped: 1, reasons: { already_claimed: 1 } });
+    expect(await instanceRow(instanceId)).toMatchObject({ status: "active", position: 2, paused_reason: null });
+  });
+
+  it("waits for a person where the touch of that step still does", async () => {
+    const asked = await addSequence(sql, workspaceId, { steps: [{ needs_approval: true }, {}] });
+    const { instanceId } = await addFollowedLead(sql, workspaceId, asked.id);
+    await addTouch(sql, instanceId, asked.steps[0] ?? "", { status: "awaiting_approval" });
+    await runner.run();
+    expect(await instanceRow(instanceId)).toMatchObject({ status: "paused", paused_reason: "awaiting_approval" });
+  });
+
   it("takes it again in the next generation", async () => {
     const { instanceId } = await addFollowedLead(sql, workspaceId, chase.id);
     await addTouch(sql, instanceId, chase.steps[0] ?? "", { status: "sent" });
@@ -582,6 +598,11 @@ const forbidden = (over: Columns): readonly Paused[] =>
 const SNOOZED: readonly Paused[] = [
   { name: "snoozed until now", resumes: true, lead: { snoozed_until: NOW } },
   { name: "snoozed no longer", resumes: true, lead: { snoozed_until: null } },
+  {
+    name: "whose status still says booked after a missed meeting",
+    resumes: true,
+    lead: { snoozed_until: NOW, status: "meeting-booked", missed_at: at(-1) },
+  },
   { name: "snoozed a millisecond longer", resumes: false, lead: { snoozed_until: at(1) } },
   ...forbidden({ snoozed_until: NOW }),
 ];
