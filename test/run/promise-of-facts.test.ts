@@ -35,7 +35,7 @@ async function aWorld(): Promise<void> {
   await addSequence(sql, workspaceId, { steps, trigger_on: "meeting_missed" });
   const added = Array.from({ length: LEADS }, (_, index) =>
     addFollowedLead(sql, workspaceId, chaseId, {
-      lead: { external_id: `lead-${index}` },
+      lead: { external_id: `lead-${index}`, email: `lead-${index}@example.test` },
       instance: { started_at: hoursAgo(500) },
     }),
   );

@@ -311,11 +311,66 @@ describe("a reply, a snooze, an opt-out", () => {
 
 const enrolment = (...leads: unknown[]): Columns => ({ lead: undefined, sequence: { id: chase.id }, leads });
 
+describe("an opt-out of an address", () => {
+  const address = "gone@example.test";
+  const enrolled = (...leads: unknown[]) => fact("lead.enrolled", enrolment(...leads));
+  const isOut = async (externalId: string) =>
+    (
+      await one(
+        "select opted_out_at is not null as out from lead where workspace_id = $1 and external_id = $2",
+        workspaceId,
+        externalId,
+      )
+    )["out"];
+
+  beforeEach(async () => {
+    await addLead(sql, workspaceId, { external_id: "first", email: address });
+    await fact("lead.opted_out", { lead: { externalId: "first" } });
+    await sql.query("update lead set email = 'other@example.test', external_id = 'known' where id = $1", [leadId]);
+  });
+
+  it("holds for a lead that is made afterwards under another external id", async () => {
+    const outcome = await enrolled({ externalId: "second", email: "Gone@Example.test" });
+    expect(outcome).toMatchObject({ outcome: "applied", started: 0, verdicts: ["opted_out"] });
+    expect(await isOut("second")).toBe(true);
+  });
+
+  it("holds for a lead that gets the address afterwards, and ends what follows it up", async () => {
+    const touchId = await addTouch(sql, instanceId, chase.steps[0] ?? "");
+    const outcome = await enrolled({ externalId: "known", email: address });
+    expect(outcome).toMatchObject({ ended: 1, cancelledTouches: 1, started: 0, verdicts: ["opted_out"] });
+    expect(await instancesOf(chase)).toEqual([{ status: "completed", generation: 1, reason: "opted_out" }]);
+    expect(await one("select status::text, reason from touch where id = $1", touchId)).toEqual({
+      status: "cancelled",
+      reason: "opted_out",
+    });
+  });
+
+  it("holds for a lead that had the address before, though another was named", async () => {
+    await sql.query("update lead set email = 'GONE@example.test' where id = $1", [leadId]);
+    const outcome = await fact("lead.opted_out", { lead: { externalId: "first" }, occurredAt: hoursAgo(2) });
+    expect(outcome).toMatchObject({ outcome: "applied", ended: 1 });
+    expect(await isOut("known")).toBe(true);
+  });
+
+  it("is no other address's, and no other workspace's", async () => {
+    const there = await addWorkspace(sql);
+    await addLead(sql, there, { external_id: "gone", email: "here@example.test", opted_out_at: hoursAgo(1) });
+    const outcome = await enrolled(
+      { externalId: "known" },
+      { externalId: "fresh", email: "here@example.test" },
+      { externalId: "nowhere" },
+    );
+    expect(outcome).toMatchObject({ ended: 0, started: 2, verdicts: ["already_enrolled", "enrolled", "enrolled"] });
+    expect([await isOut("known"), await isOut("fresh"), await isOut("nowhere")]).toEqual([false, false, false]);
+  });
+});
+
 describe("an enrolment", () => {
   it("gives each lead a verdict, and starts those that may", async () => {
     await sql.query("update lead set external_id = 'known' where id = $1", [leadId]);
     await addLead(sql, workspaceId, { external_id: "booked", status: "meeting-booked" });
-    await addLead(sql, workspaceId, { external_id: "gone", opted_out_at: hoursAgo(1) });
+    await addLead(sql, workspaceId, { external_id: "gone", email: null, opted_out_at: hoursAgo(1) });
     await addLead(sql, workspaceId, { external_id: "bad", status: "blacklisted" });
     const outcome = await fact(
       "lead.enrolled",

@@ -5,6 +5,7 @@ import type { FactOf } from "../../run/intake/facts.ts";
 import type { FactOutcome } from "../../run/intake/outcome.ts";
 import type { Queryable, Transactional } from "../queryable.ts";
 import { refused } from "./leads.ts";
+import { shareOptOuts } from "./opt-outs.ts";
 import { readLeads } from "./read-leads.ts";
 import { findSequences, type StartableSequence, startInstances } from "./start-instances.ts";
 import { takeInOnce } from "./take-in.ts";
@@ -22,7 +23,9 @@ export const leadEnrolled = (db: Transactional, fact: Enrolment): Promise<FactOu
     if (!sequence) return refused("sequence: the workspace has no such sequence, or it has no step");
     const told = readLeads(fact.leads);
     const written = await writeLeads(transaction, fact.workspaceId, told);
-    const leads = await readEnrolmentFacts(transaction, fact, sequence, [...written.values()]);
+    const leadIds = [...written.values()];
+    const ended = await shareOptOuts(transaction, { workspaceId: fact.workspaceId, leadIds, now });
+    const leads = await readEnrolmentFacts(transaction, fact, sequence, leadIds);
     const verdicts = told.map((lead, index) => {
       if ("invalid" in lead) return lead.invalid;
       const facts = leads.get(written.get(index) ?? "");
@@ -34,7 +37,7 @@ export const leadEnrolled = (db: Transactional, fact: Enrolment): Promise<FactOu
       .flatMap(([, id]) => leads.get(id) ?? []);
     const startedAt = fact.occurredAt < now ? fact.occurredAt : now;
     const started = await startInstances(transaction, sequence, entering, { now, startedAt });
-    return { outcome: "applied", ended: 0, cancelledTouches: 0, started, verdicts };
+    return { outcome: "applied", ...ended, started, verdicts };
   });
 
 const factsRow = z.object({

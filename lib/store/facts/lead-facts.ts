@@ -1,9 +1,9 @@
 import type { FactOf } from "../../run/intake/facts.ts";
 import type { FactOutcome } from "../../run/intake/outcome.ts";
 import type { Transactional } from "../queryable.ts";
-import { endInstances } from "./end-instances.ts";
 import { findOrAddLeads, isRefused } from "./leads.ts";
 import { notify } from "./notify.ts";
+import { endOptedOut, lockAddressOf, shareOptOuts } from "./opt-outs.ts";
 import { takeInOnce } from "./take-in.ts";
 
 const NOTHING = { ended: 0, cancelledTouches: 0, started: 0 };
@@ -41,12 +41,15 @@ export const leadSnoozed = (db: Transactional, fact: FactOf<"lead.snoozed">): Pr
 export const leadOptedOut = (db: Transactional, fact: FactOf<"lead.opted_out">): Promise<FactOutcome> =>
   takeInOnce(db, fact, async (transaction, now) => {
     const { workspaceId, occurredAt } = fact;
+    await lockAddressOf(transaction, workspaceId, fact.lead);
     const leads = await findOrAddLeads(transaction, workspaceId, fact.lead);
     if (isRefused(leads)) return leads;
     const leadIds = leads.map(({ id }) => id);
     await transaction.$executeRaw`
       update lead set opted_out_at = least(opted_out_at, ${occurredAt}::timestamptz) where id = any(${leadIds}::uuid[])`;
-    const ending = { which: "all", status: "completed", reason: "opted_out" } as const;
-    const ended = await endInstances(transaction, { workspaceId, leadIds, now, ...ending });
-    return { outcome: "applied", ...ended, started: 0 };
+    const optOuts = { workspaceId, leadIds, now };
+    const own = await endOptedOut(transaction, optOuts);
+    const others = await shareOptOuts(transaction, optOuts);
+    const cancelledTouches = own.cancelledTouches + others.cancelledTouches;
+    return { outcome: "applied", ended: own.ended + others.ended, cancelledTouches, started: 0 };
   });

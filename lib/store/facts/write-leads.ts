@@ -72,18 +72,22 @@ async function recognise<Lead extends LeadToEnrol>(
 
 const knownRow = z.object({ id: z.uuid(), externalId: z.string().nullable(), email: z.string().nullable() });
 
-/** Locks the leads that are known already, in the order of their ids, and finds each again. */
+/** Locks the leads that are known already with all of their addresses, in the order of their ids, and finds each again. */
 async function lockKnown(
   db: Queryable,
   workspaceId: string,
   leads: readonly LeadToEnrol[],
 ): Promise<(lead: LeadToEnrol) => string | null> {
+  const externalIds = texts(leads, "externalId");
   const rows = await db.$queryRaw`
     select id, external_id as "externalId", lower(email) as email
       from lead
      where workspace_id = ${workspaceId}::uuid
-       and (external_id = any(${texts(leads, "externalId")}::text[])
-            or lower(email) = any(${texts(leads, "email").map((email) => email?.toLowerCase() ?? null)}::text[]))
+       and (external_id = any(${externalIds}::text[])
+            or lower(email) = any(${texts(leads, "email").map((email) => email?.toLowerCase() ?? null)}::text[])
+            or lower(email) = any(array(select lower(email) from lead
+                                         where workspace_id = ${workspaceId}::uuid
+                                           and external_id = any(${externalIds}::text[]))))
      order by id
        for update`;
   const byExternalId = new Map<string, string>();
