@@ -12,6 +12,7 @@ export const EXPECTED_SCHEMA: ExpectedSchema = {
     "20261125145000_sequence_versions",
     "20261125150000_digests",
     "20261126090000_tried_at",
+    "20261127000000_bookings_at_once",
   ],
   columns: {
     appointment: [

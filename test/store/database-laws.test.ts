@@ -422,6 +422,11 @@ const OTHER_LAWS: readonly Law[] = [
     keeps: workspace("ghosted_after_days = 1"),
   },
   {
+    name: "ghosted_within_a_century",
+    breaks: workspace("ghosted_after_days = 36501"),
+    keeps: workspace("ghosted_after_days = 36500"),
+  },
+  {
     name: "appointment_ends_after_it_starts",
     breaks: appointment("ends_at = starts_at"),
     keeps: appointment("ends_at = starts_at + interval '1 second'"),
@@ -670,6 +675,24 @@ describe("what the database does by itself", () => {
     await first.commit();
     await second;
     expect(await leadRow(leadId)).toMatchObject({ booked_until: new Date("2100-03-01T00:00:00Z") });
+  });
+
+  it.each([
+    ["deleted", "delete from appointment where id = $1"],
+    ["cancelled", "update appointment set status = 'cancelled' where id = $1"],
+    ["moved to another lead", "update appointment set lead_id = $2 where id = $1"],
+  ])("keeps a booking that is committed while another meeting of the lead is %s", async (what, statement) => {
+    const leadId = await addLead(sql, named("here"));
+    const leaves = await addAppointment(sql, leadId, { ends_at: new Date("2100-02-01T00:00:00Z") });
+    const booking = await openTransaction(sql);
+    await addAppointment(booking, leadId, { ends_at: new Date("2100-03-01T00:00:00Z") });
+    const other = what.startsWith("moved") ? [await addLead(sql, named("here"))] : [];
+    const left = sql.query(statement, [leaves, ...other]);
+    await untilBlockedBy(sql, booking.pid);
+    await booking.commit();
+    await left;
+    expect(await leadRow(leadId)).toMatchObject({ booked_until: new Date("2100-03-01T00:00:00Z"), is_booked: true });
+    for (const id of other) expect(await leadRow(id)).toMatchObject({ booked_until: new Date("2100-02-01T00:00:00Z") });
   });
 
   it("stamps since when an instance chases a booked lead: from the booking or its own revival, whichever is later", async () => {
