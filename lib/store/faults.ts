@@ -19,11 +19,18 @@ export function translated(thrown: unknown): unknown {
   if (unreachable) return unreachable;
   const { sqlState, message } = serverFault(thrown);
   if (!sqlState) return thrown;
-  const options = { cause: thrown };
+  const options = { cause: withoutValues(thrown) };
   if (MISSING_OBJECT.test(sqlState) || (sqlState === "22P02" && message.includes("for enum"))) {
     return new SchemaOutOfDate([message], options);
   }
   return new Error(`${message} (SQLSTATE ${sqlState})`, options);
+}
+
+/** Where it was thrown, without what the server adds: "Failing row contains (…)" is what the row says. */
+function withoutValues(thrown: unknown): unknown {
+  if (!(thrown instanceof Error)) return undefined;
+  const { name, message, stack } = thrown;
+  return Object.assign(new Error(message), { name, stack });
 }
 
 /** What the server said, wherever the driver or Prisma put it; an empty SQLSTATE where it said nothing. */

@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
 import type pg from "pg";
@@ -295,6 +296,25 @@ describe("the report", () => {
     const written = JSON.stringify(await runner.run()) + JSON.stringify(runner.lines);
     for (const personal of ["Ada", "ada@example.test", "grace@private.test", "+4930123456", "shall we talk"]) {
       expect(written).not.toContain(personal);
+    }
+  });
+});
+
+describe("the log of a run that a law of the database stops", () => {
+  it("tells which law it was, and nothing of the row", async () => {
+    await sql.query("alter table touch add constraint nothing_is_ever_said check (body = '') not valid");
+    try {
+      const own = await addWorkspace(sql);
+      await addFollowedLead(sql, own, (await addSequence(sql, own)).id, { lead: { first_name: "Ada" } });
+      const before = runner.lines.length;
+      const report = await runner.run({ workspaceId: own });
+      expect(report).toMatchObject({ success: false, errors: [expect.stringContaining("nothing_is_ever_said")] });
+      const written = inspect(runner.lines.slice(before), { depth: null, showHidden: true });
+      expect(written).toContain("nothing_is_ever_said");
+      expect(written).not.toContain("Failing row");
+      expect(written).not.toContain("Ada");
+    } finally {
+      await sql.query("alter table touch drop constraint nothing_is_ever_said");
     }
   });
 });
