@@ -12,7 +12,7 @@ import { type FollowUpsFunction, RUN_TIME_LIMIT } from "./follow-ups-function.ts
 import type { FollowUpsSchedule } from "./follow-ups-schedule.ts";
 import { INTAKE_TIME_LIMIT, type Intake } from "./intake.ts";
 import { measureOf, pinnedConnections } from "./measures.ts";
-import { shortestInterval } from "./schedule-interval.ts";
+import { longestInterval, shortestInterval } from "./schedule-interval.ts";
 
 export interface AlarmsProps {
   readonly configuration: Configuration;
@@ -37,6 +37,8 @@ interface Definition {
 
 const DAY = Duration.days(1);
 const FIVE_MINUTES = Duration.minutes(5);
+/** A tick comes some seconds late now and then, and a run takes some. */
+const SLACK = Duration.seconds(30);
 
 /** What a person is told of. None goes off for want of data, so that a paused stage is quiet. */
 export class Alarms extends Construct {
@@ -72,13 +74,14 @@ export class Alarms extends Construct {
 
 function promiseAlarms({ configuration, names, schedule }: AlarmsProps): readonly Definition[] {
   const interval = shortestInterval(configuration.schedule.expression);
-  const period = interval.toMinutes() > DAY.toMinutes() ? DAY : interval;
+  const daily = interval.toMinutes() >= DAY.toMinutes();
+  const period = daily ? DAY : interval;
   const { completionsPerHour } = configuration.alarms;
   const measure = measureOf.bind(undefined, names.followUpsFunction);
   return [
     {
       name: "no-successful-run",
-      says: "The schedule ticks, and no run was a success for two intervals: nothing is sent, and nobody stops what chases a booked lead.",
+      says: "The schedule ticks, and no run was a success for two intervals, or a day: nothing is sent, and nobody stops what chases a booked lead.",
       metric: new MathExpression({
         expression: "IF(FILL(ticks, 0) > 0 AND FILL(successes, 0) < 1, 1, 0)",
         label: "ticks without a successful run",
@@ -90,13 +93,13 @@ function promiseAlarms({ configuration, names, schedule }: AlarmsProps): readonl
       }),
       above: 0,
       // A schedule that ticks more rarely than once a day has no two days with ticks in a row.
-      periods: period === DAY ? 1 : 2,
+      periods: daily ? 1 : 2,
     },
     {
       name: "booking-to-stop-too-slow",
-      says: "A sequence chased a booked lead for longer than the schedule's interval: the promise was not kept.",
+      says: "A sequence chased a booked lead for longer than the schedule ever pauses between two ticks: the promise was not kept.",
       metric: measure("BookingToStop", period),
-      above: interval.toSeconds(),
+      above: longestInterval(configuration.schedule.expression).toSeconds() + SLACK.toSeconds(),
     },
     {
       name: "backstop-completes-much",
@@ -119,7 +122,8 @@ function workAlarms({
   const unhurried = Duration.minutes(
     Math.min(Math.max(interval.toMinutes(), FIVE_MINUTES.toMinutes()), DAY.toMinutes()),
   );
-  const { oldestDueMinutes } = configuration.alarms;
+  // A step that became due just after a tick is as old as an interval when it is looked at.
+  const oldestDueMinutes = Math.max(configuration.alarms.oldestDueMinutes, 2 * interval.toMinutes());
   const measure = measureOf.bind(undefined, names.followUpsFunction);
   return [
     {

@@ -17,7 +17,7 @@ import type { MetricName } from "../lib/platform/metrics.ts";
 import type { StageNames } from "../lib/platform/names.ts";
 import type { Configuration } from "./configuration.ts";
 import { measureOf, pinnedConnections } from "./measures.ts";
-import { shortestInterval } from "./schedule-interval.ts";
+import { longestInterval } from "./schedule-interval.ts";
 
 export interface RunDashboardProps {
   readonly configuration: Configuration;
@@ -47,11 +47,11 @@ export class RunDashboard extends Construct {
 
 function promise({ configuration, names, revision }: RunDashboardProps): IWidget[] {
   const { expression, timeZone } = configuration.schedule;
-  const interval = shortestInterval(expression);
+  const interval = longestInterval(expression);
   const markdown = [
     "# When a lead books, what chased the meeting stops",
     `Stage **${configuration.stage}**, revision \`${revision}\`, schedule \`${expression}\` (${timeZone}).`,
-    `From booking to stop it may take **${interval.toSeconds()} s**, one interval. What to do when it takes longer: docs/runbook.md`,
+    `From booking to stop it may take **${interval.toSeconds()} s**, the longest time between two ticks. What to do when it takes longer: docs/runbook.md`,
   ].join("\n\n");
   const measure = measureOf(names.followUpsFunction, "BookingToStop");
   return [

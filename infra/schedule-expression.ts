@@ -42,14 +42,22 @@ export function isTimeZone(zone: string): boolean {
   }
 }
 
-/** Every hour and every minute of the hour at which a valid cron expression ticks, in order. */
+/**
+ * Every hour and every minute of the hour at which a valid cron expression ticks, in order; and the days of the week, where
+ * it names them (Sunday is 1).
+ */
 export function valuesOfCron(expression: string): {
   readonly hours: readonly number[];
   readonly minutes: readonly number[];
+  readonly weekdays: readonly number[];
 } {
-  const [minutes = "", hours = ""] = expression.slice("cron(".length).split(" ");
-  const [minuteField, hourField] = FIELDS;
-  return { minutes: valuesOfField(minuteField, minutes), hours: valuesOfField(hourField, hours) };
+  const [minutes = "", hours = "", , , weekdays = ""] = expression.slice("cron(".length).split(" ");
+  const [minuteField, hourField, , , weekdayField] = FIELDS;
+  return {
+    minutes: valuesOfField(minuteField, minutes),
+    hours: valuesOfField(hourField, hours),
+    weekdays: valuesOfField(weekdayField, weekdays),
+  };
 }
 
 function valuesOfField(field: CronField, text: string): readonly number[] {
@@ -61,8 +69,8 @@ function valuesOfField(field: CronField, text: string): readonly number[] {
 function isInItem(field: CronField, item: string, value: number): boolean {
   const [range = "", step] = item.split("/");
   const [first = "", last] = range === "*" ? [String(field.from), String(field.to)] : range.split("-");
-  const from = Number(first);
-  const to = last !== undefined ? Number(last) : step !== undefined ? field.to : from;
+  const from = valueIn(field, first) ?? Number.NaN;
+  const to = last !== undefined ? (valueIn(field, last) ?? Number.NaN) : step !== undefined ? field.to : from;
   return value >= from && value <= to && (value - from) % Number(step ?? 1) === 0;
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import { ConfigurationError, homeOf, readConfiguration } from "../../infra/configuration.ts";
 import { faultsOfSchedule } from "../../infra/schedule-expression.ts";
-import { shortestInterval } from "../../infra/schedule-interval.ts";
+import { longestInterval, shortestInterval } from "../../infra/schedule-interval.ts";
 import { anExample, cdkJson } from "./example.ts";
 
 const stages = cdkJson.context.backstop;
@@ -214,6 +214,24 @@ describe("the shortest interval of a schedule", () => {
   ])("of %s is %i minutes", (expression, minutes) => {
     expect(faultsOfSchedule(expression)).toEqual([]);
     expect(shortestInterval(expression).toMinutes()).toBe(minutes);
+  });
+});
+
+describe("the longest regular interval of a schedule", () => {
+  it.each([
+    ["rate(1 minute)", 1],
+    ["rate(7 days)", 10_080],
+    ["cron(* * * * ? *)", 1],
+    ["cron(0,50 8 * * ? *)", 1390],
+    ["cron(30 8,20 * * ? *)", 720],
+    ["cron(0/5 8-18 * * ? *)", 785],
+    ["cron(0/5 8-18 ? * MON-FRI *)", 785 + 2 * 1440],
+    ["cron(0 12 ? * 2,4 *)", 5 * 1440],
+    ["cron(0 3 L * ? *)", 35 * 1440],
+    ["cron(0 12 15W JAN,JUL ? *)", 366 * 1440],
+  ])("of %s is %i minutes", (expression, minutes) => {
+    expect(faultsOfSchedule(expression)).toEqual([]);
+    expect(longestInterval(expression).toMinutes()).toBe(minutes);
   });
 });
 

@@ -351,14 +351,50 @@ describe("the alarms", () => {
     for (const name of told) expect(Object.keys(METRIC_UNITS)).toContain(name);
   });
 
-  it("of the promise go off above one interval of the schedule", () => {
+  const alarmAt = (expression: string, name: string) =>
+    alarmsOf(aTemplate(anExample({ schedule: { expression } }))).find(
+      (alarm) => alarm["AlarmName"] === `backstop-dev-${name}`,
+    );
+
+  it.each([
+    ["rate(1 minute)", 1_800],
+    ["rate(15 minutes)", 1_800],
+    ["rate(1 hour)", 7_200],
+    ["rate(1 day)", 172_800],
+  ])("of steps that are due for long let a step wait for two ticks at least: %s", (expression, seconds) => {
+    expect(alarmAt(expression, "oldest-due-too-old")).toMatchObject({
+      Threshold: seconds,
+      AlarmDescription: expect.stringContaining(`more than ${seconds / 60} minutes`),
+    });
+  });
+
+  it.each([
+    ["rate(1 minute)", 90],
+    ["rate(1 hour)", 3_630],
+    ["cron(0/5 8-18 * * ? *)", 785 * 60 + 30],
+  ])(
+    "of the promise leave half a minute to a run that begins as late as it regularly does: %s",
+    (expression, above) => {
+      expect(alarmAt(expression, "booking-to-stop-too-slow")).toMatchObject({ Threshold: above });
+    },
+  );
+
+  it.each([
+    ["rate(12 hours)", 2],
+    ["rate(1 day)", 1],
+    ["rate(2 days)", 1],
+  ])("of missing runs look at one day where there is no more than one tick in it: %s", (expression, periods) => {
+    expect(alarmAt(expression, "no-successful-run")).toMatchObject({ EvaluationPeriods: periods });
+  });
+
+  it("of the promise go off half a minute above one interval of the schedule", () => {
     withQueue.hasResourceProperties("AWS::CloudWatch::Alarm", {
       AlarmName: "backstop-dev-booking-to-stop-too-slow",
       MetricName: "BookingToStop",
       Dimensions: [{ Name: "service", Value: "backstop-dev-follow-ups" }],
       Statistic: "Maximum",
       Period: 300,
-      Threshold: 300,
+      Threshold: 330,
       ComparisonOperator: "GreaterThanThreshold",
     });
   });
