@@ -436,6 +436,26 @@ describe("an enrolment", () => {
     expect(again).toMatchObject({ verdicts: ["enrolled", "invalid: the same lead as another of this event"] });
   });
 
+  it("loses no lead by one whose LinkedIn address a database cannot hold", async () => {
+    const outcome = await fact(
+      "lead.enrolled",
+      enrolment(
+        ...["\u0000", "\u0007", "\ud800"].map((character, index) => ({
+          externalId: `linked-${index}`,
+          linkedinUrl: `https://linkedin.test/in/${character}ada`,
+        })),
+        { externalId: "linked-3", linkedinUrl: "https://linkedin.test/in/\u00e4da" },
+      ),
+    );
+    const verdicts = [
+      "invalid: linkedinUrl: must hold no control characters",
+      "invalid: linkedinUrl: must hold no control characters",
+      "invalid: linkedinUrl: must be well-formed Unicode",
+      "enrolled",
+    ];
+    expect(outcome).toMatchObject({ outcome: "applied", started: 1, verdicts });
+  });
+
   it("into a sequence that the workspace does not have is refused", async () => {
     const foreign = await addSequence(sql, await addWorkspace(sql));
     const outcome = await fact("lead.enrolled", { ...enrolment({ externalId: "a" }), sequence: { id: foreign.id } });

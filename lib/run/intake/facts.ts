@@ -1,14 +1,18 @@
 import * as z from "zod";
 import { isTimeZone } from "../../domain/time-zone.ts";
 
+const ONE_LINE = /^\P{Cc}*$/u;
+const NOT_ONE_LINE = "must hold no control characters";
+const NOT_WELL_FORMED = "must be well-formed Unicode";
+
 /** Text on one line that a database and a mail header can hold. */
 const line = (most: number) =>
   z
     .string()
     .min(1)
     .max(most)
-    .regex(/^\P{Cc}*$/u, "must hold no control characters")
-    .refine((text) => text.isWellFormed(), "must be well-formed Unicode");
+    .regex(ONE_LINE, NOT_ONE_LINE)
+    .refine((text) => text.isWellFormed(), NOT_WELL_FORMED);
 
 const EARLIEST = Date.parse("2000-01-01T00:00:00Z");
 const LATEST = Date.parse("2200-01-01T00:00:00Z");
@@ -64,6 +68,9 @@ export const leadToEnrol = z
     linkedinUrl: z
       .url({ protocol: /^https?$/ })
       .max(500)
+      // Not as a pattern: the published schema would no longer say that it is a URL.
+      .refine((text) => ONE_LINE.test(text), NOT_ONE_LINE)
+      .refine((text) => text.isWellFormed(), NOT_WELL_FORMED)
       .optional(),
     timeZone: line(60)
       .refine(isTimeZone, "is not a time zone, expected one as in Europe/Berlin")
