@@ -23,11 +23,15 @@ export function letUseChannels(grantee: IGrantable, { statements }: Channels): v
 
 export const NO_CHANNELS: Channels = { environment: {}, statements: [] };
 
-function email({ emailIdentityArns }: Configuration): Channels {
+function email({ emailIdentityArns, unsubscribe }: Configuration): Channels {
   // The mail is handed to SendEmail ready-made, and for such SES asks for the permission of SendRawEmail.
   const actions = ["ses:SendEmail", "ses:SendRawEmail"];
   return {
-    environment: { EMAIL_TRANSPORT: "ses" },
+    environment: {
+      EMAIL_TRANSPORT: "ses",
+      ...(unsubscribe?.url && { EMAIL_UNSUBSCRIBE_URL: unsubscribe.url }),
+      ...(unsubscribe?.mailto && { EMAIL_UNSUBSCRIBE_MAILTO: unsubscribe.mailto }),
+    },
     statements: [new PolicyStatement({ actions, resources: [...emailIdentityArns] })],
   };
 }

@@ -1,5 +1,6 @@
 import { RetentionDays } from "aws-cdk-lib/aws-logs";
 import * as z from "zod";
+import { unsubscribeUrl } from "../lib/channels/unsubscribe-url.ts";
 import { faultsOfSchedule, isTimeZone } from "./schedule-expression.ts";
 
 export const PROXY_ARN = /^arn:aws[a-z-]*:rds:([a-z0-9-]+):(\d{12}):db-proxy:(prx-[0-9a-z]+)$/;
@@ -45,6 +46,10 @@ const vpc = vpcFields
     when: ({ value }) => isObject(value),
   });
 
+const unsubscribe = z
+  .strictObject({ url: unsubscribeUrl.optional(), mailto: z.email().optional() })
+  .refine(({ url, mailto }) => url !== undefined || mailto !== undefined, { error: "needs url or mailto, or both" });
+
 /** The database itself, past the proxy: migrations change what a proxy would pin. */
 const migrate = z.strictObject({
   user: role.default("backstop_migrate"),
@@ -83,6 +88,7 @@ const fields = z.strictObject({
   migrate: migrate.optional(),
   schedule: schedule.prefault({}),
   emailIdentityArns: z.array(arnOf("ses", "identity/", "the ARN of one SES identity")).min(1),
+  unsubscribe: unsubscribe.optional(),
   sms: z
     .strictObject({
       originationIdentityArn: arnOf(

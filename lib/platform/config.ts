@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { signingSecret } from "../channels/signing-secret.ts";
+import { unsubscribeUrl } from "../channels/unsubscribe-url.ts";
 import type { RunSettings } from "../run/step.ts";
 import { type Environment, parseEnvironment } from "./environment.ts";
 
@@ -15,10 +16,7 @@ const settings = z.object({
   EMAIL_TRANSPORT: z.enum(["ses", "smtp", "files"]),
   SMTP_URL: z.url({ protocol: /^smtps?$/ }).optional(),
   OUTBOX_DIRECTORY: z.string().min(1).optional(),
-  EMAIL_UNSUBSCRIBE_URL: z
-    .url({ protocol: /^https$/, error: "must be an https URL" })
-    .refine((url) => url.includes("{touchId}"), "must hold {touchId}, by which it is known who unsubscribes")
-    .optional(),
+  EMAIL_UNSUBSCRIBE_URL: unsubscribeUrl.optional(),
   EMAIL_UNSUBSCRIBE_MAILTO: z.email().optional(),
   SMS_ORIGINATION_IDENTITY: z.string().min(1).optional(),
   SMS_CONFIGURATION_SET: z.string().min(1).optional(),

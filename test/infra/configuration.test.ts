@@ -129,6 +129,19 @@ describe("the configuration of a stage", () => {
     }
   });
 
+  it.each([
+    [{}, "✖ needs url or mailto, or both\n  → at unsubscribe"],
+    [{ url: "http://example.com/{touchId}" }, "✖ must be an https URL\n  → at unsubscribe.url"],
+    [
+      { url: "https://example.com/" },
+      "✖ must hold {touchId}, by which it is known who unsubscribes\n  → at unsubscribe.url",
+    ],
+    [{ mailto: "Stop <stop@example.com>" }, "→ at unsubscribe.mailto"],
+  ])("refuses a way to unsubscribe that is none: %j", (unsubscribe, fault) => {
+    expect(messageOf(() => anExample({ unsubscribe }))).toContain(fault);
+    expect(anExample({ unsubscribe: { mailto: "stop@example.com" } })).toMatchObject({ stage: "dev" });
+  });
+
   it("tells of subnets that do not fit the zones beside every other fault", () => {
     const vpc = { ...(stages.dev["vpc"] as object), privateSubnetIds: ["subnet-0123456789abcdef0"] };
     const message = messageOf(() => anExample({ vpc, database: { name: "backstop", user: "Backstop" } }));

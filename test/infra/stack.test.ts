@@ -129,6 +129,8 @@ describe("the function", () => {
         SMS_MESSAGE_TYPE: "TRANSACTIONAL",
         WEBHOOK_URL: everything.webhook.url,
         WEBHOOK_SECRET_ARN: everything.webhook.secretArn,
+        EMAIL_UNSUBSCRIBE_URL: everything.unsubscribe.url,
+        EMAIL_UNSUBSCRIBE_MAILTO: everything.unsubscribe.mailto,
       });
     }
   });
