@@ -115,6 +115,8 @@ type Line = { readonly number: number } & ({ readonly text: string } | { readonl
 
 /** No row that people wrote comes near; what is longer is not kept in memory. */
 const LONGEST_LINE = 64 * 1024;
+/** Not the carriage return at the end of what has been read so far: the other half of it may be about to come. */
+const LINE_END = /\r\n|\n|\r(?!$)/;
 
 async function* linesOf(path: string): AsyncGenerator<Line, undefined> {
   let number = 1;
@@ -125,7 +127,7 @@ async function* linesOf(path: string): AsyncGenerator<Line, undefined> {
       ? { number: number++, fault: `is longer than ${LONGEST_LINE} characters` }
       : { number: number++, text: text.replace(/\r$/, "") };
   for await (const chunk of createReadStream(path, "utf8")) {
-    const parts = `${rest}${chunk}`.split("\n");
+    const parts = `${rest}${chunk}`.split(LINE_END);
     rest = parts.pop() ?? "";
     for (const part of parts) {
       yield take(part);
@@ -133,7 +135,7 @@ async function* linesOf(path: string): AsyncGenerator<Line, undefined> {
     }
     if (rest.length > LONGEST_LINE) {
       isTooLong = true;
-      rest = "";
+      rest = rest.endsWith("\r") ? "\r" : "";
     }
   }
   if (rest !== "" || isTooLong) yield take(rest);

@@ -143,6 +143,35 @@ describe("an import", () => {
     ]);
   });
 
+  it.each(["\r", "\r\n", "\n"])("takes %j for the end of a line, and loses no row", async (end) => {
+    const lines = ["email,first_name", "a@example.test,Ada", "", "not-mail,Eve", "b@example.test,Bob"];
+    const { counts, rows } = await importing(lines.join(end));
+    expect(rows.map((row) => row.split(",").slice(2, 4))).toEqual([
+      ["2", "enrolled"],
+      ["4", "invalid"],
+      ["5", "enrolled"],
+    ]);
+    expect(counts).toEqual({ enrolled: 2, invalid: 1 });
+  });
+
+  it("loses no row that holds a line end of another kind", async () => {
+    const { counts } = await importing("email\na@example.test\rb@example.test\r\nc@example.test\r\r\nd@example.test\r");
+    expect(counts).toEqual({ enrolled: 4 });
+  });
+
+  it("reads a line end the same wherever the file is cut while it is read, also in a row that is too long", async () => {
+    const rows = Array.from({ length: 20_000 }, (_, number) => `lead${number}@example.test`);
+    const part = 64 * 1024;
+    const tooLong = "x".repeat(2 * part - "email\r".length - 1);
+    await writeFile(path, `email\r${tooLong}\r${rows.join("\r\n")}`);
+    const found: unknown[] = [];
+    for await (const { line, read } of (await openLeadFile(path)).rows) found.push([line, read]);
+    expect(found).toEqual([
+      [2, { fault: "is longer than 65536 characters" }],
+      ...rows.map((email, index) => [index + 3, { lead: { email } }]),
+    ]);
+  });
+
   it("refuses a row that is not UTF-8, alone", async () => {
     const text = Buffer.from("email,first_name\na@example.test,Ren\u00e9\nb@example.test,Bob\n", "latin1");
     const { rows } = await importing(text);
