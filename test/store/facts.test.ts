@@ -156,6 +156,24 @@ describe("a booked meeting", () => {
     expect(await theLead()).toMatchObject({ status: "blacklisted", is_booked: true });
   });
 
+  it("of somebody who was not interested starts the post-booking sequences, whose steps go out", async () => {
+    await sql.query("update lead set status = 'not-interested' where id = $1", [leadId]);
+    expect(await fact("meeting.booked", { meeting: aMeeting("one") })).toMatchObject({ started: 1 });
+    await runHere();
+    expect(await sentOf(prepare)).toBe(1);
+  });
+
+  it.each(["blacklisted", "unqualified"])("starts nothing for a lead that is %s", async (status) => {
+    await sql.query("update lead set status = $2::lead_status where id = $1", [leadId, status]);
+    expect(await fact("meeting.booked", { meeting: aMeeting("one") })).toMatchObject({ started: 0 });
+    expect(await instancesOf(prepare)).toEqual([]);
+  });
+
+  it("starts nothing for somebody who was not interested and has opted out", async () => {
+    await sql.query("update lead set status = 'not-interested', opted_out_at = now() where id = $1", [leadId]);
+    expect(await fact("meeting.booked", { meeting: aMeeting("one") })).toMatchObject({ started: 0 });
+  });
+
   it("cannot be another lead's", async () => {
     await fact("meeting.booked", { meeting: aMeeting("one") });
     const other = await addLead(sql, workspaceId);

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { APPOINTMENT_STATUSES, type AppointmentStatus } from "../../domain/labels.ts";
+import { APPOINTMENT_STATUSES, type AppointmentStatus, LEAD_STATUSES } from "../../domain/labels.ts";
 import { isAhead, isNews, type MeetingState } from "../../domain/meeting.ts";
 import type { FactOf } from "../../run/intake/facts.ts";
 import type { FactOutcome } from "../../run/intake/outcome.ts";
@@ -107,23 +107,27 @@ interface Consequences extends Ended {
   readonly started: number;
 }
 
+const bookedStatus = z.object({ status: z.enum(LEAD_STATUSES) });
+
 async function book(db: Queryable, news: News): Promise<Consequences> {
   const { fact, known, lead, now } = news;
   const { workspaceId, occurredAt, type, meeting } = fact;
   if (meeting.endsAt <= now && (await otherMeetings(db, fact, lead)).toldSince) {
     return { ...(await endWhatItWouldHave(db, news)), started: 0 };
   }
-  await db.$executeRaw`
+  const rows = await db.$queryRaw`
     update lead
        set status = case when status in ('blacklisted', 'unqualified') then status else 'meeting-booked' end,
            missed_at = null
-     where id = ${lead.id}::uuid`;
+     where id = ${lead.id}::uuid
+    returning status::text`;
+  const booked = { ...lead, ...z.tuple([bookedStatus]).parse(rows)[0] };
   const ended = await completeBookedLead(db, { workspaceId, leadId: lead.id, now, startedBefore: null });
   // A second meeting is another booking; one that was moved is not, unless the lead was not booked any more.
   const begins = !isAhead(known, now) && (type === "meeting.booked" || lead.bookedUntil === null);
   if (!begins || meeting.endsAt <= now) return { ...ended, started: 0 };
   await notify(db, "meeting_booked", { workspaceId, leadIds: [lead.id], now });
-  const started = await startOn(db, "meeting_selected", lead, { workspaceId, now, startedAt: occurredAt });
+  const started = await startOn(db, "meeting_selected", booked, { workspaceId, now, startedAt: occurredAt });
   return { ...ended, started };
 }
 
