@@ -105,7 +105,9 @@ const fields = z.strictObject({
     .optional(),
   webhook: z
     .strictObject({
-      url: z.url({ protocol: /^https$/, error: "must be an https URL" }),
+      url: z
+        .url({ protocol: /^https$/, error: "must be an https URL" })
+        .refine((url) => !URL.parse(url)?.port, "must be on port 443"),
       secretArn: arnOf("secretsmanager", "secret:", "the whole ARN of one secret").regex(
         /-[A-Za-z0-9]{6}$/,
         "must end with the six characters that Secrets Manager adds to the name",

@@ -6,14 +6,21 @@ import ipaddr from "ipaddr.js";
 /** What part of the world a request may reach. */
 export interface Network {
   readonly protocols: readonly string[];
+  /** Whether it lets out to the port of the protocol alone. */
+  readonly defaultPortOnly?: boolean;
   resolve(hostname: string): Promise<readonly LookupAddress[]>;
   mayReach(address: string): boolean;
 }
 
 const resolve = (hostname: string): Promise<LookupAddress[]> => promises.lookup(hostname, { all: true });
 
-/** Hosts on the public internet, over TLS. For addresses that somebody else chose. */
-export const PUBLIC_NETWORK: Network = { protocols: ["https:"], resolve, mayReach: isPublicAddress };
+/** Hosts on the public internet, over TLS on its own port. For addresses that somebody else chose. */
+export const PUBLIC_NETWORK: Network = {
+  protocols: ["https:"],
+  defaultPortOnly: true,
+  resolve,
+  mayReach: isPublicAddress,
+};
 
 /** Every host, also without TLS. For addresses that the operator of this system chose. */
 export const ANY_NETWORK: Network = { protocols: ["https:", "http:"], resolve, mayReach: () => true };
@@ -21,7 +28,7 @@ export const ANY_NETWORK: Network = { protocols: ["https:", "http:"], resolve, m
 /** The network does not let a request go where its URL points. */
 export class NotReachable extends Error {
   override readonly name = "NotReachable";
-  readonly code: "protocol_not_allowed" | "address_not_allowed";
+  readonly code: "protocol_not_allowed" | "port_not_allowed" | "address_not_allowed";
   constructor(code: NotReachable["code"]) {
     super(code);
     this.code = code;
@@ -29,8 +36,9 @@ export class NotReachable extends Error {
 }
 
 /** Throws NotReachable for a URL that no request may go to, whatever its name resolves to. */
-export function assertReachable({ protocol, hostname }: URL, network: Network): void {
+export function assertReachable({ protocol, hostname, port }: URL, network: Network): void {
   if (!network.protocols.includes(protocol)) throw new NotReachable("protocol_not_allowed");
+  if (network.defaultPortOnly && port !== "") throw new NotReachable("port_not_allowed");
   // A socket asks no lookup about a literal, so it is judged here. In a URL a literal of version 6 stands in brackets.
   const literal = hostname.replace(/^\[|\]$/g, "");
   if (isIP(literal) && !network.mayReach(literal)) throw new NotReachable("address_not_allowed");

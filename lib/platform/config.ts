@@ -73,6 +73,10 @@ const environment = settings
   .refine((env) => env.WEBHOOK_NETWORK === "any" || !env.WEBHOOK_URL?.toLowerCase().startsWith("http:"), {
     path: ["WEBHOOK_URL"],
     error: "must be https, unless WEBHOOK_NETWORK=any",
+  })
+  .refine((env) => env.WEBHOOK_NETWORK === "any" || !URL.parse(env.WEBHOOK_URL ?? "")?.port, {
+    path: ["WEBHOOK_URL"],
+    error: "must be on port 443, unless WEBHOOK_NETWORK=any",
   });
 
 /** The environment, parsed once and whole. */

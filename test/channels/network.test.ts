@@ -1,6 +1,12 @@
 import { afterEach, describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
-import { isPublicAddress, type Network, PUBLIC_NETWORK } from "../../lib/channels/network.ts";
+import {
+  ANY_NETWORK,
+  assertReachable,
+  isPublicAddress,
+  type Network,
+  PUBLIC_NETWORK,
+} from "../../lib/channels/network.ts";
 import { webhookChannel } from "../../lib/channels/webhook.ts";
 import { aTouch } from "./contract.ts";
 import { answering, closeServers, httpServer, tcpServer } from "./servers.ts";
@@ -58,6 +64,14 @@ describe("a webhook is no way into the network", () => {
     const outcome = await webhookChannel(endpointAt(port, { network: PUBLIC_NETWORK })).send(aTouch());
     expect(outcome).toEqual({ kind: "refused", reason: "protocol_not_allowed" });
     expect(requests).toEqual([]);
+  });
+
+  it("and refuses a port that no security group lets out, at once", async () => {
+    const url = "https://receiver.example:8443/";
+    const outcome = await webhookChannel(endpointAt(0, { url, network: PUBLIC_NETWORK })).send(aTouch());
+    expect(outcome).toEqual({ kind: "refused", reason: "port_not_allowed" });
+    expect(() => assertReachable(new URL("https://receiver.example:443/"), PUBLIC_NETWORK)).not.toThrow();
+    expect(() => assertReachable(new URL(url), ANY_NETWORK)).not.toThrow();
   });
 
   it("unless the operator allows it: then the same request arrives", async () => {

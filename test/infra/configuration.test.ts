@@ -129,6 +129,13 @@ describe("the configuration of a stage", () => {
     }
   });
 
+  it("refuses a webhook on a port that the functions are not let out to", () => {
+    const secretArn = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:backstop/webhook-AbCdEf";
+    const at = (url: string) => () => anExample({ webhook: { url, secretArn } });
+    expect(messageOf(at("https://hooks.example.com:8443/"))).toContain("✖ must be on port 443\n  → at webhook.url");
+    expect(at("https://hooks.example.com:443/")).not.toThrow();
+  });
+
   it.each([
     [{}, "✖ needs url or mailto, or both\n  → at unsubscribe"],
     [{ url: "http://example.com/{touchId}" }, "✖ must be an https URL\n  → at unsubscribe.url"],

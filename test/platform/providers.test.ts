@@ -99,6 +99,10 @@ describe("the providers that an environment names", () => {
     [{ ...url, WEBHOOK_SECRET: "whsec_c2hvcnQ=" }, /WEBHOOK_SECRET: must hold 24 to 64 bytes/],
     [{ ...url, WEBHOOK_SECRET_ARN: "backstop/webhook" }, /WEBHOOK_SECRET_ARN: must be the ARN of a secret/],
     [{ WEBHOOK_URL: "HTTP://receiver.example/", WEBHOOK_SECRET: SECRET }, /WEBHOOK_URL: must be https, unless/],
+    [
+      { WEBHOOK_URL: "https://receiver.example:8443/", WEBHOOK_SECRET: SECRET },
+      /WEBHOOK_URL: must be on port 443, unless/,
+    ],
     [{ WEBHOOK_URL: "file:///etc/passwd", WEBHOOK_SECRET: SECRET }, /WEBHOOK_URL/],
     [{ EMAIL_UNSUBSCRIBE_URL: "http://example.com/{touchId}" }, /EMAIL_UNSUBSCRIBE_URL: must be an https URL/],
     [{ EMAIL_UNSUBSCRIBE_URL: "https://example.com/" }, /EMAIL_UNSUBSCRIBE_URL: must hold \{touchId\}/],
