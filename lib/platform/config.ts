@@ -59,28 +59,38 @@ const NEEDS: readonly Need[] = [
   [given("WEBHOOK_SECRET_ARN"), "for WEBHOOK_SECRET_ARN", "WEBHOOK_URL"],
 ];
 
-const environment = settings
-  .superRefine((env, context) => {
-    for (const [needs, why, ...keys] of NEEDS) {
-      const missing = needs(env) ? keys.filter((key) => env[key] === undefined) : [];
-      for (const key of missing) context.addIssue({ code: "custom", path: [key], message: `is needed ${why}` });
-    }
-  })
-  .refine((env) => env.WEBHOOK_SECRET === undefined || env.WEBHOOK_SECRET_ARN === undefined, {
-    path: ["WEBHOOK_SECRET"],
-    error: "is not needed where WEBHOOK_SECRET_ARN is set",
-  })
-  .refine((env) => env.WEBHOOK_NETWORK === "any" || !env.WEBHOOK_URL?.toLowerCase().startsWith("http:"), {
-    path: ["WEBHOOK_URL"],
-    error: "must be https, unless WEBHOOK_NETWORK=any",
-  })
-  .refine((env) => env.WEBHOOK_NETWORK === "any" || !URL.parse(env.WEBHOOK_URL ?? "")?.port, {
-    path: ["WEBHOOK_URL"],
-    error: "must be on port 443, unless WEBHOOK_NETWORK=any",
-  });
+/** A rule between settings: whose fault it is, what to say, and whether it holds. */
+type Rule = readonly [key: keyof Settings, error: string, holds: (env: Settings) => boolean];
+
+const RULES: readonly Rule[] = [
+  ...NEEDS.flatMap(([needs, why, ...keys]) =>
+    keys.map((key): Rule => [key, `is needed ${why}`, (env) => !needs(env) || env[key] !== undefined]),
+  ),
+  [
+    "WEBHOOK_SECRET",
+    "is not needed where WEBHOOK_SECRET_ARN is set",
+    (env) => env.WEBHOOK_SECRET === undefined || env.WEBHOOK_SECRET_ARN === undefined,
+  ],
+  [
+    "WEBHOOK_URL",
+    "must be https, unless WEBHOOK_NETWORK=any",
+    (env) => env.WEBHOOK_NETWORK === "any" || !env.WEBHOOK_URL?.toLowerCase().startsWith("http:"),
+  ],
+  [
+    "WEBHOOK_URL",
+    "must be on port 443, unless WEBHOOK_NETWORK=any",
+    (env) => env.WEBHOOK_NETWORK === "any" || !URL.parse(env.WEBHOOK_URL ?? "")?.port,
+  ],
+];
+
+/** Rules are asked beside the faults of single settings: a person is not to mend the environment in two rounds. */
+const environment = RULES.reduce<z.ZodType<Settings>>(
+  (schema, [key, error, holds]) => schema.refine(holds, { path: [key], error, when: () => true }),
+  settings,
+);
 
 /** The environment, parsed once and whole. */
-export type Config = z.infer<typeof environment>;
+export type Config = Settings;
 
 /** See `parseEnvironment`. */
 export const loadConfig = (env: Environment): Config => parseEnvironment(environment, env);

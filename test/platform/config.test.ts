@@ -35,6 +35,13 @@ describe("the environment", () => {
     expect(() => loadConfig(env)).not.toThrow(/secret/);
   });
 
+  it("is told what a choice needs beside what every environment needs, in one round", () => {
+    const both = /EMAIL_TRANSPORT[\s\S]*DATABASE_HOST: is needed where DATABASE_URL is not set/;
+    expect(() => loadConfig({})).toThrow(both);
+    const wrong = { ...local, EMAIL_TRANSPORT: "pigeon", WEBHOOK_URL: "http://receiver.example/" };
+    expect(() => loadConfig(wrong)).toThrow(/EMAIL_TRANSPORT[\s\S]*WEBHOOK_URL: must be https/);
+  });
+
   it.each([
     [{}, /DATABASE_HOST: is needed where DATABASE_URL is not set/],
     [{ ...local, EMAIL_TRANSPORT: "smtp" }, /SMTP_URL: is needed for EMAIL_TRANSPORT=smtp/],
