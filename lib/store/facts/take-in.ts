@@ -31,7 +31,7 @@ export function takeInOnce(db: Transactional, fact: Origin, apply: ApplyFact): P
 
 /** The facts of a workspace go one after the other: two that make the same lead, or wait for the same leads, do not meet. */
 async function lockWorkspace(db: Queryable, workspaceId: string): Promise<FactOutcome | undefined> {
-  await db.$queryRaw`select pg_advisory_xact_lock(hashtext('backstop.intake'), hashtext(${workspaceId}::text))`;
+  await db.$queryRaw`select pg_advisory_xact_lock(hashtext('backstop.intake'), hashtext(${workspaceId}::uuid::text))`;
   const rows = await db.$queryRaw`select from workspace where id = ${workspaceId}::uuid`;
   if (z.array(z.unknown()).parse(rows).length > 0) return undefined;
   return { outcome: "refused", reason: `workspaceId: there is no workspace ${workspaceId}` };
