@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import type pg from "pg";
 import type { FactOutcome } from "../../lib/run/intake/outcome.ts";
@@ -179,6 +180,49 @@ describe("a booked meeting", () => {
     const other = await addLead(sql, workspaceId);
     const outcome = await fact("meeting.cancelled", { meeting: aMeeting("one"), lead: { id: other } });
     expect(outcome).toEqual({ outcome: "refused", reason: "meeting.id: meeting one is another lead's" });
+  });
+});
+
+describe("a meeting that replaces another", () => {
+  const appointments = async () =>
+    (
+      await sql.query(
+        "select external_id as id, status::text from appointment where workspace_id = $1 order by external_id",
+        [workspaceId],
+      )
+    ).rows;
+
+  beforeEach(() => fact("meeting.booked", { meeting: aMeeting("one"), occurredAt: hoursAgo(9) }));
+
+  it("is refused whole where the one that it replaces is another lead's", async () => {
+    const other = await addLead(sql, workspaceId, { email: "other@example.test" });
+    const before = await rowsOf(sql, workspaceId);
+    for (const lead of [{ id: other }, { externalId: "nobody yet" }]) {
+      const outcome = await fact("meeting.rescheduled", { lead, meeting: aMeeting("two", 5), replaces: "one" });
+      expect(outcome).toEqual({ outcome: "refused", reason: "replaces: meeting one is another lead's" });
+    }
+    expect(await rowsOf(sql, workspaceId)).toEqual(before);
+  });
+
+  it("is applied whole where nothing is known of the other, though several leads have the address", async () => {
+    await sql.query("update lead set email = 'shared@example.test' where id = $1", [leadId]);
+    await addLead(sql, workspaceId, { email: "shared@example.test" });
+    const shared = { lead: { email: "shared@example.test" }, meeting: aMeeting("one", 5) };
+    const outcome = await fact("meeting.rescheduled", { ...shared, replaces: "zero" });
+    expect(outcome).toMatchObject({ outcome: "applied" });
+    expect(await appointments()).toEqual([
+      { id: "one", status: "confirmed" },
+      { id: "zero", status: "cancelled" },
+    ]);
+  });
+
+  it("leaves the lead booked by the new one alone", async () => {
+    await fact("meeting.rescheduled", { meeting: aMeeting("two", 5), replaces: "one" });
+    expect(await appointments()).toEqual([
+      { id: "one", status: "cancelled" },
+      { id: "two", status: "confirmed" },
+    ]);
+    expect(await theLead()).toMatchObject({ is_booked: true });
   });
 });
 
@@ -507,6 +551,32 @@ describe("a touch that waits for approval", () => {
     expect(await fact("touch.rejected", rejected)).toEqual({ outcome: "duplicate" });
     await runHere();
     expect(await statusOf()).toEqual({ status: "rejected", decided_by: "hana" });
+  });
+});
+
+describe("a workspace", () => {
+  it.each([
+    ["is the same in capitals: its facts wait for each other", (id: string) => id.toUpperCase(), false],
+    ["does not wait for another", () => addWorkspace(sql), true],
+  ])("%s", async (_, otherOf, isThrough) => {
+    const other = await otherOf(workspaceId);
+    const reply = { workspaceId: other, eventId: "other", occurredAt: hoursAgo(1), lead: { email: "b@example.test" } };
+    let isDone = false;
+    let told: Promise<unknown> = Promise.resolve();
+    await onPool(sql).transaction(async (transaction) => {
+      const first = { eventId: "first", occurredAt: hoursAgo(1), lead: { email: "a@example.test" } };
+      await tell({ ...transaction, transaction: (work) => work(transaction) }, "lead.replied", {
+        ...first,
+        workspaceId,
+      });
+      told = tell(onPool(sql), "lead.replied", reply).then(() => {
+        isDone = true;
+      });
+      await setTimeout(300);
+      expect(isDone).toBe(isThrough);
+    });
+    await told;
+    expect(isDone).toBe(true);
   });
 });
 

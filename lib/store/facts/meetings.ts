@@ -20,12 +20,25 @@ export const meetingBooked = (db: Transactional, fact: FactOf<"meeting.booked">)
 /** A meeting has another time, and maybe another id. Post-booking sequences go on; they start where no booking was known. */
 export const meetingRescheduled = (db: Transactional, fact: FactOf<"meeting.rescheduled">): Promise<FactOutcome> =>
   takeInOnce(db, fact, async (transaction, now) => {
-    const outcome = await apply(transaction, { fact, status: "confirmed", now });
-    if (fact.replaces === undefined || outcome.outcome === "refused") return outcome;
-    const former = { ...fact, meeting: { ...fact.meeting, id: fact.replaces } };
-    await apply(transaction, { fact: former, status: "cancelled", now });
-    return outcome;
+    const told = { fact, status: "confirmed", now } as const;
+    return await (fact.replaces === undefined ? apply(transaction, told) : replace(transaction, told, fact.replaces));
   });
+
+/** Both meetings or neither. */
+async function replace(db: Queryable, told: Told, replaces: string): Promise<FactOutcome> {
+  const { fact, now } = told;
+  const former = { ...fact, meeting: { ...fact.meeting, id: replaces } };
+  const replaced = await findMeeting(db, former);
+  if (replaced && !(await findLeads(db, fact.workspaceId, fact.lead)).some(({ id }) => id === replaced.leadId)) {
+    return refused(`replaces: meeting ${replaces} is another lead's`);
+  }
+  const outcome = await apply(db, told);
+  // By its id: of an address that several have, only the new meeting tells whose the one that nobody knew was.
+  const of = replaced ?? (await findMeeting(db, fact));
+  if (outcome.outcome === "refused" || !of) return outcome;
+  await apply(db, { fact: { ...former, lead: { id: of.leadId } }, status: "cancelled", now });
+  return outcome;
+}
 
 /** A meeting will not take place: the lead leaves `meeting-booked`. Nothing that was ended starts again by itself. */
 export const meetingCancelled = (db: Transactional, fact: FactOf<"meeting.cancelled">): Promise<FactOutcome> =>
