@@ -9,6 +9,8 @@ export interface EnrolmentFacts {
   readonly optedOutAt: Date | null;
   /** Whether it is or was in the sequence. */
   readonly knowsSequence: boolean;
+  /** Whether it began the sequence at or after the moment at which it was to be enrolled. */
+  readonly startedSince: boolean;
 }
 
 export interface Enrolling {
@@ -24,7 +26,7 @@ export function enrolmentVerdict(lead: EnrolmentFacts, { isPostBooking, restart 
   if (lead.optedOutAt) return "opted_out";
   if (!mayBeContacted(lead)) return `invalid: the lead is ${lead.status}`;
   if ((lead.isBooked || lead.bookedSince) && !isPostBooking) return "booked";
-  if (lead.knowsSequence && !restart) return "already_enrolled";
+  if (lead.startedSince || (lead.knowsSequence && !restart)) return "already_enrolled";
   return "enrolled";
 }
 

@@ -481,6 +481,23 @@ describe("an enrolment", () => {
     expect(await sentOf(chase)).toBe(2);
   });
 
+  it("that comes late restarts nothing that started since, and what started before", async () => {
+    await sql.query("update lead set external_id = 'late' where id = $1", [leadId]);
+    const again = (hours: number) =>
+      fact("lead.enrolled", { ...enrolment({ externalId: "late" }), restart: true, occurredAt: hoursAgo(hours) });
+    expect(await again(2)).toMatchObject({ started: 1, verdicts: ["enrolled"] });
+    expect(await again(3)).toMatchObject({ started: 0, verdicts: ["already_enrolled"] });
+    expect(await instancesOf(chase)).toEqual([{ status: "active", generation: 2, reason: null }]);
+    expect(await again(1)).toMatchObject({ started: 1, verdicts: ["enrolled"] });
+    expect(await instancesOf(chase)).toEqual([{ status: "active", generation: 3, reason: null }]);
+  });
+
+  it("of one moment with another restarts once", async () => {
+    const both = { ...enrolment({ externalId: "once" }), restart: true, occurredAt: hoursAgo(2) };
+    expect(await fact("lead.enrolled", both)).toMatchObject({ started: 1 });
+    expect(await fact("lead.enrolled", both)).toMatchObject({ started: 0, verdicts: ["already_enrolled"] });
+  });
+
   it("takes a thousand at once, each once", async () => {
     const leads = Array.from({ length: 1_000 }, (_, index) => ({ externalId: `lead-${index}`, firstName: "Bo" }));
     const first = await fact("lead.enrolled", enrolment(...leads));

@@ -93,7 +93,12 @@ export const FACT_SCHEMAS = {
       sequence: oneKey({ id: z.uuid().optional(), name: line(200).optional() }, "The sequence that they enter."),
       // One that does not parse is told by its verdict, and keeps no other out.
       leads: z.array(z.unknown()).min(1).max(MOST_LEADS).describe("As the last table says."),
-      restart: z.boolean().default(false).describe("Whether leads that are or were in the sequence begin anew."),
+      restart: z
+        .boolean()
+        .default(false)
+        .describe(
+          "Whether leads that are or were in the sequence begin anew; not those that began since `occurredAt`.",
+        ),
     })
     .describe(
       "Leads enter a sequence. The outcome holds a verdict on each: `enrolled`, `already_enrolled`, `booked`, `opted_out`, or " +

@@ -48,6 +48,7 @@ const factsRow = z.object({
   optedOutAt: z.date().nullable(),
   bookedSince: z.boolean(),
   knowsSequence: z.boolean(),
+  startedSince: z.boolean(),
 });
 
 async function readEnrolmentFacts(
@@ -64,7 +65,10 @@ async function readEnrolmentFacts(
                       and coalesce(confirmed_at, case status when 'confirmed' then event_time end) > ${occurredAt}) as "bookedSince",
            exists (select from follow_up_instance
                     where workspace_id = lead.workspace_id and lead_id = lead.id
-                      and sequence_id = ${sequence.id}::uuid) as "knowsSequence"
+                      and sequence_id = ${sequence.id}::uuid) as "knowsSequence",
+           exists (select from follow_up_instance
+                    where workspace_id = lead.workspace_id and lead_id = lead.id
+                      and sequence_id = ${sequence.id}::uuid and started_at >= ${occurredAt}) as "startedSince"
       from lead
      where id = any(${[...leadIds]}::uuid[])`;
   return new Map(
