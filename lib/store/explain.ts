@@ -3,7 +3,7 @@ import { CHANNELS, INSTANCE_STATUSES, TOUCH_STATUSES } from "../domain/labels.ts
 import type { DueCandidate } from "../run/ports.ts";
 import { candidateColumns, readSequences } from "./due-items.ts";
 import type { Queryable } from "./queryable.ts";
-import { candidateOf, parseDueRows, walkedBy } from "./rows.ts";
+import { candidateOf, instant, parseDueRows, walkedBy } from "./rows.ts";
 
 /** What there is to tell of one instance. */
 export interface ExplainedInstance {
@@ -44,7 +44,7 @@ const instanceRow = z.looseObject({
   status_of_instance: z.enum(INSTANCE_STATUSES),
   why: z.string().nullable(),
   sequence_name: z.string(),
-  due: z.date().nullable(),
+  due: instant.nullable(),
 });
 
 /** Null where there is no such instance. */
@@ -78,9 +78,9 @@ const touchRow = z.object({
   channel: z.enum(CHANNELS),
   status: z.enum(TOUCH_STATUSES),
   reason: z.string().nullable(),
-  claimed_at: z.date(),
-  sent_at: z.date().nullable(),
-  next_attempt_at: z.date().nullable(),
+  claimed_at: instant,
+  sent_at: instant.nullable(),
+  next_attempt_at: instant.nullable(),
 });
 
 async function touchesOf(db: Queryable, instanceId: string): Promise<readonly ExplainedTouch[]> {
@@ -108,7 +108,7 @@ const reopeningRow = z.object({
   endedReason: z.string().nullable(),
   reason: z.string(),
   reopenedBy: z.string(),
-  reopenedAt: z.date(),
+  reopenedAt: instant,
 });
 
 async function reopeningsOf(db: Queryable, instanceId: string): Promise<readonly ExplainedReopening[]> {

@@ -57,6 +57,17 @@ describe("explain", () => {
     expect(stdout).toMatch(/No step has been claimed yet\.\n\nIt has ended/);
   });
 
+  it("reads times that somebody typed as infinity as long ago", async () => {
+    const { instanceId } = await addFollowedLead(sql, workspaceId, chase.id, {
+      instance: { next_step_due: "infinity" },
+    });
+    await addTouch(sql, instanceId, chase.steps[0] ?? "", { next_attempt_at: "infinity" });
+    expect(await explain(instanceId)).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/active, next step due 1970-01-01T00:00Z/),
+    });
+  });
+
   it("names an instance that is not there, and an id that is none", async () => {
     const missing = "0190f0f0-0000-7000-8000-000000000001";
     expect(await explain(missing)).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining(missing) });

@@ -542,6 +542,39 @@ describe("an enrolment", () => {
   });
 });
 
+describe("a lead with a time that somebody typed as infinity", () => {
+  const infinite = (column: string, value: string) =>
+    sql.query(`update lead set ${column} = $2, external_id = 'endless' where id = $1`, [leadId, value]);
+
+  it.each(["infinity", "-infinity"])("keeps no fact about it back: missed_at %s", async (value) => {
+    await fact("meeting.cancelled", { meeting: aMeeting("one"), occurredAt: hoursAgo(2) });
+    await infinite("missed_at", value);
+    for (const type of ["lead.replied", "lead.opted_out"]) {
+      expect(await fact(type)).toMatchObject({ outcome: "applied" });
+    }
+    const late = await fact("meeting.booked", { meeting: aMeeting("one"), occurredAt: hoursAgo(3) });
+    expect(late).toMatchObject({ outcome: "stale" });
+    expect(await one("select missed_at::text from lead where id = $1", leadId)).toEqual({ missed_at: value });
+  });
+
+  it("has opted out, if it is that time", async () => {
+    await infinite("opted_out_at", "infinity");
+    expect(await fact("lead.enrolled", { ...enrolment({ externalId: "endless" }), restart: true })).toMatchObject({
+      started: 0,
+      verdicts: ["opted_out"],
+    });
+    expect(await fact("meeting.booked", { meeting: aMeeting("one") })).toMatchObject({ started: 0 });
+  });
+
+  it("is told of its meeting all the same, if that has no end", async () => {
+    await fact("meeting.booked", { meeting: aMeeting("one"), occurredAt: hoursAgo(2) });
+    await sql.query("update appointment set ends_at = 'infinity' where lead_id = $1", [leadId]);
+    expect(await theLead()).toMatchObject({ is_booked: true });
+    expect(await fact("meeting.cancelled", { meeting: aMeeting("one") })).toMatchObject({ outcome: "applied" });
+    expect(await theLead()).toMatchObject({ status: "qualified", is_booked: false });
+  });
+});
+
 describe("a touch that waits for approval", () => {
   let touchId: string;
   const waiting = { lead: undefined, by: "hana" };

@@ -4,6 +4,7 @@ import { LEAD_STATUSES } from "../../domain/labels.ts";
 import type { FactOf } from "../../run/intake/facts.ts";
 import type { FactOutcome } from "../../run/intake/outcome.ts";
 import type { Queryable, Transactional } from "../queryable.ts";
+import { instant } from "../rows.ts";
 import { refused } from "./leads.ts";
 import { shareOptOuts } from "./opt-outs.ts";
 import { readLeads } from "./read-leads.ts";
@@ -45,7 +46,7 @@ const factsRow = z.object({
   timeZone: z.string().nullable(),
   status: z.enum(LEAD_STATUSES),
   isBooked: z.boolean(),
-  optedOutAt: z.date().nullable(),
+  optedOutAt: instant.nullable(),
   bookedSince: z.boolean(),
   knowsSequence: z.boolean(),
   startedSince: z.boolean(),

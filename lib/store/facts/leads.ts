@@ -2,14 +2,16 @@ import * as z from "zod";
 import { LEAD_STATUSES } from "../../domain/labels.ts";
 import type { LeadReference } from "../../run/intake/facts.ts";
 import type { Queryable } from "../queryable.ts";
+import { instant } from "../rows.ts";
 
 const leadRow = z.object({
   id: z.uuid(),
   status: z.enum(LEAD_STATUSES),
   timeZone: z.string().nullable(),
-  optedOutAt: z.date().nullable(),
-  bookedUntil: z.date().nullable(),
-  missedAt: z.date().nullable(),
+  optedOutAt: instant.nullable(),
+  bookedUntil: instant.nullable(),
+  /** As the database spells it, which is what it is written back as. */
+  missedAt: z.string().nullable(),
   isBooked: z.boolean(),
 });
 export type LockedLead = z.infer<typeof leadRow>;
@@ -29,7 +31,7 @@ export async function findLeads(
 ): Promise<readonly LockedLead[]> {
   const rows = await db.$queryRaw`
     select id, status::text, time_zone as "timeZone", opted_out_at as "optedOutAt", booked_until as "bookedUntil",
-           missed_at as "missedAt", is_booked as "isBooked"
+           missed_at::text as "missedAt", is_booked as "isBooked"
       from lead
      where workspace_id = ${workspaceId}::uuid
        and (id = ${id ?? null}::uuid or external_id = ${externalId ?? null}

@@ -5,6 +5,7 @@ import type { FactOf } from "../../run/intake/facts.ts";
 import type { FactOutcome } from "../../run/intake/outcome.ts";
 import { completeBookedLead } from "../backstop.ts";
 import type { Queryable, Transactional } from "../queryable.ts";
+import { instant } from "../rows.ts";
 import { type Ended, endInstances } from "./end-instances.ts";
 import { findLeads, findOrAddLeads, isRefused, type LockedLead, type Refused, refused } from "./leads.ts";
 import { notify } from "./notify.ts";
@@ -77,9 +78,9 @@ async function apply(db: Queryable, told: Told): Promise<FactOutcome> {
 const knownMeeting = z.object({
   leadId: z.uuid(),
   status: z.enum(APPOINTMENT_STATUSES),
-  startsAt: z.date(),
-  endsAt: z.date(),
-  eventTime: z.date(),
+  startsAt: instant,
+  endsAt: instant,
+  eventTime: instant,
 });
 type KnownMeeting = z.infer<typeof knownMeeting> & MeetingState;
 
@@ -190,6 +191,6 @@ async function endWhatItWouldHave(db: Queryable, { fact, status, known, lead, no
     update lead set status = 'meeting-booked', missed_at = null where id = ${lead.id}::uuid`;
   const ended = await completeBookedLead(db, { workspaceId, leadId: lead.id, now, startedBefore: occurredAt });
   await db.$executeRaw`
-    update lead set status = ${lead.status}::lead_status, missed_at = ${lead.missedAt} where id = ${lead.id}::uuid`;
+    update lead set status = ${lead.status}::lead_status, missed_at = ${lead.missedAt}::timestamptz where id = ${lead.id}::uuid`;
   return ended;
 }
