@@ -1,6 +1,9 @@
+import { setTimeout } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
 import type pg from "pg";
+import { loadIntakeConfig } from "../../lib/platform/intake-config.ts";
+import { wireIntake } from "../../lib/platform/wire-intake.ts";
 import { FACT_SCHEMAS } from "../../lib/run/intake/facts.ts";
 import { parseEvent } from "../../lib/run/intake/parse-event.ts";
 import { type DeadLetterQueue, type IntakePorts, takeInMessages } from "../../lib/run/intake/take-in-messages.ts";
@@ -124,6 +127,27 @@ describe("a batch of events", () => {
     expect(kept.map(({ messageId }) => messageId)).toEqual(["refused"]);
     const third = await takeInMessages(messagesOf({ applied: bodies.applied }), ports());
     expect(third.report).toMatchObject({ duplicate: 1 });
+  });
+
+  it("does not wait for one event that another transaction keeps from being applied", async () => {
+    const another = await addWorkspace(sql);
+    const theirs = await addLead(sql, another);
+    const messages = messagesOf({
+      blocked: bodyOf("lead.opted_out", detail()),
+      free: bodyOf("lead.opted_out", detail({ workspaceId: another, lead: { id: theirs } })),
+    });
+    const config = {
+      ...loadIntakeConfig({ DATABASE_URL: testDatabase.url, INTAKE_DEAD_LETTERS_URL: "http://unused" }),
+    };
+    const wired = wireIntake(config, ports().log, 500);
+    const holder = await sql.connect();
+    await holder.query("begin");
+    await holder.query("select from lead where id = $1 for update", [leadId]);
+    const taken = takeInMessages(messages, wired);
+    expect(await Promise.race([taken, setTimeout(10_000, "waits")])).toMatchObject({ failedMessageIds: ["blocked"] });
+    await holder.query("rollback");
+    holder.release();
+    expect(await takeInMessages(messages, wired)).toMatchObject({ report: { applied: 1, duplicate: 1 } });
   });
 
   it("is not begun on a schema that lacks something", async () => {
