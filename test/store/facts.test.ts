@@ -515,6 +515,38 @@ describe("an enrolment", () => {
     expect(again).toMatchObject({ verdicts: ["enrolled", "invalid: the same lead as another of this event"] });
   });
 
+  it.each([
+    ["nobody has yet", false],
+    ["somebody without an external id has", true],
+  ])(
+    "takes two external ids with one address for two people, as two events would: an address that %s",
+    async (_, isKnown) => {
+      const email = "office@example.test";
+      if (isKnown) await addLead(sql, workspaceId, { email, external_id: null });
+      const outcome = await fact(
+        "lead.enrolled",
+        enrolment({ externalId: "ada", email }, { externalId: "bob", email }),
+      );
+      expect(outcome).toMatchObject({ started: 2, verdicts: ["enrolled", "enrolled"] });
+      const { rows } = await sql.query(
+        "select external_id as id from lead where workspace_id = $1 and email = $2 order by external_id",
+        [workspaceId, email],
+      );
+      expect(rows).toEqual([{ id: "ada" }, { id: "bob" }]);
+    },
+  );
+
+  it.each([
+    ["before", [{ email: "Office@example.test" }, { externalId: "ada", email: "office@example.test" }]],
+    ["after", [{ externalId: "ada", email: "office@example.test" }, { email: "Office@example.test" }]],
+  ])("takes an address alone for whoever has it, %s the other", async (_, leads) => {
+    const third = { externalId: "bob", email: "other@example.test" };
+    expect(await fact("lead.enrolled", enrolment(...leads, third))).toMatchObject({
+      started: 2,
+      verdicts: ["enrolled", "invalid: the same lead as that at 0", "enrolled"],
+    });
+  });
+
   it("loses no lead by one whose LinkedIn address a database cannot hold", async () => {
     const outcome = await fact(
       "lead.enrolled",

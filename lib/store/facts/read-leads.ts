@@ -10,16 +10,20 @@ export function readLeads(leads: readonly unknown[]): readonly ReadLead[] {
   return leads.map((lead, index) => {
     const parsed = leadToEnrol.safeParse(lead);
     if (!parsed.success) return { invalid: `invalid: ${faultsOf(parsed.error).join("; ")}` as const };
-    const keys = keysOf(parsed.data);
-    const before = keys.map((key) => places.get(key)).find((place) => place !== undefined);
+    const { own, others } = keysOf(parsed.data);
+    const before = others.map((key) => places.get(key)).find((place) => place !== undefined);
     if (before !== undefined) return { invalid: `invalid: the same lead as that at ${before}` as const };
-    for (const key of keys) places.set(key, index);
+    for (const key of own) if (!places.has(key)) places.set(key, index);
     return parsed.data;
   });
 }
 
-/** By what a lead is known again. */
-const keysOf = ({ externalId, email }: LeadToEnrol): readonly string[] => [
-  ...(externalId === undefined ? [] : [`externalId ${externalId}`]),
-  ...(email === undefined ? [] : [`email ${email.toLowerCase()}`]),
-];
+/** By what a lead is known again, and by what it knows another again: two external ids are two leads, whatever the address. */
+function keysOf({ externalId, email }: LeadToEnrol): Readonly<Record<"own" | "others", readonly string[]>> {
+  const address = email === undefined ? [] : [email.toLowerCase()];
+  const any = address.map((text) => `email ${text}`);
+  const alone = address.map((text) => `email alone ${text}`);
+  if (externalId === undefined) return { own: [...any, ...alone], others: any };
+  const id = `externalId ${externalId}`;
+  return { own: [id, ...any], others: [id, ...alone] };
+}

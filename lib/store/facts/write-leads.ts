@@ -99,9 +99,12 @@ async function lockKnown(
   return ({ externalId, email }) => {
     const named = externalId === undefined ? undefined : byExternalId.get(externalId);
     if (named !== undefined) return named;
-    const addressed = email === undefined ? undefined : byEmail.get(email.toLowerCase());
-    // The same address under another external id is another lead.
-    if (addressed && externalId !== undefined && addressed.externalId !== null) return null;
-    return addressed?.id ?? null;
+    const address = email?.toLowerCase() ?? "";
+    const addressed = byEmail.get(address);
+    if (!addressed || externalId === undefined) return addressed?.id ?? null;
+    // The same address under another external id is another lead, also where the first has only just learnt its own.
+    if (addressed.externalId !== null) return null;
+    byEmail.set(address, { ...addressed, externalId });
+    return addressed.id;
   };
 }
