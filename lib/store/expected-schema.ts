@@ -13,6 +13,7 @@ export const EXPECTED_SCHEMA: ExpectedSchema = {
     "20261125150000_digests",
     "20261126090000_tried_at",
     "20261127000000_bookings_at_once",
+    "20261127000100_keys_with_their_tenant",
   ],
   columns: {
     appointment: [
@@ -61,6 +62,7 @@ export const EXPECTED_SCHEMA: ExpectedSchema = {
       "created_at",
       "started_at",
       "version",
+      "live",
     ],
     follow_up_sequence: [
       "id",
