@@ -33,7 +33,7 @@ export function planner(now: Date): (candidate: DueCandidate) => DecidedPlan {
       const decision = decide(item, now);
       const touch = touchOf(decision, item.lead.lastOutboundAt);
       const state = evolve(item, decision, now);
-      assertWritable(state, touch);
+      assertWithinAllTimes(state, touch);
       if (touch) {
         const { lead, workspace } = item;
         reached.set(lead.id, [...(reached.get(lead.id) ?? []), touch.channel]);
@@ -48,8 +48,8 @@ export function planner(now: Date): (candidate: DueCandidate) => DecidedPlan {
 
 const LAST_INSTANT = Date.parse("9999-12-31T23:59:59.999Z");
 
-/** One instant that PostgreSQL does not read in ISO 8601 would fail the whole batch when it is written. */
-function assertWritable(state: InstanceState, touch: Plan["touch"]): void {
+/** An instant after all times is a slip for a person to repair; one that is none at all would fail the whole batch. */
+function assertWithinAllTimes(state: InstanceState, touch: Plan["touch"]): void {
   for (const value of [...Object.values(state), ...Object.values(touch ?? {})]) {
     if (value instanceof Date && !(value.getTime() <= LAST_INSTANT)) {
       throw new RangeError(`${Number.isNaN(value.getTime()) ? "an instant" : value.toISOString()} is after all times`);

@@ -45,9 +45,13 @@ function run(connection: Connection, query: TemplateStringsArray, values: readon
 
 /** The driver spells a `Date` field by field, in local time; for thousands of them that is felt. */
 const withInstantsAsText = (value: unknown): unknown =>
-  Array.isArray(value) && value.some((element) => element instanceof Date)
-    ? value.map((element) => (element instanceof Date ? element.toISOString() : element))
+  Array.isArray(value) && value.some(isOfFourDigits)
+    ? value.map((element) => (isOfFourDigits(element) ? element.toISOString() : element))
     : value;
+
+/** Of other years PostgreSQL does not read ISO 8601; the driver knows how it reads them. */
+const isOfFourDigits = (value: unknown): value is Date =>
+  value instanceof Date && value.getUTCFullYear() >= 1 && value.getUTCFullYear() <= 9999;
 
 const inTransaction = <Result>(pool: pg.Pool, work: (transaction: Queryable) => Promise<Result>): Promise<Result> =>
   withConnection(pool, async (client) => {

@@ -5,10 +5,7 @@ import { capDayOf } from "../domain/send-times.ts";
 import type { DueCandidate } from "../run/ports.ts";
 import { lastTouchColumns, lastTouchOf, sendTimeColumns, sendTimesOf } from "./send-time-rows.ts";
 
-/**
- * A hand-typed infinity comes as a number, and a year before the first has no ISO 8601 that PostgreSQL reads. Neither may
- * stop a whole batch, so both are read as long ago.
- */
+/** A hand-typed infinity comes as a number. It may not stop a whole batch, so it is read as long ago, as all before the year 1. */
 export const instant = z
   .date()
   .or(z.literal([Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY]).transform(() => new Date(0)))
@@ -118,11 +115,15 @@ function readSequence(
   const sequence = sequenceRow.safeParse(row);
   if (!sequence.success) return { fault: `sequence ${id}: ${told(sequence.error)}` };
   const { trigger_on: triggerOn, active, steps } = sequence.data;
-  const settings = workspaceRow.safeParse(row);
-  if (!settings.success) return { fault: `workspace ${workspaceId}: ${told(settings.error)}` };
-  const workspace = workspaces.get(workspaceId) ?? workspaceOf(settings.data, now);
+  const workspace = workspaces.get(workspaceId) ?? readWorkspace(row, now);
+  if ("fault" in workspace) return { fault: `workspace ${workspaceId}: ${workspace.fault}` };
   workspaces.set(workspaceId, workspace);
   return { sequence: { id, triggerOn, active, steps }, workspace };
+}
+
+function readWorkspace(row: unknown, now: Date): WorkspaceFacts | { readonly fault: string } {
+  const workspace = workspaceRow.safeParse(row);
+  return workspace.success ? workspaceOf(workspace.data, now) : { fault: told(workspace.error) };
 }
 
 const workspaceOf = (row: z.infer<typeof workspaceRow>, now: Date): WorkspaceFacts => ({

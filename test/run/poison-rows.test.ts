@@ -281,6 +281,19 @@ describe("a claimed touch that cannot be read", () => {
     expect(await touchRow(poison.touchId)).toMatchObject({ status: "sent" });
   });
 
+  it("of a lead that is snoozed until after all times waits until then, and the others that wait go", async () => {
+    const healthy = await claimed({});
+    const poison = await claimed({ snoozed_until: "10000-01-01T00:00Z" });
+    expect(await runAt(NOW)).toMatchObject({
+      success: true,
+      recovered: { takenUp: 2, delivery: { sent: 1, deferred: 1 } },
+    });
+    expect(runner.channel.sent.map(({ leadId }) => leadId)).toEqual([healthy.leadId]);
+    const row = await touchRow(poison.touchId);
+    expect(row).toMatchObject({ status: "claimed", reason: "lead_snoozed" });
+    expect(Number(row?.["next_attempt_at"])).toBeGreaterThanOrEqual(Date.UTC(10_000, 0, 1));
+  });
+
   it("of a channel that the code does not know is left to code that does, and the others go", async () => {
     const readable = { send_until: new Date("2100-01-04T09:00:00Z") };
     const healthy = await claimed({}, readable);
@@ -322,6 +335,18 @@ describe("a due time before all times", () => {
     const endless = await addFollowedLead(sql, workspaceId, id, { instance: { next_step_due: "-infinity" } });
     expect((await runAt(NOW)).results).toMatchObject({ due: 2, claimed: 2 });
     expect(runner.channel.sent.map(({ leadId }) => leadId).sort()).toEqual([...healthy, endless.leadId].sort());
+  });
+
+  it("keeps no batch back either where a step is held since after all times", async () => {
+    const [healthy] = await addHealthy(1);
+    const since = new Date("+020000-01-01T00:00:00Z");
+    const { instanceId } = await addPoison({
+      ...(POISONS[0] as Poison),
+      instance: { hold_reason: "window", held_since: since },
+    });
+    expect(await runAt(NOW)).toMatchObject({ success: true, results: { due: 2, claimed: 1, held: 1 } });
+    expect(runner.channel.sent.map(({ leadId }) => leadId)).toEqual([healthy]);
+    expect(await instanceRow(instanceId)).toMatchObject({ held_since: since });
   });
 
   it("is written down as held since long ago where the step is held", async () => {
