@@ -373,6 +373,19 @@ describe("a reply, a snooze, an opt-out", () => {
 
 const enrolment = (...leads: unknown[]): Columns => ({ lead: undefined, sequence: { id: chase.id }, leads });
 
+describe("a lead whose id no version of a UUID allows, as another system made it", () => {
+  it("opts out and is enrolled like any other", async () => {
+    const id = "22222222-2222-2222-2222-222222222222";
+    const email = "other-made@example.test";
+    const followed = await addFollowedLead(sql, workspaceId, chase.id, { lead: { id, email } });
+    expect(await fact("lead.enrolled", enrolment({ email }))).toMatchObject({ verdicts: ["already_enrolled"] });
+    expect(await fact("lead.opted_out", { lead: { email } })).toMatchObject({ outcome: "applied", ended: 1 });
+    expect(await one("select status::text from follow_up_instance where id = $1", followed.instanceId)).toEqual({
+      status: "completed",
+    });
+  });
+});
+
 describe("an opt-out of an address", () => {
   const address = "gone@example.test";
   const enrolled = (...leads: unknown[]) => fact("lead.enrolled", enrolment(...leads));

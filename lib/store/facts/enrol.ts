@@ -42,7 +42,7 @@ export const leadEnrolled = (db: Transactional, fact: Enrolment): Promise<FactOu
   });
 
 const factsRow = z.object({
-  id: z.uuid(),
+  id: z.guid(),
   timeZone: z.string().nullable(),
   status: z.enum(LEAD_STATUSES),
   isBooked: z.boolean(),

@@ -5,7 +5,7 @@ import type { Queryable } from "../queryable.ts";
 import { instant } from "../rows.ts";
 
 const leadRow = z.object({
-  id: z.uuid(),
+  id: z.guid(),
   status: z.enum(LEAD_STATUSES),
   timeZone: z.string().nullable(),
   optedOutAt: instant.nullable(),

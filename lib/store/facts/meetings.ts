@@ -76,7 +76,7 @@ async function apply(db: Queryable, told: Told): Promise<FactOutcome> {
 }
 
 const knownMeeting = z.object({
-  leadId: z.uuid(),
+  leadId: z.guid(),
   status: z.enum(APPOINTMENT_STATUSES),
   startsAt: instant,
   endsAt: instant,

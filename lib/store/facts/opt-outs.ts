@@ -42,7 +42,7 @@ export async function shareOptOuts(db: Queryable, { workspaceId, leadIds, now }:
      where lead.workspace_id = ${workspaceId}::uuid and lower(lead.email) = gone.email
        and (lead.opted_out_at is null or lead.opted_out_at > gone.since)
     returning lead.id`;
-  const learnt = z.array(z.object({ id: z.uuid() })).parse(rows);
+  const learnt = z.array(z.object({ id: z.guid() })).parse(rows);
   return await endOptedOut(db, { workspaceId, leadIds: learnt.map(({ id }) => id), now });
 }
 

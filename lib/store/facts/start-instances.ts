@@ -6,8 +6,8 @@ import type { Queryable } from "../queryable.ts";
 import type { LockedLead } from "./leads.ts";
 
 const sequenceRow = z.object({
-  id: z.uuid(),
-  workspaceId: z.uuid(),
+  id: z.guid(),
+  workspaceId: z.guid(),
   isPostBooking: z.boolean(),
   firstDelayMinutes: z.int(),
   workspaceTimeZone: z.string(),

@@ -46,7 +46,7 @@ export async function writeLeads(
     select place, id from told`;
   return new Map(
     z
-      .array(z.object({ place: z.int(), id: z.uuid() }))
+      .array(z.object({ place: z.int(), id: z.guid() }))
       .parse(rows)
       .map(({ place, id }) => [place, id]),
   );
@@ -70,7 +70,7 @@ async function recognise<Lead extends LeadToEnrol>(
   });
 }
 
-const knownRow = z.object({ id: z.uuid(), externalId: z.string().nullable(), email: z.string().nullable() });
+const knownRow = z.object({ id: z.guid(), externalId: z.string().nullable(), email: z.string().nullable() });
 
 /** Locks the leads that are known already with all of their addresses, in the order of their ids, and finds each again. */
 async function lockKnown(
