@@ -1,4 +1,4 @@
-import { cpus } from "node:os";
+import { cpus, totalmem } from "node:os";
 import { join } from "node:path";
 import * as z from "zod";
 import { discardLocalDatabase, LOCAL_FOLDER, withDatabase } from "../cli/local-database.ts";
@@ -15,7 +15,7 @@ export const JUDGED_AT = 1_000_000;
 /** Does work on a PostgreSQL of the bench's own, and removes it with its data unless it is to be kept. */
 export async function withBenchServer<Result>(keep: boolean, work: (url: string) => Promise<Result>): Promise<Result> {
   // Never that of DATABASE_URL: a million rows are loaded.
-  const own = { databaseUrl: "", folder: FOLDER, onProgress: progress };
+  const own = { databaseUrl: "", folder: FOLDER, onProgress: progress, settings: settings() };
   try {
     return await withDatabase(work, own);
   } finally {
@@ -23,14 +23,31 @@ export async function withBenchServer<Result>(keep: boolean, work: (url: string)
   }
 }
 
-const SETTINGS = ["fsync", "synchronous_commit", "full_page_writes", "shared_buffers", "max_wal_size", "work_mem"];
+/**
+ * Of the machine's memory a quarter for shared buffers, as RDS gives a PostgreSQL by default:
+ * https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/PostgreSQL.Tuning.concepts.memory.html
+ * A bench vacuums its tables before each turn; by itself that would happen in the turn of another.
+ */
+const settings = () => ({ shared_buffers: `${Math.floor(totalmem() / 4 / 1_024)}kB`, autovacuum: "off" });
+
+const TOLD = [
+  "fsync",
+  "synchronous_commit",
+  "full_page_writes",
+  "autovacuum",
+  "shared_buffers",
+  "max_wal_size",
+  "work_mem",
+];
 
 export async function printMachine({ pool }: LoadedDatabase): Promise<void> {
   const { rows } = await pool.query(
     "select string_agg(name || ' ' || current_setting(name), ', ') as settings, split_part(version(), ' on ', 1) as version from pg_settings where name = any($1)",
-    [SETTINGS],
+    [TOLD],
   );
-  const { settings, version } = z.object({ settings: z.string(), version: z.string() }).parse(rows[0]);
-  print(`${version} as shipped (${settings}), Node ${process.version}, ${cpus().length} cores`);
+  const told = z.object({ settings: z.string(), version: z.string() }).parse(rows[0]);
+  print(
+    `${told.version} as shipped, but for memory and vacuum (${told.settings}), Node ${process.version}, ${cpus().length} cores`,
+  );
   print("A figure is the median, and in brackets the range. Milliseconds, where nothing else is said.\n");
 }

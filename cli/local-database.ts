@@ -18,6 +18,8 @@ export interface LocalDatabaseOptions {
   readonly folder?: string | undefined;
   /** A free one is chosen where none is given. */
   readonly port?: number | undefined;
+  /** Server settings that differ from PostgreSQL's own: `{ shared_buffers: "1GB" }`. */
+  readonly settings?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface DatabaseOptions extends LocalDatabaseOptions {
@@ -68,14 +70,14 @@ async function workOnLocal<Result>(
 
 /** Starts the local PostgreSQL, which the caller stops. Throws a Problem; the signal's reason where it is aborted. */
 export async function openLocalDatabase(
-  { folder = LOCAL_FOLDER, onProgress, port }: LocalDatabaseOptions,
+  { folder = LOCAL_FOLDER, onProgress, port, settings }: LocalDatabaseOptions,
   signal: AbortSignal = new AbortController().signal,
 ): Promise<PostgresServer> {
   const programs = await findPostgres(onProgress);
   const cluster = await ensureCluster(clusterFolder(folder), programs, { onProgress, signal, durable: true });
   onProgress("Starting PostgreSQL");
   try {
-    return await startServer(cluster, programs, { onProgress, signal, port });
+    return await startServer(cluster, programs, { onProgress, signal, port, settings });
   } catch (error) {
     throw fileProblem(error, cluster.folder) ?? error;
   }

@@ -83,13 +83,13 @@ function plainTemplate(text: string): TextTemplate | undefined {
   const rest = text.slice(end);
   return (lead, workspace) => {
     let filled = "";
-    const missing = new Set<string>();
+    const missing: TemplateName[] = [];
     for (const { before, name } of parts) {
       const value = VALUES[name](lead, workspace);
       if (isGiven(value)) filled += before + value;
-      else missing.add(name);
+      else missing.push(name);
     }
-    return missing.size > 0 ? { kind: "missing", names: [...missing] } : checked(filled + rest);
+    return missing.length > 0 ? { kind: "missing", names: [...new Set(missing)] } : checked(filled + rest);
   };
 }
 

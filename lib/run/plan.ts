@@ -33,8 +33,9 @@ export function planner(now: Date): (candidate: DueCandidate) => DecidedPlan {
       const decision = decide(item, now);
       const touch = touchOf(decision, item.lead.lastOutboundAt);
       const state = evolve(item, decision, now);
-      assertWithinAllTimes(state, touch);
+      assertWithinAllTimes(state);
       if (touch) {
+        assertWithinAllTimes(touch);
         const { lead, workspace } = item;
         reached.set(lead.id, [...(reached.get(lead.id) ?? []), touch.channel]);
         usedOfCap.set(workspace.id, (usedOfCap.get(workspace.id) ?? 0) + 1);
@@ -49,8 +50,8 @@ export function planner(now: Date): (candidate: DueCandidate) => DecidedPlan {
 const LAST_INSTANT = Date.parse("9999-12-31T23:59:59.999Z");
 
 /** An instant after all times is a slip for a person to repair; one that is none at all would fail the whole batch. */
-function assertWithinAllTimes(state: InstanceState, touch: Plan["touch"]): void {
-  for (const value of [...Object.values(state), ...Object.values(touch ?? {})]) {
+function assertWithinAllTimes(written: InstanceState | NonNullable<Plan["touch"]>): void {
+  for (const value of Object.values(written)) {
     if (value instanceof Date && !(value.getTime() <= LAST_INSTANT)) {
       throw new RangeError(`${Number.isNaN(value.getTime()) ? "an instant" : value.toISOString()} is after all times`);
     }

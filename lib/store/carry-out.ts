@@ -2,7 +2,7 @@ import * as z from "zod";
 import type { OutgoingTouch } from "../run/delivery-ports.ts";
 import type { ClaimedPlan, ClaimQuery, Plan } from "../run/ports.ts";
 import { Prisma } from "./generated/client.ts";
-import type { Queryable } from "./queryable.ts";
+import { column, type Queryable } from "./queryable.ts";
 import type { DueRow } from "./rows.ts";
 import { lastTouchesBy, threadOf } from "./start-sending.ts";
 
@@ -42,24 +42,24 @@ export async function carryOut(
     with plan as materialized (
       select * from unnest(
         ${plans.map(({ instanceId }) => instanceId)}::uuid[],
-        ${decided.map((one) => (begins.has(one) ? one.row.lead_id : null))}::uuid[],
-        ${decided.map((one) => (begins.has(one) ? one.row.lead_version : null))}::text[]::xid[],
+        ${column(decided.map((one) => (begins.has(one) ? one.row.lead_id : null)))}::uuid[],
+        ${column(decided.map((one) => (begins.has(one) ? one.row.lead_version : null)))}::text[]::xid[],
         ${states.map((state) => state.status)}::text[],
         ${states.map((state) => state.position)}::int[],
-        ${states.map((state) => (state.status === "active" ? state.nextStepDue : null))}::timestamptz[],
-        ${states.map((state) => (state.status === "active" ? (state.hold?.reason ?? null) : null))}::text[],
-        ${states.map((state) => (state.status === "active" ? (state.hold?.since ?? null) : null))}::timestamptz[],
-        ${states.map((state) => (state.status === "paused" ? state.reason : null))}::text[],
-        ${states.map((state) => (state.status === "paused" ? state.lookAgainAt : null))}::timestamptz[],
-        ${states.map((state) => (state.status === "completed" ? state.reason : null))}::text[],
-        ${plans.map(({ touch }) => touch?.status ?? null)}::text[],
-        ${plans.map(({ touch }) => touch?.stepId ?? null)}::uuid[],
-        ${plans.map(({ touch }) => touch?.channel ?? null)}::text[],
-        ${plans.map(({ touch }) => touch?.message.subject ?? null)}::text[],
-        ${plans.map(({ touch }) => touch?.message.body ?? null)}::text[],
-        ${plans.map(({ touch }) => touch?.outboundBefore ?? null)}::timestamptz[],
-        ${plans.map(({ touch }) => touch?.sendUntil ?? null)}::timestamptz[],
-        ${plans.map(({ touch }) => touch?.expiresAt ?? null)}::timestamptz[]
+        ${column(states.map((state) => (state.status === "active" ? state.nextStepDue : null)))}::timestamptz[],
+        ${column(states.map((state) => (state.status === "active" ? (state.hold?.reason ?? null) : null)))}::text[],
+        ${column(states.map((state) => (state.status === "active" ? (state.hold?.since ?? null) : null)))}::timestamptz[],
+        ${column(states.map((state) => (state.status === "paused" ? state.reason : null)))}::text[],
+        ${column(states.map((state) => (state.status === "paused" ? state.lookAgainAt : null)))}::timestamptz[],
+        ${column(states.map((state) => (state.status === "completed" ? state.reason : null)))}::text[],
+        ${column(plans.map(({ touch }) => touch?.status ?? null))}::text[],
+        ${column(plans.map(({ touch }) => touch?.stepId ?? null))}::uuid[],
+        ${column(plans.map(({ touch }) => touch?.channel ?? null))}::text[],
+        ${column(plans.map(({ touch }) => touch?.message.subject ?? null))}::text[],
+        ${column(plans.map(({ touch }) => touch?.message.body ?? null))}::text[],
+        ${column(plans.map(({ touch }) => touch?.outboundBefore ?? null))}::timestamptz[],
+        ${column(plans.map(({ touch }) => touch?.sendUntil ?? null))}::timestamptz[],
+        ${column(plans.map(({ touch }) => touch?.expiresAt ?? null))}::timestamptz[]
       ) as plan (instance_id, lead_id, lead_version, status, position, next_step_due, hold_reason, held_since,
                  paused_reason, look_again_at, completed_reason, touch_status, step_id, channel, subject, body,
                  outbound_before, send_until, expires_at)),

@@ -31,6 +31,13 @@ export async function undone(pool: pg.Pool, work: (transaction: Transactional) =
   });
 }
 
+/**
+ * A column of an `unnest` of several, at least one of which is as long as there are rows: of nothing but nulls none is sent,
+ * for `unnest` fills up with them.
+ */
+export const column = <Value>(values: readonly (Value | null)[]): readonly (Value | null)[] =>
+  values.some((value) => value !== null) ? values : [];
+
 type Connection = Pick<pg.Pool, "query"> | Pick<pg.PoolClient, "query">;
 
 const statementsOn = (connection: Connection): Queryable => ({
@@ -40,14 +47,32 @@ const statementsOn = (connection: Connection): Queryable => ({
 
 function run(connection: Connection, query: TemplateStringsArray, values: readonly unknown[]): Promise<pg.QueryResult> {
   const statement = Prisma.sql(query, ...values);
-  return connection.query({ text: statement.text, values: statement.values.map(withInstantsAsText) });
+  return connection.query({ text: statement.text, values: statement.values.map(arrayAsText) });
 }
 
-/** The driver spells a `Date` field by field, in local time; for thousands of them that is felt. */
-const withInstantsAsText = (value: unknown): unknown =>
-  Array.isArray(value) && value.some(isOfFourDigits)
-    ? value.map((element) => (isOfFourDigits(element) ? element.toISOString() : element))
-    : value;
+/** The driver writes an array element by element, and a `Date` field by field; for thousands of them that is felt. */
+function arrayAsText(value: unknown): unknown {
+  if (!Array.isArray(value)) return value;
+  const elements = value.map(elementAsText);
+  return elements.includes(undefined) ? value : `{${elements.join(",")}}`;
+}
+
+/** undefined: left to the driver. */
+function elementAsText(element: unknown): string | undefined {
+  switch (typeof element) {
+    case "string":
+      return `"${NEEDS_ESCAPE.test(element) ? element.replace(ESCAPED, "\\$&") : element}"`;
+    case "number":
+    case "boolean":
+      return String(element);
+    default:
+      if (element === null) return "NULL";
+      return isOfFourDigits(element) ? `"${element.toISOString()}"` : undefined;
+  }
+}
+
+const NEEDS_ESCAPE = /["\\]/;
+const ESCAPED = /["\\]/g;
 
 /** Of other years PostgreSQL does not read ISO 8601; the driver knows how it reads them. */
 const isOfFourDigits = (value: unknown): value is Date =>

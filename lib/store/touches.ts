@@ -2,7 +2,7 @@ import * as z from "zod";
 import { REPEATABLE_CHANNELS } from "../domain/labels.ts";
 import type { Rescheduled, Settlement } from "../run/delivery-ports.ts";
 import type { BatchQuery } from "../run/port-types.ts";
-import type { Queryable } from "./queryable.ts";
+import { column, type Queryable } from "./queryable.ts";
 import { CHANNEL_IS_KNOWN } from "./start-sending.ts";
 
 /**
@@ -22,10 +22,10 @@ export async function settle(db: Queryable, settlements: readonly Settlement[], 
         from unnest(
           ${settlements.map(({ touchId }) => touchId)}::uuid[],
           ${settlements.map(({ status }) => status)}::text[],
-          ${settlements.map((settled) => ("reason" in settled ? settled.reason : null))}::text[],
-          ${settlements.map((settled) => ("providerId" in settled ? settled.providerId : null))}::text[],
-          ${settlements.map((settled) => ("nextAttemptAt" in settled ? settled.nextAttemptAt : null))}::timestamptz[],
-          ${settlements.map((settled) => ("failures" in settled ? settled.failures : null))}::int[]
+          ${column(settlements.map((settled) => ("reason" in settled ? settled.reason : null)))}::text[],
+          ${column(settlements.map((settled) => ("providerId" in settled ? settled.providerId : null)))}::text[],
+          ${column(settlements.map((settled) => ("nextAttemptAt" in settled ? settled.nextAttemptAt : null)))}::timestamptz[],
+          ${column(settlements.map((settled) => ("failures" in settled ? settled.failures : null)))}::int[]
         ) as settled (id, status, reason, provider_id, next_attempt_at, failures)
        where touch.id = settled.id and case when touch.status = 'sending' then true end
       returning touch.id, touch.workspace_id, touch.status)

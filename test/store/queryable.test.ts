@@ -1,0 +1,65 @@
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import fc from "fast-check";
+import type pg from "pg";
+import { column, onPool, type Transactional } from "../../lib/store/queryable.ts";
+import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { openPool } from "../support/run.ts";
+
+let database: TestDatabase;
+let pool: pg.Pool;
+let db: Transactional;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  pool = openPool(database.url);
+  db = onPool(pool);
+});
+afterAll(async () => {
+  await pool.end();
+  await database.drop();
+});
+
+const orNull = <Value>(values: fc.Arbitrary<Value>) => fc.array(fc.option(values), { maxLength: 20 });
+/** PostgreSQL stores neither NUL nor half a surrogate pair. */
+const text = fc.string({ unit: "binary" }).map((value) => value.replaceAll("\0", "").toWellFormed());
+/** Beyond the year 9999, and before the year 1, as well: the driver knows how PostgreSQL spells these. */
+const instant = fc.date({
+  min: new Date(-70_000_000_000_000),
+  max: new Date(260_000_000_000_000),
+  noInvalidDate: true,
+});
+
+describe("an array comes to PostgreSQL as it was given", () => {
+  it.each([
+    [
+      "texts, whatever is in them",
+      orNull(fc.oneof(text, fc.constantFrom('"', "\\", "{}", ",", "NULL", "null", "", " a "))),
+      "text[]",
+    ],
+    ["whole numbers", orNull(fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 })), "int[]"],
+    ["truths", orNull(fc.boolean()), "boolean[]"],
+    ["instants of all years", orNull(instant), "timestamptz[]"],
+  ] as [string, fc.Arbitrary<unknown[]>, string][])("%s", async (_, arrays, type) => {
+    await fc.assert(
+      fc.asyncProperty(arrays, async (given) => {
+        const { rows } = await pool.query(`select $1::${type} as driver`, [given]);
+        const [ours] = (await db.$queryRaw(strings(`select `, `::${type} as value`), given)) as [{ value: unknown }];
+        expect(ours.value).toEqual(rows[0].driver);
+      }),
+      { numRuns: 50 },
+    );
+  });
+});
+
+const strings = (...parts: string[]): TemplateStringsArray => Object.assign(parts, { raw: parts });
+
+it("leaves a column of nulls to unnest, which fills it up, and sends any other whole", async () => {
+  const rows = await db.$queryRaw`
+    select * from unnest(${["a", "b"]}::text[], ${column([null, null])}::int[], ${column([null, 7])}::int[])
+                    as given (name, nothing, something)`;
+  expect(column([null, null])).toEqual([]);
+  expect(rows).toEqual([
+    { name: "a", nothing: null, something: null },
+    { name: "b", nothing: null, something: 7 },
+  ]);
+});
