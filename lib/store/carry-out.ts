@@ -12,10 +12,10 @@ export interface Decided {
   readonly plan: Plan;
 }
 
-const carriedOutRow = z.object({
+const touchedRow = z.object({
   instance_id: z.guid(),
-  touch_id: z.guid().nullable(),
-  begun: z.boolean().nullable(),
+  touch_id: z.guid(),
+  begun: z.boolean(),
   email: z.string().nullable(),
   phone: z.string().nullable(),
   email_from: z.string().nullable(),
@@ -106,20 +106,21 @@ export async function carryOut(
     noted as (
       insert into notification_event (workspace_id, kind, touch_id, happened_at)
       select workspace_id, 'approval_waiting', id, ${now} from touched where status = 'awaiting_approval')
-    select moved.id as instance_id, touched.id as touch_id, touched.status = 'sending' as begun, held.email, held.phone, held.email_from,
+    select touched.instance_id, touched.id as touch_id, touched.status = 'sending' as begun, held.email, held.phone, held.email_from,
            case when held.last_email_at is not null and channel = 'email' then ${threadOf(Prisma.sql`touched`)} else '{}' end as thread
-      from moved
-      left join touched on touched.instance_id = moved.id
+      from touched
       left join held on held.id = touched.lead_id`;
-  const decidedOn = new Map(decided.map((one) => [one.plan.instanceId, one]));
-  return z
-    .array(carriedOutRow)
-    .parse(rows)
-    .map((row) => ({
-      instanceId: row.instance_id,
-      touchId: row.touch_id,
-      begun: row.begun ? begunTouch(row, decidedOn.get(row.instance_id)) : null,
-    }));
+  const touched = new Map(
+    z
+      .array(touchedRow)
+      .parse(rows)
+      .map((row) => [row.instance_id, row]),
+  );
+  return decided.map((one) => {
+    const { instanceId } = one.plan;
+    const row = touched.get(instanceId);
+    return { instanceId, touchId: row?.touch_id ?? null, begun: row?.begun ? begunTouch(row, one) : null };
+  });
 }
 
 /** Of several touches of one lead one begins. */
@@ -132,9 +133,9 @@ function firstOfEachLead(decided: readonly Decided[], most: number): ReadonlySet
   return new Set(first.values());
 }
 
-function begunTouch(row: z.infer<typeof carriedOutRow>, decided: Decided | undefined): OutgoingTouch {
-  const touch = decided?.plan.touch;
-  if (!touch || !row.touch_id) throw new Error(`a touch begins that nobody planned, of instance ${row.instance_id}`);
+function begunTouch(row: z.infer<typeof touchedRow>, decided: Decided): OutgoingTouch {
+  const { touch } = decided.plan;
+  if (!touch) throw new Error(`a touch begins that nobody planned, of instance ${row.instance_id}`);
   return {
     id: row.touch_id,
     workspaceId: decided.row.workspace_id,

@@ -50,29 +50,25 @@ function run(connection: Connection, query: TemplateStringsArray, values: readon
   return connection.query({ text: statement.text, values: statement.values.map(arrayAsText) });
 }
 
-/** The driver writes an array element by element, and a `Date` field by field; for thousands of them that is felt. */
+/**
+ * The driver writes an array element by element, and a `Date` field by field; for thousands of them that is felt. JSON is
+ * written at once, and between its brackets is what PostgreSQL reads as an array, but for escapes that it does not know.
+ */
 function arrayAsText(value: unknown): unknown {
-  if (!Array.isArray(value)) return value;
-  const elements = value.map(elementAsText);
-  return elements.includes(undefined) ? value : `{${elements.join(",")}}`;
+  if (!Array.isArray(value) || !value.every(isPlain)) return value;
+  const elements = JSON.stringify(value).slice(1, -1);
+  return `{${elements.replace(JSON_ESCAPE, (escape) => (KNOWN_ESCAPE.test(escape) ? escape : JSON.parse(`"${escape}"`)))}}`;
 }
 
-/** undefined: left to the driver. */
-function elementAsText(element: unknown): string | undefined {
-  switch (typeof element) {
-    case "string":
-      return `"${NEEDS_ESCAPE.test(element) ? element.replace(ESCAPED, "\\$&") : element}"`;
-    case "number":
-    case "boolean":
-      return String(element);
-    default:
-      if (element === null) return "NULL";
-      return isOfFourDigits(element) ? `"${element.toISOString()}"` : undefined;
-  }
-}
+const JSON_ESCAPE = /\\(?:u[0-9a-f]{4}|.)/g;
+const KNOWN_ESCAPE = /^\\["\\]$/;
 
-const NEEDS_ESCAPE = /["\\]/;
-const ESCAPED = /["\\]/g;
+const isPlain = (element: unknown): boolean =>
+  typeof element === "string" ||
+  typeof element === "boolean" ||
+  element === null ||
+  Number.isFinite(element) ||
+  isOfFourDigits(element);
 
 /** Of other years PostgreSQL does not read ISO 8601; the driver knows how it reads them. */
 const isOfFourDigits = (value: unknown): value is Date =>
