@@ -14,6 +14,7 @@ export const EXPECTED_SCHEMA: ExpectedSchema = {
     "20261126090000_tried_at",
     "20261127000000_bookings_at_once",
     "20261127000100_keys_with_their_tenant",
+    "20261128000000_told_at",
   ],
   columns: {
     appointment: [
@@ -119,6 +120,7 @@ export const EXPECTED_SCHEMA: ExpectedSchema = {
       "external_id",
       "snoozed_at",
       "missed_at",
+      "told_at",
     ],
     notification_digest: ["id", "workspace_id", "window_start", "window_end"],
     notification_event: ["id", "workspace_id", "kind", "lead_id", "touch_id", "happened_at", "digest_id", "count"],

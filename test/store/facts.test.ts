@@ -494,6 +494,30 @@ describe("an enrolment", () => {
     expect(await sentOf(chase)).toBe(2);
   });
 
+  it("that comes late changes nothing that was told since, and adds what nobody knows", async () => {
+    await sql.query("update lead set external_id = 'told' where id = $1", [leadId]);
+    const told = (hours: number, lead: object) =>
+      fact("lead.enrolled", { ...enrolment({ externalId: "told", ...lead }), occurredAt: hoursAgo(hours) });
+    const known = () => one("select email, first_name, company, phone from lead where id = $1", leadId);
+    await told(2, { email: "new@example.test", firstName: "Augusta" });
+    await told(3, { email: "old@example.test", firstName: "Ada", company: "Harbour", phone: "+4930123456" });
+    const afterwards = { email: "new@example.test", first_name: "Augusta", company: "Harbour", phone: "+4930123456" };
+    expect(await known()).toEqual(afterwards);
+    await told(1, { firstName: "Ada Augusta" });
+    expect(await known()).toEqual({ ...afterwards, first_name: "Ada Augusta" });
+  });
+
+  it("of a sender whose clock runs ahead does not keep what is told later from counting", async () => {
+    await sql.query("update lead set external_id = 'ahead' where id = $1", [leadId]);
+    const inAMinute = hoursAgo(-1 / 60);
+    await fact("lead.enrolled", { ...enrolment({ externalId: "ahead", firstName: "Ada" }), occurredAt: inAMinute });
+    await fact("lead.enrolled", {
+      ...enrolment({ externalId: "ahead", firstName: "Augusta" }),
+      occurredAt: hoursAgo(0),
+    });
+    expect(await one("select first_name from lead where id = $1", leadId)).toEqual({ first_name: "Augusta" });
+  });
+
   it("that comes late restarts nothing that started since, and what started before", async () => {
     await sql.query("update lead set external_id = 'late' where id = $1", [leadId]);
     const again = (hours: number) =>

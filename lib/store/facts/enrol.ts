@@ -23,7 +23,9 @@ export const leadEnrolled = (db: Transactional, fact: Enrolment): Promise<FactOu
     const [sequence] = await findSequences(transaction, fact.workspaceId, fact.sequence);
     if (!sequence) return refused("sequence: the workspace has no such sequence, or it has no step");
     const told = readLeads(fact.leads);
-    const written = await writeLeads(transaction, fact.workspaceId, told);
+    // No sender's clock may run ahead, or nothing told later would count.
+    const toldAt = fact.occurredAt < now ? fact.occurredAt : now;
+    const written = await writeLeads(transaction, { workspaceId: fact.workspaceId, toldAt }, told);
     const leadIds = [...written.values()];
     const ended = await shareOptOuts(transaction, { workspaceId: fact.workspaceId, leadIds, now });
     const leads = await readEnrolmentFacts(transaction, fact, sequence, leadIds);
@@ -36,8 +38,7 @@ export const leadEnrolled = (db: Transactional, fact: Enrolment): Promise<FactOu
     const entering = [...written]
       .filter(([index]) => verdicts[index] === "enrolled")
       .flatMap(([, id]) => leads.get(id) ?? []);
-    const startedAt = fact.occurredAt < now ? fact.occurredAt : now;
-    const started = await startInstances(transaction, sequence, entering, { now, startedAt });
+    const started = await startInstances(transaction, sequence, entering, { now, startedAt: toldAt });
     return { outcome: "applied", ...ended, started, verdicts };
   });
 

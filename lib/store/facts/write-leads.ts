@@ -5,12 +5,12 @@ import type { ReadLead } from "./read-leads.ts";
 
 /**
  * Writes what is told of leads, and makes those that are not known: by the external id, else by the e-mail address. What is
- * not told stays. Answers the ids by the places of the leads, without those that proved to be a lead told before; all are
+ * not told stays; and what was told before something newer only adds what nobody knows. Answers the ids by the places of the leads, without those that proved to be a lead told before; all are
  * locked.
  */
 export async function writeLeads(
   db: Queryable,
-  workspaceId: string,
+  { workspaceId, toldAt }: { readonly workspaceId: string; readonly toldAt: Date },
   told: readonly ReadLead[],
 ): Promise<ReadonlyMap<number, string>> {
   const leads = await recognise(
@@ -28,19 +28,26 @@ export async function writeLeads(
                ${texts(leads, "company")}::text[], ${texts(leads, "phone")}::text[],
                ${texts(leads, "linkedinUrl")}::text[], ${texts(leads, "timeZone")}::text[])
              as given (place, known, external_id, email, first_name, last_name, company, phone, linkedin_url, time_zone)),
+    known as (
+      select lead.*, coalesce(lead.told_at > ${toldAt}, false) as knows_better
+        from lead join told on lead.id = told.known),
     changed as (
       update lead
-         set external_id = coalesce(told.external_id, lead.external_id), email = coalesce(told.email, lead.email),
-             first_name = coalesce(told.first_name, lead.first_name),
-             last_name = coalesce(told.last_name, lead.last_name),
-             company = coalesce(told.company, lead.company), phone = coalesce(told.phone, lead.phone),
-             linkedin_url = coalesce(told.linkedin_url, lead.linkedin_url),
-             time_zone = coalesce(told.time_zone, lead.time_zone)
-        from told
+         set external_id = coalesce(told.external_id, lead.external_id),
+             email = case when knows_better then coalesce(known.email, told.email) else coalesce(told.email, known.email) end,
+             first_name = case when knows_better then coalesce(known.first_name, told.first_name) else coalesce(told.first_name, known.first_name) end,
+             last_name = case when knows_better then coalesce(known.last_name, told.last_name) else coalesce(told.last_name, known.last_name) end,
+             company = case when knows_better then coalesce(known.company, told.company) else coalesce(told.company, known.company) end,
+             phone = case when knows_better then coalesce(known.phone, told.phone) else coalesce(told.phone, known.phone) end,
+             linkedin_url = case when knows_better then coalesce(known.linkedin_url, told.linkedin_url) else coalesce(told.linkedin_url, known.linkedin_url) end,
+             time_zone = case when knows_better then coalesce(known.time_zone, told.time_zone) else coalesce(told.time_zone, known.time_zone) end,
+             told_at = greatest(lead.told_at, ${toldAt})
+        from told join known on known.id = told.known
        where lead.id = told.known),
     added as (
-      insert into lead (id, workspace_id, external_id, email, first_name, last_name, company, phone, linkedin_url, time_zone)
-      select id, ${workspaceId}::uuid, external_id, email, first_name, last_name, company, phone, linkedin_url, time_zone
+      insert into lead (id, workspace_id, external_id, email, first_name, last_name, company, phone, linkedin_url, time_zone, told_at)
+      select id, ${workspaceId}::uuid, external_id, email, first_name, last_name, company, phone, linkedin_url, time_zone,
+             ${toldAt}
         from told
        where known is null)
     select place, id from told`;
