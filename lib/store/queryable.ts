@@ -57,8 +57,10 @@ function run(connection: Connection, query: TemplateStringsArray, values: readon
 function arrayAsText(value: unknown): unknown {
   if (!Array.isArray(value) || !value.every(isPlain)) return value;
   const elements = JSON.stringify(value).slice(1, -1);
-  return `{${elements.replace(JSON_ESCAPE, (escape) => (KNOWN_ESCAPE.test(escape) ? escape : JSON.parse(`"${escape}"`)))}}`;
+  return `{${elements.replace(JSON_ESCAPE, spelledOut)}}`;
 }
+
+const spelledOut = (found: string): string => (KNOWN_ESCAPE.test(found) ? found : JSON.parse(`"${found}"`));
 
 const JSON_ESCAPE = /\\(?:u[0-9a-f]{4}|.)/g;
 const KNOWN_ESCAPE = /^\\["\\]$/;
