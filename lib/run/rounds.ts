@@ -11,13 +11,10 @@ const WORKSPACES_IN_A_TURN = 100;
 
 /**
  * Whose turn it is. All workspaces with due steps are served in rounds, so that none waits for another longer than one
- * round lasts, however much that has due; one is left out once it has no more. Several may claim at once, but of a workspace
- * with a daily cap one after another: what the cap leaves is known once a claim has ended.
+ * round lasts, however much that has due; one is left out once it has no more. Several may claim at once.
  */
 export class Rounds {
-  #waiting: ClaimedFrom[];
-  /** Those with a cap whose turn is under way. */
-  readonly #busy = new Set<string>();
+  readonly #waiting: ClaimedFrom[];
   #left: number;
 
   /** `limit`: how many steps may be claimed in all. */
@@ -29,12 +26,9 @@ export class Rounds {
   /** The next turn, of at most `batchSize` steps; undefined where nothing is left to claim. */
   next(batchSize: number): Turn | undefined {
     const size = Math.min(batchSize, this.#left);
-    const free = this.#waiting.filter(({ id }) => !this.#busy.has(id));
-    const workspaces = free.slice(0, Math.min(WORKSPACES_IN_A_TURN, size));
+    const workspaces = this.#waiting.splice(0, Math.min(WORKSPACES_IN_A_TURN, size));
     if (workspaces.length === 0) return undefined;
-    const served = new Set(workspaces);
-    this.#waiting = [...this.#waiting.filter((workspace) => !served.has(workspace)), ...workspaces];
-    for (const { id, capped } of workspaces) if (capped) this.#busy.add(id);
+    this.#waiting.push(...workspaces);
     const share = Math.floor(size / workspaces.length);
     this.#left -= share * workspaces.length;
     return { workspaces, share };
@@ -43,7 +37,6 @@ export class Rounds {
   /** Says what a turn claimed. A workspace that gave less than its share has no more that could be claimed now. */
   taken({ workspaces, share }: Turn, claimed: readonly DueCandidate[]): void {
     this.#left += share * workspaces.length - claimed.length;
-    for (const { id } of workspaces) this.#busy.delete(id);
     const byWorkspace = Map.groupBy(claimed, ({ workspaceId }) => workspaceId);
     for (const { id } of workspaces) {
       const place = this.#waiting.findIndex((waiting) => waiting.id === id);

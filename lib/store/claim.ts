@@ -35,7 +35,7 @@ export async function findDueWorkspaces(
 
 /**
  * One transaction: locks due instances, earliest first and the same share for each workspace, asks `plan` for each, and
- * carries all plans out. Rows that another transaction holds are passed over, and so is a workspace with a daily cap. A booking cannot commit between the
+ * carries all plans out. Rows that another transaction holds are passed over. A booking cannot commit between the
  * decision and its writing: it has to change the marker on the row that is locked here.
  */
 export function claimDue(
@@ -45,15 +45,15 @@ export function claimDue(
 ): Promise<readonly ClaimedPlan[]> {
   return db.transaction(async (transaction) => {
     const capped = query.workspaces.filter((workspace) => workspace.capped).map(({ id }) => id);
-    const counted = capped.length > 0 ? await lockCaps(transaction, capped) : new Set<string>();
-    const workspaces = query.workspaces.filter((workspace) => !workspace.capped || counted.has(workspace.id));
-    const rows = await lockDue(transaction, { ...query, workspaces });
+    // Before any instance, and in one order: two claims that want the same cap wait here and nowhere else.
+    if (capped.length > 0) await lockCaps(transaction, capped);
+    const rows = await lockDue(transaction, query);
     if (rows.length === 0) return [];
     const sequences = await readSequences(transaction, rows, query.now);
     const decided = rows.map((row) => ({ row, plan: plan(candidateOf(row, sequences.get(walkedBy(row)))) }));
     const carriedOut = await carryOut(transaction, decided, query);
     await goOnWithoutApproval(transaction, decided, carriedOut, sequences, query.now);
-    if (counted.size > 0) {
+    if (capped.length > 0) {
       const plans = decided.map(({ plan }) => plan);
       await useCaps(transaction, plans, sequences, query.now);
     }
@@ -121,19 +121,9 @@ async function lockDue(db: Queryable, { now, share, workspaces }: ClaimQuery): P
 
 const NIL = "00000000-0000-0000-0000-000000000000";
 
-/**
- * Answers those whose cap is this claim's until it ends. One that somebody holds, be it a person who forgot to commit, is
- * left to the next run: nobody else's steps wait for it.
- */
-async function lockCaps(db: Queryable, workspaceIds: readonly string[]): Promise<ReadonlySet<string>> {
-  const rows = await db.$queryRaw`
-    select id from workspace where id = any(${workspaceIds}::uuid[]) order by id for no key update skip locked`;
-  return new Set(
-    z
-      .array(z.object({ id: z.guid() }))
-      .parse(rows)
-      .map(({ id }) => id),
-  );
+async function lockCaps(db: Queryable, workspaceIds: readonly string[]): Promise<void> {
+  await db.$executeRaw`
+    select from workspace where id = any(${[...workspaceIds]}::uuid[]) order by id for no key update`;
 }
 
 /** Counts the touches of this claim into the caps of its workspaces, which are locked. */
