@@ -101,8 +101,8 @@ export const FACT_SCHEMAS = {
         ),
     })
     .describe(
-      "Leads enter a sequence, and what is told of them is written down unless something newer was told. The outcome holds a verdict on each: `enrolled`, `already_enrolled`, `booked`, `opted_out`, or " +
-        "`invalid: …` with the reason.",
+      "Leads enter a sequence, and what is told of them is written down unless something newer was told. The outcome holds a " +
+        "verdict on each: `enrolled`, `already_enrolled`, `booked`, `opted_out`, or `invalid: …` with the reason.",
     ),
   "lead.replied": z.strictObject({ ...about, lead }).describe("A lead wrote or called: sequences wait."),
   "lead.snoozed": z

@@ -1,12 +1,13 @@
 import * as z from "zod";
 import type { LeadToEnrol } from "../../run/intake/facts.ts";
+import { Prisma } from "../generated/client.ts";
 import type { Queryable } from "../queryable.ts";
 import type { ReadLead } from "./read-leads.ts";
 
 /**
  * Writes what is told of leads, and makes those that are not known: by the external id, else by the e-mail address. What is
- * not told stays; and what was told before something newer only adds what nobody knows. Answers the ids by the places of the leads, without those that proved to be a lead told before; all are
- * locked.
+ * not told stays; and what was told before something newer only adds what nobody knows. Answers the ids by the places of the
+ * leads, without those that proved to be a lead told before; all are locked.
  */
 export async function writeLeads(
   db: Queryable,
@@ -28,21 +29,11 @@ export async function writeLeads(
                ${texts(leads, "company")}::text[], ${texts(leads, "phone")}::text[],
                ${texts(leads, "linkedinUrl")}::text[], ${texts(leads, "timeZone")}::text[])
              as given (place, known, external_id, email, first_name, last_name, company, phone, linkedin_url, time_zone)),
-    known as (
-      select lead.*, coalesce(lead.told_at > ${toldAt}, false) as knows_better
-        from lead join told on lead.id = told.known),
     changed as (
       update lead
-         set external_id = coalesce(told.external_id, lead.external_id),
-             email = case when knows_better then coalesce(known.email, told.email) else coalesce(told.email, known.email) end,
-             first_name = case when knows_better then coalesce(known.first_name, told.first_name) else coalesce(told.first_name, known.first_name) end,
-             last_name = case when knows_better then coalesce(known.last_name, told.last_name) else coalesce(told.last_name, known.last_name) end,
-             company = case when knows_better then coalesce(known.company, told.company) else coalesce(told.company, known.company) end,
-             phone = case when knows_better then coalesce(known.phone, told.phone) else coalesce(told.phone, known.phone) end,
-             linkedin_url = case when knows_better then coalesce(known.linkedin_url, told.linkedin_url) else coalesce(told.linkedin_url, known.linkedin_url) end,
-             time_zone = case when knows_better then coalesce(known.time_zone, told.time_zone) else coalesce(told.time_zone, known.time_zone) end,
+         set external_id = coalesce(told.external_id, lead.external_id), ${latestToldAt(toldAt)},
              told_at = greatest(lead.told_at, ${toldAt})
-        from told join known on known.id = told.known
+        from told
        where lead.id = told.known),
     added as (
       insert into lead (id, workspace_id, external_id, email, first_name, last_name, company, phone, linkedin_url, time_zone, told_at)
@@ -58,6 +49,19 @@ export async function writeLeads(
       .map(({ place, id }) => [place, id]),
   );
 }
+
+const TOLD_COLUMNS = ["email", "first_name", "last_name", "company", "phone", "linkedin_url", "time_zone"];
+
+/** Assigns to each of these columns of `lead` what was told later, `told` or what is known, where both say something. */
+const latestToldAt = (toldAt: Date): Prisma.Sql =>
+  Prisma.join(
+    TOLD_COLUMNS.map((name) => {
+      const column = Prisma.raw(name);
+      return Prisma.sql`
+             ${column} = case when lead.told_at > ${toldAt} then coalesce(lead.${column}, told.${column})
+                              else coalesce(told.${column}, lead.${column}) end`;
+    }),
+  );
 
 const texts = (leads: readonly LeadToEnrol[], key: keyof LeadToEnrol) => leads.map((lead) => lead[key] ?? null);
 
