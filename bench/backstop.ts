@@ -9,7 +9,7 @@ import { planOf } from "./statements.ts";
 
 /** Measures what the backstop costs with nothing to do and with 10,000 instances to complete. */
 export async function benchBackstop(options: { instances: number; keep: boolean }): Promise<boolean> {
-  return await withBenchServer(options.keep, (url) => measureAll(url, options.instances));
+  return await withBenchServer({ keep: options.keep }, (url) => measureAll(url, options.instances));
 }
 
 async function measureAll(serverUrl: string, instances: number): Promise<boolean> {

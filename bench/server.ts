@@ -12,10 +12,25 @@ export const SERVER_LOG = join(FOLDER, "postgres", "server.log");
 /** The number of instances that the targets are about. */
 export const JUDGED_AT = 1_000_000;
 
+export interface BenchServerOptions {
+  /** Leaves the server's data where they are. */
+  readonly keep: boolean;
+  /** Server settings beside those that every bench has. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
 /** Does work on a PostgreSQL of the bench's own, and removes it with its data unless it is to be kept. */
-export async function withBenchServer<Result>(keep: boolean, work: (url: string) => Promise<Result>): Promise<Result> {
+export async function withBenchServer<Result>(
+  { keep, settings }: BenchServerOptions,
+  work: (url: string) => Promise<Result>,
+): Promise<Result> {
   // Never that of DATABASE_URL: a million rows are loaded.
-  const own = { databaseUrl: "", folder: FOLDER, onProgress: progress, settings: settings() };
+  const own = {
+    databaseUrl: "",
+    folder: FOLDER,
+    onProgress: progress,
+    settings: { shared_buffers: sharedBuffers(), ...settings },
+  };
   try {
     return await withDatabase(work, own);
   } finally {
@@ -24,11 +39,10 @@ export async function withBenchServer<Result>(keep: boolean, work: (url: string)
 }
 
 /**
- * Of the machine's memory a quarter for shared buffers, as RDS gives a PostgreSQL by default:
+ * A quarter of the machine's memory, as RDS gives a PostgreSQL by default:
  * https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/PostgreSQL.Tuning.concepts.memory.html
- * A bench vacuums its tables before each turn; by itself that would happen in the turn of another.
  */
-const settings = () => ({ shared_buffers: `${Math.floor(totalmem() / 4 / 1_024)}kB`, autovacuum: "off" });
+const sharedBuffers = () => `${Math.floor(totalmem() / 4 / 1_024)}kB`;
 
 const TOLD = [
   "fsync",
@@ -46,8 +60,6 @@ export async function printMachine({ pool }: LoadedDatabase): Promise<void> {
     [TOLD],
   );
   const told = z.object({ settings: z.string(), version: z.string() }).parse(rows[0]);
-  print(
-    `${told.version} as shipped, but for memory and vacuum (${told.settings}), Node ${process.version}, ${cpus().length} cores`,
-  );
+  print(`${told.version} (${told.settings}), Node ${process.version}, ${cpus().length} cores`);
   print("A figure is the median, and in brackets the range. Milliseconds, where nothing else is said.\n");
 }
