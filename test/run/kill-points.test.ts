@@ -41,7 +41,7 @@ const environmentFor = (url: string) => ({
   WEBHOOK_SECRET: SECRET,
   AWS_REGION: "eu-central-1",
   SMS_ORIGINATION_IDENTITY: "pool-1",
-  // Fewer than are due: both claimers take their turn before either has claimed, and the second gets what the first left.
+  // Fewer than are due: all claimers take their turn before any has claimed, and each gets what those before left.
   RUN_BATCH_SIZE: "3",
 });
 
