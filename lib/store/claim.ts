@@ -35,19 +35,35 @@ export async function findDueWorkspaces(
 
 /**
  * One transaction: locks due instances, earliest first and the same share for each workspace, asks `plan` for each, and
- * carries all plans out. Rows that another transaction holds are passed over. A booking cannot commit between the
- * decision and its writing: it has to change the marker on the row that is locked here.
+ * carries all plans out. Rows that another transaction holds are passed over, and so is a workspace with a daily cap that
+ * is not let go of in time. A booking cannot commit between the decision and its writing: it has to change the marker on
+ * the row that is locked here.
  */
-export function claimDue(
+export async function claimDue(
   db: Transactional,
   query: ClaimQuery,
   plan: (candidate: DueCandidate) => Plan,
 ): Promise<readonly ClaimedPlan[]> {
+  try {
+    return await claim(db, query, plan, waitForCaps);
+  } catch (thrown) {
+    if (!isLockTimeout(thrown)) throw thrown;
+    return await claim(db, query, plan, lockFreeCaps);
+  }
+}
+
+function claim(
+  db: Transactional,
+  query: ClaimQuery,
+  plan: (candidate: DueCandidate) => Plan,
+  lockCaps: LockCaps,
+): Promise<readonly ClaimedPlan[]> {
   return db.transaction(async (transaction) => {
     const capped = query.workspaces.filter((workspace) => workspace.capped).map(({ id }) => id);
     // Before any instance, and in one order: two claims that want the same cap wait here and nowhere else.
-    if (capped.length > 0) await lockCaps(transaction, capped);
-    const rows = await lockDue(transaction, query);
+    const locked = new Set(capped.length > 0 ? await lockCaps(transaction, capped) : []);
+    const workspaces = query.workspaces.filter((workspace) => !workspace.capped || locked.has(workspace.id));
+    const rows = await lockDue(transaction, { ...query, workspaces });
     if (rows.length === 0) return [];
     const sequences = await readSequences(transaction, rows, query.now);
     const decided = rows.map((row) => ({ row, plan: plan(candidateOf(row, sequences.get(walkedBy(row)))) }));
@@ -121,10 +137,28 @@ async function lockDue(db: Queryable, { now, share, workspaces }: ClaimQuery): P
 
 const NIL = "00000000-0000-0000-0000-000000000000";
 
-async function lockCaps(db: Queryable, workspaceIds: readonly string[]): Promise<void> {
-  await db.$executeRaw`
-    select from workspace where id = any(${[...workspaceIds]}::uuid[]) order by id for no key update`;
-}
+/** Answers the workspaces that are locked now. */
+type LockCaps = (db: Queryable, workspaceIds: readonly string[]) => Promise<readonly string[]>;
+
+/** Another claim lets go in milliseconds; a person who forgot to commit does not. */
+const waitForCaps: LockCaps = async (db, workspaceIds) => {
+  await db.$executeRaw`set local lock_timeout = '2s'`;
+  await db.$executeRaw`select from workspace where id = any(${workspaceIds}::uuid[]) order by id for no key update`;
+  await db.$executeRaw`set local lock_timeout = 0`;
+  return workspaceIds;
+};
+
+const lockFreeCaps: LockCaps = async (db, workspaceIds) => {
+  const rows = await db.$queryRaw`
+    select id from workspace where id = any(${workspaceIds}::uuid[]) order by id for no key update skip locked`;
+  return z
+    .array(z.object({ id: z.guid() }))
+    .parse(rows)
+    .map(({ id }) => id);
+};
+
+const isLockTimeout = (thrown: unknown): boolean =>
+  thrown instanceof Error && "code" in thrown && thrown.code === "55P03";
 
 /** Counts the touches of this claim into the caps of its workspaces, which are locked. */
 async function useCaps(

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/glo
 import type pg from "pg";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addSequence, addWorkspace, LONG_AGO, type Sequence } from "../support/factories.ts";
-import { openPool, openRunner, type Runner, rollbackLeftOpen } from "../support/run.ts";
+import { openPool, openRunner, openTransaction, type Runner, rollbackLeftOpen } from "../support/run.ts";
 
 let database: TestDatabase;
 let sql: pg.Pool;
@@ -54,5 +54,19 @@ describe("the caps of two tenants", () => {
     const { rows } = await sql.query("select cap_used from workspace where id = $1", [capped]);
     expect(rows).toEqual([{ cap_used: 25 }]);
     for (const each of runners.slice(0, 2)) await each.close();
+  });
+
+  it("keep nobody waiting long whose workspace somebody holds: the others go, and it goes with the next run", async () => {
+    const held = await addWorkspace(sql, { daily_cap: 25 });
+    const free = await addWorkspace(sql, { daily_cap: 25 });
+    for (const workspaceId of [held, free]) await addDue(workspaceId, await addSequence(sql, workspaceId), 3);
+    const forgotten = await openTransaction(sql);
+    await forgotten.query("update workspace set name = 'Renamed' where id = $1", [held]);
+    const { results } = await runner.run();
+    expect(runner.channel.sent.map(({ workspaceId }) => workspaceId)).toEqual([free, free, free]);
+    expect(results).toMatchObject({ claimed: 3, backlog: 3 });
+    await forgotten.commit();
+    await runner.run();
+    expect(runner.channel.sent.filter(({ workspaceId }) => workspaceId === held)).toHaveLength(3);
   });
 });
