@@ -3,7 +3,7 @@ import { capDayOf } from "../domain/send-times.ts";
 import type { BatchQuery } from "../run/port-types.ts";
 import type { ClaimedPlan, ClaimQuery, DueCandidate, DueWorkspace, Plan } from "../run/ports.ts";
 import { carryOut, type Decided } from "./carry-out.ts";
-import { LEAD_COLUMNS, readSequences } from "./due-items.ts";
+import { candidateColumns, readSequences } from "./due-items.ts";
 import { goOn } from "./go-on.ts";
 import type { Queryable, Transactional } from "./queryable.ts";
 import { candidateOf, type DueRow, instant, parseDueRows, type ReadSequence, walkedBy } from "./rows.ts";
@@ -34,10 +34,10 @@ export async function findDueWorkspaces(
 }
 
 /**
- * One transaction: locks due instances, earliest first and the same share for each workspace, asks `plan` for each, and
- * carries all plans out. Rows that another transaction holds are passed over, and so is a workspace with a daily cap that
- * is not let go of in time. A booking cannot commit between the decision and its writing: it has to change the marker on
- * the row that is locked here.
+ * One transaction: locks due instances with their leads, earliest first and the same share for each workspace, asks `plan`
+ * for each, and carries all plans out. What another transaction holds, the instance or the lead, is passed over, and so is a
+ * workspace with a daily cap that is not let go of in time. A booking, a reply or an opt-out cannot commit between the
+ * decision and its writing: it has to change a row that is locked here.
  */
 export async function claimDue(
   db: Transactional,
@@ -66,9 +66,12 @@ function claim(
     const rows = await lockDue(transaction, { ...query, workspaces });
     if (rows.length === 0) return [];
     const sequences = await readSequences(transaction, rows, query.now);
-    const decided = rows.map((row) => ({ row, plan: plan(candidateOf(row, sequences.get(walkedBy(row)))) }));
+    const decided = rows.map((row) => {
+      const candidate = candidateOf(row, sequences.get(walkedBy(row)));
+      return { candidate, plan: plan(candidate) };
+    });
     const carriedOut = await carryOut(transaction, decided, query);
-    await goOnWithoutApproval(transaction, decided, carriedOut, sequences, query.now);
+    await goOnWithoutApproval(transaction, decided, carriedOut, query.now);
     if (capped.length > 0) {
       const plans = decided.map(({ plan }) => plan);
       await useCaps(transaction, plans, sequences, query.now);
@@ -82,56 +85,57 @@ async function goOnWithoutApproval(
   transaction: Queryable,
   decided: readonly Decided[],
   carriedOut: readonly ClaimedPlan[],
-  sequences: ReadonlyMap<string, ReadSequence>,
   now: Date,
 ): Promise<void> {
   const refused = new Set(carriedOut.flatMap(({ instanceId, touchId }) => (touchId === null ? [instanceId] : [])));
   const asked = decided.filter(
-    ({ row, plan: { touch } }) => touch?.status === "awaiting_approval" && refused.has(row.id),
+    ({ plan: { instanceId, touch } }) => touch?.status === "awaiting_approval" && refused.has(instanceId),
   );
   if (asked.length === 0) return;
   const waiting = await transaction.$queryRaw`
     select instance_id from touch
-     where instance_id = any(${asked.map(({ row }) => row.id)}::uuid[]) and status = 'awaiting_approval'`;
+     where instance_id = any(${asked.map(({ plan }) => plan.instanceId)}::uuid[]) and status = 'awaiting_approval'`;
   const stillAsked = new Set(
     z
       .array(z.object({ instance_id: z.guid() }))
       .parse(waiting)
       .map((row) => row.instance_id),
   );
-  const passed = asked.filter(({ row }) => !stillAsked.has(row.id));
+  const passed = asked.filter(({ plan }) => !stillAsked.has(plan.instanceId));
   await goOn(
     transaction,
-    passed.map(({ row }) => candidateOf(row, sequences.get(walkedBy(row)))),
+    passed.map(({ candidate }) => candidate),
     now,
   );
 }
 
-/** The statuses are literals: the due index is partial. From `after` on, as dead entries may lie before it. */
+/**
+ * The statuses are literals: the due index is partial. From `after` on, as dead entries may lie before it. Twice the share is
+ * what may be read: a lead that somebody holds takes nobody's place. That limit also tells the planner not to sort all.
+ */
 async function lockDue(db: Queryable, { now, share, workspaces }: ClaimQuery): Promise<DueRow[]> {
   const rows = await db.$queryRaw`
-    with due_workspace as materialized (
-      select * from unnest(
+    select due.*
+      from unnest(
         ${workspaces.map(({ id }) => id)}::uuid[],
         ${workspaces.map(({ after }) => after?.nextStepDue ?? null)}::timestamptz[],
-        ${workspaces.map(({ after }) => after?.instanceId ?? NIL)}::uuid[]) as due_workspace (id, after_due, after_id)),
-    picked as materialized (
-      select due.*
-        from due_workspace
-       cross join lateral (
-         select id, workspace_id, lead_id, sequence_id, version, generation, position, next_step_due, held_since
-           from follow_up_instance as instance
-          where instance.workspace_id = due_workspace.id and instance.status = 'active'
-            and (not instance.lead_booked or instance.post_booking) and instance.next_step_due <= ${now}
-            and (instance.next_step_due, instance.id)
-              > (coalesce(due_workspace.after_due, '-infinity'), due_workspace.after_id)
-          order by instance.next_step_due, instance.id
-          limit ${share}
-            for no key update skip locked) as due)
-    select picked.*, ${LEAD_COLUMNS}
-      from picked
-      join lead on lead.workspace_id = picked.workspace_id and lead.id = picked.lead_id
-     order by picked.next_step_due, picked.id`;
+        ${workspaces.map(({ after }) => after?.instanceId ?? NIL)}::uuid[]) as due_workspace (id, after_due, after_id)
+     cross join lateral (
+       select ${candidateColumns(now)}
+         from (select * from follow_up_instance as instance
+                where instance.workspace_id = due_workspace.id and instance.status = 'active'
+                  and (not instance.lead_booked or instance.post_booking) and instance.next_step_due <= ${now}
+                  and (instance.next_step_due, instance.id)
+                    > (coalesce(due_workspace.after_due, '-infinity'), due_workspace.after_id)
+                order by instance.next_step_due, instance.id
+                limit ${2 * share}
+                  for no key update skip locked) as instance
+        cross join lateral (
+          select * from lead
+           where lead.workspace_id = instance.workspace_id and lead.id = instance.lead_id
+             for no key update skip locked) as lead
+        limit ${share}) as due
+     order by due.next_step_due, due.id`;
   return parseDueRows(rows);
 }
 

@@ -3,9 +3,8 @@ import type { Queryable } from "./queryable.ts";
 import { type DueRow, parseSequences, type ReadSequence, walkedBy } from "./rows.ts";
 import { LAST_TOUCHES, loadHolidaysFor, SEND_TIMES } from "./send-time-rows.ts";
 
-/** What `decide` reads of a lead, and the version of the row in which it was read. */
-export const LEAD_COLUMNS = Prisma.sql`
-  lead.xmin::text as lead_version,
+/** What `decide` reads of a lead. */
+const LEAD_COLUMNS = Prisma.sql`
   lead.first_name, lead.last_name, lead.company, lead.email, lead.phone, lead.linkedin_connected_at, lead.time_zone,
   lead.status::text, lead.is_booked, lead.automation_enabled, lead.opted_out_at, lead.snoozed_until,
   lead.last_inbound_at, lead.last_outbound_at, ${LAST_TOUCHES}, lead.enrichment_status::text`;
@@ -28,13 +27,13 @@ export async function readSequences(
            workspace.ghosted_after_days, ${SEND_TIMES},
            workspace.daily_cap, workspace.cap_day::text, workspace.cap_used,
            coalesce((
-             select jsonb_agg(jsonb_build_object(
+             select json_agg(json_build_object(
                       'id', step.id, 'position', step.position, 'delayMinutes', step.delay_minutes,
                       'channel', step.channel, 'condition', step.condition, 'subject', step.subject,
                       'body', step.body, 'needsApproval', step.needs_approval,
                       'timeToLiveMinutes', step.time_to_live_minutes) order by step.position)
                from follow_up_step as step
-              where step.sequence_id = walked.id and step.version = walked.version), '[]'::jsonb) as steps
+              where step.sequence_id = walked.id and step.version = walked.version), '[]'::json) as steps
       from unnest(
         ${walked.map((row) => row.sequence_id)}::uuid[],
         ${walked.map((row) => row.version)}::int[]) as walked (id, version)

@@ -50,20 +50,18 @@ function run(connection: Connection, query: TemplateStringsArray, values: readon
   return connection.query({ text: statement.text, values: statement.values.map(arrayAsText) });
 }
 
-/**
- * The driver writes an array element by element, and a `Date` field by field; for thousands of them that is felt. JSON is
- * written at once, and between its brackets is what PostgreSQL reads as an array, but for escapes that it does not know.
- */
+/** As the driver would, in a fraction of its time for thousands of elements; what it alone knows how to write is left to it. */
 function arrayAsText(value: unknown): unknown {
   if (!Array.isArray(value) || !value.every(isPlain)) return value;
-  const elements = JSON.stringify(value).slice(1, -1);
-  return `{${elements.replace(JSON_ESCAPE, spelledOut)}}`;
+  return `{${value.map(elementAsText).join(",")}}`;
 }
 
-const spelledOut = (found: string): string => (KNOWN_ESCAPE.test(found) ? found : JSON.parse(`"${found}"`));
+function elementAsText(element: unknown): string {
+  if (typeof element === "string") return `"${element.replace(QUOTED, "\\$&")}"`;
+  return element instanceof Date ? `"${element.toISOString()}"` : String(element);
+}
 
-const JSON_ESCAPE = /\\(?:u[0-9a-f]{4}|.)/g;
-const KNOWN_ESCAPE = /^\\["\\]$/;
+const QUOTED = /["\\]/g;
 
 const isPlain = (element: unknown): boolean =>
   typeof element === "string" ||

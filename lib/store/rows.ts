@@ -16,7 +16,6 @@ const dueRow = z.object({
   id: z.string(),
   workspace_id: z.string(),
   lead_id: z.string(),
-  lead_version: z.string(),
   sequence_id: z.string(),
   version: z.int(),
   generation: z.int(),

@@ -126,9 +126,10 @@ describe("ten runs at once without the overlap lock", () => {
     const settings = { batchSize: 20 };
 
     const reports = await Promise.all(runners.map((each) => each.run({}, { lock: noLock, settings })));
+    await runner.run();
 
     expect(reports.flatMap(({ errors }) => errors)).toEqual([]);
-    const sent = runners.flatMap(({ channel }) => channel.sent);
+    const sent = [runner, ...runners].flatMap(({ channel }) => channel.sent);
     expect(new Set(sent.map(({ leadId }) => leadId)).size).toBe(100);
     expect(sent).toHaveLength(100);
     const { rows } = await sql.query(
@@ -330,32 +331,36 @@ describe("a booking in a transaction that is still open", () => {
     expect(await touchRows(instanceId)).toEqual([]);
   });
 
-  async function bookWhileItIsClaimed(changed: { readonly store?: FollowUpStore }) {
+  async function bookWhileItIsClaimed(changed: (booked: () => Promise<unknown>) => { readonly store?: FollowUpStore }) {
     const { leadId, instanceId } = await addFollowedLead(sql, workspaceId, chase.id);
     // The claim has to look at the step for its foreign key: a lock on it holds the claim where it has the instance.
     const holder = await openTransaction(sql);
     await holder.query("select from follow_up_step where id = $1 for update", [chase.steps[0]]);
-    const running = runner.run({}, changed);
+    const booked: Promise<unknown>[] = [];
+    const running = runner.run(
+      {},
+      changed(() => Promise.all(booked)),
+    );
     const claiming = await untilBlockedBy(sql, holder.pid);
-    const booked = sql.query("update lead set status = 'meeting-booked' where id = $1", [leadId]);
+    booked.push(sql.query("update lead set status = 'meeting-booked' where id = $1", [leadId]));
     await untilBlockedBy(sql, claiming);
     await holder.rollback();
-    await booked;
+    await Promise.all(booked);
     const { delivery } = resultsOf(await running);
     await runner.run();
     expect(await instanceRow(instanceId)).toMatchObject({ status: "completed", completed_reason: "meeting_booked" });
     return { delivery, touches: await touchRows(instanceId) };
   }
 
-  it("waits for a claim that has its instance, and then the touch of that claim is not sent", async () => {
-    const { delivery, touches } = await bookWhileItIsClaimed(meanwhile(() => Promise.resolve()));
+  it("waits for a claim that has its lead; what that claim left claimed is not sent after it", async () => {
+    const { delivery, touches } = await bookWhileItIsClaimed(meanwhile);
     expect(delivery).toMatchObject({ sent: 0 });
     expect(touches).toEqual([expect.objectContaining({ status: "cancelled", reason: "meeting_booked" })]);
     expect(runner.channel.sent).toEqual([]);
   });
 
   it("waits for a claim with which its touch begins to be sent, and comes after that", async () => {
-    const { delivery, touches } = await bookWhileItIsClaimed({});
+    const { delivery, touches } = await bookWhileItIsClaimed(() => ({}));
     expect(delivery).toMatchObject({ sent: 1 });
     expect(touches).toEqual([expect.objectContaining({ status: "sent", attempts: 1 })]);
   });
@@ -364,8 +369,8 @@ describe("a booking in a transaction that is still open", () => {
 describe("a touch that may begin with its claim", () => {
   const NOW = new Date("2030-01-07T09:00:00Z");
 
-  /** Claims what is due, lets something be committed between the decision and its writing, and tells the touch. */
-  async function claimAnd(instanceId: string, happens: () => Promise<unknown>, begin = 10) {
+  /** Claims what is due, lets something happen between the decision and its writing, and tells the touch. */
+  async function claimAnd(instanceId: string, happens: (claiming: number) => Promise<unknown>, begin = 10) {
     let decided = false;
     const statements = onPool(sql);
     const db: Transactional = {
@@ -375,7 +380,11 @@ describe("a touch that may begin with its claim", () => {
           work({
             ...transaction,
             $queryRaw: async (query, ...values) => {
-              if (decided) await happens();
+              if (decided) {
+                decided = false;
+                const [{ pid }] = (await transaction.$queryRaw`select pg_backend_pid() as pid`) as [{ pid: number }];
+                await happens(pid);
+              }
               return transaction.$queryRaw(query, ...values);
             },
           }),
@@ -405,17 +414,24 @@ describe("a touch that may begin with its claim", () => {
   });
 
   it.each([
-    ["an opt-out", "opted_out_at = now()"],
-    ["a reply", "last_inbound_at = now()"],
+    ["an opt-out", "opted_out_at = '2030-01-07T09:00:01Z'"],
+    ["a reply", "last_inbound_at = '2030-01-07T09:00:01Z'"],
     ["a snooze", "snoozed_until = '2031-01-01'"],
-    ["a touch of another sequence", "last_outbound_at = '2030-01-07T08:59Z'"],
-  ])("stays claimed where %s is committed between the decision and its writing", async (_, assignment) => {
+    ["a new address", "email = 'new@example.test'"],
+  ])("is waited for by %s, which is committed after it began", async (_, assignment) => {
     const { leadId, instanceId } = await addFollowedLead(sql, workspaceId, chase.id);
-    const happens = () => sql.query(`update lead set ${assignment} where id = $1`, [leadId]);
+    const changed: Promise<unknown>[] = [];
+    const happens = async (claiming: number) => {
+      changed.push(sql.query(`update lead set ${assignment} where id = $1`, [leadId]));
+      await untilBlockedBy(sql, claiming);
+    };
     expect(await claimAnd(instanceId, happens)).toMatchObject({
-      touch: { status: "claimed", attempts: 0, tried_at: null },
-      lead: { last_email_at: null },
+      touch: { status: "sending", attempts: 1, tried_at: NOW },
+      lead: { last_outbound_at: NOW, last_email_at: NOW },
     });
+    await Promise.all(changed);
+    const { rows } = await sql.query(`select from lead where ${assignment} and last_outbound_at = $1`, [NOW]);
+    expect(rows).toHaveLength(1);
   });
 
   it.each([
@@ -429,18 +445,20 @@ describe("a touch that may begin with its claim", () => {
     });
   });
 
-  it("stays claimed where another transaction holds its lead, and is judged once that has ended", async () => {
+  it("comes of no step whose lead another transaction holds; that is decided once it has ended, and takes no place", async () => {
     const { leadId, instanceId } = await addFollowedLead(sql, workspaceId, chase.id);
+    await addDue(3);
     const other = await openTransaction(sql);
     await other.query("update lead set opted_out_at = now() where id = $1", [leadId]);
-    expect(resultsOf(await runner.run())).toMatchObject({ claimed: 1, delivery: { sent: 0, retrying: 1 } });
-    expect(await touchRows(instanceId)).toEqual([expect.objectContaining({ status: "claimed", attempts: 0 })]);
+    expect(resultsOf(await runner.run({}, { settings: { batchSize: 1 } }))).toMatchObject({
+      claimed: 3,
+      backlog: 1,
+      delivery: { sent: 3 },
+    });
     await other.commit();
     await runner.run();
-    expect(await touchRows(instanceId)).toEqual([
-      expect.objectContaining({ status: "cancelled", reason: "opted_out" }),
-    ]);
-    expect(runner.channel.sent).toEqual([]);
+    expect(await touchRows(instanceId)).toEqual([]);
+    expect(await instanceRow(instanceId)).toMatchObject({ status: "completed", completed_reason: "opted_out" });
   });
 
   it("stays claimed beyond the number that is asked for", async () => {
