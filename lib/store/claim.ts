@@ -5,7 +5,7 @@ import type { ClaimedPlan, ClaimQuery, DueCandidate, DueWorkspace, Plan } from "
 import { carryOut, type Decided } from "./carry-out.ts";
 import { candidateColumns, readSequences } from "./due-items.ts";
 import { goOn } from "./go-on.ts";
-import type { Queryable, Transactional } from "./queryable.ts";
+import { isLockTimeout, type Queryable, type Transactional } from "./queryable.ts";
 import { candidateOf, type DueRow, instant, parseDueRows, type ReadSequence, walkedBy } from "./rows.ts";
 
 const dueWorkspaceRow = z.object({ id: z.guid(), capped: z.boolean(), oldest_due: instant });
@@ -47,7 +47,7 @@ export async function claimDue(
   try {
     return await claim(db, query, plan, waitForCaps);
   } catch (thrown) {
-    if (!isLockTimeout(thrown)) throw thrown;
+    if (!(thrown instanceof CapsHeld)) throw thrown;
     return await claim(db, query, plan, lockFreeCaps);
   }
 }
@@ -144,11 +144,18 @@ const NIL = "00000000-0000-0000-0000-000000000000";
 /** Answers the workspaces that are locked now. */
 type LockCaps = (db: Queryable, workspaceIds: readonly string[]) => Promise<readonly string[]>;
 
+/** Somebody holds a workspace with a cap for longer than another claim would. */
+class CapsHeld extends Error {}
+
 /** Another claim lets go in milliseconds; a person who forgot to commit does not. */
 const waitForCaps: LockCaps = async (db, workspaceIds) => {
   await db.$executeRaw`set local lock_timeout = '2s'`;
-  await db.$executeRaw`select from workspace where id = any(${workspaceIds}::uuid[]) order by id for no key update`;
-  await db.$executeRaw`set local lock_timeout = 0`;
+  try {
+    await db.$executeRaw`select from workspace where id = any(${workspaceIds}::uuid[]) order by id for no key update`;
+  } catch (cause) {
+    throw isLockTimeout(cause) ? new CapsHeld("a workspace with a cap is held", { cause }) : cause;
+  }
+  await db.$executeRaw`set local lock_timeout to default`;
   return workspaceIds;
 };
 
@@ -160,9 +167,6 @@ const lockFreeCaps: LockCaps = async (db, workspaceIds) => {
     .parse(rows)
     .map(({ id }) => id);
 };
-
-const isLockTimeout = (thrown: unknown): boolean =>
-  thrown instanceof Error && "code" in thrown && thrown.code === "55P03";
 
 /** Counts the touches of this claim into the caps of its workspaces, which are locked. */
 async function useCaps(

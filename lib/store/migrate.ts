@@ -1,6 +1,7 @@
 import pg from "pg";
 import { MigrationFailed } from "./migration-failed.ts";
 import { type MigrationFile, readMigrations, toMigrationList } from "./migration-files.ts";
+import { isLockTimeout } from "./queryable.ts";
 import { describeScriptError, openSchemaEngine, type SchemaEngine, type ScriptObserver } from "./schema-engine.ts";
 import { unreachableFrom } from "./unreachable.ts";
 
@@ -65,7 +66,7 @@ async function takeLock(pool: pg.Pool, onProgress: MigrateOptions["onProgress"])
   onProgress?.({ kind: "waiting" });
   await pool.query(`SET lock_timeout = ${LOCK_TIMEOUT_MS}`);
   await pool.query("SELECT pg_advisory_lock($1)", [LOCK_KEY]).catch((cause: Error) => {
-    throw "code" in cause && cause.code === "55P03" ? MigrationFailed.locked(LOCK_TIMEOUT_MS / 60_000, cause) : cause;
+    throw isLockTimeout(cause) ? MigrationFailed.locked(LOCK_TIMEOUT_MS / 60_000, cause) : cause;
   });
   await pool.query("RESET lock_timeout");
 }

@@ -1,8 +1,13 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from "@jest/globals";
 import type pg from "pg";
+import { planner } from "../../lib/run/plan.ts";
+import { claimDue } from "../../lib/store/claim.ts";
+import { onPool } from "../../lib/store/queryable.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addSequence, addWorkspace, LONG_AGO, type Sequence } from "../support/factories.ts";
 import { openPool, openRunner, openTransaction, type Runner, rollbackLeftOpen } from "../support/run.ts";
+
+const NOW = new Date("2030-01-07T09:00:00Z");
 
 let database: TestDatabase;
 let sql: pg.Pool;
@@ -68,5 +73,24 @@ describe("the caps of two tenants", () => {
     await forgotten.commit();
     await runner.run();
     expect(runner.channel.sent.filter(({ workspaceId }) => workspaceId === held)).toHaveLength(3);
+  });
+
+  it("are not waited for twice where what is held is something else: then, the claim fails, and nothing is decided twice", async () => {
+    const workspaceId = await addWorkspace(sql, { daily_cap: 25 });
+    await addDue(workspaceId, await addSequence(sql, workspaceId), 3);
+    const impatient = new URL(database.url);
+    impatient.searchParams.set("options", "-c lock_timeout=100ms");
+    const pool = openPool(impatient.href);
+    const forgotten = await openTransaction(sql);
+    await forgotten.query("lock table touch in share mode");
+    const plan = jest.fn(planner(NOW));
+    const query = { now: NOW, lookAgainAt: NOW, begin: 0, share: 10 };
+    const claim = () =>
+      claimDue(onPool(pool), { ...query, workspaces: [{ id: workspaceId, capped: true, after: null }] }, plan);
+    await expect(claim()).rejects.toMatchObject({ code: "55P03" });
+    expect(plan).toHaveBeenCalledTimes(3);
+    await forgotten.rollback();
+    await expect(claim()).resolves.toHaveLength(3);
+    await pool.end();
   });
 });
