@@ -53,20 +53,25 @@ export function decide(item: DueItem, now: Date): Decision {
   let passed = 0;
   for (const rule of RULES) {
     const verdict = rule.judge(given);
-    if (verdict) return { ...verdict, rule: rule.name, passed: passedBefore[passed] ?? [], ...basisOf(given) };
+    if (verdict) {
+      return {
+        ...verdict,
+        rule: rule.name,
+        passed: passedBefore[passed] ?? [],
+        zone: given.zone,
+        inputs: inputsOf(given),
+      };
+    }
     passed += 1;
   }
   throw new Error(`no rule decided on instance ${item.instance.id}; the last one always does`);
 }
 
-const basisOf = ({ zone, step, lead, workspace }: Case): Pick<Decision, "zone" | "inputs"> => ({
-  zone,
-  inputs: {
-    sendWindow: workspace.sendWindow,
-    gapMinutes: workspace.gapMinutes,
-    lastOutboundAt: lead.lastOutboundAt,
-    lastTouchOnChannelAt: step ? lead.lastTouchAt[step.channel] : null,
-    dailyCap: workspace.dailyCap,
-    dailyCapUsed: workspace.dailyCapUsed,
-  },
+const inputsOf = ({ step, lead, workspace }: Case): Decision["inputs"] => ({
+  sendWindow: workspace.sendWindow,
+  gapMinutes: workspace.gapMinutes,
+  lastOutboundAt: lead.lastOutboundAt,
+  lastTouchOnChannelAt: step ? lead.lastTouchAt[step.channel] : null,
+  dailyCap: workspace.dailyCap,
+  dailyCapUsed: workspace.dailyCapUsed,
 });

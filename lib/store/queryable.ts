@@ -61,11 +61,13 @@ function arrayAsText(value: unknown): unknown {
 }
 
 function elementAsText(element: unknown): string {
-  if (typeof element === "string") return `"${element.replace(QUOTED, "\\$&")}"`;
+  if (typeof element === "string")
+    return `"${QUOTED.test(element) ? element.replaceAll(EACH_QUOTED, "\\$&") : element}"`;
   return element instanceof Date ? `"${element.toISOString()}"` : String(element);
 }
 
-const QUOTED = /["\\]/g;
+const QUOTED = /["\\]/;
+const EACH_QUOTED = new RegExp(QUOTED, "g");
 
 const isPlain = (element: unknown): boolean =>
   typeof element === "string" ||
