@@ -5,6 +5,7 @@ import type { SendOutcome } from "./port-types.ts";
 import type { Log } from "./ports.ts";
 import type { DeliveryReport } from "./report.ts";
 import { rescheduled, unreadable } from "./reschedule.ts";
+import { withoutMessage } from "./without-message.ts";
 
 /** All that delivering needs; a run has it, and so has the function that takes touches from the queue. */
 export interface DeliveryContext {
@@ -155,7 +156,7 @@ async function send({ channels, log }: DeliveryContext, touch: OutgoingTouch): P
   try {
     return await channels[touch.channel].send(touch);
   } catch (thrown) {
-    log.error("channel.threw", { touchId: touch.id, channel: touch.channel, error: thrown });
+    log.error("channel.threw", { touchId: touch.id, channel: touch.channel, error: withoutMessage(thrown) });
     return { kind: REPEATABLE_CHANNELS.includes(touch.channel) ? "retry" : "unknown", reason: "channel_failed" };
   }
 }

@@ -92,6 +92,21 @@ describe("what a provider says", () => {
     expect(results?.delivery).toMatchObject({ sent: 2, unknown: 1 });
   });
 
+  it("is logged when the channel breaks, by class and place, and without what it says of the lead", async () => {
+    const workspaceId = await oneDue();
+    runner.channel.answer = () => {
+      throw new TypeError("no mailbox ada@example.test\n    at home");
+    };
+    await runner.run({ workspaceId });
+    const [line] = runner.lines.filter(({ event }) => event === "channel.threw").slice(-1);
+    const frame = expect.stringMatching(/^ {4}at .*delivery\.test\.ts:\d+:\d+/);
+    expect(line?.fields).toMatchObject({
+      channel: "email",
+      error: { name: "TypeError", frames: expect.arrayContaining([frame]) },
+    });
+    expect(JSON.stringify(line)).not.toMatch(/ada@|at home/);
+  });
+
   it("is never asked twice about a touch that was sent, refused or of unknown outcome", async () => {
     const workspaceId = await oneDue();
     runner.channel.answer = () => ({ kind: "unknown", reason: "no_answer" });

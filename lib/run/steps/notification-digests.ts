@@ -4,6 +4,7 @@ import type { DigestSettlement, OutgoingDigest } from "../digest-ports.ts";
 import type { SendOutcome } from "../port-types.ts";
 import { type DigestsReport, noDigests } from "../report.ts";
 import type { RunContext, RunStep } from "../step.ts";
+import { withoutMessage } from "../without-message.ts";
 
 /** With the pauses between them nearly a day: then the next digest comes. */
 const FAILURES_AT_MOST = 24;
@@ -102,7 +103,7 @@ async function send({ digests, log }: RunContext, digest: OutgoingDigest, to: st
   try {
     return await digests[digest.channel].send(digest, to);
   } catch (thrown) {
-    log.error("digest.threw", { id: digest.id, error: thrown instanceof Error ? thrown.name : typeof thrown });
+    log.error("digest.threw", { id: digest.id, error: withoutMessage(thrown) });
     return { kind: "unknown", reason: "sender_failed" };
   }
 }
