@@ -1,3 +1,4 @@
+import type { Template } from "liquidjs";
 import type { NotificationKind } from "./labels.ts";
 import type { Message } from "./templates.ts";
 import { liquid } from "./text-template.ts";
@@ -74,19 +75,23 @@ const HTML = liquid.parse(`<!doctype html>
 </body></html>
 `);
 
+/** These templates are our own and short: only a machine that stalls would reach the limit. */
+const rendered = (template: Template[], values: object): string =>
+  liquid.renderSync(template, values, { renderLimit: Number.POSITIVE_INFINITY });
+
 /** A digest as an e-mail. No name in it can begin a header or a tag. */
 export function digestMail(contents: DigestContents): DigestMail {
   const values = valuesOf(contents, (text) => text);
   return {
-    subject: liquid.renderSync(SUBJECT, values),
-    body: liquid.renderSync(TEXT, values),
-    html: liquid.renderSync(HTML, values),
+    subject: rendered(SUBJECT, values),
+    body: rendered(TEXT, values),
+    html: rendered(HTML, values),
   };
 }
 
 /** A digest as the text of a Slack message, in which names cannot make links or mentions. */
 export function digestSlackText(contents: DigestContents): string {
-  return liquid.renderSync(TEXT, valuesOf(contents, escapedForSlack));
+  return rendered(TEXT, valuesOf(contents, escapedForSlack));
 }
 
 /** After Slack's "Formatting text for app surfaces": these three characters, and no others. */

@@ -30,6 +30,8 @@ export type Filled =
 /** A text with names in it, parsed once and filled for as many leads as there are. */
 export type TextTemplate = (lead: TemplateLead, workspace: TemplateWorkspace) => Filled;
 
+const RENDER_LIMIT_MS = 1_000;
+
 /** What LiquidJS makes of a text when it parses it: strict, without files, and within limits that no message needs. */
 const OPTIONS = {
   strictVariables: true,
@@ -43,7 +45,7 @@ const OPTIONS = {
   templates: {},
   parseLimit: 100_000,
   memoryLimit: 1_000_000,
-  renderLimit: 1_000,
+  renderLimit: RENDER_LIMIT_MS,
 };
 
 /** The one parser: what is linted with it is what is rendered. */
@@ -93,18 +95,37 @@ function plainTemplate(text: string): TextTemplate | undefined {
   };
 }
 
-/** A text in which LiquidJS has something to do. */
+const TOO_SLOW: Filled = { kind: "faulty", faults: [`takes longer than ${RENDER_LIMIT_MS} ms to render`] };
+
+/**
+ * A text in which LiquidJS has something to do. One that is too slow twice in a row is not rendered again by this process: each
+ * lead of it would hold up all others. Once, it may have been the machine that stalled.
+ */
 export function liquidTemplate(text: string): TextTemplate {
   const template = parsed(text);
   if ("faults" in template) return () => ({ kind: "faulty", faults: template.faults });
+  let slowInARow = 0;
   return (lead, workspace) => {
-    try {
-      return checked(liquid.renderSync(template, valuesOf(lead, workspace)));
-    } catch (thrown) {
-      const names = missingNames(thrown);
-      return names.length > 0 ? { kind: "missing", names } : { kind: "faulty", faults: faultsOf(thrown) };
+    while (slowInARow < 2) {
+      const startedMs = performance.now();
+      const filled = fill(template, lead, workspace);
+      if (performance.now() - startedMs < RENDER_LIMIT_MS) {
+        slowInARow = 0;
+        return filled;
+      }
+      slowInARow += 1;
     }
+    return TOO_SLOW;
   };
+}
+
+function fill(template: Template[], lead: TemplateLead, workspace: TemplateWorkspace): Filled {
+  try {
+    return checked(liquid.renderSync(template, valuesOf(lead, workspace)));
+  } catch (thrown) {
+    const names = missingNames(thrown);
+    return names.length > 0 ? { kind: "missing", names } : { kind: "faulty", faults: faultsOf(thrown) };
+  }
 }
 
 function parsed(text: string): Template[] | { readonly faults: readonly string[] } {

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "@jest/globals";
+import { describe, expect, it, jest } from "@jest/globals";
 import fc from "fast-check";
 import { type DigestContents, type DigestExample, digestMail, digestSlackText } from "../../lib/domain/digest.ts";
 
@@ -69,6 +69,14 @@ describe("a digest", () => {
   it("reads no template out of a name", () => {
     const name = "{{ workspace }}{% raw %}";
     expect(digestMail(contents(example({ firstName: name }))).body).toContain(`- ${name} Lovelace`);
+  });
+
+  it("is written however long the machine keeps it waiting", () => {
+    const written = digestMail(contents(example({})));
+    let looks = 0;
+    const clock = jest.spyOn(performance, "now").mockImplementation(() => 10_000 * looks++);
+    expect(digestMail(contents(example({})))).toEqual(written);
+    clock.mockRestore();
   });
 
   it("has a line for each lead and no tag of anybody else, whatever the names are", () => {

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "@jest/globals";
+import { afterEach, describe, expect, it, jest } from "@jest/globals";
 import fc from "fast-check";
 import { render } from "../../lib/domain/templates.ts";
 import { liquidTemplate, TEMPLATE_NAMES, textTemplate } from "../../lib/domain/text-template.ts";
@@ -79,6 +79,34 @@ describe("a step that is rendered", () => {
     expect(rendered({ body: "{{ lead.first_name }}" }, aLead({ firstName: "{{ lead.company }}" }))).toMatchObject({
       message: { body: "{{ lead.company }}" },
     });
+  });
+});
+
+describe("a text that takes too long", () => {
+  const text = "{% if lead.company %}Hi{% endif %}";
+  afterEach(() => {
+    jest.restoreAllMocks();
+  });
+
+  /** Each look at the clock so many times finds ten seconds gone. */
+  function stall(times: number): void {
+    const now = performance.now.bind(performance);
+    let looks = 0;
+    jest.spyOn(performance, "now").mockImplementation(() => now() + 10_000 * Math.min(times, Math.max(0, looks++ - 1)));
+  }
+
+  it("is given up after the second time for every lead, as each would hold up all others", () => {
+    const template = liquidTemplate(text);
+    stall(Number.POSITIVE_INFINITY);
+    const tooSlow = { kind: "faulty", faults: ["takes longer than 1000 ms to render"] };
+    expect(template(aLead(), workspace)).toEqual(tooSlow);
+    jest.restoreAllMocks();
+    expect(template(aLead(), workspace)).toEqual(tooSlow);
+  });
+
+  it("is filled at the second try where the machine stalled once", () => {
+    stall(1);
+    expect(liquidTemplate(text)(aLead(), workspace)).toEqual({ kind: "filled", text: "Hi" });
   });
 });
 
