@@ -5,7 +5,8 @@ import type { ClaimedPlan, ClaimQuery, DueCandidate, DueWorkspace, Plan } from "
 import { carryOut, type Decided } from "./carry-out.ts";
 import { candidateColumns, readSequences } from "./due-items.ts";
 import { goOn } from "./go-on.ts";
-import { isLockTimeout, type Queryable, type Transactional } from "./queryable.ts";
+import { isLockTimeout } from "./lock-timeout.ts";
+import type { Queryable, Transactional } from "./queryable.ts";
 import { candidateOf, type DueRow, instant, parseDueRows, type ReadSequence, walkedBy } from "./rows.ts";
 
 const dueWorkspaceRow = z.object({ id: z.guid(), capped: z.boolean(), oldest_due: instant });

@@ -1,7 +1,7 @@
 import pg from "pg";
+import { isLockTimeout } from "./lock-timeout.ts";
 import { MigrationFailed } from "./migration-failed.ts";
 import { type MigrationFile, readMigrations, toMigrationList } from "./migration-files.ts";
-import { isLockTimeout } from "./queryable.ts";
 import { describeScriptError, openSchemaEngine, type SchemaEngine, type ScriptObserver } from "./schema-engine.ts";
 import { unreachableFrom } from "./unreachable.ts";
 

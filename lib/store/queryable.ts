@@ -38,10 +38,6 @@ export async function undone(pool: pg.Pool, work: (transaction: Transactional) =
 export const column = <Value>(values: readonly (Value | null)[]): readonly (Value | null)[] =>
   values.some((value) => value !== null) ? values : [];
 
-/** `lock_not_available`, as the driver tells it. */
-export const isLockTimeout = (thrown: unknown): boolean =>
-  thrown instanceof Error && "code" in thrown && thrown.code === "55P03";
-
 type Connection = Pick<pg.Pool, "query"> | Pick<pg.PoolClient, "query">;
 
 const statementsOn = (connection: Connection): Queryable => ({

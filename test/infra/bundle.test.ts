@@ -65,13 +65,7 @@ describe("the bundle of a function", () => {
 
 describe("the bundle of the follow-ups function", () => {
   it("reads no client of a provider when it starts: only a run that sends does", async () => {
-    const options = {
-      ...esbuildOptions(entryOf("followups"), join(folder, "parts")),
-      metafile: true as const,
-      sourcemap: false as const,
-      write: false,
-    };
-    const { outputs } = (await build(options)).metafile;
+    const outputs = await outputsOf("followups");
     const readAtStart = packagesOf(outputs, (kind) => kind === "import-statement");
     const readEver = packagesOf(outputs, () => true);
     for (const client of ["@aws-sdk/client-sesv2", "nodemailer", "@aws-sdk/client-scheduler"]) {
@@ -81,6 +75,24 @@ describe("the bundle of the follow-ups function", () => {
     expect(readAtStart).toContain("@prisma/client");
   });
 });
+
+describe("the bundle of the migration", () => {
+  it("holds the driver and not Prisma's client, for which it has no use", async () => {
+    const packages = packagesOf(await outputsOf("migrate"), () => true);
+    expect(packages).toContain("pg");
+    expect(packages).not.toContain("@prisma/client");
+  });
+});
+
+async function outputsOf(name: string): Promise<Metafile["outputs"]> {
+  const options = {
+    ...esbuildOptions(entryOf(name), join(folder, "parts")),
+    metafile: true as const,
+    sourcemap: false as const,
+    write: false,
+  };
+  return (await build(options)).metafile.outputs;
+}
 
 /** The packages in the file that is loaded first, and in those that it imports in the ways that count. */
 function packagesOf(outputs: Metafile["outputs"], counts: (kind: string) => boolean): readonly string[] {
