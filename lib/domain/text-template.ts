@@ -104,17 +104,14 @@ const TOO_SLOW: Filled = { kind: "faulty", faults: [`takes longer than ${RENDER_
 export function liquidTemplate(text: string): TextTemplate {
   const template = parsed(text);
   if ("faults" in template) return () => ({ kind: "faulty", faults: template.faults });
-  let slowInARow = 0;
+  let tooSlow = false;
   return (lead, workspace) => {
-    while (slowInARow < 2) {
+    for (let tries = 0; !tooSlow && tries < 2; tries++) {
       const startedMs = performance.now();
       const filled = fill(template, lead, workspace);
-      if (performance.now() - startedMs < RENDER_LIMIT_MS) {
-        slowInARow = 0;
-        return filled;
-      }
-      slowInARow += 1;
+      if (performance.now() - startedMs < RENDER_LIMIT_MS) return filled;
     }
+    tooSlow = true;
     return TOO_SLOW;
   };
 }

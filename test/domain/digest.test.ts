@@ -1,4 +1,4 @@
-import { describe, expect, it, jest } from "@jest/globals";
+import { afterEach, describe, expect, it, jest } from "@jest/globals";
 import fc from "fast-check";
 import { type DigestContents, type DigestExample, digestMail, digestSlackText } from "../../lib/domain/digest.ts";
 
@@ -39,6 +39,10 @@ Sequences of booked leads that the backstop ended: 7
 `;
 
 describe("a digest", () => {
+  afterEach(() => {
+    jest.restoreAllMocks();
+  });
+
   it("tells the same as mail and as Slack message", () => {
     expect(digestMail(several)).toMatchObject({ subject: "Harbour Homes: Meetings booked 3, and more", body: TEXT });
     expect(digestSlackText(several)).toBe(TEXT);
@@ -74,9 +78,8 @@ describe("a digest", () => {
   it("is written however long the machine keeps it waiting", () => {
     const written = digestMail(contents(example({})));
     let looks = 0;
-    const clock = jest.spyOn(performance, "now").mockImplementation(() => 10_000 * looks++);
+    jest.spyOn(performance, "now").mockImplementation(() => 10_000 * looks++);
     expect(digestMail(contents(example({})))).toEqual(written);
-    clock.mockRestore();
   });
 
   it("has a line for each lead and no tag of anybody else, whatever the names are", () => {
