@@ -4,8 +4,8 @@ import { planner } from "../../lib/run/plan.ts";
 import { claimDue } from "../../lib/store/claim.ts";
 import { onPool } from "../../lib/store/queryable.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
-import { addSequence, addWorkspace, LONG_AGO, type Sequence } from "../support/factories.ts";
-import { openPool, openRunner, openTransaction, type Runner, rollbackLeftOpen } from "../support/run.ts";
+import { addWorkspaceWithDue } from "../support/due.ts";
+import { noLock, openPool, openRunner, openTransaction, type Runner, rollbackLeftOpen } from "../support/run.ts";
 
 const NOW = new Date("2030-01-07T09:00:00Z");
 
@@ -29,28 +29,11 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** Many leads with one due instance each, in one statement. */
-async function addDue(workspaceId: string, sequence: Sequence, count: number): Promise<void> {
-  await sql.query(
-    `with numbered as (select uuid_v7() as lead_id, number from generate_series(1, $3::int) as number),
-          led as (insert into lead (workspace_id, id, first_name, email)
-                  select $1, lead_id, 'Ada', 'ada@example.test' from numbered)
-     insert into follow_up_instance (workspace_id, lead_id, sequence_id, status, next_step_due)
-     select $1, lead_id, $2, 'active', $4::timestamptz + number * interval '1 second' from numbered`,
-    [workspaceId, sequence.id, count, LONG_AGO],
-  );
-}
-
 describe("the caps of two tenants", () => {
   it("are used up each alone, however many runs claim at once", async () => {
-    const capped = await addWorkspace(sql, { daily_cap: 25, time_zone: "Pacific/Auckland" });
-    const free = await addWorkspace(sql);
-    for (const workspaceId of [capped, free]) await addDue(workspaceId, await addSequence(sql, workspaceId), 60);
+    const capped = await addWorkspaceWithDue(sql, 60, { daily_cap: 25, time_zone: "Pacific/Auckland" });
+    const free = await addWorkspaceWithDue(sql, 60);
     const runners = [openRunner(database.url), openRunner(database.url), runner];
-    const noLock = {
-      tryAcquire: () => Promise.resolve({ pid: 0, isHeld: () => true, release: async () => undefined }),
-      holder: async () => undefined,
-    };
     const settings = { batchSize: 10, claimers: 2 };
     await Promise.all(runners.map((each) => each.run({}, { lock: noLock, settings })));
     const sent = runners.flatMap(({ channel }) => channel.sent);
@@ -62,9 +45,8 @@ describe("the caps of two tenants", () => {
   });
 
   it("keep nobody waiting long whose workspace somebody holds: the others go, and it goes with the next run", async () => {
-    const held = await addWorkspace(sql, { daily_cap: 25 });
-    const free = await addWorkspace(sql, { daily_cap: 25 });
-    for (const workspaceId of [held, free]) await addDue(workspaceId, await addSequence(sql, workspaceId), 3);
+    const held = await addWorkspaceWithDue(sql, 3, { daily_cap: 25 });
+    const free = await addWorkspaceWithDue(sql, 3, { daily_cap: 25 });
     const forgotten = await openTransaction(sql);
     await forgotten.query("update workspace set name = 'Renamed' where id = $1", [held]);
     const { results } = await runner.run();
@@ -76,8 +58,7 @@ describe("the caps of two tenants", () => {
   });
 
   it("are not waited for twice where what is held is something else: then, the claim fails, and nothing is decided twice", async () => {
-    const workspaceId = await addWorkspace(sql, { daily_cap: 25 });
-    await addDue(workspaceId, await addSequence(sql, workspaceId), 3);
+    const workspaceId = await addWorkspaceWithDue(sql, 3, { daily_cap: 25 });
     const impatient = new URL(database.url);
     impatient.searchParams.set("options", "-c lock_timeout=100ms");
     const pool = openPool(impatient.href);

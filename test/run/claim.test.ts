@@ -6,6 +6,7 @@ import type { Report, SendDueReport } from "../../lib/run/report.ts";
 import { claimDue } from "../../lib/store/claim.ts";
 import { onPool, type Transactional } from "../../lib/store/queryable.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { addDue } from "../support/due.ts";
 import {
   addBystanders,
   addFollowedLead,
@@ -66,18 +67,6 @@ function resultsOf({ results }: Report): SendDueReport {
   return results;
 }
 
-/** Many leads with one due instance each, in one statement; the first is due first. */
-async function addDue(count: number, workspace = workspaceId, sequence = chase): Promise<void> {
-  await sql.query(
-    `with numbered as (select uuid_v7() as lead_id, number from generate_series(1, $3::int) as number),
-          led as (insert into lead (workspace_id, id, first_name, email)
-                  select $1, lead_id, 'Ada', 'ada@example.test' from numbered)
-     insert into follow_up_instance (workspace_id, lead_id, sequence_id, status, next_step_due)
-     select $1, lead_id, $2, 'active', $4::timestamptz + number * interval '1 second' from numbered`,
-    [workspace, sequence.id, count, LONG_AGO],
-  );
-}
-
 async function instanceRow(id: string) {
   const { rows } = await sql.query<Columns>("select * from follow_up_instance where id = $1", [id]);
   return rows[0];
@@ -93,7 +82,7 @@ describe("ten runs at once without the overlap lock", () => {
     const before = await rowsOf(sql, bystanders);
     for (const count of [4_000, 900, 100]) {
       const workspace = await addWorkspace(sql);
-      await addDue(count, workspace, await addSequence(sql, workspace, { steps: [{}, {}] }));
+      await addDue(sql, count, workspace, await addSequence(sql, workspace, { steps: [{}, {}] }));
     }
     const runners = Array.from({ length: 10 }, () => openRunner(database.url));
 
@@ -447,7 +436,7 @@ describe("a touch that may begin with its claim", () => {
 
   it("comes of no step whose lead another transaction holds; that is decided once it has ended, and takes no place", async () => {
     const { leadId, instanceId } = await addFollowedLead(sql, workspaceId, chase.id);
-    await addDue(3);
+    await addDue(sql, 3, workspaceId, chase);
     const other = await openTransaction(sql);
     await other.query("update lead set opted_out_at = now() where id = $1", [leadId]);
     expect(resultsOf(await runner.run({}, { settings: { batchSize: 1 } }))).toMatchObject({
@@ -545,9 +534,9 @@ describe("one claim", () => {
   });
 
   it("does not let a workspace with 2,000 due keep another with 10 out of the first batch", async () => {
-    await addDue(2_000);
+    await addDue(sql, 2_000, workspaceId, chase);
     const small = await addWorkspace(sql);
-    await addDue(10, small, await addSequence(sql, small));
+    await addDue(sql, 10, small, await addSequence(sql, small));
     expect(resultsOf(await runner.run({ limit: 100 }, { settings: { batchSize: 100 } }))).toMatchObject({ due: 100 });
     expect(runner.channel.sent.slice(0, 60).filter((touch) => touch.workspaceId === small)).toHaveLength(10);
     expect(runner.channel.sentTo(workspaceId)).toHaveLength(90);
@@ -571,9 +560,9 @@ describe("one claim", () => {
   });
 
   it("keeps to the workspace that it is asked for", async () => {
-    await addDue(3);
+    await addDue(sql, 3, workspaceId, chase);
     const other = await addWorkspace(sql);
-    await addDue(2, other, await addSequence(sql, other));
+    await addDue(sql, 2, other, await addSequence(sql, other));
     const before = await rowsOf(sql, workspaceId);
     expect(resultsOf(await runner.run({ workspaceId: other }))).toMatchObject({ due: 2, backlog: 0 });
     expect(runner.channel.sentTo(workspaceId)).toEqual([]);
