@@ -106,7 +106,7 @@ const leadsSql = (leads: number) => `
 
 const INSTANCES = `
   insert into follow_up_instance (workspace_id, lead_id, sequence_id, version, lead_booked, post_booking, status, paused_reason,
-                                  position, next_step_due, look_again_at, completed_at, completed_reason, created_at)
+                                  position, next_step_due, recheck_at, completed_at, completed_reason, created_at)
   select lead.workspace_id, lead.id, sequence.id, sequence.version, lead.booked, sequence.is_post_booking, chosen.status::instance_status,
          case when chosen.status = 'paused' then ('{lead_replied,manual,awaiting_approval}'::paused_reason[])[1 + number % 3] end,
          1 + number % 3,

@@ -191,7 +191,7 @@ describe("a booking written by raw SQL", () => {
   beforeAll(startWorkspace);
 
   const appointment = (status: string, endsIn: string) =>
-    `insert into appointment (workspace_id, lead_id, external_id, status, starts_at, ends_at, event_time)
+    `insert into appointment (workspace_id, lead_id, external_id, status, starts_at, ends_at, last_event_at)
      select workspace_id, id, id || ' ${endsIn}', '${status}', now() - interval '1 year', now() + interval '${endsIn}', now()
        from lead where id = $1`;
   const setStatus = (status: string) => `update appointment set status = '${status}' where lead_id = $1`;
@@ -310,7 +310,7 @@ describe("an instance that comes after the booking", () => {
     ["status", "update lead set status = 'meeting-booked' where id = $1"],
     [
       "meeting",
-      `insert into appointment (workspace_id, lead_id, external_id, status, starts_at, ends_at, event_time)
+      `insert into appointment (workspace_id, lead_id, external_id, status, starts_at, ends_at, last_event_at)
        select workspace_id, id, 'race', 'confirmed', now(), now() + interval '1 day', now() from lead where id = $1`,
     ],
   ])("makes a booking by %s wait until it is committed, and is then seen by it", async (_, statement) => {

@@ -42,8 +42,8 @@ const NO_STEPS = {
   recovered: null,
   notificationDigests: null,
 };
-const TABLES = "20261123000000_tables";
-const LAWS = "20261123000100_laws";
+const TABLES = "20261129000000_tables";
+const LAWS = "20261129000100_laws";
 
 describe("a database that lacks what the code was built with", () => {
   it.each<[string, string, readonly string[]]>([

@@ -65,7 +65,7 @@ const CLAIM = `
   stamped as (
     update lead set last_outbound_at = now(), last_email_at = now() from due where lead.id = due.lead_id)
   insert into touch (workspace_id, instance_id, lead_id, step_id, generation, channel, status, subject, body, attempts,
-                     claimed_at, look_again_at)
+                     claimed_at, recheck_at)
   select due.workspace_id, due.id, due.lead_id, step.id, due.generation, step.channel, 'sending', $3, $4, 1, now(),
          now() + interval '15 minutes'
     from due
@@ -75,5 +75,5 @@ const CLAIM = `
 
 const ACKNOWLEDGE = `
   update touch
-     set status = 'sent', sent_at = now(), provider_id = $2, look_again_at = null
+     set status = 'sent', sent_at = now(), provider_id = $2, recheck_at = null
    where id = any($1) and status = 'sending'`;

@@ -45,7 +45,7 @@ export async function makeAllDue(database: LoadedDatabase): Promise<void> {
       where is_booked or last_outbound_at > now() - interval '1 day';
      update follow_up_instance
         set status = 'active', position = 1, next_step_due = now() - interval '1 hour', lead_booked = false,
-            orphan_since = null, hold_reason = null, held_since = null, paused_reason = null, look_again_at = null,
+            orphan_since = null, hold_reason = null, held_since = null, paused_reason = null, recheck_at = null,
             completed_at = null, completed_reason = null;`,
   );
   await settleDown(database);

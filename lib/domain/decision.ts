@@ -68,7 +68,7 @@ export type Verdict =
   | {
       readonly kind: "pause";
       readonly reason: PausedReason;
-      readonly lookAgainAt: Date | null;
+      readonly recheckAt: Date | null;
       readonly detail?: string;
     }
   | { readonly kind: "skip"; readonly reason: SkipReason }

@@ -15,7 +15,7 @@ export type InstanceState =
       readonly status: "paused";
       readonly position: number;
       readonly reason: PausedReason;
-      readonly lookAgainAt: Date | null;
+      readonly recheckAt: Date | null;
     }
   | {
       readonly status: "completed";
@@ -37,9 +37,9 @@ export function evolve(item: DueItem, decision: Decision, now: Date): InstanceSt
       return { status: "active", position, nextStepDue: decision.until, hold };
     }
     case "pause":
-      return { status: "paused", position, reason: decision.reason, lookAgainAt: decision.lookAgainAt };
+      return { status: "paused", position, reason: decision.reason, recheckAt: decision.recheckAt };
     case "awaitApproval":
-      return { status: "paused", position, reason: "awaiting_approval", lookAgainAt: null };
+      return { status: "paused", position, reason: "awaiting_approval", recheckAt: null };
     case "complete":
       return { status: "completed", position, completedAt: now, reason: decision.reason };
     default:

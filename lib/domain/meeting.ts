@@ -6,7 +6,7 @@ export interface MeetingState {
   readonly startsAt: Date;
   readonly endsAt: Date;
   /** The provider's own time of the event. */
-  readonly eventTime: Date;
+  readonly lastEventAt: Date;
 }
 
 /** Of two events of one instant: a calendar that moves a meeting may cancel and confirm it in the same second. */
@@ -25,8 +25,8 @@ export function isNews(told: MeetingState, known: MeetingState | null): boolean 
   return false;
 }
 
-const placeOf = ({ eventTime, status, startsAt, endsAt }: MeetingState): readonly number[] => [
-  eventTime.getTime(),
+const placeOf = ({ lastEventAt, status, startsAt, endsAt }: MeetingState): readonly number[] => [
+  lastEventAt.getTime(),
   RANK[status],
   startsAt.getTime(),
   endsAt.getTime(),

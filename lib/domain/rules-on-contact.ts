@@ -2,7 +2,7 @@ import { type Case, stepOf } from "./case.ts";
 import type { Verdict } from "./decision.ts";
 import type { LeadFacts } from "./due-item.ts";
 import type { Channel, StepCondition } from "./labels.ts";
-import { daysAfter, recheckAt, repairBy } from "./look-again.ts";
+import { daysAfter, recheckSoon, repairBy } from "./recheck-times.ts";
 
 export function booked({ lead, sequence }: Case): Verdict | undefined {
   if (!lead.isBooked || sequence.triggerOn === "meeting_selected") return undefined;
@@ -22,26 +22,26 @@ export function noStepLeft({ step }: Case): Verdict | undefined {
 }
 
 export function switchedOff({ workspace, sequence, now }: Case): Verdict | undefined {
-  const until = recheckAt(now);
+  const until = recheckSoon(now);
   if (workspace.pausedAt) return { kind: "hold", reason: "workspace_paused", until };
   if (!sequence.active) return { kind: "hold", reason: "sequence_inactive", until };
   return undefined;
 }
 
 export function automationOff({ lead }: Case): Verdict | undefined {
-  return lead.automationEnabled ? undefined : { kind: "pause", reason: "manual", lookAgainAt: null };
+  return lead.automationEnabled ? undefined : { kind: "pause", reason: "manual", recheckAt: null };
 }
 
 export function replyWaiting({ lead, workspace }: Case): Verdict | undefined {
   const { lastInboundAt, lastOutboundAt } = lead;
   if (!lastInboundAt || (lastOutboundAt && lastOutboundAt >= lastInboundAt)) return undefined;
-  const lookAgainAt = daysAfter(lastInboundAt, workspace.ghostedAfterDays);
-  return { kind: "pause", reason: "lead_replied", lookAgainAt };
+  const recheckAt = daysAfter(lastInboundAt, workspace.ghostedAfterDays);
+  return { kind: "pause", reason: "lead_replied", recheckAt };
 }
 
 export function snoozed({ lead, now }: Case): Verdict | undefined {
   if (!lead.snoozedUntil || lead.snoozedUntil <= now) return undefined;
-  return { kind: "pause", reason: "lead_snoozed", lookAgainAt: lead.snoozedUntil };
+  return { kind: "pause", reason: "lead_snoozed", recheckAt: lead.snoozedUntil };
 }
 
 const CONDITIONS: Readonly<Record<StepCondition, (lead: LeadFacts) => boolean>> = {
@@ -67,7 +67,7 @@ export function channelUnreachable(given: Case): Verdict | undefined {
   const needed = NEEDED[stepOf(given).channel];
   if (!needed || isGiven(given.lead[needed])) return undefined;
   if (given.lead.enrichmentStatus !== "pending") return { kind: "skip", reason: `missing_${needed}` };
-  return { kind: "pause", reason: "awaiting_enrichment", lookAgainAt: repairBy(given.now) };
+  return { kind: "pause", reason: "awaiting_enrichment", recheckAt: repairBy(given.now) };
 }
 
 const isGiven = (value: string | null): boolean => value !== null && value.trim() !== "";

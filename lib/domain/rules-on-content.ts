@@ -1,12 +1,12 @@
 import { type Case, messageOf, stepOf } from "./case.ts";
 import type { Verdict } from "./decision.ts";
-import { repairBy } from "./look-again.ts";
+import { repairBy } from "./recheck-times.ts";
 import { expiryOf } from "./rules-on-time.ts";
 
 export function templateIncomplete({ rendered, now }: Case): Verdict | undefined {
   const text = rendered();
   if (text.kind === "missing") {
-    return { kind: "pause", reason: "missing_data", lookAgainAt: null, detail: `missing: ${text.names.join(", ")}` };
+    return { kind: "pause", reason: "missing_data", recheckAt: null, detail: `missing: ${text.names.join(", ")}` };
   }
   if (text.kind === "invalid") {
     return { kind: "hold", reason: "invalid_template", until: repairBy(now), detail: text.fault };

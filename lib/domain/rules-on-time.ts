@@ -1,6 +1,6 @@
 import { type Case, factsOf, stepOf } from "./case.ts";
 import type { Verdict } from "./decision.ts";
-import { minutesAfter, repairBy } from "./look-again.ts";
+import { minutesAfter, repairBy } from "./recheck-times.ts";
 import { capDayEnd, channelUsedToday, earliestSend, shutNow, tooSoon } from "./send-times.ts";
 import { isTimeZone } from "./time-zone.ts";
 

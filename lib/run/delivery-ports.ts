@@ -53,7 +53,7 @@ export interface Rescheduled {
   readonly reason: string;
   readonly nextAttemptAt: Date;
   readonly sendUntil: Date | null;
-  readonly outboundBefore: Date | null;
+  readonly expectedOutboundAt: Date | null;
 }
 
 /** A touch whose moment has come, with what its channel needs. */

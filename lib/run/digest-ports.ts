@@ -53,5 +53,5 @@ export type DigestSettlement =
       readonly status: "pending";
       readonly reason: string;
       readonly failures: number;
-      readonly lookAgainAt: Date;
+      readonly recheckAt: Date;
     };

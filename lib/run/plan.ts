@@ -3,7 +3,7 @@ import type { Decision } from "../domain/decision.ts";
 import type { DueItem } from "../domain/due-item.ts";
 import { evolve, type InstanceState } from "../domain/evolve.ts";
 import type { Channel } from "../domain/labels.ts";
-import { repairBy } from "../domain/look-again.ts";
+import { repairBy } from "../domain/recheck-times.ts";
 import type { DueCandidate, Plan } from "./ports.ts";
 
 /** A plan with the decision it follows from, kept for the report. */
@@ -77,10 +77,10 @@ function asOfThisBatch(
 
 const idsOf = ({ instanceId, workspaceId, position }: DueCandidate) => ({ instanceId, workspaceId, position });
 
-function touchOf(decision: Decision, outboundBefore: Date | null): Plan["touch"] {
+function touchOf(decision: Decision, expectedOutboundAt: Date | null): Plan["touch"] {
   if (decision.kind !== "send" && decision.kind !== "awaitApproval") return null;
   const { step, message, expiresAt } = decision;
-  const planned = { stepId: step.id, channel: step.channel, message, expiresAt, outboundBefore };
+  const planned = { stepId: step.id, channel: step.channel, message, expiresAt, expectedOutboundAt };
   return decision.kind === "send"
     ? { ...planned, status: "claimed", sendUntil: decision.sendUntil }
     : { ...planned, status: "awaiting_approval", sendUntil: null };

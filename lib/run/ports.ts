@@ -46,8 +46,8 @@ export interface FollowUpStore extends DeliveryStore, DigestStore {
   expireWaiting(query: BatchQuery): Promise<number>;
   /** Ends what died while it was sent: `claimed` again on a channel that takes the same touch twice, else `unknown`. */
   expireLeases(query: BatchQuery): Promise<{ readonly unknown: number; readonly reclaimed: number }>;
-  /** Takes claimed touches whose time has come, oldest first; nobody else takes them before `lookAgainAt`. */
-  takeUp(query: BatchQuery, lookAgainAt: Date): Promise<readonly string[]>;
+  /** Takes claimed touches whose time has come, oldest first; nobody else takes them before `recheckAt`. */
+  takeUp(query: BatchQuery, recheckAt: Date): Promise<readonly string[]>;
 }
 
 export interface CompleteBooked extends Omit<BatchQuery, "limit"> {
@@ -66,7 +66,7 @@ export interface DueWorkspace {
 export interface ClaimQuery {
   readonly now: Date;
   /** When a touch of this claim that is still unsent is taken up by somebody else. */
-  readonly lookAgainAt: Date;
+  readonly recheckAt: Date;
   /** So many of its touches begin to be sent with the claim itself; the others are left claimed. */
   readonly begin: number;
   /** The most rows of each workspace. */
@@ -102,7 +102,7 @@ export interface NewTouch {
   readonly channel: Channel;
   readonly message: Message;
   /** When the lead was last reached as the decision saw it: it waits where another touch has gone since then. */
-  readonly outboundBefore: Date | null;
+  readonly expectedOutboundAt: Date | null;
   /** Until when it may go without being decided on again; null: it has to be. */
   readonly sendUntil: Date | null;
   readonly expiresAt: Date | null;

@@ -1,4 +1,4 @@
-import { recheckAt, repairBy } from "../domain/look-again.ts";
+import { recheckSoon, repairBy } from "../domain/recheck-times.ts";
 import { earliestSend, type SendFacts } from "../domain/send-times.ts";
 import type { EndedTouch, Rescheduled, TouchSendFacts } from "./delivery-ports.ts";
 
@@ -9,12 +9,12 @@ import type { EndedTouch, Rescheduled, TouchSendFacts } from "./delivery-ports.t
  */
 export function rescheduled({ touchId, reason }: EndedTouch, facts: TouchSendFacts, now: Date): Rescheduled {
   const seen = facts.facts.lead.lastOutboundAt;
-  const undecided = { touchId, reason, sendUntil: null, outboundBefore: facts.triedLast ? seen : null };
-  if (facts.switchedOff) return { ...undecided, nextAttemptAt: recheckAt(now) };
+  const undecided = { touchId, reason, sendUntil: null, expectedOutboundAt: facts.triedLast ? seen : null };
+  if (facts.switchedOff) return { ...undecided, nextAttemptAt: recheckSoon(now) };
   const from = facts.snoozedUntil && facts.snoozedUntil > now ? facts.snoozedUntil : now;
   const opening = openingFrom(facts.triedLast ? withoutLastTouch(facts.facts) : facts.facts, from);
   if (!opening) return { ...undecided, nextAttemptAt: repairBy(now) };
-  return { touchId, reason, nextAttemptAt: opening.from, sendUntil: opening.until, outboundBefore: seen };
+  return { touchId, reason, nextAttemptAt: opening.from, sendUntil: opening.until, expectedOutboundAt: seen };
 }
 
 /** A touch whose rows do not parse waits until somebody has had time to repair them, and is decided on anew then. */
@@ -23,7 +23,7 @@ export const unreadable = ({ touchId }: EndedTouch, now: Date): Rescheduled => (
   reason: "unreadable_row",
   nextAttemptAt: repairBy(now),
   sendUntil: null,
-  outboundBefore: null,
+  expectedOutboundAt: null,
 });
 
 const NEVER = { email: null, sms: null, webhook: null, task: null };

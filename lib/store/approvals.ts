@@ -46,7 +46,7 @@ export async function approveTouch(transaction: Queryable, approval: Approval): 
   if ((await refresh(transaction, touchId, text.message)) !== approval.fingerprint) return refused("text_changed");
   await transaction.$executeRaw`
     update touch
-       set status = 'claimed', next_attempt_at = ${at}, look_again_at = ${at}, decided_at = ${at}, decided_by = ${by}
+       set status = 'claimed', next_attempt_at = ${at}, recheck_at = ${at}, decided_at = ${at}, decided_by = ${by}
      where id = ${touchId}::uuid`;
   await goOn(transaction, [candidate], at);
   return { outcome: "approved" };
@@ -79,7 +79,7 @@ export async function rejectTouch(transaction: Queryable, rejection: Rejection):
   if ("refused" in waiting) return refused(waiting.refused);
   await transaction.$executeRaw`
     update touch
-       set status = 'rejected', reason = ${reason}, look_again_at = null, decided_at = ${at}, decided_by = ${by}
+       set status = 'rejected', reason = ${reason}, recheck_at = null, decided_at = ${at}, decided_by = ${by}
      where id = ${touchId}::uuid`;
   await goOn(transaction, [waiting.candidate], at);
   return { outcome: "rejected" };

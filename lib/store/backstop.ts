@@ -100,7 +100,7 @@ export async function completeBookedLead(
 async function cancelLastSteps(db: Queryable, { workspaceId, leadId, startedBefore }: BookedLead): Promise<number> {
   return await db.$executeRaw`
     update touch
-       set status = 'cancelled', reason = 'meeting_booked', next_attempt_at = null, look_again_at = null
+       set status = 'cancelled', reason = 'meeting_booked', next_attempt_at = null, recheck_at = null
       from follow_up_instance as instance
      where instance.workspace_id = ${workspaceId}::uuid and instance.lead_id = ${leadId}::uuid
        and not instance.post_booking
@@ -148,11 +148,11 @@ async function complete(
        where id = any(array(select id from orphan))),
     cancelled as (
       update touch
-         set status = 'cancelled', reason = 'meeting_booked', next_attempt_at = null, look_again_at = null
+         set status = 'cancelled', reason = 'meeting_booked', next_attempt_at = null, recheck_at = null
        where instance_id = any(array(select id from orphan)) and status in ('claimed', 'awaiting_approval')
       returning workspace_id),
     noted as (
-      insert into notification_event (workspace_id, kind, count, happened_at)
+      insert into notification_event (workspace_id, kind, count, occurred_at)
       select workspace_id, 'backstop_completed', count(*), ${now}
         from orphan
        where ${noted}::boolean

@@ -30,7 +30,7 @@ const touchedRow = z.object({
 export async function carryOut(
   db: Queryable,
   decided: readonly Decided[],
-  { now, lookAgainAt, begin }: ClaimQuery,
+  { now, recheckAt, begin }: ClaimQuery,
 ): Promise<ClaimedPlan[]> {
   const plans = decided.map(({ plan }) => plan);
   const states = plans.map(({ state }) => state);
@@ -48,19 +48,19 @@ export async function carryOut(
         ${column(states.map((state) => (state.status === "active" ? (state.hold?.reason ?? null) : null)))}::text[],
         ${column(states.map((state) => (state.status === "active" ? (state.hold?.since ?? null) : null)))}::timestamptz[],
         ${column(states.map((state) => (state.status === "paused" ? state.reason : null)))}::text[],
-        ${column(states.map((state) => (state.status === "paused" ? state.lookAgainAt : null)))}::timestamptz[],
+        ${column(states.map((state) => (state.status === "paused" ? state.recheckAt : null)))}::timestamptz[],
         ${column(states.map((state) => (state.status === "completed" ? state.reason : null)))}::text[],
         ${column(plans.map(({ touch }) => touch?.status ?? null))}::text[],
         ${column(plans.map(({ touch }) => touch?.stepId ?? null))}::uuid[],
         ${column(plans.map(({ touch }) => touch?.channel ?? null))}::text[],
         ${column(plans.map(({ touch }) => touch?.message.subject ?? null))}::text[],
         ${column(plans.map(({ touch }) => touch?.message.body ?? null))}::text[],
-        ${column(plans.map(({ touch }) => touch?.outboundBefore ?? null))}::timestamptz[],
+        ${column(plans.map(({ touch }) => touch?.expectedOutboundAt ?? null))}::timestamptz[],
         ${column(plans.map(({ touch }) => touch?.sendUntil ?? null))}::timestamptz[],
         ${column(plans.map(({ touch }) => touch?.expiresAt ?? null))}::timestamptz[]
       ) as plan (instance_id, begins, has_thread, status, position, next_step_due, hold_reason, held_since,
-                 paused_reason, look_again_at, completed_reason, touch_status, step_id, channel, subject, body,
-                 outbound_before, send_until, expires_at)),
+                 paused_reason, recheck_at, completed_reason, touch_status, step_id, channel, subject, body,
+                 expected_outbound_at, send_until, expires_at)),
     going as materialized (
       select step.id, workspace.email_from
         from follow_up_step as step
@@ -72,7 +72,7 @@ export async function carryOut(
       update follow_up_instance as instance
          set status = plan.status::instance_status, position = plan.position, next_step_due = plan.next_step_due,
              hold_reason = plan.hold_reason, held_since = plan.held_since,
-             paused_reason = plan.paused_reason::paused_reason, look_again_at = plan.look_again_at,
+             paused_reason = plan.paused_reason::paused_reason, recheck_at = plan.recheck_at,
              completed_at = case when plan.status = 'completed' then ${now}::timestamptz end,
              completed_reason = plan.completed_reason
         from plan
@@ -80,13 +80,13 @@ export async function carryOut(
       returning instance.id, instance.workspace_id, instance.lead_id, instance.generation),
     touched as (
       insert into touch (workspace_id, instance_id, lead_id, step_id, generation, channel, status, subject, body,
-                         claimed_at, outbound_before, send_until, expires_at, next_attempt_at, look_again_at,
-                         attempts, tried_at)
+                         claimed_at, expected_outbound_at, send_until, expires_at, next_attempt_at, recheck_at,
+                         attempts, last_attempt_at)
       select moved.workspace_id, moved.id, moved.lead_id, plan.step_id, moved.generation, plan.channel::channel,
              case when begun.begins then 'sending' else plan.touch_status end::touch_status,
-             plan.subject, plan.body, ${now}::timestamptz, plan.outbound_before, plan.send_until, plan.expires_at,
+             plan.subject, plan.body, ${now}::timestamptz, plan.expected_outbound_at, plan.send_until, plan.expires_at,
              case when plan.touch_status = 'claimed' and not begun.begins then ${now}::timestamptz end,
-             case when plan.touch_status = 'claimed' then ${lookAgainAt}::timestamptz end,
+             case when plan.touch_status = 'claimed' then ${recheckAt}::timestamptz end,
              begun.begins::int, case when begun.begins then ${now}::timestamptz end
         from plan
         join moved on moved.id = plan.instance_id
@@ -102,7 +102,7 @@ export async function carryOut(
         from touched
        where touched.status = 'sending' and lead.id = touched.lead_id),
     noted as (
-      insert into notification_event (workspace_id, kind, touch_id, happened_at)
+      insert into notification_event (workspace_id, kind, touch_id, occurred_at)
       select workspace_id, 'approval_waiting', id, ${now} from touched where status = 'awaiting_approval')
     select touched.instance_id, touched.id as touch_id, case when touched.status = 'sending' then going.email_from end as email_from,
            case when plan.has_thread and touched.channel = 'email' then ${threadOf(Prisma.sql`touched`)} end as thread

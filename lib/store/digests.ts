@@ -15,9 +15,9 @@ export async function isDigestDue(db: Queryable, { now, workspaceId }: Omit<Batc
                order by next_digest_at
                limit 1),
              (select id from digest_delivery
-               where look_again_at <= ${now}
+               where recheck_at <= ${now}
                  and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
-               order by look_again_at
+               order by recheck_at
                limit 1)) is not null as due`;
   return z.tuple([z.object({ due: z.boolean() })]).parse(rows)[0].due;
 }
@@ -81,23 +81,23 @@ async function makeDigests(db: Queryable, windows: readonly ClosedWindow[], now:
       select closed.workspace_id,
              coalesce((select max(earlier.window_end) from notification_digest as earlier
                         where earlier.workspace_id = closed.workspace_id and earlier.window_end < closed.window_end),
-                      first.happened_at),
+                      first.occurred_at),
              closed.window_end
         from closed
        cross join lateral (
-         select min(happened_at) as happened_at from notification_event as event
+         select min(occurred_at) as occurred_at from notification_event as event
           where event.workspace_id = closed.workspace_id and event.digest_id is null
-            and event.happened_at < closed.window_end) as first
-       where first.happened_at is not null
+            and event.occurred_at < closed.window_end) as first
+       where first.occurred_at is not null
           on conflict (workspace_id, window_end) do nothing
       returning id, workspace_id, window_end),
     told as (
       update notification_event as event set digest_id = made.id
         from made
        where event.workspace_id = made.workspace_id and event.digest_id is null
-         and event.happened_at < made.window_end),
+         and event.occurred_at < made.window_end),
     delivery as (
-      insert into digest_delivery (workspace_id, digest_id, channel, look_again_at)
+      insert into digest_delivery (workspace_id, digest_id, channel, recheck_at)
       select made.workspace_id, made.id, receiver.channel::digest_channel, ${now}
         from made
         join moved on moved.id = made.workspace_id
@@ -113,12 +113,12 @@ async function makeDigests(db: Queryable, windows: readonly ClosedWindow[], now:
 /** A lease is longer than any invocation, so whoever held it is dead. */
 export async function expireDigestLeases(db: Queryable, { now, limit, workspaceId }: BatchQuery): Promise<number> {
   return await db.$executeRaw`
-    update digest_delivery set status = 'unknown', reason = 'sender_died', look_again_at = null
+    update digest_delivery set status = 'unknown', reason = 'sender_died', recheck_at = null
      where id in (
        select id from digest_delivery
-        where status = 'sending' and look_again_at <= ${now}
+        where status = 'sending' and recheck_at <= ${now}
           and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
-        order by look_again_at, id
+        order by recheck_at, id
         limit ${limit}
           for no key update skip locked)`;
 }
@@ -160,14 +160,14 @@ export async function takeUpDigests(
   const rows = await db.$queryRaw`
     with due as materialized (
       select id from digest_delivery
-       where status = 'pending' and look_again_at <= ${now}
+       where status = 'pending' and recheck_at <= ${now}
          and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
-       order by look_again_at, id
+       order by recheck_at, id
        limit ${limit}
          for no key update skip locked),
     taken as (
       update digest_delivery as delivery
-         set status = 'sending', attempts = attempts + 1, look_again_at = ${leaseUntil}, reason = null
+         set status = 'sending', attempts = attempts + 1, recheck_at = ${leaseUntil}, reason = null
         from due
        where delivery.id = due.id
       returning delivery.id, delivery.workspace_id, delivery.digest_id, delivery.channel, delivery.failures)
@@ -189,7 +189,7 @@ export async function takeUpDigests(
                     filter (where lead.id is not null), '[]') as examples
              from (
                select kind, lead_id, touch_id, count,
-                      row_number() over (partition by kind order by happened_at desc, id desc) as place
+                      row_number() over (partition by kind order by occurred_at desc, id desc) as place
                  from notification_event
                 where workspace_id = taken.workspace_id and digest_id = taken.digest_id) as ranked
              left join touch on touch.id = ranked.touch_id and ranked.place <= ${EXAMPLES}
@@ -219,7 +219,7 @@ export async function settleDigest(db: Queryable, settlement: DigestSettlement, 
            reason = ${"reason" in settlement ? settlement.reason : null},
            provider_id = ${"providerId" in settlement ? settlement.providerId : null},
            failures = coalesce(${"failures" in settlement ? settlement.failures : null}::int, failures),
-           look_again_at = ${"lookAgainAt" in settlement ? settlement.lookAgainAt : null},
+           recheck_at = ${"recheckAt" in settlement ? settlement.recheckAt : null},
            sent_at = ${status === "sent" ? now : null}
      where id = ${id}::uuid and status = 'sending'`;
 }

@@ -21,16 +21,16 @@ export function expireWaiting(db: Transactional, { now, limit, workspaceId }: Ba
           from touch
           join follow_up_instance as instance on instance.id = touch.instance_id
           join lead on lead.workspace_id = touch.workspace_id and lead.id = touch.lead_id
-         where touch.status = 'awaiting_approval' and touch.look_again_at <= ${now}
+         where touch.status = 'awaiting_approval' and touch.recheck_at <= ${now}
            and (${workspaceId}::uuid is null or touch.workspace_id = ${workspaceId}::uuid)
-         order by touch.look_again_at, touch.id
+         order by touch.recheck_at, touch.id
          limit ${limit}
            for no key update of instance, touch skip locked`,
     );
     if (rows.length === 0) return 0;
     const touchIds = rows.map(({ row }) => expiredRow.parse(row).touch_id);
     await transaction.$executeRaw`
-      update touch set status = 'expired', reason = 'nobody_decided', look_again_at = null
+      update touch set status = 'expired', reason = 'nobody_decided', recheck_at = null
        where id = any(${touchIds}::uuid[])`;
     const waiting = rows.filter(({ row }) => expiredRow.parse(row).instance_waits);
     const sequences = await readSequences(transaction, waiting, now);

@@ -55,7 +55,7 @@ function followUpStore(db: Transactional): FollowUpStore {
     isTouchLeftBehind: (query) => told(isTouchLeftBehind(db, query)),
     expireWaiting: (query) => told(expireWaiting(db, query)),
     expireLeases: (query) => told(expireLeases(db, query)),
-    takeUp: (query, lookAgainAt) => told(takeUp(db, query, lookAgainAt)),
+    takeUp: (query, recheckAt) => told(takeUp(db, query, recheckAt)),
     settle: (settlements, now) => told(settle(db, settlements, now)),
     isDigestDue: (query) => told(isDigestDue(db, query)),
     closeDigestWindows: (query, close) => told(closeDigestWindows(db, query, close)),

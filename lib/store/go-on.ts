@@ -1,5 +1,5 @@
 import { afterWaiting } from "../domain/evolve.ts";
-import { repairBy } from "../domain/look-again.ts";
+import { repairBy } from "../domain/recheck-times.ts";
 import type { DueCandidate } from "../run/ports.ts";
 import type { Queryable } from "./queryable.ts";
 

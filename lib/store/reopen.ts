@@ -147,6 +147,6 @@ async function write(db: Queryable, { instanceId, reason, by, at }: Reopening, o
            next_step_due = ${onward.nextStepDue}, completed_at = null, completed_reason = null
      where id = ${instanceId}::uuid`;
   await db.$executeRaw`
-    update touch set status = 'cancelled', reason = 'instance_cancelled', next_attempt_at = null, look_again_at = null
+    update touch set status = 'cancelled', reason = 'instance_cancelled', next_attempt_at = null, recheck_at = null
      where instance_id = ${instanceId}::uuid and status in ('claimed', 'awaiting_approval')`;
 }

@@ -68,16 +68,16 @@ async function resume(db: Queryable, query: BatchQuery, end: PauseEnd): Promise<
     with looked as materialized (
       select id, workspace_id, lead_id, sequence_id, version, position
         from follow_up_instance
-       where status = 'paused' and paused_reason = ${end.pausedReason}::paused_reason and look_again_at <= ${now}
+       where status = 'paused' and paused_reason = ${end.pausedReason}::paused_reason and recheck_at <= ${now}
          and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
-       order by look_again_at
+       order by recheck_at
        limit ${limit}
          for no key update skip locked),
     judged as materialized (
       select looked.id, coalesce(${MAY_BE_CONTACTED} and ${end.isOver}, false) as resumes,
              not ${end.pausedReason === "awaiting_enrichment" ? DATA_IS_THERE : Prisma.sql`true`} as without_data,
              case when ${end.overAt} > ${now} then ${end.overAt} else ${now}::timestamptz + interval '1 hour' end
-               as look_again_at
+               as recheck_at
         from looked
         join lead on lead.workspace_id = looked.workspace_id and lead.id = looked.lead_id
         join workspace on workspace.id = looked.workspace_id),
@@ -86,7 +86,7 @@ async function resume(db: Queryable, query: BatchQuery, end: PauseEnd): Promise<
          set status = case when resumes then 'active' else 'paused' end::instance_status,
              paused_reason = case when resumes then null else instance.paused_reason end,
              next_step_due = case when resumes then ${now}::timestamptz end,
-             look_again_at = case when resumes then null else judged.look_again_at end
+             recheck_at = case when resumes then null else judged.recheck_at end
         from judged
        where instance.id = judged.id)
     select count(*)::int as checked, count(*) filter (where resumes)::int as resumed,
@@ -103,7 +103,7 @@ async function hasToLook(
 ): Promise<boolean> {
   const rows = await db.$queryRaw`
     select from follow_up_instance
-     where status = 'paused' and paused_reason = ${pausedReason}::paused_reason and look_again_at <= ${now}
+     where status = 'paused' and paused_reason = ${pausedReason}::paused_reason and recheck_at <= ${now}
        and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
      limit 1`;
   return z.array(z.unknown()).parse(rows).length > 0;

@@ -45,7 +45,7 @@ export const STOP = Prisma.sql`
   coalesce(${BARRED},
     case when not lead.automation_enabled then 'automation_off'
          when lead.last_inbound_at > coalesce(
-                case when lead.last_outbound_at = touch.tried_at then touch.outbound_before
+                case when lead.last_outbound_at = touch.last_attempt_at then touch.expected_outbound_at
                      else lead.last_outbound_at end, '-infinity') then 'lead_replied'
          when instance.status = 'cancelled' or instance.generation <> touch.generation then 'instance_cancelled'
     end)`;
@@ -83,7 +83,7 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
     with judged as materialized (
       select touch.id, touch.workspace_id, touch.instance_id, touch.lead_id, touch.generation, touch.channel,
              touch.status, touch.next_attempt_at, touch.attempts, touch.failures, touch.subject, touch.body,
-             lead.last_outbound_at = touch.tried_at as tried_last, lead.email, lead.phone,
+             lead.last_outbound_at = touch.last_attempt_at as tried_last, lead.email, lead.phone,
              lead.last_email_at, lead.last_outbound_at, touch.expires_at <= ${lease.now} as too_old,
              ${STOP} as stop,
              case when (select paused_at from workspace where id = touch.workspace_id) is not null
@@ -92,8 +92,8 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
                     then 'sequence_inactive'
                   when instance.paused_reason = 'manual' then 'instance_paused'
                   when lead.snoozed_until > ${lease.now} then 'lead_snoozed'
-                  when lead.last_outbound_at is distinct from touch.outbound_before
-                   and lead.last_outbound_at is distinct from touch.tried_at then 'too_soon'
+                  when lead.last_outbound_at is distinct from touch.expected_outbound_at
+                   and lead.last_outbound_at is distinct from touch.last_attempt_at then 'too_soon'
                   when touch.send_until is null or touch.send_until <= ${lease.now} then 'outside_send_window'
              end as wait
         from touch
@@ -114,15 +114,15 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
       update touch
          set status = case fate when 'start' then 'sending' when 'cancel' then 'cancelled' else 'expired' end::touch_status,
              reason = case when fate <> 'start' then why end, next_attempt_at = null,
-             look_again_at = case when fate = 'start' then greatest(touch.look_again_at, ${lease.until}::timestamptz) end,
+             recheck_at = case when fate = 'start' then greatest(touch.recheck_at, ${lease.until}::timestamptz) end,
              attempts = touch.attempts + case when fate = 'start' then 1 else 0 end,
-             tried_at = case when fate = 'start' then greatest(fated.last_outbound_at, ${lease.now}::timestamptz)
-                             else touch.tried_at end
+             last_attempt_at = case when fate = 'start' then greatest(fated.last_outbound_at, ${lease.now}::timestamptz)
+                             else touch.last_attempt_at end
         from fated
        where touch.id = fated.id and fate <> 'wait'
       returning touch.lead_id, fate = 'start' or (why = 'lead_replied' and tried_last) as stamps,
                 case when fate = 'start' then touch.channel end as channel,
-                case when fate = 'start' then touch.tried_at else touch.outbound_before end as last_outbound_at),
+                case when fate = 'start' then touch.last_attempt_at else touch.expected_outbound_at end as last_outbound_at),
     reached as (
       update lead
          set last_outbound_at = moved.last_outbound_at,
@@ -179,7 +179,7 @@ export async function readSendFacts(
 ): Promise<ReadonlyMap<string, TouchSendFacts | null>> {
   const rows = await db.$queryRaw`
     select touch.id, touch.channel::text,
-           coalesce(lead.last_outbound_at = touch.tried_at, false) as tried_last,
+           coalesce(lead.last_outbound_at = touch.last_attempt_at, false) as tried_last,
            workspace.paused_at is not null or not sequence.active
              or coalesce(instance.paused_reason = 'manual', false) as switched_off,
            lead.snoozed_until, lead.time_zone as lead_time_zone, lead.last_outbound_at, ${LAST_TOUCHES},

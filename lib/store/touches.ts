@@ -16,7 +16,7 @@ export async function settle(db: Queryable, settlements: readonly Settlement[], 
     with ended as (
       update touch
          set status = settled.status::touch_status, reason = settled.reason, provider_id = settled.provider_id,
-             next_attempt_at = settled.next_attempt_at, look_again_at = settled.next_attempt_at,
+             next_attempt_at = settled.next_attempt_at, recheck_at = settled.next_attempt_at,
              failures = coalesce(settled.failures, touch.failures),
              sent_at = case when settled.status = 'sent' then ${now}::timestamptz end
         from unnest(
@@ -29,7 +29,7 @@ export async function settle(db: Queryable, settlements: readonly Settlement[], 
         ) as settled (id, status, reason, provider_id, next_attempt_at, failures)
        where touch.id = settled.id and case when touch.status = 'sending' then true end
       returning touch.id, touch.workspace_id, touch.status)
-    insert into notification_event (workspace_id, kind, touch_id, happened_at)
+    insert into notification_event (workspace_id, kind, touch_id, occurred_at)
     select workspace_id, case status when 'failed' then 'touch_failed' else 'touch_unknown' end::notification_kind, id,
            ${now}
       from ended
@@ -43,24 +43,24 @@ export async function settle(db: Queryable, settlements: readonly Settlement[], 
 export async function reschedule(db: Queryable, touches: readonly Rescheduled[]): Promise<void> {
   await db.$executeRaw`
     update touch
-       set reason = again.reason, next_attempt_at = again.next_attempt_at, look_again_at = again.next_attempt_at,
+       set reason = again.reason, next_attempt_at = again.next_attempt_at, recheck_at = again.next_attempt_at,
            send_until = again.send_until,
-           outbound_before = case when again.outbound_before = touch.tried_at then touch.outbound_before
-                                  else again.outbound_before end
+           expected_outbound_at = case when again.expected_outbound_at = touch.last_attempt_at then touch.expected_outbound_at
+                                  else again.expected_outbound_at end
       from unnest(
         ${touches.map(({ touchId }) => touchId)}::uuid[],
         ${touches.map(({ reason }) => reason)}::text[],
         ${touches.map(({ nextAttemptAt }) => nextAttemptAt)}::timestamptz[],
         ${touches.map(({ sendUntil }) => sendUntil)}::timestamptz[],
-        ${touches.map(({ outboundBefore }) => outboundBefore)}::timestamptz[]
-      ) as again (id, reason, next_attempt_at, send_until, outbound_before)
+        ${touches.map(({ expectedOutboundAt }) => expectedOutboundAt)}::timestamptz[]
+      ) as again (id, reason, next_attempt_at, send_until, expected_outbound_at)
      where touch.id = again.id and case when touch.status = 'claimed' then true end`;
 }
 
 /** Leaves claimed touches that this run will not send to the next one, whose `now` is later. */
 export async function release(db: Queryable, touchIds: readonly string[], now: Date): Promise<void> {
   await db.$executeRaw`
-    update touch set look_again_at = greatest(next_attempt_at, ${now}::timestamptz + interval '1 millisecond')
+    update touch set recheck_at = greatest(next_attempt_at, ${now}::timestamptz + interval '1 millisecond')
      where id = any(${[...touchIds]}::uuid[]) and status = 'claimed'`;
 }
 
@@ -71,7 +71,7 @@ export async function isTouchLeftBehind(
 ): Promise<boolean> {
   const rows = await db.$queryRaw`
     select from touch
-     where look_again_at <= ${now} and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
+     where recheck_at <= ${now} and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
      limit 1`;
   return z.array(z.unknown()).parse(rows).length > 0;
 }
@@ -82,21 +82,21 @@ export async function expireLeases(db: Queryable, { now, limit, workspaceId }: B
     with dead as materialized (
       select id, channel::text = any(${[...REPEATABLE_CHANNELS]}::text[]) as repeatable
         from touch
-       where status = 'sending' and look_again_at <= ${now}
+       where status = 'sending' and recheck_at <= ${now}
          and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
-       order by look_again_at, id
+       order by recheck_at, id
        limit ${limit}
          for no key update skip locked),
     ended as (
       update touch
          set status = case when repeatable then 'claimed' else 'unknown' end::touch_status, reason = 'sender_died',
              next_attempt_at = case when repeatable then ${now}::timestamptz end,
-             look_again_at = case when repeatable then ${now}::timestamptz end
+             recheck_at = case when repeatable then ${now}::timestamptz end
         from dead
        where touch.id = dead.id
       returning touch.id, touch.workspace_id, touch.status),
     noted as (
-      insert into notification_event (workspace_id, kind, touch_id, happened_at)
+      insert into notification_event (workspace_id, kind, touch_id, occurred_at)
       select workspace_id, 'touch_unknown', id, ${now} from ended where status = 'unknown')
     select count(*) filter (where not repeatable)::int as unknown, count(*) filter (where repeatable)::int as reclaimed
       from dead`;
@@ -105,23 +105,23 @@ export async function expireLeases(db: Queryable, { now, limit, workspaceId }: B
 
 /**
  * Takes claimed touches whose time has come, oldest first: retries, and those that a dead run or a lost message left.
- * Nobody else takes them before `lookAgainAt`.
+ * Nobody else takes them before `recheckAt`.
  */
 export async function takeUp(
   db: Queryable,
   { now, limit, workspaceId }: BatchQuery,
-  lookAgainAt: Date,
+  recheckAt: Date,
 ): Promise<readonly string[]> {
   const rows = await db.$queryRaw`
     with left_behind as materialized (
       select id
         from touch
-       where status = 'claimed' and look_again_at <= ${now} and ${CHANNEL_IS_KNOWN}
+       where status = 'claimed' and recheck_at <= ${now} and ${CHANNEL_IS_KNOWN}
          and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
-       order by look_again_at, id
+       order by recheck_at, id
        limit ${limit}
          for no key update skip locked)
-    update touch set look_again_at = ${lookAgainAt}
+    update touch set recheck_at = ${recheckAt}
       from left_behind
      where touch.id = left_behind.id
     returning touch.id`;

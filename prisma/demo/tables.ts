@@ -35,7 +35,7 @@ const instances: Filling = {
   what: "instances",
   statement: ({ isMember }) => Prisma.sql`
     insert into follow_up_instance (id, workspace_id, lead_id, sequence_id, status, paused_reason, position, next_step_due,
-                                    look_again_at, completed_at, completed_reason, created_at, started_at)
+                                    recheck_at, completed_at, completed_reason, created_at, started_at)
     select ${instanceId}, workspace_id, ${leadId}, sequence_id, status::instance_status,
            case when status = 'paused' then reason::paused_reason end, step, case when status = 'active' then due_at end,
            case when status = 'paused' then case reason
@@ -74,7 +74,7 @@ const touches: Filling = {
   what: "touches",
   statement: ({ isMember, now }) => Prisma.sql`
     insert into touch (id, workspace_id, instance_id, lead_id, step_id, generation, channel, status, reason, subject, body,
-                       attempts, failures, claimed_at, next_attempt_at, look_again_at, send_until, sent_at,
+                       attempts, failures, claimed_at, next_attempt_at, recheck_at, send_until, sent_at,
                        provider_id)
     select ${sqlId("touch", Prisma.sql`number::bigint * 64 + step.position`)}, workspace_id, ${instanceId}, ${leadId},
            step.id, 1, step.channel::channel, outcome::touch_status,
@@ -122,13 +122,13 @@ const bookingsByHand: Filling = {
 const appointments: Filling = {
   what: "appointments",
   statement: ({ isMember, now, chances }) => Prisma.sql`
-    insert into appointment (id, workspace_id, lead_id, external_id, status, starts_at, ends_at, event_time, created_at)
+    insert into appointment (id, workspace_id, lead_id, external_id, status, starts_at, ends_at, last_event_at, created_at)
     select ${sqlId("appointment", Prisma.sql`number`)}, workspace_id, ${leadId}, 'demo-' || number,
            case booking when 'missed' then 'missed' else 'confirmed' end::appointment_status,
-           starts_at, starts_at + interval '30 minutes', event_time, event_time
+           starts_at, starts_at + interval '30 minutes', last_event_at, last_event_at
       from demo_cast
      cross join lateral (
-       select ${now}::timestamptz as event_time,
+       select ${now}::timestamptz as last_event_at,
               date_bin('30 minutes', case booking when 'missed' then enrolled_at - interval '1 hour'
                 else ${now}::timestamptz + make_interval(hours => 4 + ${chances.below(300, 23)}) end, 'epoch') as starts_at
      ) as meeting
@@ -156,12 +156,12 @@ const postBookingInstances: Filling = {
 const notifications: Filling = {
   what: "notifications",
   statement: ({ isMember, now, chances }) => Prisma.sql`
-    insert into notification_event (id, workspace_id, kind, lead_id, touch_id, happened_at)
+    insert into notification_event (id, workspace_id, kind, lead_id, touch_id, occurred_at)
     select ${sqlId("notification", Prisma.sql`number::bigint * 64 + place`)}, workspace_id, kind::notification_kind, lead_id,
-           touch_id, happened_at
+           touch_id, occurred_at
       from demo_cast
      cross join lateral (
-       select 62 as place, 'lead_replied' as kind, ${leadId} as lead_id, null::uuid as touch_id, inbound_at as happened_at
+       select 62 as place, 'lead_replied' as kind, ${leadId} as lead_id, null::uuid as touch_id, inbound_at as occurred_at
         where inbound_at > ${now}::timestamptz - interval '3 days'
        union all
        select 63, 'meeting_booked', ${leadId}, null,

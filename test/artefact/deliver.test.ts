@@ -41,7 +41,7 @@ async function addClaimed(count: number): Promise<readonly string[]> {
   const touchIds: string[] = [];
   for (let number = 0; number < count; number++) {
     const { instanceId } = await addFollowedLead(database.sql, workspaceId, id, { instance: { status: "completed" } });
-    const due = { next_attempt_at: LONG_AGO, look_again_at: FAR_AHEAD };
+    const due = { next_attempt_at: LONG_AGO, recheck_at: FAR_AHEAD };
     touchIds.push(await addTouch(database.sql, instanceId, steps[0] ?? "", due));
   }
   return touchIds;

@@ -101,7 +101,7 @@ describe("decide", () => {
       expect(decideOn({ lead })).toMatchObject({
         kind: "pause",
         reason: "lead_replied",
-        lookAgainAt: minutesAfter(EARLIER, 1 + 7 * 24 * 60),
+        recheckAt: minutesAfter(EARLIER, 1 + 7 * 24 * 60),
       });
     });
 
@@ -115,7 +115,7 @@ describe("decide", () => {
 
     it("a snoozed lead until the snooze is over, and not an instant longer", () => {
       const pause = decideOn({ lead: { snoozedUntil: new Date(NOON.getTime() + 1) } });
-      expect(pause).toMatchObject({ kind: "pause", reason: "lead_snoozed", lookAgainAt: new Date(NOON.getTime() + 1) });
+      expect(pause).toMatchObject({ kind: "pause", reason: "lead_snoozed", recheckAt: new Date(NOON.getTime() + 1) });
       expect(decideOn({ lead: { snoozedUntil: NOON } }).kind).toBe("send");
     });
 
@@ -284,7 +284,7 @@ describe("for any lead, sequence and instant", () => {
         const decision = decide(item, now);
         if (decision.kind === "hold") expect(decision.until > now).toBe(true);
         if (decision.kind === "pause" && decision.reason === "lead_snoozed") {
-          expect(decision.lookAgainAt && decision.lookAgainAt > now).toBe(true);
+          expect(decision.recheckAt && decision.recheckAt > now).toBe(true);
         }
       }),
     );

@@ -68,7 +68,7 @@ describe("evolve", () => {
       status: "paused",
       position: 1,
       reason: "manual",
-      lookAgainAt: null,
+      recheckAt: null,
     });
     expect(evolved({ steps: [aStep({ needsApproval: true })] })).toMatchObject({
       status: "paused",

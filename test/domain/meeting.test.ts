@@ -6,7 +6,7 @@ const told = (over: Partial<MeetingState> = {}): MeetingState => ({
   status: "confirmed",
   startsAt: at(10),
   endsAt: at(40),
-  eventTime: at(0),
+  lastEventAt: at(0),
   ...over,
 });
 
@@ -18,7 +18,7 @@ describe("what is told of a meeting", () => {
     told(),
     told({ endsAt: at(41) }),
     told({ startsAt: at(11), endsAt: at(39) }),
-    told({ status: "cancelled", startsAt: at(9), endsAt: at(20), eventTime: at(1) }),
+    told({ status: "cancelled", startsAt: at(9), endsAt: at(20), lastEventAt: at(1) }),
   ];
 
   it("is news after all that comes before it: by the provider's time, what it says, and when the meeting is", () => {

@@ -65,7 +65,7 @@ describe("the caps of two tenants", () => {
     const forgotten = await openTransaction(sql);
     await forgotten.query("lock table touch in share mode");
     const plan = jest.fn(planner(NOW));
-    const query = { now: NOW, lookAgainAt: NOW, begin: 0, share: 10 };
+    const query = { now: NOW, recheckAt: NOW, begin: 0, share: 10 };
     const claim = () =>
       claimDue(onPool(pool), { ...query, workspaces: [{ id: workspaceId, capped: true, after: null }] }, plan);
     await expect(claim()).rejects.toMatchObject({ code: "55P03" });

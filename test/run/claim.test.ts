@@ -179,7 +179,7 @@ const meanwhile = (happens: () => Promise<unknown>): { readonly store: FollowUpS
 });
 
 const APPOINTMENT = `
-  insert into appointment (workspace_id, lead_id, external_id, status, starts_at, ends_at, event_time)
+  insert into appointment (workspace_id, lead_id, external_id, status, starts_at, ends_at, last_event_at)
   select workspace_id, id, 'between', 'confirmed', now(), now() + interval '1 hour', now() from lead where id = $1`;
 
 describe("what is committed between claim and send", () => {
@@ -381,7 +381,7 @@ describe("a touch that may begin with its claim", () => {
     };
     const workspaces = [{ id: workspaceId, capped: false, after: null }];
     const plan = planner(NOW);
-    await claimDue(db, { now: NOW, lookAgainAt: NOW, begin, share: 100, workspaces }, (candidate) => {
+    await claimDue(db, { now: NOW, recheckAt: NOW, begin, share: 100, workspaces }, (candidate) => {
       decided = true;
       return plan(candidate);
     });
@@ -397,7 +397,7 @@ describe("a touch that may begin with its claim", () => {
   it("is being sent, and its lead is stamped, in the transaction of the claim", async () => {
     const { instanceId } = await addFollowedLead(sql, workspaceId, chase.id);
     expect(await claimAnd(instanceId, nothing)).toMatchObject({
-      touch: { status: "sending", attempts: 1, tried_at: NOW, next_attempt_at: null, look_again_at: NOW },
+      touch: { status: "sending", attempts: 1, last_attempt_at: NOW, next_attempt_at: null, recheck_at: NOW },
       lead: { last_outbound_at: NOW, last_email_at: NOW },
     });
   });
@@ -415,7 +415,7 @@ describe("a touch that may begin with its claim", () => {
       await untilBlockedBy(sql, claiming);
     };
     expect(await claimAnd(instanceId, happens)).toMatchObject({
-      touch: { status: "sending", attempts: 1, tried_at: NOW },
+      touch: { status: "sending", attempts: 1, last_attempt_at: NOW },
       lead: { last_outbound_at: NOW, last_email_at: NOW },
     });
     await Promise.all(changed);
@@ -429,7 +429,7 @@ describe("a touch that may begin with its claim", () => {
   ])("stays claimed where %s between the decision and its writing", async (_, statement) => {
     const { instanceId } = await addFollowedLead(sql, workspaceId, chase.id);
     expect(await claimAnd(instanceId, () => sql.query(statement, [workspaceId]))).toMatchObject({
-      touch: { status: "claimed", attempts: 0, tried_at: null },
+      touch: { status: "claimed", attempts: 0, last_attempt_at: null },
       lead: { last_outbound_at: null, last_email_at: null },
     });
   });
@@ -595,7 +595,7 @@ const FORBIDDEN: readonly Omit<Paused, "resumes">[] = [
   { name: "has opted out", lead: { opted_out_at: at(-DAY_MS) } },
   { name: "is switched off", lead: { automation_enabled: false } },
   { name: "is in a paused workspace", lead: {}, workspace: { paused_at: at(-DAY_MS) } },
-  { name: "is looked at a millisecond later", lead: {}, instance: { look_again_at: at(1) } },
+  { name: "is looked at a millisecond later", lead: {}, instance: { recheck_at: at(1) } },
 ];
 
 /** Those whose pause is over, but who may not be resumed all the same. */
@@ -668,7 +668,7 @@ describe.each([
   }: Omit<Paused, "name" | "resumes">) {
     const own = await addWorkspace(sql, workspace);
     const sequence = await addSequence(sql, own, { steps: [stepColumns] });
-    const paused = { status: "paused", paused_reason: reason, look_again_at: NOW, ...instance };
+    const paused = { status: "paused", paused_reason: reason, recheck_at: NOW, ...instance };
     return (await addFollowedLead(sql, own, sequence.id, { lead, instance: paused })).instanceId;
   }
 
@@ -682,7 +682,7 @@ describe.each([
     for (const { id, name } of added) {
       const row = await instanceRow(id);
       if (row?.["status"] === "active") resumed.push(name);
-      if (row?.["status"] === "active") expect(row).toMatchObject({ next_step_due: NOW, look_again_at: null });
+      if (row?.["status"] === "active") expect(row).toMatchObject({ next_step_due: NOW, recheck_at: null });
       else expect(row).toMatchObject({ status: "paused", paused_reason: reason, next_step_due: null });
     }
     const expected = cases.filter(({ resumes }) => resumes).map(({ name }) => name);
@@ -704,8 +704,8 @@ describe.each([
 
   it("gets to those that may resume although ten times as many that may not have waited longer", async () => {
     const rows = { reason, workspaceId, sequenceId: chase.id };
-    await addMany({ ...rows, count: 1_000, lead: { ...over, automation_enabled: false }, lookAgainAt: at(-DAY_MS) });
-    await addMany({ ...rows, count: 100, lead: over, lookAgainAt: NOW });
+    await addMany({ ...rows, count: 1_000, lead: { ...over, automation_enabled: false }, recheckAt: at(-DAY_MS) });
+    await addMany({ ...rows, count: 100, lead: over, recheckAt: NOW });
     const report = await runner.run({ only: [step] }, { ...now, settings: { batchSize: 50 } });
     expect(report).toMatchObject({ [key]: { checked: 1_100, resumed: 100 } });
   });
@@ -737,13 +737,13 @@ async function addMany(rows: {
   sequenceId: string;
   count: number;
   lead: Columns;
-  lookAgainAt: Date;
+  recheckAt: Date;
 }): Promise<void> {
   await sql.query(
     `with led as (
        insert into lead (workspace_id, email, status, automation_enabled, last_inbound_at, last_outbound_at, enrichment_status)
        select $1, 'ada@example.test', 'qualified', $4, $5, $6, $7 from generate_series(1, $3::int) returning id)
-     insert into follow_up_instance (workspace_id, lead_id, sequence_id, status, paused_reason, look_again_at)
+     insert into follow_up_instance (workspace_id, lead_id, sequence_id, status, paused_reason, recheck_at)
      select $1, id, $2, 'paused', $8::paused_reason, $9 from led`,
     [
       rows.workspaceId,
@@ -754,14 +754,14 @@ async function addMany(rows: {
       rows.lead["last_outbound_at"] ?? null,
       rows.lead["enrichment_status"] ?? "not_requested",
       rows.reason,
-      rows.lookAgainAt,
+      rows.recheckAt,
     ],
   );
 }
 
 describe("a pause that is over", () => {
   it("leads to a message in the same run", async () => {
-    const paused = { status: "paused", paused_reason: "lead_snoozed", look_again_at: NOW };
+    const paused = { status: "paused", paused_reason: "lead_snoozed", recheck_at: NOW };
     const lead = { snoozed_until: NOW };
     const { instanceId } = await addFollowedLead(sql, workspaceId, chase.id, { lead, instance: paused });
     const report = await runner.run({}, now);
@@ -773,16 +773,16 @@ describe("a pause that is over", () => {
     ["lead_snoozed", { snoozed_until: at(1) }],
     ["lead_replied", silentSince(7, 1)],
   ])("is seen at the very instant of its end where it was looked at before: %s", async (reason, lead) => {
-    const paused = { status: "paused", paused_reason: reason, look_again_at: NOW };
+    const paused = { status: "paused", paused_reason: reason, recheck_at: NOW };
     const { instanceId } = await addFollowedLead(sql, workspaceId, chase.id, { lead, instance: paused });
     await runner.run({}, now);
-    expect(await instanceRow(instanceId)).toMatchObject({ status: "paused", look_again_at: at(1) });
+    expect(await instanceRow(instanceId)).toMatchObject({ status: "paused", recheck_at: at(1) });
     await runner.run({}, { now: () => Promise.resolve(at(1)) });
     expect(runner.channel.sent).toHaveLength(1);
   });
 
   it("tells how many steps will be skipped because the data will not come", async () => {
-    const paused = { status: "paused", paused_reason: "awaiting_enrichment", look_again_at: NOW };
+    const paused = { status: "paused", paused_reason: "awaiting_enrichment", recheck_at: NOW };
     const lead = { enrichment_status: "failed", email: null };
     await addFollowedLead(sql, workspaceId, chase.id, { lead, instance: paused });
     const report = await runner.run({}, now);

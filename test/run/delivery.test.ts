@@ -51,7 +51,7 @@ async function oneDue(): Promise<string> {
 }
 
 /** Claimed, and its time has come. */
-const READY = { status: "claimed", next_attempt_at: LONG_AGO, look_again_at: LONG_AGO, send_until: FAR_AHEAD };
+const READY = { status: "claimed", next_attempt_at: LONG_AGO, recheck_at: LONG_AGO, send_until: FAR_AHEAD };
 
 /** A touch that an earlier run left, in the state that `columns` say. */
 async function leftBehind(columns: Readonly<Record<string, unknown>>): Promise<string> {
@@ -120,7 +120,7 @@ describe("what a provider says", () => {
 
 describe("a touch that failed for now", () => {
   it("is sent by a later run once its time has come, and not before", async () => {
-    const early = await leftBehind({ status: "claimed", next_attempt_at: FAR_AHEAD, look_again_at: FAR_AHEAD });
+    const early = await leftBehind({ status: "claimed", next_attempt_at: FAR_AHEAD, recheck_at: FAR_AHEAD });
     const ready = await leftBehind(READY);
     expect((await runner.run({ workspaceId: early })).recovered).toMatchObject({ takenUp: 0 });
     expect((await runner.run({ workspaceId: ready })).recovered).toMatchObject({ takenUp: 1, delivery: { sent: 1 } });
@@ -137,7 +137,7 @@ describe("a touch that failed for now", () => {
       const [touch] = await touchesOf(workspaceId);
       if (touch?.next_attempt_at) waits.push(touch.next_attempt_at.getTime() - Date.parse(timestamp ?? ""));
       await pool.query(
-        "update touch set next_attempt_at = $2, look_again_at = $2 where workspace_id = $1 and status = 'claimed'",
+        "update touch set next_attempt_at = $2, recheck_at = $2 where workspace_id = $1 and status = 'claimed'",
         [workspaceId, LONG_AGO],
       );
     }
@@ -155,7 +155,7 @@ describe("a touch that failed for now", () => {
       const [touch] = await touchesOf(workspaceId);
       expect(touch).toMatchObject({ status: "claimed", attempts: attempt });
       expect((touch?.next_attempt_at?.getTime() ?? 0) - Date.parse(timestamp ?? "")).toBe(30 * 60_000);
-      await pool.query("update touch set next_attempt_at = $2, look_again_at = $2 where workspace_id = $1", [
+      await pool.query("update touch set next_attempt_at = $2, recheck_at = $2 where workspace_id = $1", [
         workspaceId,
         LONG_AGO,
       ]);
@@ -225,8 +225,8 @@ describe("a touch that failed for now", () => {
 
 describe("a touch whose sender died", () => {
   it("is unknown once its lease has run out, and not before", async () => {
-    const dead = await leftBehind({ status: "sending", look_again_at: LONG_AGO });
-    const alive = await leftBehind({ status: "sending", look_again_at: FAR_AHEAD });
+    const dead = await leftBehind({ status: "sending", recheck_at: LONG_AGO });
+    const alive = await leftBehind({ status: "sending", recheck_at: FAR_AHEAD });
     expect((await runner.run({ workspaceId: dead })).recovered).toMatchObject({ unknown: 1, reclaimed: 0, takenUp: 0 });
     expect((await runner.run({ workspaceId: alive })).recovered).toMatchObject({ unknown: 0, reclaimed: 0 });
     expect(await touchesOf(dead)).toMatchObject([{ status: "unknown", reason: "sender_died" }]);
@@ -235,7 +235,7 @@ describe("a touch whose sender died", () => {
   });
 
   it("is sent again where the channel acts once however often the touch comes", async () => {
-    const workspaceId = await leftBehind({ status: "sending", look_again_at: LONG_AGO, channel: "task" });
+    const workspaceId = await leftBehind({ status: "sending", recheck_at: LONG_AGO, channel: "task" });
     expect((await runner.run({ workspaceId })).recovered).toMatchObject({
       unknown: 0,
       reclaimed: 1,
@@ -256,7 +256,7 @@ describe("a task", () => {
     };
     await runner.run({ workspaceId }, { channels });
     await pool.query(
-      "update touch set status = 'sending', sent_at = null, look_again_at = $2, claimed_at = $2 where workspace_id = $1",
+      "update touch set status = 'sending', sent_at = null, recheck_at = $2, claimed_at = $2 where workspace_id = $1",
       [workspaceId, LONG_AGO],
     );
     await runner.run({ workspaceId }, { channels });

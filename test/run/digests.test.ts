@@ -61,8 +61,8 @@ async function addListener(columns: Columns = {}): Promise<string> {
   return id;
 }
 
-async function addEvent(workspaceId: string, happenedAt: string, columns: Columns = {}, on: pg.Pool = sql) {
-  const row = { workspace_id: workspaceId, kind: "backstop_completed", happened_at: happenedAt, ...columns };
+async function addEvent(workspaceId: string, occurredAt: string, columns: Columns = {}, on: pg.Pool = sql) {
+  const row = { workspace_id: workspaceId, kind: "backstop_completed", occurred_at: occurredAt, ...columns };
   const names = Object.keys(row);
   await on.query(
     `insert into notification_event (${names.join(", ")}) values (${names.map((_, index) => `$${index + 1}`).join(", ")})`,
@@ -320,7 +320,7 @@ describe("what is told", () => {
     const id = await addListener();
     const { id: sequenceId, steps } = await addSequence(sql, id);
     const { instanceId } = await addFollowedLead(sql, id, sequenceId, { instance: { status: "completed" } });
-    const dead = { status: "sending", look_again_at: new Date("2030-06-01T00:00Z") };
+    const dead = { status: "sending", recheck_at: new Date("2030-06-01T00:00Z") };
     await addTouch(sql, instanceId, steps[0] ?? "", dead);
     await digestsAt("2030-06-03T05:00Z", id);
     await digestsAt("2030-06-03T06:00Z", id);
@@ -375,7 +375,7 @@ describe("many workspaces", () => {
       select 'Tenant ' || number, 'a@b.test', number || '@tenant.test', '2030-06-03T08:00Z'
         from generate_series(1, 500) as number returning id`);
     await sql.query(
-      `insert into notification_event (workspace_id, kind, count, happened_at)
+      `insert into notification_event (workspace_id, kind, count, occurred_at)
        select id, 'backstop_completed', substring(digest_email from '\\d+')::int, '2030-06-03T07:00Z'
          from workspace where digest_email like '%@tenant.test'`,
     );

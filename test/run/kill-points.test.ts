@@ -54,7 +54,7 @@ async function addOneOfEach(sql: pg.Pool): Promise<void> {
   const digest = { digest_email: "a@b.test", digest_webhook_url: hook, next_digest_at: "2030-01-07T08:00Z" };
   const listenerId = await addWorkspace(sql, digest);
   await sql.query(
-    "insert into notification_event (workspace_id, kind, happened_at) values ($1, 'backstop_completed', '2030-01-07T07:00Z')",
+    "insert into notification_event (workspace_id, kind, occurred_at) values ($1, 'backstop_completed', '2030-01-07T07:00Z')",
     [listenerId],
   );
   const workspaceId = await addWorkspace(sql, { daily_cap: 100 });
@@ -66,10 +66,10 @@ async function addOneOfEach(sql: pg.Pool): Promise<void> {
   await sql.query("update lead set status = 'meeting-booked' where id = $1", [leadId]);
   const completed = { instance: { status: "completed" } };
   const retry = await addFollowedLead(sql, workspaceId, id, completed);
-  const due = { next_attempt_at: LONG_AGO, look_again_at: LONG_AGO, attempts: 1, failures: 1, send_until: FAR_AHEAD };
+  const due = { next_attempt_at: LONG_AGO, recheck_at: LONG_AGO, attempts: 1, failures: 1, send_until: FAR_AHEAD };
   await addTouch(sql, retry.instanceId, steps[0] ?? "", due);
   const died = await addFollowedLead(sql, workspaceId, id, completed);
-  await addTouch(sql, died.instanceId, steps[0] ?? "", { status: "sending", look_again_at: LONG_AGO, attempts: 1 });
+  await addTouch(sql, died.instanceId, steps[0] ?? "", { status: "sending", recheck_at: LONG_AGO, attempts: 1 });
 }
 
 /** Runs, hour after hour, until nothing is left to do; fails where that does not come. */

@@ -94,9 +94,7 @@ describe("a reply from before an attempt that reached nobody, and that is told o
   it("is answered by what another sequence has sent since", async () => {
     const other = await addSequence(sql, workspaceId, { steps: [{ channel: "webhook" }] });
     await addInstance(sql, leadId, other.id, { next_step_due: hoursAfter(0.1) });
-    await sql.query("update touch set next_attempt_at = $1, look_again_at = $1 where status = 'claimed'", [
-      hoursAfter(3),
-    ]);
+    await sql.query("update touch set next_attempt_at = $1, recheck_at = $1 where status = 'claimed'", [hoursAfter(3)]);
     await runAfter(1);
     expect(sentChannels()).toEqual(["webhook"]);
     await replyFromBefore();
@@ -131,15 +129,13 @@ it("a touch of another sequence does not take the turn of an attempt that a repl
     startSending: async (touchIds: readonly string[], lease: { now: Date; until: Date }) => {
       await replyFromBefore();
       const { rows } = await sql.query<{ id: string }>(
-        "update touch set next_attempt_at = $1, look_again_at = $1 where status = 'claimed' returning id",
+        "update touch set next_attempt_at = $1, recheck_at = $1 where status = 'claimed' returning id",
         [lease.now],
       );
       return runner.ports.store.startSending([...new Set([...touchIds, ...rows.map(({ id }) => id)])], lease);
     },
   };
-  await sql.query("update touch set next_attempt_at = $1, look_again_at = $1 where status = 'claimed'", [
-    hoursAfter(20),
-  ]);
+  await sql.query("update touch set next_attempt_at = $1, recheck_at = $1 where status = 'claimed'", [hoursAfter(20)]);
   await runner.run({}, { store, now: () => Promise.resolve(hoursAfter(1)) });
   await runAfter(24);
   expect(sentChannels()).toEqual([]);

@@ -27,7 +27,7 @@ describe("the plan of a batch", () => {
     expect(plan).toMatchObject({
       instanceId: "instance",
       state: { status: "active", position: 2, nextStepDue: minutesAfter(NOON, 3 * 24 * 60), hold: null },
-      touch: { stepId: "step 1", channel: "email", status: "claimed", outboundBefore: minutesAfter(NOON, -60) },
+      touch: { stepId: "step 1", channel: "email", status: "claimed", expectedOutboundAt: minutesAfter(NOON, -60) },
       decision: { kind: "send", reason: "ready", rule: "ready" },
     });
     expect(plan.touch?.sendUntil).toEqual(new Date("2026-06-03T22:00Z"));

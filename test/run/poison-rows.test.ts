@@ -253,7 +253,7 @@ describe("a poison row", () => {
 });
 
 describe("a claimed touch that cannot be read", () => {
-  const due = { next_attempt_at: NOW, look_again_at: NOW, send_until: null };
+  const due = { next_attempt_at: NOW, recheck_at: NOW, send_until: null };
   const claimed = async (lead: Columns, touch: Columns = {}) => {
     const { id, steps } = await addSequence(sql, workspaceId, { steps: [{}, {}] });
     const instance = { position: 2, next_step_due: new Date("2100-01-04T09:00:00Z") };

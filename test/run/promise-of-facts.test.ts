@@ -136,8 +136,8 @@ function detailOf({ type, lead: index, meeting, ago }: Extract<Step, { kind: "fa
 const letDaysPass = async (days: number) => {
   const columns = {
     lead: ["last_outbound_at", "last_task_at", "last_inbound_at", "snoozed_until"],
-    follow_up_instance: ["next_step_due", "look_again_at"],
-    touch: ["next_attempt_at", "look_again_at", "outbound_before"],
+    follow_up_instance: ["next_step_due", "recheck_at"],
+    touch: ["next_attempt_at", "recheck_at", "expected_outbound_at"],
   };
   for (const [table, names] of Object.entries(columns)) {
     const moved = names.map((name) => `${name} = ${name} - make_interval(days => $2)`).join(", ");

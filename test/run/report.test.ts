@@ -357,7 +357,7 @@ describe("the handler", () => {
 });
 
 describe("a dry run", () => {
-  const pausedRows = { status: "paused", paused_reason: "lead_snoozed", look_again_at: LONG_AGO };
+  const pausedRows = { status: "paused", paused_reason: "lead_snoozed", recheck_at: LONG_AGO };
 
   it("decides as a real one does, tells a sample, and leaves the database as it was", async () => {
     await addDueAndBooked();

@@ -26,7 +26,7 @@ describe("a claimed touch that may not go", () => {
       ...ENDED,
       nextAttemptAt: new Date("2026-06-04T07:00Z"),
       sendUntil: new Date("2026-06-04T15:00Z"),
-      outboundBefore: null,
+      expectedOutboundAt: null,
     });
   });
 
@@ -40,7 +40,7 @@ describe("a claimed touch that may not go", () => {
       ...ENDED,
       nextAttemptAt: minutesAfter(NOON, 15),
       sendUntil: null,
-      outboundBefore: null,
+      expectedOutboundAt: null,
     });
   });
 
@@ -58,7 +58,7 @@ describe("a claimed touch that may not go", () => {
     const withChannel = { lead: { lastTouchAt: { ...aLead().lastTouchAt, email: lastOutboundAt } } };
 
     it("waits for the end of the gap, and tells the touch it was decided after", () => {
-      const expected = { nextAttemptAt: minutesAfter(NOON, 50), outboundBefore: lastOutboundAt };
+      const expected = { nextAttemptAt: minutesAfter(NOON, 50), expectedOutboundAt: lastOutboundAt };
       expect(nextOf(withGap)).toMatchObject(expected);
     });
 
@@ -69,7 +69,7 @@ describe("a claimed touch that may not go", () => {
     it("waits for neither where an attempt of its own was made, but still for the window", () => {
       expect(nextOf(withGap, { triedLast: true })).toMatchObject({
         nextAttemptAt: NOON,
-        outboundBefore: lastOutboundAt,
+        expectedOutboundAt: lastOutboundAt,
       });
       expect(nextOf(withChannel, { triedLast: true }).nextAttemptAt).toEqual(NOON);
       const shut = { ...withGap, workspace: { gapMinutes: 60, sendWindow: OFFICE } };

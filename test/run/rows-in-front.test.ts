@@ -120,8 +120,8 @@ describe("ten times as many due steps that may not go, all due before those that
 });
 
 describe("ten times as many claimed touches that may not go, all left behind before those that may", () => {
-  const READY = { next_attempt_at: LONG_AGO, look_again_at: LONG_AGO, send_until: FAR_AHEAD };
-  const LAST = { ...READY, look_again_at: new Date(NOW.getTime() - 60_000) };
+  const READY = { next_attempt_at: LONG_AGO, recheck_at: LONG_AGO, send_until: FAR_AHEAD };
+  const LAST = { ...READY, recheck_at: new Date(NOW.getTime() - 60_000) };
   const DONE = { status: "completed", completed_reason: "out_of_steps", next_step_due: null };
 
   async function addClaimed(obstacle: Obstacle, touch: Columns = {}) {

@@ -60,14 +60,14 @@ async function addTenant(): Promise<Tenant> {
   const instanceId = await addInstance(sql, left, chase.id, { next_step_due: FAR_AHEAD });
   await addTouch(sql, instanceId, chase.steps[0] ?? "", {
     next_attempt_at: LONG_AGO,
-    look_again_at: LONG_AGO,
+    recheck_at: LONG_AGO,
     send_until: FAR_AHEAD,
   });
   const snoozed = await addLead(sql, id, { email: "dan@example.test" });
   await addInstance(sql, snoozed, chase.id, {
     status: "paused",
     paused_reason: "lead_snoozed",
-    look_again_at: LONG_AGO,
+    recheck_at: LONG_AGO,
   });
   return { id, due, booked };
 }

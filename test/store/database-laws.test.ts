@@ -139,7 +139,7 @@ const newAppointment = inserting("appointment", {
   status: "'confirmed'",
   starts_at: "now()",
   ends_at: "now() + interval '1 hour'",
-  event_time: "now()",
+  last_event_at: "now()",
 });
 const digest = inserting("notification_digest", {
   workspace_id: ":here",
@@ -156,13 +156,13 @@ const task = inserting("task", {
 const notification = inserting("notification_event", {
   workspace_id: ":here",
   kind: "'backstop_completed'",
-  happened_at: "now()",
+  occurred_at: "now()",
 });
 const delivery = inserting("digest_delivery", {
   workspace_id: ":here",
   digest_id: "(select id from made)",
   channel: "'email'",
-  look_again_at: "now()",
+  recheck_at: "now()",
 });
 const run = inserting("run", { trigger: "'manual'", request_id: "'r'", started_at: "now()", deadline_at: "now()" });
 const intake = inserting("intake_event", {
@@ -214,9 +214,9 @@ const INSTANCE_LAWS: readonly Law[] = [
     keeps: active("hold_reason = 'window', held_since = now()"),
   },
   {
-    name: "look_again_only_while_paused",
-    breaks: active("look_again_at = now()"),
-    keeps: paused("look_again_at = now()"),
+    name: "recheck_only_while_paused",
+    breaks: active("recheck_at = now()"),
+    keeps: paused("recheck_at = now()"),
   },
   {
     name: "reopening_workspace_id_lead_id_instance_id_fkey",
@@ -292,22 +292,22 @@ const TOUCH_LAWS: readonly Law[] = [
   {
     name: "claimed_has_next_attempt",
     breaks: touch("status = 'failed'"),
-    keeps: touch("status = 'failed', next_attempt_at = null, look_again_at = null"),
+    keeps: touch("status = 'failed', next_attempt_at = null, recheck_at = null"),
   },
   {
-    name: "unsent_is_looked_at_again",
-    breaks: touch("status = 'sending', next_attempt_at = null, look_again_at = null"),
-    keeps: touch("status = 'sending', next_attempt_at = null, look_again_at = now()"),
+    name: "unsent_touch_is_rechecked",
+    breaks: touch("status = 'sending', next_attempt_at = null, recheck_at = null"),
+    keeps: touch("status = 'sending', next_attempt_at = null, recheck_at = now()"),
   },
   {
-    name: "unsent_is_looked_at_again",
-    breaks: touch("look_again_at = null"),
-    keeps: touch("look_again_at = now()"),
+    name: "unsent_touch_is_rechecked",
+    breaks: touch("recheck_at = null"),
+    keeps: touch("recheck_at = now()"),
   },
   {
-    name: "unsent_is_looked_at_again",
-    breaks: waiting("look_again_at = now()"),
-    keeps: waiting("look_again_at = now(), expires_at = now()"),
+    name: "unsent_touch_is_rechecked",
+    breaks: waiting("recheck_at = now()"),
+    keeps: waiting("recheck_at = now(), expires_at = now()"),
   },
   {
     name: "waiting_has_its_fingerprint",
@@ -328,7 +328,7 @@ const TOUCH_LAWS: readonly Law[] = [
   {
     name: "sent_has_sent_at",
     breaks: touch("status = 'sent', next_attempt_at = null"),
-    keeps: touch("status = 'sent', next_attempt_at = null, look_again_at = null, sent_at = now()"),
+    keeps: touch("status = 'sent', next_attempt_at = null, recheck_at = null, sent_at = now()"),
   },
   { name: "attempts_are_not_negative", breaks: touch("attempts = -1"), keeps: touch("attempts = 0") },
   {
@@ -370,7 +370,7 @@ const SEQUENCE_LAWS: readonly Law[] = [
   { name: "step_keeps_its_place", breaks: step("sequence_id = :other"), keeps: step("sequence_id = :chase") },
   { name: "step_keeps_its_place", breaks: step("key = 'another'"), keeps: step("body = 'another'") },
   { name: "sequence_version_counts_from_one", breaks: newSequence({ version: "0" }), keeps: newSequence() },
-  { name: "version_never_goes_back", breaks: sequence("version = 0"), keeps: sequence("version = 2") },
+  { name: "version_never_decreases", breaks: sequence("version = 0"), keeps: sequence("version = 2") },
   { name: "delay_is_not_negative", breaks: step("delay_minutes = -1"), keeps: step("delay_minutes = 0") },
   {
     name: "time_to_live_is_positive",
@@ -496,15 +496,15 @@ const OTHER_LAWS: readonly Law[] = [
     keeps: `with made as (${digest()} returning id) ${delivery()}, (:here, (select id from made), 'webhook', now())`,
   },
   {
-    name: "unsent_delivery_is_looked_at_again",
-    breaks: `with made as (${digest()} returning id) ${delivery({ look_again_at: "null" })}`,
-    keeps: `with made as (${digest()} returning id) ${delivery({ look_again_at: "null", status: "'failed'" })}`,
+    name: "unsent_delivery_is_rechecked",
+    breaks: `with made as (${digest()} returning id) ${delivery({ recheck_at: "null" })}`,
+    keeps: `with made as (${digest()} returning id) ${delivery({ recheck_at: "null", status: "'failed'" })}`,
   },
   {
     name: "sent_delivery_has_sent_at",
-    breaks: `with made as (${digest()} returning id) ${delivery({ look_again_at: "null", status: "'sent'" })}`,
+    breaks: `with made as (${digest()} returning id) ${delivery({ recheck_at: "null", status: "'sent'" })}`,
     keeps: `with made as (${digest()} returning id)
-            ${delivery({ look_again_at: "null", status: "'sent'", sent_at: "now()" })}`,
+            ${delivery({ recheck_at: "null", status: "'sent'", sent_at: "now()" })}`,
   },
   {
     name: "delivery_failures_are_among_attempts",
@@ -723,11 +723,11 @@ describe("what the database does by itself", () => {
     expect(await instanceRow(instanceId)).toMatchObject({
       hold_reason: null,
       held_since: null,
-      look_again_at: expect.any(Date),
+      recheck_at: expect.any(Date),
     });
     const byHand = await addFollowedLead(sql, named("here"), named("chase"));
     await sql.query(pause, [byHand.instanceId, "manual"]);
-    expect(await instanceRow(byHand.instanceId)).toMatchObject({ look_again_at: null });
+    expect(await instanceRow(byHand.instanceId)).toMatchObject({ recheck_at: null });
   });
 
   it.each([
@@ -739,11 +739,11 @@ describe("what the database does by itself", () => {
   ])("looks again at a pause when the lead changes in a way that may end it: %s", async (assignment, looks) => {
     const ahead = new Date("2099-01-01T00:00:00Z");
     const lead = { snoozed_until: ahead, enrichment_status: "pending" };
-    const instance = { status: "paused", paused_reason: "lead_snoozed", look_again_at: ahead };
+    const instance = { status: "paused", paused_reason: "lead_snoozed", recheck_at: ahead };
     const { leadId, instanceId } = await addFollowedLead(sql, named("here"), named("chase"), { lead, instance });
     await sql.query(`update lead set ${assignment} where id = $1`, [leadId]);
-    const { look_again_at: lookAgainAt } = await instanceRow(instanceId);
-    expect(Number(lookAgainAt) < Number(ahead)).toBe(looks);
+    const { recheck_at: recheckAt } = await instanceRow(instanceId);
+    expect(Number(recheckAt) < Number(ahead)).toBe(looks);
   });
 
   it("makes keys that are UUIDs of version 7 and grow with time", async () => {

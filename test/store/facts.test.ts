@@ -313,7 +313,7 @@ describe("a missed meeting", () => {
   it("is over when another is booked, by whatever hand", async () => {
     await fact("meeting.missed", { meeting: aMeeting("one", -1) });
     await sql.query(
-      `insert into appointment (workspace_id, lead_id, external_id, status, starts_at, ends_at, event_time)
+      `insert into appointment (workspace_id, lead_id, external_id, status, starts_at, ends_at, last_event_at)
        values ($1, $2, 'by hand', 'confirmed', now() + interval '1 day', now() + interval '2 days', now())`,
       [workspaceId, leadId],
     );

@@ -214,7 +214,7 @@ describe("an instance that is reopened", () => {
 
   it("takes over what was still to be sent when a person cancelled it", async () => {
     const chased = await aChasedLead();
-    await addTouch(sql, chased.instanceId, chased.steps[0] ?? "", { next_attempt_at: MONDAY, look_again_at: MONDAY });
+    await addTouch(sql, chased.instanceId, chased.steps[0] ?? "", { next_attempt_at: MONDAY, recheck_at: MONDAY });
     await sql.query("update follow_up_instance set position = 2, status = 'cancelled', next_step_due = null");
     expect(await reopen(chased)).toMatchObject({ outcome: "reopened", position: 1 });
     await runThroughTheWeek();

@@ -55,7 +55,7 @@ async function claimOn(workspaceId: string, day: number): Promise<void> {
   const now = new Date(START + day * DAY_MS);
   const query = {
     now,
-    lookAgainAt: now,
+    recheckAt: now,
     begin: 0,
     share: 100,
     workspaces: [{ id: workspaceId, capped: false, after: null }],

@@ -92,8 +92,8 @@ export function addInstance(sql: Sql, leadId: string, sequenceId: string, column
 }
 
 const TOUCH_STATES: Readonly<Record<string, Columns>> = {
-  claimed: { next_attempt_at: FAR_AHEAD, look_again_at: FAR_AHEAD, send_until: FAR_AHEAD },
-  sending: { look_again_at: FAR_AHEAD },
+  claimed: { next_attempt_at: FAR_AHEAD, recheck_at: FAR_AHEAD, send_until: FAR_AHEAD },
+  sending: { recheck_at: FAR_AHEAD },
   sent: { sent_at: LONG_AGO },
   rejected: { decided_at: LONG_AGO, decided_by: "Hana" },
 };
@@ -133,7 +133,7 @@ export const addAppointment = (sql: Sql, leadId: string, columns: Columns = {}):
       status: "confirmed",
       starts_at: FAR_AHEAD,
       ends_at: new Date(FAR_AHEAD.getTime() + 3_600_000),
-      event_time: LONG_AGO,
+      last_event_at: LONG_AGO,
       ...columns,
     },
     { workspace_id: "select workspace_id from lead where id = $1" },

@@ -116,5 +116,5 @@ function afterPassingFault(
   const failures = before + 1;
   if (failures >= FAILURES_AT_MOST) return { id, status: "failed", reason };
   const waitMs = Math.max(throttled?.retryAfterMs ?? 0, backoffMs(failures, Math.random()));
-  return { id, status: "pending", reason, failures, lookAgainAt: new Date(now.getTime() + waitMs) };
+  return { id, status: "pending", reason, failures, recheckAt: new Date(now.getTime() + waitMs) };
 }

@@ -83,7 +83,7 @@ async function claimTurn(
   const candidates: DueCandidate[] = [];
   const plan = planner(now);
   const begin = queue === null && report.delivery ? groupSize.current : 0;
-  const carriedOut = await store.claimDue({ now, lookAgainAt: claimedUntil, begin, ...turn }, (candidate) => {
+  const carriedOut = await store.claimDue({ now, recheckAt: claimedUntil, begin, ...turn }, (candidate) => {
     const decided = plan(candidate);
     plans.set(decided.instanceId, decided);
     candidates.push(candidate);

@@ -32,7 +32,7 @@ export async function endInstances(db: Queryable, ending: Ending): Promise<Ended
        where id = any(array(select id from meant where live))),
     cancelled as (
       update touch
-         set status = 'cancelled', reason = ${reason}, next_attempt_at = null, look_again_at = null
+         set status = 'cancelled', reason = ${reason}, next_attempt_at = null, recheck_at = null
        where instance_id = any(array(select id from meant)) and status in ('claimed', 'awaiting_approval')
       returning id)
     select (select count(*)::int from meant where live) as ended, (select count(*)::int from cancelled) as "cancelledTouches"`;

@@ -24,8 +24,8 @@ export const leadEnrolled = (db: Transactional, fact: Enrolment): Promise<FactOu
     if (!sequence) return refused("sequence: the workspace has no such sequence, or it has no step");
     const told = readLeads(fact.leads);
     // No sender's clock may run ahead, or nothing told later would count.
-    const toldAt = fact.occurredAt < now ? fact.occurredAt : now;
-    const written = await writeLeads(transaction, { workspaceId: fact.workspaceId, toldAt }, told);
+    const detailsUpdatedAt = fact.occurredAt < now ? fact.occurredAt : now;
+    const written = await writeLeads(transaction, { workspaceId: fact.workspaceId, detailsUpdatedAt }, told);
     const leadIds = [...written.values()];
     const ended = await shareOptOuts(transaction, { workspaceId: fact.workspaceId, leadIds, now });
     const leads = await readEnrolmentFacts(transaction, fact, sequence, leadIds);
@@ -38,7 +38,7 @@ export const leadEnrolled = (db: Transactional, fact: Enrolment): Promise<FactOu
     const entering = [...written]
       .filter(([index]) => verdicts[index] === "enrolled")
       .flatMap(([, id]) => leads.get(id) ?? []);
-    const started = await startInstances(transaction, sequence, entering, { now, startedAt: toldAt });
+    const started = await startInstances(transaction, sequence, entering, { now, startedAt: detailsUpdatedAt });
     return { outcome: "applied", ...ended, started, verdicts };
   });
 
@@ -64,7 +64,7 @@ async function readEnrolmentFacts(
            lead.opted_out_at as "optedOutAt",
            exists (select from appointment
                     where workspace_id = lead.workspace_id and lead_id = lead.id
-                      and coalesce(confirmed_at, case status when 'confirmed' then event_time end) > ${occurredAt}) as "bookedSince",
+                      and coalesce(confirmed_at, case status when 'confirmed' then last_event_at end) > ${occurredAt}) as "bookedSince",
            exists (select from follow_up_instance
                     where workspace_id = lead.workspace_id and lead_id = lead.id
                       and sequence_id = ${sequence.id}::uuid) as "knowsSequence",

@@ -68,7 +68,7 @@ async function apply(db: Queryable, told: Told): Promise<FactOutcome> {
   if (isRefused(lead)) return lead;
   const news = { ...told, known, lead };
   const { startsAt, endsAt } = fact.meeting;
-  if (!isNews({ status, startsAt, endsAt, eventTime: fact.occurredAt }, known)) {
+  if (!isNews({ status, startsAt, endsAt, lastEventAt: fact.occurredAt }, known)) {
     return { outcome: "stale", ...(await endWhatItWouldHave(db, news)) };
   }
   await record(db, news);
@@ -80,13 +80,13 @@ const knownMeeting = z.object({
   status: z.enum(APPOINTMENT_STATUSES),
   startsAt: instant,
   endsAt: instant,
-  eventTime: instant,
+  lastEventAt: instant,
 });
 type KnownMeeting = z.infer<typeof knownMeeting> & MeetingState;
 
 async function findMeeting(db: Queryable, { workspaceId, meeting }: MeetingFact): Promise<KnownMeeting | null> {
   const rows = await db.$queryRaw`
-    select lead_id as "leadId", status::text, starts_at as "startsAt", ends_at as "endsAt", event_time as "eventTime"
+    select lead_id as "leadId", status::text, starts_at as "startsAt", ends_at as "endsAt", last_event_at as "lastEventAt"
       from appointment
      where workspace_id = ${workspaceId}::uuid and external_id = ${meeting.id}`;
   return z.array(knownMeeting).parse(rows)[0] ?? null;
@@ -108,12 +108,12 @@ async function leadOf(db: Queryable, fact: MeetingFact, known: KnownMeeting | nu
 async function record(db: Queryable, { fact, status, lead }: News): Promise<void> {
   const { workspaceId, meeting, occurredAt } = fact;
   await db.$executeRaw`
-    insert into appointment (workspace_id, lead_id, external_id, status, starts_at, ends_at, event_time, confirmed_at)
+    insert into appointment (workspace_id, lead_id, external_id, status, starts_at, ends_at, last_event_at, confirmed_at)
     values (${workspaceId}::uuid, ${lead.id}::uuid, ${meeting.id}, ${status}::appointment_status, ${meeting.startsAt},
             ${meeting.endsAt}, ${occurredAt}, ${status === "confirmed" ? occurredAt : null}::timestamptz)
     on conflict (workspace_id, external_id) do update
        set status = excluded.status, starts_at = excluded.starts_at, ends_at = excluded.ends_at,
-           event_time = excluded.event_time,
+           last_event_at = excluded.last_event_at,
            confirmed_at = greatest(appointment.confirmed_at, excluded.confirmed_at)`;
 }
 
@@ -169,9 +169,9 @@ const others = z.object({ confirmed: z.boolean(), bookedSince: z.boolean(), told
 async function otherMeetings(db: Queryable, { workspaceId, meeting, occurredAt }: MeetingFact, { id }: LockedLead) {
   const rows = await db.$queryRaw`
     select coalesce(bool_or(appointment.status = 'confirmed' and (
-             appointment.event_time > ${occurredAt} or appointment.ends_at > clock_timestamp())), false) as confirmed,
+             appointment.last_event_at > ${occurredAt} or appointment.ends_at > clock_timestamp())), false) as confirmed,
            coalesce(bool_or(appointment.confirmed_at > ${occurredAt}), false) as "bookedSince",
-           coalesce(bool_or(appointment.event_time > ${occurredAt}), false) as "toldSince"
+           coalesce(bool_or(appointment.last_event_at > ${occurredAt}), false) as "toldSince"
       from appointment
      where workspace_id = ${workspaceId}::uuid and lead_id = ${id}::uuid and external_id <> ${meeting.id}`;
   return z.tuple([others]).parse(rows)[0];

@@ -11,6 +11,6 @@ export async function notify(
   }: { readonly workspaceId: string; readonly leadIds: readonly string[]; readonly now: Date },
 ): Promise<void> {
   await db.$executeRaw`
-    insert into notification_event (workspace_id, kind, lead_id, happened_at)
+    insert into notification_event (workspace_id, kind, lead_id, occurred_at)
     select ${workspaceId}::uuid, ${kind}::notification_kind, unnest(${[...leadIds]}::uuid[]), ${now}`;
 }

@@ -91,12 +91,12 @@ export async function startInstances(
        order by instance.lead_id, (instance.status in ('active', 'paused')) desc, instance.started_at desc, instance.id desc),
     cancelled as (
       update touch
-         set status = 'cancelled', reason = 'restarted', next_attempt_at = null, look_again_at = null
+         set status = 'cancelled', reason = 'restarted', next_attempt_at = null, recheck_at = null
        where instance_id = any(array(select id from known)) and status in ('claimed', 'awaiting_approval')),
     restarted as (
       update follow_up_instance as instance
          set status = 'active', generation = generation + 1, position = 1, next_step_due = known.due,
-             started_at = ${startedAt}, paused_reason = null, look_again_at = null, hold_reason = null,
+             started_at = ${startedAt}, paused_reason = null, recheck_at = null, hold_reason = null,
              held_since = null, completed_at = null, completed_reason = null
         from known
        where instance.id = known.id

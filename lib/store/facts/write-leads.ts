@@ -11,7 +11,7 @@ import type { ReadLead } from "./read-leads.ts";
  */
 export async function writeLeads(
   db: Queryable,
-  { workspaceId, toldAt }: { readonly workspaceId: string; readonly toldAt: Date },
+  { workspaceId, detailsUpdatedAt }: { readonly workspaceId: string; readonly detailsUpdatedAt: Date },
   told: readonly ReadLead[],
 ): Promise<ReadonlyMap<number, string>> {
   const leads = await recognise(
@@ -31,14 +31,14 @@ export async function writeLeads(
              as given (place, known, external_id, email, first_name, last_name, company, phone, linkedin_url, time_zone)),
     changed as (
       update lead
-         set external_id = coalesce(told.external_id, lead.external_id), ${latestToldAt(toldAt)},
-             told_at = greatest(lead.told_at, ${toldAt})
+         set external_id = coalesce(told.external_id, lead.external_id), ${latestDetailsAt(detailsUpdatedAt)},
+             details_updated_at = greatest(lead.details_updated_at, ${detailsUpdatedAt})
         from told
        where lead.id = told.known),
     added as (
-      insert into lead (id, workspace_id, external_id, email, first_name, last_name, company, phone, linkedin_url, time_zone, told_at)
+      insert into lead (id, workspace_id, external_id, email, first_name, last_name, company, phone, linkedin_url, time_zone, details_updated_at)
       select id, ${workspaceId}::uuid, external_id, email, first_name, last_name, company, phone, linkedin_url, time_zone,
-             ${toldAt}
+             ${detailsUpdatedAt}
         from told
        where known is null)
     select place, id from told`;
@@ -53,12 +53,12 @@ export async function writeLeads(
 const TOLD_COLUMNS = ["email", "first_name", "last_name", "company", "phone", "linkedin_url", "time_zone"];
 
 /** Assigns to each of these columns of `lead` what was told later, `told` or what is known, where both say something. */
-const latestToldAt = (toldAt: Date): Prisma.Sql =>
+const latestDetailsAt = (detailsUpdatedAt: Date): Prisma.Sql =>
   Prisma.join(
     TOLD_COLUMNS.map((name) => {
       const column = Prisma.raw(name);
       return Prisma.sql`
-             ${column} = case when lead.told_at > ${toldAt} then coalesce(lead.${column}, told.${column})
+             ${column} = case when lead.details_updated_at > ${detailsUpdatedAt} then coalesce(lead.${column}, told.${column})
                               else coalesce(told.${column}, lead.${column}) end`;
     }),
   );

@@ -1,0 +1,308 @@
+-- The rules that hold whoever writes; docs/state-machine.md explains each. Every function that touches a table sets its
+-- search_path, so that a temporary table or another schema cannot stand in for ours. pg_temp is last: unlisted, it is first.
+
+-- Workspaces ---------------------------------------------------------------------------------------------------------
+
+ALTER TABLE "workspace"
+  ADD CONSTRAINT "window_days_are_iso_weekdays"
+    CHECK ("window_days" <@ '{1,2,3,4,5,6,7}' AND cardinality("window_days") > 0),
+  ADD CONSTRAINT "daily_cap_is_positive" CHECK ("daily_cap" > 0),
+  ADD CONSTRAINT "cap_used_is_not_negative" CHECK ("cap_used" >= 0),
+  ADD CONSTRAINT "gap_is_not_negative" CHECK ("gap_minutes" >= 0),
+  ADD CONSTRAINT "ghosted_after_is_positive" CHECK ("ghosted_after_days" > 0),
+  -- A century of silence stands for "never". Beyond it, the end of a pause is not a valid timestamp.
+  ADD CONSTRAINT "ghosted_within_a_century" CHECK ("ghosted_after_days" <= 36500),
+  ADD CONSTRAINT "digest_time_is_of_one_day" CHECK ("digest_time" < '24:00');
+
+CREATE FUNCTION "reset_next_digest"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+  NEW."next_digest_at" := '-infinity';
+  RETURN NEW;
+END $$;
+
+-- The next run computes when the window ends.
+CREATE TRIGGER "reset_next_digest" BEFORE UPDATE OF "digest_time", "time_zone" ON "workspace"
+  FOR EACH ROW WHEN (NEW."digest_time" <> OLD."digest_time" OR NEW."time_zone" <> OLD."time_zone")
+  EXECUTE FUNCTION "reset_next_digest"();
+
+-- Leads --------------------------------------------------------------------------------------------------------------
+
+-- Each touch updates its lead. Free space on the page lets the update skip the indexes (HOT).
+ALTER TABLE "lead" SET (fillfactor = 85);
+
+-- Calendars know a lead by its address. Not unique: two people may share one.
+CREATE INDEX "lead_email" ON "lead" ("workspace_id", lower("email"));
+CREATE INDEX "lead_booked_until" ON "lead" ("booked_until") WHERE "booked_until" IS NOT NULL;
+
+-- Stamps when a lead became booked, also for a hand-typed update. A missed meeting no longer counts once another meeting
+-- is booked or the status changes. The generated column is not visible to a BEFORE trigger, so its definition is repeated.
+CREATE FUNCTION "stamp_booking"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+  IF NEW."booked_until" IS NOT NULL THEN
+    NEW."missed_at" := NULL;
+  ELSIF TG_OP = 'UPDATE' AND NEW."status" <> OLD."status" AND NEW."status" <> 'meeting-booked'
+        AND NEW."missed_at" IS NOT DISTINCT FROM OLD."missed_at" THEN
+    NEW."missed_at" := NULL;
+  END IF;
+  IF NOT ((NEW."status" = 'meeting-booked' AND NEW."missed_at" IS NULL) OR NEW."booked_until" IS NOT NULL) THEN
+    NEW."booked_at" := NULL;
+  ELSIF TG_OP = 'INSERT' OR NOT OLD."is_booked" THEN
+    NEW."booked_at" := clock_timestamp();
+  ELSE
+    NEW."booked_at" := OLD."booked_at";
+  END IF;
+  RETURN NEW;
+END $$;
+
+CREATE TRIGGER "stamp_booking" BEFORE INSERT OR UPDATE OF "status", "booked_until", "booked_at", "missed_at" ON "lead"
+  FOR EACH ROW EXECUTE FUNCTION "stamp_booking"();
+
+-- A change that can end a pause early makes the next run recheck it.
+CREATE FUNCTION "recheck_paused_instances"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+  UPDATE "follow_up_instance" SET "recheck_at" = clock_timestamp()
+   WHERE "workspace_id" = NEW."workspace_id" AND "lead_id" = NEW."id"
+     AND "status" = 'paused' AND "recheck_at" IS NOT NULL;
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER "recheck_paused_instances"
+  AFTER UPDATE OF "status", "automation_enabled", "opted_out_at", "snoozed_until", "enrichment_status", "email", "phone"
+  ON "lead"
+  FOR EACH ROW WHEN (
+    NEW."status" IN ('new', 'qualified', 'meeting-requested') AND NEW."booked_until" IS NULL AND (
+      OLD."status" <> NEW."status"
+      OR OLD."automation_enabled" <> NEW."automation_enabled"
+      OR OLD."opted_out_at" IS DISTINCT FROM NEW."opted_out_at"
+      OR OLD."snoozed_until" IS DISTINCT FROM NEW."snoozed_until"
+      OR OLD."enrichment_status" <> NEW."enrichment_status"
+      OR OLD."email" IS DISTINCT FROM NEW."email"
+      OR OLD."phone" IS DISTINCT FROM NEW."phone"))
+  EXECUTE FUNCTION "recheck_paused_instances"();
+
+-- Appointments -------------------------------------------------------------------------------------------------------
+
+ALTER TABLE "appointment" ADD CONSTRAINT "appointment_ends_after_it_starts" CHECK ("ends_at" > "starts_at");
+
+-- Locks the lead before the row is written: the foreign key would take a weaker lock first, and two bookings of one lead
+-- would deadlock. A meeting that is deleted or moved locks the lead it leaves too; otherwise the roll-up, with a snapshot
+-- from before that lead's latest booking, erases the booking. Locks are taken in id order to avoid deadlocks.
+CREATE FUNCTION "lock_lead_of_appointment"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+  PERFORM 1 FROM "lead"
+    WHERE ("workspace_id" = NEW."workspace_id" AND "id" = NEW."lead_id")
+       OR ("workspace_id" = OLD."workspace_id" AND "id" = OLD."lead_id")
+    ORDER BY "id"
+      FOR UPDATE;
+  RETURN coalesce(NEW, OLD);
+END $$;
+
+CREATE TRIGGER "lock_lead_of_appointment" BEFORE INSERT OR UPDATE OR DELETE ON "appointment"
+  FOR EACH ROW EXECUTE FUNCTION "lock_lead_of_appointment"();
+
+CREATE FUNCTION "roll_up_booked_until"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+DECLARE
+  changed record;
+BEGIN
+  FOR changed IN
+    SELECT OLD."workspace_id" AS "workspace_id", OLD."lead_id" AS "lead_id" WHERE TG_OP <> 'INSERT'
+    UNION
+    SELECT NEW."workspace_id", NEW."lead_id" WHERE TG_OP <> 'DELETE'
+  LOOP
+    UPDATE "lead" SET "booked_until" = (
+      SELECT max("ends_at") FROM "appointment"
+       WHERE "workspace_id" = changed."workspace_id" AND "lead_id" = changed."lead_id"
+         AND "status" = 'confirmed' AND "ends_at" > clock_timestamp())
+     WHERE "workspace_id" = changed."workspace_id" AND "id" = changed."lead_id";
+  END LOOP;
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER "roll_up_booked_until" AFTER INSERT OR UPDATE OR DELETE ON "appointment"
+  FOR EACH ROW EXECUTE FUNCTION "roll_up_booked_until"();
+
+-- Sequences and steps ------------------------------------------------------------------------------------------------
+
+ALTER TABLE "follow_up_sequence" ADD CONSTRAINT "sequence_version_counts_from_one" CHECK ("version" >= 1);
+
+ALTER TABLE "follow_up_step"
+  ADD CONSTRAINT "step_version_counts_from_one" CHECK ("version" >= 1),
+  ADD CONSTRAINT "key_is_a_short_word" CHECK ("key" ~ '^[a-z0-9]+(-[a-z0-9]+)*$' AND length("key") <= 64),
+  ADD CONSTRAINT "step_position_counts_from_one" CHECK ("position" >= 1),
+  ADD CONSTRAINT "delay_is_not_negative" CHECK ("delay_minutes" >= 0),
+  ADD CONSTRAINT "time_to_live_is_positive" CHECK ("time_to_live_minutes" > 0),
+  ADD CONSTRAINT "email_has_subject" CHECK ("channel" <> 'email' OR coalesce(btrim("subject"), '') <> '');
+
+-- Steps never move under the leads that are in the sequence: docs/adr/0013.
+CREATE FUNCTION "reject_moved_step"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+  RAISE EXCEPTION 'a step keeps its sequence, version, position and key: write a new version of the sequence'
+    USING ERRCODE = 'check_violation', CONSTRAINT = 'step_keeps_its_place';
+END $$;
+
+CREATE TRIGGER "step_keeps_its_place" BEFORE UPDATE ON "follow_up_step"
+  FOR EACH ROW WHEN (
+    NEW."sequence_id" <> OLD."sequence_id" OR NEW."version" <> OLD."version"
+    OR NEW."position" <> OLD."position" OR NEW."key" <> OLD."key")
+  EXECUTE FUNCTION "reject_moved_step"();
+
+CREATE FUNCTION "reject_older_version"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+  RAISE EXCEPTION 'the version of a sequence never decreases'
+    USING ERRCODE = 'check_violation', CONSTRAINT = 'version_never_decreases';
+END $$;
+
+CREATE TRIGGER "version_never_decreases" BEFORE UPDATE ON "follow_up_sequence"
+  FOR EACH ROW WHEN (NEW."version" < OLD."version") EXECUTE FUNCTION "reject_older_version"();
+
+-- Instances ----------------------------------------------------------------------------------------------------------
+
+ALTER TABLE "follow_up_instance"
+  ADD CONSTRAINT "active_has_next_step_due" CHECK (("status" = 'active') = ("next_step_due" IS NOT NULL)),
+  ADD CONSTRAINT "paused_has_reason" CHECK (("status" = 'paused') = ("paused_reason" IS NOT NULL)),
+  ADD CONSTRAINT "completed_has_completed_at" CHECK ("status" <> 'completed' OR "completed_at" IS NOT NULL),
+  ADD CONSTRAINT "hold_has_reason_and_start" CHECK (("hold_reason" IS NULL) = ("held_since" IS NULL)),
+  ADD CONSTRAINT "hold_only_while_active" CHECK ("hold_reason" IS NULL OR "status" = 'active'),
+  ADD CONSTRAINT "recheck_only_while_paused" CHECK ("recheck_at" IS NULL OR "status" = 'paused'),
+  ADD CONSTRAINT "generation_counts_from_one" CHECK ("generation" >= 1),
+  ADD CONSTRAINT "instance_position_counts_from_one" CHECK ("position" >= 1);
+
+-- What the backstop has to complete: empty unless a booking has just been committed.
+CREATE INDEX "follow_up_instance_orphan" ON "follow_up_instance" ("id")
+  WHERE "status" IN ('active', 'paused') AND "lead_booked" AND NOT "post_booking";
+
+-- What may be claimed. Instances of booked leads are not in it, so no claim can see one.
+CREATE INDEX "follow_up_instance_due" ON "follow_up_instance" ("workspace_id", "next_step_due", "id")
+  WHERE "status" = 'active' AND (NOT "lead_booked" OR "post_booking");
+
+-- Pauses that can end by themselves.
+CREATE INDEX "follow_up_instance_recheck" ON "follow_up_instance" ("paused_reason", "recheck_at")
+  WHERE "status" = 'paused' AND "recheck_at" IS NOT NULL;
+
+-- What waits for a person, found by its instance: an index of touches by status would have to follow each send.
+CREATE INDEX "follow_up_instance_awaiting_approval" ON "follow_up_instance" ("workspace_id", "id")
+  WHERE "paused_reason" = 'awaiting_approval';
+
+-- Keeps the columns that follow from status and marker, so that a hand-typed update need not know them: when the instance
+-- became an orphan; no hold outside active; no recheck outside paused. A pause that can end by itself is rechecked by the
+-- next run unless the writer sets a time.
+CREATE FUNCTION "stamp_follow_up_instance"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+  IF NOT (NEW."status" IN ('active', 'paused') AND NEW."lead_booked" AND NOT NEW."post_booking") THEN
+    NEW."orphan_since" := NULL;
+  ELSIF TG_OP = 'INSERT' OR OLD."orphan_since" IS NULL THEN
+    NEW."orphan_since" := clock_timestamp();
+  ELSE
+    NEW."orphan_since" := OLD."orphan_since";
+  END IF;
+  IF NEW."status" <> 'active' THEN
+    NEW."hold_reason" := NULL;
+    NEW."held_since" := NULL;
+  END IF;
+  IF NEW."status" <> 'paused' THEN
+    NEW."recheck_at" := NULL;
+  ELSIF NEW."recheck_at" IS NULL
+        AND NEW."paused_reason" IN ('lead_snoozed', 'lead_replied', 'awaiting_enrichment') THEN
+    NEW."recheck_at" := clock_timestamp();
+  END IF;
+  RETURN NEW;
+END $$;
+
+CREATE TRIGGER "stamp_new_follow_up_instance" BEFORE INSERT ON "follow_up_instance"
+  FOR EACH ROW WHEN (NEW."status" = 'paused' OR NEW."lead_booked") EXECUTE FUNCTION "stamp_follow_up_instance"();
+CREATE TRIGGER "stamp_changed_follow_up_instance" BEFORE UPDATE ON "follow_up_instance"
+  FOR EACH ROW WHEN (
+    NEW."status" <> OLD."status" OR NEW."status" = 'paused'
+    OR NEW."lead_booked" <> OLD."lead_booked" OR NEW."post_booking" <> OLD."post_booking")
+  EXECUTE FUNCTION "stamp_follow_up_instance"();
+
+-- A start, and a new generation that begins at the first step, take the sequence's current version. A generation that
+-- starts further down keeps the steps of the one before. Nothing else changes the version.
+CREATE FUNCTION "stamp_version"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+  IF TG_OP = 'UPDATE' AND NEW."sequence_id" = OLD."sequence_id"
+     AND (NEW."generation" = OLD."generation" OR NEW."position" > 1) THEN
+    NEW."version" := OLD."version";
+  ELSE
+    -- A missing sequence is reported by the foreign key.
+    NEW."version" := coalesce((SELECT "version" FROM "follow_up_sequence" WHERE "id" = NEW."sequence_id"), 1);
+  END IF;
+  RETURN NEW;
+END $$;
+
+CREATE TRIGGER "stamp_version_of_new_instance" BEFORE INSERT ON "follow_up_instance"
+  FOR EACH ROW EXECUTE FUNCTION "stamp_version"();
+CREATE TRIGGER "stamp_version_of_changed_instance" BEFORE UPDATE ON "follow_up_instance"
+  FOR EACH ROW WHEN (
+    NEW."version" <> OLD."version" OR NEW."generation" <> OLD."generation" OR NEW."sequence_id" <> OLD."sequence_id")
+  EXECUTE FUNCTION "stamp_version"();
+
+ALTER TABLE "reopening"
+  ADD CONSTRAINT "reopening_begins_a_generation" CHECK ("generation" > 1),
+  ADD CONSTRAINT "reopening_was_of_what_had_ended" CHECK ("ended_as" IN ('completed', 'cancelled'));
+
+-- Touches ------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION "message_fingerprint"("subject" text, "body" text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+  SELECT encode(sha256(convert_to(coalesce("subject", '') || E'\n' || "body", 'UTF8')), 'hex')
+$$;
+
+ALTER TABLE "touch"
+  ADD CONSTRAINT "claimed_has_next_attempt" CHECK (("status" = 'claimed') = ("next_attempt_at" IS NOT NULL)),
+  ADD CONSTRAINT "sent_has_sent_at" CHECK ("status" <> 'sent' OR "sent_at" IS NOT NULL),
+  ADD CONSTRAINT "attempts_are_not_negative" CHECK ("attempts" >= 0),
+  ADD CONSTRAINT "failures_are_among_attempts" CHECK ("failures" BETWEEN 0 AND "attempts"),
+  ADD CONSTRAINT "waiting_has_its_fingerprint"
+    CHECK ("status" <> 'awaiting_approval' OR "fingerprint" IS NOT DISTINCT FROM message_fingerprint("subject", "body")),
+  ADD CONSTRAINT "decision_has_time_and_person" CHECK (("decided_at" IS NULL) = ("decided_by" IS NULL)),
+  ADD CONSTRAINT "rejected_by_somebody" CHECK ("status" <> 'rejected' OR "decided_at" IS NOT NULL),
+  ADD CONSTRAINT "unsent_touch_is_rechecked" CHECK (
+    CASE WHEN "status" IN ('claimed', 'sending') THEN "recheck_at" IS NOT NULL
+         WHEN "status" = 'awaiting_approval' THEN "recheck_at" IS NOT DISTINCT FROM "expires_at"
+         ELSE "recheck_at" IS NULL END);
+
+-- A lease and the time of another attempt are one column: moving a touch to `sending` then changes no indexed column.
+-- Free space on the page keeps that update off the indexes (HOT).
+ALTER TABLE "touch" SET (fillfactor = 70);
+CREATE INDEX "touch_recheck" ON "touch" ("recheck_at", "id") WHERE "recheck_at" IS NOT NULL;
+
+-- Stamps the fingerprint and the recheck time of a text that waits for approval. Inserts only: a trigger before updates
+-- would lock each row twice, also rows that never wait.
+CREATE FUNCTION "stamp_waiting_touch"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+  NEW."fingerprint" := message_fingerprint(NEW."subject", NEW."body");
+  NEW."recheck_at" := NEW."expires_at";
+  RETURN NEW;
+END $$;
+
+CREATE TRIGGER "stamp_waiting_touch" BEFORE INSERT ON "touch"
+  FOR EACH ROW WHEN (NEW."status" = 'awaiting_approval') EXECUTE FUNCTION "stamp_waiting_touch"();
+
+-- Notifications ------------------------------------------------------------------------------------------------------
+
+-- An event of a touch names its touch and not its lead: a foreign key to a lead waits for whoever is changing that lead,
+-- and neither a settlement nor the backstop ever waits. The backstop writes a count for the same reason.
+ALTER TABLE "notification_event"
+  ADD CONSTRAINT "event_counts_from_one" CHECK ("count" >= 1),
+  ADD CONSTRAINT "event_of_lead_has_lead"
+    CHECK (("kind" IN ('meeting_booked', 'lead_replied')) = ("lead_id" IS NOT NULL)),
+  ADD CONSTRAINT "event_of_touch_has_touch"
+    CHECK (("kind" IN ('approval_waiting', 'touch_failed', 'touch_unknown')) = ("touch_id" IS NOT NULL));
+
+ALTER TABLE "notification_digest" ADD CONSTRAINT "digest_window_is_not_empty" CHECK ("window_end" > "window_start");
+
+ALTER TABLE "digest_delivery"
+  ADD CONSTRAINT "unsent_delivery_is_rechecked"
+    CHECK (("status" IN ('pending', 'sending')) = ("recheck_at" IS NOT NULL)),
+  ADD CONSTRAINT "sent_delivery_has_sent_at" CHECK (("status" = 'sent') = ("sent_at" IS NOT NULL)),
+  ADD CONSTRAINT "delivery_failures_are_among_attempts" CHECK ("failures" BETWEEN 0 AND "attempts");
+
+CREATE INDEX "digest_delivery_recheck" ON "digest_delivery" ("recheck_at", "id") WHERE "recheck_at" IS NOT NULL;
+
+-- Runs ---------------------------------------------------------------------------------------------------------------
+
+ALTER TABLE "run" ADD CONSTRAINT "finished_has_success" CHECK (("finished_at" IS NULL) = ("success" IS NULL));
+
+CREATE INDEX "run_started_at" ON "run" ("started_at");
+CREATE INDEX "run_unfinished" ON "run" ("lock_pid") WHERE "finished_at" IS NULL;
+CREATE INDEX "run_compared_at" ON "run" ("compared_at") WHERE "compared_at" IS NOT NULL;
