@@ -1,0 +1,52 @@
+import { chmod, mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ensureCluster } from "./postgres-cluster.ts";
+import { findPostgres, type PostgresPrograms } from "./postgres-programs.ts";
+import { startServer } from "./postgres-server.ts";
+import { isRunning } from "./process-identity.ts";
+
+export interface TemporaryPostgres {
+  readonly url: string;
+  /** Ends the server and removes its files. */
+  stop(): Promise<void>;
+}
+
+export interface TemporaryPostgresOptions {
+  readonly onProgress: (line: string) => void;
+  /** The PostgreSQL to run; by default the one in node_modules. */
+  readonly programs?: PostgresPrograms | undefined;
+}
+
+const FOLDER_PREFIX = "backstop-temporary-";
+
+/** Its data need not survive a power cut. All other settings are PostgreSQL's own, as in production. */
+const FAST = { fsync: "off", full_page_writes: "off", max_connections: "300" };
+
+/** Starts an empty PostgreSQL in a folder of its own, so that several can run at once. Throws a Problem. */
+export async function startTemporaryPostgres(options: TemporaryPostgresOptions): Promise<TemporaryPostgres> {
+  await removeFoldersOfKilledRuns();
+  const programs = options.programs ?? (await findPostgres(options.onProgress));
+  const folder = await mkdtemp(join(tmpdir(), `${FOLDER_PREFIX}${process.pid}-`));
+  const removeFolder = () => rm(folder, { recursive: true, force: true, maxRetries: 5 });
+  try {
+    await chmod(folder, 0o755);
+    const { signal } = new AbortController();
+    const cluster = await ensureCluster(join(folder, "postgres"), programs, {
+      onProgress: () => undefined,
+      signal,
+      durable: false,
+    });
+    const server = await startServer(cluster, programs, { onProgress: options.onProgress, signal, settings: FAST });
+    return { url: server.url, stop: () => server.stop().finally(removeFolder) };
+  } catch (error) {
+    await removeFolder();
+    throw error;
+  }
+}
+
+async function removeFoldersOfKilledRuns(): Promise<void> {
+  const names = (await readdir(tmpdir())).filter((name) => name.startsWith(FOLDER_PREFIX));
+  const abandoned = names.filter((name) => !isRunning(Number.parseInt(name.slice(FOLDER_PREFIX.length), 10)));
+  for (const name of abandoned) await rm(join(tmpdir(), name), { recursive: true, force: true, maxRetries: 5 });
+}

@@ -1,0 +1,30 @@
+import { readFile } from "node:fs/promises";
+
+const ROOT = new URL("../", import.meta.url);
+const SCHEMA = "prisma/schema.prisma";
+/** The file of the generated client that holds the schema it was generated from. */
+const CLIENT = "lib/store/generated/internal/class.ts";
+
+/**
+ * What is wrong with the generated Prisma client, and the command that fixes it; undefined if it fits `schema.prisma`.
+ * @param root the folder of the checkout, ending in a slash
+ */
+export async function faultOfGeneratedClient(root: URL = ROOT): Promise<string | undefined> {
+  const client = await readFile(new URL(CLIENT, root), "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+  });
+  if (client === undefined) return `the Prisma client is missing in lib/store/generated: run ${COMMAND}`;
+  const schema = await readFile(new URL(SCHEMA, root), "utf8");
+  if (withoutAlignment(schemaInside(client)) === withoutAlignment(schema)) return undefined;
+  return `the Prisma client in lib/store/generated does not match ${SCHEMA}: run ${COMMAND}`;
+}
+
+const COMMAND = "`npx prisma generate`";
+
+function schemaInside(client: string): string {
+  const literal = client.match(/"inlineSchema": ("(?:[^"\\]|\\.)*")/)?.[1];
+  return literal === undefined ? "" : String(JSON.parse(literal));
+}
+
+/** Prisma aligns the columns of the schema that it embeds. */
+const withoutAlignment = (schema: string): string => schema.replaceAll(/\s+/g, " ").trim();
