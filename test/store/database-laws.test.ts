@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "@jest/globals";
-import type pg from "pg";
+import pg from "pg";
 import * as labels from "../../lib/domain/labels.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import {
@@ -11,52 +11,15 @@ import {
   addTouch,
   addWorkspace,
   type Columns,
+  type Sql,
 } from "../support/factories.ts";
-import { openPool, openTransaction, rollbackLeftOpen, untilBlockedBy } from "../support/run.ts";
+import { openTransaction, rollbackLeftOpen, untilBlockedBy } from "../support/run.ts";
+import { openPoolUnder, SEARCH_PATHS } from "../support/search-paths.ts";
 
 let database: TestDatabase;
 let sql: pg.Pool;
 /** Ids by the names that the statements below use. */
 const ids = new Map<string, string>();
-
-beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-  const here = await addWorkspace(sql);
-  const there = await addWorkspace(sql);
-  const chase = await addSequence(sql, here, { steps: [{}, {}] });
-  const other = await addSequence(sql, here);
-  const prepare = await addSequence(sql, here, { trigger_on: "meeting_selected" });
-  const foreign = await addSequence(sql, there);
-  const { leadId, instanceId } = await addFollowedLead(sql, here, chase.id);
-  const paused = await addFollowedLead(sql, here, chase.id, { instance: { status: "paused" } });
-  const completed = await addFollowedLead(sql, here, chase.id, { instance: { status: "completed" } });
-  const stranger = await addFollowedLead(sql, there, foreign.id);
-  const touch = await addTouch(sql, instanceId, chase.steps[0] ?? "");
-  const waiting = await addTouch(sql, paused.instanceId, chase.steps[0] ?? "", { status: "awaiting_approval" });
-  const foreignTouch = await addTouch(sql, stranger.instanceId, foreign.steps[0] ?? "");
-  const named = { here, there, chase: chase.id, other: other.id, prepare: prepare.id, foreign: foreign.id, touch };
-  const steps = { step: chase.steps[0], next_step: chase.steps[1], foreign_step: foreign.steps[0] };
-  const leads = {
-    lead: leadId,
-    free: await addLead(sql, here),
-    stranger: stranger.leadId,
-    idle: paused.leadId,
-    done: completed.leadId,
-  };
-  const instances = { active: instanceId, paused: paused.instanceId, completed: completed.instanceId };
-  const booked = await addLead(sql, here, { status: "meeting-booked" });
-  const appointment = await addAppointment(sql, await addLead(sql, here), { external_id: "taken" });
-  const all = { ...named, ...steps, ...leads, ...instances, booked, appointment, waiting, foreign_touch: foreignTouch };
-  for (const [name, id] of Object.entries(all)) ids.set(name, String(id));
-});
-
-afterEach(rollbackLeftOpen);
-
-afterAll(async () => {
-  await sql.end();
-  await database.drop();
-});
 
 /** Tries a statement and undoes it; `:lead` stands for the id of that name. */
 async function attempt(statement: string): Promise<number | null> {
@@ -82,7 +45,7 @@ interface Law {
 }
 
 const set = (table: string, row: string) => (assignment: string) =>
-  `update ${table} set ${assignment} where id = :${row}`;
+  `update public.${table} set ${assignment} where id = :${row}`;
 const active = set("follow_up_instance", "active");
 const paused = set("follow_up_instance", "paused");
 const completed = set("follow_up_instance", "completed");
@@ -98,7 +61,7 @@ const values = (columns: Readonly<Record<string, string>>): string =>
 const inserting =
   (table: string, defaults: Readonly<Record<string, string>>) =>
   (columns: Readonly<Record<string, string>> = {}) =>
-    `insert into ${table} ${values({ ...defaults, ...columns })}`;
+    `insert into public.${table} ${values({ ...defaults, ...columns })}`;
 
 const instance = inserting("follow_up_instance", {
   workspace_id: ":here",
@@ -312,7 +275,7 @@ const TOUCH_LAWS: readonly Law[] = [
   {
     name: "waiting_has_its_fingerprint",
     breaks: waiting("body = 'Buy now'"),
-    keeps: waiting("body = 'Buy now', fingerprint = message_fingerprint(subject, 'Buy now')"),
+    keeps: waiting("body = 'Buy now', fingerprint = public.message_fingerprint(subject, 'Buy now')"),
   },
   {
     name: "decision_has_time_and_person",
@@ -362,8 +325,12 @@ const SEQUENCE_LAWS: readonly Law[] = [
   },
   {
     name: "follow_up_step_sequence_id_version_key_key",
-    breaks: newStep({ sequence_id: ":chase", key: "(select key from follow_up_step where id = :step)" }),
-    keeps: newStep({ sequence_id: ":chase", key: "(select key from follow_up_step where id = :step)", version: "2" }),
+    breaks: newStep({ sequence_id: ":chase", key: "(select key from public.follow_up_step where id = :step)" }),
+    keeps: newStep({
+      sequence_id: ":chase",
+      key: "(select key from public.follow_up_step where id = :step)",
+      version: "2",
+    }),
   },
   { name: "step_keeps_its_place", breaks: step("position = 3"), keeps: step("position = 1") },
   { name: "step_keeps_its_place", breaks: step("version = 2"), keeps: step("version = 1") },
@@ -386,15 +353,15 @@ const SEQUENCE_LAWS: readonly Law[] = [
   },
   {
     name: "follow_up_sequence_workspace_id_name_key",
-    breaks: `insert into follow_up_sequence (workspace_id, name, trigger_on)
-             select workspace_id, name, 'manual' from follow_up_sequence where id = :chase`,
-    keeps: `insert into follow_up_sequence (workspace_id, name, trigger_on)
-            select :there, name, 'manual' from follow_up_sequence where id = :chase`,
+    breaks: `insert into public.follow_up_sequence (workspace_id, name, trigger_on)
+             select workspace_id, name, 'manual' from public.follow_up_sequence where id = :chase`,
+    keeps: `insert into public.follow_up_sequence (workspace_id, name, trigger_on)
+            select :there, name, 'manual' from public.follow_up_sequence where id = :chase`,
   },
   {
     name: "touch_workspace_id_step_id_fkey",
-    breaks: "delete from follow_up_step where id = :step",
-    keeps: "delete from follow_up_step where id = :next_step",
+    breaks: "delete from public.follow_up_step where id = :step",
+    keeps: "delete from public.follow_up_step where id = :next_step",
   },
 ];
 
@@ -433,9 +400,9 @@ const OTHER_LAWS: readonly Law[] = [
   },
   {
     name: "lead_workspace_id_external_id_key",
-    breaks: "insert into lead (workspace_id, external_id) values (:here, 'same'), (:here, 'same')",
+    breaks: "insert into public.lead (workspace_id, external_id) values (:here, 'same'), (:here, 'same')",
     keeps:
-      "insert into lead (workspace_id, external_id) values (:here, 'same'), (:there, 'same'), (:here, null), (:here, null)",
+      "insert into public.lead (workspace_id, external_id) values (:here, 'same'), (:there, 'same'), (:here, null), (:here, null)",
   },
   {
     name: "appointment_workspace_id_external_id_key",
@@ -524,46 +491,47 @@ const OTHER_LAWS: readonly Law[] = [
   { name: "finished_has_success", breaks: run({ success: "true" }), keeps: run() },
   {
     name: "lead_workspace_id_fkey",
-    breaks: "insert into lead (workspace_id) values (:lead)",
-    keeps: "insert into lead (workspace_id) values (:there)",
+    breaks: "insert into public.lead (workspace_id) values (:lead)",
+    keeps: "insert into public.lead (workspace_id) values (:there)",
   },
   {
     name: "follow_up_instance_workspace_id_sequence_id_post_booking_fkey",
-    breaks: "update lead set workspace_id = :there where id = :lead",
-    keeps: "update lead set workspace_id = :there where id = :free",
+    breaks: "update public.lead set workspace_id = :there where id = :lead",
+    keeps: "update public.lead set workspace_id = :there where id = :free",
   },
   {
     name: "follow_up_instance_workspace_id_lead_id_lead_booked_fkey",
-    breaks: "delete from lead where id = :lead",
-    keeps: "delete from lead where id = :free",
+    breaks: "delete from public.lead where id = :lead",
+    keeps: "delete from public.lead where id = :free",
   },
 ];
 
 const GENERATED = "428C9";
 const NO_LABEL = "22P02";
+const NO_TABLE = "42P01";
 const NAMELESS_LAWS: readonly Law[] = [
   {
     name: "nobody writes whether a lead is booked",
-    breaks: "update lead set is_booked = true where id = :free",
-    keeps: "update lead set status = 'meeting-booked' where id = :free",
+    breaks: "update public.lead set is_booked = true where id = :free",
+    keeps: "update public.lead set status = 'meeting-booked' where id = :free",
     code: GENERATED,
   },
   {
     name: "nobody writes whether a new lead is booked",
-    breaks: "insert into lead (workspace_id, is_booked) values (:here, true)",
-    keeps: "insert into lead (workspace_id, is_booked) values (:here, default)",
+    breaks: "insert into public.lead (workspace_id, is_booked) values (:here, true)",
+    keeps: "insert into public.lead (workspace_id, is_booked) values (:here, default)",
     code: GENERATED,
   },
   {
     name: "nobody writes whether a sequence is one after a booking",
-    breaks: "update follow_up_sequence set is_post_booking = true where id = :chase",
-    keeps: "update follow_up_sequence set trigger_on = 'meeting_selected' where id = :chase",
+    breaks: "update public.follow_up_sequence set is_post_booking = true where id = :chase",
+    keeps: "update public.follow_up_sequence set trigger_on = 'meeting_selected' where id = :chase",
     code: GENERATED,
   },
   {
     name: "a lead has a known status",
-    breaks: "update lead set status = 'meeting_booked' where id = :free",
-    keeps: "update lead set status = 'meeting-booked' where id = :free",
+    breaks: "update public.lead set status = 'meeting_booked' where id = :free",
+    keeps: "update public.lead set status = 'meeting-booked' where id = :free",
     code: NO_LABEL,
   },
   {
@@ -592,178 +560,288 @@ const NAMELESS_LAWS: readonly Law[] = [
   },
 ];
 
-describe.each([
-  ["an instance", INSTANCE_LAWS],
-  ["a touch", TOUCH_LAWS],
-  ["a sequence", SEQUENCE_LAWS],
-  ["everything else", OTHER_LAWS],
-  ["what has no constraint of its own", NAMELESS_LAWS],
-])("the laws of %s", (_, laws) => {
-  it.each([...laws])("hold against a raw statement: $name, $breaks", async ({ name, breaks, keeps, code }) => {
-    const violation = code === undefined ? { constraint: name } : { code };
-    await expect(attempt(breaks)).rejects.toMatchObject(violation);
-    expect(await attempt(keeps)).toBeGreaterThan(0);
-  });
-});
-
-describe("the labels", () => {
-  it.each([
-    ["lead_status", labels.LEAD_STATUSES],
-    ["enrichment_status", labels.ENRICHMENT_STATUSES],
-    ["sequence_trigger", labels.SEQUENCE_TRIGGERS],
-    ["channel", labels.CHANNELS],
-    ["step_condition", labels.STEP_CONDITIONS],
-    ["instance_status", labels.INSTANCE_STATUSES],
-    ["paused_reason", labels.PAUSED_REASONS],
-    ["touch_status", labels.TOUCH_STATUSES],
-    ["appointment_status", labels.APPOINTMENT_STATUSES],
-    ["notification_kind", labels.NOTIFICATION_KINDS],
-    ["digest_channel", labels.DIGEST_CHANNELS],
-    ["digest_delivery_status", labels.DIGEST_DELIVERY_STATUSES],
-  ])("of %s are those that the code knows", async (type, expected) => {
-    const { rows } = await sql.query<{ label: string }>(`select unnest(enum_range(null::${type}))::text as label`);
-    expect(rows.map(({ label }) => label)).toEqual(expected);
-  });
-});
-
-describe("what the database does by itself", () => {
-  const one = async (text: string, ...parameters: unknown[]): Promise<Columns> => {
-    const { rows } = await sql.query<Columns>(text, parameters);
-    return rows[0] ?? {};
-  };
-  const leadRow = (id: string) =>
-    one("select *, booked_at >= now() - interval '1 minute' as just from lead where id = $1", id);
-  const instanceRow = (id: string) => one("select * from follow_up_instance where id = $1", id);
-  const named = (name: string) => String(ids.get(name));
-
-  it("stamps when a lead becomes booked, once, and forgets it when the booking ends", async () => {
-    const leadId = await addLead(sql, named("here"));
-    expect(await leadRow(leadId)).toMatchObject({ is_booked: false, booked_at: null });
-    await sql.query("update lead set status = 'meeting-booked', booked_at = '2001-01-01' where id = $1", [leadId]);
-    const booked = await leadRow(leadId);
-    expect(booked).toMatchObject({ is_booked: true, just: true });
-    await addAppointment(sql, leadId);
-    await sql.query("update lead set booked_at = null where id = $1", [leadId]);
-    expect(await leadRow(leadId)).toMatchObject({ booked_at: booked["booked_at"] });
-    await sql.query("update lead set status = 'qualified' where id = $1", [leadId]);
-    expect(await leadRow(leadId)).toMatchObject({ is_booked: true, booked_at: booked["booked_at"] });
-    await sql.query("delete from appointment where lead_id = $1", [leadId]);
-    expect(await leadRow(leadId)).toMatchObject({ is_booked: false, booked_at: null, booked_until: null });
+describe.each(SEARCH_PATHS)("where $name", (path) => {
+  beforeAll(async () => {
+    database = await createDatabase();
+    sql = await openPoolUnder(path, database.url);
+    const here = await addWorkspace(sql);
+    const there = await addWorkspace(sql);
+    const chase = await addSequence(sql, here, { steps: [{}, {}] });
+    const other = await addSequence(sql, here);
+    const prepare = await addSequence(sql, here, { trigger_on: "meeting_selected" });
+    const foreign = await addSequence(sql, there);
+    const { leadId, instanceId } = await addFollowedLead(sql, here, chase.id);
+    const paused = await addFollowedLead(sql, here, chase.id, { instance: { status: "paused" } });
+    const completed = await addFollowedLead(sql, here, chase.id, { instance: { status: "completed" } });
+    const stranger = await addFollowedLead(sql, there, foreign.id);
+    const touch = await addTouch(sql, instanceId, chase.steps[0] ?? "");
+    const waiting = await addTouch(sql, paused.instanceId, chase.steps[0] ?? "", { status: "awaiting_approval" });
+    const foreignTouch = await addTouch(sql, stranger.instanceId, foreign.steps[0] ?? "");
+    const named = { here, there, chase: chase.id, other: other.id, prepare: prepare.id, foreign: foreign.id, touch };
+    const steps = { step: chase.steps[0], next_step: chase.steps[1], foreign_step: foreign.steps[0] };
+    const leads = {
+      lead: leadId,
+      free: await addLead(sql, here),
+      stranger: stranger.leadId,
+      idle: paused.leadId,
+      done: completed.leadId,
+    };
+    const instances = { active: instanceId, paused: paused.instanceId, completed: completed.instanceId };
+    const booked = await addLead(sql, here, { status: "meeting-booked" });
+    const appointment = await addAppointment(sql, await addLead(sql, here), { external_id: "taken" });
+    const all = {
+      ...named,
+      ...steps,
+      ...leads,
+      ...instances,
+      booked,
+      appointment,
+      waiting,
+      foreign_touch: foreignTouch,
+    };
+    for (const [name, id] of Object.entries(all)) ids.set(name, String(id));
   });
 
-  it("does not take the status for a booking after a missed meeting, until it has said something else or a meeting is confirmed", async () => {
-    const leadId = await addLead(sql, named("here"), { status: "meeting-booked", missed_at: new Date() });
-    const say = (status: string) => sql.query("update lead set status = $2 where id = $1", [leadId, status]);
-    expect(await leadRow(leadId)).toMatchObject({ is_booked: false, booked_at: null });
-    await say("meeting-booked");
-    expect(await leadRow(leadId)).toMatchObject({ is_booked: false });
-    await say("qualified");
-    await say("meeting-booked");
-    expect(await leadRow(leadId)).toMatchObject({ is_booked: true, just: true, missed_at: null });
-    await sql.query("update lead set status = 'qualified', missed_at = now() where id = $1", [leadId]);
-    expect(await leadRow(leadId)).toMatchObject({ is_booked: false, missed_at: expect.any(Date) });
-    await addAppointment(sql, leadId);
-    expect(await leadRow(leadId)).toMatchObject({ is_booked: true, missed_at: null });
+  afterEach(rollbackLeftOpen);
+
+  afterAll(async () => {
+    await sql.end();
+    await database.drop();
   });
 
-  it("keeps the end of the latest meeting when two bookings of one lead come at once", async () => {
-    const leadId = await addLead(sql, named("here"));
-    const first = await openTransaction(sql);
-    await addAppointment(first, leadId, { ends_at: new Date("2100-02-01T00:00:00Z") });
-    const second = addAppointment(sql, leadId, { ends_at: new Date("2100-03-01T00:00:00Z") });
-    await untilBlockedBy(sql, first.pid);
-    await first.commit();
-    await second;
-    expect(await leadRow(leadId)).toMatchObject({ booked_until: new Date("2100-03-01T00:00:00Z") });
+  it("a statement that names no schema finds what the path says", async () => {
+    const { rows } = await sql.query("select to_regclass('lead') = 'public.lead'::regclass as ours");
+    expect(rows).toEqual([{ ours: path.findsOurs }]);
   });
 
-  it.each([
-    ["deleted", "delete from appointment where id = $1"],
-    ["cancelled", "update appointment set status = 'cancelled' where id = $1"],
-    ["moved to another lead", "update appointment set lead_id = $2 where id = $1"],
-  ])("keeps a booking that is committed while another meeting of the lead is %s", async (what, statement) => {
-    const leadId = await addLead(sql, named("here"));
-    const leaves = await addAppointment(sql, leadId, { ends_at: new Date("2100-02-01T00:00:00Z") });
-    const booking = await openTransaction(sql);
-    await addAppointment(booking, leadId, { ends_at: new Date("2100-03-01T00:00:00Z") });
-    const other = what.startsWith("moved") ? [await addLead(sql, named("here"))] : [];
-    const left = sql.query(statement, [leaves, ...other]);
-    await untilBlockedBy(sql, booking.pid);
-    await booking.commit();
-    await left;
-    expect(await leadRow(leadId)).toMatchObject({ booked_until: new Date("2100-03-01T00:00:00Z"), is_booked: true });
-    for (const id of other) expect(await leadRow(id)).toMatchObject({ booked_until: new Date("2100-02-01T00:00:00Z") });
+  it("a meeting that is inserted books its lead; without the path that its triggers set, only where names are ours", async () => {
+    const books = async (transaction: Sql) => {
+      const leadId = await addLead(transaction, String(ids.get("here")));
+      await addAppointment(transaction, leadId);
+      const { rows } = await transaction.query("select is_booked from public.lead where id = $1", [leadId]);
+      return rows[0]?.["is_booked"];
+    };
+    expect(await books(sql)).toBe(true);
+    const planted = await openTransaction(sql);
+    await planted.query(
+      "alter function public.roll_up_booked_until() reset all; alter function public.lock_lead_of_appointment() reset all",
+    );
+    const without = await books(planted).catch((fault: { code?: string }) => fault.code);
+    await planted.rollback();
+    expect(without).toBe(path.findsOurs ?? NO_TABLE);
   });
 
-  it("stamps since when an instance chases a booked lead: from the booking or its own revival, whichever is later", async () => {
-    const { leadId, instanceId } = await addFollowedLead(sql, named("here"), named("chase"));
-    const change = (assignment: string) =>
-      sql.query(`update follow_up_instance set ${assignment} where id = $1`, [instanceId]);
-    const orphanSince = async () => (await instanceRow(instanceId))["orphan_since"];
-    expect(await orphanSince()).toBeNull();
-    await sql.query("update lead set status = 'meeting-booked' where id = $1", [leadId]);
-    const booked = await orphanSince();
-    expect(booked).toBeInstanceOf(Date);
-    await change("status = 'paused', paused_reason = 'manual', next_step_due = null, orphan_since = '2001-01-01'");
-    expect(await orphanSince()).toEqual(booked);
-    await change("status = 'cancelled', paused_reason = null");
-    expect(await orphanSince()).toBeNull();
-    await change("status = 'active', next_step_due = now()");
-    expect(Number(await orphanSince())).toBeGreaterThan(Number(booked));
-    await sql.query("update lead set status = 'qualified' where id = $1", [leadId]);
-    expect(await orphanSince()).toBeNull();
-  });
-
-  it("drops a hold with the state it belongs to, and has a pause that can end by itself looked at", async () => {
-    const hold = { hold_reason: "window", held_since: new Date() };
-    const { instanceId } = await addFollowedLead(sql, named("here"), named("chase"), { instance: hold });
-    const pause =
-      "update follow_up_instance set status = 'paused', paused_reason = $2, next_step_due = null where id = $1";
-    await sql.query(pause, [instanceId, "lead_snoozed"]);
-    expect(await instanceRow(instanceId)).toMatchObject({
-      hold_reason: null,
-      held_since: null,
-      recheck_at: expect.any(Date),
+  describe.each([
+    ["an instance", INSTANCE_LAWS],
+    ["a touch", TOUCH_LAWS],
+    ["a sequence", SEQUENCE_LAWS],
+    ["everything else", OTHER_LAWS],
+    ["what has no constraint of its own", NAMELESS_LAWS],
+  ])("the laws of %s", (_, laws) => {
+    it.each([...laws])("hold against a raw statement: $name, $breaks", async ({ name, breaks, keeps, code }) => {
+      const violation = code === undefined ? { constraint: name } : { code };
+      await expect(attempt(breaks)).rejects.toMatchObject(violation);
+      expect(await attempt(keeps)).toBeGreaterThan(0);
     });
-    const byHand = await addFollowedLead(sql, named("here"), named("chase"));
-    await sql.query(pause, [byHand.instanceId, "manual"]);
-    expect(await instanceRow(byHand.instanceId)).toMatchObject({ recheck_at: null });
   });
 
-  it.each([
-    ["email = 'new@example.test'", true],
-    ["enrichment_status = 'failed'", true],
-    ["snoozed_until = null", true],
-    ["first_name = 'Eve'", false],
-    ["status = 'meeting-booked'", false],
-  ])("looks again at a pause when the lead changes in a way that may end it: %s", async (assignment, looks) => {
-    const ahead = new Date("2099-01-01T00:00:00Z");
-    const lead = { snoozed_until: ahead, enrichment_status: "pending" };
-    const instance = { status: "paused", paused_reason: "lead_snoozed", recheck_at: ahead };
-    const { leadId, instanceId } = await addFollowedLead(sql, named("here"), named("chase"), { lead, instance });
-    await sql.query(`update lead set ${assignment} where id = $1`, [leadId]);
-    const { recheck_at: recheckAt } = await instanceRow(instanceId);
-    expect(Number(recheckAt) < Number(ahead)).toBe(looks);
+  describe("the labels", () => {
+    it.each([
+      ["lead_status", labels.LEAD_STATUSES],
+      ["enrichment_status", labels.ENRICHMENT_STATUSES],
+      ["sequence_trigger", labels.SEQUENCE_TRIGGERS],
+      ["channel", labels.CHANNELS],
+      ["step_condition", labels.STEP_CONDITIONS],
+      ["instance_status", labels.INSTANCE_STATUSES],
+      ["paused_reason", labels.PAUSED_REASONS],
+      ["touch_status", labels.TOUCH_STATUSES],
+      ["appointment_status", labels.APPOINTMENT_STATUSES],
+      ["notification_kind", labels.NOTIFICATION_KINDS],
+      ["digest_channel", labels.DIGEST_CHANNELS],
+      ["digest_delivery_status", labels.DIGEST_DELIVERY_STATUSES],
+    ])("of %s are those that the code knows", async (type, expected) => {
+      const { rows } = await sql.query<{ label: string }>(
+        `select unnest(enum_range(null::public.${type}))::text as label`,
+      );
+      expect(rows.map(({ label }) => label)).toEqual(expected);
+    });
   });
 
-  it("makes keys that are UUIDs of version 7 and grow with time", async () => {
-    const { rows } = await sql.query<{ id: string }>("select uuid_v7() as id from generate_series(1, 100)");
-    for (const { id } of rows) expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-/);
-    const milliseconds = rows.map(({ id }) => Number.parseInt(id.replace("-", "").slice(0, 12), 16));
-    expect(milliseconds).toEqual([...milliseconds].sort((a, b) => a - b));
-    expect(Math.abs(Date.now() - Number(milliseconds[0]))).toBeLessThan(60_000);
-  });
+  describe("what the database does by itself", () => {
+    const one = async (text: string, ...parameters: unknown[]): Promise<Columns> => {
+      const { rows } = await sql.query<Columns>(text, parameters);
+      return rows[0] ?? {};
+    };
+    const leadRow = (id: string) =>
+      one("select *, booked_at >= now() - interval '1 minute' as just from public.lead where id = $1", id);
+    const instanceRow = (id: string) => one("select * from public.follow_up_instance where id = $1", id);
+    const named = (name: string) => String(ids.get(name));
 
-  it("follows a lead into its copies on the instances, and back", async () => {
-    const { leadId, instanceId } = await addFollowedLead(sql, named("here"), named("chase"));
-    const second = await addInstance(sql, leadId, named("other"));
-    for (const [status, booked] of [
-      ["meeting-booked", true],
-      ["qualified", false],
-    ] as const) {
-      await sql.query("update lead set status = $2 where id = $1", [leadId, status]);
-      expect(await instanceRow(instanceId)).toMatchObject({ lead_booked: booked });
-      expect(await instanceRow(second)).toMatchObject({ lead_booked: booked });
-    }
+    it("stamps when a lead becomes booked, once, and forgets it when the booking ends", async () => {
+      const leadId = await addLead(sql, named("here"));
+      expect(await leadRow(leadId)).toMatchObject({ is_booked: false, booked_at: null });
+      await sql.query("update public.lead set status = 'meeting-booked', booked_at = '2001-01-01' where id = $1", [
+        leadId,
+      ]);
+      const booked = await leadRow(leadId);
+      expect(booked).toMatchObject({ is_booked: true, just: true });
+      await addAppointment(sql, leadId);
+      await sql.query("update public.lead set booked_at = null where id = $1", [leadId]);
+      expect(await leadRow(leadId)).toMatchObject({ booked_at: booked["booked_at"] });
+      await sql.query("update public.lead set status = 'qualified' where id = $1", [leadId]);
+      expect(await leadRow(leadId)).toMatchObject({ is_booked: true, booked_at: booked["booked_at"] });
+      await sql.query("delete from public.appointment where lead_id = $1", [leadId]);
+      expect(await leadRow(leadId)).toMatchObject({ is_booked: false, booked_at: null, booked_until: null });
+    });
+
+    it("does not take the status for a booking after a missed meeting, until it has said something else or a meeting is confirmed", async () => {
+      const leadId = await addLead(sql, named("here"), { status: "meeting-booked", missed_at: new Date() });
+      const say = (status: string) => sql.query("update public.lead set status = $2 where id = $1", [leadId, status]);
+      expect(await leadRow(leadId)).toMatchObject({ is_booked: false, booked_at: null });
+      await say("meeting-booked");
+      expect(await leadRow(leadId)).toMatchObject({ is_booked: false });
+      await say("qualified");
+      await say("meeting-booked");
+      expect(await leadRow(leadId)).toMatchObject({ is_booked: true, just: true, missed_at: null });
+      await sql.query("update public.lead set status = 'qualified', missed_at = now() where id = $1", [leadId]);
+      expect(await leadRow(leadId)).toMatchObject({ is_booked: false, missed_at: expect.any(Date) });
+      await addAppointment(sql, leadId);
+      expect(await leadRow(leadId)).toMatchObject({ is_booked: true, missed_at: null });
+    });
+
+    it("keeps the end of the latest meeting when two bookings of one lead come at once", async () => {
+      const leadId = await addLead(sql, named("here"));
+      const first = await openTransaction(sql);
+      await addAppointment(first, leadId, { ends_at: new Date("2100-02-01T00:00:00Z") });
+      const second = addAppointment(sql, leadId, { ends_at: new Date("2100-03-01T00:00:00Z") });
+      await untilBlockedBy(sql, first.pid);
+      await first.commit();
+      await second;
+      expect(await leadRow(leadId)).toMatchObject({ booked_until: new Date("2100-03-01T00:00:00Z") });
+    });
+
+    it.each([
+      ["deleted", "delete from public.appointment where id = $1"],
+      ["cancelled", "update public.appointment set status = 'cancelled' where id = $1"],
+      ["moved to another lead", "update public.appointment set lead_id = $2 where id = $1"],
+    ])("keeps a booking that is committed while another meeting of the lead is %s", async (what, statement) => {
+      const leadId = await addLead(sql, named("here"));
+      const leaves = await addAppointment(sql, leadId, { ends_at: new Date("2100-02-01T00:00:00Z") });
+      const booking = await openTransaction(sql);
+      await addAppointment(booking, leadId, { ends_at: new Date("2100-03-01T00:00:00Z") });
+      const other = what.startsWith("moved") ? [await addLead(sql, named("here"))] : [];
+      const left = sql.query(statement, [leaves, ...other]);
+      await untilBlockedBy(sql, booking.pid);
+      await booking.commit();
+      await left;
+      expect(await leadRow(leadId)).toMatchObject({ booked_until: new Date("2100-03-01T00:00:00Z"), is_booked: true });
+      for (const id of other)
+        expect(await leadRow(id)).toMatchObject({ booked_until: new Date("2100-02-01T00:00:00Z") });
+    });
+
+    it("stamps since when an instance chases a booked lead: from the booking or its own revival, whichever is later", async () => {
+      const { leadId, instanceId } = await addFollowedLead(sql, named("here"), named("chase"));
+      const change = (assignment: string) =>
+        sql.query(`update public.follow_up_instance set ${assignment} where id = $1`, [instanceId]);
+      const orphanSince = async () => (await instanceRow(instanceId))["orphan_since"];
+      expect(await orphanSince()).toBeNull();
+      await sql.query("update public.lead set status = 'meeting-booked' where id = $1", [leadId]);
+      const booked = await orphanSince();
+      expect(booked).toBeInstanceOf(Date);
+      await change("status = 'paused', paused_reason = 'manual', next_step_due = null, orphan_since = '2001-01-01'");
+      expect(await orphanSince()).toEqual(booked);
+      await change("status = 'cancelled', paused_reason = null");
+      expect(await orphanSince()).toBeNull();
+      await change("status = 'active', next_step_due = now()");
+      expect(Number(await orphanSince())).toBeGreaterThan(Number(booked));
+      await sql.query("update public.lead set status = 'qualified' where id = $1", [leadId]);
+      expect(await orphanSince()).toBeNull();
+    });
+
+    it("drops a hold with the state it belongs to, and has a pause that can end by itself looked at", async () => {
+      const hold = { hold_reason: "window", held_since: new Date() };
+      const { instanceId } = await addFollowedLead(sql, named("here"), named("chase"), { instance: hold });
+      const pause =
+        "update public.follow_up_instance set status = 'paused', paused_reason = $2, next_step_due = null where id = $1";
+      await sql.query(pause, [instanceId, "lead_snoozed"]);
+      expect(await instanceRow(instanceId)).toMatchObject({
+        hold_reason: null,
+        held_since: null,
+        recheck_at: expect.any(Date),
+      });
+      const byHand = await addFollowedLead(sql, named("here"), named("chase"));
+      await sql.query(pause, [byHand.instanceId, "manual"]);
+      expect(await instanceRow(byHand.instanceId)).toMatchObject({ recheck_at: null });
+    });
+
+    it.each([
+      ["email = 'new@example.test'", true],
+      ["enrichment_status = 'failed'", true],
+      ["snoozed_until = null", true],
+      ["first_name = 'Eve'", false],
+      ["status = 'meeting-booked'", false],
+    ])("looks again at a pause when the lead changes in a way that may end it: %s", async (assignment, looks) => {
+      const ahead = new Date("2099-01-01T00:00:00Z");
+      const lead = { snoozed_until: ahead, enrichment_status: "pending" };
+      const instance = { status: "paused", paused_reason: "lead_snoozed", recheck_at: ahead };
+      const { leadId, instanceId } = await addFollowedLead(sql, named("here"), named("chase"), { lead, instance });
+      await sql.query(`update public.lead set ${assignment} where id = $1`, [leadId]);
+      const { recheck_at: recheckAt } = await instanceRow(instanceId);
+      expect(Number(recheckAt) < Number(ahead)).toBe(looks);
+    });
+
+    it("makes keys that are UUIDs of version 7 and grow with time", async () => {
+      const { rows } = await sql.query<{ id: string }>("select public.uuid_v7() as id from generate_series(1, 100)");
+      for (const { id } of rows) expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-/);
+      const milliseconds = rows.map(({ id }) => Number.parseInt(id.replace("-", "").slice(0, 12), 16));
+      expect(milliseconds).toEqual([...milliseconds].sort((a, b) => a - b));
+      expect(Math.abs(Date.now() - Number(milliseconds[0]))).toBeLessThan(60_000);
+    });
+
+    it("follows a lead into its copies on the instances, and back", async () => {
+      const { leadId, instanceId } = await addFollowedLead(sql, named("here"), named("chase"));
+      const second = await addInstance(sql, leadId, named("other"));
+      for (const [status, booked] of [
+        ["meeting-booked", true],
+        ["qualified", false],
+      ] as const) {
+        await sql.query("update public.lead set status = $2 where id = $1", [leadId, status]);
+        expect(await instanceRow(instanceId)).toMatchObject({ lead_booked: booked });
+        expect(await instanceRow(second)).toMatchObject({ lead_booked: booked });
+      }
+    });
+  });
+});
+
+describe("a function of the database", () => {
+  let empty: TestDatabase;
+  beforeAll(async () => {
+    empty = await createDatabase();
+  });
+  afterAll(() => empty.drop());
+
+  /** Functions in whose body a name means what the caller's search_path says. */
+  async function dependingOnTheCaller(): Promise<readonly string[]> {
+    const client = new pg.Client({ connectionString: empty.url });
+    await client.connect();
+    const { rows } = await client.query<{ name: string }>(`
+      select proname as name from pg_proc
+       where pronamespace = 'public'::regnamespace and prosqlbody is null
+         and not coalesce('search_path=public, pg_temp' = any(proconfig), false)
+       order by proname`);
+    await client.end();
+    return rows.map(({ name }) => name);
+  }
+
+  it("means the same under every search_path, and one that would not is found", async () => {
+    expect(await dependingOnTheCaller()).toEqual([]);
+    const planted = new pg.Client({ connectionString: empty.url });
+    await planted.connect();
+    await planted.query(
+      "create function planted() returns bigint language sql as 'select count(*) from lead'; " +
+        "create function bound() returns bigint language sql return (select count(*) from lead)",
+    );
+    await planted.end();
+    expect(await dependingOnTheCaller()).toEqual(["planted"]);
   });
 });

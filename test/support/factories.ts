@@ -84,9 +84,9 @@ export function addInstance(sql: Sql, leadId: string, sequenceId: string, column
     "follow_up_instance",
     { lead_id: leadId, sequence_id: sequenceId, status, ...STATES[String(status)], ...columns },
     {
-      workspace_id: "select workspace_id from lead where id = $1",
-      lead_booked: "select is_booked from lead where id = $1",
-      post_booking: "select is_post_booking from follow_up_sequence where id = $2",
+      workspace_id: "select workspace_id from public.lead where id = $1",
+      lead_booked: "select is_booked from public.lead where id = $1",
+      post_booking: "select is_post_booking from public.follow_up_sequence where id = $2",
     },
   );
 }
@@ -115,9 +115,9 @@ export function addTouch(sql: Sql, instanceId: string, stepId: string, columns: 
       ...columns,
     },
     {
-      workspace_id: "select workspace_id from follow_up_instance where id = $1",
-      lead_id: "select lead_id from follow_up_instance where id = $1",
-      generation: "select generation from follow_up_instance where id = $1",
+      workspace_id: "select workspace_id from public.follow_up_instance where id = $1",
+      lead_id: "select lead_id from public.follow_up_instance where id = $1",
+      generation: "select generation from public.follow_up_instance where id = $1",
     },
   );
 }
@@ -136,7 +136,7 @@ export const addAppointment = (sql: Sql, leadId: string, columns: Columns = {}):
       last_event_at: LONG_AGO,
       ...columns,
     },
-    { workspace_id: "select workspace_id from lead where id = $1" },
+    { workspace_id: "select workspace_id from public.lead where id = $1" },
   );
 
 /** A lead with one instance, for the many tests that need no more. */
@@ -182,7 +182,7 @@ export async function rowsOf(sql: Sql, workspaceId: string): Promise<Readonly<Re
 /** Each row of each table of the database, as text, with what changes when it is rewritten. */
 export async function everyRow(sql: Sql): Promise<Readonly<Record<string, readonly string[]>>> {
   const tables = await sql.query<{ name: string }>(
-    "select relname as name from pg_class where relkind = 'r' and relnamespace = current_schema()::regnamespace order by 1",
+    "select relname as name from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace order by 1",
   );
   const rows: Record<string, readonly string[]> = {};
   for (const { name } of tables.rows) rows[name] = await asText(sql, name, "", []);
@@ -191,7 +191,7 @@ export async function everyRow(sql: Sql): Promise<Readonly<Record<string, readon
 
 async function asText(sql: Sql, table: string, where: string, values: unknown[]): Promise<readonly string[]> {
   const { rows } = await sql.query<{ text: string }>(
-    `select row.xmin || ' ' || row.ctid || ' ' || row as text from "${table}" as row ${where} order by 1`,
+    `select row.xmin || ' ' || row.ctid || ' ' || row as text from public."${table}" as row ${where} order by 1`,
     values,
   );
   return rows.map(({ text }) => text);
@@ -211,7 +211,7 @@ async function insert(
     ...lookedUp.map(([, query]) => `(${query})`),
   ];
   const { rows } = await sql.query<{ id: string }>(
-    `insert into ${table} (${names.join(", ")}) values (${values.join(", ")}) returning id`,
+    `insert into public.${table} (${names.join(", ")}) values (${values.join(", ")}) returning id`,
     Object.values(columns),
   );
   const [row] = rows;

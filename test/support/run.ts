@@ -118,8 +118,8 @@ const lambdaContext = (remainingMs: number): Context => ({
 });
 
 /** Connections of a test's own, beside those of the runs. A statement that waits for a lock for too long fails. */
-export function openPool(url: string): pg.Pool {
-  const pool = new pg.Pool({ connectionString: url, max: 10, options: "-c lock_timeout=20s" });
+export function openPool(url: string, options: pg.PoolConfig = {}): pg.Pool {
+  const pool = new pg.Pool({ connectionString: url, max: 10, options: "-c lock_timeout=20s", ...options });
   pool.on("error", () => undefined);
   return pool;
 }

@@ -2,14 +2,14 @@
 
 -- Time-ordered keys keep inserts and claims on neighbouring pages. RFC 9562, version 7: 48 bits of Unix milliseconds,
 -- then the random bits of a version 4 key with the version number replaced.
-CREATE FUNCTION "uuid_v7"() RETURNS uuid LANGUAGE sql VOLATILE PARALLEL SAFE AS $$
-  SELECT encode(
+-- The body is bound when the function is created: it means the same under every search_path.
+CREATE FUNCTION "uuid_v7"() RETURNS uuid LANGUAGE sql VOLATILE PARALLEL SAFE
+  RETURN encode(
     set_bit(set_bit(
       overlay(uuid_send(gen_random_uuid())
         PLACING substring(int8send((extract(epoch FROM clock_timestamp()) * 1000)::bigint) FROM 3) FROM 1 FOR 6),
       52, 1), 53, 1),
-    'hex')::uuid
-$$;
+    'hex')::uuid;
 
 CREATE TYPE "lead_status" AS ENUM (
   'new', 'qualified', 'meeting-requested', 'meeting-booked', 'not-interested', 'unqualified', 'blacklisted');

@@ -1,5 +1,6 @@
--- The rules that hold whoever writes; docs/state-machine.md explains each. Every function that touches a table sets its
--- search_path, so that a temporary table or another schema cannot stand in for ours. pg_temp is last: unlisted, it is first.
+-- The rules that hold whoever writes; docs/state-machine.md explains each. Every function either sets its search_path or has
+-- a body that is bound when it is created (RETURN), so that a temporary table or another schema cannot stand in for ours.
+-- pg_temp is last: unlisted, it is first.
 
 -- Workspaces ---------------------------------------------------------------------------------------------------------
 
@@ -243,9 +244,8 @@ ALTER TABLE "reopening"
 
 -- Touches ------------------------------------------------------------------------------------------------------------
 
-CREATE FUNCTION "message_fingerprint"("subject" text, "body" text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
-  SELECT encode(sha256(convert_to(coalesce("subject", '') || E'\n' || "body", 'UTF8')), 'hex')
-$$;
+CREATE FUNCTION "message_fingerprint"("subject" text, "body" text) RETURNS text LANGUAGE sql IMMUTABLE
+  RETURN encode(sha256(convert_to(coalesce("subject", '') || E'\n' || "body", 'UTF8')), 'hex');
 
 ALTER TABLE "touch"
   ADD CONSTRAINT "claimed_has_next_attempt" CHECK (("status" = 'claimed') = ("next_attempt_at" IS NOT NULL)),
