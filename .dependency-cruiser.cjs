@@ -6,7 +6,9 @@ module.exports = {
       name: "domain-is-pure",
       severity: "error",
       from: { path: "^lib/domain/" },
-      to: { pathNot: "^(lib/domain/|node_modules/(temporal-polyfill|temporal-spec|liquidjs|date-holidays)/)" },
+      to: {
+        pathNot: "^(lib/domain/|node_modules/(temporal-polyfill|temporal-spec|liquidjs|date-holidays)/|(node:)?url$)",
+      },
     },
     {
       name: "run-knows-ports-only",

@@ -87,6 +87,8 @@ export const EXPECTED_SCHEMA: ExpectedSchema = {
       "company",
       "email",
       "phone",
+      "normalised_email",
+      "normalised_phone",
       "linkedin_url",
       "details_updated_at",
       "linkedin_connected_at",

@@ -46,7 +46,7 @@ describe("explain", () => {
     expect(stdout).toMatch(/time zone +Asia\/Tokyo \(lead\)/);
     expect(stdout).toMatch(/gap 90 min/);
     expect(stdout).toMatch(/daily cap +0 of 7 used/);
-    expect(stdout).not.toMatch(/Ada|ada@example|4930123456/);
+    expect(stdout).not.toMatch(/Ada|ada-\d+@example|\+4930/);
     expect(await everyRow(sql)).toEqual(before);
   });
 

@@ -100,7 +100,7 @@ describe("an import", () => {
       expect.stringMatching(/^3,invalid,"a quote is not closed/),
       "4,invalid,has 1 cells; the heading has 2",
       "5,invalid,has 3 cells; the heading has 2",
-      "6,invalid,email: Invalid email address",
+      "6,invalid,email: must be exactly one e-mail address",
       "7,invalid,must have an externalId or an email",
       "8,opted_out,",
       "9,booked,",
@@ -213,7 +213,7 @@ describe("leads import", () => {
     await writeFile(path, "email,first_name\na@example.test,Ada\nsecret,Eve\n");
     const { code, stdout, stderr } = await run(path, "--sequence", "Chase");
     expect(stdout).toMatch(/^2 rows\n {2}enrolled 1\n {2}invalid 1\nEach with its verdict: .*leads\.verdicts\.csv\n$/);
-    expect(stderr).toMatch(/line 3: email: Invalid email address/);
+    expect(stderr).toMatch(/line 3: email: must be exactly one e-mail address/);
     expect(stdout + stderr).not.toMatch(/\b(secret|Eve|Ada)\b/);
     expect(code).toBe(1);
   });

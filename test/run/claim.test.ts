@@ -742,7 +742,7 @@ async function addMany(rows: {
   await sql.query(
     `with led as (
        insert into lead (workspace_id, email, status, automation_enabled, last_inbound_at, last_outbound_at, enrichment_status)
-       select $1, 'ada@example.test', 'qualified', $4, $5, $6, $7 from generate_series(1, $3::int) returning id)
+       select $1, 'ada-' || number || '@example.test', 'qualified', $4, $5, $6, $7 from generate_series(1, $3::int) as number returning id)
      insert into follow_up_instance (workspace_id, lead_id, sequence_id, status, paused_reason, recheck_at)
      select $1, id, $2, 'paused', $8::paused_reason, $9 from led`,
     [

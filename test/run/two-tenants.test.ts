@@ -51,7 +51,7 @@ interface Tenant {
 async function addTenant(): Promise<Tenant> {
   const id = await addWorkspace(sql, { gap_minutes: 60 });
   const chase = await addSequence(sql, id, { name: "Chase", steps: [{}, {}] });
-  const due = await addLead(sql, id);
+  const due = await addLead(sql, id, { email: "ada@example.test" });
   await addInstance(sql, due, chase.id);
   const booked = await addLead(sql, id, { email: "eve@example.test" });
   await addInstance(sql, booked, chase.id, { next_step_due: FAR_AHEAD });

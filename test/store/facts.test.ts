@@ -468,7 +468,7 @@ describe("an enrolment", () => {
       "booked",
       "opted_out",
       "invalid: the lead is blacklisted",
-      "invalid: email: Invalid email address",
+      "invalid: email: must be exactly one e-mail address",
       "invalid: the same lead as that at 0",
       "invalid: must have an externalId or an email",
       'invalid: unknown key "nickname"',

@@ -11,7 +11,7 @@ export async function addDue(
   await sql.query(
     `with numbered as (select uuid_v7() as lead_id, number from generate_series(1, $3::int) as number),
           led as (insert into lead (workspace_id, id, first_name, email)
-                  select $1, lead_id, 'Ada', 'ada@example.test' from numbered)
+                  select $1, lead_id, 'Ada', 'ada-' || lead_id || '@example.test' from numbered)
      insert into follow_up_instance (workspace_id, lead_id, sequence_id, status, next_step_due)
      select $1, lead_id, $2, 'active', $4::timestamptz + number * interval '1 second' from numbered`,
     [workspaceId, sequenceId, count, from],

@@ -59,16 +59,20 @@ const STEP = {
   body: "Hello {{ lead.first_name }}, shall we talk?",
 };
 
-/** A lead whom everything may reach. */
-export const addLead = (sql: Sql, workspaceId: string, columns: Columns = {}): Promise<string> =>
-  insert(sql, "lead", {
+let leads = 0;
+
+/** A lead whom everything may reach, at an address and a number of its own. */
+export function addLead(sql: Sql, workspaceId: string, columns: Columns = {}): Promise<string> {
+  leads += 1;
+  return insert(sql, "lead", {
     workspace_id: workspaceId,
     first_name: "Ada",
-    email: "ada@example.test",
-    phone: "+4930123456",
+    email: `ada-${leads}@example.test`,
+    phone: `+4930${123_456 + leads}`,
     status: "qualified",
     ...columns,
   });
+}
 
 const STATES: Readonly<Record<string, Columns>> = {
   active: { next_step_due: LONG_AGO },

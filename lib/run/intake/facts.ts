@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { addressKeys, readAddress } from "../../domain/address.ts";
 import { isTimeZone } from "../../domain/time-zone.ts";
 
 const ONE_LINE = /^\P{Cc}*$/u;
@@ -40,10 +41,26 @@ const oneKey = <Shape extends Record<string, z.ZodOptional>>(shape: Shape, descr
     .meta({ description, minProperties: 1, maxProperties: 1 });
 
 const externalId = line(200).describe("By which the sender knows the lead.");
-const email = z.email().max(320);
+/** Lenient, so that every address that we may have written to can stop us. */
+const namingEmail = z
+  .string()
+  .max(320)
+  .refine((text) => addressKeys(text).length > 0, "must be an e-mail address")
+  .describe("In any form in which it may have been written to.");
+
+const writableEmail = z
+  .string()
+  .max(320)
+  .transform((text, context) => {
+    const read = readAddress(text);
+    if ("address" in read) return read.address;
+    context.addIssue(read.fault);
+    return z.NEVER;
+  })
+  .meta({ format: "email" });
 
 const lead = oneKey(
-  { id: z.uuid().optional(), externalId: externalId.optional(), email: email.optional() },
+  { id: z.uuid().optional(), externalId: externalId.optional(), email: namingEmail.optional() },
   "Who it is about. A lead that is not known by its externalId or email is made.",
 );
 export type LeadReference = z.infer<typeof lead>;
@@ -60,7 +77,7 @@ const meeting = z
 export const leadToEnrol = z
   .strictObject({
     externalId: externalId.optional(),
-    email: email.optional(),
+    email: writableEmail.optional(),
     firstName: line(200).optional(),
     lastName: line(200).optional(),
     company: line(200).optional(),

@@ -1,6 +1,8 @@
 import * as z from "zod";
+import { addressKeys } from "../../domain/address.ts";
 import { LEAD_STATUSES } from "../../domain/labels.ts";
 import type { LeadReference } from "../../run/intake/facts.ts";
+import { hasEmail } from "../lead-addresses.ts";
 import type { Queryable } from "../queryable.ts";
 import { instant } from "../rows.ts";
 
@@ -35,7 +37,7 @@ export async function findLeads(
       from lead
      where workspace_id = ${workspaceId}::uuid
        and (id = ${id ?? null}::uuid or external_id = ${externalId ?? null}
-            or lower(email) = lower(${email ?? null}::text))
+            or ${hasEmail(...(email === undefined ? [] : [email]))})
      order by id
        for update`;
   return z.array(leadRow).parse(rows);
@@ -53,6 +55,6 @@ export async function findOrAddLeads(
   if (id !== undefined) return refused(`lead.id: there is no lead ${id} in workspace ${workspaceId}`);
   await db.$executeRaw`
     insert into lead (workspace_id, external_id, email)
-    values (${workspaceId}::uuid, ${externalId ?? null}, ${email ?? null})`;
+    values (${workspaceId}::uuid, ${externalId ?? null}, ${addressKeys(email ?? "")[0] ?? null})`;
   return await findLeads(db, workspaceId, reference);
 }

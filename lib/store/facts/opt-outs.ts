@@ -19,8 +19,8 @@ export async function lockAddressOf(
   await db.$executeRaw`
     select from lead
      where workspace_id = ${workspaceId}::uuid
-       and lower(email) = any(array(
-             select lower(email) from lead
+       and normalised_email = any(array(
+             select normalised_email from lead
               where workspace_id = ${workspaceId}::uuid
                 and (id = ${id ?? null}::uuid or external_id = ${externalId ?? null})))
      order by id
@@ -31,15 +31,15 @@ export async function lockAddressOf(
 export async function shareOptOuts(db: Queryable, { workspaceId, leadIds, now }: OptOuts): Promise<Ended> {
   const rows = await db.$queryRaw`
     with gone as materialized (
-      select lower(email) as email, min(opted_out_at) as since
+      select normalised_email as email, min(opted_out_at) as since
         from lead
        where workspace_id = ${workspaceId}::uuid
-         and lower(email) = any(array(select lower(email) from lead where id = any(${[...leadIds]}::uuid[])))
+         and normalised_email = any(array(select normalised_email from lead where id = any(${[...leadIds]}::uuid[])))
          and opted_out_at is not null
-       group by lower(email))
+       group by normalised_email)
     update lead set opted_out_at = gone.since
       from gone
-     where lead.workspace_id = ${workspaceId}::uuid and lower(lead.email) = gone.email
+     where lead.workspace_id = ${workspaceId}::uuid and lead.normalised_email = gone.email
        and (lead.opted_out_at is null or lead.opted_out_at > gone.since)
     returning lead.id`;
   const learnt = z.array(z.object({ id: z.guid() })).parse(rows);

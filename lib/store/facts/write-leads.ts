@@ -1,6 +1,8 @@
 import * as z from "zod";
+import { addressKeys } from "../../domain/address.ts";
 import type { LeadToEnrol } from "../../run/intake/facts.ts";
 import { Prisma } from "../generated/client.ts";
+import { hasEmail } from "../lead-addresses.ts";
 import type { Queryable } from "../queryable.ts";
 import type { ReadLead } from "./read-leads.ts";
 
@@ -91,14 +93,14 @@ async function lockKnown(
 ): Promise<(lead: LeadToEnrol) => string | null> {
   const externalIds = texts(leads, "externalId");
   const rows = await db.$queryRaw`
-    select id, external_id as "externalId", lower(email) as email
+    select id, external_id as "externalId", normalised_email as email
       from lead
      where workspace_id = ${workspaceId}::uuid
        and (external_id = any(${externalIds}::text[])
-            or lower(email) = any(${texts(leads, "email").map((email) => email?.toLowerCase() ?? null)}::text[])
-            or lower(email) = any(array(select lower(email) from lead
-                                         where workspace_id = ${workspaceId}::uuid
-                                           and external_id = any(${externalIds}::text[]))))
+            or ${hasEmail(...leads.flatMap(({ email }) => email ?? []))}
+            or normalised_email = any(array(select normalised_email from lead
+                                             where workspace_id = ${workspaceId}::uuid
+                                               and external_id = any(${externalIds}::text[]))))
      order by id
        for update`;
   const byExternalId = new Map<string, string>();
@@ -110,7 +112,7 @@ async function lockKnown(
   return ({ externalId, email }) => {
     const named = externalId === undefined ? undefined : byExternalId.get(externalId);
     if (named !== undefined) return named;
-    const address = email?.toLowerCase() ?? "";
+    const address = addressKeys(email ?? "").find((key) => byEmail.has(key)) ?? "";
     const addressed = byEmail.get(address);
     if (!addressed || externalId === undefined) return addressed?.id ?? null;
     // The same address under another external id is another lead, also where the first has only just learnt its own.

@@ -64,6 +64,8 @@ CREATE TABLE "lead" (
   "company" TEXT,
   "email" TEXT,
   "phone" TEXT,
+  "normalised_email" TEXT,
+  "normalised_phone" TEXT,
   "linkedin_url" TEXT,
   "details_updated_at" TIMESTAMPTZ(3),
   "linkedin_connected_at" TIMESTAMPTZ(3),
