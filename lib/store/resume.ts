@@ -2,33 +2,38 @@ import * as z from "zod";
 import type { BatchQuery } from "../run/port-types.ts";
 import type { EnrichmentReport, ResumeReport } from "../run/report.ts";
 import { Prisma } from "./generated/client.ts";
-import type { Queryable } from "./queryable.ts";
+import type { Queryable, Transactional } from "./queryable.ts";
+import { BARRED } from "./start-sending.ts";
 
-/** When a pause ends by itself, in terms of `looked`, `lead` and `workspace`. */
+/** When a pause ends by itself, in terms of `instance`, `lead` and `workspace`. */
 interface PauseEnd {
   readonly pausedReason: "lead_snoozed" | "lead_replied" | "awaiting_enrichment";
   readonly isOver: Prisma.Sql;
-  /** When it may be over at the earliest; null: nobody can say. */
+  /** When time alone ends it, if nothing else changes; null: time alone never does. */
   readonly overAt: Prisma.Sql;
 }
 
-/** Those who may not be contacted are not resumed, whatever else holds. */
+/**
+ * A lead that may not be contacted is not resumed, whatever else holds. Each column that is read here or in a `PauseEnd`
+ * has a trigger that rechecks the pauses it can end: a pause that waits for a change is not rechecked by time.
+ */
 const MAY_BE_CONTACTED = Prisma.sql`
-  not lead.is_booked and lead.status not in ('blacklisted', 'unqualified', 'not-interested') and lead.opted_out_at is null
-  and lead.automation_enabled and workspace.paused_at is null`;
+  ${BARRED} is null and lead.automation_enabled and workspace.paused_at is null`;
 
-export const resumeSnoozed = (db: Queryable, query: BatchQuery): Promise<ResumeReport> =>
+export const resumeSnoozed = (db: Transactional, query: BatchQuery): Promise<ResumeReport> =>
   resume(db, query, {
     pausedReason: "lead_snoozed",
     isOver: Prisma.sql`(lead.snoozed_until is null or lead.snoozed_until <= ${query.now})`,
     overAt: Prisma.sql`lead.snoozed_until`,
   });
 
-export const resumeGhosted = (db: Queryable, query: BatchQuery): Promise<ResumeReport> => {
-  const overAt = Prisma.sql`lead.last_inbound_at + make_interval(hours => 24 * workspace.ghosted_after_days)`;
+export const resumeGhosted = (db: Transactional, query: BatchQuery): Promise<ResumeReport> => {
+  const overAt = Prisma.sql`
+    case when lead.last_outbound_at > lead.last_inbound_at
+         then lead.last_inbound_at + make_interval(hours => 24 * workspace.ghosted_after_days) end`;
   return resume(db, query, {
     pausedReason: "lead_replied",
-    isOver: Prisma.sql`(lead.last_outbound_at > lead.last_inbound_at and ${overAt} <= ${query.now})`,
+    isOver: Prisma.sql`(${overAt} <= ${query.now})`,
     overAt,
   });
 };
@@ -40,13 +45,13 @@ const DATA_IS_THERE = Prisma.sql`
                      when 'sms' then btrim(lead.phone) <> ''
                      else true end
               from follow_up_step as step
-             where step.sequence_id = looked.sequence_id and step.version = looked.version and step.position >= looked.position
+             where step.sequence_id = instance.sequence_id and step.version = instance.version and step.position >= instance.position
              order by step.position
              limit 1), not exists (
             select from follow_up_step as step
-             where step.sequence_id = looked.sequence_id and step.version = looked.version and step.position >= looked.position))`;
+             where step.sequence_id = instance.sequence_id and step.version = instance.version and step.position >= instance.position))`;
 
-export async function resumeAwaitingEnrichment(db: Queryable, query: BatchQuery): Promise<EnrichmentReport> {
+export async function resumeAwaitingEnrichment(db: Transactional, query: BatchQuery): Promise<EnrichmentReport> {
   const { checked, resumed, without_data } = await resume(db, query, {
     pausedReason: "awaiting_enrichment",
     isOver: Prisma.sql`(lead.enrichment_status <> 'pending' or ${DATA_IS_THERE})`,
@@ -58,29 +63,54 @@ export async function resumeAwaitingEnrichment(db: Queryable, query: BatchQuery)
 const resumeRow = z.object({ checked: z.int(), resumed: z.int(), without_data: z.int() });
 
 /**
- * Looks at a batch of paused instances, oldest first: resumes those whose pause is over, and gives every other a later
- * time at which it is looked at again, so that those that may not resume never stand in front of those that may.
+ * Looks at a batch of paused instances, oldest first. Resumes those whose pause is over. Every other one gets the time at
+ * which its pause ends by itself, or infinity where only a change can end it, so that no run rewrites it in vain and none
+ * stands in front of one that may resume.
+ *
+ * The instances are locked before the facts are read, in a statement of its own. A change that commits later finds the
+ * instance locked, waits, and rechecks it; one that commits earlier is read. So no change is lost.
  */
-async function resume(db: Queryable, query: BatchQuery, end: PauseEnd): Promise<z.infer<typeof resumeRow>> {
+async function resume(db: Transactional, query: BatchQuery, end: PauseEnd): Promise<z.infer<typeof resumeRow>> {
   if (!(await hasToLook(db, query, end))) return { checked: 0, resumed: 0, without_data: 0 };
-  const { now, limit, workspaceId } = query;
+  return db.transaction(async (transaction) =>
+    judge(transaction, query.now, end, await lockPaused(transaction, query, end)),
+  );
+}
+
+async function lockPaused(
+  db: Queryable,
+  { now, limit, workspaceId }: BatchQuery,
+  { pausedReason }: PauseEnd,
+): Promise<readonly string[]> {
   const rows = await db.$queryRaw`
-    with looked as materialized (
-      select id, workspace_id, lead_id, sequence_id, version, position
-        from follow_up_instance
-       where status = 'paused' and paused_reason = ${end.pausedReason}::paused_reason and recheck_at <= ${now}
-         and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
-       order by recheck_at
-       limit ${limit}
-         for no key update skip locked),
-    judged as materialized (
-      select looked.id, coalesce(${MAY_BE_CONTACTED} and ${end.isOver}, false) as resumes,
-             not ${end.pausedReason === "awaiting_enrichment" ? DATA_IS_THERE : Prisma.sql`true`} as without_data,
-             case when ${end.overAt} > ${now} then ${end.overAt} else ${now}::timestamptz + interval '1 hour' end
-               as recheck_at
-        from looked
-        join lead on lead.workspace_id = looked.workspace_id and lead.id = looked.lead_id
-        join workspace on workspace.id = looked.workspace_id),
+    select id
+      from follow_up_instance
+     where status = 'paused' and paused_reason = ${pausedReason}::paused_reason and recheck_at <= ${now}
+       and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
+     order by recheck_at
+     limit ${limit}
+       for no key update skip locked`;
+  return z
+    .array(z.object({ id: z.guid() }))
+    .parse(rows)
+    .map(({ id }) => id);
+}
+
+async function judge(
+  db: Queryable,
+  now: Date,
+  { pausedReason, isOver, overAt }: PauseEnd,
+  ids: readonly string[],
+): Promise<z.infer<typeof resumeRow>> {
+  const rows = await db.$queryRaw`
+    with judged as materialized (
+      select instance.id, coalesce(${MAY_BE_CONTACTED} and ${isOver}, false) as resumes,
+             not ${pausedReason === "awaiting_enrichment" ? DATA_IS_THERE : Prisma.sql`true`} as without_data,
+             case when ${overAt} > ${now} then ${overAt} else 'infinity' end as recheck_at
+        from follow_up_instance as instance
+        join lead on lead.workspace_id = instance.workspace_id and lead.id = instance.lead_id
+        join workspace on workspace.id = instance.workspace_id
+       where instance.id = any(${[...ids]}::uuid[])),
     changed as (
       update follow_up_instance as instance
          set status = case when resumes then 'active' else 'paused' end::instance_status,

@@ -571,8 +571,7 @@ describe("one claim", () => {
 });
 
 const NOW = new Date("2030-01-07T09:00:00Z");
-const HOUR_MS = 60 * 60_000;
-const DAY_MS = 24 * HOUR_MS;
+const DAY_MS = 24 * 60 * 60_000;
 const at = (offsetMs: number) => new Date(NOW.getTime() + offsetMs);
 const now = { now: () => Promise.resolve(NOW) };
 
@@ -693,13 +692,18 @@ describe.each([
 
   const over = cases.find(({ resumes }) => resumes)?.lead ?? {};
 
-  it("looks at those who may not be resumed once an hour, not in every run", async () => {
+  it("looks once at those who may not be resumed, and again when something has changed", async () => {
     const held = forbidden(over).filter(({ instance }) => instance === undefined);
-    await Promise.all(held.map(addPaused));
+    const ids = await Promise.all(held.map(addPaused));
     const runAt = (instant: Date) => runner.run({ only: [step] }, { now: () => Promise.resolve(instant) });
     expect(await runAt(NOW)).toMatchObject({ [key]: { checked: held.length, resumed: 0 } });
-    expect(await runAt(at(HOUR_MS - 1))).toMatchObject({ [key]: { checked: 0 } });
-    expect(await runAt(at(HOUR_MS))).toMatchObject({ [key]: { checked: held.length, resumed: 0 } });
+    for (const day of [1, 8, 400]) expect(await runAt(at(day * DAY_MS))).toMatchObject({ [key]: { checked: 0 } });
+    const switchedOff = ids[held.findIndex(({ name }) => name === "is switched off")];
+    await sql.query(
+      "update lead set automation_enabled = true where id = (select lead_id from follow_up_instance where id = $1)",
+      [switchedOff],
+    );
+    expect(await runAt(at(401 * DAY_MS))).toMatchObject({ [key]: { checked: 1, resumed: 1 } });
   });
 
   it("gets to those that may resume although ten times as many that may not have waited longer", async () => {

@@ -85,28 +85,48 @@ END $$;
 CREATE TRIGGER "stamp_booking" BEFORE INSERT OR UPDATE OF "status", "booked_until", "booked_at", "missed_at" ON "lead"
   FOR EACH ROW EXECUTE FUNCTION "stamp_booking"();
 
--- A change that can end a pause early makes the next run recheck it.
+-- A pause is rechecked when time ends it, else when one of these changes can end it; nothing rechecks it in between.
 CREATE FUNCTION "recheck_paused_instances"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
   UPDATE "follow_up_instance" SET "recheck_at" = clock_timestamp()
    WHERE "workspace_id" = NEW."workspace_id" AND "lead_id" = NEW."id"
-     AND "status" = 'paused' AND "recheck_at" IS NOT NULL;
+     AND "paused_reason" IN ('lead_snoozed', 'lead_replied', 'awaiting_enrichment');
   RETURN NULL;
 END $$;
 
+-- Of the send and reply times only what can end a pause counts: the lead's reply is answered, or the silence began at
+-- another time. A send to a lead that never replied costs one comparison.
 CREATE TRIGGER "recheck_paused_instances"
-  AFTER UPDATE OF "status", "automation_enabled", "opted_out_at", "snoozed_until", "enrichment_status", "email", "phone"
+  AFTER UPDATE OF "status", "automation_enabled", "opted_out_at", "snoozed_until", "enrichment_status", "email", "phone",
+    "last_inbound_at", "last_outbound_at"
   ON "lead"
   FOR EACH ROW WHEN (
-    NEW."status" IN ('new', 'qualified', 'meeting-requested') AND NEW."booked_until" IS NULL AND (
-      OLD."status" <> NEW."status"
+    NEW."status" NOT IN ('blacklisted', 'unqualified', 'not-interested') AND (
+      (OLD."status" <> NEW."status" AND NOT NEW."is_booked")
       OR OLD."automation_enabled" <> NEW."automation_enabled"
       OR OLD."opted_out_at" IS DISTINCT FROM NEW."opted_out_at"
       OR OLD."snoozed_until" IS DISTINCT FROM NEW."snoozed_until"
       OR OLD."enrichment_status" <> NEW."enrichment_status"
       OR OLD."email" IS DISTINCT FROM NEW."email"
-      OR OLD."phone" IS DISTINCT FROM NEW."phone"))
+      OR OLD."phone" IS DISTINCT FROM NEW."phone"
+      OR (NEW."last_outbound_at" > NEW."last_inbound_at"
+          AND (OLD."last_outbound_at" > OLD."last_inbound_at" AND OLD."last_inbound_at" = NEW."last_inbound_at")
+              IS NOT TRUE)))
   EXECUTE FUNCTION "recheck_paused_instances"();
+
+-- All pauses of the workspace, whatever their time: a run that reads the workspace as it was may be rechecking any of them.
+CREATE FUNCTION "recheck_pauses_of_workspace"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+  UPDATE "follow_up_instance" SET "recheck_at" = clock_timestamp()
+   WHERE "workspace_id" = NEW."id" AND "status" = 'paused' AND "recheck_at" IS NOT NULL
+     AND "paused_reason" IN ('lead_snoozed', 'lead_replied', 'awaiting_enrichment');
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER "recheck_pauses_of_workspace" AFTER UPDATE OF "paused_at", "ghosted_after_days" ON "workspace"
+  FOR EACH ROW WHEN (
+    (OLD."paused_at" IS NOT NULL AND NEW."paused_at" IS NULL) OR OLD."ghosted_after_days" <> NEW."ghosted_after_days")
+  EXECUTE FUNCTION "recheck_pauses_of_workspace"();
 
 -- Appointments -------------------------------------------------------------------------------------------------------
 
@@ -174,6 +194,22 @@ CREATE TRIGGER "step_keeps_its_place" BEFORE UPDATE ON "follow_up_step"
     OR NEW."position" <> OLD."position" OR NEW."key" <> OLD."key")
   EXECUTE FUNCTION "reject_moved_step"();
 
+-- Which address a step needs decides whether it waits for enrichment.
+CREATE FUNCTION "recheck_pauses_of_step"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+DECLARE
+  changed "follow_up_step" := coalesce(NEW, OLD);
+BEGIN
+  UPDATE "follow_up_instance" SET "recheck_at" = clock_timestamp()
+   WHERE "sequence_id" = changed."sequence_id" AND "version" = changed."version" AND "status" = 'paused'
+     AND "recheck_at" IS NOT NULL AND "paused_reason" = 'awaiting_enrichment';
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER "recheck_pauses_of_step" AFTER INSERT OR DELETE ON "follow_up_step"
+  FOR EACH ROW EXECUTE FUNCTION "recheck_pauses_of_step"();
+CREATE TRIGGER "recheck_pauses_of_changed_step" AFTER UPDATE OF "channel" ON "follow_up_step"
+  FOR EACH ROW WHEN (OLD."channel" <> NEW."channel") EXECUTE FUNCTION "recheck_pauses_of_step"();
+
 CREATE FUNCTION "reject_older_version"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
   RAISE EXCEPTION 'the version of a sequence never decreases'
@@ -213,7 +249,8 @@ CREATE INDEX "follow_up_instance_awaiting_approval" ON "follow_up_instance" ("wo
 
 -- Keeps the columns that follow from status and marker, so that a hand-typed update need not know them: when the instance
 -- became an orphan; no hold outside active; no recheck outside paused. A pause that can end by itself is rechecked by the
--- next run unless the writer sets a time.
+-- next run unless the writer sets a time; infinity stands for "when something changes". A change of what the pause waits
+-- for, on the instance itself, is such a change.
 CREATE FUNCTION "stamp_follow_up_instance"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
   IF NOT (NEW."status" IN ('active', 'paused') AND NEW."lead_booked" AND NOT NEW."post_booking") THEN
@@ -231,6 +268,13 @@ BEGIN
     NEW."recheck_at" := NULL;
   ELSIF NEW."recheck_at" IS NULL
         AND NEW."paused_reason" IN ('lead_snoozed', 'lead_replied', 'awaiting_enrichment') THEN
+    NEW."recheck_at" := clock_timestamp();
+  ELSIF TG_OP = 'UPDATE' AND NEW."recheck_at" IS NOT DISTINCT FROM OLD."recheck_at"
+        AND NEW."paused_reason" IN ('lead_snoozed', 'lead_replied', 'awaiting_enrichment')
+        AND ((OLD."lead_booked" AND NOT NEW."lead_booked") OR (NEW."post_booking" AND NOT OLD."post_booking")
+          OR (NEW."paused_reason", NEW."lead_id", NEW."sequence_id", NEW."version", NEW."position")
+             IS DISTINCT FROM
+             (OLD."paused_reason", OLD."lead_id", OLD."sequence_id", OLD."version", OLD."position")) THEN
     NEW."recheck_at" := clock_timestamp();
   END IF;
   RETURN NEW;

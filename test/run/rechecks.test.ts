@@ -1,0 +1,310 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import type pg from "pg";
+import { createDatabase, type TestDatabase } from "../support/database.ts";
+import {
+  addFollowedLead,
+  addInstance,
+  addLead,
+  addSequence,
+  addWorkspace,
+  type Columns,
+} from "../support/factories.ts";
+import {
+  openPool,
+  openRunner,
+  openTransaction,
+  type Runner,
+  rollbackLeftOpen,
+  untilBlockedBy,
+} from "../support/run.ts";
+
+const NOW = new Date("2030-01-07T09:00:00Z");
+const HOUR_MS = 60 * 60_000;
+const at = (hours: number) => new Date(NOW.getTime() + hours * HOUR_MS);
+const REPLIED = at(-24 * 8);
+const ANSWERED = at(-24 * 7.5);
+
+let database: TestDatabase;
+let sql: pg.Pool;
+let runner: Runner;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  sql = openPool(database.url);
+  runner = openRunner(database.url);
+});
+beforeEach(async () => {
+  await rollbackLeftOpen();
+  await sql.query("truncate workspace, run cascade");
+  runner.channel.sent.length = 0;
+});
+afterAll(async () => {
+  await runner.close();
+  await sql.end();
+  await database.drop();
+});
+
+const STEPS = ["resume-snoozed", "resume-ghosted", "resume-awaiting-enrichment"] as const;
+
+const resumeAt = async (hours: number) => {
+  const report = await runner.run({ only: [...STEPS] }, { now: () => Promise.resolve(at(hours)) });
+  expect(report).toMatchObject({ success: true });
+  const { snoozed, resumed, enrichmentResumed } = report;
+  const total = (key: "checked" | "resumed") =>
+    [snoozed, resumed, enrichmentResumed].reduce((sum, counts) => sum + (counts?.[key] ?? Number.NaN), 0);
+  return { checked: total("checked"), resumed: total("resumed") };
+};
+
+interface Pause {
+  readonly reason: "lead_snoozed" | "lead_replied" | "awaiting_enrichment";
+  readonly lead?: Columns;
+  readonly workspace?: Columns;
+  readonly sequence?: Columns;
+  readonly instance?: Columns;
+  readonly steps?: readonly Columns[];
+}
+
+/** Each row of it named in `$1`, `$2`, … in the order instance, lead, workspace, sequence. */
+async function addPaused({ reason, lead, workspace, sequence, instance, steps = [{}] }: Pause) {
+  const workspaceId = await addWorkspace(sql, workspace);
+  const added = await addSequence(sql, workspaceId, { steps: [...steps], ...sequence });
+  const { leadId, instanceId } = await addFollowedLead(sql, workspaceId, added.id, {
+    lead: lead ?? {},
+    instance: { status: "paused", paused_reason: reason, ...instance },
+  });
+  return { instanceId, leadId, workspaceId, sequenceId: added.id };
+}
+
+const SNOOZE_OVER: Pause = { reason: "lead_snoozed" };
+const GHOSTED: Pause = { reason: "lead_replied", lead: { last_inbound_at: REPLIED, last_outbound_at: ANSWERED } };
+const DATA_CAME: Pause = { reason: "awaiting_enrichment", lead: { enrichment_status: "completed" } };
+const OVER = [SNOOZE_OVER, GHOSTED, DATA_CAME];
+const SMS = { channel: "sms", subject: null };
+const NO_PHONE = { enrichment_status: "pending", phone: null };
+
+interface Change {
+  readonly name: string;
+  readonly pause: Pause;
+  /** Of the row with the id `$1`. */
+  readonly of: "instanceId" | "leadId" | "workspaceId" | "sequenceId";
+  readonly statement: string;
+}
+
+const barred = (name: string, lead: Columns, assignment: string): readonly Change[] =>
+  OVER.map((pause) => ({
+    name: `${pause.reason}: ${name}`,
+    pause: { ...pause, lead: { ...pause.lead, ...lead } },
+    of: "leadId",
+    statement: `update lead set ${assignment} where id = $1`,
+  }));
+
+const ofLead = (name: string, pause: Pause, assignment: string): Change => ({
+  name: `${pause.reason}: ${name}`,
+  pause,
+  of: "leadId",
+  statement: `update lead set ${assignment} where id = $1`,
+});
+
+/** For each column that decides whether a pause is over, the change of it that ends the pause. */
+const CHANGES: readonly Change[] = [
+  ...barred("the lead is no longer blacklisted", { status: "blacklisted" }, "status = 'qualified'"),
+  ...barred("the lead is no longer unqualified", { status: "unqualified" }, "status = 'new'"),
+  ...barred("the lead is interested again", { status: "not-interested" }, "status = 'qualified'"),
+  ...barred("the lead opted in again", { opted_out_at: REPLIED }, "opted_out_at = null"),
+  ...barred("the lead is switched on", { automation_enabled: false }, "automation_enabled = true"),
+  ...barred("the status is no longer booked", { status: "meeting-booked" }, "status = 'qualified'"),
+  ...barred("the meeting was missed", { status: "meeting-booked" }, "missed_at = now()"),
+  ...barred("the meeting is over", { booked_until: at(1) }, "booked_until = null"),
+  ...OVER.map(
+    (pause): Change => ({
+      name: `${pause.reason}: the workspace is resumed`,
+      pause: { ...pause, workspace: { paused_at: REPLIED } },
+      of: "workspaceId",
+      statement: "update workspace set paused_at = null where id = $1",
+    }),
+  ),
+  ...OVER.map(
+    (pause): Change => ({
+      name: `${pause.reason}: the sequence prepares a meeting now`,
+      pause: { ...pause, lead: { ...pause.lead, status: "meeting-booked" } },
+      of: "sequenceId",
+      statement: "update follow_up_sequence set trigger_on = 'meeting_selected' where id = $1",
+    }),
+  ),
+  ofLead("it ends early", { reason: "lead_snoozed", lead: { snoozed_until: at(999) } }, "snoozed_until = null"),
+  ofLead(
+    "it is shortened",
+    { reason: "lead_snoozed", lead: { snoozed_until: at(999) } },
+    "snoozed_until = '2030-01-01'",
+  ),
+  ofLead(
+    "the reply was answered a week ago",
+    { reason: "lead_replied", lead: { last_inbound_at: REPLIED } },
+    `last_outbound_at = '${ANSWERED.toISOString()}'`,
+  ),
+  ofLead(
+    "an answer to an older reply is now the last message",
+    { reason: "lead_replied", lead: { last_inbound_at: at(-1), last_outbound_at: ANSWERED } },
+    `last_inbound_at = '${REPLIED.toISOString()}'`,
+  ),
+  ofLead(
+    "the silence began earlier",
+    { reason: "lead_replied", lead: { last_inbound_at: at(-24), last_outbound_at: at(-23) } },
+    `last_inbound_at = '${REPLIED.toISOString()}'`,
+  ),
+  {
+    name: "lead_replied: the workspace waits for fewer days",
+    pause: { ...GHOSTED, workspace: { ghosted_after_days: 30 } },
+    of: "workspaceId",
+    statement: "update workspace set ghosted_after_days = 8 where id = $1",
+  },
+  ofLead("the phone came", { reason: "awaiting_enrichment", lead: NO_PHONE, steps: [SMS] }, "phone = '+4930123456'"),
+  ofLead(
+    "the e-mail came",
+    { reason: "awaiting_enrichment", lead: { ...NO_PHONE, email: null } },
+    "email = 'ada@example.test'",
+  ),
+  ofLead(
+    "it will not come",
+    { reason: "awaiting_enrichment", lead: NO_PHONE, steps: [SMS] },
+    "enrichment_status = 'failed'",
+  ),
+  {
+    name: "awaiting_enrichment: the step is on another channel",
+    pause: { reason: "awaiting_enrichment", lead: NO_PHONE, steps: [SMS] },
+    of: "sequenceId",
+    statement: "update follow_up_step set channel = 'task' where sequence_id = $1",
+  },
+  {
+    name: "awaiting_enrichment: the step is gone",
+    pause: { reason: "awaiting_enrichment", lead: NO_PHONE, steps: [SMS, {}] },
+    of: "sequenceId",
+    statement: "delete from follow_up_step where sequence_id = $1 and position = 1",
+  },
+  {
+    name: "awaiting_enrichment: a step comes before it",
+    pause: {
+      reason: "awaiting_enrichment",
+      lead: NO_PHONE,
+      steps: [{}, { ...SMS, position: 3 }],
+      instance: { position: 2 },
+    },
+    of: "sequenceId",
+    statement: `insert into follow_up_step (workspace_id, sequence_id, position, delay_minutes, channel, body)
+                select workspace_id, id, 2, 5, 'task', 'Call' from follow_up_sequence where id = $1`,
+  },
+  {
+    name: "awaiting_enrichment: the instance is moved to another step",
+    pause: { reason: "awaiting_enrichment", lead: NO_PHONE, steps: [SMS, {}] },
+    of: "instanceId",
+    statement: "update follow_up_instance set position = 2 where id = $1",
+  },
+  {
+    name: "awaiting_enrichment: the pause was for a snooze that is over",
+    pause: { reason: "awaiting_enrichment", lead: NO_PHONE, steps: [SMS] },
+    of: "instanceId",
+    statement: "update follow_up_instance set paused_reason = 'lead_snoozed' where id = $1",
+  },
+];
+
+describe("a pause that only a change can end", () => {
+  it.each(CHANGES)("ends with the next run after it: $name", async ({ pause, of, statement }) => {
+    const ids = await addPaused(pause);
+    expect(await resumeAt(0)).toEqual({ checked: 1, resumed: 0 });
+    expect(await resumeAt(24)).toEqual({ checked: 0, resumed: 0 });
+    await sql.query(statement, [ids[of]]);
+    expect(await resumeAt(25)).toEqual({ checked: 1, resumed: 1 });
+  });
+
+  it.each([
+    ["a new name", "update lead set first_name = 'Eve'"],
+    ["a reply to a lead that is waited for", "update lead set last_inbound_at = now()"],
+    ["a send to a lead whose reply nobody answered", "update lead set last_outbound_at = '2020-01-01'"],
+    ["a new name of the workspace", "update workspace set name = 'Harbour'"],
+    ["a pause of the workspace", "update workspace set paused_at = now()"],
+    ["another text of the step", "update follow_up_step set body = 'Hi'"],
+  ])("is not looked at again for what cannot end it: %s", async (_, statement) => {
+    await addPaused({ reason: "lead_replied", lead: { last_inbound_at: REPLIED } });
+    expect(await resumeAt(0)).toEqual({ checked: 1, resumed: 0 });
+    await sql.query(statement);
+    expect(await resumeAt(1)).toEqual({ checked: 0, resumed: 0 });
+  });
+
+  it.each<readonly [string, string, Columns, Columns]>([
+    ["the lead", "update lead set automation_enabled = true", { automation_enabled: false }, {}],
+    ["its workspace", "update workspace set paused_at = null", {}, { paused_at: REPLIED }],
+  ])("ends although %s changes while a run looks at it", async (_, statement, lead, workspace) => {
+    const { instanceId } = await addPaused({ reason: "lead_snoozed", lead, workspace });
+    const change = await openTransaction(sql);
+    await change.query(statement);
+    expect(await resumeAt(0)).toEqual({ checked: 0, resumed: 0 });
+    await change.commit();
+    expect(await resumeAt(0)).toEqual({ checked: 1, resumed: 1 });
+
+    await sql.query(
+      "update follow_up_instance set status = 'paused', paused_reason = 'lead_snoozed', next_step_due = null where id = $1",
+      [instanceId],
+    );
+    await sql.query("update lead set automation_enabled = $1", [lead["automation_enabled"] ?? true]);
+    await sql.query("update workspace set paused_at = $1", [workspace["paused_at"] ?? null]);
+    const run = await openTransaction(sql);
+    await run.query("select from follow_up_instance where id = $1 for no key update", [instanceId]);
+    await run.query("update follow_up_instance set recheck_at = 'infinity' where id = $1", [instanceId]);
+    const changed = sql.query(statement);
+    await untilBlockedBy(sql, run.pid);
+    await run.commit();
+    await changed;
+    expect(await resumeAt(1)).toEqual({ checked: 1, resumed: 1 });
+  });
+});
+
+describe("a pause of a sequence that prepares a meeting", () => {
+  it("ends while the lead is booked, and one of a sequence that chases the meeting does not", async () => {
+    const prepares = { trigger_on: "meeting_selected" };
+    const lead = { status: "meeting-booked" };
+    for (const pause of OVER) await addPaused({ ...pause, lead: { ...pause.lead, ...lead }, sequence: prepares });
+    expect(await resumeAt(0)).toEqual({ checked: 3, resumed: 3 });
+    for (const pause of OVER) await addPaused({ ...pause, lead: { ...pause.lead, ...lead } });
+    expect(await resumeAt(0)).toEqual({ checked: 3, resumed: 0 });
+  });
+});
+
+describe("a month of runs", () => {
+  /** Changes with each version of a row. */
+  const versions = async () => {
+    const { rows } = await sql.query<{ version: string }>(
+      "select id || ' ' || xmin || ' ' || ctid as version from follow_up_instance order by id",
+    );
+    return rows.map(({ version }) => version);
+  };
+
+  const checkedBetween = async (from: number, until: number) => {
+    let checked = 0;
+    for (let hour = from; hour < until; hour += 3) checked += (await resumeAt(hour)).checked;
+    return checked;
+  };
+
+  it("updates no paused instance of which nothing changes, and each of the others once for each change", async () => {
+    const workspaceId = await addWorkspace(sql);
+    const sequence = await addSequence(sql, workspaceId);
+    const paused = async (reason: string, number: number) => {
+      const lead = { last_inbound_at: at(-number), snoozed_until: at(24 * 365), ...NO_PHONE, email: null };
+      const leadId = await addLead(sql, workspaceId, lead);
+      await addInstance(sql, leadId, sequence.id, { status: "paused", paused_reason: reason });
+      return leadId;
+    };
+    const unanswered = await paused("lead_replied", 0);
+    for (const reason of ["lead_replied", "lead_snoozed", "awaiting_enrichment"]) {
+      for (let number = 0; number < 10; number++) await paused(reason, number);
+    }
+    expect(await resumeAt(0)).toEqual({ checked: 31, resumed: 0 });
+    const before = await versions();
+    expect(await checkedBetween(1, 24 * 15)).toBe(0);
+    expect(await versions()).toEqual(before);
+
+    await sql.query("update lead set last_outbound_at = $2 where id = $1", [unanswered, at(24 * 15)]);
+    expect(await checkedBetween(24 * 15, 24 * 30)).toBe(1);
+    const changed = (await versions()).filter((version) => !before.includes(version));
+    expect(changed).toHaveLength(1);
+  });
+});
