@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The door for whatever Node a person has: older ones cannot read TypeScript, and would end in a stack trace.
+// The entry for any Node and any state of the checkout: it answers with one line where an import would end in a stack trace.
 const [major] = process.versions.node.split(".");
 if (Number(major) < 24) {
   process.stderr.write(
@@ -7,7 +7,13 @@ if (Number(major) < 24) {
   );
   process.exit(1);
 }
-// A command that is typed again and again need not be read anew each time.
+// Saves the compilation of the same files on each call.
 const { enableCompileCache } = await import("node:module");
 enableCompileCache();
+const { faultOfInstallation } = await import("./installation.ts");
+const fault = await faultOfInstallation();
+if (fault !== undefined) {
+  process.stderr.write(`backstop: ${fault}\n`);
+  process.exit(1);
+}
 await import("./main.ts");

