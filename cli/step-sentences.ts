@@ -57,8 +57,13 @@ function backstopSentence({ completedCount, cancelledTouches, slowestSeconds }: 
   return `completed ${count(completedCount)} follow-ups of booked leads${cancelled}, ${slowest}`;
 }
 
-function backstopRemarks({ unbookedLeads, remaining, missedByMarker }: Backstop): string[] {
+function backstopRemarks({ endedPostBooking, endedByLeadStatus, ...rest }: Backstop): string[] {
+  const { unbookedLeads, remaining, missedByMarker } = rest;
   return [
+    ...(endedPostBooking > 0 ? [`ended ${count(endedPostBooking)} post-booking sequences without a meeting`] : []),
+    ...(endedByLeadStatus > 0
+      ? [`ended ${count(endedByLeadStatus)} follow-ups of leads that may not be contacted`]
+      : []),
     ...(unbookedLeads > 0 ? [`${count(unbookedLeads)} meetings are over, their leads are no longer booked`] : []),
     ...(remaining > 0 ? [`${count(remaining)} are left for the next run`] : []),
     ...(missedByMarker ? [`${count(missedByMarker)} of them the marker had missed`] : []),

@@ -129,14 +129,25 @@ async function addMatrix(
 describe("what the backstop completes", () => {
   beforeAll(startWorkspace);
 
-  it("is every live instance of a booked lead outside post-booking sequences, whole, and nothing else", async () => {
+  const isLive = ({ status }: Combination) => status === "active" || status === "paused";
+  const isChasingBooked = ({ triggerOn, lead, meeting }: Combination) =>
+    triggerOn !== "meeting_selected" && (lead === "meeting-booked" || meeting === "confirmed");
+  const mayNotBeContacted = ({ lead }: Combination) =>
+    lead === "blacklisted" || lead === "unqualified" || lead === "not-interested";
+  const lacksItsMeeting = ({ triggerOn, meeting }: Combination) =>
+    triggerOn === "meeting_selected" && (meeting === "cancelled" || meeting === "missed");
+
+  it("is every live instance of a booked lead outside post-booking sequences, whole, and what a direct write stops; nothing else", async () => {
     const bystanders = await addBystanders(sql);
     const combinations = await addMatrix(COMBINATIONS);
     const before = { bystanders: await rowsOf(sql, bystanders), instances: await instancesById() };
-    const shouldComplete = combinations.filter(({ status, triggerOn, lead, meeting }) => {
-      const chases = (status === "active" || status === "paused") && triggerOn !== "meeting_selected";
-      return chases && (lead === "meeting-booked" || meeting === "confirmed");
-    });
+    const live = combinations.filter(isLive);
+    const shouldComplete = live.filter(isChasingBooked);
+    const others = live.filter((combination) => !isChasingBooked(combination));
+    const barred = others.filter(mayNotBeContacted);
+    const withoutMeeting = others.filter(
+      (combination) => !mayNotBeContacted(combination) && lacksItsMeeting(combination),
+    );
 
     const report = await runner.run({ only: ["backstop"] });
 
@@ -144,12 +155,19 @@ describe("what the backstop completes", () => {
       completedCount: shouldComplete.length,
       byWorkspace: { [workspaceId]: shouldComplete.length },
       remaining: 0,
+      endedPostBooking: withoutMeeting.length,
+      endedByLeadStatus: barred.length,
       unbookedLeads: 0,
       missedByMarker: 0,
     });
     const after = await instancesById();
     const rewritten = combinations.filter(({ id }) => after.get(id)?.version !== before.instances.get(id)?.version);
-    expect(rewritten).toEqual(shouldComplete);
+    const byId = (one: { id: string }, other: { id: string }) => one.id.localeCompare(other.id);
+    expect(rewritten.toSorted(byId)).toEqual([...shouldComplete, ...barred, ...withoutMeeting].toSorted(byId));
+    for (const { id, lead, meeting } of [...barred, ...withoutMeeting]) {
+      const reason = mayNotBeContacted({ lead } as Combination) ? lead.replace("-", "_") : `meeting_${meeting}`;
+      expect(after.get(id)).toMatchObject({ completed_reason: reason, next_step_due: null, paused_reason: null });
+    }
     for (const { id } of shouldComplete) {
       expect(after.get(id)).toMatchObject({
         status: "completed",
@@ -172,6 +190,8 @@ describe("what the backstop completes", () => {
       slowestSeconds: 0,
       byWorkspace: {},
       remaining: 0,
+      endedPostBooking: 0,
+      endedByLeadStatus: 0,
       unbookedLeads: 0,
       missedByMarker: null,
     });

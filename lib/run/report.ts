@@ -10,6 +10,10 @@ export interface BackstopReport {
   byWorkspace: Record<string, number>;
   /** Instances of booked leads that another transaction holds at this moment; the next run takes them. */
   remaining: number;
+  /** Instances of post-booking sequences whose meeting was cancelled, missed, moved or deleted by a direct write. */
+  endedPostBooking: number;
+  /** Instances of leads whose status was changed by a direct write to one that bars contact. */
+  endedByLeadStatus: number;
   /** Leads whose last meeting is over and who are therefore no longer booked. */
   unbookedLeads: number;
   /** What the daily full comparison found that the marker had missed. More than 0 is an error; null: not made today. */
@@ -201,6 +205,8 @@ export const nothingCompleted = (): BackstopReport => ({
   slowestSeconds: 0,
   byWorkspace: {},
   remaining: 0,
+  endedPostBooking: 0,
+  endedByLeadStatus: 0,
   unbookedLeads: 0,
   missedByMarker: null,
 });

@@ -4,6 +4,7 @@ import { type BackstopReport, nothingCompleted } from "../run/report.ts";
 import { databaseNow } from "./clock.ts";
 import { Prisma } from "./generated/client.ts";
 import type { Queryable } from "./queryable.ts";
+import { endMarked } from "./stops.ts";
 
 /** At once; small enough that a cut-off loses little, large enough that round trips do not count. */
 const BATCH_SIZE = 1_000;
@@ -43,11 +44,12 @@ type Completed = z.infer<typeof completedRow>;
 async function completeOrphans(db: Queryable, query: CompleteBooked): Promise<void> {
   const found = await look(db, query);
   if (found.orphans) await completeFound(db, query);
+  if (found.marked) await endMarked(db, query);
   if (found.meetings_over) await unbookAfterTheMeeting(db, query);
   if (found.orphans) query.report.remaining = await countOrphans(db, query.workspaceId);
 }
 
-const looked = z.object({ orphans: z.boolean(), meetings_over: z.boolean() });
+const looked = z.object({ orphans: z.boolean(), marked: z.boolean(), meetings_over: z.boolean() });
 
 /**
  * Most runs find nothing, and then this is all that they cost. Asked for the first in the order of an index: to a mere
@@ -61,6 +63,12 @@ async function look(db: Queryable, { now, workspaceId }: CompleteBooked): Promis
                 and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
               order by id
               limit 1) is not null as orphans,
+           (
+             select id from lead
+              where stop_cause is not null
+                and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
+              order by id
+              limit 1) is not null as marked,
            (
              select id from lead
               where booked_until <= ${now}

@@ -108,6 +108,7 @@ export const EXPECTED_SCHEMA: ExpectedSchema = {
       "booked_until",
       "booked_at",
       "missed_at",
+      "stop_cause",
       "is_booked",
       "created_at",
     ],

@@ -394,6 +394,11 @@ const OTHER_LAWS: readonly Law[] = [
     keeps: workspace("ghosted_after_days = 36500"),
   },
   {
+    name: "stop_cause_is_known",
+    breaks: "update public.lead set stop_cause = 'a whim' where id = :free",
+    keeps: "update public.lead set stop_cause = 'unbooked' where id = :free",
+  },
+  {
     name: "appointment_ends_after_it_starts",
     breaks: appointment("ends_at = starts_at"),
     keeps: appointment("ends_at = starts_at + interval '1 second'"),
@@ -707,6 +712,50 @@ describe.each(SEARCH_PATHS)("where $name", (path) => {
       expect(await leadRow(leadId)).toMatchObject({ is_booked: false, missed_at: expect.any(Date) });
       await addAppointment(sql, leadId);
       expect(await leadRow(leadId)).toMatchObject({ is_booked: true, missed_at: null });
+    });
+
+    it.each(["new", "qualified", "meeting-requested"])(
+      "takes a status that becomes meeting-booked for a booking, after a missed meeting: from %s",
+      async (status) => {
+        const leadId = await addLead(sql, named("here"), { status, missed_at: new Date() });
+        const instanceId = await addInstance(sql, leadId, named("chase"));
+        await sql.query("update public.lead set status = 'meeting-booked' where id = $1", [leadId]);
+        expect(await leadRow(leadId)).toMatchObject({ is_booked: true, just: true, missed_at: null });
+        expect(await instanceRow(instanceId)).toMatchObject({ lead_booked: true, orphan_since: expect.any(Date) });
+      },
+    );
+
+    it.each([
+      ["and sets missed_at itself", "status = 'meeting-booked', missed_at = now()", false],
+      ["and writes missed_at back as it was", "status = 'meeting-booked', missed_at = missed_at", true],
+      [
+        "and writes all columns, as a mapper does",
+        "status = 'meeting-booked', missed_at = missed_at, booked_at = booked_at",
+        true,
+      ],
+      ["and clears missed_at", "status = 'meeting-booked', missed_at = null", true],
+    ])("lets the statement that books by the status have the last word: it books %s", async (_, assignment, booked) => {
+      const leadId = await addLead(sql, named("here"), { missed_at: new Date() });
+      await sql.query(`update public.lead set ${assignment} where id = $1`, [leadId]);
+      expect(await leadRow(leadId)).toMatchObject({ is_booked: booked });
+    });
+
+    it("takes a row that is inserted as meeting-booked for a booking, upserts too", async () => {
+      const inserted = await addLead(sql, named("here"), { status: "meeting-booked", external_id: "upserted" });
+      expect(await leadRow(inserted)).toMatchObject({ is_booked: true, just: true });
+      await sql.query("update public.lead set status = 'qualified', missed_at = now() where id = $1", [inserted]);
+      expect(await leadRow(inserted)).toMatchObject({ is_booked: false });
+      const upsert = () =>
+        sql.query(
+          `insert into public.lead (workspace_id, external_id, status) values ($1, 'upserted', 'meeting-booked')
+       on conflict (workspace_id, external_id) do update set status = excluded.status`,
+          [named("here")],
+        );
+      await upsert();
+      expect(await leadRow(inserted)).toMatchObject({ is_booked: true, missed_at: null });
+      await sql.query("update public.lead set missed_at = now() where id = $1", [inserted]);
+      await upsert();
+      expect(await leadRow(inserted)).toMatchObject({ is_booked: false, missed_at: expect.any(Date) });
     });
 
     it("keeps the end of the latest meeting when two bookings of one lead come at once", async () => {

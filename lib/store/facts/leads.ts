@@ -15,6 +15,7 @@ const leadRow = z.object({
   /** As the database spells it, which is what it is written back as. */
   missedAt: z.string().nullable(),
   isBooked: z.boolean(),
+  stopCause: z.string().nullable(),
 });
 export type LockedLead = z.infer<typeof leadRow>;
 
@@ -33,7 +34,8 @@ export async function findLeads(
 ): Promise<readonly LockedLead[]> {
   const rows = await db.$queryRaw`
     select id, status::text, time_zone as "timeZone", opted_out_at as "optedOutAt", booked_until as "bookedUntil",
-           missed_at::text as "missedAt", is_booked as "isBooked"
+           missed_at::text as "missedAt", is_booked as "isBooked",
+           stop_cause as "stopCause"
       from lead
      where workspace_id = ${workspaceId}::uuid
        and (id = ${id ?? null}::uuid or external_id = ${externalId ?? null}

@@ -69,10 +69,24 @@ async function apply(db: Queryable, told: Told): Promise<FactOutcome> {
   const news = { ...told, known, lead };
   const { startsAt, endsAt } = fact.meeting;
   if (!isNews({ status, startsAt, endsAt, lastEventAt: fact.occurredAt }, known)) {
-    return { outcome: "stale", ...(await endWhatItWouldHave(db, news)) };
+    const ended = await endWhatItWouldHave(db, news);
+    await keepStopCause(db, lead);
+    return { outcome: "stale", ...ended };
   }
   await record(db, news);
-  return { outcome: "applied", ...(await (status === "confirmed" ? book(db, news) : leave(db, news))) };
+  const consequences = await (status === "confirmed" ? book(db, news) : leave(db, news));
+  await keepStopCause(db, lead);
+  return { outcome: "applied", ...consequences };
+}
+
+/** A fact stops what it has to itself: the mark of its own writes goes, that of an earlier direct write stays. */
+async function keepStopCause(db: Queryable, { id, stopCause }: LockedLead): Promise<void> {
+  await db.$executeRaw`
+    with kept as (
+      select id, case when booked_until is null or ${stopCause} = 'lead_status' then ${stopCause}::text end as cause
+        from lead where id = ${id}::uuid)
+    update lead set stop_cause = kept.cause from kept
+     where lead.id = kept.id and lead.stop_cause is distinct from kept.cause`;
 }
 
 const knownMeeting = z.object({

@@ -85,6 +85,7 @@ CREATE TABLE "lead" (
   "booked_until" TIMESTAMPTZ(3),
   "booked_at" TIMESTAMPTZ(3),
   "missed_at" TIMESTAMPTZ(3),
+  "stop_cause" TEXT,
   "is_booked" BOOLEAN NOT NULL
     GENERATED ALWAYS AS (("status" = 'meeting-booked' AND "missed_at" IS NULL) OR "booked_until" IS NOT NULL) STORED,
   "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,

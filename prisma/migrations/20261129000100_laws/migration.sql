@@ -62,14 +62,19 @@ END $$;
 CREATE TRIGGER "stamp_addresses" BEFORE INSERT OR UPDATE OF "email", "phone", "normalised_email", "normalised_phone" ON "lead"
   FOR EACH ROW EXECUTE FUNCTION "stamp_addresses"();
 
+-- Leads whose live instances the next run has to check: empty unless a direct write ended a booking or barred a lead.
+CREATE INDEX "lead_stop_cause" ON "lead" ("id") WHERE "stop_cause" IS NOT NULL;
+ALTER TABLE "lead" ADD CONSTRAINT "stop_cause_is_known"
+  CHECK ("stop_cause" IN ('lead_status', 'unbooked', 'meeting_cancelled', 'meeting_missed'));
+
 -- Stamps when a lead became booked, also for a hand-typed update. A missed meeting no longer counts once another meeting
--- is booked or the status changes. The generated column is not visible to a BEFORE trigger, so its definition is repeated.
+-- is booked or the status changes: a status that becomes meeting-booked is a booking, one that stays it is not.
+-- The generated column is not visible to a BEFORE trigger, so its definition is repeated.
 CREATE FUNCTION "stamp_booking"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
   IF NEW."booked_until" IS NOT NULL THEN
     NEW."missed_at" := NULL;
-  ELSIF TG_OP = 'UPDATE' AND NEW."status" <> OLD."status" AND NEW."status" <> 'meeting-booked'
-        AND NEW."missed_at" IS NOT DISTINCT FROM OLD."missed_at" THEN
+  ELSIF TG_OP = 'UPDATE' AND NEW."status" <> OLD."status" AND NEW."missed_at" IS NOT DISTINCT FROM OLD."missed_at" THEN
     NEW."missed_at" := NULL;
   END IF;
   IF NOT ((NEW."status" = 'meeting-booked' AND NEW."missed_at" IS NULL) OR NEW."booked_until" IS NOT NULL) THEN
@@ -84,6 +89,29 @@ END $$;
 
 CREATE TRIGGER "stamp_booking" BEFORE INSERT OR UPDATE OF "status", "booked_until", "booked_at", "missed_at" ON "lead"
   FOR EACH ROW EXECUTE FUNCTION "stamp_booking"();
+
+-- Marks a lead whose sequences may have to stop; the next run stops them (lib/store/stops.ts). A booking that ran out with
+-- its meeting stops nothing, and another booking removes the mark. Triggers fire by name: this one after stamp_booking.
+CREATE FUNCTION "stamp_stop_cause"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+DECLARE
+  barred CONSTANT boolean := NEW."status" IN ('not-interested', 'unqualified', 'blacklisted');
+  booked CONSTANT boolean := NEW."booked_at" IS NOT NULL;
+  ran_out CONSTANT boolean := OLD."booked_until" <= clock_timestamp() AND NEW."status" = OLD."status"
+    AND NEW."missed_at" IS NOT DISTINCT FROM OLD."missed_at";
+BEGIN
+  IF NEW."booked_until" IS NOT NULL OR (booked AND NOT OLD."is_booked") THEN
+    NEW."stop_cause" := CASE WHEN barred AND NEW."stop_cause" IS NOT NULL THEN 'lead_status' END;
+  ELSIF OLD."is_booked" AND NOT booked AND ran_out IS NOT TRUE THEN
+    NEW."stop_cause" := coalesce(nullif(NEW."stop_cause", 'lead_status'), 'unbooked');
+  END IF;
+  IF barred AND NEW."status" <> OLD."status" THEN
+    NEW."stop_cause" := coalesce(NEW."stop_cause", 'lead_status');
+  END IF;
+  RETURN NEW;
+END $$;
+
+CREATE TRIGGER "stamp_stop_cause" BEFORE UPDATE OF "status", "booked_until", "booked_at", "missed_at" ON "lead"
+  FOR EACH ROW EXECUTE FUNCTION "stamp_stop_cause"();
 
 -- A pause is rechecked when time ends it, else when one of these changes can end it; nothing rechecks it in between.
 CREATE FUNCTION "recheck_paused_instances"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
@@ -148,19 +176,33 @@ END $$;
 CREATE TRIGGER "lock_lead_of_appointment" BEFORE INSERT OR UPDATE OR DELETE ON "appointment"
   FOR EACH ROW EXECUTE FUNCTION "lock_lead_of_appointment"();
 
+-- A meeting that is cancelled or missed now, or no longer ahead of its lead, also marks a lead that has or had a
+-- post-booking sequence: see stamp_stop_cause.
 CREATE FUNCTION "roll_up_booked_until"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 DECLARE
+  same_lead CONSTANT boolean := TG_OP = 'UPDATE' AND NEW."lead_id" = OLD."lead_id";
+  was_ahead CONSTANT boolean := OLD."status" = 'confirmed' AND OLD."ends_at" > clock_timestamp();
   changed record;
 BEGIN
   FOR changed IN
-    SELECT OLD."workspace_id" AS "workspace_id", OLD."lead_id" AS "lead_id" WHERE TG_OP <> 'INSERT'
-    UNION
-    SELECT NEW."workspace_id", NEW."lead_id" WHERE TG_OP <> 'DELETE'
+    SELECT OLD."workspace_id" AS "workspace_id", OLD."lead_id" AS "lead_id",
+           CASE WHEN was_ahead THEN 'meeting_cancelled' END AS "cause"
+     WHERE TG_OP <> 'INSERT' AND NOT same_lead
+    UNION ALL
+    SELECT NEW."workspace_id", NEW."lead_id",
+           CASE WHEN NEW."status" <> 'confirmed' AND NOT (same_lead AND NEW."status" = OLD."status")
+                  THEN 'meeting_' || NEW."status"
+                WHEN same_lead AND was_ahead AND NEW."ends_at" <= clock_timestamp() THEN 'meeting_cancelled' END
+     WHERE TG_OP <> 'DELETE'
   LOOP
     UPDATE "lead" SET "booked_until" = (
       SELECT max("ends_at") FROM "appointment"
        WHERE "workspace_id" = changed."workspace_id" AND "lead_id" = changed."lead_id"
-         AND "status" = 'confirmed' AND "ends_at" > clock_timestamp())
+         AND "status" = 'confirmed' AND "ends_at" > clock_timestamp()),
+       "stop_cause" = coalesce(
+         (SELECT changed."cause" FROM "follow_up_instance"
+           WHERE "workspace_id" = changed."workspace_id" AND "lead_id" = changed."lead_id" AND "post_booking" LIMIT 1),
+         "stop_cause")
      WHERE "workspace_id" = changed."workspace_id" AND "id" = changed."lead_id";
   END LOOP;
   RETURN NULL;

@@ -1,0 +1,86 @@
+import * as z from "zod";
+import type { CompleteBooked } from "../run/ports.ts";
+import type { Queryable } from "./queryable.ts";
+
+/** Leads per statement: small enough to lose little on a timeout, large enough to amortise round trips. */
+const BATCH_SIZE = 1_000;
+
+/**
+ * Gives a row that was changed by a direct write the stopping effects of the matching fact: ends post-booking sequences of
+ * leads whose meeting was cancelled, missed, moved or deleted, unless another is ahead, and all sequences of leads whose
+ * status bars contact. Counts into `query.report`. Idempotent. Costs what is marked: triggers keep `lead.stop_cause`.
+ */
+export async function endMarked(db: Queryable, query: CompleteBooked): Promise<void> {
+  const { report } = query;
+  while (!query.stopping()) {
+    const { leads, ...ended } = await endBatch(db, query);
+    report.endedPostBooking += ended.postBooking;
+    report.endedByLeadStatus += ended.byLeadStatus;
+    report.cancelledTouches += ended.cancelledTouches;
+    if (leads < BATCH_SIZE) return;
+  }
+}
+
+const batchRow = z.object({ leads: z.int(), postBooking: z.int(), byLeadStatus: z.int(), cancelledTouches: z.int() });
+
+/**
+ * One statement, so that a mark is never lost: leads first, then instances, as everywhere. A lead keeps its mark while
+ * another transaction holds one of its instances. Reasons are those of `notToBeContacted`, a test compares them.
+ */
+async function endBatch(
+  db: Queryable,
+  { now, workspaceId }: Pick<CompleteBooked, "now" | "workspaceId">,
+): Promise<z.infer<typeof batchRow>> {
+  const rows = await db.$queryRaw`
+    with marked as materialized (
+      select id, workspace_id,
+             case when status = 'blacklisted' then 'blacklisted'
+                  when opted_out_at is not null then 'opted_out'
+                  when status = 'unqualified' then 'unqualified'
+                  when status = 'not-interested' then 'not_interested' end as bar,
+             case when stop_cause <> 'lead_status' and (booked_until is null or booked_until <= ${now})
+                  then stop_cause end as cause
+        from lead
+       where stop_cause is not null and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
+       order by id
+       limit ${BATCH_SIZE}
+         for no key update skip locked),
+    meant as materialized (
+      select instance.id, instance.lead_id, marked.bar, coalesce(marked.bar, marked.cause) as reason
+        from marked
+        join follow_up_instance as instance
+          on instance.lead_id = marked.id and instance.workspace_id = marked.workspace_id
+       where marked.bar is not null or (marked.cause is not null and instance.post_booking)),
+    taken as materialized (
+      select id, status in ('active', 'paused') as live
+        from follow_up_instance
+       where id = any(array(select id from meant))
+       order by id
+         for no key update skip locked),
+    ended as (
+      update follow_up_instance as instance
+         set status = case when meant.bar is null then 'cancelled' else 'completed' end::instance_status,
+             completed_at = ${now}, completed_reason = meant.reason, next_step_due = null, paused_reason = null
+        from taken join meant using (id)
+       where instance.id = taken.id and taken.live
+      returning meant.bar is null as post_booking),
+    cancelled as (
+      update touch
+         set status = 'cancelled', reason = meant.reason, next_attempt_at = null, recheck_at = null
+        from meant
+       where touch.instance_id = any(array(select id from taken)) and touch.instance_id = meant.id
+         and touch.status in ('claimed', 'awaiting_approval')
+      returning touch.id),
+    cleared as (
+      update lead set stop_cause = null
+       where id = any(array(
+         select id from marked
+          where not exists (
+            select from meant
+             where meant.lead_id = marked.id and not exists (select from taken where taken.id = meant.id)))))
+    select (select count(*)::int from marked) as leads,
+           (select count(*)::int from ended where post_booking) as "postBooking",
+           (select count(*)::int from ended where not post_booking) as "byLeadStatus",
+           (select count(*)::int from cancelled) as "cancelledTouches"`;
+  return z.tuple([batchRow]).parse(rows)[0];
+}
