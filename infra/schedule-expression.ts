@@ -1,3 +1,5 @@
+import { isTimeZone } from "../lib/domain/time-zone.ts";
+
 interface CronField {
   readonly name: string;
   readonly from: number;
@@ -29,18 +31,8 @@ export function faultsOfSchedule(expression: string): readonly string[] {
   return [`"${expression}" is neither rate(<number> <unit>) nor cron(<six fields>)`];
 }
 
-/** True when the zone is the name of a time zone that this machine knows, such as "Europe/Berlin". */
-export function isTimeZone(zone: string): boolean {
-  // Intl also takes "+01:00", which Scheduler refuses.
-  if (!/^[A-Za-z]/.test(zone)) return false;
-  try {
-    new Intl.DateTimeFormat("en", { timeZone: zone });
-    return true;
-  } catch (thrown) {
-    if (thrown instanceof RangeError) return false;
-    throw thrown;
-  }
-}
+/** Whether Scheduler can take the zone: a name such as "Europe/Berlin", not an offset such as "+01:00". */
+export const isZoneOfSchedule = (zone: string): boolean => /^[A-Za-z]/.test(zone) && isTimeZone(zone);
 
 /**
  * Every hour and every minute of the hour at which a valid cron expression ticks, in order; and the days of the week, where

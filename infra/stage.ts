@@ -1,7 +1,7 @@
 import { RetentionDays } from "aws-cdk-lib/aws-logs";
 import * as z from "zod";
 import { unsubscribeUrl } from "../lib/channels/unsubscribe-url.ts";
-import { faultsOfSchedule, isTimeZone } from "./schedule-expression.ts";
+import { faultsOfSchedule, isZoneOfSchedule } from "./schedule-expression.ts";
 
 export const PROXY_ARN = /^arn:aws[a-z-]*:rds:([a-z0-9-]+):(\d{12}):db-proxy:(prx-[0-9a-z]+)$/;
 
@@ -25,7 +25,7 @@ const schedule = z.strictObject({
   timeZone: z
     .string()
     .default("UTC")
-    .refine(isTimeZone, { error: ({ input }) => `"${input}" is no time zone; say one such as "Europe/Berlin"` }),
+    .refine(isZoneOfSchedule, { error: ({ input }) => `"${input}" is no time zone; say one such as "Europe/Berlin"` }),
 });
 
 const vpcFields = z.strictObject({

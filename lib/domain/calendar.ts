@@ -39,7 +39,7 @@ export interface Opening {
 
 /**
  * The earliest opening from `now` on, which begins at `now` itself while the window is open; null where none begins
- * within 366 days. Throws RangeError for a zone that does not exist and for times that are none.
+ * within 366 days. Throws RangeError for an invalid zone or window time.
  */
 export function nextOpening(now: Date, calendar: SendCalendar): Opening | null {
   const earliest = now.getTime();

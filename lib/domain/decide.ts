@@ -31,7 +31,7 @@ export const RULES: readonly Rule[] = [
   { name: "automation_on", says: "Automation is on for the lead.", judge: automationOff },
   { name: "no_reply_waiting", says: "No reply of the lead waits for an answer.", judge: replyWaiting },
   { name: "not_snoozed", says: "The lead is not snoozed.", judge: snoozed },
-  { name: "send_times_known", says: "Time zone, send window and holidays exist.", judge: sendTimesUnknown },
+  { name: "send_times_known", says: "Time zone, send window and holidays are valid.", judge: sendTimesUnknown },
   { name: "condition_true", says: "The condition of the step is true.", judge: conditionFalse },
   { name: "channel_reachable", says: "The lead has the address that the channel needs.", judge: channelUnreachable },
   { name: "still_fresh", says: "The step is younger than its time to live.", judge: tooOld },

@@ -1,6 +1,6 @@
-import { Temporal } from "temporal-polyfill";
+import type { Temporal } from "temporal-polyfill";
 import { localDayOf } from "./local-days.ts";
-import { isTimeZone } from "./time-zone.ts";
+import { zonedDateTime, zoneOrUtc } from "./time-zone.ts";
 
 /** When a workspace is told what happened. */
 export interface DigestTime {
@@ -30,7 +30,7 @@ export interface OpenWindow extends DigestTime {
  * were missed. A window that has to be reckoned is not closed, and does not end on a local day on which a digest was made.
  */
 export function closeWindow({ end, lastTold, ...given }: OpenWindow, now: Date): DigestWindow {
-  const digest = { ...given, zone: isTimeZone(given.zone) ? given.zone : "UTC" };
+  const digest = { ...given, zone: zoneOrUtc(given.zone) };
   const nextEnd = nextDigest(now, digest);
   if (end !== null) return { end: end <= now ? latestDigest(now, digest) : null, nextEnd };
   const toldThatDay = lastTold !== null && localDayOf(lastTold, digest.zone) === localDayOf(nextEnd, digest.zone);
@@ -39,7 +39,7 @@ export function closeWindow({ end, lastTold, ...given }: OpenWindow, now: Date):
 
 /**
  * The first digest after the instant. Each local day has one: at its time, or as long after it as the clock jumps where the
- * clock jumps over it, or the first time where the clock shows it twice. Throws RangeError for a zone that does not exist.
+ * clock jumps over it, or the first time where the clock shows it twice. Throws RangeError for an invalid zone.
  */
 export function nextDigest(after: Date, digest: DigestTime): Date {
   let day = dayBefore(after, digest.zone);
@@ -61,10 +61,7 @@ function latestDigest(upTo: Date, digest: DigestTime): Date {
 }
 
 const dayBefore = (instant: Date, zone: string): Temporal.PlainDate =>
-  Temporal.Instant.fromEpochMilliseconds(instant.getTime())
-    .toZonedDateTimeISO(zone)
-    .toPlainDate()
-    .subtract({ days: 1 });
+  zonedDateTime(instant.getTime(), zone).toPlainDate().subtract({ days: 1 });
 
 const digestOn = (day: Temporal.PlainDate, { time, zone }: DigestTime): Date =>
   new Date(day.toZonedDateTime({ timeZone: zone, plainTime: time }).epochMilliseconds);

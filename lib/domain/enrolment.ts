@@ -1,4 +1,5 @@
 import type { LeadStatus } from "./labels.ts";
+import { isTimeZone } from "./time-zone.ts";
 
 /** What is asked of a lead before it enters a sequence. */
 export interface EnrolmentFacts {
@@ -7,6 +8,8 @@ export interface EnrolmentFacts {
   /** Whether a meeting was booked after the moment at which it was to be enrolled, whatever became of that meeting. */
   readonly bookedSince: boolean;
   readonly optedOutAt: Date | null;
+  /** Null: that of its workspace. */
+  readonly timeZone: string | null;
   /** Whether it is or was in the sequence. */
   readonly knowsSequence: boolean;
   /** Whether it began the sequence at or after the moment at which it was to be enrolled. */
@@ -27,6 +30,7 @@ export function enrolmentVerdict(lead: EnrolmentFacts, { isPostBooking, restart 
   if (!mayBeContacted(lead)) return `invalid: the lead is ${lead.status}`;
   if ((lead.isBooked || lead.bookedSince) && !isPostBooking) return "booked";
   if (lead.startedSince || (lead.knowsSequence && !restart)) return "already_enrolled";
+  if (lead.timeZone !== null && !isTimeZone(lead.timeZone)) return "invalid: time_zone of the lead is not a time zone";
   return "enrolled";
 }
 

@@ -1,7 +1,7 @@
 import type { CompletedReason, Decision, HoldReason } from "./decision.ts";
 import { type DueItem, stepFrom } from "./due-item.ts";
 import type { PausedReason } from "./labels.ts";
-import { isTimeZone, laterInZone, zoneUsed } from "./time-zone.ts";
+import { laterInZone, zoneOrUtc, zoneUsed } from "./time-zone.ts";
 
 /** An instance after a decision. Impossible states have no spelling; the database holds the same laws. */
 export type InstanceState =
@@ -48,12 +48,12 @@ export function evolve(item: DueItem, decision: Decision, now: Date): InstanceSt
 }
 
 /**
- * What an instance becomes that waited at its step for a person, once that is over. A time zone that does not exist stops
- * nobody here: the next decision holds for it.
+ * What an instance becomes after it waited at its step for a person. An invalid time zone counts as UTC here; the next
+ * decision holds for it.
  */
 export function afterWaiting(item: DueItem, now: Date): InstanceState {
   const { zone } = zoneUsed(item.lead, item.workspace);
-  return afterStep(item, isTimeZone(zone) ? zone : "UTC", now);
+  return afterStep(item, zoneOrUtc(zone), now);
 }
 
 /**

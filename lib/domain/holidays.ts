@@ -20,7 +20,8 @@ export type HolidayCalendar = (localDate: string) => boolean;
 /**
  * The public holidays of a country, or of a region in it, with own dates beside them; without a country the own dates
  * alone. A holiday counts for the days that it covers whole: one that begins at noon leaves its day open. Throws
- * RangeError for a country or region that `hasHolidays` does not know.
+ * RangeError for a country or region that `hasHolidays` does not know; the calendar throws RangeError for a date before 1970
+ * or after 2199.
  */
 export function holidayCalendar(
   country: string | null,
@@ -53,20 +54,19 @@ const calendars = new Map<string, HolidayCalendar>();
 
 /** One calendar a place for the whole process, as a year of it takes some milliseconds to work out. */
 function publicHolidays(country: string | null, region: string | null): HolidayCalendar {
-  if (country === null) throw new RangeError(`region ${region} of holidays without a country`);
+  if (country === null) throw new RangeError("holiday_region is set without holiday_country");
   const place = region === null ? country : `${country} ${region}`;
   const known = calendars.get(place);
   if (known) return known;
-  if (!hasHolidays(country, region)) throw new RangeError(unknownPlace(country, region));
+  if (!hasHolidays(country, region)) throw new RangeError(region === null ? UNKNOWN_COUNTRY : UNKNOWN_REGION);
   const calendar = calendarOf(holidaysOf(country, region));
   calendars.set(place, calendar);
   return calendar;
 }
 
-const unknownPlace = (country: string, region: string | null): string =>
-  region === null
-    ? `no holidays are known for country ${country}; expected a code such as DE`
-    : `no holidays are known for country ${country}, region ${region}; expected codes such as DE and BY`;
+/** By the columns, not the values: these messages stand in reports. */
+const UNKNOWN_COUNTRY = "holiday_country has no known holidays; expected a code such as DE";
+const UNKNOWN_REGION = "holiday_country and holiday_region have no known holidays; expected codes such as DE and BY";
 
 /** In UTC, so that a holiday of one day lasts 24 hours whatever the clocks of its country do. */
 function holidaysOf(country: string, region: string | null): Holidays {
@@ -88,6 +88,7 @@ function calendarOf(holidays: Holidays): HolidayCalendar {
   };
   return (localDate) => {
     const year = Number(localDate.slice(0, 4));
+    if (localDate.length !== 10 || year < FIRST_YEAR || year > LAST_YEAR) throw new RangeError(UNKNOWN_YEAR);
     // Those of the year before may last into this one.
     add(year - 1);
     add(year);
@@ -103,3 +104,8 @@ function wholeDays({ date, start, end }: HolidaysTypes.Holiday): string[] {
 }
 
 const DAY_MS = 24 * 60 * 60_000;
+
+/** Outside these years the library's lunar and solar calendars throw, or never return. */
+const FIRST_YEAR = 1970;
+const LAST_YEAR = 2199;
+const UNKNOWN_YEAR = `holidays are known from ${FIRST_YEAR} to ${LAST_YEAR} only`;

@@ -1,4 +1,5 @@
 import { Temporal } from "temporal-polyfill";
+import { zonedDateTime } from "./time-zone.ts";
 
 /** A day of the local calendar. */
 export interface LocalDay {
@@ -27,19 +28,19 @@ export interface Stretch {
 
 export const DAY_MS = 24 * 60 * 60_000;
 
-/** The local date of the instant, as in `2026-03-08`. Throws RangeError for a zone that does not exist. */
+/** The local date of the instant, as in `2026-03-08`. Throws RangeError for an invalid zone. */
 export function localDayOf(instant: Date, zone: string): string {
   const known = firstKnown.get(zone);
   if (known && reaches(known, instant.getTime())) return stretchAt(instant, zone).day.date;
-  return zoned(instant.getTime(), zone).toPlainDate().toString();
+  return zonedDateTime(instant.getTime(), zone).toPlainDate().toString();
 }
 
-/** The first instant of the local day that holds the instant. Throws RangeError for a zone that does not exist. */
+/** The first instant of the local day that holds the instant. Throws RangeError for an invalid zone. */
 export const startOfLocalDay = (instant: Date, zone: string): Date => new Date(stretchAt(instant, zone).dayStart);
 
 /**
  * The first later instant that is on a later local day: not midnight where the clock jumps over it, and not on the next
- * date where the zone skips that. Throws RangeError for a zone that does not exist.
+ * date where the zone skips that. Throws RangeError for an invalid zone.
  */
 export function startOfNextLocalDay(instant: Date, zone: string): Date {
   const now = stretchAt(instant, zone);
@@ -55,11 +56,11 @@ const REACH_MS = 8 * DAY_MS;
 
 const reaches = (first: Stretch, instant: number): boolean => first.from <= instant && instant - first.from < REACH_MS;
 
-/** The stretch that holds the instant. Throws RangeError for a zone that does not exist. */
+/** The stretch that holds the instant. Throws RangeError for an invalid zone. */
 export function stretchAt(instant: Date, zone: string): Stretch {
   const time = instant.getTime();
   const known = firstKnown.get(zone);
-  let stretch = known && reaches(known, time) ? known : keepFirst(zone, zoned(time, zone).startOfDay());
+  let stretch = known && reaches(known, time) ? known : keepFirst(zone, zonedDateTime(time, zone).startOfDay());
   while (stretch.until <= time) stretch = stretch.following();
   return stretch;
 }
@@ -90,7 +91,7 @@ function stretchFrom(start: Temporal.ZonedDateTime): Stretch {
 function onceFrom(time: number, zone: string): () => Stretch {
   let stretch: Stretch | undefined;
   return () => {
-    stretch ??= stretchFrom(zoned(time, zone));
+    stretch ??= stretchFrom(zonedDateTime(time, zone));
     return stretch;
   };
 }
@@ -107,6 +108,3 @@ const localDay = (local: Temporal.ZonedDateTime): LocalDay => ({
   date: local.toPlainDate().toString(),
   weekday: local.dayOfWeek,
 });
-
-const zoned = (time: number, zone: string): Temporal.ZonedDateTime =>
-  Temporal.Instant.fromEpochMilliseconds(time).toZonedDateTimeISO(zone);

@@ -1,5 +1,5 @@
 import { type Sequence, stepFrom } from "./due-item.ts";
-import { isTimeZone, laterInZone } from "./time-zone.ts";
+import { laterInZone, zoneOrUtc } from "./time-zone.ts";
 
 /** A touch of an instance that has ended, as far as it matters to going on. */
 export interface PastTouch {
@@ -36,6 +36,6 @@ export function goingOn({ sequence, position, startedAt, touches, zone }: EndedI
   const step = stepFrom(sequence, Math.max(afterDone, Math.min(position, ...stopped)));
   if (!step) return null;
   const last = new Date(Math.max(startedAt.getTime(), ...done.map(({ doneAt }) => doneAt.getTime())));
-  const due = laterInZone(last, step.delayMinutes, isTimeZone(zone) ? zone : "UTC");
+  const due = laterInZone(last, step.delayMinutes, zoneOrUtc(zone));
   return { position: step.position, nextStepDue: due > now ? due : now };
 }

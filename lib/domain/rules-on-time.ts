@@ -20,15 +20,31 @@ export function sendTimesUnknown(given: Case): Verdict | undefined {
   const { zone, from } = given.zone;
   const until = repairBy(given.now);
   if (!isTimeZone(zone)) {
-    return { kind: "hold", reason: "invalid_time_zone", until, detail: `time zone of the ${from}: ${zone}` };
+    const row = from === "lead" ? given.lead : given.workspace;
+    return {
+      kind: "hold",
+      reason: "invalid_time_zone",
+      until,
+      detail: `${from} ${row.id}: time_zone is not a time zone`,
+    };
   }
   try {
     if (given.opening()) return undefined;
   } catch (thrown) {
     if (!(thrown instanceof RangeError)) throw thrown;
-    return { kind: "hold", reason: "invalid_send_times", until, detail: thrown.message };
+    return {
+      kind: "hold",
+      reason: "invalid_send_times",
+      until,
+      detail: `workspace ${given.workspace.id}: ${thrown.message}`,
+    };
   }
-  return { kind: "hold", reason: "no_opening", until, detail: "the send window does not open within a year" };
+  return {
+    kind: "hold",
+    reason: "no_opening",
+    until,
+    detail: `workspace ${given.workspace.id}: the send window does not open within a year`,
+  };
 }
 
 export function windowShut(given: Case): Verdict | undefined {

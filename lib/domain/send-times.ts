@@ -2,7 +2,7 @@ import { localDayOf, nextOpening, type Opening, startOfNextLocalDay } from "./ca
 import type { HolidayPlace, LeadFacts, WorkspaceFacts } from "./due-item.ts";
 import { type HolidayCalendar, holidayCalendar } from "./holidays.ts";
 import type { Channel } from "./labels.ts";
-import { isTimeZone, zoneUsed } from "./time-zone.ts";
+import { zoneOrUtc, zoneUsed } from "./time-zone.ts";
 
 /** What decides when a lead may be reached. */
 export interface SendFacts {
@@ -17,7 +17,7 @@ export type NotNow = "outside_send_window" | "closed_day" | "holiday" | "too_soo
 /**
  * The earliest opening, from `now` on, in which the lead may be reached: inside the send window of an allowed local day,
  * the gap after the last touch, and on a local day on which the channel has not reached the lead yet. Null where there is
- * none within a year. Throws RangeError for a zone, place or window that does not exist.
+ * none within a year. Throws RangeError for an invalid zone, place or window.
  */
 export function earliestSend(facts: SendFacts, now: Date): Opening | null {
   const earliest = Math.max(now.getTime(), gapEnd(facts), channelDayEnd(facts, now));
@@ -37,13 +37,11 @@ export const tooSoon = (facts: SendFacts, now: Date): boolean => gapEnd(facts) >
 
 export const channelUsedToday = (facts: SendFacts, now: Date): boolean => channelDayEnd(facts, now) > now.getTime();
 
-/** The local day of a workspace that a cap counts by, as in `2026-03-08`; that of UTC where its zone does not exist. */
-export const capDayOf = (timeZone: string, now: Date): string => localDayOf(now, knownZone(timeZone));
+/** The local day of a workspace that a cap counts by, as in `2026-03-08`; that of UTC where its zone is invalid. */
+export const capDayOf = (timeZone: string, now: Date): string => localDayOf(now, zoneOrUtc(timeZone));
 
-/** When the count of a cap begins anew. */
-export const capDayEnd = (timeZone: string, now: Date): Date => startOfNextLocalDay(now, knownZone(timeZone));
-
-const knownZone = (zone: string): string => (isTimeZone(zone) ? zone : "UTC");
+/** When the count of a cap restarts. */
+export const capDayEnd = (timeZone: string, now: Date): Date => startOfNextLocalDay(now, zoneOrUtc(timeZone));
 
 /** At least a millisecond, so that no lead is reached twice by one run. */
 function gapEnd({ lead, workspace }: SendFacts): number {

@@ -3,30 +3,38 @@ import { Temporal } from "temporal-polyfill";
 /** The zone that a decision used, and whose it is. */
 export interface ZoneUsed {
   readonly zone: string;
-  readonly from: "lead" | "workspace" | "default";
+  readonly from: "lead" | "workspace";
 }
 
-/** The lead's own zone, else the workspace's, else UTC. It may not exist: ask `isTimeZone`. */
-export function zoneUsed(lead: { timeZone: string | null }, workspace: { timeZone: string | null }): ZoneUsed {
-  if (lead.timeZone) return { zone: lead.timeZone, from: "lead" };
-  if (workspace.timeZone) return { zone: workspace.timeZone, from: "workspace" };
-  return { zone: "UTC", from: "default" };
-}
+/** The lead's own zone, else the workspace's, whose default is UTC. It may be invalid: check with `isTimeZone`. */
+export const zoneUsed = (lead: { timeZone: string | null }, workspace: { timeZone: string }): ZoneUsed =>
+  lead.timeZone === null ? { zone: workspace.timeZone, from: "workspace" } : { zone: lead.timeZone, from: "lead" };
 
+/** No name in the IANA database has half as many characters. Longer text is neither parsed nor kept. */
+const LONGEST_NAME = 100;
+const KEPT_NAMES = 1_000;
 const known = new Map<string, boolean>();
 
-/** Says whether the IANA time zone database, as this Node carries it, has a zone of that name. */
+/**
+ * Whether Temporal takes that text as the identifier of a time zone. `Intl` accepts more: legacy names such as `PST` and
+ * `IST`, for which Temporal throws. Every zone that comes from outside is checked here before it is written or used.
+ */
 export function isTimeZone(zone: string): boolean {
+  if (zone.length > LONGEST_NAME) return false;
   const remembered = known.get(zone);
   if (remembered !== undefined) return remembered;
-  const found = exists(zone);
-  if (known.size < 1_000) known.set(zone, found);
-  return found;
+  const valid = isTaken(zone);
+  if (known.size >= KEPT_NAMES) known.clear();
+  known.set(zone, valid);
+  return valid;
 }
 
-function exists(zone: string): boolean {
+/** The zone, or UTC where it is invalid: for reckoning that must not fail. */
+export const zoneOrUtc = (zone: string): string => (isTimeZone(zone) ? zone : "UTC");
+
+function isTaken(zone: string): boolean {
   try {
-    new Intl.DateTimeFormat("en", { timeZone: zone });
+    zonedDateTime(0, zone);
     return true;
   } catch (thrown) {
     if (thrown instanceof RangeError) return false;
@@ -34,11 +42,20 @@ function exists(zone: string): boolean {
   }
 }
 
+/**
+ * The instant, in epoch milliseconds, in a zone. The constructor takes identifiers only; `toZonedDateTimeISO` also takes
+ * dates such as `2026-11-25T14:00Z`. Throws RangeError for an invalid zone and beyond Temporal's range.
+ */
+export const zonedDateTime = (epochMilliseconds: number, zone: string): Temporal.ZonedDateTime =>
+  new Temporal.ZonedDateTime(BigInt(epochMilliseconds) * NANOSECONDS, zone);
+
+const NANOSECONDS = 1_000_000n;
+
 const MINUTES_PER_DAY = 24 * 60;
 
 /**
  * The instant that many minutes later in local calendar time: whole days keep the local time of day across a change of
- * daylight-saving time, what is left over is elapsed time. Throws RangeError for a zone that does not exist.
+ * daylight-saving time, what is left over is elapsed time. Throws RangeError for an invalid zone.
  */
 export function laterInZone(from: Date, delayMinutes: number, zone: string): Date {
   if (delayMinutes < MINUTES_PER_DAY) return new Date(from.getTime() + delayMinutes * 60_000);
@@ -50,7 +67,7 @@ export function laterInZone(from: Date, delayMinutes: number, zone: string): Dat
 }
 
 function laterByCalendar(from: Date, delayMinutes: number, zone: string): number {
-  const local = Temporal.Instant.fromEpochMilliseconds(from.getTime()).toZonedDateTimeISO(zone);
+  const local = zonedDateTime(from.getTime(), zone);
   const days = Math.floor(delayMinutes / MINUTES_PER_DAY);
   return local.add({ days, minutes: delayMinutes % MINUTES_PER_DAY }).epochMilliseconds;
 }

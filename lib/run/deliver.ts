@@ -1,10 +1,18 @@
 import { type Channel, REPEATABLE_CHANNELS } from "../domain/labels.ts";
-import type { DeliveryStore, EndedTouch, MessageChannel, OutgoingTouch, Settlement } from "./delivery-ports.ts";
+import type {
+  DeliveryStore,
+  EndedTouch,
+  MessageChannel,
+  OutgoingTouch,
+  Rescheduled,
+  Settlement,
+  TouchSendFacts,
+} from "./delivery-ports.ts";
 import type { GroupSize } from "./group-size.ts";
 import type { SendOutcome } from "./port-types.ts";
 import type { Log } from "./ports.ts";
 import type { DeliveryReport } from "./report.ts";
-import { rescheduled, unreadable } from "./reschedule.ts";
+import { broken, rescheduled } from "./reschedule.ts";
 import { withoutMessage } from "./without-message.ts";
 
 /** All that delivering needs; a run has it, and so has the function that takes touches from the queue. */
@@ -137,15 +145,28 @@ async function decideAnew(
   const facts = await store.readSendFacts(idsOf(waiting));
   const again = waiting.flatMap((touch) => {
     const read = facts.get(touch.touchId);
-    if (read === undefined) return [];
-    if (read === null) log.error("touch.unreadable", { touchId: touch.touchId });
-    return [read ? rescheduled(touch, read, now) : unreadable(touch, now)];
+    return read === undefined ? [] : [decidedAnew(touch, read, now, log)];
   });
   await store.reschedule(again);
   const later = again.filter(({ nextAttemptAt }) => nextAttemptAt > now);
   report.retrying -= later.length;
   report.deferred += later.length;
   return again.filter(({ nextAttemptAt }) => nextAttemptAt <= now).map(({ touchId }) => touchId);
+}
+
+/** A touch that cannot be decided on holds no other back. */
+function decidedAnew(touch: EndedTouch, facts: TouchSendFacts | null, now: Date, log: Log): Rescheduled {
+  const { touchId } = touch;
+  if (facts === null) {
+    log.error("touch.unreadable", { touchId });
+    return broken(touch, "unreadable_row", now);
+  }
+  try {
+    return rescheduled(touch, facts, now);
+  } catch (thrown) {
+    log.error("touch.not_decided", { touchId, error: withoutMessage(thrown) });
+    return broken(touch, "decision_failed", now);
+  }
 }
 
 /**

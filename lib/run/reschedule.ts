@@ -1,5 +1,8 @@
+import type { Opening } from "../domain/calendar.ts";
+import type { HoldReason } from "../domain/decision.ts";
 import { recheckSoon, repairBy } from "../domain/recheck-times.ts";
 import { earliestSend, type SendFacts } from "../domain/send-times.ts";
+import { isTimeZone, zoneUsed } from "../domain/time-zone.ts";
 import type { EndedTouch, Rescheduled, TouchSendFacts } from "./delivery-ports.ts";
 
 /**
@@ -13,14 +16,18 @@ export function rescheduled({ touchId, reason }: EndedTouch, facts: TouchSendFac
   if (facts.switchedOff) return { ...undecided, nextAttemptAt: recheckSoon(now) };
   const from = facts.snoozedUntil && facts.snoozedUntil > now ? facts.snoozedUntil : now;
   const opening = openingFrom(facts.triedLast ? withoutLastTouch(facts.facts) : facts.facts, from);
-  if (!opening) return { ...undecided, nextAttemptAt: repairBy(now) };
+  if ("fault" in opening) return { ...undecided, reason: opening.fault, nextAttemptAt: repairBy(now) };
   return { touchId, reason, nextAttemptAt: opening.from, sendUntil: opening.until, expectedOutboundAt: seen };
 }
 
-/** A touch whose rows do not parse waits until somebody has had time to repair them, and is decided on anew then. */
-export const unreadable = ({ touchId }: EndedTouch, now: Date): Rescheduled => ({
+/** A touch that cannot be decided on waits a day for a person to repair it. */
+export const broken = (
+  { touchId }: EndedTouch,
+  reason: "unreadable_row" | "decision_failed",
+  now: Date,
+): Rescheduled => ({
   touchId,
-  reason: "unreadable_row",
+  reason,
   nextAttemptAt: repairBy(now),
   sendUntil: null,
   expectedOutboundAt: null,
@@ -33,12 +40,13 @@ const withoutLastTouch = (facts: SendFacts): SendFacts => ({
   lead: { ...facts.lead, lastOutboundAt: null, lastTouchAt: NEVER },
 });
 
-/** Send times that do not exist any more are for a person to repair, as they are for a step that is due. */
-function openingFrom(facts: SendFacts, from: Date) {
+/** The next opening, or why there is none: the same reasons as for a due step. */
+function openingFrom(facts: SendFacts, from: Date): Opening | { readonly fault: HoldReason } {
+  if (!isTimeZone(zoneUsed(facts.lead, facts.workspace).zone)) return { fault: "invalid_time_zone" };
   try {
-    return earliestSend(facts, from);
+    return earliestSend(facts, from) ?? { fault: "no_opening" };
   } catch (thrown) {
-    if (thrown instanceof RangeError) return null;
+    if (thrown instanceof RangeError) return { fault: "invalid_send_times" };
     throw thrown;
   }
 }

@@ -5,11 +5,14 @@ import { capDayOf } from "../domain/send-times.ts";
 import type { DueCandidate } from "../run/ports.ts";
 import { lastTouchColumns, lastTouchOf, sendTimeColumns, sendTimesOf } from "./send-time-rows.ts";
 
-/** A hand-typed infinity comes as a number. It may not stop a whole batch, so it is read as long ago, as all before the year 1. */
+/**
+ * An instant that must not fail a whole batch: `infinity`, years before 1 and years that no `Date` holds (after 275760) are
+ * read as 1970.
+ */
 export const instant = z
-  .date()
-  .or(z.literal([Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY]).transform(() => new Date(0)))
-  .transform((date) => (date.getUTCFullYear() < 1 ? new Date(0) : date));
+  .unknown()
+  .refine((value) => value instanceof Date || value === Number.POSITIVE_INFINITY || value === Number.NEGATIVE_INFINITY)
+  .transform((value) => (value instanceof Date && value.getUTCFullYear() >= 1 ? value : new Date(0)));
 
 /** The columns of a claimed instance that must parse for it to be held at all. */
 const dueRow = z.object({
@@ -150,7 +153,7 @@ export function candidateOf(row: DueRow, read: ReadSequence | undefined): DueCan
 function readItem(row: DueRow, read: ReadSequence): DueCandidate["read"] {
   if ("fault" in read) return read;
   const lead = leadRow.safeParse(row.row);
-  if (!lead.success) return { fault: `lead: ${told(lead.error)}` };
+  if (!lead.success) return { fault: `lead ${row.lead_id}: ${told(lead.error)}` };
   const item: DueItem = {
     instance: {
       id: row.id,

@@ -113,6 +113,16 @@ describe("an import", () => {
     expect(await enrolled()).toBe(2);
   });
 
+  it("gives a row with an invalid time zone its verdict, and enrols the others, however many they are", async () => {
+    const tomorrow = await addSequence(sql, workspaceId, { steps: [{ delay_minutes: 1440 }] });
+    const zones = ["America/New_York", "PST", "BST", "EST", "(GMT-05:00) Eastern Standard Time", "Eastern Time", ""];
+    const rows = Array.from({ length: 1_000 }, (_, place) => `p${place}@example.test,${zones[place % zones.length]}`);
+    const { counts, rows: judged } = await importing(["email,time_zone", ...rows], tomorrow);
+    expect(counts).toEqual({ enrolled: 428, invalid: 572 });
+    expect(judged[1]).toContain("invalid,timeZone: is not a time zone; expected a name such as Europe/Berlin");
+    expect(await enrolled()).toBe(428);
+  });
+
   it("can be repeated: nobody is enrolled twice", async () => {
     const lines = ["email", ...Array.from({ length: 1_200 }, (_, number) => `lead${number}@example.test`)];
     expect((await importing(lines)).counts).toEqual({ enrolled: 1_200 });

@@ -81,12 +81,12 @@ describe("decide", () => {
       expect(decideOn(parts)).toMatchObject({ kind: "hold", reason, until: minutesAfter(NOON, minutes) });
     });
 
-    it("and names whose time zone is wrong", () => {
-      expect(decideOn({ lead: { timeZone: "Mars/Olympus_Mons" } })).toMatchObject({
-        detail: "time zone of the lead: Mars/Olympus_Mons",
+    it("and names the row and the column of an invalid time zone, not its value", () => {
+      expect(decideOn({ lead: { id: "a-lead", timeZone: "Mars/Olympus_Mons" } })).toMatchObject({
+        detail: "lead a-lead: time_zone is not a time zone",
       });
-      expect(decideOn({ workspace: { timeZone: "Nowhere" } })).toMatchObject({
-        detail: "time zone of the workspace: Nowhere",
+      expect(decideOn({ workspace: { id: "a-workspace", timeZone: "Nowhere" } })).toMatchObject({
+        detail: "workspace a-workspace: time_zone is not a time zone",
       });
     });
   });
@@ -188,7 +188,6 @@ describe("decide", () => {
   it.each<[Partial<LeadFacts>, string, string, string]>([
     [{ timeZone: "Asia/Tokyo" }, "Europe/Berlin", "Asia/Tokyo", "lead"],
     [{}, "Europe/Berlin", "Europe/Berlin", "workspace"],
-    [{}, "", "UTC", "default"],
   ])("says which time zone it used and whose it is", (lead, timeZone, zone, from) => {
     expect(decideOn({ lead, workspace: { timeZone } }).zone).toEqual({ zone, from });
   });

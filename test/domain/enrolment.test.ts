@@ -7,6 +7,7 @@ const lead = (over: Partial<EnrolmentFacts> = {}): EnrolmentFacts => ({
   isBooked: false,
   bookedSince: false,
   optedOutAt: null,
+  timeZone: null,
   knowsSequence: false,
   startedSince: false,
   ...over,
@@ -47,6 +48,13 @@ describe("an enrolment", () => {
     ],
   ])("%s", (_, over, enrolling, verdict) => {
     expect(enrolmentVerdict(lead(over), { ...CHASE, ...enrolling })).toBe(verdict);
+  });
+
+  it("refuses a lead that would be held for its time zone, and no other", () => {
+    expect(enrolmentVerdict(lead({ timeZone: "IST" }), CHASE)).toBe(
+      "invalid: time_zone of the lead is not a time zone",
+    );
+    expect(enrolmentVerdict(lead({ timeZone: "Asia/Kolkata" }), CHASE)).toBe("enrolled");
   });
 
   it.each(LEAD_STATUSES)("asks whether a lead that is %s may be contacted", (status) => {

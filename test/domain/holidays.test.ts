@@ -115,16 +115,24 @@ describe("a country or region", () => {
     expect(() => holidayCalendar(country, region)).toThrow(RangeError);
   });
 
-  it("is named in the refusal", () => {
+  it("is named by its columns in the refusal, not by its value", () => {
     expect(() => holidayCalendar("DE", "ZZ")).toThrow(
-      "no holidays are known for country DE, region ZZ; expected codes such as DE and BY",
+      "holiday_country and holiday_region have no known holidays; expected codes such as DE and BY",
     );
     expect(() => holidayCalendar("XX", null)).toThrow(
-      "no holidays are known for country XX; expected a code such as DE",
+      "holiday_country has no known holidays; expected a code such as DE",
     );
   });
 
+  it.each(["9376-01-01", "+010000-01-01", "-000001-01-01", "1969-12-31", "2200-01-01"])(
+    "knows no holidays of %s, and says so instead of never returning",
+    (date) => {
+      for (const country of ["CN", "SA", "IR"]) expect(() => holidayCalendar(country, null)(date)).toThrow(RangeError);
+      expect(holidayCalendar(null, null)(date)).toBe(false);
+    },
+  );
+
   it("is refused where a region stands without a country", () => {
-    expect(() => holidayCalendar(null, "BY")).toThrow("region BY of holidays without a country");
+    expect(() => holidayCalendar(null, "BY")).toThrow("holiday_region is set without holiday_country");
   });
 });

@@ -106,7 +106,7 @@ describe("send times that cannot be", () => {
       "a country that is none",
       { workspace: { holidays: { country: "XX", region: null, ownDates: [] } } },
       "invalid_send_times",
-      "XX",
+      "workspace: holiday_country",
     ],
     ["a window of no day", { workspace: { sendWindow: { ...OFFICE, days: [] } } }, "no_opening", "within a year"],
   ])("hold for a day, and say what: %s", (_, parts, reason, named) => {

@@ -124,13 +124,13 @@ const POISONS: readonly Poison[] = [
   {
     name: "a time zone of the lead that does not exist",
     lead: { time_zone: "Mars/Olympus" },
-    problem: { reason: "invalid_time_zone", detail: names("lead", "Mars/Olympus") },
+    problem: { reason: "invalid_time_zone", detail: names("lead", "time_zone") },
     ...heldForADay("invalid_time_zone"),
   },
   {
     name: "a time zone of the workspace that does not exist",
     workspace: { time_zone: "Europe/Atlantis" },
-    problem: { reason: "invalid_time_zone", detail: names("workspace", "Europe/Atlantis") },
+    problem: { reason: "invalid_time_zone", detail: names("workspace", "time_zone") },
     ...heldForADay("invalid_time_zone"),
   },
   {
@@ -168,6 +168,25 @@ const POISONS: readonly Poison[] = [
     workspace: { paused_at: "infinity" },
     problem: { reason: "unreadable_row", detail: names("workspace", "paused_at") },
     ...heldForADay("unreadable_row"),
+  },
+  {
+    name: "a holiday country that does not exist",
+    workspace: { holiday_country: "ZZ" },
+    problem: { reason: "invalid_send_times", detail: names("workspace", "holiday_country") },
+    ...heldForADay("invalid_send_times"),
+  },
+  {
+    name: "a holiday region without a country",
+    workspace: { holiday_region: "BY" },
+    problem: { reason: "invalid_send_times", detail: names("workspace", "holiday_region") },
+    ...heldForADay("invalid_send_times"),
+  },
+  {
+    name: "a last touch in a year without known holidays",
+    workspace: { holiday_country: "IR" },
+    lead: { last_outbound_at: "9000-01-01T00:00Z" },
+    problem: { reason: "invalid_send_times", detail: names("workspace", "from 1970 to 2199") },
+    ...heldForADay("invalid_send_times"),
   },
   {
     name: "an own holiday that is no day",
@@ -250,6 +269,14 @@ describe("a poison row", () => {
     expect(runner.channel.sent.map((touch) => touch.leadId)).toEqual([leadId]);
     expect(await instanceRow(instanceId)).toMatchObject({ hold_reason: null, held_since: null });
   });
+});
+
+it("a hold that began at a time that no Date holds is decided on like any other", async () => {
+  const { id } = await addSequence(sql, workspaceId);
+  const instance = { hold_reason: "too_soon", held_since: "290000-01-01T00:00Z" };
+  await addFollowedLead(sql, workspaceId, id, { instance });
+  await addFollowedLead(sql, workspaceId, id);
+  expect(await runAt(NOW)).toMatchObject({ success: true, results: { due: 2, claimed: 2 } });
 });
 
 describe("a claimed touch that cannot be read", () => {

@@ -77,11 +77,12 @@ describe("a claimed touch that may not go", () => {
     });
   });
 
-  it.each<[string, ItemParts]>([
-    ["a time zone that does not exist", { lead: { timeZone: "Mars/Olympus_Mons" } }],
-    ["a window with a time that is none", { workspace: { sendWindow: { ...OFFICE, start: "9:00" } } }],
-    ["a window that never opens", { workspace: { sendWindow: { ...OFFICE, days: [] } } }],
-  ])("is left to a person for a day by %s", (_, parts) => {
-    expect(nextOf(parts)).toMatchObject({ nextAttemptAt: minutesAfter(NOON, 24 * 60), sendUntil: null });
+  it.each<[string, ItemParts, string]>([
+    ["an invalid time zone", { lead: { timeZone: "PST" } }, "invalid_time_zone"],
+    ["a date in place of a time zone", { lead: { timeZone: "2026-06-03T16:00Z" } }, "invalid_time_zone"],
+    ["an invalid window", { workspace: { sendWindow: { ...OFFICE, start: "9:00" } } }, "invalid_send_times"],
+    ["a window that never opens", { workspace: { sendWindow: { ...OFFICE, days: [] } } }, "no_opening"],
+  ])("is left to a person for a day by %s, which is its reason", (_, parts, reason) => {
+    expect(nextOf(parts)).toMatchObject({ reason, nextAttemptAt: minutesAfter(NOON, 24 * 60), sendUntil: null });
   });
 });

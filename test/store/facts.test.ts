@@ -469,7 +469,7 @@ describe("an enrolment", () => {
       "invalid: the same lead as that at 0",
       "invalid: must have an externalId or an email",
       'invalid: unknown key "nickname"',
-      "invalid: timeZone: is not a time zone, expected one as in Europe/Berlin",
+      "invalid: timeZone: is not a time zone; expected a name such as Europe/Berlin",
     ];
     expect(outcome).toMatchObject({ outcome: "applied", started: 1, verdicts });
     const added = await one("select first_name, email, time_zone from lead where external_id = 'new'");

@@ -90,8 +90,8 @@ export const leadToEnrol = z
       .refine((text) => text.isWellFormed(), NOT_WELL_FORMED)
       .optional(),
     timeZone: line(60)
-      .refine(isTimeZone, "is not a time zone, expected one as in Europe/Berlin")
-      .describe("An IANA time zone.")
+      .refine(isTimeZone, "is not a time zone; expected a name such as Europe/Berlin")
+      .describe("An IANA time zone. Abbreviations such as `PST` and `IST` are rejected: each means several zones.")
       .optional(),
   })
   .refine((told) => told.externalId !== undefined || told.email !== undefined, "must have an externalId or an email");

@@ -114,7 +114,7 @@ export async function startInstances(
   return z.array(z.unknown()).parse(rows).length;
 }
 
-/** In a zone that does not exist it is due at once: then the engine holds it and says why. */
+/** In an invalid zone it is due at once: the next run holds it and names the zone. */
 function firstDue(
   { firstDelayMinutes, workspaceTimeZone }: StartableSequence,
   lead: Pick<LockedLead, "timeZone">,
