@@ -1,7 +1,6 @@
-import type { Template } from "liquidjs";
+import { Liquid, type Template } from "liquidjs";
 import type { NotificationKind } from "./labels.ts";
 import type { Message } from "./templates.ts";
-import { liquid } from "./text-template.ts";
 
 export interface DigestSection {
   readonly kind: NotificationKind;
@@ -31,6 +30,9 @@ export interface DigestMail extends Message {
   readonly subject: string;
   readonly html: string;
 }
+
+/** For the templates below, which are our own; those of a workspace have a smaller language. */
+const liquid = new Liquid({ strictVariables: true, strictFilters: true, locale: "en-US", templates: {} });
 
 const TITLES: Readonly<Record<NotificationKind, string>> = {
   meeting_booked: "Meetings booked",
@@ -75,9 +77,7 @@ const HTML = liquid.parse(`<!doctype html>
 </body></html>
 `);
 
-/** These templates are our own and short: only a machine that stalls would reach the limit. */
-const rendered = (template: Template[], values: object): string =>
-  liquid.renderSync(template, values, { renderLimit: Number.POSITIVE_INFINITY });
+const rendered = (template: Template[], values: object): string => liquid.renderSync(template, values);
 
 /** A digest as an e-mail. No name in it can begin a header or a tag. */
 export function digestMail(contents: DigestContents): DigestMail {

@@ -1,13 +1,8 @@
 import type { Step } from "./due-item.ts";
+import { checkTemplate } from "./template-check.ts";
+import { forAuthor } from "./template-faults.ts";
 import type { StepTexts } from "./templates.ts";
-import {
-  faultsOf,
-  liquid,
-  liquidOfAnyFilter,
-  TEMPLATE_NAMES,
-  type TemplateLead,
-  textTemplate,
-} from "./text-template.ts";
+import { TEMPLATE_NAMES, type TemplateLead, textTemplate } from "./text-template.ts";
 
 export interface StepFault {
   readonly part: "subject" | "body";
@@ -16,8 +11,8 @@ export interface StepFault {
 }
 
 /**
- * Every fault of a step's templates at once, none where it can be sent to a lead of whom all is known. It asks the parser
- * that sending renders with.
+ * Every fault of a step's templates at once; none if it can be sent to a lead with every value. Checks with the code that
+ * renders. The messages quote the template: they are for its author, not for a log.
  */
 export function lintStep({ channel, subject, body }: StepTexts): readonly StepFault[] {
   return [
@@ -38,44 +33,12 @@ function bodyFaults(body: string): readonly string[] {
 }
 
 function textFaults(text: string, found: readonly string[]): readonly string[] {
-  const faults = [...found, ...syntaxFaults(text), ...unknownNames(text)];
+  const faults = [...found, ...checkTemplate(text, TEMPLATE_NAMES).faults.map(forAuthor)];
   if (faults.length > 0) return faults;
   const filled = textTemplate(text)(SAMPLE_LEAD, SOMEWHERE);
   if (filled.kind === "filled") return [];
-  return filled.kind === "faulty" ? filled.faults : filled.names.map(unknownName);
+  return filled.kind === "faulty" ? filled.faults : filled.names.map((name) => `${name} has no value here`);
 }
-
-function syntaxFaults(text: string): readonly string[] {
-  try {
-    liquid.parse(text);
-    return [];
-  } catch (thrown) {
-    return faultsOf(thrown);
-  }
-}
-
-/** What the text asks for and no lead will ever have. None where the text cannot be read at all. */
-function unknownNames(text: string): readonly string[] {
-  try {
-    const names = liquidOfAnyFilter.globalVariableSegmentsSync(text).map(dotted);
-    return names.filter((name) => !isKnown(name)).map(unknownName);
-  } catch {
-    return [];
-  }
-}
-
-type Segments = ReturnType<typeof liquid.globalVariableSegmentsSync>[number];
-
-/** `["lead", "first_name"]` as it is written in a template. A segment that is itself a name is one in brackets. */
-const dotted = (segments: Segments): string =>
-  segments.reduce<string>((name, segment, index) => {
-    if (Array.isArray(segment)) return `${name}[${dotted(segment)}]`;
-    return index === 0 ? String(segment) : `${name}.${segment}`;
-  }, "");
-
-const KNOWN: ReadonlySet<string> = new Set(TEMPLATE_NAMES.flatMap((name) => [name, `${name}.size`]));
-const isKnown = (name: string): boolean => KNOWN.has(name);
-const unknownName = (name: string): string => `unknown variable ${name}; known are ${TEMPLATE_NAMES.join(", ")}`;
 
 /** A made-up lead of whom all is known. */
 export const SAMPLE_LEAD: TemplateLead = {

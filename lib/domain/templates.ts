@@ -13,8 +13,9 @@ export interface Message {
 
 export type Rendered =
   | { readonly kind: "rendered"; readonly message: Message }
-  /** Names the values that the template asks for and the lead lacks, such as `lead.first_name`. */
+  /** Names the values that the template needs and the lead lacks, such as `lead.first_name`. */
   | { readonly kind: "missing"; readonly names: readonly string[] }
+  /** `fault` quotes neither the template nor the lead, so that it may be logged and stored. */
   | { readonly kind: "invalid"; readonly fault: string };
 
 /** Renders a step for a lead. A value that is absent, or blank, is missing: a placeholder is never sent. */
@@ -24,7 +25,7 @@ export function render(step: StepTexts, lead: TemplateLead, workspace: TemplateW
   if ((subject === null || subject.kind === "filled") && body.kind === "filled") {
     return finished(step, { subject: subject && oneLine(subject.text), body: body.text });
   }
-  return unfinished(subject === null ? [body] : [subject, body]);
+  return unfinished(subject, body);
 }
 
 function finished({ channel }: StepTexts, message: Message): Rendered {
@@ -33,12 +34,21 @@ function finished({ channel }: StepTexts, message: Message): Rendered {
   return { kind: "rendered", message };
 }
 
-function unfinished(parts: readonly Filled[]): Rendered {
-  const faults = parts.flatMap((part) => (part.kind === "faulty" ? part.faults : []));
-  if (faults.length > 0) return { kind: "invalid", fault: faults.join("; ") };
-  const names = parts.flatMap((part) => (part.kind === "missing" ? part.names : []));
+/** Faults that a report names; it counts the others. */
+const MOST_FAULTS = 5;
+
+function unfinished(subject: Filled | null, body: Filled): Rendered {
+  const faults = [...faultsOf("subject", subject), ...faultsOf("body", body)];
+  if (faults.length > 0) {
+    const more = faults.length > MOST_FAULTS ? [`and ${faults.length - MOST_FAULTS} more`] : [];
+    return { kind: "invalid", fault: [...faults.slice(0, MOST_FAULTS), ...more].join("; ") };
+  }
+  const names = [subject, body].flatMap((part) => (part?.kind === "missing" ? part.names : []));
   return { kind: "missing", names: [...new Set(names)] };
 }
+
+const faultsOf = (part: string, filled: Filled | null): readonly string[] =>
+  filled?.kind === "faulty" ? filled.faults.map((fault) => `${part}: ${fault}`) : [];
 
 const UNTIDY = /[^\S ]|\p{Cc}| {2}/u;
 const SPACE = /[\s\p{Cc}]+/gu;

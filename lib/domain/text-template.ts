@@ -1,5 +1,7 @@
-import { Liquid, type Template } from "liquidjs";
 import type { LeadFacts, WorkspaceFacts } from "./due-item.ts";
+import { checkTemplate } from "./template-check.ts";
+import { withoutText } from "./template-faults.ts";
+import { isTooMuch, LONGEST_TEXT, liquid, Missing } from "./template-language.ts";
 
 /** What a template may read of a lead. */
 export type TemplateLead = Pick<LeadFacts, "firstName" | "lastName" | "company" | "email" | "phone">;
@@ -22,58 +24,48 @@ export const TEMPLATE_NAMES = Object.keys(VALUES) as readonly TemplateName[];
 
 export type Filled =
   | { readonly kind: "filled"; readonly text: string }
-  /** Names the values that the text asks for and the lead lacks. */
+  /** Names the values that the text needs and the lead lacks. */
   | { readonly kind: "missing"; readonly names: readonly string[] }
-  /** The text itself is wrong, in one way or in several; whatever the lead, it cannot be sent. */
+  /** The text cannot be sent. Each fault says what is wrong and where, and quotes neither the text nor a value. */
   | { readonly kind: "faulty"; readonly faults: readonly string[] };
 
 /** A text with names in it, parsed once and filled for as many leads as there are. */
 export type TextTemplate = (lead: TemplateLead, workspace: TemplateWorkspace) => Filled;
 
-const RENDER_LIMIT_MS = 1_000;
-
-/** What LiquidJS makes of a text when it parses it: strict, without files, and within limits that no message needs. */
-const OPTIONS = {
-  strictVariables: true,
-  strictFilters: true,
-  lenientIf: true,
-  ownPropertyOnly: true,
-  catchAllErrors: true,
-  // Not that of the machine: what goes out would depend on where it is sent from.
-  locale: "en-US",
-  // No template may read a file of the machine; a partial is looked for here, and there is none.
-  templates: {},
-  parseLimit: 100_000,
-  memoryLimit: 1_000_000,
-  renderLimit: RENDER_LIMIT_MS,
-};
-
-/** The one parser: what is linted with it is what is rendered. */
-export const liquid = new Liquid(OPTIONS);
-/** The same, but it passes over unknown filters, so that what else is wrong can be told beside them. */
-export const liquidOfAnyFilter = new Liquid({ ...OPTIONS, strictFilters: false });
+interface Prepared {
+  readonly fill: TextTemplate;
+  /** About how many bytes it takes. */
+  readonly weight: number;
+}
 
 const remembered = new Map<string, TextTemplate>();
-const REMEMBERED_AT_MOST = 1_000;
+const MOST_REMEMBERED = 1_000;
+const MOST_WEIGHT = 30_000_000;
+let weightOfRemembered = 0;
 
 /** Parses a text, or remembers that it was parsed. Never throws: a text with faults is one that fills to them. */
 export function textTemplate(text: string): TextTemplate {
   const known = remembered.get(text);
   if (known) return known;
-  const template = plainTemplate(text) ?? liquidTemplate(text);
-  if (remembered.size >= REMEMBERED_AT_MOST) remembered.clear();
-  remembered.set(text, template);
-  return template;
+  const { fill, weight } = plainTemplate(text) ?? parsedTemplate(text);
+  if (remembered.size >= MOST_REMEMBERED || weightOfRemembered + weight > MOST_WEIGHT) {
+    remembered.clear();
+    weightOfRemembered = 0;
+  }
+  remembered.set(text, fill);
+  weightOfRemembered += weight;
+  return fill;
 }
 
 /** A plain output of a known name, or the beginning of anything else that LiquidJS would not leave as it stands. */
 const OUTPUT = new RegExp(`\\{\\{ *(${TEMPLATE_NAMES.join("|").replaceAll(".", "\\.")}) *\\}\\}|\\{\\{|\\{%`, "g");
 
 /**
- * Most texts are nothing but words and plain outputs of known names. Those need none of the machinery of LiquidJS, which
- * takes fifty times as long. Undefined for any other; a test holds that both fill alike.
+ * A text of words and plain outputs of known names, as most are; undefined for any other. Fills as LiquidJS does, fifty
+ * times as fast.
  */
-function plainTemplate(text: string): TextTemplate | undefined {
+function plainTemplate(text: string): Prepared | undefined {
+  if (text.length > LONGEST_TEXT) return undefined;
   const parts: { readonly before: string; readonly name: TemplateName }[] = [];
   let end = 0;
   for (const match of text.matchAll(OUTPUT)) {
@@ -83,7 +75,7 @@ function plainTemplate(text: string): TextTemplate | undefined {
     end = match.index + match[0].length;
   }
   const rest = text.slice(end);
-  return (lead, workspace) => {
+  const fill: TextTemplate = (lead, workspace) => {
     let filled = "";
     const missing: TemplateName[] = [];
     for (const { before, name } of parts) {
@@ -93,78 +85,78 @@ function plainTemplate(text: string): TextTemplate | undefined {
     }
     return missing.length > 0 ? { kind: "missing", names: [...new Set(missing)] } : checked(filled + rest);
   };
+  return { fill, weight: 2 * text.length + BYTES_PER_PART * parts.length };
 }
 
-const TOO_SLOW: Filled = { kind: "faulty", faults: [`takes longer than ${RENDER_LIMIT_MS} ms to render`] };
+/** What LiquidJS keeps of a tag, a value or a filter, as measured. */
+const BYTES_PER_PART = 800;
 
-/**
- * A text in which LiquidJS has something to do. One that is too slow twice in a row is not rendered again by this process: each
- * lead of it would hold up all others. Once, it may have been the machine that stalled.
- */
-export function liquidTemplate(text: string): TextTemplate {
-  const template = parsed(text);
-  if ("faults" in template) return () => ({ kind: "faulty", faults: template.faults });
-  let tooSlow = false;
-  return (lead, workspace) => {
-    for (let tries = 0; !tooSlow && tries < 2; tries++) {
-      const startedMs = performance.now();
-      const filled = fill(template, lead, workspace);
-      if (performance.now() - startedMs < RENDER_LIMIT_MS) return filled;
-    }
-    tooSlow = true;
-    return TOO_SLOW;
-  };
-}
+/** The same by LiquidJS, whatever the text. */
+export const liquidTemplate = (text: string): TextTemplate => parsedTemplate(text).fill;
 
-function fill(template: Template[], lead: TemplateLead, workspace: TemplateWorkspace): Filled {
+function parsedTemplate(text: string): Prepared {
+  const { faults, assigned, parts } = checkTemplate(text, TEMPLATE_NAMES);
+  const weight = 2 * text.length + BYTES_PER_PART * parts;
+  if (faults.length > 0) return { fill: faulty(faults.map(withoutText)), weight };
   try {
-    return checked(liquid.renderSync(template, valuesOf(lead, workspace)));
-  } catch (thrown) {
-    const names = missingNames(thrown);
-    return names.length > 0 ? { kind: "missing", names } : { kind: "faulty", faults: faultsOf(thrown) };
+    const template = liquid.parse(text);
+    return { fill: (lead, workspace) => fill(template, assigned, lead, workspace), weight };
+  } catch {
+    return { fill: faulty(["the template cannot be read"]), weight };
   }
 }
 
-function parsed(text: string): Template[] | { readonly faults: readonly string[] } {
+const faulty =
+  (faults: readonly string[]): TextTemplate =>
+  () => ({ kind: "faulty", faults });
+
+const TOO_LONG: Filled = {
+  kind: "faulty",
+  faults: [`the text, or a value in it, becomes longer than ${LONGEST_TEXT} characters`],
+};
+
+function fill(
+  template: ReturnType<typeof liquid.parse>,
+  assigned: ReadonlyMap<string, string>,
+  lead: TemplateLead,
+  workspace: TemplateWorkspace,
+): Filled {
+  const missing = new Set<string>();
+  const values = valuesOf(lead, workspace, assigned, (name) => missing.add(name));
   try {
-    return liquid.parse(text);
+    const text: unknown = liquid.renderSync(template, values);
+    return missing.size > 0 ? { kind: "missing", names: [...missing] } : checked(String(text));
   } catch (thrown) {
-    return { faults: faultsOf(thrown) };
+    // The message of LiquidJS may hold a value of the lead.
+    return isTooMuch(thrown) ? TOO_LONG : { kind: "faulty", faults: ["the template cannot be rendered"] };
   }
 }
 
 /** PostgreSQL takes no text with a NUL character: the whole batch would fail with it. */
-const checked = (text: string): Filled =>
-  text.includes("\0") ? { kind: "faulty", faults: ["the text holds a NUL character"] } : { kind: "filled", text };
+function checked(text: string): Filled {
+  if (text.length > LONGEST_TEXT) return TOO_LONG;
+  if (text.includes("\0")) return { kind: "faulty", faults: ["the text holds a NUL character"] };
+  return { kind: "filled", text };
+}
 
 /** A value that is absent, or blank, is missing: a placeholder is never sent. */
 const isGiven = (value: string | null): value is string => value !== null && value.trim() !== "";
 
-/** What LiquidJS may read: `lead` and `workspace`, with the values that are given. */
-function valuesOf(lead: TemplateLead, workspace: TemplateWorkspace): Record<string, Record<string, string>> {
-  const values: Record<string, Record<string, string>> = {};
+/** What LiquidJS may read: `lead`, `workspace`, and each assigned name, which is missing until it is assigned. */
+function valuesOf(
+  lead: TemplateLead,
+  workspace: TemplateWorkspace,
+  assigned: ReadonlyMap<string, string>,
+  report: (name: string) => void,
+): object {
+  const values: Record<string, Record<string, string | Missing> | Missing> = {};
+  for (const [name, calledInReports] of assigned) values[name] = new Missing(calledInReports, report);
+  const owners: Record<string, Record<string, string | Missing>> = { lead: {}, workspace: {} };
   for (const name of TEMPLATE_NAMES) {
     const value = VALUES[name](lead, workspace);
     const [owner = "", key = ""] = name.split(".");
-    values[owner] ??= {};
-    if (isGiven(value)) values[owner][key] = value;
+    owners[owner] ??= {};
+    owners[owner][key] = isGiven(value) ? value : new Missing(name, report);
   }
-  return values;
-}
-
-/** Digs the names of undefined variables out of what LiquidJS threw: one error, or all of a template in one. */
-function missingNames(thrown: unknown): string[] {
-  if (typeof thrown !== "object" || thrown === null) return [];
-  const own = "variableName" in thrown && typeof thrown.variableName === "string" ? [thrown.variableName] : [];
-  const several = "errors" in thrown && Array.isArray(thrown.errors) ? thrown.errors.flatMap(missingNames) : [];
-  const cause = "originalError" in thrown ? missingNames(thrown.originalError) : [];
-  return [...new Set([...own, ...several, ...cause])];
-}
-
-/** Each fault that LiquidJS found, in its own words, with line and column. */
-export function faultsOf(thrown: unknown): string[] {
-  if (typeof thrown === "object" && thrown !== null && "errors" in thrown && Array.isArray(thrown.errors)) {
-    return thrown.errors.flatMap(faultsOf);
-  }
-  return [thrown instanceof Error ? thrown.message : String(thrown)];
+  return Object.assign(values, owners);
 }

@@ -53,7 +53,7 @@ it("names what the lead lacks, with code 1", async () => {
 
 it("tells every fault of the texts, with code 1", async () => {
   const { code, stdout } = await preview([await aStep({ subject: "{{ x }}", body: "{{ lead.first_name | shout }}" })]);
-  expect(stdout).toMatch(/It cannot be sent.*The subject: unknown variable x;.*The body: undefined filter: shout/s);
+  expect(stdout).toMatch(/It cannot be sent.*The subject: unknown variable x;.*The body: unknown filter shout/s);
   expect(code).toBe(1);
 });
 

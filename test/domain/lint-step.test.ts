@@ -1,6 +1,9 @@
 import { describe, expect, it } from "@jest/globals";
 import { lintStep } from "../../lib/domain/lint-step.ts";
 
+const TAGS = "allowed are assign, case, comment, if, raw, unless";
+const FILTERS =
+  "allowed are append, capitalize, date, default, downcase, escape, first, last, prepend, remove, replace, split, strip, truncate, truncatewords, upcase, url_encode";
 const KNOWN = "known are lead.first_name, lead.last_name, lead.company, lead.email, lead.phone, workspace.name";
 const faultsOf = (step: Partial<Parameters<typeof lintStep>[0]>) =>
   lintStep({ channel: "email", subject: "Hello", body: "Hello", ...step }).map(
@@ -11,7 +14,15 @@ describe("a step that is linted", () => {
   it.each([
     [{ subject: "Hello {{ lead.first_name }}", body: "{{ workspace.name }}: {{ lead.company | default: 'you' }}" }],
     [{ body: "{% assign name = lead.first_name %}{{ name }} {% if lead.first_name.size > 3 %}x{% endif %}" }],
-    [{ body: "{% for letter in lead.first_name %}{{ letter }}{{ forloop.index }}{% endfor %}" }],
+    [
+      {
+        body: "{% comment %}{{ x | y }} {% for %}{% endcomment %}{{ lead.first_name | split: ' ' | first | capitalize }}",
+      },
+    ],
+    [{ body: "{% case lead.company %}{% when 'x', \"y\" or 3 %}a{% else %}b{% endcase %}" }],
+    [{ body: "{%- unless lead.company == 'x' and lead.phone -%}a{%- elsif not lead.phone -%}b{%- endunless -%}" }],
+    [{ body: "{% assign a = 'x' %}{% assign a = a | append: a %}{{ a }} {{ 'now' | date: '%B' }}" }],
+    [{ body: `${"{% if true %}".repeat(20)}x${"{% endif %}".repeat(20)}` }],
     [{ body: "{% raw %}{{ x }}{% endraw %}" }],
     [{ body: "{% if lead.company == 'x' %}Hi{% endif %}" }],
     [{ channel: "sms" as const, subject: null }],
@@ -29,21 +40,117 @@ describe("a step that is linted", () => {
     [{ body: " \n\t" }, ["body: is empty"]],
     [{ body: "a\0b" }, ["body: holds a control character"]],
     [{ body: "a\u001b[2Jb" }, ["body: holds a control character"]],
-    [{ body: "Hi {{ lead.first_name }, you" }, ['body: output "{{ lead.first_name }, you" not closed, line:1, col:4']],
-    [{ body: "{% if lead.phone %}call" }, ["body: tag {% if lead.phone %} not closed, line:1, col:1"]],
-    [{ body: "{{ lead.first_name | shout }}" }, ["body: undefined filter: shout, line:1, col:1"]],
-    [{ body: "{{ lead.name }}" }, [`body: unknown variable lead.name; ${KNOWN}`]],
-    [{ body: "{{ lead.first_name.last }}" }, [`body: unknown variable lead.first_name.last; ${KNOWN}`]],
-    [{ body: "{{ lead }}" }, [`body: unknown variable lead; ${KNOWN}`]],
-    [{ body: "{{ lead[lead.company] }}" }, [`body: unknown variable lead[lead.company]; ${KNOWN}`]],
-    [{ body: "{% if meeting %}x{% endif %}" }, [`body: unknown variable meeting; ${KNOWN}`]],
-    [{ body: "{{ lead.company | default: team }}" }, [`body: unknown variable team; ${KNOWN}`]],
-    [{ body: "{% render 'footer' %}" }, [expect.stringMatching(/^body: ENOENT: Failed to lookup "footer"/)]],
     [
-      { body: "{% include lead.company %}" },
-      [expect.stringMatching(/^body: ENOENT: Failed to lookup "Analytical Engines"/)],
+      { body: "Hi {{ lead.first_name }, you" },
+      ['body: an output is not closed "{{ lead.first_name }, you" (line 1, column 4)'],
     ],
-  ])("is told what is wrong with it, and where: %j", (step, faults) => {
+    [
+      { body: "Hi {% if lead.phone }, you" },
+      ['body: a tag is not closed "{% if lead.phone }, you" (line 1, column 4)'],
+    ],
+    [{ body: "x{% %}" }, ['body: a tag without a name "{% %}" (line 1, column 2)']],
+    [{ body: "{% if lead.phone %}call" }, ["body: the tag if is not closed (line 1, column 1)"]],
+    [{ body: "\n{% raw %}{{ x }} {% end %}" }, ["body: the tag raw is not closed (line 2, column 1)"]],
+    [{ body: "{% comment %}x{% if true %}" }, ["body: the tag comment is not closed (line 1, column 1)"]],
+    [{ body: "a{% endif %}" }, ["body: endif without if before it (line 1, column 2)"]],
+    [{ body: "a{% endcomment %}" }, ["body: endcomment without comment before it (line 1, column 2)"]],
+    [{ body: "a{% else %}" }, ["body: else without if or unless before it (line 1, column 2)"]],
+    [{ body: "a{% when 'x' %}" }, ["body: when without case before it (line 1, column 2)"]],
+    [{ body: "{% if true %}a{% else %}b{% else %}c{% endif %}" }, ["body: else after else (line 1, column 26)"]],
+    [
+      { body: "{% if true %}a{% else if %}b{% endif %}" },
+      ["body: something after else if; write {% elsif … %} for another condition (line 1, column 15)"],
+    ],
+    [{ body: "{{ lead.first_name | shout }}" }, [`body: unknown filter shout; ${FILTERS} (line 1, column 22)`]],
+    [
+      { body: "{{ lead.first_name | map: 'x' }}" },
+      [`body: the filter map is not allowed; ${FILTERS} (line 1, column 22)`],
+    ],
+    [{ body: "{{ lead.first_name | append }}" }, ["body: the filter append takes 1 argument (line 1, column 22)"]],
+    [
+      { body: "{{ lead.first_name | truncate: 1, 2, 3 }}" },
+      ["body: the filter truncate takes 0 to 2 arguments (line 1, column 22)"],
+    ],
+    [
+      { body: "{{ lead.first_name | default: 'x', allow_false: true }}" },
+      [
+        "body: the filter default takes 1 argument (line 1, column 22)",
+        "body: a filter argument with a name (line 1, column 22)",
+      ],
+    ],
+    [
+      { body: "{{ lead.first_name | split: ' ' }}" },
+      ["body: the filter split without first or last after it (line 1, column 22)"],
+    ],
+    [{ body: "{{ lead.first_name | first }}" }, ["body: the filter first without split before it (line 1, column 22)"]],
+    [
+      { body: "{{ lead.first_name | default 'x' }}" },
+      [
+        `body: a value that cannot be read "lead.first_name | default 'x'"; expected ":" after filter name (line 1, column 30)`,
+      ],
+    ],
+    [
+      { body: "{{ lead.first_name, lead.company }}" },
+      ['body: something after the value ", lead.company" (line 1, column 19)'],
+    ],
+    [
+      { body: "{{ lead.first_name lead.company }}" },
+      ['body: more than one value "lead.first_name lead.company"; write one value and its filters (line 1, column 4)'],
+    ],
+    [{ body: "{{ }}" }, ["body: a value is missing (line 1, column 4)"]],
+    [
+      { body: "{% if lead.phone == %}x{% endif %}" },
+      [
+        'body: an incomplete condition "lead.phone =="; write values with ==, !=, <, >, <=, >=, contains, and, or between them (line 1, column 7)',
+      ],
+    ],
+    [
+      { body: "{% if lead.phone == 'x %}x{% endif %}" },
+      [`body: a quotation mark that is not closed "lead.phone == 'x" (line 1, column 21)`],
+    ],
+    [{ body: "{{ 1234567890123456 }}" }, ["body: a number of more than 15 digits (line 1, column 4)"]],
+    [
+      { body: "{% assign lead = 'x' %}{{ 'x' }}" },
+      [
+        `body: an assign without a name of its own "lead = 'x'"; write {% assign name = value %}, with a name of your own (line 1, column 11)`,
+      ],
+    ],
+    [
+      { body: "{% case lead.phone %}{% when lead.email %}x{% endcase %}" },
+      [
+        `body: a when without a literal lead.email; write texts or numbers, as in {% when "a", "b" %} (line 1, column 30)`,
+      ],
+    ],
+    [
+      { body: "{% case lead.phone %}{% when 'a' 'b' %}x{% endcase %}" },
+      [
+        `body: a when with something else between its literals "'a' 'b'"; write texts or numbers, as in {% when "a", "b" %} (line 1, column 30)`,
+      ],
+    ],
+    [{ body: "{{ lead.name }}" }, [`body: unknown variable lead.name; ${KNOWN} (line 1, column 4)`]],
+    [
+      { body: "{{ lead.first_name.last }}" },
+      [`body: unknown variable lead.first_name.last; ${KNOWN} (line 1, column 4)`],
+    ],
+    [{ body: "{{ lead }}" }, [`body: unknown variable lead; ${KNOWN} (line 1, column 4)`]],
+    [
+      { body: "{{ lead['company'] }}" },
+      [`body: a bracket or a range "lead['company']"; write names with dots, and no brackets (line 1, column 8)`],
+    ],
+    [{ body: "{% if meeting %}x{% endif %}" }, [`body: unknown variable meeting; ${KNOWN} (line 1, column 7)`]],
+    [{ body: "{{ lead.company | default: team }}" }, [`body: unknown variable team; ${KNOWN} (line 1, column 28)`]],
+    [{ body: "{{ later }}{% assign later = 'x' %}" }, [`body: unknown variable later; ${KNOWN} (line 1, column 4)`]],
+    [
+      { body: "{% if lead.phone == 'x' %}{% assign a = 'x' %}{% endif %}{{ a }}" },
+      ["body: the name assigned in line 1, column 37 has no value here"],
+    ],
+    [{ body: "{% render 'footer' %}" }, [`body: the tag render is not allowed; ${TAGS} (line 1, column 1)`]],
+    [{ body: "x{% greet %}" }, [`body: unknown tag greet; ${TAGS} (line 1, column 2)`]],
+    [
+      { body: `${"{% if true %}".repeat(21)}x${"{% endif %}".repeat(21)}` },
+      ["body: more than 20 tags inside each other (line 1, column 261)"],
+    ],
+  ])("reports what is wrong and where: %j", (step, faults) => {
     expect(faultsOf(step)).toEqual(faults);
   });
 
@@ -55,10 +162,22 @@ describe("a step that is linted", () => {
       }),
     ).toEqual([
       "subject: holds a line break or another control character",
-      "subject: undefined filter: shout, line:1, col:1",
-      "subject: undefined filter: whisper, line:2, col:1",
-      `subject: unknown variable lead.nickname; ${KNOWN}`,
-      'body: output "{{ lead.first_name" not closed, line:1, col:1',
+      `subject: unknown variable lead.nickname; ${KNOWN} (line 1, column 4)`,
+      `subject: unknown filter shout; ${FILTERS} (line 1, column 20)`,
+      `subject: unknown filter whisper; ${FILTERS} (line 2, column 22)`,
+      'body: an output is not closed "{{ lead.first_name" (line 1, column 1)',
+    ]);
+  });
+
+  it("gets the faults inside a loop reported beside the loop", () => {
+    expect(
+      faultsOf({
+        body: "{% for i in lead.company %}{{ i | shout }}{% endfor %}{% capture a %}x{% endcapture %}{{ a }}",
+      }),
+    ).toEqual([
+      `body: the tag for is not allowed; ${TAGS} (line 1, column 1)`,
+      `body: unknown filter shout; ${FILTERS} (line 1, column 35)`,
+      `body: the tag capture is not allowed; ${TAGS} (line 1, column 55)`,
     ]);
   });
 });

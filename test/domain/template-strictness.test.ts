@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import { lintStep } from "../../lib/domain/lint-step.ts";
 import { render } from "../../lib/domain/templates.ts";
-import { faultsOf, TEMPLATE_NAMES } from "../../lib/domain/text-template.ts";
+import { TEMPLATE_NAMES } from "../../lib/domain/text-template.ts";
 import { aLead, anItem, aStep } from "./items.ts";
 
 const { workspace } = anItem();
@@ -9,7 +9,12 @@ const bodyOf = (body: string) => render(aStep({ body }), aLead(), workspace);
 
 describe("a template", () => {
   it("reads what a lead has, and nothing that every object inherits", () => {
-    expect(bodyOf("{{ lead.constructor }}")).toMatchObject({ kind: "missing", names: ["lead.constructor"] });
+    for (const name of ["lead.constructor", "constructor", "__proto__", "lead.first_name.constructor", "lead"]) {
+      expect(bodyOf(`{{ ${name} }}`)).toMatchObject({ fault: "body: unknown variable, line 1, column 4" });
+    }
+    expect(bodyOf("{{ 'x' | constructor }}")).toMatchObject({ fault: "body: unknown filter, line 1, column 10" });
+    expect(bodyOf("{% constructor %}")).toMatchObject({ fault: "body: unknown tag, line 1, column 1" });
+    expect(bodyOf("{% assign constructor = 'x' %}{{ constructor }}")).toMatchObject({ message: { body: "x" } });
     expect(bodyOf("{{ lead.company | upcase }}")).toMatchObject({ message: { body: "ANALYTICAL ENGINES" } });
   });
 
@@ -21,6 +26,8 @@ describe("a template", () => {
     const long = `${"x".repeat(99_900)}{{ lead.company | upcase }}`;
     expect(bodyOf(long)).toMatchObject({ kind: "rendered" });
     expect(bodyOf(`${"x".repeat(100)}${long}`)).toMatchObject({ kind: "invalid" });
+    expect(bodyOf("x".repeat(100_000))).toMatchObject({ kind: "rendered" });
+    expect(bodyOf("x".repeat(100_001))).toMatchObject({ kind: "invalid" });
   });
 });
 
@@ -40,10 +47,10 @@ describe("a step of two texts", () => {
   it("has the faults of both, one after the other, and then says nothing of what is missing", () => {
     expect(rendered({ subject: "{{ x", body: "{{ y" })).toEqual({
       kind: "invalid",
-      fault: 'output "{{ x" not closed, line:1, col:1; output "{{ y" not closed, line:1, col:1',
+      fault: "subject: an output is not closed, line 1, column 1; body: an output is not closed, line 1, column 1",
     });
     expect(rendered({ subject: "{{ lead.first_name }}", body: "{{ y" }, nameless)).toMatchObject({
-      fault: 'output "{{ y" not closed, line:1, col:1',
+      fault: "body: an output is not closed, line 1, column 1",
     });
   });
 });
@@ -52,21 +59,4 @@ it.each(TEMPLATE_NAMES)("a linted text may use %s, as it stands and through a fi
   for (const text of [`{{ ${name} }}`, `{{ ${name} | upcase }}`]) {
     expect(lintStep({ channel: "email", subject: text, body: text })).toEqual([]);
   }
-});
-
-describe("the faults of what a parser threw", () => {
-  it("are those of each error in it, however deep", () => {
-    const several = { errors: [new Error("one"), { errors: [new Error("two"), new Error("three")] }] };
-    expect(faultsOf(several)).toEqual(["one", "two", "three"]);
-    expect(faultsOf(new Error("alone"))).toEqual(["alone"]);
-  });
-
-  it.each([
-    ["text", "text"],
-    [null, "null"],
-    [undefined, "undefined"],
-    [{ errors: "none" }, "[object Object]"],
-  ])("are its own words where it is no error: %j", (thrown, fault) => {
-    expect(faultsOf(thrown)).toEqual([fault]);
-  });
 });

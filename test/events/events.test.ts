@@ -98,7 +98,7 @@ describe("scheduled.json", () => {
       "out_of_steps",
     ]);
     const faults = results?.problems.flatMap(({ detail }) => detail ?? []).join("\n");
-    for (const fault of ["time_zone", "lead.company", "undefined filter: shout", "not closed"]) {
+    for (const fault of ["time_zone", "lead.company", "unknown filter, line 1", "not closed, line 1"]) {
       expect(faults).toContain(fault);
     }
   });

@@ -92,19 +92,40 @@ const POISONS: readonly Poison[] = [
   {
     name: "a template that does not parse",
     step: { body: "Hello {{ lead.first_name" },
-    problem: { reason: "invalid_template", detail: expect.anything() },
+    problem: { reason: "invalid_template", detail: "body: an output is not closed, line 1, column 7" },
+    ...heldForADay("invalid_template"),
+  },
+  {
+    name: "a template with a loop",
+    step: { body: "Hello {% for i in (1..99999999) %}x{% endfor %}" },
+    problem: { reason: "invalid_template", detail: "body: the tag for is not allowed, line 1, column 7" },
+    ...heldForADay("invalid_template"),
+  },
+  {
+    name: "a template with an expression filter",
+    step: { body: "{% assign a = lead.company | find_exp: 'i', 'i == 0' %}Hello" },
+    problem: { reason: "invalid_template", detail: "body: the filter find_exp is not allowed, line 1, column 30" },
+    ...heldForADay("invalid_template"),
+  },
+  {
+    name: "a template that doubles its text",
+    step: { body: `{% assign x = "0123456789" %}${"{% assign x = x | append: x %}".repeat(30)}{{ x }}` },
+    problem: {
+      reason: "invalid_template",
+      detail: "body: the text, or a value in it, becomes longer than 100000 characters",
+    },
     ...heldForADay("invalid_template"),
   },
   {
     name: "a template with a filter that is not there",
     step: { body: "Hello {{ lead.first_name | shout }}" },
-    problem: { reason: "invalid_template", detail: names("shout") },
+    problem: { reason: "invalid_template", detail: "body: unknown filter, line 1, column 28" },
     ...heldForADay("invalid_template"),
   },
   {
     name: "a template that makes a text no database takes",
     step: { body: 'Hello {{ "\\u0000" }}' },
-    problem: { reason: "invalid_template", detail: expect.anything() },
+    problem: { reason: "invalid_template", detail: "body: the text holds a NUL character" },
     ...heldForADay("invalid_template"),
   },
   {

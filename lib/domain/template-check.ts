@@ -1,0 +1,215 @@
+import { Liquid, type TagToken, Tokenizer, type TopLevelToken, TypeGuards } from "liquidjs";
+import { type TemplateFault, TemplateFaults } from "./template-faults.ts";
+import { LONGEST_TEXT, liquid, TAGS } from "./template-language.ts";
+import { checkCondition, checkLiterals, checkSingleValue, type Piece, type ValueContext } from "./template-value.ts";
+
+/** How deep tags may stand in each other: LiquidJS recurses. */
+const MOST_DEEP = 20;
+/** Tags, outputs, values, operators and filters in one text. */
+const MOST_PARTS = 1_000;
+class TooManyParts extends Error {}
+
+export interface CheckedTemplate {
+  /** In their order; none where the text is in the language. */
+  readonly faults: readonly TemplateFault[];
+  /** The names that the text assigns, each with what to call it in a report. */
+  readonly assigned: ReadonlyMap<string, string>;
+  /** How many tags, outputs, values, operators and filters were found. */
+  readonly parts: number;
+}
+
+/**
+ * Reports everything in a text that is outside the template language. Takes time in proportion to the text and does not
+ * recurse, whatever the text. `names` are those of the values that a template may use.
+ */
+export function checkTemplate(text: string, names: readonly string[]): CheckedTemplate {
+  if (text.length > LONGEST_TEXT) {
+    const what = `the template is longer than ${LONGEST_TEXT} characters`;
+    return { faults: [{ what, line: 1, column: 1 }], assigned: new Map(), parts: 0 };
+  }
+  const check = new Check(text, names);
+  check.run();
+  return { faults: check.faults.all, assigned: check.assigned, parts: check.parts };
+}
+
+/** All tags of LiquidJS: a closed list, of which a report may name the members. */
+const TAGS_OF_LIQUID: ReadonlySet<string> = new Set(Object.keys(new Liquid().tags));
+const ALLOWED_TAGS = [...TAGS].join(", ");
+
+/** The tags that have an end tag, allowed or not. */
+const BLOCKS: ReadonlySet<string> = new Set(["if", "unless", "case", "for", "tablerow", "capture", "block"]);
+/** The tags between a block's begin and end, with the blocks that they may stand in. */
+const BRANCHES: ReadonlyMap<string, readonly string[]> = new Map([
+  ["elsif", ["if", "unless"]],
+  ["else", ["if", "unless", "case", "for"]],
+  ["when", ["case"]],
+]);
+
+interface Block {
+  readonly name: string;
+  readonly at: number;
+  hasElse: boolean;
+}
+
+class Check implements ValueContext {
+  readonly faults: TemplateFaults;
+  readonly assigned = new Map<string, string>();
+  readonly knownNames: string;
+  parts = 0;
+  readonly #text: string;
+  readonly #names: ReadonlySet<string>;
+  readonly #blocks: Block[] = [];
+  /** The `comment` or `raw` that is open. */
+  #skipped: TagToken | undefined;
+
+  constructor(text: string, names: readonly string[]) {
+    this.#text = text;
+    this.faults = new TemplateFaults(text);
+    this.#names = new Set(names);
+    this.knownNames = names.join(", ");
+  }
+
+  readonly count = (): void => {
+    if (++this.parts > MOST_PARTS) throw new TooManyParts();
+  };
+
+  readonly isKnown = (name: string): boolean => {
+    const bare = name.endsWith(".size") ? name.slice(0, -".size".length) : name;
+    return this.#names.has(bare) || this.assigned.has(bare);
+  };
+
+  run(): void {
+    for (const token of this.#tokens()) {
+      try {
+        if (!this.#isSkipped(token)) this.#check(token);
+        if (!TypeGuards.isHTMLToken(token)) this.count();
+      } catch (thrown) {
+        if (!(thrown instanceof TooManyParts)) throw thrown;
+        this.faults.add(token.begin, `more than ${MOST_PARTS} tags, outputs, values and filters`);
+        return;
+      }
+    }
+    const open = this.#skipped ? [{ name: this.#skipped.name, at: this.#skipped.begin }] : this.#blocks;
+    for (const { name, at } of open) this.faults.add(at, `the tag ${name} is not closed`);
+  }
+
+  #check(token: TopLevelToken): void {
+    if (TypeGuards.isTagToken(token)) this.#tag(token);
+    else if (TypeGuards.isOutputToken(token)) {
+      checkSingleValue({ text: token.content, at: token.contentRange[0] }, this);
+    }
+  }
+
+  /** The text and the tags in a comment or in `raw` are not read. */
+  #isSkipped(token: TopLevelToken): boolean {
+    const tag = TypeGuards.isTagToken(token) ? token : undefined;
+    if (this.#skipped) {
+      if (tag?.name === `end${this.#skipped.name}`) this.#skipped = undefined;
+      return true;
+    }
+    if (tag?.name === "comment" || tag?.name === "raw") this.#skipped = tag;
+    return this.#skipped !== undefined;
+  }
+
+  *#tokens(): Generator<TopLevelToken> {
+    const tokenizer = new Tokenizer(this.#text);
+    while (!tokenizer.end()) {
+      const at = tokenizer.p;
+      let token: TopLevelToken;
+      try {
+        token = tokenizer.readTopLevelToken(liquid.options);
+      } catch {
+        // An open `raw` is reported where it begins.
+        if (this.#skipped?.name !== "raw") this.#unreadable(at);
+        return;
+      }
+      yield token;
+    }
+  }
+
+  /** LiquidJS reads nothing from here on, so the end tags of open blocks may be in what follows. */
+  #unreadable(at: number): void {
+    this.#blocks.length = 0;
+    const start = this.#text.slice(at, at + 40);
+    if (start.startsWith("{{")) this.faults.add(at, "an output is not closed", { quoted: start });
+    else if (/^\{%-?\s*(-?%\}|[^\w\s-])/.test(start)) this.faults.add(at, "a tag without a name", { quoted: start });
+    else if (start.startsWith("{%")) this.faults.add(at, "a tag is not closed", { quoted: start });
+  }
+
+  #tag(tag: TagToken): void {
+    const { name, begin } = tag;
+    const piece = argumentsOf(tag);
+    if (TAGS.has(name)) this.#allowed(name, begin, piece);
+    else if (BRANCHES.has(name)) this.#branch(name, begin, piece);
+    else if (name.startsWith("end")) this.#end(name, begin, piece);
+    else if (TAGS_OF_LIQUID.has(name)) {
+      this.faults.add(begin, `the tag ${name} is not allowed`, { hint: `allowed are ${ALLOWED_TAGS}` });
+      if (BLOCKS.has(name)) this.#open(name, begin);
+      this.#assign(/^[A-Za-z][\w-]*/.exec(piece.text)?.[0], begin);
+    } else this.faults.add(begin, "unknown tag", { quoted: name, hint: `allowed are ${ALLOWED_TAGS}` });
+  }
+
+  #allowed(name: string, at: number, piece: Piece): void {
+    if (name === "assign") this.#assignment(piece);
+    else if (name === "case") checkSingleValue(piece, this);
+    else checkCondition(piece, this);
+    if (BLOCKS.has(name)) this.#open(name, at);
+  }
+
+  #assignment({ text, at }: Piece): void {
+    const [start, name] = /^([A-Za-z][\w-]*)\s*=/.exec(text) ?? [];
+    if (start === undefined || name === "lead" || name === "workspace") {
+      const hint = "write {% assign name = value %}, with a name of your own";
+      this.faults.add(at, "an assign without a name of its own", { quoted: text, hint });
+      return;
+    }
+    const value = text.slice(start.length);
+    const blanks = value.length - value.trimStart().length;
+    checkSingleValue({ text: value.trimStart(), at: at + start.length + blanks }, this);
+    this.#assign(name, at);
+  }
+
+  #assign(name: string | undefined, at: number): void {
+    if (name === undefined || this.assigned.has(name)) return;
+    const { line, column } = this.faults.positionOf(at);
+    this.assigned.set(name, `the name assigned in line ${line}, column ${column}`);
+  }
+
+  #open(name: string, at: number): void {
+    this.#blocks.push({ name, at, hasElse: false });
+    if (this.#blocks.length === MOST_DEEP + 1) {
+      this.faults.add(at, `more than ${MOST_DEEP} tags inside each other`);
+    }
+  }
+
+  #branch(name: string, at: number, piece: Piece): void {
+    const block = this.#blocks.at(-1);
+    const homes = BRANCHES.get(name) ?? [];
+    if (!block || !homes.includes(block.name)) {
+      this.faults.add(at, `${name} without ${homes.slice(0, 2).join(" or ")} before it`);
+    } else if (block.hasElse) this.faults.add(at, `${name} after else`);
+    else if (name === "else") {
+      block.hasElse = true;
+      this.#noArguments(name, at, piece);
+    }
+    if (name === "elsif") checkCondition(piece, this);
+    if (name === "when") checkLiterals(piece, this);
+  }
+
+  #end(name: string, at: number, piece: Piece): void {
+    const opener = name.slice("end".length);
+    if (this.#blocks.at(-1)?.name === opener) {
+      this.#blocks.pop();
+      this.#noArguments(name, at, piece);
+    } else if (BLOCKS.has(opener) || TAGS.has(opener)) this.faults.add(at, `${name} without ${opener} before it`);
+    else this.faults.add(at, "unknown tag", { quoted: name, hint: `allowed are ${ALLOWED_TAGS}` });
+  }
+
+  #noArguments(name: string, at: number, { text }: Piece): void {
+    if (text === "") return;
+    const hint = name === "else" ? "write {% elsif … %} for another condition" : `write {% ${name} %}`;
+    this.faults.add(at, `something after ${name}`, { quoted: text, hint });
+  }
+}
+
+const argumentsOf = ({ args, contentRange }: TagToken): Piece => ({ text: args, at: contentRange[1] - args.length });
