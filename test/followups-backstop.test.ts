@@ -10,7 +10,7 @@ import {
   TOUCH_STATUSES,
 } from "../lib/domain/labels.ts";
 import { completeFollowUpsForMeetingBookedLeads } from "../lib/index.ts";
-import type { BackstopReport, Report } from "../lib/run/report.ts";
+import { type BackstopReport, nothingCompleted, type Report } from "../lib/run/report.ts";
 import { createDatabase, type TestDatabase } from "./support/database.ts";
 import {
   addAppointment,
@@ -444,6 +444,37 @@ describe("the time from booking to completion", () => {
     expect(Math.floor(backstopOf(report).slowestSeconds)).toBe(500);
   });
 
+  it("counts the wait of an instance that another transaction holds, and ends with the completion", async () => {
+    const held = await addFollowedLead(sql, workspaceId, chase.id);
+    const free = await addFollowedLead(sql, workspaceId, chase.id);
+    for (const { leadId } of [held, free]) await book(leadId);
+    await backdate(held.leadId, earlierBy(7_200));
+    await backdate(free.leadId, earlierBy(60));
+    const other = await openTransaction(sql);
+    await other.query("select from follow_up_instance where id = $1 for update", [held.instanceId]);
+    const at = { now: () => Promise.resolve(now) };
+    const waiting = await runBackstop(at);
+    expect(waiting).toMatchObject({ completedCount: 1, remaining: 1 });
+    expect(Math.floor(waiting.slowestSeconds)).toBe(7_200);
+    // Nothing to complete is left but what is held.
+    expect(Math.floor((await runBackstop(at)).slowestSeconds)).toBe(7_200);
+    await other.rollback();
+    expect(await runBackstop(at)).toMatchObject({ completedCount: 1, remaining: 0 });
+    expect(await runBackstop(at)).toMatchObject({ completedCount: 0, remaining: 0, slowestSeconds: 0 });
+  });
+
+  it("counts the wait of what the time did not suffice for", async () => {
+    const { leadId } = await addFollowedLead(sql, workspaceId, chase.id);
+    await book(leadId);
+    await backdate(leadId, earlierBy(600));
+    const report = nothingCompleted();
+    const { store } = runner.ports;
+    await store.completeBooked({ now, workspaceId, stopping: () => true, report });
+    expect(report).toMatchObject({ completedCount: 0, remaining: 1 });
+    expect(Math.floor(report.slowestSeconds)).toBe(600);
+    await runBackstop();
+  });
+
   it("is stamped by the database, and no hand can write it", async () => {
     const { leadId } = await addFollowedLead(sql, workspaceId, chase.id);
     await sql.query("update lead set status = 'meeting-booked', booked_at = '2001-01-01' where id = $1", [leadId]);
@@ -575,6 +606,16 @@ describe("the daily comparison", () => {
     expect(backstopOf(await compareAt(now)).missedByMarker).toBeNull();
     expect(backstopOf(await compareAt(new Date(now.getTime() + DAY_MS - 1))).missedByMarker).toBeNull();
     expect(backstopOf(await compareAt(new Date(now.getTime() + DAY_MS))).missedByMarker).toBe(0);
+  });
+});
+
+describe("a daily comparison that is dated ahead", () => {
+  it("as after a clock that ran ahead, puts the next one off by no day", async () => {
+    await sql.query("update run set compared_at = '2099-01-01'");
+    const at = { now: () => Promise.resolve(new Date("2032-05-06T10:00:00Z")) };
+    const compared = async () => backstopOf(await runner.run({ only: ["backstop"] }, at)).missedByMarker;
+    expect(await compared()).toBe(0);
+    expect(await compared()).toBeNull();
   });
 });
 

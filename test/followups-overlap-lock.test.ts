@@ -296,17 +296,79 @@ describe("a connection that breaks while the lock is asked for", () => {
   });
 });
 
-describe("a holder that left no row in run", () => {
-  it("is told by its server process and the start of its transaction", async () => {
+/** The second in which the transaction of that server process started. */
+async function secondOfStart(pid: number): Promise<Date> {
+  const { rows } = await sql.query<{ since: Date }>(
+    "select date_trunc('second', xact_start) as since from pg_stat_activity where pid = $1",
+    [pid],
+  );
+  return rows[0]?.since ?? new Date(0);
+}
+
+describe("a holder of another database role", () => {
+  let other: Runner;
+  const role = `backstop_${process.pid}`;
+
+  beforeEach(async () => {
+    await sql.query(`create role ${role} login password 'a'`);
+    await sql.query(`grant select, insert, update, delete on all tables in schema public to ${role}`);
+    const url = new URL(database.url);
+    Object.assign(url, { username: role, password: "a" });
+    other = openRunner(url.href);
+  });
+  afterEach(async () => {
+    await other.close();
+    await sql.query(`drop owned by ${role}`);
+    await sql.query(`drop role ${role}`);
+  });
+
+  it("is told since when it holds the lock, though that role may not see when its transaction started", async () => {
     const held = await take(first);
-    const { rows } = await sql.query<{ since: Date }>(
-      "select xact_start as since from pg_stat_activity where pid = $1",
+    const since = await secondOfStart(held.pid);
+    const { rows } = await other.ports.database.pool.query<{ xact_start: Date | null }>(
+      "select xact_start from pg_stat_activity where pid = $1",
       [held.pid],
     );
+    expect(rows).toEqual([{ xact_start: null }]);
+    const report = await other.run({ workspaceId });
+    expect(report).toMatchObject({ ...LOCKED, heldBy: { pid: held.pid, since: since.toISOString() } });
+    await held.release();
+  });
+
+  it("is known by its row in run", async () => {
+    const { pass, reached, open } = gate();
+    first.channel.answer = async (touch) => {
+      await pass();
+      return accept(touch);
+    };
+    await addDue(1);
+    const running = first.run({ workspaceId }, { requestId: "of-another-role" });
+    await reached;
+    expect(await other.run({ workspaceId })).toMatchObject({ ...LOCKED, heldBy: { requestId: "of-another-role" } });
+    open();
+    await running;
+  });
+
+  it("does not stop the work for longer than any invocation lasts", async () => {
+    const held = await take(first);
+    const since = await secondOfStart(held.pid);
+    const at = (ms: number) => ({ now: () => Promise.resolve(new Date(since.getTime() + ms)) });
+    expect(await other.run({ workspaceId }, at(LONGEST_INVOCATION_MS))).toMatchObject(LOCKED);
+    expect(await other.run({ workspaceId }, at(LONGEST_INVOCATION_MS + 60_000))).toMatchObject({
+      success: true,
+      staleLock: { pid: held.pid },
+    });
+    await held.release();
+  });
+});
+
+describe("a holder that left no row in run", () => {
+  it("is told by its server process and the second in which it took the lock", async () => {
+    const held = await take(first);
+    const since = await secondOfStart(held.pid);
     const report = await second.run({ workspaceId });
-    const since = rows[0]?.since;
-    const deadlineAt = new Date((since?.getTime() ?? 0) + LONGEST_INVOCATION_MS).toISOString();
-    const heldBy = { pid: held.pid, since: since?.toISOString(), runId: null, deadlineAt };
+    const deadlineAt = new Date(since.getTime() + LONGEST_INVOCATION_MS).toISOString();
+    const heldBy = { pid: held.pid, since: since.toISOString(), runId: null, deadlineAt };
     expect(report).toMatchObject({ ...LOCKED, heldBy });
     await held.release();
   });

@@ -4,11 +4,14 @@ import type { StepName, Trigger } from "./request.ts";
 export interface BackstopReport {
   completedCount: number;
   cancelledTouches: number;
-  /** The largest time from booking to completion that this run saw, in seconds; 0 where it completed nothing. */
+  /**
+   * The largest time from a booking to the completion of an instance, in seconds, or to now where the instance is still
+   * live; 0 where there was nothing to complete.
+   */
   slowestSeconds: number;
   /** Completed instances by workspace id. */
   byWorkspace: Record<string, number>;
-  /** Instances of booked leads that another transaction holds at this moment; the next run takes them. */
+  /** Instances of booked leads that are still live: another transaction holds them, or the time was over. */
   remaining: number;
   /** Instances of post-booking sequences whose meeting was cancelled, missed, moved or deleted by a direct write. */
   endedPostBooking: number;

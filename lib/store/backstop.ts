@@ -42,11 +42,12 @@ const completedRow = z.object({
 type Completed = z.infer<typeof completedRow>;
 
 async function completeOrphans(db: Queryable, query: CompleteBooked): Promise<void> {
+  const startedMs = performance.now();
   const found = await look(db, query);
-  if (found.orphans) await completeFound(db, query);
+  if (found.orphans) await completeFound(db, query, startedMs);
   if (found.marked) await endMarked(db, query);
   if (found.meetings_over) await unbookAfterTheMeeting(db, query);
-  if (found.orphans) query.report.remaining = await countOrphans(db, query.workspaceId);
+  if (found.orphans) await measureRemaining(db, query, startedMs);
 }
 
 const looked = z.object({ orphans: z.boolean(), marked: z.boolean(), meetings_over: z.boolean() });
@@ -78,11 +79,10 @@ async function look(db: Queryable, { now, workspaceId }: CompleteBooked): Promis
   return z.tuple([looked]).parse(rows)[0];
 }
 
-async function completeFound(db: Queryable, query: CompleteBooked): Promise<void> {
-  const startedMs = performance.now();
+async function completeFound(db: Queryable, query: CompleteBooked, startedMs: number): Promise<void> {
   while (!query.stopping()) {
     const rows = await completeBatch(db, { ...query, leadId: null, startedBefore: null });
-    const completed = tally(query.report, rows, (performance.now() - startedMs) / 1_000);
+    const completed = tally(query.report, rows, startedMs);
     if (completed < BATCH_SIZE) return;
   }
 }
@@ -173,18 +173,22 @@ async function complete(
   return z.array(completedRow).parse(rows);
 }
 
-/** The time to completion is measured: what passed since `now` was read counts too. */
-function tally(report: BackstopReport, rows: readonly Completed[], elapsedSeconds: number): number {
+function tally(report: BackstopReport, rows: readonly Completed[], startedMs: number): number {
   let completed = 0;
   for (const row of rows) {
     completed += row.completed;
     report.cancelledTouches += row.cancelled;
     report.byWorkspace[row.workspace_id] = (report.byWorkspace[row.workspace_id] ?? 0) + row.completed;
-    const seconds = Math.max(0, row.slowest_seconds) + elapsedSeconds;
-    report.slowestSeconds = Math.max(report.slowestSeconds, Math.round(seconds * 1_000) / 1_000);
+    measure(report, row.slowest_seconds, startedMs);
   }
   report.completedCount += completed;
   return completed;
+}
+
+/** Adds the time since `now` was read. A booking whose clock is ahead has waited for nothing. */
+function measure(report: BackstopReport, secondsAtNow: number, startedMs: number): void {
+  const seconds = Math.max(0, secondsAtNow) + (performance.now() - startedMs) / 1_000;
+  report.slowestSeconds = Math.max(report.slowestSeconds, Math.round(seconds * 1_000) / 1_000);
 }
 
 /** A booking ends with its meeting; but not before what it was to stop has been stopped. */
@@ -208,19 +212,26 @@ async function unbookAfterTheMeeting(db: Queryable, { now, workspaceId, stopping
   }
 }
 
-async function countOrphans(db: Queryable, workspaceId: string | null): Promise<number> {
+const remainingRow = z.object({ count: z.int(), slowest_seconds: z.number().nullable() });
+
+/** Orphans that another transaction holds, or that the time did not suffice for: they wait, and the wait counts. */
+async function measureRemaining(db: Queryable, { now, workspaceId, report }: CompleteBooked, startedMs: number) {
   const rows = await db.$queryRaw`
-    select count(*)::int as count
-      from (select from follow_up_instance
+    select count(*)::int as count,
+           extract(epoch from ${now}::timestamptz - min(orphan_since))::float8 as slowest_seconds
+      from (select orphan_since from follow_up_instance
              where status in ('active', 'paused') and lead_booked and not post_booking
                and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
              limit 100000) as orphan`;
-  return z.tuple([z.object({ count: z.int() })]).parse(rows)[0].count;
+  const [{ count, slowest_seconds: slowestSeconds }] = z.tuple([remainingRow]).parse(rows);
+  report.remaining = count;
+  if (slowestSeconds !== null) measure(report, slowestSeconds, startedMs);
 }
 
+/** A comparison that is dated ahead of now was made while the clock was ahead, and does not count. */
 async function comparisonIsDue(db: Queryable, now: Date): Promise<boolean> {
   const since = new Date(now.getTime() - DAY_MS);
-  const rows = await db.$queryRaw`select from run where compared_at > ${since} limit 1`;
+  const rows = await db.$queryRaw`select from run where compared_at > ${since} and compared_at <= ${now} limit 1`;
   return z.array(z.unknown()).parse(rows).length === 0;
 }
 

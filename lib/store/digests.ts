@@ -6,13 +6,21 @@ import type { ClosedWindows, DigestSettlement, OutgoingDigest } from "../run/dig
 import type { BatchQuery } from "../run/port-types.ts";
 import type { Queryable, Transactional } from "./queryable.ts";
 
-/** Most runs find nothing, and then this is all that the digests cost. In the order of an index, as in the backstop. */
+/** No window is longer, and no clock is that far ahead: a later time was written while the clock was wrong. */
+const LONGEST_WINDOW_MS = 7 * 24 * 60 * 60_000;
+const aheadOf = (now: Date): Date => new Date(now.getTime() + LONGEST_WINDOW_MS);
+
+/** Most runs find nothing, and this is all that the digests then cost. `ORDER BY … LIMIT 1` forces the index, as in the backstop. */
 export async function isDigestDue(db: Queryable, { now, workspaceId }: Omit<BatchQuery, "limit">): Promise<boolean> {
   const rows = await db.$queryRaw`
     select coalesce(
              (select id from workspace
                where next_digest_at <= ${now} and (${workspaceId}::uuid is null or id = ${workspaceId}::uuid)
                order by next_digest_at
+               limit 1),
+             (select id from workspace
+               where next_digest_at > ${aheadOf(now)} and (${workspaceId}::uuid is null or id = ${workspaceId}::uuid)
+               order by next_digest_at desc
                limit 1),
              (select id from digest_delivery
                where recheck_at <= ${now}
@@ -31,8 +39,9 @@ const openRow = z.object({
 });
 
 /**
- * One transaction: locks workspaces whose window has ended or is to be reckoned, asks `close` for each, and carries it out.
- * The lock keeps two runs from making one digest each; a workspace that somebody else is changing is left to the next run.
+ * One transaction: locks workspaces whose window has ended or has to be reckoned, calls `close` for each, and carries it
+ * out. The lock keeps two runs from making one digest each. A workspace that another transaction holds is left to the next
+ * run. A window that ends too far ahead is reckoned again: the clock was wrong.
  */
 export function closeDigestWindows(
   db: Transactional,
@@ -42,10 +51,11 @@ export function closeDigestWindows(
   return db.transaction(async (transaction) => {
     const rows = await transaction.$queryRaw`
       select id, to_char(digest_time, 'HH24:MI:SS') as time, time_zone as zone,
-             case when next_digest_at > '-infinity' then next_digest_at end as end,
+             case when next_digest_at > '-infinity' and next_digest_at <= ${now} then next_digest_at end as end,
              (select max(window_end) from notification_digest where workspace_id = workspace.id) as last_told
         from workspace
-       where next_digest_at <= ${now} and (${workspaceId}::uuid is null or id = ${workspaceId}::uuid)
+       where (next_digest_at <= ${now} or next_digest_at > ${aheadOf(now)})
+         and (${workspaceId}::uuid is null or id = ${workspaceId}::uuid)
        order by next_digest_at, id
        limit ${limit}
          for no key update skip locked`;
@@ -60,7 +70,8 @@ type ClosedWindow = DigestWindow & { readonly id: string };
 
 /**
  * Every event that happened before the end of its window and has no digest yet gets this one, however late it was
- * committed; where there is none, no digest is made. Answers how many closed windows are told to nobody.
+ * committed. So does an event that is dated too far ahead: the clock was wrong. Without events no digest is made. Returns
+ * how many closed windows have no receiver or no event.
  */
 async function makeDigests(db: Queryable, windows: readonly ClosedWindow[], now: Date): Promise<number> {
   const rows = await db.$queryRaw`
@@ -81,21 +92,21 @@ async function makeDigests(db: Queryable, windows: readonly ClosedWindow[], now:
       select closed.workspace_id,
              coalesce((select max(earlier.window_end) from notification_digest as earlier
                         where earlier.workspace_id = closed.workspace_id and earlier.window_end < closed.window_end),
-                      first.occurred_at),
+                      least(first.occurred_at, closed.window_end - interval '1 day')),
              closed.window_end
         from closed
        cross join lateral (
          select min(occurred_at) as occurred_at from notification_event as event
           where event.workspace_id = closed.workspace_id and event.digest_id is null
-            and event.occurred_at < closed.window_end) as first
-       where first.occurred_at is not null
+            and (event.occurred_at < closed.window_end or event.occurred_at > ${aheadOf(now)})) as first
+       where closed.window_end is not null and first.occurred_at is not null
           on conflict (workspace_id, window_end) do nothing
       returning id, workspace_id, window_end),
     told as (
       update notification_event as event set digest_id = made.id
         from made
        where event.workspace_id = made.workspace_id and event.digest_id is null
-         and event.occurred_at < made.window_end),
+         and (event.occurred_at < made.window_end or event.occurred_at > ${aheadOf(now)})),
     delivery as (
       insert into digest_delivery (workspace_id, digest_id, channel, recheck_at)
       select made.workspace_id, made.id, receiver.channel::digest_channel, ${now}

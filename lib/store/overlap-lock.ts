@@ -3,9 +3,12 @@ import * as z from "zod";
 import type { HeldLock, OverlapLock } from "../run/ports.ts";
 import type { LockHolder } from "../run/report.ts";
 
-/** Any number will do that nothing else in the database uses: "backstop" in ASCII, cut to four bytes, and a one. */
+/** Any numbers that nothing else in the database uses: the ASCII text "back", and the same plus one. */
 const CLASS_ID = 0x6261636b;
 const OBJECT_ID = 1;
+const SINCE_CLASS_ID = CLASS_ID + 1;
+/** 2020-01-01: seconds since then fit into the 31 bits of an advisory lock's key until 2088. */
+const SINCE_EPOCH = 1_577_836_800;
 
 /**
  * A transaction-level advisory lock on a connection of its own. A session-level one would outlive its run on a pooled
@@ -18,10 +21,7 @@ export function overlapLock(pool: pg.Pool): OverlapLock {
       const connection = watched(client);
       try {
         await client.query("begin");
-        const { rows } = await client.query(
-          "select pg_try_advisory_xact_lock($1, $2) as acquired, pg_backend_pid() as pid",
-          [CLASS_ID, OBJECT_ID],
-        );
+        const { rows } = await client.query(ACQUIRE, [CLASS_ID, OBJECT_ID, SINCE_CLASS_ID, SINCE_EPOCH]);
         const { acquired, pid } = z.object({ acquired: z.boolean(), pid: z.int() }).parse(rows[0]);
         if (acquired) return heldLock(client, pid, connection);
         await client.query("rollback");
@@ -37,6 +37,16 @@ export function overlapLock(pool: pg.Pool): OverlapLock {
     holder: () => findHolder(pool),
   };
 }
+
+/**
+ * The holder also takes a lock whose key is the time at which it acquired the first. Every role sees both in `pg_locks`,
+ * while `pg_stat_activity` hides the start of other roles' transactions.
+ */
+const ACQUIRE = `
+  with lock as materialized (select pg_try_advisory_xact_lock($1, $2) as acquired)
+  select acquired, pg_backend_pid() as pid,
+         case when acquired then pg_try_advisory_xact_lock($3, floor(extract(epoch from clock_timestamp()))::int - $4) end
+    from lock`;
 
 /** Whether a connection is alive, from its first statement on: an error that nobody hears ends the process. */
 function watched(client: pg.PoolClient) {
@@ -77,25 +87,28 @@ const holderRow = z.object({
 });
 
 /**
- * The run whose server process has the lock. A lock that no run took, as that of a dry run, is known by its process alone;
- * its deadline is that of the longest invocation there is: 15 minutes
+ * The run whose server process has the lock. A holder without a `run` row, as a dry run, is known by its process alone; its
+ * deadline is that of the longest possible invocation, 15 minutes
  * (https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html).
  */
 async function findHolder(pool: pg.Pool): Promise<LockHolder | undefined> {
   const { rows } = await pool.query(
-    `select held.pid, run.id as run_id, run.request_id, coalesce(run.started_at, activity.xact_start, now()) as since,
-            coalesce(run.deadline_at, activity.xact_start + interval '15 minutes') as deadline_at
-       from pg_locks as held
-       left join pg_stat_activity as activity on activity.pid = held.pid
+    `with held as (
+       select pid, classid::bigint, objid::bigint
+         from pg_locks
+        where locktype = 'advisory' and granted and objsubid = 2
+          and database = (select oid from pg_database where datname = current_database()))
+     select held.pid, run.id as run_id, run.request_id, coalesce(run.started_at, taken.since, now()) as since,
+            coalesce(run.deadline_at, taken.since + interval '15 minutes') as deadline_at
+       from held
+       left join (select pid, to_timestamp(objid + $4) as since from held where classid = $3) as taken using (pid)
        left join lateral (
          select id, request_id, started_at, deadline_at from run
           where run.lock_pid = held.pid and run.finished_at is null
-            and run.started_at >= activity.xact_start - interval '1 minute'
+            and run.started_at >= taken.since - interval '1 minute'
           order by run.started_at desc limit 1) as run on true
-      where held.locktype = 'advisory' and held.granted
-        and held.database = (select oid from pg_database where datname = current_database())
-        and held.classid::bigint = $1 and held.objid::bigint = $2`,
-    [CLASS_ID, OBJECT_ID],
+      where held.classid = $1 and held.objid = $2`,
+    [CLASS_ID, OBJECT_ID, SINCE_CLASS_ID, SINCE_EPOCH],
   );
   if (rows.length === 0) return undefined;
   const holder = holderRow.parse(rows[0]);

@@ -81,6 +81,44 @@ async function deliveriesOf(workspaceId: string) {
   return rows;
 }
 
+describe("a clock that was years ahead", () => {
+  it("suspends no digest, and what was dated by it is told by the next one", async () => {
+    const id = await addListener();
+    await addEvent(id, "2037-01-05T05:00Z");
+    expect(await digestsAt("2037-01-06T07:00Z", id)).toMatchObject({ sent: 1 });
+    await addEvent(id, "2037-01-06T08:00Z");
+    // The clock is right again.
+    expect(await digestsAt("2030-06-03T07:00Z", id)).toEqual(NOTHING);
+    await addEvent(id, "2030-06-03T08:00Z", { count: 3 });
+    expect(await digestsAt("2030-06-04T05:59Z", id)).toEqual(NOTHING);
+    expect(await digestsAt("2030-06-04T06:00Z", id)).toEqual({ ...NOTHING, checked: 1, sent: 1 });
+    expect(counts()).toEqual(["backstop_completed 1", "backstop_completed 4"]);
+    expect(await digestsAt("2030-06-04T06:01Z", id)).toEqual(NOTHING);
+  });
+
+  it("leaves a workspace that had no digest yet one for what was dated by it", async () => {
+    const id = await addListener();
+    await addEvent(id, "2037-01-05T05:00Z");
+    expect(await digestsAt("2030-06-03T06:00Z", id)).toEqual({ ...NOTHING, checked: 1, sent: 1 });
+    expect(counts()).toEqual(["backstop_completed 1"]);
+  });
+
+  it.each(["infinity", "2037-01-01"])("is no matter of a window that ends at %s", async (end) => {
+    const id = await addListener();
+    await sql.query("update workspace set next_digest_at = $2 where id = $1", [id, end]);
+    await addEvent(id, "2030-06-03T05:00Z");
+    await digestsAt("2030-06-03T05:30Z", id);
+    expect(await digestsAt("2030-06-03T06:00Z", id)).toMatchObject({ sent: 1 });
+  });
+
+  it("is not told from an event of the next week, which waits for its window", async () => {
+    const id = await addListener();
+    await addEvent(id, "2030-06-06T05:00Z");
+    expect(await digestsAt("2030-06-03T06:00Z", id)).toMatchObject({ sent: 0, skipped: 1 });
+    expect(await digestsAt("2030-06-06T06:00Z", id)).toMatchObject({ sent: 1 });
+  });
+});
+
 describe("a digest", () => {
   it("is sent once a local day, at its time, and tells what happened before it", async () => {
     const id = await addListener();
