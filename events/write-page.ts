@@ -58,8 +58,9 @@ say, \`source\` is whatever the sender likes. Unknown keys are refused. An event
 - **With an outcome**, in \`intake_event.outcome\`: \`applied\`, or \`stale\` where something later was known already.
 - **Whole or not at all.** What is refused changes nothing, goes to \`backstop-<stage>-refused-events\` with the reason, and keeps no other event
   back. See [runbook](runbook.md#refused-events).
-- A \`lead\` is named by one of \`id\` (ours), \`externalId\` (the sender's) or \`email\`. Replies, snoozes and opt-outs hold for all leads of an address; a
-  meeting is one lead's, and refused where its address is that of several.`;
+- A \`lead\` is named by one of \`id\` (ours), \`externalId\` (the sender's) or \`email\`. A fact is about all leads
+  of the address that it names. A meeting that several leads have starts sequences for one of them: the most recently contacted.
+  A lead that is not known is added; the outcome says \`created\`.`;
 
 async function sectionOf(type: FactType): Promise<string> {
   const schema = detailOf(type);

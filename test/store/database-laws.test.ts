@@ -410,9 +410,9 @@ const OTHER_LAWS: readonly Law[] = [
       "insert into public.lead (workspace_id, external_id) values (:here, 'same'), (:there, 'same'), (:here, null), (:here, null)",
   },
   {
-    name: "appointment_workspace_id_external_id_key",
-    breaks: newAppointment({ external_id: "'taken'" }),
-    keeps: newAppointment({ external_id: "'taken'", workspace_id: ":there", lead_id: ":stranger" }),
+    name: "appointment_workspace_id_external_id_lead_id_key",
+    breaks: newAppointment({ external_id: "'taken'", lead_id: ":met" }),
+    keeps: newAppointment({ external_id: "'taken'" }),
   },
   {
     name: "appointment_workspace_id_lead_id_fkey",
@@ -593,13 +593,15 @@ describe.each(SEARCH_PATHS)("where $name", (path) => {
     };
     const instances = { active: instanceId, paused: paused.instanceId, completed: completed.instanceId };
     const booked = await addLead(sql, here, { status: "meeting-booked" });
-    const appointment = await addAppointment(sql, await addLead(sql, here), { external_id: "taken" });
+    const met = await addLead(sql, here);
+    const appointment = await addAppointment(sql, met, { external_id: "taken" });
     const all = {
       ...named,
       ...steps,
       ...leads,
       ...instances,
       booked,
+      met,
       appointment,
       waiting,
       foreign_touch: foreignTouch,

@@ -1,8 +1,15 @@
 import type { EnrolmentVerdict } from "../../domain/enrolment.ts";
 
+interface Remarks {
+  /** How many leads it made, because it named nobody who was known. Absent where none. */
+  readonly created?: number;
+  /** What is wrong with the fact, which was applied all the same: what stops needs no more than the person. */
+  readonly warnings?: readonly string[];
+}
+
 /** What became of a fact. */
 export type FactOutcome =
-  | {
+  | (Remarks & {
       readonly outcome: "applied";
       /** Instances that it ended, touches that it kept from going out, instances that it started. */
       readonly ended: number;
@@ -10,9 +17,9 @@ export type FactOutcome =
       readonly started: number;
       /** Of an enrolment: one verdict a lead, in the order of the event. */
       readonly verdicts?: readonly EnrolmentVerdict[];
-    }
+    })
   /** Something later was known already. What it would have ended at its time is ended all the same. */
-  | { readonly outcome: "stale"; readonly ended: number; readonly cancelledTouches: number }
+  | (Remarks & { readonly outcome: "stale"; readonly ended: number; readonly cancelledTouches: number })
   /** This event was applied before. */
   | { readonly outcome: "duplicate" }
   /** Nothing was changed: a person has to look. */

@@ -1,7 +1,7 @@
 import type { FactOf } from "../../run/intake/facts.ts";
 import type { FactOutcome } from "../../run/intake/outcome.ts";
 import type { Transactional } from "../queryable.ts";
-import { findOrAddLeads, isRefused } from "./leads.ts";
+import { createdBy, findOrAddLeads, isRefused } from "./leads.ts";
 import { notify } from "./notify.ts";
 import { endOptedOut, lockAddressOf, shareOptOuts } from "./opt-outs.ts";
 import { takeInOnce } from "./take-in.ts";
@@ -12,29 +12,31 @@ const NOTHING = { ended: 0, cancelledTouches: 0, started: 0 };
 export const leadReplied = (db: Transactional, fact: FactOf<"lead.replied">): Promise<FactOutcome> =>
   takeInOnce(db, fact, async (transaction, now) => {
     const { workspaceId, occurredAt } = fact;
-    const leads = await findOrAddLeads(transaction, workspaceId, fact.lead);
-    if (isRefused(leads)) return leads;
-    const leadIds = leads.map(({ id }) => id);
+    const found = await findOrAddLeads(transaction, fact);
+    if (isRefused(found)) return found;
+    const leadIds = found.leads.map(({ id }) => id);
     await transaction.$executeRaw`
       update lead set last_inbound_at = greatest(last_inbound_at, least(${occurredAt}::timestamptz, ${now}::timestamptz))
        where id = any(${leadIds}::uuid[])`;
     await notify(transaction, "lead_replied", { workspaceId, leadIds, now });
-    return { outcome: "applied", ...NOTHING };
+    return { outcome: "applied", ...NOTHING, ...createdBy(found) };
   });
 
 /** Sequences of a lead wait until then; without a time they go on. The latest snooze counts, in whatever order they come. */
 export const leadSnoozed = (db: Transactional, fact: FactOf<"lead.snoozed">): Promise<FactOutcome> =>
   takeInOnce(db, fact, async (transaction) => {
-    const { workspaceId, occurredAt, until } = fact;
-    const leads = await findOrAddLeads(transaction, workspaceId, fact.lead);
-    if (isRefused(leads)) return leads;
+    const { occurredAt, until } = fact;
+    const found = await findOrAddLeads(transaction, fact);
+    if (isRefused(found)) return found;
     const changed = await transaction.$executeRaw`
       update lead set snoozed_until = ${until}::timestamptz, snoozed_at = ${occurredAt}
-       where id = any(${leads.map(({ id }) => id)}::uuid[])
+       where id = any(${found.leads.map(({ id }) => id)}::uuid[])
          and (snoozed_at is null or snoozed_at < ${occurredAt}
               or (snoozed_at = ${occurredAt} and coalesce(${until}::timestamptz, '-infinity') >
                                                  coalesce(snoozed_until, '-infinity')))`;
-    return changed > 0 ? { outcome: "applied", ...NOTHING } : { outcome: "stale", ended: 0, cancelledTouches: 0 };
+    return changed > 0
+      ? { outcome: "applied", ...NOTHING, ...createdBy(found) }
+      : { outcome: "stale", ended: 0, cancelledTouches: 0 };
   });
 
 /** A lead wants to hear no more: every sequence ends in the same transaction, post-booking ones too. */
@@ -42,14 +44,14 @@ export const leadOptedOut = (db: Transactional, fact: FactOf<"lead.opted_out">):
   takeInOnce(db, fact, async (transaction, now) => {
     const { workspaceId, occurredAt } = fact;
     await lockAddressOf(transaction, workspaceId, fact.lead);
-    const leads = await findOrAddLeads(transaction, workspaceId, fact.lead);
-    if (isRefused(leads)) return leads;
-    const leadIds = leads.map(({ id }) => id);
+    const found = await findOrAddLeads(transaction, fact);
+    if (isRefused(found)) return found;
+    const leadIds = found.leads.map(({ id }) => id);
     await transaction.$executeRaw`
       update lead set opted_out_at = least(opted_out_at, ${occurredAt}::timestamptz) where id = any(${leadIds}::uuid[])`;
     const optOuts = { workspaceId, leadIds, now };
     const own = await endOptedOut(transaction, optOuts);
     const others = await shareOptOuts(transaction, optOuts);
     const cancelledTouches = own.cancelledTouches + others.cancelledTouches;
-    return { outcome: "applied", ended: own.ended + others.ended, cancelledTouches, started: 0 };
+    return { outcome: "applied", ended: own.ended + others.ended, cancelledTouches, started: 0, ...createdBy(found) };
   });

@@ -2,6 +2,7 @@ import * as z from "zod";
 import { addressKeys } from "../../domain/address.ts";
 import { LEAD_STATUSES } from "../../domain/labels.ts";
 import type { LeadReference } from "../../run/intake/facts.ts";
+import { Prisma } from "../generated/client.ts";
 import { hasEmail } from "../lead-addresses.ts";
 import type { Queryable } from "../queryable.ts";
 import { instant } from "../rows.ts";
@@ -19,6 +20,10 @@ const leadRow = z.object({
 });
 export type LockedLead = z.infer<typeof leadRow>;
 
+const foundRow = leadRow.extend({ named: z.boolean() });
+/** `named`: by the fact itself, not only by its meeting. */
+export type FoundLead = z.infer<typeof foundRow>;
+
 export interface Refused {
   readonly outcome: "refused";
   readonly reason: string;
@@ -26,37 +31,61 @@ export interface Refused {
 export const refused = (reason: string): Refused => ({ outcome: "refused", reason });
 export const isRefused = (found: object): found is Refused => "outcome" in found;
 
-/** The leads that are meant, locked in the order of their ids. An e-mail address may be that of several. */
-export async function findLeads(
-  db: Queryable,
-  workspaceId: string,
-  { id, externalId, email }: LeadReference,
-): Promise<readonly LockedLead[]> {
-  const rows = await db.$queryRaw`
-    select id, status::text, time_zone as "timeZone", opted_out_at as "optedOutAt", booked_until as "bookedUntil",
-           missed_at::text as "missedAt", is_booked as "isBooked",
-           stop_cause as "stopCause"
-      from lead
-     where workspace_id = ${workspaceId}::uuid
-       and (id = ${id ?? null}::uuid or external_id = ${externalId ?? null}
-            or ${hasEmail(...(email === undefined ? [] : [email]))})
-     order by id
-       for update`;
-  return z.array(leadRow).parse(rows);
+/** Whom a fact is about. */
+export interface Meant {
+  readonly workspaceId: string;
+  readonly lead: LeadReference;
+  /** Named as well. */
+  readonly leadIds?: readonly string[];
+  /** Meetings whose leads are locked too. */
+  readonly meetingIds?: readonly string[];
 }
 
-/** As `findLeads`; one that is not there is made, so that a fact may come before the enrolment of its lead. */
-export async function findOrAddLeads(
+/**
+ * The leads that a fact names, and those of its meetings, locked in the order of their ids. An address may be that of
+ * several leads: the fact is about all of them.
+ */
+export async function findLeads(
   db: Queryable,
-  workspaceId: string,
-  reference: LeadReference,
-): Promise<readonly LockedLead[] | Refused> {
-  const found = await findLeads(db, workspaceId, reference);
-  if (found.length > 0) return found;
-  const { id, externalId, email } = reference;
+  { workspaceId, lead, leadIds = [], meetingIds = [] }: Meant,
+): Promise<readonly FoundLead[]> {
+  const { id, externalId, email } = lead;
+  const named = Prisma.sql`
+    (id = any(${[...leadIds, ...(id === undefined ? [] : [id])]}::uuid[]) or external_id = ${externalId ?? null}
+     or ${hasEmail(...(email === undefined ? [] : [email]))})`;
+  const rows = await db.$queryRaw`
+    select id, status::text, time_zone as "timeZone", opted_out_at as "optedOutAt", booked_until as "bookedUntil",
+           missed_at::text as "missedAt", is_booked as "isBooked", stop_cause as "stopCause",
+           coalesce(${named}, false) as named
+      from lead
+     where workspace_id = ${workspaceId}::uuid
+       and (${named} or id = any(array(
+              select lead_id from appointment
+               where workspace_id = ${workspaceId}::uuid and external_id = any(${[...meetingIds]}::text[]))))
+     order by id
+       for update`;
+  return z.array(foundRow).parse(rows);
+}
+
+export interface FoundLeads {
+  readonly leads: readonly FoundLead[];
+  /** How many the fact made. */
+  readonly created: number;
+}
+
+/** As `findLeads`; if the fact names no lead that exists, one is made, so that a fact may come before the enrolment. */
+export async function findOrAddLeads(db: Queryable, meant: Meant): Promise<FoundLeads | Refused> {
+  const leads = await findLeads(db, meant);
+  if (leads.some(({ named }) => named)) return { leads, created: 0 };
+  const { workspaceId } = meant;
+  const { id, externalId, email } = meant.lead;
   if (id !== undefined) return refused(`lead.id: there is no lead ${id} in workspace ${workspaceId}`);
   await db.$executeRaw`
     insert into lead (workspace_id, external_id, email)
     values (${workspaceId}::uuid, ${externalId ?? null}, ${addressKeys(email ?? "")[0] ?? null})`;
-  return await findLeads(db, workspaceId, reference);
+  return { leads: await findLeads(db, meant), created: 1 };
 }
+
+/** For the outcome, where a fact made leads. */
+export const createdBy = ({ created }: Pick<FoundLeads, "created">): { readonly created?: number } =>
+  created > 0 ? { created } : {};

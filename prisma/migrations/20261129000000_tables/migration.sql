@@ -296,7 +296,8 @@ CREATE INDEX "reopening_workspace_id_lead_id_instance_id_idx" ON "reopening" ("w
 CREATE UNIQUE INDEX "touch_instance_id_generation_step_id_key" ON "touch" ("instance_id", "generation", "step_id");
 CREATE UNIQUE INDEX "task_workspace_id_touch_id_key" ON "task" ("workspace_id", "touch_id");
 CREATE INDEX "task_workspace_id_lead_id_idx" ON "task" ("workspace_id", "lead_id");
-CREATE UNIQUE INDEX "appointment_workspace_id_external_id_key" ON "appointment" ("workspace_id", "external_id");
+CREATE UNIQUE INDEX "appointment_workspace_id_external_id_lead_id_key"
+  ON "appointment" ("workspace_id", "external_id", "lead_id");
 CREATE INDEX "appointment_workspace_id_lead_id_idx" ON "appointment" ("workspace_id", "lead_id");
 CREATE INDEX "notification_event_workspace_id_digest_id_idx" ON "notification_event" ("workspace_id", "digest_id");
 CREATE UNIQUE INDEX "notification_digest_workspace_id_window_end_key"
