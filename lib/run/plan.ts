@@ -42,20 +42,28 @@ export function planner(now: Date): (candidate: DueCandidate) => DecidedPlan {
       }
       return { ...idsOf(candidate), state, touch, decision: told(decision) };
     } catch (thrown) {
-      return holdBroken(candidate, "decision_failed", thrown instanceof Error ? thrown.message : String(thrown), now);
+      return holdBroken(candidate, "decision_failed", detailOf(thrown), now);
     }
   };
 }
 
 const LAST_INSTANT = Date.parse("9999-12-31T23:59:59.999Z");
 
-/** An instant after all times is a slip for a person to repair; one that is none at all would fail the whole batch. */
+class AfterAllTimes extends RangeError {}
+
+/** An instant that PostgreSQL or JavaScript cannot hold would fail the whole batch. */
 function assertWithinAllTimes(written: InstanceState | NonNullable<Plan["touch"]>): void {
-  for (const value of Object.values(written)) {
+  for (const [name, value] of Object.entries(written)) {
     if (value instanceof Date && !(value.getTime() <= LAST_INSTANT)) {
-      throw new RangeError(`${Number.isNaN(value.getTime()) ? "an instant" : value.toISOString()} is after all times`);
+      throw new AfterAllTimes(`${name} would be after the year 9999`);
     }
   }
+}
+
+/** Other errors come with their class only: their message may hold a value of the lead. */
+function detailOf(thrown: unknown): string {
+  if (thrown instanceof AfterAllTimes) return thrown.message;
+  return `deciding threw ${thrown instanceof Error ? thrown.name : typeof thrown}`;
 }
 
 function asOfThisBatch(

@@ -1,10 +1,11 @@
 import { DatabaseUnreachable, SchemaOutOfDate } from "../run/ports.ts";
+import { withoutMessage } from "../run/without-message.ts";
 import { unreachableFrom } from "./unreachable.ts";
 
 /** Missing table, column, type; and a label that the enum lacks, which PostgreSQL calls an invalid input value. */
 const MISSING_OBJECT = /^(42P01|42703|42704)$/;
 
-/** Awaits a query and throws in our own words: SchemaOutOfDate, DatabaseUnreachable, or an Error with the SQLSTATE. */
+/** Awaits a query and throws without values of rows: SchemaOutOfDate, DatabaseUnreachable, or an Error with the SQLSTATE. */
 export async function told<Result>(query: PromiseLike<Result>): Promise<Result> {
   try {
     return await query;
@@ -19,19 +20,17 @@ export function translated(thrown: unknown): unknown {
   if (unreachable) return unreachable;
   const { sqlState, message } = serverFault(thrown);
   if (!sqlState) return thrown;
-  const options = { cause: withoutValues(thrown) };
+  // Where it was thrown, and no more: "Failing row contains (…)" is what the row says.
+  const options = { cause: withoutMessage(thrown) };
   if (MISSING_OBJECT.test(sqlState) || (sqlState === "22P02" && message.includes("for enum"))) {
     return new SchemaOutOfDate([message], options);
   }
-  return new Error(`${message} (SQLSTATE ${sqlState})`, options);
+  return new Error(`${withoutValue(sqlState, message)} (SQLSTATE ${sqlState})`, options);
 }
 
-/** Where it was thrown, without what the server adds: "Failing row contains (…)" is what the row says. */
-function withoutValues(thrown: unknown): unknown {
-  if (!(thrown instanceof Error)) return undefined;
-  const { name, message, stack } = thrown;
-  return Object.assign(new Error(message), { name, stack });
-}
+/** A data exception (class 22) quotes the value that PostgreSQL cannot read. */
+const withoutValue = (sqlState: string, message: string): string =>
+  sqlState.startsWith("22") ? message.replace(/:? ".*"/s, "") : message;
 
 /** What the server said, wherever the driver or Prisma put it; an empty SQLSTATE where it said nothing. */
 function serverFault(thrown: unknown): { readonly sqlState: string; readonly message: string } {

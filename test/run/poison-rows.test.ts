@@ -218,13 +218,13 @@ const POISONS: readonly Poison[] = [
   {
     name: "a snooze until after all times",
     lead: { snoozed_until: "10000-01-01T00:00Z" },
-    problem: { reason: "decision_failed", detail: names("10000") },
+    problem: { reason: "decision_failed", detail: "recheckAt would be after the year 9999" },
     ...heldForADay("decision_failed"),
   },
   {
     name: "a last touch after all times",
     lead: { last_outbound_at: "20000-01-01T00:00Z" },
-    problem: { reason: "decision_failed", detail: names("20000") },
+    problem: { reason: "decision_failed", detail: "nextStepDue would be after the year 9999" },
     ...heldForADay("decision_failed"),
   },
 ];
