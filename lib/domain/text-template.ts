@@ -142,6 +142,11 @@ function checked(text: string): Filled {
 /** A value that is absent, or blank, is missing: a placeholder is never sent. */
 const isGiven = (value: string | null): value is string => value !== null && value.trim() !== "";
 
+const ENTRIES = TEMPLATE_NAMES.map((name) => {
+  const [owner = "", key = ""] = name.split(".");
+  return { name, owner, key, read: VALUES[name] };
+});
+
 /** What LiquidJS may read: `lead`, `workspace`, and each assigned name, which is missing until it is assigned. */
 function valuesOf(
   lead: TemplateLead,
@@ -152,11 +157,10 @@ function valuesOf(
   const values: Record<string, Record<string, string | Missing> | Missing> = {};
   for (const [name, calledInReports] of assigned) values[name] = new Missing(calledInReports, report);
   const owners: Record<string, Record<string, string | Missing>> = { lead: {}, workspace: {} };
-  for (const name of TEMPLATE_NAMES) {
-    const value = VALUES[name](lead, workspace);
-    const [owner = "", key = ""] = name.split(".");
-    owners[owner] ??= {};
-    owners[owner][key] = isGiven(value) ? value : new Missing(name, report);
+  for (const { name, owner, key, read } of ENTRIES) {
+    const value = read(lead, workspace);
+    const values = owners[owner] ?? {};
+    values[key] = isGiven(value) ? value : new Missing(name, report);
   }
   return Object.assign(values, owners);
 }
