@@ -48,10 +48,13 @@ export async function migrateDatabase(
   }
 }
 
+const holderInWords = (holder: { pid: number; application: string } | undefined) =>
+  holder ? ` (process ${[holder.pid, holder.application].filter(Boolean).join(", ")})` : "";
+
 function inWords(progress: MigrationProgress): string {
   switch (progress.kind) {
     case "waiting":
-      return "Waiting for another migrator of this database to end";
+      return `Waiting for another migrator of this database to end${holderInWords(progress.holder)}`;
     case "ahead":
       return `The database is ahead of this checkout by ${progress.migrations.join(", ")}`;
     case "applying":

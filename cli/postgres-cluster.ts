@@ -19,7 +19,15 @@ export interface ClusterOptions {
   readonly signal: AbortSignal;
   /** Whether its files must outlive a power cut. */
   readonly durable: boolean;
+  /** Options of initdb in place of `SAME_EVERYWHERE`, which needs PostgreSQL 17. */
+  readonly initdb?: readonly string[] | undefined;
 }
+
+/** The builtin locale sorts the same on every system; the clock shows UTC. */
+const SAME_EVERYWHERE = [
+  ...["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"],
+  ...["--set=timezone=UTC", "--set=log_timezone=UTC"],
+];
 
 /** The name of the user, and of the database that every cluster has. */
 export const OWNER = "backstop";
@@ -116,23 +124,16 @@ async function make(folder: string, programs: PostgresPrograms, options: Cluster
   if (programs.account) {
     for (const path of [data, passwordForInitdb]) await chown(path, programs.account.uid, programs.account.gid);
   }
-  await runToEnd(
-    programs.binaries.initdb,
-    initdbOptions(data, passwordForInitdb, options.durable),
-    programs,
-    options.signal,
-  );
+  await runToEnd(programs.binaries.initdb, initdbOptions(data, passwordForInitdb, options), programs, options.signal);
   await rm(passwordForInitdb);
   const single = ["--single", "-D", data, ...(options.durable ? [] : ["-F"]), "postgres"];
   await runToEnd(programs.binaries.postgres, single, programs, options.signal, `CREATE DATABASE ${OWNER};\n`);
 }
 
-function initdbOptions(data: string, passwordFile: string, durable: boolean): string[] {
-  // The builtin locale sorts the same on every system.
-  const locale = ["--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"];
+function initdbOptions(data: string, passwordFile: string, options: ClusterOptions): string[] {
   const access = [`--username=${OWNER}`, `--pwfile=${passwordFile}`, "--auth=scram-sha-256"];
-  const clock = ["--set=timezone=UTC", "--set=log_timezone=UTC"];
-  return [`--pgdata=${data}`, ...access, ...locale, ...clock, ...(durable ? [] : ["--no-sync"])];
+  const own = options.initdb ?? SAME_EVERYWHERE;
+  return [`--pgdata=${data}`, "--encoding=UTF8", ...access, ...own, ...(options.durable ? [] : ["--no-sync"])];
 }
 
 async function runToEnd(

@@ -16,12 +16,14 @@ export interface TemporaryPostgresOptions {
   readonly onProgress: (line: string) => void;
   /** The PostgreSQL to run; by default the one in node_modules. */
   readonly programs?: PostgresPrograms | undefined;
+  /** See `ClusterOptions`. */
+  readonly initdb?: readonly string[] | undefined;
 }
 
 const FOLDER_PREFIX = "backstop-temporary-";
 
 /** Its data need not survive a power cut. All other settings are PostgreSQL's own, as in production. */
-const FAST = { fsync: "off", full_page_writes: "off", max_connections: "300" };
+const FAST = { fsync: "off", full_page_writes: "off", max_connections: "300", timezone: "UTC" };
 
 /** Starts an empty PostgreSQL in a folder of its own, so that several can run at once. Throws a Problem. */
 export async function startTemporaryPostgres(options: TemporaryPostgresOptions): Promise<TemporaryPostgres> {
@@ -36,6 +38,7 @@ export async function startTemporaryPostgres(options: TemporaryPostgresOptions):
       onProgress: () => undefined,
       signal,
       durable: false,
+      initdb: options.initdb,
     });
     const server = await startServer(cluster, programs, { onProgress: options.onProgress, signal, settings: FAST });
     return { url: server.url, stop: () => server.stop().finally(removeFolder) };

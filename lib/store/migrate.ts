@@ -1,7 +1,7 @@
 import pg from "pg";
-import { isLockTimeout } from "./lock-timeout.ts";
 import { MigrationFailed } from "./migration-failed.ts";
 import { type MigrationFile, readMigrations, toMigrationList } from "./migration-files.ts";
+import { type MigrationLockHolder, underMigrationLock } from "./migration-lock.ts";
 import { describeScriptError, openSchemaEngine, type SchemaEngine, type ScriptObserver } from "./schema-engine.ts";
 import { unreachableFrom } from "./unreachable.ts";
 
@@ -16,8 +16,8 @@ export interface MigrateOptions {
 }
 
 export type MigrationProgress =
-  /** Another migrator holds the lock; this one goes on when that one is done. */
-  | { readonly kind: "waiting" }
+  /** Another migrator holds the lock. This one continues when that one has ended. */
+  | { readonly kind: "waiting"; readonly holder: MigrationLockHolder | undefined }
   /** The database is ahead: it has migrations that the folder lacks. */
   | { readonly kind: "ahead"; readonly migrations: readonly string[] }
   | { readonly kind: "applying"; readonly migration: string; readonly number: number; readonly of: number };
@@ -30,21 +30,27 @@ export interface Migrated {
 /**
  * Brings the database up to the migrations of a folder with Prisma's own engine, which keeps the history in
  * `_prisma_migrations`. Each migration is applied whole or not at all, and by one migrator only, however many run at once.
- * Throws `MigrationFailed`, or `DatabaseUnreachable`.
+ * Works through a pooler. Throws `MigrationFailed` or `DatabaseUnreachable`.
  */
 export async function migrate(connection: pg.PoolConfig, options: MigrateOptions): Promise<Migrated> {
   const migrations = await readMigrationsOrFail(options.directory);
-  // One connection that is never given up: the lock belongs to its session.
-  const pool = new pg.Pool({ connectionTimeoutMillis: 10_000, ...connection, max: 1, idleTimeoutMillis: 0 });
-  pool.on("error", () => undefined);
+  const patient = { connectionTimeoutMillis: 10_000, ...connection };
+  const onWaiting = (holder: MigrationLockHolder | undefined) => options.onProgress?.({ kind: "waiting", holder });
   try {
-    await takeLock(pool, options.onProgress);
-    return await applyPending(pool, migrations, options);
+    return await underMigrationLock(patient, onWaiting, () => migrateLocked(patient, migrations, options));
   } catch (error) {
     throw unreachableFrom(error, connection.connectionString) ?? error;
-  } finally {
-    await pool.end();
   }
+}
+
+async function migrateLocked(
+  connection: pg.PoolConfig,
+  migrations: readonly MigrationFile[],
+  options: MigrateOptions,
+): Promise<Migrated> {
+  const pool = new pg.Pool({ ...connection, max: 1, idleTimeoutMillis: 0 });
+  pool.on("error", () => undefined);
+  return await applyPending(pool, migrations, options).finally(() => pool.end());
 }
 
 async function readMigrationsOrFail(directory: string): Promise<readonly MigrationFile[]> {
@@ -53,22 +59,6 @@ async function readMigrationsOrFail(directory: string): Promise<readonly Migrati
   });
   if (migrations.length === 0) throw MigrationFailed.noMigrations(directory, "the folder is empty");
   return migrations;
-}
-
-/** The key that Prisma's engine locks too, so that `prisma migrate deploy` is kept out as well. */
-const LOCK_KEY = 72707369;
-const LOCK_TIMEOUT_MS = 10 * 60_000;
-
-/** Taken before the history is read, so that what is decided on still holds when it is acted on. */
-async function takeLock(pool: pg.Pool, onProgress: MigrateOptions["onProgress"]): Promise<void> {
-  const attempt = await pool.query<{ locked: boolean }>("SELECT pg_try_advisory_lock($1) AS locked", [LOCK_KEY]);
-  if (attempt.rows[0]?.locked) return;
-  onProgress?.({ kind: "waiting" });
-  await pool.query(`SET lock_timeout = ${LOCK_TIMEOUT_MS}`);
-  await pool.query("SELECT pg_advisory_lock($1)", [LOCK_KEY]).catch((cause: Error) => {
-    throw isLockTimeout(cause) ? MigrationFailed.locked(LOCK_TIMEOUT_MS / 60_000, cause) : cause;
-  });
-  await pool.query("RESET lock_timeout");
 }
 
 const NO_FILTERS = { externalTables: [], externalEnums: [] };

@@ -4,6 +4,8 @@ export type MigrationFailureCode =
   | "migration_edited"
   | "migrations_missing"
   | "migrations_locked"
+  | "server_too_old"
+  | "schema_not_public"
   | "database_not_empty"
   | "migration_history_unusable";
 
@@ -47,9 +49,19 @@ export class MigrationFailed extends Error {
     return new MigrationFailed("migrations_missing", undefined, message, { cause });
   }
 
-  static locked(minutes: number, cause: unknown): MigrationFailed {
-    const message = `another migrator has held the lock for ${minutes} minutes. Nothing was applied now; let it end, or stop it, and migrate again`;
+  static locked(minutes: number, pid: number | undefined, cause: unknown): MigrationFailed {
+    const terminate = `if no migration runs, a pooler kept its lock: end it with SELECT pg_terminate_backend(${pid ?? "pid"})`;
+    const message = `another migrator (process ${pid ?? "unknown"}) has held the lock for ${minutes} minutes. Nothing was applied now; let it end and migrate again; ${terminate}`;
     return new MigrationFailed("migrations_locked", undefined, message, { cause });
+  }
+
+  static serverTooOld(version: string): MigrationFailed {
+    const message = `the database runs PostgreSQL ${version}, and Backstop needs PostgreSQL 15 or later (tested up to 18). Nothing was written`;
+    return new MigrationFailed("server_too_old", undefined, message);
+  }
+
+  static notPublic(schema: string | null): MigrationFailed {
+    return new MigrationFailed("schema_not_public", undefined, `${notPublic(schema)}. Nothing was written`);
   }
 
   /** What the engine refuses by itself. */
@@ -70,6 +82,10 @@ export class MigrationFailed extends Error {
     );
   }
 }
+
+/** Backstop's functions work in `public` whatever the search path of the session is. */
+export const notPublic = (schema: string | null): string =>
+  `Backstop works in the schema public only, and this connection works in ${schema ?? "none"}: ALTER ROLE … SET search_path = public`;
 
 const CORRECT_AND_RETRY = "correct its migration.sql, then migrate again with --retry-failed";
 

@@ -60,9 +60,12 @@ function installedEngineFile(): string {
   return join(dirname(entry), "schema_engine_bg.wasm");
 }
 
+/** The engine's own lock, left out: a transaction pooler would keep it. `underMigrationLock` holds the same key. */
+const SESSION_LOCK = /^SELECT pg_advisory_lock\(/;
+
 /**
- * Sends a script in one piece, so that the server runs it in one transaction. The adapter itself cuts scripts at every
- * semicolon, those inside of function bodies too.
+ * Sends a script in one piece, so that the server runs it in one transaction. The adapter itself splits a script at every
+ * semicolon, also inside function bodies. Takes no lock.
  */
 class WholeScripts extends PrismaPg {
   readonly #pool: pg.Pool;
@@ -77,6 +80,8 @@ class WholeScripts extends PrismaPg {
   override async connect(): ReturnType<PrismaPg["connect"]> {
     const adapter = await super.connect();
     adapter.executeScript = (script) => this.#send(script);
+    const execute = adapter.executeRaw.bind(adapter);
+    adapter.executeRaw = (query) => (SESSION_LOCK.test(query.sql) ? Promise.resolve(0) : execute(query));
     return adapter;
   }
 

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import pg from "pg";
 import { type MigrationProgress, migrate } from "../../lib/store/migrate.ts";
 import { createDatabase, createEmptyDatabase, MIGRATIONS, type TestDatabase } from "../support/database.ts";
+import { startTransactionPooler, type TransactionPooler } from "../support/transaction-pooler.ts";
 
 const TABLES = "CREATE TABLE town (id int PRIMARY KEY);\n";
 const FUNCTION = `CREATE FUNCTION twice(n int) RETURNS int LANGUAGE plpgsql AS $$
@@ -206,14 +207,72 @@ it("lets one of several migrators work, and the others find it done", async () =
 const LOCK_OF_PRISMA = 72707369;
 
 /** A migrator that has met the lock; wrapped, so that awaiting it does not await its end. */
-function startWaitingMigrator(): Promise<{ migrated: ReturnType<typeof migrate> }> {
+function startWaitingMigrator(): Promise<{ migrated: ReturnType<typeof migrate>; progress: MigrationProgress }> {
   return new Promise((resolve) => {
     const migrated = migrate(
       { connectionString: database.url },
-      { directory, onProgress: () => resolve({ migrated }) },
+      { directory, onProgress: (progress) => resolve({ migrated, progress }) },
     );
   });
 }
+
+describe("through a transaction pooler", () => {
+  let pooler: TransactionPooler;
+
+  beforeEach(async () => {
+    await write("1_tables", TABLES);
+    await write("2_function", FUNCTION);
+    pooler = await startTransactionPooler(database.url, 3);
+  });
+  afterEach(() => pooler.close());
+
+  const runPooled = () =>
+    migrate({ connectionString: pooler.url }, { directory, onProgress: (progress) => told.push(progress) });
+  const locks = async () =>
+    (
+      await client.query(
+        "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+      )
+    ).rows;
+
+  it("leaves no lock behind, so that the next migrator does not wait", async () => {
+    expect(await runPooled()).toEqual({ applied: ["1_tables", "2_function"] });
+    expect(await locks()).toEqual([]);
+    expect(await run()).toEqual({ applied: [] });
+    expect(told).not.toContainEqual(expect.objectContaining({ kind: "waiting" }));
+  });
+
+  it("lets one of several migrators work", async () => {
+    const results = await Promise.all([runPooled(), run()]);
+    expect(results.flatMap(({ applied }) => applied).toSorted()).toEqual(["1_tables", "2_function"]);
+    expect(await locks()).toEqual([]);
+  });
+
+  it("waits for a session lock that another program left in the pooler, and names the session to end", async () => {
+    const careless = new pg.Client({ connectionString: pooler.url });
+    await careless.connect();
+    await careless.query("SELECT pg_advisory_lock($1)", [LOCK_OF_PRISMA]);
+    await careless.end();
+    const [left] = await locks();
+    const { migrated, progress } = await startWaitingMigrator();
+    expect(progress).toMatchObject({ kind: "waiting", holder: { pid: left.pid } });
+    await client.query("SELECT pg_terminate_backend($1)", [left.pid]);
+    expect(await migrated).toEqual({ applied: ["1_tables", "2_function"] });
+  });
+});
+
+it("writes nothing where the connection works in a schema other than public, and names the setting", async () => {
+  await write("1_tables", TABLES);
+  const name = new URL(database.url).pathname.slice(1);
+  await client.query(`CREATE SCHEMA crm; ALTER DATABASE ${name} SET search_path = crm, public`);
+  await expect(run()).rejects.toMatchObject({
+    code: "schema_not_public",
+    message: expect.stringMatching(/works in crm: ALTER ROLE … SET search_path = public/),
+  });
+  expect(await tables()).toEqual([]);
+  await client.query(`ALTER DATABASE ${name} SET search_path = public, crm`);
+  expect(await run()).toEqual({ applied: ["1_tables"] });
+});
 
 it("refuses a database with tables of its own and no history", async () => {
   await write("1_tables", TABLES);
