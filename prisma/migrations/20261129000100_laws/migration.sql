@@ -38,18 +38,18 @@ CREATE INDEX "lead_booked_until" ON "lead" ("booked_until") WHERE "booked_until"
 
 -- The form in which addresses are compared: no invisible characters, no blanks around, `Bob <b@x>` and `mailto:b@x` are
 -- `b@x`, ASCII letters in lower case. The ASCII form of a domain is up to the code; lib/domain/address.ts does the same.
-CREATE FUNCTION "normalise_email"(text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+CREATE FUNCTION "normalise_email"(text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN (
   SELECT nullif(lower(rtrim(btrim(regexp_replace(btrim(coalesce(substring("visible" FROM '^[^<>]*<([^<>]*)>$'), "visible"),
            E' \t\n\v\f\r'), '^mailto:', '', 'i'), E' \t\n\v\f\r'), '.') COLLATE "C"), '')
     FROM btrim(translate($1, E'\u00a0\u00ad\u034f\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e'
            || E'\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\u206a\u206b\u206c\u206d\u206e\u206f\ufeff', ''),
            E' \t\n\v\f\r') AS "visible"
-$$;
+);
 
 -- Digits, with a leading plus for the international prefix 00.
-CREATE FUNCTION "normalise_phone"(text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+CREATE FUNCTION "normalise_phone"(text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN (
   SELECT substring(regexp_replace(regexp_replace($1, '[^0-9+]', '', 'g'), '^00', '+') FROM '.*[0-9].*')
-$$;
+);
 
 -- Not generated columns: with a BEFORE UPDATE trigger on the table, PostgreSQL would compute them at every update.
 CREATE FUNCTION "stamp_addresses"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
