@@ -94,12 +94,15 @@ async function deliverGroup(
   passed: Passed,
 ): Promise<void> {
   const { now, leaseUntil, store, log } = context;
-  const { started, cancelled, expired, waiting } = await store.startSending(touchIds, { now, until: leaseUntil });
-  const ended = [...cancelled, ...expired];
+  const { started, cancelled, expired, unknown, waiting } = await store.startSending(touchIds, {
+    now,
+    until: leaseUntil,
+  });
+  const ended = [...cancelled, ...expired, ...unknown];
   report.retrying -= started.length + ended.length;
   report.cancelled += cancelled.length;
   report.expired += expired.length;
-  report.unknown += started.length;
+  report.unknown += unknown.length + started.length;
   await sendGroup(context, started, report);
   for (const { touchId, reason } of ended) log.info("touch.not_started", { touchId, reason });
   passed.waiting.push(...waiting);

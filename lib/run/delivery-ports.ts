@@ -29,6 +29,8 @@ export interface StartedSending {
   readonly started: readonly OutgoingTouch[];
   readonly cancelled: readonly EndedTouch[];
   readonly expired: readonly EndedTouch[];
+  /** Would be cancelled or expired, but an earlier attempt may have arrived. */
+  readonly unknown: readonly EndedTouch[];
   /** Still claimed: something has changed since it was decided that they may go. */
   readonly waiting: readonly EndedTouch[];
 }

@@ -5,6 +5,7 @@ import { databaseNow } from "./clock.ts";
 import { Prisma } from "./generated/client.ts";
 import type { Queryable } from "./queryable.ts";
 import { endMarked } from "./stops.ts";
+import { endUnsent } from "./unsent-touches.ts";
 
 /** At once; small enough that a cut-off loses little, large enough that round trips do not count. */
 const BATCH_SIZE = 1_000;
@@ -105,15 +106,19 @@ export async function completeBookedLead(
 }
 
 /** What an instance that is complete has still to send would be stopped when it is sent, if the lead is still booked then. */
-async function cancelLastSteps(db: Queryable, { workspaceId, leadId, startedBefore }: BookedLead): Promise<number> {
-  return await db.$executeRaw`
-    update touch
-       set status = 'cancelled', reason = 'meeting_booked', next_attempt_at = null, recheck_at = null
-      from follow_up_instance as instance
-     where instance.workspace_id = ${workspaceId}::uuid and instance.lead_id = ${leadId}::uuid
-       and not instance.post_booking
-       and (${startedBefore}::timestamptz is null or instance.started_at < ${startedBefore}::timestamptz)
-       and touch.instance_id = instance.id and touch.status in ('claimed', 'awaiting_approval')`;
+async function cancelLastSteps(
+  db: Queryable,
+  { workspaceId, leadId, startedBefore, now }: BookedLead,
+): Promise<number> {
+  const instanceIds = Prisma.sql`array(select id from ended)`;
+  const rows = await db.$queryRaw`
+    with ended as materialized (
+      select id from follow_up_instance
+       where workspace_id = ${workspaceId}::uuid and lead_id = ${leadId}::uuid and not post_booking
+         and (${startedBefore}::timestamptz is null or started_at < ${startedBefore}::timestamptz)),
+    ${endUnsent({ instanceIds, reason: Prisma.sql`'meeting_booked'`, now })}
+    select count(*)::int as count from cancelled`;
+  return z.tuple([z.object({ count: z.int() })]).parse(rows)[0].count;
 }
 
 interface Batch extends Omit<BookedLead, "workspaceId" | "leadId"> {
@@ -154,11 +159,7 @@ async function complete(
          set status = 'completed', completed_at = ${now}, completed_reason = 'meeting_booked',
              next_step_due = null, paused_reason = null
        where id = any(array(select id from orphan))),
-    cancelled as (
-      update touch
-         set status = 'cancelled', reason = 'meeting_booked', next_attempt_at = null, recheck_at = null
-       where instance_id = any(array(select id from orphan)) and status in ('claimed', 'awaiting_approval')
-      returning workspace_id),
+    ${endUnsent({ instanceIds: Prisma.sql`array(select id from orphan)`, reason: Prisma.sql`'meeting_booked'`, now })},
     noted as (
       insert into notification_event (workspace_id, kind, count, occurred_at)
       select workspace_id, 'backstop_completed', count(*), ${now}

@@ -141,7 +141,7 @@ export const EXPECTED_SCHEMA: ExpectedSchema = {
       "compared_at",
       "report",
     ],
-    task: ["id", "workspace_id", "touch_id", "lead_id", "title", "notes", "done_at", "created_at"],
+    task: ["id", "workspace_id", "touch_id", "lead_id", "title", "notes", "done_at", "cancelled_at", "created_at"],
     touch: [
       "id",
       "workspace_id",
@@ -160,6 +160,7 @@ export const EXPECTED_SCHEMA: ExpectedSchema = {
       "next_attempt_at",
       "expected_outbound_at",
       "last_attempt_at",
+      "unknown_attempt_at",
       "send_until",
       "expires_at",
       "recheck_at",

@@ -3,9 +3,11 @@ import { REPEATABLE_CHANNELS } from "../domain/labels.ts";
 import { type GoingOn, goingOn, type PastTouch } from "../domain/reopen.ts";
 import { zoneUsed } from "../domain/time-zone.ts";
 import { candidateColumns, readSequences } from "./due-items.ts";
+import { Prisma } from "./generated/client.ts";
 import type { Queryable, Transactional } from "./queryable.ts";
 import { candidateOf, type DueRow, instant, parseDueRows, walkedBy } from "./rows.ts";
 import { BARRED } from "./start-sending.ts";
+import { endedAs } from "./unsent-touches.ts";
 
 export interface Reopening {
   readonly instanceId: string;
@@ -147,6 +149,6 @@ async function write(db: Queryable, { instanceId, reason, by, at }: Reopening, o
            next_step_due = ${onward.nextStepDue}, completed_at = null, completed_reason = null
      where id = ${instanceId}::uuid`;
   await db.$executeRaw`
-    update touch set status = 'cancelled', reason = 'instance_cancelled', next_attempt_at = null, recheck_at = null
+    update touch set status = ${endedAs(Prisma.sql`'cancelled'`)}, reason = 'instance_cancelled', next_attempt_at = null, recheck_at = null
      where instance_id = ${instanceId}::uuid and status in ('claimed', 'awaiting_approval')`;
 }

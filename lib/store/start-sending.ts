@@ -21,7 +21,7 @@ const judgedRow = z.object({
   failures: z.int(),
   subject: z.string().nullable(),
   body: z.string(),
-  fate: z.enum(["start", "cancel", "expire", "wait"]),
+  fate: z.enum(["start", "cancel", "expire", "doubt", "wait"]),
   why: z.string().nullable(),
   email: z.string().nullable(),
   phone: z.string().nullable(),
@@ -66,7 +66,8 @@ export const threadOf = (touch: Prisma.Sql): Prisma.Sql => Prisma.sql`
      order by earlier.sent_at)`;
 
 /**
- * Moves claimed touches to `sending`, or to `cancelled` where the lead may no longer be contacted, or to `expired`. The
+ * Moves claimed touches to `sending`, or to `cancelled` where the lead may no longer be contacted, or to `expired`; to
+ * `unknown` instead of the last two where an earlier attempt may have arrived. The
  * lead is locked in the same statement: a booking is either committed, and seen here, or commits after the touch began to
  * be sent. Of several touches of one lead one begins; and none where another has begun since it was decided on or last
  * tried, or where the send window has shut: those are left claimed and told. A lead that somebody is changing at this
@@ -82,7 +83,7 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
   const rows = await db.$queryRaw`
     with judged as materialized (
       select touch.id, touch.workspace_id, touch.instance_id, touch.lead_id, touch.generation, touch.channel,
-             touch.status, touch.next_attempt_at, touch.attempts, touch.failures, touch.subject, touch.body,
+             touch.status, touch.next_attempt_at, touch.unknown_attempt_at, touch.attempts, touch.failures, touch.subject, touch.body,
              lead.last_outbound_at = touch.last_attempt_at as tried_last, lead.email, lead.phone,
              lead.last_email_at, lead.last_outbound_at, touch.expires_at <= ${lease.now} as too_old,
              ${STOP} as stop,
@@ -107,12 +108,13 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
        where status = 'claimed' and next_attempt_at <= ${lease.now}),
     fated as materialized (
       select *, coalesce(stop, wait, case when turn > 1 then 'too_soon' end) as why,
-             case when stop is not null then 'cancel' when too_old then 'expire'
+             case when (stop is not null or too_old) and unknown_attempt_at is not null then 'doubt'
+                  when stop is not null then 'cancel' when too_old then 'expire'
                   when wait is not null or turn > 1 then 'wait' else 'start' end as fate
         from in_turn),
     moved as (
       update touch
-         set status = case fate when 'start' then 'sending' when 'cancel' then 'cancelled' else 'expired' end::touch_status,
+         set status = case fate when 'start' then 'sending' when 'cancel' then 'cancelled' when 'expire' then 'expired' else 'unknown' end::touch_status,
              reason = case when fate <> 'start' then why end, next_attempt_at = null,
              recheck_at = case when fate = 'start' then greatest(touch.recheck_at, ${lease.until}::timestamptz) end,
              attempts = touch.attempts + case when fate = 'start' then 1 else 0 end,
@@ -120,7 +122,7 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
                              else touch.last_attempt_at end
         from fated
        where touch.id = fated.id and fate <> 'wait'
-      returning touch.lead_id, fate = 'start' or (why = 'lead_replied' and tried_last) as stamps,
+      returning touch.id, touch.workspace_id, fate, touch.lead_id, fate = 'start' or (why = 'lead_replied' and tried_last) as stamps,
                 case when fate = 'start' then touch.channel end as channel,
                 case when fate = 'start' then touch.last_attempt_at else touch.expected_outbound_at end as last_outbound_at),
     reached as (
@@ -128,7 +130,10 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
          set last_outbound_at = moved.last_outbound_at,
              ${lastTouchesBy(Prisma.sql`moved.channel`, lease.now)}
         from moved
-       where lead.id = moved.lead_id and moved.stamps)
+       where lead.id = moved.lead_id and moved.stamps),
+    noted as (
+      insert into notification_event (workspace_id, kind, touch_id, occurred_at)
+      select workspace_id, 'touch_unknown', id, ${lease.now} from moved where fate = 'doubt')
     select id, workspace_id, lead_id, channel::text, failures, subject, body, fate, why, email, phone,
            (select email_from from workspace where id = fated.workspace_id) as email_from,
            case when channel = 'email' and last_email_at is not null and fate = 'start' then ${threadOf(Prisma.sql`fated`)} else '{}' end as thread
@@ -139,6 +144,7 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
     started: judged.filter(({ fate }) => fate === "start").map(outgoingTouch),
     cancelled: withFate(judged, "cancel"),
     expired: withFate(judged, "expire"),
+    unknown: withFate(judged, "doubt"),
     waiting: withFate(judged, "wait"),
   };
 }

@@ -1,6 +1,8 @@
 import * as z from "zod";
 import type { CompleteBooked } from "../run/ports.ts";
+import { Prisma } from "./generated/client.ts";
 import type { Queryable } from "./queryable.ts";
+import { endUnsent } from "./unsent-touches.ts";
 
 /** Leads per statement: small enough to lose little on a timeout, large enough to amortise round trips. */
 const BATCH_SIZE = 1_000;
@@ -20,6 +22,8 @@ export async function endMarked(db: Queryable, query: CompleteBooked): Promise<v
     if (leads < BATCH_SIZE) return;
   }
 }
+
+const REASON_OF_TOUCH = Prisma.sql`(select meant.reason from meant where meant.id = touch.instance_id)`;
 
 const batchRow = z.object({ leads: z.int(), postBooking: z.int(), byLeadStatus: z.int(), cancelledTouches: z.int() });
 
@@ -64,13 +68,7 @@ async function endBatch(
         from taken join meant using (id)
        where instance.id = taken.id and taken.live
       returning meant.bar is null as post_booking),
-    cancelled as (
-      update touch
-         set status = 'cancelled', reason = meant.reason, next_attempt_at = null, recheck_at = null
-        from meant
-       where touch.instance_id = any(array(select id from taken)) and touch.instance_id = meant.id
-         and touch.status in ('claimed', 'awaiting_approval')
-      returning touch.id),
+    ${endUnsent({ instanceIds: Prisma.sql`array(select id from taken)`, reason: REASON_OF_TOUCH, now })},
     cleared as (
       update lead set stop_cause = null
        where id = any(array(

@@ -90,6 +90,7 @@ export async function expireLeases(db: Queryable, { now, limit, workspaceId }: B
     ended as (
       update touch
          set status = case when repeatable then 'claimed' else 'unknown' end::touch_status, reason = 'sender_died',
+             unknown_attempt_at = coalesce(touch.last_attempt_at, ${now}::timestamptz),
              next_attempt_at = case when repeatable then ${now}::timestamptz end,
              recheck_at = case when repeatable then ${now}::timestamptz end
         from dead

@@ -293,6 +293,16 @@ const TOUCH_LAWS: readonly Law[] = [
     breaks: touch("status = 'sent', next_attempt_at = null"),
     keeps: touch("status = 'sent', next_attempt_at = null, recheck_at = null, sent_at = now()"),
   },
+  {
+    name: "what_may_have_arrived_is_not_cancelled",
+    breaks: touch("status = 'cancelled', next_attempt_at = null, recheck_at = null, unknown_attempt_at = now()"),
+    keeps: touch("status = 'unknown', next_attempt_at = null, recheck_at = null, unknown_attempt_at = now()"),
+  },
+  {
+    name: "task_is_done_or_cancelled",
+    breaks: task({ done_at: "now()", cancelled_at: "now()" }),
+    keeps: task({ cancelled_at: "now()" }),
+  },
   { name: "attempts_are_not_negative", breaks: touch("attempts = -1"), keeps: touch("attempts = 0") },
   {
     name: "touch_workspace_id_instance_id_lead_id_fkey",

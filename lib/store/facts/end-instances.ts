@@ -1,5 +1,7 @@
 import * as z from "zod";
+import { Prisma } from "../generated/client.ts";
 import type { Queryable } from "../queryable.ts";
+import { endUnsent } from "../unsent-touches.ts";
 
 export interface Ending {
   readonly workspaceId: string;
@@ -30,11 +32,7 @@ export async function endInstances(db: Queryable, ending: Ending): Promise<Ended
          set status = ${status}::instance_status, completed_at = ${now}, completed_reason = ${reason},
              next_step_due = null, paused_reason = null
        where id = any(array(select id from meant where live))),
-    cancelled as (
-      update touch
-         set status = 'cancelled', reason = ${reason}, next_attempt_at = null, recheck_at = null
-       where instance_id = any(array(select id from meant)) and status in ('claimed', 'awaiting_approval')
-      returning id)
+    ${endUnsent({ instanceIds: Prisma.sql`array(select id from meant)`, reason: Prisma.sql`${reason}`, now })}
     select (select count(*)::int from meant where live) as ended, (select count(*)::int from cancelled) as "cancelledTouches"`;
   return z.tuple([row]).parse(rows)[0];
 }

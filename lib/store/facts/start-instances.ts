@@ -2,7 +2,9 @@ import * as z from "zod";
 import { mayBeContacted } from "../../domain/enrolment.ts";
 import type { SequenceTrigger } from "../../domain/labels.ts";
 import { isTimeZone, laterInZone, zoneUsed } from "../../domain/time-zone.ts";
+import { Prisma } from "../generated/client.ts";
 import type { Queryable } from "../queryable.ts";
+import { endUnsent } from "../unsent-touches.ts";
 import type { LockedLead } from "./leads.ts";
 
 const sequenceRow = z.object({
@@ -89,10 +91,7 @@ export async function startInstances(
           on instance.workspace_id = ${sequence.workspaceId}::uuid and instance.lead_id = given.lead_id
              and instance.sequence_id = ${sequence.id}::uuid
        order by instance.lead_id, (instance.status in ('active', 'paused')) desc, instance.started_at desc, instance.id desc),
-    cancelled as (
-      update touch
-         set status = 'cancelled', reason = 'restarted', next_attempt_at = null, recheck_at = null
-       where instance_id = any(array(select id from known)) and status in ('claimed', 'awaiting_approval')),
+    ${endUnsent({ instanceIds: Prisma.sql`array(select id from known)`, reason: Prisma.sql`'restarted'`, now })},
     restarted as (
       update follow_up_instance as instance
          set status = 'active', generation = generation + 1, position = 1, next_step_due = known.due,

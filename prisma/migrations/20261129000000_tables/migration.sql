@@ -180,6 +180,7 @@ CREATE TABLE "touch" (
   "next_attempt_at" TIMESTAMPTZ(3),
   "expected_outbound_at" TIMESTAMPTZ(3),
   "last_attempt_at" TIMESTAMPTZ(3),
+  "unknown_attempt_at" TIMESTAMPTZ(3),
   "send_until" TIMESTAMPTZ(3),
   "expires_at" TIMESTAMPTZ(3),
   "recheck_at" TIMESTAMPTZ(3),
@@ -199,6 +200,7 @@ CREATE TABLE "task" (
   "title" TEXT NOT NULL,
   "notes" TEXT NOT NULL,
   "done_at" TIMESTAMPTZ(3),
+  "cancelled_at" TIMESTAMPTZ(3),
   "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
   CONSTRAINT "task_pkey" PRIMARY KEY ("id")
 );

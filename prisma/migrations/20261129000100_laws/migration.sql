@@ -367,6 +367,9 @@ ALTER TABLE "touch"
   ADD CONSTRAINT "failures_are_among_attempts" CHECK ("failures" BETWEEN 0 AND "attempts"),
   ADD CONSTRAINT "waiting_has_its_fingerprint"
     CHECK ("status" <> 'awaiting_approval' OR "fingerprint" IS NOT DISTINCT FROM message_fingerprint("subject", "body")),
+  -- An attempt of unknown outcome may have arrived. Such a touch ends as `unknown`: lib/store/unsent-touches.ts.
+  ADD CONSTRAINT "what_may_have_arrived_is_not_cancelled"
+    CHECK ("unknown_attempt_at" IS NULL OR "status" NOT IN ('cancelled', 'expired', 'rejected')),
   ADD CONSTRAINT "decision_has_time_and_person" CHECK (("decided_at" IS NULL) = ("decided_by" IS NULL)),
   ADD CONSTRAINT "rejected_by_somebody" CHECK ("status" <> 'rejected' OR "decided_at" IS NOT NULL),
   ADD CONSTRAINT "unsent_touch_is_rechecked" CHECK (
@@ -390,6 +393,32 @@ END $$;
 
 CREATE TRIGGER "stamp_waiting_touch" BEFORE INSERT ON "touch"
   FOR EACH ROW WHEN (NEW."status" = 'awaiting_approval') EXECUTE FUNCTION "stamp_waiting_touch"();
+
+-- Tasks --------------------------------------------------------------------------------------------------------------
+
+ALTER TABLE "task" ADD CONSTRAINT "task_is_done_or_cancelled" CHECK ("done_at" IS NULL OR "cancelled_at" IS NULL);
+
+-- The touch of a task may have started just before its instance was stopped. FOR KEY SHARE waits for a stop that is not
+-- committed yet, as a stop changes "live", which is part of a key, and reads the instance as it is then.
+CREATE FUNCTION "stamp_cancelled_task"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+DECLARE
+  stopped boolean;
+BEGIN
+  SELECT instance."generation" <> "touch"."generation" OR instance."status" = 'cancelled'
+         OR (instance."status" = 'completed' AND instance."completed_reason" IS DISTINCT FROM 'out_of_steps')
+    INTO stopped
+    FROM "touch"
+    JOIN "follow_up_instance" AS instance ON instance."id" = "touch"."instance_id"
+   WHERE "touch"."workspace_id" = NEW."workspace_id" AND "touch"."id" = NEW."touch_id"
+     FOR KEY SHARE OF instance;
+  IF stopped THEN
+    NEW."cancelled_at" := clock_timestamp();
+  END IF;
+  RETURN NEW;
+END $$;
+
+CREATE TRIGGER "stamp_cancelled_task" BEFORE INSERT ON "task"
+  FOR EACH ROW WHEN (NEW."done_at" IS NULL) EXECUTE FUNCTION "stamp_cancelled_task"();
 
 -- Notifications ------------------------------------------------------------------------------------------------------
 

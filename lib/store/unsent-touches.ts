@@ -1,0 +1,41 @@
+import { Prisma } from "./generated/client.ts";
+
+/**
+ * The status of a touch that is not sent after all, in terms of `touch`. After an attempt of unknown outcome it is
+ * `unknown`: that attempt may have arrived.
+ */
+export const endedAs = (status: Prisma.Sql): Prisma.Sql => Prisma.sql`
+  case when touch.unknown_attempt_at is null then ${status} else 'unknown' end::touch_status`;
+
+interface Ending {
+  /** An array of the ids of stopped instances. */
+  readonly instanceIds: Prisma.Sql;
+  /** A text, in terms of `touch`. */
+  readonly reason: Prisma.Sql;
+  readonly now: Date;
+}
+
+/**
+ * Common table expressions that end what stopped instances have not sent, and close their open tasks. `cancelled` holds the
+ * touches that are cancelled; those that may have arrived become `unknown` and are told in the digest. A task that a person
+ * is changing is left to that person.
+ */
+export const endUnsent = ({ instanceIds, reason, now }: Ending): Prisma.Sql => Prisma.sql`
+    unsent as (
+      update touch
+         set status = ${endedAs(Prisma.sql`'cancelled'`)}, reason = ${reason}, next_attempt_at = null, recheck_at = null
+       where instance_id = any(${instanceIds}) and status in ('claimed', 'awaiting_approval')
+      returning id, workspace_id, instance_id, status),
+    cancelled as (select * from unsent where status = 'cancelled'),
+    doubtful as (
+      insert into notification_event (workspace_id, kind, touch_id, occurred_at)
+      select workspace_id, 'touch_unknown', id, ${now} from unsent where status = 'unknown'),
+    open_task as materialized (
+      select task.id
+        from touch
+        join task on task.workspace_id = touch.workspace_id and task.touch_id = touch.id
+       where touch.instance_id = any(${instanceIds}) and touch.channel = 'task'
+         and task.done_at is null and task.cancelled_at is null
+         for no key update of task skip locked),
+    closed as (
+      update task set cancelled_at = ${now} where id = any(array(select id from open_task)))`;
