@@ -98,7 +98,7 @@ async function verdictsOn(
 ): Promise<readonly EnrolmentVerdict[]> {
   const occurredAt = (await databaseNow(db)).toISOString();
   const fact = FACT_SCHEMAS["lead.enrolled"].parse({ workspaceId, eventId: randomUUID(), occurredAt, sequence, leads });
-  const outcome = await leadEnrolled(db, { ...fact, type: "lead.enrolled" });
+  const outcome = await leadEnrolled(db, { ...fact, type: "lead.enrolled", warnings: [] });
   if (outcome.outcome === "refused") throw new Problem(outcome.reason);
   if (outcome.outcome !== "applied" || !outcome.verdicts) throw new Error(`an enrolment ended ${outcome.outcome}`);
   return outcome.verdicts;

@@ -50,17 +50,22 @@ const INTRODUCTION = `# Events
 Written by \`npm run generate:events\` from the schemas in \`lib/run/intake/facts.ts\`; not for editing. The same as JSON Schema:
 [events.schema.json](events.schema.json).
 
-Facts about leads come as events of the bus \`backstop-<stage>\`: \`detail-type\` names the fact, \`detail\` holds what the tables below
-say, \`source\` is whatever the sender likes. Unknown keys are refused. An event may be at most 256 KB.
+Facts about leads come as events of the bus \`backstop-<stage>\`: \`detail-type\` names the fact, \`detail\` holds what the tables
+below say, \`source\` is up to the sender. An event may be at most 256 KB.
 
-- **Once.** An \`eventId\` is applied once in a workspace, however often it comes.
+- **Once.** An \`eventId\` is applied once in a workspace, however often it arrives.
 - **In any order.** \`occurredAt\` decides what is later, never the order of arrival. It may not lie in the future.
-- **With an outcome**, in \`intake_event.outcome\`: \`applied\`, or \`stale\` where something later was known already.
-- **Whole or not at all.** What is refused changes nothing, goes to \`backstop-<stage>-refused-events\` with the reason, and keeps no other event
-  back. See [runbook](runbook.md#refused-events).
-- A \`lead\` is named by one of \`id\` (ours), \`externalId\` (the sender's) or \`email\`. A fact is about all leads
-  of the address that it names. A meeting that several leads have starts sequences for one of them: the most recently contacted.
-  A lead that is not known is added; the outcome says \`created\`.`;
+- **With an outcome**, in \`intake_event.outcome\`: \`applied\`, or \`stale\` if something later was known already. \`created\` counts the
+  leads that were added because the fact named nobody who was known.
+- **Strict to start.** A fact that is not completely valid is rejected whole: it goes to \`backstop-<stage>-refused-events\` with the
+  reason, and delays no other event. See [runbook](runbook.md#refused-events).
+- **Lenient to stop.** A booking, another fact about a meeting, a reply or an opt-out needs only the workspace and the person.
+  Unknown keys are ignored; a time in another form is read (local, whole day, Unix time, \`{ dateTime, timeZone }\`, \`{ date }\`, a
+  start with \`durationMinutes\`); what cannot be read is left out. A booking without readable times sets the status and stores no
+  meeting. Such a fact stops what it can and starts nothing. The outcome names each repair in \`warnings\`, and the digest shows
+  them.
+- A fact is about every lead that it names: all leads of an address or number. A meeting that several leads have starts sequences
+  for one of them, the most recently contacted.`;
 
 async function sectionOf(type: FactType): Promise<string> {
   const schema = detailOf(type);

@@ -1,17 +1,22 @@
 import { setImmediate } from "node:timers/promises";
 import { Logger } from "@aws-lambda-powertools/logger";
 import { injectLambdaContext } from "@aws-lambda-powertools/logger/middleware";
+import { Metrics } from "@aws-lambda-powertools/metrics";
+import { logMetrics } from "@aws-lambda-powertools/metrics/middleware";
 import middy from "@middy/core";
 import type { Context, SQSBatchResponse } from "aws-lambda";
 import * as z from "zod";
 import { loadIntakeConfig } from "../lib/platform/intake-config.ts";
+import { figuresOfIntake, METRIC_NAMESPACE, METRIC_UNITS } from "../lib/platform/metrics.ts";
 import { wireIntake } from "../lib/platform/wire-intake.ts";
 import type { FactOutcome } from "../lib/run/intake/outcome.ts";
 import { takeInEvent, takeInMessages } from "../lib/run/intake/take-in-messages.ts";
 
 const config = loadIntakeConfig(process.env);
 const persistentKeys = { revision: config.GIT_REVISION };
-const logger = new Logger({ serviceName: config.AWS_LAMBDA_FUNCTION_NAME, logLevel: config.LOG_LEVEL, persistentKeys });
+const serviceName = config.AWS_LAMBDA_FUNCTION_NAME;
+const logger = new Logger({ serviceName, logLevel: config.LOG_LEVEL, persistentKeys });
+const metrics = new Metrics({ namespace: METRIC_NAMESPACE, serviceName });
 const ports = wireIntake(config, {
   info: (event, fields) => logger.info(event, fields),
   error: (event, fields) => logger.error(event, fields),
@@ -25,11 +30,13 @@ const sqsEvent = z.object({ Records: z.array(z.object({ messageId: z.string(), b
  */
 export const handler = middy<unknown, SQSBatchResponse | FactOutcome, Error, Context>()
   .use(injectLambdaContext(logger, { resetKeys: true }))
+  .use(logMetrics(metrics))
   .handler(async (event) => {
     // A worker that was frozen is told of the connections that have died meanwhile in the same turn as of its work: they first.
     await setImmediate();
     const batch = sqsEvent.safeParse(event);
     if (!batch.success) return await takeInEvent(JSON.stringify(event), ports);
-    const { failedMessageIds } = await takeInMessages(batch.data.Records, ports);
+    const { report, failedMessageIds } = await takeInMessages(batch.data.Records, ports);
+    for (const { name, value } of figuresOfIntake(report)) metrics.addMetric(name, METRIC_UNITS[name], value);
     return { batchItemFailures: failedMessageIds.map((itemIdentifier) => ({ itemIdentifier })) };
   });

@@ -98,8 +98,16 @@ function runs({ configuration, names }: RunDashboardProps): IWidget[] {
     graph("Age of the oldest due step, seconds", ["OldestDue"]),
     graph("Rows that a person has to repair", ["RowsToRepair"]),
     graph("Digests", ["SentDigests", "LostDigests"]),
+    ...(configuration.intake ? [factsToReview(names)] : []),
   ];
 }
+
+const factsToReview = ({ intakeFunction }: RunDashboardProps["names"]): IWidget =>
+  graphOf(
+    "Facts to review: leads added, warnings",
+    THIRD,
+    (["CreatedLeads", "WarnedFacts"] as const).map((name) => measureOf(intakeFunction, name)),
+  );
 
 function machinery({ functions, queues, proxyName }: RunDashboardProps): IWidget[] {
   const perFunction = (title: string, metric: (one: IFunction) => IMetric) =>

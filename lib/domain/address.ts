@@ -74,6 +74,12 @@ export function normalisePhone(text: string): string | null {
   return /[0-9]/.test(digits) ? digits : null;
 }
 
+/** Every form under which a row may hold the number that `text` names: people leave the plus out. Empty without a digit. */
+export function phoneKeys(text: string): readonly string[] {
+  const digits = normalisePhone(text)?.replaceAll("+", "");
+  return digits === undefined ? [] : [`+${digits}`, digits];
+}
+
 /** The number to which a stored value may be sent; undefined where it is not exactly one number. */
 export function numberToSend(stored: string): string | undefined {
   const plain = stored.replace(INVISIBLE, " ").trim();

@@ -17,6 +17,8 @@ export interface DigestExample {
   /** The channel of a touch, and why it is where it is. */
   readonly channel: string | null;
   readonly reason: string | null;
+  /** What is to be said instead, where it is about no lead. */
+  readonly detail: string | null;
 }
 
 /** All that a digest says. */
@@ -41,6 +43,8 @@ const TITLES: Readonly<Record<NotificationKind, string>> = {
   touch_failed: "Touches that failed",
   touch_unknown: "Touches that may or may not have gone out",
   backstop_completed: "Sequences of booked leads that the backstop ended",
+  lead_created: "Leads added by a booking, reply or opt-out of an unknown person",
+  fact_warned: "Events that were applied with warnings, and started nothing",
 };
 
 const SUBJECT = liquid.parse(
@@ -110,7 +114,8 @@ function valuesOf({ workspaceName, sections }: DigestContents, escaped: (text: s
   };
 }
 
-function lineOf({ firstName, lastName, company, channel, reason }: DigestExample): string {
+function lineOf({ firstName, lastName, company, channel, reason, detail }: DigestExample): string {
+  if (detail !== null) return oneLine(detail, LONGEST_DETAIL);
   const name = [firstName, lastName].map((part) => oneLine(part ?? "")).filter((part) => part !== "");
   const who = [name.join(" ") || "a lead without a name", oneLine(company ?? "")].filter((part) => part !== "");
   const how = [channel, reason].filter((part) => part !== null);
@@ -118,10 +123,11 @@ function lineOf({ firstName, lastName, company, channel, reason }: DigestExample
 }
 
 const LONGEST = 120;
+const LONGEST_DETAIL = 500;
 
 /** Nothing in it can begin another line, and none fills the page. */
-function oneLine(text: string): string {
+function oneLine(text: string, longest = LONGEST): string {
   const line = text.replace(/[\s\p{Cc}\p{Zl}\p{Zp}]+/gu, " ").trim();
   const characters = Array.from(line);
-  return characters.length > LONGEST ? `${characters.slice(0, LONGEST).join("")}…` : line;
+  return characters.length > longest ? `${characters.slice(0, longest).join("")}…` : line;
 }

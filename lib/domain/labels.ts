@@ -69,6 +69,8 @@ export const NOTIFICATION_KINDS = [
   "touch_failed",
   "touch_unknown",
   "backstop_completed",
+  "lead_created",
+  "fact_warned",
 ] as const;
 export type NotificationKind = (typeof NOTIFICATION_KINDS)[number];
 

@@ -1,3 +1,4 @@
+import type { IntakeReport } from "../run/intake/take-in-messages.ts";
 import type { DeliveryReport, Report } from "../run/report.ts";
 
 export const METRIC_NAMESPACE = "Backstop";
@@ -27,6 +28,10 @@ export const METRIC_UNITS = {
   SentDigests: "Count",
   /** Digests that were given up, or that may or may not have gone out. */
   LostDigests: "Count",
+  /** Leads that the intake made because a fact named an unknown person. */
+  CreatedLeads: "Count",
+  /** Facts that were applied with warnings. */
+  WarnedFacts: "Count",
 } as const satisfies Record<string, "Count" | "Seconds" | "Milliseconds">;
 
 export type MetricName = keyof typeof METRIC_UNITS;
@@ -82,6 +87,10 @@ function digestFigures({ notificationDigests: digests }: Report): readonly Figur
 
 /** Every figure of one batch that was sent beside a run. */
 export const figuresOfDelivery = (delivery: DeliveryReport): readonly Figure[] => touchesOf([delivery]);
+
+/** Every figure of one batch of facts. */
+export const figuresOfIntake = ({ created, warned }: IntakeReport): readonly Figure[] =>
+  figures({ CreatedLeads: created, WarnedFacts: warned });
 
 function touchesOf(deliveries: readonly DeliveryReport[], unknownBefore = 0): readonly Figure[] {
   const total = (outcome: "sent" | "retrying" | "failed" | "unknown") =>

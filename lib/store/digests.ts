@@ -153,6 +153,7 @@ const takenRow = z.object({
           company: z.string().nullable(),
           channel: z.string().nullable(),
           reason: z.string().nullable(),
+          detail: z.string().nullable(),
         }),
       ),
     }),
@@ -196,10 +197,12 @@ export async function takeUpDigests(
            select ranked.kind, sum(ranked.count)::int as count,
                   coalesce(jsonb_agg(jsonb_build_object(
                     'firstName', lead.first_name, 'lastName', lead.last_name, 'company', lead.company,
-                    'channel', touch.channel, 'reason', touch.reason) order by ranked.place)
-                    filter (where lead.id is not null), '[]') as examples
+                    'channel', touch.channel, 'reason', touch.reason, 'detail', ranked.detail)
+                    order by ranked.place)
+                    filter (where lead.id is not null
+                                  or (ranked.detail is not null and ranked.place <= ${EXAMPLES})), '[]') as examples
              from (
-               select kind, lead_id, touch_id, count,
+               select kind, lead_id, touch_id, count, detail,
                       row_number() over (partition by kind order by occurred_at desc, id desc) as place
                  from notification_event
                 where workspace_id = taken.workspace_id and digest_id = taken.digest_id) as ranked

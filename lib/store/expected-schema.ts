@@ -113,7 +113,17 @@ export const EXPECTED_SCHEMA: ExpectedSchema = {
       "created_at",
     ],
     notification_digest: ["id", "workspace_id", "window_start", "window_end"],
-    notification_event: ["id", "workspace_id", "kind", "lead_id", "touch_id", "count", "occurred_at", "digest_id"],
+    notification_event: [
+      "id",
+      "workspace_id",
+      "kind",
+      "lead_id",
+      "touch_id",
+      "detail",
+      "count",
+      "occurred_at",
+      "digest_id",
+    ],
     reopening: [
       "id",
       "workspace_id",
@@ -218,6 +228,8 @@ export const EXPECTED_SCHEMA: ExpectedSchema = {
       "touch_failed",
       "touch_unknown",
       "backstop_completed",
+      "lead_created",
+      "fact_warned",
     ],
     paused_reason: [
       "lead_replied",

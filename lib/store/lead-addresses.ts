@@ -1,6 +1,10 @@
-import { addressKeys } from "../domain/address.ts";
+import { addressKeys, phoneKeys } from "../domain/address.ts";
 import { Prisma } from "./generated/client.ts";
 
 /** Whether `lead` has one of these addresses, in whatever form it is stored. Uses the index `lead_normalised_email`. */
 export const hasEmail = (...addresses: readonly string[]): Prisma.Sql =>
   Prisma.sql`lead.normalised_email = any(${addresses.flatMap(addressKeys)}::text[])`;
+
+/** Whether `lead` has this number. Uses the index `lead_normalised_phone`. */
+export const hasPhone = (number = ""): Prisma.Sql =>
+  Prisma.sql`lead.normalised_phone = any(${[...phoneKeys(number)]}::text[])`;

@@ -159,7 +159,9 @@ describe("e-mail as files", () => {
 
   it("writes a digest as text and as HTML, under the id of its delivery, and says that a machine wrote it", async () => {
     const id = "0190f0f0-0000-7000-8000-000000000002";
-    const examples = [{ firstName: "<b>Ada</b>", lastName: null, company: null, channel: null, reason: null }];
+    const examples = [
+      { firstName: "<b>Ada</b>", lastName: null, company: null, channel: null, reason: null, detail: null },
+    ];
     const contents = { workspaceName: "Northwind", sections: [{ kind: "lead_replied", count: 1, examples }] } as const;
     const from = "Northwind <hello@northwind.example>";
     const digest = { id, workspaceId: "workspace", channel: "email", failures: 0, from, to: null, contents } as const;

@@ -8,6 +8,7 @@ const example = (over: Partial<DigestExample> = {}): DigestExample => ({
   company: "Engines",
   channel: null,
   reason: null,
+  detail: null,
   ...over,
 });
 
@@ -22,6 +23,8 @@ const several: DigestContents = {
     { kind: "meeting_booked", count: 3, examples: [example(), example({ lastName: null, company: null })] },
     { kind: "touch_failed", count: 1, examples: [example({ channel: "email", reason: "smtp_550" })] },
     { kind: "backstop_completed", count: 7, examples: [] },
+    { kind: "lead_created", count: 2, examples: [] },
+    { kind: "fact_warned", count: 1, examples: [example({ detail: "meeting.booked: meeting: it is a whole day" })] },
   ],
 };
 
@@ -36,6 +39,11 @@ Touches that failed: 1
 - Ada Lovelace, Engines (email: smtp_550)
 
 Sequences of booked leads that the backstop ended: 7
+
+Leads added by a booking, reply or opt-out of an unknown person: 2
+
+Events that were applied with warnings, and started nothing: 1
+- meeting.booked: meeting: it is a whole day
 `;
 
 describe("a digest", () => {
@@ -52,8 +60,9 @@ describe("a digest", () => {
       "<li>Ada</li>",
       "<li>and 1 more</li>",
       "<li>Ada Lovelace, Engines (email: smtp_550)</li>",
+      "<li>meeting.booked: meeting: it is a whole day</li>",
     ]);
-    expect(html.match(/<h2>.*<\/h2>/g)).toHaveLength(3);
+    expect(html.match(/<h2>.*<\/h2>/g)).toHaveLength(5);
   });
 
   it("calls a lead without a name so", () => {

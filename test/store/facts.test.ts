@@ -679,10 +679,10 @@ describe("what was refused", () => {
     expect(await fact("meeting.booked", { ...detail, lead: { id: leadId } })).toMatchObject({ outcome: "applied" });
   });
 
-  it("is a fact of a workspace that is not there, or of the future", async () => {
+  it("is a fact of a workspace that is not there, or one of the future that may start something", async () => {
     const nowhere = { workspaceId: "0190f0f0-0000-7000-8000-000000000001" };
     expect(await fact("lead.replied", nowhere)).toMatchObject({ reason: expect.stringContaining("no workspace") });
-    expect(await fact("lead.replied", { occurredAt: hoursAgo(-1) })).toEqual({
+    expect(await fact("lead.snoozed", { until: null, occurredAt: hoursAgo(-1) })).toEqual({
       outcome: "refused",
       reason: "occurredAt: lies in the future",
     });

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { addressKeys, readAddress } from "../../domain/address.ts";
+import { addressKeys, normalisePhone, readAddress } from "../../domain/address.ts";
 import { isTimeZone } from "../../domain/time-zone.ts";
 
 const ONE_LINE = /^\P{Cc}*$/u;
@@ -59,19 +59,40 @@ const writableEmail = z
   })
   .meta({ format: "email" });
 
-const lead = oneKey(
-  { id: z.uuid().optional(), externalId: externalId.optional(), email: namingEmail.optional() },
-  "Who it is about. A lead that is not known by its externalId or email is made.",
-);
+/** By which a lead is named. */
+export const LEAD_KEYS = {
+  id: z.uuid().optional(),
+  externalId: externalId.optional(),
+  email: namingEmail.optional(),
+  phone: z
+    .string()
+    .max(40)
+    .refine((text) => normalisePhone(text) !== null, "must be a phone number")
+    .describe("Compared by its digits, with the international prefix.")
+    .optional(),
+};
+const lead = z
+  .strictObject(LEAD_KEYS)
+  .refine((named) => Object.values(named).some((value) => value !== undefined), {
+    error: `must have one of ${Object.keys(LEAD_KEYS).join(", ")}`,
+  })
+  .meta({
+    description: "Every lead that one of these names. If none is known, a lead is added, unless `id` alone is given.",
+    minProperties: 1,
+  });
 export type LeadReference = z.infer<typeof lead>;
 
+const noTimes = "Null for both where the calendar does not say: the lead is booked, and nothing starts.";
 const meeting = z
   .strictObject({
     id: line(200).describe("The calendar's id of the meeting."),
-    startsAt: instant,
-    endsAt: instant,
+    startsAt: instant.nullable(),
+    endsAt: instant.nullable().describe(noTimes),
   })
-  .refine(({ startsAt, endsAt }) => endsAt > startsAt, { path: ["endsAt"], error: "must be after startsAt" });
+  .refine(({ startsAt, endsAt }) => (startsAt === null ? endsAt === null : endsAt !== null && endsAt > startsAt), {
+    path: ["endsAt"],
+    error: "must be after startsAt, or null as that is",
+  });
 
 /** A lead as an enrolment tells it. What is not told stays as it was. */
 export const leadToEnrol = z
@@ -161,7 +182,22 @@ type Schemas = typeof FACT_SCHEMAS;
 export type FactType = keyof Schemas;
 
 /** A fact of one type, parsed. */
-export type FactOf<Type extends FactType> = z.output<Schemas[Type]> & { readonly type: Type };
+export type FactOf<Type extends FactType> = z.output<Schemas[Type]> & {
+  readonly type: Type;
+  /** What had to be repaired, without the values. Such a fact stops what it can, and starts nothing. */
+  readonly warnings: readonly string[];
+};
 export type Fact = { [Type in FactType]: FactOf<Type> }[FactType];
+
+/** Facts that stop something. They need no more than the person, and are repaired where the rest is not valid. */
+const STOPPING: ReadonlySet<FactType> = new Set([
+  "lead.replied",
+  "lead.opted_out",
+  "meeting.booked",
+  "meeting.rescheduled",
+  "meeting.cancelled",
+  "meeting.missed",
+]);
+export const stops = (type: FactType): boolean => STOPPING.has(type);
 
 export const isFactType = (type: string): type is FactType => Object.hasOwn(FACT_SCHEMAS, type);

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { FACT_SCHEMAS, type Fact, isFactType } from "./facts.ts";
 import { faultsOf } from "./faults.ts";
+import { repair } from "./repair.ts";
 
 /** As much as EventBridge took for years; a thousand leads fit in well. */
 export const LARGEST_EVENT_BYTES = 256 * 1024;
@@ -10,7 +11,10 @@ const envelope = z.object({ "detail-type": z.string(), detail: z.unknown() });
 
 export type ParsedEvent = { readonly ok: true; readonly fact: Fact } | { readonly ok: false; readonly reason: string };
 
-/** Parses an event of the bus. All its faults are told at once, and none of its values. */
+/**
+ * Parses an event of the bus. A fact that stops something is repaired if it names the person; any other that is not
+ * completely valid is refused. All faults are named at once, and none of the values.
+ */
 export function parseEvent(body: string): ParsedEvent {
   if (Buffer.byteLength(body) > LARGEST_EVENT_BYTES) return refused(`larger than ${LARGEST_EVENT_BYTES} bytes`);
   const json = jsonOf(body);
@@ -23,8 +27,11 @@ export function parseEvent(body: string): ParsedEvent {
     return refused(`there is no detail-type ${JSON.stringify(type.slice(0, 100))}; known are ${known}`);
   }
   const parsed = FACT_SCHEMAS[type].safeParse(detail);
-  if (!parsed.success) return refused(`detail: ${faultsOf(parsed.error).join("; ")}`);
-  return { ok: true, fact: { ...parsed.data, type } as Fact };
+  if (parsed.success) return { ok: true, fact: { ...parsed.data, type, warnings: [] } as Fact };
+  const repaired = repair(type, detail);
+  const again = FACT_SCHEMAS[type].safeParse(repaired?.detail);
+  if (!repaired || !again.success) return refused(`detail: ${faultsOf(parsed.error).join("; ")}`);
+  return { ok: true, fact: { ...again.data, type, warnings: repaired.warnings } as Fact };
 }
 
 const refused = (reason: string): ParsedEvent => ({ ok: false, reason });

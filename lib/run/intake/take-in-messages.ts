@@ -21,7 +21,14 @@ export interface DeadLetterQueue {
 }
 
 /** How many events ended so. */
-export type IntakeReport = Record<FactOutcome["outcome"] | "failed", number>;
+type Outcomes = Record<FactOutcome["outcome"] | "failed", number>;
+
+export interface IntakeReport extends Outcomes {
+  /** Leads that were made because a fact named nobody who was known. */
+  created: number;
+  /** Facts that were applied with warnings. */
+  warned: number;
+}
 
 export interface TakenIn {
   readonly report: IntakeReport;
@@ -39,15 +46,35 @@ const MESSAGES_AT_ONCE = 3;
  */
 export async function takeInMessages(messages: readonly ReceivedMessage[], ports: IntakePorts): Promise<TakenIn> {
   await requireSchema(ports);
-  const report: IntakeReport = { applied: 0, stale: 0, duplicate: 0, refused: 0, failed: 0 };
+  const report = nothingTakenIn();
   const failed = await pLimit(MESSAGES_AT_ONCE).map(messages, async (message) => {
     const became = await takeIn(message, ports);
-    report[became]++;
-    return became === "failed" ? [message.messageId] : [];
+    count(became, report);
+    return became.outcome === "failed" ? [message.messageId] : [];
   });
   ports.log.info("intake.finished", { messages: messages.length, ...report });
   return { report, failedMessageIds: failed.flat() };
 }
+
+type Became = FactOutcome | { readonly outcome: "failed" };
+
+/** Every figure of what one event became. */
+export function count(became: Became, report: IntakeReport): void {
+  report[became.outcome]++;
+  if (became.outcome !== "applied" && became.outcome !== "stale") return;
+  report.created += became.created ?? 0;
+  report.warned += became.warnings ? 1 : 0;
+}
+
+export const nothingTakenIn = (): IntakeReport => ({
+  applied: 0,
+  stale: 0,
+  duplicate: 0,
+  refused: 0,
+  failed: 0,
+  created: 0,
+  warned: 0,
+});
 
 /** Applies one event by itself. Throws what may pass. */
 export async function takeInEvent(body: string, ports: Omit<IntakePorts, "deadLetters" | "log">): Promise<FactOutcome> {
@@ -61,7 +88,7 @@ async function requireSchema({ missingSchema }: Pick<IntakePorts, "missingSchema
   if (missing.length > 0) throw new SchemaOutOfDate(missing);
 }
 
-async function takeIn(message: ReceivedMessage, ports: IntakePorts): Promise<keyof IntakeReport> {
+async function takeIn(message: ReceivedMessage, ports: IntakePorts): Promise<Became> {
   const { deadLetters, log } = ports;
   const { messageId, body } = message;
   try {
@@ -73,11 +100,17 @@ async function takeIn(message: ReceivedMessage, ports: IntakePorts): Promise<key
     if (became.outcome === "refused") {
       await deadLetters.keep(message, became.reason);
       log.error("event.refused", { messageId, ...origin, reason: became.reason });
-    } else log.info(`event.${became.outcome}`, { messageId, ...origin });
-    return became.outcome;
+    } else log.info(`event.${became.outcome}`, { messageId, ...origin, ...remarksOf(became) });
+    return became;
   } catch (thrown) {
     // The message alone: the details of a database fault hold values of the row.
     log.error("event.failed", { messageId, fault: thrown instanceof Error ? thrown.message : String(thrown) });
-    return "failed";
+    return { outcome: "failed" };
   }
+}
+
+function remarksOf(became: FactOutcome) {
+  if (became.outcome !== "applied" && became.outcome !== "stale") return {};
+  const { created, warnings } = became;
+  return { ...(created !== undefined && { created }), ...(warnings && { warnings }) };
 }

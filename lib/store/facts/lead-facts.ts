@@ -9,8 +9,8 @@ import { takeInOnce } from "./take-in.ts";
 const NOTHING = { ended: 0, cancelledTouches: 0, started: 0 };
 
 /** A lead has replied: its sequences wait from the next decision on, and what was about to go out does not. */
-export const leadReplied = (db: Transactional, fact: FactOf<"lead.replied">): Promise<FactOutcome> =>
-  takeInOnce(db, fact, async (transaction, now) => {
+export const leadReplied = (db: Transactional, given: FactOf<"lead.replied">): Promise<FactOutcome> =>
+  takeInOnce(db, given, async (transaction, now, fact) => {
     const { workspaceId, occurredAt } = fact;
     const found = await findOrAddLeads(transaction, fact);
     if (isRefused(found)) return found;
@@ -40,8 +40,8 @@ export const leadSnoozed = (db: Transactional, fact: FactOf<"lead.snoozed">): Pr
   });
 
 /** A lead wants to hear no more: every sequence ends in the same transaction, post-booking ones too. */
-export const leadOptedOut = (db: Transactional, fact: FactOf<"lead.opted_out">): Promise<FactOutcome> =>
-  takeInOnce(db, fact, async (transaction, now) => {
+export const leadOptedOut = (db: Transactional, given: FactOf<"lead.opted_out">): Promise<FactOutcome> =>
+  takeInOnce(db, given, async (transaction, now, fact) => {
     const { workspaceId, occurredAt } = fact;
     await lockAddressOf(transaction, workspaceId, fact.lead);
     const found = await findOrAddLeads(transaction, fact);

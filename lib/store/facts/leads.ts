@@ -3,7 +3,7 @@ import { addressKeys } from "../../domain/address.ts";
 import { LEAD_STATUSES } from "../../domain/labels.ts";
 import type { LeadReference } from "../../run/intake/facts.ts";
 import { Prisma } from "../generated/client.ts";
-import { hasEmail } from "../lead-addresses.ts";
+import { hasEmail, hasPhone } from "../lead-addresses.ts";
 import type { Queryable } from "../queryable.ts";
 import { instant } from "../rows.ts";
 
@@ -49,10 +49,10 @@ export async function findLeads(
   db: Queryable,
   { workspaceId, lead, leadIds = [], meetingIds = [] }: Meant,
 ): Promise<readonly FoundLead[]> {
-  const { id, externalId, email } = lead;
+  const { id, externalId, email, phone } = lead;
   const named = Prisma.sql`
     (id = any(${[...leadIds, ...(id === undefined ? [] : [id])]}::uuid[]) or external_id = ${externalId ?? null}
-     or ${hasEmail(...(email === undefined ? [] : [email]))})`;
+     or ${hasEmail(...(email === undefined ? [] : [email]))} or ${hasPhone(phone)})`;
   const rows = await db.$queryRaw`
     select id, status::text, time_zone as "timeZone", opted_out_at as "optedOutAt", booked_until as "bookedUntil",
            missed_at::text as "missedAt", is_booked as "isBooked", stop_cause as "stopCause",
@@ -78,11 +78,13 @@ export async function findOrAddLeads(db: Queryable, meant: Meant): Promise<Found
   const leads = await findLeads(db, meant);
   if (leads.some(({ named }) => named)) return { leads, created: 0 };
   const { workspaceId } = meant;
-  const { id, externalId, email } = meant.lead;
-  if (id !== undefined) return refused(`lead.id: there is no lead ${id} in workspace ${workspaceId}`);
+  const { id, externalId = null, email, phone = null } = meant.lead;
+  const address = addressKeys(email ?? "")[0] ?? null;
+  if (id !== undefined && externalId === null && address === null && phone === null)
+    return refused(`lead.id: there is no lead ${id} in workspace ${workspaceId}`);
   await db.$executeRaw`
-    insert into lead (workspace_id, external_id, email)
-    values (${workspaceId}::uuid, ${externalId ?? null}, ${addressKeys(email ?? "")[0] ?? null})`;
+    insert into lead (workspace_id, external_id, email, phone)
+    values (${workspaceId}::uuid, ${externalId}, ${address}, ${phone})`;
   return { leads: await findLeads(db, meant), created: 1 };
 }
 

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { mayBeContacted } from "../../domain/enrolment.ts";
-import { type AppointmentStatus, LEAD_STATUSES, type SequenceTrigger } from "../../domain/labels.ts";
+import { type AppointmentStatus, LEAD_STATUSES } from "../../domain/labels.ts";
 import { isAhead, type MeetingState } from "../../domain/meeting.ts";
 import type { FactOf } from "../../run/intake/facts.ts";
 import { completeBookedLead } from "../backstop.ts";
@@ -8,7 +8,6 @@ import type { Queryable } from "../queryable.ts";
 import { type Ended, endInstances } from "./end-instances.ts";
 import type { LockedLead } from "./leads.ts";
 import { otherMeetings } from "./meeting-rows.ts";
-import { startOn } from "./start-instances.ts";
 
 export type MeetingFact = FactOf<"meeting.booked" | "meeting.rescheduled" | "meeting.cancelled" | "meeting.missed">;
 
@@ -53,7 +52,7 @@ export async function book(db: Queryable, told: Told, lead: LockedLead): Promise
   const ended = await completeBookedLead(db, { workspaceId, leadId: lead.id, now, startedBefore: null });
   // A second meeting is another booking; one that was moved is not, unless the lead was not booked any more.
   const begins = !isAhead(known, now) && (fact.type === "meeting.booked" || lead.bookedUntil === null);
-  return { ...ended, starting: begins && endsAt !== null && !isOver ? { ...lead, status } : null };
+  return { ...ended, starting: begins && !isOver ? { ...lead, status } : null };
 }
 
 /** The lead has this meeting no more: it leaves `meeting-booked` and its post-booking sequences, unless it has another. */
@@ -104,26 +103,16 @@ export async function keepStopCause(db: Queryable, { id, stopCause }: LockedLead
 }
 
 /**
- * Starts the sequences of a trigger for one of the leads of a meeting, so that a shared mailbox gets each text once: the one
- * that such a sequence has already, else the most recently contacted, else the oldest. Returns it, with what started.
+ * The one of the leads of a meeting for which sequences start, so that a shared mailbox gets each text once: one that may
+ * be contacted; of these the one that has a live post-booking sequence, else the most recently contacted, else the oldest.
  */
-export async function startForOne(
-  db: Queryable,
-  trigger: SequenceTrigger,
-  leads: readonly LockedLead[],
-  { fact, now }: Told,
-): Promise<{ readonly lead: LockedLead | undefined; readonly started: number }> {
-  const lead = await mostInvolved(db, leads.filter(mayBeContacted));
-  if (!lead) return { lead: leads[0], started: 0 };
-  const { workspaceId, occurredAt } = fact;
-  return { lead, started: await startOn(db, trigger, lead, { workspaceId, now, startedAt: occurredAt }) };
-}
-
-async function mostInvolved(db: Queryable, leads: readonly LockedLead[]): Promise<LockedLead | undefined> {
+export async function mostInvolved(db: Queryable, leads: readonly LockedLead[]): Promise<LockedLead | undefined> {
   if (leads.length < 2) return leads[0];
+  const open = leads.filter(mayBeContacted);
+  const candidates = open.length > 0 ? open : leads;
   const rows = await db.$queryRaw`
     select id from lead
-     where id = any(${leads.map(({ id }) => id)}::uuid[])
+     where id = any(${candidates.map(({ id }) => id)}::uuid[])
      order by exists (
                 select from follow_up_instance as instance
                  where instance.workspace_id = lead.workspace_id and instance.lead_id = lead.id
@@ -131,5 +120,5 @@ async function mostInvolved(db: Queryable, leads: readonly LockedLead[]): Promis
               last_outbound_at desc nulls last, id
      limit 1`;
   const [{ id }] = z.tuple([z.object({ id: z.guid() })]).parse(rows);
-  return leads.find((lead) => lead.id === id);
+  return candidates.find((lead) => lead.id === id);
 }

@@ -20,34 +20,37 @@ import {
   keepStopCause,
   leave,
   type MeetingFact,
+  mostInvolved,
   NOTHING_ENDED,
-  startForOne,
   type Told,
 } from "./meeting-effects.ts";
 import { findMeeting, type KnownMeeting, recordMeeting } from "./meeting-rows.ts";
 import { notify } from "./notify.ts";
+import { startOn } from "./start-instances.ts";
 import { takeInOnce } from "./take-in.ts";
 
 /** A lead has booked: what chased the meeting ends in the same transaction, and post-booking sequences start. */
-export const meetingBooked = (db: Transactional, fact: FactOf<"meeting.booked">): Promise<FactOutcome> =>
-  takeInOnce(db, fact, (transaction, now) => apply(transaction, { fact, status: "confirmed", now }));
+export const meetingBooked = (db: Transactional, given: FactOf<"meeting.booked">): Promise<FactOutcome> =>
+  takeInOnce(db, given, (transaction, now, fact) => apply(transaction, { fact, status: "confirmed", now }));
 
 /** A meeting has another time, and maybe another id. Post-booking sequences go on; they start where no booking was known. */
-export const meetingRescheduled = (db: Transactional, fact: FactOf<"meeting.rescheduled">): Promise<FactOutcome> =>
-  takeInOnce(db, fact, async (transaction, now) => {
+export const meetingRescheduled = (db: Transactional, given: FactOf<"meeting.rescheduled">): Promise<FactOutcome> =>
+  takeInOnce(db, given, async (transaction, now, fact) => {
     const { replaces } = fact;
     const outcome = await apply(transaction, { fact, status: "confirmed", now, alsoOf: replaces });
-    if (outcome.outcome !== "refused" && replaces !== undefined) await cancelReplaced(transaction, fact, replaces, now);
+    // Without a time of its own the new meeting books by the status alone: the former one goes on counting.
+    const isStored = outcome.outcome !== "refused" && fact.meeting.endsAt !== null;
+    if (isStored && replaces !== undefined) await cancelReplaced(transaction, fact, replaces, now);
     return outcome;
   });
 
 /** A meeting will not take place: the lead leaves `meeting-booked`. Nothing that was ended starts again by itself. */
-export const meetingCancelled = (db: Transactional, fact: FactOf<"meeting.cancelled">): Promise<FactOutcome> =>
-  takeInOnce(db, fact, (transaction, now) => apply(transaction, { fact, status: "cancelled", now }));
+export const meetingCancelled = (db: Transactional, given: FactOf<"meeting.cancelled">): Promise<FactOutcome> =>
+  takeInOnce(db, given, (transaction, now, fact) => apply(transaction, { fact, status: "cancelled", now }));
 
 /** The lead did not come: it leaves `meeting-booked`, and sequences with the trigger `meeting_missed` start. */
-export const meetingMissed = (db: Transactional, fact: FactOf<"meeting.missed">): Promise<FactOutcome> =>
-  takeInOnce(db, fact, (transaction, now) => apply(transaction, { fact, status: "missed", now }));
+export const meetingMissed = (db: Transactional, given: FactOf<"meeting.missed">): Promise<FactOutcome> =>
+  takeInOnce(db, given, (transaction, now, fact) => apply(transaction, { fact, status: "missed", now }));
 
 /** If it is not known, the leads of the new meeting get it as cancelled, because its booking may still arrive. */
 async function cancelReplaced(
@@ -77,19 +80,8 @@ async function apply(db: Queryable, said: Said): Promise<FactOutcome> {
   const known = await findMeeting(db, fact.workspaceId, fact.meeting.id);
   const found = await leadsOf(db, said, known);
   if (isRefused(found)) return found;
-  const { startsAt, endsAt } = fact.meeting;
-  const state: MeetingState = { status, startsAt, endsAt, lastEventAt: fact.occurredAt };
-  const news = isNews(state, known?.state ?? null);
-  const latest = news || !known ? state : known.state;
-  await recordMeeting(db, {
-    workspaceId: fact.workspaceId,
-    id: fact.meeting.id,
-    leadIds: found.leads.map(({ id }) => id),
-    state: latest,
-    confirmedAt: status === "confirmed" ? fact.occurredAt : (known?.confirmedAt ?? null),
-    isNews: news,
-  });
-  const told = { fact, status, now, endsAt: latest.endsAt };
+  const { news, latest } = await store(db, said, known, found.leads);
+  const told = { fact, status, now, endsAt: latest?.endsAt ?? null };
   const ended = { ...NOTHING_ENDED };
   const starting: FoundLead[] = [];
   for (const lead of found.leads) {
@@ -102,6 +94,31 @@ async function apply(db: Queryable, said: Said): Promise<FactOutcome> {
   if (!news) return { outcome: "stale", ...ended, ...createdBy(found) };
   const started = await start(db, { ...told, known: known?.state ?? null }, starting);
   return { outcome: "applied", ...ended, started, ...createdBy(found) };
+}
+
+/** Stores the later of what is said and what is known. Says which it is. */
+async function store(
+  db: Queryable,
+  said: Said,
+  known: KnownMeeting | null,
+  leads: readonly FoundLead[],
+): Promise<{ readonly news: boolean; readonly latest: MeetingState | null }> {
+  const { workspaceId, meeting, occurredAt } = said.fact;
+  const state = stateToldBy(said, known);
+  const news = state === null || isNews(state, known?.state ?? null);
+  const latest = news ? state : (known?.state ?? null);
+  if (latest === null) return { news, latest };
+  const confirmedAt = said.status === "confirmed" ? occurredAt : (known?.confirmedAt ?? null);
+  const leadIds = leads.map(({ id }) => id);
+  await recordMeeting(db, { workspaceId, id: meeting.id, leadIds, state: latest, confirmedAt, isNews: news });
+  return { news, latest };
+}
+
+/** Null where no time of the meeting is known: then it is not stored, and the status alone books. */
+function stateToldBy({ fact, status }: Said, known: KnownMeeting | null): MeetingState | null {
+  const startsAt = fact.meeting.startsAt ?? known?.state.startsAt;
+  const endsAt = fact.meeting.endsAt ?? known?.state.endsAt;
+  return startsAt && endsAt ? { status, startsAt, endsAt, lastEventAt: fact.occurredAt } : null;
 }
 
 /** A confirmation is also about leads that the meeting did not have; anything else only about those that it has. */
@@ -141,12 +158,14 @@ async function effectOn(db: Queryable, told: Told, { lead, known, news }: Situat
   return { ...(await endWhatItWouldHave(db, told, lead)), starting: null };
 }
 
+/** Strict to send: a fact that had to be repaired, or a booking without a time, starts nothing. */
 async function start(db: Queryable, told: Told, leads: readonly FoundLead[]): Promise<number> {
-  if (leads.length === 0) return 0;
-  const trigger = told.status === "confirmed" ? "meeting_selected" : "meeting_missed";
-  const { lead, started } = await startForOne(db, trigger, leads, told);
-  if (trigger === "meeting_selected" && lead) {
-    await notify(db, "meeting_booked", { workspaceId: told.fact.workspaceId, leadIds: [lead.id], now: told.now });
-  }
-  return started;
+  const { fact, status, now, endsAt } = told;
+  const lead = await mostInvolved(db, leads);
+  if (!lead) return 0;
+  const { workspaceId, occurredAt } = fact;
+  if (status === "confirmed") await notify(db, "meeting_booked", { workspaceId, leadIds: [lead.id], now });
+  if (fact.warnings.length > 0 || (status === "confirmed" && endsAt === null)) return 0;
+  const trigger = status === "confirmed" ? "meeting_selected" : "meeting_missed";
+  return await startOn(db, trigger, lead, { workspaceId, now, startedAt: occurredAt });
 }

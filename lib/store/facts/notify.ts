@@ -1,3 +1,5 @@
+import type { Fact } from "../../run/intake/facts.ts";
+import type { FactOutcome } from "../../run/intake/outcome.ts";
 import type { Queryable } from "../queryable.ts";
 
 /** Leaves something for the next digest to tell, at the moment at which we learnt of it: no digest before has closed over it. */
@@ -13,4 +15,28 @@ export async function notify(
   await db.$executeRaw`
     insert into notification_event (workspace_id, kind, lead_id, occurred_at)
     select ${workspaceId}::uuid, ${kind}::notification_kind, unnest(${[...leadIds]}::uuid[]), ${now}`;
+}
+
+const MOST_CHARACTERS = 500;
+
+/** What a person should know of a fact that was applied: the leads that it made, and what was wrong with it. */
+export async function notifyOfRemarks(
+  db: Queryable,
+  { workspaceId, type }: Pick<Fact, "workspaceId" | "type">,
+  outcome: FactOutcome,
+  now: Date,
+): Promise<void> {
+  if (outcome.outcome !== "applied" && outcome.outcome !== "stale") return;
+  const { created = 0, warnings = [] } = outcome;
+  if (created > 0) {
+    await db.$executeRaw`
+      insert into notification_event (workspace_id, kind, count, occurred_at)
+      values (${workspaceId}::uuid, 'lead_created', ${created}, ${now})`;
+  }
+  if (warnings.length > 0) {
+    const detail = `${type}: ${warnings.join("; ")}`.slice(0, MOST_CHARACTERS);
+    await db.$executeRaw`
+      insert into notification_event (workspace_id, kind, detail, occurred_at)
+      values (${workspaceId}::uuid, 'fact_warned', ${detail}, ${now})`;
+  }
 }

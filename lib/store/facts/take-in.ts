@@ -1,33 +1,52 @@
 import * as z from "zod";
-import type { Fact } from "../../run/intake/facts.ts";
+import { type Fact, stops } from "../../run/intake/facts.ts";
 import type { FactOutcome } from "../../run/intake/outcome.ts";
 import { databaseNow } from "../clock.ts";
 import type { Queryable, Transactional } from "../queryable.ts";
+import { notifyOfRemarks } from "./notify.ts";
 
 /** How far the sender's clock may be ahead of ours. */
 const CLOCK_TOLERANCE_MS = 5 * 60_000;
 
-export type ApplyFact = (transaction: Queryable, now: Date) => Promise<FactOutcome>;
-type Origin = Pick<Fact, "workspaceId" | "eventId" | "occurredAt" | "type">;
+export type ApplyFact<Given extends Origin> = (transaction: Queryable, now: Date, fact: Given) => Promise<FactOutcome>;
+type Origin = Pick<Fact, "workspaceId" | "eventId" | "occurredAt" | "type" | "warnings">;
 
 /**
  * Applies a fact in one transaction, unless it was applied before, and remembers it with its outcome. One that is refused is
  * not remembered: sent again, it is asked again. What `apply` has written where it refuses stays.
  */
-export function takeInOnce(db: Transactional, fact: Origin, apply: ApplyFact): Promise<FactOutcome> {
+export function takeInOnce<Given extends Origin>(
+  db: Transactional,
+  fact: Given,
+  apply: ApplyFact<Given>,
+): Promise<FactOutcome> {
   return db.transaction(async (transaction) => {
     const refusal = await lockWorkspace(transaction, fact.workspaceId);
     if (refusal) return refusal;
     if (await isKnown(transaction, fact)) return { outcome: "duplicate" };
     const now = await databaseNow(transaction);
-    if (fact.occurredAt.getTime() > now.getTime() + CLOCK_TOLERANCE_MS) {
-      return { outcome: "refused", reason: "occurredAt: lies in the future" };
-    }
-    const outcome = await apply(transaction, now);
-    if (outcome.outcome !== "refused") await remember(transaction, fact, outcome, now);
+    const received = asReceived(fact, now);
+    if (!received) return { outcome: "refused", reason: "occurredAt: lies in the future" };
+    const outcome = withWarnings(await apply(transaction, now, received), received);
+    if (outcome.outcome !== "refused") await remember(transaction, received, outcome, now);
+    await notifyOfRemarks(transaction, received, outcome, now);
     return outcome;
   });
 }
+
+/** A fact that stops something may come from a clock that is ahead: it counts as of now. */
+function asReceived<Given extends Origin>(fact: Given, now: Date): Given | undefined {
+  if (fact.occurredAt.getTime() <= now.getTime() + CLOCK_TOLERANCE_MS) return fact;
+  if (!stops(fact.type)) return undefined;
+  const isNamed = fact.warnings.some((warning) => warning.startsWith("occurredAt: "));
+  const warnings = isNamed ? [] : ["occurredAt: lies in the future; the time of receipt counts"];
+  return { ...fact, occurredAt: now, warnings: [...fact.warnings, ...warnings] };
+}
+
+const withWarnings = (outcome: FactOutcome, { warnings }: Origin): FactOutcome =>
+  warnings.length > 0 && (outcome.outcome === "applied" || outcome.outcome === "stale")
+    ? { ...outcome, warnings }
+    : outcome;
 
 /** The facts of a workspace go one after the other: two that make the same lead, or wait for the same leads, do not meet. */
 async function lockWorkspace(db: Queryable, workspaceId: string): Promise<FactOutcome | undefined> {

@@ -25,7 +25,8 @@ CREATE TYPE "touch_status" AS ENUM (
   'claimed', 'sending', 'sent', 'failed', 'unknown', 'cancelled', 'awaiting_approval', 'rejected', 'expired');
 CREATE TYPE "appointment_status" AS ENUM ('confirmed', 'cancelled', 'missed');
 CREATE TYPE "notification_kind" AS ENUM (
-  'meeting_booked', 'lead_replied', 'approval_waiting', 'touch_failed', 'touch_unknown', 'backstop_completed');
+  'meeting_booked', 'lead_replied', 'approval_waiting', 'touch_failed', 'touch_unknown', 'backstop_completed',
+  'lead_created', 'fact_warned');
 CREATE TYPE "digest_channel" AS ENUM ('email', 'webhook');
 CREATE TYPE "digest_delivery_status" AS ENUM ('pending', 'sending', 'sent', 'failed', 'unknown', 'skipped');
 
@@ -235,6 +236,7 @@ CREATE TABLE "notification_event" (
   "kind" "notification_kind" NOT NULL,
   "lead_id" UUID,
   "touch_id" UUID,
+  "detail" TEXT,
   "count" INTEGER NOT NULL DEFAULT 1,
   "occurred_at" TIMESTAMPTZ(3) NOT NULL,
   "digest_id" UUID,

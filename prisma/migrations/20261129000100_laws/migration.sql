@@ -429,7 +429,8 @@ ALTER TABLE "notification_event"
   ADD CONSTRAINT "event_of_lead_has_lead"
     CHECK (("kind" IN ('meeting_booked', 'lead_replied')) = ("lead_id" IS NOT NULL)),
   ADD CONSTRAINT "event_of_touch_has_touch"
-    CHECK (("kind" IN ('approval_waiting', 'touch_failed', 'touch_unknown')) = ("touch_id" IS NOT NULL));
+    CHECK (("kind" IN ('approval_waiting', 'touch_failed', 'touch_unknown')) = ("touch_id" IS NOT NULL)),
+  ADD CONSTRAINT "warning_has_its_detail" CHECK (("kind" = 'fact_warned') = ("detail" IS NOT NULL));
 
 ALTER TABLE "notification_digest" ADD CONSTRAINT "digest_window_is_not_empty" CHECK ("window_end" > "window_start");
 

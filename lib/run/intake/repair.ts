@@ -1,0 +1,99 @@
+import { createHash } from "node:crypto";
+import { readMeetingTimes } from "../../domain/meeting-times.ts";
+import { FACT_SCHEMAS, type FactType, LEAD_KEYS, stops } from "./facts.ts";
+
+export interface Repaired {
+  readonly detail: Readonly<Record<string, unknown>>;
+  /** What was repaired, without the values. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * The detail of a fact that stops something, as far as it can be used: whatever is unknown or unreadable is left out or
+ * replaced, and named. Undefined where the type or the detail allows no repair. What names the person is never invented.
+ */
+export function repair(type: FactType, detail: unknown): Repaired | undefined {
+  if (!stops(type) || !isRecord(detail)) return undefined;
+  const warnings: string[] = [];
+  const known = knownKeys(detail, Object.keys(FACT_SCHEMAS[type].shape), "", warnings);
+  const eventId = idOf(detail["eventId"], "eventId", warnings) ?? `sha256:${sha256(JSON.stringify(detail))}`;
+  const repaired = {
+    ...known,
+    eventId,
+    occurredAt: occurredAtOf(detail["occurredAt"], warnings),
+    lead: leadOf(detail["lead"], warnings),
+  };
+  if (!("meeting" in FACT_SCHEMAS[type].shape)) return { detail: repaired, warnings };
+  const meeting = meetingOf(detail["meeting"], eventId, warnings);
+  const { replaces, ...others } = known;
+  const former = isGiven(replaces) ? idOf(replaces, "replaces", warnings) : undefined;
+  const ofMeeting = { meeting, ...(former !== undefined && { replaces: former }) };
+  return { detail: { ...others, ...repaired, ...ofMeeting }, warnings };
+}
+
+/** Later than any receipt: an event from the future counts as of the time at which it is received. */
+const AT_RECEIPT = "2199-12-31T23:59:59Z";
+
+function occurredAtOf(sent: unknown, warnings: string[]): unknown {
+  const { times, assumed } = readMeetingTimes({ startsAt: sent, durationMinutes: 1 });
+  if (times && assumed.length === 0) return times.startsAt.toISOString();
+  warnings.push("occurredAt: cannot be read as an instant; the time of receipt counts");
+  return AT_RECEIPT;
+}
+
+function leadOf(sent: unknown, warnings: string[]): unknown {
+  if (!isRecord(sent)) return sent;
+  const known = knownKeys(sent, Object.keys(LEAD_KEYS), "lead.", warnings);
+  return Object.fromEntries(
+    Object.entries(known).flatMap(([key, value]) => {
+      if (!isGiven(value)) return [];
+      const text = typeof value === "number" ? String(value) : value;
+      const { success } = LEAD_KEYS[key as keyof typeof LEAD_KEYS].safeParse(text);
+      if (!success) warnings.push(`lead.${key}: is not valid, and was ignored`);
+      return success ? [[key, text]] : [];
+    }),
+  );
+}
+
+const TIME_KEYS = ["startsAt", "endsAt", "durationMinutes", "duration", "length", "timeZone"];
+
+function meetingOf(sent: unknown, eventId: string, warnings: string[]): unknown {
+  const given = isRecord(sent) ? sent : {};
+  const known = knownKeys(given, ["id", ...TIME_KEYS], "meeting.", warnings);
+  const id = idOf(known["id"], "meeting.id", warnings) ?? `event:${eventId}`.slice(0, 200);
+  const minutes = known["durationMinutes"] ?? known["duration"] ?? known["length"];
+  const { times, assumed } = readMeetingTimes({ ...known, durationMinutes: minutes });
+  warnings.push(...assumed.map((what) => `meeting: ${what}`));
+  const text = (time: Date | undefined) => time?.toISOString() ?? null;
+  return { id, startsAt: text(times?.startsAt), endsAt: text(times?.endsAt) };
+}
+
+/** The same text for the same value each time, so that redeliveries and later facts about it match. */
+function idOf(sent: unknown, where: string, warnings: string[]): string | undefined {
+  const text = typeof sent === "number" ? String(sent) : sent;
+  if (typeof text === "string" && FACT_SCHEMAS["lead.replied"].shape.eventId.safeParse(text).success) return text;
+  const isText = typeof text === "string" && text !== "";
+  warnings.push(`${where}: ${isText ? "is not valid, its fingerprint" : "is missing, one of the event"} was used`);
+  return isText ? `sha256:${sha256(text)}` : undefined;
+}
+
+/** Names a key only where it looks like one: it may be somebody's address. */
+function knownKeys(
+  sent: Readonly<Record<string, unknown>>,
+  keys: readonly string[],
+  where: string,
+  warnings: string[],
+): Record<string, unknown> {
+  const unknown = Object.keys(sent).filter((key) => !keys.includes(key));
+  for (const key of unknown.slice(0, MOST_NAMED)) {
+    const name = /^[A-Za-z][A-Za-z0-9_]{0,39}$/.test(key) ? `unknown key ${key}` : "unknown key";
+    warnings.push(`${where}${name}: was ignored`);
+  }
+  return Object.fromEntries(keys.filter((key) => Object.hasOwn(sent, key)).map((key) => [key, sent[key]]));
+}
+
+const MOST_NAMED = 10;
+const isGiven = (value: unknown): boolean => value !== undefined && value !== null && value !== "";
+const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
