@@ -14,6 +14,7 @@ import {
 } from "./rules-on-contact.ts";
 import { approvalNeeded, ready, templateIncomplete } from "./rules-on-content.ts";
 import { capReached, channelUsed, gapNotOver, sendTimesUnknown, tooOld, windowShut } from "./rules-on-time.ts";
+import { lastOnChannelAt, lastReachedAt } from "./send-times.ts";
 
 interface Rule {
   readonly name: string;
@@ -33,11 +34,15 @@ export const RULES: readonly Rule[] = [
   { name: "not_snoozed", says: "The lead is not snoozed.", judge: snoozed },
   { name: "send_times_known", says: "Time zone, send window and holidays are valid.", judge: sendTimesUnknown },
   { name: "condition_true", says: "The condition of the step is true.", judge: conditionFalse },
-  { name: "channel_reachable", says: "The lead has the address that the channel needs.", judge: channelUnreachable },
+  { name: "channel_reachable", says: "The lead has one usable address for the channel.", judge: channelUnreachable },
   { name: "still_fresh", says: "The step is younger than its time to live.", judge: tooOld },
   { name: "window_open", says: "The send window is open where the lead lives.", judge: windowShut },
-  { name: "gap_kept", says: "The last touch was long enough ago, in any sequence.", judge: gapNotOver },
-  { name: "channel_unused_today", says: "The channel has not reached the lead today.", judge: channelUsed },
+  { name: "gap_kept", says: "The last touch of the lead, or to its address, was long enough ago.", judge: gapNotOver },
+  {
+    name: "channel_unused_today",
+    says: "The channel has not reached the lead or its address today.",
+    judge: channelUsed,
+  },
   { name: "below_daily_cap", says: "The workspace is below its cap for the day.", judge: capReached },
   { name: "template_complete", says: "The template has all its values.", judge: templateIncomplete },
   { name: "approved_or_needs_none", says: "The step needs no approval.", judge: approvalNeeded },
@@ -70,8 +75,8 @@ export function decide(item: DueItem, now: Date): Decision {
 const inputsOf = ({ step, lead, workspace }: Case): Decision["inputs"] => ({
   sendWindow: workspace.sendWindow,
   gapMinutes: workspace.gapMinutes,
-  lastOutboundAt: lead.lastOutboundAt,
-  lastTouchOnChannelAt: step ? lead.lastTouchAt[step.channel] : null,
+  lastOutboundAt: step ? lastReachedAt(lead, step.channel) : lead.lastOutboundAt,
+  lastTouchOnChannelAt: step ? lastOnChannelAt(lead, step.channel) : null,
   dailyCap: workspace.dailyCap,
   dailyCapUsed: workspace.dailyCapUsed,
 });

@@ -1,5 +1,5 @@
 import type { Step, WorkspaceFacts } from "./due-item.ts";
-import type { PausedReason, StepCondition } from "./labels.ts";
+import type { AddressKind, PausedReason, StepCondition } from "./labels.ts";
 import type { NotNow } from "./send-times.ts";
 import type { Message } from "./templates.ts";
 import type { ZoneUsed } from "./time-zone.ts";
@@ -8,6 +8,7 @@ export type CompletedReason =
   | "meeting_booked"
   | "blacklisted"
   | "opted_out"
+  | "complained"
   | "unqualified"
   | "not_interested"
   | "out_of_steps";
@@ -23,7 +24,7 @@ export type HoldReason =
   | "invalid_template"
   | "unreadable_row"
   | "decision_failed";
-export type SkipReason = `condition_${StepCondition}` | `missing_${"email" | "phone"}`;
+export type SkipReason = `condition_${StepCondition}` | `missing_${AddressKind}` | "undeliverable_address";
 
 /** What is to become of a due step, and why. */
 export type Decision = Verdict & {

@@ -1,5 +1,12 @@
 import type { SendWindow } from "./calendar.ts";
-import type { Channel, EnrichmentStatus, LeadStatus, SequenceTrigger } from "./labels.ts";
+import type {
+  AddressKind,
+  Channel,
+  EnrichmentStatus,
+  LeadStatus,
+  SequenceTrigger,
+  SuppressionReason,
+} from "./labels.ts";
 
 /** All that `decide` may know of one due instance. Instants are `Date`s; nothing here is read from a clock. */
 export interface DueItem {
@@ -32,11 +39,16 @@ export interface LeadFacts {
   readonly isBooked: boolean;
   readonly automationEnabled: boolean;
   readonly optedOutAt: Date | null;
+  /** Why its address or number must not be contacted on any channel. */
+  readonly suppressed: Exclude<SuppressionReason, "undeliverable"> | null;
+  readonly undeliverable: Readonly<Record<AddressKind, boolean>>;
   readonly snoozedUntil: Date | null;
   readonly lastInboundAt: Date | null;
   readonly lastOutboundAt: Date | null;
   /** When a touch last began to be sent on each channel. */
   readonly lastTouchAt: Readonly<Record<Channel, Date | null>>;
+  /** When a touch of another lead last began to be sent to its address or number; null: no other lead has them. */
+  readonly twinTouchAt: Readonly<Record<AddressKind, Date | null>> | null;
   readonly enrichmentStatus: EnrichmentStatus;
 }
 

@@ -1,3 +1,4 @@
+import type { LeadFacts } from "./due-item.ts";
 import type { LeadStatus } from "./labels.ts";
 import { isTimeZone } from "./time-zone.ts";
 
@@ -8,6 +9,7 @@ export interface EnrolmentFacts {
   /** Whether a meeting was booked after the moment at which it was to be enrolled, whatever became of that meeting. */
   readonly bookedSince: boolean;
   readonly optedOutAt: Date | null;
+  readonly suppressed: LeadFacts["suppressed"];
   /** Null: that of its workspace. */
   readonly timeZone: string | null;
   /** Whether it is or was in the sequence. */
@@ -23,9 +25,16 @@ export interface Enrolling {
 }
 
 /** What became of one lead of an enrolment. */
-export type EnrolmentVerdict = "enrolled" | "already_enrolled" | "booked" | "opted_out" | `invalid: ${string}`;
+export type EnrolmentVerdict =
+  | "enrolled"
+  | "already_enrolled"
+  | "booked"
+  | "opted_out"
+  | "complained"
+  | `invalid: ${string}`;
 
 export function enrolmentVerdict(lead: EnrolmentFacts, { isPostBooking, restart }: Enrolling): EnrolmentVerdict {
+  if (lead.suppressed) return lead.suppressed;
   if (lead.optedOutAt) return "opted_out";
   if (!mayBeContacted(lead)) return `invalid: the lead is ${lead.status}`;
   if ((lead.isBooked || lead.bookedSince) && !isPostBooking) return "booked";
@@ -37,5 +46,9 @@ export function enrolmentVerdict(lead: EnrolmentFacts, { isPostBooking, restart 
 const NOT_TO_BE_CONTACTED: readonly LeadStatus[] = ["blacklisted", "unqualified", "not-interested"];
 
 /** Whether anything that starts for the lead would not be ended by the first rule on contact. */
-export const mayBeContacted = ({ status, optedOutAt }: Pick<EnrolmentFacts, "status" | "optedOutAt">): boolean =>
-  optedOutAt === null && !NOT_TO_BE_CONTACTED.includes(status);
+export const mayBeContacted = ({
+  status,
+  optedOutAt,
+  suppressed,
+}: Pick<EnrolmentFacts, "status" | "optedOutAt" | "suppressed">): boolean =>
+  optedOutAt === null && suppressed === null && !NOT_TO_BE_CONTACTED.includes(status);

@@ -74,6 +74,16 @@ export const NOTIFICATION_KINDS = [
 ] as const;
 export type NotificationKind = (typeof NOTIFICATION_KINDS)[number];
 
+export const ADDRESS_KINDS = ["email", "phone"] as const;
+export type AddressKind = (typeof ADDRESS_KINDS)[number];
+
+/** The strongest last: of several reasons, the last counts. */
+export const SUPPRESSION_REASONS = ["undeliverable", "opted_out", "complained"] as const;
+export type SuppressionReason = (typeof SUPPRESSION_REASONS)[number];
+
+/** Which address of a lead a channel goes to; the others go to none. */
+export const ADDRESS_OF_CHANNEL: Readonly<Partial<Record<Channel, AddressKind>>> = { email: "email", sms: "phone" };
+
 export const DIGEST_CHANNELS = ["email", "webhook"] as const;
 export type DigestChannel = (typeof DIGEST_CHANNELS)[number];
 

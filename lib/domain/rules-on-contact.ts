@@ -1,7 +1,8 @@
+import { addressToSend, numberToSend } from "./address.ts";
 import { type Case, stepOf } from "./case.ts";
-import type { Verdict } from "./decision.ts";
+import type { SkipReason, Verdict } from "./decision.ts";
 import type { LeadFacts } from "./due-item.ts";
-import type { Channel, StepCondition } from "./labels.ts";
+import { ADDRESS_OF_CHANNEL, type AddressKind, type StepCondition } from "./labels.ts";
 import { daysAfter, recheckSoon, repairBy } from "./recheck-times.ts";
 
 export function booked({ lead, sequence }: Case): Verdict | undefined {
@@ -11,6 +12,7 @@ export function booked({ lead, sequence }: Case): Verdict | undefined {
 
 export function notToBeContacted({ lead }: Case): Verdict | undefined {
   if (lead.status === "blacklisted") return { kind: "complete", reason: "blacklisted" };
+  if (lead.suppressed) return { kind: "complete", reason: lead.suppressed };
   if (lead.optedOutAt) return { kind: "complete", reason: "opted_out" };
   if (lead.status === "unqualified") return { kind: "complete", reason: "unqualified" };
   if (lead.status === "not-interested") return { kind: "complete", reason: "not_interested" };
@@ -61,13 +63,21 @@ export function conditionFalse(given: Case): Verdict | undefined {
   return CONDITIONS[condition](given.lead) ? undefined : { kind: "skip", reason: `condition_${condition}` };
 }
 
-const NEEDED: Readonly<Partial<Record<Channel, "email" | "phone">>> = { email: "email", sms: "phone" };
-
 export function channelUnreachable(given: Case): Verdict | undefined {
-  const needed = NEEDED[stepOf(given).channel];
-  if (!needed || isGiven(given.lead[needed])) return undefined;
-  if (given.lead.enrichmentStatus !== "pending") return { kind: "skip", reason: `missing_${needed}` };
-  return { kind: "pause", reason: "awaiting_enrichment", recheckAt: repairBy(given.now) };
+  const { lead, now } = given;
+  const needed = ADDRESS_OF_CHANNEL[stepOf(given).channel];
+  const fault = needed && addressFault(lead, needed);
+  if (!fault) return undefined;
+  if (lead.enrichmentStatus !== "pending") return { kind: "skip", reason: fault };
+  return { kind: "pause", reason: "awaiting_enrichment", recheckAt: repairBy(now) };
 }
 
-const isGiven = (value: string | null): boolean => value !== null && value.trim() !== "";
+function addressFault(lead: LeadFacts, kind: AddressKind): SkipReason | undefined {
+  const stored = lead[kind];
+  if (!isGiven(stored)) return `missing_${kind}`;
+  return lead.undeliverable[kind] || TO_SEND[kind](stored) === undefined ? "undeliverable_address" : undefined;
+}
+
+const TO_SEND = { email: addressToSend, phone: numberToSend };
+
+const isGiven = (value: string | null): value is string => value !== null && value.trim() !== "";

@@ -1,12 +1,12 @@
 import { localDayOf, nextOpening, type Opening, startOfNextLocalDay } from "./calendar.ts";
 import type { HolidayPlace, LeadFacts, WorkspaceFacts } from "./due-item.ts";
 import { type HolidayCalendar, holidayCalendar } from "./holidays.ts";
-import type { Channel } from "./labels.ts";
+import { ADDRESS_OF_CHANNEL, type Channel } from "./labels.ts";
 import { zoneOrUtc, zoneUsed } from "./time-zone.ts";
 
 /** What decides when a lead may be reached. */
 export interface SendFacts {
-  readonly lead: Pick<LeadFacts, "timeZone" | "lastOutboundAt" | "lastTouchAt">;
+  readonly lead: Pick<LeadFacts, "timeZone" | "lastOutboundAt" | "lastTouchAt" | "twinTouchAt">;
   readonly workspace: Pick<WorkspaceFacts, "timeZone" | "sendWindow" | "holidays" | "gapMinutes">;
   readonly channel: Channel;
 }
@@ -43,14 +43,30 @@ export const capDayOf = (timeZone: string, now: Date): string => localDayOf(now,
 /** When the count of a cap restarts. */
 export const capDayEnd = (timeZone: string, now: Date): Date => startOfNextLocalDay(now, zoneOrUtc(timeZone));
 
-/** At least a millisecond, so that no lead is reached twice by one run. */
-function gapEnd({ lead, workspace }: SendFacts): number {
-  const last = lead.lastOutboundAt;
+/** When the lead was last reached, or another lead at the address that this channel goes to. */
+export const lastReachedAt = (lead: SendFacts["lead"], channel: Channel): Date | null =>
+  latest(lead.lastOutboundAt, twinReachedAt(lead, channel));
+
+/** When the channel last reached the lead, or another lead at the address that it goes to. */
+export const lastOnChannelAt = (lead: SendFacts["lead"], channel: Channel): Date | null =>
+  latest(lead.lastTouchAt[channel], twinReachedAt(lead, channel));
+
+function twinReachedAt({ twinTouchAt }: SendFacts["lead"], channel: Channel): Date | null {
+  const kind = ADDRESS_OF_CHANNEL[channel];
+  return twinTouchAt && kind ? twinTouchAt[kind] : null;
+}
+
+const latest = (one: Date | null, other: Date | null): Date | null =>
+  one && other && other > one ? other : (one ?? other);
+
+/** At least a millisecond, so that one run reaches neither a lead nor an address twice. */
+function gapEnd({ lead, workspace, channel }: SendFacts): number {
+  const last = lastReachedAt(lead, channel);
   return last ? last.getTime() + Math.max(workspace.gapMinutes * 60_000, 1) : Number.NEGATIVE_INFINITY;
 }
 
 function channelDayEnd({ lead, workspace, channel }: SendFacts, now: Date): number {
-  const last = lead.lastTouchAt[channel];
+  const last = lastOnChannelAt(lead, channel);
   if (!last) return Number.NEGATIVE_INFINITY;
   const { zone } = zoneUsed(lead, workspace);
   // Most were longer ago than any local day lasts.

@@ -1,9 +1,11 @@
+import { normaliseEmail, normalisePhone } from "../domain/address.ts";
 import { decide } from "../domain/decide.ts";
 import type { Decision } from "../domain/decision.ts";
-import type { DueItem } from "../domain/due-item.ts";
+import type { DueItem, LeadFacts, WorkspaceFacts } from "../domain/due-item.ts";
 import { evolve, type InstanceState } from "../domain/evolve.ts";
-import type { Channel } from "../domain/labels.ts";
+import { ADDRESS_OF_CHANNEL, type Channel } from "../domain/labels.ts";
 import { repairBy } from "../domain/recheck-times.ts";
+import { lastReachedAt } from "../domain/send-times.ts";
 import type { DueCandidate, Plan } from "./ports.ts";
 
 /** A plan with the decision it follows from, kept for the report. */
@@ -31,13 +33,13 @@ export function planner(now: Date): (candidate: DueCandidate) => DecidedPlan {
     try {
       const item = asOfThisBatch(read.item, reached, usedOfCap, now);
       const decision = decide(item, now);
-      const touch = touchOf(decision, item.lead.lastOutboundAt);
+      const touch = touchOf(decision, item.lead);
       const state = evolve(item, decision, now);
       assertWithinAllTimes(state);
       if (touch) {
         assertWithinAllTimes(touch);
         const { lead, workspace } = item;
-        reached.set(lead.id, [...(reached.get(lead.id) ?? []), touch.channel]);
+        note(reached, keysOf(lead, workspace, touch.channel), touch.channel);
         usedOfCap.set(workspace.id, (usedOfCap.get(workspace.id) ?? 0) + 1);
       }
       return { ...idsOf(candidate), state, touch, decision: told(decision) };
@@ -72,22 +74,51 @@ function asOfThisBatch(
   usedOfCap: ReadonlyMap<string, number>,
   now: Date,
 ): DueItem {
-  const channels = reached.get(item.lead.id);
-  const used = item.workspace.dailyCap === null ? 0 : (usedOfCap.get(item.workspace.id) ?? 0);
-  if (!channels && used === 0) return item;
-  const lastTouchAt = { ...item.lead.lastTouchAt, ...Object.fromEntries((channels ?? []).map((name) => [name, now])) };
+  const { workspace } = item;
+  const lead = reachedAtItsAddress(item, reached, now);
+  const channels = reached.get(lead.id);
+  const used = workspace.dailyCap === null ? 0 : (usedOfCap.get(workspace.id) ?? 0);
+  if (!channels && lead === item.lead && used === 0) return item;
+  const lastTouchAt = { ...lead.lastTouchAt, ...Object.fromEntries((channels ?? []).map((name) => [name, now])) };
   return {
     ...item,
-    lead: channels ? { ...item.lead, lastOutboundAt: now, lastTouchAt } : item.lead,
-    workspace: { ...item.workspace, dailyCapUsed: item.workspace.dailyCapUsed + used },
+    lead: channels ? { ...lead, lastOutboundAt: now, lastTouchAt } : lead,
+    workspace: { ...workspace, dailyCapUsed: workspace.dailyCapUsed + used },
   };
+}
+
+function note(reached: Map<string, Channel[]>, keys: readonly string[], channel: Channel): void {
+  for (const key of keys) reached.set(key, [...(reached.get(key) ?? []), channel]);
+}
+
+/** The lead, with what this batch sends to its address or number for another lead. */
+function reachedAtItsAddress(
+  { lead, workspace }: DueItem,
+  reached: ReadonlyMap<string, readonly Channel[]>,
+  now: Date,
+) {
+  if (!lead.twinTouchAt) return lead;
+  const at = (channel: Channel, before: Date | null) =>
+    keysOf(lead, workspace, channel).some((key) => key !== lead.id && reached.has(key)) ? now : before;
+  const { email, phone } = lead.twinTouchAt;
+  return { ...lead, twinTouchAt: { email: at("email", email), phone: at("sms", phone) } };
+}
+
+/** By what a batch knows a lead that it reaches again, and its address where another lead has the same. */
+function keysOf(lead: LeadFacts, workspace: WorkspaceFacts, channel: Channel): readonly string[] {
+  const kind = ADDRESS_OF_CHANNEL[channel];
+  const stored = lead.twinTouchAt && kind ? lead[kind] : null;
+  if (!stored || !kind) return [lead.id];
+  const address = kind === "email" ? normaliseEmail(stored) : normalisePhone(stored);
+  return [lead.id, `${workspace.id} ${address}`];
 }
 
 const idsOf = ({ instanceId, workspaceId, position }: DueCandidate) => ({ instanceId, workspaceId, position });
 
-function touchOf(decision: Decision, expectedOutboundAt: Date | null): Plan["touch"] {
+function touchOf(decision: Decision, lead: LeadFacts): Plan["touch"] {
   if (decision.kind !== "send" && decision.kind !== "awaitApproval") return null;
   const { step, message, expiresAt } = decision;
+  const expectedOutboundAt = lastReachedAt(lead, step.channel);
   const planned = { stepId: step.id, channel: step.channel, message, expiresAt, expectedOutboundAt };
   return decision.kind === "send"
     ? { ...planned, status: "claimed", sendUntil: decision.sendUntil }

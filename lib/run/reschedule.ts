@@ -1,7 +1,7 @@
 import type { Opening } from "../domain/calendar.ts";
 import type { HoldReason } from "../domain/decision.ts";
 import { recheckSoon, repairBy } from "../domain/recheck-times.ts";
-import { earliestSend, type SendFacts } from "../domain/send-times.ts";
+import { earliestSend, lastReachedAt, type SendFacts } from "../domain/send-times.ts";
 import { isTimeZone, zoneUsed } from "../domain/time-zone.ts";
 import type { EndedTouch, Rescheduled, TouchSendFacts } from "./delivery-ports.ts";
 
@@ -11,7 +11,7 @@ import type { EndedTouch, Rescheduled, TouchSendFacts } from "./delivery-ports.t
  * decided yet must not pass for decided: so without an opening, what has gone meanwhile stays unseen.
  */
 export function rescheduled({ touchId, reason }: EndedTouch, facts: TouchSendFacts, now: Date): Rescheduled {
-  const seen = facts.facts.lead.lastOutboundAt;
+  const seen = lastReachedAt(facts.facts.lead, facts.facts.channel);
   const undecided = { touchId, reason, sendUntil: null, expectedOutboundAt: facts.triedLast ? seen : null };
   if (facts.switchedOff) return { ...undecided, nextAttemptAt: recheckSoon(now) };
   const from = facts.snoozedUntil && facts.snoozedUntil > now ? facts.snoozedUntil : now;

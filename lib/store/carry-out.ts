@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { normaliseEmail, normalisePhone } from "../domain/address.ts";
 import type { LeadFacts } from "../domain/due-item.ts";
 import type { OutgoingTouch } from "../run/delivery-ports.ts";
 import type { ClaimedPlan, ClaimQuery, DueCandidate, Plan } from "../run/ports.ts";
@@ -42,6 +43,8 @@ export async function carryOut(
         ${plans.map(({ instanceId }) => instanceId)}::uuid[],
         ${begun.map((lead) => lead !== null)}::boolean[],
         ${column(begun.map((lead) => (lead?.lastTouchAt.email ? true : null)))}::boolean[],
+        ${column(begun.map((lead) => normalised(lead?.email, normaliseEmail)))}::text[],
+        ${column(begun.map((lead) => normalised(lead?.phone, normalisePhone)))}::text[],
         ${states.map((state) => state.status)}::text[],
         ${states.map((state) => state.position)}::int[],
         ${column(states.map((state) => (state.status === "active" ? state.nextStepDue : null)))}::timestamptz[],
@@ -58,7 +61,7 @@ export async function carryOut(
         ${column(plans.map(({ touch }) => touch?.expectedOutboundAt ?? null))}::timestamptz[],
         ${column(plans.map(({ touch }) => touch?.sendUntil ?? null))}::timestamptz[],
         ${column(plans.map(({ touch }) => touch?.expiresAt ?? null))}::timestamptz[]
-      ) as plan (instance_id, begins, has_thread, status, position, next_step_due, hold_reason, held_since,
+      ) as plan (instance_id, begins, has_thread, email, phone, status, position, next_step_due, hold_reason, held_since,
                  paused_reason, recheck_at, completed_reason, touch_status, step_id, channel, subject, body,
                  expected_outbound_at, send_until, expires_at)),
     going as materialized (
@@ -81,17 +84,24 @@ export async function carryOut(
     touched as (
       insert into touch (workspace_id, instance_id, lead_id, step_id, generation, channel, status, subject, body,
                          claimed_at, expected_outbound_at, send_until, expires_at, next_attempt_at, recheck_at,
-                         attempts, last_attempt_at)
+                         attempts, last_attempt_at, recipient_hash)
       select moved.workspace_id, moved.id, moved.lead_id, plan.step_id, moved.generation, plan.channel::channel,
              case when begun.begins then 'sending' else plan.touch_status end::touch_status,
              plan.subject, plan.body, ${now}::timestamptz, plan.expected_outbound_at, plan.send_until, plan.expires_at,
              case when plan.touch_status = 'claimed' and not begun.begins then ${now}::timestamptz end,
              case when plan.touch_status = 'claimed' then ${recheckAt}::timestamptz end,
-             begun.begins::int, case when begun.begins then ${now}::timestamptz end
+             begun.begins::int, case when begun.begins then ${now}::timestamptz end,
+             case when begun.begins then case plan.channel when 'email' then to_email when 'sms' then to_phone end end
         from plan
         join moved on moved.id = plan.instance_id
         left join going on going.id = plan.step_id
-       cross join lateral (select plan.begins and going.id is not null) as begun (begins)
+       cross join lateral (
+         select suppression_hash(moved.workspace_id, plan.email), suppression_hash(moved.workspace_id, plan.phone)
+          offset 0) as hashes (to_email, to_phone)
+       cross join lateral (
+         select plan.begins and going.id is not null and not exists (
+                  select from suppression
+                   where workspace_id = moved.workspace_id and hash in (to_email, to_phone))) as begun (begins)
        where plan.touch_status is not null
           on conflict (instance_id, generation, step_id) do nothing
       returning id, workspace_id, instance_id, lead_id, step_id, generation, channel, status),
@@ -122,16 +132,20 @@ export async function carryOut(
   });
 }
 
-/** Of several touches of one lead one begins. */
+/** Of several touches of one lead one begins. Of leads that share an address none does: `startSending` locks them all. */
 function firstOfEachLead(decided: readonly Decided[], most: number): ReadonlySet<Decided> {
   const first = new Map<string, Decided>();
   for (const one of decided) {
     if (first.size === most) break;
     const lead = leadOf(one.candidate);
-    if (lead && one.plan.touch?.status === "claimed" && !first.has(lead.id)) first.set(lead.id, one);
+    const mayBegin = lead?.twinTouchAt === null && one.plan.touch?.status === "claimed";
+    if (lead && mayBegin && !first.has(lead.id)) first.set(lead.id, one);
   }
   return new Set(first.values());
 }
+
+const normalised = (stored: string | null | undefined, normalise: (text: string) => string | null): string | null =>
+  stored ? normalise(stored) : null;
 
 const leadOf = ({ read }: DueCandidate): LeadFacts | null => ("item" in read ? read.item.lead : null);
 

@@ -2,12 +2,14 @@ import { Prisma } from "./generated/client.ts";
 import type { Queryable } from "./queryable.ts";
 import { type DueRow, parseSequences, type ReadSequence, walkedBy } from "./rows.ts";
 import { LAST_TOUCHES, loadHolidaysFor, SEND_TIMES } from "./send-time-rows.ts";
+import { TWIN_TOUCHES } from "./twins.ts";
 
 /** What `decide` reads of a lead. */
 const LEAD_COLUMNS = Prisma.sql`
   lead.first_name, lead.last_name, lead.company, lead.email, lead.phone, lead.linkedin_connected_at, lead.time_zone,
   lead.status::text, lead.is_booked, lead.automation_enabled, lead.opted_out_at, lead.snoozed_until,
-  lead.last_inbound_at, lead.last_outbound_at, ${LAST_TOUCHES}, lead.enrichment_status::text`;
+  lead.suppressed_reason::text, lead.email_undeliverable, lead.phone_undeliverable,
+  lead.last_inbound_at, lead.last_outbound_at, ${LAST_TOUCHES}, ${TWIN_TOUCHES}, lead.enrichment_status::text`;
 
 /** What `candidateOf` reads of `instance` and `lead`; an instance without a due time is read as due now. */
 export const candidateColumns = (now: Date): Prisma.Sql => Prisma.sql`

@@ -89,6 +89,9 @@ export const EXPECTED_SCHEMA: ExpectedSchema = {
       "phone",
       "normalised_email",
       "normalised_phone",
+      "suppressed_reason",
+      "email_undeliverable",
+      "phone_undeliverable",
       "linkedin_url",
       "details_updated_at",
       "linkedin_connected_at",
@@ -151,6 +154,7 @@ export const EXPECTED_SCHEMA: ExpectedSchema = {
       "compared_at",
       "report",
     ],
+    suppression: ["workspace_id", "hash", "reason", "kind", "since", "source"],
     task: ["id", "workspace_id", "touch_id", "lead_id", "title", "notes", "done_at", "cancelled_at", "created_at"],
     touch: [
       "id",
@@ -176,6 +180,7 @@ export const EXPECTED_SCHEMA: ExpectedSchema = {
       "recheck_at",
       "sent_at",
       "provider_id",
+      "recipient_hash",
       "fingerprint",
       "decided_at",
       "decided_by",
@@ -206,6 +211,7 @@ export const EXPECTED_SCHEMA: ExpectedSchema = {
     ],
   },
   labels: {
+    address_kind: ["email", "phone"],
     appointment_status: ["confirmed", "cancelled", "missed"],
     channel: ["email", "sms", "webhook", "task"],
     digest_channel: ["email", "webhook"],
@@ -241,6 +247,7 @@ export const EXPECTED_SCHEMA: ExpectedSchema = {
     ],
     sequence_trigger: ["no_response", "meeting_selected", "manual", "setter_reply", "meeting_missed"],
     step_condition: ["always", "phone_provided", "linkedin_connected", "no_reply"],
+    suppression_reason: ["undeliverable", "opted_out", "complained"],
     touch_status: [
       "claimed",
       "sending",

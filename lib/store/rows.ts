@@ -1,9 +1,16 @@
 import * as z from "zod";
 import type { DueItem, Sequence, WorkspaceFacts } from "../domain/due-item.ts";
-import { CHANNELS, ENRICHMENT_STATUSES, LEAD_STATUSES, SEQUENCE_TRIGGERS } from "../domain/labels.ts";
+import {
+  CHANNELS,
+  ENRICHMENT_STATUSES,
+  LEAD_STATUSES,
+  SEQUENCE_TRIGGERS,
+  SUPPRESSION_REASONS,
+} from "../domain/labels.ts";
 import { capDayOf } from "../domain/send-times.ts";
 import type { DueCandidate } from "../run/ports.ts";
 import { lastTouchColumns, lastTouchOf, sendTimeColumns, sendTimesOf } from "./send-time-rows.ts";
+import { twinTouchColumns, twinTouchOf } from "./twins.ts";
 
 /**
  * An instant that must not fail a whole batch: `infinity`, years before 1 and years that no `Date` holds (after 275760) are
@@ -44,10 +51,14 @@ const leadRow = z.object({
   is_booked: z.boolean(),
   automation_enabled: z.boolean(),
   opted_out_at: z.date().nullable(),
+  suppressed_reason: z.enum(SUPPRESSION_REASONS).exclude(["undeliverable"]).nullable(),
+  email_undeliverable: z.boolean(),
+  phone_undeliverable: z.boolean(),
   snoozed_until: z.date().nullable(),
   last_inbound_at: z.date().nullable(),
   last_outbound_at: z.date().nullable(),
   ...lastTouchColumns,
+  ...twinTouchColumns,
   enrichment_status: z.enum(ENRICHMENT_STATUSES),
 });
 
@@ -182,10 +193,13 @@ const leadOf = (id: string, row: z.infer<typeof leadRow>): DueItem["lead"] => ({
   isBooked: row.is_booked,
   automationEnabled: row.automation_enabled,
   optedOutAt: row.opted_out_at,
+  suppressed: row.suppressed_reason,
+  undeliverable: { email: row.email_undeliverable, phone: row.phone_undeliverable },
   snoozedUntil: row.snoozed_until,
   lastInboundAt: row.last_inbound_at,
   lastOutboundAt: row.last_outbound_at,
   lastTouchAt: lastTouchOf(row),
+  twinTouchAt: twinTouchOf(row),
   enrichmentStatus: row.enrichment_status,
 });
 

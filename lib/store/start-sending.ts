@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { CHANNELS } from "../domain/labels.ts";
+import { lastReachedAt } from "../domain/send-times.ts";
 import type { EndedTouch, Lease, OutgoingTouch, StartedSending, TouchSendFacts } from "../run/delivery-ports.ts";
 import { Prisma } from "./generated/client.ts";
 import type { Queryable } from "./queryable.ts";
@@ -12,6 +13,8 @@ import {
   sendTimeColumns,
   sendTimesOf,
 } from "./send-time-rows.ts";
+import { flagSuppressed, RECIPIENT_HASH, SUPPRESSED_NOW } from "./suppressions.ts";
+import { ALL_TWINS_LOCKED, lockTwins, REACHED_AT, TWIN_TOUCHES, twinTouchColumns, twinTouchOf } from "./twins.ts";
 
 const judgedRow = z.object({
   id: z.guid(),
@@ -23,6 +26,7 @@ const judgedRow = z.object({
   body: z.string(),
   fate: z.enum(["start", "cancel", "expire", "doubt", "wait"]),
   why: z.string().nullable(),
+  unflagged: z.boolean(),
   email: z.string().nullable(),
   phone: z.string().nullable(),
   email_from: z.string(),
@@ -36,6 +40,7 @@ export const CHANNEL_IS_KNOWN = Prisma.sql`touch.channel::text = any(${[...CHANN
 /** Why the lead may not be contacted by that instance, in terms of `lead` and `instance`; null where it may. */
 export const BARRED = Prisma.sql`
   case when lead.is_booked and not instance.post_booking then 'meeting_booked'
+       when lead.suppressed_reason is not null then lead.suppressed_reason::text
        when lead.opted_out_at is not null then 'opted_out'
        when lead.status in ('blacklisted', 'unqualified', 'not-interested') then replace(lead.status::text, '-', '_')
   end`;
@@ -48,6 +53,8 @@ export const STOP = Prisma.sql`
                 case when lead.last_outbound_at = touch.last_attempt_at then touch.expected_outbound_at
                      else lead.last_outbound_at end, '-infinity') then 'lead_replied'
          when instance.status = 'cancelled' or instance.generation <> touch.generation then 'instance_cancelled'
+         when touch.channel = 'email' and lead.email_undeliverable
+           or touch.channel = 'sms' and lead.phone_undeliverable then 'undeliverable_address'
     end)`;
 
 /** Assignments to `lead` for a touch on that channel that begins now. */
@@ -81,35 +88,41 @@ export const threadOf = (touch: Prisma.Sql): Prisma.Sql => Prisma.sql`
  */
 export async function startSending(db: Queryable, touchIds: readonly string[], lease: Lease): Promise<StartedSending> {
   const rows = await db.$queryRaw`
-    with judged as materialized (
+    with ${lockTwins(touchIds)},
+    judged as materialized (
       select touch.id, touch.workspace_id, touch.instance_id, touch.lead_id, touch.generation, touch.channel,
              touch.status, touch.next_attempt_at, touch.unknown_attempt_at, touch.attempts, touch.failures, touch.subject, touch.body,
              lead.last_outbound_at = touch.last_attempt_at as tried_last, lead.email, lead.phone,
-             lead.last_email_at, lead.last_outbound_at, touch.expires_at <= ${lease.now} as too_old,
-             ${STOP} as stop,
+             lead.last_email_at, lead.last_outbound_at, ${RECIPIENT_HASH} as recipient_hash, touch.expires_at <= ${lease.now} as too_old,
+             ${STOP} as stop, ${SUPPRESSED_NOW} as suppressed,
              case when (select paused_at from workspace where id = touch.workspace_id) is not null
                     then 'workspace_paused'
                   when not (select active from follow_up_sequence where id = instance.sequence_id)
                     then 'sequence_inactive'
                   when instance.paused_reason = 'manual' then 'instance_paused'
                   when lead.snoozed_until > ${lease.now} then 'lead_snoozed'
-                  when lead.last_outbound_at is distinct from touch.expected_outbound_at
-                   and lead.last_outbound_at is distinct from touch.last_attempt_at then 'too_soon'
+                  when ${REACHED_AT} is distinct from touch.expected_outbound_at
+                   and ${REACHED_AT} is distinct from touch.last_attempt_at then 'too_soon'
                   when touch.send_until is null or touch.send_until <= ${lease.now} then 'outside_send_window'
              end as wait
         from touch
         join lead on lead.workspace_id = touch.workspace_id and lead.id = touch.lead_id
         join follow_up_instance as instance on instance.id = touch.instance_id
        where touch.id = any(${[...touchIds]}::uuid[]) and case when ${CHANNEL_IS_KNOWN} then true end
+         and ${ALL_TWINS_LOCKED}
          for no key update of lead, touch skip locked),
     in_turn as (
-      select *, row_number() over (partition by lead_id order by stop is distinct from 'lead_replied', id) as turn
+      select judged.*, coalesce(stop, suppressed) as ends,
+             greatest(
+               row_number() over (partition by lead_id order by stop is distinct from 'lead_replied', id),
+               row_number() over (partition by coalesce(recipient_hash, lead_id::text::bytea)
+                                      order by coalesce(stop, suppressed, wait) is null and too_old is not true desc, id)) as turn
         from judged
        where status = 'claimed' and next_attempt_at <= ${lease.now}),
     fated as materialized (
-      select *, coalesce(stop, wait, case when turn > 1 then 'too_soon' end) as why,
-             case when (stop is not null or too_old) and unknown_attempt_at is not null then 'doubt'
-                  when stop is not null then 'cancel' when too_old then 'expire'
+      select *, coalesce(ends, wait, case when turn > 1 then 'too_soon' end) as why,
+             case when (ends is not null or too_old) and unknown_attempt_at is not null then 'doubt'
+                  when ends is not null then 'cancel' when too_old then 'expire'
                   when wait is not null or turn > 1 then 'wait' else 'start' end as fate
         from in_turn),
     moved as (
@@ -119,7 +132,8 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
              recheck_at = case when fate = 'start' then greatest(touch.recheck_at, ${lease.until}::timestamptz) end,
              attempts = touch.attempts + case when fate = 'start' then 1 else 0 end,
              last_attempt_at = case when fate = 'start' then greatest(fated.last_outbound_at, ${lease.now}::timestamptz)
-                             else touch.last_attempt_at end
+                             else touch.last_attempt_at end,
+             recipient_hash = case when fate = 'start' then fated.recipient_hash else touch.recipient_hash end
         from fated
        where touch.id = fated.id and fate <> 'wait'
       returning touch.id, touch.workspace_id, fate, touch.lead_id, fate = 'start' or (why = 'lead_replied' and tried_last) as stamps,
@@ -135,11 +149,14 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
       insert into notification_event (workspace_id, kind, touch_id, occurred_at)
       select workspace_id, 'touch_unknown', id, ${lease.now} from moved where fate = 'doubt')
     select id, workspace_id, lead_id, channel::text, failures, subject, body, fate, why, email, phone,
+           stop is null and suppressed is not null as unflagged,
            (select email_from from workspace where id = fated.workspace_id) as email_from,
            case when channel = 'email' and last_email_at is not null and fate = 'start' then ${threadOf(Prisma.sql`fated`)} else '{}' end as thread
       from fated
      order by id`;
   const judged = z.array(judgedRow).parse(rows);
+  const unflagged = judged.filter((row) => row.unflagged).map((row) => row.lead_id);
+  if (unflagged.length > 0) await flagSuppressed(db, unflagged);
   return {
     started: judged.filter(({ fate }) => fate === "start").map(outgoingTouch),
     cancelled: withFate(judged, "cancel"),
@@ -174,6 +191,7 @@ const factsRow = z.object({
   lead_time_zone: z.string().nullable(),
   last_outbound_at: z.date().nullable(),
   ...lastTouchColumns,
+  ...twinTouchColumns,
   workspace_time_zone: z.string(),
   ...sendTimeColumns,
 });
@@ -188,7 +206,7 @@ export async function readSendFacts(
            coalesce(lead.last_outbound_at = touch.last_attempt_at, false) as tried_last,
            workspace.paused_at is not null or not sequence.active
              or coalesce(instance.paused_reason = 'manual', false) as switched_off,
-           lead.snoozed_until, lead.time_zone as lead_time_zone, lead.last_outbound_at, ${LAST_TOUCHES},
+           lead.snoozed_until, lead.time_zone as lead_time_zone, lead.last_outbound_at, ${LAST_TOUCHES}, ${TWIN_TOUCHES},
            workspace.time_zone as workspace_time_zone, ${SEND_TIMES}
       from touch
       join lead on lead.workspace_id = touch.workspace_id and lead.id = touch.lead_id
@@ -208,13 +226,17 @@ export async function readSendFacts(
   );
 }
 
-const touchSendFacts = (row: z.infer<typeof factsRow>): TouchSendFacts => ({
-  switchedOff: row.switched_off,
-  snoozedUntil: row.snoozed_until,
-  triedLast: row.tried_last,
-  facts: {
-    lead: { timeZone: row.lead_time_zone, lastOutboundAt: row.last_outbound_at, lastTouchAt: lastTouchOf(row) },
-    workspace: { timeZone: row.workspace_time_zone, ...sendTimesOf(row) },
-    channel: row.channel,
-  },
-});
+function touchSendFacts(row: z.infer<typeof factsRow>): TouchSendFacts {
+  const lead = {
+    timeZone: row.lead_time_zone,
+    lastOutboundAt: row.last_outbound_at,
+    lastTouchAt: lastTouchOf(row),
+    twinTouchAt: twinTouchOf(row),
+  };
+  return {
+    switchedOff: row.switched_off,
+    snoozedUntil: row.snoozed_until,
+    triedLast: row.tried_last && lastReachedAt(lead, row.channel)?.getTime() === row.last_outbound_at?.getTime(),
+    facts: { lead, workspace: { timeZone: row.workspace_time_zone, ...sendTimesOf(row) }, channel: row.channel },
+  };
+}

@@ -39,10 +39,11 @@ async function endBatch(
     with marked as materialized (
       select id, workspace_id,
              case when status = 'blacklisted' then 'blacklisted'
+                  when suppressed_reason is not null then suppressed_reason::text
                   when opted_out_at is not null then 'opted_out'
                   when status = 'unqualified' then 'unqualified'
                   when status = 'not-interested' then 'not_interested' end as bar,
-             case when stop_cause <> 'lead_status' and (booked_until is null or booked_until <= ${now})
+             case when stop_cause <> 'barred' and (booked_until is null or booked_until <= ${now})
                   then stop_cause end as cause
         from lead
        where stop_cause is not null and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)

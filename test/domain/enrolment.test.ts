@@ -7,6 +7,7 @@ const lead = (over: Partial<EnrolmentFacts> = {}): EnrolmentFacts => ({
   isBooked: false,
   bookedSince: false,
   optedOutAt: null,
+  suppressed: null,
   timeZone: null,
   knowsSequence: false,
   startedSince: false,
@@ -60,7 +61,8 @@ describe("an enrolment", () => {
   it.each(LEAD_STATUSES)("asks whether a lead that is %s may be contacted", (status) => {
     const refused = NOT_TO_BE_CONTACTED.includes(status);
     expect(enrolmentVerdict(lead({ status }), CHASE)).toBe(refused ? `invalid: the lead is ${status}` : "enrolled");
-    expect(mayBeContacted({ status, optedOutAt: null })).toBe(!refused);
-    expect(mayBeContacted({ status, optedOutAt: SOME_TIME })).toBe(false);
+    expect(mayBeContacted({ status, optedOutAt: null, suppressed: null })).toBe(!refused);
+    expect(mayBeContacted({ status, optedOutAt: SOME_TIME, suppressed: null })).toBe(false);
+    expect(mayBeContacted({ status, optedOutAt: null, suppressed: "complained" })).toBe(false);
   });
 });

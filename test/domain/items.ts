@@ -18,10 +18,13 @@ export const aLead = (over: Partial<LeadFacts> = {}): LeadFacts => ({
   isBooked: false,
   automationEnabled: true,
   optedOutAt: null,
+  suppressed: null,
+  undeliverable: { email: false, phone: false },
   snoozedUntil: null,
   lastInboundAt: null,
   lastOutboundAt: null,
   lastTouchAt: { email: null, sms: null, webhook: null, task: null },
+  twinTouchAt: null,
   enrichmentStatus: "not_requested",
   ...over,
 });

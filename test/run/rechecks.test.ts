@@ -110,7 +110,15 @@ const CHANGES: readonly Change[] = [
   ...barred("the lead is no longer blacklisted", { status: "blacklisted" }, "status = 'qualified'"),
   ...barred("the lead is no longer unqualified", { status: "unqualified" }, "status = 'new'"),
   ...barred("the lead is interested again", { status: "not-interested" }, "status = 'qualified'"),
-  ...barred("the lead opted in again", { opted_out_at: REPLIED }, "opted_out_at = null"),
+  ...OVER.map(
+    (pause): Change => ({
+      name: `${pause.reason}: the lead opted in again`,
+      pause: { ...pause, lead: { ...pause.lead, opted_out_at: REPLIED } },
+      of: "leadId",
+      statement: `with lifted as (update lead set opted_out_at = null where id = $1 returning workspace_id)
+                  delete from suppression using lifted where suppression.workspace_id = lifted.workspace_id`,
+    }),
+  ),
   ...barred("the lead is switched on", { automation_enabled: false }, "automation_enabled = true"),
   ...barred("the status is no longer booked", { status: "meeting-booked" }, "status = 'qualified'"),
   ...barred("the meeting was missed", { status: "meeting-booked" }, "missed_at = now()"),

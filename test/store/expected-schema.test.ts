@@ -33,6 +33,8 @@ it("the labels of the domain are those of the database's enums, in their order",
     paused_reason: labels.PAUSED_REASONS,
     touch_status: labels.TOUCH_STATUSES,
     notification_kind: labels.NOTIFICATION_KINDS,
+    address_kind: labels.ADDRESS_KINDS,
+    suppression_reason: labels.SUPPRESSION_REASONS,
     digest_channel: labels.DIGEST_CHANNELS,
     digest_delivery_status: labels.DIGEST_DELIVERY_STATUSES,
   }).toEqual(

@@ -360,7 +360,8 @@ describe("an opt-out of an address", () => {
   const isOut = async (externalId: string) =>
     (
       await one(
-        "select opted_out_at is not null as out from lead where workspace_id = $1 and external_id = $2",
+        `select opted_out_at is not null or suppressed_reason is not null as out
+           from lead where workspace_id = $1 and external_id = $2`,
         workspaceId,
         externalId,
       )
@@ -390,8 +391,9 @@ describe("an opt-out of an address", () => {
   });
 
   it("holds for a lead that had the address before, though another was named", async () => {
-    await sql.query("update lead set email = 'GONE@example.test' where id = $1", [leadId]);
-    const outcome = await fact("lead.opted_out", { lead: { externalId: "first" }, occurredAt: hoursAgo(2) });
+    await addLead(sql, workspaceId, { external_id: "late", email: "late@example.test" });
+    await sql.query("update lead set email = 'LATE@example.test' where id = $1", [leadId]);
+    const outcome = await fact("lead.opted_out", { lead: { externalId: "late" }, occurredAt: hoursAgo(2) });
     expect(outcome).toMatchObject({ outcome: "applied", ended: 1 });
     expect(await isOut("known")).toBe(true);
   });

@@ -9,7 +9,7 @@ export interface Ending {
   /** Post-booking sequences alone, or all. */
   readonly which: "post_booking" | "all";
   readonly status: "completed" | "cancelled";
-  readonly reason: "opted_out" | "meeting_cancelled" | "meeting_missed";
+  readonly reason: "meeting_cancelled" | "meeting_missed" | "opted_out" | "complained";
   readonly now: Date;
 }
 

@@ -1,12 +1,12 @@
 import * as z from "zod";
 import { enrolmentVerdict } from "../../domain/enrolment.ts";
-import { LEAD_STATUSES } from "../../domain/labels.ts";
+import { LEAD_STATUSES, SUPPRESSION_REASONS } from "../../domain/labels.ts";
 import type { FactOf } from "../../run/intake/facts.ts";
 import type { FactOutcome } from "../../run/intake/outcome.ts";
 import type { Queryable, Transactional } from "../queryable.ts";
 import { instant } from "../rows.ts";
 import { refused } from "./leads.ts";
-import { shareOptOuts } from "./opt-outs.ts";
+import { endSuppressed } from "./opt-outs.ts";
 import { readLeads } from "./read-leads.ts";
 import { findSequences, type StartableSequence, startInstances } from "./start-instances.ts";
 import { takeInOnce } from "./take-in.ts";
@@ -27,7 +27,7 @@ export const leadEnrolled = (db: Transactional, fact: Enrolment): Promise<FactOu
     const detailsUpdatedAt = fact.occurredAt < now ? fact.occurredAt : now;
     const written = await writeLeads(transaction, { workspaceId: fact.workspaceId, detailsUpdatedAt }, told);
     const leadIds = [...written.values()];
-    const ended = await shareOptOuts(transaction, { workspaceId: fact.workspaceId, leadIds, now });
+    const ended = await endSuppressed(transaction, { workspaceId: fact.workspaceId, leadIds, now });
     const leads = await readEnrolmentFacts(transaction, fact, sequence, leadIds);
     const verdicts = told.map((lead, index) => {
       if ("invalid" in lead) return lead.invalid;
@@ -48,6 +48,7 @@ const factsRow = z.object({
   status: z.enum(LEAD_STATUSES),
   isBooked: z.boolean(),
   optedOutAt: instant.nullable(),
+  suppressed: z.enum(SUPPRESSION_REASONS).exclude(["undeliverable"]).nullable(),
   bookedSince: z.boolean(),
   knowsSequence: z.boolean(),
   startedSince: z.boolean(),
@@ -61,7 +62,7 @@ async function readEnrolmentFacts(
 ): Promise<ReadonlyMap<string, z.infer<typeof factsRow>>> {
   const rows = await db.$queryRaw`
     select lead.id, lead.time_zone as "timeZone", lead.status::text, lead.is_booked as "isBooked",
-           lead.opted_out_at as "optedOutAt",
+           lead.opted_out_at as "optedOutAt", lead.suppressed_reason::text as suppressed,
            exists (select from appointment
                     where workspace_id = lead.workspace_id and lead_id = lead.id
                       and coalesce(confirmed_at, case status when 'confirmed' then last_event_at end) > ${occurredAt}) as "bookedSince",

@@ -3,7 +3,7 @@ import type { FactOutcome } from "../../run/intake/outcome.ts";
 import type { Transactional } from "../queryable.ts";
 import { createdBy, findOrAddLeads, isRefused } from "./leads.ts";
 import { notify } from "./notify.ts";
-import { endOptedOut, lockAddressOf, shareOptOuts } from "./opt-outs.ts";
+import { endSuppressed, lockAddressOf } from "./opt-outs.ts";
 import { takeInOnce } from "./take-in.ts";
 
 const NOTHING = { ended: 0, cancelledTouches: 0, started: 0 };
@@ -49,9 +49,6 @@ export const leadOptedOut = (db: Transactional, given: FactOf<"lead.opted_out">)
     const leadIds = found.leads.map(({ id }) => id);
     await transaction.$executeRaw`
       update lead set opted_out_at = least(opted_out_at, ${occurredAt}::timestamptz) where id = any(${leadIds}::uuid[])`;
-    const optOuts = { workspaceId, leadIds, now };
-    const own = await endOptedOut(transaction, optOuts);
-    const others = await shareOptOuts(transaction, optOuts);
-    const cancelledTouches = own.cancelledTouches + others.cancelledTouches;
-    return { outcome: "applied", ended: own.ended + others.ended, cancelledTouches, started: 0, ...createdBy(found) };
+    const ended = await endSuppressed(transaction, { workspaceId, leadIds, now });
+    return { outcome: "applied", ...ended, started: 0, ...createdBy(found) };
   });

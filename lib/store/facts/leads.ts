@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { addressKeys } from "../../domain/address.ts";
-import { LEAD_STATUSES } from "../../domain/labels.ts";
+import { LEAD_STATUSES, SUPPRESSION_REASONS } from "../../domain/labels.ts";
 import type { LeadReference } from "../../run/intake/facts.ts";
 import { Prisma } from "../generated/client.ts";
 import { hasEmail, hasPhone } from "../lead-addresses.ts";
@@ -12,6 +12,7 @@ const leadRow = z.object({
   status: z.enum(LEAD_STATUSES),
   timeZone: z.string().nullable(),
   optedOutAt: instant.nullable(),
+  suppressed: z.enum(SUPPRESSION_REASONS).exclude(["undeliverable"]).nullable(),
   bookedUntil: instant.nullable(),
   /** As the database spells it, which is what it is written back as. */
   missedAt: z.string().nullable(),
@@ -54,7 +55,8 @@ export async function findLeads(
     (id = any(${[...leadIds, ...(id === undefined ? [] : [id])]}::uuid[]) or external_id = ${externalId ?? null}
      or ${hasEmail(...(email === undefined ? [] : [email]))} or ${hasPhone(phone)})`;
   const rows = await db.$queryRaw`
-    select id, status::text, time_zone as "timeZone", opted_out_at as "optedOutAt", booked_until as "bookedUntil",
+    select id, status::text, time_zone as "timeZone", opted_out_at as "optedOutAt",
+           suppressed_reason::text as suppressed, booked_until as "bookedUntil",
            missed_at::text as "missedAt", is_booked as "isBooked", stop_cause as "stopCause",
            coalesce(${named}, false) as named
       from lead

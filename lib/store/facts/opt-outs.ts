@@ -1,51 +1,58 @@
 import * as z from "zod";
 import type { LeadReference } from "../../run/intake/facts.ts";
+import { hasEmail } from "../lead-addresses.ts";
 import type { Queryable } from "../queryable.ts";
 import { type Ended, endInstances } from "./end-instances.ts";
 
-interface OptOuts {
-  readonly workspaceId: string;
-  /** Locked. */
-  readonly leadIds: readonly string[];
-  readonly now: Date;
-}
-
-/** All leads of the address of this one are locked at once, in the order of their ids: nobody who does so is met half-way. */
+/** Locks all leads that an opt-out of this one concerns, in the order of their ids, so that two opt-outs never deadlock. */
 export async function lockAddressOf(
   db: Queryable,
   workspaceId: string,
-  { id, externalId }: LeadReference,
+  { id, externalId, email }: LeadReference,
 ): Promise<void> {
   await db.$executeRaw`
+    with named as materialized (
+      select lead.id, normalised_email, normalised_phone from lead
+       where workspace_id = ${workspaceId}::uuid
+         and (id = ${id ?? null}::uuid or external_id = ${externalId ?? null}
+              or ${hasEmail(...(email === undefined ? [] : [email]))}))
     select from lead
      where workspace_id = ${workspaceId}::uuid
-       and normalised_email = any(array(
-             select normalised_email from lead
-              where workspace_id = ${workspaceId}::uuid
-                and (id = ${id ?? null}::uuid or external_id = ${externalId ?? null})))
+       and (normalised_email = any(array(select normalised_email from named))
+            or normalised_phone = any(array(select normalised_phone from named))
+            or id = any(array(select id from named)))
      order by id
        for update`;
 }
 
-/** An opt-out of one of the leads of an address is that of all: those who learn of it here hear no more. */
-export async function shareOptOuts(db: Queryable, { workspaceId, leadIds, now }: OptOuts): Promise<Ended> {
+const suppressedRow = z.object({ id: z.guid(), reason: z.enum(["opted_out", "complained"]) });
+
+/**
+ * Ends everything of these leads, and of those that share an address or a number with them, where they are suppressed;
+ * post-booking sequences too. All must be locked.
+ */
+export async function endSuppressed(db: Queryable, { workspaceId, leadIds, now }: Suppressed): Promise<Ended> {
   const rows = await db.$queryRaw`
-    with gone as materialized (
-      select normalised_email as email, min(opted_out_at) as since
-        from lead
-       where workspace_id = ${workspaceId}::uuid
-         and normalised_email = any(array(select normalised_email from lead where id = any(${[...leadIds]}::uuid[])))
-         and opted_out_at is not null
-       group by normalised_email)
-    update lead set opted_out_at = gone.since
-      from gone
-     where lead.workspace_id = ${workspaceId}::uuid and lead.normalised_email = gone.email
-       and (lead.opted_out_at is null or lead.opted_out_at > gone.since)
-    returning lead.id`;
-  const learnt = z.array(z.object({ id: z.guid() })).parse(rows);
-  return await endOptedOut(db, { workspaceId, leadIds: learnt.map(({ id }) => id), now });
+    with named as materialized (
+      select normalised_email, normalised_phone from lead where id = any(${[...leadIds]}::uuid[]))
+    select id, coalesce(suppressed_reason::text, 'opted_out') as reason
+      from lead
+     where workspace_id = ${workspaceId}::uuid and coalesce(suppressed_reason::text, opted_out_at::text) is not null
+       and (normalised_email = any(array(select normalised_email from named))
+            or normalised_phone = any(array(select normalised_phone from named))
+            or id = any(${[...leadIds]}::uuid[]))`;
+  const total = { ended: 0, cancelledTouches: 0 };
+  for (const [reason, leads] of Map.groupBy(z.array(suppressedRow).parse(rows), (row) => row.reason)) {
+    const ending = { workspaceId, leadIds: leads.map(({ id }) => id), now, reason } as const;
+    const { ended, cancelledTouches } = await endInstances(db, { ...ending, which: "all", status: "completed" });
+    total.ended += ended;
+    total.cancelledTouches += cancelledTouches;
+  }
+  return total;
 }
 
-/** Ends everything of leads that have opted out, post-booking sequences too. */
-export const endOptedOut = (db: Queryable, optOuts: OptOuts): Promise<Ended> =>
-  endInstances(db, { ...optOuts, which: "all", status: "completed", reason: "opted_out" });
+interface Suppressed {
+  readonly workspaceId: string;
+  readonly leadIds: readonly string[];
+  readonly now: Date;
+}

@@ -27,6 +27,9 @@ CREATE TYPE "appointment_status" AS ENUM ('confirmed', 'cancelled', 'missed');
 CREATE TYPE "notification_kind" AS ENUM (
   'meeting_booked', 'lead_replied', 'approval_waiting', 'touch_failed', 'touch_unknown', 'backstop_completed',
   'lead_created', 'fact_warned');
+CREATE TYPE "address_kind" AS ENUM ('email', 'phone');
+-- The strongest last: of several reasons, the greatest counts.
+CREATE TYPE "suppression_reason" AS ENUM ('undeliverable', 'opted_out', 'complained');
 CREATE TYPE "digest_channel" AS ENUM ('email', 'webhook');
 CREATE TYPE "digest_delivery_status" AS ENUM ('pending', 'sending', 'sent', 'failed', 'unknown', 'skipped');
 
@@ -67,6 +70,9 @@ CREATE TABLE "lead" (
   "phone" TEXT,
   "normalised_email" TEXT,
   "normalised_phone" TEXT,
+  "suppressed_reason" "suppression_reason",
+  "email_undeliverable" BOOLEAN NOT NULL DEFAULT false,
+  "phone_undeliverable" BOOLEAN NOT NULL DEFAULT false,
   "linkedin_url" TEXT,
   "details_updated_at" TIMESTAMPTZ(3),
   "linkedin_connected_at" TIMESTAMPTZ(3),
@@ -91,6 +97,17 @@ CREATE TABLE "lead" (
     GENERATED ALWAYS AS (("status" = 'meeting-booked' AND "missed_at" IS NULL) OR "booked_until" IS NOT NULL) STORED,
   "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
   CONSTRAINT "lead_pkey" PRIMARY KEY ("id")
+);
+
+-- What must not be contacted, by hash: it outlives its leads and covers leads that are created later.
+CREATE TABLE "suppression" (
+  "workspace_id" UUID NOT NULL,
+  "hash" BYTEA NOT NULL,
+  "reason" "suppression_reason" NOT NULL,
+  "kind" "address_kind" NOT NULL,
+  "since" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  "source" TEXT NOT NULL,
+  CONSTRAINT "suppression_pkey" PRIMARY KEY ("workspace_id", "hash", "reason")
 );
 
 CREATE TABLE "follow_up_sequence" (
@@ -187,6 +204,7 @@ CREATE TABLE "touch" (
   "recheck_at" TIMESTAMPTZ(3),
   "sent_at" TIMESTAMPTZ(3),
   "provider_id" TEXT,
+  "recipient_hash" BYTEA,
   "fingerprint" TEXT,
   "decided_at" TIMESTAMPTZ(3),
   "decided_by" TEXT,
@@ -311,6 +329,9 @@ CREATE UNIQUE INDEX "digest_delivery_workspace_id_digest_id_channel_key"
   ON "digest_delivery" ("workspace_id", "digest_id", "channel");
 
 ALTER TABLE "lead" ADD CONSTRAINT "lead_workspace_id_fkey"
+  FOREIGN KEY ("workspace_id") REFERENCES "workspace" ("id")
+  ON DELETE RESTRICT ON UPDATE CASCADE;
+ALTER TABLE "suppression" ADD CONSTRAINT "suppression_workspace_id_fkey"
   FOREIGN KEY ("workspace_id") REFERENCES "workspace" ("id")
   ON DELETE RESTRICT ON UPDATE CASCADE;
 ALTER TABLE "follow_up_sequence" ADD CONSTRAINT "follow_up_sequence_workspace_id_fkey"

@@ -51,21 +51,89 @@ CREATE FUNCTION "normalise_phone"(text) RETURNS text LANGUAGE sql IMMUTABLE STRI
   SELECT substring(regexp_replace(regexp_replace($1, '[^0-9+]', '', 'g'), '^00', '+') FROM '.*[0-9].*')
 );
 
--- Not generated columns: with a BEFORE UPDATE trigger on the table, PostgreSQL would compute them at every update.
+-- The hash by which an address or a number is suppressed. It differs in each workspace.
+CREATE FUNCTION "suppression_hash"("workspace_id" uuid, "normalised" text) RETURNS bytea
+  LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+  RETURN sha256(convert_to("workspace_id"::text || ' ' || "normalised", 'UTF8'));
+
+-- A suppression finds its leads by these.
+CREATE INDEX "lead_email_hash" ON "lead" (suppression_hash("workspace_id", "normalised_email"))
+  WHERE "normalised_email" IS NOT NULL;
+CREATE INDEX "lead_phone_hash" ON "lead" (suppression_hash("workspace_id", "normalised_phone"))
+  WHERE "normalised_phone" IS NOT NULL;
+
+ALTER TABLE "lead" ADD CONSTRAINT "undeliverable_skips_a_channel_only" CHECK ("suppressed_reason" <> 'undeliverable');
+
+-- Keeps the normalised forms and what is suppressed of them. Not generated columns: with a BEFORE UPDATE trigger on the
+-- table, PostgreSQL would compute those at every update.
 CREATE FUNCTION "stamp_addresses"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
   NEW."normalised_email" := normalise_email(NEW."email");
   NEW."normalised_phone" := normalise_phone(NEW."phone");
+  SELECT max("reason") FILTER (WHERE "reason" <> 'undeliverable'),
+         coalesce(bool_or("reason" = 'undeliverable' AND "kind" = 'email'), false),
+         coalesce(bool_or("reason" = 'undeliverable' AND "kind" = 'phone'), false)
+    INTO NEW."suppressed_reason", NEW."email_undeliverable", NEW."phone_undeliverable"
+    FROM "suppression"
+   WHERE "workspace_id" = NEW."workspace_id"
+     AND "hash" IN (suppression_hash(NEW."workspace_id", NEW."normalised_email"),
+                    suppression_hash(NEW."workspace_id", NEW."normalised_phone"));
   RETURN NEW;
 END $$;
 
-CREATE TRIGGER "stamp_addresses" BEFORE INSERT OR UPDATE OF "email", "phone", "normalised_email", "normalised_phone" ON "lead"
+CREATE TRIGGER "stamp_addresses"
+  BEFORE INSERT OR UPDATE OF "workspace_id", "email", "phone", "normalised_email", "normalised_phone",
+    "suppressed_reason", "email_undeliverable", "phone_undeliverable"
+  ON "lead"
   FOR EACH ROW EXECUTE FUNCTION "stamp_addresses"();
 
 -- Leads whose live instances the next run has to check: empty unless a direct write ended a booking or barred a lead.
 CREATE INDEX "lead_stop_cause" ON "lead" ("id") WHERE "stop_cause" IS NOT NULL;
 ALTER TABLE "lead" ADD CONSTRAINT "stop_cause_is_known"
-  CHECK ("stop_cause" IN ('lead_status', 'unbooked', 'meeting_cancelled', 'meeting_missed'));
+  CHECK ("stop_cause" IN ('barred', 'unbooked', 'meeting_cancelled', 'meeting_missed'));
+
+-- An opt-out of a lead is one of its address and its number, also of those that it gets later.
+CREATE FUNCTION "suppress_opted_out_lead"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+  INSERT INTO "suppression" ("workspace_id", "hash", "reason", "kind", "since", "source")
+  SELECT NEW."workspace_id", suppression_hash(NEW."workspace_id", "address"), 'opted_out', "kind", NEW."opted_out_at", 'lead'
+    FROM (VALUES (NEW."normalised_email", 'email'::address_kind), (NEW."normalised_phone", 'phone')) AS own ("address", "kind")
+   WHERE "address" IS NOT NULL
+   ORDER BY 2
+      ON CONFLICT ("workspace_id", "hash", "reason") DO UPDATE SET "since" = excluded."since"
+   WHERE excluded."since" < "suppression"."since";
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER "suppress_opted_out_lead" AFTER INSERT OR UPDATE OF "opted_out_at", "email", "phone" ON "lead"
+  FOR EACH ROW WHEN (NEW."opted_out_at" IS NOT NULL) EXECUTE FUNCTION "suppress_opted_out_lead"();
+
+-- A suppression concerns every lead of its address, whoever writes it. The update makes `stamp_addresses` look again.
+CREATE FUNCTION "flag_suppressed_leads"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+DECLARE
+  changed bytea;
+BEGIN
+  FOR changed IN
+    SELECT OLD."hash" WHERE TG_OP <> 'INSERT'
+    UNION
+    SELECT NEW."hash" WHERE TG_OP <> 'DELETE'
+  LOOP
+    PERFORM 1 FROM "lead"
+      WHERE (suppression_hash("workspace_id", "normalised_email") = changed AND "normalised_email" IS NOT NULL)
+         OR (suppression_hash("workspace_id", "normalised_phone") = changed AND "normalised_phone" IS NOT NULL)
+      ORDER BY "id"
+        FOR NO KEY UPDATE;
+    UPDATE "lead"
+       SET "suppressed_reason" = "suppressed_reason", "email_undeliverable" = "email_undeliverable",
+           "phone_undeliverable" = "phone_undeliverable"
+     WHERE (suppression_hash("workspace_id", "normalised_email") = changed AND "normalised_email" IS NOT NULL)
+        OR (suppression_hash("workspace_id", "normalised_phone") = changed AND "normalised_phone" IS NOT NULL);
+  END LOOP;
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER "flag_suppressed_leads" AFTER INSERT OR DELETE OR UPDATE OF "workspace_id", "hash", "reason", "kind" ON "suppression"
+  FOR EACH ROW EXECUTE FUNCTION "flag_suppressed_leads"();
 
 -- Stamps when a lead became booked, also for a hand-typed update. A missed meeting no longer counts once another meeting
 -- is booked or the status changes: a status that becomes meeting-booked is a booking, one that stays it is not.
@@ -91,26 +159,31 @@ CREATE TRIGGER "stamp_booking" BEFORE INSERT OR UPDATE OF "status", "booked_unti
   FOR EACH ROW EXECUTE FUNCTION "stamp_booking"();
 
 -- Marks a lead whose sequences may have to stop; the next run stops them (lib/store/stops.ts). A booking that ran out with
--- its meeting stops nothing, and another booking removes the mark. Triggers fire by name: this one after stamp_booking.
+-- its meeting stops nothing, and another booking removes the mark. Triggers fire by name: this one after stamp_addresses
+-- and stamp_booking.
 CREATE FUNCTION "stamp_stop_cause"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 DECLARE
-  barred CONSTANT boolean := NEW."status" IN ('not-interested', 'unqualified', 'blacklisted');
+  suppressed CONSTANT boolean := NEW."opted_out_at" IS NOT NULL OR NEW."suppressed_reason" IS NOT NULL;
+  barred CONSTANT boolean := suppressed OR NEW."status" IN ('not-interested', 'unqualified', 'blacklisted');
   booked CONSTANT boolean := NEW."booked_at" IS NOT NULL;
   ran_out CONSTANT boolean := OLD."booked_until" <= clock_timestamp() AND NEW."status" = OLD."status"
     AND NEW."missed_at" IS NOT DISTINCT FROM OLD."missed_at";
 BEGIN
   IF NEW."booked_until" IS NOT NULL OR (booked AND NOT OLD."is_booked") THEN
-    NEW."stop_cause" := CASE WHEN barred AND NEW."stop_cause" IS NOT NULL THEN 'lead_status' END;
+    NEW."stop_cause" := CASE WHEN barred AND NEW."stop_cause" IS NOT NULL THEN 'barred' END;
   ELSIF OLD."is_booked" AND NOT booked AND ran_out IS NOT TRUE THEN
-    NEW."stop_cause" := coalesce(nullif(NEW."stop_cause", 'lead_status'), 'unbooked');
+    NEW."stop_cause" := coalesce(nullif(NEW."stop_cause", 'barred'), 'unbooked');
   END IF;
-  IF barred AND NEW."status" <> OLD."status" THEN
-    NEW."stop_cause" := coalesce(NEW."stop_cause", 'lead_status');
+  IF (barred AND NEW."status" <> OLD."status")
+     OR (suppressed AND OLD."opted_out_at" IS NULL AND OLD."suppressed_reason" IS NULL) THEN
+    NEW."stop_cause" := coalesce(NEW."stop_cause", 'barred');
   END IF;
   RETURN NEW;
 END $$;
 
-CREATE TRIGGER "stamp_stop_cause" BEFORE UPDATE OF "status", "booked_until", "booked_at", "missed_at" ON "lead"
+CREATE TRIGGER "stamp_stop_cause"
+  BEFORE UPDATE OF "status", "booked_until", "booked_at", "missed_at", "opted_out_at", "email", "phone", "suppressed_reason"
+  ON "lead"
   FOR EACH ROW EXECUTE FUNCTION "stamp_stop_cause"();
 
 -- A pause is rechecked when time ends it, else when one of these changes can end it; nothing rechecks it in between.
@@ -125,14 +198,17 @@ END $$;
 -- Of the send and reply times only what can end a pause counts: the lead's reply is answered, or the silence began at
 -- another time. A send to a lead that never replied costs one comparison.
 CREATE TRIGGER "recheck_paused_instances"
-  AFTER UPDATE OF "status", "automation_enabled", "opted_out_at", "snoozed_until", "enrichment_status", "email", "phone",
-    "last_inbound_at", "last_outbound_at"
+  AFTER UPDATE OF "status", "automation_enabled", "opted_out_at", "suppressed_reason", "email_undeliverable",
+    "phone_undeliverable", "snoozed_until", "enrichment_status", "email", "phone", "last_inbound_at", "last_outbound_at"
   ON "lead"
   FOR EACH ROW WHEN (
     NEW."status" NOT IN ('blacklisted', 'unqualified', 'not-interested') AND (
       (OLD."status" <> NEW."status" AND NOT NEW."is_booked")
       OR OLD."automation_enabled" <> NEW."automation_enabled"
       OR OLD."opted_out_at" IS DISTINCT FROM NEW."opted_out_at"
+      OR OLD."suppressed_reason" IS DISTINCT FROM NEW."suppressed_reason"
+      OR OLD."email_undeliverable" <> NEW."email_undeliverable"
+      OR OLD."phone_undeliverable" <> NEW."phone_undeliverable"
       OR OLD."snoozed_until" IS DISTINCT FROM NEW."snoozed_until"
       OR OLD."enrichment_status" <> NEW."enrichment_status"
       OR OLD."email" IS DISTINCT FROM NEW."email"

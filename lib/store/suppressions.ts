@@ -1,0 +1,48 @@
+import { Prisma } from "./generated/client.ts";
+import type { Queryable } from "./queryable.ts";
+
+/** The hash of the address that `touch` goes to, in terms of `lead`; null for channels that go to none. */
+export const RECIPIENT_HASH = Prisma.sql`
+  case touch.channel when 'email' then suppression_hash(lead.workspace_id, lead.normalised_email)
+                     when 'sms' then suppression_hash(lead.workspace_id, lead.normalised_phone) end`;
+
+/**
+ * Why `touch` may not go to `lead`, read from the suppressions themselves; null where it may. The columns of the lead say
+ * the same, but for a suppression that was written at the same moment as the lead.
+ */
+export const SUPPRESSED_NOW = Prisma.sql`
+  (select case max(suppression.reason)
+            when 'undeliverable' then 'undeliverable_address' else max(suppression.reason)::text end
+     from suppression
+    where suppression.workspace_id = lead.workspace_id
+      and suppression.hash in (suppression_hash(lead.workspace_id, lead.normalised_email),
+                               suppression_hash(lead.workspace_id, lead.normalised_phone))
+      and (suppression.reason <> 'undeliverable'
+           or suppression.kind = case touch.channel when 'email' then 'email' when 'sms' then 'phone' end::address_kind))`;
+
+/** Makes the columns of leads follow the suppressions again, with all that follows from them. */
+export async function flagSuppressed(db: Queryable, leadIds: readonly string[]): Promise<void> {
+  await db.$executeRaw`
+    update lead set suppressed_reason = suppressed_reason
+     where id = any(array(select id from lead where id = any(${[...leadIds]}::uuid[]) order by id for no key update))`;
+}
+
+/**
+ * Suppresses the addresses that touches went to, whatever addresses their leads have now. Idempotent; a touch that went to
+ * no address changes nothing.
+ */
+export async function suppressRecipients(
+  db: Queryable,
+  touchIds: readonly string[],
+  { reason, source }: { readonly reason: "undeliverable" | "complained" | "opted_out"; readonly source: string },
+  now: Date,
+): Promise<void> {
+  await db.$executeRaw`
+    insert into suppression (workspace_id, hash, reason, kind, since, source)
+    select distinct workspace_id, recipient_hash, ${reason}::suppression_reason,
+           case channel when 'sms' then 'phone' else 'email' end::address_kind, ${now}::timestamptz, ${source}
+      from touch
+     where id = any(${[...touchIds]}::uuid[]) and recipient_hash is not null
+     order by workspace_id, recipient_hash
+        on conflict do nothing`;
+}
