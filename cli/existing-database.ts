@@ -3,12 +3,16 @@ import { join, resolve } from "node:path";
 import { SchemaOutOfDate } from "../lib/run/ports.ts";
 import { type Database, openDatabase } from "../lib/store/connect.ts";
 import { translated } from "../lib/store/faults.ts";
+import { schemaGate } from "../lib/store/schema-gate.ts";
 import { findWorkspaces, type NamedWorkspace } from "../lib/store/workspaces.ts";
 import { LOCAL_FOLDER, withDatabase } from "./local-database.ts";
 import { Problem } from "./problem.ts";
 import { Spinner } from "./spinner.ts";
 
-/** Does work on a database that somebody has made before. Throws a Problem where there is none, or an outdated one. */
+/**
+ * Does work on an existing database. Throws a Problem if there is none, SchemaOutOfDate or UnsafeDatabaseSettings if it
+ * cannot be worked on.
+ */
 export async function withExistingDatabase<Result>(
   givenFolder: string = LOCAL_FOLDER,
   work: (database: Database, signal: AbortSignal) => Promise<Result>,
@@ -23,9 +27,10 @@ export async function withExistingDatabase<Result>(
       spinner.stop();
       const database = openDatabase({ connectionString: url });
       try {
+        await requireCurrentSchema(database);
         return await work(database, signal);
       } catch (thrown) {
-        throw toProblem(translated(thrown));
+        throw translated(thrown);
       } finally {
         await database.close();
       }
@@ -34,10 +39,11 @@ export async function withExistingDatabase<Result>(
   ).finally(() => spinner.stop());
 }
 
-const toProblem = (thrown: unknown): unknown =>
-  thrown instanceof SchemaOutOfDate
-    ? new Problem(`${thrown.message}: \`npm run backstop -- migrate\` does that`, { cause: thrown })
-    : thrown;
+/** Throws SchemaOutOfDate or UnsafeDatabaseSettings, before the work meets an error of SQL or finds nothing. */
+export async function requireCurrentSchema(database: Database): Promise<void> {
+  const missing = await schemaGate(database)();
+  if (missing.length > 0) throw new SchemaOutOfDate(missing);
+}
 
 /** The one workspace that is meant. Throws a Problem that names those there are. */
 export async function chooseWorkspace({ prisma }: Database, idOrName: string | undefined): Promise<NamedWorkspace> {

@@ -5,6 +5,7 @@ import { text } from "node:stream/consumers";
 import { Command } from "commander";
 import { openDatabase } from "../lib/store/connect.ts";
 import { contentsOf } from "../prisma/demo/contents.ts";
+import { requireCurrentSchema } from "./existing-database.ts";
 import { invokeFollowUps } from "./invocation.ts";
 import { LOCAL_FOLDER, withDatabase } from "./local-database.ts";
 import { Problem } from "./problem.ts";
@@ -92,10 +93,15 @@ async function invoke(event: unknown, folder: string) {
   }
 }
 
-/** Mails in files reach nobody; for real leads that has to be wanted. */
+/** Mails in files reach no lead, so for real leads EMAIL_TRANSPORT must be given. A run refuses an outdated database itself. */
 async function requireDemoOnly(databaseUrl: string): Promise<void> {
   const database = openDatabase({ connectionString: databaseUrl });
   try {
+    const isRefused = await requireCurrentSchema(database).then(
+      () => false,
+      () => true,
+    );
+    if (isRefused) return;
     if ((await contentsOf(database.prisma)) !== "other") return;
   } finally {
     await database.close();

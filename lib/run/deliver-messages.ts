@@ -37,9 +37,9 @@ export async function deliverMessages(
   settings: RunSettings,
 ): Promise<DeliveredMessages> {
   const { store, log } = ports;
-  const now = await ports.now();
   const missing = await ports.missingSchema();
   if (missing.length > 0) throw new SchemaOutOfDate(missing);
+  const now = await ports.now();
   const stopping = () => remainingMs() < settings.safetyMarginMs;
   const context: DeliveryContext = {
     now,

@@ -8,14 +8,31 @@ import type { BatchQuery } from "./port-types.ts";
 import type { BackstopReport, EnrichmentReport, LockHolder, Report, ResumeReport } from "./report.ts";
 import type { RunRequest } from "./request.ts";
 
+const NAMED_AT_MOST = 8;
+const named = (missing: readonly string[]): string =>
+  missing.length <= NAMED_AT_MOST
+    ? missing.join(", ")
+    : `${missing.slice(0, NAMED_AT_MOST).join(", ")} and ${missing.length - NAMED_AT_MOST} more`;
+
 /** The schema lacks what this code was built with. `missing` names it: a migration, a table, a column, a label. */
 export class SchemaOutOfDate extends Error {
   override readonly name = "SchemaOutOfDate";
   readonly code = "schema_out_of_date";
   readonly missing: readonly string[];
   constructor(missing: readonly string[], options?: ErrorOptions) {
-    super(`the database schema lacks ${missing.join(", ")}; apply the migrations, then invoke again`, options);
+    super(`the database schema lacks ${named(missing)}; apply the migrations: npm run backstop -- migrate`, options);
     this.missing = missing;
+  }
+}
+
+/** Settings of the database would weaken a guarantee. Each is named with its danger and the statement that fixes it. */
+export class UnsafeDatabaseSettings extends Error {
+  override readonly name = "UnsafeDatabaseSettings";
+  readonly code = "unsafe_database_settings";
+  readonly settings: readonly string[];
+  constructor(settings: readonly string[]) {
+    super(`the database is not set up safely: ${settings.join("; ")}`);
+    this.settings = settings;
   }
 }
 
@@ -153,7 +170,7 @@ export interface Log {
 export interface RunPorts {
   /** The database's clock, which also stamps bookings. Throws DatabaseUnreachable. */
   readonly now: () => Promise<Date>;
-  /** What the database lacks of the schema that this code was built with. Throws DatabaseUnreachable. */
+  /** What the database lacks of the schema that this code was built with. Throws UnsafeDatabaseSettings, DatabaseUnreachable. */
   readonly missingSchema: () => Promise<readonly string[]>;
   readonly workspaceExists: (workspaceId: string) => Promise<boolean>;
   readonly lock: OverlapLock;

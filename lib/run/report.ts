@@ -153,6 +153,7 @@ export interface StepReports {
 export type Reason =
   | "invalid_event"
   | "schema_out_of_date"
+  | "unsafe_database_settings"
   | "database_unreachable"
   | "locked"
   | "out_of_time"
@@ -169,6 +170,8 @@ export interface Report extends StepReports {
   reason?: Reason;
   /** With `schema_out_of_date`: the migrations, columns or labels that the database lacks. */
   missing?: readonly string[];
+  /** With `unsafe_database_settings`: each setting, with the statement that fixes it. */
+  unsafeSettings?: readonly string[];
   heldBy?: LockHolder;
   /** The lock was still taken after its holder's deadline, so that this run went on without it. */
   staleLock?: LockHolder;

@@ -1,8 +1,8 @@
 import { leaseOf } from "./deliver.ts";
 import { GroupSize } from "./group-size.ts";
 import { pacedChannels } from "./pace.ts";
-import { DatabaseUnreachable, type HeldLock, type RunPorts, SchemaOutOfDate } from "./ports.ts";
-import { imbalances, type LockHolder, noSteps, type Report } from "./report.ts";
+import { DatabaseUnreachable, type HeldLock, type RunPorts, SchemaOutOfDate, UnsafeDatabaseSettings } from "./ports.ts";
+import { imbalances, type LockHolder, noSteps, type Reason, type Report } from "./report.ts";
 import { parseRequest, type RunRequest, type StepName } from "./request.ts";
 import { runSteps } from "./run-steps.ts";
 import type { RunContext, RunSettings, RunStep } from "./step.ts";
@@ -94,10 +94,10 @@ interface Means {
 }
 
 async function runParsed(request: RunRequest, report: Report, { invocation, ports, settings }: Means): Promise<void> {
-  const now = await ports.now();
-  report.timestamp = now.toISOString();
   const missing = await ports.missingSchema();
   if (missing.length > 0) throw new SchemaOutOfDate(missing);
+  const now = await ports.now();
+  report.timestamp = now.toISOString();
   if (request.workspaceId && !(await ports.workspaceExists(request.workspaceId))) {
     throw new UnknownWorkspace(request.workspaceId);
   }
@@ -205,15 +205,20 @@ function tellFault(report: Report, thrown: unknown, where = ""): void {
   report.errors.push(`${where}${thrown instanceof Error ? thrown.message : String(thrown)}`);
   if (thrown instanceof SchemaOutOfDate) {
     Object.assign(report, { reason: thrown.code, missing: [...(report.missing ?? []), ...thrown.missing] });
+  } else if (thrown instanceof UnsafeDatabaseSettings) {
+    Object.assign(report, { reason: thrown.code, unsafeSettings: thrown.settings });
   } else if (thrown instanceof DatabaseUnreachable) report.reason = thrown.code;
   else if (thrown instanceof UnknownWorkspace) Object.assign(report, { statusCode: 400, reason: "invalid_event" });
 }
 
+/** It is the database that has to change, not the run. */
+const REFUSALS: readonly Reason[] = ["schema_out_of_date", "unsafe_database_settings", "database_unreachable"];
+
 /** Computes what follows from the rest of the report. */
 function conclude(report: Report, startedMs: number): void {
   report.success = report.errors.length === 0;
-  const refusal = report.reason === "schema_out_of_date" || report.reason === "database_unreachable";
-  if (!report.success && report.statusCode === 200) report.statusCode = refusal ? 503 : 500;
+  const refused = report.reason !== undefined && REFUSALS.includes(report.reason);
+  if (!report.success && report.statusCode === 200) report.statusCode = refused ? 503 : 500;
   report.durationMs = Math.round(performance.now() - startedMs);
 }
 

@@ -12,9 +12,12 @@ export interface Database {
   close(): Promise<void>;
 }
 
+/** What a run takes at most: one for its lock, and one for each claimer. */
+export const POOL_SIZE = 4;
+
 /** Opens a pool; no connection is made before the first query. An idle pool does not keep the process alive. */
 export function openDatabase(connection: pg.PoolConfig): Database {
-  const pool = new pg.Pool({ max: 4, connectionTimeoutMillis: 5_000, allowExitOnIdle: true, ...connection });
+  const pool = new pg.Pool({ max: POOL_SIZE, connectionTimeoutMillis: 5_000, allowExitOnIdle: true, ...connection });
   // A connection that dies while it is idle is dropped by the pool; without a listener the process would end instead.
   pool.on("error", () => undefined);
   const prisma = new PrismaClient({ adapter: new PrismaPg(pool) });

@@ -1,4 +1,4 @@
-import { DatabaseUnreachable, SchemaOutOfDate } from "../run/ports.ts";
+import { DatabaseUnreachable, SchemaOutOfDate, UnsafeDatabaseSettings } from "../run/ports.ts";
 import { withoutMessage } from "../run/without-message.ts";
 import { unreachableFrom } from "./unreachable.ts";
 
@@ -14,8 +14,10 @@ export async function told<Result>(query: PromiseLike<Result>): Promise<Result> 
   }
 }
 
+const OURS = [SchemaOutOfDate, UnsafeDatabaseSettings, DatabaseUnreachable];
+
 export function translated(thrown: unknown): unknown {
-  if (thrown instanceof SchemaOutOfDate || thrown instanceof DatabaseUnreachable) return thrown;
+  if (OURS.some((kind) => thrown instanceof kind)) return thrown;
   const unreachable = unreachableFrom(thrown);
   if (unreachable) return unreachable;
   const { sqlState, message } = serverFault(thrown);

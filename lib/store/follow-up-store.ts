@@ -21,7 +21,7 @@ export function storePorts(database: Database): Omit<RunPorts, "channels" | "dig
   const lock = overlapLock(pool);
   return {
     now: () => told(databaseNow(statements)),
-    missingSchema: schemaGate(statements),
+    missingSchema: schemaGate(database),
     workspaceExists: async (id) => (await told(prisma.workspace.count({ where: { id } }))) === 1,
     lock: { tryAcquire: () => told(lock.tryAcquire()), holder: () => told(lock.holder()) },
     runs: {

@@ -6,10 +6,10 @@ import { onPool } from "./queryable.ts";
 import { schemaGate } from "./schema-gate.ts";
 
 /** The intake's ports on a database. Everything that they throw is in the words of `ports.ts`. */
-export function intakeStore({ pool }: Pick<Database, "pool">): Pick<IntakePorts, "missingSchema" | "apply"> {
-  const statements = onPool(pool);
+export function intakeStore(database: Pick<Database, "pool">): Pick<IntakePorts, "missingSchema" | "apply"> {
+  const statements = onPool(database.pool);
   return {
-    missingSchema: schemaGate(statements),
+    missingSchema: schemaGate(database),
     apply: (fact) => told(applyFact(statements, fact)),
   };
 }

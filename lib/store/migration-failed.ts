@@ -60,8 +60,8 @@ export class MigrationFailed extends Error {
     return new MigrationFailed("server_too_old", undefined, message);
   }
 
-  static notPublic(schema: string | null): MigrationFailed {
-    return new MigrationFailed("schema_not_public", undefined, `${notPublic(schema)}. Nothing was written`);
+  static notPublic(schema: string | null, role: string): MigrationFailed {
+    return new MigrationFailed("schema_not_public", undefined, `${notPublic(schema, role)}. Nothing was written`);
   }
 
   /** What the engine refuses by itself. */
@@ -84,8 +84,8 @@ export class MigrationFailed extends Error {
 }
 
 /** Backstop's functions work in `public` whatever the search path of the session is. */
-export const notPublic = (schema: string | null): string =>
-  `Backstop works in the schema public only, and this connection works in ${schema ?? "none"}: ALTER ROLE … SET search_path = public`;
+export const notPublic = (schema: string | null, role: string): string =>
+  `Backstop works in the schema public only, and this connection works in ${schema ?? "none"}: ALTER ROLE ${role} SET search_path = public`;
 
 const CORRECT_AND_RETRY = "correct its migration.sql, then migrate again with --retry-failed";
 

@@ -43,13 +43,13 @@ const ignore = () => undefined;
 const LEAST_VERSION = 150_000;
 
 async function requireSuitableDatabase(client: pg.Client): Promise<void> {
-  const { rows } = await client.query<{ number: number; version: string; schema: string | null }>(
+  const { rows } = await client.query<{ number: number; version: string; schema: string | null; role: string }>(
     `SELECT current_setting('server_version_num')::int AS number, current_setting('server_version') AS version,
-            current_schema() AS schema`,
+            current_schema() AS schema, quote_ident(session_user) AS role`,
   );
   const [found] = rows;
   if (found && found.number < LEAST_VERSION) throw MigrationFailed.serverTooOld(found.version);
-  if (found?.schema !== "public") throw MigrationFailed.notPublic(found?.schema ?? null);
+  if (found && found.schema !== "public") throw MigrationFailed.notPublic(found.schema, found.role);
 }
 
 /** The transaction is idle while the migrations run, which may take longer than the role's timeouts allow. */

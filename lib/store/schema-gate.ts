@@ -1,18 +1,27 @@
 import * as z from "zod";
 import { SchemaOutOfDate } from "../run/ports.ts";
+import type { Database } from "./connect.ts";
 import { EXPECTED_SCHEMA } from "./expected-schema.ts";
 import { told } from "./faults.ts";
-import type { Queryable } from "./queryable.ts";
+import { onPool, type Queryable } from "./queryable.ts";
 import type { ExpectedSchema } from "./read-schema.ts";
+import { settingsGate } from "./settings-gate.ts";
 
 /**
- * A gate that names what the database lacks of the schema that this code was built with: migrations that are not applied,
- * columns and labels that somebody dropped. Later migrations, and what they add, are fine. Columns and labels cost ten times
- * what migrations do: once all were there, a process looks at them again only after something was missing.
+ * A gate that names what the database lacks of the schema that this code was built with: migrations, columns, labels. Later
+ * migrations, and what they add, are fine. Columns and labels cost ten times what migrations do: once all were there, a
+ * process checks them again only after something was missing. Settings come first, because they decide which schema is seen.
+ * Throws UnsafeDatabaseSettings and DatabaseUnreachable.
  */
-export function schemaGate(db: Queryable, expected = EXPECTED_SCHEMA): () => Promise<readonly string[]> {
+export function schemaGate(
+  { pool }: Pick<Database, "pool">,
+  expected = EXPECTED_SCHEMA,
+): () => Promise<readonly string[]> {
+  const db = onPool(pool);
+  const requireSafeSettings = settingsGate(pool);
   let namesWereThere = false;
   return async () => {
+    await requireSafeSettings();
     try {
       const missing = await missingMigrations(db, expected);
       if (missing.length === 0 && namesWereThere) return [];

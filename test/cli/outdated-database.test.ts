@@ -1,0 +1,87 @@
+import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
+import pg from "pg";
+import { startProgram } from "../support/child-process.ts";
+import { createDatabase, createEmptyDatabase, type TestDatabase } from "../support/database.ts";
+
+const ID = "01000000-0000-7000-8000-000000000001";
+const EVENT = new URL("../../events/intake/lead.replied.json", import.meta.url).pathname;
+
+const COMMANDS: readonly (readonly string[])[] = [
+  ["explain", ID],
+  ["preview", ID, "--lead", ID],
+  ["approvals", "list"],
+  ["reopen", ID, "--reason", "a mistake", "--by", "me"],
+  ["sequences", "export", "unused"],
+  ["intake", EVENT],
+];
+
+let database: TestDatabase;
+
+afterEach(() => database.drop());
+
+const backstop = (words: readonly string[]) =>
+  startProgram("cli/backstop.js", words, { environment: { DATABASE_URL: database.url, LOG_LEVEL: "SILENT" } }).ended;
+
+async function query(statement: string): Promise<readonly unknown[]> {
+  const client = new pg.Client({ connectionString: database.url });
+  await client.connect();
+  return await client
+    .query(statement)
+    .then(({ rows }) => rows)
+    .finally(() => client.end());
+}
+
+describe("on an empty database", () => {
+  beforeEach(async () => {
+    database = await createEmptyDatabase();
+  });
+
+  it.each(COMMANDS)(
+    "%s answers schema_out_of_date, what is missing, and the command that migrates",
+    async (...words) => {
+      const { code, stdout, stderr } = await backstop(words);
+      expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+      expect(stderr).toMatch(
+        /^backstop: schema_out_of_date: [^\n]* lacks migration \d{14}_tables, [^\n]*: npm run backstop -- migrate\n$/m,
+      );
+    },
+  );
+
+  it("invoke answers the same as a report", async () => {
+    const { code, stdout } = await backstop(["invoke"]);
+    expect(code).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({
+      statusCode: 503,
+      reason: "schema_out_of_date",
+      missing: expect.any(Array),
+    });
+  });
+});
+
+describe("on a database that lacks a column", () => {
+  beforeEach(async () => {
+    database = await createDatabase();
+    await query("alter table follow_up_step drop column needs_approval");
+  });
+
+  it.each(COMMANDS)("%s names the column", async (...words) => {
+    const { code, stderr } = await backstop(words);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^backstop: schema_out_of_date: .* lacks column follow_up_step\.needs_approval;/m);
+  });
+
+  it("invoke names it in its report", async () => {
+    const { stdout } = await backstop(["invoke"]);
+    expect(JSON.parse(stdout)).toMatchObject({ missing: ["column follow_up_step.needs_approval"] });
+  });
+});
+
+describe("on a migrated database", () => {
+  beforeEach(async () => {
+    database = await createDatabase();
+  });
+
+  it.each(COMMANDS)("%s does not speak of the schema", async (...words) => {
+    expect((await backstop(words)).stderr).not.toContain("schema_out_of_date");
+  });
+});
