@@ -14,6 +14,8 @@ export interface DigestStore {
   closeDigestWindows(query: BatchQuery, close: (open: OpenWindow) => DigestWindow): Promise<ClosedWindows>;
   /** Ends deliveries whose sender died: nobody knows whether they went out. Answers how many. */
   expireDigestLeases(query: BatchQuery): Promise<number>;
+  /** How many deliveries `takeUpDigests` would take in all. */
+  countDigests(query: Omit<BatchQuery, "limit">): Promise<number>;
   /** Moves deliveries whose time has come to `sending`, those that have waited longest first. */
   takeUpDigests(query: BatchQuery, leaseUntil: Date): Promise<readonly OutgoingDigest[]>;
   settleDigest(settlement: DigestSettlement, now: Date): Promise<void>;

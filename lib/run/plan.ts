@@ -20,11 +20,13 @@ export type Told = Pick<Decision, "kind" | "reason" | "rule"> & {
   readonly until?: Date | undefined;
 };
 
+export type Planner = (candidate: DueCandidate) => DecidedPlan;
+
 /**
  * Plans for the candidates of one batch, in their order: what is planned for one counts for the next of the same lead and
  * the same workspace. A row that cannot be read or decided on is held for a day and does not stop the batch.
  */
-export function planner(now: Date): (candidate: DueCandidate) => DecidedPlan {
+export function planner(now: Date): Planner {
   const reached = new Map<string, Channel[]>();
   const usedOfCap = new Map<string, number>();
   return (candidate) => {

@@ -176,7 +176,7 @@ export interface RunPorts {
   readonly lock: OverlapLock;
   readonly runs: RunRecord;
   readonly store: FollowUpStore;
-  /** Runs `work` on a store whose writes are undone at the end, whatever happens. */
+  /** Runs `work` on a store that reads one snapshot, writes nothing and locks no row: no other transaction waits for it. */
   readonly rehearse: (work: (store: FollowUpStore) => Promise<void>) => Promise<void>;
   readonly channels: Readonly<Record<Channel, MessageChannel>>;
   readonly digests: Readonly<Record<DigestChannel, DigestSender>>;

@@ -1,6 +1,7 @@
 import { leaseOf } from "./deliver.ts";
 import { GroupSize } from "./group-size.ts";
 import { pacedChannels } from "./pace.ts";
+import { planner } from "./plan.ts";
 import { DatabaseUnreachable, type HeldLock, type RunPorts, SchemaOutOfDate, UnsafeDatabaseSettings } from "./ports.ts";
 import { imbalances, type LockHolder, noSteps, type Reason, type Report } from "./report.ts";
 import { parseRequest, type RunRequest, type StepName } from "./request.ts";
@@ -188,17 +189,17 @@ async function runOrRehearse(
     claimedUntil: queue ? new Date(now.getTime() + QUEUE_PATIENCE_MS) : leaseUntil,
     groupSize: new GroupSize(),
   };
-  const run = async (where: Pick<RunContext, "store" | "sample">) => {
+  const run = async (where: Pick<RunContext, "store" | "rehearsal">) => {
     const contextOf = (step: RunStep): RunContext => ({ ...means, ...where, stopping: stoppingOf(step) });
     for (const { step, thrown } of await runSteps(steps, contextOf, report)) tellFault(report, thrown, `${step}: `);
   };
   if (!request.dryRun) {
-    await run({ store: ports.store, sample: null });
+    await run({ store: ports.store, rehearsal: null });
     return;
   }
   const sample: Report["sample"] = [];
   report.sample = sample;
-  await ports.rehearse((store) => run({ store, sample }));
+  await ports.rehearse((store) => run({ store, rehearsal: { sample, plan: planner(now) } }));
 }
 
 function tellFault(report: Report, thrown: unknown, where = ""): void {

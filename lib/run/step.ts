@@ -1,4 +1,5 @@
 import type { DispatchContext } from "./dispatch.ts";
+import type { Planner } from "./plan.ts";
 import type { FollowUpStore, RunPorts } from "./ports.ts";
 import type { SampleDecision, StepReports } from "./report.ts";
 import type { RunRequest, StepName } from "./request.ts";
@@ -11,8 +12,16 @@ export interface RunContext extends DispatchContext {
   readonly digests: RunPorts["digests"];
   /** When a touch that this run claims and that is still unsent is taken up by a later one. */
   readonly claimedUntil: Date;
-  /** Collects decisions in a dry run; null in a real one. */
-  readonly sample: SampleDecision[] | null;
+  /** Null in a real run. */
+  readonly rehearsal: Rehearsal | null;
+}
+
+/** What a dry run keeps in memory. */
+export interface Rehearsal {
+  /** Collects decisions. */
+  readonly sample: SampleDecision[];
+  /** Nothing is written between the batches, so one planner counts what all of them claim. */
+  readonly plan: Planner;
 }
 
 export interface RunSettings {

@@ -34,13 +34,16 @@ export async function completeBooked(db: Queryable, query: CompleteBooked): Prom
   }
 }
 
-const completedRow = z.object({
+/** A live instance of a booked lead outside post-booking sequences. Literals, as its index is partial. */
+export const ORPHAN = Prisma.sql`status in ('active', 'paused') and lead_booked and not post_booking`;
+
+export const completedRow = z.object({
   workspace_id: z.guid(),
   completed: z.int(),
   cancelled: z.int(),
   slowest_seconds: z.number(),
 });
-type Completed = z.infer<typeof completedRow>;
+export type Completed = z.infer<typeof completedRow>;
 
 async function completeOrphans(db: Queryable, query: CompleteBooked): Promise<void> {
   const startedMs = performance.now();
@@ -61,7 +64,7 @@ async function look(db: Queryable, { now, workspaceId }: CompleteBooked): Promis
   const rows = await db.$queryRaw`
     select (
              select id from follow_up_instance
-              where status in ('active', 'paused') and lead_booked and not post_booking
+              where ${ORPHAN}
                 and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
               order by id
               limit 1) is not null as orphans,
@@ -133,7 +136,7 @@ function completeBatch(
   const orphans = Prisma.sql`
     select id, workspace_id, orphan_since
       from follow_up_instance
-     where status in ('active', 'paused') and lead_booked and not post_booking
+     where ${ORPHAN}
        and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
        and (${leadId}::uuid is null or lead_id = ${leadId}::uuid)
        and (${startedBefore}::timestamptz is null or started_at < ${startedBefore}::timestamptz)
@@ -174,7 +177,7 @@ async function complete(
   return z.array(completedRow).parse(rows);
 }
 
-function tally(report: BackstopReport, rows: readonly Completed[], startedMs: number): number {
+export function tally(report: BackstopReport, rows: readonly Completed[], startedMs: number): number {
   let completed = 0;
   for (const row of rows) {
     completed += row.completed;
@@ -221,7 +224,7 @@ async function measureRemaining(db: Queryable, { now, workspaceId, report }: Com
     select count(*)::int as count,
            extract(epoch from ${now}::timestamptz - min(orphan_since))::float8 as slowest_seconds
       from (select orphan_since from follow_up_instance
-             where status in ('active', 'paused') and lead_booked and not post_booking
+             where ${ORPHAN}
                and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
              limit 100000) as orphan`;
   const [{ count, slowest_seconds: slowestSeconds }] = z.tuple([remainingRow]).parse(rows);
@@ -230,15 +233,14 @@ async function measureRemaining(db: Queryable, { now, workspaceId, report }: Com
 }
 
 /** A comparison that is dated ahead of now was made while the clock was ahead, and does not count. */
-async function comparisonIsDue(db: Queryable, now: Date): Promise<boolean> {
+export async function comparisonIsDue(db: Queryable, now: Date): Promise<boolean> {
   const since = new Date(now.getTime() - DAY_MS);
   const rows = await db.$queryRaw`select from run where compared_at > ${since} and compared_at <= ${now} limit 1`;
   return z.array(z.unknown()).parse(rows).length === 0;
 }
 
-/** Compares all live instances with the definition of booked, marker or no marker, and completes what it missed. */
-async function completeMissed(db: Queryable, { now, stopping, report }: CompleteBooked): Promise<number> {
-  const missed = Prisma.sql`
+/** Live instances of booked leads, by the definition of booked, that are not marked as orphans. */
+export const missedByMarker = (now: Date): Prisma.Sql => Prisma.sql`
     select instance.id, instance.workspace_id, null::timestamptz as orphan_since
       from follow_up_instance as instance
       join lead on lead.workspace_id = instance.workspace_id and lead.id = instance.lead_id
@@ -248,7 +250,12 @@ async function completeMissed(db: Queryable, { now, stopping, report }: Complete
        and ((lead.status = 'meeting-booked' and lead.missed_at is null) or exists (
          select from appointment
           where appointment.workspace_id = lead.workspace_id and appointment.lead_id = lead.id
-            and appointment.status = 'confirmed' and appointment.ends_at > ${now}))
+            and appointment.status = 'confirmed' and appointment.ends_at > ${now}))`;
+
+/** Compares all live instances with the definition of booked, marker or no marker, and completes what it missed. */
+async function completeMissed(db: Queryable, { now, stopping, report }: CompleteBooked): Promise<number> {
+  const missed = Prisma.sql`
+    ${missedByMarker(now)}
      order by instance.id
      limit ${BATCH_SIZE}
        for no key update of instance skip locked`;
@@ -263,5 +270,5 @@ async function completeMissed(db: Queryable, { now, stopping, report }: Complete
   return completed;
 }
 
-const sumOf = (rows: readonly Completed[], count: "completed" | "cancelled"): number =>
+export const sumOf = (rows: readonly Completed[], count: "completed" | "cancelled"): number =>
   rows.reduce((sum, row) => sum + row[count], 0);

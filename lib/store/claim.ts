@@ -4,6 +4,7 @@ import type { BatchQuery } from "../run/port-types.ts";
 import type { ClaimedPlan, ClaimQuery, DueCandidate, DueWorkspace, Plan } from "../run/ports.ts";
 import { carryOut, type Decided } from "./carry-out.ts";
 import { candidateColumns, readSequences } from "./due-items.ts";
+import { Prisma } from "./generated/client.ts";
 import { goOn } from "./go-on.ts";
 import { isLockTimeout } from "./lock-timeout.ts";
 import type { Queryable, Transactional } from "./queryable.ts";
@@ -64,7 +65,7 @@ function claim(
     // Before any instance, and in one order: two claims that want the same cap wait here and nowhere else.
     const locked = new Set(capped.length > 0 ? await lockCaps(transaction, capped) : []);
     const workspaces = query.workspaces.filter((workspace) => !workspace.capped || locked.has(workspace.id));
-    const rows = await lockDue(transaction, { ...query, workspaces });
+    const rows = await readDue(transaction, { ...query, workspaces }, LOCKING);
     if (rows.length === 0) return [];
     const sequences = await readSequences(transaction, rows, query.now);
     const decided = rows.map((row) => {
@@ -114,7 +115,11 @@ async function goOnWithoutApproval(
  * The statuses are literals: the due index is partial. From `after` on, as dead entries may lie before it. Twice the share is
  * what may be read: a lead that somebody holds takes nobody's place. That limit also tells the planner not to sort all.
  */
-async function lockDue(db: Queryable, { now, share, workspaces }: ClaimQuery): Promise<DueRow[]> {
+export async function readDue(
+  db: Queryable,
+  { now, share, workspaces }: Pick<ClaimQuery, "now" | "share" | "workspaces">,
+  { locking, also }: { readonly locking: Prisma.Sql; readonly also: Prisma.Sql },
+): Promise<DueRow[]> {
   const rows = await db.$queryRaw`
     select due.*
       from unnest(
@@ -128,17 +133,21 @@ async function lockDue(db: Queryable, { now, share, workspaces }: ClaimQuery): P
                   and (not instance.lead_booked or instance.post_booking) and instance.next_step_due <= ${now}
                   and (instance.next_step_due, instance.id)
                     > (coalesce(due_workspace.after_due, '-infinity'), due_workspace.after_id)
+                  ${also}
                 order by instance.next_step_due, instance.id
                 limit ${2 * share}
-                  for no key update skip locked) as instance
+                  ${locking}) as instance
         cross join lateral (
           select * from lead
            where lead.workspace_id = instance.workspace_id and lead.id = instance.lead_id
-             for no key update skip locked) as lead
+             ${locking}) as lead
         limit ${share}) as due
      order by due.next_step_due, due.id`;
   return parseDueRows(rows);
 }
+
+/** What another transaction holds is passed over. */
+const LOCKING = { locking: Prisma.sql`for no key update skip locked`, also: Prisma.empty };
 
 const NIL = "00000000-0000-0000-0000-000000000000";
 
@@ -195,14 +204,18 @@ async function useCaps(
 const countRow = z.object({ count: z.int() });
 
 /** How many steps are due and not taken, counted up to `limit`. */
-export async function countDue(db: Queryable, { now, limit, workspaceId }: BatchQuery): Promise<number> {
+export async function countDue(
+  db: Queryable,
+  { now, limit, workspaceId }: BatchQuery,
+  also: Prisma.Sql = Prisma.empty,
+): Promise<number> {
   const rows = await db.$queryRaw`
     select count(*)::int as count
       from (select from workspace
              join follow_up_instance as instance on instance.workspace_id = workspace.id
             where (${workspaceId}::uuid is null or workspace.id = ${workspaceId}::uuid)
               and instance.status = 'active' and (not instance.lead_booked or instance.post_booking)
-              and instance.next_step_due <= ${now}
+              and instance.next_step_due <= ${now} ${also}
             limit ${limit}) as due`;
   return z.tuple([countRow]).parse(rows)[0].count;
 }

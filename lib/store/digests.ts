@@ -4,6 +4,7 @@ import type { DigestWindow, OpenWindow } from "../domain/digest-times.ts";
 import { DIGEST_CHANNELS, NOTIFICATION_KINDS } from "../domain/labels.ts";
 import type { ClosedWindows, DigestSettlement, OutgoingDigest } from "../run/digest-ports.ts";
 import type { BatchQuery } from "../run/port-types.ts";
+import { Prisma } from "./generated/client.ts";
 import type { Queryable, Transactional } from "./queryable.ts";
 
 /** No window is longer, and no clock is that far ahead: a later time was written while the clock was wrong. */
@@ -45,25 +46,34 @@ const openRow = z.object({
  */
 export function closeDigestWindows(
   db: Transactional,
-  { now, limit, workspaceId }: BatchQuery,
+  query: BatchQuery,
   close: (open: OpenWindow) => DigestWindow,
 ): Promise<ClosedWindows> {
   return db.transaction(async (transaction) => {
-    const rows = await transaction.$queryRaw`
-      select id, to_char(digest_time, 'HH24:MI:SS') as time, time_zone as zone,
-             case when next_digest_at > '-infinity' and next_digest_at <= ${now} then next_digest_at end as end,
-             (select max(window_end) from notification_digest where workspace_id = workspace.id) as last_told
-        from workspace
-       where (next_digest_at <= ${now} or next_digest_at > ${aheadOf(now)})
-         and (${workspaceId}::uuid is null or id = ${workspaceId}::uuid)
-       order by next_digest_at, id
-       limit ${limit}
-         for no key update skip locked`;
-    const open = z.array(openRow).parse(rows);
-    if (open.length === 0) return { looked: 0, skipped: 0 };
-    const windows = open.map(({ id, last_told: lastTold, ...row }) => ({ id, ...close({ ...row, lastTold }) }));
-    return { looked: windows.length, skipped: await makeDigests(transaction, windows, now) };
+    const which = Prisma.sql`order by next_digest_at, id limit ${query.limit} for no key update skip locked`;
+    const windows = await closedWindows(transaction, query, close, which);
+    if (windows.length === 0) return { looked: 0, skipped: 0 };
+    return { looked: windows.length, skipped: await makeDigests(transaction, windows, query.now) };
   });
+}
+
+/** `which` orders, limits and locks. */
+async function closedWindows(
+  db: Queryable,
+  { now, workspaceId }: BatchQuery,
+  close: (open: OpenWindow) => DigestWindow,
+  which: Prisma.Sql,
+): Promise<readonly ClosedWindow[]> {
+  const rows = await db.$queryRaw`
+    select id, to_char(digest_time, 'HH24:MI:SS') as time, time_zone as zone,
+           case when next_digest_at > '-infinity' and next_digest_at <= ${now} then next_digest_at end as end,
+           (select max(window_end) from notification_digest where workspace_id = workspace.id) as last_told
+      from workspace
+     where (next_digest_at <= ${now} or next_digest_at > ${aheadOf(now)})
+       and (${workspaceId}::uuid is null or id = ${workspaceId}::uuid)
+     ${which}`;
+  const open = z.array(openRow).parse(rows);
+  return open.map(({ id, last_told: lastTold, ...row }) => ({ id, ...close({ ...row, lastTold }) }));
 }
 
 type ClosedWindow = DigestWindow & { readonly id: string };
@@ -119,6 +129,44 @@ async function makeDigests(db: Queryable, windows: readonly ClosedWindow[], now:
       from moved
      where window_end is not null and id not in (select workspace_id from delivery)`;
   return z.tuple([z.object({ skipped: z.int() })]).parse(rows)[0].skipped;
+}
+
+const rehearsedRow = z.object({ told: z.int(), digests: z.int() });
+
+/** What the closing of all windows would do, and how many digests it would make. */
+export async function rehearseDigests(
+  db: Queryable,
+  query: BatchQuery,
+  close: (open: OpenWindow) => DigestWindow,
+): Promise<ClosedWindows & { readonly digests: number }> {
+  const windows = await closedWindows(db, query, close, Prisma.empty);
+  const closed = windows.flatMap(({ id, end }) => (end ? [{ id, end }] : []));
+  const rows = await db.$queryRaw`
+    select count(*)::int as digests, count(distinct workspace.id)::int as told
+      from unnest(
+        ${closed.map(({ id }) => id)}::uuid[], ${closed.map(({ end }) => end)}::timestamptz[]) as closed (id, window_end)
+      join workspace on workspace.id = closed.id and not workspace.digest_muted
+     cross join lateral (
+       values (workspace.digest_email), (workspace.digest_webhook_url)) as receiver (address)
+     where receiver.address is not null and exists (
+       select from notification_event as event
+        where event.workspace_id = closed.id and event.digest_id is null
+          and (event.occurred_at < closed.window_end or event.occurred_at > ${aheadOf(query.now)}))`;
+  const [{ told, digests }] = z.tuple([rehearsedRow]).parse(rows);
+  return { looked: windows.length, skipped: closed.length - told, digests };
+}
+
+/** How many deliveries have that status and a time that has come. */
+export async function countDigests(
+  db: Queryable,
+  { now, workspaceId }: Omit<BatchQuery, "limit">,
+  status: "pending" | "sending",
+): Promise<number> {
+  const rows = await db.$queryRaw`
+    select count(*)::int as count from digest_delivery
+     where status = ${status}::digest_delivery_status and recheck_at <= ${now}
+       and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)`;
+  return z.tuple([z.object({ count: z.int() })]).parse(rows)[0].count;
 }
 
 /** A lease is longer than any invocation, so whoever held it is dead. */

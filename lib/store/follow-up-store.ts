@@ -3,11 +3,19 @@ import { completeBooked } from "./backstop.ts";
 import { claimDue, countDue, findDueWorkspaces } from "./claim.ts";
 import { databaseNow } from "./clock.ts";
 import type { Database } from "./connect.ts";
-import { closeDigestWindows, expireDigestLeases, isDigestDue, settleDigest, takeUpDigests } from "./digests.ts";
+import {
+  closeDigestWindows,
+  countDigests,
+  expireDigestLeases,
+  isDigestDue,
+  settleDigest,
+  takeUpDigests,
+} from "./digests.ts";
 import { expireWaiting } from "./expire-waiting.ts";
 import { told, translated } from "./faults.ts";
 import { overlapLock } from "./overlap-lock.ts";
-import { onPool, type Transactional, undone } from "./queryable.ts";
+import { onPool, onSnapshot, type Transactional } from "./queryable.ts";
+import { rehearsal } from "./rehearsal.ts";
 import { resumeAwaitingEnrichment, resumeGhosted, resumeSnoozed } from "./resume.ts";
 import { beginRun, finishRun } from "./runs.ts";
 import { schemaGate } from "./schema-gate.ts";
@@ -31,7 +39,7 @@ export function storePorts(database: Database): Omit<RunPorts, "channels" | "dig
     store: followUpStore(statements),
     rehearse: async (work) => {
       try {
-        await undone(pool, (transaction) => work(followUpStore(transaction)));
+        await onSnapshot(pool, (snapshot) => work({ ...followUpStore(snapshot), ...rehearsal(snapshot) }));
       } catch (thrown) {
         throw translated(thrown);
       }
@@ -60,6 +68,7 @@ function followUpStore(db: Transactional): FollowUpStore {
     isDigestDue: (query) => told(isDigestDue(db, query)),
     closeDigestWindows: (query, close) => told(closeDigestWindows(db, query, close)),
     expireDigestLeases: (query) => told(expireDigestLeases(db, query)),
+    countDigests: (query) => told(countDigests(db, query, "pending")),
     takeUpDigests: (query, leaseUntil) => told(takeUpDigests(db, query, leaseUntil)),
     settleDigest: (settlement, now) => told(settleDigest(db, settlement, now)),
   };

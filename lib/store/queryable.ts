@@ -22,10 +22,13 @@ export const onPool = (pool: pg.Pool): Transactional => ({
   transaction: (work) => inTransaction(pool, work),
 });
 
-/** Works in a transaction that is undone at the end, whatever happens; a part of it that fails is undone alone. */
-export async function undone(pool: pg.Pool, work: (transaction: Transactional) => Promise<void>): Promise<void> {
+/**
+ * Works on one snapshot, read only: PostgreSQL refuses any write and any row lock, so no other transaction ever waits for
+ * it. A part that fails leaves the snapshot usable.
+ */
+export async function onSnapshot(pool: pg.Pool, work: (snapshot: Transactional) => Promise<void>): Promise<void> {
   await withConnection(pool, async (client) => {
-    await client.query("begin");
+    await client.query("begin isolation level repeatable read read only");
     await work({ ...statementsOn(client), transaction: (part) => inSavepoint(client, part) });
     await client.query("rollback");
   });

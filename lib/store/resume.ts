@@ -20,22 +20,19 @@ interface PauseEnd {
 const MAY_BE_CONTACTED = Prisma.sql`
   ${BARRED} is null and lead.automation_enabled and workspace.paused_at is null`;
 
-export const resumeSnoozed = (db: Transactional, query: BatchQuery): Promise<ResumeReport> =>
-  resume(db, query, {
-    pausedReason: "lead_snoozed",
-    isOver: Prisma.sql`(lead.snoozed_until is null or lead.snoozed_until <= ${query.now})`,
-    overAt: Prisma.sql`lead.snoozed_until`,
-  });
+type Ends = (now: Date) => PauseEnd;
 
-export const resumeGhosted = (db: Transactional, query: BatchQuery): Promise<ResumeReport> => {
+export const SNOOZED: Ends = (now) => ({
+  pausedReason: "lead_snoozed",
+  isOver: Prisma.sql`(lead.snoozed_until is null or lead.snoozed_until <= ${now})`,
+  overAt: Prisma.sql`lead.snoozed_until`,
+});
+
+export const GHOSTED: Ends = (now) => {
   const overAt = Prisma.sql`
     case when lead.last_outbound_at > lead.last_inbound_at
          then lead.last_inbound_at + make_interval(hours => 24 * workspace.ghosted_after_days) end`;
-  return resume(db, query, {
-    pausedReason: "lead_replied",
-    isOver: Prisma.sql`(${overAt} <= ${query.now})`,
-    overAt,
-  });
+  return { pausedReason: "lead_replied", isOver: Prisma.sql`(${overAt} <= ${now})`, overAt };
 };
 
 /** The data that the step needs: what it is missing is `decide`'s to skip, at the time the step is decided. */
@@ -51,16 +48,22 @@ const DATA_IS_THERE = Prisma.sql`
             select from follow_up_step as step
              where step.sequence_id = instance.sequence_id and step.version = instance.version and step.position >= instance.position))`;
 
-export async function resumeAwaitingEnrichment(db: Transactional, query: BatchQuery): Promise<EnrichmentReport> {
-  const { checked, resumed, without_data } = await resume(db, query, {
-    pausedReason: "awaiting_enrichment",
-    isOver: Prisma.sql`(lead.enrichment_status <> 'pending' or ${DATA_IS_THERE})`,
-    overAt: Prisma.sql`null::timestamptz`,
-  });
-  return { checked, resumed, skippedSteps: without_data };
-}
+export const AWAITING_ENRICHMENT: Ends = () => ({
+  pausedReason: "awaiting_enrichment",
+  isOver: Prisma.sql`(lead.enrichment_status <> 'pending' or ${DATA_IS_THERE})`,
+  overAt: Prisma.sql`null::timestamptz`,
+});
 
-const resumeRow = z.object({ checked: z.int(), resumed: z.int(), without_data: z.int() });
+export const resumeSnoozed = (db: Transactional, query: BatchQuery): Promise<ResumeReport> =>
+  resume(db, query, SNOOZED(query.now));
+
+export const resumeGhosted = (db: Transactional, query: BatchQuery): Promise<ResumeReport> =>
+  resume(db, query, GHOSTED(query.now));
+
+export const resumeAwaitingEnrichment = (db: Transactional, query: BatchQuery): Promise<EnrichmentReport> =>
+  resume(db, query, AWAITING_ENRICHMENT(query.now));
+
+const countsRow = z.object({ checked: z.int(), resumed: z.int(), skippedSteps: z.int() });
 
 /**
  * Looks at a batch of paused instances, oldest first. Resumes those whose pause is over. Every other one gets the time at
@@ -70,25 +73,24 @@ const resumeRow = z.object({ checked: z.int(), resumed: z.int(), without_data: z
  * The instances are locked before the facts are read, in a statement of its own. A change that commits later finds the
  * instance locked, waits, and rechecks it; one that commits earlier is read. So no change is lost.
  */
-async function resume(db: Transactional, query: BatchQuery, end: PauseEnd): Promise<z.infer<typeof resumeRow>> {
-  if (!(await hasToLook(db, query, end))) return { checked: 0, resumed: 0, without_data: 0 };
+async function resume(db: Transactional, query: BatchQuery, end: PauseEnd): Promise<EnrichmentReport> {
+  if (!(await hasToLook(db, query, end))) return { checked: 0, resumed: 0, skippedSteps: 0 };
   return db.transaction(async (transaction) =>
     judge(transaction, query.now, end, await lockPaused(transaction, query, end)),
   );
 }
 
-async function lockPaused(
-  db: Queryable,
-  { now, limit, workspaceId }: BatchQuery,
-  { pausedReason }: PauseEnd,
-): Promise<readonly string[]> {
+const isDue = ({ now, workspaceId }: Omit<BatchQuery, "limit">, { pausedReason }: PauseEnd): Prisma.Sql => Prisma.sql`
+  instance.status = 'paused' and instance.paused_reason = ${pausedReason}::paused_reason and instance.recheck_at <= ${now}
+  and (${workspaceId}::uuid is null or instance.workspace_id = ${workspaceId}::uuid)`;
+
+async function lockPaused(db: Queryable, query: BatchQuery, end: PauseEnd): Promise<readonly string[]> {
   const rows = await db.$queryRaw`
     select id
-      from follow_up_instance
-     where status = 'paused' and paused_reason = ${pausedReason}::paused_reason and recheck_at <= ${now}
-       and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
+      from follow_up_instance as instance
+     where ${isDue(query, end)}
      order by recheck_at
-     limit ${limit}
+     limit ${query.limit}
        for no key update skip locked`;
   return z
     .array(z.object({ id: z.guid() }))
@@ -96,21 +98,24 @@ async function lockPaused(
     .map(({ id }) => id);
 }
 
-async function judge(
-  db: Queryable,
-  now: Date,
-  { pausedReason, isOver, overAt }: PauseEnd,
-  ids: readonly string[],
-): Promise<z.infer<typeof resumeRow>> {
-  const rows = await db.$queryRaw`
-    with judged as materialized (
-      select instance.id, coalesce(${MAY_BE_CONTACTED} and ${isOver}, false) as resumes,
+/** The CTE `judged`: whether the pause of each of `which` is over. */
+const judged = (now: Date, { pausedReason, isOver, overAt }: PauseEnd, which: Prisma.Sql): Prisma.Sql => Prisma.sql`
+    judged as materialized (
+      select instance.id, instance.workspace_id, coalesce(${MAY_BE_CONTACTED} and ${isOver}, false) as resumes,
              not ${pausedReason === "awaiting_enrichment" ? DATA_IS_THERE : Prisma.sql`true`} as without_data,
              case when ${overAt} > ${now} then ${overAt} else 'infinity' end as recheck_at
         from follow_up_instance as instance
         join lead on lead.workspace_id = instance.workspace_id and lead.id = instance.lead_id
         join workspace on workspace.id = instance.workspace_id
-       where instance.id = any(${[...ids]}::uuid[])),
+       where ${which})`;
+
+const COUNTS = Prisma.sql`
+  count(*)::int as checked, count(*) filter (where resumes)::int as resumed,
+  count(*) filter (where resumes and without_data)::int as "skippedSteps"`;
+
+async function judge(db: Queryable, now: Date, end: PauseEnd, ids: readonly string[]): Promise<EnrichmentReport> {
+  const rows = await db.$queryRaw`
+    with ${judged(now, end, Prisma.sql`instance.id = any(${[...ids]}::uuid[])`)},
     changed as (
       update follow_up_instance as instance
          set status = case when resumes then 'active' else 'paused' end::instance_status,
@@ -119,22 +124,47 @@ async function judge(
              recheck_at = case when resumes then null else judged.recheck_at end
         from judged
        where instance.id = judged.id)
-    select count(*)::int as checked, count(*) filter (where resumes)::int as resumed,
-           count(*) filter (where resumes and without_data)::int as without_data
-      from judged`;
-  return z.tuple([resumeRow]).parse(rows)[0];
+    select ${COUNTS} from judged`;
+  return z.tuple([countsRow]).parse(rows)[0];
+}
+
+const rehearsedRow = countsRow.extend({ workspace_id: z.guid(), ids: z.array(z.guid()) });
+
+export interface RehearsedResume {
+  readonly report: EnrichmentReport;
+  /** The ids of the instances that would resume, by workspace. */
+  readonly resumed: ReadonlyMap<string, readonly string[]>;
+}
+
+/** What the resuming of all due pauses would do, after the backstop has ended its orphans and those of `ended`. */
+export async function rehearseResume(
+  db: Queryable,
+  query: Omit<BatchQuery, "limit">,
+  ends: Ends,
+  ended: readonly string[],
+): Promise<RehearsedResume> {
+  const end = ends(query.now);
+  const which = Prisma.sql`
+    ${isDue(query, end)} and not (instance.lead_booked and not instance.post_booking)
+    and instance.id <> all(${[...ended]}::uuid[])`;
+  const rows = await db.$queryRaw`
+    with ${judged(query.now, end, which)}
+    select ${COUNTS}, workspace_id,
+           coalesce(array_agg(id::text order by id) filter (where resumes), '{}') as ids
+      from judged
+     group by workspace_id`;
+  const report = { checked: 0, resumed: 0, skippedSteps: 0 };
+  const workspaces = z.array(rehearsedRow).parse(rows);
+  for (const { checked, resumed, skippedSteps } of workspaces) {
+    report.checked += checked;
+    report.resumed += resumed;
+    report.skippedSteps += skippedSteps;
+  }
+  return { report, resumed: new Map(workspaces.map(({ workspace_id: id, ids }) => [id, ids])) };
 }
 
 /** Most runs have no pause to look at, and this costs a fraction of planning the statement that would find so. */
-async function hasToLook(
-  db: Queryable,
-  { now, workspaceId }: BatchQuery,
-  { pausedReason }: PauseEnd,
-): Promise<boolean> {
-  const rows = await db.$queryRaw`
-    select from follow_up_instance
-     where status = 'paused' and paused_reason = ${pausedReason}::paused_reason and recheck_at <= ${now}
-       and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
-     limit 1`;
+async function hasToLook(db: Queryable, query: BatchQuery, end: PauseEnd): Promise<boolean> {
+  const rows = await db.$queryRaw`select from follow_up_instance as instance where ${isDue(query, end)} limit 1`;
   return z.array(z.unknown()).parse(rows).length > 0;
 }

@@ -27,16 +27,12 @@ const REASON_OF_TOUCH = Prisma.sql`(select meant.reason from meant where meant.i
 
 const batchRow = z.object({ leads: z.int(), postBooking: z.int(), byLeadStatus: z.int(), cancelledTouches: z.int() });
 
-/**
- * One statement, so that a mark is never lost: leads first, then instances, as everywhere. A lead keeps its mark while
- * another transaction holds one of its instances. Reasons are those of `notToBeContacted`, a test compares them.
- */
-async function endBatch(
-  db: Queryable,
+/** CTEs: `marked` leads, of which `which` orders, limits and locks some, and their instances that are `meant`. */
+const meant = (
   { now, workspaceId }: Pick<CompleteBooked, "now" | "workspaceId">,
-): Promise<z.infer<typeof batchRow>> {
-  const rows = await db.$queryRaw`
-    with marked as materialized (
+  which: Prisma.Sql,
+): Prisma.Sql => Prisma.sql`
+    marked as materialized (
       select id, workspace_id,
              case when status = 'blacklisted' then 'blacklisted'
                   when suppressed_reason is not null then suppressed_reason::text
@@ -47,15 +43,24 @@ async function endBatch(
                   then stop_cause end as cause
         from lead
        where stop_cause is not null and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
-       order by id
-       limit ${BATCH_SIZE}
-         for no key update skip locked),
+       ${which}),
     meant as materialized (
       select instance.id, instance.lead_id, marked.bar, coalesce(marked.bar, marked.cause) as reason
         from marked
         join follow_up_instance as instance
           on instance.lead_id = marked.id and instance.workspace_id = marked.workspace_id
-       where marked.bar is not null or (marked.cause is not null and instance.post_booking)),
+       where marked.bar is not null or (marked.cause is not null and instance.post_booking))`;
+
+/**
+ * One statement, so that a mark is never lost: leads first, then instances, as everywhere. A lead keeps its mark while
+ * another transaction holds one of its instances. Reasons are those of `notToBeContacted`, a test compares them.
+ */
+async function endBatch(
+  db: Queryable,
+  { now, workspaceId }: Pick<CompleteBooked, "now" | "workspaceId">,
+): Promise<z.infer<typeof batchRow>> {
+  const rows = await db.$queryRaw`
+    with ${meant({ now, workspaceId }, Prisma.sql`order by id limit ${BATCH_SIZE} for no key update skip locked`)},
     taken as materialized (
       select id, status in ('active', 'paused') as live
         from follow_up_instance
@@ -82,4 +87,35 @@ async function endBatch(
            (select count(*)::int from ended where not post_booking) as "byLeadStatus",
            (select count(*)::int from cancelled) as "cancelledTouches"`;
   return z.tuple([batchRow]).parse(rows)[0];
+}
+
+const rehearsedRow = z.object({
+  postBooking: z.int(),
+  byLeadStatus: z.int(),
+  cancelledTouches: z.int(),
+  ids: z.array(z.guid()),
+});
+
+/**
+ * Counts into `query.report` what `endMarked` would do after the orphans are completed; returns the instances that it would
+ * end.
+ */
+export async function rehearseEndMarked(db: Queryable, query: CompleteBooked): Promise<readonly string[]> {
+  const rows = await db.$queryRaw`
+    with ${meant(query, Prisma.empty)},
+    rest as materialized (
+      select meant.id, meant.bar is null as post_booking, instance.status in ('active', 'paused') as live
+        from meant join follow_up_instance as instance on instance.id = meant.id
+       where not (instance.status in ('active', 'paused') and instance.lead_booked and not instance.post_booking))
+    select (select count(*)::int from rest where live and post_booking) as "postBooking",
+           (select count(*)::int from rest where live and not post_booking) as "byLeadStatus",
+           (select count(*)::int from touch
+             where instance_id = any(array(select id from rest)) and status in ('claimed', 'awaiting_approval')
+               and unknown_attempt_at is null) as "cancelledTouches",
+           array(select id::text from rest where live) as ids`;
+  const [{ ids, ...ended }] = z.tuple([rehearsedRow]).parse(rows);
+  query.report.endedPostBooking += ended.postBooking;
+  query.report.endedByLeadStatus += ended.byLeadStatus;
+  query.report.cancelledTouches += ended.cancelledTouches;
+  return ids;
 }

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import type pg from "pg";
 import { LEAD_STATUSES } from "../../lib/domain/labels.ts";
 import type { SendOutcome } from "../../lib/run/port-types.ts";
+import type { RunPorts } from "../../lib/run/ports.ts";
 import { type DeliveryReport, imbalances, type Report, type SendDueReport } from "../../lib/run/report.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import {
@@ -394,15 +395,15 @@ describe("a dry run", () => {
     expect(real.sample).toBeUndefined();
   });
 
-  it("leaves the database as it was when a step fails, and tells the failure", async () => {
+  it("tells the failure of a step, sends nothing, and goes on with the others", async () => {
     await addDueAndBooked();
-    const repair = await breakBackstop();
-    const before = await everyRow(sql);
-    const report = await runner.run({ dryRun: true });
-    expect(report).toMatchObject({ statusCode: 500, success: false, results: null });
+    const rehearse: RunPorts["rehearse"] = (work) =>
+      runner.ports.rehearse((store) =>
+        work({ ...store, completeBooked: () => Promise.reject(new Error("no more room")) }),
+      );
+    const report = await runner.run({ dryRun: true }, { rehearse });
+    expect(report).toMatchObject({ statusCode: 500, success: false, results: null, snoozed: { checked: 0 } });
     expect(report.errors[0]).toContain("no more room");
-    expect(await everyRow(sql)).toEqual(before);
-    await repair();
   });
 });
 

@@ -52,13 +52,18 @@ async function endDeadLeases(context: RunContext, report: DigestsReport): Promis
 
 /** No more are taken than are sent at once: of what a killed run took, none was not begun. */
 async function sendDigests(context: RunContext, report: DigestsReport): Promise<void> {
-  const { request, settings, store, stopping, leaseUntil } = context;
+  const { now, request, settings, store, stopping, leaseUntil } = context;
+  if (request.dryRun) {
+    const count = await store.countDigests({ now, workspaceId: request.workspaceId ?? null });
+    report.checked += count;
+    report.retrying += count;
+    return;
+  }
   while (!stopping()) {
     const digests = await store.takeUpDigests(batchOf(context, settings.sendsAtOnce), leaseUntil);
     if (digests.length === 0) return;
     report.checked += digests.length;
-    if (request.dryRun) report.retrying += digests.length;
-    else await sendAll(context, digests, report);
+    await sendAll(context, digests, report);
   }
 }
 

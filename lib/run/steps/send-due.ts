@@ -20,7 +20,7 @@ export const sendDue: RunStep = {
     const due = await store.findDueWorkspaces({ ...query, limit: DUE_WORKSPACES_AT_MOST });
     tellOldest(report, due, now);
     const rounds = new Rounds(due, request.limit ?? Number.POSITIVE_INFINITY);
-    // A dry run has one transaction, in which no two can work at once.
+    // A dry run has one connection, on which no two can work at once.
     await allOf(request.dryRun ? 1 : settings.claimers, (failed) => claimInTurns(context, rounds, report, failed));
     report.backlog = due.length === 0 ? 0 : await store.countDue({ ...query, limit: BACKLOG_COUNTED });
   },
@@ -74,14 +74,14 @@ const emptyReport = (dryRun: boolean): SendDueReport => ({
 });
 
 async function claimTurn(
-  { now, store, sample, claimedUntil, queue, groupSize }: RunContext,
+  { now, store, rehearsal, claimedUntil, queue, groupSize }: RunContext,
   rounds: Rounds,
   turn: Turn,
   report: SendDueReport,
 ): Promise<ClaimedTouches> {
   const plans = new Map<string, DecidedPlan>();
   const candidates: DueCandidate[] = [];
-  const plan = planner(now);
+  const plan = rehearsal?.plan ?? planner(now);
   const begin = queue === null && report.delivery ? groupSize.current : 0;
   const carriedOut = await store.claimDue({ now, recheckAt: claimedUntil, begin, ...turn }, (candidate) => {
     const decided = plan(candidate);
@@ -94,7 +94,7 @@ async function claimTurn(
     const decided = plans.get(done.instanceId);
     if (!decided) throw new Error(`the store carried out a plan nobody made, for instance ${done.instanceId}`);
     tally(report, decided, done);
-    if (sample && sample.length < PROBLEMS_TOLD) sample.push(sampleOf(decided));
+    if (rehearsal && rehearsal.sample.length < PROBLEMS_TOLD) rehearsal.sample.push(sampleOf(decided));
   }
   return toSend(carriedOut, plans);
 }

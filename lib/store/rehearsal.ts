@@ -1,0 +1,218 @@
+import * as z from "zod";
+import { REPEATABLE_CHANNELS } from "../domain/labels.ts";
+import type { BatchQuery } from "../run/port-types.ts";
+import type { ClaimedPlan, ClaimQuery, DueCandidate, DueWorkspace, FollowUpStore, Plan } from "../run/ports.ts";
+import { countDue, findDueWorkspaces, readDue } from "./claim.ts";
+import { countDigests, rehearseDigests } from "./digests.ts";
+import { candidateColumns, readSequences } from "./due-items.ts";
+import { told } from "./faults.ts";
+import { Prisma } from "./generated/client.ts";
+import type { Queryable, Transactional } from "./queryable.ts";
+import { rehearseCompleteBooked } from "./rehearse-backstop.ts";
+import { AWAITING_ENRICHMENT, GHOSTED, rehearseResume, SNOOZED } from "./resume.ts";
+import { candidateOf, type DueRow, parseDueRows, walkedBy } from "./rows.ts";
+import { CHANNEL_IS_KNOWN } from "./start-sending.ts";
+
+type Rehearsed = Pick<
+  FollowUpStore,
+  | "completeBooked"
+  | "resumeSnoozed"
+  | "resumeGhosted"
+  | "resumeAwaitingEnrichment"
+  | "findDueWorkspaces"
+  | "claimDue"
+  | "countDue"
+  | "expireWaiting"
+  | "expireLeases"
+  | "takeUp"
+  | "closeDigestWindows"
+  | "expireDigestLeases"
+  | "countDigests"
+>;
+
+/**
+ * The methods of a store that write, as a dry run has them: they read what they would do, and do not do it. Where a later
+ * step builds on an earlier one, this remembers what the earlier one would have changed. Each method does all its work on
+ * its first call, whatever the limit, so that the next one finds nothing; a claim goes on where the last one ended.
+ */
+export function rehearsal(db: Transactional): Rehearsed {
+  const ended: string[] = [];
+  const resumed = new Map<string, string[]>();
+  const claims = new RehearsedClaims(ended, resumed);
+  const digests = { toMake: 0 };
+  const first = once();
+  const resume = (ends: typeof SNOOZED, query: BatchQuery) =>
+    safely(db, async (part) => {
+      if (!first(ends)) return { checked: 0, resumed: 0, skippedSteps: 0 };
+      const rehearsed = await rehearseResume(part, query, ends, ended);
+      for (const [id, ids] of rehearsed.resumed) resumed.set(id, [...(resumed.get(id) ?? []), ...ids]);
+      return rehearsed.report;
+    });
+  return {
+    completeBooked: (query) =>
+      safely(db, async (part) => void ended.push(...(await rehearseCompleteBooked(part, query)))),
+    resumeSnoozed: (query) => resume(SNOOZED, query),
+    resumeGhosted: (query) => resume(GHOSTED, query),
+    resumeAwaitingEnrichment: (query) => resume(AWAITING_ENRICHMENT, query),
+    findDueWorkspaces: (query) => safely(db, (part) => claims.findWorkspaces(part, query)),
+    claimDue: (query, plan) => safely(db, (part) => claims.claim(part, query, plan)),
+    countDue: (query) => safely(db, (part) => claims.countLeft(part, query)),
+    expireWaiting: (query) => safely(db, (part) => (first("waiting") ? countExpiring(part, query) : none())),
+    expireLeases: (query) =>
+      safely(db, (part) =>
+        first("leases") ? countDeadLeases(part, query) : Promise.resolve({ unknown: 0, reclaimed: 0 }),
+      ),
+    takeUp: (query) => safely(db, (part) => (first("takeUp") ? findLeftBehind(part, query) : Promise.resolve([]))),
+    closeDigestWindows: (query, close) =>
+      safely(db, async (part) => {
+        if (!first("windows")) return { looked: 0, skipped: 0 };
+        const closed = await rehearseDigests(part, query, close);
+        digests.toMake = closed.digests;
+        return closed;
+      }),
+    expireDigestLeases: (query) =>
+      safely(db, (part) => (first("digestLeases") ? countDigests(part, query, "sending") : none())),
+    countDigests: (query) => safely(db, async (part) => digests.toMake + (await countDigests(part, query, "pending"))),
+  };
+}
+
+/** A method that fails leaves the snapshot to the others. */
+const safely = <Result>(db: Transactional, work: (part: Queryable) => Promise<Result>): Promise<Result> =>
+  told(db.transaction(work));
+
+const none = () => Promise.resolve(0);
+
+/** Answers true the first time that it is called with that value. */
+function once(): (value: unknown) => boolean {
+  const seen = new Set<unknown>();
+  return (value) => !seen.has(value) && seen.add(value) !== undefined;
+}
+
+/** What is due, and what would be due since it resumed, page by page. */
+class RehearsedClaims {
+  readonly #ended: readonly string[];
+  /** By workspace, the instances that would resume and are not claimed yet. */
+  readonly #resumed: Map<string, string[]>;
+  readonly #after = new Map<string, ClaimQuery["workspaces"][number]["after"]>();
+  #claimed = 0;
+
+  constructor(ended: readonly string[], resumed: Map<string, string[]>) {
+    this.#ended = ended;
+    this.#resumed = resumed;
+  }
+
+  async findWorkspaces(db: Queryable, query: BatchQuery): Promise<readonly DueWorkspace[]> {
+    const due = await findDueWorkspaces(db, query);
+    const found = new Set(due.map(({ id }) => id));
+    const others = [...this.#resumed].flatMap(([id, ids]) => (ids.length > 0 && !found.has(id) ? [id] : []));
+    const rows = await db.$queryRaw`
+      select id, daily_cap is not null as capped from workspace where id = any(${others}::uuid[]) order by id`;
+    const workspaces = z.array(z.object({ id: z.guid(), capped: z.boolean() })).parse(rows);
+    return [...due, ...workspaces.map((workspace) => ({ ...workspace, oldestDue: query.now }))];
+  }
+
+  async claim(
+    db: Queryable,
+    query: ClaimQuery,
+    plan: (candidate: DueCandidate) => Plan,
+  ): Promise<readonly ClaimedPlan[]> {
+    const rows = await this.#next(db, query);
+    if (rows.length === 0) return [];
+    this.#claimed += rows.length;
+    const sequences = await readSequences(db, rows, query.now);
+    const plans = rows.map((row) => plan(candidateOf(row, sequences.get(walkedBy(row)))));
+    const claimedBefore = await findTouched(db, plans);
+    return plans.map(({ instanceId, touch }) => {
+      const isClaimed = touch !== null && !claimedBefore.has(`${instanceId} ${touch.stepId}`);
+      return { instanceId, touchId: isClaimed ? instanceId : null, begun: null };
+    });
+  }
+
+  /** What is due and would be left. */
+  async countLeft(db: Queryable, { limit, ...query }: BatchQuery): Promise<number> {
+    const left = [...this.#resumed.values()].reduce((sum, ids) => sum + ids.length, 0);
+    const due = await countDue(db, { ...query, limit: limit + this.#claimed }, this.#notEnded());
+    return Math.min(limit, Math.max(0, due + left - this.#claimed));
+  }
+
+  #notEnded(): Prisma.Sql {
+    return Prisma.sql`and instance.id <> all(${[...this.#ended]}::uuid[])`;
+  }
+
+  /** The share of each workspace; of one that has no more that is due, what would have resumed. */
+  async #next(db: Queryable, { now, share, workspaces }: ClaimQuery): Promise<readonly DueRow[]> {
+    const from = workspaces.map((workspace) => ({ ...workspace, after: this.#after.get(workspace.id) ?? null }));
+    const due = await readDue(db, { now, share, workspaces: from }, { locking: Prisma.empty, also: this.#notEnded() });
+    for (const { workspace_id: id, id: instanceId, next_step_due: nextStepDue } of due) {
+      this.#after.set(id, { nextStepDue, instanceId });
+    }
+    const counts = Map.groupBy(due, ({ workspace_id: id }) => id);
+    const revived = workspaces.flatMap(({ id }) =>
+      (this.#resumed.get(id) ?? []).splice(0, share - (counts.get(id)?.length ?? 0)),
+    );
+    return [...due, ...(revived.length > 0 ? await readResumed(db, revived, now) : [])];
+  }
+}
+
+/** An instance without a due time is read as due now. */
+async function readResumed(db: Queryable, ids: readonly string[], now: Date): Promise<DueRow[]> {
+  const rows = await db.$queryRaw`
+    select ${candidateColumns(now)}
+      from follow_up_instance as instance
+      join lead on lead.workspace_id = instance.workspace_id and lead.id = instance.lead_id
+     where instance.id = any(${[...ids]}::uuid[])
+     order by instance.id`;
+  return parseDueRows(rows);
+}
+
+/** The instances and steps of plans whose step was claimed before in this generation. */
+async function findTouched(db: Queryable, plans: readonly Plan[]): Promise<ReadonlySet<string>> {
+  const planned = plans.flatMap(({ instanceId, touch }) => (touch ? [{ instanceId, stepId: touch.stepId }] : []));
+  const rows = await db.$queryRaw`
+    select touch.instance_id || ' ' || touch.step_id as key
+      from unnest(
+        ${planned.map(({ instanceId }) => instanceId)}::uuid[],
+        ${planned.map(({ stepId }) => stepId)}::uuid[]) as planned (instance_id, step_id)
+      join follow_up_instance as instance on instance.id = planned.instance_id
+      join touch on touch.instance_id = planned.instance_id and touch.generation = instance.generation
+                and touch.step_id = planned.step_id`;
+  return new Set(
+    z
+      .array(z.object({ key: z.string() }))
+      .parse(rows)
+      .map(({ key }) => key),
+  );
+}
+
+async function countExpiring(db: Queryable, { now, workspaceId }: BatchQuery): Promise<number> {
+  const rows = await db.$queryRaw`
+    select count(*)::int as count from touch
+     where status = 'awaiting_approval' and recheck_at <= ${now}
+       and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)`;
+  return z.tuple([z.object({ count: z.int() })]).parse(rows)[0].count;
+}
+
+const DEAD = (now: Date): Prisma.Sql => Prisma.sql`status = 'sending' and recheck_at <= ${now}`;
+const REPEATABLE = Prisma.sql`channel::text = any(${[...REPEATABLE_CHANNELS]}::text[])`;
+
+async function countDeadLeases(db: Queryable, { now, workspaceId }: BatchQuery) {
+  const rows = await db.$queryRaw`
+    select count(*) filter (where not ${REPEATABLE})::int as unknown,
+           count(*) filter (where ${REPEATABLE})::int as reclaimed
+      from touch
+     where ${DEAD(now)} and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)`;
+  return z.tuple([z.object({ unknown: z.int(), reclaimed: z.int() })]).parse(rows)[0];
+}
+
+/** Those that are claimed, and those that would be claimed again. */
+async function findLeftBehind(db: Queryable, { now, workspaceId }: BatchQuery): Promise<readonly string[]> {
+  const rows = await db.$queryRaw`
+    select id from touch
+     where recheck_at <= ${now} and ${CHANNEL_IS_KNOWN} and (status = 'claimed' or (${DEAD(now)} and ${REPEATABLE}))
+       and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
+     order by id`;
+  return z
+    .array(z.object({ id: z.guid() }))
+    .parse(rows)
+    .map(({ id }) => id);
+}
