@@ -49,10 +49,25 @@ export async function book(db: Queryable, told: Told, lead: LockedLead): Promise
     returning status::text`;
   const { status } = z.tuple([bookedStatus]).parse(rows)[0];
   const { workspaceId } = fact;
-  const ended = await completeBookedLead(db, { workspaceId, leadId: lead.id, now, startedBefore: null });
+  const completed = await completeBookedLead(db, { workspaceId, leadId: lead.id, now, startedBefore: null });
+  const prepared = isOver && isAhead(known, now) ? await endPreparation(db, told, lead) : NOTHING_ENDED;
+  const ended = sumOf(completed, prepared);
   // A second meeting is another booking; one that was moved is not, unless the lead was not booked any more.
   const begins = !isAhead(known, now) && (fact.type === "meeting.booked" || lead.bookedUntil === null);
   return { ...ended, starting: begins && !isOver ? { ...lead, status } : null };
+}
+
+const sumOf = (one: Ended, other: Ended): Ended => ({
+  ended: one.ended + other.ended,
+  cancelledTouches: one.cancelledTouches + other.cancelledTouches,
+});
+
+/** A meeting that moves into the past is no longer ahead: nothing prepares it, unless the lead has another. */
+async function endPreparation(db: Queryable, told: Told, lead: LockedLead): Promise<Ended> {
+  if ((await others(db, told, lead)).confirmed) return NOTHING_ENDED;
+  const { workspaceId } = told.fact;
+  const ending = { which: "post_booking", status: "cancelled", reason: "meeting_cancelled" } as const;
+  return await endInstances(db, { workspaceId, leadIds: [lead.id], now: told.now, ...ending });
 }
 
 /** The lead has this meeting no more: it leaves `meeting-booked` and its post-booking sequences, unless it has another. */
