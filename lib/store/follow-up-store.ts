@@ -3,14 +3,8 @@ import { completeBooked } from "./backstop.ts";
 import { claimDue, countDue, findDueWorkspaces } from "./claim.ts";
 import { databaseNow } from "./clock.ts";
 import type { Database } from "./connect.ts";
-import {
-  closeDigestWindows,
-  countDigests,
-  expireDigestLeases,
-  isDigestDue,
-  settleDigest,
-  takeUpDigests,
-} from "./digests.ts";
+import { closeDigestWindows, isDigestDue } from "./digest-windows.ts";
+import { countDigests, expireDigestLeases, settleDigest, takeUpDigests } from "./digests.ts";
 import { expireWaiting } from "./expire-waiting.ts";
 import { told, translated } from "./faults.ts";
 import { overlapLock } from "./overlap-lock.ts";

@@ -145,7 +145,12 @@ describe("a fact about a lead with an invalid time zone", () => {
       const { leadId, instanceId } = await addFollowedLead(sql, workspaceId, chase.id, { lead: { time_zone: zone } });
       const about = { workspaceId, occurredAt: hoursAgo(0), lead: { id: leadId } };
       const booked = { ...about, eventId: "b", meeting: aMeeting("m") };
-      expect(await tell(db(), "meeting.booked", booked)).toMatchObject({ outcome: "applied", ended: 1 });
+      expect(await tell(db(), "meeting.booked", booked)).toMatchObject({
+        outcome: "applied",
+        ended: 1,
+        started: 1,
+        warnings: [`lead ${leadId}: time_zone is not a time zone; its steps are held`],
+      });
       expect(await one("select status from follow_up_instance where id = $1", instanceId)).toEqual({
         status: "completed",
       });

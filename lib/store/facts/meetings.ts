@@ -1,5 +1,6 @@
 import type { AppointmentStatus } from "../../domain/labels.ts";
 import { isNews, type MeetingState } from "../../domain/meeting.ts";
+import { isTimeZone } from "../../domain/time-zone.ts";
 import type { FactOf } from "../../run/intake/facts.ts";
 import type { FactOutcome } from "../../run/intake/outcome.ts";
 import type { Queryable, Transactional } from "../queryable.ts";
@@ -93,8 +94,14 @@ async function apply(db: Queryable, said: Said): Promise<FactOutcome> {
   }
   if (!news) return { outcome: "stale", ...ended, ...createdBy(found) };
   const started = await start(db, { ...told, known: known?.state ?? null }, starting);
-  return { outcome: "applied", ...ended, started, ...createdBy(found) };
+  const warnings = started > 0 ? zoneWarnings(starting) : [];
+  return { outcome: "applied", ...ended, started, ...createdBy(found), ...(warnings.length > 0 && { warnings }) };
 }
+
+const zoneWarnings = (leads: readonly FoundLead[]): readonly string[] =>
+  leads
+    .filter(({ timeZone }) => timeZone !== null && !isTimeZone(timeZone))
+    .map(({ id }) => `lead ${id}: time_zone is not a time zone; its steps are held`);
 
 /** Stores the later of what is said and what is known. Says which it is. */
 async function store(

@@ -45,7 +45,7 @@ function asReceived<Given extends Origin>(fact: Given, now: Date): Given | undef
 
 const withWarnings = (outcome: FactOutcome, { warnings }: Origin): FactOutcome =>
   warnings.length > 0 && (outcome.outcome === "applied" || outcome.outcome === "stale")
-    ? { ...outcome, warnings }
+    ? { ...outcome, warnings: [...warnings, ...(outcome.warnings ?? [])] }
     : outcome;
 
 /** The facts of a workspace go one after the other: two that make the same lead, or wait for the same leads, do not meet. */

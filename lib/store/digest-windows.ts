@@ -1,0 +1,155 @@
+import * as z from "zod";
+import type { DigestWindow, OpenWindow } from "../domain/digest-times.ts";
+import type { ClosedWindows } from "../run/digest-ports.ts";
+import type { BatchQuery } from "../run/port-types.ts";
+import { Prisma } from "./generated/client.ts";
+import type { Queryable, Transactional } from "./queryable.ts";
+
+/** No window is longer, and no clock is that far ahead: a later time was written while the clock was wrong. */
+const LONGEST_WINDOW_MS = 7 * 24 * 60 * 60_000;
+const aheadOf = (now: Date): Date => new Date(now.getTime() + LONGEST_WINDOW_MS);
+
+/** Most runs find nothing, and this is all that the digests then cost. `ORDER BY … LIMIT 1` forces the index, as in the backstop. */
+export async function isDigestDue(db: Queryable, { now, workspaceId }: Omit<BatchQuery, "limit">): Promise<boolean> {
+  const rows = await db.$queryRaw`
+    select coalesce(
+             (select id from workspace
+               where next_digest_at <= ${now} and (${workspaceId}::uuid is null or id = ${workspaceId}::uuid)
+               order by next_digest_at
+               limit 1),
+             (select id from workspace
+               where next_digest_at > ${aheadOf(now)} and (${workspaceId}::uuid is null or id = ${workspaceId}::uuid)
+               order by next_digest_at desc
+               limit 1),
+             (select id from digest_delivery
+               where recheck_at <= ${now}
+                 and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
+               order by recheck_at
+               limit 1)) is not null as due`;
+  return z.tuple([z.object({ due: z.boolean() })]).parse(rows)[0].due;
+}
+
+const openRow = z.object({
+  id: z.guid(),
+  time: z.string(),
+  zone: z.string(),
+  end: z.date().nullable(),
+  last_told: z.date().nullable(),
+});
+
+/**
+ * One transaction: locks workspaces whose window has ended or has to be reckoned, calls `close` for each, and carries it
+ * out. The lock keeps two runs from making one digest each. A workspace that another transaction holds is left to the next
+ * run. A window that ends too far ahead is reckoned again: the clock was wrong.
+ */
+export function closeDigestWindows(
+  db: Transactional,
+  query: BatchQuery,
+  close: (open: OpenWindow) => DigestWindow,
+): Promise<ClosedWindows> {
+  return db.transaction(async (transaction) => {
+    const which = Prisma.sql`order by next_digest_at, id limit ${query.limit} for no key update skip locked`;
+    const windows = await closedWindows(transaction, query, close, which);
+    if (windows.length === 0) return { looked: 0, skipped: 0 };
+    return { looked: windows.length, skipped: await makeDigests(transaction, windows, query.now) };
+  });
+}
+
+/** `which` orders, limits and locks. */
+async function closedWindows(
+  db: Queryable,
+  { now, workspaceId }: BatchQuery,
+  close: (open: OpenWindow) => DigestWindow,
+  which: Prisma.Sql,
+): Promise<readonly ClosedWindow[]> {
+  const rows = await db.$queryRaw`
+    select id, to_char(digest_time, 'HH24:MI:SS') as time, time_zone as zone,
+           case when next_digest_at > '-infinity' and next_digest_at <= ${now} then next_digest_at end as end,
+           (select max(window_end) from notification_digest where workspace_id = workspace.id) as last_told
+      from workspace
+     where (next_digest_at <= ${now} or next_digest_at > ${aheadOf(now)})
+       and (${workspaceId}::uuid is null or id = ${workspaceId}::uuid)
+     ${which}`;
+  const open = z.array(openRow).parse(rows);
+  return open.map(({ id, last_told: lastTold, ...row }) => ({ id, ...close({ ...row, lastTold }) }));
+}
+
+type ClosedWindow = DigestWindow & { readonly id: string };
+
+/**
+ * Every event that happened before the end of its window and has no digest yet gets this one, however late it was
+ * committed. So does an event that is dated too far ahead: the clock was wrong. Without events no digest is made. Returns
+ * how many closed windows have no receiver or no event.
+ */
+async function makeDigests(db: Queryable, windows: readonly ClosedWindow[], now: Date): Promise<number> {
+  const rows = await db.$queryRaw`
+    with closed as materialized (
+      select * from unnest(
+        ${windows.map(({ id }) => id)}::uuid[],
+        ${windows.map(({ end }) => end)}::timestamptz[],
+        ${windows.map(({ nextEnd }) => nextEnd)}::timestamptz[]) as closed (workspace_id, window_end, next_end)),
+    moved as (
+      update workspace set next_digest_at = closed.next_end
+        from closed
+       where workspace.id = closed.workspace_id
+      returning workspace.id, closed.window_end,
+                case when not digest_muted then digest_email end as email,
+                case when not digest_muted then digest_webhook_url end as webhook),
+    made as (
+      insert into notification_digest (workspace_id, window_start, window_end)
+      select closed.workspace_id,
+             coalesce((select max(earlier.window_end) from notification_digest as earlier
+                        where earlier.workspace_id = closed.workspace_id and earlier.window_end < closed.window_end),
+                      least(first.occurred_at, closed.window_end - interval '1 day')),
+             closed.window_end
+        from closed
+       cross join lateral (
+         select min(occurred_at) as occurred_at from notification_event as event
+          where event.workspace_id = closed.workspace_id and event.digest_id is null
+            and (event.occurred_at < closed.window_end or event.occurred_at > ${aheadOf(now)})) as first
+       where closed.window_end is not null and first.occurred_at is not null
+          on conflict (workspace_id, window_end) do nothing
+      returning id, workspace_id, window_end),
+    told as (
+      update notification_event as event set digest_id = made.id
+        from made
+       where event.workspace_id = made.workspace_id and event.digest_id is null
+         and (event.occurred_at < made.window_end or event.occurred_at > ${aheadOf(now)})),
+    delivery as (
+      insert into digest_delivery (workspace_id, digest_id, channel, recheck_at)
+      select made.workspace_id, made.id, receiver.channel::digest_channel, ${now}
+        from made
+        join moved on moved.id = made.workspace_id
+       cross join lateral (values ('email', moved.email), ('webhook', moved.webhook)) as receiver (channel, address)
+       where receiver.address is not null
+      returning workspace_id)
+    select count(*)::int as skipped
+      from moved
+     where window_end is not null and id not in (select workspace_id from delivery)`;
+  return z.tuple([z.object({ skipped: z.int() })]).parse(rows)[0].skipped;
+}
+
+const rehearsedRow = z.object({ told: z.int(), digests: z.int() });
+
+/** What the closing of all windows would do, and how many digests it would make. */
+export async function rehearseDigests(
+  db: Queryable,
+  query: BatchQuery,
+  close: (open: OpenWindow) => DigestWindow,
+): Promise<ClosedWindows & { readonly digests: number }> {
+  const windows = await closedWindows(db, query, close, Prisma.empty);
+  const closed = windows.flatMap(({ id, end }) => (end ? [{ id, end }] : []));
+  const rows = await db.$queryRaw`
+    select count(*)::int as digests, count(distinct workspace.id)::int as told
+      from unnest(
+        ${closed.map(({ id }) => id)}::uuid[], ${closed.map(({ end }) => end)}::timestamptz[]) as closed (id, window_end)
+      join workspace on workspace.id = closed.id and not workspace.digest_muted
+     cross join lateral (
+       values (workspace.digest_email), (workspace.digest_webhook_url)) as receiver (address)
+     where receiver.address is not null and exists (
+       select from notification_event as event
+        where event.workspace_id = closed.id and event.digest_id is null
+          and (event.occurred_at < closed.window_end or event.occurred_at > ${aheadOf(query.now)}))`;
+  const [{ told, digests }] = z.tuple([rehearsedRow]).parse(rows);
+  return { looked: windows.length, skipped: closed.length - told, digests };
+}
