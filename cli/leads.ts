@@ -21,7 +21,8 @@ Beside leads.csv stands leads.verdicts.csv afterwards: each row with its line, i
   enrolled            the lead is in the sequence from now on
   already_enrolled    it is or was in it; nothing was started
   booked              it has a meeting, so nothing is to chase it
-  opted_out           it wants to hear nothing
+  opted_out           it, or its address, wants to hear nothing
+  complained          it, or its address, complained of a message
   invalid             the row is broken, or the lead is not to be contacted; the reason says which
 
 A row that is invalid keeps no other out. It is done a thousand rows at a time; stopped anywhere, it can be run again, and nobody is

@@ -16,6 +16,8 @@ const REFUSALS: Readonly<Record<string, string>> = {
     "the row of its lead or its sequence cannot be read; `npm run backstop -- explain` on the instance says why",
   meeting_booked: "the lead has booked a meeting",
   opted_out: "the lead wants no more messages",
+  complained: "the lead complained of a message",
+  undeliverable_address: "the address of the lead takes no messages; correct it, or reject the touch",
   blacklisted: "the lead is blacklisted",
   unqualified: "the lead is unqualified",
   not_interested: "the lead is not interested",

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { SESv2Client, SendEmailCommand } from "@aws-sdk/client-sesv2";
 import nodemailer from "nodemailer";
 import * as z from "zod";
+import { addressToSend, readAddress } from "../domain/address.ts";
 import type { MessageChannel } from "../run/delivery-ports.ts";
 import type { DigestSender } from "../run/digest-ports.ts";
 import type { SendOutcome } from "../run/port-types.ts";
@@ -94,6 +95,9 @@ export function fileChannel(directory: string, { unsubscribe = {} }: EmailOption
   return emailChannel(write, outcomeOfSmtp, unsubscribe);
 }
 
+/** What is not exactly one address is never sent to: nodemailer would read several out of it. */
+const UNDELIVERABLE = { kind: "refused", reason: "undeliverable_address" } as const;
+
 /** `sendMail` answers the Message-ID as the receiver sees it. */
 function emailChannel(
   sendMail: (mail: Mail, id: string) => Promise<{ readonly messageId: string }>,
@@ -111,9 +115,16 @@ function emailChannel(
   return {
     async send(touch) {
       if (!touch.email) return { kind: "refused", reason: "no_email" };
-      return send(mailOf(touch, touch.email, unsubscribe), touch.id);
+      const to = addressToSend(touch.email);
+      if (to === undefined) return UNDELIVERABLE;
+      return send(mailOf(touch, to, unsubscribe), touch.id);
     },
-    digests: { send: async (digest, to) => send(digestMailOf(digest, to), digest.id) },
+    digests: {
+      async send(digest, receiver) {
+        const to = readAddress(receiver);
+        return "fault" in to ? UNDELIVERABLE : send(digestMailOf(digest, to.address), digest.id);
+      },
+    },
   };
 }
 

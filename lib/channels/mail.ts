@@ -1,5 +1,4 @@
-import { domainToASCII } from "node:url";
-import addressparser from "nodemailer/lib/addressparser";
+import { readAddress } from "../domain/address.ts";
 import { digestMail } from "../domain/digest.ts";
 import type { OutgoingTouch } from "../run/delivery-ports.ts";
 import type { OutgoingDigest } from "../run/digest-ports.ts";
@@ -19,8 +18,8 @@ export function mailOf(touch: OutgoingTouch, to: string, unsubscribe: Unsubscrib
   return {
     messageId: messageIdOf(touch),
     ...threadHeaders(touch.thread),
-    from: touch.from,
-    to,
+    from: senderOf(touch.from),
+    to: { name: "", address: to },
     subject: touch.message.subject ?? "",
     text: touch.message.body,
     ...unsubscribeHeaders(touch.id, unsubscribe),
@@ -37,8 +36,8 @@ export function digestMailOf(digest: OutgoingDigest, to: string) {
   const { subject, body, html } = digestMail(digest.contents);
   return {
     messageId: messageIdOf(digest),
-    from: digest.from,
-    to,
+    from: senderOf(digest.from),
+    to: { name: "", address: to },
     subject,
     text: body,
     html,
@@ -48,9 +47,14 @@ export function digestMailOf(digest: OutgoingDigest, to: string) {
 
 /** Made of the touch or delivery, so that a mail that comes twice can be known by it. */
 function messageIdOf({ id, from }: Pick<OutgoingTouch, "id" | "from">): string {
-  const [sender] = addressparser(from, { flatten: true });
-  const domain = domainToASCII(sender?.address.split("@").at(-1) ?? "");
-  return `<${id}@${domain || "localhost"}>`;
+  const sender = readAddress(from);
+  return `<${id}@${"address" in sender ? sender.address.split("@").at(-1) : "localhost"}>`;
+}
+
+/** Taken apart, so that nodemailer does not parse the text in its own way. */
+function senderOf(from: string): string | { readonly name: string; readonly address: string } {
+  const sender = readAddress(from);
+  return "address" in sender ? { name: sender.name ?? "", address: sender.address } : from;
 }
 
 /** RFC 5322 section 3.6.4: a reply names its parent, and in References the whole thread, oldest first. */

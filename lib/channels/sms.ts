@@ -3,6 +3,7 @@ import {
   PinpointSMSVoiceV2Client,
   SendTextMessageCommand,
 } from "@aws-sdk/client-pinpoint-sms-voice-v2";
+import { numberToSend } from "../domain/address.ts";
 import type { MessageChannel, OutgoingTouch } from "../run/delivery-ports.ts";
 import { oneAttempt, outcomeOfFault, PROVIDER_LIMITS, type Service, within } from "./aws-request.ts";
 
@@ -25,8 +26,10 @@ export function smsChannel(sender: SmsSender, limits = PROVIDER_LIMITS): Message
   return {
     async send(touch) {
       if (!touch.phone) return { kind: "refused", reason: "no_phone" };
+      const to = numberToSend(touch.phone);
+      if (to === undefined) return { kind: "refused", reason: "undeliverable_address" };
       try {
-        const { MessageId } = await client.send(messageOf(touch, touch.phone, sender), within(limits));
+        const { MessageId } = await client.send(messageOf(touch, to, sender), within(limits));
         if (!MessageId) return { kind: "unknown", reason: "sms_no_message_id" };
         return { kind: "accepted", providerId: MessageId };
       } catch (thrown) {

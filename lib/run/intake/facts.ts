@@ -140,13 +140,17 @@ export const FACT_SCHEMAS = {
     })
     .describe(
       "Leads enter a sequence, and what is told of them is written down unless something newer was told. The outcome holds a " +
-        "verdict on each: `enrolled`, `already_enrolled`, `booked`, `opted_out`, or `invalid: …` with the reason.",
+        "verdict on each: `enrolled`, `already_enrolled`, `booked`, `opted_out`, `complained`, or `invalid: …` with the reason.",
     ),
   "lead.replied": z.strictObject({ ...about, lead }).describe("A lead wrote or called: sequences wait."),
   "lead.snoozed": z
     .strictObject({ ...about, lead, until: instant.nullable().describe("Null ends the snooze.") })
     .describe("Sequences of a lead wait until then."),
-  "lead.opted_out": z.strictObject({ ...about, lead }).describe("A lead wants to hear no more: everything ends."),
+  "lead.opted_out": z
+    .strictObject({ ...about, lead })
+    .describe(
+      "A lead wants to hear no more: everything ends, of all leads that share its address or number, also of those that come later.",
+    ),
   "meeting.booked": z
     .strictObject(aboutMeeting)
     .describe("A lead has booked: what chased the meeting ends, post-booking sequences start."),
