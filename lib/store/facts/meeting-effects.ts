@@ -111,7 +111,7 @@ export async function endWhatItWouldHave(
 export async function keepStopCause(db: Queryable, { id, stopCause }: LockedLead): Promise<void> {
   await db.$executeRaw`
     with kept as (
-      select id, case when booked_until is null or ${stopCause} = 'lead_status' then ${stopCause}::text end as cause
+      select id, case when booked_until is null or ${stopCause} = 'barred' then ${stopCause}::text end as cause
         from lead where id = ${id}::uuid)
     update lead set stop_cause = kept.cause from kept
      where lead.id = kept.id and lead.stop_cause is distinct from kept.cause`;
