@@ -105,8 +105,8 @@ const named = ({ chances }: Part) => Prisma.sql`
               else ${chances.of(Prisma.sql`${COMPANY_WORDS.adjectives}::text[]`, 11)}
                    || ' ' || ${chances.of(Prisma.sql`${COMPANY_WORDS.nouns}::text[]`, 12)} end as company,
          case when 'phone' = any(lacks) or ${chances.below(6, 13)} = 0 then null
-              else '+1' || (array[213, 303, 415, 503, 617, 808])[1 + ${chances.below(6, 14)}]
-                   || '55501' || lpad(${chances.below(100, 15)}::text, 2, '0') end as phone,
+              -- The numbers 555-0100 to 555-0199 are nobody's. Each lead has its own: a shared one would make them twins.
+              else '+1' || 200 + number / 100 % 800 || '55501' || lpad((number % 100)::text, 2, '0') end as phone,
          ${chances.below(3, 16)} = 0 as linked, ${chances.below(180, 17)} as answer_minutes
     from timed
     join demo_people as people (home, firsts, lasts, elsewhere) on home = place`;

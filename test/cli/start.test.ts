@@ -81,7 +81,7 @@ describe("start on a database that is given", () => {
     expect(stdout).toMatch(/booked a meeting by the event meeting\.booked: stopped [1-9]\d* of its sequences at once/);
     expect(stdout).toMatch(/resume-ghosted +looked at \d+ .* resumed \d+/);
     expect(stdout).toMatch(/│ ready +│ +\d+ │ nothing stood against it/);
-    expect(stdout).toContain("time zone of the lead: Mars/Olympus_Mons");
+    expect(stdout).toContain("time_zone is not a time zone");
     for (const [, total, parts] of stdout.matchAll(/^ {2}(?:due|claimed) (\d+) = (.+)$/gm)) {
       const sum = [...(parts ?? "").matchAll(/\d+/g)].reduce((before, [part]) => before + Number(part), 0);
       expect(sum).toBe(Number(total));
