@@ -23,6 +23,7 @@ export const MEANINGS: Readonly<Record<string, string>> = {
   condition_linkedin_connected: "the step wants a LinkedIn connection: step skipped",
   condition_no_reply: "the step is for leads that never replied: skipped",
   invalid_time_zone: "the time zone is invalid: held for a day",
+  invalid_sender: "email_from of the workspace is not exactly one address: held for a day",
   invalid_send_times: "the send window or the holidays name what does not exist: held for a day",
   no_opening: "the send window does not open within a year: held for a day",
   outside_send_window: "the send window is shut where the lead lives: held",

@@ -34,7 +34,9 @@ export const handler = middy<unknown, SQSBatchResponse, Error, Context>()
     await setImmediate();
     const { Records: messages } = sqsEvent.parse(event);
     const invocation = { remainingMs: () => lambda.getRemainingTimeInMillis() };
-    const { delivery, failedMessageIds } = await deliverMessages(messages, invocation, ports, settings);
-    for (const { name, value } of figuresOfDelivery(delivery)) metrics.addMetric(name, METRIC_UNITS[name], value);
+    const { delivery, channelFaults, failedMessageIds } = await deliverMessages(messages, invocation, ports, settings);
+    for (const { name, value } of figuresOfDelivery(delivery, channelFaults)) {
+      metrics.addMetric(name, METRIC_UNITS[name], value);
+    }
     return { batchItemFailures: failedMessageIds.map((itemIdentifier) => ({ itemIdentifier })) };
   });

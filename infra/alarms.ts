@@ -5,6 +5,7 @@ import type { IFunction } from "aws-cdk-lib/aws-lambda";
 import { Topic } from "aws-cdk-lib/aws-sns";
 import type { IQueue } from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
+import type { MetricName } from "../lib/platform/metrics.ts";
 import type { StageNames } from "../lib/platform/names.ts";
 import type { Configuration } from "./configuration.ts";
 import { DELIVERY_TIME_LIMIT, type Delivery } from "./delivery.ts";
@@ -50,6 +51,7 @@ export class Alarms extends Construct {
     const definitions = [
       ...promiseAlarms(props),
       ...workAlarms(props),
+      ...channelAlarms(props),
       ...deliveryAlarms(props),
       ...intakeAlarms(props),
     ];
@@ -143,7 +145,7 @@ function workAlarms({
     {
       name: "unknown-touches",
       says: "Nobody knows whether a touch went out, and it is not sent again by itself.",
-      metric: unknownTouches(names, delivery),
+      metric: ofRunsAndDeliveries(names, delivery, "UnknownTouches", "touches of unknown outcome"),
       above: 0,
     },
     {
@@ -172,14 +174,39 @@ function workAlarms({
   ];
 }
 
-/** Those of runs, and of what was sent beside them. */
-function unknownTouches(names: StageNames, delivery: Delivery | undefined): IMetric {
-  const runs = measureOf(names.followUpsFunction, "UnknownTouches", FIVE_MINUTES);
+function channelAlarms({ names, delivery }: AlarmsProps): readonly Definition[] {
+  const down = (name: string, channel: string, metric: MetricName): Definition => ({
+    name,
+    says: `The channel ${channel} takes nothing: its touches wait, and use up no attempt.`,
+    metric: ofRunsAndDeliveries(names, delivery, metric, `${channel} down`),
+    above: 0,
+  });
+  return [
+    down("email-down", "email", "EmailDown"),
+    down("sms-down", "sms", "SmsDown"),
+    down("webhook-down", "webhook", "WebhookDown"),
+    {
+      name: "refused-workspaces",
+      says: "A provider takes nothing of a workspace, while it takes messages of others: its sender or account is at fault.",
+      metric: ofRunsAndDeliveries(names, delivery, "RefusedWorkspaces", "refused workspaces"),
+      above: 0,
+    },
+  ];
+}
+
+/** The sum over runs and what was sent beside them. */
+function ofRunsAndDeliveries(
+  names: StageNames,
+  delivery: Delivery | undefined,
+  metricName: MetricName,
+  label: string,
+): IMetric {
+  const runs = measureOf(names.followUpsFunction, metricName, FIVE_MINUTES);
   if (!delivery) return runs;
-  const deliveries = measureOf(names.deliverFunction, "UnknownTouches", FIVE_MINUTES);
+  const deliveries = measureOf(names.deliverFunction, metricName, FIVE_MINUTES);
   return new MathExpression({
     expression: "FILL(runs, 0) + FILL(deliveries, 0)",
-    label: "touches of unknown outcome",
+    label,
     usingMetrics: { runs, deliveries },
     period: FIVE_MINUTES,
   });

@@ -77,6 +77,8 @@ function promise({ configuration, names, revision }: RunDashboardProps): IWidget
 const state = ({ alarms }: RunDashboardProps): IWidget =>
   new AlarmStatusWidget({ title: "Alarms", alarms: [...alarms], width: WHOLE, height: 3 });
 
+const CHANNEL_FAULTS = ["EmailDown", "SmsDown", "WebhookDown", "RefusedWorkspaces"] as const;
+
 function runs({ configuration, names }: RunDashboardProps): IWidget[] {
   const senders = [names.followUpsFunction, ...(configuration.delivery ? [names.deliverFunction] : [])];
   const touches = ["SentTouches", "RetryingTouches", "FailedTouches", "UnknownTouches"] as const;
@@ -99,6 +101,11 @@ function runs({ configuration, names }: RunDashboardProps): IWidget[] {
     graph("Rows that a person has to repair", ["RowsToRepair"]),
     graph("Digests", ["SentDigests", "LostDigests"]),
     ...(configuration.intake ? [factsToReview(names)] : []),
+    graphOf(
+      "Channels that take nothing",
+      THIRD,
+      senders.flatMap((sender) => CHANNEL_FAULTS.map((name) => measureOf(sender, name))),
+    ),
   ];
 }
 

@@ -1,6 +1,7 @@
 import { isThrottlingError } from "@smithy/core/retry";
 import * as z from "zod";
 import type { SendOutcome } from "../run/port-types.ts";
+import { type Meaning, outcomeOfMeaning } from "./meaning.ts";
 
 /** How long a provider may take before its channel stops waiting. */
 export interface TimeLimits {
@@ -31,15 +32,33 @@ export const oneAttempt = ({ connectMs }: TimeLimits) => ({
 /** Bounds one request as a whole, also an answer that never ends. */
 export const within = ({ answerMs }: TimeLimits) => ({ abortSignal: AbortSignal.timeout(answerMs) });
 
-/** What a service says of itself; by the names of its exceptions. */
+/** What a service says with its exceptions. */
 export interface Service {
   /** Begins each reason. */
   readonly name: string;
-  /** Exceptions that come again whenever the same message is sent again. */
-  readonly refusals: ReadonlySet<string>;
-  /** Server faults of which the service says that the request was not carried out. */
-  readonly nothingDone: ReadonlySet<string>;
+  /** The first row that fits decides. */
+  readonly answers: readonly AwsAnswer[];
 }
+
+/** A row of a service's table: what an exception means that has that name, reason, field and text. */
+export type AwsAnswer = Meaning & {
+  readonly exception?: RegExp;
+  readonly reason?: RegExp;
+  /** The field of the request that a validation names. */
+  readonly field?: RegExp;
+  /** Only where the service documents no name that tells. */
+  readonly text?: RegExp;
+};
+
+/** Credentials and permissions, after "Common Error Types" of the AWS API references. */
+const COMMON: readonly AwsAnswer[] = [
+  {
+    exception:
+      /^(AccessDenied|UnrecognizedClient|InvalidClientTokenId|InvalidAccessKeyId|InvalidSignature|SignatureDoesNotMatch|IncompleteSignature|MissingAuthenticationToken|ExpiredToken|RequestExpired|NotAuthorized|OptInRequired)(Exception)?$/,
+    means: "down",
+    scope: "channel",
+  },
+];
 
 /** Labels of the service's own making. Anything else could carry a part of the message into the reason. */
 const label = z
@@ -55,6 +74,11 @@ const faultSchema = z
     syscall: z.string().optional().catch(undefined),
     errors: z.array(z.unknown()).optional().catch(undefined),
     Reason: label,
+    message: z.string().optional().catch(undefined),
+    Fields: z
+      .array(z.object({ Name: z.string() }))
+      .optional()
+      .catch(undefined),
     $retryable: z.looseObject({ throttling: z.boolean().optional() }).optional().catch(undefined),
     $metadata: z.object({ httpStatusCode: z.number() }).optional().catch(undefined),
   })
@@ -63,24 +87,33 @@ const faultSchema = z
 type Fault = z.infer<typeof faultSchema>;
 
 /**
- * What became of a request that failed. An answer decides: 4xx and 503 mean that the request was not carried out
- * (RFC 9110 sections 15.5 and 15.6.4), for good where `refusals` says so; any other 5xx, and a success that cannot be
- * read, leave open whether it was. Without an answer it may have been, unless no connection was had. What throttling is
- * called, the SDK knows: the names of the exceptions, the `retryable` trait of the service's model, and status 429.
+ * What became of a request that failed. An answer decides: by the table of its service, else 4xx and 503 mean that the
+ * request was not carried out (RFC 9110 sections 15.5 and 15.6.4), and any other 5xx, and a success that cannot be read,
+ * leave open whether it was. Without an answer it may have been, unless there was no connection. The SDK knows throttling:
+ * by the names of the exceptions, the `retryable` trait of the service's model, and status 429.
  */
-export function outcomeOfFault(thrown: unknown, { name, refusals, nothingDone }: Service): SendOutcome {
+export function outcomeOfFault(thrown: unknown, { name, answers }: Service): SendOutcome {
   const fault = faultSchema.parse(thrown);
   const status = fault.$metadata?.httpStatusCode;
-  const exception = fault.name ?? "";
   if (status === undefined) {
-    if (neverLeft(fault)) return { kind: "retry", reason: `${name}_not_reached` };
-    return { kind: "unknown", reason: `${name}_no_answer` };
+    if (!neverLeft(fault)) return { kind: "unknown", reason: `${name}_no_answer` };
+    return { kind: "channel_down", scope: "channel", reason: `${name}_not_reached` };
   }
-  const reason = `${name}_${snakeCase(fault.Reason ?? `${status}_${exception}`)}`;
-  if (refusals.has(exception)) return { kind: "refused", reason };
-  if (isThrottling(fault)) return { kind: "retry", reason, throttled: { retryAfterMs: null } };
-  const notCarriedOut = (status >= 400 && status < 500) || status === 503 || nothingDone.has(exception);
-  return { kind: notCarriedOut ? "retry" : "unknown", reason };
+  const reason = `${name}_${snakeCase(fault.Reason ?? `${status}_${fault.name ?? ""}`)}`;
+  const row = [...answers, ...COMMON].find((answer) => fits(answer, fault));
+  return outcomeOfMeaning(row ?? meaningOfStatus(status, fault), reason);
+}
+
+const fits = ({ exception, reason, field, text }: AwsAnswer, fault: Fault): boolean =>
+  (exception?.test(fault.name ?? "") ?? true) &&
+  (reason?.test(fault.Reason ?? "") ?? true) &&
+  (field === undefined || (fault.Fields?.some(({ Name }) => field.test(Name)) ?? false)) &&
+  (text?.test(fault.message ?? "") ?? true);
+
+function meaningOfStatus(status: number, fault: Fault): Meaning {
+  if (isThrottling(fault)) return { means: "slow", waitMs: null };
+  if (status === 401 || status === 403) return { means: "down", scope: "channel" };
+  return { means: (status >= 400 && status < 500) || status === 503 ? "retry" : "unknown" };
 }
 
 const isThrottling = ({ name = "", $metadata, $retryable }: Fault): boolean =>

@@ -5,7 +5,8 @@ import {
 } from "@aws-sdk/client-pinpoint-sms-voice-v2";
 import { numberToSend } from "../domain/address.ts";
 import type { MessageChannel, OutgoingTouch } from "../run/delivery-ports.ts";
-import { oneAttempt, outcomeOfFault, PROVIDER_LIMITS, type Service, within } from "./aws-request.ts";
+import { oneAttempt, outcomeOfFault, PROVIDER_LIMITS, within } from "./aws-request.ts";
+import { END_USER_MESSAGING } from "./sms-answers.ts";
 
 /** Whom text messages come from. */
 export interface SmsSender {
@@ -25,9 +26,9 @@ export function smsChannel(sender: SmsSender, limits = PROVIDER_LIMITS): Message
   const client = new PinpointSMSVoiceV2Client(oneAttempt(limits));
   return {
     async send(touch) {
-      if (!touch.phone) return { kind: "refused", reason: "no_phone" };
+      if (!touch.phone) return { kind: "refused", reason: "no_phone", notAsked: true };
       const to = numberToSend(touch.phone);
-      if (to === undefined) return { kind: "refused", reason: "undeliverable_address" };
+      if (to === undefined) return { kind: "refused", reason: "undeliverable_address", notAsked: true };
       try {
         const { MessageId } = await client.send(messageOf(touch, to, sender), within(limits));
         if (!MessageId) return { kind: "unknown", reason: "sms_no_message_id" };
@@ -49,13 +50,3 @@ const messageOf = (touch: OutgoingTouch, to: string, sender: SmsSender) =>
     // Comes back in delivery events, which name no other thing that we know.
     Context: { touchId: touch.id },
   });
-
-/**
- * The exceptions of SendTextMessage, after its API reference. A conflict is one between the message and the state of its
- * destination or its sender, such as an opted-out number. Throttling, quotas and denied access pass or are put right.
- */
-const END_USER_MESSAGING: Service = {
-  name: "sms",
-  refusals: new Set(["ValidationException", "ConflictException", "ResourceNotFoundException"]),
-  nothingDone: new Set(["InternalServerException"]),
-};

@@ -1,6 +1,7 @@
 import { Webhook } from "standardwebhooks";
 import type { MessageChannel, OutgoingTouch } from "../run/delivery-ports.ts";
 import type { SendOutcome } from "../run/port-types.ts";
+import { type Meaning, outcomeOfMeaning } from "./meaning.ts";
 import { type Network, NotReachable } from "./network.ts";
 import { type Answer, NoAnswer, type PostRequest, post } from "./post.ts";
 import { retryAfterMs } from "./retry-after.ts";
@@ -26,14 +27,13 @@ export function webhookChannel(endpoint: WebhookEndpoint, answerTimeoutMs = ANSW
   return {
     async send(touch) {
       const secret = await usableSecret(endpoint);
-      if (secret === null) return { kind: "retry", reason: "webhook_secret" };
+      if (secret === null) return outcomeOfMeaning(DOWN, "webhook_secret");
       try {
         const request = signed(touch, secret, endpoint.now());
         const answer = await post(new URL(endpoint.url), request, endpoint.network, answerTimeoutMs);
         return outcomeOf(answer, touch, endpoint.now());
       } catch (thrown) {
-        if (thrown instanceof NotReachable) return { kind: "refused", reason: thrown.code };
-        return { kind: "retry", reason: `webhook_${thrown instanceof NoAnswer ? thrown.code : "no_answer"}` };
+        return outcomeOfFault(thrown);
       }
     },
   };
@@ -60,23 +60,42 @@ function signed(touch: OutgoingTouch, secret: string, now: Date): PostRequest {
   return { headers, body };
 }
 
-/**
- * Statuses after which a later attempt may succeed: RFC 9110 section 15.5.9, RFC 8470; and 401 and 403, by which a receiver
- * refuses the signature of a secret that is being rotated.
- */
-const PASSING = new Set([401, 403, 408, 425]);
+/** Nothing that a touch could change: no secret, no address, no connection. */
+const DOWN: Meaning = { means: "down", scope: "channel" };
+
+/** The receiver took the request and said nothing: that touch, if it answers others. */
+const SILENT: Meaning = { means: "down", scope: "workspace", unless: "retry", lost: true };
+
+function outcomeOfFault(thrown: unknown): SendOutcome {
+  if (thrown instanceof NotReachable) return outcomeOfMeaning(DOWN, `webhook_${thrown.code}`);
+  if (!(thrown instanceof NoAnswer)) return outcomeOfMeaning(SILENT, "webhook_no_answer");
+  return outcomeOfMeaning(thrown.begun ? SILENT : DOWN, `webhook_${thrown.code}`);
+}
 
 /**
- * The Standard Webhooks specification, section "Delivery success and failure": only 2xx is a success; a redirect is a
- * failure; 410 asks for no more. Too many requests are 429 (RFC 6585 section 4), or 503 that says when it will be over
- * (RFC 9110 section 15.6.4).
+ * What a status says, after RFC 9110 section 15, RFC 6585 and the Standard Webhooks specification, "Delivery success and
+ * failure": only 2xx is a success, a redirect is a failure, 410 asks for no more.
  */
+const STATUSES: readonly (Meaning & { readonly status: RegExp })[] = [
+  // The touch itself passes later: 9110 section 15.5.9, RFC 8470.
+  { status: /^4(08|25)$/, means: "retry" },
+  // About the URL, the method, the protocol or the signature, which are the same for every touch. A receiver that means one
+  // touch all the same takes others, and is told apart by that.
+  { status: /^4(01|03)$/, means: "down", scope: "workspace", unless: "retry" },
+  { status: /^(3\d\d|4(02|04|05|07|10|15|21|26))$/, means: "down", scope: "workspace", unless: "refused" },
+  // A gateway gave up: the receiver may have the touch.
+  { status: /^50[24]$/, means: "down", scope: "workspace", unless: "retry", lost: true },
+  // The receiver failed. If it takes other touches, it failed at this one.
+  { status: /^5\d\d$/, means: "down", scope: "workspace", unless: "retry" },
+];
+
+/** Too many requests are 429 (RFC 6585 section 4), or 503 that says when it will be over (RFC 9110 section 15.6.4). */
 function outcomeOf({ status, retryAfter }: Answer, touch: OutgoingTouch, now: Date): SendOutcome {
   if (status >= 200 && status < 300) return { kind: "accepted", providerId: `webhook:${touch.id}` };
   const reason = `webhook_${status}`;
   if (status === 429 || (status === 503 && retryAfter !== undefined)) {
-    return { kind: "retry", reason, throttled: { retryAfterMs: retryAfterMs(retryAfter, now) } };
+    return outcomeOfMeaning({ means: "slow", waitMs: retryAfterMs(retryAfter, now) }, reason);
   }
-  const passing = PASSING.has(status) || status >= 500;
-  return { kind: passing ? "retry" : "refused", reason };
+  const meaning = STATUSES.find((row) => row.status.test(String(status)));
+  return outcomeOfMeaning(meaning ?? { means: "refused" }, reason);
 }

@@ -9,6 +9,7 @@ import {
   noStepLeft,
   notToBeContacted,
   replyWaiting,
+  senderInvalid,
   snoozed,
   switchedOff,
 } from "./rules-on-contact.ts";
@@ -33,6 +34,7 @@ export const RULES: readonly Rule[] = [
   { name: "no_reply_waiting", says: "No reply of the lead waits for an answer.", judge: replyWaiting },
   { name: "not_snoozed", says: "The lead is not snoozed.", judge: snoozed },
   { name: "send_times_known", says: "Time zone, send window and holidays are valid.", judge: sendTimesUnknown },
+  { name: "sender_known", says: "The workspace has a sender for e-mails.", judge: senderInvalid },
   { name: "condition_true", says: "The condition of the step is true.", judge: conditionFalse },
   { name: "channel_reachable", says: "The lead has one usable address for the channel.", judge: channelUnreachable },
   { name: "still_fresh", says: "The step is younger than its time to live.", judge: tooOld },

@@ -17,6 +17,7 @@ export type HoldReason =
   | "sequence_inactive"
   | "invalid_time_zone"
   | "invalid_send_times"
+  | "invalid_sender"
   | "no_opening"
   | NotNow
   | "daily_cap_reached"

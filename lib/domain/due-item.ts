@@ -81,6 +81,8 @@ export interface WorkspaceFacts {
   readonly timeZone: string;
   readonly pausedAt: Date | null;
   readonly ghostedAfterDays: number;
+  /** Who e-mails come from; `isSender` where it is in order. */
+  readonly emailFrom: string;
   readonly sendWindow: SendWindow;
   readonly holidays: HolidayPlace;
   /** The least time between two touches of a lead, in whatever sequences. */

@@ -4,6 +4,7 @@ import type { SkipReason, Verdict } from "./decision.ts";
 import type { LeadFacts } from "./due-item.ts";
 import { ADDRESS_OF_CHANNEL, type AddressKind, type StepCondition } from "./labels.ts";
 import { daysAfter, recheckSoon, repairBy } from "./recheck-times.ts";
+import { isSender } from "./sender.ts";
 
 export function booked({ lead, sequence }: Case): Verdict | undefined {
   if (!lead.isBooked || sequence.triggerOn === "meeting_selected") return undefined;
@@ -44,6 +45,13 @@ export function replyWaiting({ lead, workspace }: Case): Verdict | undefined {
 export function snoozed({ lead, now }: Case): Verdict | undefined {
   if (!lead.snoozedUntil || lead.snoozedUntil <= now) return undefined;
   return { kind: "pause", reason: "lead_snoozed", recheckAt: lead.snoozedUntil };
+}
+
+/** The database refuses most of these when they are written; one that it took must not fail mail by mail. */
+export function senderInvalid(given: Case): Verdict | undefined {
+  if (stepOf(given).channel !== "email" || isSender(given.workspace.emailFrom)) return undefined;
+  const detail = `workspace ${given.workspace.id}: email_from is not exactly one address`;
+  return { kind: "hold", reason: "invalid_sender", until: repairBy(given.now), detail };
 }
 
 const CONDITIONS: Readonly<Record<StepCondition, (lead: LeadFacts) => boolean>> = {

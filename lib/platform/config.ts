@@ -15,6 +15,8 @@ const settings = z.object({
   AWS_REGION: z.string().min(1).optional(),
   EMAIL_TRANSPORT: z.enum(["ses", "smtp", "files"]),
   SMTP_URL: z.url({ protocol: /^smtps?$/ }).optional(),
+  /** Whether credentials may go over a connection without TLS. */
+  SMTP_PLAINTEXT: z.enum(["forbid", "allow"]).default("forbid"),
   OUTBOX_DIRECTORY: z.string().min(1).optional(),
   EMAIL_UNSUBSCRIBE_URL: unsubscribeUrl.optional(),
   EMAIL_UNSUBSCRIBE_MAILTO: z.email().optional(),

@@ -1,3 +1,4 @@
+import type { ChannelFault } from "../run/channel-health.ts";
 import type { IntakeReport } from "../run/intake/take-in-messages.ts";
 import type { DeliveryReport, Report } from "../run/report.ts";
 
@@ -22,6 +23,12 @@ export const METRIC_UNITS = {
   RetryingTouches: "Count",
   FailedTouches: "Count",
   UnknownTouches: "Count",
+  /** 1 where the channel took nothing from anybody, else 0. */
+  EmailDown: "Count",
+  SmsDown: "Count",
+  WebhookDown: "Count",
+  /** Workspaces of which a channel took nothing, while it took messages of others. */
+  RefusedWorkspaces: "Count",
   Backlog: "Count",
   OldestDue: "Seconds",
   RowsToRepair: "Count",
@@ -44,7 +51,13 @@ export interface Figure {
 /** Every figure of one run. What a step that did not run would have told is left out, so that no average counts it as zero. */
 export function figuresOf(report: Report): readonly Figure[] {
   if (report.dryRun) return figures({ DryRuns: 1 });
-  return [...runFigures(report), ...backstopFigures(report), ...sendingFigures(report), ...digestFigures(report)];
+  return [
+    ...runFigures(report),
+    ...backstopFigures(report),
+    ...sendingFigures(report),
+    ...digestFigures(report),
+    ...(report.results || report.recovered || report.notificationDigests ? channelFigures(report.channelFaults) : []),
+  ];
 }
 
 function runFigures({ success, skipped, trigger, backstop, results, durationMs }: Report): readonly Figure[] {
@@ -86,7 +99,21 @@ function digestFigures({ notificationDigests: digests }: Report): readonly Figur
 }
 
 /** Every figure of one batch that was sent beside a run. */
-export const figuresOfDelivery = (delivery: DeliveryReport): readonly Figure[] => touchesOf([delivery]);
+export const figuresOfDelivery = (delivery: DeliveryReport, faults: readonly ChannelFault[]): readonly Figure[] => [
+  ...touchesOf([delivery]),
+  ...channelFigures(faults),
+];
+
+function channelFigures(faults: readonly ChannelFault[]): readonly Figure[] {
+  const down = (channel: ChannelFault["channel"]) =>
+    faults.some((fault) => fault.channel === channel && fault.workspaceId === null) ? 1 : 0;
+  return figures({
+    EmailDown: down("email"),
+    SmsDown: down("sms"),
+    WebhookDown: down("webhook"),
+    RefusedWorkspaces: new Set(faults.flatMap(({ workspaceId }) => workspaceId ?? [])).size,
+  });
+}
 
 /** Every figure of one batch of facts. */
 export const figuresOfIntake = ({ created, warned }: IntakeReport): readonly Figure[] =>

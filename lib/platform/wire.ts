@@ -1,4 +1,5 @@
 import type { EmailChannel } from "../channels/email.ts";
+import type { Unsubscribe } from "../channels/mail.ts";
 import type { Network } from "../channels/network.ts";
 import { notConnected } from "../channels/not-connected.ts";
 import { taskChannel } from "../channels/task.ts";
@@ -78,18 +79,24 @@ function connectedEmail(config: Config): EmailChannel {
 }
 
 async function loadEmail(config: Config): Promise<EmailChannel> {
-  const { fileChannel, sesChannel, smtpChannel } = await import("../channels/email.ts");
+  const { fileChannel, sesChannel } = await import("../channels/email.ts");
   const unsubscribe = { url: config.EMAIL_UNSUBSCRIBE_URL, mailto: config.EMAIL_UNSUBSCRIBE_MAILTO };
   switch (config.EMAIL_TRANSPORT) {
     case "ses":
       return sesChannel({ unsubscribe });
     case "smtp":
-      return smtpChannel(given(config, "SMTP_URL"), { unsubscribe });
+      return loadSmtp(config, unsubscribe);
     case "files":
       return fileChannel(given(config, "OUTBOX_DIRECTORY"), { unsubscribe });
     default:
       return config.EMAIL_TRANSPORT satisfies never;
   }
+}
+
+async function loadSmtp(config: Config, unsubscribe: Unsubscribe): Promise<EmailChannel> {
+  const { smtpChannel } = await import("../channels/smtp.ts");
+  const plaintext = config.SMTP_PLAINTEXT === "allow";
+  return smtpChannel(given(config, "SMTP_URL"), { unsubscribe, plaintext, connections: config.RUN_SENDS_AT_ONCE });
 }
 
 function connectedSms(config: Config): MessageChannel {

@@ -1,5 +1,6 @@
 import pLimit from "p-limit";
 import * as z from "zod";
+import { type ChannelFault, ChannelHealth } from "./channel-health.ts";
 import { type DeliveryContext, deliver, leaseOf } from "./deliver.ts";
 import { GroupSize } from "./group-size.ts";
 import { pacedChannels } from "./pace.ts";
@@ -18,6 +19,8 @@ export interface ReceivedMessage {
 
 export interface DeliveredMessages {
   readonly delivery: DeliveryReport;
+  /** Channels that took nothing. */
+  readonly channelFaults: readonly ChannelFault[];
   /** Those that the queue has to hand out again. */
   readonly failedMessageIds: readonly string[];
 }
@@ -41,11 +44,13 @@ export async function deliverMessages(
   if (missing.length > 0) throw new SchemaOutOfDate(missing);
   const now = await ports.now();
   const stopping = () => remainingMs() < settings.safetyMarginMs;
+  const health = new ChannelHealth();
   const context: DeliveryContext = {
     now,
     leaseUntil: leaseOf({ remainingMs }, now),
     store,
-    channels: pacedChannels(ports.channels, { sendsAtOnce: settings.sendsAtOnce, stopping }),
+    channels: pacedChannels(ports.channels, { sendsAtOnce: settings.sendsAtOnce, stopping, health }),
+    health,
     groupSize: new GroupSize(),
     stopping,
     log,
@@ -53,8 +58,10 @@ export async function deliverMessages(
   const delivery = noDelivery();
   const failed = await pLimit(MESSAGES_AT_ONCE).map(messages, (message) => deliverMessage(context, message, delivery));
   const failedMessageIds = failed.flatMap((id) => (id === null ? [] : [id]));
-  log.info("deliveries.finished", { messages: messages.length, failedMessageIds, delivery });
-  return { delivery, failedMessageIds };
+  const channelFaults = health.faults();
+  for (const fault of channelFaults) log.error("channel.down", { ...fault });
+  log.info("deliveries.finished", { messages: messages.length, failedMessageIds, delivery, channelFaults });
+  return { delivery, channelFaults, failedMessageIds };
 }
 
 /** Answers the id of a message that failed. */

@@ -1,18 +1,20 @@
 import { type Channel, REPEATABLE_CHANNELS } from "../domain/labels.ts";
-import type {
-  DeliveryStore,
-  EndedTouch,
-  MessageChannel,
-  OutgoingTouch,
-  Rescheduled,
-  Settlement,
-  TouchSendFacts,
+import type { ChannelHealth } from "./channel-health.ts";
+import {
+  CHANNEL_CLOSED,
+  type DeliveryStore,
+  type EndedTouch,
+  type MessageChannel,
+  type OutgoingTouch,
+  type Rescheduled,
+  type TouchSendFacts,
 } from "./delivery-ports.ts";
 import type { GroupSize } from "./group-size.ts";
 import type { SendOutcome } from "./port-types.ts";
 import type { Log } from "./ports.ts";
 import type { DeliveryReport } from "./report.ts";
 import { broken, rescheduled } from "./reschedule.ts";
+import { settlementOf } from "./settlement.ts";
 import { withoutMessage } from "./without-message.ts";
 
 /** All that delivering needs; a run has it, and so has the function that takes touches from the queue. */
@@ -24,13 +26,14 @@ export interface DeliveryContext {
   readonly store: DeliveryStore;
   /** Each at its own pace. */
   readonly channels: Readonly<Record<Channel, MessageChannel>>;
+  /** Fed by the pace of the channels. */
+  readonly health: ChannelHealth;
   readonly groupSize: GroupSize;
   /** True once no new work may be started. */
   readonly stopping: () => boolean;
   readonly log: Log;
 }
 
-const FAILURES_AT_MOST = 6;
 /** A worker that is cut off at its deadline has ended for certain by then. */
 const AFTER_THE_DEADLINE_MS = 60_000;
 
@@ -93,20 +96,19 @@ async function deliverGroup(
   report: DeliveryReport,
   passed: Passed,
 ): Promise<void> {
-  const { now, leaseUntil, store, log } = context;
-  const { started, cancelled, expired, unknown, waiting } = await store.startSending(touchIds, {
-    now,
-    until: leaseUntil,
-  });
+  const { now, leaseUntil, store, health, log } = context;
+  const lease = { now, until: leaseUntil, closed: health.closedScopes() };
+  const { started, cancelled, expired, unknown, waiting } = await store.startSending(touchIds, lease);
   const ended = [...cancelled, ...expired, ...unknown];
   report.retrying -= started.length + ended.length;
   report.cancelled += cancelled.length;
   report.expired += expired.length;
   report.unknown += unknown.length + started.length;
-  await sendGroup(context, started, report);
+  await sendGroup(context, inOrder(started, touchIds), report);
   for (const { touchId, reason } of ended) log.info("touch.not_started", { touchId, reason });
-  passed.waiting.push(...waiting);
-  passed.left.push(...withoutAll(touchIds, [...started.map(({ id }) => id), ...idsOf(ended), ...idsOf(waiting)]));
+  const toDecide = waiting.filter(({ reason }) => reason !== CHANNEL_CLOSED);
+  passed.waiting.push(...toDecide);
+  passed.left.push(...withoutAll(touchIds, [...started.map(({ id }) => id), ...idsOf(ended), ...idsOf(toDecide)]));
 }
 
 /** Sends touches that are `sending`, and count as `unknown` until it is written down what became of them. */
@@ -118,9 +120,9 @@ async function sendGroup(
   if (touches.length === 0) return;
   const { now, store, groupSize, log } = context;
   const startedMs = performance.now();
-  const settlements = await Promise.all(
-    touches.map(async (touch) => settlementOf(touch, await send(context, touch), now)),
-  );
+  const outcomes = await Promise.all(touches.map(async (touch) => ({ touch, outcome: await send(context, touch) })));
+  // Judged together: what is a fault of the channel shows in what it answered the others.
+  const settlements = outcomes.map(({ touch, outcome }) => settlementOf(touch, outcome, context));
   groupSize.sent(touches.length, performance.now() - startedMs);
   await store.settle(settlements, now);
   report.unknown -= touches.length;
@@ -128,6 +130,12 @@ async function sendGroup(
     report[settlement.status === "claimed" ? "retrying" : settlement.status] += 1;
     if (settlement.status !== "sent") log.info("touch.not_sent", { ...settlement });
   }
+}
+
+/** In the order in which they were taken up: those that found a channel at fault come after those that have not asked it. */
+function inOrder(touches: readonly OutgoingTouch[], touchIds: readonly string[]): readonly OutgoingTouch[] {
+  const places = new Map(touchIds.map((id, place) => [id, place]));
+  return touches.toSorted((one, other) => (places.get(one.id) ?? 0) - (places.get(other.id) ?? 0));
 }
 
 const idsOf = (touches: readonly EndedTouch[]): string[] => touches.map(({ touchId }) => touchId);
@@ -181,39 +189,8 @@ async function send({ channels, log }: DeliveryContext, touch: OutgoingTouch): P
     return await channels[touch.channel].send(touch);
   } catch (thrown) {
     log.error("channel.threw", { touchId: touch.id, channel: touch.channel, error: withoutMessage(thrown) });
-    return { kind: REPEATABLE_CHANNELS.includes(touch.channel) ? "retry" : "unknown", reason: "channel_failed" };
+    const reason = "channel_failed";
+    if (!REPEATABLE_CHANNELS.includes(touch.channel)) return { kind: "unknown", reason };
+    return { kind: "retry", reason, mayHaveArrived: true };
   }
 }
-
-function settlementOf(touch: OutgoingTouch, outcome: SendOutcome, now: Date): Settlement {
-  const { id: touchId } = touch;
-  switch (outcome.kind) {
-    case "accepted":
-      return { touchId, status: "sent", providerId: outcome.providerId };
-    case "refused":
-      return { touchId, status: "failed", reason: outcome.reason };
-    case "unknown":
-      return { touchId, status: "unknown", reason: outcome.reason };
-    case "retry":
-      return afterPassingFault(touch, outcome, now);
-    default:
-      return outcome satisfies never;
-  }
-}
-
-/** A send that was not begun, or that the provider put off, is no failure of the touch. */
-function afterPassingFault(
-  { id: touchId, failures: before }: OutgoingTouch,
-  { reason, throttled, notBegun }: SendOutcome & { kind: "retry" },
-  now: Date,
-): Settlement {
-  if (notBegun) return { touchId, status: "claimed", reason, failures: before, nextAttemptAt: now };
-  const failures = throttled ? before : before + 1;
-  if (failures >= FAILURES_AT_MOST) return { touchId, status: "failed", reason };
-  const waitMs = Math.max(throttled?.retryAfterMs ?? 0, backoffMs(Math.max(1, failures), Math.random()));
-  return { touchId, status: "claimed", reason, failures, nextAttemptAt: new Date(now.getTime() + waitMs) };
-}
-
-/** One minute after the first failure, doubled at each, at most an hour; the jitter spreads what failed together. */
-export const backoffMs = (failures: number, jitter: number): number =>
-  Math.min(60 * 60_000, 60_000 * 2 ** (failures - 1)) * (0.5 + jitter / 2);

@@ -23,7 +23,18 @@ export interface Lease {
   readonly now: Date;
   /** When a touch that is still `sending` is nobody's any more. */
   readonly until: Date;
+  /** Channels that take nothing at the moment, of all workspaces or of one. Their touches wait, `CHANNEL_CLOSED`. */
+  readonly closed?: readonly ClosedChannel[];
 }
+
+export interface ClosedChannel {
+  readonly channel: Channel;
+  /** Null: of every workspace. */
+  readonly workspaceId: string | null;
+}
+
+/** Why a touch waits whose channel takes nothing. */
+export const CHANNEL_CLOSED = "channel_closed";
 
 export interface StartedSending {
   readonly started: readonly OutgoingTouch[];
@@ -66,6 +77,8 @@ export interface OutgoingTouch {
   readonly channel: Channel;
   /** Attempts that failed for now. */
   readonly failures: number;
+  /** Since when its receiver's server has put it off; null: it has not. */
+  readonly deferredSince: Date | null;
   readonly from: string;
   readonly email: string | null;
   readonly phone: string | null;
@@ -88,6 +101,11 @@ export type Settlement =
       readonly reason: string;
       readonly failures: number;
       readonly nextAttemptAt: Date;
+      /** Its attempt does not count: no call was begun, or the channel took nothing from anybody. */
+      readonly attemptUnused?: true;
+      readonly deferredSince?: Date;
+      /** The request left and no answer told what became of it. Only on channels that act once on the same touch. */
+      readonly mayHaveArrived?: true;
     };
 
 /** Where touches go that other invocations send. Messages carry ids only; a lost or doubled one is harmless. */

@@ -56,4 +56,6 @@ export type DigestSettlement =
       readonly reason: string;
       readonly failures: number;
       readonly recheckAt: Date;
+      /** Its attempt does not count: the channel took nothing from anybody. */
+      readonly attemptUnused?: true;
     };

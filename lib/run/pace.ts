@@ -1,6 +1,7 @@
 import { setTimeout } from "node:timers/promises";
 import pLimit, { type LimitFunction } from "p-limit";
 import type { Channel } from "../domain/labels.ts";
+import type { ChannelHealth, Sent } from "./channel-health.ts";
 import type { MessageChannel } from "./delivery-ports.ts";
 import type { SendOutcome, Throttled } from "./port-types.ts";
 
@@ -27,17 +28,19 @@ export interface PaceOptions {
   readonly sendsAtOnce: number;
   /** True once the run has to stop: from then on no send is begun, also none that waits. */
   readonly stopping: () => boolean;
+  readonly health: ChannelHealth;
   readonly clock?: Clock;
 }
 
 /**
  * The channels at a pace of their own each: at most `sendsAtOnce` sends under way, and fewer while the provider says that
- * it gets too much. A send that waits when the run has to stop is not begun: `retry`, `run_stopped`. One for each run.
+ * it gets too much. A send that waits when the run has to stop is not begun (`retry`, `run_stopped`), nor is one whose
+ * channel is at fault by then. One for each run.
  */
 export function pacedChannels(channels: Channels, options: PaceOptions): Channels {
   const paced = (channel: MessageChannel): MessageChannel => {
     const pace = new Pace(options);
-    return { send: (touch) => pace.run(() => channel.send(touch)) };
+    return { send: (touch) => pace.run(touch, () => channel.send(touch)) };
   };
   const { email, sms, webhook, task } = channels;
   return { email: paced(email), sms: paced(sms), webhook: paced(webhook), task: paced(task) };
@@ -62,14 +65,18 @@ class Pace {
   }
 
   /** Begins `send` when its turn has come; throws what it throws. */
-  run(send: () => Promise<SendOutcome>): Promise<SendOutcome> {
+  run(sent: Sent, send: () => Promise<SendOutcome>): Promise<SendOutcome> {
+    const { health, stopping } = this.#options;
     return this.#limit(async () => {
-      await this.#pauseIsOver();
-      if (this.#options.stopping()) return { kind: "retry", reason: "run_stopped", notBegun: true };
+      if (!health.closed(sent)) await this.#pauseIsOver();
+      if (stopping()) return { kind: "retry", reason: "run_stopped", notBegun: true };
+      const closed = health.closed(sent);
+      if (closed) return closed;
       const slowdownsBefore = this.#slowdowns;
       const outcome = await send();
+      health.note(sent, outcome);
       if (outcome.kind === "accepted") this.#speedUp();
-      if (outcome.kind === "retry" && outcome.throttled) this.#slowDown(outcome.throttled, slowdownsBefore);
+      if ("throttled" in outcome && outcome.throttled) this.#slowDown(outcome.throttled, slowdownsBefore);
       return outcome;
     });
   }

@@ -86,6 +86,8 @@ export interface ClaimQuery {
   readonly recheckAt: Date;
   /** So many of its touches begin to be sent with the claim itself; the others are left claimed. */
   readonly begin: number;
+  /** Whether touches of that channel may begin: where it takes nothing, no lead is marked as reached. Absent: all. */
+  readonly mayBegin?: (touch: { readonly channel: Channel; readonly workspaceId: string }) => boolean;
   /** The most rows of each workspace. */
   readonly share: number;
   readonly workspaces: readonly ClaimedFrom[];

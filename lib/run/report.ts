@@ -1,3 +1,4 @@
+import type { ChannelFault } from "./channel-health.ts";
 import type { StepName, Trigger } from "./request.ts";
 
 /** Counts of one kind each; every key is there from the start, so that a report always has the same shape. */
@@ -172,6 +173,11 @@ export interface Report extends StepReports {
   missing?: readonly string[];
   /** With `unsafe_database_settings`: each setting, with the statement that fixes it. */
   unsafeSettings?: readonly string[];
+  /**
+   * Channels that took nothing, of everybody (which is an error as well) or of one workspace; at most `PROBLEMS_TOLD`. Their
+   * touches are still claimed, and no attempt of theirs is used up.
+   */
+  channelFaults: readonly ChannelFault[];
   heldBy?: LockHolder;
   /** The lock was still taken after its holder's deadline, so that this run went on without it. */
   staleLock?: LockHolder;

@@ -1,9 +1,10 @@
+import { ChannelHealth } from "./channel-health.ts";
 import { leaseOf } from "./deliver.ts";
 import { GroupSize } from "./group-size.ts";
 import { pacedChannels } from "./pace.ts";
 import { planner } from "./plan.ts";
 import { DatabaseUnreachable, type HeldLock, type RunPorts, SchemaOutOfDate, UnsafeDatabaseSettings } from "./ports.ts";
-import { imbalances, type LockHolder, noSteps, type Reason, type Report } from "./report.ts";
+import { imbalances, type LockHolder, noSteps, PROBLEMS_TOLD, type Reason, type Report } from "./report.ts";
 import { parseRequest, type RunRequest, type StepName } from "./request.ts";
 import { runSteps } from "./run-steps.ts";
 import type { RunContext, RunSettings, RunStep } from "./step.ts";
@@ -68,6 +69,7 @@ export async function runFollowUps(
     errors: [],
     skipped: false,
     ...noSteps(),
+    channelFaults: [],
     runId: null,
     trigger: parsed.ok ? parsed.request.trigger : parsed.trigger,
     dryRun: parsed.ok && parsed.request.dryRun,
@@ -177,11 +179,14 @@ async function runOrRehearse(
   const { queue, log } = ports;
   const { now, settings, request, stoppingOf } = given;
   const leaseUntil = leaseOf(invocation, now);
+  const health = new ChannelHealth();
+  const stopping = stoppingOf(sendDue);
   const means = {
     now,
     settings,
     request,
-    channels: pacedChannels(ports.channels, { sendsAtOnce: settings.sendsAtOnce, stopping: stoppingOf(sendDue) }),
+    channels: pacedChannels(ports.channels, { sendsAtOnce: settings.sendsAtOnce, stopping, health }),
+    health,
     digests: ports.digests,
     queue,
     log,
@@ -192,6 +197,7 @@ async function runOrRehearse(
   const run = async (where: Pick<RunContext, "store" | "rehearsal">) => {
     const contextOf = (step: RunStep): RunContext => ({ ...means, ...where, stopping: stoppingOf(step) });
     for (const { step, thrown } of await runSteps(steps, contextOf, report)) tellFault(report, thrown, `${step}: `);
+    reportChannels(report, health, log);
   };
   if (!request.dryRun) {
     await run({ store: ports.store, rehearsal: null });
@@ -200,6 +206,16 @@ async function runOrRehearse(
   const sample: Report["sample"] = [];
   report.sample = sample;
   await ports.rehearse((store) => run({ store, rehearsal: { sample, plan: planner(now) } }));
+}
+
+/** A channel that took nothing fails the run. One that took nothing of a workspace alone does not: others were served. */
+function reportChannels(report: Report, health: ChannelHealth, log: RunPorts["log"]): void {
+  const faults = health.faults();
+  report.channelFaults = faults.slice(0, PROBLEMS_TOLD);
+  for (const fault of report.channelFaults) log.error("channel.down", { ...fault });
+  for (const { channel, workspaceId, reason } of faults) {
+    if (workspaceId === null) report.errors.push(`channel ${channel}: takes nothing (${reason}); its touches wait`);
+  }
 }
 
 function tellFault(report: Report, thrown: unknown, where = ""): void {

@@ -31,11 +31,11 @@ const touchedRow = z.object({
 export async function carryOut(
   db: Queryable,
   decided: readonly Decided[],
-  { now, recheckAt, begin }: ClaimQuery,
+  { now, recheckAt, begin, mayBegin }: ClaimQuery,
 ): Promise<ClaimedPlan[]> {
   const plans = decided.map(({ plan }) => plan);
   const states = plans.map(({ state }) => state);
-  const first = firstOfEachLead(decided, begin);
+  const first = firstOfEachLead(decided, begin, mayBegin);
   const begun = decided.map((one) => (first.has(one) ? leadOf(one.candidate) : null));
   const rows = await db.$queryRaw`
     with plan as materialized (
@@ -133,13 +133,18 @@ export async function carryOut(
 }
 
 /** Of several touches of one lead one begins. Of leads that share an address none does: `startSending` locks them all. */
-function firstOfEachLead(decided: readonly Decided[], most: number): ReadonlySet<Decided> {
+function firstOfEachLead(
+  decided: readonly Decided[],
+  most: number,
+  mayBegin: ClaimQuery["mayBegin"],
+): ReadonlySet<Decided> {
   const first = new Map<string, Decided>();
   for (const one of decided) {
     if (first.size === most) break;
     const lead = leadOf(one.candidate);
-    const mayBegin = lead?.twinTouchAt === null && one.plan.touch?.status === "claimed";
-    if (lead && mayBegin && !first.has(lead.id)) first.set(lead.id, one);
+    const { touch, workspaceId } = one.plan;
+    if (!lead || lead.twinTouchAt !== null || touch?.status !== "claimed" || first.has(lead.id)) continue;
+    if (mayBegin?.({ channel: touch.channel, workspaceId }) ?? true) first.set(lead.id, one);
   }
   return new Set(first.values());
 }
@@ -159,6 +164,7 @@ function begunTouch(row: z.infer<typeof touchedRow>, { candidate, plan: { touch 
     leadId: lead.id,
     channel: touch.channel,
     failures: 0,
+    deferredSince: null,
     from: row.email_from,
     email: lead.email,
     phone: lead.phone,

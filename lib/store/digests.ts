@@ -130,6 +130,7 @@ export async function settleDigest(db: Queryable, settlement: DigestSettlement, 
            reason = ${"reason" in settlement ? settlement.reason : null},
            provider_id = ${"providerId" in settlement ? settlement.providerId : null},
            failures = coalesce(${"failures" in settlement ? settlement.failures : null}::int, failures),
+           attempts = attempts - ${"attemptUnused" in settlement ? 1 : 0}::int,
            recheck_at = ${"recheckAt" in settlement ? settlement.recheckAt : null},
            sent_at = ${status === "sent" ? now : null}
      where id = ${id}::uuid and status = 'sending'`;

@@ -26,7 +26,7 @@ export async function readSequences(
   const sequences = await db.$queryRaw`
     select sequence.id, walked.version, sequence.trigger_on::text, sequence.active, workspace.id as workspace_id,
            workspace.name as workspace_name, workspace.time_zone as workspace_time_zone, workspace.paused_at,
-           workspace.ghosted_after_days, ${SEND_TIMES},
+           workspace.ghosted_after_days, workspace.email_from, ${SEND_TIMES},
            workspace.daily_cap, workspace.cap_day::text, workspace.cap_used,
            coalesce((
              select json_agg(json_build_object(

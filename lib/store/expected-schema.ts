@@ -172,6 +172,7 @@ export const EXPECTED_SCHEMA: ExpectedSchema = {
       "failures",
       "claimed_at",
       "next_attempt_at",
+      "deferred_since",
       "expected_outbound_at",
       "last_attempt_at",
       "unknown_attempt_at",

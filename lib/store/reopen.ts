@@ -111,7 +111,7 @@ async function readPast(db: Queryable, row: DueRow, completedReason: string | nu
   const rows = await db.$queryRaw`
     with past as (
       select step.position, coalesce(touch.decided_at, touch.claimed_at) as done_at, touch.generation,
-             (touch.attempts = 0 or touch.channel::text <> all(${[...REPEATABLE_CHANNELS]}::text[]))
+             (touch.attempts = 0 and touch.unknown_attempt_at is null or touch.channel::text <> all(${[...REPEATABLE_CHANNELS]}::text[]))
                and (touch.status = 'cancelled' and touch.reason <> all(${OF_ONE_STEP}::text[])
                     or touch.status in ('claimed', 'awaiting_approval')
                        and ${completedReason}::text is distinct from 'out_of_steps') as stopped

@@ -1,7 +1,15 @@
 import * as z from "zod";
 import { CHANNELS } from "../domain/labels.ts";
 import { lastReachedAt } from "../domain/send-times.ts";
-import type { EndedTouch, Lease, OutgoingTouch, StartedSending, TouchSendFacts } from "../run/delivery-ports.ts";
+import {
+  CHANNEL_CLOSED,
+  type ClosedChannel,
+  type EndedTouch,
+  type Lease,
+  type OutgoingTouch,
+  type StartedSending,
+  type TouchSendFacts,
+} from "../run/delivery-ports.ts";
 import { Prisma } from "./generated/client.ts";
 import type { Queryable } from "./queryable.ts";
 import {
@@ -22,6 +30,7 @@ const judgedRow = z.object({
   lead_id: z.guid(),
   channel: z.enum(CHANNELS),
   failures: z.int(),
+  deferred_since: z.date().nullable(),
   subject: z.string().nullable(),
   body: z.string(),
   fate: z.enum(["start", "cancel", "expire", "doubt", "wait"]),
@@ -91,7 +100,8 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
     with ${lockTwins(touchIds)},
     judged as materialized (
       select touch.id, touch.workspace_id, touch.instance_id, touch.lead_id, touch.generation, touch.channel,
-             touch.status, touch.next_attempt_at, touch.unknown_attempt_at, touch.attempts, touch.failures, touch.subject, touch.body,
+             touch.status, touch.next_attempt_at, touch.unknown_attempt_at, touch.attempts, touch.failures,
+             touch.deferred_since, touch.subject, touch.body,
              lead.last_outbound_at = touch.last_attempt_at as tried_last, lead.email, lead.phone,
              lead.last_email_at, lead.last_outbound_at, ${RECIPIENT_HASH} as recipient_hash, touch.expires_at <= ${lease.now} as too_old,
              ${STOP} as stop, ${SUPPRESSED_NOW} as suppressed,
@@ -104,6 +114,7 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
                   when ${REACHED_AT} is distinct from touch.expected_outbound_at
                    and ${REACHED_AT} is distinct from touch.last_attempt_at then 'too_soon'
                   when touch.send_until is null or touch.send_until <= ${lease.now} then 'outside_send_window'
+                  when ${isClosed(lease.closed ?? [])} then ${CHANNEL_CLOSED}
              end as wait
         from touch
         join lead on lead.workspace_id = touch.workspace_id and lead.id = touch.lead_id
@@ -148,7 +159,7 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
     noted as (
       insert into notification_event (workspace_id, kind, touch_id, occurred_at)
       select workspace_id, 'touch_unknown', id, ${lease.now} from moved where fate = 'doubt')
-    select id, workspace_id, lead_id, channel::text, failures, subject, body, fate, why, email, phone,
+    select id, workspace_id, lead_id, channel::text, failures, deferred_since, subject, body, fate, why, email, phone,
            stop is null and suppressed is not null as unflagged,
            (select email_from from workspace where id = fated.workspace_id) as email_from,
            case when channel = 'email' and last_email_at is not null and fate = 'start' then ${threadOf(Prisma.sql`fated`)} else '{}' end as thread
@@ -166,6 +177,15 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
   };
 }
 
+const isClosed = (closed: readonly ClosedChannel[]): Prisma.Sql => {
+  if (closed.length === 0) return Prisma.sql`false`;
+  return Prisma.sql`exists (
+    select from unnest(
+      ${closed.map(({ channel }) => channel)}::text[],
+      ${closed.map(({ workspaceId }) => workspaceId)}::uuid[]) as closed (channel, workspace_id)
+     where closed.channel = touch.channel::text and coalesce(closed.workspace_id = touch.workspace_id, true))`;
+};
+
 const withFate = (judged: readonly JudgedRow[], wanted: JudgedRow["fate"]): EndedTouch[] =>
   judged.flatMap(({ id, fate, why }) => (fate === wanted ? [{ touchId: id, reason: why ?? fate }] : []));
 
@@ -175,6 +195,7 @@ const outgoingTouch = (row: JudgedRow): OutgoingTouch => ({
   leadId: row.lead_id,
   channel: row.channel,
   failures: row.failures,
+  deferredSince: row.deferred_since,
   from: row.email_from,
   email: row.email,
   phone: row.phone,

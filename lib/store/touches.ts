@@ -3,6 +3,7 @@ import { REPEATABLE_CHANNELS } from "../domain/labels.ts";
 import type { Rescheduled, Settlement } from "../run/delivery-ports.ts";
 import type { BatchQuery } from "../run/port-types.ts";
 import { column, type Queryable } from "./queryable.ts";
+import { instant } from "./rows.ts";
 import { CHANNEL_IS_KNOWN } from "./start-sending.ts";
 
 /**
@@ -18,6 +19,10 @@ export async function settle(db: Queryable, settlements: readonly Settlement[], 
          set status = settled.status::touch_status, reason = settled.reason, provider_id = settled.provider_id,
              next_attempt_at = settled.next_attempt_at, recheck_at = settled.next_attempt_at,
              failures = coalesce(settled.failures, touch.failures),
+             attempts = touch.attempts - case when settled.attempt_unused then 1 else 0 end,
+             deferred_since = coalesce(settled.deferred_since, touch.deferred_since),
+             unknown_attempt_at = case when settled.may_have_arrived then touch.last_attempt_at
+                                       else touch.unknown_attempt_at end,
              sent_at = case when settled.status = 'sent' then ${now}::timestamptz end
         from unnest(
           ${settlements.map(({ touchId }) => touchId)}::uuid[],
@@ -25,8 +30,12 @@ export async function settle(db: Queryable, settlements: readonly Settlement[], 
           ${column(settlements.map((settled) => ("reason" in settled ? settled.reason : null)))}::text[],
           ${column(settlements.map((settled) => ("providerId" in settled ? settled.providerId : null)))}::text[],
           ${column(settlements.map((settled) => ("nextAttemptAt" in settled ? settled.nextAttemptAt : null)))}::timestamptz[],
-          ${column(settlements.map((settled) => ("failures" in settled ? settled.failures : null)))}::int[]
-        ) as settled (id, status, reason, provider_id, next_attempt_at, failures)
+          ${column(settlements.map((settled) => ("failures" in settled ? settled.failures : null)))}::int[],
+          ${column(settlements.map((settled) => ("attemptUnused" in settled ? true : null)))}::boolean[],
+          ${column(settlements.map((settled) => ("deferredSince" in settled ? settled.deferredSince : null)))}::timestamptz[],
+          ${column(settlements.map((settled) => ("mayHaveArrived" in settled ? true : null)))}::boolean[]
+        ) as settled (id, status, reason, provider_id, next_attempt_at, failures, attempt_unused, deferred_since,
+                      may_have_arrived)
        where touch.id = settled.id and case when touch.status = 'sending' then true end
       returning touch.id, touch.workspace_id, touch.status)
     insert into notification_event (workspace_id, kind, touch_id, occurred_at)
@@ -115,7 +124,7 @@ export async function takeUp(
 ): Promise<readonly string[]> {
   const rows = await db.$queryRaw`
     with left_behind as materialized (
-      select id
+      select id, recheck_at
         from touch
        where status = 'claimed' and recheck_at <= ${now} and ${CHANNEL_IS_KNOWN}
          and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
@@ -125,10 +134,10 @@ export async function takeUp(
     update touch set recheck_at = ${recheckAt}
       from left_behind
      where touch.id = left_behind.id
-    returning touch.id`;
+    returning touch.id, left_behind.recheck_at`;
   return z
-    .array(z.object({ id: z.guid() }))
+    .array(z.object({ id: z.guid(), recheck_at: instant }))
     .parse(rows)
-    .map(({ id }) => id)
-    .sort();
+    .sort((one, other) => one.recheck_at.getTime() - other.recheck_at.getTime() || (one.id < other.id ? -1 : 1))
+    .map(({ id }) => id);
 }

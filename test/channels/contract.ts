@@ -7,6 +7,8 @@ import { closeServers } from "./servers.ts";
 export type Behaviour =
   | "accepts"
   | "refuses"
+  /** Takes nothing from anybody, whatever it is: the account is barred, or the login fails. */
+  | "is down"
   /** Cannot take it now, whoever asks. */
   | "is busy"
   /** Says that it gets too much at once. */
@@ -46,6 +48,7 @@ export interface OpenChannel {
 export const NETWORK_BEHAVIOURS: readonly Behaviour[] = [
   "accepts",
   "refuses",
+  "is down",
   "is busy",
   "throttles",
   "hangs",
@@ -66,6 +69,7 @@ export const aTouch = (over: Partial<OutgoingTouch> = {}): OutgoingTouch => ({
   leadId: "lead",
   channel: "email",
   failures: 0,
+  deferredSince: null,
   from: "Northwind <hello@northwind.example>",
   email: ADA,
   phone: PHONE,
@@ -114,10 +118,15 @@ export function itKeepsTheContract(subject: ChannelUnderTest): void {
       expect(outcome).toEqual({ kind: "refused", reason: IMPERSONAL });
     });
 
-    when(["is busy", "gone", "unreachable"], "may go later, without personal data as a reason", async (behaviour) => {
-      const { outcome, taken } = await send(behaviour);
+    when(["is busy"], "may go later, without personal data as a reason", async (behaviour) => {
+      const { outcome } = await send(behaviour);
       expect(outcome).toEqual({ kind: "retry", reason: IMPERSONAL });
-      if (behaviour !== "is busy") expect(taken).toEqual([]);
+    });
+
+    when(["is down", "gone", "unreachable"], "is a fault of the channel and not of the touch", async (behaviour) => {
+      const { outcome, taken } = await send(behaviour);
+      expect(outcome).toMatchObject({ kind: "channel_down", reason: IMPERSONAL });
+      if (behaviour !== "is down") expect(taken).toEqual([]);
     });
 
     when(["throttles"], "may go later, and says that it should go slower", async (behaviour) => {
@@ -129,7 +138,13 @@ export function itKeepsTheContract(subject: ChannelUnderTest): void {
     const lost = ["hangs", "cuts", "garbage", "late"] as const;
     when(lost, "is sent once, and never again blindly, where the answer is lost", async (behaviour) => {
       const { outcome, taken } = await send(behaviour);
-      expect(outcome).toEqual({ kind: subject.repeatable ? "retry" : "unknown", reason: IMPERSONAL });
+      // What a repeatable channel does not answer is a fault of the channel, unless it answers others.
+      const arrival = { reason: IMPERSONAL, mayHaveArrived: true };
+      const otherwise = { kind: "retry", ...arrival };
+      const lostOutcome = subject.repeatable
+        ? { kind: "channel_down", scope: "workspace", ...arrival, otherwise }
+        : { kind: "unknown", reason: IMPERSONAL };
+      expect(outcome).toEqual(lostOutcome);
       expect(taken).toEqual([aTouch().id]);
     });
 

@@ -1,25 +1,13 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import type { ServerResponse } from "node:http";
-import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
-import type { SMTPServerOptions } from "smtp-server";
 import { PROVIDER_LIMITS } from "../../lib/channels/aws-request.ts";
-import { fileChannel, sesChannel, smtpChannel } from "../../lib/channels/email.ts";
+import { fileChannel, sesChannel } from "../../lib/channels/email.ts";
 import { prepareAws } from "./aws.ts";
 import { aTouch, type Behaviour, itKeepsTheContract, LATE_MS, NETWORK_BEHAVIOURS, SECRETS_OF_ADA } from "./contract.ts";
-import {
-  answering,
-  closeServers,
-  deadPort,
-  httpServer,
-  rawSmtpServer,
-  SILENCES,
-  smtpServer,
-  tcpServer,
-  unansweredPort,
-} from "./servers.ts";
+import { answering, closeServers, deadPort, httpServer, SILENCES, unansweredPort } from "./servers.ts";
 
 beforeAll(prepareAws);
 afterEach(closeServers);
@@ -28,33 +16,6 @@ type Answering = Exclude<Behaviour, "gone" | "unreachable">;
 
 const unaddressed = { without: { email: null }, reason: "no_email" };
 const touchOf = (mail: string): string => /^X-Backstop-Touch: (\S+)/im.exec(mail)?.[1] ?? "no touch";
-const saying = (responseCode: number) => Object.assign(new Error(SECRETS_OF_ADA), { responseCode });
-const smtpAt = (port: number, limits = PROVIDER_LIMITS) => smtpChannel(`smtp://127.0.0.1:${port}`, { limits });
-
-const SMTP_SERVERS: Readonly<Record<Answering, () => ReturnType<typeof smtpServer>>> = {
-  accepts: () => smtpServer({}),
-  refuses: () => smtpServer({ onRcptTo: (_address, _session, callback) => callback(saying(550)) }),
-  "is busy": () => smtpServer({ onMailFrom: (_address, _session, callback) => callback(saying(451)) }),
-  throttles: () => smtpServer({ onMailFrom: (_address, _session, callback) => callback(saying(421)) }),
-  hangs: () => rawSmtpServer(() => undefined),
-  cuts: () => rawSmtpServer((socket) => socket.destroy()),
-  garbage: () => rawSmtpServer((socket) => socket.write("what did you say?\r\n")),
-  late: () => rawSmtpServer((socket) => setTimeout(() => socket.write("250 ok\r\n"), LATE_MS).unref()),
-};
-
-itKeepsTheContract({
-  name: "e-mail over SMTP",
-  repeatable: false,
-  behaviours: NETWORK_BEHAVIOURS,
-  unaddressed,
-  async open(behaviour, limits) {
-    if (behaviour === "gone") return { channel: smtpAt(await deadPort(), limits), taken: () => [] };
-    if (behaviour === "unreachable") return { channel: smtpAt(await unansweredPort(), limits), taken: () => [] };
-    const { port, mails } = await SMTP_SERVERS[behaviour]();
-    return { channel: smtpAt(port, limits), taken: () => mails.map(touchOf) };
-  },
-});
-
 /** The real client, sent to a server on this machine in the way that the AWS SDK offers to everybody. */
 function sesAt(port: number, limits = PROVIDER_LIMITS) {
   process.env["AWS_ENDPOINT_URL_SESV2"] = `http://127.0.0.1:${port}`;
@@ -63,14 +24,18 @@ function sesAt(port: number, limits = PROVIDER_LIMITS) {
 
 const JSON_ANSWER = { "content-type": "application/json" };
 const acceptedBySes = answering(200, JSON.stringify({ MessageId: "m-1" }), JSON_ANSWER);
-const sesFault = (status: number, exception: string) =>
-  answering(status, JSON.stringify({ message: SECRETS_OF_ADA }), { ...JSON_ANSWER, "x-amzn-errortype": exception });
+const sesFault = (status: number, exception: string, text = "") =>
+  answering(status, JSON.stringify({ message: `${text} ${SECRETS_OF_ADA}`.trim() }), {
+    ...JSON_ANSWER,
+    "x-amzn-errortype": exception,
+  });
 
 const SES_ANSWERS: Readonly<Record<Answering, (response: ServerResponse) => void>> = {
   ...SILENCES,
   accepts: acceptedBySes,
   refuses: sesFault(400, "MessageRejected"),
-  "is busy": sesFault(400, "SendingPausedException"),
+  "is down": sesFault(400, "SendingPausedException"),
+  "is busy": sesFault(503, "ServiceUnavailable"),
   throttles: sesFault(429, "TooManyRequestsException"),
   late: (response) => setTimeout(() => acceptedBySes(response), LATE_MS).unref(),
 };
@@ -92,17 +57,46 @@ itKeepsTheContract({
 });
 
 describe("e-mail through SES", () => {
+  const down = (scope: string) => ({ kind: "channel_down", scope });
+  const slow = (retryAfterMs: number | null) => ({ kind: "retry", throttled: { retryAfterMs } });
+
   it.each([
-    [400, "BadRequestException", "refused", "ses_400_bad_request"],
-    [400, "MessageRejected", "refused", "ses_400_message_rejected"],
-    [400, "SendingPausedException", "retry", "ses_400_sending_paused"],
-    [503, "ServiceUnavailable", "retry", "ses_503_service_unavailable"],
-    [500, "InternalFailure", "unknown", "ses_500_internal_failure"],
-  ])("becomes of %i %s: %s", async (status, exception, kind, reason) => {
-    const { port, requests } = await httpServer(sesFault(status, exception));
-    expect(await sesAt(port).send(aTouch())).toEqual({ kind, reason });
+    [400, "BadRequestException", "", { kind: "refused" }],
+    [400, "MessageRejected", "", { kind: "refused" }],
+    [400, "MessageRejected", "Address blacklisted.", { kind: "refused", undeliverable: true }],
+    [400, "MessageRejected", "Email address is not verified. The following identities …", down("workspace")],
+    [400, "MessageRejected", "Sending suspended for this account.", down("channel")],
+    [400, "MailFromDomainNotVerifiedException", "", down("workspace")],
+    [404, "NotFoundException", "Configuration set <x> does not exist.", down("workspace")],
+    [400, "SendingPausedException", "", down("channel")],
+    [400, "AccountSuspendedException", "", down("channel")],
+    [403, "AccessDeniedException", "User … is not authorized to perform ses:SendEmail", down("workspace")],
+    [403, "InvalidClientTokenId", "", down("channel")],
+    [403, "SignatureDoesNotMatch", "", down("channel")],
+    [400, "ExpiredTokenException", "", down("channel")],
+    [403, "Whatever", "", down("channel")],
+    [429, "TooManyRequestsException", "", slow(null)],
+    [400, "ThrottlingException", "Maximum sending rate exceeded.", slow(null)],
+    [400, "ThrottlingException", "Daily message quota exceeded.", slow(600_000)],
+    [400, "LimitExceededException", "", slow(600_000)],
+    [503, "ServiceUnavailable", "", { kind: "retry" }],
+    [500, "InternalFailure", "", { kind: "unknown" }],
+  ])("understands %i %s (%s): %j", async (status, exception, text, expected) => {
+    const { port, requests } = await httpServer(sesFault(status, exception, text));
+    const reason = expect.stringMatching(new RegExp(`^ses_${status}_[a-z_]+$`));
+    expect(await sesAt(port).send(aTouch())).toEqual({ ...expected, reason });
     expect(requests).toHaveLength(1);
   });
+
+  it.each(["no address", "a@b, c@d", "Smith, Ann <a@b>", "a@b\r\nBcc: c@d"])(
+    "sends nothing for a workspace whose sender is not one address: %j",
+    async (from) => {
+      const { port, requests } = await httpServer(acceptedBySes);
+      const outcome = await sesAt(port).send(aTouch({ from }));
+      expect(outcome).toEqual({ kind: "channel_down", scope: "workspace", reason: "invalid_sender" });
+      expect(requests).toEqual([]);
+    },
+  );
 
   it("is of unknown outcome after a success that names no message", async () => {
     const { port } = await httpServer(answering(200, "{}", JSON_ANSWER));
@@ -179,106 +173,10 @@ describe("e-mail as files", () => {
       expect(mail).toContain(line);
   });
 
-  it("does not throw where it may not write", async () => {
+  it("is a fault of the channel where it may not write", async () => {
     await writeFile(join(directory, "a-file"), "");
     const channel = fileChannel(join(directory, "a-file", "outbox"));
-    expect(await channel.send(aTouch())).toMatchObject({ kind: "unknown", reason: "enotdir" });
-  });
-});
-
-describe("e-mail over SMTP", () => {
-  const sentTo = async (options: SMTPServerOptions) => smtpAt((await smtpServer(options)).port).send(aTouch());
-
-  it("is accepted with the message id that the touch gave it", async () => {
-    const { port, mails } = await smtpServer({});
-    const outcome = await smtpAt(port).send(aTouch());
-    expect(outcome).toEqual({ kind: "accepted", providerId: `<${aTouch().id}@northwind.example>` });
-    expect(mails.join("")).toContain("Guten Tag, Ada");
-  });
-
-  it("is refused for good when the server says 550 to the recipient or 554 to the message", async () => {
-    expect(await sentTo({ onRcptTo: (_address, _session, callback) => callback(saying(550)) })).toEqual({
-      kind: "refused",
-      reason: "smtp_550",
-    });
-    const atMessage = await sentTo({
-      onData: (stream, _session, callback) => void stream.resume().on("end", () => callback(saying(554))),
-    });
-    expect(atMessage).toEqual({ kind: "refused", reason: "smtp_554" });
-  });
-
-  it("may be tried again when the server is busy", async () => {
-    expect(await sentTo({ onMailFrom: (_address, _session, callback) => callback(saying(451)) })).toEqual({
-      kind: "retry",
-      reason: "smtp_451",
-    });
-  });
-
-  it.each([
-    [421, "4.7.0 slow down", true],
-    [421, "closing", true],
-    [450, "4.7.1 greylisted", true],
-    [451, "4.3.2 not now", true],
-    [452, "4.4.5 congested", true],
-    [450, "busy", false],
-    [450, "4.2.1 this mailbox gets too much", false],
-    [451, "4.3.0 local error", false],
-    [452, "4.3.1 disk full", false],
-    [451, "see 4.7.1", false],
-  ])("says after %i %s whether to go slower: %p", async (responseCode, text, slower) => {
-    const fault = Object.assign(new Error(text), { responseCode });
-    const outcome = await sentTo({ onMailFrom: (_address, _session, callback) => callback(fault) });
-    const throttled = slower ? { retryAfterMs: null } : undefined;
-    expect(outcome).toEqual({ kind: "retry", reason: `smtp_${responseCode}`, throttled });
-  });
-
-  it("goes slower when the server takes no more connections", async () => {
-    const port = await tcpServer((socket) => socket.end("421 4.7.0 too many connections\r\n"));
-    const outcome = await smtpAt(port).send(aTouch());
-    expect(outcome).toEqual({ kind: "retry", reason: "smtp_421", throttled: { retryAfterMs: null } });
-  });
-
-  it("may be tried again when the server refuses not the mail but our login", async () => {
-    const { port } = await smtpServer({
-      authOptional: false,
-      allowInsecureAuth: true,
-      authMethods: ["PLAIN"],
-      onAuth: (_auth, _session, callback) => callback(saying(535)),
-    });
-    const channel = smtpChannel(`smtp://user:password@127.0.0.1:${port}`);
-    expect(await channel.send(aTouch())).toEqual({ kind: "retry", reason: "smtp_535" });
-  });
-
-  it("may be tried again when the server's name does not resolve", async () => {
-    expect(await smtpChannel("smtp://nowhere.invalid:25").send(aTouch())).toMatchObject({ kind: "retry" });
-  });
-
-  it("may be tried again when the server never greets", async () => {
-    const port = await tcpServer(() => undefined);
-    const outcome = await smtpAt(port, { connectMs: 200, answerMs: 400 }).send(aTouch());
-    expect(outcome).toEqual({ kind: "retry", reason: "greeting_timeout" });
-  });
-
-  it.each(["199 hm", "299 hm\r\n199", "354 go on", "600 no such code"])(
-    "is not sent again after a last answer that no server may give: %j",
-    async (answer) => {
-      const { port, mails } = await rawSmtpServer((socket: Socket) => socket.end(`${answer}\r\n`));
-      const { kind } = await smtpAt(port).send(aTouch());
-      expect(kind).not.toBe("retry");
-      expect(mails).toHaveLength(1);
-    },
-  );
-
-  it("goes out over a new connection when the server has closed the one from before", async () => {
-    const sockets: Socket[] = [];
-    const { port, mails } = await rawSmtpServer((socket) => {
-      sockets.push(socket);
-      socket.write("250 ok\r\n");
-    });
-    const channel = smtpAt(port);
-    await channel.send(aTouch());
-    sockets[0]?.destroy();
-    expect(await channel.send(aTouch())).toMatchObject({ kind: "accepted" });
-    expect(mails).toHaveLength(2);
+    const fault = { kind: "channel_down", scope: "channel", reason: "outbox_enotdir" };
+    expect(await channel.send(aTouch())).toEqual(fault);
   });
 });

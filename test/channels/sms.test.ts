@@ -20,18 +20,24 @@ const JSON_ANSWER = { "content-type": "application/x-amz-json-1.0" };
 const accepting = answering(200, JSON.stringify({ MessageId: "m-1" }), JSON_ANSWER);
 
 /** An exception as the service spells it. */
-const failing = (status: number, exception: string, reason?: string) =>
+const failing = (status: number, exception: string, reason?: string, field?: string) =>
   answering(
     status,
-    JSON.stringify({ __type: `com.amazonaws#${exception}`, Message: SECRETS_OF_ADA, Reason: reason }),
+    JSON.stringify({
+      __type: `com.amazonaws#${exception}`,
+      Message: SECRETS_OF_ADA,
+      Reason: reason,
+      ...(field && { Fields: [{ Name: field, Message: SECRETS_OF_ADA }] }),
+    }),
     JSON_ANSWER,
   );
 
 const ANSWERS: Readonly<Record<Exclude<Behaviour, "gone" | "unreachable">, Parameters<typeof httpServer>[0]>> = {
   ...SILENCES,
   accepts: accepting,
-  refuses: failing(400, "ConflictException", "DESTINATION_PHONE_NUMBER_OPTED_OUT"),
-  "is busy": failing(402, "ServiceQuotaExceededException", "MONTHLY_SPEND_LIMIT_REACHED_FOR_TEXT"),
+  refuses: failing(400, "ValidationException", "PRICE_OVER_THRESHOLD"),
+  "is down": failing(400, "AccessDeniedException", "ACCOUNT_DISABLED"),
+  "is busy": failing(500, "InternalServerException"),
   throttles: failing(400, "ThrottlingException"),
   late: (response) => setTimeout(() => accepting(response), LATE_MS).unref(),
 };
@@ -73,32 +79,72 @@ describe("a text message", () => {
     });
   });
 
-  it.each([
-    [400, "ValidationException", "FIELD_VALIDATION_FAILED", "refused", "sms_field_validation_failed"],
+  const refused = { kind: "refused" };
+  const undeliverable = { kind: "refused", undeliverable: true };
+  const retried = { kind: "retry" };
+  const down = { kind: "channel_down", scope: "channel" };
+  const downUnless = (reason: string) => ({ ...down, otherwise: { kind: "refused", reason } });
+
+  it.each<[number, string, string | undefined, string | undefined, object, string]>([
+    [400, "ValidationException", "FIELD_VALIDATION_FAILED", "MessageBody", refused, "field_validation_failed"],
+    [400, "ValidationException", "INVALID_PARAMETER", "DestinationPhoneNumber", undeliverable, "invalid_parameter"],
+    [400, "ValidationException", "INVALID_PARAMETER", "OriginationIdentity", down, "invalid_parameter"],
+    [400, "ValidationException", "SENDER_ID_NOT_REGISTERED", undefined, down, "sender_id_not_registered"],
+    [400, "ValidationException", "DESTINATION_COUNTRY_BLOCKED", undefined, refused, "destination_country_blocked"],
     [
       400,
       "ConflictException",
       "DESTINATION_PHONE_NUMBER_OPTED_OUT",
-      "refused",
-      "sms_destination_phone_number_opted_out",
+      undefined,
+      undeliverable,
+      "destination_phone_number_opted_out",
     ],
-    [400, "ResourceNotFoundException", undefined, "refused", "sms_400_resource_not_found"],
+    [
+      400,
+      "ConflictException",
+      "DESTINATION_PHONE_NUMBER_BLOCKED_BY_PROTECT_NUMBER_OVERRIDE",
+      undefined,
+      refused,
+      "destination_phone_number_blocked_by_protect_number_override",
+    ],
+    [
+      400,
+      "ConflictException",
+      "NO_ORIGINATION_IDENTITIES_FOUND",
+      undefined,
+      downUnless("sms_no_origination_identities_found"),
+      "no_origination_identities_found",
+    ],
+    [400, "ConflictException", "MESSAGE_TYPE_MISMATCH", undefined, down, "message_type_mismatch"],
+    [400, "ConflictException", "REGISTRATION_NOT_COMPLETE", undefined, down, "registration_not_complete"],
+    [400, "ResourceNotFoundException", undefined, undefined, down, "400_resource_not_found"],
     [
       402,
       "ServiceQuotaExceededException",
       "MONTHLY_SPEND_LIMIT_REACHED_FOR_TEXT",
-      "retry",
-      "sms_monthly_spend_limit_reached_for_text",
+      undefined,
+      down,
+      "monthly_spend_limit_reached_for_text",
     ],
-    [400, "AccessDeniedException", "ACCOUNT_DISABLED", "retry", "sms_account_disabled"],
-    [403, "InvalidSignatureException", undefined, "retry", "sms_403_invalid_signature"],
-    [500, "InternalServerException", undefined, "retry", "sms_500_internal_server"],
-    [503, "ServiceUnavailable", undefined, "retry", "sms_503_service_unavailable"],
-    [500, "SomethingElse", undefined, "unknown", "sms_500_something_else"],
-    [504, "GatewayTimeout", undefined, "unknown", "sms_504_gateway_timeout"],
-  ])("becomes of %i %s %s: %s", async (status, exception, reason, kind, told) => {
-    const { outcome, server } = await sent(failing(status, exception, reason));
-    expect(outcome).toEqual({ kind, reason: told });
+    [
+      402,
+      "ServiceQuotaExceededException",
+      "DAILY_DESTINATION_CALL_LIMIT",
+      undefined,
+      { kind: "retry", throttled: { retryAfterMs: 600_000 } },
+      "daily_destination_call_limit",
+    ],
+    [400, "AccessDeniedException", "ACCOUNT_DISABLED", undefined, down, "account_disabled"],
+    [400, "AccessDeniedException", undefined, undefined, down, "400_access_denied"],
+    [400, "UnrecognizedClientException", undefined, undefined, down, "400_unrecognized_client"],
+    [403, "InvalidSignatureException", undefined, undefined, down, "403_invalid_signature"],
+    [500, "InternalServerException", undefined, undefined, retried, "500_internal_server"],
+    [503, "ServiceUnavailable", undefined, undefined, retried, "503_service_unavailable"],
+    [500, "SomethingElse", undefined, undefined, { kind: "unknown" }, "500_something_else"],
+    [504, "GatewayTimeout", undefined, undefined, { kind: "unknown" }, "504_gateway_timeout"],
+  ])("understands %i %s %s of the field %s: %j", async (status, exception, reason, field, expected, told) => {
+    const { outcome, server } = await sent(failing(status, exception, reason, field));
+    expect(outcome).toEqual({ ...expected, reason: `sms_${told}` });
     // The client tries once, also where it could try again.
     expect(server.requests).toHaveLength(1);
   });
@@ -111,14 +157,13 @@ describe("a text message", () => {
     expect(await sent(answer)).toMatchObject({ outcome: { kind: "unknown" } });
   });
 
-  it("may be tried again when none of the addresses of its host can be connected to", async () => {
+  it("is a fault of the channel when none of the addresses of its host can be connected to", async () => {
     const port = await deadPort();
     const addresses = [4, 4].map((family, index) => ({ address: `127.0.0.${index + 1}`, family }));
     const lookup: LookupFunction = (_hostname, _options, callback) => callback(null, addresses);
     const fault = await new Promise((failed) => connect({ host: "sms.test", port, lookup }).on("error", failed));
     expect(fault).toMatchObject({ errors: [{ syscall: "connect" }, { syscall: "connect" }] });
-    const service = { name: "sms", refusals: new Set<string>(), nothingDone: new Set<string>() };
-    expect(outcomeOfFault(fault, service)).toEqual({ kind: "retry", reason: "sms_not_reached" });
+    expect(outcomeOfFault(fault, { name: "sms", answers: [] })).toEqual({ ...down, reason: "sms_not_reached" });
   });
 
   it("waits no longer for an answer that never ends", async () => {

@@ -8,8 +8,9 @@ import { endpointAt, SECRET } from "./webhook-endpoint.ts";
 const ANSWERS: Readonly<Record<Exclude<Behaviour, "gone" | "unreachable">, Parameters<typeof httpServer>[0]>> = {
   ...SILENCES,
   accepts: answering(202, "thanks"),
-  refuses: answering(410, SECRETS_OF_ADA),
-  "is busy": answering(503, SECRETS_OF_ADA),
+  refuses: answering(400, SECRETS_OF_ADA),
+  "is down": answering(404, SECRETS_OF_ADA),
+  "is busy": answering(408, SECRETS_OF_ADA),
   throttles: answering(429, SECRETS_OF_ADA, { "retry-after": "120" }),
   late: (response) => setTimeout(() => answering(200)(response), LATE_MS).unref(),
 };
@@ -66,33 +67,41 @@ describe("a webhook", () => {
   });
 
   it.each([
-    [200, "accepted"],
-    [299, "accepted"],
-    [301, "refused"],
-    [307, "refused"],
-    [400, "refused"],
-    [401, "retry"],
-    [403, "retry"],
-    [404, "refused"],
-    [408, "retry"],
-    [410, "refused"],
-    [425, "retry"],
-    [429, "retry"],
-    [500, "retry"],
-    [502, "retry"],
-    [503, "retry"],
-    [504, "retry"],
-  ])("that is answered %i is: %s", async (status, kind) => {
+    [200, "accepted", undefined],
+    [299, "accepted", undefined],
+    [301, "channel_down", "refused"],
+    [307, "channel_down", "refused"],
+    [400, "refused", undefined],
+    [401, "channel_down", "retry"],
+    [403, "channel_down", "retry"],
+    [404, "channel_down", "refused"],
+    [405, "channel_down", "refused"],
+    [408, "retry", undefined],
+    [409, "refused", undefined],
+    [410, "channel_down", "refused"],
+    [413, "refused", undefined],
+    [422, "refused", undefined],
+    [425, "retry", undefined],
+    [429, "retry", undefined],
+    [500, "channel_down", "retry"],
+    [502, "channel_down", "retry"],
+    [503, "channel_down", "retry"],
+    [504, "channel_down", "retry"],
+  ])("that is answered %i is: %s, and otherwise %s", async (status, kind, otherwise) => {
     const { port } = await httpServer(answering(status));
-    expect(await webhookChannel(endpointAt(port)).send(aTouch())).toMatchObject({ kind });
+    const outcome = await webhookChannel(endpointAt(port)).send(aTouch());
+    const reason = `webhook_${status}`;
+    expect(outcome).toMatchObject({ kind });
+    expect("otherwise" in outcome ? outcome.otherwise : undefined).toEqual(
+      otherwise && { kind: otherwise, reason, ...([502, 504].includes(status) && { mayHaveArrived: true }) },
+    );
   });
 
   it.each<[number, string | undefined, unknown]>([
     [429, undefined, { retryAfterMs: null }],
     [429, "2", { retryAfterMs: 2_000 }],
     [503, "2", { retryAfterMs: 2_000 }],
-    [503, undefined, undefined],
-    [500, "2", undefined],
+    [408, "2", undefined],
   ])("that is answered %i with Retry-After %p says of its pace: %j", async (status, retryAfter, throttled) => {
     const { port } = await httpServer(answering(status, "", retryAfter ? { "retry-after": retryAfter } : {}));
     const outcome = await webhookChannel(endpointAt(port)).send(aTouch());
@@ -103,7 +112,7 @@ describe("a webhook", () => {
     const inside = await httpServer(answering(200));
     const { port } = await httpServer(answering(307, "", { location: `http://127.0.0.1:${inside.port}/` }));
     const outcome = await webhookChannel(endpointAt(port)).send(aTouch());
-    expect(outcome).toEqual({ kind: "refused", reason: "webhook_307" });
+    expect(outcome).toMatchObject({ kind: "channel_down", reason: "webhook_307" });
     expect(inside.requests).toEqual([]);
   });
 
@@ -120,9 +129,10 @@ describe("a webhook", () => {
     ["changes the protocol", "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"],
     ["speaks of nothing but early hints", "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"],
     ["sends a head without an end", `HTTP/1.1 200 OK\r\nX: ${"x".repeat(100_000)}`],
-  ])("may go again when the receiver %s", async (_what, answer) => {
+  ])("may go again when the receiver %s, if it answers others", async (_what, answer) => {
     const port = await tcpServer((socket) => socket.once("data", () => socket.end(answer)));
-    expect(await webhookChannel(endpointAt(port)).send(aTouch())).toMatchObject({ kind: "retry" });
+    const outcome = await webhookChannel(endpointAt(port)).send(aTouch());
+    expect(outcome).toMatchObject({ kind: "channel_down", scope: "workspace", otherwise: { kind: "retry" } });
   });
 
   it.each([
@@ -131,7 +141,7 @@ describe("a webhook", () => {
   ])("waits while its secret %s, and does not tell it", async (_what, secret) => {
     const { port, requests } = await httpServer(answering(200));
     const outcome = await webhookChannel(endpointAt(port, { secret })).send(aTouch());
-    expect(outcome).toEqual({ kind: "retry", reason: "webhook_secret" });
+    expect(outcome).toEqual({ kind: "channel_down", scope: "channel", reason: "webhook_secret" });
     expect(requests).toEqual([]);
   });
 });

@@ -65,6 +65,12 @@ describe("decide", () => {
       ["a sequence that is switched off", { sequence: { active: false } }, "sequence_inactive", 15],
       ["a time zone that does not exist", { lead: { timeZone: "Mars/Olympus_Mons" } }, "invalid_time_zone", 1_440],
       [
+        "a sender that is not one address",
+        { workspace: { emailFrom: "Ann, Bob <a@b.example>" } },
+        "invalid_sender",
+        1_440,
+      ],
+      [
         "a condition that this code does not know",
         { steps: [aStep({ condition: "moon_is_full" })] },
         "unknown_condition",
@@ -79,6 +85,11 @@ describe("decide", () => {
       ],
     ])("%s", (_, parts, reason, minutes) => {
       expect(decideOn(parts)).toMatchObject({ kind: "hold", reason, until: minutesAfter(NOON, minutes) });
+    });
+
+    it("no step of another channel for the sender of e-mails", () => {
+      const workspace = { emailFrom: "nobody" };
+      expect(decideOn({ workspace, steps: [aStep({ channel: "sms" })] })).toMatchObject({ kind: "send" });
     });
 
     it("and names the row and the column of an invalid time zone, not its value", () => {

@@ -323,6 +323,7 @@ describe("the alarms", () => {
       "booking-to-stop-too-slow",
       "deliver-near-time-out",
       "deliveries-wait",
+      "email-down",
       "events-wait",
       "failed-deliveries",
       "failed-runs",
@@ -333,9 +334,12 @@ describe("the alarms", () => {
       "oldest-due-too-old",
       "proxy-pinning",
       "refused-events",
+      "refused-workspaces",
       "run-failed",
+      "sms-down",
       "undelivered-ticks",
       "unknown-touches",
+      "webhook-down",
     ]);
     for (const name of names) {
       for (const part of ["**Means.**", "**Look.**", "**Do.**"]) expect(anchors.get(name)).toContain(part);

@@ -67,9 +67,25 @@ describe("the figures of a run", () => {
       RowsToRepair: 0,
       SentDigests: 0,
       LostDigests: 0,
+      EmailDown: 0,
+      SmsDown: 0,
+      WebhookDown: 0,
+      RefusedWorkspaces: 0,
     });
     expect(report.backstop?.slowestSeconds).toBeGreaterThan(0);
     expect(report.results?.oldestDueSeconds).toBeGreaterThan(86_400);
+  });
+
+  it("say which channel took nothing, and fail the run for it", async () => {
+    await addDue(2);
+    runner.channel.answer = () => ({ kind: "channel_down", scope: "channel", reason: "a_test" });
+    const figures = told(await runner.run(SCHEDULED));
+    expect(figures).toMatchObject({ FailedRuns: 1, EmailDown: 1, SmsDown: 0, WebhookDown: 0, RefusedWorkspaces: 0 });
+    await sql.query(
+      "update touch set next_attempt_at = '-infinity', recheck_at = '-infinity' where status = 'claimed'",
+    );
+    runner.channel.answer = accept;
+    expect(told(await runner.run(SCHEDULED))).toMatchObject({ FailedRuns: 0, EmailDown: 0 });
   });
 
   it("count a backlog", async () => {
@@ -120,10 +136,18 @@ describe("the figures of a run", () => {
 });
 
 it("the figures of a batch that was sent beside a run are those of its outcomes", () => {
-  expect(figuresOfDelivery({ ...noDelivery(), sent: 3, unknown: 1 })).toEqual([
+  const faults = [
+    { channel: "email", workspaceId: "one", reason: "smtp_550" },
+    { channel: "sms", workspaceId: null, reason: "sms_not_reached" },
+  ] as const;
+  expect(figuresOfDelivery({ ...noDelivery(), sent: 3, unknown: 1 }, faults)).toEqual([
     { name: "SentTouches", value: 3 },
     { name: "RetryingTouches", value: 0 },
     { name: "FailedTouches", value: 0 },
     { name: "UnknownTouches", value: 1 },
+    { name: "EmailDown", value: 0 },
+    { name: "SmsDown", value: 1 },
+    { name: "WebhookDown", value: 0 },
+    { name: "RefusedWorkspaces", value: 1 },
   ]);
 });

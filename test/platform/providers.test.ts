@@ -68,7 +68,11 @@ describe("the providers that an environment names", () => {
 
   it("reach no inner address by webhook unless it says so", async () => {
     const { webhook } = await channelsOf({ WEBHOOK_URL: "https://127.0.0.1/", WEBHOOK_SECRET: SECRET });
-    expect(await webhook.send(aTouch())).toEqual({ kind: "refused", reason: "address_not_allowed" });
+    expect(await webhook.send(aTouch())).toEqual({
+      kind: "channel_down",
+      scope: "channel",
+      reason: "webhook_address_not_allowed",
+    });
   });
 
   it("say in each e-mail how to unsubscribe", async () => {

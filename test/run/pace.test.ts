@@ -1,4 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
+import { ChannelHealth } from "../../lib/run/channel-health.ts";
 import type { MessageChannel } from "../../lib/run/delivery-ports.ts";
 import { type Clock, pacedChannels } from "../../lib/run/pace.ts";
 import type { SendOutcome } from "../../lib/run/port-types.ts";
@@ -71,7 +72,7 @@ function paced(sendsAtOnce: number) {
   const clock = new FakeClock();
   const provider = new SlowProvider();
   let stopping = false;
-  const options = { sendsAtOnce, stopping: () => stopping, clock };
+  const options = { sendsAtOnce, stopping: () => stopping, health: new ChannelHealth(), clock };
   const { email, sms } = pacedChannels({ email: provider, sms: idle, webhook: idle, task: idle }, options);
   const send = (count: number) => Promise.all(Array.from({ length: count }, () => email.send(aTouch())));
   return { clock, provider, sms, email, send, stop: () => (stopping = true) };
@@ -105,7 +106,7 @@ describe("the pace of a channel", () => {
     [null, 1_000],
     [0, 0],
     [3_000, 3_000],
-    [3_600_000, 5_000],
+    [59_999, 5_000],
   ])(
     "is halved when it is throttled, and begins nothing before the pause is over: asked %p, %i ms",
     async (asked, pause) => {
@@ -174,6 +175,20 @@ describe("the pace of a channel", () => {
     await provider.answer(throttled(5_000));
     await outcomes;
     expect(await sms.send(aTouch())).toEqual(ACCEPTED);
+  });
+
+  it("begins no more in this run where the provider asks for more time than a run has", async () => {
+    const { clock, provider, send, sms } = paced(2);
+    const outcomes = send(5);
+    await settled();
+    await provider.answer(throttled(60_000), 2);
+    await clock.pass(5_000);
+    expect(await outcomes).toEqual([
+      ...Array(2).fill(throttled(60_000)),
+      ...Array(3).fill({ ...throttled(60_000), notBegun: true }),
+    ]);
+    expect(provider.begun).toBe(2);
+    expect(await sms.send(aTouch({ channel: "sms" }))).toEqual(ACCEPTED);
   });
 
   it("does not hold up a run that has to stop: what waits for a pause, or its turn, is not begun", async () => {

@@ -191,6 +191,12 @@ const POISONS: readonly Poison[] = [
     ...heldForADay("unreadable_row"),
   },
   {
+    name: "a sender that the database takes for an address, and that is none",
+    workspace: { email_from: "Ann <ann@localhost>" },
+    problem: { reason: "invalid_sender", detail: names("workspace", "email_from") },
+    ...heldForADay("invalid_sender"),
+  },
+  {
     name: "a holiday country that does not exist",
     workspace: { holiday_country: "ZZ" },
     problem: { reason: "invalid_send_times", detail: names("workspace", "holiday_country") },

@@ -391,6 +391,11 @@ const OTHER_LAWS: readonly Law[] = [
     breaks: workspace("window_days = '{}'"),
     keeps: workspace("window_days = '{1,7}'"),
   },
+  ...["nobody", "a@x, b@x", "Ann, Bob <a@x>", "a@x\nBcc: b@x", "<a@x> <b@x>", ""].map((from) => ({
+    name: "email_from_is_one_address",
+    breaks: workspace(`email_from = '${from}'`),
+    keeps: workspace(`email_from = '"Ann, Bob" <a@x.example>'`),
+  })),
   { name: "daily_cap_is_positive", breaks: workspace("daily_cap = 0"), keeps: workspace("daily_cap = 1") },
   { name: "gap_is_not_negative", breaks: workspace("gap_minutes = -1"), keeps: workspace("gap_minutes = 0") },
   {

@@ -1,8 +1,8 @@
 import { closeWindow } from "../../domain/digest-times.ts";
-import { backoffMs } from "../deliver.ts";
 import type { DigestSettlement, OutgoingDigest } from "../digest-ports.ts";
-import type { SendOutcome } from "../port-types.ts";
+import type { ChannelDown, Retry, SendOutcome } from "../port-types.ts";
 import { type DigestsReport, noDigests } from "../report.ts";
+import { backoffMs, NEXT_RUN_MS } from "../settlement.ts";
 import type { RunContext, RunStep } from "../step.ts";
 import { withoutMessage } from "../without-message.ts";
 
@@ -98,15 +98,25 @@ async function settlementOf(context: RunContext, digest: OutgoingDigest): Promis
       return { id, status: "unknown", reason: outcome.reason };
     case "retry":
       return afterPassingFault(digest, outcome, context.now);
+    case "channel_down":
+      return afterChannelFault(digest, outcome, context.now);
     default:
       return outcome satisfies never;
   }
 }
 
-/** A sender that throws has a bug, and nobody can say how far it came. What it threw may hold what was sent. */
-async function send({ digests, log }: RunContext, digest: OutgoingDigest, to: string): Promise<SendOutcome> {
+/**
+ * E-mails share their channel with touches, and so its health. A sender that throws has a bug, and nobody can say how far it
+ * came. What it threw may hold what was sent.
+ */
+async function send({ digests, health, log }: RunContext, digest: OutgoingDigest, to: string): Promise<SendOutcome> {
+  const shared = digest.channel === "email" ? { ...digest, channel: digest.channel } : null;
+  const closed = shared && health.closed(shared);
+  if (closed) return closed;
   try {
-    return await digests[digest.channel].send(digest, to);
+    const outcome = await digests[digest.channel].send(digest, to);
+    if (shared) health.note(shared, outcome);
+    return outcome;
   } catch (thrown) {
     log.error("digest.threw", { id: digest.id, error: withoutMessage(thrown) });
     return { kind: "unknown", reason: "sender_failed" };
@@ -115,11 +125,22 @@ async function send({ digests, log }: RunContext, digest: OutgoingDigest, to: st
 
 function afterPassingFault(
   { id, failures: before }: OutgoingDigest,
-  { reason, throttled }: SendOutcome & { kind: "retry" },
+  { reason, throttled, notBegun }: Retry,
   now: Date,
 ): DigestSettlement {
-  const failures = before + 1;
+  const failures = throttled && !throttled.ofReceiver ? before : before + 1;
   if (failures >= FAILURES_AT_MOST) return { id, status: "failed", reason };
-  const waitMs = Math.max(throttled?.retryAfterMs ?? 0, backoffMs(failures, Math.random()));
-  return { id, status: "pending", reason, failures, recheckAt: new Date(now.getTime() + waitMs) };
+  const waitMs = Math.max(throttled?.retryAfterMs ?? 0, backoffMs(Math.max(1, failures), Math.random()));
+  const recheckAt = new Date(now.getTime() + waitMs);
+  return { id, status: "pending", reason, failures, recheckAt, ...(notBegun && { attemptUnused: true }) };
+}
+
+/** Uses up no attempt, as for a touch. */
+function afterChannelFault(
+  { id, failures }: OutgoingDigest,
+  { reason, notBegun }: ChannelDown,
+  now: Date,
+): DigestSettlement {
+  const recheckAt = new Date(now.getTime() + (notBegun ? NEXT_RUN_MS : backoffMs(1, Math.random())));
+  return { id, status: "pending", reason, failures, recheckAt, attemptUnused: true };
 }

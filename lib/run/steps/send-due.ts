@@ -1,7 +1,7 @@
 import type { ClaimedTouches } from "../deliver.ts";
 import { dispatch } from "../dispatch.ts";
 import { type DecidedPlan, planner } from "../plan.ts";
-import type { ClaimedPlan, DueCandidate, DueWorkspace } from "../ports.ts";
+import type { ClaimedPlan, ClaimQuery, DueCandidate, DueWorkspace } from "../ports.ts";
 import { BACKLOG_COUNTED, noDelivery, PROBLEMS_TOLD, type SampleDecision, type SendDueReport } from "../report.ts";
 import { Rounds, type Turn } from "../rounds.ts";
 import type { RunContext, RunStep } from "../step.ts";
@@ -74,7 +74,7 @@ const emptyReport = (dryRun: boolean): SendDueReport => ({
 });
 
 async function claimTurn(
-  { now, store, rehearsal, claimedUntil, queue, groupSize }: RunContext,
+  { now, store, rehearsal, claimedUntil, queue, groupSize, health }: RunContext,
   rounds: Rounds,
   turn: Turn,
   report: SendDueReport,
@@ -83,7 +83,9 @@ async function claimTurn(
   const candidates: DueCandidate[] = [];
   const plan = rehearsal?.plan ?? planner(now);
   const begin = queue === null && report.delivery ? groupSize.current : 0;
-  const carriedOut = await store.claimDue({ now, recheckAt: claimedUntil, begin, ...turn }, (candidate) => {
+  const mayBegin: NonNullable<ClaimQuery["mayBegin"]> = (touch) => health.closed(touch) === null;
+  const query = { now, recheckAt: claimedUntil, begin, mayBegin, ...turn };
+  const carriedOut = await store.claimDue(query, (candidate) => {
     const decided = plan(candidate);
     plans.set(decided.instanceId, decided);
     candidates.push(candidate);
@@ -121,6 +123,7 @@ const PROBLEM_REASONS: ReadonlySet<string> = new Set([
   "decision_failed",
   "invalid_time_zone",
   "invalid_send_times",
+  "invalid_sender",
   "no_opening",
   "unknown_condition",
   "invalid_template",

@@ -196,6 +196,7 @@ CREATE TABLE "touch" (
   "failures" INTEGER NOT NULL DEFAULT 0,
   "claimed_at" TIMESTAMPTZ(3) NOT NULL,
   "next_attempt_at" TIMESTAMPTZ(3),
+  "deferred_since" TIMESTAMPTZ(3),
   "expected_outbound_at" TIMESTAMPTZ(3),
   "last_attempt_at" TIMESTAMPTZ(3),
   "unknown_attempt_at" TIMESTAMPTZ(3),

@@ -13,7 +13,10 @@ ALTER TABLE "workspace"
   ADD CONSTRAINT "ghosted_after_is_positive" CHECK ("ghosted_after_days" > 0),
   -- A century of silence stands for "never". Beyond it, the end of a pause is not a valid timestamp.
   ADD CONSTRAINT "ghosted_within_a_century" CHECK ("ghosted_after_days" <= 36500),
-  ADD CONSTRAINT "digest_time_is_of_one_day" CHECK ("digest_time" < '24:00');
+  ADD CONSTRAINT "digest_time_is_of_one_day" CHECK ("digest_time" < '24:00'),
+  -- `a@b` or `Name <a@b>`, with special characters in the name only between quotes. `SENDER_PATTERN` has the same text.
+  ADD CONSTRAINT "email_from_is_one_address" CHECK ("email_from" ~
+    '^([^\[\]"(),:;<>@\\\x01-\x1f\x7f\s]+@[^\[\]"(),:;<>@\\\x01-\x1f\x7f\s]+|("([^"\\\x01-\x1f\x7f]|\\[^\x01-\x1f\x7f])*"|[^\[\]"(),:;<>@\\\x01-\x1f\x7f]*) *<[^\[\]"(),:;<>@\\\x01-\x1f\x7f\s]+@[^\[\]"(),:;<>@\\\x01-\x1f\x7f\s]+>)$');
 
 CREATE FUNCTION "reset_next_digest"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN

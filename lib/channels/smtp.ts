@@ -1,0 +1,124 @@
+import type { Readable } from "node:stream";
+import nodemailer from "nodemailer";
+import * as z from "zod";
+import type { SendOutcome } from "../run/port-types.ts";
+import { PROVIDER_LIMITS } from "./aws-request.ts";
+import { type EmailChannel, type EmailOptions, emailChannel } from "./email.ts";
+import { outcomeOfMeaning } from "./meaning.ts";
+import { meaningOf, type SmtpAnswer, type SmtpStage } from "./smtp-answers.ts";
+
+export interface SmtpOptions extends EmailOptions {
+  /** Lets credentials go over a connection without TLS. */
+  readonly plaintext?: boolean;
+  /** The most connections at once: as many as mails are sent at once, so that none waits for another. */
+  readonly connections?: number;
+}
+
+/**
+ * E-mail over SMTP, such as `smtps://user:password@host:465`. Connections are kept between sends. With `smtp:` and
+ * credentials the server must offer STARTTLS.
+ */
+export function smtpChannel(
+  url: string,
+  { limits = PROVIDER_LIMITS, unsubscribe = {}, plaintext = false, connections = 10 }: SmtpOptions = {},
+): EmailChannel {
+  const { hostname, port, protocol, username, password } = new URL(url);
+  const secure = protocol === "smtps:";
+  const transport = nodemailer.createTransport({
+    pool: true,
+    maxConnections: connections,
+    // Once, for a connection that was kept and has died.
+    maxRequeues: 1,
+    host: hostname,
+    port: Number(port) || (secure ? 465 : 587),
+    secure,
+    requireTLS: !secure && username !== "" && !plaintext,
+    ...(username && { auth: { user: decodeURIComponent(username), pass: decodeURIComponent(password) } }),
+    connectionTimeout: limits.connectMs,
+    greetingTimeout: limits.connectMs,
+    socketTimeout: limits.answerMs,
+  });
+  const bodies = new WeakMap<AbortSignal, Readable>();
+  transport.use("stream", ({ data: { signal }, message }, compiled) => {
+    message.processFunc((body: Readable) => {
+      if (signal) bodies.set(signal, body);
+      return body;
+    });
+    compiled();
+  });
+  return emailChannel(async (mail) => {
+    // For the whole dialogue: a server may answer a little now and then, and never come to an end.
+    const signal = AbortSignal.timeout(limits.connectMs + limits.answerMs);
+    try {
+      const { messageId } = await transport.sendMail({ ...mail, signal });
+      return { kind: "accepted", providerId: messageId };
+    } catch (thrown) {
+      return outcomeOf(thrown, bodies.get(signal));
+    }
+  }, unsubscribe);
+}
+
+const label = z.string().regex(/^[A-Z_0-9]{1,60}$/);
+
+const faultSchema = z.looseObject({
+  code: label.catch("NO_ANSWER"),
+  /** Of the system or of TLS, where `code` is the class that nodemailer gives it. */
+  originalCode: label.optional().catch(undefined),
+  command: z.string().catch(""),
+  timeoutType: label.optional().catch(undefined),
+  syscall: z.string().optional().catch(undefined),
+  responseCode: z.number().optional().catch(undefined),
+  response: z.string().optional().catch(undefined),
+});
+type Fault = z.infer<typeof faultSchema>;
+
+/**
+ * An answer decides, by the tables. Without one it depends on how far the mail had come: before the session stood, the
+ * channel is at fault; before the mail was read to its end, its final dot cannot have been sent; after that nobody knows.
+ */
+function outcomeOf(thrown: unknown, body: Readable | undefined): SendOutcome {
+  const fault = faultSchema.parse(thrown);
+  const { code, originalCode, command, timeoutType, responseCode = 0, response = "" } = fault;
+  if (responseCode >= 400 && responseCode < 600) {
+    const [, status = "", text = ""] = /^\d{3}[ -](?:(\d\.\d{1,3}\.\d{1,3})(?:\s|$))?(.*)/.exec(response) ?? [];
+    return outcomeOfAnswer({ stage: stageOf(fault, body), code: responseCode, status, text });
+  }
+  const reason = code === "EABORT" ? "smtp_deadline" : `smtp_${(timeoutType ?? originalCode ?? code).toLowerCase()}`;
+  // Larger than the server said that it takes.
+  if (code === "EMESSAGE" && command === "MAIL FROM") return { kind: "refused", reason: "too_large", notAsked: true };
+  if (code === "EENVELOPE" && command === "API") return { kind: "refused", reason: "invalid_address", notAsked: true };
+  if (!sessionStood(fault, body)) return { kind: "channel_down", scope: "channel", reason };
+  return { kind: body?.readableEnded ? "unknown" : "retry", reason };
+}
+
+function outcomeOfAnswer(answer: SmtpAnswer): SendOutcome {
+  const { code, status } = answer;
+  const reason = ["smtp", code, ...status.split(".")].filter((part) => part !== "").join("_");
+  return outcomeOfMeaning(meaningOf(answer), reason);
+}
+
+/** Faults that come before any mail, whatever connection the one before had. */
+const BEFORE_ANY_MAIL = new Set([
+  "EDNS",
+  "ETLS",
+  "EAUTH",
+  "ENOAUTH",
+  "EOAUTH2",
+  "EPROXY",
+  "ECONFIG",
+  "CONNECT_TIMEOUT",
+  "GREETING_TIMEOUT",
+  "UPGRADE_TIMEOUT",
+]);
+
+/** A mail is read only for a session that is logged in. */
+const sessionStood = ({ code, timeoutType = "", syscall }: Fault, body: Readable | undefined): boolean =>
+  body !== undefined && syscall !== "connect" && !BEFORE_ANY_MAIL.has(code) && !BEFORE_ANY_MAIL.has(timeoutType);
+
+function stageOf(fault: Fault, body: Readable | undefined): SmtpStage {
+  const { code, command } = fault;
+  if (command === "MAIL FROM") return "sender";
+  if (command === "RCPT TO") return "recipient";
+  if (command === "DATA") return code === "EMESSAGE" ? "message" : "data";
+  return sessionStood(fault, body) ? "sender" : "session";
+}

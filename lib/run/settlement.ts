@@ -1,0 +1,80 @@
+import type { ChannelHealth } from "./channel-health.ts";
+import type { OutgoingTouch, Settlement } from "./delivery-ports.ts";
+import type { ChannelDown, Retry, SendOutcome } from "./port-types.ts";
+
+interface Judging {
+  readonly now: Date;
+  readonly health: ChannelHealth;
+}
+
+const FAILURES_AT_MOST = 6;
+const DEFERRED_AT_MOST_MS = 24 * 60 * 60_000;
+const FIRST_BACKOFF_MS = 60_000;
+const BACKOFF_AT_MOST_MS = 60 * 60_000;
+/** Later than the `now` of this run, and no later than that of the next. */
+export const NEXT_RUN_MS = 1;
+
+/** What becomes of a touch after what its provider said. */
+export function settlementOf(touch: OutgoingTouch, outcome: SendOutcome, context: Judging): Settlement {
+  const { id: touchId } = touch;
+  switch (outcome.kind) {
+    case "accepted":
+      return { touchId, status: "sent", providerId: outcome.providerId };
+    case "refused":
+      return { touchId, status: "failed", reason: outcome.reason };
+    case "unknown":
+      return { touchId, status: "unknown", reason: outcome.reason };
+    case "retry":
+      return afterPassingFault(touch, outcome, context.now);
+    case "channel_down":
+      return afterChannelFault(touch, outcome, context);
+    default:
+      return outcome satisfies never;
+  }
+}
+
+/**
+ * A fault of the channel uses up no attempt. What found it waits for a minute; the others may go with the next run, which
+ * so asks about the channel with messages that it has not asked with.
+ */
+function afterChannelFault(touch: OutgoingTouch, outcome: ChannelDown, context: Judging): Settlement {
+  const { now, health } = context;
+  const { reason, otherwise, notBegun, mayHaveArrived } = outcome;
+  if (otherwise && health.tookAnother(touch, outcome)) return settlementOf(touch, otherwise, context);
+  const nextAttemptAt = new Date(now.getTime() + (notBegun ? NEXT_RUN_MS : backoffMs(1, Math.random())));
+  const { id: touchId, failures } = touch;
+  const arrival = mayHaveArrived && { mayHaveArrived };
+  return { touchId, status: "claimed", reason, failures, nextAttemptAt, attemptUnused: true, ...arrival };
+}
+
+/** A send that was not begun, or that the provider put off, is no failure of the touch; but not for ever. */
+function afterPassingFault(touch: OutgoingTouch, outcome: Retry, now: Date): Settlement {
+  const { id: touchId, failures: before } = touch;
+  const { reason, throttled, notBegun, mayHaveArrived } = outcome;
+  if (notBegun) {
+    const nextAttemptAt = new Date(now.getTime() + (throttled?.retryAfterMs ?? 0));
+    return { touchId, status: "claimed", reason, failures: before, nextAttemptAt, attemptUnused: true };
+  }
+  if (throttled?.ofReceiver) return afterDeferral(touch, reason, now);
+  const failures = throttled ? before : before + 1;
+  if (failures >= FAILURES_AT_MOST) return { touchId, status: "failed", reason };
+  const waitMs = Math.max(throttled?.retryAfterMs ?? 0, backoffMs(Math.max(1, failures), Math.random()));
+  const nextAttemptAt = new Date(now.getTime() + waitMs);
+  return { touchId, status: "claimed", reason, failures, nextAttemptAt, ...(mayHaveArrived && { mayHaveArrived }) };
+}
+
+/** Waits about as long again as it has been deferred, at most an hour; fails after a day. */
+function afterDeferral({ id: touchId, failures, deferredSince }: OutgoingTouch, reason: string, now: Date): Settlement {
+  const deferredMs = now.getTime() - (deferredSince ?? now).getTime();
+  if (deferredMs >= DEFERRED_AT_MOST_MS) return { touchId, status: "failed", reason };
+  const waitMs = jittered(Math.min(BACKOFF_AT_MOST_MS, Math.max(FIRST_BACKOFF_MS, deferredMs)), Math.random());
+  const nextAttemptAt = new Date(now.getTime() + waitMs);
+  return { touchId, status: "claimed", reason, failures, nextAttemptAt, deferredSince: deferredSince ?? now };
+}
+
+/** One minute after the first failure, doubled at each, at most an hour. */
+export const backoffMs = (failures: number, jitter: number): number =>
+  jittered(Math.min(BACKOFF_AT_MOST_MS, FIRST_BACKOFF_MS * 2 ** (failures - 1)), jitter);
+
+/** Spreads what failed together over the second half of the time. */
+const jittered = (waitMs: number, jitter: number): number => waitMs * (0.5 + jitter / 2);
