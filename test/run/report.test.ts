@@ -301,7 +301,7 @@ describe("the report", () => {
     await addDueAndBooked();
     await addFollowedLead(sql, workspaceId, chase.id, { lead: { first_name: null, email: "grace@private.test" } });
     const written = JSON.stringify(await runner.run()) + JSON.stringify(runner.lines);
-    for (const personal of ["Ada", "ada-", "@example.test", "grace@private.test", "+4930", "shall we talk"]) {
+    for (const personal of ["Ada", "@example.test", "grace@private.test", "+4930", "shall we talk"]) {
       expect(written).not.toContain(personal);
     }
   });
