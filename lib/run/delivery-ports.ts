@@ -94,7 +94,14 @@ export interface MessageChannel {
 
 export type Settlement =
   | { readonly touchId: string; readonly status: "sent"; readonly providerId: string }
-  | { readonly touchId: string; readonly status: "failed" | "unknown"; readonly reason: string }
+  | { readonly touchId: string; readonly status: "unknown"; readonly reason: string }
+  | {
+      readonly touchId: string;
+      readonly status: "failed";
+      readonly reason: string;
+      /** Nothing can reach the address that it went to: that is suppressed with it. */
+      readonly undeliverable?: true;
+    }
   | {
       readonly touchId: string;
       readonly status: "claimed";

@@ -21,7 +21,12 @@ export function settlementOf(touch: OutgoingTouch, outcome: SendOutcome, context
     case "accepted":
       return { touchId, status: "sent", providerId: outcome.providerId };
     case "refused":
-      return { touchId, status: "failed", reason: outcome.reason };
+      return {
+        touchId,
+        status: "failed",
+        reason: outcome.reason,
+        ...(outcome.undeliverable && { undeliverable: true }),
+      };
     case "unknown":
       return { touchId, status: "unknown", reason: outcome.reason };
     case "retry":

@@ -14,6 +14,7 @@ import { resumeAwaitingEnrichment, resumeGhosted, resumeSnoozed } from "./resume
 import { beginRun, finishRun } from "./runs.ts";
 import { schemaGate } from "./schema-gate.ts";
 import { readSendFacts, startSending } from "./start-sending.ts";
+import { suppressUndeliverable } from "./suppressions.ts";
 import { expireLeases, isTouchLeftBehind, release, reschedule, settle, takeUp } from "./touches.ts";
 
 /** The store's ports on a database. Everything that they throw is in the words of `ports.ts`. */
@@ -58,7 +59,10 @@ function followUpStore(db: Transactional): FollowUpStore {
     expireWaiting: (query) => told(expireWaiting(db, query)),
     expireLeases: (query) => told(expireLeases(db, query)),
     takeUp: (query, recheckAt) => told(takeUp(db, query, recheckAt)),
-    settle: (settlements, now) => told(settle(db, settlements, now)),
+    settle: async (settlements, now) => {
+      await told(settle(db, settlements, now));
+      await told(suppressUndeliverable(db, settlements, now));
+    },
     isDigestDue: (query) => told(isDigestDue(db, query)),
     closeDigestWindows: (query, close) => told(closeDigestWindows(db, query, close)),
     expireDigestLeases: (query) => told(expireDigestLeases(db, query)),

@@ -1,5 +1,7 @@
+import type { Settlement } from "../run/delivery-ports.ts";
 import { Prisma } from "./generated/client.ts";
-import type { Queryable } from "./queryable.ts";
+import { isLockTimeout } from "./lock-timeout.ts";
+import type { Queryable, Transactional } from "./queryable.ts";
 
 /** The hash of the address that `touch` goes to, in terms of `lead`; null for channels that go to none. */
 export const RECIPIENT_HASH = Prisma.sql`
@@ -45,4 +47,29 @@ export async function suppressRecipients(
      where id = any(${[...touchIds]}::uuid[]) and recipient_hash is not null
      order by workspace_id, recipient_hash
         on conflict do nothing`;
+}
+
+/**
+ * Suppresses the addresses that providers say nothing can reach. One transaction an address, apart from the settlement: a
+ * suppression locks all leads of its address, and a settlement waits for no lead. An address whose leads another
+ * transaction holds for longer than two seconds is left, with those after it; its next refusal suppresses it.
+ */
+export async function suppressUndeliverable(
+  db: Transactional,
+  settlements: readonly Settlement[],
+  now: Date,
+): Promise<void> {
+  for (const settled of settlements) {
+    if (!("undeliverable" in settled)) continue;
+    try {
+      await db.transaction(async (transaction) => {
+        await transaction.$executeRaw`set local lock_timeout = '2s'`;
+        const why = { reason: "undeliverable", source: "provider" } as const;
+        await suppressRecipients(transaction, [settled.touchId], why, now);
+      });
+    } catch (thrown) {
+      if (isLockTimeout(thrown)) return;
+      throw thrown;
+    }
+  }
 }

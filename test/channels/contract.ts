@@ -159,7 +159,7 @@ export function itKeepsTheContract(subject: ChannelUnderTest): void {
       const { without, reason } = subject.unaddressed;
       when(["accepts"], "refuses a touch that names nobody whom it could reach", async (behaviour) => {
         const { outcome, taken } = await send(behaviour, aTouch(without));
-        expect(outcome).toEqual({ kind: "refused", reason });
+        expect(outcome).toEqual({ kind: "refused", reason, notAsked: true });
         expect(taken).toEqual([]);
       });
     }

@@ -141,7 +141,7 @@ describe("e-mail as files", () => {
 
   it("refuses a lead without an address and writes nothing", async () => {
     const channel = fileChannel(directory);
-    expect(await channel.send(aTouch({ email: null }))).toEqual({ kind: "refused", reason: "no_email" });
+    expect(await channel.send(aTouch({ email: null }))).toMatchObject({ kind: "refused", reason: "no_email" });
     expect(await readdir(directory)).toEqual([]);
   });
 

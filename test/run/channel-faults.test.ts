@@ -9,7 +9,15 @@ import { answering, closeServers, deadPort, httpServer, SILENCES, smtpServer, tc
 import { endpointAt } from "../channels/webhook-endpoint.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addFollowedLead, addSequence, addWorkspace, type Columns } from "../support/factories.ts";
-import { type Changes, openPool, openRunner, type Runner, SETTINGS } from "../support/run.ts";
+import {
+  type Changes,
+  type OpenTransaction,
+  openPool,
+  openRunner,
+  openTransaction,
+  type Runner,
+  SETTINGS,
+} from "../support/run.ts";
 
 const NOW = Date.UTC(2030, 0, 7, 9);
 const HOUR_MS = 60 * 60_000;
@@ -316,6 +324,63 @@ describe("a receiver's server that puts mails off", () => {
       ["claimed", 0],
       ["claimed", 0],
     ]);
+  });
+});
+
+describe("a receiver that nothing can reach", () => {
+  const refusing = (code: number, text: string) =>
+    smtpServer({
+      onRcptTo: ({ address }, _session, callback) =>
+        callback(address.startsWith("gone@") ? Object.assign(new Error(text), { responseCode: code }) : undefined),
+    });
+
+  async function addTwoSteps(): Promise<string> {
+    const workspaceId = await addWorkspace(sql);
+    const { id } = await addSequence(sql, workspaceId, { steps: [{}, { delay_minutes: 60 }] });
+    await addFollowedLead(sql, workspaceId, id, { lead: { email: "gone@north.test" } });
+    return workspaceId;
+  }
+
+  it("gets no further mail, and its sequence goes on", async () => {
+    const workspaceId = await addTwoSteps();
+    const { port, mails } = await refusing(550, "5.1.1 no such mailbox");
+    await runThrough(smtpAt(port));
+    const { rows } = await sql.query("select reason, kind, source from suppression where workspace_id = $1", [
+      workspaceId,
+    ]);
+    expect(rows).toEqual([{ reason: "undeliverable", kind: "email", source: "provider" }]);
+    await addFollowedLead(sql, workspaceId, (await addSequence(sql, workspaceId)).id, {
+      lead: { email: "Gone@north.test" },
+    });
+    const report = await runThrough(smtpAt(port), 24 * 40);
+    expect(report.results).toMatchObject({ reasons: { undeliverable_address: 2 } });
+    expect(mails).toEqual([]);
+  });
+
+  it("differs from one whose server refuses a mail", async () => {
+    const workspaceId = await addTwoSteps();
+    const { port } = await refusing(550, "5.2.2 mailbox full");
+    await runThrough(smtpAt(port));
+    const { rows } = await sql.query("select from suppression where workspace_id = $1", [workspaceId]);
+    expect(rows).toEqual([]);
+    expect((await runThrough(smtpAt(port), 24 * 40)).results).toMatchObject({ claimed: 1 });
+  });
+
+  it("keeps no settlement waiting for a lead that another transaction holds", async () => {
+    const workspaceId = await addTwoSteps();
+    const { port } = await refusing(550, "5.1.1 no such mailbox");
+    const provider = smtpAt(port);
+    let holder: OpenTransaction | undefined;
+    const held: MessageChannel = {
+      async send(touch) {
+        holder ??= await openTransaction(sql);
+        await holder.query("select from lead where workspace_id = $1 for update", [workspaceId]);
+        return provider.send(touch);
+      },
+    };
+    expect(await runThrough(held)).toMatchObject({ success: true, results: { delivery: { failed: 1 } } });
+    await holder?.rollback();
+    expect((await sql.query("select from suppression where workspace_id = $1", [workspaceId])).rowCount).toBe(0);
   });
 });
 
