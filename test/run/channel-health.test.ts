@@ -11,7 +11,7 @@ const down = (scope: ChannelDown["scope"] = "channel"): ChannelDown => ({
 const ACCEPTED: SendOutcome = { kind: "accepted", providerId: "p" };
 const REFUSED: SendOutcome = { kind: "refused", reason: "smtp_550" };
 
-function after(...answers: readonly (readonly [string, SendOutcome, string?])[]): ChannelHealth {
+function healthAfter(...answers: readonly (readonly [string, SendOutcome, string?])[]): ChannelHealth {
   const health = new ChannelHealth();
   for (const [id, outcome, workspaceId] of answers) health.note(sent(id, workspaceId), outcome);
   return health;
@@ -22,42 +22,42 @@ const times = (count: number, outcome: SendOutcome, workspaceId = "one") =>
 
 describe("the health of a channel", () => {
   it("closes it after ten faults in a row, and not after nine", () => {
-    expect(after(...times(9, down())).closed(sent("x"))).toBeNull();
-    expect(after(...times(10, down())).closed(sent("x", "other"))).toEqual({ ...down(), notBegun: true });
-    expect(after(...times(9, down()), ["a", ACCEPTED], ...times(9, down())).closed(sent("x"))).toBeNull();
+    expect(healthAfter(...times(9, down())).closed(sent("x"))).toBeNull();
+    expect(healthAfter(...times(10, down())).closed(sent("x", "other"))).toEqual({ ...down(), notBegun: true });
+    expect(healthAfter(...times(9, down()), ["a", ACCEPTED], ...times(9, down())).closed(sent("x"))).toBeNull();
   });
 
   it("closes it for the workspace alone whose fault it may be", () => {
-    const health = after(...times(10, down("workspace")));
+    const health = healthAfter(...times(10, down("workspace")));
     expect(health.closed(sent("x"))).toEqual({ ...down("workspace"), notBegun: true });
     expect(health.closed(sent("x", "other"))).toBeNull();
   });
 
   it("calls it a fault of the channel where that answered nobody, and of the workspace where it answered others", () => {
     const fault = { channel: "email", reason: "a_fault" };
-    expect(after(["a", down("workspace")]).faults()).toEqual([{ ...fault, workspaceId: null }]);
-    expect(after(["a", down("workspace")], ["b", ACCEPTED, "other"]).faults()).toEqual([
+    expect(healthAfter(["a", down("workspace")]).faults()).toEqual([{ ...fault, workspaceId: null }]);
+    expect(healthAfter(["a", down("workspace")], ["b", ACCEPTED, "other"]).faults()).toEqual([
       { ...fault, workspaceId: "one" },
     ]);
   });
 
   it("forgets a single fault beside messages that it took, and what it refused shows as well that it works", () => {
     for (const answer of [ACCEPTED, REFUSED]) {
-      expect(after(["a", answer], ["b", down()]).faults()).toEqual([]);
-      expect(after(["a", down()], ["b", answer]).faults()).toEqual([]);
+      expect(healthAfter(["a", answer], ["b", down()]).faults()).toEqual([]);
+      expect(healthAfter(["a", down()], ["b", answer]).faults()).toEqual([]);
     }
   });
 
   it("learns nothing from a message that was refused before the provider was asked", () => {
     const notAsked: SendOutcome = { kind: "refused", reason: "no_email", notAsked: true };
-    expect(after(["a", notAsked], ["b", down()]).faults()).toHaveLength(1);
-    expect(after(...times(9, down()), ["a", notAsked], ["b", down()]).closed(sent("x"))).not.toBeNull();
+    expect(healthAfter(["a", notAsked], ["b", down()]).faults()).toHaveLength(1);
+    expect(healthAfter(...times(9, down()), ["a", notAsked], ["b", down()]).closed(sent("x"))).not.toBeNull();
   });
 
   it("takes an answer for one about the message where the channel took another message after it, and not before", () => {
     const fault = down("workspace");
-    expect(after(["a", fault], ["b", ACCEPTED]).tookAnother(sent("a"), fault)).toBe(true);
-    expect(after(["b", ACCEPTED], ["a", fault]).tookAnother(sent("a"), fault)).toBe(false);
-    expect(after(["a", fault], ["b", ACCEPTED, "other"]).tookAnother(sent("a"), fault)).toBe(false);
+    expect(healthAfter(["a", fault], ["b", ACCEPTED]).tookAnother(sent("a"), fault)).toBe(true);
+    expect(healthAfter(["b", ACCEPTED], ["a", fault]).tookAnother(sent("a"), fault)).toBe(false);
+    expect(healthAfter(["a", fault], ["b", ACCEPTED, "other"]).tookAnother(sent("a"), fault)).toBe(false);
   });
 });
