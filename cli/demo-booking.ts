@@ -12,7 +12,7 @@ export interface DemoBooking {
 }
 
 const DAY_MS = 24 * 60 * 60_000;
-const chased = z.array(z.object({ workspaceId: z.uuid(), leadId: z.uuid() }));
+const chased = z.array(z.object({ workspaceId: z.guid(), leadId: z.guid() }));
 
 /**
  * Lets one lead that is chased book, by the event that a calendar would send, through the code of functions/intake.ts. Null

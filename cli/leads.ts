@@ -60,7 +60,7 @@ async function importFrom(path: string, choice: Choice): Promise<void> {
   const verdictPath = `${path.replace(/\.csv$/i, "")}.verdicts.csv`;
   const imported = await withExistingDatabase(choice.folder, async (database, signal) => {
     const { id: workspaceId } = await chooseWorkspace(database, choice.workspace);
-    const sequence = z.uuid().safeParse(choice.sequence).success ? { id: choice.sequence } : { name: choice.sequence };
+    const sequence = z.guid().safeParse(choice.sequence).success ? { id: choice.sequence } : { name: choice.sequence };
     const spinner = new Spinner();
     const onProgress = (rows: number) => spinner.tell(`Importing ${basename(path)}`, `: ${rows} rows`);
     const task = { workspaceId, sequence, verdictPath, onProgress, signal };

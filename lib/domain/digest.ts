@@ -3,7 +3,8 @@ import type { NotificationKind } from "./labels.ts";
 import type { Message } from "./templates.ts";
 
 export interface DigestSection {
-  readonly kind: NotificationKind;
+  /** A label of `NOTIFICATION_KINDS`, unless the database is ahead of this code. */
+  readonly kind: string;
   readonly count: number;
   /** Some of them, the latest first. */
   readonly examples: readonly DigestExample[];
@@ -46,6 +47,9 @@ const TITLES: Readonly<Record<NotificationKind, string>> = {
   lead_created: "Leads added by a booking, reply or opt-out of an unknown person",
   fact_warned: "Events that were applied with warnings, and started nothing",
 };
+
+const isKnown = (kind: string): kind is NotificationKind => Object.hasOwn(TITLES, kind);
+const titleOf = (kind: string): string => (isKnown(kind) ? TITLES[kind] : kind.replaceAll("_", " "));
 
 const SUBJECT = liquid.parse(
   "{{ workspace }}: {{ sections.first.title }} {{ sections.first.count }}{% if sections.size > 1 %}, and more{% endif %}",
@@ -106,7 +110,7 @@ function valuesOf({ workspaceName, sections }: DigestContents, escaped: (text: s
   return {
     workspace: escaped(oneLine(workspaceName)),
     sections: sections.map(({ kind, count, examples }) => ({
-      title: TITLES[kind],
+      title: titleOf(kind),
       count,
       lines: examples.map((example) => escaped(lineOf(example))),
       more: examples.length === 0 ? 0 : count - examples.length,

@@ -4,7 +4,8 @@ import { isTimeZone } from "./time-zone.ts";
 
 /** What is asked of a lead before it enters a sequence. */
 export interface EnrolmentFacts {
-  readonly status: LeadStatus;
+  /** A label of `LEAD_STATUSES`, unless the database is ahead of this code. */
+  readonly status: string;
   readonly isBooked: boolean;
   /** Whether a meeting was booked after the moment at which it was to be enrolled, whatever became of that meeting. */
   readonly bookedSince: boolean;
@@ -43,7 +44,8 @@ export function enrolmentVerdict(lead: EnrolmentFacts, { isPostBooking, restart 
   return "enrolled";
 }
 
-const NOT_TO_BE_CONTACTED: readonly LeadStatus[] = ["blacklisted", "unqualified", "not-interested"];
+const TO_BE_CONTACTED: readonly LeadStatus[] = ["new", "qualified", "meeting-requested", "meeting-booked"];
+const isToBeContacted = (status: string): boolean => TO_BE_CONTACTED.some((known) => known === status);
 
 /** Whether anything that starts for the lead would not be ended by the first rule on contact. */
 export const mayBeContacted = ({
@@ -51,4 +53,4 @@ export const mayBeContacted = ({
   optedOutAt,
   suppressed,
 }: Pick<EnrolmentFacts, "status" | "optedOutAt" | "suppressed">): boolean =>
-  optedOutAt === null && suppressed === null && !NOT_TO_BE_CONTACTED.includes(status);
+  optedOutAt === null && suppressed === null && isToBeContacted(status);

@@ -9,7 +9,7 @@ import { type DeliveryReport, noDelivery } from "./report.ts";
 import type { RunSettings } from "./step.ts";
 
 /** A message of the delivery queue: ids only, so that what is sent is what the database says at that moment. */
-export const deliveryMessage = z.strictObject({ touchIds: z.array(z.uuid()).min(1).max(100) });
+export const deliveryMessage = z.strictObject({ touchIds: z.array(z.guid()).min(1).max(100) });
 export type DeliveryMessage = z.infer<typeof deliveryMessage>;
 
 export interface ReceivedMessage {

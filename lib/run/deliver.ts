@@ -8,6 +8,7 @@ import {
   type OutgoingTouch,
   type Rescheduled,
   type TouchSendFacts,
+  type UnreadableTouch,
 } from "./delivery-ports.ts";
 import type { GroupSize } from "./group-size.ts";
 import type { SendOutcome } from "./port-types.ts";
@@ -166,14 +167,14 @@ async function decideAnew(
 }
 
 /** A touch that cannot be decided on holds no other back. */
-function decidedAnew(touch: EndedTouch, facts: TouchSendFacts | null, now: Date, log: Log): Rescheduled {
+function decidedAnew(touch: EndedTouch, read: TouchSendFacts | UnreadableTouch, now: Date, log: Log): Rescheduled {
   const { touchId } = touch;
-  if (facts === null) {
-    log.error("touch.unreadable", { touchId });
+  if ("fault" in read) {
+    log.error("touch.unreadable", { touchId, ...read });
     return broken(touch, "unreadable_row", now);
   }
   try {
-    return rescheduled(touch, facts, now);
+    return rescheduled(touch, read, now);
   } catch (thrown) {
     log.error("touch.not_decided", { touchId, error: withoutMessage(thrown) });
     return broken(touch, "decision_failed", now);

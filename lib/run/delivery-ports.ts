@@ -10,8 +10,8 @@ export interface DeliveryStore {
    * too old. What may not go now is left claimed and told.
    */
   startSending(touchIds: readonly string[], lease: Lease): Promise<StartedSending>;
-  /** By the id of the touch, of those that are still claimed; null where the rows do not parse. */
-  readSendFacts(touchIds: readonly string[]): Promise<ReadonlyMap<string, TouchSendFacts | null>>;
+  /** By the id of the touch, of those that are still claimed. */
+  readSendFacts(touchIds: readonly string[]): Promise<ReadonlyMap<string, TouchSendFacts | UnreadableTouch>>;
   /** Writes down when claimed touches may go, after it was decided anew. */
   reschedule(touches: readonly Rescheduled[]): Promise<void>;
   /** Leaves claimed touches to whoever looks next. */
@@ -59,6 +59,12 @@ export interface TouchSendFacts {
   /** The last that reached for the lead was an attempt of its own, so that the gap and the channel's local day are too. */
   readonly triedLast: boolean;
   readonly facts: SendFacts;
+}
+
+/** A touch whose rows do not parse, with the columns and what is wrong with them. */
+export interface UnreadableTouch {
+  readonly workspaceId: string;
+  readonly fault: string;
 }
 
 export interface Rescheduled {

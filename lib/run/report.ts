@@ -106,7 +106,7 @@ export interface SendDueReport {
   reasons: Record<string, number>;
   /** Of the held steps, by reason: how many, and when they are looked at again. */
   holds: Record<string, Hold>;
-  /** At most `PROBLEMS_TOLD` of the rows that a person has to look at; `reasons` counts them all. */
+  /** At most `PROBLEMS_TOLD` of the rows that a person has to look at, of as many workspaces as have some; `reasons` counts all. */
   problems: Problem[];
   /** Steps that are still due, counted up to `BACKLOG_COUNTED`. */
   backlog: number;

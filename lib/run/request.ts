@@ -16,7 +16,7 @@ const requestSchema = z.strictObject({
   scheduledTime: z.iso.datetime({ offset: true }).optional(),
   dryRun: z.boolean().default(false),
   only: z.array(z.enum(STEP_NAMES)).min(1).optional(),
-  workspaceId: z.uuid().optional(),
+  workspaceId: z.guid().optional(),
   limit: z.int().min(1).max(1_000_000).optional(),
 });
 

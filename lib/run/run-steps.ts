@@ -1,7 +1,7 @@
 import type { StepReports } from "./report.ts";
 import { REPORT_KEYS } from "./report.ts";
 import type { StepName } from "./request.ts";
-import type { RunContext, RunStep } from "./step.ts";
+import { type RunContext, type RunStep, StoppedLate } from "./step.ts";
 
 /** A step that failed, or was not run for safety's sake, and what was thrown. */
 export interface StepFault {
@@ -22,7 +22,9 @@ export async function runSteps(
   for (const step of steps) {
     const context = contextOf(step);
     if (context.stopping()) continue;
-    const backstopFailed = faults.some((fault) => fault.step === "backstop");
+    const backstopFailed = faults.some(
+      ({ step: failed, thrown }) => failed === "backstop" && !(thrown instanceof StoppedLate),
+    );
     if (backstopFailed && step.sends) {
       faults.push({
         step: step.name,

@@ -35,6 +35,11 @@ export interface RunSettings {
   readonly safetyMarginMs: number;
 }
 
+/** The backstop found a fault and made up for it: the run fails, and what sends may run all the same. */
+export class StoppedLate extends Error {
+  override readonly name = "StoppedLate";
+}
+
 /** A step of the run: one file, one line in the list of steps. */
 export interface RunStep {
   readonly name: StepName;

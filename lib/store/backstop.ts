@@ -171,7 +171,7 @@ async function complete(
        group by workspace_id)
     select orphan.workspace_id, count(*)::int as completed,
            (select count(*)::int from cancelled where cancelled.workspace_id = orphan.workspace_id) as cancelled,
-           coalesce(extract(epoch from ${now}::timestamptz - min(orphan.orphan_since)), 0)::float8 as slowest_seconds
+           coalesce(extract(epoch from ${now}::timestamptz - min(orphan.orphan_since) filter (where isfinite(orphan.orphan_since))), 0)::float8 as slowest_seconds
       from orphan
      group by orphan.workspace_id`;
   return z.array(completedRow).parse(rows);

@@ -4,6 +4,7 @@ import type { ClosedWindows } from "../run/digest-ports.ts";
 import type { BatchQuery } from "../run/port-types.ts";
 import { Prisma } from "./generated/client.ts";
 import type { Queryable, Transactional } from "./queryable.ts";
+import { instantOrNull } from "./rows.ts";
 
 /** No window is longer, and no clock is that far ahead: a later time was written while the clock was wrong. */
 const LONGEST_WINDOW_MS = 7 * 24 * 60 * 60_000;
@@ -33,8 +34,8 @@ const openRow = z.object({
   id: z.guid(),
   time: z.string(),
   zone: z.string(),
-  end: z.date().nullable(),
-  last_told: z.date().nullable(),
+  end: instantOrNull,
+  last_told: instantOrNull,
 });
 
 /**

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { DigestContents } from "../domain/digest.ts";
-import { DIGEST_CHANNELS, NOTIFICATION_KINDS } from "../domain/labels.ts";
+import { DIGEST_CHANNELS } from "../domain/labels.ts";
 import type { DigestSettlement, OutgoingDigest } from "../run/digest-ports.ts";
 import type { BatchQuery } from "../run/port-types.ts";
 import type { Queryable } from "./queryable.ts";
@@ -41,7 +41,7 @@ const takenRow = z.object({
   workspace_name: z.string(),
   sections: z.array(
     z.object({
-      kind: z.enum(NOTIFICATION_KINDS),
+      kind: z.string(),
       count: z.int(),
       examples: z.array(
         z.object({
@@ -60,7 +60,10 @@ const takenRow = z.object({
 /** Told of each kind by name; the others are counted. */
 const EXAMPLES = 20;
 
-/** In one statement: moves deliveries to `sending` and reads what they tell. Who is to be told is asked again. */
+/**
+ * In one statement: moves deliveries to `sending` and reads what they tell. Who is to be told is asked again. A delivery on a
+ * channel that only newer code knows is left to that code.
+ */
 export async function takeUpDigests(
   db: Queryable,
   { now, limit, workspaceId }: BatchQuery,
@@ -69,14 +72,14 @@ export async function takeUpDigests(
   const rows = await db.$queryRaw`
     with due as materialized (
       select id from digest_delivery
-       where status = 'pending' and recheck_at <= ${now}
+       where status = 'pending' and recheck_at <= ${now} and channel::text = any(${[...DIGEST_CHANNELS]}::text[])
          and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
        order by recheck_at, id
        limit ${limit}
          for no key update skip locked),
     taken as (
       update digest_delivery as delivery
-         set status = 'sending', attempts = attempts + 1, recheck_at = ${leaseUntil}, reason = null
+         set status = 'sending', attempts = least(attempts, 2147483646) + 1, recheck_at = ${leaseUntil}, reason = null
         from due
        where delivery.id = due.id
       returning delivery.id, delivery.workspace_id, delivery.digest_id, delivery.channel, delivery.failures)
@@ -91,7 +94,7 @@ export async function takeUpDigests(
        select coalesce(jsonb_agg(jsonb_build_object('kind', kind, 'count', count, 'examples', examples) order by kind),
                        '[]') as sections
          from (
-           select ranked.kind, sum(ranked.count)::int as count,
+           select ranked.kind, least(sum(ranked.count), 2147483647)::int as count,
                   coalesce(jsonb_agg(jsonb_build_object(
                     'firstName', lead.first_name, 'lastName', lead.last_name, 'company', lead.company,
                     'channel', touch.channel, 'reason', touch.reason, 'detail', ranked.detail)

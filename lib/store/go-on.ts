@@ -30,9 +30,13 @@ export async function goOn(db: Queryable, candidates: readonly DueCandidate[], n
      where instance.id = onward.id`;
 }
 
+/** The largest that the column holds. */
+const LAST_POSITION = 2 ** 31 - 1;
+
 /** A row that cannot be read is looked at again once somebody has had time to repair it, past the step that waited. */
 function onwardFrom({ instanceId, position, read }: DueCandidate, now: Date): Onward {
-  if ("fault" in read) return { instanceId, position: position + 1, nextStepDue: repairBy(now) };
+  if ("fault" in read)
+    return { instanceId, position: Math.min(position, LAST_POSITION - 1) + 1, nextStepDue: repairBy(now) };
   const state = afterWaiting(read.item, now);
   return { instanceId, position: state.position, nextStepDue: state.status === "active" ? state.nextStepDue : null };
 }

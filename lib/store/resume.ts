@@ -30,7 +30,7 @@ export const SNOOZED: Ends = (now) => ({
 
 export const GHOSTED: Ends = (now) => {
   const overAt = Prisma.sql`
-    case when lead.last_outbound_at > lead.last_inbound_at
+    case when lead.last_outbound_at > lead.last_inbound_at and lead.last_inbound_at < '10000-01-01'
          then lead.last_inbound_at + make_interval(hours => 24 * workspace.ghosted_after_days) end`;
   return { pausedReason: "lead_replied", isOver: Prisma.sql`(${overAt} <= ${now})`, overAt };
 };

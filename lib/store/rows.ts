@@ -12,14 +12,17 @@ import type { DueCandidate } from "../run/ports.ts";
 import { lastTouchColumns, lastTouchOf, sendTimeColumns, sendTimesOf } from "./send-time-rows.ts";
 import { twinTouchColumns, twinTouchOf } from "./twins.ts";
 
-/**
- * An instant that must not fail a whole batch: `infinity`, years before 1 and years that no `Date` holds (after 275760) are
- * read as 1970.
- */
-export const instant = z
-  .unknown()
-  .refine((value) => value instanceof Date || value === Number.POSITIVE_INFINITY || value === Number.NEGATIVE_INFINITY)
-  .transform((value) => (value instanceof Date && value.getUTCFullYear() >= 1 ? value : new Date(0)));
+/** What the driver makes of a `timestamptz`: an infinity is a number, and a year after 275760 an invalid date. */
+const timestamp = z.union([z.instanceof(Date), z.literal([Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY])]);
+
+const isReadable = (value: z.infer<typeof timestamp>): value is Date =>
+  value instanceof Date && value.getUTCFullYear() >= 1;
+
+/** One that JavaScript cannot hold may not stop a batch: it is read as long ago, like all before the year 1. */
+export const instant = timestamp.transform((value) => (isReadable(value) ? value : new Date(0)));
+
+/** One that JavaScript cannot hold is read as null. */
+export const instantOrNull = timestamp.nullable().transform((value) => (value && isReadable(value) ? value : null));
 
 /** The columns of a claimed instance that must parse for it to be held at all. */
 const dueRow = z.object({
@@ -31,7 +34,7 @@ const dueRow = z.object({
   generation: z.int(),
   position: z.int(),
   next_step_due: instant,
-  held_since: instant.nullable(),
+  held_since: instantOrNull,
 });
 
 /** A claimed instance, with the whole row, of which the lead's part may not parse. */
@@ -127,7 +130,7 @@ function readSequence(
 ): ReadSequence {
   const { id, workspace_id: workspaceId } = row;
   const sequence = sequenceRow.safeParse(row);
-  if (!sequence.success) return { fault: `sequence ${id}: ${told(sequence.error)}` };
+  if (!sequence.success) return { fault: `sequence ${id}: ${columnFaults(sequence.error)}` };
   const { trigger_on: triggerOn, active, steps } = sequence.data;
   const workspace = workspaces.get(workspaceId) ?? readWorkspace(row, now);
   if ("fault" in workspace) return { fault: `workspace ${workspaceId}: ${workspace.fault}` };
@@ -137,7 +140,7 @@ function readSequence(
 
 function readWorkspace(row: unknown, now: Date): WorkspaceFacts | { readonly fault: string } {
   const workspace = workspaceRow.safeParse(row);
-  return workspace.success ? workspaceOf(workspace.data, now) : { fault: told(workspace.error) };
+  return workspace.success ? workspaceOf(workspace.data, now) : { fault: columnFaults(workspace.error) };
 }
 
 const workspaceOf = (row: z.infer<typeof workspaceRow>, now: Date): WorkspaceFacts => ({
@@ -166,7 +169,7 @@ export function candidateOf(row: DueRow, read: ReadSequence | undefined): DueCan
 function readItem(row: DueRow, read: ReadSequence): DueCandidate["read"] {
   if ("fault" in read) return read;
   const lead = leadRow.safeParse(row.row);
-  if (!lead.success) return { fault: `lead ${row.lead_id}: ${told(lead.error)}` };
+  if (!lead.success) return { fault: `lead ${row.lead_id}: ${columnFaults(lead.error)}` };
   const item: DueItem = {
     instance: {
       id: row.id,
@@ -206,5 +209,5 @@ const leadOf = (id: string, row: z.infer<typeof leadRow>): DueItem["lead"] => ({
 });
 
 /** Names the column and what is wrong with it, never the value: it may be personal. */
-const told = (error: z.ZodError): string =>
+export const columnFaults = (error: z.ZodError): string =>
   error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; ");

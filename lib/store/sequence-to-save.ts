@@ -44,7 +44,7 @@ export const stepsOf = <Step extends z.ZodType>(step: Step) => z.array(step).min
 export const orNull = <Type extends z.ZodType>(type: Type) => type.nullable().default(null);
 
 const sequenceSchema = z.strictObject({
-  workspaceId: z.uuid(),
+  workspaceId: z.guid(),
   ...sequenceFields,
   steps: stepsOf(z.strictObject({ ...stepFields, delayMinutes, timeToLiveMinutes: orNull(timeToLiveMinutes) })),
 });

@@ -9,9 +9,11 @@ import {
   type OutgoingTouch,
   type StartedSending,
   type TouchSendFacts,
+  type UnreadableTouch,
 } from "../run/delivery-ports.ts";
 import { Prisma } from "./generated/client.ts";
 import type { Queryable } from "./queryable.ts";
+import { columnFaults } from "./rows.ts";
 import {
   LAST_TOUCHES,
   lastTouchColumns,
@@ -141,7 +143,7 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
          set status = case fate when 'start' then 'sending' when 'cancel' then 'cancelled' when 'expire' then 'expired' else 'unknown' end::touch_status,
              reason = case when fate <> 'start' then why end, next_attempt_at = null,
              recheck_at = case when fate = 'start' then greatest(touch.recheck_at, ${lease.until}::timestamptz) end,
-             attempts = touch.attempts + case when fate = 'start' then 1 else 0 end,
+             attempts = case when fate = 'start' then least(touch.attempts, 2147483646) + 1 else touch.attempts end,
              last_attempt_at = case when fate = 'start' then greatest(fated.last_outbound_at, ${lease.now}::timestamptz)
                              else touch.last_attempt_at end,
              recipient_hash = case when fate = 'start' then fated.recipient_hash else touch.recipient_hash end
@@ -221,9 +223,9 @@ const factsRow = z.object({
 export async function readSendFacts(
   db: Queryable,
   touchIds: readonly string[],
-): Promise<ReadonlyMap<string, TouchSendFacts | null>> {
+): Promise<ReadonlyMap<string, TouchSendFacts | UnreadableTouch>> {
   const rows = await db.$queryRaw`
-    select touch.id, touch.channel::text,
+    select touch.id, touch.workspace_id, touch.channel::text,
            coalesce(lead.last_outbound_at = touch.last_attempt_at, false) as tried_last,
            workspace.paused_at is not null or not sequence.active
              or coalesce(instance.paused_reason = 'manual', false) as switched_off,
@@ -238,13 +240,16 @@ export async function readSendFacts(
   await loadHolidaysFor(rows);
   return new Map(
     z
-      .array(z.looseObject({ id: z.guid() }))
+      .array(z.looseObject({ id: z.guid(), workspace_id: z.guid() }))
       .parse(rows)
-      .map((row) => {
-        const facts = factsRow.safeParse(row);
-        return [row.id, facts.success ? touchSendFacts(facts.data) : null];
-      }),
+      .map((row) => [row.id, sendFactsOf(row)]),
   );
+}
+
+function sendFactsOf(row: { readonly workspace_id: string }): TouchSendFacts | UnreadableTouch {
+  const facts = factsRow.safeParse(row);
+  if (facts.success) return touchSendFacts(facts.data);
+  return { workspaceId: row.workspace_id, fault: columnFaults(facts.error) };
 }
 
 function touchSendFacts(row: z.infer<typeof factsRow>): TouchSendFacts {

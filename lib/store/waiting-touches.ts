@@ -2,6 +2,7 @@ import * as z from "zod";
 import { CHANNELS, TOUCH_STATUSES } from "../domain/labels.ts";
 import { Prisma } from "./generated/client.ts";
 import type { Queryable } from "./queryable.ts";
+import { instant, instantOrNull } from "./rows.ts";
 
 const touchRow = z.object({
   id: z.guid(),
@@ -11,8 +12,8 @@ const touchRow = z.object({
   position: z.int(),
   channel: z.enum(CHANNELS),
   status: z.enum(TOUCH_STATUSES),
-  claimedAt: z.date(),
-  expiresAt: z.date().nullable(),
+  claimedAt: instant,
+  expiresAt: instantOrNull,
 });
 
 /** A touch that waits for approval, or waited, as a person speaks of it; without its text. */

@@ -27,7 +27,7 @@ const instant = z.iso
   .transform((text) => new Date(text));
 
 const about = {
-  workspaceId: z.uuid().describe("The tenant."),
+  workspaceId: z.guid().describe("The tenant."),
   eventId: line(200).describe("The sender's own id of the event: the same id is applied once, however often it comes."),
   occurredAt: instant.describe("When it happened, after the sender's clock: events are put in order by it."),
 };
@@ -61,7 +61,7 @@ const writableEmail = z
 
 /** By which a lead is named. */
 export const LEAD_KEYS = {
-  id: z.uuid().optional(),
+  id: z.guid().optional(),
   externalId: externalId.optional(),
   email: namingEmail.optional(),
   phone: z
@@ -120,7 +120,7 @@ export type LeadToEnrol = z.infer<typeof leadToEnrol>;
 
 export const MOST_LEADS = 1_000;
 
-const aboutTouch = { ...about, touchId: z.uuid(), by: line(200).describe("Who decided.") };
+const aboutTouch = { ...about, touchId: z.guid(), by: line(200).describe("Who decided.") };
 const aboutMeeting = { ...about, lead, meeting };
 
 /** Everything that the intake understands, by its detail type. */
@@ -128,7 +128,7 @@ export const FACT_SCHEMAS = {
   "lead.enrolled": z
     .strictObject({
       ...about,
-      sequence: oneKey({ id: z.uuid().optional(), name: line(200).optional() }, "The sequence that they enter."),
+      sequence: oneKey({ id: z.guid().optional(), name: line(200).optional() }, "The sequence that they enter."),
       // One that does not parse is told by its verdict, and keeps no other out.
       leads: z.array(z.unknown()).min(1).max(MOST_LEADS).describe("As the last table says."),
       restart: z

@@ -1,5 +1,5 @@
 import { nothingCompleted } from "../report.ts";
-import type { RunStep } from "../step.ts";
+import { type RunStep, StoppedLate } from "../step.ts";
 
 /** Completes what still chases a lead that has booked. */
 export const backstop: RunStep = {
@@ -10,7 +10,7 @@ export const backstop: RunStep = {
     reports.backstop = report;
     await store.completeBooked({ now, workspaceId: request.workspaceId ?? null, stopping, report });
     if (report.missedByMarker) {
-      throw new Error(
+      throw new StoppedLate(
         `the marker missed ${report.missedByMarker} live instances of booked leads; they are completed now`,
       );
     }

@@ -2,6 +2,7 @@ import type { ClaimedTouches } from "../deliver.ts";
 import { dispatch } from "../dispatch.ts";
 import { type DecidedPlan, planner } from "../plan.ts";
 import type { ClaimedPlan, ClaimQuery, DueCandidate, DueWorkspace } from "../ports.ts";
+import { tellProblem } from "../problems.ts";
 import { BACKLOG_COUNTED, noDelivery, PROBLEMS_TOLD, type SampleDecision, type SendDueReport } from "../report.ts";
 import { Rounds, type Turn } from "../rounds.ts";
 import type { RunContext, RunStep } from "../step.ts";
@@ -118,29 +119,15 @@ const COUNTED_AS = {
   complete: "completed",
 } as const;
 
-const PROBLEM_REASONS: ReadonlySet<string> = new Set([
-  "unreadable_row",
-  "decision_failed",
-  "invalid_time_zone",
-  "invalid_send_times",
-  "invalid_sender",
-  "no_opening",
-  "unknown_condition",
-  "invalid_template",
-  "missing_data",
-  "out_of_steps",
-  "already_claimed",
-]);
-
-function tally(report: SendDueReport, { instanceId, workspaceId, touch, decision }: DecidedPlan, done: ClaimedPlan) {
+function tally(report: SendDueReport, plan: DecidedPlan, done: ClaimedPlan) {
+  const { touch, decision } = plan;
   const lost = touch !== null && done.touchId === null;
   const reason = lost ? "already_claimed" : decision.reason;
   report.due += 1;
   report[lost ? "skipped" : COUNTED_AS[decision.kind]] += 1;
   report.reasons[reason] = (report.reasons[reason] ?? 0) + 1;
   if (decision.kind === "hold" && decision.until) tallyHold(report, reason, decision.until.toISOString());
-  if (!PROBLEM_REASONS.has(reason) || report.problems.length >= PROBLEMS_TOLD) return;
-  report.problems.push({ instanceId, workspaceId, reason, ...(decision.detail && { detail: decision.detail }) });
+  tellProblem(report.problems, plan, reason);
 }
 
 function tallyHold({ holds }: SendDueReport, reason: string, until: string) {

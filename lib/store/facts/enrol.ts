@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { enrolmentVerdict } from "../../domain/enrolment.ts";
-import { LEAD_STATUSES, SUPPRESSION_REASONS } from "../../domain/labels.ts";
+import { SUPPRESSION_REASONS } from "../../domain/labels.ts";
 import type { FactOf } from "../../run/intake/facts.ts";
 import type { FactOutcome } from "../../run/intake/outcome.ts";
 import type { Queryable, Transactional } from "../queryable.ts";
@@ -45,10 +45,11 @@ export const leadEnrolled = (db: Transactional, fact: Enrolment): Promise<FactOu
 const factsRow = z.object({
   id: z.guid(),
   timeZone: z.string().nullable(),
-  status: z.enum(LEAD_STATUSES),
+  status: z.string(),
   isBooked: z.boolean(),
   optedOutAt: instant.nullable(),
-  suppressed: z.enum(SUPPRESSION_REASONS).exclude(["undeliverable"]).nullable(),
+  // A reason that only newer code knows bars the lead as well.
+  suppressed: z.enum(SUPPRESSION_REASONS).exclude(["undeliverable"]).nullable().catch("opted_out"),
   bookedSince: z.boolean(),
   knowsSequence: z.boolean(),
   startedSince: z.boolean(),

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { addressKeys } from "../../domain/address.ts";
-import { LEAD_STATUSES, SUPPRESSION_REASONS } from "../../domain/labels.ts";
+import { SUPPRESSION_REASONS } from "../../domain/labels.ts";
 import type { LeadReference } from "../../run/intake/facts.ts";
 import { Prisma } from "../generated/client.ts";
 import { hasEmail, hasPhone } from "../lead-addresses.ts";
@@ -9,10 +9,12 @@ import { instant } from "../rows.ts";
 
 const leadRow = z.object({
   id: z.guid(),
-  status: z.enum(LEAD_STATUSES),
+  /** A label of `LEAD_STATUSES`, unless the database is ahead of this code. */
+  status: z.string(),
   timeZone: z.string().nullable(),
   optedOutAt: instant.nullable(),
-  suppressed: z.enum(SUPPRESSION_REASONS).exclude(["undeliverable"]).nullable(),
+  // A reason that only newer code knows bars the lead as well.
+  suppressed: z.enum(SUPPRESSION_REASONS).exclude(["undeliverable"]).nullable().catch("opted_out"),
   bookedUntil: instant.nullable(),
   /** As the database spells it, which is what it is written back as. */
   missedAt: z.string().nullable(),

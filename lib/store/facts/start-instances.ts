@@ -94,7 +94,7 @@ export async function startInstances(
     ${endUnsent({ instanceIds: Prisma.sql`array(select id from known)`, reason: Prisma.sql`'restarted'`, now })},
     restarted as (
       update follow_up_instance as instance
-         set status = 'active', generation = generation + 1, position = 1, next_step_due = known.due,
+         set status = 'active', generation = least(generation, 2147483646) + 1, position = 1, next_step_due = known.due,
              started_at = ${startedAt}, paused_reason = null, recheck_at = null, hold_reason = null,
              held_since = null, completed_at = null, completed_reason = null
         from known

@@ -402,11 +402,13 @@ BEGIN
 END $$;
 
 CREATE TRIGGER "stamp_new_follow_up_instance" BEFORE INSERT ON "follow_up_instance"
-  FOR EACH ROW WHEN (NEW."status" = 'paused' OR NEW."lead_booked") EXECUTE FUNCTION "stamp_follow_up_instance"();
+  FOR EACH ROW WHEN (NEW."status" = 'paused' OR NEW."lead_booked" OR NEW."orphan_since" IS NOT NULL)
+  EXECUTE FUNCTION "stamp_follow_up_instance"();
 CREATE TRIGGER "stamp_changed_follow_up_instance" BEFORE UPDATE ON "follow_up_instance"
   FOR EACH ROW WHEN (
     NEW."status" <> OLD."status" OR NEW."status" = 'paused'
-    OR NEW."lead_booked" <> OLD."lead_booked" OR NEW."post_booking" <> OLD."post_booking")
+    OR NEW."lead_booked" <> OLD."lead_booked" OR NEW."post_booking" <> OLD."post_booking"
+    OR NEW."orphan_since" IS DISTINCT FROM OLD."orphan_since")
   EXECUTE FUNCTION "stamp_follow_up_instance"();
 
 -- A start, and a new generation that begins at the first step, take the sequence's current version. A generation that

@@ -1,0 +1,154 @@
+import type { Sql } from "./factories.ts";
+
+/** A column that anybody with SQL may write, as the catalog describes it. */
+export interface Column {
+  readonly table: string;
+  readonly name: string;
+  /** As in `timestamp(3) with time zone`; an array ends with `[]`. */
+  readonly type: string;
+  readonly nullable: boolean;
+  /** Empty where the type is no enum. */
+  readonly labels: readonly string[];
+}
+
+/** What no report may hold: it stands in every odd text. */
+export const MARK = "q7zMark";
+
+/** The columns of `workspace` and of every table whose rows belong to one, so that a new table or column is among them. */
+export async function tenantColumns(sql: Sql): Promise<readonly Column[]> {
+  const { rows } = await sql.query<Column>(`
+    select relname as table, attname as name, format_type(atttypid, atttypmod) as type, not attnotnull as nullable,
+           array(select enumlabel::text from pg_enum where enumtypid = atttypid order by enumsortorder) as labels
+      from pg_class
+      join pg_attribute on attrelid = pg_class.oid and attnum > 0 and not attisdropped and attgenerated = ''
+     where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')
+       and (relname = 'workspace' or exists (
+         select from pg_attribute as key
+          where key.attrelid = pg_class.oid and key.attname = 'workspace_id' and not key.attisdropped))
+     order by relname, attnum`);
+  return rows;
+}
+
+/** Of each enum, once `ADD_UNKNOWN_LABELS` has run. */
+export const UNKNOWN_LABEL = "not known yet";
+
+/** Gives each enum a label that this code does not know, as a database has that is ahead of it. */
+export const ADD_UNKNOWN_LABELS = `
+  do $$
+  declare known record;
+  begin
+    for known in select oid::regtype as name from pg_type where typnamespace = 'public'::regnamespace and typtype = 'e' loop
+      execute format('alter type %s add value %L', known.name, '${UNKNOWN_LABEL}');
+    end loop;
+  end $$;`;
+
+const INSTANTS = [
+  "-infinity",
+  "infinity",
+  "4713-01-01 00:00:00Z BC",
+  "0001-12-31 23:59:59.999Z BC",
+  "0001-01-01 00:00:00Z",
+  "0099-12-31 23:59:59Z",
+  "9999-12-31 23:59:59.999Z",
+  "10000-01-01 00:00:00Z",
+  "275760-09-13 00:00:00.001Z",
+  "294276-12-31 23:59:59.999Z",
+];
+const DAYS = ["-infinity", "infinity", "4713-01-01 BC", "0001-12-31 BC", "0001-01-01", "9999-12-31", "5874897-12-31"];
+
+const TEXTS = [
+  "",
+  " ",
+  "\u00a0\u2003",
+  `${MARK}\r\nBcc: other@example.test`,
+  `\u0001\u001b[2J\u007f\u0085${MARK}`,
+  `\u202e\u200b\ufeff\u2066${MARK}\u2028\ufffe`,
+  `Mars/${MARK}`,
+  "PST",
+  "-00:00",
+  "__proto__",
+  `'"\\;{}[]$1%s${MARK}\\u0000`,
+  `{{ lead.${MARK} | shout }}`,
+  `{% if ${MARK}`,
+  `first@example.test, ${MARK}@example.test`,
+  `http://[${MARK}`,
+  MARK.repeat(15_000),
+];
+
+/** By the name of the type without its precision. Each is written as the database reads it. */
+const VALUES: Readonly<Record<string, readonly string[]>> = {
+  text: TEXTS,
+  uuid: [
+    "00000000-0000-0000-0000-000000000000",
+    "ffffffff-ffff-ffff-ffff-ffffffffffff",
+    "11111111-1111-1111-1111-111111111111",
+  ],
+  smallint: ["-32768", "-1", "0", "1", "32767"],
+  integer: ["-2147483648", "-1", "0", "1", "36500", "2147483647"],
+  bigint: ["-9223372036854775808", "-1", "0", "1", "9007199254740993", "9223372036854775807"],
+  "double precision": ["NaN", "-Infinity", "Infinity", "-0", "1e308"],
+  numeric: ["NaN", "-1e1000", "1e1000", "0.1"],
+  boolean: ["true", "false"],
+  date: DAYS,
+  "time without time zone": ["00:00", "23:59:59", "24:00"],
+  "timestamp with time zone": INSTANTS,
+  jsonb: ["null", "{}", "[]", '"text"', "1e400", `${"[".repeat(500)}${"]".repeat(500)}`],
+  "smallint[]": ["{}", "{NULL}", "{1,NULL}", "{{1,2},{3,4}}", "[0:1]={1,2}", "{1,1,1}", "{-32768,32767}"],
+  "integer[]": ["{}", "{NULL}", "{1,NULL}", "{{1,2},{3,4}}", "[0:1]={1,2}", "{-2147483648,2147483647}"],
+  "date[]": ["{}", "{NULL}", "{{2030-01-07}}", "[0:0]={2030-12-24}", ...DAYS.map((day) => `{"${day}"}`)],
+  "text[]": ["{}", "{NULL}", "{{a,b}}", ...TEXTS.map((text) => JSON.stringify([text]).replace(/^\[(.*)\]$/su, "{$1}"))],
+};
+
+/** Odd values of a column. Throws for a type of which none are known: then say here what is odd of it. */
+export function oddValuesOf({ table, name, type, nullable, labels }: Column): readonly (string | null)[] {
+  const values = labels.length > 0 ? labels : VALUES[type.replace(/\(\d+\)/u, "")];
+  if (!values) throw new Error(`${table}.${name}: no odd values of the type ${type} are known`);
+  return nullable ? [...values, null] : values;
+}
+
+export interface Odd {
+  readonly column: Column;
+  readonly value: string | null;
+}
+
+/** An odd value as a person can read it, however long it is. */
+export function spell({ column, value }: Odd): string {
+  const text = value === null ? "null" : JSON.stringify(value);
+  return `${column.table}.${column.name} = ${text.length > 60 ? `${text.slice(0, 60)}… (${text.length} characters)` : text}`;
+}
+
+/**
+ * Writes the value into each row of the tenant that the laws of the database allow to hold it; answers into how many. A row
+ * that refuses stays as it was.
+ */
+export async function writeOdd(sql: Sql, tenant: string, { column, value }: Odd): Promise<number> {
+  const key = column.table === "workspace" ? "id" : "workspace_id";
+  const { rows } = await sql.query<{ written: number }>("select pg_temp.write_odd($1, $2, $3, $4, $5, $6) as written", [
+    column.table,
+    column.name,
+    column.type,
+    key,
+    tenant,
+    value,
+  ]);
+  return rows[0]?.written ?? 0;
+}
+
+/** To be run on the connection that calls `writeOdd`. */
+export const WRITE_ODD = `
+  create function pg_temp.write_odd(
+    wanted text, attribute text, type text, key text, tenant uuid, value text) returns int language plpgsql as $$
+  declare
+    place tid;
+    written int := 0;
+  begin
+    for place in execute format('select ctid from public.%I where %I = %L', wanted, key, tenant) loop
+      begin
+        execute format('update public.%I set %I = %L::%s where ctid = %L', wanted, attribute, value, type, place);
+        written := written + 1;
+      exception
+        when integrity_constraint_violation or data_exception then null;
+      end;
+    end loop;
+    return written;
+  end $$;`;
