@@ -42,36 +42,29 @@ export const ADD_UNKNOWN_LABELS = `
     end loop;
   end $$;`;
 
-const INSTANTS = [
+export const INSTANTS = [
   "-infinity",
   "infinity",
   "4713-01-01 00:00:00Z BC",
-  "0001-12-31 23:59:59.999Z BC",
   "0001-01-01 00:00:00Z",
-  "0099-12-31 23:59:59Z",
   "9999-12-31 23:59:59.999Z",
-  "10000-01-01 00:00:00Z",
   "275760-09-13 00:00:00.001Z",
   "294276-12-31 23:59:59.999Z",
 ];
-const DAYS = ["-infinity", "infinity", "4713-01-01 BC", "0001-12-31 BC", "0001-01-01", "9999-12-31", "5874897-12-31"];
+const DAYS = ["-infinity", "infinity", "4713-01-01 BC", "9999-12-31", "5874897-12-31"];
 
-const TEXTS = [
+export const TEXTS = [
   "",
   " ",
-  "\u00a0\u2003",
   `${MARK}\r\nBcc: other@example.test`,
   `\u0001\u001b[2J\u007f\u0085${MARK}`,
   `\u202e\u200b\ufeff\u2066${MARK}\u2028\ufffe`,
   `Mars/${MARK}`,
   "PST",
-  "-00:00",
   "__proto__",
   `'"\\;{}[]$1%s${MARK}\\u0000`,
   `{{ lead.${MARK} | shout }}`,
-  `{% if ${MARK}`,
   `first@example.test, ${MARK}@example.test`,
-  `http://[${MARK}`,
   MARK.repeat(15_000),
 ];
 
