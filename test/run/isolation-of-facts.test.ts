@@ -145,7 +145,7 @@ describe("whatever a fact of one tenant holds, the batch goes on and the fact of
           if (event === "event.refused") expect([id, reason]).toEqual([id, namingFaultOf(id)]);
       }
     },
-    120_000,
+    300_000,
   );
 });
 

@@ -180,6 +180,13 @@ async function examine(odds: readonly Odd[]): Promise<readonly string[]> {
 /** No more than one report can name the tenants of. */
 const VALUES_IN_A_ROUND = 40;
 
+it("the tenant has a row in every table that tenants have, so that there is one to write each value into", async () => {
+  for (const table of tables.keys()) {
+    const { rowCount } = await sql.query(`select from aside.${table}`);
+    expect([table, rowCount]).not.toEqual([table, 0]);
+  }
+});
+
 it("a value that would stop the others is found, and named", async () => {
   await sql.query(`
     create function planted() returns trigger language plpgsql set search_path = public, pg_temp as $$

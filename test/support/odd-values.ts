@@ -82,6 +82,7 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   "double precision": ["NaN", "-Infinity", "Infinity", "-0", "1e308"],
   numeric: ["NaN", "-1e1000", "1e1000", "0.1"],
   boolean: ["true", "false"],
+  bytea: ["\\x", "\\x00", `\\x${"ff".repeat(1_000)}`],
   date: DAYS,
   "time without time zone": ["00:00", "23:59:59", "24:00"],
   "timestamp with time zone": INSTANTS,

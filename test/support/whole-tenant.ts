@@ -118,6 +118,9 @@ export async function addWholeTenant(sql: Sql): Promise<string> {
                                      reopened_by, reopened_at)
        select $1, id, lead_id, 2, 1, 'completed', 'A test booking', 'Hana', $4
          from public.follow_up_instance where lead_id = $5),
+     suppressed as (
+       insert into public.suppression (workspace_id, hash, reason, kind, source)
+       values ($1, sha256('somebody else'), 'undeliverable', 'email', 'test')),
      taken_in as (
        insert into public.intake_event (workspace_id, event_id, detail_type, occurred_at, outcome)
        values ($1, 'event', 'lead.replied', $4, '{}'))
