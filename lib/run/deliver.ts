@@ -174,9 +174,12 @@ function decidedAnew(touch: EndedTouch, read: TouchSendFacts | UnreadableTouch, 
     return broken(touch, "unreadable_row", now);
   }
   try {
-    return rescheduled(touch, read, now);
+    const again = rescheduled(touch, read, now);
+    if (again.reason !== touch.reason)
+      log.error("touch.not_decided", { touchId, workspaceId: read.workspaceId, reason: again.reason });
+    return again;
   } catch (thrown) {
-    log.error("touch.not_decided", { touchId, error: withoutMessage(thrown) });
+    log.error("touch.not_decided", { touchId, workspaceId: read.workspaceId, error: withoutMessage(thrown) });
     return broken(touch, "decision_failed", now);
   }
 }

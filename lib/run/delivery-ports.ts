@@ -53,6 +53,7 @@ export interface EndedTouch {
 
 /** What decides when a claimed touch may go. */
 export interface TouchSendFacts {
+  readonly workspaceId: string;
   /** Not the rules' own: a person has switched something off. */
   readonly switchedOff: boolean;
   readonly snoozedUntil: Date | null;

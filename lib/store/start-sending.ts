@@ -207,6 +207,7 @@ const outgoingTouch = (row: JudgedRow): OutgoingTouch => ({
 
 const factsRow = z.object({
   id: z.guid(),
+  workspace_id: z.guid(),
   channel: z.enum(CHANNELS),
   tried_last: z.boolean(),
   switched_off: z.boolean(),
@@ -260,6 +261,7 @@ function touchSendFacts(row: z.infer<typeof factsRow>): TouchSendFacts {
     twinTouchAt: twinTouchOf(row),
   };
   return {
+    workspaceId: row.workspace_id,
     switchedOff: row.switched_off,
     snoozedUntil: row.snoozed_until,
     triedLast: row.tried_last && lastReachedAt(lead, row.channel)?.getTime() === row.last_outbound_at?.getTime(),

@@ -148,12 +148,14 @@ const FAULTY =
 /** A step that is held for a fault stands in the report, with its workspace and with the column where it cannot be read. */
 function unnamedBy({ odd: { column, value }, tenant, served }: Tried, { reports, lines }: Round): readonly string[] {
   const problems = reports.flatMap(({ results }) => results?.problems ?? []);
-  const unreadable = lines.filter(({ event }) => event === "touch.unreadable").map(({ fields }) => fields);
+  const touches = lines
+    .filter(({ event }) => /^touch\.(unreadable|not_decided)$/.test(event))
+    .map(({ fields }) => fields);
   const told = [
     ...problems.filter(({ workspaceId }) => workspaceId === tenant.id),
-    ...unreadable.flatMap(({ workspaceId, fault }) =>
-      workspaceId === tenant.id ? [{ reason: "unreadable_row", detail: String(fault) }] : [],
-    ),
+    ...touches
+      .filter(({ workspaceId }) => workspaceId === tenant.id)
+      .map(({ reason = "unreadable_row", fault }) => ({ reason, detail: String(fault) })),
   ];
   const isTold = (reason: string) =>
     told.some((one) => one.reason === reason && (reason !== "unreadable_row" || names(one.detail ?? "", column.name)));

@@ -13,7 +13,7 @@ function factsOf(parts: ItemParts): SendFacts {
 }
 
 function nextOf(parts: ItemParts, over: Partial<TouchSendFacts> = {}, now = NOON) {
-  const facts = { switchedOff: false, snoozedUntil: null, triedLast: false, facts: factsOf(parts) };
+  const facts = { workspaceId: "w", switchedOff: false, snoozedUntil: null, triedLast: false, facts: factsOf(parts) };
   return rescheduled(ENDED, { ...facts, ...over }, now);
 }
 

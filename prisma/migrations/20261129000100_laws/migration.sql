@@ -448,9 +448,10 @@ ALTER TABLE "touch"
   ADD CONSTRAINT "failures_are_among_attempts" CHECK ("failures" BETWEEN 0 AND "attempts"),
   ADD CONSTRAINT "waiting_has_its_fingerprint"
     CHECK ("status" <> 'awaiting_approval' OR "fingerprint" IS NOT DISTINCT FROM message_fingerprint("subject", "body")),
-  -- An attempt of unknown outcome may have arrived. Such a touch ends as `unknown`: lib/store/unsent-touches.ts.
+  -- An attempt of unknown outcome may have arrived. Such a touch ends as `unknown`: lib/store/unsent-touches.ts. Before an
+  -- approval there is no attempt.
   ADD CONSTRAINT "what_may_have_arrived_is_not_cancelled"
-    CHECK ("unknown_attempt_at" IS NULL OR "status" NOT IN ('cancelled', 'expired', 'rejected')),
+    CHECK ("unknown_attempt_at" IS NULL OR "status" NOT IN ('awaiting_approval', 'cancelled', 'expired', 'rejected')),
   ADD CONSTRAINT "decision_has_time_and_person" CHECK (("decided_at" IS NULL) = ("decided_by" IS NULL)),
   ADD CONSTRAINT "rejected_by_somebody" CHECK ("status" <> 'rejected' OR "decided_at" IS NOT NULL),
   ADD CONSTRAINT "unsent_touch_is_rechecked" CHECK (
