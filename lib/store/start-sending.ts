@@ -13,7 +13,7 @@ import {
 } from "../run/delivery-ports.ts";
 import { Prisma } from "./generated/client.ts";
 import type { Queryable } from "./queryable.ts";
-import { columnFaults } from "./rows.ts";
+import { columnFaults, instantOrNull } from "./rows.ts";
 import {
   LAST_TOUCHES,
   lastTouchColumns,
@@ -32,7 +32,7 @@ const judgedRow = z.object({
   lead_id: z.guid(),
   channel: z.enum(CHANNELS),
   failures: z.int(),
-  deferred_since: z.date().nullable(),
+  deferred_since: instantOrNull,
   subject: z.string().nullable(),
   body: z.string(),
   fate: z.enum(["start", "cancel", "expire", "doubt", "wait"]),

@@ -67,6 +67,9 @@ export async function addWholeTenant(sql: Sql): Promise<string> {
   for (const [index, role] of ["mailed", "texted", "posted", "called"].entries()) {
     await chased(role, { position: index + 1, next_step_due: HOUR_AGO });
   }
+  const shared = { email: "adamail@example.test", phone: "+4930555999" };
+  await chased("first twin", { next_step_due: LONG_AGO }, shared);
+  await chased("second twin", { next_step_due: HOUR_AGO }, shared);
   await chased("held", { next_step_due: HOUR_AGO, hold_reason: "outside_send_window", held_since: LONG_AGO });
   await chased("snoozed", paused("lead_snoozed"), { snoozed_until: HOUR_AGO, snoozed_at: LONG_AGO });
   await chased("silent", paused("lead_replied"), {
