@@ -105,6 +105,18 @@ describe("with a delivery queue", () => {
     expect(await statuses()).toEqual({ sent: 10 });
   });
 
+  it("an id that no version of a UUID allows keeps none of its message back", async () => {
+    await addDue(3);
+    const { queue, taken } = await openQueue();
+    await runner.run({}, { queue });
+    const odd = "11111111-1111-1111-1111-111111111111";
+    const messages = taken.map(({ messageId, body }) => ({
+      messageId,
+      body: JSON.stringify({ touchIds: [odd, ...JSON.parse(body).touchIds] }),
+    }));
+    expect(await deliver(messages)).toMatchObject({ delivery: { sent: 3 }, failedMessageIds: [] });
+  });
+
   it("a message that comes again too early does not send before the time of the next attempt", async () => {
     await addDue(1);
     const { queue, taken } = await openQueue();

@@ -13,6 +13,7 @@ import {
   WRITE_ODD,
   writeOdd,
 } from "../support/odd-values.ts";
+import { ONE_CASE_IN } from "../support/one-case-in.ts";
 import { type LogLine, openPool, openRunner } from "../support/run.ts";
 import { LEFT, type Served, servedOf } from "../support/served.ts";
 import { takeInFactsOf } from "../support/tenant-facts.ts";
@@ -102,7 +103,7 @@ function faultsOf(round: Round): readonly string[] {
   const { healthy, tried, reports } = round;
   return [
     ...reports.flatMap(({ errors }) =>
-      errors.filter(isNoAlarm).map((error) => `the run fails: ${error.slice(0, 300)}`),
+      errors.filter(isUnexpected).map((error) => `the run fails: ${error.slice(0, 300)}`),
     ),
     ...differences(healthy, alone).map((difference) => `another tenant is not served: ${difference}`),
     ...leaksOf(round),
@@ -111,7 +112,7 @@ function faultsOf(round: Round): readonly string[] {
 }
 
 /** That a booking was not seen in time alarms, once it is made up for, and stops nobody. */
-const isNoAlarm = (error: string): boolean => !/^backstop: the marker missed \d+ live instances/.test(error);
+const isUnexpected = (error: string): boolean => !/^backstop: the marker missed \d+ live instances/.test(error);
 
 const differences = (one: Served, other: Served): readonly string[] =>
   [...new Set([...Object.keys(one), ...Object.keys(other)])]
@@ -209,7 +210,8 @@ describe("whatever the database takes for one tenant, the others are served and 
   it.each([...tables].map(([table, ofTable]) => ({ table, ofTable, all: ofTable.map(({ name }) => name).join(", ") })))(
     "$table: $all",
     async ({ ofTable }) => {
-      const odds = ofTable.flatMap((column) => oddValuesOf(column).map((value) => ({ column, value })));
+      const all = ofTable.flatMap((column) => oddValuesOf(column).map((value) => ({ column, value })));
+      const odds = all.filter((_, index) => index % ONE_CASE_IN === 0);
       const faults: string[] = [];
       for (let from = 0; from < odds.length; from += VALUES_IN_A_ROUND) {
         faults.push(...(await examine(odds.slice(from, from + VALUES_IN_A_ROUND))));
