@@ -24,6 +24,8 @@ describe("a webhook is no way into the network", () => {
     };
     return { asked, protocols: ["http:", "https:"], resolve, mayReach } satisfies Network & { asked: string[] };
   };
+  /** The address is the operator's setting, so the whole channel is down. */
+  const refusedBy = (rule: string) => ({ kind: "channel_down", reason: `webhook_${rule}`, scope: "channel" });
   const isFriendly = (address: string) => address === "127.0.0.1";
 
   it.each([
@@ -56,20 +58,20 @@ describe("a webhook is no way into the network", () => {
     "https://LOCALHOST",
   ])("and refuses %s", async (url) => {
     const outcome = await webhookChannel(endpointAt(0, { url, network: PUBLIC_NETWORK })).send(aTouch());
-    expect(outcome).toEqual({ kind: "refused", reason: "address_not_allowed" });
+    expect(outcome).toEqual(refusedBy("address_not_allowed"));
   });
 
   it("and refuses to speak without TLS", async () => {
     const { port, requests } = await httpServer(answering(200));
     const outcome = await webhookChannel(endpointAt(port, { network: PUBLIC_NETWORK })).send(aTouch());
-    expect(outcome).toEqual({ kind: "refused", reason: "protocol_not_allowed" });
+    expect(outcome).toEqual(refusedBy("protocol_not_allowed"));
     expect(requests).toEqual([]);
   });
 
   it("and refuses a port that no security group lets out, at once", async () => {
     const url = "https://receiver.example:8443/";
     const outcome = await webhookChannel(endpointAt(0, { url, network: PUBLIC_NETWORK })).send(aTouch());
-    expect(outcome).toEqual({ kind: "refused", reason: "port_not_allowed" });
+    expect(outcome).toEqual(refusedBy("port_not_allowed"));
     expect(() => assertReachable(new URL("https://receiver.example:443/"), PUBLIC_NETWORK)).not.toThrow();
     expect(() => assertReachable(new URL(url), ANY_NETWORK)).not.toThrow();
   });
@@ -85,7 +87,7 @@ describe("a webhook is no way into the network", () => {
     const inner = network(isPublicAddress, ["127.0.0.1", "::1"]);
     const url = `http://receiver.test:${port}/`;
     const outcome = await webhookChannel(endpointAt(port, { url, network: inner })).send(aTouch());
-    expect(outcome).toEqual({ kind: "refused", reason: "address_not_allowed" });
+    expect(outcome).toEqual(refusedBy("address_not_allowed"));
     expect(requests).toEqual([]);
   });
 
@@ -105,7 +107,7 @@ describe("a webhook is no way into the network", () => {
     const rebinding = network(isFriendly, ["127.0.0.1"], ["127.0.0.2"]);
     const channel = webhookChannel(endpointAt(port, { url: `http://receiver.test:${port}/`, network: rebinding }));
     await channel.send(aTouch());
-    expect(await channel.send(aTouch())).toEqual({ kind: "refused", reason: "address_not_allowed" });
+    expect(await channel.send(aTouch())).toEqual(refusedBy("address_not_allowed"));
     expect(requests).toHaveLength(1);
   });
 
@@ -125,7 +127,7 @@ describe("a webhook is no way into the network", () => {
     const outcome = await webhookChannel(endpointAt(port, { url, network: network(isFriendly, ["127.0.0.1"]) })).send(
       aTouch(),
     );
-    expect(outcome).toMatchObject({ kind: "retry" });
+    expect(outcome).toMatchObject({ kind: "channel_down" });
     const said = Buffer.concat(heard).toString("latin1");
     expect(said).toContain("receiver.test");
     expect(said).not.toMatch(/webhook|Guten Tag/);
@@ -133,7 +135,7 @@ describe("a webhook is no way into the network", () => {
 
   it("may go again when the name means nothing now", async () => {
     const url = "https://nowhere.invalid/";
-    expect(await webhookChannel(endpointAt(0, { url })).send(aTouch())).toMatchObject({ kind: "retry" });
+    expect(await webhookChannel(endpointAt(0, { url })).send(aTouch())).toMatchObject({ kind: "channel_down" });
   });
 
   it.each(["93.184.215.14", "8.8.8.8", "::ffff:8.8.8.8", "2606:4700::1111"])("takes %s for public", (address) => {

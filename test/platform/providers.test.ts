@@ -43,7 +43,7 @@ afterEach(closeServers);
 describe("the providers that an environment names", () => {
   it("are none for text messages and webhooks unless it names them", async () => {
     const { sms, webhook } = await channelsOf({});
-    const refused = { kind: "refused", reason: "channel_not_connected" };
+    const refused = { kind: "refused", reason: "channel_not_connected", notAsked: true };
     expect([await sms.send(aTouch()), await webhook.send(aTouch())]).toEqual([refused, refused]);
   });
 
