@@ -11,7 +11,7 @@ import { STOP } from "./start-sending.ts";
 export interface Approval {
   readonly workspaceId: string;
   readonly touchId: string;
-  /** Of the text that the person was shown. */
+  /** Fingerprint of the text that the person saw. */
   readonly fingerprint: string;
   readonly by: string;
   readonly at: Date;
@@ -21,19 +21,18 @@ export interface Rejection extends Omit<Approval, "fingerprint"> {
   readonly reason: string;
 }
 
-/** What became of an approval or a rejection; where it was refused, why. */
+/** The outcome of an approval or rejection, with the reason if it was refused. */
 export interface ApprovalAnswer {
   readonly outcome: "approved" | "rejected" | "refused";
   readonly reason?: string;
 }
 
 /**
- * Approves a touch that waits, if it is still the text that was shown: the touch is claimed, and goes out by the next run
- * once all that is asked before a sending lets it; the instance goes on with its next step. Of several who decide at once
- * the first wins. In the caller's transaction: the lead is locked, so that a booking is either seen here or comes after.
+ * Approves a waiting touch if its text is still the one that was shown. The touch becomes claimed, and the next run
+ * sends it after the usual checks. The instance continues with its next step. The first of several concurrent decisions
+ * wins. Runs in the caller's transaction and locks the lead: a booking is either visible here or commits later.
  *
- * Where the template or the lead's data has changed the text, nothing is approved: the touch carries the new text from
- * then on, to be shown again.
+ * If the template or the lead's data changed the text, approves nothing and stores the new text, to be shown again.
  */
 export async function approveTouch(transaction: Queryable, approval: Approval): Promise<ApprovalAnswer> {
   const { touchId, at, by } = approval;
@@ -53,8 +52,8 @@ export async function approveTouch(transaction: Queryable, approval: Approval): 
 }
 
 /**
- * The text of a touch that waits, as it would be rendered now, and its fingerprint: the touch carries it from then on, so that
- * what is shown is what can be approved. In the caller's transaction.
+ * Renders a waiting touch and returns its text and fingerprint. Stores both on the touch, so that only the text that
+ * was shown can be approved. Runs in the caller's transaction.
  */
 export async function currentText(
   transaction: Queryable,
@@ -72,7 +71,7 @@ export interface ShownText {
   readonly fingerprint: string;
 }
 
-/** Rejects a touch that waits: it is never sent, and the instance goes on with its next step. In the caller's transaction. */
+/** Rejects a waiting touch: it is never sent, and its instance continues. Runs in the caller's transaction. */
 export async function rejectTouch(transaction: Queryable, rejection: Rejection): Promise<ApprovalAnswer> {
   const { touchId, reason, at, by } = rejection;
   const waiting = await lockWaiting(transaction, rejection);
@@ -92,7 +91,7 @@ interface Waiting {
   readonly candidate: DueCandidate;
   readonly stepId: string;
   readonly channel: string;
-  /** Why it would not be sent any more. */
+  /** Why it may no longer be sent; null if it may. */
   readonly stop: string | null;
   readonly tooOld: boolean;
 }
@@ -107,11 +106,11 @@ const waitingRow = z.looseObject({
   too_old: z.boolean(),
 });
 
-/** Whether the instance waits for this very touch. */
+/** Whether the instance waits for this touch. */
 export const INSTANCE_WAITS = Prisma.sql`
   coalesce(instance.paused_reason = 'awaiting_approval', false) and instance.generation = touch.generation`;
 
-/** The lead first, then instance and touch, as everybody locks who waits for more than one. */
+/** Locks the lead first, then instance and touch: the lock order of every transaction that waits for several rows. */
 async function lockWaiting(
   db: Queryable,
   { workspaceId, touchId, at }: Pick<Approval, "workspaceId" | "touchId" | "at">,
@@ -143,7 +142,7 @@ async function lockWaiting(
 
 const ENDED: Readonly<Record<string, string>> = { cancelled: "cancelled", expired: "expired" };
 
-/** The text as it would be rendered now, or why there is none. */
+/** The text as rendered now, or why it cannot be rendered. */
 function textOf({ candidate, stepId, channel }: Waiting): { readonly message: Message } | { readonly fault: string } {
   if ("fault" in candidate.read) return { fault: "unreadable_row" };
   const { lead, workspace, sequence } = candidate.read.item;
@@ -154,7 +153,7 @@ function textOf({ candidate, stepId, channel }: Waiting): { readonly message: Me
   return { fault: rendered.kind === "missing" ? "missing_data" : "invalid_template" };
 }
 
-/** Lays the text as it is now on the touch; answers its fingerprint. */
+/** Stores the current text on the touch and returns its fingerprint. */
 async function refresh(db: Queryable, touchId: string, { subject, body }: Message): Promise<string> {
   const rows = await db.$queryRaw`
     update touch

@@ -7,14 +7,14 @@ import type { Queryable } from "./queryable.ts";
 import { endMarked } from "./stops.ts";
 import { endUnsent } from "./unsent-touches.ts";
 
-/** At once; small enough that a cut-off loses little, large enough that round trips do not count. */
+/** Rows per batch: small enough to lose little on a timeout, large enough to amortise round trips. */
 const BATCH_SIZE = 1_000;
 const DAY_MS = 24 * 60 * 60_000;
 
 /**
- * Completes every live instance of a booked lead outside post-booking sequences, cancels their unsent touches, and clears
- * bookings whose last meeting is over. Idempotent; safe beside any number of others. Costs what there is to complete, not
- * what exists: the marker on the instance is kept by the database, and a partial index holds exactly the orphans.
+ * Completes every live instance of a booked lead outside post-booking sequences, cancels its unsent touches, and clears
+ * bookings whose last meeting is over. Idempotent, and safe to run concurrently. The cost depends only on the orphans:
+ * triggers maintain the marker on the instance, and a partial index holds exactly the orphans.
  */
 export async function completeFollowUpsForMeetingBookedLeads(
   db: Queryable,
@@ -26,7 +26,10 @@ export async function completeFollowUpsForMeetingBookedLeads(
   return report;
 }
 
-/** The same, into `query.report` as it goes; and once a day the full comparison with the definition of booked. */
+/**
+ * Same, but counts into `query.report` as it progresses, and once a day runs the full comparison with the definition of
+ * booked.
+ */
 export async function completeBooked(db: Queryable, query: CompleteBooked): Promise<void> {
   await completeOrphans(db, query);
   if (query.workspaceId === null && !query.stopping() && (await comparisonIsDue(db, query.now))) {
@@ -34,7 +37,7 @@ export async function completeBooked(db: Queryable, query: CompleteBooked): Prom
   }
 }
 
-/** A live instance of a booked lead outside post-booking sequences. Literals, as its index is partial. */
+/** A live instance of a booked lead outside post-booking sequences. Literals, so that the partial index matches. */
 export const ORPHAN = Prisma.sql`status in ('active', 'paused') and lead_booked and not post_booking`;
 
 export const completedRow = z.object({
@@ -57,8 +60,8 @@ async function completeOrphans(db: Queryable, query: CompleteBooked): Promise<vo
 const looked = z.object({ orphans: z.boolean(), marked: z.boolean(), meetings_over: z.boolean() });
 
 /**
- * Most runs find nothing, and then this is all that they cost. Asked for the first in the order of an index: to a mere
- * `exists` the planner, which takes such rows for common, prefers reading the whole table.
+ * A cheap check, because most runs find nothing. `ORDER BY … LIMIT 1` forces the index; with `EXISTS` the planner
+ * chooses a sequential scan.
  */
 async function look(db: Queryable, { now, workspaceId }: CompleteBooked): Promise<z.infer<typeof looked>> {
   const rows = await db.$queryRaw`
@@ -95,11 +98,11 @@ export interface BookedLead {
   readonly workspaceId: string;
   readonly leadId: string;
   readonly now: Date;
-  /** Only what started before; null: all. */
+  /** Only instances that started before this time; null for all. */
   readonly startedBefore: Date | null;
 }
 
-/** The same for one booked lead, in the transaction that books it; the booking itself is what is told of. */
+/** Same, for one lead, inside the booking's transaction. Emits no `backstop_completed` event. */
 export async function completeBookedLead(
   db: Queryable,
   lead: BookedLead,
@@ -108,7 +111,7 @@ export async function completeBookedLead(
   return { ended: row?.completed ?? 0, cancelledTouches: (row?.cancelled ?? 0) + (await cancelLastSteps(db, lead)) };
 }
 
-/** What an instance that is complete has still to send would be stopped when it is sent, if the lead is still booked then. */
+/** Cancels unsent touches of instances that already completed. */
 async function cancelLastSteps(
   db: Queryable,
   { workspaceId, leadId, startedBefore, now }: BookedLead,
@@ -147,8 +150,8 @@ function completeBatch(
 }
 
 /**
- * Completes the instances that `orphans` selects and locks, and cancels what of them is unsent; answers with a row a
- * workspace. Arrays, not joins: to a join with this many rows the planner prefers reading every unsent touch there is.
+ * Completes the instances that `orphans` selects and locks, and cancels their unsent touches. Returns one row per
+ * workspace. Uses arrays, because for a join of this size the planner reads all unsent touches.
  */
 async function complete(
   db: Queryable,
@@ -189,13 +192,13 @@ export function tally(report: BackstopReport, rows: readonly Completed[], starte
   return completed;
 }
 
-/** Adds the time since `now` was read. A booking whose clock is ahead has waited for nothing. */
+/** Adds the time since `now` was read. A booking from a clock that is ahead counts as zero wait. */
 function measure(report: BackstopReport, secondsAtNow: number, startedMs: number): void {
   const seconds = Math.max(0, secondsAtNow) + (performance.now() - startedMs) / 1_000;
   report.slowestSeconds = Math.max(report.slowestSeconds, Math.round(seconds * 1_000) / 1_000);
 }
 
-/** A booking ends with its meeting; but not before what it was to stop has been stopped. */
+/** Clears `booked_until` after the meeting, once no orphans remain. */
 async function unbookAfterTheMeeting(db: Queryable, { now, workspaceId, stopping, report }: CompleteBooked) {
   while (!stopping()) {
     const unbooked = await db.$executeRaw`
@@ -218,7 +221,7 @@ async function unbookAfterTheMeeting(db: Queryable, { now, workspaceId, stopping
 
 const remainingRow = z.object({ count: z.int(), slowest_seconds: z.number().nullable() });
 
-/** Orphans that another transaction holds, or that the time did not suffice for: they wait, and the wait counts. */
+/** Counts and measures the orphans that another transaction holds or that there was no time for. */
 async function measureRemaining(db: Queryable, { now, workspaceId, report }: CompleteBooked, startedMs: number) {
   const rows = await db.$queryRaw`
     select count(*)::int as count,
@@ -232,7 +235,7 @@ async function measureRemaining(db: Queryable, { now, workspaceId, report }: Com
   if (slowestSeconds !== null) measure(report, slowestSeconds, startedMs);
 }
 
-/** A comparison that is dated ahead of now was made while the clock was ahead, and does not count. */
+/** Whether no comparison ran in the last 24 hours. Ignores one dated in the future: its clock was wrong. */
 export async function comparisonIsDue(db: Queryable, now: Date): Promise<boolean> {
   const since = new Date(now.getTime() - DAY_MS);
   const rows = await db.$queryRaw`select from run where compared_at > ${since} and compared_at <= ${now} limit 1`;
@@ -252,7 +255,7 @@ export const missedByMarker = (now: Date): Prisma.Sql => Prisma.sql`
           where appointment.workspace_id = lead.workspace_id and appointment.lead_id = lead.id
             and appointment.status = 'confirmed' and appointment.ends_at > ${now}))`;
 
-/** Compares all live instances with the definition of booked, marker or no marker, and completes what it missed. */
+/** Compares all live instances with the definition of booked, and completes those that the marker missed. */
 async function completeMissed(db: Queryable, { now, stopping, report }: CompleteBooked): Promise<number> {
   const missed = Prisma.sql`
     ${missedByMarker(now)}

@@ -6,11 +6,11 @@ import { Prisma } from "./generated/client.ts";
 import type { Queryable, Transactional } from "./queryable.ts";
 import { instantOrNull } from "./rows.ts";
 
-/** No window is longer, and no clock is that far ahead: a later time was written while the clock was wrong. */
+/** No window is longer. A time further ahead was written while the clock was wrong. */
 const LONGEST_WINDOW_MS = 7 * 24 * 60 * 60_000;
 const aheadOf = (now: Date): Date => new Date(now.getTime() + LONGEST_WINDOW_MS);
 
-/** Most runs find nothing, and this is all that the digests then cost. `ORDER BY … LIMIT 1` forces the index, as in the backstop. */
+/** A cheap check, because most runs find nothing. `ORDER BY … LIMIT 1` forces the index, as in the backstop. */
 export async function isDigestDue(db: Queryable, { now, workspaceId }: Omit<BatchQuery, "limit">): Promise<boolean> {
   const rows = await db.$queryRaw`
     select coalesce(
@@ -39,9 +39,9 @@ const openRow = z.object({
 });
 
 /**
- * One transaction: locks workspaces whose window has ended or has to be reckoned, calls `close` for each, and carries it
- * out. The lock keeps two runs from making one digest each. A workspace that another transaction holds is left to the next
- * run. A window that ends too far ahead is reckoned again: the clock was wrong.
+ * In one transaction, locks workspaces whose window has ended or must be recomputed, calls `close` for each and writes
+ * the result. The lock prevents two runs from making the same digest. Skips workspaces that another transaction holds.
+ * Recomputes a window that ends too far ahead, because the clock was wrong.
  */
 export function closeDigestWindows(
   db: Transactional,
@@ -56,7 +56,7 @@ export function closeDigestWindows(
   });
 }
 
-/** `which` orders, limits and locks. */
+/** `which` is the ORDER BY, LIMIT and locking clause. */
 async function closedWindows(
   db: Queryable,
   { now, workspaceId }: BatchQuery,
@@ -78,8 +78,8 @@ async function closedWindows(
 type ClosedWindow = DigestWindow & { readonly id: string };
 
 /**
- * Every event that happened before the end of its window and has no digest yet gets this one, however late it was
- * committed. So does an event that is dated too far ahead: the clock was wrong. Without events no digest is made. Returns
+ * Makes a digest of every event from before the end of its window that has no digest yet, however late it committed.
+ * Includes events that are dated too far ahead, because the clock was wrong. Makes no digest without events. Returns
  * how many closed windows have no receiver or no event.
  */
 async function makeDigests(db: Queryable, windows: readonly ClosedWindow[], now: Date): Promise<number> {
@@ -132,7 +132,7 @@ async function makeDigests(db: Queryable, windows: readonly ClosedWindow[], now:
 
 const rehearsedRow = z.object({ told: z.int(), digests: z.int() });
 
-/** What the closing of all windows would do, and how many digests it would make. */
+/** What closing all windows would do, and how many deliveries it would create. */
 export async function rehearseDigests(
   db: Queryable,
   query: BatchQuery,

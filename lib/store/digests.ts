@@ -5,7 +5,7 @@ import type { DigestSettlement, OutgoingDigest } from "../run/digest-ports.ts";
 import type { BatchQuery } from "../run/port-types.ts";
 import type { Queryable } from "./queryable.ts";
 
-/** How many deliveries have that status and a time that has come. */
+/** Number of deliveries with that status whose `recheck_at` has passed. */
 export async function countDigests(
   db: Queryable,
   { now, workspaceId }: Omit<BatchQuery, "limit">,
@@ -18,7 +18,10 @@ export async function countDigests(
   return z.tuple([z.object({ count: z.int() })]).parse(rows)[0].count;
 }
 
-/** A lease is longer than any invocation, so whoever held it is dead. */
+/**
+ * Marks deliveries with an expired lease as `unknown` and returns their number. A lease outlasts any invocation, so the
+ * sender is dead.
+ */
 export async function expireDigestLeases(db: Queryable, { now, limit, workspaceId }: BatchQuery): Promise<number> {
   return await db.$executeRaw`
     update digest_delivery set status = 'unknown', reason = 'sender_died', recheck_at = null
@@ -57,12 +60,12 @@ const takenRow = z.object({
   ),
 });
 
-/** Told of each kind by name; the others are counted. */
+/** Examples per kind; further events are only counted. */
 const EXAMPLES = 20;
 
 /**
- * In one statement: moves deliveries to `sending` and reads what they tell. Who is to be told is asked again. A delivery on a
- * channel that only newer code knows is left to that code.
+ * In one statement, moves due deliveries to `sending` and reads their contents and current receiver. Skips channels
+ * that only newer code knows.
  */
 export async function takeUpDigests(
   db: Queryable,
@@ -124,7 +127,7 @@ const outgoingDigest = (row: z.infer<typeof takenRow>): OutgoingDigest => ({
   contents: { workspaceName: row.workspace_name, sections: row.sections } satisfies DigestContents,
 });
 
-/** Writes what became of a delivery. One that is no longer `sending` is left as it is. */
+/** Settles a delivery; a no-op if it is no longer `sending`. */
 export async function settleDigest(db: Queryable, settlement: DigestSettlement, now: Date): Promise<void> {
   const { id, status } = settlement;
   await db.$executeRaw`

@@ -4,19 +4,19 @@ import { type DueRow, parseSequences, type ReadSequence, walkedBy } from "./rows
 import { LAST_TOUCHES, loadHolidaysFor, SEND_TIMES } from "./send-time-rows.ts";
 import { TWIN_TOUCHES } from "./twins.ts";
 
-/** What `decide` reads of a lead. */
+/** The columns of a lead that `decide` reads. */
 const LEAD_COLUMNS = Prisma.sql`
   lead.first_name, lead.last_name, lead.company, lead.email, lead.phone, lead.linkedin_connected_at, lead.time_zone,
   lead.status::text, lead.is_booked, lead.automation_enabled, lead.opted_out_at, lead.snoozed_until,
   lead.suppressed_reason::text, lead.email_undeliverable, lead.phone_undeliverable,
   lead.last_inbound_at, lead.last_outbound_at, ${LAST_TOUCHES}, ${TWIN_TOUCHES}, lead.enrichment_status::text`;
 
-/** What `candidateOf` reads of `instance` and `lead`; an instance without a due time is read as due now. */
+/** The columns that `candidateOf` reads; an instance without a due time counts as due now. */
 export const candidateColumns = (now: Date): Prisma.Sql => Prisma.sql`
   instance.id, instance.workspace_id, instance.lead_id, instance.sequence_id, instance.version, instance.generation,
   instance.position, coalesce(instance.next_step_due, ${now}) as next_step_due, instance.held_since, ${LEAD_COLUMNS}`;
 
-/** The sequences of some instances in the versions that these walk, by `walkedBy`, each with its steps and its workspace. */
+/** The sequence versions that these instances follow, with steps and workspace, keyed by `walkedBy`. */
 export async function readSequences(
   db: Queryable,
   rows: readonly DueRow[],

@@ -9,8 +9,8 @@ import { candidateOf, parseDueRows, walkedBy } from "./rows.ts";
 const expiredRow = z.looseObject({ touch_id: z.guid(), instance_waits: z.boolean() });
 
 /**
- * Expires touches whose time to live ended while they waited, oldest first, and lets their instances go on; answers how
- * many it were. One that somebody is deciding on at this moment is passed over.
+ * Expires waiting touches whose time to live has ended, oldest first, and moves their instances to the next step.
+ * Returns how many it expired. Skips touches that a person is deciding on.
  */
 export function expireWaiting(db: Transactional, { now, limit, workspaceId }: BatchQuery): Promise<number> {
   return db.transaction(async (transaction) => {

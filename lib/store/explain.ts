@@ -5,20 +5,20 @@ import { candidateColumns, readSequences } from "./due-items.ts";
 import type { Queryable } from "./queryable.ts";
 import { candidateOf, instant, parseDueRows, walkedBy } from "./rows.ts";
 
-/** What there is to tell of one instance. */
+/** The state and history of one instance. */
 export interface ExplainedInstance {
   readonly status: (typeof INSTANCE_STATUSES)[number];
   /** Why it is paused, held or complete. */
   readonly why: string | null;
   readonly sequenceName: string;
   readonly nextStepDue: Date | null;
-  /** As the claim would read it, if it were due now. */
+  /** The instance as a claim would read it if it were due now. */
   readonly candidate: DueCandidate;
   readonly touches: readonly ExplainedTouch[];
   readonly reopenings: readonly ExplainedReopening[];
 }
 
-/** That a person brought the instance back after it had ended. */
+/** Records that a person reopened the instance after it had ended. */
 export interface ExplainedReopening {
   readonly generation: number;
   readonly position: number;
@@ -47,7 +47,7 @@ const instanceRow = z.looseObject({
   due: instant.nullable(),
 });
 
-/** Null where there is no such instance. */
+/** Null if there is no such instance. */
 export async function explainInstance(db: Queryable, id: string, now: Date): Promise<ExplainedInstance | null> {
   const rows = await db.$queryRaw`
     select ${candidateColumns(now)}, instance.next_step_due as due, instance.status::text as status_of_instance,

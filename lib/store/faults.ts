@@ -2,10 +2,10 @@ import { DatabaseUnreachable, SchemaOutOfDate, UnsafeDatabaseSettings } from "..
 import { withoutMessage } from "../run/without-message.ts";
 import { unreachableFrom } from "./unreachable.ts";
 
-/** Missing table, column, type; and a label that the enum lacks, which PostgreSQL calls an invalid input value. */
+/** SQLSTATEs for a missing table, column or type. A missing enum label is 22P02, an invalid input value. */
 const MISSING_OBJECT = /^(42P01|42703|42704)$/;
 
-/** Awaits a query and throws without values of rows: SchemaOutOfDate, DatabaseUnreachable, or an Error with the SQLSTATE. */
+/** Awaits a query. Throws SchemaOutOfDate, DatabaseUnreachable or an Error with the SQLSTATE, never with row values. */
 export async function told<Result>(query: PromiseLike<Result>): Promise<Result> {
   try {
     return await query;
@@ -22,7 +22,7 @@ export function translated(thrown: unknown): unknown {
   if (unreachable) return unreachable;
   const { sqlState, message } = serverFault(thrown);
   if (!sqlState) return thrown;
-  // Where it was thrown, and no more: "Failing row contains (…)" is what the row says.
+  // Keep only the stack: a message such as "Failing row contains (…)" quotes the row.
   const options = { cause: withoutMessage(thrown) };
   if (MISSING_OBJECT.test(sqlState) || (sqlState === "22P02" && message.includes("for enum"))) {
     return new SchemaOutOfDate([message], options);
@@ -30,15 +30,15 @@ export function translated(thrown: unknown): unknown {
   return new Error(`${withoutValue(sqlState, message)} (SQLSTATE ${sqlState})`, options);
 }
 
-/** A data exception (class 22) quotes the value that PostgreSQL cannot read. */
+/** Removes the quoted value from the message of a data exception (class 22). */
 const withoutValue = (sqlState: string, message: string): string =>
   sqlState.startsWith("22") ? message.replace(/:? ".*"/s, "") : message;
 
-/** What the server said, wherever the driver or Prisma put it; an empty SQLSTATE where it said nothing. */
+/** The server's SQLSTATE and message, from the driver or from Prisma; the SQLSTATE is empty if there is none. */
 function serverFault(thrown: unknown): { readonly sqlState: string; readonly message: string } {
   const meta = field(thrown, "meta");
   const code = text(field(thrown, "code"));
-  // Prisma's own codes for a missing table or column, which it gives for reads through its models.
+  // Prisma's codes for a missing table or column in a query through its models.
   if (code === "P2021" || code === "P2022") {
     const missing = text(field(meta, "table")) || text(field(meta, "column")) || "what a model names";
     return { sqlState: "42P01", message: `${missing} does not exist` };

@@ -17,7 +17,7 @@ import { readSendFacts, startSending } from "./start-sending.ts";
 import { suppressUndeliverable } from "./suppressions.ts";
 import { expireLeases, isTouchLeftBehind, release, reschedule, settle, takeUp } from "./touches.ts";
 
-/** The store's ports on a database. Everything that they throw is in the words of `ports.ts`. */
+/** The store's ports on a database. Database errors are translated to those of `ports.ts`. */
 export function storePorts(database: Database): Omit<RunPorts, "channels" | "digests" | "queue" | "log"> {
   const { prisma, pool } = database;
   const statements = onPool(pool);

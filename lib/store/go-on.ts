@@ -3,7 +3,7 @@ import { repairBy } from "../domain/recheck-times.ts";
 import type { DueCandidate } from "../run/ports.ts";
 import type { Queryable } from "./queryable.ts";
 
-/** Where an instance goes on; without a due time it has no step left. */
+/** Where an instance continues; a null due time means that no step is left. */
 interface Onward {
   readonly instanceId: string;
   readonly position: number;
@@ -11,8 +11,8 @@ interface Onward {
 }
 
 /**
- * Lets instances that wait for a person go on with the step after the one that waited, its delay from now, or completes
- * them where none is left. They must be locked by the caller.
+ * Moves instances that waited for a person to their next step, with its delay counted from now. Completes those with no
+ * step left. The caller must have locked them.
  */
 export async function goOn(db: Queryable, candidates: readonly DueCandidate[], now: Date): Promise<void> {
   const onward = candidates.map((candidate) => onwardFrom(candidate, now));
@@ -30,10 +30,10 @@ export async function goOn(db: Queryable, candidates: readonly DueCandidate[], n
      where instance.id = onward.id`;
 }
 
-/** The largest that the column holds. */
+/** The largest value of the `integer` column. */
 const LAST_POSITION = 2 ** 31 - 1;
 
-/** A row that cannot be read is looked at again once somebody has had time to repair it, past the step that waited. */
+/** An unreadable row moves past the step that waited, and is rechecked after there was time to repair it. */
 function onwardFrom({ instanceId, position, read }: DueCandidate, now: Date): Onward {
   if ("fault" in read)
     return { instanceId, position: Math.min(position, LAST_POSITION - 1) + 1, nextStepDue: repairBy(now) };

@@ -5,7 +5,7 @@ import { told } from "./faults.ts";
 import { onPool } from "./queryable.ts";
 import { schemaGate } from "./schema-gate.ts";
 
-/** The intake's ports on a database. Everything that they throw is in the words of `ports.ts`. */
+/** The intake's ports on a database. Database errors are translated to those of `ports.ts`. */
 export function intakeStore(database: Pick<Database, "pool">): Pick<IntakePorts, "missingSchema" | "apply"> {
   const statements = onPool(database.pool);
   return {

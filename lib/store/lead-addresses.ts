@@ -1,7 +1,7 @@
 import { addressKeys, phoneKeys } from "../domain/address.ts";
 import { Prisma } from "./generated/client.ts";
 
-/** Whether `lead` has one of these addresses, in whatever form it is stored. Uses the index `lead_normalised_email`. */
+/** Whether `lead` has one of these addresses, in any notation. Uses the index `lead_normalised_email`. */
 export const hasEmail = (...addresses: readonly string[]): Prisma.Sql =>
   Prisma.sql`lead.normalised_email = any(${addresses.flatMap(addressKeys)}::text[])`;
 

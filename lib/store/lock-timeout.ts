@@ -1,3 +1,3 @@
-/** PostgreSQL's `lock_not_available`, as the driver tells it. In a file of its own: the migration's bundle has no use for the rest. */
+/** Whether this is PostgreSQL's `lock_not_available`. In its own file to keep the migration bundle small. */
 export const isLockTimeout = (thrown: unknown): boolean =>
   thrown instanceof Error && "code" in thrown && thrown.code === "55P03";

@@ -8,7 +8,7 @@ import { unreachableFrom } from "./unreachable.ts";
 export interface MigrateOptions {
   /** The folder that holds one sub-folder per migration. */
   readonly directory: string;
-  /** Marks what failed or was cut off before as rolled back in the history, and applies it again. */
+  /** Marks failed and interrupted migrations as rolled back in the history, and applies them again. */
   readonly retryFailed?: boolean | undefined;
   readonly onProgress?: ((progress: MigrationProgress) => void) | undefined;
   /** The engine's `.wasm` file, for a bundle that carries its own copy. */
@@ -16,21 +16,21 @@ export interface MigrateOptions {
 }
 
 export type MigrationProgress =
-  /** Another migrator holds the lock. This one continues when that one has ended. */
+  /** Another migrator holds the lock. This one continues when the other ends. */
   | { readonly kind: "waiting"; readonly holder: MigrationLockHolder | undefined }
   /** The database is ahead: it has migrations that the folder lacks. */
   | { readonly kind: "ahead"; readonly migrations: readonly string[] }
   | { readonly kind: "applying"; readonly migration: string; readonly number: number; readonly of: number };
 
 export interface Migrated {
-  /** In the order in which they were applied; empty where there was nothing to do. */
+  /** In the order of application; empty if there was nothing to do. */
   readonly applied: readonly string[];
 }
 
 /**
- * Brings the database up to the migrations of a folder with Prisma's own engine, which keeps the history in
- * `_prisma_migrations`. Each migration is applied whole or not at all, and by one migrator only, however many run at once.
- * Works through a pooler. Throws `MigrationFailed` or `DatabaseUnreachable`.
+ * Applies the pending migrations of a folder with Prisma's engine, which keeps the history in `_prisma_migrations`.
+ * Each migration is atomic, and concurrent migrators exclude each other. Works through a pooler. Throws
+ * `MigrationFailed` or `DatabaseUnreachable`.
  */
 export async function migrate(connection: pg.PoolConfig, options: MigrateOptions): Promise<Migrated> {
   const migrations = await readMigrationsOrFail(options.directory);
@@ -94,7 +94,7 @@ async function markFailedAsRolledBack(engine: SchemaEngine, migrationsList: Migr
   for (const migrationName of found.failedMigrationNames) await engine.markMigrationRolledBack({ migrationName });
 }
 
-/** Throws where the history does not allow to go on: the engine itself passes over edited migrations. */
+/** Returns the pending migrations. Throws for failed and edited ones; the engine itself ignores edited migrations. */
 async function pendingOf(
   pool: pg.Pool,
   engine: SchemaEngine,
@@ -126,7 +126,7 @@ async function historyOf(pool: pg.Pool, migration: string): Promise<{ startedAt:
   return found.rows[0] ?? { startedAt: new Date(Number.NaN), logs: null };
 }
 
-/** Tells which migration a script belongs to, and keeps the error that the engine would only cite. */
+/** Reports the migration that a script belongs to, and keeps the original error, which the engine only quotes. */
 class ScriptProgress implements ScriptObserver {
   pending: readonly string[] = [];
   failure: Error | undefined;

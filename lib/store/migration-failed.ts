@@ -9,11 +9,13 @@ export type MigrationFailureCode =
   | "database_not_empty"
   | "migration_history_unusable";
 
-/** Migrations were not, or not all, applied. The message says which, why in the database's own words, and what to do. */
+/**
+ * Some or all migrations were not applied. The message names the cause and the fix, and quotes the database's error.
+ */
 export class MigrationFailed extends Error {
   override readonly name = "MigrationFailed";
   readonly code: MigrationFailureCode;
-  /** The migration at fault, where it is one. */
+  /** The migration at fault, if there is one. */
   readonly migration: string | undefined;
 
   private constructor(
@@ -64,7 +66,7 @@ export class MigrationFailed extends Error {
     return new MigrationFailed("schema_not_public", undefined, `${notPublic(schema, role)}. Nothing was written`);
   }
 
-  /** What the engine refuses by itself. */
+  /** Converts an error that the engine itself raised. */
   static from(error: unknown): MigrationFailed {
     if (error instanceof MigrationFailed) return error;
     if (error instanceof Error && "code" in error && error.code === "P3005") {
@@ -83,13 +85,13 @@ export class MigrationFailed extends Error {
   }
 }
 
-/** Backstop's functions work in `public` whatever the search path of the session is. */
+/** Backstop's SQL functions always use `public`, whatever the session's search path. */
 export const notPublic = (schema: string | null, role: string): string =>
   `Backstop works in the schema public only, and this connection works in ${schema ?? "none"}: ALTER ROLE ${role} SET search_path = public`;
 
 const CORRECT_AND_RETRY = "correct its migration.sql, then migrate again with --retry-failed";
 
-/** The engine logs its own stack around the one line that tells something. */
+/** Extracts the one useful line: the engine logs its own stack around it. */
 function databaseMessage(logs: string | null): string | undefined {
   return logs?.match(/(?:ERROR|FATAL): (.+)/)?.[1];
 }

@@ -7,7 +7,7 @@ export interface MigrationFile {
   readonly script: string;
 }
 
-/** The migrations of a folder, oldest first: each a sub-folder with a `migration.sql`. Throws what the file system says. */
+/** The migrations of a folder, oldest first: each a sub-folder with a `migration.sql`. Throws file system errors. */
 export async function readMigrations(directory: string): Promise<readonly MigrationFile[]> {
   const entries = await readdir(directory, { withFileTypes: true });
   const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
@@ -18,7 +18,7 @@ export async function readMigrations(directory: string): Promise<readonly Migrat
   );
 }
 
-/** The same in the engine's words. */
+/** Converts migrations to the engine's format. */
 export function toMigrationList(directory: string, migrations: readonly MigrationFile[]): MigrationList {
   return {
     baseDir: resolve(directory),

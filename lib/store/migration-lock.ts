@@ -2,21 +2,21 @@ import pg from "pg";
 import { isLockTimeout } from "./lock-timeout.ts";
 import { MigrationFailed } from "./migration-failed.ts";
 
-/** The session that another migrator holds the lock with. */
+/** The session in which another migrator holds the lock. */
 export interface MigrationLockHolder {
   readonly pid: number;
   /** Empty if this role may not see it. */
   readonly application: string;
 }
 
-/** The key that Prisma's engine locks too, so that `prisma migrate deploy` and we exclude each other. */
+/** The key that Prisma's engine also locks, so that `prisma migrate deploy` and this migrator exclude each other. */
 const LOCK_KEY = 72707369;
 const LOCK_TIMEOUT_MS = 10 * 60_000;
 
 /**
- * Does work while no other migrator works on the database. The lock belongs to a transaction on a connection of its own:
- * a session lock would stay behind in a transaction pooler, which never closes the session. Throws `MigrationFailed` if
- * the database cannot be migrated, or if another migrator does not end.
+ * Runs `work` while no other migrator works on the database. The lock belongs to a transaction on its own connection: a
+ * transaction pooler never closes the session, so it would keep a session lock. Throws `MigrationFailed` if the
+ * database is unsuitable, or if another migrator does not finish in time.
  */
 export async function underMigrationLock<Result>(
   connection: pg.ClientConfig,
@@ -39,7 +39,7 @@ export async function underMigrationLock<Result>(
 
 const ignore = () => undefined;
 
-/** The migrations use what PostgreSQL 15 brought. */
+/** The migrations use features of PostgreSQL 15. */
 const LEAST_VERSION = 150_000;
 
 async function requireSuitableDatabase(client: pg.Client): Promise<void> {
@@ -52,7 +52,7 @@ async function requireSuitableDatabase(client: pg.Client): Promise<void> {
   if (found && found.schema !== "public") throw MigrationFailed.notPublic(found.schema, found.role);
 }
 
-/** The transaction is idle while the migrations run, which may take longer than the role's timeouts allow. */
+/** The transaction is idle while the migrations run, possibly for longer than the role's timeouts. */
 const WITHOUT_TIMEOUTS = `
   SELECT set_config(name, '0', true) FROM pg_settings
    WHERE name IN ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')`;

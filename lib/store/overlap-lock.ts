@@ -3,7 +3,7 @@ import * as z from "zod";
 import type { HeldLock, OverlapLock } from "../run/ports.ts";
 import type { LockHolder } from "../run/report.ts";
 
-/** Any numbers that nothing else in the database uses: the ASCII text "back", and the same plus one. */
+/** Arbitrary keys that nothing else in the database uses: the ASCII text "back", and the same plus one. */
 const CLASS_ID = 0x6261636b;
 const OBJECT_ID = 1;
 const SINCE_CLASS_ID = CLASS_ID + 1;
@@ -11,8 +11,8 @@ const SINCE_CLASS_ID = CLASS_ID + 1;
 const SINCE_EPOCH = 1_577_836_800;
 
 /**
- * A transaction-level advisory lock on a connection of its own. A session-level one would outlive its run on a pooled
- * connection, and pins a proxied one.
+ * A transaction-level advisory lock on its own connection. A session-level lock would outlive its run on a pooled
+ * connection, and would pin a proxied one.
  */
 export function overlapLock(pool: pg.Pool): OverlapLock {
   return {
@@ -39,8 +39,8 @@ export function overlapLock(pool: pg.Pool): OverlapLock {
 }
 
 /**
- * The holder also takes a lock whose key is the time at which it acquired the first. Every role sees both in `pg_locks`,
- * while `pg_stat_activity` hides the start of other roles' transactions.
+ * The holder also takes a lock whose key is the acquisition time. Every role sees both locks in `pg_locks`, while
+ * `pg_stat_activity` hides the start of other roles' transactions.
  */
 const ACQUIRE = `
   with lock as materialized (select pg_try_advisory_xact_lock($1, $2) as acquired)
@@ -48,7 +48,7 @@ const ACQUIRE = `
          case when acquired then pg_try_advisory_xact_lock($3, floor(extract(epoch from clock_timestamp()))::int - $4) end
     from lock`;
 
-/** Whether a connection is alive, from its first statement on: an error that nobody hears ends the process. */
+/** Tracks whether a connection is alive. Listens for errors, because an unhandled one would end the process. */
 function watched(client: pg.PoolClient) {
   let alive = true;
   const lose = () => {
@@ -87,8 +87,8 @@ const holderRow = z.object({
 });
 
 /**
- * The run whose server process has the lock. A holder without a `run` row, as a dry run, is known by its process alone; its
- * deadline is that of the longest possible invocation, 15 minutes
+ * The run whose server process holds the lock. A holder without a `run` row, such as a dry run, is known only by its
+ * process. Its deadline is Lambda's maximum timeout, 15 minutes
  * (https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html).
  */
 async function findHolder(pool: pg.Pool): Promise<LockHolder | undefined> {

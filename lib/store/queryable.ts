@@ -1,21 +1,21 @@
 import type pg from "pg";
 import { Prisma } from "./generated/client.ts";
 
-/** What runs a statement: the pool, a connection of it, or a client or transaction of Prisma. */
+/** Runs statements: the pool, one of its connections, or a Prisma client or transaction. */
 export interface Queryable {
   $queryRaw(query: TemplateStringsArray, ...values: unknown[]): PromiseLike<unknown>;
-  /** Answers how many rows were changed. */
+  /** Returns the number of changed rows. */
   $executeRaw(query: TemplateStringsArray, ...values: unknown[]): PromiseLike<number>;
 }
 
 export interface Transactional extends Queryable {
-  /** All or nothing. */
+  /** Commits everything that `work` writes, or nothing. */
   transaction<Result>(work: (transaction: Queryable) => Promise<Result>): Promise<Result>;
 }
 
 /**
- * Statements straight on the driver, for those that carry thousands of values: written as for Prisma, at a fraction of
- * what its parameters and rows cost (docs/adr/0011). Each in a connection of its own, unless in a transaction.
+ * Runs statements directly on the driver, with Prisma's syntax. For thousands of values this avoids most of the cost of
+ * Prisma's parameters and rows (docs/adr/0011). Each statement uses its own connection, unless in a transaction.
  */
 export const onPool = (pool: pg.Pool): Transactional => ({
   ...statementsOn(pool),
@@ -23,8 +23,8 @@ export const onPool = (pool: pg.Pool): Transactional => ({
 });
 
 /**
- * Works on one snapshot, read only: PostgreSQL refuses any write and any row lock, so no other transaction ever waits for
- * it. A part that fails leaves the snapshot usable.
+ * Runs `work` on one read-only snapshot. PostgreSQL rejects writes and row locks in it, so no other transaction waits
+ * for it. A failed part leaves the snapshot usable.
  */
 export async function onSnapshot(pool: pg.Pool, work: (snapshot: Transactional) => Promise<void>): Promise<void> {
   await withConnection(pool, async (client) => {
@@ -35,8 +35,8 @@ export async function onSnapshot(pool: pg.Pool, work: (snapshot: Transactional) 
 }
 
 /**
- * A column of an `unnest` of several, at least one of which is as long as there are rows: of nothing but nulls none is sent,
- * for `unnest` fills up with them.
+ * One column of a multi-column `unnest`. A column of nulls is sent empty, because `unnest` pads with nulls. At least
+ * one other column must have full length.
  */
 export const column = <Value>(values: readonly (Value | null)[]): readonly (Value | null)[] =>
   values.some((value) => value !== null) ? values : [];
@@ -53,7 +53,7 @@ function run(connection: Connection, query: TemplateStringsArray, values: readon
   return connection.query({ text: statement.text, values: statement.values.map(arrayAsText) });
 }
 
-/** As the driver would, in a fraction of its time for thousands of elements; what it alone knows how to write is left to it. */
+/** Encodes a plain array like the driver, but faster for thousands of elements. Leaves other values to the driver. */
 function arrayAsText(value: unknown): unknown {
   if (!Array.isArray(value) || !value.every(isPlain)) return value;
   return `{${value.map(elementAsText).join(",")}}`;
@@ -75,7 +75,7 @@ const isPlain = (element: unknown): boolean =>
   Number.isFinite(element) ||
   isOfFourDigits(element);
 
-/** Of other years PostgreSQL does not read ISO 8601; the driver knows how it reads them. */
+/** PostgreSQL rejects ISO 8601 for other years; the driver encodes those. */
 const isOfFourDigits = (value: unknown): value is Date =>
   value instanceof Date && value.getUTCFullYear() >= 1 && value.getUTCFullYear() <= 9999;
 
@@ -102,13 +102,13 @@ async function inSavepoint<Result>(
   }
 }
 
-/** A connection on which something failed is closed: the server then undoes what it had not committed. */
+/** Closes the connection if `work` fails, so that the server rolls back the open transaction. */
 async function withConnection<Result>(
   pool: pg.Pool,
   work: (client: pg.PoolClient) => Promise<Result>,
 ): Promise<Result> {
   const client = await pool.connect();
-  // A connection that dies between two statements is told by the next one; without a listener the process would end.
+  // If the connection dies between two statements, the next one fails. Without a listener the process would exit.
   client.on("error", ignore);
   let failed = true;
   try {

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import type { Db } from "./connect.ts";
 
-/** What the code relies on in a database: names only. */
+/** The names in the database that the code relies on. */
 export interface ExpectedSchema {
   readonly migrations: readonly string[];
   /** Column names by table. */
@@ -10,7 +10,7 @@ export interface ExpectedSchema {
   readonly labels: Readonly<Record<string, readonly string[]>>;
 }
 
-/** Reads the schema of a migrated database, so that it can be written down as the one to expect. */
+/** Reads the schema of a migrated database, to generate the expected one. */
 export async function readSchema(db: Db): Promise<ExpectedSchema> {
   const migrations = await db.$queryRaw`
     select migration_name from _prisma_migrations

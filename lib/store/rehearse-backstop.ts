@@ -5,7 +5,7 @@ import { Prisma } from "./generated/client.ts";
 import type { Queryable } from "./queryable.ts";
 import { rehearseEndMarked } from "./stops.ts";
 
-/** Counts into `query.report` what `completeBooked` would do; returns the instances that it would end by a mark. */
+/** Counts into `query.report` what `completeBooked` would do. Returns the instances that a stop mark would end. */
 export async function rehearseCompleteBooked(db: Queryable, query: CompleteBooked): Promise<readonly string[]> {
   const { now, workspaceId, report } = query;
   const startedMs = performance.now();

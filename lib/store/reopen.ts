@@ -21,17 +21,17 @@ export type ReopenAnswer =
   | { readonly outcome: "refused"; readonly reason: string };
 
 /**
- * Brings back an instance that had ended, in a new generation, and leaves on record who did it and why. It goes on at the
- * first step that the stop kept from going out; what was sent, and what may have been, is not sent again. Refused where it
- * has not ended, where the lead is booked or may not be contacted, where the lead is in that sequence already, and where no
- * step is left. One transaction: the lead is locked, so that a booking is either seen here or comes after, and is then the
- * backstop's.
+ * Reopens an ended instance in a new generation, and records who did it and why. It continues at the first step that
+ * the stop prevented; steps that were sent, or may have been, are not repeated. Refuses if the instance has not ended,
+ * if the lead is booked, may not be contacted or has a live instance of that sequence, or if no step is left. Runs in
+ * one transaction and locks the lead: a booking is either visible here, or commits later and is handled by the
+ * backstop.
  */
 export async function reopenInstance(db: Transactional, reopening: Reopening): Promise<ReopenAnswer> {
   try {
     return await db.transaction((transaction) => reopen(transaction, reopening));
   } catch (thrown) {
-    // The index is asked, not the rows: somebody may be enrolling the lead at this moment.
+    // Rely on the unique index: a concurrent enrolment is not visible in the rows.
     if ((thrown as { constraint?: unknown }).constraint === "one_live_instance_per_lead_and_sequence") {
       return refused("another_is_live");
     }
@@ -76,7 +76,7 @@ interface Ended {
   readonly ended: z.infer<typeof endedRow>;
 }
 
-/** The lead first, as everybody locks who waits for more than one. */
+/** Locks the lead first: the lock order of every transaction that waits for several rows. */
 async function lockEnded(db: Queryable, instanceId: string, now: Date): Promise<Ended | { readonly refused: string }> {
   await db.$queryRaw`
     select from lead
@@ -101,10 +101,10 @@ async function lockEnded(db: Queryable, instanceId: string, now: Date): Promise<
 const pastRow = z.object({ position: z.int(), done_at: instant, stopped: z.boolean() });
 
 /**
- * The touches since the sequence was last begun from its start: those of this generation, and where a person reopened it,
- * those before. A touch was stopped, and may be made again, if the stop cancelled it and it certainly never went out: on a
- * channel that takes the same touch twice an attempt may have arrived though it is to be made again, and another touch
- * would be new to it. What a run that completed its last step has still to send was not stopped.
+ * The touches since the sequence last started from its first step: this generation and, if it was reopened, those
+ * before. A `stopped` touch may be made again: the stop cancelled it and it certainly never went out. On a repeatable
+ * channel a touch with an attempt does not qualify, because the attempt may have arrived and the receiver would not
+ * recognise another touch as the same. Unsent touches of an instance that completed its last step were not stopped.
  */
 async function readPast(db: Queryable, row: DueRow, completedReason: string | null): Promise<readonly PastTouch[]> {
   const { id, generation } = row;
@@ -132,7 +132,7 @@ async function readPast(db: Queryable, row: DueRow, completedReason: string | nu
     .map(({ position, done_at: doneAt, stopped }) => ({ position, doneAt, stopped }));
 }
 
-/** Why a touch is cancelled though its sequence goes on; every other cancellation is part of a stop. */
+/** Cancel reasons that leave the sequence running; every other cancellation is part of a stop. */
 const OF_ONE_STEP = ["lead_replied", "automation_off"];
 
 async function write(db: Queryable, { instanceId, reason, by, at }: Reopening, onward: GoingOn): Promise<void> {

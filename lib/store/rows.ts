@@ -12,19 +12,19 @@ import type { DueCandidate } from "../run/ports.ts";
 import { lastTouchColumns, lastTouchOf, sendTimeColumns, sendTimesOf } from "./send-time-rows.ts";
 import { twinTouchColumns, twinTouchOf } from "./twins.ts";
 
-/** What the driver makes of a `timestamptz`: an infinity is a number, and a year after 275760 an invalid date. */
+/** A `timestamptz` from the driver: infinity is a number, and a year after 275760 is an invalid Date. */
 const timestamp = z.union([z.instanceof(Date), z.literal([Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY])]);
 
 const isReadable = (value: z.infer<typeof timestamp>): value is Date =>
   value instanceof Date && value.getUTCFullYear() >= 1;
 
-/** One that JavaScript cannot hold may not stop a batch: it is read as long ago, like all before the year 1. */
+/** Reads a timestamp that JavaScript cannot hold, or from before year 1, as 1970, so that it never stops a batch. */
 export const instant = timestamp.transform((value) => (isReadable(value) ? value : new Date(0)));
 
-/** One that JavaScript cannot hold is read as null. */
+/** Like `instant`, but reads such a timestamp as null. */
 export const instantOrNull = timestamp.nullable().transform((value) => (value && isReadable(value) ? value : null));
 
-/** The columns of a claimed instance that must parse for it to be held at all. */
+/** The columns of a claimed instance that must parse; without them it cannot even be held. */
 const dueRow = z.object({
   id: z.string(),
   workspace_id: z.string(),
@@ -37,7 +37,7 @@ const dueRow = z.object({
   held_since: instantOrNull,
 });
 
-/** A claimed instance, with the whole row, of which the lead's part may not parse. */
+/** A claimed instance with its whole row; the lead's columns may still fail to parse. */
 export interface DueRow extends z.infer<typeof dueRow> {
   readonly row: unknown;
 }
@@ -96,7 +96,7 @@ const workspaceRow = z.object({
   cap_used: z.int(),
 });
 
-/** A sequence with the workspace that it belongs to, or what about it does not parse. */
+/** A sequence with its workspace, or the reason why one of them does not parse. */
 export type ReadSequence =
   | { readonly sequence: Sequence; readonly workspace: WorkspaceFacts }
   | { readonly fault: string };
@@ -107,11 +107,11 @@ export const parseDueRows = (rows: unknown): DueRow[] =>
     .parse(rows)
     .map((row) => ({ ...dueRow.parse(row), row }));
 
-/** Names the sequence and the version of it that an instance walks. */
+/** The key of the sequence version that an instance follows. */
 export const walkedBy = ({ sequence_id, version }: Pick<DueRow, "sequence_id" | "version">): string =>
   `${sequence_id} ${version}`;
 
-/** Parses sequences one by one, so that one that does not parse, or its workspace, holds its own instances only. */
+/** Parses sequences one by one, so that an invalid sequence or workspace holds only its own instances. */
 export function parseSequences(rows: unknown, now: Date): ReadonlyMap<string, ReadSequence> {
   const workspaces = new Map<string, WorkspaceFacts>();
   return new Map(
@@ -122,7 +122,7 @@ export function parseSequences(rows: unknown, now: Date): ReadonlyMap<string, Re
   );
 }
 
-/** One object a workspace, by which the domain knows it again. */
+/** Reuses one object per workspace, because holiday calendars and caps are keyed by object. */
 function readSequence(
   row: { readonly id: string; readonly workspace_id: string },
   workspaces: Map<string, WorkspaceFacts>,
@@ -208,6 +208,6 @@ const leadOf = (id: string, row: z.infer<typeof leadRow>): DueItem["lead"] => ({
   enrichmentStatus: row.enrichment_status,
 });
 
-/** Names the column and what is wrong with it, never the value: it may be personal. */
+/** Names each column and its problem, never the value, which may be personal data. */
 export const columnFaults = (error: z.ZodError): string =>
   error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; ");

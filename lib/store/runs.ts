@@ -2,7 +2,7 @@ import type { BegunRun } from "../run/ports.ts";
 import type { Report } from "../run/report.ts";
 import type { Db } from "./connect.ts";
 
-/** Leaves the row of a run that has begun; answers its id. A row that stays unfinished tells of a run that died. */
+/** Inserts the row of a started run and returns its id. A row that stays unfinished means that the run died. */
 export async function beginRun(
   db: Db,
   { request, requestId, startedAt, deadlineAt, lockPid }: BegunRun,

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-// Under another name: bundles get a banner that declares `createRequire`.
+// Renamed, because bundles get a banner that declares `createRequire`.
 import { createRequire as createModuleRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { PrismaPg } from "@prisma/adapter-pg";
@@ -9,14 +9,14 @@ import pg from "pg";
 
 export type SchemaEngine = bindings.SchemaEngine;
 
-/** Sees every script on its way: before it is sent, and the database's own error where it fails. */
+/** Observes every script: before it is sent, and with the database's error if it fails. */
 export interface ScriptObserver {
   sending(script: string): void;
   failed(script: string, error: unknown): void;
 }
 
 /**
- * Prisma's own schema engine over one pool. The caller ends the pool, and frees the engine.
+ * Prisma's schema engine on one pool. The caller ends the pool and frees the engine.
  * @param engineFile the engine's `.wasm` file; by default that of the installed package
  */
 export async function openSchemaEngine(
@@ -29,7 +29,7 @@ export async function openSchemaEngine(
   return bindings.SchemaEngine.new({ datamodels: undefined }, () => undefined, adapter);
 }
 
-// The runtime's own; TypeScript declares it only together with the DOM.
+// Part of the runtime, but TypeScript declares it only with the DOM.
 declare const WebAssembly: {
   instantiate(file: Uint8Array, imports: object): Promise<{ instance: { exports: Record<string, unknown> } }>;
 };
@@ -48,7 +48,7 @@ async function instantiate(engineFile: string): Promise<void> {
   (instance.exports["__wbindgen_start"] as () => void)();
 }
 
-/** The engine sets a timer of ten seconds around its lock and never clears it: the process would wait for it to end. */
+/** The engine sets a ten-second timer around its lock and never clears it, which would delay the process exit. */
 function unreferencedTimers(): Record<string, unknown> {
   const names = Object.keys(bindings).filter((name) => name.startsWith("__wbg_setTimeout_"));
   const setUnreferenced = (callback: () => void, delayMs: number) => setTimeout(callback, delayMs >>> 0).unref();
@@ -60,12 +60,14 @@ function installedEngineFile(): string {
   return join(dirname(entry), "schema_engine_bg.wasm");
 }
 
-/** The engine's own lock, left out: a transaction pooler would keep it. `underMigrationLock` holds the same key. */
+/**
+ * The engine's own lock, which is skipped: a transaction pooler would keep it. `underMigrationLock` holds the same key.
+ */
 const SESSION_LOCK = /^SELECT pg_advisory_lock\(/;
 
 /**
- * Sends a script in one piece, so that the server runs it in one transaction. The adapter itself splits a script at every
- * semicolon, also inside function bodies. Takes no lock.
+ * Sends a script as one query, so that the server runs it in one transaction. Prisma's adapter splits scripts at every
+ * semicolon, even inside function bodies. Takes no lock.
  */
 class WholeScripts extends PrismaPg {
   readonly #pool: pg.Pool;
@@ -96,7 +98,7 @@ class WholeScripts extends PrismaPg {
   }
 }
 
-/** What the engine writes into the history: with the place in the script, which it does not add by itself. */
+/** The error that the engine stores in the history, with the line in the script, which the engine does not add. */
 function payloadOf(error: pg.DatabaseError, script: string): DriverAdapterError["cause"] {
   return {
     kind: "postgres",

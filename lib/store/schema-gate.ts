@@ -8,10 +8,10 @@ import type { ExpectedSchema } from "./read-schema.ts";
 import { settingsGate } from "./settings-gate.ts";
 
 /**
- * A gate that names what the database lacks of the schema that this code was built with: migrations, columns, labels. Later
- * migrations, and what they add, are fine. Columns and labels cost ten times what migrations do: once all were there, a
- * process checks them again only after something was missing. Settings come first, because they decide which schema is seen.
- * Throws UnsafeDatabaseSettings and DatabaseUnreachable.
+ * A gate that names the migrations, columns and labels that the database lacks for this build. Later migrations and
+ * their additions are fine. Columns and labels cost ten times as much to check as migrations: after they pass once, a
+ * process repeats them only after something was missing. Settings come first, because they decide which schema is
+ * visible. Throws UnsafeDatabaseSettings and DatabaseUnreachable.
  */
 export function schemaGate(
   { pool }: Pick<Database, "pool">,

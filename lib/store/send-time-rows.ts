@@ -3,7 +3,7 @@ import type { LeadFacts, WorkspaceFacts } from "../domain/due-item.ts";
 import { loadHolidays } from "../domain/holidays.ts";
 import { Prisma } from "./generated/client.ts";
 
-/** The columns of `workspace` that say when may be sent, as `sendTimeColumns` parses them. */
+/** The columns of `workspace` that determine send times, as `sendTimeColumns` parses them. */
 export const SEND_TIMES = Prisma.sql`
   workspace.gap_minutes, workspace.window_days, to_char(workspace.window_start, 'HH24:MI') as window_start,
   to_char(workspace.window_end, 'HH24:MI') as window_end, workspace.holiday_country, workspace.holiday_region,
@@ -29,13 +29,13 @@ export const sendTimesOf = (
   holidays: { country: row.holiday_country, region: row.holiday_region, ownDates: row.own_holidays },
 });
 
-/** Loads the holidays of the world where one of the workspaces keeps some. */
+/** Loads the holiday data if any of the workspaces has a holiday country. */
 export async function loadHolidaysFor(rows: unknown): Promise<void> {
   const places = z.array(z.object({ holiday_country: z.string().nullable() })).parse(rows);
   if (places.some(({ holiday_country }) => holiday_country !== null)) await loadHolidays();
 }
 
-/** The columns of `lead` that say when each channel last reached it. */
+/** The columns of `lead` for when each channel last reached it. */
 export const LAST_TOUCHES = Prisma.sql`
   lead.last_email_at, lead.last_sms_at, lead.last_webhook_at, lead.last_task_at`;
 

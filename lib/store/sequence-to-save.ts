@@ -2,7 +2,7 @@ import * as z from "zod";
 import { CHANNELS, SEQUENCE_TRIGGERS, STEP_CONDITIONS } from "../domain/labels.ts";
 import { lintStep } from "../domain/lint-step.ts";
 
-/** A label of a closed set; any other is refused by its name. */
+/** A label of a closed set. The error names the unknown value and lists the known ones. */
 const label = <const Labels extends readonly [string, ...string[]]>(what: string, labels: Labels) =>
   z.enum(labels, {
     error: ({ input }) => `there is no ${what} ${JSON.stringify(input)}; known are ${labels.join(", ")}`,
@@ -19,9 +19,9 @@ const key = z
   .max(64)
   .regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, "must be small letters and digits, with single hyphens between them");
 
-/** What a step and a sequence hold, whatever form their delays are written in. */
+/** The fields of a step and a sequence, without delays, which have several notations. */
 export const stepFields = {
-  /** By which it is the same step when the sequence is saved again. */
+  /** Identifies the step when the sequence is saved again. */
   key,
   ...textFields,
   condition: label("condition", STEP_CONDITIONS).default("always"),
@@ -33,14 +33,14 @@ export const sequenceFields = {
   active: z.boolean().default(true),
 };
 
-/** Minutes after the step before it; after the start for the first. */
+/** Minutes after the previous step; for the first step, after the start. */
 export const delayMinutes = z.int32().min(0);
 export const timeToLiveMinutes = z.int32().min(1);
 
-/** In their order, which gives them their positions, counted from 1. */
+/** Steps in order; positions count from 1. */
 export const stepsOf = <Step extends z.ZodType>(step: Step) => z.array(step).min(1, "must hold at least one step");
 
-/** Null, of a time to live: it may be sent however late. */
+/** Null by default. For a time to live, null means that the touch never expires. */
 export const orNull = <Type extends z.ZodType>(type: Type) => type.nullable().default(null);
 
 const sequenceSchema = z.strictObject({
@@ -52,7 +52,7 @@ const sequenceSchema = z.strictObject({
 /** A sequence as a person writes it. */
 export type SequenceToSave = z.input<typeof sequenceSchema>;
 
-/** Nothing was written. `faults` holds all that is wrong, each with the step and the part that it is about. */
+/** Nothing was written. `faults` lists every problem with its step and field. */
 export class SequenceRefused extends Error {
   readonly faults: readonly string[];
   constructor(faults: readonly string[]) {
@@ -70,12 +70,12 @@ export function parseSequenceToSave(sequence: unknown): z.output<typeof sequence
 }
 
 export interface SequenceFault {
-  /** From the sequence down to what is wrong, as in `steps`, 0, `body`. */
+  /** The path from the sequence to the fault, for example `steps`, 0, `body`. */
   readonly path: readonly PropertyKey[];
   readonly message: string;
 }
 
-/** As a sentence that says which step, counted from 1, and which part of it. */
+/** Formats a fault with its step, counted from 1, and its field. */
 export function inWords({ path, message }: SequenceFault): string {
   const [first, index, ...rest] = path;
   if (first === "steps" && typeof index === "number") return `${[`step ${index + 1}`, ...rest].join(", ")}: ${message}`;
@@ -86,7 +86,7 @@ const steps = z.object({ steps: z.array(z.unknown()) }).catch({ steps: [] });
 const texts = z.object(textFields);
 const keyed = z.object({ key });
 
-/** Lints each step whose texts can be read, and compares those keys that can be, whatever else is wrong with the sequence. */
+/** Lints each step whose texts parse and finds duplicate keys, even if the rest of the sequence is invalid. */
 export function faultsOfSteps(sequence: unknown): readonly SequenceFault[] {
   const keys = new Map<string, number>();
   return steps.parse(sequence).steps.flatMap((step, index): SequenceFault[] => {

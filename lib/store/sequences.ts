@@ -6,15 +6,15 @@ import { changesTrigger, planSequences, type SequencePlan } from "./stored-seque
 
 export interface SavedSequence {
   readonly id: string;
-  /** Grows when steps come, go, change places or delays. */
+  /** Incremented when steps are added, removed or reordered, or change their delay. */
   readonly version: number;
-  /** The ids of the steps of that version, in their order. */
+  /** The ids of that version's steps, in order. */
   readonly stepIds: readonly string[];
 }
 
 /**
- * Writes a sequence with its steps, whole or not at all. A name that its workspace has already is that sequence again; what
- * becomes of those who are inside is told at `saveSequences`. Throws SequenceRefused.
+ * Upserts a sequence with its steps, by name and atomically. See `saveSequences` for the effect on enrolled leads.
+ * Throws SequenceRefused.
  */
 export async function saveSequence(db: Db, sequence: unknown): Promise<SavedSequence> {
   const { workspaceId, ...written } = parseSequenceToSave(sequence);
@@ -24,13 +24,13 @@ export async function saveSequence(db: Db, sequence: unknown): Promise<SavedSequ
 }
 
 /**
- * Writes parsed sequences of one workspace, all or none. What is written already is not written again.
+ * Upserts parsed sequences of one workspace, all or none. Does not write unchanged ones.
  *
- * Leads who are inside keep the steps, the order and the delays that they started with, so that nobody skips or repeats a
- * step: a change of those makes a new version, for who starts from now on. What a step says, its channel, condition, approval
- * and time to live change for everybody who still has that step ahead. The trigger stays while anybody is inside.
+ * Enrolled leads keep the steps, order and delays that they started with, so that no lead skips or repeats a step:
+ * changing those makes a new version for later enrolments. A step's text, channel, condition, approval and time to live
+ * change for every lead that has the step ahead. The trigger cannot change while leads are enrolled.
  *
- * `seen` is what a person saw and agreed to; what somebody else has changed since then is refused. Throws SequenceRefused.
+ * `seen` is the plan that a person agreed to; refuses sequences that changed since. Throws SequenceRefused.
  */
 export async function saveSequences(
   db: Db,
@@ -49,12 +49,12 @@ export async function saveSequences(
   }, PATIENT);
 }
 
-/** Another writer of the same sequences is waited for. */
+/** Long enough to wait for another writer of the same sequences. */
 const PATIENT = { timeout: 60_000 };
 
 /**
- * The rows of the sequences, made where there are none, and locked, in one order for all: nobody enrols in them until the
- * transaction ends.
+ * Creates missing sequences and locks all of them, in a fixed order. Enrolments in them wait until the transaction
+ * ends.
  */
 async function lockSequences(db: Db, workspaceId: string, sequences: readonly WrittenSequence[]): Promise<void> {
   if ((await db.workspace.count({ where: { id: workspaceId } })) === 0) {
@@ -87,7 +87,7 @@ function conflicts({ after, stored, inside, change }: SequencePlan, seen: Sequen
 async function write(db: Db, workspaceId: string, { after, stored, change }: SequencePlan): Promise<SavedSequence> {
   if (!stored) throw new Error("a sequence that was locked is gone");
   const { id } = stored;
-  // The first steps of a sequence are those of the version that it has from its beginning.
+  // A new sequence gets its first steps in its initial version.
   const version = change.needsNewVersion && stored.written ? stored.version + 1 : stored.version;
   const { triggerOn, active, steps } = after;
   if (!change.isNone) {
@@ -109,7 +109,7 @@ async function write(db: Db, workspaceId: string, { after, stored, change }: Seq
   return { id, version, stepIds: stepRows.map((step) => step.id) };
 }
 
-/** Gives the steps of all versions what is written at their keys, but for their places and delays. */
+/** Updates the steps of all versions by key, except for their positions and delays. */
 async function rewrite(db: Db, sequenceId: string, { steps }: WrittenSequence): Promise<void> {
   await db.$executeRaw`
     update follow_up_step as step

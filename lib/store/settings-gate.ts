@@ -6,8 +6,8 @@ import { told } from "./faults.ts";
 import { notPublic } from "./migration-failed.ts";
 
 /**
- * A gate that checks what the sessions of this role are set to, because some settings quietly weaken a guarantee. Throws
- * UnsafeDatabaseSettings, which names each with the statement that fixes it, or DatabaseUnreachable.
+ * A gate that checks the role's session settings, because some silently weaken a guarantee. Throws
+ * UnsafeDatabaseSettings, which names each setting and the statement that fixes it, or DatabaseUnreachable.
  */
 export function settingsGate(pool: pg.Pool): () => Promise<void> {
   let severalConnections = false;
@@ -20,19 +20,19 @@ export function settingsGate(pool: pg.Pool): () => Promise<void> {
   };
 }
 
-/** The longest invocation of Lambda (https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html). */
+/** Lambda's maximum timeout (https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html). */
 const LONGEST_RUN_SECONDS = 15 * 60;
 
 interface SettingRule {
   readonly name: string;
   readonly isSafe: (value: string) => boolean;
   readonly safe: string;
-  /** What goes wrong otherwise. */
+  /** The consequence of an unsafe value. */
   readonly danger: string;
 }
 
 const is = (expected: string) => (value: string) => value === expected;
-/** Timeouts arrive in seconds; 0 is none. */
+/** A timeout in seconds; 0 means none. */
 const outlastsARun = (value: string) => Number(value) === 0 || Number(value) >= LONGEST_RUN_SECONDS;
 
 const RULES: readonly SettingRule[] = [
@@ -90,7 +90,7 @@ const settingRows = z.array(
   z.object({ name: z.string(), value: z.string(), role: z.string(), schema: z.string().nullable(), limit: z.int() }),
 );
 
-/** One statement without a table: it also works on an empty database. A setting that this version lacks is left out. */
+/** Reads only system catalogs, so it also works on an empty database. Skips settings that the server version lacks. */
 async function unsafeSettings(pool: pg.Pool): Promise<readonly string[]> {
   const { rows } = await pool.query(
     `select name, case when name like '%timeout' then extract(epoch from value::interval)::text else value end as value,
@@ -127,7 +127,9 @@ const POOL_OF_ONE =
 
 const PATIENCE_MS = 5_000;
 
-/** Whether a second connection works while a transaction is open on the first. A pooler of one lets it wait forever. */
+/**
+ * Whether a second connection works while the first has an open transaction. A pooler with one connection blocks it.
+ */
 async function hasTwoConnections(pool: pg.Pool): Promise<boolean> {
   const first = await pool.connect();
   try {

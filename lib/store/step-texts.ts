@@ -3,7 +3,7 @@ import type { TemplateLead } from "../domain/text-template.ts";
 import type { Db } from "./connect.ts";
 import { told } from "./faults.ts";
 
-/** A step as a person speaks of it, with what its texts are rendered from. */
+/** A step with readable names and the texts to render. */
 export interface StepToRender {
   readonly texts: StepTexts;
   readonly position: number;
@@ -11,7 +11,7 @@ export interface StepToRender {
   readonly workspace: { readonly id: string; readonly name: string };
 }
 
-/** The step of that id, or undefined where there is none. */
+/** The step with that id, or undefined. */
 export async function findStepToRender(db: Db, stepId: string): Promise<StepToRender | undefined> {
   const step = await told(
     db.followUpStep.findUnique({
@@ -29,7 +29,7 @@ export async function findStepToRender(db: Db, stepId: string): Promise<StepToRe
   };
 }
 
-/** What a template may read of that lead, or undefined where the workspace has none of that id. */
+/** The fields of a lead that a template may use; undefined if the workspace has no such lead. */
 export async function findTemplateLead(db: Db, workspaceId: string, leadId: string): Promise<TemplateLead | undefined> {
   const select = { firstName: true, lastName: true, company: true, email: true, phone: true };
   const lead = await told(db.lead.findFirst({ where: { id: leadId, workspaceId }, select }));

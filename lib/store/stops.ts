@@ -8,9 +8,10 @@ import { endUnsent } from "./unsent-touches.ts";
 const BATCH_SIZE = 1_000;
 
 /**
- * Gives a row that was changed by a direct write the stopping effects of the matching fact: ends post-booking sequences of
- * leads whose meeting was cancelled, missed, moved or deleted, unless another is ahead, and all sequences of leads whose
- * status bars contact. Counts into `query.report`. Idempotent. Costs what is marked: triggers keep `lead.stop_cause`.
+ * Applies the stopping effects of direct writes, as the matching fact would. Ends post-booking sequences of leads whose
+ * meeting was cancelled, missed, moved or deleted, unless another is ahead. Ends all sequences of leads whose status
+ * bars contact. Counts into `query.report`. Idempotent. The cost depends only on marked leads: triggers maintain
+ * `lead.stop_cause`.
  */
 export async function endMarked(db: Queryable, query: CompleteBooked): Promise<void> {
   const { report } = query;
@@ -27,7 +28,7 @@ const REASON_OF_TOUCH = Prisma.sql`(select meant.reason from meant where meant.i
 
 const batchRow = z.object({ leads: z.int(), postBooking: z.int(), byLeadStatus: z.int(), cancelledTouches: z.int() });
 
-/** CTEs: `marked` leads, of which `which` orders, limits and locks some, and their instances that are `meant`. */
+/** CTEs: `marked` leads, ordered, limited and locked by `which`, and `meant`, the instances of theirs to end. */
 const meant = (
   { now, workspaceId }: Pick<CompleteBooked, "now" | "workspaceId">,
   which: Prisma.Sql,
@@ -52,8 +53,8 @@ const meant = (
        where marked.bar is not null or (marked.cause is not null and instance.post_booking))`;
 
 /**
- * One statement, so that a mark is never lost: leads first, then instances, as everywhere. A lead keeps its mark while
- * another transaction holds one of its instances. Reasons are those of `notToBeContacted`, a test compares them.
+ * One statement, so that a mark is never lost. Locks leads before instances, as everywhere. A lead keeps its mark while
+ * another transaction holds one of its instances. The reasons equal those of `notToBeContacted`; a test compares them.
  */
 async function endBatch(
   db: Queryable,
@@ -97,8 +98,8 @@ const rehearsedRow = z.object({
 });
 
 /**
- * Counts into `query.report` what `endMarked` would do after the orphans are completed; returns the instances that it would
- * end.
+ * Counts into `query.report` what `endMarked` would do after the orphans are completed. Returns the instances that it
+ * would end.
  */
 export async function rehearseEndMarked(db: Queryable, query: CompleteBooked): Promise<readonly string[]> {
   const rows = await db.$queryRaw`

@@ -1,16 +1,16 @@
 import { changeOf, type SequenceChange, type WrittenSequence, type WrittenStep } from "../domain/written-sequence.ts";
 import type { Db } from "./connect.ts";
 
-/** A sequence as it stands in the database, in its latest version. */
+/** The latest version of a stored sequence. */
 export interface StoredSequence {
   readonly id: string;
   readonly name: string;
   readonly version: number;
-  /** Undefined as long as it has no step. */
+  /** Undefined if it has no steps. */
   readonly written: WrittenSequence | undefined;
 }
 
-/** The sequences of a workspace in the order of their names: those of the given names, or all. */
+/** The sequences of a workspace with these names, or all, sorted by name. */
 export async function findSequences(
   db: Db,
   workspaceId: string,
@@ -42,12 +42,12 @@ const writtenStep = (step: WrittenStep): WrittenStep => ({
   timeToLiveMinutes: step.timeToLiveMinutes,
 });
 
-/** What would become of a sequence if `after` were saved. */
+/** The effect of saving `after`. */
 export interface SequencePlan {
   readonly after: WrittenSequence;
   readonly stored: StoredSequence | undefined;
   readonly change: SequenceChange;
-  /** How many leads are inside; counted only where it matters to the change. */
+  /** Number of live instances; counted only if the change depends on it, else 0. */
   readonly inside: number;
 }
 

@@ -3,14 +3,14 @@ import { Prisma } from "./generated/client.ts";
 import { isLockTimeout } from "./lock-timeout.ts";
 import type { Queryable, Transactional } from "./queryable.ts";
 
-/** The hash of the address that `touch` goes to, in terms of `lead`; null for channels that go to none. */
+/** The hash of the address of `lead` that `touch` goes to; null for channels without an address. */
 export const RECIPIENT_HASH = Prisma.sql`
   case touch.channel when 'email' then suppression_hash(lead.workspace_id, lead.normalised_email)
                      when 'sms' then suppression_hash(lead.workspace_id, lead.normalised_phone) end`;
 
 /**
- * Why `touch` may not go to `lead`, read from the suppressions themselves; null where it may. The columns of the lead say
- * the same, but for a suppression that was written at the same moment as the lead.
+ * Why `touch` may not go to `lead`, read from the suppressions; null if it may. The columns of the lead miss a
+ * suppression that was written concurrently with the lead.
  */
 export const SUPPRESSED_NOW = Prisma.sql`
   (select case max(suppression.reason)
@@ -22,7 +22,7 @@ export const SUPPRESSED_NOW = Prisma.sql`
       and (suppression.reason <> 'undeliverable'
            or suppression.kind = case touch.channel when 'email' then 'email' when 'sms' then 'phone' end::address_kind))`;
 
-/** Makes the columns of leads follow the suppressions again, with all that follows from them. */
+/** Fires the triggers that recompute the suppression columns of these leads. */
 export async function flagSuppressed(db: Queryable, leadIds: readonly string[]): Promise<void> {
   await db.$executeRaw`
     update lead set suppressed_reason = suppressed_reason
@@ -30,8 +30,8 @@ export async function flagSuppressed(db: Queryable, leadIds: readonly string[]):
 }
 
 /**
- * Suppresses the addresses that touches went to, whatever addresses their leads have now. Idempotent; a touch that went to
- * no address changes nothing.
+ * Suppresses the addresses that touches were sent to, even if their leads have other addresses now. Idempotent; a no-op
+ * for touches without an address.
  */
 export async function suppressRecipients(
   db: Queryable,
@@ -50,9 +50,9 @@ export async function suppressRecipients(
 }
 
 /**
- * Suppresses the addresses that providers say nothing can reach. One transaction an address, apart from the settlement: a
- * suppression locks all leads of its address, and a settlement waits for no lead. An address whose leads another
- * transaction holds for longer than two seconds is left, with those after it; its next refusal suppresses it.
+ * Suppresses the addresses that providers report as undeliverable. Each address has its own transaction, apart from the
+ * settlement: a suppression locks all leads of its address, and a settlement must not wait for a lead. After waiting
+ * two seconds for a lock, skips that address and all after it; their next rejection suppresses them.
  */
 export async function suppressUndeliverable(
   db: Transactional,

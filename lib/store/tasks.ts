@@ -1,6 +1,6 @@
 import type { Db } from "./connect.ts";
 
-/** Something for a person to do; one for each touch. */
+/** A manual task; at most one per touch. */
 export interface NewTask {
   readonly touchId: string;
   readonly workspaceId: string;
@@ -9,7 +9,7 @@ export interface NewTask {
   readonly notes: string;
 }
 
-/** Leaves the task; a second time for the same touch changes nothing. */
+/** Inserts the task. A second call for the same touch is a no-op. */
 export async function createTask(db: Db, task: NewTask): Promise<void> {
   await db.$executeRaw`
     insert into task (workspace_id, touch_id, lead_id, title, notes)

@@ -2,11 +2,11 @@ import * as z from "zod";
 import type { LeadFacts } from "../domain/due-item.ts";
 import { Prisma } from "./generated/client.ts";
 
-/** Leads of one workspace that share an address or a number are twins: what goes to one reaches the other's mailbox. */
+/** Twins are leads of one workspace that share an address or number: a message to one also reaches the other. */
 interface Shared {
-  /** The column in which twins agree. */
+  /** The column in which twins have the same value. */
   readonly address: Prisma.Sql;
-  /** When its channel last went to a lead. */
+  /** The column with the time at which its channel last reached a lead. */
   readonly touchedAt: Prisma.Sql;
   readonly channel: string;
 }
@@ -25,7 +25,7 @@ const isTwin = ({ address }: Shared): Prisma.Sql => Prisma.sql`
 const lastTouched = (shared: Shared): Prisma.Sql => Prisma.sql`
   (select max(coalesce(twin.${shared.touchedAt}, '-infinity')) from lead as twin where ${isTwin(shared)})`;
 
-/** What `twinTouchOf` reads of `lead`: null where there is no twin, before all times where none was ever reached. */
+/** The columns that `twinTouchOf` reads: null without a twin, -infinity if no twin was ever reached. */
 export const TWIN_TOUCHES = Prisma.sql`
   ${lastTouched(EMAIL)} as twin_email_at, ${lastTouched(PHONE)} as twin_sms_at`;
 
@@ -40,8 +40,8 @@ export function twinTouchOf(row: z.infer<typeof twinTouchRow>): LeadFacts["twinT
 }
 
 /**
- * CTEs that lock the twins of the leads of touches, by the address that the touch goes to, as `twin (touch_id, id,
- * touched_at)`. A locked twin is passed over: see `ALL_TWINS_LOCKED`.
+ * CTEs that lock the twins at the address that each touch goes to, as `twin (touch_id, id, touched_at)`. Skips twins
+ * that another transaction holds: see `ALL_TWINS_LOCKED`.
  */
 export const lockTwins = (touchIds: readonly string[]): Prisma.Sql => Prisma.sql`
     twin_by_email as materialized (${lockBy(EMAIL, touchIds)}),
@@ -57,8 +57,8 @@ const lockBy = (shared: Shared, touchIds: readonly string[]): Prisma.Sql => Pris
          for no key update of twin skip locked`;
 
 /**
- * Whether this transaction holds all leads that share the address that `touch` goes to. Of two that start twins at once
- * neither waits, and at most one holds them all.
+ * Whether this transaction has locked all leads that share the address that `touch` goes to. If two transactions start
+ * twins concurrently, neither waits, and at most one holds them all.
  */
 export const ALL_TWINS_LOCKED = Prisma.sql`
   case touch.channel
@@ -70,6 +70,6 @@ function notLocked(): Prisma.Sql {
   return Prisma.sql`not exists (select from twin as locked where locked.touch_id = touch.id and locked.id = twin.id)`;
 }
 
-/** When `lead` was last reached, or a locked twin at the address that `touch` goes to. */
+/** When `lead`, or a locked twin at the address that `touch` goes to, was last reached. */
 export const REACHED_AT = Prisma.sql`
   greatest(lead.last_outbound_at, (select max(twin.touched_at) from twin where twin.touch_id = touch.id))`;

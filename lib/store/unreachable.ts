@@ -1,13 +1,13 @@
 import { DatabaseUnreachable } from "../run/ports.ts";
 
-/** The host and port in words, for a message. Never the password. */
+/** Host and port for a message, never the password. */
 export function placeOf(connectionString: string | undefined): string {
   if (!connectionString || !URL.canParse(connectionString)) return "the given address";
   const { hostname, port, searchParams } = new URL(connectionString);
   return searchParams.get("host") ?? `${hostname || "localhost"}:${port || "5432"}`;
 }
 
-/** Says in words why no connection could be had or why it broke; undefined where the error is about something else. */
+/** Describes a failed or lost connection; undefined for any other error. */
 export function unreachableFrom(error: unknown, connectionString?: string): DatabaseUnreachable | undefined {
   if (error instanceof DatabaseUnreachable) return error;
   const links = causeChain(error);
@@ -24,11 +24,11 @@ export function unreachableFrom(error: unknown, connectionString?: string): Data
 interface Link {
   readonly code: string;
   readonly message: string;
-  /** Host and port, where the driver tells them. */
+  /** Host and port if the driver reports them, else empty. */
   readonly place: string;
 }
 
-/** The error, its causes, and the driver's own error inside those of Prisma. */
+/** The error, its causes, and the driver errors that Prisma wraps. */
 function causeChain(error: unknown, depth = 0): Link[] {
   if (typeof error !== "object" || error === null || depth > 5) return [];
   const { code, originalCode, kind, syscall, message, originalMessage, host, port, cause, meta } = error as Record<

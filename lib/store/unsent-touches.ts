@@ -1,8 +1,7 @@
 import { Prisma } from "./generated/client.ts";
 
 /**
- * The status of a touch that is not sent after all, in terms of `touch`. After an attempt of unknown outcome it is
- * `unknown`: that attempt may have arrived.
+ * The final status of a `touch` that will not be sent: `status`, or `unknown` if an earlier attempt may have arrived.
  */
 export const endedAs = (status: Prisma.Sql): Prisma.Sql => Prisma.sql`
   case when touch.unknown_attempt_at is null then ${status} else 'unknown' end::touch_status`;
@@ -10,15 +9,15 @@ export const endedAs = (status: Prisma.Sql): Prisma.Sql => Prisma.sql`
 interface Ending {
   /** An array of the ids of stopped instances. */
   readonly instanceIds: Prisma.Sql;
-  /** A text, in terms of `touch`. */
+  /** A text expression that may refer to `touch`. */
   readonly reason: Prisma.Sql;
   readonly now: Date;
 }
 
 /**
- * Common table expressions that end what stopped instances have not sent, and close their open tasks. `cancelled` holds the
- * touches that are cancelled; those that may have arrived become `unknown` and are told in the digest. A task that a person
- * is changing is left to that person.
+ * CTEs that end the unsent touches of stopped instances and close their open tasks. `cancelled` holds the cancelled
+ * touches. Touches that may have arrived become `unknown` and appear in the digest. Skips tasks that a person is
+ * changing.
  */
 export const endUnsent = ({ instanceIds, reason, now }: Ending): Prisma.Sql => Prisma.sql`
     unsent as (

@@ -16,14 +16,14 @@ const touchRow = z.object({
   expiresAt: instantOrNull,
 });
 
-/** A touch that waits for approval, or waited, as a person speaks of it; without its text. */
+/** A touch that waits, or waited, for approval: with readable names, without its text. */
 export type WaitingTouch = z.infer<typeof touchRow>;
 
 const COLUMNS = Prisma.sql`
   touch.id, workspace.id as "workspaceId", workspace.name as "workspaceName", sequence.name as "sequenceName",
   step.position, touch.channel::text, touch.status::text, touch.claimed_at as "claimedAt", touch.expires_at as "expiresAt"`;
 
-/** What waits for approval, that first which expires first, then by age. */
+/** Touches that wait for approval, by expiry, then by age. */
 export async function listWaiting(
   db: Queryable,
   { workspaceId, limit }: { readonly workspaceId: string | null; readonly limit: number },
@@ -43,7 +43,7 @@ export async function listWaiting(
   return z.array(touchRow).parse(rows);
 }
 
-/** Undefined where there is no such touch. */
+/** Undefined if there is no such touch. */
 export async function findTouch(db: Queryable, touchId: string): Promise<WaitingTouch | undefined> {
   const rows = await db.$queryRaw`
     select ${COLUMNS}

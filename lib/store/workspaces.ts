@@ -6,7 +6,7 @@ export interface NamedWorkspace {
   readonly name: string;
 }
 
-/** The workspaces of that id or that name, which need not be one alone; all, where none is asked for. At most 50. */
+/** The workspaces with that id or name, or all. Names are not unique. Returns at most 50, sorted by name. */
 export function findWorkspaces(db: Db, idOrName?: string): Promise<readonly NamedWorkspace[]> {
   const byId = z.guid().safeParse(idOrName).success;
   const where = idOrName === undefined ? {} : byId ? { id: idOrName } : { name: idOrName };

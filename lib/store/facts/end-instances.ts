@@ -6,7 +6,7 @@ import { endUnsent } from "../unsent-touches.ts";
 export interface Ending {
   readonly workspaceId: string;
   readonly leadIds: readonly string[];
-  /** Post-booking sequences alone, or all. */
+  /** Only post-booking sequences, or all sequences. */
   readonly which: "post_booking" | "all";
   readonly status: "completed" | "cancelled";
   readonly reason: "meeting_cancelled" | "meeting_missed" | "opted_out" | "complained";
@@ -16,7 +16,7 @@ export interface Ending {
 const row = z.object({ ended: z.int(), cancelledTouches: z.int() });
 export type Ended = z.infer<typeof row>;
 
-/** Ends live instances of locked leads, and cancels what of them, and of those that are complete, was still to be sent. */
+/** Ends live instances of locked leads. Also cancels unsent touches of instances that had already ended. */
 export async function endInstances(db: Queryable, ending: Ending): Promise<Ended> {
   const { workspaceId, leadIds, which, status, reason, now } = ending;
   const rows = await db.$queryRaw`

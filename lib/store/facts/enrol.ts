@@ -15,15 +15,15 @@ import { writeLeads } from "./write-leads.ts";
 type Enrolment = FactOf<"lead.enrolled">;
 
 /**
- * Leads enter a sequence; those that are not known yet are made, and what is told of the others is written down. One that
- * may not enter keeps no other out: the outcome holds a verdict on each.
+ * Upserts the leads and starts the sequence for those that may enter it. The outcome holds one verdict per lead; a lead
+ * that may not enter does not block the others.
  */
 export const leadEnrolled = (db: Transactional, fact: Enrolment): Promise<FactOutcome> =>
   takeInOnce(db, fact, async (transaction, now) => {
     const [sequence] = await findSequences(transaction, fact.workspaceId, fact.sequence);
     if (!sequence) return refused("sequence: the workspace has no such sequence, or it has no step");
     const told = readLeads(fact.leads);
-    // No sender's clock may run ahead, or nothing told later would count.
+    // Never later than now: a sender's clock that is ahead would make every later update stale.
     const detailsUpdatedAt = fact.occurredAt < now ? fact.occurredAt : now;
     const written = await writeLeads(transaction, { workspaceId: fact.workspaceId, detailsUpdatedAt }, told);
     const leadIds = [...written.values()];
@@ -48,7 +48,7 @@ const factsRow = z.object({
   status: z.string(),
   isBooked: z.boolean(),
   optedOutAt: instant.nullable(),
-  // A reason that only newer code knows bars the lead as well.
+  // A reason from a newer version of the code also bars the lead.
   suppressed: z.enum(SUPPRESSION_REASONS).exclude(["undeliverable"]).nullable().catch("opted_out"),
   bookedSince: z.boolean(),
   knowsSequence: z.boolean(),

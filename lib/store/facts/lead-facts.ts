@@ -8,7 +8,9 @@ import { takeInOnce } from "./take-in.ts";
 
 const NOTHING = { ended: 0, cancelledTouches: 0, started: 0 };
 
-/** A lead has replied: its sequences wait from the next decision on, and what was about to go out does not. */
+/**
+ * Records a reply. The next decision pauses the lead's sequences, and claimed touches are cancelled instead of sent.
+ */
 export const leadReplied = (db: Transactional, given: FactOf<"lead.replied">): Promise<FactOutcome> =>
   takeInOnce(db, given, async (transaction, now, fact) => {
     const { workspaceId, occurredAt } = fact;
@@ -22,7 +24,9 @@ export const leadReplied = (db: Transactional, given: FactOf<"lead.replied">): P
     return { outcome: "applied", ...NOTHING, ...createdBy(found) };
   });
 
-/** Sequences of a lead wait until then; without a time they go on. The latest snooze counts, in whatever order they come. */
+/**
+ * Pauses the lead's sequences until `until`; null ends the snooze. The latest `occurredAt` wins, in any arrival order.
+ */
 export const leadSnoozed = (db: Transactional, fact: FactOf<"lead.snoozed">): Promise<FactOutcome> =>
   takeInOnce(db, fact, async (transaction) => {
     const { occurredAt, until } = fact;
@@ -39,7 +43,7 @@ export const leadSnoozed = (db: Transactional, fact: FactOf<"lead.snoozed">): Pr
       : { outcome: "stale", ended: 0, cancelledTouches: 0 };
   });
 
-/** A lead wants to hear no more: every sequence ends in the same transaction, post-booking ones too. */
+/** Opts the lead out and ends all its sequences, post-booking ones included, in the same transaction. */
 export const leadOptedOut = (db: Transactional, given: FactOf<"lead.opted_out">): Promise<FactOutcome> =>
   takeInOnce(db, given, async (transaction, now, fact) => {
     const { workspaceId, occurredAt } = fact;

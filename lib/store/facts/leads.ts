@@ -9,14 +9,14 @@ import { instant } from "../rows.ts";
 
 const leadRow = z.object({
   id: z.guid(),
-  /** A label of `LEAD_STATUSES`, unless the database is ahead of this code. */
+  /** A label of `LEAD_STATUSES`, unless the database is newer than this code. */
   status: z.string(),
   timeZone: z.string().nullable(),
   optedOutAt: instant.nullable(),
-  // A reason that only newer code knows bars the lead as well.
+  // A reason from a newer version of the code also bars the lead.
   suppressed: z.enum(SUPPRESSION_REASONS).exclude(["undeliverable"]).nullable().catch("opted_out"),
   bookedUntil: instant.nullable(),
-  /** As the database spells it, which is what it is written back as. */
+  /** The database's text form, so that it is written back unchanged. */
   missedAt: z.string().nullable(),
   isBooked: z.boolean(),
   stopCause: z.string().nullable(),
@@ -24,7 +24,7 @@ const leadRow = z.object({
 export type LockedLead = z.infer<typeof leadRow>;
 
 const foundRow = leadRow.extend({ named: z.boolean() });
-/** `named`: by the fact itself, not only by its meeting. */
+/** `named`: the fact itself names the lead, not only its meeting. */
 export type FoundLead = z.infer<typeof foundRow>;
 
 export interface Refused {
@@ -34,19 +34,19 @@ export interface Refused {
 export const refused = (reason: string): Refused => ({ outcome: "refused", reason });
 export const isRefused = (found: object): found is Refused => "outcome" in found;
 
-/** Whom a fact is about. */
+/** The leads that a fact is about. */
 export interface Meant {
   readonly workspaceId: string;
   readonly lead: LeadReference;
-  /** Named as well. */
+  /** Further leads that the fact names. */
   readonly leadIds?: readonly string[];
-  /** Meetings whose leads are locked too. */
+  /** Meetings whose leads are also locked. */
   readonly meetingIds?: readonly string[];
 }
 
 /**
- * The leads that a fact names, and those of its meetings, locked in the order of their ids. An address may be that of
- * several leads: the fact is about all of them.
+ * Locks and returns, in id order, the leads that a fact names and those of its meetings. Several leads may share an
+ * address; the fact applies to all of them.
  */
 export async function findLeads(
   db: Queryable,
@@ -73,11 +73,14 @@ export async function findLeads(
 
 export interface FoundLeads {
   readonly leads: readonly FoundLead[];
-  /** How many the fact made. */
+  /** Number of leads that the fact created. */
   readonly created: number;
 }
 
-/** As `findLeads`; if the fact names no lead that exists, one is made, so that a fact may come before the enrolment. */
+/**
+ * Like `findLeads`, but creates a lead if the fact names none that exists: a fact may arrive before the enrolment.
+ * Refuses a fact that names only an unknown id.
+ */
 export async function findOrAddLeads(db: Queryable, meant: Meant): Promise<FoundLeads | Refused> {
   const leads = await findLeads(db, meant);
   if (leads.some(({ named }) => named)) return { leads, created: 0 };
@@ -92,6 +95,6 @@ export async function findOrAddLeads(db: Queryable, meant: Meant): Promise<Found
   return { leads: await findLeads(db, meant), created: 1 };
 }
 
-/** For the outcome, where a fact made leads. */
+/** Adds `created` to the outcome if the fact created leads. */
 export const createdBy = ({ created }: Pick<FoundLeads, "created">): { readonly created?: number } =>
   created > 0 ? { created } : {};

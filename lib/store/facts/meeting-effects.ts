@@ -11,19 +11,19 @@ import { otherMeetings } from "./meeting-rows.ts";
 
 export type MeetingFact = FactOf<"meeting.booked" | "meeting.rescheduled" | "meeting.cancelled" | "meeting.missed">;
 
-/** What a fact says of a meeting, and what was known before. */
+/** A meeting fact, and the meeting's state before it. */
 export interface Told {
   readonly fact: MeetingFact;
   readonly status: AppointmentStatus;
   readonly now: Date;
   readonly known: MeetingState | null;
-  /** The end of the meeting as it stands now; null where no time is known. */
+  /** The end of the meeting in its latest state; null if no time is known. */
   readonly endsAt: Date | null;
 }
 
 /** What a fact did to one lead. */
 export interface Effect extends Ended {
-  /** The lead, if sequences of the fact's trigger may start for it. */
+  /** The lead if the fact's trigger may start sequences for it; otherwise null. */
   readonly starting: LockedLead | null;
 }
 
@@ -34,7 +34,7 @@ const others = (db: Queryable, { fact }: Told, { id }: LockedLead) =>
 
 const bookedStatus = z.object({ status: z.enum(LEAD_STATUSES) });
 
-/** The lead is booked: what chases the meeting ends. */
+/** Books the lead and completes its sequences outside post-booking. */
 export async function book(db: Queryable, told: Told, lead: LockedLead): Promise<Effect> {
   const { fact, known, now, endsAt } = told;
   const isOver = endsAt !== null && endsAt <= now;
@@ -52,7 +52,7 @@ export async function book(db: Queryable, told: Told, lead: LockedLead): Promise
   const completed = await completeBookedLead(db, { workspaceId, leadId: lead.id, now, startedBefore: null });
   const prepared = isOver && isAhead(known, now) ? await endPreparation(db, told, lead) : NOTHING_ENDED;
   const ended = sumOf(completed, prepared);
-  // A second meeting is another booking; one that was moved is not, unless the lead was not booked any more.
+  // A second meeting is a new booking. A moved meeting is not, unless the lead was no longer booked.
   const begins = !isAhead(known, now) && (fact.type === "meeting.booked" || lead.bookedUntil === null);
   return { ...ended, starting: begins && !isOver ? { ...lead, status } : null };
 }
@@ -62,7 +62,7 @@ const sumOf = (one: Ended, other: Ended): Ended => ({
   cancelledTouches: one.cancelledTouches + other.cancelledTouches,
 });
 
-/** A meeting that moves into the past is no longer ahead: nothing prepares it, unless the lead has another. */
+/** Cancels the post-booking sequences of a meeting that moved into the past, unless another keeps the lead booked. */
 async function endPreparation(db: Queryable, told: Told, lead: LockedLead): Promise<Ended> {
   if ((await others(db, told, lead)).confirmed) return NOTHING_ENDED;
   const { workspaceId } = told.fact;
@@ -70,7 +70,7 @@ async function endPreparation(db: Queryable, told: Told, lead: LockedLead): Prom
   return await endInstances(db, { workspaceId, leadIds: [lead.id], now: told.now, ...ending });
 }
 
-/** The lead has this meeting no more: it leaves `meeting-booked` and its post-booking sequences, unless it has another. */
+/** Unbooks the lead and cancels its post-booking sequences, unless another meeting keeps it booked. */
 export async function leave(db: Queryable, told: Told, lead: LockedLead): Promise<Effect> {
   const { fact, status, known, now } = told;
   const { confirmed, bookedSince } = await others(db, told, lead);
@@ -89,8 +89,9 @@ export async function leave(db: Queryable, told: Told, lead: LockedLead): Promis
 }
 
 /**
- * A booking that comes after what has put an end to it ends what chased the lead when it was made, and nothing that started
- * since: for that the lead is booked for the length of a statement.
+ * Applies a booking that arrives after a later fact of the meeting. Completes the instances that started before the
+ * booking, and none that started since. Books the lead briefly, because `completeBookedLead` selects by the booked
+ * marker.
  */
 export async function endWhatItWouldHave(
   db: Queryable,
@@ -107,7 +108,10 @@ export async function endWhatItWouldHave(
   return ended;
 }
 
-/** A fact stops what it has to itself: the mark of its own writes goes, that of an earlier direct write stays. */
+/**
+ * Clears the mark that the fact's own writes set, because the fact has already stopped what it must. Keeps the mark of
+ * an earlier direct write; of a booked lead, only `barred`.
+ */
 export async function keepStopCause(db: Queryable, { id, stopCause }: LockedLead): Promise<void> {
   await db.$executeRaw`
     with kept as (
@@ -118,8 +122,8 @@ export async function keepStopCause(db: Queryable, { id, stopCause }: LockedLead
 }
 
 /**
- * The one of the leads of a meeting for which sequences start, so that a shared mailbox gets each text once: one that may
- * be contacted; of these the one that has a live post-booking sequence, else the most recently contacted, else the oldest.
+ * The one lead of a meeting for which sequences start, so that a shared mailbox gets each text once. Prefers a lead
+ * that may be contacted, then one with a live post-booking sequence, then the most recently contacted, then the oldest.
  */
 export async function mostInvolved(db: Queryable, leads: readonly LockedLead[]): Promise<LockedLead | undefined> {
   if (leads.length < 2) return leads[0];

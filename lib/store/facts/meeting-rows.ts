@@ -13,15 +13,15 @@ const meetingRow = z.object({
   confirmedAt: instant.nullable(),
 });
 
-/** A meeting as it is known: one state, and a row for each of its leads. */
+/** A stored meeting: one state, and one row per lead. */
 export interface KnownMeeting {
   readonly state: MeetingState;
-  /** The sender's time of the latest confirmation, whatever came after. */
+  /** The sender's time of the latest confirmation, kept after a cancellation. */
   readonly confirmedAt: Date | null;
   readonly leadIds: readonly string[];
 }
 
-/** Rows of one meeting differ only where a direct write changed some; the latest state counts. */
+/** Returns the latest state, or null. The rows of a meeting differ only if a direct write changed some of them. */
 export async function findMeeting(db: Queryable, workspaceId: string, id: string): Promise<KnownMeeting | null> {
   const rows = z.array(meetingRow).parse(
     await db.$queryRaw`
@@ -43,11 +43,11 @@ export interface MeetingToRecord {
   readonly leadIds: readonly string[];
   readonly state: MeetingState;
   readonly confirmedAt: Date | null;
-  /** Whether rows that exist take the state. Otherwise they learn only when the meeting was confirmed. */
+  /** If false, existing rows keep their state and only take a later `confirmedAt`. */
   readonly isNews: boolean;
 }
 
-/** Stores the meeting once per lead. Triggers book and unbook the leads by it. */
+/** Upserts one row per lead. Triggers on the table book and unbook the leads. */
 export async function recordMeeting(db: Queryable, meeting: MeetingToRecord): Promise<void> {
   const { workspaceId, id, leadIds, state, confirmedAt } = meeting;
   await db.$executeRaw`
@@ -65,7 +65,7 @@ export async function recordMeeting(db: Queryable, meeting: MeetingToRecord): Pr
 
 const others = z.object({ confirmed: z.boolean(), bookedSince: z.boolean(), toldSince: z.boolean() });
 
-/** Whether another meeting keeps the lead booked, was booked since, or was reported since. */
+/** Whether another meeting keeps the lead booked, was confirmed after `occurredAt`, or had any event after it. */
 export async function otherMeetings(
   db: Queryable,
   { workspaceId, meetingId, occurredAt }: { workspaceId: string; meetingId: string; occurredAt: Date },

@@ -30,30 +30,33 @@ import { notify } from "./notify.ts";
 import { startOn } from "./start-instances.ts";
 import { takeInOnce } from "./take-in.ts";
 
-/** A lead has booked: what chased the meeting ends in the same transaction, and post-booking sequences start. */
+/** Books the lead, completes its other sequences and starts post-booking ones, in one transaction. */
 export const meetingBooked = (db: Transactional, given: FactOf<"meeting.booked">): Promise<FactOutcome> =>
   takeInOnce(db, given, (transaction, now, fact) => apply(transaction, { fact, status: "confirmed", now }));
 
-/** A meeting has another time, and maybe another id. Post-booking sequences go on; they start where no booking was known. */
+/**
+ * Moves a meeting to another time, and possibly another id. Post-booking sequences continue, or start if no booking was
+ * known.
+ */
 export const meetingRescheduled = (db: Transactional, given: FactOf<"meeting.rescheduled">): Promise<FactOutcome> =>
   takeInOnce(db, given, async (transaction, now, fact) => {
     const { replaces } = fact;
     const outcome = await apply(transaction, { fact, status: "confirmed", now, alsoOf: replaces });
-    // Without a time of its own the new meeting books by the status alone: the former one goes on counting.
+    // A new meeting without an end of its own does not replace the former one, which still counts.
     const isStored = outcome.outcome !== "refused" && fact.meeting.endsAt !== null;
     if (isStored && replaces !== undefined) await cancelReplaced(transaction, fact, replaces, now);
     return outcome;
   });
 
-/** A meeting will not take place: the lead leaves `meeting-booked`. Nothing that was ended starts again by itself. */
+/** Cancels a meeting and unbooks its leads. Sequences that the booking ended do not restart. */
 export const meetingCancelled = (db: Transactional, given: FactOf<"meeting.cancelled">): Promise<FactOutcome> =>
   takeInOnce(db, given, (transaction, now, fact) => apply(transaction, { fact, status: "cancelled", now }));
 
-/** The lead did not come: it leaves `meeting-booked`, and sequences with the trigger `meeting_missed` start. */
+/** Records a no-show: unbooks the leads and starts sequences with the trigger `meeting_missed`. */
 export const meetingMissed = (db: Transactional, given: FactOf<"meeting.missed">): Promise<FactOutcome> =>
   takeInOnce(db, given, (transaction, now, fact) => apply(transaction, { fact, status: "missed", now }));
 
-/** If it is not known, the leads of the new meeting get it as cancelled, because its booking may still arrive. */
+/** Cancels the replaced meeting. An unknown one is stored as cancelled, because its booking may still arrive. */
 async function cancelReplaced(
   db: Queryable,
   fact: FactOf<"meeting.rescheduled">,
@@ -71,11 +74,11 @@ interface Said extends Pick<Meant, "leadIds"> {
   readonly fact: MeetingFact;
   readonly status: AppointmentStatus;
   readonly now: Date;
-  /** Another meeting whose leads have this one too. */
+  /** Another meeting whose leads also have this one. */
   readonly alsoOf?: string | undefined;
 }
 
-/** Applies what is said of a meeting to every lead of it, and starts sequences for one of them. */
+/** Applies a meeting fact to every lead of the meeting, and starts sequences for one of them. */
 async function apply(db: Queryable, said: Said): Promise<FactOutcome> {
   const { fact, status, now } = said;
   const known = await findMeeting(db, fact.workspaceId, fact.meeting.id);
@@ -103,7 +106,7 @@ const zoneWarnings = (leads: readonly FoundLead[]): readonly string[] =>
     .filter(({ timeZone }) => timeZone !== null && !isTimeZone(timeZone))
     .map(({ id }) => `lead ${id}: time_zone is not a time zone; its steps are held`);
 
-/** Stores the later of what is said and what is known. Says which it is. */
+/** Stores the later of the new and the known state. `news` is false if the fact is stale. */
 async function store(
   db: Queryable,
   said: Said,
@@ -121,14 +124,14 @@ async function store(
   return { news, latest };
 }
 
-/** Null where no time of the meeting is known: then it is not stored, and the status alone books. */
+/** Null if no time of the meeting is known: it is then not stored, and the lead's status alone books it. */
 function stateToldBy({ fact, status }: Said, known: KnownMeeting | null): MeetingState | null {
   const startsAt = fact.meeting.startsAt ?? known?.state.startsAt;
   const endsAt = fact.meeting.endsAt ?? known?.state.endsAt;
   return startsAt && endsAt ? { status, startsAt, endsAt, lastEventAt: fact.occurredAt } : null;
 }
 
-/** A confirmation is also about leads that the meeting did not have; anything else only about those that it has. */
+/** A confirmation may add leads to the meeting; any other fact applies only to leads that it already has. */
 async function leadsOf(
   db: Queryable,
   { fact, status, alsoOf, leadIds = [] }: Said,
@@ -144,7 +147,7 @@ async function leadsOf(
   return { leads: leads.filter(({ id }) => known?.leadIds.includes(id)), created: 0 };
 }
 
-/** What the meeting was for this lead. Where it moved to another person altogether, it is new to that person. */
+/** The meeting's state before the fact. Null for a new lead if the meeting moved to another person. */
 function stateBefore(known: KnownMeeting | null, leads: readonly FoundLead[], { id }: FoundLead): MeetingState | null {
   if (!known) return null;
   const isKnown = (lead: Pick<FoundLead, "id">) => known.leadIds.includes(lead.id);
@@ -165,7 +168,10 @@ async function effectOn(db: Queryable, told: Told, { lead, known, news }: Situat
   return { ...(await endWhatItWouldHave(db, told, lead)), starting: null };
 }
 
-/** Strict to send: a fact that had to be repaired, or a booking without a time, starts nothing. */
+/**
+ * Starts sequences for one lead and returns their number. A fact with warnings, or a booking without an end, starts
+ * none.
+ */
 async function start(db: Queryable, told: Told, leads: readonly FoundLead[]): Promise<number> {
   const { fact, status, now, endsAt } = told;
   const lead = await mostInvolved(db, leads);

@@ -2,7 +2,7 @@ import type { Fact } from "../../run/intake/facts.ts";
 import type { FactOutcome } from "../../run/intake/outcome.ts";
 import type { Queryable } from "../queryable.ts";
 
-/** Leaves something for the next digest to tell, at the moment at which we learnt of it: no digest before has closed over it. */
+/** Queues an event for the next digest, dated at receipt: the digest of an earlier time may already be closed. */
 export async function notify(
   db: Queryable,
   kind: "meeting_booked" | "lead_replied",
@@ -19,7 +19,7 @@ export async function notify(
 
 const MOST_CHARACTERS = 500;
 
-/** What a person should know of a fact that was applied: the leads that it made, and what was wrong with it. */
+/** Queues digest events for the leads that an applied fact created, and for its warnings. */
 export async function notifyOfRemarks(
   db: Queryable,
   { workspaceId, type }: Pick<Fact, "workspaceId" | "type">,

@@ -4,7 +4,7 @@ import { hasEmail } from "../lead-addresses.ts";
 import type { Queryable } from "../queryable.ts";
 import { type Ended, endInstances } from "./end-instances.ts";
 
-/** Locks all leads that an opt-out of this one concerns, in the order of their ids, so that two opt-outs never deadlock. */
+/** Locks all leads that an opt-out of this lead affects, in id order, so that two opt-outs never deadlock. */
 export async function lockAddressOf(
   db: Queryable,
   workspaceId: string,
@@ -28,8 +28,8 @@ export async function lockAddressOf(
 const suppressedRow = z.object({ id: z.guid(), reason: z.enum(["opted_out", "complained"]) });
 
 /**
- * Ends everything of these leads, and of those that share an address or a number with them, where they are suppressed;
- * post-booking sequences too. All must be locked.
+ * Ends all sequences, post-booking ones included, of the suppressed leads among these and those that share their
+ * address or number. The caller must have locked them all.
  */
 export async function endSuppressed(db: Queryable, { workspaceId, leadIds, now }: Suppressed): Promise<Ended> {
   const rows = await db.$queryRaw`

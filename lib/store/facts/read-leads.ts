@@ -4,7 +4,7 @@ import { faultsOf } from "../../run/intake/faults.ts";
 
 export type ReadLead = LeadToEnrol | { readonly invalid: Extract<EnrolmentVerdict, `invalid: ${string}`> };
 
-/** Of two that are the same lead the first counts. */
+/** Parses each lead. The second entry for the same lead is invalid. */
 export function readLeads(leads: readonly unknown[]): readonly ReadLead[] {
   const places = new Map<string, number>();
   return leads.map((lead, index) => {
@@ -18,7 +18,10 @@ export function readLeads(leads: readonly unknown[]): readonly ReadLead[] {
   });
 }
 
-/** By what a lead is known again, and by what it knows another again: two external ids are two leads, whatever the address. */
+/**
+ * `own`: the keys under which later entries find this lead. `others`: the keys under which it finds earlier entries.
+ * Two external ids are two leads, even with the same address.
+ */
 function keysOf({ externalId, email }: LeadToEnrol): Readonly<Record<"own" | "others", readonly string[]>> {
   const address = email === undefined ? [] : [email.toLowerCase()];
   const any = address.map((text) => `email ${text}`);

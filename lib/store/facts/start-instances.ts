@@ -19,13 +19,13 @@ export type StartableSequence = z.infer<typeof sequenceRow>;
 interface Wanted {
   readonly id?: string | undefined;
   readonly name?: string | undefined;
-  /** Of those that are active. */
+  /** Matches active sequences only. */
   readonly trigger?: SequenceTrigger;
 }
 
 /**
- * The sequences of a workspace that have this id, this name or this trigger, and a step to start at; none gets another
- * version before the transaction ends.
+ * Returns the sequences of a workspace that have this id, name or trigger, and at least one step. Locks them, so that
+ * none gets a new version before the transaction ends.
  */
 export async function findSequences(
   db: Queryable,
@@ -49,7 +49,7 @@ export async function findSequences(
   return z.array(sequenceRow).parse(rows);
 }
 
-/** Starts every sequence of a trigger for a lead that may be contacted, those that it knows in a new generation. */
+/** Starts every sequence of a trigger for a lead that may be contacted. Returns the number started. */
 export async function startOn(
   db: Queryable,
   trigger: SequenceTrigger,
@@ -66,13 +66,14 @@ export async function startOn(
 
 export interface Moment {
   readonly now: Date;
-  /** When that happened which starts them. */
+  /** When the event that starts them occurred. */
   readonly startedAt: Date;
 }
 
 /**
- * Puts locked leads at the first step of a sequence. The latest instance of a lead that has one begins a new generation,
- * whose steps are sent anew; what was still to be sent of the generation before is cancelled. Answers how many started.
+ * Starts locked leads at the first step of a sequence. A lead that already has an instance starts a new generation of
+ * its latest one: all steps are sent again, and unsent touches of the former generation are cancelled. Returns the
+ * number started.
  */
 export async function startInstances(
   db: Queryable,
@@ -113,7 +114,7 @@ export async function startInstances(
   return z.array(z.unknown()).parse(rows).length;
 }
 
-/** In an invalid zone it is due at once: the next run holds it and names the zone. */
+/** Due at once if the time zone is invalid: the next run holds the instance and names the zone. */
 function firstDue(
   { firstDelayMinutes, workspaceTimeZone }: StartableSequence,
   lead: Pick<LockedLead, "timeZone">,

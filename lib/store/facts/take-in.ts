@@ -12,8 +12,8 @@ export type ApplyFact<Given extends Origin> = (transaction: Queryable, now: Date
 type Origin = Pick<Fact, "workspaceId" | "eventId" | "occurredAt" | "type" | "warnings">;
 
 /**
- * Applies a fact in one transaction, unless it was applied before, and remembers it with its outcome. One that is refused is
- * not remembered: sent again, it is asked again. What `apply` has written where it refuses stays.
+ * Applies a fact once, in one transaction, and stores its outcome under the event id. A refused fact is not stored, so
+ * a redelivery is processed again. Rows that `apply` wrote before it refused are kept.
  */
 export function takeInOnce<Given extends Origin>(
   db: Transactional,
@@ -34,7 +34,7 @@ export function takeInOnce<Given extends Origin>(
   });
 }
 
-/** A fact that stops something may come from a clock that is ahead: it counts as of now. */
+/** Dates a stopping fact from the future at now, with a warning. Undefined for any other fact from the future. */
 function asReceived<Given extends Origin>(fact: Given, now: Date): Given | undefined {
   if (fact.occurredAt.getTime() <= now.getTime() + CLOCK_TOLERANCE_MS) return fact;
   if (!stops(fact.type)) return undefined;
@@ -48,7 +48,10 @@ const withWarnings = (outcome: FactOutcome, { warnings }: Origin): FactOutcome =
     ? { ...outcome, warnings: [...warnings, ...(outcome.warnings ?? [])] }
     : outcome;
 
-/** The facts of a workspace go one after the other: two that make the same lead, or wait for the same leads, do not meet. */
+/**
+ * Serialises the facts of a workspace, so that two never create the same lead or deadlock. Refuses if there is no such
+ * workspace.
+ */
 async function lockWorkspace(db: Queryable, workspaceId: string): Promise<FactOutcome | undefined> {
   await db.$queryRaw`select pg_advisory_xact_lock(hashtext('backstop.intake'), hashtext(${workspaceId}::uuid::text))`;
   const rows = await db.$queryRaw`select from workspace where id = ${workspaceId}::uuid`;

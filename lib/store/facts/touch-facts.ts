@@ -5,11 +5,11 @@ import type { Transactional } from "../queryable.ts";
 import { refused } from "./leads.ts";
 import { takeInOnce } from "./take-in.ts";
 
-/** A person approves a touch that waits, if it is still the text that was shown. */
+/** Approves a waiting touch if its text is still the one that the person saw. */
 export const touchApproved = (db: Transactional, fact: FactOf<"touch.approved">): Promise<FactOutcome> =>
   takeInOnce(db, fact, async (transaction, now) => outcomeOf(await approveTouch(transaction, { ...fact, at: now })));
 
-/** A person rejects a touch that waits: it is never sent, and its sequence goes on. */
+/** Rejects a waiting touch: it is never sent, and its sequence continues. */
 export const touchRejected = (db: Transactional, fact: FactOf<"touch.rejected">): Promise<FactOutcome> =>
   takeInOnce(db, fact, async (transaction, now) => outcomeOf(await rejectTouch(transaction, { ...fact, at: now })));
 

@@ -7,9 +7,9 @@ import type { Queryable } from "../queryable.ts";
 import type { ReadLead } from "./read-leads.ts";
 
 /**
- * Writes what is told of leads, and makes those that are not known: by the external id, else by the e-mail address. What is
- * not told stays; and what was told before something newer only adds what nobody knows. Answers the ids by the places of the
- * leads, without those that proved to be a lead told before; all are locked.
+ * Upserts leads, matched by external id, else by e-mail address. Absent values leave the stored ones unchanged; values
+ * older than the stored details only fill empty columns. Returns lead ids by index in `told`, without invalid entries
+ * and duplicates. All returned leads are locked.
  */
 export async function writeLeads(
   db: Queryable,
@@ -54,7 +54,7 @@ export async function writeLeads(
 
 const TOLD_COLUMNS = ["email", "first_name", "last_name", "company", "phone", "linkedin_url", "time_zone"];
 
-/** Assigns to each of these columns of `lead` what was told later, `told` or what is known, where both say something. */
+/** Assignments for these columns of `lead`: the newer of the given and the stored value, if both are present. */
 const latestDetailsAt = (detailsUpdatedAt: Date): Prisma.Sql =>
   Prisma.join(
     TOLD_COLUMNS.map((name) => {
@@ -67,7 +67,7 @@ const latestDetailsAt = (detailsUpdatedAt: Date): Prisma.Sql =>
 
 const texts = (leads: readonly LeadToEnrol[], key: keyof LeadToEnrol) => leads.map((lead) => lead[key] ?? null);
 
-/** Each lead with the id under which it is known; a second one of the same id is left out. */
+/** Adds the id of the stored lead, or null. Leaves out a second entry for the same stored lead. */
 async function recognise<Lead extends LeadToEnrol>(
   db: Queryable,
   workspaceId: string,
@@ -85,7 +85,9 @@ async function recognise<Lead extends LeadToEnrol>(
 
 const knownRow = z.object({ id: z.guid(), externalId: z.string().nullable(), email: z.string().nullable() });
 
-/** Locks the leads that are known already with all of their addresses, in the order of their ids, and finds each again. */
+/**
+ * Locks, in id order, the stored leads that match or share an e-mail address with a match. Returns a lookup by lead.
+ */
 async function lockKnown(
   db: Queryable,
   workspaceId: string,
@@ -115,7 +117,7 @@ async function lockKnown(
     const address = addressKeys(email ?? "").find((key) => byEmail.has(key)) ?? "";
     const addressed = byEmail.get(address);
     if (!addressed || externalId === undefined) return addressed?.id ?? null;
-    // The same address under another external id is another lead, also where the first has only just learnt its own.
+    // The same address with another external id is another lead, even if the first lead got its own id in this call.
     if (addressed.externalId !== null) return null;
     byEmail.set(address, { ...addressed, externalId });
     return addressed.id;
