@@ -12,7 +12,7 @@ import { wire } from "../lib/platform/wire.ts";
 import { deliverMessages } from "../lib/run/deliver-messages.ts";
 
 const config = loadConfig(process.env);
-// The function's own name tells stages apart, in the log and as the dimension of every metric.
+// The function name identifies the stage in logs and metric dimensions.
 const serviceName = config.AWS_LAMBDA_FUNCTION_NAME;
 const persistentKeys = { revision: config.GIT_REVISION };
 const logger = new Logger({ serviceName, logLevel: config.LOG_LEVEL, persistentKeys });
@@ -25,12 +25,12 @@ const settings = runSettings(config);
 
 const sqsEvent = z.object({ Records: z.array(z.object({ messageId: z.string(), body: z.string() })) });
 
-/** Sends the touches that the delivery queue hands out. Answers which messages it has to hand out again. */
+/** Sends the touches from the delivery queue. Returns the messages to redeliver. */
 export const handler = middy<unknown, SQSBatchResponse, Error, Context>()
   .use(injectLambdaContext(logger, { resetKeys: true }))
   .use(logMetrics(metrics))
   .handler(async (event, lambda) => {
-    // A worker that was frozen is told of the connections that have died meanwhile in the same turn as of its work: they first.
+    // After a freeze, yield one tick so that the pool drops dead connections first.
     await setImmediate();
     const { Records: messages } = sqsEvent.parse(event);
     const invocation = { remainingMs: () => lambda.getRemainingTimeInMillis() };

@@ -14,7 +14,7 @@ import { runFollowUps } from "../lib/run/run.ts";
 import { RunFailed } from "../lib/run/run-failed.ts";
 
 const config = loadConfig(process.env);
-// The function's own name tells stages apart, in the log and as the dimension of every metric.
+// The function name identifies the stage in logs and metric dimensions.
 const serviceName = config.AWS_LAMBDA_FUNCTION_NAME;
 const persistentKeys = { revision: config.GIT_REVISION };
 const logger = new Logger({ serviceName, logLevel: config.LOG_LEVEL, persistentKeys });
@@ -26,12 +26,12 @@ const ports = wire(config, {
 const settings = runSettings(config);
 const catchUp = catchUpOf(config);
 
-/** One run. A scheduled run that is not a success throws, so that Lambda's error metric sees it. */
+/** One run. An unsuccessful scheduled run throws, so that it counts in Lambda's error metric. */
 export const handler = middy<unknown, Report, Error, Context>()
   .use(injectLambdaContext(logger, { resetKeys: true }))
   .use(logMetrics(metrics))
   .handler(async (event, lambda) => {
-    // A worker that was frozen is told of the connections that have died meanwhile in the same turn as of its work: they first.
+    // After a freeze, yield one tick so that the pool drops dead connections first.
     await setImmediate();
     const invocation = { requestId: lambda.awsRequestId, remainingMs: () => lambda.getRemainingTimeInMillis() };
     const report = await runFollowUps(event, invocation, ports, settings);

@@ -25,14 +25,14 @@ const ports = wireIntake(config, {
 const sqsEvent = z.object({ Records: z.array(z.object({ messageId: z.string(), body: z.string() })) });
 
 /**
- * Applies the facts that the queue hands out, and answers which messages it has to hand out again. An event by itself, as the
- * console sends a test event, is applied and answered with what became of it.
+ * Applies the facts from the queue and returns the messages to redeliver. A single event, such as a test event from the
+ * console, is applied too; the handler returns its outcome.
  */
 export const handler = middy<unknown, SQSBatchResponse | FactOutcome, Error, Context>()
   .use(injectLambdaContext(logger, { resetKeys: true }))
   .use(logMetrics(metrics))
   .handler(async (event) => {
-    // A worker that was frozen is told of the connections that have died meanwhile in the same turn as of its work: they first.
+    // After a freeze, yield one tick so that the pool drops dead connections first.
     await setImmediate();
     const batch = sqsEvent.safeParse(event);
     if (!batch.success) return await takeInEvent(JSON.stringify(event), ports);

@@ -11,13 +11,13 @@ import { MigrationFailed } from "../lib/store/migration-failed.ts";
 
 const logger = new Logger({ persistentKeys: { revision: process.env["GIT_REVISION"] ?? "unknown" } });
 const connection = iamConnection(loadMigrationConfig(process.env));
-/** They lie beside the bundle. */
+/** Deployed beside the bundle. */
 const directory = join(import.meta.dirname, "migrations");
 const engineFile = join(import.meta.dirname, "schema_engine_bg.wasm");
 
 /**
- * Brings the database up to the migrations that came with this function, directly and not through the proxy. Throws where one
- * fails, so that a deploy ends there and the other functions stay as they are.
+ * Applies the migrations bundled with this function. Connects directly, not through the proxy. Throws if one fails, so
+ * that the deployment stops before it updates the other functions.
  */
 export const handler = middy<unknown, Migrated, Error, Context>()
   .use(injectLambdaContext(logger))
@@ -34,7 +34,7 @@ export const handler = middy<unknown, Migrated, Error, Context>()
     }
   });
 
-/** A deploy whose migration failed is rolled back, and the release before it comes by here again: it has nothing to do with that one. */
+/** A rollback runs the previous release again. It must ignore a failed migration that only the later release has. */
 async function isOfLaterRelease(thrown: unknown): Promise<boolean> {
   if (!(thrown instanceof MigrationFailed) || thrown.code !== "migration_failed_before") return false;
   return thrown.migration !== undefined && !(await readdir(directory)).includes(thrown.migration);

@@ -1,4 +1,4 @@
-/** What others may rely on. */
+/** The public API. */
 
 export { completeFollowUpsForMeetingBookedLeads } from "./store/backstop.ts";
 export { openDatabase } from "./store/connect.ts";

@@ -6,19 +6,19 @@ import { type Meaning, outcomeOfMeaning } from "./meaning.ts";
 /** How long a provider may take before its channel stops waiting. */
 export interface TimeLimits {
   readonly connectMs: number;
-  /** For the whole request, connection included. A provider that is silent for longer will not tell what it did. */
+  /** For the whole request, including the connection. After this the outcome is unknown. */
   readonly answerMs: number;
 }
 
 export const PROVIDER_LIMITS: TimeLimits = { connectMs: 5_000, answerMs: 10_000 };
 
-/** With a limit a request could wait for the connection of another, and take that over. */
+/** Unlimited sockets: with a limit, a request could wait for another request's connection and reuse it. */
 const CONNECTION_OF_ITS_OWN = { keepAlive: false, maxSockets: Number.POSITIVE_INFINITY };
 
 /**
- * How a client of AWS sends: one attempt, on a connection of its own. The touch is what is tried again; a second attempt
- * inside the client would hide an outcome that nobody knows. A connection kept from before may have died while the
- * function was frozen, which shows only after the request left, and would make an unknown of a message that never did.
+ * Client options for one attempt on a new connection. Backstop retries the touch itself; a retry inside the SDK would
+ * hide an unknown outcome. A kept-alive connection may die while the function is frozen. The error appears only after
+ * the request is written, so a message that was never sent would count as unknown.
  */
 export const oneAttempt = ({ connectMs }: TimeLimits) => ({
   maxAttempts: 1,
@@ -29,28 +29,28 @@ export const oneAttempt = ({ connectMs }: TimeLimits) => ({
   },
 });
 
-/** Bounds one request as a whole, also an answer that never ends. */
+/** Bounds the whole request, including a response that never ends. */
 export const within = ({ answerMs }: TimeLimits) => ({ abortSignal: AbortSignal.timeout(answerMs) });
 
-/** What a service says with its exceptions. */
+/** How to interpret the exceptions of one AWS service. */
 export interface Service {
-  /** Begins each reason. */
+  /** Prefix of each reason. */
   readonly name: string;
-  /** The first row that fits decides. */
+  /** The first matching row decides. */
   readonly answers: readonly AwsAnswer[];
 }
 
-/** A row of a service's table: what an exception means that has that name, reason, field and text. */
+/** Maps an exception to its meaning. All given patterns must match. */
 export type AwsAnswer = Meaning & {
   readonly exception?: RegExp;
   readonly reason?: RegExp;
-  /** The field of the request that a validation names. */
+  /** The request field that a validation error names. */
   readonly field?: RegExp;
-  /** Only where the service documents no name that tells. */
+  /** Used only where the service documents no distinct exception name. */
   readonly text?: RegExp;
 };
 
-/** Credentials and permissions, after "Common Error Types" of the AWS API references. */
+/** Credentials and permissions: "Common Error Types" in the AWS API references. */
 const COMMON: readonly AwsAnswer[] = [
   {
     exception:
@@ -60,7 +60,7 @@ const COMMON: readonly AwsAnswer[] = [
   },
 ];
 
-/** Labels of the service's own making. Anything else could carry a part of the message into the reason. */
+/** A plain label. Other text could leak message content into the reason. */
 const label = z
   .string()
   .regex(/^[A-Za-z_]{1,80}$/)
@@ -87,10 +87,12 @@ const faultSchema = z
 type Fault = z.infer<typeof faultSchema>;
 
 /**
- * What became of a request that failed. An answer decides: by the table of its service, else 4xx and 503 mean that the
- * request was not carried out (RFC 9110 sections 15.5 and 15.6.4), and any other 5xx, and a success that cannot be read,
- * leave open whether it was. Without an answer it may have been, unless there was no connection. The SDK knows throttling:
- * by the names of the exceptions, the `retryable` trait of the service's model, and status 429.
+ * The outcome of a failed request.
+ *
+ * - With a response: the service's table decides. Otherwise 4xx and 503 mean that the request was not carried out
+ *   (RFC 9110 sections 15.5 and 15.6.4). Any other 5xx, or an unreadable success, is unknown.
+ * - Without a response: unknown, unless no connection was made.
+ * - Throttling: the SDK detects it by exception name, the `retryable` trait of the service model, and status 429.
  */
 export function outcomeOfFault(thrown: unknown, { name, answers }: Service): SendOutcome {
   const fault = faultSchema.parse(thrown);
@@ -124,19 +126,19 @@ const isThrottling = ({ name = "", $metadata, $retryable }: Fault): boolean =>
     $retryable: { throttling: $retryable?.throttling ?? false },
   });
 
-/** `Throttling` of `ThrottlingException`, in the spelling of reasons. */
+/** `ThrottlingException` becomes `throttling`. */
 const snakeCase = (words: string): string =>
   words
     .replace(/Exception$/, "")
     .replace(/(?<=[a-z])(?=[A-Z])/g, "_")
     .toLowerCase();
 
-/** Whether the fault came before any request can have left: no credentials, no address, no connection. */
+/** Whether the error occurred before anything was sent: no credentials, no address or no connection. */
 function neverLeft(fault: Fault): boolean {
   if (fault.name === "CredentialsProviderError") return true;
-  // Of all time-outs only that of the client's connection has no code; the others end as AbortError or ETIMEDOUT.
+  // Only the client's connection timeout has no code; other timeouts are an AbortError or ETIMEDOUT.
   if (fault.name === "TimeoutError" && fault.code === undefined) return true;
-  // A host with several addresses is tried at each, and fails with one error that holds those of all.
+  // For a host with several addresses, the error aggregates one error per address.
   const attempts = fault.errors ?? [fault];
   return attempts.every((attempt) => BEFORE_CONNECTED.has(faultSchema.parse(attempt).syscall ?? ""));
 }

@@ -5,7 +5,7 @@ import { type Network, NotReachable } from "./network.ts";
 import { type Answer, NoAnswer, post } from "./post.ts";
 import { retryAfterMs } from "./retry-after.ts";
 
-/** Whoever takes such a message answers at once; a digest that waits holds up those of others. */
+/** Short: receivers answer at once, and a slow digest delays those of other workspaces. */
 const ANSWER_TIMEOUT_MS = 5_000;
 
 export interface DigestWebhookOptions {
@@ -15,9 +15,8 @@ export interface DigestWebhookOptions {
 }
 
 /**
- * A digest as an incoming webhook of Slack takes it, and whoever speaks like Slack. Such receivers know no key by which they
- * would recognise a digest that comes twice, so that one whose answer is lost is `unknown`. The URL is a secret: it is in no
- * outcome and in no error.
+ * Sends digests to Slack-compatible incoming webhooks. These receivers support no idempotency key, so a lost response
+ * means `unknown`. The URL is a secret and never appears in an outcome or an error.
  */
 export function digestWebhook({
   network,
@@ -45,10 +44,10 @@ function outcomeOfFault(thrown: unknown): SendOutcome {
   return { kind: thrown.begun ? "unknown" : "retry", reason: `webhook_${thrown.code}` };
 }
 
-/** Plain: no asterisk in a name makes anything bold, and no address is fetched for a preview. */
+/** Plain text: names cannot add formatting, and Slack fetches no link previews. */
 const slackMessage = (text: string) => ({ text, mrkdwn: false, unfurl_links: false, unfurl_media: false });
 
-/** The same statuses as of a touch's webhook; after a gateway's the receiver may have taken the digest all the same. */
+/** Same transient statuses as the touch webhook. After a gateway error the receiver may still have the digest. */
 const PASSING = new Set([408, 425, 429]);
 const OF_A_GATEWAY = new Set([502, 504]);
 

@@ -12,7 +12,7 @@ import { oneAttempt, outcomeOfFault, PROVIDER_LIMITS, type TimeLimits, within } 
 import { digestMailOf, type Mail, mailOf, type Unsubscribe } from "./mail.ts";
 import { SES } from "./ses-answers.ts";
 
-/** One transport for all that goes out by e-mail. */
+/** One transport for both touches and digests. */
 export interface EmailChannel extends MessageChannel {
   readonly digests: DigestSender;
 }
@@ -23,8 +23,8 @@ export interface EmailOptions {
 }
 
 /**
- * E-mail through Amazon SES, in the function's own region and with its own role. SES gives a Message-ID of its own in
- * place of ours, made of the id that it answers and the region; nodemailer's transport says it as the receiver sees it.
+ * E-mail through Amazon SES, in the function's own region and with its own role. SES replaces our Message-ID with one
+ * built from its response id and the region. nodemailer returns it in the form that the receiver sees.
  */
 export function sesChannel({ limits = PROVIDER_LIMITS, unsubscribe = {} }: EmailOptions = {}): EmailChannel {
   const client = new SESv2Client(oneAttempt(limits));
@@ -34,7 +34,7 @@ export function sesChannel({ limits = PROVIDER_LIMITS, unsubscribe = {} }: Email
       try {
         return await client.send(command, within(limits));
       } catch (cause) {
-        // nodemailer writes a code of its own into the errors that it passes on.
+        // Wrapped because nodemailer overwrites the `code` of errors that it passes on.
         throw new Error("SES did not take the mail", { cause });
       }
     },
@@ -51,14 +51,14 @@ export function sesChannel({ limits = PROVIDER_LIMITS, unsubscribe = {} }: Email
   }, unsubscribe);
 }
 
-/** E-mail as files, one `.eml` a mail, for a machine without a mail server. The same touch writes the same file. */
+/** Writes each mail to an `.eml` file, for a machine without a mail server. The same touch writes the same file. */
 export function fileChannel(directory: string, { unsubscribe = {} }: EmailOptions = {}): EmailChannel {
   const composer = nodemailer.createTransport({ streamTransport: true, buffer: true, newline: "unix" });
   const write = async (mail: Mail, id: string) => {
     const { message, messageId } = await composer.sendMail(mail);
     await mkdir(directory, { recursive: true });
     const name = `${id}.eml`;
-    // Renamed into place, so that no reader ever sees half a mail.
+    // Rename into place so that readers never see a partial mail.
     await writeFile(join(directory, `${name}.part`), z.instanceof(Buffer).parse(message));
     await rename(join(directory, `${name}.part`), join(directory, name));
     return messageId;
@@ -72,7 +72,7 @@ export function fileChannel(directory: string, { unsubscribe = {} }: EmailOption
   }, unsubscribe);
 }
 
-/** What is not exactly one address is never sent to: nodemailer would read several out of it. */
+/** Only exactly one address is accepted: nodemailer would parse other text into several. */
 const UNDELIVERABLE = { kind: "refused", reason: "undeliverable_address", notAsked: true } as const;
 
 const fileFault = z.looseObject({
@@ -83,14 +83,14 @@ const fileFault = z.looseObject({
   syscall: z.string().optional(),
 });
 
-/** A directory that cannot be written takes no mail at all; without a system call the mail itself is the fault. */
+/** An error from a system call means the directory is unusable; any other error means this mail is invalid. */
 function outcomeOfFile(thrown: unknown): SendOutcome {
   const { code, syscall } = fileFault.parse(thrown);
   if (syscall === undefined) return { kind: "refused", reason: "invalid_mail" };
   return { kind: "channel_down", scope: "channel", reason: `outbox_${code.toLowerCase()}` };
 }
 
-/** A channel of what sends one mail and says what became of it. */
+/** Builds an e-mail channel from a function that sends one mail. */
 export function emailChannel(
   sendMail: (mail: Mail, id: string) => Promise<SendOutcome>,
   unsubscribe: Unsubscribe,

@@ -3,17 +3,17 @@ import { digestMail } from "../domain/digest.ts";
 import type { OutgoingTouch } from "../run/delivery-ports.ts";
 import type { OutgoingDigest } from "../run/digest-ports.ts";
 
-/** Where a receiver can say that it wants no more; without both, mails do not say how. */
+/** Ways to unsubscribe. Without either, mails have no List-Unsubscribe header. */
 export interface Unsubscribe {
-  /** An https URL with `{touchId}` in it, where a POST unsubscribes with one click (RFC 8058). */
+  /** An https URL containing `{touchId}` that accepts one-click unsubscribe POSTs (RFC 8058). */
   readonly url?: string | undefined;
-  /** An address at which a mail unsubscribes. The subject names the touch. */
+  /** Mail to this address unsubscribes. The subject contains the touch id. */
   readonly mailto?: string | undefined;
 }
 
 export type Mail = ReturnType<typeof mailOf> | ReturnType<typeof digestMailOf>;
 
-/** A touch as nodemailer takes it. */
+/** A touch as nodemailer mail options. */
 export function mailOf(touch: OutgoingTouch, to: string, unsubscribe: Unsubscribe) {
   return {
     messageId: messageIdOf(touch),
@@ -25,13 +25,13 @@ export function mailOf(touch: OutgoingTouch, to: string, unsubscribe: Unsubscrib
     ...unsubscribeHeaders(touch.id, unsubscribe),
     headers: {
       "X-Backstop-Touch": touch.id,
-      // Not in `list`, where nodemailer would take it for a URL. RFC 8058 section 3.1: only beside an https URL.
+      // Not in `list`: nodemailer would format it as a URL. RFC 8058 section 3.1 requires an https URL beside it.
       ...(unsubscribe.url !== undefined && { "List-Unsubscribe-Post": "List-Unsubscribe=One-Click" }),
     },
   };
 }
 
-/** A digest as nodemailer takes it. The header of RFC 3834 keeps machines from answering it. */
+/** A digest as nodemailer mail options. `Auto-Submitted` (RFC 3834) prevents automatic replies. */
 export function digestMailOf(digest: OutgoingDigest, to: string) {
   const { subject, body, html } = digestMail(digest.contents);
   return {
@@ -45,29 +45,29 @@ export function digestMailOf(digest: OutgoingDigest, to: string) {
   };
 }
 
-/** Made of the touch or delivery, so that a mail that comes twice can be known by it. */
+/** Derived from the touch or delivery id, so that duplicates share one Message-ID. */
 function messageIdOf({ id, from }: Pick<OutgoingTouch, "id" | "from">): string {
   const sender = readAddress(from);
   return `<${id}@${"address" in sender ? sender.address.split("@").at(-1) : "localhost"}>`;
 }
 
-/** Taken apart, so that nodemailer does not parse the text in its own way. */
+/** Parsed here because nodemailer parses addresses differently. */
 function senderOf(from: string): string | { readonly name: string; readonly address: string } {
   const sender = readAddress(from);
   return "address" in sender ? { name: sender.name ?? "", address: sender.address } : from;
 }
 
-/** RFC 5322 section 3.6.4: a reply names its parent, and in References the whole thread, oldest first. */
+/** RFC 5322 section 3.6.4: In-Reply-To names the parent; References lists the thread, oldest first. */
 function threadHeaders(thread: readonly string[]) {
   const references = thread.filter((id) => MESSAGE_ID.test(id));
   const inReplyTo = references.at(-1);
   return inReplyTo === undefined ? {} : { inReplyTo, references };
 }
 
-/** What a receiver could find a mail by. Ids that other transports gave before are left out. */
+/** An RFC 5322 Message-ID. Provider ids from other transports do not match and are omitted. */
 const MESSAGE_ID = /^<[^<>@\s]+@[^<>@\s]+>$/;
 
-/** RFC 2369 section 3.2: the ways to unsubscribe, the one that is liked best first. */
+/** RFC 2369 section 3.2: lists the preferred way first. */
 function unsubscribeHeaders(touchId: string, { url, mailto }: Unsubscribe) {
   const ways = [
     ...(url === undefined ? [] : [url.replaceAll("{touchId}", touchId)]),

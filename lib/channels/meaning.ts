@@ -1,27 +1,27 @@
 import type { FaultScope, SendOutcome, Throttled } from "../run/port-types.ts";
 
-/** What an answer of a provider says. The tables of the providers map their answers to it. */
+/** The meaning of a provider's response. Each provider's table maps responses to it. */
 export type Meaning =
   | {
-      /** No message of that scope is taken. */
+      /** The provider accepts no message in this scope. */
       readonly means: "down";
       readonly scope: FaultScope;
-      /** What it was for this message alone if the provider takes another one of that scope afterwards. */
+      /** The outcome for this message alone, if the provider then accepts another message in the scope. */
       readonly unless?: "refused" | "retry";
-      /** It gets too much as well. */
+      /** The provider also throttles. */
       readonly slow?: true;
-      /** The request left, and no answer tells whether it arrived. */
+      /** The request was sent, but no response says whether it arrived. */
       readonly lost?: true;
     }
-  /** It gets too much. `waitMs`: how long it asks to be left alone, null where it does not say. */
+  /** Throttled. `waitMs` is the wait that the provider requests, or null. */
   | ({ readonly means: "slow"; readonly waitMs: number | null } & Pick<Throttled, "ofReceiver">)
-  /** Nothing can reach the receiver. */
+  /** No message can reach the receiver. */
   | { readonly means: "undeliverable" }
-  /** This message is refused for good. */
+  /** The provider permanently refuses this message. */
   | { readonly means: "refused" }
-  /** It did not take the message for now. */
+  /** A transient error: the provider did not accept the message. */
   | { readonly means: "retry" }
-  /** It may have taken the message. */
+  /** The provider may have accepted the message. */
   | { readonly means: "unknown" };
 
 export function outcomeOfMeaning(meaning: Meaning, reason: string): SendOutcome {

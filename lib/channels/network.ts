@@ -3,10 +3,10 @@ import type { LookupFunction } from "node:net";
 import { isIP } from "node:net";
 import ipaddr from "ipaddr.js";
 
-/** What part of the world a request may reach. */
+/** Limits which hosts a request may reach. */
 export interface Network {
   readonly protocols: readonly string[];
-  /** Whether it lets out to the port of the protocol alone. */
+  /** Allows only the protocol's default port. */
   readonly defaultPortOnly?: boolean;
   resolve(hostname: string): Promise<readonly LookupAddress[]>;
   mayReach(address: string): boolean;
@@ -14,7 +14,7 @@ export interface Network {
 
 const resolve = (hostname: string): Promise<LookupAddress[]> => promises.lookup(hostname, { all: true });
 
-/** Hosts on the public internet, over TLS on its own port. For addresses that somebody else chose. */
+/** Public internet hosts over TLS on port 443. Use for URLs that third parties supply. */
 export const PUBLIC_NETWORK: Network = {
   protocols: ["https:"],
   defaultPortOnly: true,
@@ -22,10 +22,10 @@ export const PUBLIC_NETWORK: Network = {
   mayReach: isPublicAddress,
 };
 
-/** Every host, also without TLS. For addresses that the operator of this system chose. */
+/** Every host, with or without TLS. Use only for URLs that the operator supplies. */
 export const ANY_NETWORK: Network = { protocols: ["https:", "http:"], resolve, mayReach: () => true };
 
-/** The network does not let a request go where its URL points. */
+/** The network forbids the target of the request. */
 export class NotReachable extends Error {
   override readonly name = "NotReachable";
   readonly code: "protocol_not_allowed" | "port_not_allowed" | "address_not_allowed";
@@ -35,18 +35,18 @@ export class NotReachable extends Error {
   }
 }
 
-/** Throws NotReachable for a URL that no request may go to, whatever its name resolves to. */
+/** Throws NotReachable for a URL whose protocol, port or literal address is forbidden. Does not resolve names. */
 export function assertReachable({ protocol, hostname, port }: URL, network: Network): void {
   if (!network.protocols.includes(protocol)) throw new NotReachable("protocol_not_allowed");
   if (network.defaultPortOnly && port !== "") throw new NotReachable("port_not_allowed");
-  // A socket asks no lookup about a literal, so it is judged here. In a URL a literal of version 6 stands in brackets.
+  // Sockets skip the lookup for IP literals, so check them here. URLs put IPv6 literals in brackets.
   const literal = hostname.replace(/^\[|\]$/g, "");
   if (isIP(literal) && !network.mayReach(literal)) throw new NotReachable("address_not_allowed");
 }
 
 /**
- * The lookup of a socket: it resolves once, drops the addresses that may not be reached, and the socket connects to what
- * is left. A name that resolves to something else a moment later gains nothing by it.
+ * A socket lookup that resolves once and returns only allowed addresses. The socket connects to one of these, which
+ * prevents DNS rebinding.
  */
 export function guardedLookup(network: Network): LookupFunction {
   return (hostname, { all }, callback) => {
@@ -66,10 +66,13 @@ const ALLOCATED = ipaddr.IPv6.parse("2000::");
 const ALLOCATED_BITS = 3;
 
 /**
- * Whether an address is one of the public internet, after the IANA special-purpose address registries (RFC 6890): not
- * loopback, private, shared (RFC 6598), link-local with the metadata services, unique-local, multicast or reserved. An
- * address of version 6 that carries one of version 4 counts as the latter where it is mapped (RFC 4291 section 2.5.5.2),
- * and is never public where it is tunnelled or translated. Of version 6 only what IANA gives out is public: 2000::/3.
+ * Whether an address is public, according to the IANA special-purpose address registries (RFC 6890).
+ *
+ * - Not public: loopback, private, shared (RFC 6598), link-local (including metadata services), unique-local, multicast
+ *   and reserved addresses.
+ * - IPv4-mapped IPv6 (RFC 4291 section 2.5.5.2) counts as its IPv4 address.
+ * - Tunnelled or translated IPv6 is never public.
+ * - Other IPv6 is public only in 2000::/3, the range that IANA allocates.
  */
 export function isPublicAddress(address: string): boolean {
   if (!ipaddr.isValid(address)) return false;

@@ -1,6 +1,6 @@
 import type { MessageChannel } from "../run/delivery-ports.ts";
 
-/** A channel that this deployment has no provider for: refuses every touch, so that the sequence goes on. */
+/** A channel without a provider in this deployment. Refuses every touch so that the sequence advances. */
 export const notConnected: MessageChannel = {
   send: () => Promise.resolve({ kind: "refused", reason: "channel_not_connected", notAsked: true }),
 };

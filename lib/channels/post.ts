@@ -10,15 +10,15 @@ export interface PostRequest {
 
 export interface Answer {
   readonly status: number;
-  /** The field Retry-After, as it came. */
+  /** The raw Retry-After field. */
   readonly retryAfter: string | undefined;
 }
 
-/** No answer came. Says how far the request had come, and nothing of what was sent. */
+/** No response arrived. Never contains request content. */
 export class NoAnswer extends Error {
-  /** The code of the fault, such as `econnrefused`, or `no_answer`. */
+  /** The error code, such as `econnrefused`, or `no_answer`. */
   readonly code: string;
-  /** False where nothing of the request can have left. */
+  /** False if no part of the request can have been sent. */
   readonly begun: boolean;
   constructor(thrown: unknown, begun: boolean) {
     const code = codeOf(thrown);
@@ -29,8 +29,8 @@ export class NoAnswer extends Error {
 }
 
 /**
- * What the host answers to a JSON body. Follows no redirect, and reads nothing of the answer but its head. Throws
- * NotReachable where the network does not let it go there, and NoAnswer.
+ * Posts a JSON body. Follows no redirects and reads only the head of the response. Throws NotReachable if the network
+ * forbids the target, and NoAnswer if no response arrives.
  */
 export function post(url: URL, { headers, body }: PostRequest, network: Network, timeoutMs: number): Promise<Answer> {
   assertReachable(url, network);
@@ -45,7 +45,7 @@ export function post(url: URL, { headers, body }: PostRequest, network: Network,
         "user-agent": "Backstop",
         ...headers,
       },
-      // A connection that was kept open would be one that nobody checked for this request.
+      // A kept-alive connection would bypass the address check of this request.
       agent: false,
       lookup: guardedLookup(network),
       signal: AbortSignal.timeout(timeoutMs),
@@ -58,7 +58,7 @@ export function post(url: URL, { headers, body }: PostRequest, network: Network,
         response.destroy();
       })
       .on("error", (thrown) => reject(thrown instanceof NotReachable ? thrown : new NoAnswer(thrown, begun)))
-      // An answer that is none, such as a change of protocol, ends the request without an error.
+      // A protocol upgrade, for example, closes the request without an error event.
       .on("close", () => reject(new NoAnswer(undefined, begun)))
       .end(body);
   });
@@ -66,7 +66,7 @@ export function post(url: URL, { headers, body }: PostRequest, network: Network,
 
 const faultSchema = z.looseObject({ code: z.string().regex(/^[A-Z_]{1,60}$/) });
 
-/** Never the text of a fault, which may hold what was sent. */
+/** Only the code: the error text may contain request content. */
 function codeOf(thrown: unknown): string {
   const fault = faultSchema.safeParse(thrown);
   return fault.success && fault.data.code !== "ABORT_ERR" ? fault.data.code.toLowerCase() : "no_answer";

@@ -1,8 +1,8 @@
 import type { Service } from "./aws-request.ts";
 
 /**
- * The exceptions of SendEmail, after the API reference of SES v2 and the Developer Guide, "Amazon SES email sending errors".
- * Texts are matched only where the guide documents no exception of their own.
+ * The exceptions of SendEmail: SES v2 API reference, and Developer Guide, "Amazon SES email sending errors". Texts are
+ * matched only where the guide documents no distinct exception.
  */
 export const SES: Service = {
   name: "ses",
@@ -10,7 +10,7 @@ export const SES: Service = {
     { exception: /^AccountSuspendedException$/, means: "down", scope: "channel" },
     { exception: /^SendingPausedException$/, means: "down", scope: "channel" },
     { exception: /^MailFromDomainNotVerifiedException$/, means: "down", scope: "workspace" },
-    // The sender; in the sandbox, which is the account's fault as well, also the receiver.
+    // Names the sender; in the sandbox it can also name the receiver.
     { exception: /^MessageRejected$/, text: /^Email address is(n't| not) verified/, means: "down", scope: "workspace" },
     {
       exception: /^MessageRejected$/,
@@ -20,13 +20,13 @@ export const SES: Service = {
     },
     { exception: /^MessageRejected$/, text: /^Address blacklisted/, means: "undeliverable" },
     { exception: /^MessageRejected$/, means: "refused" },
-    // A configuration set or an identity; both belong to a sender and not to a mail.
+    // A missing configuration set or identity: a fault of the sender, not of the mail.
     { exception: /^NotFoundException$/, means: "down", scope: "workspace" },
     { exception: /^BadRequestException$/, means: "refused" },
     // "Errors related to the sending quotas": wait for up to ten minutes.
     { text: /^Daily message quota exceeded/, means: "slow", waitMs: 10 * 60_000 },
     { exception: /^LimitExceededException$/, means: "slow", waitMs: 10 * 60_000 },
-    // A policy may allow some senders only.
+    // A policy may allow only some senders.
     { exception: /^AccessDenied(Exception)?$/, means: "down", scope: "workspace" },
   ],
 };

@@ -1,6 +1,6 @@
 import * as z from "zod";
 
-/** A signing secret after the Standard Webhooks specification, section "Signature scheme": `whsec_`, 24 to 64 bytes. */
+/** A signing secret: `whsec_`, then 24 to 64 bytes in base64. Standard Webhooks specification, "Signature scheme". */
 export const signingSecret = z
   .string()
   .regex(/^whsec_[A-Za-z0-9+/]+={0,2}$/, "must be whsec_ and base64")

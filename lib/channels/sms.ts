@@ -8,19 +8,19 @@ import type { MessageChannel, OutgoingTouch } from "../run/delivery-ports.ts";
 import { oneAttempt, outcomeOfFault, PROVIDER_LIMITS, within } from "./aws-request.ts";
 import { END_USER_MESSAGING } from "./sms-answers.ts";
 
-/** Whom text messages come from. */
+/** The sender of text messages. */
 export interface SmsSender {
-  /** A phone number, sender id or pool of the account: its id or its ARN. */
+  /** Id or ARN of a phone number, sender id or pool in the account. */
   readonly originationIdentity: string;
-  /** Where delivery events go. */
+  /** Routes delivery events. */
   readonly configurationSet?: string | undefined;
-  /** Must be the type that the origination identity was registered with. */
+  /** Must match the type registered for the origination identity. */
   readonly messageType: MessageType;
 }
 
 /**
- * Text messages through AWS End User Messaging, in the function's own region and with its own role. It takes no
- * idempotency key, so a message whose answer is lost is of unknown outcome.
+ * Text messages through AWS End User Messaging, in the function's own region and with its own role. The API has no
+ * idempotency key, so a lost response means an unknown outcome.
  */
 export function smsChannel(sender: SmsSender, limits = PROVIDER_LIMITS): MessageChannel {
   const client = new PinpointSMSVoiceV2Client(oneAttempt(limits));
@@ -47,6 +47,6 @@ const messageOf = (touch: OutgoingTouch, to: string, sender: SmsSender) =>
     ConfigurationSetName: sender.configurationSet,
     MessageType: sender.messageType,
     MessageBody: touch.message.body,
-    // Comes back in delivery events, which name no other thing that we know.
+    // Delivery events return it; it is the only id of ours that they contain.
     Context: { touchId: touch.id },
   });

@@ -1,12 +1,12 @@
 import type { Meaning } from "./meaning.ts";
 
-/** How far a dialogue had come when the server answered. */
+/** The stage of the SMTP dialogue at which the server answered. */
 export type SmtpStage = "session" | "sender" | "recipient" | "data" | "message";
 
 export interface SmtpAnswer {
   readonly stage: SmtpStage;
   readonly code: number;
-  /** The enhanced status code of RFC 3463, such as `5.1.1`; empty where the server gives none. */
+  /** The enhanced status code (RFC 3463), such as `5.1.1`; empty if the server sends none. */
   readonly status: string;
   /** The first line after the code. Never part of a reason. */
   readonly text: string;
@@ -15,13 +15,13 @@ export interface SmtpAnswer {
 type Row = Meaning & {
   readonly code?: RegExp;
   readonly status?: RegExp;
-  /** Only where the provider documents no code that tells. */
+  /** Used only where the provider documents no distinct code. */
   readonly text?: RegExp;
   readonly stage?: readonly SmtpStage[];
 };
 
 const NO_STATUS = /^$/;
-/** From here on the answer is about a mail, no longer about us. */
+/** At these stages the response concerns a mail, not the session. */
 const ENVELOPE = ["sender", "recipient", "data", "message"] as const;
 const TEN_MINUTES = 10 * 60_000;
 const AN_HOUR = 60 * 60_000;
@@ -44,11 +44,11 @@ const SES: readonly Row[] = [
 
 /** Google Workspace Admin Help, "Gmail SMTP errors and codes" (answer 3726730). */
 const GMAIL: readonly Row[] = [
-  // Daily sending limit of the user or the relay; a later attempt succeeds.
+  // Daily sending limit of the user or the relay; a later attempt can succeed.
   { code: /^550$/, status: /^5\.4\.5$/, means: "slow", waitMs: AN_HOUR },
-  // The receiver gets mail too quickly, or the peak limit of the relay is exceeded.
+  // The receiver gets mail too quickly, or the relay's peak limit is exceeded.
   { code: /^450$/, status: /^4\.2\.1$/, means: "slow", waitMs: null, ofReceiver: true },
-  // Too many recipients: of a single one, those of a time span.
+  // Too many recipients. We send to one recipient, so this limit counts recipients per period.
   { code: /^452$/, status: /^4\.5\.3$/, means: "slow", waitMs: null, ofReceiver: true },
 ];
 
@@ -63,42 +63,42 @@ const EXCHANGE: readonly Row[] = [
     means: "slow",
     waitMs: AN_HOUR,
   },
-  // The daily limits of recipients: of the mailbox, of the tenant, of a trial tenant.
+  // Daily recipient limits: mailbox, tenant, trial tenant.
   { status: /^5\.1\.90$|^5\.7\.(232|233)$/, means: "slow", waitMs: AN_HOUR },
-  // The mailbox may not send as this address, or the domain of the sender is not registered.
+  // The mailbox may not send as this address, or the sender domain is not registered.
   { status: /^5\.7\.(60|750)$|^5\.2\.252$/, means: "down", scope: "workspace" },
-  // The tenant sent too much spam, or its address is barred.
+  // The tenant sent too much spam, or its IP address is blocked.
   { status: /^5\.7\.(705|708)$/, means: "down", scope: "channel" },
 ];
 
 /** RFC 5321, RFC 3463, RFC 4954 (authentication), RFC 3207 (STARTTLS), RFC 7505 (null MX), and Postgrey's 4.2.0. */
 const STANDARD: readonly Row[] = [
-  // The service closes the channel: RFC 5321 section 3.8. SES and Gmail say so of too many connections.
+  // The service closes the channel (RFC 5321 section 3.8). SES and Gmail use it for too many connections.
   { code: /^421$/, stage: ENVELOPE, means: "slow", waitMs: null },
-  // RFC 4954 section 6: authentication is required, failed, or needs TLS.
+  // Authentication is required, failed, or needs TLS (RFC 4954 section 6).
   { code: /^(530|534|535|538)$/, means: "down", scope: "channel" },
-  // Before any mail no answer is about one.
+  // Session responses concern no particular mail.
   { code: /^4/, stage: ["session"], means: "down", scope: "channel", slow: true },
   { stage: ["session"], means: "down", scope: "channel" },
-  // The system takes no messages (4.3.2), the network is congested (4.4.5), a policy is against more of it now (4.7.z).
+  // The system accepts no messages (4.3.2), the mail system is congested (4.4.5), or a policy defers mail (4.7.z).
   { code: /^4/, status: /^4\.(3\.2|4\.5)$/, means: "slow", waitMs: null },
   { code: /^4/, status: /^4\.7\.\d{1,3}$/, means: "slow", waitMs: null, ofReceiver: true },
   { code: /^450$/, status: /^4\.2\.0$/, means: "slow", waitMs: null, ofReceiver: true },
-  // The address of the sender; many servers say so only after RCPT TO.
+  // Bad sender address; many servers report it only after RCPT TO.
   { code: /^5/, status: /^5\.1\.[78]$/, means: "down", scope: "workspace", unless: "retry" },
-  // Too large, or a parameter that our mail needs is not known: about this mail.
+  // Too large, or an unsupported parameter that this mail needs: concerns only this mail.
   { code: /^(552|555)$/, means: "refused" },
   { code: /^5/, stage: ["sender"], means: "down", scope: "workspace", unless: "retry" },
   // Bad mailbox, host, syntax, ambiguous, moved, null MX; disabled.
   { code: /^5/, status: /^5\.1\.([0-46]|10)$|^5\.2\.1$/, stage: ["recipient", "message"], means: "undeliverable" },
-  // A policy before any content was seen, such as "relay access denied".
+  // A policy that applies before the content, such as "relay access denied".
   { code: /^5/, status: /^5\.7\.\d{1,3}$/, stage: ["recipient"], means: "down", scope: "workspace", unless: "refused" },
   { code: /^5/, means: "refused" },
 ];
 
 const ROWS = [...SES, ...GMAIL, ...EXCHANGE, ...STANDARD];
 
-/** What an answer of 4yz or 5yz says, after the first row that fits; without one it passes. */
+/** The meaning of a 4yz or 5yz response: the first matching row, otherwise `retry`. */
 export const meaningOf = (answer: SmtpAnswer): Meaning => ROWS.find((row) => fits(row, answer)) ?? { means: "retry" };
 
 const fits = ({ code, status, text, stage }: Row, answer: SmtpAnswer): boolean =>

@@ -8,15 +8,15 @@ import { outcomeOfMeaning } from "./meaning.ts";
 import { meaningOf, type SmtpAnswer, type SmtpStage } from "./smtp-answers.ts";
 
 export interface SmtpOptions extends EmailOptions {
-  /** Lets credentials go over a connection without TLS. */
+  /** Allows credentials over a connection without TLS. */
   readonly plaintext?: boolean;
-  /** The most connections at once: as many as mails are sent at once, so that none waits for another. */
+  /** Pool size. Set it to the number of concurrent sends, so that no mail waits for a connection. */
   readonly connections?: number;
 }
 
 /**
- * E-mail over SMTP, such as `smtps://user:password@host:465`. Connections are kept between sends. With `smtp:` and
- * credentials the server must offer STARTTLS.
+ * E-mail over SMTP. The URL looks like `smtps://user:password@host:465`. Sends share pooled connections. `smtp:` with
+ * credentials requires STARTTLS, unless `plaintext` is set.
  */
 export function smtpChannel(
   url: string,
@@ -27,7 +27,7 @@ export function smtpChannel(
   const transport = nodemailer.createTransport({
     pool: true,
     maxConnections: connections,
-    // Once, for a connection that was kept and has died.
+    // One requeue, for a pooled connection that died.
     maxRequeues: 1,
     host: hostname,
     port: Number(port) || (secure ? 465 : 587),
@@ -47,7 +47,7 @@ export function smtpChannel(
     compiled();
   });
   return emailChannel(async (mail) => {
-    // For the whole dialogue: a server may answer a little now and then, and never come to an end.
+    // Bounds the whole dialogue: a server that trickles responses never hits the socket timeout.
     const signal = AbortSignal.timeout(limits.connectMs + limits.answerMs);
     try {
       const { messageId } = await transport.sendMail({ ...mail, signal });
@@ -62,7 +62,7 @@ const label = z.string().regex(/^[A-Z_0-9]{1,60}$/);
 
 const faultSchema = z.looseObject({
   code: label.catch("NO_ANSWER"),
-  /** Of the system or of TLS, where `code` is the class that nodemailer gives it. */
+  /** The system or TLS error code; `code` is nodemailer's error class. */
   originalCode: label.optional().catch(undefined),
   command: z.string().catch(""),
   timeoutType: label.optional().catch(undefined),
@@ -73,8 +73,11 @@ const faultSchema = z.looseObject({
 type Fault = z.infer<typeof faultSchema>;
 
 /**
- * An answer decides, by the tables. Without one it depends on how far the mail had come: before the session stood, the
- * channel is at fault; before the mail was read to its end, its final dot cannot have been sent; after that nobody knows.
+ * The outcome of a failed send. With a response, the tables decide. Without one:
+ *
+ * - Before the session is established: the channel is down.
+ * - Before the body is fully read: retry, because the final dot cannot have been sent.
+ * - After that: unknown.
  */
 function outcomeOf(thrown: unknown, body: Readable | undefined): SendOutcome {
   const fault = faultSchema.parse(thrown);
@@ -84,7 +87,7 @@ function outcomeOf(thrown: unknown, body: Readable | undefined): SendOutcome {
     return outcomeOfAnswer({ stage: stageOf(fault, body), code: responseCode, status, text });
   }
   const reason = code === "EABORT" ? "smtp_deadline" : `smtp_${(timeoutType ?? originalCode ?? code).toLowerCase()}`;
-  // Larger than the server said that it takes.
+  // Larger than the server's announced SIZE limit.
   if (code === "EMESSAGE" && command === "MAIL FROM") return { kind: "refused", reason: "too_large", notAsked: true };
   if (code === "EENVELOPE" && command === "API") return { kind: "refused", reason: "invalid_address", notAsked: true };
   if (!sessionStood(fault, body)) return { kind: "channel_down", scope: "channel", reason };
@@ -97,7 +100,7 @@ function outcomeOfAnswer(answer: SmtpAnswer): SendOutcome {
   return outcomeOfMeaning(meaningOf(answer), reason);
 }
 
-/** Faults that come before any mail, whatever connection the one before had. */
+/** Errors that occur before any mail is sent, even if the previous connection was established. */
 const BEFORE_ANY_MAIL = new Set([
   "EDNS",
   "ETLS",
@@ -111,7 +114,7 @@ const BEFORE_ANY_MAIL = new Set([
   "UPGRADE_TIMEOUT",
 ]);
 
-/** A mail is read only for a session that is logged in. */
+/** nodemailer reads the body only in an authenticated session. */
 const sessionStood = ({ code, timeoutType = "", syscall }: Fault, body: Readable | undefined): boolean =>
   body !== undefined && syscall !== "connect" && !BEFORE_ANY_MAIL.has(code) && !BEFORE_ANY_MAIL.has(timeoutType);
 

@@ -1,6 +1,6 @@
 import type { MessageChannel, OutgoingTouch } from "../run/delivery-ports.ts";
 
-/** A step for a person: leaves a task through `createTask`, which must be harmless for a touch that has one. */
+/** Creates a task for a person. `createTask` must be a no-op if the touch already has a task. */
 export const taskChannel = (createTask: (task: TaskFromTouch) => Promise<void>): MessageChannel => ({
   async send(touch) {
     await createTask({

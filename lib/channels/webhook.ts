@@ -7,21 +7,21 @@ import { type Answer, NoAnswer, type PostRequest, post } from "./post.ts";
 import { retryAfterMs } from "./retry-after.ts";
 import { signingSecret } from "./signing-secret.ts";
 
-/** After the Standard Webhooks specification, section "Request timeouts": 15 to 30 seconds. */
+/** The Standard Webhooks specification, "Request timeouts", recommends 15 to 30 seconds. */
 const ANSWER_TIMEOUT_MS = 15_000;
 
 export interface WebhookEndpoint {
   readonly url: string;
-  /** The signing secret; a fault in getting it is one that passes. */
+  /** Returns the signing secret. A failure counts as transient. */
   readonly secret: () => Promise<string>;
   readonly network: Network;
-  /** The receiver refuses signatures that are minutes old, so this is the clock of the moment and not that of the run. */
+  /** The current time, not the start of the run: receivers reject signatures that are minutes old. */
   readonly now: () => Date;
 }
 
 /**
- * A signed POST after the Standard Webhooks specification, one a touch, for tools that deliver themselves. The touch is
- * the `webhook-id`, by which the receiver acts once however often it comes: whatever is not answered is tried again.
+ * Sends each touch as a signed POST (Standard Webhooks specification), for tools that deliver messages themselves. The
+ * touch id is the `webhook-id`, the receiver's idempotency key. A request without a response is therefore retried.
  */
 export function webhookChannel(endpoint: WebhookEndpoint, answerTimeoutMs = ANSWER_TIMEOUT_MS): MessageChannel {
   return {
@@ -39,7 +39,7 @@ export function webhookChannel(endpoint: WebhookEndpoint, answerTimeoutMs = ANSW
   };
 }
 
-/** Null where it cannot be had or is none; a fault may quote it, so that it is told to nobody. */
+/** Null if the secret is unavailable or invalid. The error is dropped because it may quote the secret. */
 async function usableSecret(endpoint: WebhookEndpoint): Promise<string | null> {
   try {
     return signingSecret.parse(await endpoint.secret());
@@ -60,10 +60,10 @@ function signed(touch: OutgoingTouch, secret: string, now: Date): PostRequest {
   return { headers, body };
 }
 
-/** Nothing that a touch could change: no secret, no address, no connection. */
+/** A fault that affects every touch: no secret, no address or no connection. */
 const DOWN: Meaning = { means: "down", scope: "channel" };
 
-/** The receiver took the request and said nothing: that touch, if it answers others. */
+/** The receiver did not respond. If it answers other touches, the fault concerns only this one. */
 const SILENT: Meaning = { means: "down", scope: "workspace", unless: "retry", lost: true };
 
 function outcomeOfFault(thrown: unknown): SendOutcome {
@@ -73,23 +73,23 @@ function outcomeOfFault(thrown: unknown): SendOutcome {
 }
 
 /**
- * What a status says, after RFC 9110 section 15, RFC 6585 and the Standard Webhooks specification, "Delivery success and
- * failure": only 2xx is a success, a redirect is a failure, 410 asks for no more.
+ * The meaning of each status: RFC 9110 section 15, RFC 6585, and Standard Webhooks specification, "Delivery success and
+ * failure". Only 2xx is success, a redirect is a failure, and 410 asks the sender to stop.
  */
 const STATUSES: readonly (Meaning & { readonly status: RegExp })[] = [
-  // The touch itself passes later: 9110 section 15.5.9, RFC 8470.
+  // Transient for this touch: RFC 9110 section 15.5.9, RFC 8470.
   { status: /^4(08|25)$/, means: "retry" },
-  // About the URL, the method, the protocol or the signature, which are the same for every touch. A receiver that means one
-  // touch all the same takes others, and is told apart by that.
+  // Concerns the URL, method, protocol or signature, which all touches share. If the receiver accepts other touches,
+  // the fault concerns only this one.
   { status: /^4(01|03)$/, means: "down", scope: "workspace", unless: "retry" },
   { status: /^(3\d\d|4(02|04|05|07|10|15|21|26))$/, means: "down", scope: "workspace", unless: "refused" },
-  // A gateway gave up: the receiver may have the touch.
+  // Gateway error: the receiver may have the touch.
   { status: /^50[24]$/, means: "down", scope: "workspace", unless: "retry", lost: true },
-  // The receiver failed. If it takes other touches, it failed at this one.
+  // The receiver failed. If it accepts other touches, the fault concerns only this one.
   { status: /^5\d\d$/, means: "down", scope: "workspace", unless: "retry" },
 ];
 
-/** Too many requests are 429 (RFC 6585 section 4), or 503 that says when it will be over (RFC 9110 section 15.6.4). */
+/** Throttling is 429 (RFC 6585 section 4), or 503 with Retry-After (RFC 9110 section 15.6.4). */
 function outcomeOf({ status, retryAfter }: Answer, touch: OutgoingTouch, now: Date): SendOutcome {
   if (status >= 200 && status < 300) return { kind: "accepted", providerId: `webhook:${touch.id}` };
   const reason = `webhook_${status}`;

@@ -1,6 +1,6 @@
 import { domainToASCII, domainToUnicode } from "node:url";
 
-/** Invisible characters that mail programs and spreadsheets leave in an address. `normalise_email` in SQL has the same list. */
+/** Invisible characters that mail programs and spreadsheets add. `normalise_email` in SQL has the same list. */
 const INVISIBLE = /\u034f|[\u00a0\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]/gu;
 const BLANKS_AROUND = /^[\t\n\v\f\r ]+|[\t\n\v\f\r ]+$/g;
 
@@ -8,20 +8,20 @@ const LONGEST_ADDRESS = 320;
 const LONGEST_LOCAL_PART = 64;
 const LONGEST_DOMAIN = 253;
 
-/** RFC 5322 dot-atom. A quoted local part is legal, but libraries read it in different ways. */
+/** RFC 5322 dot-atom. Quoted local parts are legal, but libraries parse them differently. */
 const DOT_ATOM = /^[\w!#$%&'*+/=?^`{|}~-]+(\.[\w!#$%&'*+/=?^`{|}~-]+)*$/;
 const HOST_NAME = /^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+(?=.*[a-z])[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])$/;
 
 export type ReadAddress =
   | { readonly address: string; readonly name: string | null }
   | {
-      /** Says what is wrong, without the value. */
+      /** The error, without the value. */
       readonly fault: string;
     };
 
 /**
- * Reads text that must be exactly one e-mail address. `Bob <b@x>`, `mailto:b@x`, blanks around it and invisible characters
- * are repaired; the domain is answered in ASCII and lower case, the local part as written.
+ * Parses exactly one e-mail address. Accepts `Bob <b@x>` and `mailto:b@x`; removes surrounding blanks and invisible
+ * characters. Returns the domain in lower-case ASCII and the local part as written.
  */
 export function readAddress(text: string): ReadAddress {
   const { name, plain } = partsOf(text);
@@ -35,8 +35,8 @@ export function readAddress(text: string): ReadAddress {
 }
 
 /**
- * The address to which a stored value may be sent; undefined where it is not exactly one address with an ASCII domain.
- * The database normalises such a value as `normaliseEmail` does, so a suppression of the address is never missed.
+ * The address to send to, or undefined unless the stored value is exactly one address with an ASCII domain. For such a
+ * value, SQL and `normaliseEmail` agree, so no suppression is missed.
  */
 export function addressToSend(stored: string): string | undefined {
   const read = readAddress(stored);
@@ -44,15 +44,15 @@ export function addressToSend(stored: string): string | undefined {
   return lowerAscii(read.address) === normaliseEmail(stored) ? read.address : undefined;
 }
 
-/** The form in which the database compares addresses: the same as `normalise_email` in SQL. Null where nothing is left. */
+/** The form in which the database compares addresses, as `normalise_email` in SQL. Null if the result is empty. */
 export function normaliseEmail(text: string): string | null {
   const { plain } = partsOf(text);
   return lowerAscii(plain.replace(/\.+$/, "")) || null;
 }
 
 /**
- * Every form under which a row may hold the address that `text` names, the ASCII form first. Lenient: whatever may have
- * been written to can stop us. Empty where the text has no `@` or nothing before it.
+ * Every form in which a row may store the address in `text`; the ASCII form comes first. Lenient, so that an opt-out
+ * matches any address we may have used. Empty without an `@` or without text on both sides of it.
  */
 export function addressKeys(text: string): readonly string[] {
   const stored =
@@ -68,29 +68,29 @@ export function addressKeys(text: string): readonly string[] {
   return [...new Set(domains.flatMap((form) => locals.map((part) => `${part}@${form}`)))];
 }
 
-/** The form in which numbers are compared: digits, with a leading plus. Null where there is no digit. */
+/** The form in which phone numbers are compared: digits and plus, with a leading `00` as `+`. Null without digits. */
 export function normalisePhone(text: string): string | null {
   const digits = text.replace(/[^0-9+]/g, "").replace(/^00/, "+");
   return /[0-9]/.test(digits) ? digits : null;
 }
 
-/** Every form under which a row may hold the number that `text` names: people leave the plus out. Empty without a digit. */
+/** Every form in which a row may store the number in `text`: with and without the plus. Empty without digits. */
 export function phoneKeys(text: string): readonly string[] {
   const digits = normalisePhone(text)?.replaceAll("+", "");
   return digits === undefined ? [] : [`+${digits}`, digits];
 }
 
-/** The number to which a stored value may be sent; undefined where it is not exactly one number. */
+/** The number to send to, or undefined unless the stored value is exactly one number. */
 export function numberToSend(stored: string): string | undefined {
   const plain = stored.replace(INVISIBLE, " ").trim();
   const number = normalisePhone(plain);
   return number && ONE_NUMBER.test(plain) && /^\+?[1-9][0-9]{2,14}$/.test(number) ? number : undefined;
 }
 
-/** Digits with the separators that people write. Two numbers are too long for E.164, or have two pluses. */
+/** Digits with common separators. Two numbers in one value are too long for E.164 or contain two pluses. */
 const ONE_NUMBER = /^\+?[0-9 ().\-/]+$/;
 
-/** `Bob <b@x>` and `mailto:b@x` taken apart. */
+/** Splits `Bob <b@x>` and `mailto:b@x`. */
 function partsOf(text: string): { readonly name: string | null; readonly plain: string } {
   const visible = trimmed(text.replace(INVISIBLE, ""));
   const [, name, inner] = /^([^<>]*)<([^<>]*)>$/.exec(visible) ?? [];
@@ -101,12 +101,12 @@ function partsOf(text: string): { readonly name: string | null; readonly plain: 
 const trimmed = (text: string): string => text.replace(BLANKS_AROUND, "");
 const withoutQuotes = (name: string): string => name.replace(/^"(.*)"$/s, "$1").replaceAll(/\\(.)/gs, "$1");
 
-/** Not `toLowerCase`: the database's lower-casing of other letters depends on its locale. */
+/** ASCII only: lower-casing of other letters in PostgreSQL depends on the locale. */
 const lowerAscii = (text: string): string => text.replaceAll(/[A-Z]+/g, (letters) => letters.toLowerCase());
 
-/** Empty where the domain has no ASCII form. An ASCII domain stays as it is: `domainToASCII` reads `1.2` as an IPv4 address. */
+/** Empty if the domain has no ASCII form. Skips ASCII domains: `domainToASCII` parses `1.2` as an IPv4 address. */
 function asciiDomain(domain: string): string {
   if (/^[!-~]*$/.test(domain)) return domain.toLowerCase().replace(/\.$/, "");
-  // `domainToASCII` decodes percent signs, so two different texts would become one domain.
+  // `domainToASCII` decodes percent signs, so two different texts would yield the same domain.
   return domain.includes("%") ? "" : domainToASCII(domain).replace(/\.$/, "");
 }

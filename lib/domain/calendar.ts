@@ -3,43 +3,43 @@ import { DAY_MS, type LocalDay, type Stretch, stretchAt } from "./local-days.ts"
 export { localDayOf, startOfLocalDay, startOfNextLocalDay } from "./local-days.ts";
 
 /**
- * The hours in which may be sent: while the local clock shows `start` or later, but not yet `end`.
+ * The hours in which sending is allowed: the local clock shows `start` or later, but not yet `end`.
  *
- * With an `end` that is not after `start` the window runs overnight into the next day; with the two alike it is open for
- * a whole day. It belongs to the day on which it opens, for weekdays and holidays alike: the window of a Friday runs on
- * into Saturday morning, and the one of a holiday does not open on the morning after either. The clock decides also
- * where it is changed: what it jumps over does not happen, so that a window whose start is skipped opens right after the
- * jump and one that is skipped whole stays shut; what it shows twice is open, or shut, twice.
+ * - If `end` is not after `start`, the window runs overnight. If they are equal, it is open for 24 hours.
+ * - The window belongs to the day on which it opens. Friday's window runs into Saturday morning. A holiday's overnight
+ *   window stays closed on the next morning too.
+ * - Clock changes: if the clock skips `start`, the window opens right after the jump. If the clock skips the whole
+ *   window, it stays closed. Repeated hours count twice.
  */
 export interface SendWindow {
-  /** The local days on which the window opens; ISO: 1 is Monday, 7 is Sunday. */
+  /** Local weekdays on which the window opens. ISO: 1 is Monday, 7 is Sunday. */
   readonly days: readonly number[];
-  /** As in `09:00`. */
+  /** Such as `09:00`. */
   readonly start: string;
-  /** As in `17:00`, from `00:00` to `24:00`. */
+  /** Such as `17:00`; from `00:00` to `24:00`. */
   readonly end: string;
 }
 
-/** When may be sent to somebody. */
+/** When sending to a lead is allowed. */
 export interface SendCalendar {
   readonly zone: string;
   readonly window: SendWindow;
-  /** Asked with a local date, as in `2026-12-25`. No window opens on a holiday. */
+  /** Takes a local date such as `2026-12-25`. No window opens on a holiday. */
   readonly isHoliday: (localDate: string) => boolean;
 }
 
-/** How far `nextOpening` looks: a year with its leap day. */
+/** How far ahead `nextOpening` searches: one leap year. */
 const HORIZON_MS = 366 * DAY_MS;
 
-/** A stretch of time in which may be sent, `until` exclusive. It lies in one local day; another may follow at once. */
+/** A period in which sending is allowed; `until` is exclusive. Within one local day; another may follow directly. */
 export interface Opening {
   readonly from: Date;
   readonly until: Date;
 }
 
 /**
- * The earliest opening from `now` on, which begins at `now` itself while the window is open; null where none begins
- * within 366 days. Throws RangeError for an invalid zone or window time.
+ * The earliest opening from `now` on. It starts at `now` if the window is open. Null if none starts within 366 days.
+ * Throws RangeError for an invalid zone or window time.
  */
 export function nextOpening(now: Date, calendar: SendCalendar): Opening | null {
   const earliest = now.getTime();
@@ -67,7 +67,7 @@ function openingIn(stretch: Stretch, earliest: number, calendar: SendCalendar): 
   );
 }
 
-/** While the clock, from `earliest` on, shows `from` or later, but not yet `until`, if it does in this stretch. */
+/** The part of the stretch, from `earliest` on, in which the local clock shows `from` or later but not yet `until`. */
 function whileShown(stretch: Stretch, earliest: number, from: number, until: number): Span | undefined {
   const midnight = stretch.from - stretch.clockAtFrom;
   const first = Math.max(earliest, stretch.from, midnight + from);

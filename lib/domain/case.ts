@@ -5,17 +5,17 @@ import { earliestSend, type SendFacts } from "./send-times.ts";
 import { type Message, type Rendered, render } from "./templates.ts";
 import { type ZoneUsed, zoneUsed } from "./time-zone.ts";
 
-/** An item as the rules see it: what several of them ask is worked out once, and only if one asks. */
+/** A due item as the rules see it. Values that several rules share are computed lazily and once. */
 export interface Case extends DueItem {
   readonly now: Date;
   readonly zone: ZoneUsed;
   readonly step: Step | undefined;
   readonly rendered: () => Rendered;
-  /** When the step may go at the earliest. Throws RangeError for send times that do not exist. */
+  /** The earliest opening for the step. Throws RangeError for invalid send times. */
   readonly opening: () => Opening | null;
 }
 
-/** A verdict where the rule applies, undefined where the case passes. */
+/** Returns a verdict if the rule applies, otherwise undefined. */
 export type Judge = (given: Case) => Verdict | undefined;
 
 export function caseOf(item: DueItem, now: Date): Case {

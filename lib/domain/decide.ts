@@ -19,12 +19,12 @@ import { lastOnChannelAt, lastReachedAt } from "./send-times.ts";
 
 interface Rule {
   readonly name: string;
-  /** What holds where the rule lets a step pass. */
+  /** The condition that holds when a step passes the rule. */
   readonly says: string;
   readonly judge: Judge;
 }
 
-/** Strongest first: the first rule that applies wins. */
+/** In order of priority: the first rule that applies decides. */
 export const RULES: readonly Rule[] = [
   { name: "not_booked", says: "The lead has not booked, or the sequence prepares a meeting.", judge: booked },
   { name: "may_be_contacted", says: "The lead may be contacted.", judge: notToBeContacted },
@@ -54,7 +54,7 @@ export const RULES: readonly Rule[] = [
 const ruleNames = RULES.map((rule) => rule.name);
 const passedBefore = RULES.map((_, index) => ruleNames.slice(0, index));
 
-/** Decides what becomes of a due step. Pure: the same item and instant give the same decision. */
+/** Decides what to do with a due step. Pure: the same item and instant give the same decision. */
 export function decide(item: DueItem, now: Date): Decision {
   const given = caseOf(item, now);
   let passed = 0;

@@ -27,22 +27,22 @@ export type HoldReason =
   | "decision_failed";
 export type SkipReason = `condition_${StepCondition}` | `missing_${AddressKind}` | "undeliverable_address";
 
-/** What is to become of a due step, and why. */
+/** What to do with a due step, and why. */
 export type Decision = Verdict & {
   /** The rule that decided. */
   readonly rule: string;
-  /** The rules that were asked before it and did not apply, in their order. */
+  /** The rules that were evaluated before it and did not apply, in order. */
   readonly passed: readonly string[];
   readonly zone: ZoneUsed;
   readonly inputs: DecisionInputs;
 };
 
-/** What the rules on time went by. */
+/** The inputs of the time rules. */
 export interface DecisionInputs {
   readonly sendWindow: WorkspaceFacts["sendWindow"];
   readonly gapMinutes: number;
   readonly lastOutboundAt: Date | null;
-  /** On the channel of the step; null also where no step is left. */
+  /** On the step's channel; also null if no step is left. */
   readonly lastTouchOnChannelAt: Date | null;
   readonly dailyCap: number | null;
   readonly dailyCapUsed: number;
@@ -54,9 +54,9 @@ export type Verdict =
       readonly reason: "ready";
       readonly step: Step;
       readonly message: Message;
-      /** The end of the opening in which it may go; after that it has to be decided again. */
+      /** The end of the opening. After it, the step must be decided again. */
       readonly sendUntil: Date;
-      /** The end of the step's time to live; null: it has none. */
+      /** The end of the step's time to live; null means no limit. */
       readonly expiresAt: Date | null;
     }
   | {

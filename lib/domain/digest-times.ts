@@ -2,32 +2,32 @@ import type { Temporal } from "temporal-polyfill";
 import { localDayOf } from "./local-days.ts";
 import { zonedDateTime, zoneOrUtc } from "./time-zone.ts";
 
-/** When a workspace is told what happened. */
+/** When a workspace receives its digest. */
 export interface DigestTime {
-  /** As in `08:00`. */
+  /** Such as `08:00`. */
   readonly time: string;
   readonly zone: string;
 }
 
-/** What becomes of the open window of a workspace. */
+/** The result of closing a workspace's open window. */
 export interface DigestWindow {
-  /** Where it ends, if it has: what happened before this instant is told. */
+  /** The end of the window if it closed: the digest covers events before this instant. Null if it stays open. */
   readonly end: Date | null;
-  /** Where the window that is open now will end. */
+  /** The end of the window that is open now. */
   readonly nextEnd: Date;
 }
 
-/** The open window of a workspace, as it was left. */
+/** The open window of a workspace, as stored. */
 export interface OpenWindow extends DigestTime {
-  /** Null: never reckoned, or not since time or zone were changed. */
+  /** Null until computed, and after the time or zone changes. */
   readonly end: Date | null;
-  /** The end of the last window that had something to tell. */
+  /** The end of the last window that contained events. */
   readonly lastTold: Date | null;
 }
 
 /**
- * Closes a window whose end has come, and says where the next one ends. After an outage one window spans all the days that
- * were missed. A window that has to be reckoned is not closed, and does not end on a local day on which a digest was made.
+ * Closes the window if its end has passed, and computes the next end. After an outage, one window spans all missed
+ * days. A window without a stored end stays open; its new end is not on a local day that already had a digest.
  */
 export function closeWindow({ end, lastTold, ...given }: OpenWindow, now: Date): DigestWindow {
   const digest = { ...given, zone: zoneOrUtc(given.zone) };
@@ -38,8 +38,8 @@ export function closeWindow({ end, lastTold, ...given }: OpenWindow, now: Date):
 }
 
 /**
- * The first digest after the instant. Each local day has one: at its time, or as long after it as the clock jumps where the
- * clock jumps over it, or the first time where the clock shows it twice. Throws RangeError for an invalid zone.
+ * The first digest time after the instant. Each local day has one. If the clock skips the time, the digest moves by the
+ * length of the jump. If the clock repeats the time, the first one counts. Throws RangeError for an invalid zone.
  */
 export function nextDigest(after: Date, digest: DigestTime): Date {
   let day = dayBefore(after, digest.zone);
@@ -50,7 +50,7 @@ export function nextDigest(after: Date, digest: DigestTime): Date {
   }
 }
 
-/** The last digest up to the instant, itself included. */
+/** The last digest time at or before the instant. */
 function latestDigest(upTo: Date, digest: DigestTime): Date {
   let day = dayBefore(upTo, digest.zone).add({ days: 2 });
   for (;;) {

@@ -3,38 +3,38 @@ import type { NotificationKind } from "./labels.ts";
 import type { Message } from "./templates.ts";
 
 export interface DigestSection {
-  /** A label of `NOTIFICATION_KINDS`, unless the database is ahead of this code. */
+  /** A label of `NOTIFICATION_KINDS`, or an unknown one if the database is newer than this code. */
   readonly kind: string;
   readonly count: number;
-  /** Some of them, the latest first. */
+  /** A sample, latest first. */
   readonly examples: readonly DigestExample[];
 }
 
-/** Whom an event is about, and in which way. */
+/** The lead of an event, and its details. */
 export interface DigestExample {
   readonly firstName: string | null;
   readonly lastName: string | null;
   readonly company: string | null;
-  /** The channel of a touch, and why it is where it is. */
+  /** The channel of a touch and the reason for its state. */
   readonly channel: string | null;
   readonly reason: string | null;
-  /** What is to be said instead, where it is about no lead. */
+  /** The text to show instead, for an event without a lead. */
   readonly detail: string | null;
 }
 
-/** All that a digest says. */
+/** The contents of a digest. */
 export interface DigestContents {
   readonly workspaceName: string;
   readonly sections: readonly DigestSection[];
 }
 
-/** A digest as an e-mail: the same words twice. */
+/** A digest as an e-mail, with the same content as text and HTML. */
 export interface DigestMail extends Message {
   readonly subject: string;
   readonly html: string;
 }
 
-/** For the templates below, which are our own; those of a workspace have a smaller language. */
+/** For the built-in templates below. Workspace templates use a smaller language. */
 const liquid = new Liquid({ strictVariables: true, strictFilters: true, locale: "en-US", templates: {} });
 
 const TITLES: Readonly<Record<NotificationKind, string>> = {
@@ -87,7 +87,7 @@ const HTML = liquid.parse(`<!doctype html>
 
 const rendered = (template: Template[], values: object): string => liquid.renderSync(template, values);
 
-/** A digest as an e-mail. No name in it can begin a header or a tag. */
+/** A digest as an e-mail. Names cannot inject headers or tags. */
 export function digestMail(contents: DigestContents): DigestMail {
   const values = valuesOf(contents, (text) => text);
   return {
@@ -97,12 +97,12 @@ export function digestMail(contents: DigestContents): DigestMail {
   };
 }
 
-/** A digest as the text of a Slack message, in which names cannot make links or mentions. */
+/** A digest as Slack message text. Names cannot inject links or mentions. */
 export function digestSlackText(contents: DigestContents): string {
   return rendered(TEXT, valuesOf(contents, escapedForSlack));
 }
 
-/** After Slack's "Formatting text for app surfaces": these three characters, and no others. */
+/** Slack, "Formatting text for app surfaces": escape only these three characters. */
 const escapedForSlack = (text: string): string =>
   text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
@@ -129,7 +129,7 @@ function lineOf({ firstName, lastName, company, channel, reason, detail }: Diges
 const LONGEST = 120;
 const LONGEST_DETAIL = 500;
 
-/** Nothing in it can begin another line, and none fills the page. */
+/** Replaces line breaks and control characters, and truncates to `longest` characters. */
 function oneLine(text: string, longest = LONGEST): string {
   const line = text.replace(/[\s\p{Cc}\p{Zl}\p{Zp}]+/gu, " ").trim();
   const characters = Array.from(line);

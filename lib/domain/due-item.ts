@@ -8,7 +8,7 @@ import type {
   SuppressionReason,
 } from "./labels.ts";
 
-/** All that `decide` may know of one due instance. Instants are `Date`s; nothing here is read from a clock. */
+/** Everything that `decide` reads about one due instance. Nothing here comes from a clock. */
 export interface DueItem {
   readonly instance: DueInstance;
   readonly lead: LeadFacts;
@@ -19,10 +19,10 @@ export interface DueItem {
 export interface DueInstance {
   readonly id: string;
   readonly generation: number;
-  /** The position of the step that is next; counted from 1. */
+  /** The position of the next step, from 1. */
   readonly position: number;
   readonly nextStepDue: Date;
-  /** When the step was due before its first hold; null where it was never held. */
+  /** When the step was due before its first hold; null if it was never held. */
   readonly heldSince: Date | null;
 }
 
@@ -39,15 +39,15 @@ export interface LeadFacts {
   readonly isBooked: boolean;
   readonly automationEnabled: boolean;
   readonly optedOutAt: Date | null;
-  /** Why its address or number must not be contacted on any channel. */
+  /** Why the address or number must not be contacted on any channel. */
   readonly suppressed: Exclude<SuppressionReason, "undeliverable"> | null;
   readonly undeliverable: Readonly<Record<AddressKind, boolean>>;
   readonly snoozedUntil: Date | null;
   readonly lastInboundAt: Date | null;
   readonly lastOutboundAt: Date | null;
-  /** When a touch last began to be sent on each channel. */
+  /** When sending of a touch last started, per channel. */
   readonly lastTouchAt: Readonly<Record<Channel, Date | null>>;
-  /** When a touch of another lead last began to be sent to its address or number; null: no other lead has them. */
+  /** When sending to the same address or number last started for another lead; null if no other lead shares them. */
   readonly twinTouchAt: Readonly<Record<AddressKind, Date | null>> | null;
   readonly enrichmentStatus: EnrichmentStatus;
 }
@@ -56,22 +56,22 @@ export interface Sequence {
   readonly id: string;
   readonly triggerOn: SequenceTrigger;
   readonly active: boolean;
-  /** In the order of their positions, which may have gaps. */
+  /** Ordered by position; positions may have gaps. */
   readonly steps: readonly Step[];
 }
 
 export interface Step {
   readonly id: string;
   readonly position: number;
-  /** After the step before it; after the start for the first. */
+  /** After the previous step, or after the start for the first step. */
   readonly delayMinutes: number;
   readonly channel: Channel;
-  /** A label of `STEP_CONDITIONS`, unless the database is ahead of this code. */
+  /** A label of `STEP_CONDITIONS`, or an unknown one if the database is newer than this code. */
   readonly condition: string;
   readonly subject: string | null;
   readonly body: string;
   readonly needsApproval: boolean;
-  /** How long after it was due it may still go; null: for ever. */
+  /** How long after its due time the step may still be sent; null means no limit. */
   readonly timeToLiveMinutes: number | null;
 }
 
@@ -81,25 +81,25 @@ export interface WorkspaceFacts {
   readonly timeZone: string;
   readonly pausedAt: Date | null;
   readonly ghostedAfterDays: number;
-  /** Who e-mails come from; `isSender` where it is in order. */
+  /** The sender of e-mails; check with `isSender`. */
   readonly emailFrom: string;
   readonly sendWindow: SendWindow;
   readonly holidays: HolidayPlace;
-  /** The least time between two touches of a lead, in whatever sequences. */
+  /** The minimum time between two touches of a lead, across all sequences. */
   readonly gapMinutes: number;
-  /** The most touches in one local day of the workspace; null: no cap. */
+  /** The maximum number of touches per local day of the workspace; null means no cap. */
   readonly dailyCap: number | null;
-  /** How many of them are used on the local day of the decision. */
+  /** Touches that count towards the cap on the local day of the decision. */
   readonly dailyCapUsed: number;
 }
 
-/** Whose public holidays are kept, as ISO 3166 codes, and the workspace's own dates, as in `2026-12-24`. */
+/** The country and region of public holidays (ISO 3166 codes), and the workspace's own dates such as `2026-12-24`. */
 export interface HolidayPlace {
   readonly country: string | null;
   readonly region: string | null;
   readonly ownDates: readonly string[];
 }
 
-/** The step that is next, or undefined where none is left. A deleted step is passed over. */
+/** The first step at or after the position, so deleted steps are skipped. Undefined if none is left. */
 export const stepFrom = (sequence: Sequence, position: number): Step | undefined =>
   sequence.steps.find((step) => step.position >= position);

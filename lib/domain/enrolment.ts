@@ -2,30 +2,30 @@ import type { LeadFacts } from "./due-item.ts";
 import type { LeadStatus } from "./labels.ts";
 import { isTimeZone } from "./time-zone.ts";
 
-/** What is asked of a lead before it enters a sequence. */
+/** The facts that decide whether a lead may enter a sequence. */
 export interface EnrolmentFacts {
-  /** A label of `LEAD_STATUSES`, unless the database is ahead of this code. */
+  /** A label of `LEAD_STATUSES`, or an unknown one if the database is newer than this code. */
   readonly status: string;
   readonly isBooked: boolean;
-  /** Whether a meeting was booked after the moment at which it was to be enrolled, whatever became of that meeting. */
+  /** Whether a meeting was booked after the requested enrolment time, even if it was cancelled later. */
   readonly bookedSince: boolean;
   readonly optedOutAt: Date | null;
   readonly suppressed: LeadFacts["suppressed"];
-  /** Null: that of its workspace. */
+  /** Null means the workspace's zone. */
   readonly timeZone: string | null;
-  /** Whether it is or was in the sequence. */
+  /** Whether the lead is or was in the sequence. */
   readonly knowsSequence: boolean;
-  /** Whether it began the sequence at or after the moment at which it was to be enrolled. */
+  /** Whether the lead started the sequence at or after the requested enrolment time. */
   readonly startedSince: boolean;
 }
 
 export interface Enrolling {
   readonly isPostBooking: boolean;
-  /** Whether a lead that is or was in the sequence begins anew. */
+  /** Whether a lead that is or was in the sequence restarts it. */
   readonly restart: boolean;
 }
 
-/** What became of one lead of an enrolment. */
+/** The result of enrolling one lead. */
 export type EnrolmentVerdict =
   | "enrolled"
   | "already_enrolled"
@@ -47,7 +47,7 @@ export function enrolmentVerdict(lead: EnrolmentFacts, { isPostBooking, restart 
 const TO_BE_CONTACTED: readonly LeadStatus[] = ["new", "qualified", "meeting-requested", "meeting-booked"];
 const isToBeContacted = (status: string): boolean => TO_BE_CONTACTED.some((known) => known === status);
 
-/** Whether anything that starts for the lead would not be ended by the first rule on contact. */
+/** Whether the rule `may_be_contacted` would let the lead's touches pass. */
 export const mayBeContacted = ({
   status,
   optedOutAt,

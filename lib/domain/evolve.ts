@@ -3,7 +3,7 @@ import { type DueItem, stepFrom } from "./due-item.ts";
 import type { PausedReason } from "./labels.ts";
 import { laterInZone, zoneOrUtc, zoneUsed } from "./time-zone.ts";
 
-/** An instance after a decision. Impossible states have no spelling; the database holds the same laws. */
+/** An instance after a decision. The type excludes impossible states; database constraints do too. */
 export type InstanceState =
   | {
       readonly status: "active";
@@ -24,7 +24,7 @@ export type InstanceState =
       readonly reason: CompletedReason;
     };
 
-/** What the instance becomes. Pure; the position never moves back, and a hold remembers when the step was first due. */
+/** The next state of the instance. Pure. The position never moves back; a hold keeps the original due time. */
 export function evolve(item: DueItem, decision: Decision, now: Date): InstanceState {
   const { position, heldSince, nextStepDue } = item.instance;
   switch (decision.kind) {
@@ -48,8 +48,8 @@ export function evolve(item: DueItem, decision: Decision, now: Date): InstanceSt
 }
 
 /**
- * What an instance becomes after it waited at its step for a person. An invalid time zone counts as UTC here; the next
- * decision holds for it.
+ * The next state after a step that waited for a person. An invalid time zone counts as UTC here; the next decision puts
+ * the step on hold for it.
  */
 export function afterWaiting(item: DueItem, now: Date): InstanceState {
   const { zone } = zoneUsed(item.lead, item.workspace);
@@ -57,8 +57,8 @@ export function afterWaiting(item: DueItem, now: Date): InstanceState {
 }
 
 /**
- * The step is done with: the next one is due its delay from now, and never at once, so that no lead gets two steps of a
- * sequence in one run; without a next one the instance is complete.
+ * Advances to the next step, due its delay from now. The due time is always after `now`, so that a lead never gets two
+ * steps of a sequence in one run. Completes the instance if no step is left.
  */
 function afterStep({ sequence, instance }: DueItem, zone: string, now: Date): InstanceState {
   const current = stepFrom(sequence, instance.position);

@@ -3,7 +3,7 @@ import { Temporal } from "temporal-polyfill";
 
 let library: { readonly Holidays: typeof Holidays; readonly places: Holidays } | undefined;
 
-/** Loads the holidays of the world. To be awaited before they are asked for; a function that needs none does not load them. */
+/** Loads the holiday library. Await it before using public holidays. Lazy, because some functions need none. */
 export async function loadHolidays(): Promise<void> {
   const { default: Holidays } = await import("date-holidays");
   library ??= { Holidays, places: new Holidays() };
@@ -14,14 +14,13 @@ function loaded() {
   return library;
 }
 
-/** Says whether a local date, as in `2026-12-25`, is a holiday. */
+/** Returns whether a local date such as `2026-12-25` is a holiday. */
 export type HolidayCalendar = (localDate: string) => boolean;
 
 /**
- * The public holidays of a country, or of a region in it, with own dates beside them; without a country the own dates
- * alone. A holiday counts for the days that it covers whole: one that begins at noon leaves its day open. Throws
- * RangeError for a country or region that `hasHolidays` does not know; the calendar throws RangeError for a date before 1970
- * or after 2199.
+ * The public holidays of a country or region, plus own dates. Without a country, only the own dates. A holiday counts
+ * only for whole days: one that starts at noon leaves its first day open. Throws RangeError for an unknown country or
+ * region, see `hasHolidays`. With a country, the calendar throws RangeError for a date before 1970 or after 2199.
  */
 export function holidayCalendar(
   country: string | null,
@@ -35,15 +34,14 @@ export function holidayCalendar(
 }
 
 /**
- * Says whether the public holidays of a country are known, and those of a region in it. The country is an ISO 3166-1
- * code such as `DE`, the region the second part of an ISO 3166-2 code such as `BY`, in some countries with a district
- * behind it, as in `BY-A`.
+ * Whether the public holidays of a country, and of a region if given, are known. The country is an ISO 3166-1 code such
+ * as `DE`. The region is the second part of an ISO 3166-2 code such as `BY`, optionally with a district: `BY-A`.
  */
 export function hasHolidays(country: string, region: string | null): boolean {
   const { places } = loaded();
   if (!Object.hasOwn(places.getCountries(), country)) return false;
   if (region === null) return true;
-  // The library writes regions in capitals before it looks them up, and so misses its own few that have small letters.
+  // The library upper-cases regions before lookup, so it cannot find its own few with lower-case letters.
   if (region !== region.toUpperCase()) return false;
   const [state = "", district, ...more] = region.split("-");
   if (more.length > 0 || !Object.hasOwn(places.getStates(country) ?? {}, state)) return false;
@@ -52,7 +50,7 @@ export function hasHolidays(country: string, region: string | null): boolean {
 
 const calendars = new Map<string, HolidayCalendar>();
 
-/** One calendar a place for the whole process, as a year of it takes some milliseconds to work out. */
+/** Cached per place for the whole process: computing one year takes milliseconds. */
 function publicHolidays(country: string | null, region: string | null): HolidayCalendar {
   if (country === null) throw new RangeError("holiday_region is set without holiday_country");
   const place = region === null ? country : `${country} ${region}`;
@@ -64,11 +62,11 @@ function publicHolidays(country: string | null, region: string | null): HolidayC
   return calendar;
 }
 
-/** By the columns, not the values: these messages stand in reports. */
+/** Name the columns, not the values: these messages appear in reports. */
 const UNKNOWN_COUNTRY = "holiday_country has no known holidays; expected a code such as DE";
 const UNKNOWN_REGION = "holiday_country and holiday_region have no known holidays; expected codes such as DE and BY";
 
-/** In UTC, so that a holiday of one day lasts 24 hours whatever the clocks of its country do. */
+/** In UTC, so that a one-day holiday lasts 24 hours even across a clock change. */
 function holidaysOf(country: string, region: string | null): Holidays {
   const [state, district] = region?.split("-") ?? [];
   const options: HolidaysTypes.Options = { types: ["public"], timezone: "UTC" };
@@ -89,14 +87,14 @@ function calendarOf(holidays: Holidays): HolidayCalendar {
   return (localDate) => {
     const year = Number(localDate.slice(0, 4));
     if (localDate.length !== 10 || year < FIRST_YEAR || year > LAST_YEAR) throw new RangeError(UNKNOWN_YEAR);
-    // Those of the year before may last into this one.
+    // Holidays of the previous year may extend into this one.
     add(year - 1);
     add(year);
     return dates.has(localDate);
   };
 }
 
-/** A holiday that begins at sunset is listed under the day after it, with its length unchanged. */
+/** The library lists a holiday that starts at sunset under the next day, with its length unchanged. */
 function wholeDays({ date, start, end }: HolidaysTypes.Holiday): string[] {
   const first = Temporal.PlainDate.from(date.slice(0, 10));
   const length = Math.floor((end.getTime() - start.getTime()) / DAY_MS);
@@ -105,7 +103,7 @@ function wholeDays({ date, start, end }: HolidaysTypes.Holiday): string[] {
 
 const DAY_MS = 24 * 60 * 60_000;
 
-/** Outside these years the library's lunar and solar calendars throw, or never return. */
+/** Outside these years the library's lunar and solar calendars throw or never return. */
 const FIRST_YEAR = 1970;
 const LAST_YEAR = 2199;
 const UNKNOWN_YEAR = `holidays are known from ${FIRST_YEAR} to ${LAST_YEAR} only`;

@@ -1,4 +1,4 @@
-/** The labels of the database's enums, in its spelling. A test compares them with the migrated database. */
+/** The labels of the database enums. A test compares them with the migrated database. */
 
 export const LEAD_STATUSES = [
   "new",
@@ -26,7 +26,7 @@ export type SequenceTrigger = (typeof SEQUENCE_TRIGGERS)[number];
 export const CHANNELS = ["email", "sms", "webhook", "task"] as const;
 export type Channel = (typeof CHANNELS)[number];
 
-/** Channels that take the same touch twice and act once, so that a touch of unknown outcome may be sent again. */
+/** Channels with idempotent delivery. A touch with an unknown outcome may be sent again. */
 export const REPEATABLE_CHANNELS: readonly Channel[] = ["webhook", "task"];
 
 export const STEP_CONDITIONS = ["always", "phone_provided", "linkedin_connected", "no_reply"] as const;
@@ -61,7 +61,7 @@ export type TouchStatus = (typeof TOUCH_STATUSES)[number];
 export const APPOINTMENT_STATUSES = ["confirmed", "cancelled", "missed"] as const;
 export type AppointmentStatus = (typeof APPOINTMENT_STATUSES)[number];
 
-/** What a workspace is told of, in the order in which it is told. */
+/** The events that a digest reports, in their order. */
 export const NOTIFICATION_KINDS = [
   "meeting_booked",
   "lead_replied",
@@ -77,11 +77,11 @@ export type NotificationKind = (typeof NOTIFICATION_KINDS)[number];
 export const ADDRESS_KINDS = ["email", "phone"] as const;
 export type AddressKind = (typeof ADDRESS_KINDS)[number];
 
-/** The strongest last: of several reasons, the last counts. */
+/** Weakest first: if several apply, the last in this list wins. */
 export const SUPPRESSION_REASONS = ["undeliverable", "opted_out", "complained"] as const;
 export type SuppressionReason = (typeof SUPPRESSION_REASONS)[number];
 
-/** Which address of a lead a channel goes to; the others go to none. */
+/** The lead's address that a channel uses. Other channels use none. */
 export const ADDRESS_OF_CHANNEL: Readonly<Partial<Record<Channel, AddressKind>>> = { email: "email", sms: "phone" };
 
 export const DIGEST_CHANNELS = ["email", "webhook"] as const;

@@ -6,13 +6,13 @@ import { TEMPLATE_NAMES, type TemplateLead, textTemplate } from "./text-template
 
 export interface StepFault {
   readonly part: "subject" | "body";
-  /** What is wrong, for the person who wrote it. */
+  /** The error message for the author. */
   readonly message: string;
 }
 
 /**
- * Every fault of a step's templates at once; none if it can be sent to a lead with every value. Checks with the code that
- * renders. The messages quote the template: they are for its author, not for a log.
+ * All faults in a step's templates; empty if the step can be sent to a lead with every value. Checks with the rendering
+ * code. Messages quote the template: show them to its author, but never log them.
  */
 export function lintStep({ channel, subject, body }: StepTexts): readonly StepFault[] {
   return [
@@ -40,7 +40,7 @@ function textFaults(text: string, found: readonly string[]): readonly string[] {
   return filled.kind === "faulty" ? filled.faults : filled.names.map((name) => `${name} has no value here`);
 }
 
-/** A made-up lead of whom all is known. */
+/** A sample lead with every value. */
 export const SAMPLE_LEAD: TemplateLead = {
   firstName: "Ada",
   lastName: "Byron",

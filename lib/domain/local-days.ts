@@ -3,44 +3,44 @@ import { zonedDateTime } from "./time-zone.ts";
 
 /** A day of the local calendar. */
 export interface LocalDay {
-  /** As in `2026-03-08`. */
+  /** Such as `2026-03-08`. */
   readonly date: string;
   /** ISO: 1 is Monday, 7 is Sunday. */
   readonly weekday: number;
 }
 
 /**
- * A stretch of time, `until` exclusive, in which the local clock runs without a jump and the local date stays the same.
- * Most local days are one stretch; those on which the clock is changed are two or more.
+ * A period, `until` exclusive, within one local date and without a clock change. Most local days are one stretch. Days
+ * with a clock change are two or more.
  */
 export interface Stretch {
   readonly from: number;
   readonly until: number;
-  /** What the local clock shows at `from`, in milliseconds since midnight. */
+  /** The local clock time at `from`, in milliseconds since midnight. */
   readonly clockAtFrom: number;
   readonly day: LocalDay;
   readonly dayStart: number;
-  /** The day that the zone had before this one: not the date before it where the zone skipped that date. */
+  /** The zone's previous day. Not the previous date if the zone skipped that date. */
   readonly dayBefore: LocalDay;
-  /** The stretch that begins where this one ends. */
+  /** The stretch that starts where this one ends. */
   readonly following: () => Stretch;
 }
 
 export const DAY_MS = 24 * 60 * 60_000;
 
-/** The local date of the instant, as in `2026-03-08`. Throws RangeError for an invalid zone. */
+/** The local date of the instant, such as `2026-03-08`. Throws RangeError for an invalid zone. */
 export function localDayOf(instant: Date, zone: string): string {
   const known = firstKnown.get(zone);
   if (known && reaches(known, instant.getTime())) return stretchAt(instant, zone).day.date;
   return zonedDateTime(instant.getTime(), zone).toPlainDate().toString();
 }
 
-/** The first instant of the local day that holds the instant. Throws RangeError for an invalid zone. */
+/** The start of the local day that contains the instant. Throws RangeError for an invalid zone. */
 export const startOfLocalDay = (instant: Date, zone: string): Date => new Date(stretchAt(instant, zone).dayStart);
 
 /**
- * The first later instant that is on a later local day: not midnight where the clock jumps over it, and not on the next
- * date where the zone skips that. Throws RangeError for an invalid zone.
+ * The start of the next local day. Handles zones that skip midnight or a whole date. Throws RangeError for an invalid
+ * zone.
  */
 export function startOfNextLocalDay(instant: Date, zone: string): Date {
   const now = stretchAt(instant, zone);
@@ -49,14 +49,14 @@ export function startOfNextLocalDay(instant: Date, zone: string): Date {
   return new Date(later.from);
 }
 
-/** A run asks for one instant in many zones and for the days after it: of each zone these are kept. */
+/** A cache of the first stretch per zone: a run asks for one instant and the days after it in many zones. */
 const firstKnown = new Map<string, Stretch>();
 const KEPT_ZONES = 1_000;
 const REACH_MS = 8 * DAY_MS;
 
 const reaches = (first: Stretch, instant: number): boolean => first.from <= instant && instant - first.from < REACH_MS;
 
-/** The stretch that holds the instant. Throws RangeError for an invalid zone. */
+/** The stretch that contains the instant. Throws RangeError for an invalid zone. */
 export function stretchAt(instant: Date, zone: string): Stretch {
   const time = instant.getTime();
   const known = firstKnown.get(zone);
@@ -87,7 +87,7 @@ function stretchFrom(start: Temporal.ZonedDateTime): Stretch {
   };
 }
 
-/** On demand and once; it holds on to two plain values, as a year of stretches in many zones may be kept. */
+/** Lazy and memoised. Captures only two plain values, because the cache may hold a year of stretches in many zones. */
 function onceFrom(time: number, zone: string): () => Stretch {
   let stretch: Stretch | undefined;
   return () => {
@@ -96,7 +96,7 @@ function onceFrom(time: number, zone: string): () => Stretch {
   };
 }
 
-/** The next jump of the clock is looked up, at some cost, only where one has come to pass by the end of the day. */
+/** Looks up the next clock change only if the offset differs by the end of the day, because the lookup is slow. */
 function endOfStretch(start: Temporal.ZonedDateTime, endOfDay: Temporal.ZonedDateTime): Temporal.ZonedDateTime {
   if (endOfDay.offsetNanoseconds === start.offsetNanoseconds) return endOfDay;
   return start.getTimeZoneTransition("next") ?? endOfDay;

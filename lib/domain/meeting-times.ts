@@ -1,19 +1,19 @@
 import { Temporal } from "temporal-polyfill";
 import { isTimeZone } from "./time-zone.ts";
 
-/** The times of a meeting as a calendar sent them. */
+/** The times of a meeting, as the calendar sent them. */
 export interface SentTimes {
   readonly startsAt?: unknown;
   readonly endsAt?: unknown;
   readonly durationMinutes?: unknown;
-  /** Of times without one. */
+  /** Applies to times without their own zone. */
   readonly timeZone?: unknown;
 }
 
 export interface ReadTimes {
-  /** Null where no time can be read. */
+  /** Null if no time can be parsed. */
   readonly times: { readonly startsAt: Date; readonly endsAt: Date } | null;
-  /** What was assumed, without the values. */
+  /** The assumptions made, without the values. */
   readonly assumed: readonly string[];
 }
 
@@ -21,12 +21,12 @@ const HOUR_MS = 3_600_000;
 const EARLIEST = Date.parse("2000-01-01T00:00:00Z");
 const LATEST = Date.parse("2200-01-01T00:00:00Z");
 const MOST_MINUTES = 366 * 24 * 60;
-/** A local time has passed everywhere once it has passed here. */
+/** The last zone in which a local time passes. */
 const LAST_ZONE = "-12:00";
 
 /**
- * Reads the times of a meeting in the forms that calendars use: instants, local times, whole days, Unix times, and objects
- * such as `{ dateTime, timeZone }` and `{ date }`. Whatever is assumed never makes the meeting end too early.
+ * Parses meeting times in the forms that calendars use: instants, local times, whole days, Unix times, and objects such
+ * as `{ dateTime, timeZone }` and `{ date }`. Assumptions never make the meeting end too early.
  */
 export function readMeetingTimes(sent: SentTimes): ReadTimes {
   const start = readTime(sent.startsAt, sent.timeZone);
@@ -44,13 +44,13 @@ export function readMeetingTimes(sent: SentTimes): ReadTimes {
   return { times: { startsAt: new Date(startsAt), endsAt: new Date(assumedEnd) }, assumed: [...assumed] };
 }
 
-/** NaN where there is none. */
+/** NaN if invalid. */
 const minutesOf = (value: unknown): number => {
   const minutes = typeof value === "string" ? Number(value) : value;
   return typeof minutes === "number" && minutes > 0 && minutes <= MOST_MINUTES ? minutes : Number.NaN;
 };
 
-/** The end, or NaN where it is not after the start. Calendars end a whole day at the next one, or at itself. */
+/** The end, or NaN if it is not after the start. Calendars end a whole day at the next day or at the same day. */
 const endOf = (end: Time, startsAt: number): number => {
   if (end.earliest > startsAt) return end.isDay ? end.earliestEnd : end.latest;
   return end.isDay && end.latest > startsAt ? end.latest : Number.NaN;
@@ -59,7 +59,7 @@ const endOf = (end: Time, startsAt: number): number => {
 interface Time {
   readonly earliest: number;
   readonly latest: number;
-  /** Of a whole day that is the exclusive end: when it begins, in the last zone. */
+  /** For a whole day as the exclusive end: its start in the last zone. */
   readonly earliestEnd: number;
   readonly isDay: boolean;
   readonly assumed: readonly string[];
@@ -77,7 +77,7 @@ function readTime(value: unknown, zone: unknown): Time | undefined {
   return [readInstant, readLocal].map((read) => attempt(() => read(text, zone))).find((time) => time !== undefined);
 }
 
-/** Unix time, in milliseconds where it would otherwise lie thousands of years ahead. */
+/** Unix time in seconds, or in milliseconds if the value is too large for seconds. */
 function instantOf(unixTime: number): Time | undefined {
   const milliseconds = Math.abs(unixTime) < 1e11 ? unixTime * 1_000 : unixTime;
   return within(milliseconds, milliseconds, { assumed: ["its times are numbers: read as Unix time"] });

@@ -1,20 +1,20 @@
 import type { AppointmentStatus } from "./labels.ts";
 
-/** What one event says of a meeting. */
+/** The state of a meeting according to one event. */
 export interface MeetingState {
   readonly status: AppointmentStatus;
   readonly startsAt: Date;
   readonly endsAt: Date;
-  /** The provider's own time of the event. */
+  /** The event time from the provider. */
   readonly lastEventAt: Date;
 }
 
-/** Of two events of one instant: a calendar that moves a meeting may cancel and confirm it in the same second. */
+/** Tie-break for events at the same instant: a reschedule may cancel and confirm in the same second. */
 const RANK: Readonly<Record<AppointmentStatus, number>> = { cancelled: 1, missed: 2, confirmed: 3 };
 
 /**
- * Whether what is told comes after what is known. A total order of everything that can be told of a meeting, so that the
- * same events leave the same state in whatever order they arrive.
+ * Whether the event is newer than the known state. The order is total, so the same events produce the same state in any
+ * order of arrival.
  */
 export function isNews(told: MeetingState, known: MeetingState | null): boolean {
   if (known === null) return true;
@@ -32,6 +32,6 @@ const placeOf = ({ lastEventAt, status, startsAt, endsAt }: MeetingState): reado
   endsAt.getTime(),
 ];
 
-/** Whether the lead is expected: the meeting is confirmed and not over. */
+/** Whether the meeting is confirmed and not over. */
 export const isAhead = (known: MeetingState | null, now: Date): boolean =>
   known?.status === "confirmed" && known.endsAt > now;

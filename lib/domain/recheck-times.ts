@@ -4,8 +4,8 @@ export const minutesAfter = (instant: Date, minutes: number): Date => new Date(i
 
 export const daysAfter = (instant: Date, days: number): Date => minutesAfter(instant, days * 24 * 60);
 
-/** When a hold is looked at again whose end nobody can foresee. */
+/** When to recheck a hold whose end is unknown. */
 export const recheckSoon = (now: Date): Date => minutesAfter(now, 15);
 
-/** When a row is looked at again that a person has to repair, or a pause that an event should end. */
+/** When to recheck a row that a person must repair, or a pause that an event should end. */
 export const repairBy = (now: Date): Date => daysAfter(now, 1);

@@ -1,18 +1,18 @@
 import { type Sequence, stepFrom } from "./due-item.ts";
 import { laterInZone, zoneOrUtc } from "./time-zone.ts";
 
-/** A touch of an instance that has ended, as far as it matters to going on. */
+/** A touch of an ended instance, with what matters for resuming it. */
 export interface PastTouch {
   readonly position: number;
-  /** When its step was done with: the delay of the next one counts from then. */
+  /** When its step finished; the next delay counts from here. */
   readonly doneAt: Date;
-  /** The stop kept it from going out, and it is certain that it never did. */
+  /** The stop prevented it, and it was certainly never sent. */
   readonly stopped: boolean;
 }
 
 export interface EndedInstance {
   readonly sequence: Sequence;
-  /** Where it stood. */
+  /** The position when it ended. */
   readonly position: number;
   readonly startedAt: Date;
   readonly touches: readonly PastTouch[];
@@ -25,9 +25,13 @@ export interface GoingOn {
 }
 
 /**
- * Where an instance that was stopped by mistake goes on, and when: at the first step that the stop kept from going out, else
- * where it stood; never at or before a step that was done with, so that nothing goes out twice. Due its delay after the
- * last step that was done with, and not before now. Null where no step is left.
+ * Where and when to resume an instance that was stopped by mistake.
+ *
+ * - Resumes at the first step that the stop prevented, otherwise at the step where the instance ended.
+ * - Never resumes at or before a finished step, so that no step is sent twice.
+ * - The step is due its delay after the last finished step, but not before `now`.
+ *
+ * Null if no step is left.
  */
 export function goingOn({ sequence, position, startedAt, touches, zone }: EndedInstance, now: Date): GoingOn | null {
   const done = touches.filter(({ stopped }) => !stopped);

@@ -47,7 +47,7 @@ export function snoozed({ lead, now }: Case): Verdict | undefined {
   return { kind: "pause", reason: "lead_snoozed", recheckAt: lead.snoozedUntil };
 }
 
-/** The database refuses most of these when they are written; one that it took must not fail mail by mail. */
+/** A database constraint rejects most invalid senders. One hold for the rest avoids a failure per mail. */
 export function senderInvalid(given: Case): Verdict | undefined {
   if (stepOf(given).channel !== "email" || isSender(given.workspace.emailFrom)) return undefined;
   const detail = `workspace ${given.workspace.id}: email_from is not exactly one address`;

@@ -9,7 +9,7 @@ export function tooOld(given: Case): Verdict | undefined {
   return end && end <= given.now ? { kind: "expire", reason: "time_to_live_over" } : undefined;
 }
 
-/** Counted from when the step was due before any hold. */
+/** The end of the time to live, counted from the due time before any hold. Null means no limit. */
 export function expiryOf(given: Case): Date | null {
   const { timeToLiveMinutes } = stepOf(given);
   const { heldSince, nextStepDue } = given.instance;
@@ -70,6 +70,6 @@ export function capReached(given: Case): Verdict | undefined {
   return { kind: "hold", reason: "daily_cap_reached", until };
 }
 
-/** The earliest instant from `from` on that all rules on time let pass, as far as anybody can foresee. */
+/** The earliest send time from `from` on that passes all time rules, as far as known now. */
 const nextSend = (given: Case, from?: Date): Date =>
   (from ? earliestSend(factsOf(given), from) : given.opening())?.from ?? repairBy(given.now);

@@ -4,27 +4,27 @@ import { type HolidayCalendar, holidayCalendar } from "./holidays.ts";
 import { ADDRESS_OF_CHANNEL, type Channel } from "./labels.ts";
 import { zoneOrUtc, zoneUsed } from "./time-zone.ts";
 
-/** What decides when a lead may be reached. */
+/** The facts that decide when a lead may be contacted. */
 export interface SendFacts {
   readonly lead: Pick<LeadFacts, "timeZone" | "lastOutboundAt" | "lastTouchAt" | "twinTouchAt">;
   readonly workspace: Pick<WorkspaceFacts, "timeZone" | "sendWindow" | "holidays" | "gapMinutes">;
   readonly channel: Channel;
 }
 
-/** Why a step may not go at this moment. */
+/** Why a step may not be sent now. */
 export type NotNow = "outside_send_window" | "closed_day" | "holiday" | "too_soon" | "channel_used_today";
 
 /**
- * The earliest opening, from `now` on, in which the lead may be reached: inside the send window of an allowed local day,
- * the gap after the last touch, and on a local day on which the channel has not reached the lead yet. Null where there is
- * none within a year. Throws RangeError for an invalid zone, place or window.
+ * The earliest opening from `now` on in which the lead may be contacted. It is inside the send window, after the gap
+ * since the last touch, and on a local day on which the channel has not been used. Null if none starts within a year.
+ * Throws RangeError for an invalid zone, place or window.
  */
 export function earliestSend(facts: SendFacts, now: Date): Opening | null {
   const earliest = Math.max(now.getTime(), gapEnd(facts), channelDayEnd(facts, now));
   return nextOpening(earliest === now.getTime() ? now : new Date(earliest), calendarOf(facts));
 }
 
-/** Whether the send window is shut at `now`, and in what way; undefined while it is open. */
+/** Why the send window is closed at `now`; undefined while it is open. */
 export function shutNow(facts: SendFacts, now: Date): NotNow | undefined {
   const calendar = calendarOf(facts);
   if (nextOpening(now, calendar)?.from === now) return undefined;
@@ -37,17 +37,17 @@ export const tooSoon = (facts: SendFacts, now: Date): boolean => gapEnd(facts) >
 
 export const channelUsedToday = (facts: SendFacts, now: Date): boolean => channelDayEnd(facts, now) > now.getTime();
 
-/** The local day of a workspace that a cap counts by, as in `2026-03-08`; that of UTC where its zone is invalid. */
+/** The local day for the daily cap of a workspace, such as `2026-03-08`. Uses UTC if its zone is invalid. */
 export const capDayOf = (timeZone: string, now: Date): string => localDayOf(now, zoneOrUtc(timeZone));
 
-/** When the count of a cap restarts. */
+/** When the daily cap resets. */
 export const capDayEnd = (timeZone: string, now: Date): Date => startOfNextLocalDay(now, zoneOrUtc(timeZone));
 
-/** When the lead was last reached, or another lead at the address that this channel goes to. */
+/** When the lead, or another lead with the same address for this channel, was last contacted. */
 export const lastReachedAt = (lead: SendFacts["lead"], channel: Channel): Date | null =>
   latest(lead.lastOutboundAt, twinReachedAt(lead, channel));
 
-/** When the channel last reached the lead, or another lead at the address that it goes to. */
+/** When the channel last contacted the lead, or another lead with the same address for this channel. */
 export const lastOnChannelAt = (lead: SendFacts["lead"], channel: Channel): Date | null =>
   latest(lead.lastTouchAt[channel], twinReachedAt(lead, channel));
 
@@ -59,7 +59,7 @@ function twinReachedAt({ twinTouchAt }: SendFacts["lead"], channel: Channel): Da
 const latest = (one: Date | null, other: Date | null): Date | null =>
   one && other && other > one ? other : (one ?? other);
 
-/** At least a millisecond, so that one run reaches neither a lead nor an address twice. */
+/** At least a millisecond, so that one run contacts no lead or address twice. */
 function gapEnd({ lead, workspace, channel }: SendFacts): number {
   const last = lastReachedAt(lead, channel);
   return last ? last.getTime() + Math.max(workspace.gapMinutes * 60_000, 1) : Number.NEGATIVE_INFINITY;
@@ -69,7 +69,7 @@ function channelDayEnd({ lead, workspace, channel }: SendFacts, now: Date): numb
   const last = lastOnChannelAt(lead, channel);
   if (!last) return Number.NEGATIVE_INFINITY;
   const { zone } = zoneUsed(lead, workspace);
-  // Most were longer ago than any local day lasts.
+  // Fast path: longer ago than any local day lasts.
   if (now.getTime() - last.getTime() > LONGEST_DAY_MS) return Number.NEGATIVE_INFINITY;
   return startOfNextLocalDay(last, zone).getTime();
 }
@@ -84,7 +84,7 @@ const calendarOf = ({ lead, workspace }: SendFacts) => ({
 
 const calendars = new WeakMap<HolidayPlace, HolidayCalendar>();
 
-/** One for all leads of a workspace in a batch: they share the place. */
+/** Cached per place object: the leads of a workspace in a batch share it. */
 function holidaysOf(place: HolidayPlace): HolidayCalendar {
   const known = calendars.get(place) ?? holidayCalendar(place.country, place.region, place.ownDates);
   calendars.set(place, known);

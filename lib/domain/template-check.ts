@@ -3,24 +3,24 @@ import { type TemplateFault, TemplateFaults } from "./template-faults.ts";
 import { LONGEST_TEXT, liquid, TAGS } from "./template-language.ts";
 import { checkCondition, checkLiterals, checkSingleValue, type Piece, type ValueContext } from "./template-value.ts";
 
-/** How deep tags may stand in each other: LiquidJS recurses. */
+/** Maximum nesting of tags: LiquidJS recurses. */
 const MOST_DEEP = 20;
-/** Tags, outputs, values, operators and filters in one text. */
+/** Maximum number of tags, outputs, values, operators and filters in one text. */
 const MOST_PARTS = 1_000;
 class TooManyParts extends Error {}
 
 export interface CheckedTemplate {
-  /** In their order; none where the text is in the language. */
+  /** In order of position; empty for a valid template. */
   readonly faults: readonly TemplateFault[];
-  /** The names that the text assigns, each with what to call it in a report. */
+  /** Maps each assigned name to its description for reports. */
   readonly assigned: ReadonlyMap<string, string>;
-  /** How many tags, outputs, values, operators and filters were found. */
+  /** The number of tags, outputs, values, operators and filters. */
   readonly parts: number;
 }
 
 /**
- * Reports everything in a text that is outside the template language. Takes time in proportion to the text and does not
- * recurse, whatever the text. `names` are those of the values that a template may use.
+ * Reports everything in a text that is outside the template language. Linear time, no recursion. `names` are the values
+ * that a template may use.
  */
 export function checkTemplate(text: string, names: readonly string[]): CheckedTemplate {
   if (text.length > LONGEST_TEXT) {
@@ -32,13 +32,13 @@ export function checkTemplate(text: string, names: readonly string[]): CheckedTe
   return { faults: check.faults.all, assigned: check.assigned, parts: check.parts };
 }
 
-/** All tags of LiquidJS: a closed list, of which a report may name the members. */
+/** All LiquidJS tags. A closed list, so reports may name them. */
 const TAGS_OF_LIQUID: ReadonlySet<string> = new Set(Object.keys(new Liquid().tags));
 const ALLOWED_TAGS = [...TAGS].join(", ");
 
-/** The tags that have an end tag, allowed or not. */
+/** Tags with an end tag, allowed or not. */
 const BLOCKS: ReadonlySet<string> = new Set(["if", "unless", "case", "for", "tablerow", "capture", "block"]);
-/** The tags between a block's begin and end, with the blocks that they may stand in. */
+/** Branch tags, with the blocks that may contain them. */
 const BRANCHES: ReadonlyMap<string, readonly string[]> = new Map([
   ["elsif", ["if", "unless"]],
   ["else", ["if", "unless", "case", "for"]],
@@ -59,7 +59,7 @@ class Check implements ValueContext {
   readonly #text: string;
   readonly #names: ReadonlySet<string>;
   readonly #blocks: Block[] = [];
-  /** The `comment` or `raw` that is open. */
+  /** The open `comment` or `raw` tag. */
   #skipped: TagToken | undefined;
 
   constructor(text: string, names: readonly string[]) {
@@ -100,7 +100,7 @@ class Check implements ValueContext {
     }
   }
 
-  /** The text and the tags in a comment or in `raw` are not read. */
+  /** Content of `comment` and `raw` is not checked. */
   #isSkipped(token: TopLevelToken): boolean {
     const tag = TypeGuards.isTagToken(token) ? token : undefined;
     if (this.#skipped) {
@@ -119,7 +119,7 @@ class Check implements ValueContext {
       try {
         token = tokenizer.readTopLevelToken(liquid.options);
       } catch {
-        // An open `raw` is reported where it begins.
+        // An open `raw` is reported at its start.
         if (this.#skipped?.name !== "raw") this.#unreadable(at);
         return;
       }
@@ -127,7 +127,7 @@ class Check implements ValueContext {
     }
   }
 
-  /** LiquidJS reads nothing from here on, so the end tags of open blocks may be in what follows. */
+  /** LiquidJS cannot read past this point. The end tags of open blocks may follow, so do not report them as open. */
   #unreadable(at: number): void {
     this.#blocks.length = 0;
     const start = this.#text.slice(at, at + 40);

@@ -1,20 +1,20 @@
-/** Something in a template that cannot be sent, and where. */
+/** An error in a template, with its position. */
 export interface TemplateFault {
-  /** What is wrong. Quotes nothing of the template, so that it may be logged and stored. */
+  /** The error. Never quotes the template, so it may be logged and stored. */
   readonly what: string;
-  /** The words of the template that are wrong. For its author only. */
+  /** The faulty text from the template. For its author only. */
   readonly quoted?: string;
   /** What to write instead. */
   readonly hint?: string;
-  /** Counted from 1. */
+  /** From 1. */
   readonly line: number;
   readonly column: number;
 }
 
-/** For reports and logs: kind and position, and nothing that the author wrote. */
+/** For reports and logs: kind and position, without template text. */
 export const withoutText = ({ what, line, column }: TemplateFault): string => `${what}, line ${line}, column ${column}`;
 
-/** For the author of the template. */
+/** For the author of the template only: quotes it. */
 export function forAuthor({ what, quoted, hint, line, column }: TemplateFault): string {
   const words = quoted === undefined ? what : `${what} ${shortened(quoted)}`;
   return `${words}${hint === undefined ? "" : `; ${hint}`} (line ${line}, column ${column})`;
@@ -22,13 +22,13 @@ export function forAuthor({ what, quoted, hint, line, column }: TemplateFault): 
 
 const LONGEST_QUOTE = 80;
 
-/** A name stands as it is, other words between quotation marks. */
+/** Truncates long text. Quotes it unless it is a plain name. */
 function shortened(text: string): string {
   const short = text.length > LONGEST_QUOTE ? `${text.slice(0, LONGEST_QUOTE)}…` : text;
   return /^[\w.-]+$/.test(short) ? short : JSON.stringify(short);
 }
 
-/** The faults of one text, as they are found. */
+/** Collects the faults of one text. */
 export class TemplateFaults {
   readonly all: TemplateFault[] = [];
   readonly #lineStarts: number[] = [0];
@@ -37,7 +37,7 @@ export class TemplateFaults {
     for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n", end + 1)) this.#lineStarts.push(end + 1);
   }
 
-  /** `index` is where it stands in the text, counted from 0. */
+  /** `index` is the position in the text, from 0. */
   add(index: number, what: string, more: { readonly quoted?: string; readonly hint?: string } = {}): void {
     this.all.push({ what, ...more, ...this.positionOf(index) });
   }

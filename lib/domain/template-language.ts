@@ -11,22 +11,22 @@ import {
 } from "liquidjs";
 
 /**
- * In characters: the longest template, the longest text that comes of one, and the sum of the sizes of all values that one
- * rendering reads and makes. So no value in between is longer either.
+ * Limit in characters for a template, for its rendered text, and for the total size of all values that one rendering
+ * reads and creates. Intermediate values therefore cannot exceed it either.
  */
 export const LONGEST_TEXT = 100_000;
 
-/** The tags that begin something. None of them repeats anything, and none copies text. */
+/** The allowed tags. None loops or copies text. */
 export const TAGS: ReadonlySet<string> = new Set(["assign", "case", "comment", "if", "raw", "unless"]);
 
 interface FilterRule {
-  /** How many arguments it takes. */
+  /** The number of arguments. */
   readonly least: number;
   readonly most: number;
 }
 const takes = (least: number, most = least): FilterRule => ({ least, most });
 
-/** The filters of the language. Each is linear in its input, and none makes more than a few times its input and arguments. */
+/** The allowed filters. Each is linear in its input; output is at most a few times the size of input and arguments. */
 export const FILTERS: ReadonlyMap<string, FilterRule> = new Map([
   ["append", takes(1)],
   ["capitalize", takes(0)],
@@ -48,8 +48,8 @@ export const FILTERS: ReadonlyMap<string, FilterRule> = new Map([
 ]);
 
 /**
- * Stands for a value that the lead lacks. A filter passes it on, `default` replaces it, a condition takes it for false, and
- * an output reports it by name.
+ * A value that the lead lacks. Filters pass it on, `default` replaces it, conditions treat it as false, and an output
+ * reports its name.
  */
 export class Missing extends Drop {
   readonly #name: string;
@@ -69,20 +69,20 @@ export class Missing extends Drop {
     return null;
   }
 
-  /** A property of a missing value, such as its size, is missing as well. */
+  /** Properties of a missing value, such as `size`, are missing too. */
   override liquidMethodMissing(): this {
     return this;
   }
 }
 
-/** Whether LiquidJS threw this because the limit was reached: a checked template breaks no other assertion. */
+/** Whether LiquidJS threw because of the size limit. A checked template violates no other assertion. */
 export const isTooMuch = (thrown: unknown): boolean =>
   thrown instanceof Error && "originalError" in thrown && thrown.originalError instanceof AssertionError;
 
 type Filter = Extract<FilterImplOptions, (...given: never[]) => unknown>;
 type InFilter = ThisParameterType<Filter>;
 
-/** LiquidJS counts in this limiter too, before it makes the result of `append` or `replace`. */
+/** LiquidJS also charges this limiter before it creates the result of `append` or `replace`. */
 const use = (context: Context, work: number): void => context.memoryLimit.use(1 + work);
 
 const sizeOf = (value: unknown): number => {
@@ -90,11 +90,11 @@ const sizeOf = (value: unknown): number => {
   return Array.isArray(value) ? value.reduce<number>((sum, each) => sum + 1 + sizeOf(each), 0) : 1;
 };
 
-/** A search reads its text once per hundred characters of what it looks for: that is the worst case of V8's search. */
+/** The worst case of V8's string search: one pass over the text per hundred characters of the pattern. */
 const searchWork = (text: unknown, pattern: unknown): number => sizeOf(text) * Math.ceil(sizeOf(pattern) / 100);
 
 const NAME_IN_DATE = /%[^%a-z]*[aAbBchxXZ]/gi;
-/** `date` asks `Intl` for names of days and months, which takes as long as thousands of characters do. */
+/** `date` gets names of days and months from `Intl`, which costs as much as thousands of characters. */
 const dateWork = (format: unknown): number =>
   5_000 * (typeof format === "string" ? (format.match(NAME_IN_DATE)?.length ?? 0) : 2);
 
@@ -104,12 +104,12 @@ function workOf(filter: string, value: unknown, args: readonly unknown[]): numbe
   return filter === "replace" || filter === "remove" || filter === "split" ? sizes + searchWork(value, args[0]) : sizes;
 }
 
-/** The filter with limits on its work and its result; a missing value passes through. */
+/** Wraps a filter to limit its work and result. Missing values pass through. */
 function limited(name: string, filter: Filter): Filter {
   return function (this: InFilter, given: unknown, ...args: unknown[]): unknown {
     const missing = [given, ...args].find((value) => value instanceof Missing);
     if (missing && name !== "default") return missing;
-    // `url_encode` throws on half a surrogate pair.
+    // `url_encode` throws on a lone surrogate.
     const value = typeof given === "string" ? given.toWellFormed() : given;
     use(this.context, workOf(name, value, args));
     const result: unknown = filter.apply(this, [value, ...args]) ?? "";
@@ -118,7 +118,7 @@ function limited(name: string, filter: Filter): Filter {
   };
 }
 
-/** Turns the value of an output into text. LiquidJS calls it as the last filter of each output. */
+/** Converts an output value to text. LiquidJS calls it as the last filter of each output. */
 function written(this: InFilter, value: unknown): string {
   if (value instanceof Missing) {
     value.reportName();
@@ -138,7 +138,7 @@ const contains = (text: unknown, part: unknown, context: Context): boolean => {
   return text.includes(String(toValue(part)));
 };
 
-/** Comparing two texts reads both. */
+/** Charges for both operands, because a comparison reads both. */
 function comparison(name: string): [string, Operators[string]] {
   const compare = defaultOperators[name];
   if (!compare) throw new Error(`LiquidJS has no operator ${name}`);
@@ -157,14 +157,14 @@ const operators: Operators = {
   contains,
 };
 
-/** LiquidJS with nothing in it but the language. Rendering takes a time that is bounded by the limits above. */
+/** LiquidJS reduced to the template language. The limits above bound the rendering time. */
 export const liquid = new Liquid({
   strictVariables: true,
   strictFilters: true,
   ownPropertyOnly: true,
-  // The machine's locale would make the text depend on where it is sent from.
+  // Fixed, so that the text does not depend on the machine's locale.
   locale: "en-US",
-  // No template reads a file.
+  // Prevents file access.
   templates: {},
   parseLimit: LONGEST_TEXT,
   memoryLimit: LONGEST_TEXT,

@@ -2,27 +2,27 @@ import { type FilteredValueToken, filters, type Token, Tokenizer, TypeGuards, ty
 import type { TemplateFaults } from "./template-faults.ts";
 import { FILTERS } from "./template-language.ts";
 
-/** A part of a template, and where it begins there. */
+/** A part of a template and its start index. */
 export interface Piece {
   readonly text: string;
   readonly at: number;
 }
 
-/** What the check of a whole template shares with the check of each value in it. */
+/** The state that checks of values share with the check of the whole template. */
 export interface ValueContext {
   readonly faults: TemplateFaults;
   readonly isKnown: (name: string) => boolean;
   readonly knownNames: string;
-  /** Counts an operand, an operator or a filter. Throws when there are too many. */
+  /** Counts an operand, operator or filter. Throws if there are too many. */
   readonly count: () => void;
 }
 
 type FilterToken = FilteredValueToken["filters"][number];
 
-/** More digits than a number keeps. */
+/** Longer numbers lose precision. */
 const LONGEST_NUMBER = 15;
 
-/** One operand with its filters, as an output, an `assign` and a `case` have. */
+/** Checks one operand with its filters, as in an output, an `assign` or a `case`. */
 export function checkSingleValue(piece: Piece, context: ValueContext): void {
   const value = parsed(piece, context);
   if (!value) return;
@@ -35,7 +35,7 @@ export function checkSingleValue(piece: Piece, context: ValueContext): void {
   checkParts(value, piece, context);
 }
 
-/** Operands with operators between them, as `if` has. */
+/** Checks operands with operators, as in an `if`. */
 export function checkCondition(piece: Piece, context: ValueContext): void {
   const value = parsed(piece, context);
   if (!value) return;
@@ -46,7 +46,7 @@ export function checkCondition(piece: Piece, context: ValueContext): void {
   checkParts(value, piece, context);
 }
 
-/** The values of a `when`: literals, so that comparing them reads no more than the template. */
+/** Checks the values of a `when`. They must be literals, so that comparisons read no more than the template. */
 export function checkLiterals(piece: Piece, context: ValueContext): void {
   if (hasOpenShape(piece, context)) return;
   const tokenizer = new Tokenizer(piece.text);
@@ -87,13 +87,13 @@ function parsed(piece: Piece, context: ValueContext): FilteredValueToken | undef
   return undefined;
 }
 
-/** In the words of LiquidJS, which counts its positions from the piece. */
+/** The LiquidJS message without its position, which is relative to the piece. */
 const reasonOf = (thrown: unknown): { readonly hint?: string } =>
   thrown instanceof Error ? { hint: thrown.message.replace(/, line:\d+, col:\d+$/, "") } : {};
 
 const TEXT_OR_BRACKET = /"[^"\\]*(?:\\.[^"\\]*)*"|'[^'\\]*(?:\\.[^'\\]*)*'|["'()[\]]/gs;
 
-/** Brackets would make LiquidJS recurse; it also takes a text whose quotation mark is never closed. */
+/** Reports brackets, which make LiquidJS recurse, and unclosed quotation marks, which it accepts. */
 function hasOpenShape({ text, at }: Piece, { faults }: ValueContext): boolean {
   for (const { 0: match, index } of text.matchAll(TEXT_OR_BRACKET)) {
     if (match.length > 1) continue;
@@ -107,7 +107,7 @@ function hasOpenShape({ text, at }: Piece, { faults }: ValueContext): boolean {
   return false;
 }
 
-/** Whether each operator has its operands and nothing is left over. LiquidJS passes over what is. */
+/** Whether each operator has its operands and nothing is left over. LiquidJS ignores leftovers. */
 function isComplete(postfix: readonly Token[]): boolean {
   let depth = 0;
   for (const token of postfix) {
@@ -156,7 +156,7 @@ function checkCall({ name, args }: FilterToken, at: number, faults: TemplateFaul
   const rule = FILTERS.get(name);
   const hint = `allowed are ${ALLOWED}`;
   if (!rule) {
-    // The filters of LiquidJS are a closed list, of which a report may name the members.
+    // LiquidJS filters are a closed list, so reports may name them.
     if (Object.hasOwn(filters, name)) faults.add(at, `the filter ${name} is not allowed`, { hint });
     else faults.add(at, "unknown filter", { quoted: name, hint });
     return;
@@ -167,7 +167,7 @@ function checkCall({ name, args }: FilterToken, at: number, faults: TemplateFaul
   faults.add(at, `the filter ${name} takes ${takes} ${takes === "1" ? "argument" : "arguments"}`);
 }
 
-/** Only `first` and `last` may follow `split`: no list goes anywhere else. */
+/** Only `first` and `last` may follow `split`, so that lists go nowhere else. */
 function checkPair(
   before: string | undefined,
   { name, begin }: FilterToken,

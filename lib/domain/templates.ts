@@ -1,24 +1,24 @@
 import type { Step } from "./due-item.ts";
 import { type Filled, type TemplateLead, type TemplateWorkspace, textTemplate } from "./text-template.ts";
 
-/** What of a step makes a message. */
+/** The parts of a step that make a message. */
 export type StepTexts = Pick<Step, "channel" | "subject" | "body">;
 
-/** A text that is ready to go. */
+/** A rendered message, ready to send. */
 export interface Message {
-  /** One line without control characters: nothing in it can begin another header of an e-mail. */
+  /** One line without control characters, so that it cannot inject an e-mail header. */
   readonly subject: string | null;
   readonly body: string;
 }
 
 export type Rendered =
   | { readonly kind: "rendered"; readonly message: Message }
-  /** Names the values that the template needs and the lead lacks, such as `lead.first_name`. */
+  /** `names` are the values that the template needs and the lead lacks, such as `lead.first_name`. */
   | { readonly kind: "missing"; readonly names: readonly string[] }
-  /** `fault` quotes neither the template nor the lead, so that it may be logged and stored. */
+  /** `fault` quotes neither the template nor the lead, so it may be logged and stored. */
   | { readonly kind: "invalid"; readonly fault: string };
 
-/** Renders a step for a lead. A value that is absent, or blank, is missing: a placeholder is never sent. */
+/** Renders a step for a lead. Null and blank values count as missing, so that no placeholder is sent. */
 export function render(step: StepTexts, lead: TemplateLead, workspace: TemplateWorkspace): Rendered {
   const subject = step.subject === null ? null : textTemplate(step.subject)(lead, workspace);
   const body = textTemplate(step.body)(lead, workspace);
@@ -34,7 +34,7 @@ function finished({ channel }: StepTexts, message: Message): Rendered {
   return { kind: "rendered", message };
 }
 
-/** Faults that a report names; it counts the others. */
+/** Reports list this many faults and count the rest. */
 const MOST_FAULTS = 5;
 
 function unfinished(subject: Filled | null, body: Filled): Rendered {
@@ -53,5 +53,5 @@ const faultsOf = (part: string, filled: Filled | null): readonly string[] =>
 const UNTIDY = /[^\S ]|\p{Cc}| {2}/u;
 const SPACE = /[\s\p{Cc}]+/gu;
 
-/** A name may have come with line breaks, which would end the header that it stands in. */
+/** Removes line breaks, which would end the e-mail header. */
 const oneLine = (text: string): string => (UNTIDY.test(text) ? text.replace(SPACE, " ") : text).trim();

@@ -3,9 +3,9 @@ import { checkTemplate } from "./template-check.ts";
 import { withoutText } from "./template-faults.ts";
 import { isTooMuch, LONGEST_TEXT, liquid, Missing } from "./template-language.ts";
 
-/** What a template may read of a lead. */
+/** The lead fields that a template may read. */
 export type TemplateLead = Pick<LeadFacts, "firstName" | "lastName" | "company" | "email" | "phone">;
-/** What a template may read of its workspace. */
+/** The workspace fields that a template may read. */
 export type TemplateWorkspace = Pick<WorkspaceFacts, "name">;
 
 const VALUES = {
@@ -24,17 +24,17 @@ export const TEMPLATE_NAMES = Object.keys(VALUES) as readonly TemplateName[];
 
 export type Filled =
   | { readonly kind: "filled"; readonly text: string }
-  /** Names the values that the text needs and the lead lacks. */
+  /** `names` are the values that the text needs and the lead lacks. */
   | { readonly kind: "missing"; readonly names: readonly string[] }
-  /** The text cannot be sent. Each fault says what is wrong and where, and quotes neither the text nor a value. */
+  /** The text cannot be sent. Each fault gives the error and position, and quotes neither the text nor a value. */
   | { readonly kind: "faulty"; readonly faults: readonly string[] };
 
-/** A text with names in it, parsed once and filled for as many leads as there are. */
+/** A template, parsed once and filled per lead. */
 export type TextTemplate = (lead: TemplateLead, workspace: TemplateWorkspace) => Filled;
 
 interface Prepared {
   readonly fill: TextTemplate;
-  /** About how many bytes it takes. */
+  /** Approximate size in bytes. */
   readonly weight: number;
 }
 
@@ -43,7 +43,7 @@ const MOST_REMEMBERED = 1_000;
 const MOST_WEIGHT = 30_000_000;
 let weightOfRemembered = 0;
 
-/** Parses a text, or remembers that it was parsed. Never throws: a text with faults is one that fills to them. */
+/** Parses a text; cached. Never throws: filling a faulty text returns its faults. */
 export function textTemplate(text: string): TextTemplate {
   const known = remembered.get(text);
   if (known) return known;
@@ -57,12 +57,12 @@ export function textTemplate(text: string): TextTemplate {
   return fill;
 }
 
-/** A plain output of a known name, or the beginning of anything else that LiquidJS would not leave as it stands. */
+/** Matches a plain output of a known name, or the start of any other Liquid syntax. */
 const OUTPUT = new RegExp(`\\{\\{ *(${TEMPLATE_NAMES.join("|").replaceAll(".", "\\.")}) *\\}\\}|\\{\\{|\\{%`, "g");
 
 /**
- * A text of words and plain outputs of known names, as most are; undefined for any other. Fills as LiquidJS does, fifty
- * times as fast.
+ * Fast path for templates that contain only text and plain outputs of known names. Gives the same result as LiquidJS,
+ * about fifty times faster. Undefined for any other template.
  */
 function plainTemplate(text: string): Prepared | undefined {
   if (text.length > LONGEST_TEXT) return undefined;
@@ -88,10 +88,10 @@ function plainTemplate(text: string): Prepared | undefined {
   return { fill, weight: 2 * text.length + BYTES_PER_PART * parts.length };
 }
 
-/** What LiquidJS keeps of a tag, a value or a filter, as measured. */
+/** Memory that LiquidJS keeps per tag, value or filter, as measured. */
 const BYTES_PER_PART = 800;
 
-/** The same by LiquidJS, whatever the text. */
+/** Like `textTemplate`, but always with LiquidJS and without the cache. */
 export const liquidTemplate = (text: string): TextTemplate => parsedTemplate(text).fill;
 
 function parsedTemplate(text: string): Prepared {
@@ -127,19 +127,18 @@ function fill(
     const text: unknown = liquid.renderSync(template, values);
     return missing.size > 0 ? { kind: "missing", names: [...missing] } : checked(String(text));
   } catch (thrown) {
-    // The message of LiquidJS may hold a value of the lead.
+    // The LiquidJS message may contain a value of the lead.
     return isTooMuch(thrown) ? TOO_LONG : { kind: "faulty", faults: ["the template cannot be rendered"] };
   }
 }
 
-/** PostgreSQL takes no text with a NUL character: the whole batch would fail with it. */
+/** PostgreSQL rejects NUL characters, which would fail the whole batch. */
 function checked(text: string): Filled {
   if (text.length > LONGEST_TEXT) return TOO_LONG;
   if (text.includes("\0")) return { kind: "faulty", faults: ["the text holds a NUL character"] };
   return { kind: "filled", text };
 }
 
-/** A value that is absent, or blank, is missing: a placeholder is never sent. */
 const isGiven = (value: string | null): value is string => value !== null && value.trim() !== "";
 
 const ENTRIES = TEMPLATE_NAMES.map((name) => {
@@ -147,7 +146,7 @@ const ENTRIES = TEMPLATE_NAMES.map((name) => {
   return { name, owner, key, read: VALUES[name] };
 });
 
-/** What LiquidJS may read: `lead`, `workspace`, and each assigned name, which is missing until it is assigned. */
+/** The values for LiquidJS: `lead`, `workspace`, and each assigned name, which is `Missing` until assigned. */
 function valuesOf(
   lead: TemplateLead,
   workspace: TemplateWorkspace,

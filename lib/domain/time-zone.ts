@@ -1,23 +1,23 @@
 import { Temporal } from "temporal-polyfill";
 
-/** The zone that a decision used, and whose it is. */
+/** The zone that a decision used, and its source. */
 export interface ZoneUsed {
   readonly zone: string;
   readonly from: "lead" | "workspace";
 }
 
-/** The lead's own zone, else the workspace's, whose default is UTC. It may be invalid: check with `isTimeZone`. */
+/** The lead's zone, otherwise the workspace's (default UTC). It may be invalid: check with `isTimeZone`. */
 export const zoneUsed = (lead: { timeZone: string | null }, workspace: { timeZone: string }): ZoneUsed =>
   lead.timeZone === null ? { zone: workspace.timeZone, from: "workspace" } : { zone: lead.timeZone, from: "lead" };
 
-/** No name in the IANA database has half as many characters. Longer text is neither parsed nor kept. */
+/** IANA names have less than half as many characters. Longer text is neither parsed nor cached. */
 const LONGEST_NAME = 100;
 const KEPT_NAMES = 1_000;
 const known = new Map<string, boolean>();
 
 /**
- * Whether Temporal takes that text as the identifier of a time zone. `Intl` accepts more: legacy names such as `PST` and
- * `IST`, for which Temporal throws. Every zone that comes from outside is checked here before it is written or used.
+ * Whether Temporal accepts the text as a time zone identifier. `Intl` also accepts legacy names such as `PST` and
+ * `IST`, for which Temporal throws. Check every external zone with this before storing or using it.
  */
 export function isTimeZone(zone: string): boolean {
   if (zone.length > LONGEST_NAME) return false;
@@ -29,7 +29,7 @@ export function isTimeZone(zone: string): boolean {
   return valid;
 }
 
-/** The zone, or UTC where it is invalid: for reckoning that must not fail. */
+/** The zone, or UTC if invalid, for calculations that must not fail. */
 export const zoneOrUtc = (zone: string): string => (isTimeZone(zone) ? zone : "UTC");
 
 function isTaken(zone: string): boolean {
@@ -43,8 +43,8 @@ function isTaken(zone: string): boolean {
 }
 
 /**
- * The instant, in epoch milliseconds, in a zone. The constructor takes identifiers only; `toZonedDateTimeISO` also takes
- * dates such as `2026-11-25T14:00Z`. Throws RangeError for an invalid zone and beyond Temporal's range.
+ * Converts epoch milliseconds to a zone. Uses the constructor because it accepts only identifiers; `toZonedDateTimeISO`
+ * also accepts dates such as `2026-11-25T14:00Z`. Throws RangeError for an invalid zone and outside Temporal's range.
  */
 export const zonedDateTime = (epochMilliseconds: number, zone: string): Temporal.ZonedDateTime =>
   new Temporal.ZonedDateTime(BigInt(epochMilliseconds) * NANOSECONDS, zone);
@@ -54,8 +54,8 @@ const NANOSECONDS = 1_000_000n;
 const MINUTES_PER_DAY = 24 * 60;
 
 /**
- * The instant that many minutes later in local calendar time: whole days keep the local time of day across a change of
- * daylight-saving time, what is left over is elapsed time. Throws RangeError for an invalid zone.
+ * Adds a delay in local calendar time. Whole days keep the local time of day across daylight-saving changes; the
+ * remainder is elapsed time. Throws RangeError for an invalid zone if the delay is at least a day.
  */
 export function laterInZone(from: Date, delayMinutes: number, zone: string): Date {
   if (delayMinutes < MINUTES_PER_DAY) return new Date(from.getTime() + delayMinutes * 60_000);
@@ -72,7 +72,7 @@ function laterByCalendar(from: Date, delayMinutes: number, zone: string): number
   return local.add({ days, minutes: delayMinutes % MINUTES_PER_DAY }).epochMilliseconds;
 }
 
-/** A run asks from one instant for few delays in few zones; what it asked last is kept. */
+/** A cache for the last instant: a run uses one instant with few delays and zones. */
 const last = { from: Number.NaN, later: new Map<string, number>() };
 const KEPT = 10_000;
 

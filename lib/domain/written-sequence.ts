@@ -1,45 +1,45 @@
 import type { Channel, SequenceTrigger, StepCondition } from "./labels.ts";
 
-/** A sequence as a person writes it: nothing in it is of one database. */
+/** A sequence as its author writes it, independent of any database. */
 export interface WrittenSequence {
-  /** By which a workspace knows it again. */
+  /** Identifies the sequence in a workspace. */
   readonly name: string;
   readonly triggerOn: SequenceTrigger;
   readonly active: boolean;
-  /** In their order. */
+  /** In order. */
   readonly steps: readonly WrittenStep[];
 }
 
 export interface WrittenStep {
-  /** By which it is the same step in the next version. */
+  /** Identifies the step across versions. */
   readonly key: string;
-  /** After the step before it; after the start for the first. */
+  /** After the previous step, or after the start for the first step. */
   readonly delayMinutes: number;
   readonly channel: Channel;
   readonly subject: string | null;
   readonly body: string;
   readonly condition: StepCondition;
   readonly needsApproval: boolean;
-  /** Null: it may be sent however late. */
+  /** Null means no limit. */
   readonly timeToLiveMinutes: number | null;
 }
 
-/** What becomes of one step. One that `moved` stands elsewhere among the steps that stay. */
+/** The change to one step. `moved` means that its order among the kept steps changed. */
 export type StepChange =
   | { readonly kind: "kept" | "added"; readonly step: WrittenStep }
   | { readonly kind: "changed"; readonly before: WrittenStep; readonly step: WrittenStep; readonly moved: boolean }
   | { readonly kind: "removed"; readonly before: WrittenStep };
 
 export interface SequenceChange {
-  /** None at all: what is written is there already. */
+  /** True if the new version equals the old one. */
   readonly isNone: boolean;
-  /** Leads who are inside keep the version that they started with. Otherwise the change reaches them too. */
+  /** If true, active leads keep the version that they started with. Otherwise the change applies to them too. */
   readonly needsNewVersion: boolean;
-  /** The new steps in their order, then those that are gone. */
+  /** The new steps in order, then the removed ones. */
   readonly steps: readonly StepChange[];
 }
 
-/** What a sequence becomes when `after` is written where `before` was. Steps are the same where their keys are. */
+/** The change when `after` replaces `before`. Steps are matched by key. */
 export function changeOf(before: WrittenSequence | undefined, after: WrittenSequence): SequenceChange {
   const old = before?.steps ?? [];
   const kept = old.filter(({ key }) => after.steps.some((step) => step.key === key));
@@ -63,7 +63,7 @@ export function changeOf(before: WrittenSequence | undefined, after: WrittenSequ
   };
 }
 
-/** The same steps in the same order after the same delays: nobody inside can skip or repeat one by such a change. */
+/** Same steps, order and delays. Such a change cannot make an active lead skip or repeat a step. */
 const isSameWay = (before: readonly WrittenStep[], after: readonly WrittenStep[]): boolean =>
   before.length === after.length &&
   after.every(({ key, delayMinutes }, index) => {

@@ -2,20 +2,20 @@ import type { Report } from "../run/report.ts";
 import type { Config } from "./config.ts";
 import { leaveOneTimeSchedule } from "./one-time-schedule.ts";
 
-/** `paused`: nobody is to run. `there`: somebody has asked for the same minute. */
+/** `paused`: the schedule is disabled. `there`: a catch-up run for the same minute already exists. */
 export type CaughtUp = "not_needed" | "paused" | "made" | "there";
 
-/** Asks for another run before the next tick, where the report says that work was left over. Throws what the SDK throws. */
+/** Schedules another run before the next tick if the report shows a backlog. Throws SDK errors. */
 export type CatchUp = (report: Report, functionArn: string, now: Date) => Promise<CaughtUp>;
 
-/** A run that nobody limited left work over. One that failed is for a person: it would only fail again, every minute. */
+/** Excludes manual runs, which may be limited, and failed runs, which would only fail again every minute. */
 export function leavesBacklog({ success, dryRun, trigger, results }: Report): boolean {
   return success && !dryRun && trigger !== "manual" && results !== null && results.backlog > 0;
 }
 
 const LIMITS = { maxAttempts: 3, requestHandler: { connectionTimeout: 2_000, requestTimeout: 4_000 } };
 
-/** Undefined where the next tick is so near that a backlog can wait for it: there the stack configures nothing. */
+/** Undefined if not configured: with frequent ticks, the stack omits catch-up because a backlog can wait. */
 export function catchUpOf(config: Config): CatchUp | undefined {
   const { CATCH_UP_GROUP: group, CATCH_UP_SCHEDULE: schedule, CATCH_UP_ROLE_ARN: RoleArn } = config;
   if (group === undefined || schedule === undefined || RoleArn === undefined) return undefined;

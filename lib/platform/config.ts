@@ -15,7 +15,7 @@ const settings = z.object({
   AWS_REGION: z.string().min(1).optional(),
   EMAIL_TRANSPORT: z.enum(["ses", "smtp", "files"]),
   SMTP_URL: z.url({ protocol: /^smtps?$/ }).optional(),
-  /** Whether credentials may go over a connection without TLS. */
+  /** Whether credentials may be sent over a connection without TLS. */
   SMTP_PLAINTEXT: z.enum(["forbid", "allow"]).default("forbid"),
   OUTBOX_DIRECTORY: z.string().min(1).optional(),
   EMAIL_UNSUBSCRIBE_URL: unsubscribeUrl.optional(),
@@ -49,7 +49,7 @@ type Need = readonly [needs: (env: Settings) => boolean, why: string, ...keys: (
 const given = (key: keyof Settings) => (env: Settings) => env[key] !== undefined;
 const DATABASE = ["DATABASE_HOST", "DATABASE_NAME", "DATABASE_USER", "AWS_REGION"] as const;
 
-/** What one setting needs of others. */
+/** Settings that require other settings. */
 const NEEDS: readonly Need[] = [
   [(env) => env.DATABASE_URL === undefined, "where DATABASE_URL is not set", ...DATABASE],
   [(env) => env.EMAIL_TRANSPORT === "smtp", "for EMAIL_TRANSPORT=smtp", "SMTP_URL"],
@@ -61,7 +61,7 @@ const NEEDS: readonly Need[] = [
   [given("WEBHOOK_SECRET_ARN"), "for WEBHOOK_SECRET_ARN", "WEBHOOK_URL"],
 ];
 
-/** A rule between settings: whose fault it is, what to say, and whether it holds. */
+/** A rule between settings: the setting to blame, the error, and the check. */
 type Rule = readonly [key: keyof Settings, error: string, holds: (env: Settings) => boolean];
 
 const RULES: readonly Rule[] = [
@@ -85,19 +85,19 @@ const RULES: readonly Rule[] = [
   ],
 ];
 
-/** Rules are asked beside the faults of single settings: a person is not to mend the environment in two rounds. */
+/** `when` makes the rules run even if single settings are invalid, so that one error lists every fault. */
 const environment = RULES.reduce<z.ZodType<Settings>>(
   (schema, [key, error, holds]) => schema.refine(holds, { path: [key], error, when: () => true }),
   settings,
 );
 
-/** The environment, parsed once and whole. */
+/** The parsed environment. */
 export type Config = Settings;
 
 /** See `parseEnvironment`. */
 export const loadConfig = (env: Environment): Config => parseEnvironment(environment, env);
 
-/** Measured: with two, a tenth of two cores waits; a fourth one gains nothing, and each takes a connection. */
+/** Each claimer uses one connection. Measured: two leave a tenth of two cores idle; a fourth gains nothing. */
 const CLAIMERS = 3;
 
 export const runSettings = (config: Config): RunSettings => ({

@@ -3,11 +3,11 @@ import type { DeadLetterQueue } from "../run/intake/take-in-messages.ts";
 
 const CONNECT_TIMEOUT_MS = 2_000;
 const ANSWER_TIMEOUT_MS = 5_000;
-/** What SQS takes is counted together with the reason; of an event that is larger the beginning has to do. */
+/** SQS limits body and attributes together, so longer events are truncated. */
 const LONGEST_BODY = 200_000;
 const LONGEST_REASON = 4_000;
 
-/** A queue in Amazon SQS, in the function's own region and with its own role; the reason is an attribute of the message. */
+/** An Amazon SQS queue, in the function's own region and with its own role. The reason is a message attribute. */
 export function sqsDeadLetterQueue(queueUrl: string): DeadLetterQueue {
   const client = new SQSClient({ requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS } });
   return {

@@ -4,17 +4,17 @@ import pLimit from "p-limit";
 import type { DeliveryMessage } from "../run/deliver-messages.ts";
 import type { DeliveryQueue } from "../run/delivery-ports.ts";
 
-/** What one failing message sets back. */
+/** Touches that one failed message delays. */
 const TOUCHES_IN_A_MESSAGE = 10;
-/** The most that SendMessageBatch takes, after its API reference. */
+/** The limit of SendMessageBatch, according to its API reference. */
 const MESSAGES_IN_A_REQUEST = 10;
 const REQUESTS_AT_ONCE = 5;
 const CONNECT_TIMEOUT_MS = 2_000;
 const ANSWER_TIMEOUT_MS = 5_000;
 
 /**
- * The delivery queue in Amazon SQS, in the function's own region and with its own role. The client tries again by itself: a
- * message that is there twice is harmless.
+ * The delivery queue in Amazon SQS, in the function's own region and with its own role. The SDK client may retry:
+ * duplicate messages are harmless.
  */
 export function sqsDeliveryQueue(queueUrl: string): DeliveryQueue {
   const client = new SQSClient({ requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS } });
@@ -45,7 +45,7 @@ async function send(
     const refused = messages.filter(({ id }) => failed.has(id)).flatMap(({ touchIds }) => touchIds);
     return { refused, faults: Failed.map(({ Code }) => Code ?? "unnamed") };
   } catch (thrown) {
-    // A request without an answer may have been carried out; then its touches are there twice.
+    // The request may have succeeded without a response. Its touches are then queued twice.
     return { refused: messages.flatMap(({ touchIds }) => touchIds), faults: [nameOf(thrown)] };
   }
 }

@@ -2,7 +2,7 @@ import type * as z from "zod";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Parses the environment once and whole. Throws one Error that names every fault; values are never in it. */
+/** Parses the environment. Throws one Error that lists every fault but never a value. */
 export function parseEnvironment<Parsed>(schema: z.ZodType<Parsed>, env: Environment): Parsed {
   const parsed = schema.safeParse(env);
   if (parsed.success) return parsed.data;

@@ -17,7 +17,7 @@ const database = {
   byRole: iamEndpoint,
 };
 
-/** What the intake is told by its environment. */
+/** The configuration of the intake. */
 export type IntakeConfig = z.infer<typeof settings> & (IamEndpoint | { readonly connectionString: string });
 
 /** See `parseEnvironment`. */

@@ -4,15 +4,15 @@ import type { DeliveryReport, Report } from "../run/report.ts";
 
 export const METRIC_NAMESPACE = "Backstop";
 
-/** What the function tells CloudWatch about itself, by the unit in which it is told. Each is told of whole reports only. */
+/** The CloudWatch metrics and their units. Only complete reports emit them. */
 export const METRIC_UNITS = {
-  /** Whole scheduled runs that were a success. A run that found the lock taken is none. */
+  /** Complete scheduled runs that succeeded. A run that found the lock taken does not count. */
   SuccessfulRuns: "Count",
   FailedRuns: "Count",
   SkippedRuns: "Count",
   DryRuns: "Count",
   RunDuration: "Milliseconds",
-  /** The largest time from a booking to the end of what chased it; 0 where nothing was left to end. */
+  /** The longest time from a booking to the end of the lead's follow-ups; 0 if none were active. */
   BookingToStop: "Seconds",
   BackstopCompletions: "Count",
   BackstopRemaining: "Count",
@@ -23,19 +23,19 @@ export const METRIC_UNITS = {
   RetryingTouches: "Count",
   FailedTouches: "Count",
   UnknownTouches: "Count",
-  /** 1 where the channel took nothing from anybody, else 0. */
+  /** 1 if the channel accepted nothing from any workspace, otherwise 0. */
   EmailDown: "Count",
   SmsDown: "Count",
   WebhookDown: "Count",
-  /** Workspaces of which a channel took nothing, while it took messages of others. */
+  /** Workspaces that a channel refused while it accepted messages of others. */
   RefusedWorkspaces: "Count",
   Backlog: "Count",
   OldestDue: "Seconds",
   RowsToRepair: "Count",
   SentDigests: "Count",
-  /** Digests that were given up, or that may or may not have gone out. */
+  /** Digests that failed permanently or have an unknown outcome. */
   LostDigests: "Count",
-  /** Leads that the intake made because a fact named an unknown person. */
+  /** Leads that the intake created because a fact named an unknown person. */
   CreatedLeads: "Count",
   /** Facts that were applied with warnings. */
   WarnedFacts: "Count",
@@ -48,7 +48,7 @@ export interface Figure {
   readonly value: number;
 }
 
-/** Every figure of one run. What a step that did not run would have told is left out, so that no average counts it as zero. */
+/** The metrics of one run. Omits those of steps that did not run, so that averages do not count them as zero. */
 export function figuresOf(report: Report): readonly Figure[] {
   if (report.dryRun) return figures({ DryRuns: 1 });
   return [
@@ -98,7 +98,7 @@ function digestFigures({ notificationDigests: digests }: Report): readonly Figur
   return digests ? figures({ SentDigests: digests.sent, LostDigests: digests.failed + digests.unknown }) : [];
 }
 
-/** Every figure of one batch that was sent beside a run. */
+/** The metrics of one batch from the delivery queue. */
 export const figuresOfDelivery = (delivery: DeliveryReport, faults: readonly ChannelFault[]): readonly Figure[] => [
   ...touchesOf([delivery]),
   ...channelFigures(faults),
@@ -115,7 +115,7 @@ function channelFigures(faults: readonly ChannelFault[]): readonly Figure[] {
   });
 }
 
-/** Every figure of one batch of facts. */
+/** The metrics of one batch of facts. */
 export const figuresOfIntake = ({ created, warned }: IntakeReport): readonly Figure[] =>
   figures({ CreatedLeads: created, WarnedFacts: warned });
 

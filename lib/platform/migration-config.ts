@@ -2,7 +2,7 @@ import * as z from "zod";
 import type { IamEndpoint } from "../store/iam-connection.ts";
 import { type Environment, parseEnvironment } from "./environment.ts";
 
-/** A database that lets the function in by its role. */
+/** A database with IAM authentication. */
 export const iamEndpoint = z
   .object({
     DATABASE_HOST: z.string().min(1),
@@ -21,5 +21,5 @@ export const iamEndpoint = z
     }),
   );
 
-/** Where the migrations go. See `parseEnvironment`. */
+/** The database to migrate. See `parseEnvironment`. */
 export const loadMigrationConfig = (env: Environment): IamEndpoint => parseEnvironment(iamEndpoint, env);

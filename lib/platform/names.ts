@@ -1,4 +1,4 @@
-/** What one stage of Backstop is called in an AWS account. The stack gives these names; the command line looks for them. */
+/** The AWS resource names of one stage. The stack assigns them; the command line looks them up. */
 export interface StageNames {
   readonly stack: string;
   readonly followUpsFunction: string;
@@ -9,29 +9,29 @@ export interface StageNames {
   readonly migrateLogGroup: string;
   readonly schedule: string;
   readonly scheduleGroup: string;
-  /** Ticks that Scheduler could not hand to the function. */
+  /** Ticks that Scheduler could not deliver to the function. */
   readonly undeliveredTicks: string;
-  /** Invocations that the function took and did not finish. */
+  /** Invocations that started but did not finish. */
   readonly failedRuns: string;
-  /** Touches that are to be sent; and those of which nobody could say, time after time, what became of them. */
+  /** The queue of touches to send, and its dead-letter queue. */
   readonly deliveries: string;
   readonly failedDeliveries: string;
   readonly intakeFunction: string;
   readonly intakeLogGroup: string;
-  /** The bus of facts about leads, and the rule that hands them on. */
+  /** The name of both the event bus for facts about leads and its forwarding rule. */
   readonly eventBus: string;
-  /** Facts that are to be applied; and those that were refused, or that failed time after time. */
+  /** The queue of facts to apply, and the queue of facts that were refused or failed repeatedly. */
   readonly events: string;
   readonly refusedEvents: string;
   readonly dashboard: string;
-  /** The name of an alarm begins with it. */
+  /** Prefix of every alarm name. */
   readonly alarmPrefix: string;
 }
 
-/** Lower case, begins with a letter, at most 20 characters, so that every name made from it fits the limits of AWS. */
+/** Lower case, starts with a letter, at most 20 characters, so that every derived name fits the AWS limits. */
 export const STAGE_PATTERN = /^[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,19}$/;
 
-/** The names of one stage. Every one carries the stage, so that stages can share an account. */
+/** The names of one stage. Each contains the stage, so that stages can share an account. */
 export function namesOf(stage: string): StageNames {
   const prefix = `backstop-${stage}`;
   return {
@@ -58,5 +58,5 @@ export function namesOf(stage: string): StageNames {
   };
 }
 
-/** What the name of every one-time schedule begins with that a run leaves to work off its backlog. */
+/** Name prefix of the one-time schedules that a run creates for its backlog. */
 export const CATCH_UP_PREFIX = "catch-up-";

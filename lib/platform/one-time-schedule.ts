@@ -2,19 +2,20 @@ import type { SchedulerClient, Target } from "@aws-sdk/client-scheduler";
 import { CATCH_UP_PREFIX } from "./names.ts";
 
 const MINUTE_MS = 60_000;
-/** Enough for the request to arrive before the minute that it asks for. */
+/** Margin for the request to reach Scheduler before the requested minute. */
 const ARRIVAL_MS = 5_000;
 
-/** What the function is told in a run that was asked for between two ticks: it fails as loudly as a scheduled one. */
+/** The input of a catch-up run. It throws on failure, like a scheduled run. */
 export const CATCH_UP_INPUT = JSON.stringify({ trigger: "catch_up", scheduledTime: "<aws.scheduler.scheduled-time>" });
 
-/** The next full minute that a schedule can still be made for. Scheduler is no more exact than that. */
+/** The next full minute that is still possible. Scheduler has a resolution of one minute. */
 export const nextMinute = (now: Date): Date =>
   new Date(Math.ceil((now.getTime() + ARRIVAL_MS) / MINUTE_MS) * MINUTE_MS);
 
 /**
- * Leaves a schedule that invokes the target once, at the next full minute, and then deletes itself. Its name is that of the minute:
- * asked for twice it is there once. Answers the minute, and whether it was there already. Throws what the SDK throws besides.
+ * Creates a schedule that invokes the target once, at the next full minute, and then deletes itself. The name contains
+ * the minute, so a second call is a no-op. Returns the minute and whether the schedule was created. Throws other SDK
+ * errors.
  */
 export async function leaveOneTimeSchedule(
   client: SchedulerClient,

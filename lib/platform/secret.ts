@@ -1,15 +1,12 @@
 const CONNECT_TIMEOUT_MS = 2_000;
 const ANSWER_TIMEOUT_MS = 5_000;
 
-/** A secret may be rotated while the process lives. */
+/** Limited, because a secret may be rotated while the process lives. */
 const KEPT_MS = 5 * 60_000;
 
-/**
- * The text of a secret in Secrets Manager: fetched when it is first asked for, kept for five minutes. A fetch that failed
- * is not kept, so that the next one may succeed.
- */
+/** Returns a function that fetches a Secrets Manager secret and caches it for five minutes. Failures are not cached. */
 export function secretByArn(arn: string, clock: () => number = Date.now): () => Promise<string> {
-  // An ARN names its region fourth: arn:aws:secretsmanager:<region>:<account>:secret:<name>
+  // arn:aws:secretsmanager:<region>:<account>:secret:<name>
   const region = arn.split(":").at(3) ?? "";
   let kept: { readonly text: Promise<string>; until: number } | undefined;
   return () => {
@@ -21,7 +18,7 @@ export function secretByArn(arn: string, clock: () => number = Date.now): () => 
   };
 }
 
-/** The client is loaded here, so that a process which asks for no secret does not wait for it. */
+/** Imports the client lazily, so that a process without a secret does not load it. */
 async function fetchText(region: string, arn: string): Promise<string> {
   const { GetSecretValueCommand, SecretsManagerClient } = await import("@aws-sdk/client-secrets-manager");
   const client = new SecretsManagerClient({ region, requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS } });

@@ -5,17 +5,17 @@ import { iamConnection } from "../store/iam-connection.ts";
 import { intakeStore } from "../store/intake-store.ts";
 import type { IntakeConfig } from "./intake-config.ts";
 
-/** A statement that waits longer is given up: one blocked event is not to take a batch into the function's time limit. */
+/** Query timeout. Prevents one blocked event from running the batch into the function's time limit. */
 const ANSWER_TIMEOUT_MS = 20_000;
 
-/** Connects the ports of the intake to what the configuration names. No connection is made before the first query. */
+/** Wires the intake's ports from the configuration. Opens no connection before the first query. */
 export function wireIntake(config: IntakeConfig, log: Log, answerTimeoutMs = ANSWER_TIMEOUT_MS): IntakePorts {
   const connection = "host" in config ? iamConnection(config) : { connectionString: config.connectionString };
   const database = openDatabase({ ...connection, query_timeout: answerTimeoutMs });
   return { ...intakeStore(database), deadLetters: whenNeeded(config.INTAKE_DEAD_LETTERS_URL), log };
 }
 
-/** Loads the client when the first event is refused: most batches do not wait for it. */
+/** Imports the client when the first event is refused, because most batches do not need it. */
 function whenNeeded(queueUrl: string): DeadLetterQueue {
   let loaded: Promise<DeadLetterQueue> | undefined;
   return {

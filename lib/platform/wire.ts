@@ -13,7 +13,7 @@ import { createTask } from "../store/tasks.ts";
 import type { Config } from "./config.ts";
 import { secretByArn } from "./secret.ts";
 
-/** Connects the ports of a run to what the configuration names. No connection is made before the first query. */
+/** Wires the ports of a run from the configuration. Opens no connection before the first query. */
 export function wire(config: Config, log: Log): RunPorts & { readonly database: Database } {
   const database = openDatabase(connectionOf(config));
   const email = connectedEmail(config);
@@ -43,7 +43,7 @@ function connectionOf(config: Config) {
   });
 }
 
-/** Loads the client of a provider when the first touch goes out: a run with nothing to send does not wait for it. */
+/** Imports a provider's client when the first touch is sent, because a run with nothing to send does not need it. */
 function whenNeeded(load: () => Promise<MessageChannel>): MessageChannel {
   let loaded: Promise<MessageChannel> | undefined;
   return {
@@ -65,7 +65,7 @@ function connectedQueue({ DELIVERY_QUEUE_URL: url }: Config): DeliveryQueue | nu
   };
 }
 
-/** One transport for touches and digests, loaded by whichever comes first. */
+/** One transport for touches and digests, loaded on first use. */
 function connectedEmail(config: Config): EmailChannel {
   let loading: Promise<EmailChannel> | undefined;
   const loaded = () => {
@@ -118,7 +118,7 @@ function connectedWebhook(config: Config): MessageChannel {
   });
 }
 
-/** Each digest names its own URL. Loaded for each: the modules are there after the first. */
+/** Each digest has its own URL. Modules are cached after the first import. */
 function digestWebhookOf(config: Config): DigestSender {
   return {
     async send(digest, to) {
@@ -138,7 +138,7 @@ function webhookSecret({ WEBHOOK_SECRET, WEBHOOK_SECRET_ARN }: Config): (() => P
   return WEBHOOK_SECRET === undefined ? undefined : () => Promise.resolve(WEBHOOK_SECRET);
 }
 
-/** `loadConfig` has seen to it; a config made otherwise is a bug. */
+/** `loadConfig` guarantees the value, so a missing one is a bug. */
 function given<Key extends keyof Config>(config: Config, key: Key): NonNullable<Config[Key]> {
   const value = config[key];
   if (value === undefined || value === null) throw new Error(`${key} is not set`);

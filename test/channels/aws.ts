@@ -1,7 +1,7 @@
 import { types } from "node:util";
 import * as z from "zod";
 
-/** Lets a client of AWS work as it does outside jest, with what it signs with; servers on this machine do not check it. */
+/** Sets up AWS clients in jest. The credentials are dummies, because local servers do not check signatures. */
 export function prepareAws(): void {
   process.env["AWS_REGION"] = "eu-central-1";
   process.env["AWS_ACCESS_KEY_ID"] = "test";
@@ -10,8 +10,8 @@ export function prepareAws(): void {
 }
 
 /**
- * Jest runs tests in a realm of their own, where an error that Node throws is no instance of Error. The AWS SDK asks for
- * that, and would replace such an error by one without its code.
+ * Jest runs tests in a separate realm, where errors thrown by Node are not instances of Error. The AWS SDK checks
+ * `instanceof Error` and would replace such errors with ones that lack the code.
  */
 function recogniseErrorsOfNode(): void {
   Object.defineProperty(Error, Symbol.hasInstance, {
@@ -24,5 +24,5 @@ function recogniseErrorsOfNode(): void {
 
 const message = z.object({ Context: z.object({ touchId: z.string() }) });
 
-/** The touch that a text message tells of. */
+/** The touch id in a SendTextMessage request. */
 export const touchIn = (body: string): string => message.parse(JSON.parse(body)).Context.touchId;

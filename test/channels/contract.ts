@@ -3,45 +3,45 @@ import type { TimeLimits } from "../../lib/channels/aws-request.ts";
 import type { MessageChannel, OutgoingTouch } from "../../lib/run/delivery-ports.ts";
 import { closeServers } from "./servers.ts";
 
-/** How a provider behaves. Its answers repeat what was sent, so that a reason which quotes them gives itself away. */
+/** How a provider behaves. Its responses echo the request, so that the tests detect reasons that quote them. */
 export type Behaviour =
   | "accepts"
   | "refuses"
-  /** Takes nothing from anybody, whatever it is: the account is barred, or the login fails. */
+  /** Accepts nothing from any sender: the account is blocked or the login fails. */
   | "is down"
-  /** Cannot take it now, whoever asks. */
+  /** Temporarily accepts nothing from any sender. */
   | "is busy"
-  /** Says that it gets too much at once. */
+  /** Reports a rate limit. */
   | "throttles"
-  /** Takes the whole message, and says nothing. */
+  /** Reads the whole message and never responds. */
   | "hangs"
-  /** Takes the whole message, and closes the connection. */
+  /** Reads the whole message and closes the connection. */
   | "cuts"
-  /** Takes the whole message, and answers what is no answer. */
+  /** Reads the whole message and sends an invalid response. */
   | "garbage"
-  /** Takes the whole message, and answers when nobody waits any more. */
+  /** Reads the whole message and responds after the timeout. */
   | "late"
-  /** Nobody listens. */
+  /** The port is closed. */
   | "gone"
-  /** Nobody picks up. */
+  /** The port never accepts connections. */
   | "unreachable";
 
 export interface ChannelUnderTest {
   readonly name: string;
-  /** Whether a touch may come twice: then nothing is ever unknown. */
+  /** Whether delivery is idempotent. If so, no outcome is ever unknown. */
   readonly repeatable: boolean;
-  /** What its provider can do at all: a file is never late. */
+  /** The behaviours that apply to its provider: a file is never late. */
   readonly behaviours: readonly Behaviour[];
-  /** What its provider asks for when it throttles, where its protocol has a way to. */
+  /** The wait that its provider requests when it throttles, if the protocol supports that. */
   readonly retryAfterMs?: number;
-  /** A touch that lacks what this channel needs to reach somebody, and the reason it is refused for. */
+  /** A touch without the address that this channel needs, and the expected reason. */
   readonly unaddressed: { readonly without: Partial<OutgoingTouch>; readonly reason: string } | null;
   open(behaviour: Behaviour, limits: TimeLimits): Promise<OpenChannel>;
 }
 
 export interface OpenChannel {
   readonly channel: MessageChannel;
-  /** The ids of the touches that the provider took, one for each time. */
+  /** The ids of the touches that the provider received, one per request. */
   taken(): readonly string[] | Promise<readonly string[]>;
 }
 
@@ -80,16 +80,16 @@ export const aTouch = (over: Partial<OutgoingTouch> = {}): OutgoingTouch => ({
 
 const PATIENT: TimeLimits = { connectMs: 5_000, answerMs: 5_000 };
 const HASTY: TimeLimits = { connectMs: 250, answerMs: 500 };
-/** When a late provider answers. */
+/** When a late provider responds. */
 export const LATE_MS = HASTY.answerMs + 50;
-/** What a busy machine may add to a time limit. */
+/** Tolerance for time limits on a busy machine. */
 const SLACK_MS = 2_000;
 const limitsFor = (behaviour: Behaviour): TimeLimits =>
   ["hangs", "late", "unreachable"].includes(behaviour) ? HASTY : PATIENT;
 
-/** What every channel promises, whatever its provider does. */
+/** Tests what every channel guarantees, regardless of its provider's behaviour. */
 export function itKeepsTheContract(subject: ChannelUnderTest): void {
-  /** A channel whose provider behaves so, one touch sent through it, and how long that took. */
+  /** Sends one touch through a channel whose provider behaves as given, and measures the time. */
   async function send(behaviour: Behaviour, touch = aTouch()) {
     const limits = limitsFor(behaviour);
     const { channel, taken } = await subject.open(behaviour, limits);
@@ -138,7 +138,7 @@ export function itKeepsTheContract(subject: ChannelUnderTest): void {
     const lost = ["hangs", "cuts", "garbage", "late"] as const;
     when(lost, "is sent once, and never again blindly, where the answer is lost", async (behaviour) => {
       const { outcome, taken } = await send(behaviour);
-      // What a repeatable channel does not answer is a fault of the channel, unless it answers others.
+      // For a repeatable channel, a lost response is a channel fault, unless it responds to other touches.
       const arrival = { reason: IMPERSONAL, mayHaveArrived: true };
       const otherwise = { kind: "retry", ...arrival };
       const lostOutcome = subject.repeatable
@@ -166,5 +166,5 @@ export function itKeepsTheContract(subject: ChannelUnderTest): void {
   });
 }
 
-/** A label of our own or of a protocol, with nothing of what was sent in it. */
+/** A plain label that contains no message content. */
 const IMPERSONAL = expect.stringMatching(/^(?!.*(ada|4930|guten))[a-z0-9_]{3,80}$/);

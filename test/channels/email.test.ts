@@ -16,7 +16,7 @@ type Answering = Exclude<Behaviour, "gone" | "unreachable">;
 
 const unaddressed = { without: { email: null }, reason: "no_email" };
 const touchOf = (mail: string): string => /^X-Backstop-Touch: (\S+)/im.exec(mail)?.[1] ?? "no touch";
-/** The real client, sent to a server on this machine in the way that the AWS SDK offers to everybody. */
+/** The real client, pointed at a local server with the AWS SDK's endpoint variable. */
 function sesAt(port: number, limits = PROVIDER_LIMITS) {
   process.env["AWS_ENDPOINT_URL_SESV2"] = `http://127.0.0.1:${port}`;
   return sesChannel({ limits });
@@ -40,7 +40,7 @@ const SES_ANSWERS: Readonly<Record<Answering, (response: ServerResponse) => void
   late: (response) => setTimeout(() => acceptedBySes(response), LATE_MS).unref(),
 };
 
-/** The mail that SES was given. */
+/** The raw mail in a SendEmail request. */
 const rawMailIn = (body: string): string => Buffer.from(JSON.parse(body).Content.Raw.Data, "base64").toString();
 
 itKeepsTheContract({

@@ -11,7 +11,7 @@ import { answering, closeServers, httpServer, smtpServer } from "./servers.ts";
 beforeAll(prepareAws);
 afterEach(closeServers);
 
-/** Sends touches over SMTP; what the server was given, and what the channel answered. */
+/** Sends touches over SMTP. Returns the received mails and the outcomes. */
 async function sent(touches: readonly Partial<OutgoingTouch>[], options: EmailOptions = {}) {
   const { port, mails } = await smtpServer({});
   const channel = smtpChannel(`smtp://127.0.0.1:${port}`, options);
@@ -23,7 +23,7 @@ async function sent(touches: readonly Partial<OutgoingTouch>[], options: EmailOp
 const providerIdOf = (outcome: Awaited<ReturnType<MessageChannel["send"]>>): string =>
   outcome.kind === "accepted" ? outcome.providerId : `not accepted: ${outcome.reason}`;
 
-/** The header fields of a mail by their names in lower case, unfolded. */
+/** The unfolded header fields of a mail by lower-case name. */
 function headersOf(mail: string): Readonly<Record<string, string>> {
   const [head = ""] = mail.split("\r\n\r\n", 1);
   const lines = head.replace(/\r\n(?=[ \t])/g, "").split("\r\n");

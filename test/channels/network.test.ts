@@ -15,7 +15,7 @@ import { endpointAt } from "./webhook-endpoint.ts";
 afterEach(closeServers);
 
 describe("a webhook is no way into the network", () => {
-  /** A network in which every name means `answers`, one list for each time it is asked. */
+  /** A network in which every name resolves to the next list of `answers`. The last list repeats. */
   const network = (mayReach: Network["mayReach"], ...answers: readonly string[][]) => {
     const asked: string[] = [];
     const resolve: Network["resolve"] = (hostname) => {

@@ -3,14 +3,14 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { Worker } from "node:worker_threads";
 import { SMTPServer, type SMTPServerOptions } from "smtp-server";
 
-/** Real servers on this machine that stand for providers. Each is closed by `closeServers`. */
+/** Closes the local servers that stand in for providers; see `closeServers`. */
 const closers: (() => Promise<unknown>)[] = [];
 
 export async function closeServers(): Promise<void> {
   await Promise.all(closers.splice(0).map((close) => close()));
 }
 
-/** A request as it came in, whole. */
+/** A complete request, as received. */
 export interface ReceivedRequest {
   readonly method: string | undefined;
   readonly path: string | undefined;
@@ -23,7 +23,7 @@ export interface HttpDouble {
   readonly requests: readonly ReceivedRequest[];
 }
 
-/** An HTTP server that reads each request to its end, and then does as `answer` says. */
+/** An HTTP server that reads each request completely and then calls `answer`. */
 export async function httpServer(answer: (response: ServerResponse) => void, host = "127.0.0.1"): Promise<HttpDouble> {
   const requests: ReceivedRequest[] = [];
   const server = createHttpServer((request, response) => {
@@ -49,14 +49,14 @@ export const answering =
     response.writeHead(status, headers).end(body);
   };
 
-/** What goes wrong on the way to an answer, once the request is there. */
+/** Ways to withhold a valid response after the request is read. */
 export const SILENCES = {
   hangs: () => undefined,
   cuts: (response: ServerResponse) => response.socket?.destroy(),
   garbage: (response: ServerResponse) => response.socket?.end("what did you say?\r\n\r\n"),
 } as const;
 
-/** An SMTP server that keeps what it took. */
+/** An SMTP server that records the mails it receives. */
 export async function smtpServer(options: SMTPServerOptions): Promise<{ port: number; mails: readonly string[] }> {
   const mails: string[] = [];
   const server = new SMTPServer({
@@ -80,7 +80,7 @@ export async function smtpServer(options: SMTPServerOptions): Promise<{ port: nu
   return { port, mails };
 }
 
-/** An SMTP server without a library: takes one mail after the other, and does `atEnd` once it has all of one. */
+/** An SMTP server without a library. Reads one mail after another and calls `atEnd` after each. */
 export async function rawSmtpServer(
   atEnd: (socket: Socket) => void,
 ): Promise<{ port: number; mails: readonly string[] }> {
@@ -124,7 +124,7 @@ export async function tcpServer(onConnection: (socket: Socket) => void): Promise
   return port;
 }
 
-/** A port at which nobody listens. */
+/** A closed port. */
 export async function deadPort(): Promise<number> {
   const server = createServer();
   const port = await listening(server, "127.0.0.1");
@@ -132,7 +132,7 @@ export async function deadPort(): Promise<number> {
   return port;
 }
 
-/** A port whose connections are never picked up: the thread that should is blocked, and its queue is full. */
+/** A port that never accepts connections: its thread is blocked and its backlog is full. */
 export async function unansweredPort(): Promise<number> {
   const gate = new Int32Array(new SharedArrayBuffer(4));
   const worker = new Worker(

@@ -10,7 +10,7 @@ beforeAll(prepareAws);
 
 const SENDER = { originationIdentity: "pool-1", configurationSet: "events", messageType: "PROMOTIONAL" } as const;
 
-/** The real client, sent to a server on this machine in the way that the AWS SDK offers to everybody. */
+/** The real client, pointed at a local server with the AWS SDK's endpoint variable. */
 function channelAt(port: number, limits: TimeLimits = PROVIDER_LIMITS) {
   process.env["AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2"] = `http://127.0.0.1:${port}`;
   return smsChannel(SENDER, limits);
@@ -19,7 +19,7 @@ function channelAt(port: number, limits: TimeLimits = PROVIDER_LIMITS) {
 const JSON_ANSWER = { "content-type": "application/x-amz-json-1.0" };
 const accepting = answering(200, JSON.stringify({ MessageId: "m-1" }), JSON_ANSWER);
 
-/** An exception as the service spells it. */
+/** An exception in the service's format. */
 const failing = (status: number, exception: string, reason?: string, field?: string) =>
   answering(
     status,
@@ -145,7 +145,7 @@ describe("a text message", () => {
   ])("understands %i %s %s of the field %s: %j", async (status, exception, reason, field, expected, told) => {
     const { outcome, server } = await sent(failing(status, exception, reason, field));
     expect(outcome).toEqual({ ...expected, reason: `sms_${told}` });
-    // The client tries once, also where it could try again.
+    // The client makes one attempt even for retryable errors.
     expect(server.requests).toHaveLength(1);
   });
 

@@ -17,7 +17,7 @@ const smtpAt = (port: number, limits = PROVIDER_LIMITS) => smtpChannel(`smtp://1
 
 type Stage = "sender" | "recipient" | "message";
 
-/** A server that gives one answer at one stage, and takes everything else. */
+/** A server that returns one fault at one stage and accepts everything else. */
 function answeringAt(stage: Stage, fault: Error): SMTPServerOptions {
   switch (stage) {
     case "sender":
@@ -166,7 +166,7 @@ describe("an answer of an SMTP server", () => {
   );
 });
 
-/** Answers each line of the client by its first word; null: nothing, a function: whatever it does. */
+/** Maps the first word of each client line to a response. Null means no response; functions act on the socket. */
 type Script = Readonly<Record<string, string | null | ((socket: Socket) => void)>>;
 
 const COMMANDS = new Set(["EHLO", "AUTH", "MAIL", "RCPT", "DATA", "STARTTLS", "RSET"]);

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@jest/globals";
 import { type TaskFromTouch, taskChannel } from "../../lib/channels/task.ts";
 import { aTouch, itKeepsTheContract } from "./contract.ts";
 
-/** Keeps tasks as the database does: one a touch. */
+/** Stores tasks like the database does: one per touch. */
 function keeper() {
   const tasks = new Map<string, TaskFromTouch>();
   const keep = (task: TaskFromTouch) =>

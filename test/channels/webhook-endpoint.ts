@@ -3,7 +3,7 @@ import type { WebhookEndpoint } from "../../lib/channels/webhook.ts";
 
 export const SECRET = `whsec_${Buffer.alloc(24, 7).toString("base64")}`;
 
-/** A receiver on this machine, which no public network would let anybody reach. */
+/** A local receiver, which PUBLIC_NETWORK would not allow. */
 export const endpointAt = (port: number, over: Partial<WebhookEndpoint> = {}): WebhookEndpoint => ({
   url: `http://127.0.0.1:${port}/touches?from=backstop`,
   secret: () => Promise.resolve(SECRET),

@@ -14,7 +14,7 @@ const nextOpening = (now: Date, given: SendCalendar): Date | null => nextOpening
 const DAILY = [1, 2, 3, 4, 5, 6, 7];
 const MONDAY_TO_FRIDAY = [1, 2, 3, 4, 5];
 
-/** The window is given as in `09:00-17:00`. */
+/** `hours` is a window such as `09:00-17:00`. */
 function calendar(
   zone: string,
   hours: string,
@@ -301,7 +301,7 @@ describe("a local day", () => {
   });
 });
 
-/** Half of the instants are within some hours of a change of the clock, where there is one. */
+/** In a zone with clock changes, half of the instants are within hours of one. */
 function instantsIn(zone: string): fc.Arbitrary<number> {
   const changes = offsetChanges(zone).filter(({ at }) => at > FIRST && at < LAST);
   const anywhere = fc.integer({ min: FIRST, max: LAST });
@@ -312,7 +312,7 @@ function instantsIn(zone: string): fc.Arbitrary<number> {
   return fc.oneof(anywhere, near, near);
 }
 
-/** A question as a search by minutes likes to have it: days are counted from 1970, times are minutes of the day. */
+/** The input of the minute-by-minute search. Days count from 1970; times are minutes of the day. */
 interface Asked {
   readonly now: number;
   readonly weekdays: readonly number[];
@@ -339,7 +339,7 @@ function calendarFor(zone: string, { weekdays, start, end, holidays }: Asked): S
   return calendar(zone, `${timeOf(start)}-${timeOf(end)}`, weekdays, holidays.map(dateOf));
 }
 
-/** The rule as one would say it, and nothing of how it is computed. */
+/** The rule as specified, independent of the implementation. */
 function mayBeSent(instant: number, zone: string, { weekdays, start, end, holidays }: Asked): boolean {
   const { day, minute } = wallClock(instant, zone);
   const opensOn = (opened: number) => weekdays.includes(weekdayOf(opened)) && !holidays.includes(opened);
@@ -347,7 +347,7 @@ function mayBeSent(instant: number, zone: string, { weekdays, start, end, holida
   return (start <= minute && opensOn(day)) || (minute < end && opensOn(day - 1));
 }
 
-/** Minute by minute; every window of these years opens on a whole minute. */
+/** Searches minute by minute; in these years every window opens on a whole minute. */
 function searched(zone: string, asked: Asked, horizon: number): number | undefined {
   if (mayBeSent(asked.now, zone, asked)) return asked.now;
   const nextMinute = Math.floor(asked.now / MINUTE) * MINUTE + MINUTE;

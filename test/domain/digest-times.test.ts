@@ -6,7 +6,7 @@ import { DAY, FIRST, LAST, MINUTE, offsetChanges, timeOf, wallClock, ZONES } fro
 const next = (after: string, digest: DigestTime): string =>
   nextDigest(new Date(after), digest).toISOString().replace(":00.000Z", "Z");
 
-/** Whether the clock of that day jumps over the minute, as it is looked at around the changes of its offset. */
+/** Whether the local clock skips the minute around that instant, according to the offset changes. */
 const jumpsOver = (minute: number, around: number, zone: string): boolean =>
   offsetChanges(zone).some(({ at }) => {
     if (Math.abs(at - around) > 2 * DAY) return false;
@@ -24,7 +24,7 @@ const moment = fc.record({
   after: fc.integer({ min: FIRST, max: LAST }),
   minute: fc.oneof(fc.integer({ min: 0, max: 1_439 }), fc.constantFrom(5, 1_435, 120, 150)),
 });
-/** Around a change of the clock, where there is one. */
+/** Near a clock change if the zone has one. */
 const changing = moment.map(({ zone, after, minute }) => {
   const changes = offsetChanges(zone).filter(({ at }) => at > FIRST && at < LAST);
   const change = changes[after % Math.max(1, changes.length)];
@@ -80,7 +80,7 @@ describe("the next digest", () => {
         for (let earlier = first; earlier < at; earlier += MINUTE) {
           const shown = wallClock(earlier, zone);
           if (shown.minute !== minute) continue;
-          // It may be the second time that this day shows it.
+          // The day may show this minute for the second time.
           const before = [30, 60, 120, 180].some((minutes) => {
             const shownBefore = wallClock(earlier - minutes * MINUTE, zone);
             return shownBefore.day === shown.day && shownBefore.minute === minute;

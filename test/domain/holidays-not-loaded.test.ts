@@ -1,7 +1,7 @@
 import { expect, it } from "@jest/globals";
 import type * as Holidays from "../../lib/domain/holidays.ts";
 
-/** A copy of the module of its own, whatever other tests have loaded. */
+/** A fresh copy of the module, even if other tests have loaded it. */
 const untouched = "../../lib/domain/holidays.ts?untouched";
 
 it("public holidays are refused before they are loaded, own dates are not, and loading twice is harmless", async () => {

@@ -4,7 +4,7 @@ import { hasHolidays, holidayCalendar, loadHolidays } from "../../lib/domain/hol
 
 beforeAll(loadHolidays);
 
-/** The holidays of a year, in its order. */
+/** The holidays of a year, in order. */
 function holidaysIn(year: number, country: string, region: string | null = null): string[] {
   const isHoliday = holidayCalendar(country, region);
   const days = Array.from({ length: 366 }, (_, index) => new Date(Date.UTC(year, 0, 1 + index)));

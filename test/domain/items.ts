@@ -50,7 +50,7 @@ export interface ItemParts {
   readonly workspace?: Partial<DueItem["workspace"]>;
 }
 
-/** A due item that is ready to be sent, but for what `parts` change. */
+/** A due item that is ready to send, except for the given parts. */
 export const anItem = ({ lead, steps, instance, sequence, workspace }: ItemParts = {}): DueItem => ({
   instance: { id: "instance", generation: 1, position: 1, nextStepDue: NOON, heldSince: null, ...instance },
   lead: aLead(lead),

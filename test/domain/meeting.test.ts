@@ -11,7 +11,7 @@ const told = (over: Partial<MeetingState> = {}): MeetingState => ({
 });
 
 describe("what is told of a meeting", () => {
-  /** Each comes after the one before it. */
+  /** Ascending: each is newer than the previous one. */
   const inOrder: readonly MeetingState[] = [
     told({ status: "cancelled", startsAt: at(30), endsAt: at(59) }),
     told({ status: "missed", startsAt: at(20), endsAt: at(50) }),

@@ -5,7 +5,7 @@ import { aLead, anItem, aStep, type ItemParts, minutesAfter, NOON } from "./item
 type StepParts = Parameters<typeof aStep>[0];
 type Obstacle = Omit<ItemParts, "steps"> & { readonly step?: StepParts; readonly noSteps?: true };
 
-/** What each rule takes offence at, strongest first; the last takes none. */
+/** An obstacle for each rule, in order of priority; the last rule has none. */
 const OBSTACLES: readonly (readonly [string, Obstacle])[] = [
   ["not_booked", { lead: { isBooked: true } }],
   ["may_be_contacted", { lead: { optedOutAt: NOON } }],

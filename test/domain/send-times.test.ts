@@ -10,7 +10,7 @@ import { DAY, dateOf, FIRST, LAST, MINUTE, offsetChanges, timeOf, wallClock, wee
 
 beforeAll(loadHolidays);
 
-/** A question that a search by minutes can answer too: days are counted from 1970, times are minutes of the day. */
+/** The input of the minute-by-minute search. Days count from 1970; times are minutes of the day. */
 interface Asked {
   readonly zone: string;
   readonly now: number;
@@ -23,7 +23,7 @@ interface Asked {
   readonly lastOnChannelAt: number | null;
 }
 
-/** Half of the instants are around a change of the clock, where there is one; each is a whole minute. */
+/** Whole minutes. In a zone with clock changes, half of them are near one. */
 function instantIn(zone: string): fc.Arbitrary<number> {
   const changes = offsetChanges(zone).filter(({ at }) => at > FIRST && at < LAST);
   const anywhere = fc.integer({ min: FIRST / MINUTE, max: LAST / MINUTE }).map((minutes) => minutes * MINUTE);
@@ -72,7 +72,7 @@ const itemOf = (asked: Asked): DueItem =>
     },
   });
 
-/** The rules as one would say them, and nothing of how they are computed. */
+/** The rules as specified, independent of the implementation. */
 function mayGo(instant: number, asked: Asked): boolean {
   const { lastOutboundAt, gapMinutes, lastOnChannelAt, zone } = asked;
   if (lastOutboundAt !== null && instant < lastOutboundAt + gapMinutes * MINUTE) return false;
@@ -94,7 +94,7 @@ function inEveryZone(law: (asked: Asked) => void) {
 const decideAt = (asked: Asked, time: number) => decide(itemOf(asked), new Date(time));
 const SEARCHED_DAYS = 4;
 
-/** Minute by minute, from the instant that is asked about and before `until`, over some days at most. */
+/** Searches minute by minute from `asked.now`, before `until`, for at most `SEARCHED_DAYS`. */
 function firstMinute(asked: Asked, until: number, holds: (time: number) => boolean): number | undefined {
   const last = Math.min(until, asked.now + SEARCHED_DAYS * DAY);
   for (let time = asked.now; time < last; time += MINUTE) if (holds(time)) return time;

@@ -16,7 +16,7 @@ type Filter = Extract<FilterImplOptions, (...given: never[]) => unknown>;
 const sizeOf = (value: unknown): number =>
   Array.isArray(value) ? value.reduce<number>((sum, each) => sum + sizeOf(each), 0) : String(value ?? "").length;
 
-/** Characters that the filters of LiquidJS have made. Counted outside the code that limits them. */
+/** Characters created by LiquidJS filters, counted independently of the code that limits them. */
 let made = 0;
 const originals = { ...liquid.filters };
 
@@ -203,7 +203,7 @@ function chains(): fc.Arbitrary<string> {
   return fc.tuple(operand, fc.array(call, { maxLength: 5 })).map(([first, calls]) => first + calls.join(""));
 }
 
-/** Texts of the language. */
+/** Valid templates. */
 function programs(): fc.Arbitrary<string> {
   const comparison = fc.tuple(name, fc.constantFrom("==", "!=", "contains"), literal).map((parts) => parts.join(" "));
   const condition = fc.oneof(
@@ -230,7 +230,7 @@ function programs(): fc.Arbitrary<string> {
   return program.map((text) => `{% assign x = 'x' %}{% assign y = 'y' %}${text}`);
 }
 
-/** Texts that begin like Liquid and go on like anything. */
+/** Random sequences of Liquid fragments. */
 function soups(): fc.Arbitrary<string> {
   const piece = fc.constantFrom(
     ...["{{", "}}", "{%", "%}", "{{-", "-%}", " if ", " elsif ", " else ", " endif ", " case ", " when ", " endcase "],

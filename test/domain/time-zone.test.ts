@@ -10,7 +10,7 @@ import { INVALID_ZONES, LEGACY_NAMES, VALID_ZONES } from "../support/zones.ts";
 const NOW = new Date("2026-11-29T12:00:00Z");
 const ALWAYS = { days: [1, 2, 3, 4, 5, 6, 7], start: "00:00", end: "24:00" };
 
-/** Every reckoning of the product that takes a zone. */
+/** Every function of the product that takes a zone. */
 const RECKONINGS: Readonly<Record<string, (zone: string) => unknown>> = {
   "a delay of days": (zone) => laterInZone(NOW, 3 * 1440, zone),
   "an opening": (zone) => nextOpening(NOW, { zone, window: ALWAYS, isHoliday: () => false }),

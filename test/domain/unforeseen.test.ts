@@ -2,7 +2,7 @@ import { describe, expect, it } from "@jest/globals";
 import { decide } from "../../lib/domain/decide.ts";
 import { ALWAYS_OPEN, anItem, aStep, NOON } from "./items.ts";
 
-/** Dates that cannot be read, and not because of how they are written. */
+/** Dates whose iteration throws, independent of their format. */
 const unreadable = (fault: Error): readonly string[] =>
   Object.assign([], {
     [Symbol.iterator]() {

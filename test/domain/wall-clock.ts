@@ -1,11 +1,11 @@
 import { ONE_CASE_IN } from "../support/one-case-in.ts";
 
-/** Local clocks as Intl shows them, with the changes of their offset found by bisection: no Temporal, no code under test. */
+/** Local clocks from Intl. Offset changes are found by bisection, without Temporal or the code under test. */
 
-/** Where the clock jumps at midnight, by half an hour, or by a minute past it. */
+/** Zones whose clock changes at midnight, by half an hour, or at a minute past midnight. */
 const ODD_ZONES = ["Africa/Cairo", "America/Havana", "America/St_Johns", "Asia/Beirut", "Australia/Lord_Howe"];
 
-/** Those of the time zone database; of many cases only some, the odd ones always among them. */
+/** The zones of the time zone database. `ONE_CASE_IN` thins them out, but keeps the odd ones. */
 export const ZONES: readonly string[] = Intl.supportedValuesOf("timeZone").filter(
   (zone, index) => index % ONE_CASE_IN === 0 || ODD_ZONES.includes(zone),
 );
@@ -14,11 +14,11 @@ export const LAST = Date.UTC(2031, 0, 1);
 
 export const MINUTE = 60_000;
 export const DAY = 24 * 60 * MINUTE;
-/** Shorter than any stretch between two changes of a clock since 2019. */
+/** Shorter than any period between two clock changes since 2019. */
 const SAMPLING = 14 * DAY;
 const MARGIN = 60 * DAY;
 
-/** The offset holds from this instant until that of the next. */
+/** The offset applies from `at` until the next change. */
 interface OffsetChange {
   readonly at: number;
   readonly offset: number;
@@ -26,7 +26,7 @@ interface OffsetChange {
 
 const changes = new Map<string, readonly OffsetChange[]>();
 
-/** From the oldest; the first is none, but the offset before all others. */
+/** Oldest first. The first entry is the initial offset, not a change. */
 export function offsetChanges(zone: string): readonly OffsetChange[] {
   const known = changes.get(zone) ?? findChanges(zone);
   changes.set(zone, known);
@@ -56,28 +56,28 @@ function bisect(from: number, until: number, offsetShown: (instant: number) => n
 }
 
 export interface Shown {
-  /** Days since 1970-01-01, as a number to count with. */
+  /** Days since 1970-01-01. */
   readonly day: number;
   /** Minutes since midnight. */
   readonly minute: number;
 }
 
-/** What a clock on the wall shows. */
+/** The local day and minute at an instant. */
 export function wallClock(instant: number, zone: string): Shown {
   const shown = instant + offsetAt(instant, offsetChanges(zone));
   const day = Math.floor(shown / DAY);
   return { day, minute: Math.floor((shown - day * DAY) / MINUTE) };
 }
 
-/** A loop by hand, as the searches ask this some million times. */
+/** A plain loop for speed: the searches call it millions of times. */
 function offsetAt(instant: number, known: readonly OffsetChange[]): number {
   let index = known.length - 1;
   while ((known[index]?.at ?? instant) > instant) index -= 1;
   return known[index]?.offset ?? Number.NaN;
 }
 
-/** The first of January 1970 was a Thursday. */
+/** 1 January 1970 was a Thursday. */
 export const weekdayOf = (day: number): number => ((day + 3) % 7) + 1;
 export const dateOf = (day: number): string => new Date(day * DAY).toISOString().slice(0, 10);
-/** As in `09:30`. */
+/** Such as `09:30`. */
 export const timeOf = (minute: number): string => new Date(minute * MINUTE).toISOString().slice(11, 16);
