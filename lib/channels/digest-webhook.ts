@@ -5,7 +5,7 @@ import { type Network, NotReachable } from "./network.ts";
 import { type Answer, NoAnswer, post } from "./post.ts";
 import { retryAfterMs } from "./retry-after.ts";
 
-/** Short: receivers answer at once, and a slow digest delays those of other workspaces. */
+/** Short: receivers respond at once, and a slow digest delays those of other workspaces. */
 const ANSWER_TIMEOUT_MS = 5_000;
 
 export interface DigestWebhookOptions {

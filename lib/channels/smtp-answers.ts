@@ -1,6 +1,6 @@
 import type { Meaning } from "./meaning.ts";
 
-/** The stage of the SMTP dialogue at which the server answered. */
+/** The stage of the SMTP dialogue at which the server responded. */
 export type SmtpStage = "session" | "sender" | "recipient" | "data" | "message";
 
 export interface SmtpAnswer {

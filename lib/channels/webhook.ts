@@ -63,7 +63,7 @@ function signed(touch: OutgoingTouch, secret: string, now: Date): PostRequest {
 /** A fault that affects every touch: no secret, no address or no connection. */
 const DOWN: Meaning = { means: "down", scope: "channel" };
 
-/** The receiver did not respond. If it answers other touches, the fault concerns only this one. */
+/** The receiver did not respond. If it responds to other touches, the fault concerns only this one. */
 const SILENT: Meaning = { means: "down", scope: "workspace", unless: "retry", lost: true };
 
 function outcomeOfFault(thrown: unknown): SendOutcome {

@@ -27,7 +27,7 @@ export type HoldReason =
   | "decision_failed";
 export type SkipReason = `condition_${StepCondition}` | `missing_${AddressKind}` | "undeliverable_address";
 
-/** What to do with a due step, and why. */
+/** The decision on a due step, with its reason and inputs. */
 export type Decision = Verdict & {
   /** The rule that decided. */
   readonly rule: string;

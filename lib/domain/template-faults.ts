@@ -4,7 +4,7 @@ export interface TemplateFault {
   readonly what: string;
   /** The faulty text from the template. For its author only. */
   readonly quoted?: string;
-  /** What to write instead. */
+  /** The suggested correction. */
   readonly hint?: string;
   /** From 1. */
   readonly line: number;

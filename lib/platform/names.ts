@@ -13,7 +13,7 @@ export interface StageNames {
   readonly undeliveredTicks: string;
   /** Invocations that started but did not finish. */
   readonly failedRuns: string;
-  /** The queue of touches to send, and its dead-letter queue. */
+  /** The queue of touches to send, and its dead-letter queue for messages that failed repeatedly. */
   readonly deliveries: string;
   readonly failedDeliveries: string;
   readonly intakeFunction: string;
