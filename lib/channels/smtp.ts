@@ -114,7 +114,7 @@ const BEFORE_ANY_MAIL = new Set([
   "UPGRADE_TIMEOUT",
 ]);
 
-/** nodemailer reads the body only in an authenticated session. */
+/** nodemailer reads the body only after the session is established and any login has succeeded. */
 const sessionStood = ({ code, timeoutType = "", syscall }: Fault, body: Readable | undefined): boolean =>
   body !== undefined && syscall !== "connect" && !BEFORE_ANY_MAIL.has(code) && !BEFORE_ANY_MAIL.has(timeoutType);
 
