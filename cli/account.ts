@@ -7,12 +7,12 @@ import type { DemoBooking } from "./demo-booking.ts";
 import { MEANINGS } from "./meanings.ts";
 import { tellSteps } from "./step-sentences.ts";
 
-/** What the command knows besides the report. */
+/** The command's own information, in addition to the report. */
 export interface Surroundings {
   readonly data: "loaded" | "kept";
-  /** Null where nobody was left who could book. */
+  /** Null if no lead was left that could book. */
   readonly booking: DemoBooking | null;
-  /** The folder of the mails, how many lie there, and the names of those that this run has written. */
+  /** The folder of the mails. `mails` counts all of them; `newMails` names those of this run. */
   readonly outbox: string;
   readonly mails: number;
   readonly newMails: readonly string[];
@@ -21,7 +21,7 @@ export interface Surroundings {
 
 const PROBLEMS_SHOWN = 12;
 
-/** Tells a run to a person. In colours on a terminal only. */
+/** The summary of a run for a person. Coloured only on a terminal. */
 export function accountOf(report: Report, surroundings: Surroundings): string {
   const { results } = report;
   const sections = [
@@ -99,7 +99,7 @@ const MINUTE = new Intl.DateTimeFormat("en-GB", {
   minute: "2-digit",
 });
 
-/** No colours of the table's own: they would be there without a terminal too. */
+/** Without the colours of cli-table3, which it also prints when there is no terminal. */
 const PLAIN = {
   style: { head: [], border: [] },
   chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" },
@@ -122,7 +122,7 @@ function balance(results: SendDueReport): string[] {
 const age = (seconds: number): string =>
   seconds < 5_400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3_600).toFixed(1)} h`;
 
-/** Parts that are zero are left out; the sign tells whether the rest adds up. */
+/** Omits parts that are zero. The sign shows whether the parts add up to the total. */
 function equation(name: string, total: number, parts: Readonly<Record<string, number>>): string {
   const sum = Object.values(parts).reduce((left, right) => left + right, 0);
   const shown = Object.entries(parts).filter(([, amount]) => amount > 0);
@@ -175,7 +175,7 @@ function aligned(rows: readonly (readonly [string, string])[]): string[] {
   return rows.map(([left, right]) => `  ${paint("cyan", left.padEnd(width))}  ${right}`);
 }
 
-/** As a person in the current folder would type it. */
+/** The path relative to the current folder, if it is inside. */
 function shortened(path: string): string {
   const short = relative(process.cwd(), path);
   return short.startsWith("..") ? path : short;

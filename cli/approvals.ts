@@ -30,7 +30,7 @@ Examples:
   $ npm run backstop -- approvals approve 0190f0f0-0000-7000-8000-000000000001 --fingerprint 5f0c… --by Hana
   $ npm run backstop -- approvals reject 0190f0f0-0000-7000-8000-000000000001 --reason "too pushy" --by Hana`;
 
-/** The command `approvals`. Its faults, and what is refused, are thrown as Problem. */
+/** The command `approvals`. Throws errors and refusals as Problem. */
 export function approvalsCommand(): Command {
   return new Command("approvals")
     .summary("look at what waits for approval; approve or reject it")

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The entry for any Node and any state of the checkout: it answers with one line where an import would end in a stack trace.
+// Runs on any Node and with any state of the checkout: prints one line where an import would end in a stack trace.
 const [major] = process.versions.node.split(".");
 if (Number(major) < 24) {
   process.stderr.write(
@@ -7,7 +7,7 @@ if (Number(major) < 24) {
   );
   process.exit(1);
 }
-// Saves the compilation of the same files on each call.
+// Caches compiled files between calls.
 const { enableCompileCache } = await import("node:module");
 enableCompileCache();
 const { faultOfInstallation } = await import("./installation.ts");

@@ -5,7 +5,7 @@ import { takeInEvent } from "../lib/run/intake/take-in-messages.ts";
 import type { Database } from "../lib/store/connect.ts";
 import { intakeStore } from "../lib/store/intake-store.ts";
 
-/** A lead of the demo that has booked, and what the event of it did at once. */
+/** A demo lead that booked, and the outcome of its booking event. */
 export interface DemoBooking {
   readonly leadId: string;
   readonly outcome: FactOutcome;
@@ -15,8 +15,8 @@ const DAY_MS = 24 * 60 * 60_000;
 const chased = z.array(z.object({ workspaceId: z.guid(), leadId: z.guid() }));
 
 /**
- * Lets one lead that is chased book, by the event that a calendar would send, through the code of functions/intake.ts. Null
- * where nobody is chased any more.
+ * Books one chased lead with the event that a calendar would send, through the code of functions/intake.ts. Returns
+ * null if no lead is chased.
  */
 export async function bookByEvent(database: Database): Promise<DemoBooking | null> {
   const { rows } = await database.pool.query(`

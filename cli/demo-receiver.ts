@@ -5,12 +5,12 @@ import { text } from "node:stream/consumers";
 import { Webhook, WebhookVerificationError } from "standardwebhooks";
 import * as z from "zod";
 
-/** What the function has to know to reach the receiver. */
+/** The environment variables with which the function reaches the receiver. */
 export type ReceiverEnvironment = Readonly<Record<"WEBHOOK_URL" | "WEBHOOK_SECRET" | "WEBHOOK_NETWORK", string>>;
 
 /**
- * A tool on this machine that takes the webhooks of the demo, checks their signatures, and is busy for one touch in four:
- * so there is something to try again. It lives as long as `work` takes.
+ * Runs a local receiver for the demo's webhooks while `work` runs. It checks signatures and answers 503 for one touch
+ * in four, so that there is something to retry.
  */
 export async function withReceiver<Result>(
   work: (environment: ReceiverEnvironment) => Promise<Result>,

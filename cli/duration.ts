@@ -5,7 +5,7 @@ type Unit = keyof typeof MINUTES;
 
 const PATTERN = /^(\d{1,9}) (minute|hour|day|week)s?$/;
 
-/** A duration as a person writes it; answers minutes. */
+/** Parses a duration such as `3 days`. Returns minutes. */
 export const duration = z
   .string()
   .regex(PATTERN, 'must be a duration such as "90 minutes", "4 hours", "3 days" or "2 weeks"')
@@ -14,7 +14,7 @@ export const duration = z
     return Number(count) * MINUTES[unit as Unit];
   });
 
-/** In the largest unit that tells it whole. */
+/** Formats minutes in the largest unit that gives a whole number. */
 export function durationInWords(minutes: number): string {
   const units = Object.entries(MINUTES);
   const [unit, size] = units.find(([, of]) => minutes !== 0 && minutes % of === 0) ?? ["minute", 1];

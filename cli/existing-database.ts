@@ -10,8 +10,8 @@ import { Problem } from "./problem.ts";
 import { Spinner } from "./spinner.ts";
 
 /**
- * Does work on an existing database. Throws a Problem if there is none, SchemaOutOfDate or UnsafeDatabaseSettings if it
- * cannot be worked on.
+ * Runs `work` on an existing database. Throws a Problem if there is none, and SchemaOutOfDate or UnsafeDatabaseSettings
+ * if it is not usable.
  */
 export async function withExistingDatabase<Result>(
   givenFolder: string = LOCAL_FOLDER,
@@ -39,13 +39,13 @@ export async function withExistingDatabase<Result>(
   ).finally(() => spinner.stop());
 }
 
-/** Throws SchemaOutOfDate or UnsafeDatabaseSettings, before the work meets an error of SQL or finds nothing. */
+/** Throws SchemaOutOfDate or UnsafeDatabaseSettings before the work fails with an SQL error or finds no rows. */
 export async function requireCurrentSchema(database: Database): Promise<void> {
   const missing = await schemaGate(database)();
   if (missing.length > 0) throw new SchemaOutOfDate(missing);
 }
 
-/** The one workspace that is meant. Throws a Problem that names those there are. */
+/** Returns the workspace with this id or name, or the only one. Otherwise throws a Problem that lists them. */
 export async function chooseWorkspace({ prisma }: Database, idOrName: string | undefined): Promise<NamedWorkspace> {
   const [found, ...others] = await findWorkspaces(prisma, idOrName);
   if (found && others.length === 0) return found;

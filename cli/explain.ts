@@ -25,7 +25,7 @@ Where the ids are: in the report and the account of a run, or
 Example:
   $ npm run backstop -- explain 0190f0f0-0000-7000-8000-000000000001`;
 
-/** The command `explain <instance>`. Its faults are thrown as Problem. */
+/** The command `explain <instance>`. Throws errors as Problem. */
 export function explainCommand(): Command {
   return new Command("explain")
     .summary("why did this go out, or why does it not?")
@@ -71,7 +71,7 @@ function history({ touches }: ExplainedInstance): string {
   return table.toString();
 }
 
-/** One line a reopening: who, when, why, and where it went on. */
+/** One line per reopening: who, when, why, and at which step it continued. */
 function reopened({ reopenings }: ExplainedInstance): readonly string[] {
   if (reopenings.length === 0) return [];
   const lines = reopenings.map(({ reopenedAt, reopenedBy, reason, endedAs, endedReason, position, generation }) => {

@@ -12,23 +12,23 @@ import { fileProblem, Problem } from "./problem.ts";
 export interface Import {
   readonly workspaceId: string;
   readonly sequence: { readonly id: string } | { readonly name: string };
-  /** Each row of the file with its verdict; one that is there is replaced. */
+  /** Output file: each input row with its verdict. Overwritten if it exists. */
   readonly verdictPath: string;
-  /** Told after each batch how many rows have their verdict. */
+  /** Called after each batch with the number of rows that have a verdict. */
   readonly onProgress: (rows: number) => void;
   readonly signal: AbortSignal;
 }
 
 export interface Imported {
-  /** How many rows have that verdict; those that are invalid under `invalid`. */
+  /** Rows per verdict; invalid rows are counted as `invalid`. */
   readonly counts: Readonly<Record<string, number>>;
-  /** The first few that are invalid, without anything that stands in them. */
+  /** The first few invalid rows, without their contents. */
   readonly invalid: readonly { readonly line: number; readonly reason: string }[];
 }
 
 /**
- * Enrols the leads of a file, a thousand to a transaction. Stopped anywhere, it can be run again: who is in the sequence
- * already is not enrolled twice. Throws a Problem where there is no such sequence.
+ * Enrols the leads of a file, 1,000 per transaction. An interrupted import can be run again: a lead that is already in
+ * the sequence is not enrolled twice. Throws a Problem if the sequence does not exist.
  */
 export async function importLeads(db: Transactional, file: LeadFile, task: Import): Promise<Imported> {
   const verdicts = await openForWriting(task.verdictPath);
@@ -85,7 +85,7 @@ async function enrol(db: Transactional, batch: readonly LeadRow[], task: Import)
     const verdict = "fault" in row.read ? `invalid: ${row.read.fault}` : byLine.get(row.line);
     if (verdict === undefined) throw new Error("a lead of an enrolment has no verdict");
     const [kind = "", ...reason] = verdict.split(": ");
-    // Places count in a batch, of which a person knows nothing.
+    // Replace the position in the batch with the line of the file.
     const told = reason.join(": ").replace(/(?<= as that) at (\d+)$/, (_, place) => ` on line ${whole[place]?.line}`);
     return { ...row, verdict: kind, reason: told };
   });
@@ -109,7 +109,7 @@ function verdictCells({ line, cells, verdict, reason }: JudgedRow, width: number
   return [...shown, line, verdict, reason];
 }
 
-/** What a spreadsheet would read as a formula is written as text. */
+/** Escapes cells that a spreadsheet would read as formulas. */
 const csv = (rows: readonly (readonly (string | number)[])[]): string =>
   stringify(
     rows.map((row) => [...row]),

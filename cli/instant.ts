@@ -1,2 +1,2 @@
-/** An instant as a person reads it: in UTC, to the minute. */
+/** Formats an instant in UTC, to the minute. */
 export const instantOf = (instant: Date): string => instant.toISOString().replace(/:\d\d\.\d{3}Z$/, "Z");

@@ -15,7 +15,7 @@ Examples:
   $ npm run backstop -- intake events/intake/lead.enrolled.json
   $ jq '.detail.eventId = "mine"' events/intake/meeting.booked.json | npm run backstop -- intake -`;
 
-/** The command `intake <file>`. Its faults are thrown as Problem. */
+/** The command `intake <file>`. Throws errors as Problem. */
 export function intakeCommand(): Command {
   return new Command("intake")
     .summary("apply an event: a booking, a reply, an enrolment")

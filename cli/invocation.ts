@@ -3,22 +3,22 @@ import type { Context } from "aws-lambda";
 import type { Report } from "../lib/run/report.ts";
 import { RunFailed } from "../lib/run/run-failed.ts";
 
-/** What Lambda gives to a run that the schedule begins. */
+/** The Lambda timeout of a scheduled run. */
 const INVOCATION_MS = 50_000;
 
 export interface InvocationOptions {
   readonly databaseUrl: string;
-  /** Where e-mail lands as files, unless the environment names a transport. */
+  /** The folder to which e-mail is written as files, unless the environment names another transport. */
   readonly outbox: string;
 }
 
 /**
- * Invokes the function as AWS does, in this process, and answers its report, also that of a run that failed. The function
- * reads its environment once: a process can invoke it on one database only. Throws what the function throws besides.
+ * Invokes the function in this process as AWS does, and returns its report, also if the run failed. Rethrows every
+ * other error. The function reads its environment once, so that a process can use one database only.
  */
 export async function invokeFollowUps(event: unknown, { databaseUrl, outbox }: InvocationOptions): Promise<Report> {
   process.env["EMAIL_TRANSPORT"] ??= "files";
-  // The log and the metrics would be written to standard output, which belongs to the answer.
+  // Logs and metrics go to standard output, which is reserved for the report.
   const quiet = { LOG_LEVEL: "SILENT", POWERTOOLS_METRICS_DISABLED: "true" };
   Object.assign(process.env, quiet, { DATABASE_URL: databaseUrl, OUTBOX_DIRECTORY: outbox });
   const { handler } = await import("../functions/followups.ts");

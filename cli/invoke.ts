@@ -28,7 +28,7 @@ Examples:
   $ npm run --silent backstop -- invoke events/backstop-only.json | jq .backstop
   $ echo '{"only": ["send-due"], "limit": 10}' | npm run backstop -- invoke -`;
 
-/** The command `invoke [file]`. Its faults are thrown as Problem; a run that failed sets the exit code. */
+/** The command `invoke [file]`. Throws errors as Problem; a failed run sets the exit code. */
 export function invokeCommand(): Command {
   return new Command("invoke")
     .summary("invoke the function with an event, and print its report")
@@ -54,7 +54,7 @@ async function readEvent(file: string | undefined): Promise<unknown> {
   }
 }
 
-/** The text of a file, or of standard input for `-`. Throws a Problem. */
+/** Reads a file, or standard input for `-`. Throws a Problem if the file cannot be read. */
 export const readEventText = (file: string): Promise<string> =>
   file === "-" ? text(process.stdin) : readEventFile(file);
 
@@ -93,7 +93,7 @@ async function invoke(event: unknown, folder: string) {
   }
 }
 
-/** Mails in files reach no lead, so for real leads EMAIL_TRANSPORT must be given. A run refuses an outdated database itself. */
+/** Real leads need EMAIL_TRANSPORT: mails in files do not reach them. The run itself rejects an outdated schema. */
 async function requireDemoOnly(databaseUrl: string): Promise<void> {
   const database = openDatabase({ connectionString: databaseUrl });
   try {

@@ -3,11 +3,11 @@ import { CsvError, parse } from "csv-parse/sync";
 import type { LeadToEnrol } from "../lib/run/intake/facts.ts";
 import { Problem } from "./problem.ts";
 
-/** One row of a file, as a lead if it is none that is broken; it has not been checked in any other way. */
+/** One row of a file: a parsed lead that is not validated yet, or the reason why the row is broken. */
 export interface LeadRow {
-  /** Counted from 1, the heading included. */
+  /** Counts from 1, including the heading. */
   readonly line: number;
-  /** As they stand, without what an import added; none where the row is broken. */
+  /** The cells as written, without the columns that an import adds. Empty if the row is broken. */
   readonly cells: readonly string[];
   readonly read: { readonly lead: Readonly<Record<string, string>> } | { readonly fault: string };
 }
@@ -17,7 +17,7 @@ export interface LeadFile {
   readonly rows: AsyncIterable<LeadRow>;
 }
 
-/** How the columns may be called, without capitals, spaces, hyphens and underscores. */
+/** Column names in lower case, without spaces, hyphens and underscores. */
 const COLUMNS: Readonly<Record<string, keyof LeadToEnrol>> = {
   externalid: "externalId",
   email: "email",
@@ -29,12 +29,12 @@ const COLUMNS: Readonly<Record<string, keyof LeadToEnrol>> = {
   linkedinurl: "linkedinUrl",
   timezone: "timeZone",
 };
-/** What an import adds to each row: of no meaning when its file comes again. */
+/** The columns that an import adds to each row. Ignored when a verdict file is imported. */
 export const ADDED = ["line", "verdict", "reason"];
 
 /**
- * Reads a CSV file row by row, in as much memory as one row takes. A row is one line, so that a quote that is not closed breaks
- * no other. Throws a Problem where there is no such file, or its heading is wrong.
+ * Streams a CSV file row by row. A row is one line, so that an unclosed quote breaks one row only. Throws a Problem if
+ * the file does not exist or its heading is invalid.
  */
 export async function openLeadFile(path: string): Promise<LeadFile> {
   const lines = linesOf(path);
@@ -89,7 +89,7 @@ function faultOf(cells: readonly string[], columns: Columns): string | undefined
   return cells.some((cell) => cell.includes("\u{fffd}")) ? "is not UTF-8 text" : undefined;
 }
 
-/** What is empty is not told. */
+/** Omits empty cells. */
 const leadOf = (cells: readonly string[], columns: Columns): Readonly<Record<string, string>> =>
   Object.fromEntries(
     columns.flatMap((column, index) => {
@@ -98,7 +98,7 @@ const leadOf = (cells: readonly string[], columns: Columns): Readonly<Record<str
     }),
   );
 
-/** Undoes what keeps a spreadsheet from reading a cell as a formula: a verdict file can be corrected and come again. */
+/** Removes the formula escape, so that a verdict file can be corrected and imported again. */
 const withoutEscape = (cell: string): string => cell.replace(/^'(?=[=+\-@])/, "");
 
 function cellsOf(line: string): readonly string[] | undefined {
@@ -113,9 +113,9 @@ function cellsOf(line: string): readonly string[] | undefined {
 
 type Line = { readonly number: number } & ({ readonly text: string } | { readonly fault: string });
 
-/** No row that people wrote comes near; what is longer is not kept in memory. */
+/** Far above any real row. A longer line is not kept in memory. */
 const LONGEST_LINE = 64 * 1024;
-/** Not the carriage return at the end of what has been read so far: the other half of it may be about to come. */
+/** A carriage return at the end of a chunk does not end the line yet: a line feed may follow in the next chunk. */
 const LINE_END = /\r\n|\n|\r(?!$)/;
 
 async function* linesOf(path: string): AsyncGenerator<Line, undefined> {

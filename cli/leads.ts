@@ -39,7 +39,7 @@ interface Choice {
   readonly folder: string;
 }
 
-/** The command `leads import`. Its faults are thrown as Problem; an invalid row sets the exit code. */
+/** The command `leads import`. Throws errors as Problem; an invalid row sets the exit code. */
 export function leadsCommand(): Command {
   return new Command("leads")
     .summary("bring leads in")

@@ -1,8 +1,8 @@
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
 
 /**
- * Starts a process that is ended when this one is gone, however it went: `kill -9` leaves nobody behind. It is in a group
- * of its own: what a terminal or a supervisor sends to our group does not reach it before we have decided.
+ * Starts a process that ends with this one, also after `kill -9`. It has its own process group, so that a signal from a
+ * terminal or a supervisor reaches only us and we decide when it ends.
  */
 export function spawnOnLeash(file: string, options: readonly string[], settings: SpawnOptions): ChildProcess {
   const child = spawn(file, options, { ...settings, detached: true });
@@ -10,7 +10,7 @@ export function spawnOnLeash(file: string, options: readonly string[], settings:
   return child;
 }
 
-/** A shell waits for the end of a pipe that only we hold open. Call the answer once the process has ended by itself. */
+/** A shell waits on a pipe that only we hold open. Call the returned function when the process has ended by itself. */
 function leash(pid: number): () => void {
   if (process.platform === "win32") return () => undefined;
   const script = 'while read -r line; do :; done; kill -INT "$1" 2>/dev/null';

@@ -12,30 +12,30 @@ import { fileProblem, Interrupted, Problem } from "./problem.ts";
 import { takeOver } from "./take-over.ts";
 
 export interface LocalDatabaseOptions {
-  /** Told what is going on, in lines for a person. */
+  /** Called with progress messages for a person. */
   readonly onProgress: (line: string) => void;
-  /** Where local files lie; `.local` beside package.json by default. */
+  /** The folder for local files; by default `.local` beside package.json. */
   readonly folder?: string | undefined;
-  /** A free one is chosen where none is given. */
+  /** By default a free port. */
   readonly port?: number | undefined;
-  /** Server settings that differ from PostgreSQL's own: `{ shared_buffers: "1GB" }`. */
+  /** Server settings that differ from PostgreSQL's defaults: `{ shared_buffers: "1GB" }`. */
   readonly settings?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface DatabaseOptions extends LocalDatabaseOptions {
-  /** Used as it is where given; a local PostgreSQL otherwise. By default the environment's DATABASE_URL. */
+  /** By default DATABASE_URL of the environment. Without either, a local PostgreSQL is used. */
   readonly databaseUrl?: string | undefined;
 }
 
-/** The folder for what a command leaves on this machine. */
+/** The folder for everything that commands store on this machine. */
 export const LOCAL_FOLDER = fileURLToPath(new URL("../.local", import.meta.url));
 
 /**
- * Does work on a database that is there for as long as the work lasts: that of DATABASE_URL, or a local PostgreSQL whose
- * data stays for the next time. The signal of `work` tells that the person wants to stop.
+ * Runs `work` on the database of DATABASE_URL, or on a local PostgreSQL that runs as long as the work and keeps its
+ * data. The signal of `work` is aborted on an interruption.
  *
- * Throws a Problem where there is no database or it goes away, and Interrupted after SIGINT, SIGTERM or SIGHUP; the local
- * PostgreSQL has ended by then. The work is not waited for in these cases.
+ * Throws a Problem if there is no database or it dies, and Interrupted after SIGINT, SIGTERM or SIGHUP. It does not
+ * wait for the work in these cases; the local PostgreSQL is stopped before it throws.
  */
 export async function withDatabase<Result>(
   work: (url: string, signal: AbortSignal) => Promise<Result>,
@@ -68,7 +68,7 @@ async function workOnLocal<Result>(
   }
 }
 
-/** Starts the local PostgreSQL, which the caller stops. Throws a Problem; the signal's reason where it is aborted. */
+/** Starts the local PostgreSQL; the caller stops it. Throws a Problem, or the signal's reason if it is aborted. */
 export async function openLocalDatabase(
   { folder = LOCAL_FOLDER, onProgress, port, settings }: LocalDatabaseOptions,
   signal: AbortSignal = new AbortController().signal,
@@ -83,7 +83,7 @@ export async function openLocalDatabase(
   }
 }
 
-/** Removes the local database with all its data. Throws a Problem where somebody uses it. */
+/** Removes the local database with all its data. Throws a Problem if it is in use. */
 export async function discardLocalDatabase({ folder = LOCAL_FOLDER, onProgress }: LocalDatabaseOptions): Promise<void> {
   const cluster = clusterFolder(folder);
   try {
@@ -115,7 +115,7 @@ function listenForInterruption(): Interruption {
   };
 }
 
-/** Whichever comes first: the work is done, the person stops it, or its database dies. */
+/** Settles when the work is done, the signal is aborted or the database dies, whichever is first. */
 async function workOn<Result>(
   url: string,
   deaths: readonly Promise<Problem>[],
@@ -129,7 +129,7 @@ async function workOn<Result>(
     throw reason;
   });
   const done = (async () => work(url, signal))().catch(async (error) => {
-    // A dying server tears connections down a moment before it is known to be dead.
+    // A dying server closes its connections shortly before its exit is reported. Prefer that report as the cause.
     await Promise.race([...ends, delay(GRACE_MS)]);
     throw error;
   });
@@ -142,7 +142,7 @@ function aborted(signal: AbortSignal): Promise<unknown> {
   return new Promise((resolve) => signal.addEventListener("abort", () => resolve(signal.reason), { once: true }));
 }
 
-/** What the work throws once it has lost its database, from timers and sockets nobody awaits, is no news. */
+/** Ignores errors of abandoned work, which its timers and sockets may still throw after the database is gone. */
 function forgetAbandonedWork(): void {
   const ignore = () => undefined;
   process.on("uncaughtException", ignore).on("unhandledRejection", ignore);

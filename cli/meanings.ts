@@ -1,4 +1,4 @@
-/** What the reasons of a report mean, in words for a person. A reason that is not here is told by its name alone. */
+/** The reasons of a report in words. A reason without an entry is shown by its name. */
 export const MEANINGS: Readonly<Record<string, string>> = {
   ready: "nothing stood against it: claimed",
   needs_approval: "waits for a person to approve the text",

@@ -33,7 +33,7 @@ export interface MigrateDatabaseOptions {
   readonly onProgress: (line: string) => void;
 }
 
-/** Applies this checkout's migrations. Throws a Problem where one fails, `DatabaseUnreachable` where there is no database. */
+/** Applies this checkout's migrations. Throws a Problem if one fails, `DatabaseUnreachable` if there is no database. */
 export async function migrateDatabase(
   url: string,
   { retryFailed, onProgress }: MigrateDatabaseOptions,

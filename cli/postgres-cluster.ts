@@ -6,7 +6,7 @@ import { asOwnerOf, type PostgresPrograms, requireEntry, spawnSettings } from ".
 import { fileProblem, Problem } from "./problem.ts";
 import { isRunning } from "./process-identity.ts";
 
-/** The files of one PostgreSQL: its data, the password of its only user, and the log of its last start. */
+/** A PostgreSQL cluster on disk: its data, the password of its only user, and the log of its last start. */
 export interface Cluster {
   readonly folder: string;
   readonly data: string;
@@ -17,24 +17,24 @@ export interface Cluster {
 export interface ClusterOptions {
   readonly onProgress: (line: string) => void;
   readonly signal: AbortSignal;
-  /** Whether its files must outlive a power cut. */
+  /** Whether its data must survive a power failure. */
   readonly durable: boolean;
-  /** Options of initdb in place of `SAME_EVERYWHERE`, which needs PostgreSQL 17. */
+  /** initdb options that replace `SAME_EVERYWHERE`, which needs PostgreSQL 17. */
   readonly initdb?: readonly string[] | undefined;
 }
 
-/** The builtin locale sorts the same on every system; the clock shows UTC. */
+/** The builtin locale sorts the same on every system. */
 const SAME_EVERYWHERE = [
   ...["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"],
   ...["--set=timezone=UTC", "--set=log_timezone=UTC"],
 ];
 
-/** The name of the user, and of the database that every cluster has. */
+/** The name of both the user and the database. */
 export const OWNER = "backstop";
 
 /**
- * Finds the cluster of a folder, or makes it. A cluster is made beside its folder and moved there whole, so that one that
- * was killed half-way is never taken for one. Throws a Problem where the folder cannot be used.
+ * Finds or creates the cluster of a folder. A new cluster is created beside the folder and then renamed, so that an
+ * interrupted creation never looks complete. Throws a Problem if the folder is not usable.
  */
 export async function ensureCluster(
   folder: string,
@@ -55,7 +55,7 @@ export async function ensureCluster(
   }
 }
 
-/** Where the files of a cluster are, whether it is there or not. */
+/** The paths of a cluster's files, whether they exist or not. */
 export function clusterFiles(folder: string): Omit<Cluster, "password"> {
   return { folder, data: join(folder, "data"), log: join(folder, "server.log") };
 }
@@ -66,7 +66,7 @@ async function isComplete(folder: string): Promise<boolean> {
   return found.every(Boolean);
 }
 
-/** Nothing that lies there is thrown away: it may be of use to somebody. */
+/** Renames an incomplete folder instead of deleting it: it may hold data. */
 async function moveAside(folder: string, options: ClusterOptions): Promise<void> {
   if (!(await exists(folder))) return;
   const aside = `${folder}.broken-${randomBytes(4).toString("hex")}`;
@@ -102,7 +102,7 @@ async function makeInPlace(folder: string, programs: PostgresPrograms, options: 
   try {
     await make(making, programs, options);
     await rename(making, folder).catch((error: NodeJS.ErrnoException) => {
-      // Another run was faster, and made one that is as good.
+      // Another run created it first; use that one.
       if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
     });
   } finally {
@@ -116,7 +116,7 @@ async function make(folder: string, programs: PostgresPrograms, options: Cluster
   const password = randomBytes(24).toString("base64url");
   await mkdir(folder);
   await mkdir(data, { mode: 0o700 });
-  // Whatever the umask says, the postgres user has to pass through.
+  // The postgres user must be able to enter the folder under any umask.
   await chmod(folder, 0o755);
   requireEntry(programs, folder);
   await writeFile(join(folder, "password"), password, { mode: 0o600 });

@@ -11,19 +11,19 @@ export interface PostgresBinaries {
   readonly postgres: string;
 }
 
-/** The system user that PostgreSQL runs as where we are root, which it refuses to be. */
+/** The system user that runs PostgreSQL if we are root: PostgreSQL refuses to run as root. */
 export interface PostgresAccount {
   readonly uid: number;
   readonly gid: number;
 }
 
-/** What it takes to run PostgreSQL's programs: where they are, and as whom they run. */
+/** PostgreSQL's executables, and the user that runs them. */
 export interface PostgresPrograms {
   readonly binaries: PostgresBinaries;
   readonly account: PostgresAccount | undefined;
 }
 
-/** Throws a Problem where this platform has no PostgreSQL, or root finds no user to run it as. */
+/** Throws a Problem if there is no PostgreSQL for this platform, or no user to run it as while we are root. */
 export async function findPostgres(onProgress: (line: string) => void): Promise<PostgresPrograms> {
   return { binaries: await findBinaries(), account: await findAccount(onProgress) };
 }
@@ -68,14 +68,14 @@ async function createAccount(): Promise<void> {
   });
 }
 
-/** Root runs an existing cluster as whoever made it: as an ordinary user, perhaps. */
+/** As root, runs an existing cluster as the owner of its files. */
 export async function asOwnerOf(data: string, programs: PostgresPrograms): Promise<PostgresPrograms> {
   if (!programs.account) return programs;
   const { uid, gid } = await stat(data);
   return uid === 0 ? programs : { ...programs, account: { uid, gid } };
 }
 
-/** Throws a Problem that names the first folder on the way to a path that the postgres user may not enter. */
+/** Throws a Problem that names the first parent folder that the postgres user cannot enter. */
 export function requireEntry({ binaries, account }: PostgresPrograms, folder: string): void {
   if (!account) return;
   const closed = firstClosed([...pathTo(folder), ...pathTo(dirname(binaries.postgres))], account);
@@ -96,7 +96,7 @@ function pathTo(folder: string): string[] {
   return parent === folder ? [folder] : [...pathTo(parent), folder];
 }
 
-/** How to spawn one of the programs: as whom, in a folder that everybody may enter, with messages that we can read. */
+/** Spawn options: the user, a working folder that every user can enter, and messages in the C locale for parsing. */
 export function spawnSettings({ account }: PostgresPrograms): SpawnOptions {
   const own = Object.entries(process.env).filter(([name]) => !name.startsWith("PG") && !name.startsWith("LC_"));
   return { ...account, cwd: "/", env: { ...Object.fromEntries(own), LC_ALL: "C" } };

@@ -13,18 +13,18 @@ import { ownerSetting, takeOver } from "./take-over.ts";
 export interface PostgresServer {
   readonly url: string;
   readonly pid: number;
-  /** Comes to be when the server ends without having been asked to. */
+  /** Resolves if the server ends without `stop`. */
   readonly died: Promise<Problem>;
-  /** Ends it and waits until it has ended; harmless when it has. */
+  /** Stops the server and waits for its exit. A no-op after that. */
   stop(): Promise<void>;
 }
 
 export interface ServerOptions {
   readonly onProgress: (line: string) => void;
   readonly signal: AbortSignal;
-  /** A free one is chosen where none is given. */
+  /** By default a free port. */
   readonly port?: number | undefined;
-  /** Server settings beside the address: `{ fsync: "off" }`. */
+  /** Additional server settings: `{ fsync: "off" }`. */
   readonly settings?: Readonly<Record<string, string>> | undefined;
 }
 
@@ -34,8 +34,8 @@ const READY_TIMEOUT_MS = 120_000;
 const PATIENCE_MS = 2_000;
 
 /**
- * Starts a cluster on 127.0.0.1, after ending what a killed run left behind. PostgreSQL's own lock sees to it that there
- * is one server on a cluster at most. Throws a Problem where it does not start, or another run uses the cluster.
+ * Starts a cluster on 127.0.0.1, after it ends the server of a killed run. PostgreSQL's own lock allows one server per
+ * cluster. Throws a Problem if the server does not start or another run uses the cluster.
  */
 export async function startServer(
   cluster: Cluster,
@@ -71,7 +71,7 @@ async function spawnServer(
 ): Promise<ChildProcess> {
   const own = { listen_addresses: "127.0.0.1", port: String(port), unix_socket_directories: "", ...ownerSetting() };
   const flags = Object.entries({ ...own, ...settings }).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
-  // A file and not a pipe: PostgreSQL may have something to say when nobody listens any more.
+  // A file instead of a pipe: PostgreSQL may log after the reader of a pipe is gone.
   const log = await open(cluster.log, "w");
   try {
     const stdio: ["ignore", number, number] = ["ignore", log.fd, log.fd];
@@ -118,7 +118,7 @@ function startFailure(log: string, { folder, log: file }: Cluster, port: number)
     const problem = new Problem(`port ${port} on 127.0.0.1 is taken: end what listens there, or run this again`);
     return { kind: "port_taken", problem };
   }
-  // Another run is about to start, or the children of a killed server have not ended yet.
+  // Another run is starting, or the children of a killed server are still ending.
   if (/postmaster\.pid" (already exists|is empty)|pre-existing shared memory block/.test(log)) {
     return { kind: "busy", problem: new Problem(`another PostgreSQL holds ${folder}: end it, and run this again`) };
   }
@@ -163,7 +163,7 @@ function diedProblem(child: ChildProcess, log: string, file: string): Problem {
 
 const FAST_MS = 20_000;
 
-/** First as after the last client has gone, then without waiting for anything; what is committed is kept either way. */
+/** Requests a fast shutdown, then an immediate one after `FAST_MS`. Committed data survives both. */
 async function end(child: ChildProcess): Promise<void> {
   if (hasEnded(child)) return;
   const ended = once(child, "exit");

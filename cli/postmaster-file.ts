@@ -2,10 +2,10 @@ import { randomBytes } from "node:crypto";
 import { link, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 
-/** What a running server tells of itself in its data folder. */
+/** The lock file that a running server keeps in its data folder. */
 export interface PostmasterFile {
   readonly text: string;
-  /** NaN where the file was cut short. */
+  /** NaN if the file is incomplete. */
   readonly pid: number;
   readonly ready: boolean;
 }
@@ -22,8 +22,8 @@ export async function readPostmasterFile(data: string): Promise<PostmasterFile |
 }
 
 /**
- * Removes a file whose process is not, or no longer, a server: PostgreSQL itself would take any process of that id for
- * one. A server that has written its own file meanwhile gets it back.
+ * Removes a stale file: PostgreSQL does not start while any process has the id in it. Restores the file if a server has
+ * written a new one in between.
  */
 export async function discardPostmasterFile(data: string, stale: PostmasterFile): Promise<void> {
   const file = join(data, "postmaster.pid");

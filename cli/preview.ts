@@ -29,7 +29,7 @@ interface Choice {
   readonly folder: string;
 }
 
-/** The command `preview <step>`. Its faults are thrown as Problem; a step that cannot be sent sets the exit code. */
+/** The command `preview <step>`. Throws errors as Problem; a step that cannot be sent sets the exit code. */
 export function previewCommand(): Command {
   return new Command("preview")
     .summary("show what a step would say to a lead")

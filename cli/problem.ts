@@ -1,10 +1,10 @@
-/** Something that a person can set right. Printed as one line, which says what is wrong and what to do; no stack. */
+/** An error that a person can fix. Printed without a stack, as one line that says what is wrong and what to do. */
 export class Problem extends Error {
   override readonly name = "Problem";
   readonly exitCode: number = 1;
 }
 
-/** The person, or the system, asked the program to end. Nothing is printed; the exit code is the shell's for that signal. */
+/** A signal ended the program. Nothing is printed; the exit code is 128 plus the signal's number, as in a shell. */
 export class Interrupted extends Error {
   override readonly name = "Interrupted";
   readonly exitCode: number;
@@ -14,7 +14,7 @@ export class Interrupted extends Error {
   }
 }
 
-/** What the file system refused, in words; undefined where the error is not of that kind. */
+/** Translates a file system error into a Problem; undefined if the error is of another kind. */
 export function fileProblem(error: unknown, path: string): Problem | undefined {
   const code = (error as NodeJS.ErrnoException | undefined)?.code ?? "";
   const advice = FILE_ADVICE[code];

@@ -1,32 +1,33 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync, readlinkSync, realpathSync } from "node:fs";
 
-/** A process id together with the birth of the process, since ids are given again. Undefined where it has ended. */
+/** The process id with the start time of the process, because ids are reused. Undefined if the process has ended. */
 export function identityOf(pid: number): string | undefined {
   const birth = process.platform === "linux" ? birthFromProc(pid) : birthFromList(pid);
   return birth === undefined ? undefined : `${pid}:${birth}`;
 }
 
-/** Whether a process has this id. A dead one that its parent has not asked after yet counts as gone. */
+/** Whether a process with this id runs. A zombie counts as ended. */
 export function isRunning(pid: number): boolean {
   return identityOf(pid) !== undefined;
 }
 
-/** Whether a process works in this folder, as PostgreSQL does in that of its data. */
+/** Whether this folder is the working directory of the process. PostgreSQL uses its data folder. */
 export function worksIn(pid: number, folder: string): boolean {
   const real = realpathSync(folder);
   if (process.platform === "linux") return attempt(() => readlinkSync(`/proc/${pid}/cwd`)) === real;
   return commandLineOf(pid).includes(real);
 }
 
-/** The words of its command line, separated by spaces; empty where it has ended. */
+/** The command line of a process, separated by spaces; empty if it has ended. */
 export function commandLineOf(pid: number): string {
   if (process.platform !== "linux") return listed(pid, "command") ?? "";
   return attempt(() => readFileSync(`/proc/${pid}/cmdline`, "utf8"))?.replaceAll("\0", " ") ?? "";
 }
 
 function birthFromProc(pid: number): string | undefined {
-  // The name stands in brackets and may hold anything; the state is the first field after it, the birth the twentieth.
+  // The name is in parentheses and may contain any character. Of the fields after it, 1 is the state, 20 the start
+  // time.
   const fields = attempt(() => readFileSync(`/proc/${pid}/stat`, "utf8"))
     ?.replace(/^.*\) /s, "")
     .split(" ");
@@ -41,7 +42,7 @@ function listed(pid: number, column: string): string | undefined {
   return attempt(() => execFileSync("ps", ["-ww", "-o", `${column}=`, "-p", String(pid)], { encoding: "utf8" }).trim());
 }
 
-/** A process that is gone, or another user's, has nothing to tell. */
+/** Returns undefined if the process has ended or belongs to another user. */
 function attempt(read: () => string): string | undefined {
   try {
     return read();

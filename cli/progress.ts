@@ -1,4 +1,4 @@
-/** Tells a person what is going on. On standard error, so that standard output holds the answer and nothing else. */
+/** Writes progress to standard error, so that standard output holds the result only. */
 export function tellProgress(line: string): void {
   process.stderr.write(`${line}\n`);
 }

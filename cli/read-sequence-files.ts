@@ -3,16 +3,16 @@ import type { WrittenSequence } from "../lib/domain/written-sequence.ts";
 import { Problem } from "./problem.ts";
 import { parseSequenceFile } from "./sequence-file.ts";
 
-/** No sequence that people wrote comes near; what is larger is not read. */
+/** Far above any real sequence. Larger files are not read. */
 const MOST_BYTES = 256 * 1024;
 
 export interface SequenceFiles {
   readonly sequences: readonly WrittenSequence[];
-  /** All faults of all files, each with the file and the place in it. */
+  /** All faults of all files, each with its file, line and column. */
   readonly faults: readonly string[];
 }
 
-/** Reads all files, whatever is wrong with some. */
+/** Reads all files, also if some are invalid. Throws a Problem if a file cannot be opened. */
 export async function readSequenceFiles(paths: readonly string[]): Promise<SequenceFiles> {
   const files = await Promise.all([...new Set(paths)].map(readSequenceFile));
   const named = Map.groupBy(

@@ -1,4 +1,4 @@
-/** Why an approval, a rejection or a reopening was refused, in words for a person, and what can be done. */
+/** Why an approval, a rejection or a reopening was refused, in words, and what to do. */
 const REFUSALS: Readonly<Record<string, string>> = {
   not_found: "there is none of that id",
   already_decided: "somebody has approved or rejected it already; nothing was changed",
@@ -29,5 +29,5 @@ const REFUSALS: Readonly<Record<string, string>> = {
   out_of_steps: "no step is left that has not been sent",
 };
 
-/** The reason in words; one that has none stands for itself. */
+/** The reason in words, or the reason itself if it has no entry. */
 export const inWords = (reason: string): string => REFUSALS[reason] ?? reason;

@@ -37,7 +37,7 @@ interface Choice {
   readonly folder: string;
 }
 
-/** The command `reopen <instance>`. Its faults, and what is refused, are thrown as Problem. */
+/** The command `reopen <instance>`. Throws errors and refusals as Problem. */
 export function reopenCommand(): Command {
   return new Command("reopen")
     .summary("bring back a sequence that was stopped by mistake")

@@ -1,6 +1,6 @@
 import { Problem } from "./problem.ts";
 
-/** Which schedule is meant. */
+/** Identifies a schedule. */
 export interface Place {
   readonly stage: string;
   readonly name: string;
@@ -9,7 +9,7 @@ export interface Place {
 
 export const ENOUGH_ATTEMPTS = 4;
 
-/** What a person can do about each fault, by the name or the code that the SDK gives it. */
+/** Advice for each error, by the name or code that the SDK gives it. */
 const ADVICE: Readonly<Record<string, (place: Place) => string>> = {
   ResourceNotFoundException: ({ group, name }) =>
     `there is no schedule ${group}/${name} in this account and region: deploy the stage, or check --stage, --name, --group and AWS_REGION`,
@@ -28,11 +28,11 @@ const ADVICE: Readonly<Record<string, (place: Place) => string>> = {
   }),
 };
 
-/** The fault as a Problem with advice; what no person can mend stays as it was thrown. */
+/** Translates an error into a Problem with advice. Returns an unknown error unchanged. */
 export function explained(thrown: unknown, place: Place): unknown {
   if (!(thrown instanceof Error)) return thrown;
   const code = "code" in thrown ? String(thrown.code) : "";
-  // The SDK wraps some errors of the network, and the code is then left in the message alone.
+  // The SDK wraps some network errors so that only the message contains the code.
   const codeInMessage = /\bE[A-Z]{4,}\b/.exec(thrown.message)?.[0] ?? "";
   const keys = [thrown.name, code, thrown.message, codeInMessage];
   const advice = keys.map((key) => ADVICE[key]).find((found) => found !== undefined);

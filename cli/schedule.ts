@@ -37,7 +37,7 @@ Examples:
   backstop schedule status --group backstop-dev --name backstop-dev-follow-ups
 `;
 
-/** The command `schedule status|pause|resume|run-now`, which speaks to EventBridge Scheduler. Its faults are thrown as Problem. */
+/** The command `schedule status|pause|resume|run-now` for EventBridge Scheduler. Throws known errors as Problem. */
 export function scheduleCommand(say: Say = toStandardOutput): Command {
   const schedule = new Command("schedule")
     .description("say whether the schedule in AWS runs, pause it, let it run again, or ask for one run")
@@ -106,7 +106,7 @@ async function resume(client: SchedulerClient, place: Place, say: Say): Promise<
   );
 }
 
-/** A one-time schedule with the target of the stage's own: Scheduler invokes, and nobody needs to be let at the function. */
+/** Creates a one-time schedule with the stage's own target, so that the caller needs no permission to invoke. */
 async function runNow(client: SchedulerClient, place: Place, say: Say): Promise<void> {
   const { Target } = await find(client, place);
   if (!Target) throw new Problem(`${place.group}/${place.name} has no target: deploy the stage again`);
@@ -116,7 +116,7 @@ async function runNow(client: SchedulerClient, place: Place, say: Say): Promise<
   );
 }
 
-/** UpdateSchedule sets back what it is not told, so it is told all that was found. False when the state was so already. */
+/** Sends all fields, because UpdateSchedule resets omitted ones. Returns false if the state is already the same. */
 async function change(client: SchedulerClient, place: Place, state: State): Promise<boolean> {
   const { $metadata, Arn, CreationDate, LastModificationDate, ...found } = await find(client, place);
   if (found.State === state) return false;

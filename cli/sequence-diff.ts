@@ -7,7 +7,7 @@ import {
 import type { SequencePlan } from "../lib/store/stored-sequences.ts";
 import { durationInWords } from "./duration.ts";
 
-/** What would become of a sequence, for a person: one line where it is nothing. */
+/** Describes the changes to a sequence; one line if there are none. */
 export function diffInWords({ after, stored, change, inside }: SequencePlan): string {
   const before = stored?.written;
   if (change.isNone) return `${after.name}: no change`;
@@ -46,7 +46,7 @@ function stepLines(change: StepChange, { steps }: WrittenSequence): readonly str
   }
 }
 
-/** What a step is where its file does not say. */
+/** The defaults of a step's optional fields. */
 const UNWRITTEN: Partial<WrittenStep> = { condition: "always", needsApproval: false };
 
 const valueLines = (before: Partial<WrittenStep>, after: WrittenStep): readonly string[] =>
@@ -54,7 +54,7 @@ const valueLines = (before: Partial<WrittenStep>, after: WrittenStep): readonly 
     .flatMap((field) => fieldLines(NAMES[field] ?? field, value(before, field), value(after, field)))
     .map((line) => `    ${line}`);
 
-/** As the files call them. */
+/** The names of fields in the files. */
 const NAMES: Readonly<Record<string, string>> = { delayMinutes: "delay", timeToLiveMinutes: "timeToLive" };
 
 function value(step: Partial<WrittenStep>, field: (typeof STEP_FIELDS)[number]): string | boolean | undefined {
@@ -62,7 +62,7 @@ function value(step: Partial<WrittenStep>, field: (typeof STEP_FIELDS)[number]):
   return typeof found === "number" ? durationInWords(found) : found;
 }
 
-/** The lines that differ, between those at the beginning and the end that do not. */
+/** The changed lines, without the common lines at the beginning and the end. */
 function fieldLines(name: string, before: unknown, after: unknown): readonly string[] {
   const old = before === undefined ? [] : String(before).split("\n");
   const now = after === undefined ? [] : String(after).split("\n");
@@ -77,5 +77,5 @@ function commonLength(one: readonly string[], other: readonly string[]): number 
   return differs === -1 ? Math.min(one.length, other.length) : differs;
 }
 
-/** What a terminal would obey is shown, not obeyed. */
+/** Replaces control characters, so that a terminal does not interpret them. */
 const printable = (text: string): string => text.replaceAll(/[^\P{Cc}\n\t]/gu, "\u{fffd}");

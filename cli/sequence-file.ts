@@ -37,7 +37,7 @@ const stepSchema = z
 const sequenceSchema = z.strictObject({ ...sequenceFields, steps: stepsOf(stepSchema) });
 
 export interface PlacedFault {
-  /** Counted from 1. */
+  /** Counts from 1. */
   readonly line: number;
   readonly column: number;
   readonly message: string;
@@ -45,10 +45,10 @@ export interface PlacedFault {
 
 export type ParsedSequenceFile =
   | { readonly sequence: WrittenSequence }
-  /** All that is wrong, in the order of its places. */
+  /** All faults, in the order of their positions. */
   | { readonly faults: readonly PlacedFault[] };
 
-/** Reads a sequence from YAML. */
+/** Parses a sequence from YAML. */
 export function parseSequenceFile(text: string): ParsedSequenceFile {
   const counter = new LineCounter();
   const placed = (offset: number, message: string): PlacedFault => {
@@ -66,9 +66,9 @@ export function parseSequenceFile(text: string): ParsedSequenceFile {
   return { faults: told.sort((one, other) => one.line - other.line || one.column - other.column) };
 }
 
-/** Offsets with messages: where it stops to be YAML, and the aliases, by which a small file can say something huge. */
+/** Messages by offset: the first YAML error, and all anchors and aliases, which could expand without limit. */
 function yamlFaults(document: Document.Parsed): ReadonlyMap<number, string> {
-  // What the parser says after its first fault mostly follows from it.
+  // Later parser errors mostly follow from the first.
   const first = [...document.errors, ...document.warnings].slice(0, 1);
   const faults = new Map(first.map(({ pos, code, message }) => [pos[0], `${message}${ADVICE[code] ?? ""}`]));
   visit(document, {
@@ -87,13 +87,13 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
   RESOURCE_EXHAUSTION: ": it is nested too deeply",
 };
 
-/** Each unknown key is a fault of its own, at its own place. */
+/** Splits unknown keys into one fault each, with its own position. */
 function faultsOfIssue(issue: z.core.$ZodIssue): readonly SequenceFault[] {
   if (issue.code !== "unrecognized_keys") return [issue];
   return issue.keys.map((key) => ({ path: [...issue.path, key], message: "there is no such key" }));
 }
 
-/** Where that part of the document stands, or what is nearest to it. A key stands for its value. */
+/** The offset of this path, or of its nearest existing parent. A value has the offset of its key. */
 function offsetOf(document: Document.Parsed, path: readonly PropertyKey[]): number {
   for (let length = path.length; length > 0; length--) {
     const parent = document.getIn(path.slice(0, length - 1), true);
@@ -105,7 +105,7 @@ function offsetOf(document: Document.Parsed, path: readonly PropertyKey[]): numb
   return document.contents?.range[0] ?? 0;
 }
 
-/** The file that reads as this sequence again. What is as if it were not written is not written. */
+/** The YAML that parses to this sequence. Omits fields that have their default. */
 export function writeSequenceFile({ name, triggerOn, active, steps }: WrittenSequence): string {
   const head = { name, triggerOn, ...(active ? {} : { active }) };
   return stringify({ ...head, steps: steps.map(fileStep) }, { lineWidth: 0, blockQuote: "literal" });

@@ -46,7 +46,7 @@ interface Choice {
   readonly folder: string;
 }
 
-/** The commands `sequences apply` and `sequences export`. Their faults are thrown as Problem. */
+/** The commands `sequences apply` and `sequences export`. Throw errors as Problem. */
 export function sequencesCommand(): Command {
   return new Command("sequences")
     .summary("keep sequences as files")
@@ -123,7 +123,7 @@ async function exportTo(directory: string, choice: Choice): Promise<void> {
   });
 }
 
-/** Of letters and digits, whatever the sequence is called, and not used by another. */
+/** A unique file name of letters, digits and hyphens. */
 function freeName(name: string, used: Set<string>): string {
   const plain =
     name

@@ -1,18 +1,18 @@
 import ora, { type Ora } from "ora";
 import { tellProgress } from "./progress.ts";
 
-/** What is going on, for a person: one line that changes on a terminal, plain lines elsewhere. On standard error. */
+/** Shows progress on standard error: one changing line on a terminal, plain lines elsewhere. */
 export class Spinner {
   readonly #ora: Ora | undefined;
   #last = "";
 
   constructor() {
-    // A terminal that says it is no column wide would keep ora clearing lines for ever.
+    // With a reported width of 0 columns, ora would clear lines forever.
     if (process.stderr.isTTY && process.stderr.columns > 0)
       this.#ora = ora({ stream: process.stderr, discardStdin: false });
   }
 
-  /** `detail`, such as how far it has come, is for terminals alone. */
+  /** `detail`, such as a count, is shown on terminals only. */
   tell(line: string, detail = ""): void {
     if (this.#ora) this.#ora.start(`${line}${detail}`);
     else if (line !== this.#last) tellProgress(line);

@@ -39,7 +39,7 @@ interface Choice {
   readonly folder: string;
 }
 
-/** The command `start`. Its faults are thrown as Problem; a run that failed sets the exit code. */
+/** The command `start`. Throws errors as Problem; a failed run sets the exit code. */
 export function startCommand(): Command {
   return new Command("start")
     .summary("load demo data, invoke the function once, and tell what it did")
@@ -94,13 +94,13 @@ async function startOn(url: string, choice: Choice, spinner: Spinner): Promise<R
   return report;
 }
 
-/** Demo data, of which one lead has just booked by an event; leads that booked by hand are for the run to find. */
+/** Prepares demo data and books one lead by event. Bookings typed into the database are left for the run to find. */
 async function prepared(database: Database, url: string, choice: Choice, spinner: Spinner) {
   const data = await prepare(database, url, choice, spinner);
   return { data, booking: await bookByEvent(database) };
 }
 
-/** Refuses before anything is changed. Afterwards the database is migrated and holds demo data. */
+/** Migrates the database and loads demo data. Throws a Problem before it changes anything. */
 async function prepare(database: Database, url: string, choice: Choice, spinner: Spinner): Promise<"loaded" | "kept"> {
   const contents = await contentsOf(database.prisma);
   if (contents === "other" && process.env["DATABASE_URL"]) throw notDemoProblem();
@@ -128,7 +128,7 @@ const dataIsThereProblem = () =>
 
 async function invokeScheduled(databaseUrl: string, outbox: string, spinner: Spinner): Promise<Report> {
   const event: unknown = JSON.parse(await readFile(EVENT, "utf8"));
-  // Whatever the environment says: leads of the demo are reached by files and by a receiver on this machine alone.
+  // Overrides the environment: demo leads are reached only through files and a receiver on this machine.
   process.env["EMAIL_TRANSPORT"] = "files";
   const startedMs = performance.now();
   const tell = () => {
@@ -147,7 +147,7 @@ async function invokeScheduled(databaseUrl: string, outbox: string, spinner: Spi
   }
 }
 
-/** The names of the mails, none where there is no folder yet. */
+/** The names of the mails; empty if the folder does not exist yet. */
 async function mailsIn(outbox: string): Promise<readonly string[]> {
   const names = await readdir(outbox).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return [];
@@ -156,7 +156,7 @@ async function mailsIn(outbox: string): Promise<readonly string[]> {
   return names.filter((name) => name.endsWith(".eml"));
 }
 
-/** New data has new touches; mails of the old would only mislead. */
+/** Removes the mails of earlier demo data, which would be misleading. */
 async function emptyOutbox(outbox: string): Promise<void> {
   for (const name of await mailsIn(outbox)) await rm(join(outbox, name));
 }

@@ -1,7 +1,7 @@
 import { REPORT_KEYS, type Report, type StepReports } from "../lib/run/report.ts";
 import { STEP_NAMES, type StepName } from "../lib/run/request.ts";
 
-/** One line for each step of the run: its name, and what it did in words and numbers. */
+/** One line per step of the run: its name, and what it did. */
 export function tellSteps(report: Report): string[] {
   const width = Math.max(...STEP_NAMES.map((name) => name.length));
   return STEP_NAMES.map((name) => `  ${name.padEnd(width)}  ${sentenceOf(name, report)}`);
@@ -13,7 +13,7 @@ function sentenceOf(name: StepName, report: Report): string {
   const key = REPORT_KEYS[name];
   const result = report[key];
   if (result === null) return "did not run";
-  // The key has chosen both; TypeScript cannot follow that.
+  // The same key selects both; TypeScript cannot infer that.
   return (SENTENCES[key] as (result: unknown) => string)(result);
 }
 
@@ -87,7 +87,7 @@ function deliverySentence(delivery: Readonly<NonNullable<NonNullable<StepReports
   return `sent ${count(sent)}${othersOf(parts)}`;
 }
 
-/** Parts that are zero are left out. */
+/** Omits parts that are zero. */
 const othersOf = (parts: Readonly<Record<string, number>>): string =>
   Object.entries(parts)
     .flatMap(([name, amount]) => (amount > 0 ? [`, ${count(amount)} ${name}`] : []))

@@ -8,14 +8,14 @@ export interface TakeOverOptions {
   readonly signal: AbortSignal;
 }
 
-/** A server setting that names the process which started it, so that a later run can tell whether that one still lives. */
+/** A server setting that names the process that started it, so that a later run can check whether it still runs. */
 export function ownerSetting(): Record<string, string> {
   return { "backstop.owner": identityOf(process.pid) ?? String(process.pid) };
 }
 
 /**
- * Ends the server that a killed run left on a data folder, and removes its traces where they would stand in the way.
- * Throws a Problem where the server belongs to somebody who lives.
+ * Ends the server that a killed run left on a data folder, and removes a stale lock file. Throws a Problem if the
+ * server's owner still runs, or if it was started by hand.
  */
 export async function takeOver(data: string, { onProgress, signal }: TakeOverOptions): Promise<void> {
   const found = await readWhole(data);
@@ -31,7 +31,7 @@ export async function takeOver(data: string, { onProgress, signal }: TakeOverOpt
 
 const WRITING_MS = 500;
 
-/** A server that is just starting makes the file a moment before it fills it. */
+/** A starting server creates the file shortly before it fills it, so read it a second time if it is incomplete. */
 async function readWhole(data: string): Promise<PostmasterFile | undefined> {
   const found = await readPostmasterFile(data);
   if (!found || found.pid > 0) return found;
@@ -47,7 +47,7 @@ function foreign(pid: number, data: string): Problem {
   return new Problem(`a PostgreSQL that was started by hand serves ${data}: end it first (kill -INT ${pid})`);
 }
 
-/** What is sent, and how long it may take: without clients; at once; whatever it costs. */
+/** Signals and how long to wait after each: fast shutdown, immediate shutdown, kill. */
 const WAYS_TO_END = [
   ["SIGINT", 10_000],
   ["SIGQUIT", 5_000],

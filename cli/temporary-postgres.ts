@@ -8,7 +8,7 @@ import { isRunning } from "./process-identity.ts";
 
 export interface TemporaryPostgres {
   readonly url: string;
-  /** Ends the server and removes its files. */
+  /** Stops the server and removes its files. */
   stop(): Promise<void>;
 }
 
@@ -22,10 +22,10 @@ export interface TemporaryPostgresOptions {
 
 const FOLDER_PREFIX = "backstop-temporary-";
 
-/** Its data need not survive a power cut. All other settings are PostgreSQL's own, as in production. */
+/** Its data need not survive a power failure. All other settings are PostgreSQL's defaults. */
 const FAST = { fsync: "off", full_page_writes: "off", max_connections: "300", timezone: "UTC" };
 
-/** Starts an empty PostgreSQL in a folder of its own, so that several can run at once. Throws a Problem. */
+/** Starts an empty PostgreSQL in its own folder, so that several can run at once. Throws a Problem if it fails. */
 export async function startTemporaryPostgres(options: TemporaryPostgresOptions): Promise<TemporaryPostgres> {
   await removeFoldersOfKilledRuns();
   const programs = options.programs ?? (await findPostgres(options.onProgress));

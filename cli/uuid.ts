@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from "commander";
 import * as z from "zod";
 
-/** Parses an id given on the command line. */
+/** Parses a UUID from the command line. */
 export function uuid(text: string): string {
   const parsed = z.guid().safeParse(text);
   if (parsed.success) return parsed.data;

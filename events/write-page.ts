@@ -2,7 +2,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import * as z from "zod";
 import { FACT_SCHEMAS, type FactType, leadToEnrol } from "../lib/run/intake/facts.ts";
 
-/** What `npm run generate:events` writes, by the path below the project. A test fails while a file is not current. */
+/** The output of `npm run generate:events`, by path relative to the project. A test fails if a file is outdated. */
 export async function generatedFiles(): Promise<Readonly<Record<string, string>>> {
   const sections = await Promise.all(FACTS.map(sectionOf));
   return {
@@ -28,10 +28,10 @@ interface Schema {
   readonly items?: Schema;
 }
 
-/** As somebody who sends sees it: instants are text. */
+/** The schema of the input, as a sender writes it: instants are text. */
 const schemaOf = (schema: z.ZodType): Schema => z.toJSONSchema(schema, { io: "input" }) as Schema;
 
-/** The detail of one type; a lead to enrol is told by its own schema, though each is parsed by itself. */
+/** The schema of one type's detail. Adds the schema of a lead, which an enrolment parses separately. */
 function detailOf(type: FactType): Schema {
   const schema = schemaOf(FACT_SCHEMAS[type]);
   const { leads, ...others } = schema.properties ?? {};
@@ -80,7 +80,7 @@ function table(title: string, schema: Schema): string {
   return [`## ${title}`, ...(schema.description ? ["", schema.description] : []), "", ...head, ...rows, ""].join("\n");
 }
 
-/** Parts of parts are told in place, as in `lead.email`; those of a list have a table of their own. */
+/** Nested keys are rows of the same table, such as `lead.email`. The items of a list have their own table. */
 function rowsOf({ properties = {}, required = [] }: Schema, prefix = ""): string[][] {
   return Object.entries(properties).flatMap(([key, schema]) => {
     const needed = required.includes(key) ? "yes" : "";

@@ -1,6 +1,6 @@
 import { faultOfGeneratedClient } from "./generated-client.ts";
 
-/** Ends with code 1 and the command to run if the generated Prisma client is missing or outdated. */
+/** Exits with code 1 and prints the command to run if the generated Prisma client is missing or outdated. */
 const fault = await faultOfGeneratedClient();
 if (fault !== undefined) {
   process.stderr.write(`${fault}\n`);

@@ -2,11 +2,12 @@ import { readFile } from "node:fs/promises";
 
 const ROOT = new URL("../", import.meta.url);
 const SCHEMA = "prisma/schema.prisma";
-/** The file of the generated client that holds the schema it was generated from. */
+/** The generated file that embeds the schema. */
 const CLIENT = "lib/store/generated/internal/class.ts";
 
 /**
- * What is wrong with the generated Prisma client, and the command that fixes it; undefined if it fits `schema.prisma`.
+ * Returns what is wrong with the generated Prisma client, with the command that fixes it; undefined if it matches
+ * `schema.prisma`.
  * @param root the folder of the checkout, ending in a slash
  */
 export async function faultOfGeneratedClient(root: URL = ROOT): Promise<string | undefined> {
@@ -26,5 +27,5 @@ function schemaInside(client: string): string {
   return literal === undefined ? "" : String(JSON.parse(literal));
 }
 
-/** Prisma aligns the columns of the schema that it embeds. */
+/** Prisma aligns the columns of the embedded schema, so ignore whitespace. */
 const withoutAlignment = (schema: string): string => schema.replaceAll(/\s+/g, " ").trim();

@@ -8,8 +8,8 @@ import { openDatabase } from "../lib/store/connect.ts";
 import { type ExpectedSchema, readSchema } from "../lib/store/read-schema.ts";
 
 /**
- * Writes lib/store/expected-schema.ts: the schema that the migrations make, read from a temporary PostgreSQL. A test
- * fails while the file is not current.
+ * Writes lib/store/expected-schema.ts: the schema that the migrations create, read from a temporary PostgreSQL. A test
+ * fails if the file is outdated.
  */
 const FILE = fileURLToPath(new URL("../lib/store/expected-schema.ts", import.meta.url));
 const BIOME = fileURLToPath(new URL("../node_modules/@biomejs/biome/bin/biome", import.meta.url));

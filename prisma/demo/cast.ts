@@ -4,7 +4,7 @@ import { type Part, sqlId } from "./fragments.ts";
 import { POISONED_LEADS, STORIES } from "./stories.ts";
 import { COMPANY_WORDS, WORKSPACES } from "./workspaces.ts";
 
-/** Creates the temporary table `demo_cast`, and those that it is filled from. */
+/** Creates the temporary table `demo_cast` and its source tables. */
 export async function createCast(db: Db): Promise<void> {
   await createStories(db);
   await createPeople(db);
@@ -19,9 +19,9 @@ export async function createCast(db: Db): Promise<void> {
 }
 
 /**
- * Decides who each lead is and what has happened to it, once and for all tables. Expects the temporary tables
- * `demo_sequence` and `demo_step`. (`offset 0` keeps the planner from folding the queries into one, where each chance would
- * be worked out wherever its result is used.)
+ * Decides each lead's identity and history once, for all tables. Expects the temporary tables `demo_sequence` and
+ * `demo_step`. `offset 0` keeps the planner from inlining the subqueries, which would evaluate each chance at every
+ * use.
  */
 export const castLeads = (part: Part): Prisma.Sql => Prisma.sql`
   insert into demo_cast
@@ -44,7 +44,7 @@ async function createStories(db: Db): Promise<void> {
     insert into demo_story select * from jsonb_populate_recordset(null::demo_story, ${stories}::jsonb)`;
 }
 
-/** A story that is shared has as many of the slots 0 to 999 as its share; one of a single lead has that lead's number, negative. */
+/** A shared story gets as many of the slots 0 to 999 as its share; a single lead's story, its negated number. */
 function storiesWithSlots(): readonly object[] {
   let next = 0;
   let poisoned = 0;
@@ -69,7 +69,7 @@ const storied = ({ first, last, chances }: Part) => Prisma.sql`
             from generate_series(${first}::int, ${last}::int) as number) as lead
     join (select *, unnest(slots) as slot from demo_story) as story using (slot)`;
 
-/** In which sequence, and how far in it. */
+/** The lead's sequence and its progress in it. */
 const placed = ({ chances }: Part) => Prisma.sql`
   select storied.*, sequence.id as sequence_id, sequence.key, progress.step,
          case when reason = 'out_of_steps' then sequence.steps else least(progress.step - 1, sequence.steps) end as done
@@ -81,7 +81,7 @@ const placed = ({ chances }: Part) => Prisma.sql`
             + ${chances.below(Prisma.sql`(1 + greatest(least(position[2], sequence.steps) - position[1], 0))`, 4)} as step
    ) as progress`;
 
-/** `reference` is when the last step that is done was sent; where none is, when the lead was enrolled. Never later than now. */
+/** `reference` is when the last completed step was sent, otherwise when the lead was enrolled. Never later than now. */
 const timed = ({ chances, now }: Part) => Prisma.sql`
   select placed.*, moment.replied_at, coalesce(before.elapsed, 0) as elapsed,
          case when done > 0 and status = 'active' then least(moment.due_at, latest_send + delay) else moment.due_at end
@@ -111,7 +111,7 @@ const named = ({ chances }: Part) => Prisma.sql`
     from timed
     join demo_people as people (home, firsts, lasts, elsewhere) on home = place`;
 
-/** Whoever is in the sequence of the setter has written once before, and has had an answer. */
+/** A lead in the sequence `setter_reply` has written once before and was answered. */
 const written = ({ chances, now }: Part) => Prisma.sql`
   select named.*, name as story,
          case when 'email' = any(lacks) then null else lower(translate(first_name || '.' || last_name,
@@ -125,7 +125,7 @@ const written = ({ chances, now }: Part) => Prisma.sql`
          ${chances.moment(Prisma.sql`look`, now, 20)} as look_at
     from named`;
 
-/** Whether a step could reach the lead, so that there is a touch of it. */
+/** Whether a step can reach the lead. Only such steps have a touch. */
 export const REACHED = Prisma.sql`
   (step.channel <> 'sms' or phone is not null) and (step.condition <> 'linkedin_connected' or linked)`;
 

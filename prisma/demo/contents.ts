@@ -4,13 +4,13 @@ import { told } from "../../lib/store/faults.ts";
 import { demoIdRange } from "./fragments.ts";
 import { DEMO_WORKSPACE_IDS } from "./setting.ts";
 
-/** `demo` means that every workspace and every lead came with the demo data, so that nothing else is lost with it. */
+/** `demo` means that every workspace and lead belongs to the demo data, so that the database may be cleared. */
 export type Contents = "nothing" | "demo" | "other";
 
 const tablesRow = z.object({ workspace: z.boolean(), lead: z.boolean() });
 const contentsRow = z.object({ workspaces: z.int(), strangers: z.boolean() });
 
-/** Says what a database holds, migrated or not. Throws `DatabaseUnreachable`. */
+/** Returns what a database holds, migrated or not. Throws `DatabaseUnreachable`. */
 export async function contentsOf(db: Db): Promise<Contents> {
   const found = await told(db.$queryRaw`
     select to_regclass('workspace') is not null as workspace, to_regclass('lead') is not null as lead`);
@@ -31,7 +31,7 @@ async function contentsOfTables(db: Db): Promise<Contents> {
   return strangers ? "other" : "demo";
 }
 
-/** Empties a database of its demo data, runs included. Throws Error, and removes nothing, where it holds anything else. */
+/** Removes all demo data and runs. Throws Error and removes nothing if the database holds other data. */
 export async function clearDemo({ prisma }: Database): Promise<void> {
   await prisma.$transaction(async (transaction) => {
     await transaction.$executeRaw`lock table workspace, lead in access exclusive mode`;

@@ -1,6 +1,6 @@
 import { Prisma } from "../../lib/store/generated/client.ts";
 
-/** What a row of the demo data is, as its id tells. */
+/** The kind of a demo row, as encoded in its id. */
 const KINDS = {
   workspace: 1,
   sequence: 2,
@@ -16,21 +16,21 @@ export type Kind = keyof typeof KINDS;
 
 const prefixOf = (kind: Kind): string => `01000000-000${KINDS[kind]}-7000-8000-`;
 
-/** The id of the row of that kind and number. Valid as UUIDv7, of a time before there was any. */
+/** The id of the row of this kind and number. A valid UUIDv7 with a timestamp earlier than any real one. */
 export const demoId = (kind: Kind, number: number): string =>
   `${prefixOf(kind)}${number.toString(16).padStart(12, "0")}`;
 
-/** The lowest and the highest id that a row of that kind can have. */
+/** The lowest and the highest id of this kind. */
 export const demoIdRange = (kind: Kind): readonly [string, string] => [
   `${prefixOf(kind)}${"0".repeat(12)}`,
   `${prefixOf(kind)}${"f".repeat(12)}`,
 ];
 
-/** The same in SQL, for an expression of type bigint or int. */
+/** `demoId` in SQL, for an expression of type bigint or int. */
 export const sqlId = (kind: Kind, number: Prisma.Sql): Prisma.Sql =>
   Prisma.sql`(${prefixOf(kind)} || lpad(to_hex(${number}), 12, '0'))::uuid`;
 
-/** Chances that one seed decides, each by its own salt: the same for a lead whatever else is loaded. */
+/** Pseudo-random choices from a seed and a salt per choice. A lead's values do not depend on the other leads. */
 export class Chances {
   readonly #seed: number;
 
@@ -38,7 +38,7 @@ export class Chances {
     this.#seed = seed;
   }
 
-  /** An integer from 0 up to, but not including, `count`; the same for a number and a salt always. */
+  /** An integer from 0 to `count - 1`; always the same for one number and salt. */
   below(count: Prisma.Sql | number, salt: number): Prisma.Sql {
     const amount = typeof count === "number" ? Prisma.sql`${count}::int` : count;
     return Prisma.sql`abs(hashint8extended(number, ${this.#saltOf(salt)}::bigint) % ${amount})::int`;
@@ -49,7 +49,7 @@ export class Chances {
     return Prisma.sql`(${array})[1 + ${this.below(Prisma.sql`nullif(cardinality(${array}), 0)`, salt)}]`;
   }
 
-  /** A moment between the two ends of a range of hours; null where there is no range. */
+  /** An instant within a range of hours from `now`; null if the range is null. */
   moment(hours: Prisma.Sql, now: Date, salt: number): Prisma.Sql {
     const part = Prisma.sql`${this.below(1_000_000, salt)} / 1e6`;
     return Prisma.sql`(${now}::timestamptz
@@ -61,12 +61,12 @@ export class Chances {
   }
 }
 
-/** The leads whose rows one statement writes, and what it writes them from. */
+/** The leads whose rows one statement writes, and the inputs of that statement. */
 export interface Part {
   /** The numbers of the first and the last lead. */
   readonly first: number;
   readonly last: number;
-  /** The same as a condition on `demo_cast`. */
+  /** The same range as a condition on `demo_cast`. */
   readonly isMember: Prisma.Sql;
   readonly now: Date;
   readonly chances: Chances;

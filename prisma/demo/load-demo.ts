@@ -7,15 +7,14 @@ import { insertSetting } from "./setting.ts";
 import { FILLINGS, type Filling } from "./tables.ts";
 
 export interface DemoOrder {
-  /** How many leads. */
   readonly leads: number;
-  /** The same seed, leads and moment give the same rows. */
+  /** The same seed, leads and `now` give the same rows. */
   readonly seed: number;
-  /** The moment that all times are told from; the database's clock where it is not given. */
+  /** The instant that all times are relative to; by default the database's clock. */
   readonly now?: Date | undefined;
 }
 
-/** Told after each part of a table; `done` of `leads` have their rows. */
+/** Called after each part of a table; `done` of `leads` have their rows. */
 export type DemoProgress = (progress: { readonly what: string; readonly done: number; readonly leads: number }) => void;
 
 /** Leads whose rows are written in one statement. */
@@ -23,9 +22,8 @@ const PART_SIZE = 50_000;
 const HOURS_AT_MOST_MS = 2 * 60 * 60_000;
 
 /**
- * Loads demo data into a migrated database that has no workspace: whole, or not at all. Two loadings of one order differ only
- * in when leads became booked, which is the database's to stamp. Throws what the database throws, for instance where the
- * data is there already.
+ * Loads demo data into a migrated database without workspaces, in one transaction. Two loads of one order differ only
+ * in `booked_at`, which a trigger stamps. Rethrows database errors, for example if the data exists already.
  */
 export async function loadDemo(
   { prisma }: Database,
@@ -51,7 +49,7 @@ async function fill(db: Db, order: Required<DemoOrder> & { now: Date }, onProgre
     }
   };
   await write({ what: "stories", statement: castLeads });
-  // Whatever reads a table next would otherwise be planned for an empty one.
+  // Otherwise the next statements are planned for an empty table.
   await db.$executeRaw`analyze demo_cast`;
   for (const filling of FILLINGS) await write(filling);
   await db.$executeRaw`analyze lead, follow_up_sequence, follow_up_step, follow_up_instance, touch, task, appointment, notification_event`;

@@ -1,34 +1,34 @@
 import type { Channel, SequenceTrigger, StepCondition } from "../../lib/domain/labels.ts";
 
 export interface DemoStep {
-  /** After the step before it; after the start for the first. */
+  /** Delay after the previous step; for the first, after the start. */
   readonly minutes: number;
   readonly channel: Channel;
   readonly subject?: string;
   readonly body: string;
   readonly condition?: StepCondition;
   readonly approval?: boolean;
-  /** Minutes after which it is too late for it. */
+  /** Time to live in minutes. */
   readonly lives?: number;
 }
 
 export interface DemoSequence {
-  /** What stories call it. */
+  /** The name that stories use. */
   readonly key: string;
   readonly name: string;
   readonly trigger: SequenceTrigger;
   readonly active?: boolean;
-  /** Numbers of the workspaces that have it; all where it says none. */
+  /** Numbers of the workspaces that have it; by default all. */
   readonly workspaces?: readonly number[];
   readonly steps: readonly DemoStep[];
 }
 
 const HOUR = 60;
 const DAY = 24 * HOUR;
-/** The words for a lead whose company is not known. */
+/** The fallback text for a lead without a company. */
 export const COMPANY_OR_TEAM = '{{ lead.company | default: "your team" }}';
 
-/** What a salesperson would set up. */
+/** Realistic sequences. */
 const IN_USE: readonly DemoSequence[] = [
   {
     key: "no_response",
@@ -191,7 +191,7 @@ const IN_USE: readonly DemoSequence[] = [
 
 const email = (subject: string, body: string): DemoStep => ({ minutes: 0, channel: "email", subject, body });
 
-/** What somebody got wrong, and the database could not know. */
+/** Invalid sequences that the database cannot reject. */
 const BROKEN: readonly DemoSequence[] = [
   { key: "syntax_error", steps: [email("Hello", "Hi {{ lead.first_name }, this never closes")] },
   { key: "unknown_filter", steps: [email("Hello {{ lead.first_name | shout }}", "No such filter.")] },

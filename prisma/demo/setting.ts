@@ -6,12 +6,12 @@ import { type DemoWorkspace, WORKSPACES } from "./workspaces.ts";
 
 const DAY_MS = 24 * 60 * 60_000;
 
-/** The ids of the workspaces, in their order. */
+/** The ids of the workspaces, in the order of `WORKSPACES`. */
 export const DEMO_WORKSPACE_IDS: readonly string[] = WORKSPACES.map(({ number }) => demoId("workspace", number));
 
 /**
- * Inserts the workspaces with their sequences and steps: what a person sets up before the first lead comes. Leaves them in
- * the temporary tables `demo_sequence` and `demo_step` too, with the time that a sequence takes up to each step.
+ * Inserts the workspaces with their sequences and steps. Also creates the temporary tables `demo_sequence` and
+ * `demo_step`, with the time from the start of a sequence to each step.
  */
 export async function insertSetting(db: Db, now: Date): Promise<void> {
   const createdAt = new Date(now.getTime() - 200 * DAY_MS);
@@ -50,7 +50,7 @@ const workspaceRow = (workspace: DemoWorkspace, createdAt: Date) => ({
   gapMinutes: workspace.gap,
   emailFrom: workspace.from,
   digestEmail: workspace.digest,
-  // Long over, so that the first run sends a digest.
+  // In the past, so that the first run sends a digest.
   nextDigestAt: createdAt,
   createdAt,
 });

@@ -6,7 +6,7 @@ import { PAUSED } from "./stories/paused.ts";
 import { POISON } from "./stories/poison.ts";
 import type { Story } from "./stories/story.ts";
 
-/** All that can have happened to a lead of the demo. The shares add up to a thousand. */
+/** All histories that a demo lead can have. The shares add up to 1,000. */
 export const STORIES: readonly Story[] = [
   ...ON_THEIR_WAY,
   ...ABOUT_TO_STOP,
@@ -16,5 +16,5 @@ export const STORIES: readonly Story[] = [
   ...POISON,
 ];
 
-/** How many leads have a story of their own. */
+/** The number of leads with a story of their own. */
 export const POISONED_LEADS = POISON.length;

@@ -3,9 +3,9 @@ import { REACHED } from "./cast.ts";
 import { type Part, sqlId } from "./fragments.ts";
 import { COMPANY_OR_TEAM } from "./sequences.ts";
 
-/** One table, filled from `demo_cast` for the leads whose numbers lie in a range. */
+/** Fills one table from `demo_cast` for a range of leads. */
 export interface Filling {
-  /** What is written, in words, for the progress. */
+  /** The name of the data in progress messages. */
   readonly what: string;
   readonly statement: (part: Part) => Prisma.Sql;
 }
@@ -49,7 +49,7 @@ const instances: Filling = {
      order by number`,
 };
 
-/** Some are in a second sequence, which is not due yet. */
+/** Some leads are in a second sequence, which is not due yet. */
 const secondInstances: Filling = {
   what: "second instances",
   statement: ({ isMember, now, chances }) => Prisma.sql`
@@ -64,12 +64,12 @@ const secondInstances: Filling = {
      order by number`,
 };
 
-/** A template with the lead's values put in, as far as the demo's templates go. */
+/** A template rendered for the lead. Supports only the placeholders of the demo's templates. */
 const rendered = (template: Prisma.Sql): Prisma.Sql => Prisma.sql`
   replace(replace(replace(${template}, '{{ lead.first_name }}', first_name),
     ${COMPANY_OR_TEAM}, coalesce(company, 'your team')), '{{ workspace.name }}', workspace.name)`;
 
-/** What went out for the steps that are done, and what waits for the step that is next. */
+/** The touches of completed steps and of the next step. */
 const touches: Filling = {
   what: "touches",
   statement: ({ isMember, now }) => Prisma.sql`
@@ -110,7 +110,7 @@ const tasks: Filling = {
      order by number`,
 };
 
-/** Booked behind the back of every function, as a hand-typed update does it. */
+/** Bookings that no function processed, as a hand-typed update makes them. */
 const bookingsByHand: Filling = {
   what: "bookings",
   statement: ({ isMember }) => Prisma.sql`
@@ -136,7 +136,7 @@ const appointments: Filling = {
      order by number`,
 };
 
-/** The sequence that a booking starts: it goes on, booked lead or not. */
+/** Instances of the sequence that a booking starts. A booking does not stop them. */
 const postBookingInstances: Filling = {
   what: "post-booking instances",
   statement: ({ isMember, now, chances }) => Prisma.sql`
@@ -152,7 +152,7 @@ const postBookingInstances: Filling = {
      order by number`,
 };
 
-/** What the first digest tells. */
+/** The events of the first digest. */
 const notifications: Filling = {
   what: "notifications",
   statement: ({ isMember, now, chances }) => Prisma.sql`
@@ -177,7 +177,7 @@ const notifications: Filling = {
      order by number, place`,
 };
 
-/** In the order of what happened: they are enrolled first, and book later. */
+/** In chronological order: leads are enrolled first and book later. */
 export const FILLINGS: readonly Filling[] = [
   leads,
   instances,

@@ -1,4 +1,4 @@
-/** A tenant of the demo data, and what its leads are made of. All of it is invented. */
+/** A demo tenant and the source data of its leads. All of it is fictional. */
 export interface DemoWorkspace {
   readonly number: number;
   readonly name: string;
@@ -15,7 +15,7 @@ export interface DemoWorkspace {
   readonly cap: number | null;
   readonly firsts: readonly string[];
   readonly lasts: readonly string[];
-  /** Zones of leads that live elsewhere. */
+  /** Time zones of leads outside the workspace's zone. */
   readonly elsewhere: readonly string[];
 }
 
@@ -72,7 +72,7 @@ export const WORKSPACES: readonly DemoWorkspace[] = [
     digest: "team@kauri-fitness.example",
     country: "NZ",
     region: null,
-    // Open day and night, so that at any hour there is something to send.
+    // Always open, so that there is something to send at any hour.
     days: [1, 2, 3, 4, 5, 6, 7],
     opens: "00:00",
     closes: "00:00",
@@ -88,7 +88,7 @@ export const WORKSPACES: readonly DemoWorkspace[] = [
   },
 ];
 
-/** Companies are put together of one word from each list. */
+/** A company name combines one word of each list. */
 export const COMPANY_WORDS = {
   adjectives:
     words(`Blue Copper Bright Silent Maple Granite Golden Rapid Amber Northern Hollow Velvet Cedar Iron Lucky Misty

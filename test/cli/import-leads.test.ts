@@ -31,7 +31,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** Imports a file of these lines; answers the counts, and the verdicts with their reasons by the lines. */
+/** Imports a file of these lines. Returns the counts, and the verdicts with their reasons by line. */
 async function importing(lines: readonly string[] | string | Buffer, sequence: Sequence = chase) {
   await writeFile(path, Array.isArray(lines) ? lines.join("\n") : (lines as string | Buffer));
   const verdictPath = `${path}.verdicts.csv`;

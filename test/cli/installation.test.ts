@@ -12,7 +12,7 @@ const SOURCES = ["cli", "events", "functions", "lib", "prisma", "package.json", 
 
 let folder: string;
 
-/** A checkout as `npm ci --ignore-scripts` leaves it: all packages, without what the install scripts make. */
+/** A checkout after `npm ci --ignore-scripts`: all packages, without the output of install scripts. */
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "backstop installation-"));
   for (const name of SOURCES) await cp(join(CHECKOUT, name), join(folder, name), { recursive: true, filter: notMade });

@@ -55,7 +55,7 @@ async function query(url: string, statement: string): Promise<unknown[]> {
 const queryOwn = (statement: string) =>
   withDatabase((url) => query(url, statement), { folder, databaseUrl: "", onProgress: () => undefined });
 
-/** Ended by one line that says what to do, and no stack. */
+/** Expects one line that says what to do, without a stack. */
 function expectProblem({ code, stderr }: EndedProgram, reason: RegExp): void {
   expect(code).toBe(1);
   expect(stderr.split("\n").filter((line) => line.startsWith("backstop:"))).toEqual([expect.stringMatching(reason)]);
@@ -179,7 +179,7 @@ describe("a run that is killed", () => {
   });
 });
 
-/** A server of our own making whose owner is dead. */
+/** Starts a server with our owner setting, of which the owner does not run. Returns its pid. */
 async function startOrphan(): Promise<number> {
   const programs = await findPostgres(() => undefined);
   const flags = ["-c", "listen_addresses=", "-c", `unix_socket_directories=${data}`, "-c", "backstop.owner=4194304:1"];

@@ -6,7 +6,7 @@ import { scheduleCommand } from "../../cli/schedule.ts";
 import { leaveOneTimeSchedule, nextMinute } from "../../lib/platform/one-time-schedule.ts";
 import { FakeScheduler } from "../support/fake-scheduler.ts";
 
-/** A schedule that uses every field that EventBridge Scheduler has, as its API says them. */
+/** A schedule that sets every field of EventBridge Scheduler's API. */
 const aSchedule = {
   Arn: "arn:aws:scheduler:eu-central-1:111122223333:schedule/backstop-dev/backstop-dev-follow-ups",
   CreationDate: 1_790_000_000,

@@ -11,7 +11,7 @@ import type { WrittenSequence } from "../../lib/domain/written-sequence.ts";
 
 const EXAMPLES = fileURLToPath(new URL("../../sequences", import.meta.url));
 
-/** Texts of lines that YAML could misread, and no Liquid. */
+/** Texts without Liquid, of lines that YAML could misread. */
 const text = fc
   .array(
     fc.oneof(

@@ -24,7 +24,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const file = (name: string) => join(folder, name);
 
-/** As a person types it; without a DATABASE_URL it works on a database of its own in the folder. */
+/** Runs a command. Without a DATABASE_URL it uses a local database in the folder. */
 function backstop(words: readonly string[], DATABASE_URL?: string): Promise<EndedProgram> {
   return startProgram("cli/main.ts", words, { environment: { NO_COLOR: "1", ...(DATABASE_URL && { DATABASE_URL }) } })
     .ended;
@@ -33,7 +33,7 @@ function backstop(words: readonly string[], DATABASE_URL?: string): Promise<Ende
 const start = (words: readonly string[] = [], url?: string) => backstop(["start", "--folder", folder, ...words], url);
 const invoke = (words: readonly string[], url?: string) => backstop(["invoke", "--folder", folder, ...words], url);
 
-/** One line that says what to do; nothing on standard output, and no stack. */
+/** Expects one line that says what to do, without a stack, and nothing on standard output. */
 function expectProblem({ code, stdout, stderr }: EndedProgram, reason: RegExp): void {
   expect(stderr.split("\n").filter((line) => line.startsWith("backstop:"))).toEqual([expect.stringMatching(reason)]);
   expect(stderr).not.toMatch(/^ +at /m);
@@ -94,7 +94,7 @@ describe("start on a database that is given", () => {
     const digests = texts.filter((text) => text.includes("X-Backstop-Digest"));
     expect(digests).toHaveLength(3);
     for (const digest of digests) expect(digest).toMatch(/^Replies of leads: \d+\n- /m);
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: that there are none is the point
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: the test checks that there are none
     expect(stdout).not.toMatch(/\u001b/);
   });
 

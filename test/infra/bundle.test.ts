@@ -13,7 +13,7 @@ import { cdkJson } from "./example.ts";
 let folder: string;
 
 beforeAll(async () => {
-  // Inside the project, so that the sources find its packages.
+  // Inside the project, so that the sources resolve its packages.
   await mkdir(join(PROJECT, ".local"), { recursive: true });
   folder = await mkdtemp(join(PROJECT, ".local", "bundle-"));
 });
@@ -94,7 +94,7 @@ async function outputsOf(name: string): Promise<Metafile["outputs"]> {
   return (await build(options)).metafile.outputs;
 }
 
-/** The packages in the file that is loaded first, and in those that it imports in the ways that count. */
+/** The packages in the entry files and in the files that they import, limited to import kinds that `counts` accepts. */
 function packagesOf(outputs: Metafile["outputs"], counts: (kind: string) => boolean): readonly string[] {
   const names = Object.keys(outputs);
   const reached = new Set(names.filter((name) => name.endsWith("/index.mjs")));
@@ -112,7 +112,7 @@ async function functionsWith(sources: Readonly<Record<string, string>>): Promise
   return functions;
 }
 
-/** Of every file in a folder. */
+/** The hash of every file in a folder. */
 async function fingerprints(of: string): Promise<ReadonlyMap<string, string>> {
   const names = (await readdir(of)).sort();
   const contents = await Promise.all(names.map((name) => readFile(join(of, name))));

@@ -15,7 +15,7 @@ let sql: pg.Pool;
 beforeAll(async () => {
   database = await createEmptyDatabase();
   sql = openPool(database.url);
-  // RDS has this role; whoever has it signs in with a token.
+  // RDS has this role; its members log in with a token.
   await sql.query("do $$ begin create role rds_iam; exception when duplicate_object then null; end $$");
 });
 

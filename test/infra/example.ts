@@ -7,7 +7,7 @@ import { Template } from "aws-cdk-lib/assertions";
 import { type Configuration, readConfiguration } from "../../infra/configuration.ts";
 import { BackstopStack } from "../../infra/stack.ts";
 
-/** cdk.json as it is committed: the feature flags and the example stage. */
+/** The committed cdk.json: the feature flags and the example stage. */
 export const cdkJson = JSON.parse(readFileSync(join(import.meta.dirname, "../../cdk.json"), "utf8")) as {
   readonly context: Readonly<Record<string, unknown>> & {
     readonly backstop: { readonly dev: Record<string, unknown> };
@@ -20,27 +20,27 @@ export function anExample(changes: Readonly<Record<string, unknown>> = {}): Conf
   return readConfiguration({ stages, stage: "dev", paused: undefined });
 }
 
-/** The commit that the examples are of. */
+/** The commit of the examples. */
 export const REVISION = "0123456789ab";
 
-/** Where the stacks of a suite are synthesised to. */
+/** The output folder for the stacks of a suite. */
 const outdir = mkdtempSync(join(tmpdir(), `backstop-stacks-${process.pid}-`));
 afterAll(() => rmSync(outdir, { recursive: true, force: true }));
 
-/** The stack of one configuration under the flags of cdk.json, without bundling. */
+/** The stack of a configuration with the flags of cdk.json, without bundling. */
 export function aStack(configuration: Configuration = anExample()): BackstopStack {
   const context = { ...cdkJson.context, "aws:cdk:bundling-stacks": [] };
   return new BackstopStack(new App({ context, outdir: mkdtempSync(join(outdir, "stack-")) }), configuration, REVISION);
 }
 
-/** The template of one configuration, made anew. */
+/** A new template of a configuration. */
 export function aFreshTemplate(configuration: Configuration = anExample()): Template {
   return Template.fromStack(aStack(configuration));
 }
 
 const templates = new Map<string, Template>();
 
-/** The same, made once for all tests of a suite: to be read, not changed. */
+/** The template of a configuration, cached for all tests of a suite. Do not change it. */
 export function aTemplate(configuration: Configuration = anExample()): Template {
   const key = JSON.stringify(configuration);
   const template = templates.get(key) ?? aFreshTemplate(configuration);
@@ -48,7 +48,7 @@ export function aTemplate(configuration: Configuration = anExample()): Template 
   return template;
 }
 
-/** Every channel and every option at once, on a schedule that leaves room for catching up. */
+/** All channels and options, on a schedule slow enough for catch-up runs. */
 export const everything = {
   schedule: { expression: "rate(5 minutes)" },
   sms: {
@@ -66,7 +66,7 @@ export const everything = {
   intake: { maximumConcurrency: 3 },
 };
 
-/** A stage for which the stack makes network, database and proxy. */
+/** A stage for which the stack creates network, database and proxy. */
 export const created = {
   proxy: undefined,
   home: { account: "111122223333", region: "eu-central-1" },

@@ -11,7 +11,7 @@ let folder: string;
 let bundled: typeof domain;
 
 beforeAll(async () => {
-  // Inside the project, so that the sources find its packages.
+  // Inside the project, so that the sources resolve its packages.
   await mkdir(join(PROJECT, ".local"), { recursive: true });
   folder = await mkdtemp(join(PROJECT, ".local", "holidays-"));
   const [from, to] = [join(folder, "functions"), join(folder, "dist")];

@@ -134,7 +134,7 @@ describe("permissions", () => {
   });
 });
 
-/** What the roles are granted whose logical ids begin so. */
+/** The policy statements of roles whose logical ids start with the prefix. */
 function statements(template: Template, prefix: string): readonly Statement[] {
   const ofPrefix = <Found>(type: string) =>
     Object.entries(template.findResources(type))
@@ -148,7 +148,7 @@ function statements(template: Template, prefix: string): readonly Statement[] {
   );
 }
 
-/** Every permission as "action on resource", where a resource of the stack is said by its logical id. */
+/** Every permission as "action on resource". A resource of the stack is named by its logical id. */
 function allowedTo(template: Template, prefix: string): readonly string[] {
   return statements(template, prefix)
     .filter((statement) => statement.Effect === "Allow")

@@ -108,7 +108,7 @@ describe("the function", () => {
     const settings = { batchSize: 250, sendsAtOnce: 25, safetyMarginMs: 15_000 };
     const found = aTemplate(anExample({ ...everything, ...settings })).findResources("AWS::Lambda::Function");
     for (const { Properties } of Object.values(found)) {
-      // What only AWS can fill in stands there as an object.
+      // Values that only AWS can supply are objects in the template.
       const filled = Object.entries(Properties["Environment"]["Variables"]).map(
         ([name, value]) => [name, isText(value) ? value : `https://example.com/${name}`] as const,
       );
@@ -587,7 +587,7 @@ function violationsOf(stack: BackstopStack): readonly string[] {
   return new AwsSolutionsChecks(stack).validateScope(stack).violations.map((violation) => violation.ruleName);
 }
 
-/** As the web page of a repository makes it of a heading. */
+/** The anchor that a repository's web page gives to a heading. */
 function anchorOf(section: string): string {
   const [heading = ""] = section.split("\n");
   return heading.toLowerCase().replaceAll(" ", "-");

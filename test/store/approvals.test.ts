@@ -58,7 +58,7 @@ interface Shown {
   readonly stepIds: readonly string[];
 }
 
-/** A lead whose first step a run has laid aside for approval; the second, a day later, needs none. */
+/** A lead whose first step waits for approval after a run. The second step, a day later, needs none. */
 async function aWaitingTouch({ step = {}, workspace = {}, steps = [{}] as Columns[] } = {}): Promise<Shown> {
   const workspaceId = await addWorkspace(sql, workspace);
   const chase = await addSequence(sql, workspaceId, { steps: [{ needs_approval: true, ...step }, ...steps] });
@@ -278,7 +278,7 @@ describe("a rejected touch", () => {
 });
 
 describe("at once", () => {
-  /** Decides on a connection of its own that has not committed yet. */
+  /** Makes the decision on its own connection and leaves the transaction open. */
   async function onOpenTransaction(work: (transaction: Transactional) => Promise<ApprovalAnswer>) {
     const open = await openTransaction(sql);
     const answer = await work(onPool(open as unknown as pg.Pool));

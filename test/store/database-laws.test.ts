@@ -18,10 +18,10 @@ import { openPoolUnder, SEARCH_PATHS } from "../support/search-paths.ts";
 
 let database: TestDatabase;
 let sql: pg.Pool;
-/** Ids by the names that the statements below use. */
+/** Ids by their names in the statements below. */
 const ids = new Map<string, string>();
 
-/** Tries a statement and undoes it; `:lead` stands for the id of that name. */
+/** Runs a statement and rolls it back; `:lead` stands for the id of that name. */
 async function attempt(statement: string): Promise<number | null> {
   const transaction = await openTransaction(sql);
   try {
@@ -40,7 +40,7 @@ interface Law {
   readonly name: string;
   readonly breaks: string;
   readonly keeps: string;
-  /** The SQLSTATE, where no constraint has a name; a violated CHECK, unique key or foreign key has one. */
+  /** The SQLSTATE, if the error names no constraint, unlike a violated CHECK, unique key or foreign key. */
   readonly code?: string;
 }
 
@@ -886,7 +886,7 @@ describe("a function of the database", () => {
   });
   afterAll(() => empty.drop());
 
-  /** Functions in whose body a name means what the caller's search_path says. */
+  /** The functions whose bodies resolve names with the caller's search_path. */
   async function dependingOnTheCaller(): Promise<readonly string[]> {
     const client = new pg.Client({ connectionString: empty.url });
     await client.connect();

@@ -38,7 +38,7 @@ type Told = readonly [type: string, detail: Columns];
 
 const enrolment = { lead: undefined, sequence: { id: "" }, leads: [{ externalId: "subject" }] };
 
-/** Of one lead, as they happened. */
+/** The facts of one lead, in chronological order. */
 const history = (): readonly Told[] =>
   (
     [
@@ -59,7 +59,7 @@ const history = (): readonly Told[] =>
 
 const tellOne = (db: Transactional, [type, detail]: Told) => tell(db, type, { workspaceId, ...detail });
 
-/** One lead that is chased, with a touch on its way out; whatever was before is gone. */
+/** Replaces all rows of the workspace with one chased lead that has an unsent touch. */
 async function aSubject(): Promise<void> {
   await sql.query("delete from notification_event where workspace_id = $1", [workspaceId]);
   for (const table of ["touch", "follow_up_instance", "appointment", "intake_event", "lead"]) {
@@ -90,7 +90,7 @@ it("the order of a pair of facts does not matter, and neither does a second deli
 
 class Death extends Error {}
 
-/** A database whose connection dies with the statement of that number. */
+/** A database whose connection dies at the statement with this number. */
 function dyingAt(number: number): Transactional {
   const db = onPool(sql);
   return {

@@ -52,7 +52,7 @@ afterAll(async () => {
 
 let eventNumber = 0;
 
-/** A fact about the lead, unless another is named; each is an event of its own unless told otherwise. */
+/** Applies a fact, by default about `leadId` and with a new event id. */
 const fact = (type: string, detail: Columns = {}): Promise<FactOutcome> =>
   tell(onPool(sql), type, {
     workspaceId,
@@ -90,7 +90,7 @@ const sentOf = async (sequence: Sequence): Promise<number> => {
 
 const runHere = () => runner.run({ workspaceId });
 
-/** Each channel once a local day: the last touch was yesterday. */
+/** Moves the last touch two days back, because each channel reaches a lead once per local day. */
 const aDayPasses = () =>
   sql.query(
     `update lead set last_email_at = last_email_at - interval '2 days',

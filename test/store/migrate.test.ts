@@ -206,7 +206,7 @@ it("lets one of several migrators work, and the others find it done", async () =
 /** The key that `prisma migrate deploy` locks. */
 const LOCK_OF_PRISMA = 72707369;
 
-/** A migrator that has met the lock; wrapped, so that awaiting it does not await its end. */
+/** Starts a migrator and returns when it waits for the lock. Wrapped, so that awaiting it does not await its end. */
 function startWaitingMigrator(): Promise<{ migrated: ReturnType<typeof migrate>; progress: MigrationProgress }> {
   return new Promise((resolve) => {
     const migrated = migrate(

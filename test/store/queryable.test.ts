@@ -20,9 +20,9 @@ afterAll(async () => {
 });
 
 const orNull = <Value>(values: fc.Arbitrary<Value>) => fc.array(fc.option(values), { maxLength: 20 });
-/** PostgreSQL stores neither NUL nor half a surrogate pair. */
+/** PostgreSQL stores neither NUL nor a lone surrogate. */
 const text = fc.string({ unit: "binary" }).map((value) => value.replaceAll("\0", "").toWellFormed());
-/** Beyond the year 9999, and before the year 1, as well: the driver knows how PostgreSQL spells these. */
+/** Includes years before 1 and after 9999, which PostgreSQL formats differently. */
 const instant = fc.date({
   min: new Date(-70_000_000_000_000),
   max: new Date(260_000_000_000_000),

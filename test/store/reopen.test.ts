@@ -46,7 +46,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** A week from a Monday on, a day apart, as the delays of the steps are. */
+/** A week from Monday, a day apart like the steps. */
 const DAYS = ["07", "08", "09", "10", "11", "12", "13"].map((day) => `2030-01-${day}T10:00:00Z`);
 const [MONDAY = "", TUESDAY = ""] = DAYS;
 
@@ -64,7 +64,7 @@ interface Chased {
   readonly steps: readonly string[];
 }
 
-/** A lead in a sequence of three steps, which say their numbers; the first is due on Monday. */
+/** A lead in a sequence of three steps, whose bodies are their numbers. The first is due on Monday. */
 async function aChasedLead(first: Columns = {}): Promise<Chased> {
   const workspaceId = await addWorkspace(sql);
   const steps = ["one", "two", "three"].map((body) => ({ body }));
@@ -87,7 +87,7 @@ async function instanceOf({ instanceId }: Chased): Promise<pg.QueryResultRow> {
   return rows[0] ?? {};
 }
 
-/** Booked by mistake on Monday, after a run that found the first step due; and put right. */
+/** A lead booked by mistake on Monday, after a run with its first step due. The booking is then undone. */
 async function stoppedByMistake(first: Columns = {}): Promise<Chased> {
   const chased = await aChasedLead(first);
   await runAt(MONDAY);
@@ -102,7 +102,7 @@ async function runThroughTheWeek(): Promise<void> {
   for (const day of DAYS) await runAt(day);
 }
 
-/** Its first step has that touch; then a booking completed it. */
+/** A lead whose first step has this touch, and whose instance a booking completed. */
 async function stoppedAfter(touch: Columns): Promise<Chased> {
   const chased = await aChasedLead();
   await addTouch(sql, chased.instanceId, chased.steps[0] ?? "", touch);

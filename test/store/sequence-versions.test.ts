@@ -50,7 +50,7 @@ const save = (workspaceId: string, ...sequences: WrittenSequence[]) =>
 const DAY_MS = 24 * 60 * 60_000;
 const START = Date.parse("2030-01-07T12:00:00Z");
 
-/** One run's claim on that day: what is due moves on by a step. */
+/** The claim of one run on that day. It advances due instances by a step. */
 async function claimOn(workspaceId: string, day: number): Promise<void> {
   const now = new Date(START + day * DAY_MS);
   const query = {
@@ -78,7 +78,7 @@ const move = fc.oneof(
   fc.record({ kind: fc.constantFrom("start" as const, "claim" as const, "claim" as const) }),
 );
 
-/** A workspace with one sequence, in which days pass and things are done. */
+/** A workspace with one sequence, and operations that advance its days. */
 async function openHouse(first: readonly string[]) {
   const workspaceId = await addWorkspace(pool);
   const [sequence] = await save(workspaceId, chase(first));
@@ -86,14 +86,14 @@ async function openHouse(first: readonly string[]) {
   let written = first;
   let day = 0;
   return {
-    /** What each lead has to get, by its instance. */
+    /** The expected step keys by instance. */
     expected,
     async got(): Promise<ReadonlyMap<string, readonly string[]>> {
       const got = [...expected.keys()].map(async (id) => [id, await claimedKeys(id)] as const);
       return new Map(await Promise.all(got));
     },
     claim: () => claimOn(workspaceId, day++),
-    /** Nobody has more than five steps. */
+    /** Claims all remaining steps: no instance has more than five. */
     async finish(): Promise<void> {
       for (let rest = 0; rest < 6; rest++) await claimOn(workspaceId, day++);
     },

@@ -26,7 +26,7 @@ afterAll(async () => {
 });
 
 type StepToSave = SequenceToSave["steps"][number];
-/** Its key is what it says, unless another is given. */
+/** A step; its key is its body by default. */
 const email = (body: string, over: Partial<StepToSave> = {}): StepToSave => ({
   key: body,
   delayMinutes: 60,
@@ -36,7 +36,7 @@ const email = (body: string, over: Partial<StepToSave> = {}): StepToSave => ({
   ...over,
 });
 
-/** A sequence in a workspace of its own. */
+/** A sequence in a new workspace. */
 const aSequence = async (...steps: StepToSave[]): Promise<SequenceToSave> => ({
   workspaceId: await addWorkspace(pool),
   name: randomUUID(),
@@ -293,7 +293,7 @@ describe("a sequence that is written already", () => {
   });
 });
 
-/** What the engine has yet to say to that instance, as the claim reads it. */
+/** The bodies of an instance's remaining steps, as the claim reads them. */
 async function aheadOf(instanceId: string): Promise<readonly string[]> {
   const instance = await explainInstance(onPool(pool), instanceId, new Date());
   if (!instance || "fault" in instance.candidate.read) throw new Error("the instance cannot be read");

@@ -4,12 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** A program of this repository in a process of its own, as a person would run it. */
+/** A program of this repository in its own process, as a person would run it. */
 export interface RunningProgram {
   readonly process: ChildProcess;
-  /** Comes to be with what was written so far once standard output or error holds the pattern; throws if it ends before. */
+  /** Resolves with the output so far once it matches the pattern; throws if the program ends before that. */
   says(pattern: RegExp): Promise<string>;
-  /** What became of it, once it has ended. */
+  /** Resolves when the program has ended. */
   readonly ended: Promise<EndedProgram>;
 }
 
@@ -24,10 +24,10 @@ export interface StartOptions {
   readonly uid?: number | undefined;
 }
 
-/** So that a program that is started a hundred times is read once. */
+/** Compiles a program once, although tests start it many times. */
 const NODE_COMPILE_CACHE = join(tmpdir(), "backstop-compile-cache");
 
-/** Starts `node <file> <words>`, the file named from the root of the repository, without any DATABASE_URL of ours. */
+/** Starts `node <file> <words>`, with the file relative to the repository's root, without our own DATABASE_URL. */
 export function startProgram(
   file: string,
   words: readonly string[],

@@ -3,10 +3,10 @@ import { fileURLToPath } from "node:url";
 import pg from "pg";
 import { migrate } from "../../lib/store/migrate.ts";
 
-/** A database of one test, with nobody else in it. */
+/** A database that only one test uses. */
 export interface TestDatabase {
   readonly url: string;
-  /** Removes it, and cuts off whoever is still connected. */
+  /** Drops the database and its remaining connections. */
   drop(): Promise<void>;
 }
 
@@ -22,12 +22,12 @@ export function createEmptyDatabase(): Promise<TestDatabase> {
   return createFrom("template0");
 }
 
-/** The server that all tests share, for its administration. */
+/** The administrative URL of the server that all tests share. */
 export function serverUrl(): string {
   return required("BACKSTOP_TEST_SERVER");
 }
 
-/** Migrates one database, from which the others are cloned; returns its name. */
+/** Migrates the template database that tests clone. Returns its name. */
 export async function prepareTemplate(server: string): Promise<string> {
   const name = randomName("template");
   await administer(server, `CREATE DATABASE ${name} TEMPLATE template0`);
@@ -63,7 +63,7 @@ async function administer(server: string, statement: string): Promise<void> {
   }
 }
 
-/** Random, so that two test runs on one server do not meet. */
+/** Random, so that two test runs on one server do not collide. */
 const randomName = (kind: string) => `backstop_${kind}_${randomBytes(8).toString("hex")}`;
 
 function urlOf(server: string, database: string): string {

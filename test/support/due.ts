@@ -1,6 +1,6 @@
 import { addSequence, addWorkspace, type Columns, LONG_AGO, type Sequence, type Sql } from "./factories.ts";
 
-/** Many leads with one due instance each, in one statement; the first is due first, a second before the next. */
+/** Adds many leads with one due instance each in one statement. They are due in order, a second apart. */
 export async function addDue(
   sql: Sql,
   count: number,
@@ -18,7 +18,7 @@ export async function addDue(
   );
 }
 
-/** A workspace of which so many steps are due; answers its id. */
+/** Adds a workspace with this many due steps. Returns its id. */
 export async function addWorkspaceWithDue(sql: Sql, count: number, columns: Columns = {}, from?: Date) {
   const workspaceId = await addWorkspace(sql, columns);
   await addDue(sql, count, workspaceId, await addSequence(sql, workspaceId), from);

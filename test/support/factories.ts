@@ -7,15 +7,15 @@ export interface Sql {
   query<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<pg.QueryResult<Row>>;
 }
 
-/** Values by column name, in the database's spelling. What is not given has a sensible default. */
+/** Values by the database's column name. Factories supply defaults for omitted columns. */
 export type Columns = Readonly<Record<string, unknown>>;
 
-/** Due for a long time, whatever the clock says. */
+/** Long due at any current time. */
 export const LONG_AGO = new Date("2020-01-06T09:00:00Z");
-/** Not due for a long time. */
+/** Not due at any current time. */
 export const FAR_AHEAD = new Date("2100-01-04T09:00:00Z");
 
-/** Always open, so that no test depends on the hour, unless it says otherwise. */
+/** Adds a workspace. By default it is always open, so that no test depends on the hour. */
 export const addWorkspace = (sql: Sql, columns: Columns = {}): Promise<string> =>
   insert(sql, "workspace", {
     name: "Harbour Homes",
@@ -28,11 +28,11 @@ export const addWorkspace = (sql: Sql, columns: Columns = {}): Promise<string> =
 
 export interface Sequence {
   readonly id: string;
-  /** The ids of its steps, in their order. */
+  /** The ids of its steps, in order. */
   readonly steps: readonly string[];
 }
 
-/** A sequence with one e-mail, unless other steps are given; each is due a day after the one before it. */
+/** Adds a sequence; by default with one e-mail. Each step is due a day after the previous one. */
 export async function addSequence(
   sql: Sql,
   workspaceId: string,
@@ -61,7 +61,7 @@ const STEP = {
 
 let leads = 0;
 
-/** A lead whom everything may reach, at an address and a number of its own. */
+/** Adds a lead that every channel can reach, with a unique address and number. */
 export function addLead(sql: Sql, workspaceId: string, columns: Columns = {}): Promise<string> {
   leads += 1;
   return insert(sql, "lead", {
@@ -80,7 +80,7 @@ const STATES: Readonly<Record<string, Columns>> = {
   completed: { completed_at: LONG_AGO, completed_reason: "out_of_steps" },
 };
 
-/** A lead in a sequence, due since long ago. Its two flags are true copies unless they are given. */
+/** Adds an instance that is long due. `lead_booked` and `post_booking` are copied from lead and sequence by default. */
 export function addInstance(sql: Sql, leadId: string, sequenceId: string, columns: Columns = {}): Promise<string> {
   const status = columns["status"] ?? "active";
   return insert(
@@ -102,7 +102,7 @@ const TOUCH_STATES: Readonly<Record<string, Columns>> = {
   rejected: { decided_at: LONG_AGO, decided_by: "Hana" },
 };
 
-/** A touch of that step, claimed unless another status is given. */
+/** Adds a touch of this step; by default claimed. */
 export function addTouch(sql: Sql, instanceId: string, stepId: string, columns: Columns = {}): Promise<string> {
   const status = columns["status"] ?? "claimed";
   return insert(
@@ -126,7 +126,7 @@ export function addTouch(sql: Sql, instanceId: string, stepId: string, columns: 
   );
 }
 
-/** A confirmed meeting far ahead. */
+/** Adds a confirmed meeting in the far future. */
 export const addAppointment = (sql: Sql, leadId: string, columns: Columns = {}): Promise<string> =>
   insert(
     sql,
@@ -143,7 +143,7 @@ export const addAppointment = (sql: Sql, leadId: string, columns: Columns = {}):
     { workspace_id: "select workspace_id from public.lead where id = $1" },
   );
 
-/** A lead with one instance, for the many tests that need no more. */
+/** Adds a lead with one instance. */
 export async function addFollowedLead(
   sql: Sql,
   workspaceId: string,
@@ -154,7 +154,7 @@ export async function addFollowedLead(
   return { leadId, instanceId: await addInstance(sql, leadId, sequenceId, instance) };
 }
 
-/** A workspace with one row of each kind, none of which any run has a reason to change. Answers its id. */
+/** Adds a workspace with rows of every kind that no run may change. Returns its id. */
 export async function addBystanders(sql: Sql): Promise<string> {
   const workspaceId = await addWorkspace(sql, { name: "Bystanders" });
   const chase = await addSequence(sql, workspaceId, { steps: TOUCH_STATUSES.map(() => ({})) });
@@ -174,7 +174,7 @@ export async function addBystanders(sql: Sql): Promise<string> {
   return workspaceId;
 }
 
-/** Each row of each table that belongs to the workspace, as text, with what changes when it is rewritten. */
+/** All rows of the workspace by table, as text that also changes when a row is rewritten. */
 export async function rowsOf(sql: Sql, workspaceId: string): Promise<Readonly<Record<string, readonly string[]>>> {
   const rows: Record<string, readonly string[]> = {};
   for (const table of ["lead", "follow_up_sequence", "follow_up_step", "follow_up_instance", "touch", "appointment"]) {
@@ -183,7 +183,7 @@ export async function rowsOf(sql: Sql, workspaceId: string): Promise<Readonly<Re
   return rows;
 }
 
-/** Each row of each table of the database, as text, with what changes when it is rewritten. */
+/** All rows of the database by table, as text that also changes when a row is rewritten. */
 export async function everyRow(sql: Sql): Promise<Readonly<Record<string, readonly string[]>>> {
   const tables = await sql.query<{ name: string }>(
     "select relname as name from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace order by 1",
@@ -201,7 +201,7 @@ async function asText(sql: Sql, table: string, where: string, values: unknown[])
   return rows.map(({ text }) => text);
 }
 
-/** `looked` holds columns that are read from another row; $1 and $2 are the first two of `columns`. */
+/** `looked` maps columns to queries that read them from other rows; $1 and $2 are the first two of `columns`. */
 async function insert(
   sql: Sql,
   table: string,

@@ -5,11 +5,11 @@ import { applyFact } from "../../lib/store/facts/apply-fact.ts";
 import type { Transactional } from "../../lib/store/queryable.ts";
 import type { Columns, Sql } from "./factories.ts";
 
-/** An event as the bus hands it on, as text. */
+/** The text of an event, as EventBridge delivers it. */
 export const bodyOf = (type: string, detail: Columns): string =>
   JSON.stringify({ version: "0", id: randomUUID(), source: "test", "detail-type": type, detail });
 
-/** Applies a fact as it comes from outside. A fault of the event is a bug of the test. */
+/** Parses and applies a fact. Throws if the event is invalid, which is a bug of the test. */
 export function tell(db: Transactional, type: string, detail: Columns): Promise<FactOutcome> {
   const parsed = parseEvent(bodyOf(type, detail));
   if (!parsed.ok) throw new Error(parsed.reason);
@@ -19,16 +19,16 @@ export function tell(db: Transactional, type: string, detail: Columns): Promise<
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
-/** That many hours ago, to the millisecond. */
+/** The instant this many hours ago. */
 export const hoursAgo = (hours: number): string => new Date(Date.now() - hours * HOUR_MS).toISOString();
 
-/** A meeting of an hour, so many days from now. */
+/** A one-hour meeting this many days from now. */
 export function aMeeting(id: string, days = 3): Columns {
   const startsAt = new Date(Date.now() + days * DAY_MS);
   return { id, startsAt: startsAt.toISOString(), endsAt: new Date(startsAt.getTime() + HOUR_MS).toISOString() };
 }
 
-/** What of a lead can still lead to a touch, and whether it is booked: what two histories must agree on. */
+/** A lead's state that decides about touches and bookings. Two histories of the same facts must agree on it. */
 export async function standing(sql: Sql, workspaceId: string) {
   const { rows } = await sql.query(
     `select lead.status, is_booked, opted_out_at, snoozed_until, last_inbound_at, missed_at,

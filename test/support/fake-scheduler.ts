@@ -7,10 +7,10 @@ interface Refusal {
   readonly type: string;
 }
 
-/** EventBridge Scheduler as far as these tests go: it holds schedules by "group/name" and replaces them whole. */
+/** A minimal EventBridge Scheduler. Holds schedules by "group/name"; an update replaces the whole schedule. */
 export class FakeScheduler {
   readonly schedules = new Map<string, Readonly<Record<string, unknown>>>();
-  /** Answers that come before any other, first one first. */
+  /** Queue of refusals; each is the answer to one request. */
   readonly refusals: Refusal[] = [];
   readonly requests: string[] = [];
   readonly server: Server = createServer(async (request, response) => {

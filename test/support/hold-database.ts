@@ -3,7 +3,7 @@ import { withDatabase } from "../../cli/local-database.ts";
 import { tellProgress } from "../../cli/progress.ts";
 import { runProgram } from "../../cli/run-program.ts";
 
-/** A command that prints its database's address and keeps the database until somebody ends it: for tests to kill. */
+/** A command for tests to kill: prints its database's URL and keeps the database open. */
 const program = new Command("hold-database")
   .argument("<folder>")
   .option("--port <port>", "", Number)

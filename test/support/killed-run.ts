@@ -6,8 +6,8 @@ import type { DigestSender } from "../../lib/run/digest-ports.ts";
 import { runFollowUps } from "../../lib/run/run.ts";
 
 /**
- * One run in a process of its own, which kills itself at the n-th point: a point lies before and after each commit, each
- * write outside a transaction, and each call of a provider. With 0 it lives, and says how many points there were.
+ * A run in its own process that kills itself at the n-th point. There is a point before and after each commit, each
+ * write outside a transaction, and each provider call. With 0 it completes and prints the number of points.
  */
 const [killAt = "0", now = ""] = process.argv.slice(2);
 
@@ -19,7 +19,7 @@ function point(): void {
 
 const inTransaction = new WeakSet<object>();
 
-/** Whether the statement makes something last. */
+/** Whether the statement commits a change. */
 function commits(client: object, text: string): boolean {
   const statement = text.trim().toLowerCase();
   if (statement === "begin") inTransaction.add(client);

@@ -1,20 +1,20 @@
 import type { Sql } from "./factories.ts";
 
-/** A column that anybody with SQL may write, as the catalog describes it. */
+/** A writable column, as the catalog describes it. */
 export interface Column {
   readonly table: string;
   readonly name: string;
-  /** As in `timestamp(3) with time zone`; an array ends with `[]`. */
+  /** For example `timestamp(3) with time zone`; an array ends with `[]`. */
   readonly type: string;
   readonly nullable: boolean;
-  /** Empty where the type is no enum. */
+  /** Empty if the type is not an enum. */
   readonly labels: readonly string[];
 }
 
-/** What no report may hold: it stands in every odd text. */
+/** Part of every odd text. No report may contain it. */
 export const MARK = "q7zMark";
 
-/** The columns of `workspace` and of every table whose rows belong to one, so that a new table or column is among them. */
+/** The columns of `workspace` and of all tenant tables. Read from the catalog, so that new ones are included. */
 export async function tenantColumns(sql: Sql): Promise<readonly Column[]> {
   const { rows } = await sql.query<Column>(`
     select relname as table, attname as name, format_type(atttypid, atttypmod) as type, not attnotnull as nullable,
@@ -29,10 +29,10 @@ export async function tenantColumns(sql: Sql): Promise<readonly Column[]> {
   return rows;
 }
 
-/** Of each enum, once `ADD_UNKNOWN_LABELS` has run. */
+/** The label that `ADD_UNKNOWN_LABELS` adds to each enum. */
 export const UNKNOWN_LABEL = "not known yet";
 
-/** Gives each enum a label that this code does not know, as a database has that is ahead of it. */
+/** Adds a label to each enum that this code does not know, as in a database with later migrations. */
 export const ADD_UNKNOWN_LABELS = `
   do $$
   declare known record;
@@ -68,7 +68,7 @@ export const TEXTS = [
   MARK.repeat(15_000),
 ];
 
-/** By the name of the type without its precision. Each is written as the database reads it. */
+/** Odd values by type name without precision, as input text for the database. */
 const VALUES: Readonly<Record<string, readonly string[]>> = {
   text: TEXTS,
   uuid: [
@@ -93,7 +93,7 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   "text[]": ["{}", "{NULL}", "{{a,b}}", ...TEXTS.map((text) => JSON.stringify([text]).replace(/^\[(.*)\]$/su, "{$1}"))],
 };
 
-/** Odd values of a column. Throws for a type of which none are known: then say here what is odd of it. */
+/** The odd values of a column. Throws for an unknown type: then add its values above. */
 export function oddValuesOf({ table, name, type, nullable, labels }: Column): readonly (string | null)[] {
   const values = labels.length > 0 ? labels : VALUES[type.replace(/\(\d+\)/u, "")];
   if (!values) throw new Error(`${table}.${name}: no odd values of the type ${type} are known`);
@@ -105,15 +105,15 @@ export interface Odd {
   readonly value: string | null;
 }
 
-/** An odd value as a person can read it, however long it is. */
+/** The odd value in readable form, truncated. */
 export function spell({ column, value }: Odd): string {
   const text = value === null ? "null" : JSON.stringify(value);
   return `${column.table}.${column.name} = ${text.length > 60 ? `${text.slice(0, 60)}… (${text.length} characters)` : text}`;
 }
 
 /**
- * Writes the value into each row of the tenant that the laws of the database allow to hold it; answers into how many. A row
- * that refuses stays as it was.
+ * Writes the value into each row of the tenant that the database's constraints allow. Returns the number of rows
+ * written; the other rows stay unchanged.
  */
 export async function writeOdd(sql: Sql, tenant: string, { column, value }: Odd): Promise<number> {
   const key = column.table === "workspace" ? "id" : "workspace_id";
@@ -128,7 +128,7 @@ export async function writeOdd(sql: Sql, tenant: string, { column, value }: Odd)
   return rows[0]?.written ?? 0;
 }
 
-/** To be run on the connection that calls `writeOdd`. */
+/** Creates the function that `writeOdd` calls. Run it on the same connection. */
 export const WRITE_ODD = `
   create function pg_temp.write_odd(
     wanted text, attribute text, type text, key text, tenant uuid, value text) returns int language plpgsql as $$

@@ -1,6 +1,5 @@
 /**
- * Laws that are tried in every zone, at every point of a run, or on thousands of texts, are tried on one case in so many; 1
- * but where the environment variable `ONE_CASE_IN` says otherwise, as for mutants, whom any case finds out, and where a
- * machine is slow.
+ * Tests of many cases (every zone, every point of a run, thousands of texts) run only one case in this many. The
+ * default is 1. Set the environment variable `ONE_CASE_IN` on slow machines and for mutants, which any case detects.
  */
 export const ONE_CASE_IN = Number(process.env["ONE_CASE_IN"] ?? 1);

@@ -1,11 +1,11 @@
 /**
- * All tests of pure code as one file of tests, for `npm run mutate`: a thousand runs of a dozen files, each of which loads
- * the same libraries anew, would take three times as long.
+ * All tests of pure code as one test file, for `npm run mutate`: with separate files each run would load the same
+ * libraries several times and take three times as long.
  */
 import { readdirSync } from "node:fs";
 import fc from "fast-check";
 
-// That a mutant fails is enough; to find the smallest case in which it does takes seconds.
+// A failure is enough to detect a mutant; shrinking the case would take seconds.
 fc.configureGlobal({ endOnFailure: true });
 
 const inDomain = readdirSync(new URL("../domain/", import.meta.url)).filter((name) => name.endsWith(".test.ts"));

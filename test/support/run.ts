@@ -15,10 +15,10 @@ import type { RunSettings } from "../../lib/run/step.ts";
 import type { Database } from "../../lib/store/connect.ts";
 import type { Sql } from "./factories.ts";
 
-/** Stands for every provider: remembers what reached it, and answers as it is told. */
+/** A double for every provider: records the touches and returns a configurable outcome. */
 export class RecordingChannel implements MessageChannel {
   readonly sent: OutgoingTouch[] = [];
-  /** What the provider makes of a touch; whatever else should happen at that moment happens here. */
+  /** Returns the outcome of a touch. Tests also use it for side effects during the send. */
   answer: (touch: OutgoingTouch) => SendOutcome | Promise<SendOutcome> = accept;
 
   send(touch: OutgoingTouch): Promise<SendOutcome> {
@@ -39,14 +39,14 @@ export interface LogLine {
   readonly fields: Record<string, unknown>;
 }
 
-/** Ports that take the place of the real ones, and what the platform would say, for one run. */
+/** Overrides of ports and platform values for one run. */
 export interface Changes extends Partial<RunPorts> {
   readonly remainingMs?: () => number;
   readonly requestId?: string;
   readonly settings?: Partial<RunSettings>;
 }
 
-/** A run on a real database with its own pool, as one Lambda worker has it; only the providers are doubles. */
+/** Runs on a real database with its own pool, as in a Lambda worker. Only the providers are doubles. */
 export interface Runner {
   readonly ports: RunPorts & { readonly database: Database };
   readonly channel: RecordingChannel;
@@ -79,19 +79,19 @@ export function openRunner(url: string): Runner {
   };
 }
 
-/** A store of which no touch begins with its claim, as where a queue lies between. */
+/** A store that starts no touch within its claim, as with a delivery queue. */
 export const leftClaimed = (store: FollowUpStore): FollowUpStore => ({
   ...store,
   claimDue: (query, plan) => store.claimDue({ ...query, begin: 0 }, plan),
 });
 
-/** A lock that keeps nobody out: two runs at once must be harmless without it. */
+/** A lock that excludes no run: concurrent runs must be harmless without it. */
 export const noLock: OverlapLock = {
   tryAcquire: () => Promise.resolve({ pid: 0, isHeld: () => true, release: () => Promise.resolve() }),
   holder: () => Promise.resolve(undefined),
 };
 
-/** Invokes the handler that AWS invokes. It reads the environment once, so one test file has one database for it. */
+/** Invokes the Lambda handler. It reads the environment once, so that a test file can use one database only. */
 export async function invokeHandler(url: string, event: unknown, remainingMs = 60_000): Promise<Report> {
   process.env["DATABASE_URL"] ??= url;
   process.env["EMAIL_TRANSPORT"] ??= "files";
@@ -117,14 +117,14 @@ const lambdaContext = (remainingMs: number): Context => ({
   succeed: () => undefined,
 });
 
-/** Connections of a test's own, beside those of the runs. A statement that waits for a lock for too long fails. */
+/** A pool for the test itself, separate from the runs. A statement that waits 20 s for a lock fails. */
 export function openPool(url: string, options: pg.PoolConfig = {}): pg.Pool {
   const pool = new pg.Pool({ connectionString: url, max: 10, options: "-c lock_timeout=20s", ...options });
   pool.on("error", () => undefined);
   return pool;
 }
 
-/** A transaction on a connection of its own that stays open until it is told to end. */
+/** A transaction on its own connection that stays open until `commit` or `rollback`. */
 export interface OpenTransaction extends Sql {
   readonly pid: number;
   commit(): Promise<void>;
@@ -152,12 +152,12 @@ export async function openTransaction(pool: pg.Pool): Promise<OpenTransaction> {
   return transaction;
 }
 
-/** Ends what a failed test left open, so that the next one does not wait for its locks. */
+/** Rolls back the transactions of a failed test, so that the next test does not wait for their locks. */
 export async function rollbackLeftOpen(): Promise<void> {
   for (const transaction of leftOpen) await transaction.rollback();
 }
 
-/** Returns once some connection waits for a lock of that one; tells its pid. */
+/** Waits until a connection is blocked by this one. Returns the pid of the blocked connection. */
 export const untilBlockedBy = (sql: Sql, pid: number): Promise<number> =>
   until(`a connection waits for ${pid}`, async () => {
     const { rows } = await sql.query<{ pid: number }>(
@@ -167,7 +167,7 @@ export const untilBlockedBy = (sql: Sql, pid: number): Promise<number> =>
     return rows[0]?.pid;
   });
 
-/** Asks again and again until there is an answer. Throws after ten seconds: then what was waited for will not come. */
+/** Polls until `ask` returns a value. Throws after ten seconds. */
 export async function until<Answer>(what: string, ask: () => Promise<Answer | undefined>): Promise<Answer> {
   const giveUpAt = performance.now() + 10_000;
   for (;;) {

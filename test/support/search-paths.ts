@@ -1,14 +1,14 @@
 import pg from "pg";
 import { openPool } from "./run.ts";
 
-/** What unqualified names mean on the connections of whoever writes to our tables. */
+/** A search_path of a client that writes to our tables. It decides what unqualified names mean. */
 export interface SearchPath {
   readonly name: string;
-  /** Which table a statement finds by the name alone; null: none. */
+  /** Whether an unqualified name finds our table; false: another table; null: none. */
   readonly findsOurs: boolean | null;
-  /** Run once in the database, before there is a connection under this path. */
+  /** Runs once in the database, before the first connection with this path. */
   readonly prepare?: string;
-  /** Run on each new connection. */
+  /** Runs on each new connection. */
   readonly onConnect?: string;
 }
 
@@ -16,7 +16,7 @@ const OUR_TABLES = `
   select relname as name from pg_class
    where relnamespace = 'public'::regnamespace and relkind = 'r' and relname <> '_prisma_migrations'`;
 
-/** A table of the same name and columns for each of ours: `what` and the name say where it stands. */
+/** Creates a table with the name and columns of each of ours. `what` is the kind of table or the schema. */
 const shadowTables = (what: string): string => `
   do $$
   declare ours record;
@@ -26,7 +26,7 @@ const shadowTables = (what: string): string => `
     end loop;
   end $$;`;
 
-/** Another application that uses our names: tables, enum types, functions, and two functions of PostgreSQL itself. */
+/** Another application with the same names of tables, enum types and functions, and of two built-in functions. */
 const ANOTHER_APPLICATION = `
   create schema crm;
   ${shadowTables("table crm.")}
@@ -63,7 +63,7 @@ export const SEARCH_PATHS: readonly SearchPath[] = [
   { name: "no schema is searched", findsOurs: null, onConnect: "set search_path = ''" },
 ];
 
-/** Like `openPool`, for a database that nobody has prepared yet. */
+/** Like `openPool`, under this search path. Runs `prepare` first. */
 export async function openPoolUnder({ prepare, onConnect }: SearchPath, url: string): Promise<pg.Pool> {
   if (prepare) {
     const client = new pg.Client({ connectionString: url });

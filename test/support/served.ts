@@ -2,20 +2,20 @@ import type { OutgoingTouch } from "../../lib/run/delivery-ports.ts";
 import type { Sql } from "./factories.ts";
 import { NOW, type TenantCopy } from "./whole-tenant.ts";
 
-/** What became of a tenant, without what differs between two that are served alike: states by what becomes of the lead. */
+/** The states of a tenant's leads by role, without the values that differ between tenants. */
 export type Served = Readonly<Record<string, string>>;
 
-/** What reached the providers. */
+/** The touches and digests that reached the providers. */
 export interface Reached {
   readonly touches: readonly OutgoingTouch[];
-  /** The workspaces that were told a digest, one for each. */
+  /** The workspace of each digest that was sent. */
   readonly told: readonly string[];
 }
 
-/** Stands in a state that waits for a run although its time has come. */
+/** Marks a state that is due and still waits for a run. */
 export const LEFT = "LEFT";
 
-/** What a run leaves of a tenant. */
+/** The state of a tenant after a run. */
 export async function servedOf(sql: Sql, { id, leads }: TenantCopy, { touches, told }: Reached): Promise<Served> {
   const roles = new Map([...leads].map(([role, leadId]) => [leadId, role]));
   const { rows } = await sql.query<{ lead_id: string | null; what: string; state: string }>(

@@ -3,7 +3,7 @@ import type { OutgoingTouch } from "../../lib/run/delivery-ports.ts";
 import type { Report } from "../../lib/run/report.ts";
 import { accept, type Runner } from "./run.ts";
 
-/** From the first instant until before the second, in milliseconds since 1970. */
+/** A half-open interval in Unix milliseconds: `from` is inclusive, `until` exclusive. */
 export type Span = readonly [from: number, until: number];
 
 export interface Send {
@@ -13,25 +13,25 @@ export interface Send {
 
 export interface Simulated {
   readonly reports: readonly Report[];
-  /** What the provider accepted, from the first to the last. */
+  /** The touches that the provider accepted, in order. */
   readonly sends: readonly Send[];
 }
 
 export interface Simulation {
   readonly from: number;
-  /** The simulation ends at the latest then. */
+  /** The latest end of the simulation. */
   readonly until: number;
-  /** No run takes place in them. */
+  /** Periods without runs. */
   readonly outages?: readonly Span[];
-  /** Whether the provider takes it; where it does not, the fault passes. Default: it takes all. */
+  /** Whether the provider accepts the touch; otherwise it returns a transient error. By default it accepts all. */
   readonly takes?: (touch: OutgoingTouch) => boolean;
 }
 
 const MINUTE_MS = 60_000;
 
 /**
- * Runs the engine as a schedule does that invokes it each minute, without the runs that have nothing to do: from the
- * instant at which some row wants to be looked at to the next. Ends when no row wants to be.
+ * Runs the engine like a schedule that invokes it each minute, but skips idle runs: it jumps to the next instant at
+ * which a row is due. Ends when no row will be due.
  */
 export async function simulate(runner: Runner, sql: pg.Pool, simulation: Simulation): Promise<Simulated> {
   const { from, until, outages = [], takes = () => true } = simulation;

@@ -2,12 +2,12 @@ import { startTemporaryPostgres, type TemporaryPostgres } from "../../cli/tempor
 import { faultOfGeneratedClient } from "../../prisma/generated-client.ts";
 import { prepareTemplate } from "./database.ts";
 
-/** The server for `stop-postgres.ts`: jest runs both in one process, but not always in one module graph. */
+/** Shares the server with `stop-postgres.ts`: jest runs both in one process, but not always in one module graph. */
 declare global {
   var backstopTestServer: TemporaryPostgres | undefined;
 }
 
-/** One PostgreSQL for the whole test run, with a migrated template database. */
+/** Starts one PostgreSQL for the whole test run, with a migrated template database. */
 // biome-ignore lint/style/noDefaultExport: jest calls the default export
 export default async function startPostgres(): Promise<void> {
   const fault = await faultOfGeneratedClient();

@@ -10,7 +10,7 @@ interface Message {
   readonly body: string;
 }
 
-/** The facts of each tenant in one batch; answers what became of them, by tenant and then by the type of the fact. */
+/** Applies the facts of all tenants in one batch. Returns their outcomes by tenant and fact type. */
 export async function takeInFactsOf(
   database: Database,
   sql: Sql,
@@ -32,7 +32,7 @@ export async function takeInFactsOf(
   return became;
 }
 
-/** Those that stop name their lead by its id, as one that is known may be. */
+/** The facts of one tenant. Facts that stop a lead name it by its id. */
 async function factsOf(sql: Sql, { id: workspaceId, leads }: TenantCopy): Promise<readonly Message[]> {
   const { rows } = await sql.query<{ touchId: string; fingerprint: string }>(
     `select id as "touchId", fingerprint from touch where workspace_id = $1 and lead_id = $2`,

@@ -3,20 +3,20 @@ import { type AddressInfo, createServer, type Socket } from "node:net";
 import pg from "pg";
 
 export interface TransactionPooler {
-  /** The database of the given address, through the pooler. */
+  /** The given database, through the pooler. */
   readonly url: string;
   close(): Promise<void>;
 }
 
-/** One session of the server, shared by all clients: whoever begins a transaction has it until that transaction ends. */
+/** A server session that all clients share. A client holds it for the duration of a transaction. */
 interface Session {
   readonly stream: Socket;
   readonly backend: pg.Client;
 }
 
 /**
- * Does what pgbouncer does with `pool_mode = transaction`: a client has a session of the server for one transaction, and
- * sessions outlive clients. A client that leaves within a transaction takes its session with it.
+ * Works like pgbouncer with `pool_mode = transaction`: a client holds a server session for one transaction, and
+ * sessions outlive clients. A session ends with a client that disconnects within a transaction.
  */
 export async function startTransactionPooler(databaseUrl: string, size: number): Promise<TransactionPooler> {
   const idle: Session[] = await Promise.all(Array.from({ length: size }, () => openSession(databaseUrl)));
@@ -56,7 +56,7 @@ export async function startTransactionPooler(databaseUrl: string, size: number):
   };
 }
 
-/** Signs in with the driver, and takes its socket. */
+/** Authenticates with the driver, then takes over its socket. */
 async function openSession(databaseUrl: string): Promise<Session> {
   const backend = new pg.Client({ connectionString: databaseUrl });
   await backend.connect();

@@ -12,14 +12,14 @@ import {
 } from "./factories.ts";
 import type { Column } from "./odd-values.ts";
 
-/** A Monday in winter, at ten in Berlin. */
+/** A Monday in winter, 10:00 in Berlin. */
 export const NOW = new Date("2030-01-07T09:00:00Z");
 const HOUR_AGO = new Date("2030-01-07T08:00:00Z");
 
-/** Parts of what is personal of each lead: no report may hold one. */
+/** Parts of each lead's personal data. No report may contain one. */
 export const PERSONAL = ["Adafirst", "Lovelast", "Enginecompany", "adamail", "+4930555", "adalink"];
 
-/** No two leads share an address: what stops one would stop the other. */
+/** Addresses are unique: a fact that stops one lead would also stop another with its address. */
 const personal = (number: number): Columns => ({
   first_name: "Adafirst",
   last_name: "Lovelast",
@@ -29,12 +29,12 @@ const personal = (number: number): Columns => ({
   linkedin_url: "https://linkedin.example/adalink",
 });
 
-/** As the first step is rendered for each of the leads. */
+/** The first step as rendered for each lead. */
 const TEXT = { subject: "For Adafirst", body: "Hello Adafirst, shall we talk?" };
 
 /**
- * A workspace that has a row in every table of a tenant, and work for every step of a run. Each lead is called, in its
- * external id, after what becomes of it.
+ * Adds a workspace with a row in every table of a tenant and work for every step of a run. Each lead's external id
+ * names its expected outcome.
  */
 export async function addWholeTenant(sql: Sql): Promise<string> {
   const workspaceId = await addWorkspace(sql, {
@@ -134,7 +134,7 @@ export async function addWholeTenant(sql: Sql): Promise<string> {
   return workspaceId;
 }
 
-/** Keeps the tenant's rows aside, of which `copyTenant` makes as many tenants as are asked for. */
+/** Copies the tenant's rows to the schema `aside`, from which `copyTenant` creates tenants. */
 export async function keepAside(sql: Sql, tables: readonly string[], workspaceId: string): Promise<void> {
   await sql.query("create schema aside");
   for (const table of tables) {
@@ -148,11 +148,11 @@ const keyOf = (table: string): string => (table === "workspace" ? "id" : "worksp
 
 export interface TenantCopy {
   readonly id: string;
-  /** Ids of leads by what becomes of them. */
+  /** Lead ids by role, which names the expected outcome. */
   readonly leads: ReadonlyMap<string, string>;
 }
 
-/** Tenants with the rows that were kept aside, and keys of their own. No trigger changes what is copied. */
+/** Creates tenants from the rows in `aside`, with new keys. Triggers are off, so that they do not change the copies. */
 export async function copyTenant(sql: Sql, columns: readonly Column[], copies: number): Promise<readonly TenantCopy[]> {
   await sql.query("set session_replication_role = replica");
   for (const [table, ofTable] of Map.groupBy(columns, (column) => column.table)) {

@@ -1,8 +1,8 @@
-/** The names that `Intl` accepts and Temporal rejects: each means several zones, or another one than people think. */
+/** Names that `Intl` accepts and Temporal rejects: each is ambiguous or means another zone than people expect. */
 export const LEGACY_NAMES =
   "ACT AET AGT ART AST BET BST CAT CNT CST CTT EAT ECT IET IST JST MIT NET NST PLT PNT PRT PST SST VST".split(" ");
 
-/** What may stand where a time zone should, and is none. */
+/** Values that are not valid time zones. */
 export const INVALID_ZONES: readonly string[] = [
   ...LEGACY_NAMES,
   "\u221202:00",

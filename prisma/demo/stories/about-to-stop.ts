@@ -1,6 +1,6 @@
 import { ANY_LATER_STEP, COLD, DAY, type Story } from "./story.ts";
 
-/** Due, and something stands against it that only the next run will notice. */
+/** Due, but blocked by a change that only the next run detects. */
 export const ABOUT_TO_STOP: readonly Story[] = [
   {
     name: "replied, not noticed",

@@ -1,6 +1,6 @@
 import { ANY_LATER_STEP, APPROVAL, CHASED, COLD, DAY, REPLIED, SNOOZED, type Story } from "./story.ts";
 
-/** What the backstop is for: the lead has booked, and a sequence chases it still. */
+/** Work for the backstop: the lead has booked, and a sequence still chases it. */
 export const BOOKED_AND_CHASED: readonly Story[] = [
   {
     name: "booked, due",

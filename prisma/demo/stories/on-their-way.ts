@@ -1,6 +1,6 @@
 import { ANY_LATER_STEP, CHASED, COLD, DAY, type Story } from "./story.ts";
 
-/** In a sequence that goes on: due now, or later. */
+/** In an active sequence: due now or later. */
 export const ON_THEIR_WAY: readonly Story[] = [
   { name: "due first step", share: 100, sequences: CHASED, status: "active", due: [-12, -0.01] },
   {

@@ -7,7 +7,7 @@ const enriched = {
   due: [-3 * DAY, -1],
 } as const;
 
-/** Paused for every reason; some may go on, some may not yet. */
+/** Paused for every reason. Some can be resumed now, others not yet. */
 export const PAUSED: readonly Story[] = [
   {
     name: "reply waiting",

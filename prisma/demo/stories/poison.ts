@@ -2,7 +2,7 @@ import { FIRST_STEP, type Story } from "./story.ts";
 
 const poison = { share: 0, workspace: 3, status: "active", due: [-2, -0.5] } as const;
 
-/** One lead each, the first ones: rows that the database takes and that a person has to repair. */
+/** Rows that the database accepts and that a person must repair. Each story belongs to one of the first leads. */
 export const POISON: readonly Story[] = [
   { name: "no such zone", ...poison, sequences: ["no_response"], zone: "Mars/Olympus_Mons" },
   { name: "value missing", ...poison, sequences: ["needs_company"], lacks: ["company"] },

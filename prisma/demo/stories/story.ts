@@ -6,27 +6,27 @@ import type {
   TouchStatus,
 } from "../../../lib/domain/labels.ts";
 
-/** Hours from the moment of loading; what is past is negative. A moment between the two is chosen for each lead. */
+/** A range in hours relative to the load; negative is in the past. Each lead gets an instant within it. */
 export type Hours = readonly [from: number, to: number];
 
-/** What has happened to a lead up to now. */
+/** The history of a lead up to now. */
 export interface Story {
   readonly name: string;
-  /** How many of a thousand leads have it; 0 for one that a single lead has. */
+  /** Leads per 1,000 that have this story; 0 if it belongs to a single lead. */
   readonly share: number;
   readonly workspace?: number;
-  /** Keys of sequences, one of which is chosen; repeated, it is chosen more often. None: not enrolled. */
+  /** Keys of sequences, of which one is chosen; a repeated key is chosen more often. Empty: not enrolled. */
   readonly sequences: readonly string[];
   readonly status?: InstanceStatus;
   /** Why it is paused or complete. */
   readonly reason?: PausedReason | "meeting_booked" | "out_of_steps";
-  /** The step that is next, between the two; cut to the length of the sequence where the first lies within it. */
+  /** The range of the next step. The upper end is limited to the sequence's length, but not below the lower end. */
   readonly position?: readonly [from: number, to: number];
-  /** When that step is due, was due at the pause, or when the instance ended. */
+  /** When the next step is due or was due at the pause, or when the instance ended. */
   readonly due?: Hours;
-  /** The touch that the step which is next has already. */
+  /** The status of the next step's touch, if it already has one. */
   readonly current?: TouchStatus;
-  /** What became of the touch before it; `sent` where not said. */
+  /** The status of the touch before it; by default `sent`. */
   readonly latest?: TouchStatus;
   readonly standing?: LeadStatus;
   readonly automation?: false;
@@ -35,17 +35,17 @@ export interface Story {
   readonly zone?: string;
   readonly enrichment?: EnrichmentStatus;
   readonly inbound?: Hours;
-  /** We wrote last. */
+  /** Our message is the latest. */
   readonly answered?: true;
   readonly snoozed?: Hours;
-  /** When a pause for enrichment is looked at again. */
+  /** When a pause for enrichment is rechecked. */
   readonly look?: Hours;
-  /** Booked by a bare status, by an appointment, or by both and long since dealt with; or an appointment that was missed. */
+  /** By status alone, by an appointment, or by both and already processed; or an appointment that was missed. */
   readonly booking?: "by_hand" | "by_calendar" | "earlier" | "missed";
 }
 
 export const DAY = 24;
-/** Sequences for a lead who has not asked to be called, the commonest more often than the others. */
+/** Sequences for a lead who did not ask for a call, the most common one repeated. */
 export const COLD = ["no_response", "no_response", "no_response", "setter_reply"] as const;
 export const CHASED = [...COLD, ...COLD, "manual"] as const;
 export const ANY_LATER_STEP = [2, 9] as const;

@@ -28,7 +28,7 @@ CREATE TYPE "notification_kind" AS ENUM (
   'meeting_booked', 'lead_replied', 'approval_waiting', 'touch_failed', 'touch_unknown', 'backstop_completed',
   'lead_created', 'fact_warned');
 CREATE TYPE "address_kind" AS ENUM ('email', 'phone');
--- The strongest last: of several reasons, the greatest counts.
+-- Ordered by strength: of several reasons, the greatest applies.
 CREATE TYPE "suppression_reason" AS ENUM ('undeliverable', 'opted_out', 'complained');
 CREATE TYPE "digest_channel" AS ENUM ('email', 'webhook');
 CREATE TYPE "digest_delivery_status" AS ENUM ('pending', 'sending', 'sent', 'failed', 'unknown', 'skipped');
@@ -99,7 +99,7 @@ CREATE TABLE "lead" (
   CONSTRAINT "lead_pkey" PRIMARY KEY ("id")
 );
 
--- What must not be contacted, by hash: it outlives its leads and covers leads that are created later.
+-- Addresses and numbers that must not be contacted, by hash. Rows outlive their leads and cover leads created later.
 CREATE TABLE "suppression" (
   "workspace_id" UUID NOT NULL,
   "hash" BYTEA NOT NULL,

@@ -1,6 +1,6 @@
--- The rules that hold whoever writes; docs/state-machine.md explains each. Every function either sets its search_path or has
--- a body that is bound when it is created (RETURN), so that a temporary table or another schema cannot stand in for ours.
--- pg_temp is last: unlisted, it is first.
+-- The rules that hold for every writer; docs/state-machine.md explains each. Every function either sets its search_path
+-- or has a body that is bound when it is created (RETURN), so that a temporary table or another schema cannot replace
+-- ours. pg_temp is last: unlisted, it is first.
 
 -- Workspaces ---------------------------------------------------------------------------------------------------------
 
@@ -40,7 +40,7 @@ CREATE INDEX "lead_normalised_phone" ON "lead" ("workspace_id", "normalised_phon
 CREATE INDEX "lead_booked_until" ON "lead" ("booked_until") WHERE "booked_until" IS NOT NULL;
 
 -- The form in which addresses are compared: no invisible characters, no blanks around, `Bob <b@x>` and `mailto:b@x` are
--- `b@x`, ASCII letters in lower case. The ASCII form of a domain is up to the code; lib/domain/address.ts does the same.
+-- `b@x`, ASCII letters in lower case. lib/domain/address.ts has the same rule; only that code converts domains to ASCII.
 CREATE FUNCTION "normalise_email"(text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN (
   SELECT nullif(lower(rtrim(btrim(regexp_replace(btrim(coalesce(substring("visible" FROM '^[^<>]*<([^<>]*)>$'), "visible"),
            E' \t\n\v\f\r'), '^mailto:', '', 'i'), E' \t\n\v\f\r'), '.') COLLATE "C"), '')
@@ -54,12 +54,12 @@ CREATE FUNCTION "normalise_phone"(text) RETURNS text LANGUAGE sql IMMUTABLE STRI
   SELECT substring(regexp_replace(regexp_replace($1, '[^0-9+]', '', 'g'), '^00', '+') FROM '.*[0-9].*')
 );
 
--- The hash by which an address or a number is suppressed. It differs in each workspace.
+-- The hash of a suppressed address or number. It differs in each workspace.
 CREATE FUNCTION "suppression_hash"("workspace_id" uuid, "normalised" text) RETURNS bytea
   LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
   RETURN sha256(convert_to("workspace_id"::text || ' ' || "normalised", 'UTF8'));
 
--- A suppression finds its leads by these.
+-- A suppression finds its leads through these indexes.
 CREATE INDEX "lead_email_hash" ON "lead" (suppression_hash("workspace_id", "normalised_email"))
   WHERE "normalised_email" IS NOT NULL;
 CREATE INDEX "lead_phone_hash" ON "lead" (suppression_hash("workspace_id", "normalised_phone"))
@@ -67,8 +67,8 @@ CREATE INDEX "lead_phone_hash" ON "lead" (suppression_hash("workspace_id", "norm
 
 ALTER TABLE "lead" ADD CONSTRAINT "undeliverable_skips_a_channel_only" CHECK ("suppressed_reason" <> 'undeliverable');
 
--- Keeps the normalised forms and what is suppressed of them. Not generated columns: with a BEFORE UPDATE trigger on the
--- table, PostgreSQL would compute those at every update.
+-- Stamps the normalised forms and their suppressions. Not generated columns: with a BEFORE UPDATE trigger on the table,
+-- PostgreSQL would compute those at every update.
 CREATE FUNCTION "stamp_addresses"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
   NEW."normalised_email" := normalise_email(NEW."email");
@@ -95,7 +95,7 @@ CREATE INDEX "lead_stop_cause" ON "lead" ("id") WHERE "stop_cause" IS NOT NULL;
 ALTER TABLE "lead" ADD CONSTRAINT "stop_cause_is_known"
   CHECK ("stop_cause" IN ('barred', 'unbooked', 'meeting_cancelled', 'meeting_missed'));
 
--- An opt-out of a lead is one of its address and its number, also of those that it gets later.
+-- An opt-out of a lead also suppresses its address and its number, including those that it gets later.
 CREATE FUNCTION "suppress_opted_out_lead"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
   INSERT INTO "suppression" ("workspace_id", "hash", "reason", "kind", "since", "source")
@@ -111,7 +111,7 @@ END $$;
 CREATE TRIGGER "suppress_opted_out_lead" AFTER INSERT OR UPDATE OF "opted_out_at", "email", "phone" ON "lead"
   FOR EACH ROW WHEN (NEW."opted_out_at" IS NOT NULL) EXECUTE FUNCTION "suppress_opted_out_lead"();
 
--- A suppression concerns every lead of its address, whoever writes it. The update makes `stamp_addresses` look again.
+-- A suppression applies to every lead with its address. The update fires `stamp_addresses` again.
 CREATE FUNCTION "flag_suppressed_leads"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 DECLARE
   changed bytea;
@@ -138,8 +138,8 @@ END $$;
 CREATE TRIGGER "flag_suppressed_leads" AFTER INSERT OR DELETE OR UPDATE OF "workspace_id", "hash", "reason", "kind" ON "suppression"
   FOR EACH ROW EXECUTE FUNCTION "flag_suppressed_leads"();
 
--- Stamps when a lead became booked, also for a hand-typed update. A missed meeting no longer counts once another meeting
--- is booked or the status changes: a status that becomes meeting-booked is a booking, one that stays it is not.
+-- Stamps when a lead became booked, also for a hand-typed update. A missed meeting no longer counts once another
+-- meeting is booked or the status changes: a status that becomes meeting-booked is a booking, one that stays it is not.
 -- The generated column is not visible to a BEFORE trigger, so its definition is repeated.
 CREATE FUNCTION "stamp_booking"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
@@ -161,9 +161,9 @@ END $$;
 CREATE TRIGGER "stamp_booking" BEFORE INSERT OR UPDATE OF "status", "booked_until", "booked_at", "missed_at" ON "lead"
   FOR EACH ROW EXECUTE FUNCTION "stamp_booking"();
 
--- Marks a lead whose sequences may have to stop; the next run stops them (lib/store/stops.ts). A booking that ran out with
--- its meeting stops nothing, and another booking removes the mark. Triggers fire by name: this one after stamp_addresses
--- and stamp_booking.
+-- Marks a lead whose sequences may have to stop; the next run stops them (lib/store/stops.ts). A booking that ran out
+-- with its meeting stops nothing, and another booking removes the mark. Triggers fire by name: this one after
+-- stamp_addresses and stamp_booking.
 CREATE FUNCTION "stamp_stop_cause"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 DECLARE
   suppressed CONSTANT boolean := NEW."opted_out_at" IS NOT NULL OR NEW."suppressed_reason" IS NOT NULL;
@@ -198,8 +198,8 @@ BEGIN
   RETURN NULL;
 END $$;
 
--- Of the send and reply times only what can end a pause counts: the lead's reply is answered, or the silence began at
--- another time. A send to a lead that never replied costs one comparison.
+-- A change of send or reply times counts only if it can end a pause: the lead's reply is answered, or the silence began
+-- at another time. A send to a lead that never replied costs one comparison.
 CREATE TRIGGER "recheck_paused_instances"
   AFTER UPDATE OF "status", "automation_enabled", "opted_out_at", "suppressed_reason", "email_undeliverable",
     "phone_undeliverable", "snoozed_until", "enrichment_status", "email", "phone", "last_inbound_at", "last_outbound_at"
@@ -221,7 +221,7 @@ CREATE TRIGGER "recheck_paused_instances"
               IS NOT TRUE)))
   EXECUTE FUNCTION "recheck_paused_instances"();
 
--- All pauses of the workspace, whatever their time: a run that reads the workspace as it was may be rechecking any of them.
+-- All pauses of the workspace, also those that are due: a run may be rechecking them with the workspace's old values.
 CREATE FUNCTION "recheck_pauses_of_workspace"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
   UPDATE "follow_up_instance" SET "recheck_at" = clock_timestamp()
@@ -239,9 +239,9 @@ CREATE TRIGGER "recheck_pauses_of_workspace" AFTER UPDATE OF "paused_at", "ghost
 
 ALTER TABLE "appointment" ADD CONSTRAINT "appointment_ends_after_it_starts" CHECK ("ends_at" > "starts_at");
 
--- Locks the lead before the row is written: the foreign key would take a weaker lock first, and two bookings of one lead
--- would deadlock. A meeting that is deleted or moved locks the lead it leaves too; otherwise the roll-up, with a snapshot
--- from before that lead's latest booking, erases the booking. Locks are taken in id order to avoid deadlocks.
+-- Locks the lead before the row is written: the foreign key would take a weaker lock first, and two bookings of one
+-- lead would deadlock. A meeting that is deleted or moved locks the lead it leaves too; otherwise the roll-up, with a
+-- snapshot from before that lead's latest booking, erases the booking. Locks are taken in id order to avoid deadlocks.
 CREATE FUNCTION "lock_lead_of_appointment"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
   PERFORM 1 FROM "lead"
@@ -352,11 +352,11 @@ ALTER TABLE "follow_up_instance"
   ADD CONSTRAINT "generation_counts_from_one" CHECK ("generation" >= 1),
   ADD CONSTRAINT "instance_position_counts_from_one" CHECK ("position" >= 1);
 
--- What the backstop has to complete: empty unless a booking has just been committed.
+-- The instances that the backstop must complete: empty unless a booking has just been committed.
 CREATE INDEX "follow_up_instance_orphan" ON "follow_up_instance" ("id")
   WHERE "status" IN ('active', 'paused') AND "lead_booked" AND NOT "post_booking";
 
--- What may be claimed. Instances of booked leads are not in it, so no claim can see one.
+-- The instances that may be claimed. Instances of booked leads are not in it, so no claim can see one.
 CREATE INDEX "follow_up_instance_due" ON "follow_up_instance" ("workspace_id", "next_step_due", "id")
   WHERE "status" = 'active' AND (NOT "lead_booked" OR "post_booking");
 
@@ -364,14 +364,14 @@ CREATE INDEX "follow_up_instance_due" ON "follow_up_instance" ("workspace_id", "
 CREATE INDEX "follow_up_instance_recheck" ON "follow_up_instance" ("paused_reason", "recheck_at")
   WHERE "status" = 'paused' AND "recheck_at" IS NOT NULL;
 
--- What waits for a person, found by its instance: an index of touches by status would have to follow each send.
+-- Instances that wait for a person. An index of touches by status would change at each send.
 CREATE INDEX "follow_up_instance_awaiting_approval" ON "follow_up_instance" ("workspace_id", "id")
   WHERE "paused_reason" = 'awaiting_approval';
 
--- Keeps the columns that follow from status and marker, so that a hand-typed update need not know them: when the instance
--- became an orphan; no hold outside active; no recheck outside paused. A pause that can end by itself is rechecked by the
--- next run unless the writer sets a time; infinity stands for "when something changes". A change of what the pause waits
--- for, on the instance itself, is such a change.
+-- Keeps the columns that follow from status and marker, so that a hand-typed update need not know them: when the
+-- instance became an orphan; no hold outside active; no recheck outside paused. A pause that can end by itself is
+-- rechecked by the next run unless the writer sets a time; infinity stands for "when something changes". A change of
+-- what the pause waits for, on the instance itself, is such a change.
 CREATE FUNCTION "stamp_follow_up_instance"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
   IF NOT (NEW."status" IN ('active', 'paused') AND NEW."lead_booked" AND NOT NEW."post_booking") THEN
@@ -448,8 +448,8 @@ ALTER TABLE "touch"
   ADD CONSTRAINT "failures_are_among_attempts" CHECK ("failures" BETWEEN 0 AND "attempts"),
   ADD CONSTRAINT "waiting_has_its_fingerprint"
     CHECK ("status" <> 'awaiting_approval' OR "fingerprint" IS NOT DISTINCT FROM message_fingerprint("subject", "body")),
-  -- An attempt of unknown outcome may have arrived. Such a touch ends as `unknown`: lib/store/unsent-touches.ts. Before an
-  -- approval there is no attempt.
+  -- An attempt of unknown outcome may have arrived. Such a touch ends as `unknown`: lib/store/unsent-touches.ts. Before
+  -- an approval there is no attempt.
   ADD CONSTRAINT "what_may_have_arrived_is_not_cancelled"
     CHECK ("unknown_attempt_at" IS NULL OR "status" NOT IN ('awaiting_approval', 'cancelled', 'expired', 'rejected')),
   ADD CONSTRAINT "decision_has_time_and_person" CHECK (("decided_at" IS NULL) = ("decided_by" IS NULL)),
@@ -504,8 +504,8 @@ CREATE TRIGGER "stamp_cancelled_task" BEFORE INSERT ON "task"
 
 -- Notifications ------------------------------------------------------------------------------------------------------
 
--- An event of a touch names its touch and not its lead: a foreign key to a lead waits for whoever is changing that lead,
--- and neither a settlement nor the backstop ever waits. The backstop writes a count for the same reason.
+-- An event of a touch names its touch and not its lead: a foreign key to a lead waits for a transaction that changes
+-- that lead, and neither a settlement nor the backstop may wait. The backstop writes a count for the same reason.
 ALTER TABLE "notification_event"
   ADD CONSTRAINT "event_counts_from_one" CHECK ("count" >= 1),
   ADD CONSTRAINT "event_of_lead_has_lead"

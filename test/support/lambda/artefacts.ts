@@ -7,10 +7,10 @@ import type { Configuration } from "../../../infra/configuration.ts";
 import { BackstopStack } from "../../../infra/stack.ts";
 import { cdkJson, REVISION } from "../../infra/example.ts";
 
-/** What would be uploaded for one function, and the environment that the template gives it. */
+/** The bundle of one function, and its environment in the template. */
 export interface Artefact {
   readonly bundle: string;
-  /** Without what only AWS can fill in, such as the address of a queue. */
+  /** Without values that only AWS can supply, such as a queue URL. */
   readonly environment: Readonly<Record<string, string>>;
 }
 

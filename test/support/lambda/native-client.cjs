@@ -1,10 +1,10 @@
-// Loaded before the runtime client, in the place of its native module, which is compiled from C++ on Lambda alone. It speaks to
-// the Runtime API over HTTP; `next` is done by the client itself (AWS_LAMBDA_NODEJS_USE_ALTERNATIVE_CLIENT_1).
+// Replaces the runtime client's native module, which is compiled from C++ for Lambda only. Talks to the Runtime API
+// over HTTP; the client itself implements `next` (AWS_LAMBDA_NODEJS_USE_ALTERNATIVE_CLIENT_1).
 const http = require("node:http");
 const Module = require("node:module");
 
 const base = `http://${process.env.AWS_LAMBDA_RUNTIME_API}/2018-06-01/runtime/invocation`;
-// Of its own, so that an answer does not wait behind the question for the next piece of work.
+// A separate agent, so that a response does not wait behind the request for the next invocation.
 const agent = new http.Agent({ keepAlive: true });
 const post = (path, body) => {
   const request = http.request(`${base}/${path}`, { method: "POST", agent }, (response) => response.resume());

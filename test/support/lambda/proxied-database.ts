@@ -11,19 +11,19 @@ const KEYS = { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "a-secret-of-this-te
 export const REGION = "eu-central-1";
 export const USER = "backstop_run";
 
-/** A database of one test behind a proxy that wants TLS and tokens, and what a function needs to be told to reach it. */
+/** A test database behind a proxy that requires TLS and tokens, with the environment to reach it. */
 export interface ProxiedDatabase {
-  /** As the owner, past the proxy. */
+  /** Connects as the owner, without the proxy. */
   readonly sql: pg.Pool;
   readonly url: string;
   readonly proxy: TokenProxy;
   readonly environment: Readonly<Record<string, string>>;
-  /** Kills every connection that the function has. Answers how many. */
+  /** Kills all connections of the function. Returns their number. */
   killConnections(): Promise<number>;
   drop(): Promise<void>;
 }
 
-/** The proxy signs in as a role that may do what docs/deploy.md grants to the function's user, and nothing else. */
+/** The proxy's role has exactly the permissions that docs/deploy.md grants to the function's user. */
 export async function createProxiedDatabase(): Promise<ProxiedDatabase> {
   const database = await createDatabase();
   const sql = openPool(database.url);

@@ -1,6 +1,6 @@
 import { createHash, createHmac } from "node:crypto";
 
-/** What a token must be signed for, and with which keys. */
+/** The expected contents of a token and the keys that sign it. */
 export interface TokenRules {
   readonly host: string;
   readonly port: number;
@@ -11,8 +11,8 @@ export interface TokenRules {
 }
 
 /**
- * Says why a token does not let its bearer in; undefined where it does. Written after AWS's description of Signature Version 4
- * for query strings, and not with the library that signs, so that both sides cannot share a mistake.
+ * Returns why a token is invalid; undefined if it is valid. Implements AWS's description of Signature Version 4 for
+ * query strings without the library that signs, so that both sides cannot share a bug.
  */
 export function faultOfToken(token: string, rules: TokenRules, user: string, now: number): string | undefined {
   if (!URL.canParse(`https://${token}`)) return "the password is no token";

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import * as z from "zod";
 
-/** What a function answered: its result, or what it threw in the words of the runtime client. */
+/** A function's result, or its error as the runtime client reports it. */
 export type Answer =
   | { readonly kind: "response"; readonly body: unknown }
   | { readonly kind: "error"; readonly errorType: string; readonly errorMessage: string };
@@ -18,7 +18,7 @@ interface Invocation {
   readonly answered: PromiseWithResolvers<Answer>;
 }
 
-/** Lambda's Runtime API as far as one worker sees it: one invocation after the other, and what came of each. */
+/** Lambda's Runtime API for one worker: sequential invocations and their results. */
 export class RuntimeApi {
   readonly #server: Server = createServer((request, response) => void this.#handle(request, response));
   readonly #waiting: Invocation[] = [];
@@ -26,16 +26,16 @@ export class RuntimeApi {
   #idle: ServerResponse | undefined;
   readonly #initialised = Promise.withResolvers<void>();
 
-  /** Comes to be when the worker asks for its first invocation; rejected with what it threw before that. */
+  /** Resolves when the worker requests its first invocation; rejects with an error of its initialisation. */
   readonly initialised: Promise<void> = this.#initialised.promise;
 
-  /** Answers the address for AWS_LAMBDA_RUNTIME_API. */
+  /** Returns the address for AWS_LAMBDA_RUNTIME_API. */
   async listen(): Promise<string> {
     await new Promise<void>((listening) => this.#server.listen(0, "127.0.0.1", listening));
     return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** Hands an event over. Rejected by `abandon`. */
+  /** Queues an event and resolves with its result. Rejects after `abandon`. */
   invoke(event: unknown, timeLimitMs: number): Promise<Answer> {
     const answered = Promise.withResolvers<Answer>();
     this.#waiting.push({ id: randomUUID(), event, deadlineMs: Date.now() + timeLimitMs, answered });
@@ -43,7 +43,7 @@ export class RuntimeApi {
     return answered.promise;
   }
 
-  /** Ends what is under way, because the worker has ended. */
+  /** Rejects all pending invocations, because the worker has ended. */
   abandon(reason: Error): void {
     for (const { answered } of [...this.#underWay.values(), ...this.#waiting.splice(0)]) answered.reject(reason);
     this.#underWay.clear();
@@ -91,5 +91,5 @@ export class RuntimeApi {
   }
 }
 
-/** The function threw while it was loaded. The message is the runtime client's own account of it. */
+/** The function threw while it was loaded. The message is the runtime client's report. */
 export class InitFailed extends Error {}

@@ -9,28 +9,28 @@ import pg from "pg";
 import { faultOfToken, type TokenRules } from "./rds-token.ts";
 
 export interface TokenProxyOptions {
-  /** An address of the database, with the user and password that the proxy signs in with itself. */
+  /** The URL of the database, with the proxy's own user and password. */
   readonly databaseUrl: string;
-  /** Whom it lets in. */
+  /** The tokens that it accepts. */
   readonly rules: Omit<TokenRules, "port">;
-  /** Where the certificate is made. */
+  /** The folder for the certificate. */
   readonly folder: string;
 }
 
 export interface TokenProxy {
   readonly port: number;
-  /** The certificate that a client has to trust, for NODE_EXTRA_CA_CERTS. */
+  /** The certificate that a client must trust, for NODE_EXTRA_CA_CERTS. */
   readonly certificateFile: string;
-  /** How each attempt to sign in ended: "let in", or why not. */
+  /** The result of each login: "let in", or the reason for the refusal. */
   readonly attempts: readonly string[];
-  /** How many connections are let in and have not been ended from this side. */
+  /** The number of accepted connections that the proxy has not closed. */
   open(): number;
   close(): Promise<void>;
 }
 
 /**
- * Stands where RDS Proxy stands: takes PostgreSQL's protocol over TLS alone, asks for a password in clear text, lets in whoever
- * brings a token that is signed for this host, port and user and has not expired, and signs in to the real database by itself.
+ * A double for RDS Proxy: accepts PostgreSQL's protocol over TLS only, requests a clear-text password, and accepts an
+ * unexpired token that is signed for this host, port and user. Logs in to the real database with its own password.
  */
 export async function startTokenProxy({ databaseUrl, rules, folder }: TokenProxyOptions): Promise<TokenProxy> {
   const { certificateFile, keyFile } = makeCertificate(folder);
@@ -74,7 +74,7 @@ function makeCertificate(folder: string): { readonly certificateFile: string; re
 
 const SSL_REQUEST = 80_877_103;
 
-/** Messages are those of PostgreSQL's protocol 3.0, chapter "Message Formats" of its documentation. */
+/** Messages follow PostgreSQL's protocol 3.0, chapter "Message Formats" of its documentation. */
 async function serve(
   socket: Socket,
   secret: { readonly cert: Buffer; readonly key: Buffer },

@@ -6,22 +6,22 @@ import { createInterface } from "node:readline";
 import { type Answer, RuntimeApi } from "./runtime-api.ts";
 
 export interface WorkerOptions {
-  /** The folder with `index.mjs`: what is uploaded. */
+  /** The folder with `index.mjs` that is uploaded. */
   readonly bundle: string;
-  /** All that the function finds in its environment, besides what Lambda itself sets. */
+  /** The function's environment, in addition to the variables that Lambda sets. */
   readonly environment: Readonly<Record<string, string>>;
   readonly functionName?: string;
 }
 
-/** One worker of Lambda on this machine: the bundle under AWS's own runtime client, in a process of its own. */
+/** A local Lambda worker: the bundle under AWS's runtime client, in its own process. */
 export interface LambdaWorker {
-  /** From the start of the process to the first question for work, in milliseconds; rejected where the function cannot be loaded. */
+  /** Milliseconds from process start to the first request for work. Rejects if the function fails to load. */
   readonly initialised: Promise<number>;
-  /** Lines of the function's standard output and error that are JSON objects: its log and its metrics. */
+  /** The JSON objects that the function prints to standard output and error: logs and metrics. */
   readonly lines: readonly Readonly<Record<string, unknown>>[];
-  /** Invokes it. Past the time limit the worker is killed, as Lambda does, and this is rejected with `CutOff`. */
+  /** Invokes the function. After the time limit, kills the worker as Lambda does and rejects with `CutOff`. */
   invoke(event: unknown, timeLimitMs?: number): Promise<Answer>;
-  /** Stops the process as Lambda freezes it between two invocations; `thaw` lets it go on. */
+  /** Stops the process as Lambda does between two invocations; `thaw` resumes it. */
   freeze(): void;
   thaw(): void;
   close(): Promise<void>;
@@ -71,7 +71,7 @@ export async function startWorker({ bundle, environment, functionName }: WorkerO
   };
 }
 
-/** What Lambda sets for every function, and no more of this machine's environment than a program needs. */
+/** The variables that Lambda sets for every function, and as few of this machine's as possible. */
 function environmentOfLambda(bundle: string, functionName = "backstop-dev-follow-ups", address: string) {
   return {
     PATH: process.env["PATH"] ?? "",
