@@ -1,4 +1,4 @@
-/** The house: functions, cli → lib/platform → lib/store, lib/channels → lib/run → lib/domain, and never back. */
+/** Allowed imports: functions, cli → lib/platform → lib/store, lib/channels → lib/run → lib/domain. */
 /** @type {import("dependency-cruiser").IConfiguration} */
 module.exports = {
   forbidden: [

@@ -7,7 +7,7 @@ import { count, judge, print, printTable, progress, told } from "./print.ts";
 import { FOLDER, JUDGED_AT, printMachine, SERVER_LOG, withBenchServer } from "./server.ts";
 import { planOf } from "./statements.ts";
 
-/** Measures what the backstop costs with nothing to do and with 10,000 instances to complete. */
+/** Measures the backstop with nothing to do and with 10,000 instances to complete. */
 export async function benchBackstop(options: { instances: number; keep: boolean }): Promise<boolean> {
   return await withBenchServer({ keep: options.keep }, (url) => measureAll(url, options.instances));
 }

@@ -17,14 +17,14 @@ const EMPTY = "empty";
 const FOLLOW_UPS = "followups";
 const NOTHING_DUE = { trigger: "schedule" };
 
-/** What one function took, a sample a round. Milliseconds. */
+/** Milliseconds of one function: `init` and `first` per round, `warm` per invocation. */
 interface Samples {
   readonly init: number[];
   readonly first: number[];
   readonly warm: number[];
 }
 
-/** Measures how large the bundles are, and how long functions take from nothing to their first answer, beside an empty one. */
+/** Measures bundle sizes, and cold starts in comparison with an empty function. */
 export async function benchColdStart(options: { keep: boolean }): Promise<boolean> {
   const own = { databaseUrl: "", folder: FOLDER, onProgress: progress };
   try {
@@ -64,7 +64,7 @@ async function addEmptyFunction(folder: string): Promise<void> {
   await writeFile(join(folder, "index.mjs"), "export const handler = async () => ({});\n");
 }
 
-/** One cold start. Functions that would need more than a database to do their work are loaded, and not invoked. */
+/** One cold start. Functions that need more than a database are only loaded, not invoked. */
 async function measure(bundle: string, mine: Samples, databaseUrl: string, invoked: boolean): Promise<void> {
   const worker = await startWorker({ bundle, environment: environmentOf(databaseUrl) });
   try {
@@ -82,7 +82,7 @@ async function invoke(worker: LambdaWorker): Promise<void> {
   if (answer.kind === "error") throw new Error(`the function threw ${answer.errorType}: ${answer.errorMessage}`);
 }
 
-/** Enough to load every function; SES and the queue are never called, for nothing is due and nothing comes in. */
+/** Enough to load every function. SES and the queue are never called, because nothing is due and no event arrives. */
 function environmentOf(databaseUrl: string): Readonly<Record<string, string>> {
   const { hostname, port, pathname, username } = new URL(databaseUrl);
   return {

@@ -23,10 +23,10 @@ const TEMPLATE = {
 
 const rendered = (template: string) => template.replaceAll("{{ lead.first_name }}", "Lead");
 
-/** What every step of the loaded data says to every lead. */
+/** The rendered message of every step for every lead. */
 export const MESSAGE = { subject: rendered(TEMPLATE.subject), body: rendered(TEMPLATE.body) } as const;
 
-/** Makes a database of its own on the server, migrates it and loads it. */
+/** Creates a database on the server, migrates it and loads it. */
 export async function loadDatabase(serverUrl: string, instances: number): Promise<LoadedDatabase> {
   const url = await makeDatabase(serverUrl, `bench_${instances}`);
   await migrate({ connectionString: url }, { directory: MIGRATIONS });
@@ -45,7 +45,7 @@ export async function loadDatabase(serverUrl: string, instances: number): Promis
   return { ...database, url, instances };
 }
 
-/** Makes an empty database, in the place of one of that name; answers its URL. */
+/** Creates an empty database, replacing one of that name, and returns its URL. */
 export async function makeDatabase(serverUrl: string, name: string): Promise<string> {
   const server = openDatabase({ connectionString: serverUrl });
   await server.pool.query(`drop database if exists ${name} with (force)`);
@@ -62,14 +62,14 @@ interface LoadingStep {
 }
 
 /**
- * Of 100 instances 60 are active, 15 paused, 25 completed; 10 of the active ones chase nobody but prepare a meeting. One
- * lead in three is booked: 20 of them to 100 instances, half of them with such a preparation. Nothing is due, and the
- * send windows are always open, so that nothing that is made due later depends on the hour.
+  * Per 100 instances: 60 active (10 of them prepare a meeting), 15 paused, 25 completed. One lead in three is booked:
+  * 20 per 100 instances, half of them with a preparing instance. Nothing is due. The send windows are always open, so
+  * that results do not depend on the hour.
  */
 function statementsFor(instances: number): readonly LoadingStep[] {
   const leads = Math.round(instances * 0.6);
   return [
-    // What triggers and foreign keys would say is written by the statements; row by row it would take minutes.
+    // The statements write what triggers and foreign keys would maintain; row by row this would take minutes.
     { what: "workspaces and sequences", sql: `set session_replication_role = replica; ${WORKSPACES}` },
     { what: `${count(leads)} leads`, sql: leadsSql(leads) },
     { what: "their instances", sql: INSTANCES },

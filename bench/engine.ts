@@ -17,11 +17,11 @@ const ROUNDS = 5;
 const ROUND_TRIP_MS = 5;
 const DECISION_SAMPLES = 5;
 
-/** Measures how fast due steps are sent, beside what the database could do at most and beside two job queues. */
+/** Measures how fast due steps are sent, compared with the database's ceiling and with two job queues. */
 export async function benchEngine(options: { instances: number; keep: boolean }): Promise<boolean> {
-  // First, so that it is known at once where there is no registry.
+  // First, so that a missing registry fails immediately.
   await installPeers();
-  // Each contestant vacuums before its turn; by itself that would happen in the turn of another.
+  // Each contestant vacuums before its turn. Autovacuum could run in another contestant's turn.
   const server = { keep: options.keep, settings: { autovacuum: "off" } };
   return await withBenchServer(server, (url) => measureAll(url, options.instances));
 }

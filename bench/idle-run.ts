@@ -10,16 +10,16 @@ import { print, told } from "./print.ts";
 const ROUNDS = 15;
 
 export interface IdleRun {
-  /** The first run of a day, which makes the full comparison: wall time. */
+  /** Wall time of the first run of a day, which also compares all instances with the definition of booked. */
   readonly firstOfDay: number;
   readonly wall: number[];
-  /** What the server says all statements of a run took together, from parsing to the last row. */
+  /** The server's total time for all statements of a run, from parsing to the last row. */
   readonly database: number[];
-  /** The statements that take most of it. */
+  /** The slowest statements. */
   readonly dearest: readonly ServerTime[];
 }
 
-/** Whole runs with nothing to do, as an invocation makes them. The server's log tells what each statement took. */
+/** Whole runs with nothing to do, as in an invocation. The time per statement comes from the server's log. */
 export async function measureIdleRun({ url }: LoadedDatabase, serverLog: string, folder: string): Promise<IdleRun> {
   const logged = new URL(url);
   logged.searchParams.set("options", "-c log_min_duration_statement=0 -c log_parameter_max_length=0");
@@ -62,7 +62,7 @@ export interface ServerTime {
   readonly milliseconds: number;
 }
 
-/** PostgreSQL logs parsing, planning and executing apart; the lines of a longer statement begin with a tab. */
+/** PostgreSQL logs parse, bind and execute separately. Continuation lines of a statement start with a tab. */
 function serverTimes(log: string): ServerTime[] {
   const lines = log.matchAll(/duration: ([\d.]+) ms {2}(?:statement|(?:parse|bind|execute) [^:]+): (.*(?:\n\t.*)*)/g);
   return [...lines].map(([, milliseconds, text = ""]) => ({

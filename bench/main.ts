@@ -9,7 +9,7 @@ export interface BenchOptions {
   readonly keep: boolean;
 }
 
-/** Prints its figures on standard output, its progress on standard error. False where a target is missed. */
+/** Prints figures to standard output and progress to standard error. Returns false if a target is missed. */
 type Bench = (options: BenchOptions) => Promise<boolean>;
 
 const BENCHES: Readonly<Record<string, Bench>> = {

@@ -1,4 +1,4 @@
-/** What was measured of one kind, in milliseconds unless it is a ratio. */
+/** Summary of samples, in milliseconds unless it is a ratio or a rate. */
 export interface Figure {
   readonly median: number;
   readonly least: number;
@@ -15,11 +15,11 @@ export function figureOf(samples: readonly number[]): Figure {
   };
 }
 
-/** Round by round, so that what disturbed both at once does not count. */
+/** Ratio per round, so that a disturbance of both cancels out. */
 export const ratioOf = (numerators: readonly number[], denominators: readonly number[]): Figure =>
   figureOf(numerators.map((numerator, round) => numerator / at(denominators, round)));
 
-/** Does every piece of work once a round, and begins each round with another one, so that no place is the better one. */
+/** Runs every piece once per round, and rotates the order, so that no position has an advantage. */
 export async function interleave(rounds: number, pieces: readonly ((round: number) => Promise<void>)[]): Promise<void> {
   for (let round = 0; round < rounds; round++) {
     for (let turn = 0; turn < pieces.length; turn++) await at(pieces, (round + turn) % pieces.length)(round);
@@ -32,7 +32,7 @@ export async function millisecondsOf(work: () => Promise<unknown>): Promise<numb
   return performance.now() - startedMs;
 }
 
-/** The item at a place; there must be one. */
+/** The item at an index. Throws if there is none. */
 export function at<Item>(items: readonly Item[], index: number): Item {
   const item = items[index];
   if (item === undefined) throw new Error(`there is nothing at ${index} of ${items.length}`);

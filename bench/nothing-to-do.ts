@@ -5,7 +5,7 @@ import { databaseTimeOf, type Statement, statementsOf } from "./statements.ts";
 
 const ROUNDS = 15;
 
-/** What one would write without the marker. */
+/** The statement one would write without the marker column. */
 export const PLAIN_JOIN: Statement = {
   text: `update follow_up_instance as instance
    set status = 'completed', completed_at = now(), completed_reason = 'meeting_booked', next_step_due = null, paused_reason = null
@@ -16,16 +16,16 @@ export const PLAIN_JOIN: Statement = {
   values: [],
 };
 
-/** Milliseconds, round by round; `database` is what the server itself says of the statement that looks for something to do. */
+/** Milliseconds per round; `database` is the server's own time for the statement that looks for work. */
 export interface NothingToDo {
   readonly instances: number;
-  /** Asks whether there is anything to do. */
+  /** The backstop's statement that looks for work. */
   readonly lookStatement: Statement;
   readonly backstop: { readonly wall: number[]; readonly database: number[] };
   readonly join: { readonly wall: number[]; readonly database: number[] };
 }
 
-/** Measures the backstop and the plain join on each database, all of them in every round. */
+/** Measures the backstop and the plain join; every round covers all databases. */
 export async function measureNothingToDo(databases: readonly LoadedDatabase[]): Promise<readonly NothingToDo[]> {
   const measured = await Promise.all(databases.map(prepare));
   await interleave(

@@ -7,20 +7,20 @@ import { progress } from "./print.ts";
 const ROUNDS = 7;
 const ORPHANS = 10_000;
 
-/** Milliseconds, round by round. */
+/** Milliseconds per round. */
 export interface OrphansMeasured {
-  /** How many were completed at a time. */
+  /** Instances completed per round. */
   readonly orphans: number;
   readonly backstop: number[];
   readonly byHand: number[];
-  /** Booking that many leads in one statement, on the table as it is and on one that has no marker and no triggers. */
+  /** Booking that many leads in one statement, on `lead` and on a copy without marker and triggers. */
   readonly booking: number[];
   readonly plainBooking: number[];
 }
 
 /**
- * Books leads with one live instance each, and completes their instances with the backstop or by hand, in turns. No lead
- * is booked twice, so every turn finds rows in the same state: changed by the booking a moment ago.
+  * Books leads with one live instance each, and completes the instances alternately with the backstop and by hand.
+  * No lead is booked twice, so every turn finds its rows in the same state: just changed by the booking.
  */
 export async function measureOrphans(database: LoadedDatabase): Promise<OrphansMeasured> {
   const orphans = Math.min(ORPHANS, Math.floor(database.instances / 100));
@@ -75,7 +75,7 @@ async function book(
   { booking, plainBooking }: OrphansMeasured,
   plainFirst: boolean,
 ): Promise<void> {
-  // Else it may begin by itself in the middle of one of the two.
+  // Prevents a checkpoint during one of the two measurements.
   await pool.query("checkpoint");
   const update = (table: string, times: number[]) => async () => {
     const sql = `update ${table} set status = 'meeting-booked' where id = any($1)`;

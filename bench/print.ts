@@ -28,7 +28,7 @@ export interface Target {
   readonly atMost?: number;
 }
 
-/** Prints whether each target is met; answers whether all are. */
+/** Prints a verdict per target. Returns true if all targets are met. */
 export function judge(targets: readonly Target[]): boolean {
   const met = ({ measured, atLeast = -Infinity, atMost = Infinity }: Target) =>
     measured >= atLeast && measured <= atMost;

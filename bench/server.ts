@@ -5,26 +5,26 @@ import { discardLocalDatabase, LOCAL_FOLDER, withDatabase } from "../cli/local-d
 import type { LoadedDatabase } from "./data.ts";
 import { print, progress } from "./print.ts";
 
-/** Where a bench leaves what it needs on this machine. */
+/** Folder for a bench's data on this machine. */
 export const FOLDER = join(LOCAL_FOLDER, "bench");
 export const SERVER_LOG = join(FOLDER, "postgres", "server.log");
 
-/** The number of instances that the targets are about. */
+/** Number of instances that the targets apply to. */
 export const JUDGED_AT = 1_000_000;
 
 export interface BenchServerOptions {
-  /** Leaves the server's data where they are. */
+  /** Keeps the server's data afterwards. */
   readonly keep: boolean;
-  /** Server settings beside those that every bench has. */
+  /** Additional server settings. */
   readonly settings?: Readonly<Record<string, string>>;
 }
 
-/** Does work on a PostgreSQL of the bench's own, and removes it with its data unless it is to be kept. */
+/** Runs `work` on a dedicated PostgreSQL server, and removes the server and its data unless `keep` is set. */
 export async function withBenchServer<Result>(
   { keep, settings }: BenchServerOptions,
   work: (url: string) => Promise<Result>,
 ): Promise<Result> {
-  // Never that of DATABASE_URL: a million rows are loaded.
+  // Never use DATABASE_URL: the bench loads a million rows.
   const own = {
     databaseUrl: "",
     folder: FOLDER,
@@ -39,7 +39,7 @@ export async function withBenchServer<Result>(
 }
 
 /**
- * A quarter of the machine's memory, as RDS gives a PostgreSQL by default:
+  * A quarter of the machine's memory, like the RDS default for PostgreSQL:
  * https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/PostgreSQL.Tuning.concepts.memory.html
  */
 const sharedBuffers = () => `${Math.floor(totalmem() / 4 / 1_024)}kB`;

@@ -8,7 +8,7 @@ export interface Statement {
 
 const sent = z.object({ text: z.string(), values: z.array(z.unknown()).default([]) });
 
-/** The statements that `work` sends outside transactions, as they reach the server. */
+/** The statements that `work` sends outside transactions, as the server receives them. */
 export async function statementsOf({ pool }: Database, work: () => Promise<unknown>): Promise<readonly Statement[]> {
   const statements: Statement[] = [];
   const query = pool.query;
@@ -30,14 +30,14 @@ const plans = z.tuple([
   }),
 ]);
 
-/** Runs a statement and answers the milliseconds that the database itself says it took, planning included. */
+/** Runs a statement and returns the server's own time in milliseconds, planning included. */
 export async function databaseTimeOf({ pool }: Database, { text, values }: Statement): Promise<number> {
   const { rows } = await pool.query(`explain (analyze, buffers, format json) ${text}`, [...values]);
   const [plan] = plans.parse(rows)[0]["QUERY PLAN"];
   return plan["Planning Time"] + plan["Execution Time"];
 }
 
-/** Runs a statement and answers its plan for a reader. */
+/** Runs a statement and returns its plan as text. */
 export async function planOf({ pool }: Database, { text, values }: Statement): Promise<string> {
   const { rows } = await pool.query(`explain (analyze, buffers) ${text}`, [...values]);
   return z

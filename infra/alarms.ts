@@ -26,22 +26,22 @@ export interface AlarmsProps {
 }
 
 interface Definition {
-  /** Ends the alarm's name, and is the anchor of its section in docs/runbook.md. */
+  /** Suffix of the alarm's name, and anchor of its section in docs/runbook.md. */
   readonly name: string;
   readonly says: string;
   readonly metric: IMetric;
-  /** It goes off above this. */
+  /** The alarm fires above this value. */
   readonly above: number;
-  /** So many periods in a row; one where not said. */
+  /** Consecutive periods above the threshold; defaults to 1. */
   readonly periods?: number;
 }
 
 const DAY = Duration.days(1);
 const FIVE_MINUTES = Duration.minutes(5);
-/** A tick comes some seconds late now and then, and a run takes some. */
+/** Allows for a late tick and for the duration of a run. */
 const SLACK = Duration.seconds(30);
 
-/** What a person is told of. None goes off for want of data, so that a paused stage is quiet. */
+/** The stage's alarms. Missing data never fires one, so that a paused stage is quiet. */
 export class Alarms extends Construct {
   readonly all: readonly Alarm[];
 
@@ -94,7 +94,7 @@ function promiseAlarms({ configuration, names, schedule }: AlarmsProps): readonl
         period,
       }),
       above: 0,
-      // A schedule that ticks more rarely than once a day has no two days with ticks in a row.
+      // A schedule that ticks less than once a day never has ticks on two consecutive days.
       periods: daily ? 1 : 2,
     },
     {
@@ -124,7 +124,7 @@ function workAlarms({
   const unhurried = Duration.minutes(
     Math.min(Math.max(interval.toMinutes(), FIVE_MINUTES.toMinutes()), DAY.toMinutes()),
   );
-  // A step that became due just after a tick is as old as an interval when it is looked at.
+  // A step that becomes due just after a tick is one interval old at the next tick.
   const oldestDueMinutes = Math.max(configuration.alarms.oldestDueMinutes, 2 * interval.toMinutes());
   const measure = measureOf.bind(undefined, names.followUpsFunction);
   return [
@@ -194,7 +194,7 @@ function channelAlarms({ names, delivery }: AlarmsProps): readonly Definition[] 
   ];
 }
 
-/** The sum over runs and what was sent beside them. */
+/** Sum over runs and the deliver function. */
 function ofRunsAndDeliveries(
   names: StageNames,
   delivery: Delivery | undefined,

@@ -6,14 +6,14 @@ import { esbuildOptions, PROJECT } from "./bundle.ts";
 
 export interface BundleSize {
   readonly name: string;
-  /** All that Lambda loads: the code and the files beside it. */
+  /** Everything that Lambda loads: the code and the files beside it. */
   readonly rawBytes: number;
-  /** What is uploaded of it; the source map comes on top. */
+  /** Size of the upload without the source map. */
   readonly zippedBytes: number;
   readonly zippedMapBytes: number;
 }
 
-/** Bundles every function of `from` into `<to>/<name>/index.mjs`, over whatever was there. Throws esbuild's BuildFailure. */
+/** Bundles each function in `from` into `<to>/<name>/index.mjs`, and overwrites it. Throws esbuild's BuildFailure. */
 export async function buildFunctions(from: string, to: string): Promise<readonly BundleSize[]> {
   const sources = (await readdir(from)).filter((file) => file.endsWith(".ts")).sort();
   if (sources.length === 0) throw new Error(`there is no function to bundle in ${from}`);
@@ -23,7 +23,7 @@ export async function buildFunctions(from: string, to: string): Promise<readonly
   return sizes;
 }
 
-/** Bundles one of them into `<to>/<name>/index.mjs`. */
+/** Bundles one function into `<to>/<name>/index.mjs`. */
 export async function buildFunction(entry: string, to: string): Promise<BundleSize> {
   const name = basename(entry, ".ts");
   const folder = join(to, name);
@@ -54,7 +54,7 @@ function kilobytes(bytes: number): string {
   return `${(bytes / 1000).toFixed(0)} kB`;
 }
 
-/** esbuild's own message repeats every fault without saying what to do; this is one line for each. */
+/** One line per error: esbuild's own message repeats each error and does not say what to do. */
 function explain(thrown: unknown): string {
   const faults = isBuildFailure(thrown) ? thrown.errors.map(({ text, location }) => `${placeOf(location)}${text}`) : [];
   if (faults.length === 0) return thrown instanceof Error ? thrown.message : String(thrown);

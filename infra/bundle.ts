@@ -6,18 +6,17 @@ import { type BuildOptions, buildSync } from "esbuild";
 import { stripHolidays } from "./holidays.ts";
 import { QUERY_COMPILER, unpackQueryCompiler } from "./query-compiler.ts";
 
-/** The folder that holds package.json; every path of a bundle starts here. */
+/** The folder that holds package.json; bundle paths are relative to it. */
 export const PROJECT = join(import.meta.dirname, "..");
 
-/** The path of the source file of one function. */
+/** Path of a function's source file. */
 export function entryOf(name: string): string {
   return join(PROJECT, "functions", `${name}.ts`);
 }
 
 /**
- * How a function is bundled, by the stack and by `npm run build` alike: `<folder>/index.mjs`, the parts that are loaded when they are
- * needed, and their source maps. The AWS SDK is put in, so that a run uses the version that was tested and not the one that Lambda
- * happens to carry.
+  * esbuild options for the stack and for `npm run build`. The output is `<folder>/index.mjs`, chunks that load on
+  * demand, and source maps. It includes the AWS SDK, so that a run uses the tested version and not the one in Lambda.
  */
 export function esbuildOptions(entry: string, folder: string): BuildOptions {
   return {
@@ -27,7 +26,7 @@ export function esbuildOptions(entry: string, folder: string): BuildOptions {
       "@aws-sdk/credential-provider-node": join(PROJECT, "infra/credentials-for-bundles.js"),
       "@aws-sdk/credential-providers": join(PROJECT, "infra/credentials-for-bundles.js"),
       "date-holidays": stripHolidays(PROJECT),
-      // The holidays ask it for a zone or two and for years near this one, not for all zones since 1880.
+      // Holidays need only the years near the present; the full data starts in 1880.
       "moment-timezone": join(
         PROJECT,
         "node_modules/moment-timezone/builds/moment-timezone-with-data-10-year-range.min.js",
@@ -35,12 +34,12 @@ export function esbuildOptions(entry: string, folder: string): BuildOptions {
       "node:http": join(PROJECT, "infra/http-for-bundles.js"),
     },
     assetNames: "[name]",
-    // pg and other CommonJS packages call require, which an ES module does not have.
+    // pg and other CommonJS packages call `require`, which ES modules do not have.
     banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
     bundle: true,
     chunkNames: "[name]-[hash]",
     entryPoints: [{ in: entry, out: "index" }],
-    // pg tries the native driver only when asked to; Lambda has none.
+    // pg loads the native driver only on request; Lambda has none.
     external: ["pg-native"],
     format: "esm",
     loader: { ".wasm": "file" },
@@ -52,18 +51,18 @@ export function esbuildOptions(entry: string, folder: string): BuildOptions {
     platform: "node",
     sourcemap: "linked",
     sourcesContent: false,
-    // Reading a megabyte of code costs more than running it: what only some runs need is a file of its own.
+    // Parsing code costs more than running it, so code that only some runs need is a separate chunk.
     splitting: true,
     target: "node24",
   };
 }
 
-/** The bundle of a function as the stack uploads it; made when the stack is synthesised, and known by what came out. */
+/** A function's bundle for upload. It is built during synth, and its asset hash is that of the output. */
 export function codeOfFunction(name: string): Code {
   return Code.fromAsset(join(PROJECT, "functions"), {
     assetHashType: AssetHashType.OUTPUT,
     bundling: {
-      // Nothing is made in a container. The command tells the library which bundle this is.
+      // No container is used. The command only distinguishes the bundles for the CDK.
       image: DockerImage.fromRegistry("unused"),
       command: ["bundle", name],
       local: {
@@ -78,7 +77,7 @@ export function codeOfFunction(name: string): Code {
   });
 }
 
-/** What a function reads while it runs, and where it lies beside the bundle. */
+/** Files that a function reads at run time, and their paths beside the bundle. */
 const BESIDE: Readonly<Record<string, readonly (readonly [from: string, to: string])[]>> = {
   migrate: [
     ["prisma/migrations", "migrations"],

@@ -6,16 +6,16 @@ import type { Configuration } from "./configuration.ts";
 import type { FollowUpsSchedule } from "./follow-ups-schedule.ts";
 import { shortestInterval } from "./schedule-interval.ts";
 
-/** Where the next tick is this near, a backlog waits for it. */
+/** If the next tick is this close, the backlog waits for it. */
 const NEAR_ENOUGH_MINUTES = 2;
 
-/** Whether a run that stops with a backlog asks for another one before the next tick. */
+/** Whether a run that leaves a backlog schedules another run before the next tick. */
 export const catchesUp = ({ schedule }: Configuration): boolean =>
   shortestInterval(schedule.expression).toMinutes() > NEAR_ENOUGH_MINUTES;
 
 /**
- * Lets the function leave a one-time schedule beside the stage's own: with names of one form, in the one group, with the one role
- * that may only invoke this function. It may also see whether the stage's schedule is paused, and do nothing else to any.
+ * Lets the function create one-time schedules in the stage's group. Their name prefix is fixed, and so is their role,
+ * which may only invoke this function. The function may also read the stage's schedule, to see whether it is paused.
  */
 export function letCatchUp(target: LambdaFunction, schedule: FollowUpsSchedule, names: StageNames): void {
   const arnOf = (name: string) =>

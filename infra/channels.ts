@@ -2,13 +2,13 @@ import { Arn, ArnFormat, type Stack } from "aws-cdk-lib";
 import { type IGrantable, PolicyStatement } from "aws-cdk-lib/aws-iam";
 import type { Configuration } from "./configuration.ts";
 
-/** What the functions that send need of the outside, for the channels that the stage has chosen. */
+/** The environment and permissions that sending functions need for the stage's channels. */
 export interface Channels {
   readonly environment: Readonly<Record<string, string>>;
   readonly statements: readonly PolicyStatement[];
 }
 
-/** A channel that is not configured gets neither environment nor permission: its touches are refused by name. */
+/** A channel that is not configured gets no environment and no permission. Its touches are refused with that reason. */
 export function channelsOf(configuration: Configuration, stack: Stack): Channels {
   const parts = [email(configuration), sms(configuration, stack), webhook(configuration)];
   return {
@@ -24,7 +24,7 @@ export function letUseChannels(grantee: IGrantable, { statements }: Channels): v
 export const NO_CHANNELS: Channels = { environment: {}, statements: [] };
 
 function email({ emailIdentityArns, unsubscribe }: Configuration): Channels {
-  // The mail is handed to SendEmail ready-made, and for such SES asks for the permission of SendRawEmail.
+  // SendEmail with raw content also requires the permission ses:SendRawEmail.
   const actions = ["ses:SendEmail", "ses:SendRawEmail"];
   return {
     environment: {
@@ -64,7 +64,7 @@ function webhook({ webhook: chosen }: Configuration): Channels {
   return { environment: { WEBHOOK_URL: url, WEBHOOK_SECRET_ARN: secretArn }, statements };
 }
 
-/** Secrets Manager decrypts on the function's behalf; the function itself may not decrypt anything with the key. */
+/** The function may use the key only through Secrets Manager. */
 function decryptThrough(keyArn: string, secretArn: string): PolicyStatement {
   const region = secretArn.split(":").at(3) ?? "";
   return new PolicyStatement({

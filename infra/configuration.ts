@@ -2,25 +2,22 @@ import * as z from "zod";
 import { STAGE_PATTERN } from "../lib/platform/names.ts";
 import { isObject, PROXY_ARN, stageSchema } from "./stage.ts";
 
-/** What a person chose for one stage, checked. */
+/** The validated configuration of one stage. */
 export type Configuration = Readonly<z.output<typeof stageSchema>> & { readonly stage: string };
 
-/** What the cloud development kit hands over: the `backstop` object of cdk.json, and the values given with `-c`. */
+/** CDK context: the `backstop` object of cdk.json, and the values given with `-c`. */
 export interface Context {
   readonly stages: unknown;
   readonly stage: unknown;
   readonly paused: unknown;
 }
 
-/** Tells every fault of a configuration in one message. */
+/** Lists every error of a configuration in one message. */
 export class ConfigurationError extends Error {
   override readonly name = "ConfigurationError";
 }
 
-/**
- * The configuration of the chosen stage, with `-c paused=…` over what cdk.json says.
- * Throws ConfigurationError, which tells all faults at once.
- */
+/** The chosen stage's configuration; `-c paused=…` overrides cdk.json. Throws ConfigurationError with all errors. */
 export function readConfiguration(context: Context): Configuration {
   const stages = isObject(context.stages) ? context.stages : {};
   const stage = chosenStage(context.stage, Object.keys(stages));
@@ -29,7 +26,7 @@ export function readConfiguration(context: Context): Configuration {
   throw new ConfigurationError(`stage "${stage}" in cdk.json is not right:\n${z.prettifyError(parsed.error)}`);
 }
 
-/** The account and region of the stage: those of its proxy, or those that were named for a database to be made. */
+/** Account and region of the stage, from `home` or else from the proxy's ARN. */
 export function homeOf({ proxy, home }: Configuration): { readonly account: string; readonly region: string } {
   if (home) return home;
   const [, region = "", account = ""] = PROXY_ARN.exec(proxy?.arn ?? "") ?? [];
@@ -46,7 +43,7 @@ function chosenStage(stage: unknown, known: readonly string[]): string {
   );
 }
 
-/** `-c` gives strings; anything but true and false is left for the schema to refuse with the other faults. */
+/** `-c` gives strings. Values other than true and false are left for the schema to refuse. */
 function withPaused(stage: unknown, paused: unknown): unknown {
   if (paused === undefined || !isObject(stage)) return stage;
   return { ...stage, paused: paused === "true" || (paused === "false" ? false : paused) };

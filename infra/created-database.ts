@@ -27,7 +27,7 @@ const BACKUPS = Duration.days(7);
 /** In Aurora capacity units. */
 const CAPACITY = { least: 0.5, most: 4 };
 
-/** Aurora PostgreSQL that grows and shrinks with the work, and a proxy before it. Neither knows a password of ours: both take IAM tokens. */
+/** Aurora Serverless PostgreSQL behind an RDS Proxy. Both accept IAM tokens; the functions have no password. */
 export class CreatedDatabase extends Construct {
   readonly cluster: DatabaseCluster;
   readonly clusterSecurityGroup: SecurityGroup;
@@ -76,7 +76,7 @@ export class CreatedDatabase extends Construct {
 
   private makeProxy({ configuration, names, vpc, subnets }: CreatedDatabaseProps): DatabaseProxy {
     const role = new Role(this, "ProxyRole", { assumedBy: new ServicePrincipal("rds.amazonaws.com") });
-    // With end-to-end IAM the proxy signs in to the database as the very user that the function is.
+    // With end-to-end IAM the proxy signs in to the database as the function's own user.
     this.cluster.grantConnect(role, configuration.database.user);
     return new DatabaseProxy(this, "Proxy", {
       dbProxyName: names.stack,
@@ -87,7 +87,7 @@ export class CreatedDatabase extends Construct {
       vpc,
       vpcSubnets: subnets,
       securityGroups: [this.proxySecurityGroup],
-      // Sooner than a run ends: a run that gets no connection says so while it still can.
+      // Shorter than a run, so that a run without a connection can still report it.
       borrowTimeout: Duration.seconds(10),
     });
   }

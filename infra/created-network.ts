@@ -20,8 +20,8 @@ import { needsInternet, waysOutOf } from "./ways-out.ts";
 const ADDRESSES = "10.0.0.0/16";
 
 /**
- * A network of two or more zones for one stage. Only webhooks need a way to the internet, and get a NAT gateway; without them the
- * subnets are isolated, and each service that the functions call has an endpoint.
+ * A network of two or more zones for one stage. Webhooks need the internet, so they add a NAT gateway. Without webhooks
+ * the subnets are isolated, and each service that the functions call has an endpoint.
  */
 export class CreatedNetwork extends Construct {
   readonly vpc: IVpc;
@@ -37,7 +37,7 @@ export class CreatedNetwork extends Construct {
       availabilityZones: [...configuration.vpc.availabilityZones],
       natGateways: internet ? 1 : 0,
       subnetConfiguration: subnets(internet),
-      // The custom resource that empties the default security group would be one more function; nothing uses that group.
+      // Nothing uses the default security group, and restricting it would add a custom resource with its own function.
       restrictDefaultSecurityGroup: false,
     });
     const logGroup = new LogGroup(this, "FlowLog", {
@@ -47,7 +47,7 @@ export class CreatedNetwork extends Construct {
     });
     vpc.addFlowLog("Flow", { destination: FlowLogDestination.toCloudWatchLogs(logGroup) });
     if (!internet) this.addEndpoints(vpc, configuration);
-    // The library's class does not fit its own interface where optional properties are taken exactly.
+    // With exactOptionalPropertyTypes the CDK's class does not match its own interface.
     this.vpc = vpc as IVpc;
   }
 

@@ -1,5 +1,5 @@
-// Takes the place of the SDK's search for credentials in bundles: Lambda puts those of a function's role into its environment, so that
-// files, single sign-on and the services that hand out others need not be carried along.
+// Replaces the SDK's credential provider chain in bundles. Lambda puts the role's credentials into the environment, so
+// the bundle needs no providers for files, single sign-on or other services.
 import { fromEnv } from "@aws-sdk/credential-provider-env";
 export const defaultProvider = fromEnv;
 export const fromNodeProviderChain = fromEnv;

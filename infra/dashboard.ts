@@ -33,7 +33,7 @@ const WHOLE = 24;
 const HALF = WHOLE / 2;
 const THIRD = WHOLE / 3;
 
-/** One page for the person who asks whether the promise holds; the reasons stand below the answer. */
+/** A dashboard that shows whether the promise holds, with the reasons below. */
 export class RunDashboard extends Construct {
   constructor(scope: Construct, id: string, props: RunDashboardProps) {
     super(scope, id);

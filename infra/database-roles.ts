@@ -11,13 +11,13 @@ export interface Roles {
   readonly database: string;
   /** May read and write rows. */
   readonly runner: string;
-  /** May make and change tables. */
+  /** May create and alter tables. */
   readonly migrator: string;
 }
 
 /**
- * One statement that makes both roles sign in with IAM and grants what they need, also of the tables that are still to be made. Doing
- * it twice is harmless. The names are those that the configuration allows: they need no quotes.
+ * One idempotent statement that creates both roles with IAM sign-in. It grants what they need, also on future tables.
+ * The configuration schema allows only names that need no quotes.
  */
 export function rolesStatement({ database, runner, migrator }: Roles): string {
   const make = (role: string) =>
@@ -35,7 +35,7 @@ export function rolesStatement({ database, runner, migrator }: Roles): string {
   ].join("\n");
 }
 
-/** Makes the roles of a database that the stack has made, as its administrator, through the Data API. */
+/** Creates the roles of the stack's own database, as its administrator, through the Data API. */
 export class DatabaseRoles extends Construct {
   constructor(scope: Construct, id: string, cluster: DatabaseCluster, configuration: Configuration, migrator: string) {
     super(scope, id);
@@ -62,12 +62,12 @@ export class DatabaseRoles extends Construct {
         removalPolicy: RemovalPolicy.DESTROY,
       }),
     });
-    // The Data API answers through an instance, not through the cluster alone.
+    // The Data API needs an instance, not only the cluster.
     resource.node.addDependency(cluster);
   }
 }
 
-/** The functions of the cloud development kit that carry out custom resources are its own: their roles and runtimes too. */
+/** The CDK defines the functions behind custom resources, with their roles and runtimes. We cannot change them. */
 export function acknowledgeProviders(stack: Stack): void {
   for (const child of stack.node.children) {
     if (!/^(AWS679f53fac002430cb0da5b7982bd2287|AWSCDK\.Trigger.*)$/.test(child.node.id)) continue;

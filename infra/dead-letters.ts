@@ -4,7 +4,7 @@ import type { Construct } from "constructs";
 
 const LONGEST_RETENTION = Duration.days(14);
 
-/** A queue that keeps what could not be done, encrypted and over TLS only, as long as SQS can: until a person has looked. */
+/** A dead-letter queue: encrypted, TLS only, with the longest retention that SQS allows, so that a person can look. */
 export class DeadLetters extends Queue {
   constructor(scope: Construct, id: string, queueName: string) {
     super(scope, id, {

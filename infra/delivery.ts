@@ -16,15 +16,15 @@ export interface DeliveryProps {
   readonly maximumConcurrency: number;
 }
 
-/** Long enough for a batch of touches of which each waits for its provider until that is given up. */
+/** Long enough for a batch in which every touch runs into the provider's timeout. */
 export const DELIVERY_TIME_LIMIT = Duration.seconds(60);
 
-/** A touch that has waited this long has been taken up by a run: `recover-touches` finds what the queue has lost. */
+/** By then `recover-touches` has picked the touch up: it finds touches that the queue lost. */
 const RETENTION = Duration.days(1);
 
 const ATTEMPTS = 5;
 
-/** The way of touches that are sent beside the run: a queue, the function that sends, and the queue of what it could not. */
+/** Sends touches outside the run: a queue, the function that sends, and a dead-letter queue. */
 export class Delivery extends Construct {
   readonly queue: WorkQueue;
   readonly failed: DeadLetters;

@@ -14,17 +14,17 @@ export interface FollowUpsFunctionProps {
   readonly names: StageNames;
   readonly revision: string;
   readonly foundation: Foundation;
-  /** Where claimed touches go; without it a run sends them itself. */
+  /** Receives claimed touches. If undefined, the run sends them itself. */
   readonly deliveries: IQueue | undefined;
 }
 
-/** The shortest interval of a schedule is one minute: a run must be over before the next one begins. */
+/** The shortest schedule interval is one minute, and a run must end before the next one starts. */
 export const RUN_TIME_LIMIT = Duration.seconds(50);
 
-/** An invocation that has waited longer than this is dropped: the next tick does the same work. */
+/** An invocation that waited longer is dropped: the next tick does the same work. */
 const OLDEST_USEFUL_EVENT = Duration.minutes(1);
 
-/** The function that does one run, and the queue of the runs that failed. */
+/** The function that performs one run, and the dead-letter queue of failed runs. */
 export class FollowUpsFunction extends Construct {
   readonly function: LambdaFunction;
   readonly failedRuns: DeadLetters;

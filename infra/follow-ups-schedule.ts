@@ -21,10 +21,10 @@ export interface FollowUpsScheduleProps {
   readonly function: IFunction;
 }
 
-/** A tick that could not be delivered for this long is dropped: the next one does the same work. */
+/** A tick that is undelivered for longer is dropped: the next one does the same work. */
 const OLDEST_USEFUL_TICK = Duration.minutes(1);
 
-/** The clock of Backstop: one tick, one invocation, and a queue for the ticks that could not be delivered. */
+/** The schedule: one invocation per tick, and a dead-letter queue for undelivered ticks. */
 export class FollowUpsSchedule extends Construct {
   readonly group: ScheduleGroup;
   readonly role: Role;
@@ -34,7 +34,7 @@ export class FollowUpsSchedule extends Construct {
     super(scope, id);
     const { expression, timeZone } = configuration.schedule;
     this.group = new ScheduleGroup(this, "Group", { scheduleGroupName: names.scheduleGroup });
-    // A group that stays behind would keep its name, and the stage could not be deployed again.
+    // A retained group would keep its name, and the stage could not be deployed again.
     this.group.applyRemovalPolicy(RemovalPolicy.DESTROY);
     this.role = this.makeRole(this.group);
     this.undeliveredTicks = new DeadLetters(this, "UndeliveredTicks", names.undeliveredTicks);
@@ -55,7 +55,7 @@ export class FollowUpsSchedule extends Construct {
     });
   }
 
-  /** Only schedules of this group and account may take the role. */
+  /** Only schedules of this group and account may assume the role. */
   private makeRole(group: ScheduleGroup): Role {
     const conditions = {
       StringEquals: { "aws:SourceAccount": Stack.of(this).account, "aws:SourceArn": group.scheduleGroupArn },
@@ -64,7 +64,7 @@ export class FollowUpsSchedule extends Construct {
   }
 }
 
-/** As LambdaInvoke of the cloud development kit, but it may invoke the function alone, and none of its versions and aliases. */
+/** Like the CDK's LambdaInvoke, but without permission to invoke versions and aliases of the function. */
 class InvokeFunction extends ScheduleTargetBase {
   constructor(target: IFunction, props: ScheduleTargetBaseProps) {
     super(props, target.functionArn);

@@ -18,31 +18,31 @@ import { DatabaseRoles } from "./database-roles.ts";
 
 export const POSTGRESQL = Port.tcp(5432);
 
-/** The database itself, past any proxy. */
+/** The database itself, without the proxy. */
 export interface DirectDatabase {
   readonly host: string;
-  /** Of the cluster or the instance, as IAM names it. */
+  /** Resource id of the cluster or instance, as IAM uses it. */
   readonly resourceId: string;
   readonly user: string;
   readonly securityGroup: ISecurityGroup;
 }
 
-/** What the functions stand on: a network, and a proxy in it that lets them at the database. */
+/** The network and the database proxy that the functions use. */
 export interface Foundation {
   readonly vpc: IVpc;
-  /** Where the functions have their network interfaces. */
+  /** Subnets of the functions' network interfaces. */
   readonly subnets: SubnetSelection;
   readonly proxy: IDatabaseProxy;
   readonly proxySecurityGroup: ISecurityGroup;
-  /** As CloudWatch knows it. */
+  /** The proxy's name in CloudWatch. */
   readonly proxyName: string;
-  /** Where migrations go. */
+  /** Target of migrations. */
   readonly direct: DirectDatabase | undefined;
-  /** What makes the roles of a database that the stack makes. */
+  /** Creates the database roles, if the stack creates the database. */
   readonly roles: Construct | undefined;
 }
 
-/** What was there before, as far as the configuration names it; the rest is made. */
+/** Uses the network and proxy that the configuration names, and creates those that it does not. */
 export function foundationOf(scope: Construct, configuration: Configuration, names: StageNames): Foundation {
   const { proxy } = configuration;
   return proxy ? existingFoundation(scope, configuration, proxy) : createdFoundation(scope, configuration, names);
@@ -81,13 +81,13 @@ function networkOf(scope: Construct, configuration: Configuration, names: StageN
   return { vpc: existingVpc(scope, configuration.vpc), functions: subnets, database: subnets };
 }
 
-/** Who makes the tables where the configuration names nobody. */
+/** Default user for migrations. */
 const MIGRATOR = "backstop_migrate";
 
 type Migrate = NonNullable<Configuration["migrate"]>;
 type Proxy = NonNullable<Configuration["proxy"]>;
 
-/** A network and a proxy that were there before. They are taken at their word: nothing is looked up. */
+/** An existing network and proxy, exactly as configured: nothing is looked up in the account. */
 function existingFoundation(scope: Construct, { vpc, migrate }: Configuration, proxy: Proxy): Foundation {
   const securityGroup = SecurityGroup.fromSecurityGroupId(scope, "ProxySecurityGroup", proxy.securityGroupId);
   return {

@@ -18,8 +18,8 @@ const NETWORK_INTERFACE_ACTIONS = [
 ];
 
 /**
- * The role that a function inside the VPC begins with: it may write its own log, and Lambda may give it its network interfaces.
- * It stands in for the managed policies of AWS, which allow every log group of the account.
+ * Base role of a function in the VPC: it may write its own log, and Lambda may manage its network interfaces.
+ * The AWS managed policies would allow every log group of the account.
  */
 export class FunctionRole extends Role {
   constructor(scope: Construct, id: string, props: FunctionRoleProps) {
@@ -34,7 +34,7 @@ export class FunctionRole extends Role {
         ),
         Network: document(
           new PolicyStatement({ actions: NETWORK_INTERFACE_ACTIONS, resources: ["*"] }),
-          // Lambda needs these on the function's behalf; the code inside the function does not.
+          // The Lambda service needs these; the function's code does not.
           new PolicyStatement({
             effect: Effect.DENY,
             actions: NETWORK_INTERFACE_ACTIONS,

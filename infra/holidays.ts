@@ -2,7 +2,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { placeInCache } from "./bundle-cache.ts";
 
-/** What the package exports, on data that lies beside it. */
+/** Replaces the package's main module, and reads the stripped data. */
 const ON_OWN_DATA = `import HolidaysParser from "date-holidays-parser";
 import data from "./holidays.json";
 export default class Holidays extends HolidaysParser {
@@ -13,8 +13,8 @@ export default class Holidays extends HolidaysParser {
 `;
 
 /**
- * Writes the holidays of the world without what nobody here reads of them, and answers the module that bundles import in place of
- * `date-holidays`: 60 kB less in the zip. Throws where the package no longer holds its data as it did.
+ * Strips unused fields from the holiday data, and returns the module that bundles import instead of `date-holidays`.
+ * Saves 60 kB in the zip. Throws if the package stores its data differently.
  */
 export function stripHolidays(project: string): string {
   const { data } = createRequire(join(project, "package.json"))("date-holidays/data") as { readonly data: unknown };
@@ -30,7 +30,7 @@ const NOT_READ = new Set(["zones", "note", "sources"]);
 
 function withoutTexts(): (key: string, value: unknown) => unknown {
   const numbers = new Map<string, string>();
-  // The library tells two holidays on one day apart by their names: the same name stays the same.
+  // The library distinguishes two holidays on one day by name, so equal names must stay equal.
   const numberOf = (text: string): string => {
     const number = numbers.get(text) ?? numbers.size.toString(36);
     numbers.set(text, number);

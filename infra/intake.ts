@@ -18,19 +18,19 @@ export interface IntakeProps {
   readonly maximumConcurrency: number;
 }
 
-/** Long enough for ten enrolments of a thousand leads each. */
+/** Long enough for a batch of ten enrolments with a thousand leads each. */
 export const INTAKE_TIME_LIMIT = Duration.seconds(60);
 
-/** The most that SQS keeps. What the function could not apply for four days waits for the rest among the dead letters. */
+/** The SQS maximum. After four days of attempts, an event spends the rest in the dead-letter queue. */
 const RETENTION = Duration.days(14);
 
 /**
- * The most that SQS counts, six minutes each: four days, so that no booking is lost because the database was away over a
- * long weekend. The function puts aside what is wrong with an event itself; what comes again is a fault that passes.
+  * The SQS maximum. At six minutes each this is four days: a database outage over a long weekend loses no booking.
+  * The function refuses invalid events itself, so only transient errors cause a redelivery.
  */
 const ATTEMPTS = 1_000;
 
-/** The way of facts about leads: a bus for them alone, a queue, the function that applies them, and what was refused. */
+/** Takes in facts about leads: a dedicated event bus, a queue, the function that applies them, and refused events. */
 export class Intake extends Construct {
   readonly bus: EventBus;
   readonly queue: WorkQueue;

@@ -4,7 +4,7 @@ import { METRIC_NAMESPACE, METRIC_UNITS, type MetricName } from "../lib/platform
 
 const STATISTICS = { Count: "Sum", Seconds: "Maximum", Milliseconds: "Maximum" } as const;
 
-/** A figure of the run's report as CloudWatch has it: counts are summed, of times the largest is taken. */
+/** A CloudWatch metric from the run report. Statistic: the sum for counts, the maximum for durations. */
 export function measureOf(functionName: string, metricName: MetricName, period = Duration.minutes(1)): Metric {
   return new Metric({
     namespace: METRIC_NAMESPACE,
@@ -15,7 +15,7 @@ export function measureOf(functionName: string, metricName: MetricName, period =
   });
 }
 
-/** How many connections the proxy cannot share at the moment. */
+/** Number of connections that are currently pinned in the proxy. */
 export const pinnedConnections = (proxyName: string, period = Duration.minutes(1)): Metric =>
   new Metric({
     namespace: "AWS/RDS",

@@ -19,12 +19,12 @@ export interface MigrationProps {
   readonly database: DirectDatabase;
 }
 
-/** An index on a large table takes its time. */
+/** Long enough to build an index on a large table. */
 const TIME_LIMIT = Duration.minutes(14);
 
 /**
- * Migrates the database in the middle of a deploy: whatever is made to depend on it is switched over after that, or not at all. In a
- * rollback the migrations of the release before are applied, of which there are none left: nothing is taken back.
+ * Migrates the database during a deploy. Constructs that depend on it are updated only after it succeeds.
+ * A rollback runs the previous release's migrations, which are all applied already, so it reverts nothing.
  */
 export class Migration extends Construct {
   readonly trigger: Trigger;
@@ -37,7 +37,7 @@ export class Migration extends Construct {
     const group = this.makeSecurityGroup(props);
     const handler = this.makeFunction(props, { role, logGroup, securityGroups: [group] });
     this.trigger = new Trigger(this, "Trigger", { handler, timeout: TIME_LIMIT });
-    // What it stands on has to be there before it is invoked: its permissions and the way to the database too.
+    // Wait for the permissions and the network path to the database.
     this.trigger.executeAfter(handler, role, group, props.database.securityGroup);
   }
 
@@ -69,7 +69,7 @@ export class Migration extends Construct {
         GIT_REVISION: revision,
         POWERTOOLS_SERVICE_NAME: names.migrateFunction,
         NODE_OPTIONS: "--enable-source-maps",
-        // The certificate of a database is signed by RDS itself, which Node does not know; Lambda brings it in this file.
+        // Node does not trust the RDS certificate authority. Lambda provides it in this file.
         NODE_EXTRA_CA_CERTS: "/var/runtime/ca-cert.pem",
       },
       retryAttempts: 0,

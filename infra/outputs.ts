@@ -2,7 +2,7 @@ import type { StageNames } from "../lib/platform/names.ts";
 import type { Configuration } from "./configuration.ts";
 import { needsInternet, waysOutOf } from "./ways-out.ts";
 
-/** What a person is told after a deploy: what is there, and what to do next. */
+/** Stack outputs: the names of the resources, and commands for the next steps. */
 export function outputsOf(
   configuration: Configuration,
   names: StageNames,
@@ -28,7 +28,7 @@ export function outputsOf(
   };
 }
 
-/** An opt-out, whose values are to be replaced. */
+/** Example event: an opt-out with placeholders. */
 function entryOf({ eventBus }: StageNames): string {
   const detail = { workspaceId: "…", eventId: "…", occurredAt: "2026-11-25T14:00:00Z", lead: { email: "…" } };
   const entry = { EventBusName: eventBus, Source: "…", DetailType: "lead.opted_out", Detail: JSON.stringify(detail) };

@@ -2,7 +2,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { placeInCache } from "./bundle-cache.ts";
 
-/** What Prisma's client imports: a WebAssembly file as a text of base64, which a zip cannot make small again. */
+/** Prisma's client imports this WebAssembly file as base64 text, which compresses badly. */
 export const QUERY_COMPILER = "@prisma/client/runtime/query_compiler_small_bg.postgresql.wasm-base64.mjs";
 
 const READ_BESIDE_THE_BUNDLE = `import { readFileSync } from "node:fs";
@@ -11,8 +11,8 @@ export const wasm = readFileSync(new URL(file, import.meta.url)).toString("base6
 `;
 
 /**
- * Unpacks the query compiler into a cache below `project` and answers the module that bundles import in its place: it reads the file
- * that lies beside the bundle, where the first query asks for it. Saves a quarter of a megabyte, and the parsing of the text.
+  * Decodes the query compiler into a cache below `project`, and returns the module that bundles import instead.
+  * The module reads the file beside the bundle at the first query. Saves 250 kB and the parsing of the text.
  */
 export function unpackQueryCompiler(project: string): string {
   const { wasm } = createRequire(join(project, "package.json"))(QUERY_COMPILER.replace(/mjs$/, "js")) as {

@@ -3,7 +3,7 @@ import { PROJECT } from "./bundle.ts";
 
 const LENGTH = 12;
 
-/** The commit that is deployed, with "-dirty" behind it where files differ from it; "unknown" outside of a git checkout. */
+/** The commit that is deployed, with the suffix "-dirty" if files differ; "unknown" outside a git checkout. */
 export function gitRevision(): string {
   try {
     const options = ["describe", "--always", "--dirty", "--exclude=*", `--abbrev=${LENGTH}`];

@@ -5,7 +5,7 @@ interface CronField {
   readonly from: number;
   readonly to: number;
   readonly words: readonly string[];
-  /** Forms of this field alone, such as `L` for the last day of the month. */
+  /** Forms that only this field accepts, such as `L` for the last day of the month. */
   readonly special?: RegExp;
 }
 
@@ -21,8 +21,8 @@ const FIELDS = [
 ] as const satisfies readonly CronField[];
 
 /**
- * Says what is wrong with a recurring EventBridge Scheduler expression; an empty list means that nothing is.
- * Nothing else finds this before the deployment: CloudFormation's own checks do not read schedule expressions.
+ * Returns the errors of a recurring EventBridge Scheduler expression; an empty list if it is valid.
+ * CloudFormation's own checks do not read schedule expressions, so errors would appear only at deploy.
  */
 export function faultsOfSchedule(expression: string): readonly string[] {
   const [, kind, body = ""] = /^(rate|cron)\((.*)\)$/.exec(expression) ?? [];
@@ -31,13 +31,10 @@ export function faultsOfSchedule(expression: string): readonly string[] {
   return [`"${expression}" is neither rate(<number> <unit>) nor cron(<six fields>)`];
 }
 
-/** Whether Scheduler can take the zone: a name such as "Europe/Berlin", not an offset such as "+01:00". */
+/** Whether Scheduler accepts the zone: a name such as "Europe/Berlin", not an offset such as "+01:00". */
 export const isZoneOfSchedule = (zone: string): boolean => /^[A-Za-z]/.test(zone) && isTimeZone(zone);
 
-/**
- * Every hour and every minute of the hour at which a valid cron expression ticks, in order; and the days of the week, where
- * it names them (Sunday is 1).
- */
+/** Sorted hours and minutes at which a valid cron expression ticks, and its weekdays if it names them (Sunday is 1). */
 export function valuesOfCron(expression: string): {
   readonly hours: readonly number[];
   readonly minutes: readonly number[];

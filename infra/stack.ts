@@ -16,7 +16,7 @@ import { Migration } from "./migration.ts";
 import { outputsOf } from "./outputs.ts";
 import { TestEvents } from "./test-events.ts";
 
-/** Everything that one stage of Backstop has in an account. */
+/** All resources of one stage. */
 export class BackstopStack extends Stack {
   constructor(app: App, configuration: Configuration, revision: string) {
     const names = namesOf(configuration.stage);
@@ -73,7 +73,7 @@ export class BackstopStack extends Stack {
     return [followUps, delivery, intake].filter((worker) => worker !== undefined);
   }
 
-  /** The roles come first, then the migrations, then the code that expects both. */
+  /** Deploy order: roles, then migrations, then the functions that need both. */
   private migrateBefore(
     workers: readonly Construct[],
     configuration: Configuration,

@@ -8,7 +8,7 @@ export const PROXY_ARN = /^arn:aws[a-z-]*:rds:([a-z0-9-]+):(\d{12}):db-proxy:(pr
 const retentions = Object.values(RetentionDays).filter((days): days is number => typeof days === "number");
 const idOf = (kind: string) =>
   z.string().regex(new RegExp(`^${kind}-[0-9a-f]{8,17}$`), `must be an id such as ${kind}-0123456789abcdef0`);
-/** The ARN of one thing of a service; what grants access has no wildcard. */
+/** The ARN of one resource, without wildcards, because it is used to grant access. */
 const arnOf = (service: string, resource: string, what: string) =>
   z.string().regex(new RegExp(`^arn:aws[a-z-]*:${service}:[a-z0-9-]+:\\d{12}:${resource}[^*?]+$`), `must be ${what}`);
 const role = z
@@ -50,7 +50,7 @@ const unsubscribe = z
   .strictObject({ url: unsubscribeUrl.optional(), mailto: z.email().optional() })
   .refine(({ url, mailto }) => url !== undefined || mailto !== undefined, { error: "needs url or mailto, or both" });
 
-/** The database itself, past the proxy: migrations change what a proxy would pin. */
+/** The database itself, without the proxy: migrations would pin its connections. */
 const migrate = z.strictObject({
   user: role.default("backstop_migrate"),
   host: z.hostname().optional(),
@@ -82,7 +82,7 @@ const fields = z.strictObject({
   database: z.strictObject({
     name: z.string().regex(/^[a-z_][a-z0-9_]{0,62}$/, "must be the name of a database in lower case"),
     user: role,
-    /** In Aurora capacity units; for a database that the stack makes. */
+    /** In Aurora capacity units; only for a database that the stack creates. */
     capacity: z.strictObject({ least: z.number().min(0.5).max(256), most: z.number().min(1).max(256) }).optional(),
   }),
   migrate: migrate.optional(),
@@ -115,17 +115,17 @@ const fields = z.strictObject({
       secretKeyArn: arnOf("kms", "key/", "the ARN of one key").optional(),
     })
     .optional(),
-  /** Workspaces may be told by webhook what happened: the way to their hosts leaves AWS. */
+  /** If true, workspaces may receive digests by webhook, which needs a route to the internet. */
   digestWebhooks: z.boolean().default(false),
   delivery: z
     .strictObject({
-      /** How many workers may send at once. SQS knows no fewer than two. */
+      /** Maximum number of concurrent workers that send. The SQS minimum is two. */
       maximumConcurrency: z.int().min(2).max(1000).default(5),
     })
     .optional(),
   intake: z
     .strictObject({
-      /** How many workers may apply events at once. SQS knows no fewer than two. */
+      /** Maximum number of concurrent workers that apply events. The SQS minimum is two. */
       maximumConcurrency: z.int().min(2).max(1000).default(2),
     })
     .optional(),
@@ -153,7 +153,7 @@ const fields = z.strictObject({
   paused: z.boolean().default(false),
 });
 
-/** A rule between parts, told beside the faults of the parts themselves. */
+/** A rule across keys. Its errors are reported together with those of single keys. */
 type Rule = readonly [path: readonly string[], error: string, holds: (stage: StageParts) => boolean];
 type StageParts = Partial<z.output<typeof fields>>;
 
@@ -183,7 +183,7 @@ const RULES: readonly Rule[] = [
   ],
 ];
 
-/** What a person may say of one stage. Every fault is told, those between the parts too. */
+/** Schema of one stage's configuration. It reports all errors at once, including those across keys. */
 export const stageSchema = RULES.reduce<z.ZodType<z.output<typeof fields>, unknown>>(
   (schema, [path, error, holds]) =>
     schema.refine(holds, { path: [...path], error, when: ({ value }) => isObject(value) }),

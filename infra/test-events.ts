@@ -5,18 +5,18 @@ import { CfnRegistry, CfnSchema } from "aws-cdk-lib/aws-eventschemas";
 import { Construct } from "constructs";
 import { PROJECT } from "./bundle.ts";
 
-/** Where the Lambda console looks for events that everybody is offered. */
+/** The registry from which the Lambda console reads shareable test events. */
 const REGISTRY = "lambda-testevent-schemas";
 
 export interface TestEventsProps {
   readonly functionName: string;
-  /** Where its events lie as files, below the project's folder. */
+  /** Folder of the event files, relative to the project. */
   readonly folder: string;
-  /** An account and region has one such registry, which the console makes too when somebody first saves such an event. */
+  /** There is one registry per account and region. The console also creates it, when a user first saves an event. */
   readonly createRegistry: boolean;
 }
 
-/** The files of a folder as shareable test events of the function. */
+/** Offers the files of a folder as shareable test events of the function. */
 export class TestEvents extends Construct {
   constructor(scope: Construct, id: string, { functionName, folder, createRegistry }: TestEventsProps) {
     super(scope, id);
@@ -29,7 +29,7 @@ export class TestEvents extends Construct {
     });
     if (!createRegistry) return;
     const registry = new CfnRegistry(this, "Registry", { registryName: REGISTRY });
-    // It holds the events of other functions too.
+    // The registry also holds events of other functions.
     registry.applyRemovalPolicy(RemovalPolicy.RETAIN);
     schema.addResourceDependency(registry);
   }
@@ -44,7 +44,7 @@ function readEvents(folder: string): Readonly<Record<string, unknown>> {
   );
 }
 
-/** The form in which the console keeps them: an OpenAPI document with one example for each. */
+/** The console's format: an OpenAPI document with one example per event. */
 function documentOf(events: Readonly<Record<string, unknown>>) {
   return {
     openapi: "3.0.0",

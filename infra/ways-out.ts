@@ -2,10 +2,10 @@ import { InterfaceVpcEndpointAwsService } from "aws-cdk-lib/aws-ec2";
 import { catchesUp } from "./catch-up.ts";
 import type { Configuration } from "./configuration.ts";
 
-/** The cloud development kit has no name for it. */
+/** The CDK has no constant for this service. */
 const SCHEDULER = new InterfaceVpcEndpointAwsService("scheduler");
 
-/** A service of AWS that the functions call themselves, and that a subnet without a NAT gateway reaches by an endpoint. */
+/** An AWS service that the functions call. A subnet without a NAT gateway needs an endpoint for it. */
 export interface WayOut {
   readonly id: string;
   readonly service: InterfaceVpcEndpointAwsService;
@@ -13,8 +13,8 @@ export interface WayOut {
 }
 
 /**
- * The endpoints that the chosen channels need. The database, its tokens, logs, metrics and failure destinations need none:
- * RDS Proxy is inside the VPC, tokens are signed in the function, and Lambda itself delivers the rest.
+  * The endpoints that the configuration needs. Database, logs, metrics and failed invocations need none: RDS Proxy is in
+  * the VPC, the function signs its own database tokens, and Lambda delivers the rest.
  */
 export function waysOutOf(configuration: Configuration): readonly WayOut[] {
   const { sms, webhook, delivery, intake } = configuration;
@@ -35,6 +35,6 @@ const usesOfQueues = ({ delivery, intake }: Configuration): readonly string[] =>
   ...(intake ? ["refused events are kept"] : []),
 ];
 
-/** Only webhooks leave AWS, those of touches and those of digests: their endpoints are on the public internet. */
+/** Only webhooks, of touches and of digests, go to the public internet. */
 export const needsInternet = ({ webhook, digestWebhooks }: Configuration): boolean =>
   webhook !== undefined || digestWebhooks;

@@ -7,19 +7,19 @@ import type { DeadLetters } from "./dead-letters.ts";
 
 export interface WorkQueueProps {
   readonly queueName: string;
-  /** Of the function that works on what the queue holds. */
+  /** Time limit of the function that consumes the queue. */
   readonly timeLimit: Duration;
   readonly retention: Duration;
-  /** How often a message is handed out before it goes to the dead letters. */
+  /** Deliveries of a message before it goes to the dead-letter queue. */
   readonly attempts: number;
   readonly deadLetters: DeadLetters;
 }
 
-/** What AWS advises for a queue before a function: six times the function's time limit. */
+/** AWS recommends a visibility timeout of six times the function's time limit. */
 const VISIBLE_AGAIN_AFTER = 6;
 const MESSAGES_AT_ONCE = 10;
 
-/** A queue before a function, encrypted and over TLS only. What was handed out time after time goes to the dead letters. */
+/** A queue that feeds a function: encrypted, TLS only, with a dead-letter queue. */
 export class WorkQueue extends Queue {
   constructor(scope: Construct, id: string, props: WorkQueueProps) {
     const { queueName, timeLimit, retention, attempts, deadLetters } = props;
@@ -34,8 +34,8 @@ export class WorkQueue extends Queue {
   }
 
   /**
-   * Hands the messages to the function, ten at once at most; it answers which of them have to be handed out again. Where it is
-   * not enabled, they wait.
+    * Delivers batches of up to ten messages to the worker, which returns the ones to redeliver.
+    * If `enabled` is false, the messages wait.
    */
   feed(worker: IFunction, maxConcurrency: number, enabled = true): void {
     const source = { batchSize: MESSAGES_AT_ONCE, reportBatchItemFailures: true, maxConcurrency, enabled };

@@ -18,20 +18,20 @@ export interface WorkerFunctionProps {
   readonly configuration: Configuration;
   readonly revision: string;
   readonly foundation: Foundation;
-  /** The file in functions/, without its ending. */
+  /** The file in functions/, without its extension. */
   readonly entry: string;
   readonly functionName: string;
   readonly logGroupName: string;
   readonly description: string;
   readonly timeout: Duration;
-  /** Whether it sends touches: then it may use the channels of the stage. */
+  /** If true, the function sends touches and may use the stage's channels. */
   readonly sends: boolean;
   readonly environment?: Readonly<Record<string, string>>;
   readonly reservedConcurrency?: number | undefined;
   readonly whenInvokedAsynchronously?: EventInvokeConfigOptions;
 }
 
-/** A function that works on the database, with the permissions, the network and the log for that and no others. */
+/** A function that uses the database, with a minimal role, network access and log group. */
 export class WorkerFunction extends Construct {
   readonly function: LambdaFunction;
 
@@ -53,7 +53,7 @@ export class WorkerFunction extends Construct {
       ...codeOf(props.entry),
       functionName,
       description: props.description,
-      // The share of a processor grows with the memory, and starting cold is the dearest part of a run.
+      // CPU grows with memory, and the cold start is the most expensive part of a run.
       memorySize: 1024,
       timeout: props.timeout,
       role: new FunctionRole(this, "Role", { functionName, logGroup }),
@@ -68,10 +68,10 @@ export class WorkerFunction extends Construct {
   }
 }
 
-/** With a small nursery a run stays below 256 MB however much is due (`npm run bench -- engine`). */
+/** A small young generation keeps a run below 256 MB, however much is due (`npm run bench -- engine`). */
 export const NODE_OPTIONS = "--enable-source-maps --max-semi-space-size=8";
 
-/** What all functions have in common in how they are built and run. */
+/** Properties that all functions share. */
 export function codeOf(entry: string) {
   return {
     code: codeOfFunction(entry),

@@ -5,9 +5,9 @@ import { at } from "../measure.ts";
 import { PROVIDER_ID } from "./follow-ups.ts";
 
 /**
- * The ceiling: what the database can do at most. The same rows are written as by the engine, and under the same
- * constraints, but nothing is read, decided or rendered outside the database: one statement takes a batch of one
- * workspace, moves it on, stamps its leads and inserts its touches as being sent; another one acknowledges them.
+  * The ceiling: the most that the database can do. It writes the same rows under the same constraints as the engine, but
+  * reads, decides and renders nothing outside the database. One statement claims a batch of one workspace: it advances
+  * the instances, updates their leads and inserts touches as sending. A second statement marks them as sent.
  */
 export async function sendAtTheCeiling({ url }: LoadedDatabase, options: CeilingOptions): Promise<void> {
   const clients = Array.from({ length: options.connections }, () => new pg.Client({ connectionString: url }));
@@ -32,7 +32,7 @@ async function workspaceIds(client: pg.Client): Promise<string[]> {
 
 const ids = z.array(z.object({ id: z.uuid() }));
 
-/** Takes workspaces from the list, which all connections share, until it is empty. */
+/** Takes workspaces from the list until it is empty. All connections share the list. */
 async function sendWorkspaces(client: pg.Client, workspaces: string[], batchSize: number): Promise<void> {
   for (let id = workspaces.pop(); id !== undefined; id = workspaces.pop()) {
     while ((await sendBatch(client, id, batchSize)) === batchSize);

@@ -1,22 +1,22 @@
 import { interleave, millisecondsOf } from "../measure.ts";
 import { count, progress } from "../print.ts";
 
-/** One way to do a piece of work. */
+/** One implementation of the measured work. */
 export interface Contestant {
   readonly name: string;
-  /** Rows, or steps, that one turn takes through. */
+  /** Rows or steps per turn. */
   readonly rows: number;
-  /** Before each turn, not timed: every turn begins alike. */
+  /** Runs before each turn, not timed, and restores the same state. */
   prepare(): Promise<void>;
   /** Timed. */
   run(): Promise<void>;
-  /** After each turn, not timed: throws where the work was not done. */
+  /** Runs after each turn, not timed. Throws if the work was not done. */
   check(): Promise<void>;
-  /** After the last turn. */
+  /** Runs after the last turn. */
   close(): Promise<void>;
 }
 
-/** Milliseconds of each contestant, round by round. A round before the first is not counted: it warms everything up. */
+/** Milliseconds per contestant and round, after an uncounted warm-up round. */
 export async function measureContestants<Name extends string>(
   rounds: number,
   contestants: Readonly<Record<Name, Contestant>>,

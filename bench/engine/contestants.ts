@@ -8,7 +8,7 @@ import { startDelayingProxy } from "./delaying-proxy.ts";
 import { checkSent, makeDue } from "./due.ts";
 import { openEngine, runOver, shippedSettings } from "./follow-ups.ts";
 
-/** The engine: one whole run over all that is due. */
+/** The engine: one whole run over everything due. */
 export function engine(database: LoadedDatabase, due: number, url = database.url): Contestant {
   const opened = openEngine(url);
   return {
@@ -21,7 +21,7 @@ export function engine(database: LoadedDatabase, due: number, url = database.url
   };
 }
 
-/** The engine with a longer way to its database. `roundTrips` are measured, in milliseconds. */
+/** The engine with a delayed database connection. `roundTrips` are measured, in milliseconds. */
 export async function engineFarAway(database: LoadedDatabase, due: number, roundTripMs: number) {
   const proxy = await startDelayingProxy(database.url, roundTripMs);
   const near = engine(database, due, proxy.url);
@@ -36,7 +36,7 @@ export async function engineFarAway(database: LoadedDatabase, due: number, round
   return { contestant, roundTrips: await roundTripsTo(proxy.url) };
 }
 
-/** The engine while another session keeps a snapshot from before the run open, as a backup or a report does. */
+/** The engine while another session holds an older snapshot, like a backup or a report. */
 export function engineBesideSnapshot(database: LoadedDatabase, due: number): Contestant {
   const alone = engine(database, due);
   let session: pg.Client | undefined;
@@ -57,7 +57,7 @@ export function engineBesideSnapshot(database: LoadedDatabase, due: number): Con
   };
 }
 
-/** The ceiling, in batches of the size that the engine is shipped with. */
+/** The ceiling, with the engine's default batch size. */
 export function ceiling(database: LoadedDatabase, due: number, connections: number): Contestant {
   const { batchSize } = shippedSettings(database.url);
   return {

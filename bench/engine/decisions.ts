@@ -8,7 +8,7 @@ import type { Engine } from "./follow-ups.ts";
 const ITEMS = 1_000;
 const SAMPLE_MS = 1_000;
 
-/** Decisions per second of `decide` alone, sample by sample, on items that a dry run read from the database. */
+/** Calls of `decide` per second, one figure per sample, on items that a dry run read from the database. */
 export async function measureDecisions(engine: Engine, samples: number): Promise<readonly number[]> {
   const items = await readItems(engine);
   const now = await engine.ports.now();
@@ -49,7 +49,7 @@ async function readItems({ ports, settings }: Engine): Promise<readonly DueItem[
   return items;
 }
 
-/** The store, which also tells `items` of what it asks a plan for. */
+/** The store, which also collects in `items` each candidate that it passes to `plan`. */
 function listening(store: FollowUpStore, items: DueItem[]): FollowUpStore {
   return {
     ...store,

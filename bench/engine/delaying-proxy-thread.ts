@@ -3,8 +3,8 @@ import { parentPort, workerData } from "node:worker_threads";
 import * as z from "zod";
 
 /**
- * The thread of a delaying proxy: what comes in on one side goes out on the other some milliseconds later, in the order in
- * which it came, and however much it is. A thread of its own, so that nobody's computing adds to the delay.
+  * Thread of the delaying proxy. It forwards data in order, after a fixed delay, without a bandwidth limit.
+  * It is a separate thread, so that other computation adds no delay.
  */
 const { host, port, thereMs, backMs } = z
   .object({ host: z.string(), port: z.int(), thereMs: z.number(), backMs: z.number() })
@@ -18,7 +18,7 @@ const server = createServer({ noDelay: true }, (client) => {
 
 server.listen(0, "127.0.0.1", () => parentPort?.postMessage(server.address()));
 
-/** Timers of one duration fire in the order in which they were set. */
+/** Keeps the order: timers with equal delays fire in the order in which they were set. */
 function forward(from: Socket, to: Socket, delayMs: number): void {
   from.on("data", (chunk) => setTimeout(() => to.write(chunk), delayMs));
   from.on("end", () => setTimeout(() => to.end(), delayMs));

@@ -2,19 +2,19 @@ import pg from "pg";
 import * as z from "zod";
 import { MESSAGE, makeDatabase } from "../data.ts";
 
-/** A step of a drip campaign, as a job of a peer carries it. */
+/** A step of a drip campaign: the payload of a peer's job. */
 export interface Drip {
   readonly id: number;
   readonly step: number;
 }
 
-/** A database for one peer, with the log of what it sent. */
+/** A database for one peer, with a log of sent steps. */
 export interface DripDatabase {
   readonly url: string;
   readonly pool: pg.Pool;
-  /** Forgets what was sent. */
+  /** Clears the log. */
   empty(): Promise<void>;
-  /** Throws unless so many first steps were sent. */
+  /** Throws unless exactly `steps` first steps were sent. */
   checkLogged(steps: number): Promise<void>;
 }
 
@@ -37,16 +37,16 @@ export async function makeDripDatabase(serverUrl: string, name: string): Promise
   };
 }
 
-/** The first step of somebody, and when it is due; null: it is due already. */
+/** A recipient's first step. It is due now if `dueAt` is null. */
 export interface FirstDrip {
   readonly drip: Drip;
   readonly dueAt: Date | null;
 }
 
-/** Of so many first steps one is due, as with the engine. */
+/** One first step in this many is due, as with the engine. */
 const ONE_IS_DUE_OF = 10;
 
-/** The first steps of all who are in the campaign, in portions: those that are due lie spread among the others. */
+/** The first steps of all recipients, in portions. Due steps are spread evenly among the others. */
 export function* firstDrips(due: number, portion: number): Generator<readonly FirstDrip[]> {
   const all = due * ONE_IS_DUE_OF;
   for (let first = 0; first < all; first += portion) {
@@ -63,7 +63,7 @@ const DAY_MS = 24 * 60 * 60_000;
 export const tomorrow = (): Date => new Date(Date.now() + DAY_MS);
 const inTheNextWeeks = (share: number): Date => new Date(tomorrow().getTime() + share * 14 * DAY_MS);
 
-/** Arguments for a query that logs steps as sent, all in one statement. A step that is logged already stays as it is. */
+/** Query arguments that log steps as sent in one statement. Steps that are already logged stay unchanged. */
 export const logSent = (drips: readonly Drip[]): [text: string, values: unknown[]] => [
   `insert into sent_drip (id, step, subject, body)
    select id, step, $3, $4 from unnest($1::integer[], $2::integer[]) as drip (id, step)

@@ -3,8 +3,8 @@ import { type LoadedDatabase, MESSAGE } from "../data.ts";
 import { PROVIDER_ID } from "./follow-ups.ts";
 
 /**
- * Notes which instances are to be made due: one a lead, spread over the workspaces and over the whole table, numbered so
- * that the first thousand are spread as well. Who was enrolled first is due first: a rank from 0 to 1.
+  * Selects the instances to make due: one per lead, numbered in random order, so that any prefix is spread over the
+  * workspaces and the table. `rank`, from 0 to 1, makes the earliest enrolled due first.
  */
 export async function noteDueInstances({ pool }: LoadedDatabase): Promise<void> {
   await pool.query(`
@@ -18,7 +18,7 @@ export async function noteDueInstances({ pool }: LoadedDatabase): Promise<void> 
     analyze bench_due;`);
 }
 
-/** Makes so many instances due at their first step, undoes what earlier turns did, and leaves no dead row behind. */
+/** Makes `due` instances due at their first step, reverts earlier turns, and vacuums. */
 export async function makeDue(database: LoadedDatabase, due: number): Promise<void> {
   await withoutTriggers(
     database,
@@ -35,7 +35,7 @@ export async function makeDue(database: LoadedDatabase, due: number): Promise<vo
   await settleDown(database);
 }
 
-/** Makes every instance there is due, those of booked leads after ending the booking. What they had is gone. */
+/** Makes every instance due and deletes all touches. Ends the bookings first. */
 export async function makeAllDue(database: LoadedDatabase): Promise<void> {
   await withoutTriggers(
     database,
@@ -53,7 +53,7 @@ export async function makeAllDue(database: LoadedDatabase): Promise<void> {
 
 const left = z.tuple([z.object({ touches: z.int(), instances: z.int(), leads: z.int() })]);
 
-/** Throws unless so many instances were moved on, each with a touch that was sent and a lead that was stamped. */
+/** Throws unless `due` instances advanced, each with a sent touch and an updated lead. */
 export async function checkSent({ pool }: LoadedDatabase, due: number): Promise<void> {
   const { rows } = await pool.query(
     `select (select count(*)::int from touch
@@ -70,7 +70,7 @@ export async function checkSent({ pool }: LoadedDatabase, due: number): Promise<
   throw new Error(`${due} touches were to be sent; what is there says ${JSON.stringify(found)}`);
 }
 
-/** What triggers and foreign keys would say is written by the statements. */
+/** The statements themselves write what the triggers and foreign keys would maintain. */
 async function withoutTriggers({ pool }: LoadedDatabase, sql: string): Promise<void> {
   const connection = await pool.connect();
   try {
@@ -80,7 +80,7 @@ async function withoutTriggers({ pool }: LoadedDatabase, sql: string): Promise<v
   }
 }
 
-/** Else vacuum or a checkpoint may begin by itself in the middle of what is measured. */
+/** Prevents a vacuum or checkpoint during the measurement. */
 async function settleDown({ pool }: LoadedDatabase): Promise<void> {
   await pool.query("vacuum (analyze) touch, lead, follow_up_instance");
   await pool.query("checkpoint");

@@ -7,10 +7,10 @@ import type { Report } from "../../lib/run/report.ts";
 import { runFollowUps } from "../../lib/run/run.ts";
 import type { RunSettings } from "../../lib/run/step.ts";
 
-/** The engine as an invocation wires it, but for the channels, which accept everything at once. */
+/** The engine wired as in an invocation, but with channels that accept everything immediately. */
 export interface Engine {
   readonly ports: RunPorts;
-  /** As shipped. */
+  /** Default settings. */
   readonly settings: RunSettings;
   run(event?: unknown, remainingMs?: () => number): Promise<Report>;
   close(): Promise<void>;
@@ -22,7 +22,7 @@ const noOp: MessageChannel = { send: () => Promise.resolve({ kind: "accepted", p
 
 const HOUR_MS = 60 * 60_000;
 
-/** Nothing is ever written to the outbox: the channels are replaced. */
+/** The outbox stays empty, because the channels are replaced. */
 const configFor = (databaseUrl: string) =>
   loadConfig({ DATABASE_URL: databaseUrl, EMAIL_TRANSPORT: "files", OUTBOX_DIRECTORY: tmpdir() });
 
@@ -42,7 +42,7 @@ export function openEngine(databaseUrl: string): Engine {
   };
 }
 
-/** One run over all that is due. Throws where that was not `due` instances, each with one touch that was sent. */
+/** One run over everything due. Throws unless that was `due` instances, each with one sent touch. */
 export async function runOver(engine: Engine, due: number): Promise<void> {
   const report = await engine.run();
   const { results } = report;

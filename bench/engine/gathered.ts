@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 
-/** Work for one item, done together with all items that come in the same turn of the event loop. */
+/** Batches the items of one event loop iteration into one call of `work`. */
 export function gathered<Item>(work: (items: readonly Item[]) => Promise<void>): (item: Item) => Promise<void> {
   let items: Item[] = [];
   let worked: Promise<void> | undefined;

@@ -24,14 +24,14 @@ interface GraphileWorker {
 
 const CHUNK = 5_000;
 
-/** Whether the steps that come together share their statements. */
+/** Whether steps that arrive together share statements. */
 type Statements = "one-a-step" | "gathered";
 
 /**
- * The drip on graphile-worker, after https://worker.graphile.org/docs/performance: a local queue of 500, completions in
- * batches. A task logs its step and schedules the next one, as https://worker.graphile.org/docs/tasks shows it. With
- * `gathered` statements it is several times faster than anything that is written there: so many jobs run at once as the
- * local queue holds, and those that come together are logged and scheduled together.
+  * The drip on graphile-worker, configured as https://worker.graphile.org/docs/performance recommends: a local queue of
+  * 500, and completions in batches. A task logs its step and schedules the next one, as in
+  * https://worker.graphile.org/docs/tasks. The `gathered` variant is several times faster than the documented ones. It
+  * runs as many jobs at once as the local queue holds, and logs and schedules jobs that arrive together in one batch.
  */
 export async function graphileWorker(serverUrl: string, steps: number, statements: Statements): Promise<Contestant> {
   const { Logger, makeWorkerUtils, run } = await importPeer<GraphileWorker>("graphile-worker");
@@ -67,7 +67,7 @@ export async function graphileWorker(serverUrl: string, steps: number, statement
       const preset = { worker: { connectionString: database.url, logger, ...worker } };
       const runner = await run({ preset, taskList, noHandleSignals: true });
       await all.promise;
-      // Waits until all completions are written.
+      // `stop` waits until all completions are written.
       await runner.stop();
     },
     check: () => database.checkLogged(steps),

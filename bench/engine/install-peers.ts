@@ -9,7 +9,7 @@ import { Problem } from "../../cli/problem.ts";
 import { progress } from "../print.ts";
 import { FOLDER } from "../server.ts";
 
-/** What the engine is compared with. Installed here, so that nobody who only uses Backstop has to. */
+/** Job queues to compare with. The bench installs them, so that they are no dependency of the project. */
 const PEERS = { "graphile-worker": "0.18.0", "pg-boss": "12.38.0" } as const;
 export type PeerName = keyof typeof PEERS;
 
@@ -18,7 +18,7 @@ const PEERS_FOLDER = join(FOLDER, "peers");
 /** `graphile-worker 0.18.0` */
 export const peerTitle = (name: PeerName): string => `${name} ${PEERS[name]}`;
 
-/** Installs the peers where they are not there yet. Throws a Problem where the registry gives none. */
+/** Installs missing peers. Throws a Problem if npm fails. */
 export async function installPeers(): Promise<void> {
   const names = Object.keys(PEERS) as PeerName[];
   const installed = await Promise.all(names.map(async (name) => (await installedVersion(name)) === PEERS[name]));
@@ -38,7 +38,7 @@ export async function installPeers(): Promise<void> {
   await runNpm(["install", ...flags, ...packages]);
 }
 
-/** An installed peer. Its types are not here: the caller says what it uses of it. */
+/** Imports an installed peer. The caller declares the types that it uses. */
 export async function importPeer<Module>(name: PeerName): Promise<Module> {
   const file = createRequire(join(PEERS_FOLDER, "package.json")).resolve(name);
   return (await import(pathToFileURL(file).href)) as Module;
@@ -55,7 +55,7 @@ async function installedVersion(name: PeerName): Promise<string | undefined> {
 }
 
 async function runNpm(options: readonly string[]): Promise<void> {
-  // Set by npm where it runs this; then it is the npm that belongs to the project, on every system.
+  // npm sets this in scripts. It is then the npm that runs the project, on every system.
   const npm = process.env["npm_execpath"];
   const child = npm
     ? spawn(process.execPath, [npm, ...options], { stdio: ["ignore", "ignore", "inherit"] })

@@ -2,8 +2,7 @@ import * as z from "zod";
 import { openEngine } from "./follow-ups.ts";
 
 /**
- * A process that runs the engine several times in a row, as a warm function does, and tells its parent how much memory it
- * took: the resident set, in bytes.
+  * Runs the engine several times in a row, like a warm function, and sends its resident set size in bytes to the parent.
  */
 const given = z.tuple([z.url(), z.coerce.number().int().positive(), z.coerce.number().int().positive()]);
 const [databaseUrl, runs, runMs] = given.parse(process.argv.slice(2));
@@ -30,6 +29,6 @@ for (let run = 0; run < runs; run++) {
 }
 
 await engine.close();
-// Kilobytes, and the system's own peak: it misses nothing between two samples.
+// maxRSS is in kilobytes. It is the operating system's peak, which sampling could miss.
 process.send?.({ atStart, peaks, peak: process.resourceUsage().maxRSS * 1_024, sent });
 process.off("disconnect", leave).disconnect();

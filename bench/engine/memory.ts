@@ -14,12 +14,12 @@ const PROCESS = fileURLToPath(new URL("./memory-process.ts", import.meta.url));
 
 const measured = z.object({ atStart: z.number(), peaks: z.array(z.number()), peak: z.number(), sent: z.int() });
 
-/** Resident memory in bytes, of a process that does nothing but run the engine. */
+/** Resident memory in bytes of a process that only runs the engine. */
 export type MemoryMeasured = z.infer<typeof measured>;
 
 /**
- * Several runs, each cut off after a while, in a process of its own with no limit set on its memory. It is bundled as the
- * functions are: Node's reading of TypeScript would take memory that a function does not take.
+  * Several runs of limited duration in a separate process, without a memory limit. The process is bundled like the
+  * functions, because loading TypeScript would add memory that a function does not use.
  */
 export async function measureMemory(databaseUrl: string): Promise<MemoryMeasured> {
   const folder = join(FOLDER, "memory-process");

@@ -21,8 +21,8 @@ const WORKERS = 4;
 const BATCH_SIZE = 500;
 
 /**
- * The drip on pg-boss, after https://pgboss.io/api/jobs: `fetch` in batches, `insert` of all next steps and `complete` of
- * all ids in one call each; and several workers at once in one process, as https://pgboss.io/api/workers does it.
+  * The drip on pg-boss, as in https://pgboss.io/api/jobs: `fetch` in batches, one `insert` for all next steps, and one
+  * `complete` for all ids. Several workers run in one process, as in https://pgboss.io/api/workers.
  */
 export async function pgBoss(serverUrl: string, steps: number): Promise<Contestant> {
   const { PgBoss } = await importPeer<PgBoss>("pg-boss");
@@ -59,7 +59,7 @@ export async function pgBoss(serverUrl: string, steps: number): Promise<Contesta
   };
 }
 
-/** Answers whether there was anything to send. */
+/** Returns false if nothing was due. */
 async function sendBatch(boss: Boss, pool: { query(text: string, values: unknown[]): Promise<unknown> }) {
   const jobs = await boss.fetch(QUEUE, { batchSize: BATCH_SIZE });
   if (jobs.length === 0) return false;

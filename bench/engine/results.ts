@@ -22,11 +22,11 @@ export interface EngineMeasured {
   readonly instances: number;
   readonly idle: IdleRun;
   readonly contestants: Readonly<Record<Name, Contestant>>;
-  /** Milliseconds, round by round. */
+  /** Milliseconds per round. */
   readonly times: Readonly<Record<Name, readonly number[]>>;
-  /** Milliseconds, of statements that do nothing. */
+  /** Milliseconds per no-op statement. */
   readonly roundTrips: readonly number[];
-  /** A second. */
+  /** Per second. */
   readonly decisions: readonly number[];
   readonly memory: MemoryMeasured;
 }
@@ -84,7 +84,7 @@ function printMemory({ instances, memory: { atStart, peaks, peak, sent } }: Engi
   print(`in the runs one after another ${peaks.map(megabytes).join(", ")} MB; ${count(sent)} were sent meanwhile\n`);
 }
 
-/** Judges what was measured. Answers whether every target is met. */
+/** Prints a verdict per target. Returns true if all targets are met. */
 export function verdictOnEngine(measured: EngineMeasured): boolean {
   if (measured.instances !== JUDGED_AT) {
     print(`not judged: the targets are those of ${count(JUDGED_AT)} instances`);
@@ -105,7 +105,7 @@ function speedTargets({ contestants, times }: EngineMeasured): Target[] {
   ];
 }
 
-/** A quarter more a row still counts as linear, and as flat: the caches of a larger table hold less of it. */
+/** Allowed growth: caches hold a smaller share of a larger table. */
 const GROWTH = 1.25;
 
 function growthTargets({ contestants, times }: EngineMeasured): Target[] {
