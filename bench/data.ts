@@ -62,9 +62,9 @@ interface LoadingStep {
 }
 
 /**
-  * Per 100 instances: 60 active (10 of them prepare a meeting), 15 paused, 25 completed. One lead in three is booked:
-  * 20 per 100 instances, half of them with a preparing instance. Nothing is due. The send windows are always open, so
-  * that results do not depend on the hour.
+ * Per 100 instances: 60 active (10 of them prepare a meeting), 15 paused, 25 completed. One lead in three is booked:
+ * 20 per 100 instances, half of them with a preparing instance. Nothing is due. The send windows are always open, so
+ * that results do not depend on the hour.
  */
 function statementsFor(instances: number): readonly LoadingStep[] {
   const leads = Math.round(instances * 0.6);

@@ -19,8 +19,8 @@ export interface OrphansMeasured {
 }
 
 /**
-  * Books leads with one live instance each, and completes the instances alternately with the backstop and by hand.
-  * No lead is booked twice, so every turn finds its rows in the same state: just changed by the booking.
+ * Books leads with one live instance each, and completes the instances alternately with the backstop and by hand.
+ * No lead is booked twice, so every turn finds its rows in the same state: just changed by the booking.
  */
 export async function measureOrphans(database: LoadedDatabase): Promise<OrphansMeasured> {
   const orphans = Math.min(ORPHANS, Math.floor(database.instances / 100));

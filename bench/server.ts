@@ -39,7 +39,7 @@ export async function withBenchServer<Result>(
 }
 
 /**
-  * A quarter of the machine's memory, like the RDS default for PostgreSQL:
+ * A quarter of the machine's memory, like the RDS default for PostgreSQL:
  * https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/PostgreSQL.Tuning.concepts.memory.html
  */
 const sharedBuffers = () => `${Math.floor(totalmem() / 4 / 1_024)}kB`;

@@ -15,8 +15,8 @@ export function entryOf(name: string): string {
 }
 
 /**
-  * esbuild options for the stack and for `npm run build`. The output is `<folder>/index.mjs`, chunks that load on
-  * demand, and source maps. It includes the AWS SDK, so that a run uses the tested version and not the one in Lambda.
+ * esbuild options for the stack and for `npm run build`. The output is `<folder>/index.mjs`, chunks that load on
+ * demand, and source maps. It includes the AWS SDK, so that a run uses the tested version and not the one in Lambda.
  */
 export function esbuildOptions(entry: string, folder: string): BuildOptions {
   return {

@@ -25,8 +25,8 @@ export const INTAKE_TIME_LIMIT = Duration.seconds(60);
 const RETENTION = Duration.days(14);
 
 /**
-  * The SQS maximum. At six minutes each this is four days: a database outage over a long weekend loses no booking.
-  * The function refuses invalid events itself, so only transient errors cause a redelivery.
+ * The SQS maximum. At six minutes each this is four days: a database outage over a long weekend loses no booking.
+ * The function refuses invalid events itself, so only transient errors cause a redelivery.
  */
 const ATTEMPTS = 1_000;
 

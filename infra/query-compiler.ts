@@ -11,8 +11,8 @@ export const wasm = readFileSync(new URL(file, import.meta.url)).toString("base6
 `;
 
 /**
-  * Decodes the query compiler into a cache below `project`, and returns the module that bundles import instead.
-  * The module reads the file beside the bundle at the first query. Saves 250 kB and the parsing of the text.
+ * Decodes the query compiler into a cache below `project`, and returns the module that bundles import instead.
+ * The module reads the file beside the bundle at the first query. Saves 250 kB and the parsing of the text.
  */
 export function unpackQueryCompiler(project: string): string {
   const { wasm } = createRequire(join(project, "package.json"))(QUERY_COMPILER.replace(/mjs$/, "js")) as {

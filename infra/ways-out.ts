@@ -13,8 +13,8 @@ export interface WayOut {
 }
 
 /**
-  * The endpoints that the configuration needs. Database, logs, metrics and failed invocations need none: RDS Proxy is in
-  * the VPC, the function signs its own database tokens, and Lambda delivers the rest.
+ * The endpoints that the configuration needs. Database, logs, metrics and failed invocations need none: RDS Proxy is
+ * in the VPC, the function signs its own database tokens, and Lambda delivers the rest.
  */
 export function waysOutOf(configuration: Configuration): readonly WayOut[] {
   const { sms, webhook, delivery, intake } = configuration;

@@ -34,8 +34,8 @@ export class WorkQueue extends Queue {
   }
 
   /**
-    * Delivers batches of up to ten messages to the worker, which returns the ones to redeliver.
-    * If `enabled` is false, the messages wait.
+   * Delivers batches of up to ten messages to the worker, which returns the ones to redeliver.
+   * If `enabled` is false, the messages wait.
    */
   feed(worker: IFunction, maxConcurrency: number, enabled = true): void {
     const source = { batchSize: MESSAGES_AT_ONCE, reportBatchItemFailures: true, maxConcurrency, enabled };

@@ -5,9 +5,9 @@ import { at } from "../measure.ts";
 import { PROVIDER_ID } from "./follow-ups.ts";
 
 /**
-  * The ceiling: the most that the database can do. It writes the same rows under the same constraints as the engine, but
-  * reads, decides and renders nothing outside the database. One statement claims a batch of one workspace: it advances
-  * the instances, updates their leads and inserts touches as sending. A second statement marks them as sent.
+ * The ceiling: the most that the database can do. It writes the same rows under the same constraints as the engine,
+ * but reads, decides and renders nothing outside the database. One statement claims a batch of one workspace: it
+ * advances the instances, updates their leads and inserts touches as sending. A second statement marks them as sent.
  */
 export async function sendAtTheCeiling({ url }: LoadedDatabase, options: CeilingOptions): Promise<void> {
   const clients = Array.from({ length: options.connections }, () => new pg.Client({ connectionString: url }));

@@ -3,8 +3,8 @@ import { parentPort, workerData } from "node:worker_threads";
 import * as z from "zod";
 
 /**
-  * Thread of the delaying proxy. It forwards data in order, after a fixed delay, without a bandwidth limit.
-  * It is a separate thread, so that other computation adds no delay.
+ * Thread of the delaying proxy. It forwards data in order, after a fixed delay, without a bandwidth limit.
+ * It is a separate thread, so that other computation adds no delay.
  */
 const { host, port, thereMs, backMs } = z
   .object({ host: z.string(), port: z.int(), thereMs: z.number(), backMs: z.number() })

@@ -3,8 +3,8 @@ import { type LoadedDatabase, MESSAGE } from "../data.ts";
 import { PROVIDER_ID } from "./follow-ups.ts";
 
 /**
-  * Selects the instances to make due: one per lead, numbered in random order, so that any prefix is spread over the
-  * workspaces and the table. `rank`, from 0 to 1, makes the earliest enrolled due first.
+ * Selects the instances to make due: one per lead, numbered in random order, so that any prefix is spread over the
+ * workspaces and the table. `rank`, from 0 to 1, makes the earliest enrolled due first.
  */
 export async function noteDueInstances({ pool }: LoadedDatabase): Promise<void> {
   await pool.query(`

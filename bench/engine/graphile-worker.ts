@@ -28,10 +28,10 @@ const CHUNK = 5_000;
 type Statements = "one-a-step" | "gathered";
 
 /**
-  * The drip on graphile-worker, configured as https://worker.graphile.org/docs/performance recommends: a local queue of
-  * 500, and completions in batches. A task logs its step and schedules the next one, as in
-  * https://worker.graphile.org/docs/tasks. The `gathered` variant is several times faster than the documented ones. It
-  * runs as many jobs at once as the local queue holds, and logs and schedules jobs that arrive together in one batch.
+ * The drip on graphile-worker, configured as https://worker.graphile.org/docs/performance recommends: a local queue of
+ * 500, and completions in batches. A task logs its step and schedules the next one, as in
+ * https://worker.graphile.org/docs/tasks. The `gathered` variant is several times faster than the documented ones. It
+ * runs as many jobs at once as the local queue holds, and logs and schedules jobs that arrive together in one batch.
  */
 export async function graphileWorker(serverUrl: string, steps: number, statements: Statements): Promise<Contestant> {
   const { Logger, makeWorkerUtils, run } = await importPeer<GraphileWorker>("graphile-worker");

@@ -1,9 +1,7 @@
 import * as z from "zod";
 import { openEngine } from "./follow-ups.ts";
 
-/**
-  * Runs the engine several times in a row, like a warm function, and sends its resident set size in bytes to the parent.
- */
+/** Runs the engine several times in a row, like a warm function. Sends its resident set size in bytes to the parent. */
 const given = z.tuple([z.url(), z.coerce.number().int().positive(), z.coerce.number().int().positive()]);
 const [databaseUrl, runs, runMs] = given.parse(process.argv.slice(2));
 

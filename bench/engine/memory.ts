@@ -18,8 +18,8 @@ const measured = z.object({ atStart: z.number(), peaks: z.array(z.number()), pea
 export type MemoryMeasured = z.infer<typeof measured>;
 
 /**
-  * Several runs of limited duration in a separate process, without a memory limit. The process is bundled like the
-  * functions, because loading TypeScript would add memory that a function does not use.
+ * Several runs of limited duration in a separate process, without a memory limit. The process is bundled like the
+ * functions, because loading TypeScript would add memory that a function does not use.
  */
 export async function measureMemory(databaseUrl: string): Promise<MemoryMeasured> {
   const folder = join(FOLDER, "memory-process");

@@ -21,8 +21,8 @@ const WORKERS = 4;
 const BATCH_SIZE = 500;
 
 /**
-  * The drip on pg-boss, as in https://pgboss.io/api/jobs: `fetch` in batches, one `insert` for all next steps, and one
-  * `complete` for all ids. Several workers run in one process, as in https://pgboss.io/api/workers.
+ * The drip on pg-boss, as in https://pgboss.io/api/jobs: `fetch` in batches, one `insert` for all next steps, and one
+ * `complete` for all ids. Several workers run in one process, as in https://pgboss.io/api/workers.
  */
 export async function pgBoss(serverUrl: string, steps: number): Promise<Contestant> {
   const { PgBoss } = await importPeer<PgBoss>("pg-boss");
