@@ -26,8 +26,7 @@ export function commandLineOf(pid: number): string {
 }
 
 function birthFromProc(pid: number): string | undefined {
-  // The name is in parentheses and may contain any character. Of the fields after it, 1 is the state, 20 the start
-  // time.
+  // The name is in parentheses and may contain any character. After it, the state is field 1, the start time field 20.
   const fields = attempt(() => readFileSync(`/proc/${pid}/stat`, "utf8"))
     ?.replace(/^.*\) /s, "")
     .split(" ");

@@ -123,7 +123,7 @@ async function exportTo(directory: string, choice: Choice): Promise<void> {
   });
 }
 
-/** A unique file name of letters, digits and hyphens. */
+/** A file name of letters, digits and hyphens, numbered if it is used already. */
 function freeName(name: string, used: Set<string>): string {
   const plain =
     name

@@ -20,8 +20,7 @@ export async function createCast(db: Db): Promise<void> {
 
 /**
  * Decides each lead's identity and history once, for all tables. Expects the temporary tables `demo_sequence` and
- * `demo_step`. `offset 0` keeps the planner from inlining the subqueries, which would evaluate each chance at every
- * use.
+ * `demo_step`. `offset 0` keeps the planner from inlining the subqueries and evaluating a chance more than once.
  */
 export const castLeads = (part: Part): Prisma.Sql => Prisma.sql`
   insert into demo_cast
