@@ -236,14 +236,13 @@ describe("a connection of the lock that is lost in the middle of a run", () => {
 
     const report = await first.run({ workspaceId }, { lock: watched, settings: { batchSize: 60, sendsAtOnce: 1 } });
 
-    expect(report).toMatchObject({ success: false, statusCode: 500, reason: "lock_lost", recovered: null });
+    expect(report).toMatchObject({ success: false, statusCode: 500, reason: "lock_lost" });
     expect(report.errors).toEqual([expect.stringMatching(/the connection that held the overlap lock died/)]);
-    // The call that was under way when it happened is finished; the rest of its batch stays claimed.
-    expect(report.results).toMatchObject({ due: 60, delivery: { sent: 1, retrying: 59 }, backlog: 40 });
+    // The call that was under way when it happened is finished; nothing else is begun or claimed.
+    expect(report.results).toMatchObject({ due: 1, delivery: { sent: 1 }, backlog: 99 });
     expect(first.channel.sent).toHaveLength(1);
 
-    expect(await second.run({ workspaceId })).toMatchObject({ success: true, results: { delivery: { sent: 40 } } });
-    // What the first had claimed and not begun is taken up at once.
+    expect(await second.run({ workspaceId })).toMatchObject({ success: true, results: { delivery: { sent: 99 } } });
     expect(second.channel.sent).toHaveLength(99);
   });
 

@@ -226,7 +226,7 @@ describe("what is lost after the gate was passed", () => {
       }
       return accept(touch);
     };
-    return runner.run({ trigger: "schedule" }, { settings: { batchSize: 2, sendsAtOnce: 1 } });
+    return runner.run({ trigger: "schedule" }, { settings: { batchSize: 2, sendsAtOnce: 2 } });
   };
 
   const FIRST_BATCH = { due: 2, claimed: 2 };

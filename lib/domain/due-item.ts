@@ -24,6 +24,14 @@ export interface DueInstance {
   readonly nextStepDue: Date;
   /** When the step was due before its first hold; null if it was never held. */
   readonly heldSince: Date | null;
+  /** Older steps that wait and may still use the cap of the workspace today; absent where there is none, or no cap. */
+  readonly ahead?: AheadForCap;
+}
+
+export interface AheadForCap {
+  readonly steps: number;
+  /** When the last of them is decided again; never after the day of the cap. */
+  readonly until: Date;
 }
 
 export interface LeadFacts {

@@ -1,6 +1,6 @@
 import { type Case, factsOf, stepOf } from "./case.ts";
 import type { Verdict } from "./decision.ts";
-import { minutesAfter, repairBy } from "./recheck-times.ts";
+import { minutesAfter, recheckSoon, repairBy } from "./recheck-times.ts";
 import { capDayEnd, channelUsedToday, earliestSend, shutNow, tooSoon } from "./send-times.ts";
 import { isTimeZone } from "./time-zone.ts";
 
@@ -63,11 +63,25 @@ export function channelUsed(given: Case): Verdict | undefined {
   return { kind: "hold", reason: "channel_used_today", until: nextSend(given) };
 }
 
+/**
+ * What is left of a cap goes to the steps that have waited longest, whichever zone opens first. A step for which older ones
+ * leave nothing is decided again once these had their turn: one that did not go leaves its place.
+ */
 export function capReached(given: Case): Verdict | undefined {
   const { dailyCap, dailyCapUsed, timeZone } = given.workspace;
-  if (dailyCap === null || dailyCapUsed < dailyCap) return undefined;
-  const until = nextSend(given, capDayEnd(timeZone, given.now));
-  return { kind: "hold", reason: "daily_cap_reached", until };
+  if (dailyCap === null) return undefined;
+  const left = Math.max(0, dailyCap - dailyCapUsed);
+  const { ahead } = given.instance;
+  if ((ahead?.steps ?? 0) < left) return undefined;
+  const dayEnd = capDayEnd(timeZone, given.now);
+  if (left === 0 || !ahead) return { kind: "hold", reason: "daily_cap_reached", until: nextSend(given, dayEnd) };
+  const afterThem = Math.min(dayEnd.getTime(), Math.max(ahead.until.getTime(), recheckSoon(given.now).getTime()));
+  return {
+    kind: "hold",
+    reason: "daily_cap_reached",
+    until: nextSend(given, new Date(afterThem)),
+    detail: `steps that have waited longer: ${ahead.steps}, left of the cap: ${left}`,
+  };
 }
 
 /** The earliest send time from `from` on that passes all time rules, as far as known now. */

@@ -52,6 +52,7 @@ export async function deliverMessages(
     channels: pacedChannels(ports.channels, { sendsAtOnce: settings.sendsAtOnce, stopping, health }),
     health,
     groupSize: new GroupSize(),
+    remainingMs,
     stopping,
     log,
   };

@@ -10,7 +10,7 @@ import {
   type TouchSendFacts,
   type UnreadableTouch,
 } from "./delivery-ports.ts";
-import type { GroupSize } from "./group-size.ts";
+import type { Groups } from "./group-size.ts";
 import type { SendOutcome } from "./port-types.ts";
 import type { Log } from "./ports.ts";
 import type { DeliveryReport } from "./report.ts";
@@ -29,7 +29,9 @@ export interface DeliveryContext {
   readonly channels: Readonly<Record<Channel, MessageChannel>>;
   /** Fed by the pace of the channels. */
   readonly health: ChannelHealth;
-  readonly groupSize: GroupSize;
+  readonly groupSize: Groups;
+  /** Milliseconds until this invocation is cut off. */
+  readonly remainingMs: () => number;
   /** True once no new work may be started. */
   readonly stopping: () => boolean;
   readonly log: Log;
@@ -119,13 +121,13 @@ async function sendGroup(
   report: DeliveryReport,
 ): Promise<void> {
   if (touches.length === 0) return;
-  const { now, store, groupSize, log } = context;
-  const startedMs = performance.now();
+  const { now, store, groupSize, remainingMs, log } = context;
+  const startedMs = remainingMs();
   const outcomes = await Promise.all(touches.map(async (touch) => ({ touch, outcome: await send(context, touch) })));
   // Judged together: what is a fault of the channel shows in what it answered the others.
   const settlements = outcomes.map(({ touch, outcome }) => settlementOf(touch, outcome, context));
-  groupSize.sent(touches.length, performance.now() - startedMs);
   await store.settle(settlements, now);
+  groupSize.sent(touches.length, startedMs - remainingMs());
   report.unknown -= touches.length;
   for (const settlement of settlements) {
     report[settlement.status === "claimed" ? "retrying" : settlement.status] += 1;

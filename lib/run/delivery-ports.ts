@@ -86,6 +86,8 @@ export interface OutgoingTouch {
   readonly failures: number;
   /** Since when its receiver's server has put it off; null: it has not. */
   readonly deferredSince: Date | null;
+  /** Since when it may go: a send that is not begun does not make it younger. */
+  readonly waitingSince: Date;
   readonly from: string;
   readonly email: string | null;
   readonly phone: string | null;

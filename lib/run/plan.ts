@@ -22,33 +22,63 @@ export type Told = Pick<Decision, "kind" | "reason" | "rule"> & {
 
 export type Planner = (candidate: DueCandidate) => DecidedPlan;
 
+/** A step that may go and for whose channel the run has no time: it stays due. */
+export interface LeftDue {
+  readonly leftOn: Channel;
+}
+
+/** Whether one more touch of that workspace may be claimed on the channel. */
+export type MayClaim = (workspaceId: string, channel: Channel) => boolean;
+
 /**
  * Plans for the candidates of one batch, in their order: what is planned for one counts for the next of the same lead and
  * the same workspace. A row that cannot be read or decided on is held for a day and does not stop the batch.
  */
-export function planner(now: Date): Planner {
-  const reached = new Map<string, Channel[]>();
-  const usedOfCap = new Map<string, number>();
-  return (candidate) => {
+export function planner(now: Date): Planner;
+export function planner(now: Date, mayClaim: MayClaim): (candidate: DueCandidate) => DecidedPlan | LeftDue;
+export function planner(now: Date, mayClaim: MayClaim = () => true) {
+  const batch = new Batch(now);
+  return (candidate: DueCandidate): DecidedPlan | LeftDue => {
     const { read } = candidate;
     if ("fault" in read) return holdBroken(candidate, "unreadable_row", read.fault, now);
     try {
-      const item = asOfThisBatch(read.item, reached, usedOfCap, now);
-      const decision = decide(item, now);
-      const touch = touchOf(decision, item.lead);
-      const state = evolve(item, decision, now);
-      assertWithinAllTimes(state);
-      if (touch) {
-        assertWithinAllTimes(touch);
-        const { lead, workspace } = item;
-        note(reached, keysOf(lead, workspace, touch.channel), touch.channel);
-        usedOfCap.set(workspace.id, (usedOfCap.get(workspace.id) ?? 0) + 1);
-      }
-      return { ...idsOf(candidate), state, touch, decision: told(decision) };
+      return plan(candidate, batch.seenBy(read.item), batch, mayClaim);
     } catch (thrown) {
       return holdBroken(candidate, "decision_failed", detailOf(thrown), now);
     }
   };
+}
+
+function plan(candidate: DueCandidate, item: DueItem, batch: Batch, mayClaim: MayClaim): DecidedPlan | LeftDue {
+  const { now } = batch;
+  const decision = decide(item, now);
+  const touch = touchOf(decision, item.lead);
+  const state = evolve(item, decision, now);
+  assertWithinAllTimes(state);
+  if (touch) assertWithinAllTimes(touch);
+  if (touch?.status === "claimed" && !mayClaim(candidate.workspaceId, touch.channel)) return { leftOn: touch.channel };
+  if (touch) batch.add(item, touch.channel);
+  return { ...idsOf(candidate), state, touch, decision: told(decision) };
+}
+
+/** What is planned in a batch counts for the next of the same lead and the same workspace. */
+class Batch {
+  readonly now: Date;
+  readonly #reached = new Map<string, Channel[]>();
+  readonly #usedOfCap = new Map<string, number>();
+
+  constructor(now: Date) {
+    this.now = now;
+  }
+
+  add({ lead, workspace }: DueItem, channel: Channel): void {
+    note(this.#reached, keysOf(lead, workspace, channel), channel);
+    this.#usedOfCap.set(workspace.id, (this.#usedOfCap.get(workspace.id) ?? 0) + 1);
+  }
+
+  seenBy(item: DueItem): DueItem {
+    return asOfThisBatch(item, this.#reached, this.#usedOfCap, this.now);
+  }
 }
 
 const LAST_INSTANT = Date.parse("9999-12-31T23:59:59.999Z");

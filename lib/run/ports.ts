@@ -2,7 +2,7 @@ import type { DueItem } from "../domain/due-item.ts";
 import type { InstanceState } from "../domain/evolve.ts";
 import type { Channel, DigestChannel } from "../domain/labels.ts";
 import type { Message } from "../domain/templates.ts";
-import type { DeliveryQueue, DeliveryStore, MessageChannel, OutgoingTouch } from "./delivery-ports.ts";
+import type { ClosedChannel, DeliveryQueue, DeliveryStore, MessageChannel, OutgoingTouch } from "./delivery-ports.ts";
 import type { DigestSender, DigestStore } from "./digest-ports.ts";
 import type { BatchQuery } from "./port-types.ts";
 import type { BackstopReport, EnrichmentReport, LockHolder, Report, ResumeReport } from "./report.ts";
@@ -52,19 +52,25 @@ export interface FollowUpStore extends DeliveryStore, DigestStore {
   resumeSnoozed(query: BatchQuery): Promise<ResumeReport>;
   resumeGhosted(query: BatchQuery): Promise<ResumeReport>;
   resumeAwaitingEnrichment(query: BatchQuery): Promise<EnrichmentReport>;
-  /** One transaction: takes due instances, asks `plan` for each, and carries all plans out. None is left due. */
-  claimDue(query: ClaimQuery, plan: (candidate: DueCandidate) => Plan): Promise<readonly ClaimedPlan[]>;
+  /** One transaction: takes due instances, asks `plan` for each, and carries all plans out. One without a plan stays due. */
+  claimDue(query: ClaimQuery, plan: (candidate: DueCandidate) => Plan | null): Promise<readonly ClaimedPlan[]>;
   /** The workspaces in which something is due, that with the oldest first. */
   findDueWorkspaces(query: BatchQuery): Promise<readonly DueWorkspace[]>;
   countDue(query: BatchQuery): Promise<number>;
+  /** The workspaces in which a claimed touch waits that may go, those with the oldest first, whoever has it in hand. */
+  findWaiting(query: BatchQuery, recheckAt: Date): Promise<readonly WaitingWorkspace[]>;
+  /** How many claimed touches may go that no sender or queue has in hand, counted up to `limit`. */
+  countWaiting(query: BatchQuery): Promise<number>;
   /** Whether a lease ran out, a claimed touch waits whose time has come, or one waits for approval that lives no more. */
   isTouchLeftBehind(query: Omit<BatchQuery, "limit">): Promise<boolean>;
   /** Ends what has waited for approval longer than it lives, and lets the instances go on; answers how many there were. */
   expireWaiting(query: BatchQuery): Promise<number>;
   /** Ends what died while it was sent: `claimed` again on a channel that takes the same touch twice, else `unknown`. */
   expireLeases(query: BatchQuery): Promise<{ readonly unknown: number; readonly reclaimed: number }>;
-  /** Takes claimed touches whose time has come, oldest first; nobody else takes them before `recheckAt`. */
-  takeUp(query: BatchQuery, recheckAt: Date): Promise<readonly string[]>;
+  /** Claimed touches whose time has come: the oldest of each workspace, then the second oldest of each, and so on. */
+  findLeftBehind(query: BatchQuery): Promise<readonly LeftBehind[]>;
+  /** Takes those of them that still wait; answers them in their order. No other run takes them before `recheckAt`. */
+  takeUp(touchIds: readonly string[], now: Date, recheckAt: Date): Promise<readonly string[]>;
 }
 
 export interface CompleteBooked extends Omit<BatchQuery, "limit"> {
@@ -80,6 +86,18 @@ export interface DueWorkspace {
   readonly oldestDue: Date;
 }
 
+export interface WaitingWorkspace {
+  readonly id: string;
+  /** Since when the oldest of its touches may go. */
+  readonly since: Date;
+}
+
+export interface LeftBehind {
+  readonly id: string;
+  readonly workspaceId: string;
+  readonly channel: Channel;
+}
+
 export interface ClaimQuery {
   readonly now: Date;
   /** When a touch of this claim that is still unsent is taken up by somebody else. */
@@ -88,6 +106,8 @@ export interface ClaimQuery {
   readonly begin: number;
   /** Whether touches of that channel may begin: where it takes nothing, no lead is marked as reached. Absent: all. */
   readonly mayBegin?: (touch: { readonly channel: Channel; readonly workspaceId: string }) => boolean;
+  /** Steps of these channels, of all workspaces or of one, are passed over and stay due. */
+  readonly without?: readonly ClosedChannel[];
   /** The most rows of each workspace. */
   readonly share: number;
   readonly workspaces: readonly ClaimedFrom[];

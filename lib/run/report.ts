@@ -108,9 +108,12 @@ export interface SendDueReport {
   holds: Record<string, Hold>;
   /** At most `PROBLEMS_TOLD` of the rows that a person has to look at, of as many workspaces as have some; `reasons` counts all. */
   problems: Problem[];
-  /** Steps that are still due, counted up to `BACKLOG_COUNTED`. */
+  /** Steps that are still due and claimed touches that may go and nobody has in hand, counted up to `BACKLOG_COUNTED`. */
   backlog: number;
-  /** The age of the oldest step that was due when this run began, in seconds. */
+  /**
+   * The age, in seconds, of the oldest step that was due, or claimed touch that might go, once the leftovers had their turn.
+   * A touch counts from when it may go, also while a delivery queue has it.
+   */
   oldestDueSeconds: number;
   /** The same by workspace id, for at most `PROBLEMS_TOLD` workspaces: those that have waited longest. */
   oldestDueSecondsByWorkspace: Record<string, number>;

@@ -5,8 +5,8 @@ export const STEP_NAMES = [
   "resume-snoozed",
   "resume-ghosted",
   "resume-awaiting-enrichment",
-  "send-due",
   "recover-touches",
+  "send-due",
   "notification-digests",
 ] as const;
 export type StepName = (typeof STEP_NAMES)[number];

@@ -7,6 +7,7 @@ import { DatabaseUnreachable, type HeldLock, type RunPorts, SchemaOutOfDate, Uns
 import { imbalances, type LockHolder, noSteps, PROBLEMS_TOLD, type Reason, type Report } from "./report.ts";
 import { parseRequest, type RunRequest, type StepName } from "./request.ts";
 import { runSteps } from "./run-steps.ts";
+import { RunTime } from "./run-time.ts";
 import type { RunContext, RunSettings, RunStep } from "./step.ts";
 import { backstop } from "./steps/backstop.ts";
 import { notificationDigests } from "./steps/notification-digests.ts";
@@ -15,6 +16,7 @@ import { resumeAwaitingEnrichment } from "./steps/resume-awaiting-enrichment.ts"
 import { resumeGhosted } from "./steps/resume-ghosted.ts";
 import { resumeSnoozed } from "./steps/resume-snoozed.ts";
 import { sendDue } from "./steps/send-due.ts";
+import { Throughput } from "./throughput.ts";
 
 /** The run, in its order. */
 const STEPS: readonly RunStep[] = [
@@ -22,13 +24,10 @@ const STEPS: readonly RunStep[] = [
   resumeSnoozed,
   resumeGhosted,
   resumeAwaitingEnrichment,
-  sendDue,
   recoverTouches,
+  sendDue,
   notificationDigests,
 ];
-
-/** Of the time of a run, what the steps before the digests leave to them, however much is due. */
-const SHARE_OF_DIGESTS = 0.1;
 
 /** What the platform says of one invocation. */
 export interface Invocation {
@@ -119,22 +118,27 @@ async function runParsed(request: RunRequest, report: Report, { invocation, port
     }
     const only = stepsAllowed(request, holder, now, report);
     const steps = STEPS.filter((step) => only.includes(step.name));
-    const { safetyMarginMs } = settings;
-    const forDigestsMs = SHARE_OF_DIGESTS * Math.max(0, invocation.remainingMs() - safetyMarginMs);
-    const outOfTime = () => invocation.remainingMs() < safetyMarginMs + forDigestsMs;
-    const stoppingOf = (step: RunStep) => () =>
-      !isHeld(lock) || (step === notificationDigests ? invocation.remainingMs() < safetyMarginMs : outOfTime());
-    await runOrRehearse(steps, { now, request, settings, stoppingOf }, report, ports, invocation);
-    if (!isHeld(lock)) {
-      report.reason ??= "lock_lost";
-      report.errors.push("the connection that held the overlap lock died; no new work was started after that");
-    } else if (outOfTime()) report.reason ??= "out_of_time";
+    const { remainingMs } = invocation;
+    const { safetyMarginMs, sendsAtOnce } = settings;
+    const time = new RunTime({ remainingMs, safetyMarginMs, goesOn: () => isHeld(lock) });
+    const throughput = new Throughput(remainingMs, sendsAtOnce);
+    await runOrRehearse(steps, { now, request, settings, throughput, time }, report, ports, invocation);
+    tellEnd(report, time, throughput, isHeld(lock));
     if (report.backstop === null && steps.includes(backstop)) {
       report.errors.push("backstop: not begun; the invocation had less time left than the safety margin");
     }
   } finally {
     await lock?.release();
   }
+}
+
+/** Says why a run did not do all of its work. */
+function tellEnd(report: Report, time: RunTime, throughput: Throughput, isHeld: boolean): void {
+  const noMoreCanBeSent = (report.results?.backlog ?? 0) > 0 && throughput.isSpent(time.leftOf("send-due")());
+  if (!isHeld) {
+    report.reason ??= "lock_lost";
+    report.errors.push("the connection that held the overlap lock died; no new work was started after that");
+  } else if (time.isOver || noMoreCanBeSent) report.reason ??= "out_of_time";
 }
 
 /** Another run may end between the attempt and the question who holds the lock; then the attempt is made again. */
@@ -171,16 +175,18 @@ function stepsAllowed(
 
 async function runOrRehearse(
   steps: readonly RunStep[],
-  given: Pick<RunContext, "now" | "request" | "settings"> & { readonly stoppingOf: (step: RunStep) => () => boolean },
+  given: Pick<RunContext, "now" | "request" | "settings" | "throughput"> & { readonly time: RunTime },
   report: Report,
   ports: RunPorts,
   invocation: Invocation,
 ): Promise<void> {
   const { queue, log } = ports;
-  const { now, settings, request, stoppingOf } = given;
+  const { now, settings, request, throughput, time } = given;
+  const { remainingMs } = invocation;
+  const leftToSend = time.leftOf("send-due");
   const leaseUntil = leaseOf(invocation, now);
   const health = new ChannelHealth();
-  const stopping = stoppingOf(sendDue);
+  const stopping = () => leftToSend() < 0;
   const means = {
     now,
     settings,
@@ -193,9 +199,14 @@ async function runOrRehearse(
     leaseUntil,
     claimedUntil: queue ? new Date(now.getTime() + QUEUE_PATIENCE_MS) : leaseUntil,
     groupSize: new GroupSize(),
+    remainingMs,
+    throughput,
   };
   const run = async (where: Pick<RunContext, "store" | "rehearsal">) => {
-    const contextOf = (step: RunStep): RunContext => ({ ...means, ...where, stopping: stoppingOf(step) });
+    const contextOf = (step: RunStep): RunContext => {
+      const leftMs = time.leftOf(step.name);
+      return { ...means, ...where, leftMs, stopping: () => leftMs() < 0 };
+    };
     for (const { step, thrown } of await runSteps(steps, contextOf, report)) tellFault(report, thrown, `${step}: `);
     reportChannels(report, health, log);
   };

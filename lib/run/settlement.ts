@@ -46,18 +46,18 @@ function afterChannelFault(touch: OutgoingTouch, outcome: ChannelDown, context: 
   const { now, health } = context;
   const { reason, otherwise, notBegun, mayHaveArrived } = outcome;
   if (otherwise && health.tookAnother(touch, outcome)) return settlementOf(touch, otherwise, context);
-  const nextAttemptAt = new Date(now.getTime() + (notBegun ? NEXT_RUN_MS : backoffMs(1, Math.random())));
-  const { id: touchId, failures } = touch;
+  const { id: touchId, failures, waitingSince } = touch;
+  const nextAttemptAt = notBegun ? waitingSince : new Date(now.getTime() + backoffMs(1, Math.random()));
   const arrival = mayHaveArrived && { mayHaveArrived };
   return { touchId, status: "claimed", reason, failures, nextAttemptAt, attemptUnused: true, ...arrival };
 }
 
 /** A send that was not begun, or that the provider put off, is no failure of the touch; but not for ever. */
 function afterPassingFault(touch: OutgoingTouch, outcome: Retry, now: Date): Settlement {
-  const { id: touchId, failures: before } = touch;
+  const { id: touchId, failures: before, waitingSince } = touch;
   const { reason, throttled, notBegun, mayHaveArrived } = outcome;
   if (notBegun) {
-    const nextAttemptAt = new Date(now.getTime() + (throttled?.retryAfterMs ?? 0));
+    const nextAttemptAt = throttled?.retryAfterMs ? new Date(now.getTime() + throttled.retryAfterMs) : waitingSince;
     return { touchId, status: "claimed", reason, failures: before, nextAttemptAt, attemptUnused: true };
   }
   if (throttled?.ofReceiver) return afterDeferral(touch, reason, now);

@@ -3,6 +3,7 @@ import type { Planner } from "./plan.ts";
 import type { FollowUpStore, RunPorts } from "./ports.ts";
 import type { SampleDecision, StepReports } from "./report.ts";
 import type { RunRequest, StepName } from "./request.ts";
+import type { Throughput } from "./throughput.ts";
 
 /** All that a step may use. */
 export interface RunContext extends DispatchContext {
@@ -10,6 +11,9 @@ export interface RunContext extends DispatchContext {
   readonly store: FollowUpStore;
   readonly settings: RunSettings;
   readonly digests: RunPorts["digests"];
+  /** Milliseconds that the step has left to begin work in; 0 or less: none. */
+  readonly leftMs: () => number;
+  readonly throughput: Throughput;
   /** When a touch that this run claims and that is still unsent is taken up by a later one. */
   readonly claimedUntil: Date;
   /** Null in a real run. */
@@ -48,3 +52,7 @@ export interface RunStep {
   /** Puts its result into `reports` before it begins and fills it in as it goes, so that a failure loses no count. */
   run(context: RunContext, reports: StepReports): Promise<void>;
 }
+
+/** Whether this run sends what it claims, and so claims no more than it can send. */
+export const sendsItself = ({ queue, request }: Pick<RunContext, "queue" | "request">): boolean =>
+  queue === null && !request.dryRun;

@@ -128,7 +128,7 @@ export async function carryOut(
   return decided.map((one) => {
     const { instanceId } = one.plan;
     const row = touched.get(instanceId);
-    return { instanceId, touchId: row?.touch_id ?? null, begun: row ? begunTouch(row, one) : null };
+    return { instanceId, touchId: row?.touch_id ?? null, begun: row ? begunTouch(row, one, now) : null };
   });
 }
 
@@ -155,7 +155,11 @@ const normalised = (stored: string | null | undefined, normalise: (text: string)
 const leadOf = ({ read }: DueCandidate): LeadFacts | null => ("item" in read ? read.item.lead : null);
 
 /** Null where the touch is left claimed. */
-function begunTouch(row: z.infer<typeof touchedRow>, { candidate, plan: { touch } }: Decided): OutgoingTouch | null {
+function begunTouch(
+  row: z.infer<typeof touchedRow>,
+  { candidate, plan: { touch } }: Decided,
+  now: Date,
+): OutgoingTouch | null {
   const lead = leadOf(candidate);
   if (row.email_from === null || !touch || !lead) return null;
   return {
@@ -165,6 +169,7 @@ function begunTouch(row: z.infer<typeof touchedRow>, { candidate, plan: { touch 
     channel: touch.channel,
     failures: 0,
     deferredSince: null,
+    waitingSince: now,
     from: row.email_from,
     email: lead.email,
     phone: lead.phone,

@@ -1,13 +1,15 @@
 import * as z from "zod";
 import { capDayOf } from "../domain/send-times.ts";
+import type { ClosedChannel } from "../run/delivery-ports.ts";
 import type { BatchQuery } from "../run/port-types.ts";
 import type { ClaimedPlan, ClaimQuery, DueCandidate, DueWorkspace, Plan } from "../run/ports.ts";
+import { aheadOf, dueSince, readCapQueues } from "./cap-queues.ts";
 import { carryOut, type Decided } from "./carry-out.ts";
 import { candidateColumns, readSequences } from "./due-items.ts";
 import { Prisma } from "./generated/client.ts";
 import { goOn } from "./go-on.ts";
 import { isLockTimeout } from "./lock-timeout.ts";
-import type { Queryable, Transactional } from "./queryable.ts";
+import { column, type Queryable, type Transactional } from "./queryable.ts";
 import { candidateOf, type DueRow, instant, parseDueRows, type ReadSequence, walkedBy } from "./rows.ts";
 
 const dueWorkspaceRow = z.object({ id: z.guid(), capped: z.boolean(), oldest_due: instant });
@@ -37,14 +39,14 @@ export async function findDueWorkspaces(
 
 /**
  * One transaction: locks due instances with their leads, earliest first and the same share for each workspace, asks `plan`
- * for each, and carries all plans out. What another transaction holds, the instance or the lead, is passed over, and so is a
+ * for each, and carries all plans out; what gets none is left as it is. What another transaction holds, the instance or the lead, is passed over, and so is a
  * workspace with a daily cap that is not let go of in time. A booking, a reply or an opt-out cannot commit between the
  * decision and its writing: it has to change a row that is locked here.
  */
 export async function claimDue(
   db: Transactional,
   query: ClaimQuery,
-  plan: (candidate: DueCandidate) => Plan,
+  plan: (candidate: DueCandidate) => Plan | null,
 ): Promise<readonly ClaimedPlan[]> {
   try {
     return await claim(db, query, plan, waitForCaps);
@@ -57,7 +59,7 @@ export async function claimDue(
 function claim(
   db: Transactional,
   query: ClaimQuery,
-  plan: (candidate: DueCandidate) => Plan,
+  plan: (candidate: DueCandidate) => Plan | null,
   lockCaps: LockCaps,
 ): Promise<readonly ClaimedPlan[]> {
   return db.transaction(async (transaction) => {
@@ -65,13 +67,17 @@ function claim(
     // Before any instance, and in one order: two claims that want the same cap wait here and nowhere else.
     const locked = new Set(capped.length > 0 ? await lockCaps(transaction, capped) : []);
     const workspaces = query.workspaces.filter((workspace) => !workspace.capped || locked.has(workspace.id));
-    const rows = await readDue(transaction, { ...query, workspaces }, LOCKING);
+    const rows = await readDue(transaction, { ...query, workspaces }, locking(query.without ?? []));
     if (rows.length === 0) return [];
     const sequences = await readSequences(transaction, rows, query.now);
-    const decided = rows.map((row) => {
-      const candidate = candidateOf(row, sequences.get(walkedBy(row)));
-      return { candidate, plan: plan(candidate) };
+    const beside = rows.map(({ id }) => id);
+    const queues = await readCapQueues(transaction, { sequences, beside, now: query.now });
+    const decided = inTurn(rows, capped).flatMap((row): Decided[] => {
+      const candidate = candidateOf(row, sequences.get(walkedBy(row)), aheadOf(row, queues));
+      const planned = plan(candidate);
+      return planned ? [{ candidate, plan: planned }] : [];
     });
+    if (decided.length === 0) return [];
     const carriedOut = await carryOut(transaction, decided, query);
     await goOnWithoutApproval(transaction, decided, carriedOut, query.now);
     if (capped.length > 0) {
@@ -81,6 +87,10 @@ function claim(
     return carriedOut;
   });
 }
+
+/** Of what is left of a cap, the step that has waited longest is decided first. */
+export const inTurn = (rows: readonly DueRow[], capped: readonly string[]): readonly DueRow[] =>
+  capped.length === 0 ? rows : rows.toSorted((one, other) => dueSince(one).getTime() - dueSince(other).getTime());
 
 /** A step that was claimed before has no touch that anybody could approve, unless that one waits still: the instance goes on. */
 async function goOnWithoutApproval(
@@ -147,7 +157,24 @@ export async function readDue(
 }
 
 /** What another transaction holds is passed over. */
-const LOCKING = { locking: Prisma.sql`for no key update skip locked`, also: Prisma.empty };
+const locking = (without: readonly ClosedChannel[]) => ({
+  locking: Prisma.sql`for no key update skip locked`,
+  also: without.length === 0 ? Prisma.empty : Prisma.sql`and ${notOf(without)}`,
+});
+
+/** Of the step that is next, in terms of `instance`. Without a step there is something to complete. */
+const notOf = (closed: readonly ClosedChannel[]): Prisma.Sql => Prisma.sql`
+  not exists (
+    select from unnest(
+        ${closed.map(({ channel }) => channel)}::text[],
+        ${column(closed.map(({ workspaceId }) => workspaceId))}::uuid[]) as closed (channel, workspace_id)
+     where coalesce(closed.workspace_id, instance.workspace_id) = instance.workspace_id
+       and closed.channel = (
+         select step.channel::text from follow_up_step as step
+          where step.sequence_id = instance.sequence_id and step.version = instance.version
+            and step.position >= instance.position
+          order by step.position
+          limit 1))`;
 
 const NIL = "00000000-0000-0000-0000-000000000000";
 

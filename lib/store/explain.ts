@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { CHANNELS, INSTANCE_STATUSES, TOUCH_STATUSES } from "../domain/labels.ts";
 import type { DueCandidate } from "../run/ports.ts";
+import { aheadOf, readCapQueues } from "./cap-queues.ts";
 import { candidateColumns, readSequences } from "./due-items.ts";
 import type { Queryable } from "./queryable.ts";
 import { candidateOf, instant, parseDueRows, walkedBy } from "./rows.ts";
@@ -61,12 +62,13 @@ export async function explainInstance(db: Queryable, id: string, now: Date): Pro
   if (!dueRow) return null;
   const { status_of_instance, why, sequence_name, due } = instanceRow.parse(dueRow.row);
   const sequences = await readSequences(db, [dueRow], now);
+  const queues = await readCapQueues(db, { sequences, beside: [id], now });
   return {
     status: status_of_instance,
     why,
     sequenceName: sequence_name,
     nextStepDue: due,
-    candidate: candidateOf(dueRow, sequences.get(walkedBy(dueRow))),
+    candidate: candidateOf(dueRow, sequences.get(walkedBy(dueRow)), aheadOf(dueRow, queues)),
     touches: await touchesOf(db, id),
     reopenings: await reopeningsOf(db, id),
   };

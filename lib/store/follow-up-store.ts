@@ -15,7 +15,17 @@ import { beginRun, finishRun } from "./runs.ts";
 import { schemaGate } from "./schema-gate.ts";
 import { readSendFacts, startSending } from "./start-sending.ts";
 import { suppressUndeliverable } from "./suppressions.ts";
-import { expireLeases, isTouchLeftBehind, release, reschedule, settle, takeUp } from "./touches.ts";
+import {
+  countWaiting,
+  expireLeases,
+  findLeftBehind,
+  findWaiting,
+  isTouchLeftBehind,
+  release,
+  reschedule,
+  settle,
+  takeUp,
+} from "./touches.ts";
 
 /** The store's ports on a database. Database errors are translated to those of `ports.ts`. */
 export function storePorts(database: Database): Omit<RunPorts, "channels" | "digests" | "queue" | "log"> {
@@ -58,7 +68,10 @@ function followUpStore(db: Transactional): FollowUpStore {
     isTouchLeftBehind: (query) => told(isTouchLeftBehind(db, query)),
     expireWaiting: (query) => told(expireWaiting(db, query)),
     expireLeases: (query) => told(expireLeases(db, query)),
-    takeUp: (query, recheckAt) => told(takeUp(db, query, recheckAt)),
+    findWaiting: (query, recheckAt) => told(findWaiting(db, query, recheckAt)),
+    countWaiting: (query) => told(countWaiting(db, query)),
+    findLeftBehind: (query) => told(findLeftBehind(db, query)),
+    takeUp: (touchIds, now, recheckAt) => told(takeUp(db, touchIds, now, recheckAt)),
     settle: async (settlements, now) => {
       await told(settle(db, settlements, now));
       await told(suppressUndeliverable(db, settlements, now));

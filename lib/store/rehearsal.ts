@@ -1,8 +1,17 @@
 import * as z from "zod";
 import { REPEATABLE_CHANNELS } from "../domain/labels.ts";
 import type { BatchQuery } from "../run/port-types.ts";
-import type { ClaimedPlan, ClaimQuery, DueCandidate, DueWorkspace, FollowUpStore, Plan } from "../run/ports.ts";
-import { countDue, findDueWorkspaces, readDue } from "./claim.ts";
+import type {
+  ClaimedPlan,
+  ClaimQuery,
+  DueCandidate,
+  DueWorkspace,
+  FollowUpStore,
+  LeftBehind,
+  Plan,
+} from "../run/ports.ts";
+import { aheadOf, readCapQueues } from "./cap-queues.ts";
+import { countDue, findDueWorkspaces, inTurn, readDue } from "./claim.ts";
 import { rehearseDigests } from "./digest-windows.ts";
 import { countDigests } from "./digests.ts";
 import { candidateColumns, readSequences } from "./due-items.ts";
@@ -13,6 +22,7 @@ import { rehearseCompleteBooked } from "./rehearse-backstop.ts";
 import { AWAITING_ENRICHMENT, GHOSTED, rehearseResume, SNOOZED } from "./resume.ts";
 import { candidateOf, type DueRow, parseDueRows, walkedBy } from "./rows.ts";
 import { CHANNEL_IS_KNOWN } from "./start-sending.ts";
+import { findWaiting, leftBehindRow } from "./touches.ts";
 
 type Rehearsed = Pick<
   FollowUpStore,
@@ -25,6 +35,9 @@ type Rehearsed = Pick<
   | "countDue"
   | "expireWaiting"
   | "expireLeases"
+  | "findWaiting"
+  | "countWaiting"
+  | "findLeftBehind"
   | "takeUp"
   | "closeDigestWindows"
   | "expireDigestLeases"
@@ -63,7 +76,12 @@ export function rehearsal(db: Transactional): Rehearsed {
       safely(db, (part) =>
         first("leases") ? countDeadLeases(part, query) : Promise.resolve({ unknown: 0, reclaimed: 0 }),
       ),
-    takeUp: (query) => safely(db, (part) => (first("takeUp") ? findLeftBehind(part, query) : Promise.resolve([]))),
+    findWaiting: (query, recheckAt) => safely(db, (part) => findWaiting(part, query, recheckAt, query.now)),
+    // Those that wait are taken up, and what a queue has is not for a run.
+    countWaiting: none,
+    findLeftBehind: (query) =>
+      safely(db, (part) => (first("left") ? findLeftBehind(part, query) : Promise.resolve([]))),
+    takeUp: (touchIds) => Promise.resolve(touchIds),
     closeDigestWindows: (query, close) =>
       safely(db, async (part) => {
         if (!first("windows")) return { looked: 0, skipped: 0 };
@@ -95,7 +113,7 @@ class RehearsedClaims {
   /** By workspace, the instances that would resume and are not claimed yet. */
   readonly #resumed: Map<string, string[]>;
   readonly #after = new Map<string, ClaimQuery["workspaces"][number]["after"]>();
-  #claimed = 0;
+  readonly #decided: string[] = [];
 
   constructor(ended: readonly string[], resumed: Map<string, string[]>) {
     this.#ended = ended;
@@ -115,13 +133,17 @@ class RehearsedClaims {
   async claim(
     db: Queryable,
     query: ClaimQuery,
-    plan: (candidate: DueCandidate) => Plan,
+    plan: (candidate: DueCandidate) => Plan | null,
   ): Promise<readonly ClaimedPlan[]> {
     const rows = await this.#next(db, query);
     if (rows.length === 0) return [];
-    this.#claimed += rows.length;
     const sequences = await readSequences(db, rows, query.now);
-    const plans = rows.map((row) => plan(candidateOf(row, sequences.get(walkedBy(row)))));
+    for (const { id } of rows) this.#decided.push(id);
+    const queues = await readCapQueues(db, { sequences, beside: this.#decided, now: query.now });
+    const capped = query.workspaces.flatMap((workspace) => (workspace.capped ? [workspace.id] : []));
+    const plans = inTurn(rows, capped).flatMap(
+      (row) => plan(candidateOf(row, sequences.get(walkedBy(row)), aheadOf(row, queues))) ?? [],
+    );
     const claimedBefore = await findTouched(db, plans);
     return plans.map(({ instanceId, touch }) => {
       const isClaimed = touch !== null && !claimedBefore.has(`${instanceId} ${touch.stepId}`);
@@ -132,8 +154,8 @@ class RehearsedClaims {
   /** What is due and would be left. */
   async countLeft(db: Queryable, { limit, ...query }: BatchQuery): Promise<number> {
     const left = [...this.#resumed.values()].reduce((sum, ids) => sum + ids.length, 0);
-    const due = await countDue(db, { ...query, limit: limit + this.#claimed }, this.#notEnded());
-    return Math.min(limit, Math.max(0, due + left - this.#claimed));
+    const due = await countDue(db, { ...query, limit: limit + this.#decided.length }, this.#notEnded());
+    return Math.min(limit, Math.max(0, due + left - this.#decided.length));
   }
 
   #notEnded(): Prisma.Sql {
@@ -206,14 +228,11 @@ async function countDeadLeases(db: Queryable, { now, workspaceId }: BatchQuery) 
 }
 
 /** Those that are claimed, and those that would be claimed again. */
-async function findLeftBehind(db: Queryable, { now, workspaceId }: BatchQuery): Promise<readonly string[]> {
+async function findLeftBehind(db: Queryable, { now, workspaceId }: BatchQuery): Promise<readonly LeftBehind[]> {
   const rows = await db.$queryRaw`
-    select id from touch
+    select id, workspace_id, channel::text from touch
      where recheck_at <= ${now} and ${CHANNEL_IS_KNOWN} and (status = 'claimed' or (${DEAD(now)} and ${REPEATABLE}))
        and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
      order by id`;
-  return z
-    .array(z.object({ id: z.guid() }))
-    .parse(rows)
-    .map(({ id }) => id);
+  return z.array(leftBehindRow).parse(rows);
 }

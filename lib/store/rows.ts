@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { DueItem, Sequence, WorkspaceFacts } from "../domain/due-item.ts";
+import type { AheadForCap, DueItem, Sequence, WorkspaceFacts } from "../domain/due-item.ts";
 import {
   CHANNELS,
   ENRICHMENT_STATUSES,
@@ -155,18 +155,18 @@ const workspaceOf = (row: z.infer<typeof workspaceRow>, now: Date): WorkspaceFac
   dailyCapUsed: row.cap_day === capDayOf(row.workspace_time_zone, now) ? row.cap_used : 0,
 });
 
-export function candidateOf(row: DueRow, read: ReadSequence | undefined): DueCandidate {
+export function candidateOf(row: DueRow, read: ReadSequence | undefined, ahead?: AheadForCap): DueCandidate {
   return {
     instanceId: row.id,
     workspaceId: row.workspace_id,
     position: row.position,
     nextStepDue: row.next_step_due,
     heldSince: row.held_since,
-    read: readItem(row, read ?? { fault: `sequence ${row.sequence_id} is gone` }),
+    read: readItem(row, read ?? { fault: `sequence ${row.sequence_id} is gone` }, ahead),
   };
 }
 
-function readItem(row: DueRow, read: ReadSequence): DueCandidate["read"] {
+function readItem(row: DueRow, read: ReadSequence, ahead: AheadForCap | undefined): DueCandidate["read"] {
   if ("fault" in read) return read;
   const lead = leadRow.safeParse(row.row);
   if (!lead.success) return { fault: `lead ${row.lead_id}: ${columnFaults(lead.error)}` };
@@ -177,6 +177,7 @@ function readItem(row: DueRow, read: ReadSequence): DueCandidate["read"] {
       position: row.position,
       nextStepDue: row.next_step_due,
       heldSince: row.held_since,
+      ...(ahead && { ahead }),
     },
     lead: leadOf(row.lead_id, lead.data),
     sequence: read.sequence,

@@ -13,7 +13,7 @@ import {
 } from "../run/delivery-ports.ts";
 import { Prisma } from "./generated/client.ts";
 import type { Queryable } from "./queryable.ts";
-import { columnFaults, instantOrNull } from "./rows.ts";
+import { columnFaults, instant, instantOrNull } from "./rows.ts";
 import {
   LAST_TOUCHES,
   lastTouchColumns,
@@ -33,6 +33,7 @@ const judgedRow = z.object({
   channel: z.enum(CHANNELS),
   failures: z.int(),
   deferred_since: instantOrNull,
+  next_attempt_at: instant,
   subject: z.string().nullable(),
   body: z.string(),
   fate: z.enum(["start", "cancel", "expire", "doubt", "wait"]),
@@ -161,7 +162,8 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
     noted as (
       insert into notification_event (workspace_id, kind, touch_id, occurred_at)
       select workspace_id, 'touch_unknown', id, ${lease.now} from moved where fate = 'doubt')
-    select id, workspace_id, lead_id, channel::text, failures, deferred_since, subject, body, fate, why, email, phone,
+    select id, workspace_id, lead_id, channel::text, failures, deferred_since, next_attempt_at, subject, body, fate, why, email,
+           phone,
            stop is null and suppressed is not null as unflagged,
            (select email_from from workspace where id = fated.workspace_id) as email_from,
            case when channel = 'email' and last_email_at is not null and fate = 'start' then ${threadOf(Prisma.sql`fated`)} else '{}' end as thread
@@ -198,6 +200,7 @@ const outgoingTouch = (row: JudgedRow): OutgoingTouch => ({
   channel: row.channel,
   failures: row.failures,
   deferredSince: row.deferred_since,
+  waitingSince: row.next_attempt_at,
   from: row.email_from,
   email: row.email,
   phone: row.phone,

@@ -1,10 +1,15 @@
 import * as z from "zod";
-import { REPEATABLE_CHANNELS } from "../domain/labels.ts";
+import { CHANNELS, REPEATABLE_CHANNELS } from "../domain/labels.ts";
 import type { Rescheduled, Settlement } from "../run/delivery-ports.ts";
 import type { BatchQuery } from "../run/port-types.ts";
+import type { LeftBehind, WaitingWorkspace } from "../run/ports.ts";
+import { Prisma } from "./generated/client.ts";
 import { column, type Queryable } from "./queryable.ts";
 import { instant } from "./rows.ts";
 import { CHANNEL_IS_KNOWN } from "./start-sending.ts";
+
+/** No run takes the same touch twice: the `now` of the next one is later. */
+const LATER = (now: Date): Prisma.Sql => Prisma.sql`${now}::timestamptz + interval '1 millisecond'`;
 
 /**
  * Writes what became of touches, and what of it is to be told. One that is no longer `sending` is left as it is. Asked in a
@@ -17,7 +22,8 @@ export async function settle(db: Queryable, settlements: readonly Settlement[], 
     with ended as (
       update touch
          set status = settled.status::touch_status, reason = settled.reason, provider_id = settled.provider_id,
-             next_attempt_at = settled.next_attempt_at, recheck_at = settled.next_attempt_at,
+             next_attempt_at = settled.next_attempt_at,
+             recheck_at = case when settled.status = 'claimed' then greatest(settled.next_attempt_at, ${LATER(now)}) end,
              failures = coalesce(settled.failures, touch.failures),
              attempts = touch.attempts - case when settled.attempt_unused then 1 else 0 end,
              deferred_since = coalesce(settled.deferred_since, touch.deferred_since),
@@ -69,7 +75,7 @@ export async function reschedule(db: Queryable, touches: readonly Rescheduled[])
 /** Leaves claimed touches that this run will not send to the next one, whose `now` is later. */
 export async function release(db: Queryable, touchIds: readonly string[], now: Date): Promise<void> {
   await db.$executeRaw`
-    update touch set recheck_at = greatest(next_attempt_at, ${now}::timestamptz + interval '1 millisecond')
+    update touch set recheck_at = greatest(next_attempt_at, ${LATER(now)})
      where id = any(${[...touchIds]}::uuid[]) and status = 'claimed'`;
 }
 
@@ -114,30 +120,85 @@ export async function expireLeases(db: Queryable, { now, limit, workspaceId }: B
 }
 
 /**
- * Takes claimed touches whose time has come, oldest first: retries, and those that a dead run or a lost message left.
- * Nobody else takes them before `recheckAt`.
+ * Claimed touches whose time has come, in the order in which they are to go: retries, and those that a run or a lost
+ * message left. Each workspace has its turn, however many another one has.
  */
-export async function takeUp(
+export async function findLeftBehind(
   db: Queryable,
   { now, limit, workspaceId }: BatchQuery,
+): Promise<readonly LeftBehind[]> {
+  const rows = await db.$queryRaw`
+    select id, workspace_id, channel::text
+      from (select id, workspace_id, channel, next_attempt_at,
+                   row_number() over (partition by workspace_id order by next_attempt_at, id) as turn
+              from touch
+             where status = 'claimed' and recheck_at <= ${now} and ${CHANNEL_IS_KNOWN}
+               and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)) as left_behind
+     order by turn, next_attempt_at, id
+     limit ${limit}`;
+  return z.array(leftBehindRow).parse(rows);
+}
+
+export const leftBehindRow = z
+  .object({ id: z.guid(), workspace_id: z.guid(), channel: z.enum(CHANNELS) })
+  .transform(({ id, workspace_id: workspaceId, channel }) => ({ id, workspaceId, channel }));
+
+/** Takes those that still wait; answers them in their order. No other run takes them before `recheckAt`. */
+export async function takeUp(
+  db: Queryable,
+  touchIds: readonly string[],
+  now: Date,
   recheckAt: Date,
 ): Promise<readonly string[]> {
   const rows = await db.$queryRaw`
     with left_behind as materialized (
-      select id, recheck_at
+      select id
         from touch
-       where status = 'claimed' and recheck_at <= ${now} and ${CHANNEL_IS_KNOWN}
-         and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
-       order by recheck_at, id
-       limit ${limit}
+       where id = any(${[...touchIds]}::uuid[]) and status = 'claimed' and recheck_at <= ${now}
          for no key update skip locked)
     update touch set recheck_at = ${recheckAt}
       from left_behind
      where touch.id = left_behind.id
-    returning touch.id, left_behind.recheck_at`;
-  return z
-    .array(z.object({ id: z.guid(), recheck_at: instant }))
-    .parse(rows)
-    .sort((one, other) => one.recheck_at.getTime() - other.recheck_at.getTime() || (one.id < other.id ? -1 : 1))
-    .map(({ id }) => id);
+    returning touch.id`;
+  const taken = new Set(
+    z
+      .array(z.object({ id: z.guid() }))
+      .parse(rows)
+      .map(({ id }) => id),
+  );
+  return touchIds.filter((id) => taken.has(id));
+}
+
+/**
+ * The workspaces in which a claimed touch waits that may go, that with the oldest first. Counts what a delivery queue or
+ * another run has in hand too: it is rechecked by `recheckAt` at the latest. `after`: only what is rechecked later than that.
+ */
+export async function findWaiting(
+  db: Queryable,
+  { now, limit, workspaceId }: BatchQuery,
+  recheckAt: Date,
+  after?: Date,
+): Promise<readonly WaitingWorkspace[]> {
+  const rows = await db.$queryRaw`
+    select workspace_id as id, min(next_attempt_at) as since
+      from touch
+     where status = 'claimed' and recheck_at <= ${recheckAt} and next_attempt_at <= ${now}
+       and recheck_at > coalesce(${after ?? null}::timestamptz, '-infinity')
+       and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
+     group by workspace_id
+     order by since
+     limit ${limit}`;
+  return z.array(z.object({ id: z.guid(), since: instant })).parse(rows);
+}
+
+/** What this run released waits for the next one, and so nobody has it in hand. */
+export async function countWaiting(db: Queryable, { now, limit, workspaceId }: BatchQuery): Promise<number> {
+  const rows = await db.$queryRaw`
+    select count(*)::int as count
+      from (select from touch
+             where status = 'claimed' and recheck_at <= ${LATER(now)}
+               and next_attempt_at <= ${now}
+               and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
+             limit ${limit}) as waiting`;
+  return z.tuple([z.object({ count: z.int() })]).parse(rows)[0].count;
 }

@@ -70,6 +70,7 @@ export const aTouch = (over: Partial<OutgoingTouch> = {}): OutgoingTouch => ({
   channel: "email",
   failures: 0,
   deferredSince: null,
+  waitingSince: new Date("2030-01-07T09:00:00Z"),
   from: "Northwind <hello@northwind.example>",
   email: ADA,
   phone: PHONE,

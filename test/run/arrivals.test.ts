@@ -39,15 +39,17 @@ const addDue = () => addFollowedLead(sql, workspaceId, sequenceId);
 /** What arrives, for the one lead that is named. */
 type Arrives = (leadId: string) => Promise<unknown>;
 
-/** The real store; something happens once, right after what is named was done. */
-function after<Name extends "claimDue" | "reschedule" | "settle" | "takeUp">(name: Name, happens: () => Promise<void>) {
+/** The real store; something happens once, right after what is named was done, or later if it answers false. */
+function after<Name extends "claimDue" | "reschedule" | "settle" | "takeUp">(
+  name: Name,
+  happens: () => Promise<unknown>,
+) {
   const { store } = runner.ports;
   const done = store[name] as (...given: unknown[]) => Promise<unknown>;
   let happened = false;
   const andThen = async (...given: unknown[]) => {
     const answer = await done.apply(store, given);
-    if (!happened) await happens();
-    happened = true;
+    if (!happened) happened = (await happens()) !== false;
     return answer;
   };
   return { store: { ...store, [name]: andThen } as FollowUpStore };
@@ -63,8 +65,8 @@ async function addFailed(): Promise<string> {
   return leadId;
 }
 
-/** More than go in the first group. */
-const TWO_GROUPS = 60;
+/** More than go in the first group of the second claim: that of the first is of the sends that can be under way at once. */
+const TWO_GROUPS = 300;
 
 async function oneOfTheSecondGroup(): Promise<string> {
   const { rows } = await sql.query<{ lead_id: string }>("select lead_id from touch where status = 'claimed' limit 1");
@@ -85,7 +87,8 @@ const POINTS: Readonly<Record<string, (arrives: (leadId: string) => Promise<void
     let leadId = "";
     const happens = async () => {
       leadId = await oneOfTheSecondGroup();
-      await arrives(leadId);
+      if (leadId === "") return false;
+      return arrives(leadId);
     };
     await runner.run({}, { ...clockAt(0), ...after("settle", happens) });
     return leadId;

@@ -33,6 +33,8 @@ class Steps {
   }
 }
 
+const seen = (candidate: DueCandidate) => ({ candidate, leftOn: null });
+
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
 
 const candidate = (workspaceId: string, number: number): DueCandidate => ({
@@ -56,7 +58,7 @@ function serveAll(
   for (let turn = rounds.next(batchSize); turn; turn = rounds.next(batchSize)) {
     look(turn, dry);
     const claimed = steps.claim(turn);
-    rounds.taken(turn, claimed);
+    rounds.taken(turn, claimed.map(seen));
     for (const { id } of turn.workspaces) {
       if (claimed.filter(({ workspaceId }) => workspaceId === id).length < turn.share) dry.add(id);
     }
@@ -126,7 +128,7 @@ describe("rounds", () => {
           };
           const end = (which: number) => {
             const [ended] = underWay.splice(which % underWay.length, 1);
-            if (ended) rounds.taken(ended.turn, ended.claimed);
+            if (ended) rounds.taken(ended.turn, ended.claimed.map(seen));
           };
           for (const choice of order) {
             if (underWay.length === 0 || choice === 0) begin();
@@ -160,7 +162,7 @@ function turnsOf(due: readonly number[], batchSize: number, count: number) {
   return Array.from({ length: count }, () => {
     const turn = rounds.next(batchSize);
     if (!turn) throw new Error("no turn was left");
-    rounds.taken(turn, steps.claim(turn));
+    rounds.taken(turn, steps.claim(turn).map(seen));
     return { workspaces: turn.workspaces.map(({ id }) => id), share: turn.share };
   });
 }

@@ -1,8 +1,11 @@
-import { dispatch } from "../dispatch.ts";
+import { takeUpLeftBehind } from "../leftovers.ts";
 import { noDelivery, type RecoveredReport } from "../report.ts";
 import type { RunContext, RunStep } from "../step.ts";
 
-/** Takes up touches that wait for another attempt or that a dead sender left, and ends those that nobody decided on. */
+/**
+ * Ends what nobody decided on and what a dead sender left, then takes up claimed touches whose time has come. Before new
+ * steps are claimed: what waits as claimed is older.
+ */
 export const recoverTouches: RunStep = {
   name: "recover-touches",
   sends: true,
@@ -14,7 +17,7 @@ export const recoverTouches: RunStep = {
     if (!(await store.isTouchLeftBehind({ now, workspaceId: request.workspaceId ?? null }))) return;
     await endUndecided(context, report);
     await endDeadLeases(context, report);
-    await takeUp(context, report);
+    await takeUpLeftBehind(context, report);
   },
 };
 
@@ -37,17 +40,5 @@ async function endDeadLeases({ now, request, settings, store, stopping }: RunCon
     report.unknown += unknown;
     report.reclaimed += reclaimed;
     if (unknown + reclaimed === 0) return;
-  }
-}
-
-/** Whatever becomes of what it took, nobody finds it again before this run is over. */
-async function takeUp(context: RunContext, report: RecoveredReport): Promise<void> {
-  const { now, request, settings, store, stopping, claimedUntil } = context;
-  const query = { now, limit: settings.batchSize, workspaceId: request.workspaceId ?? null };
-  while (!stopping()) {
-    const touchIds = await store.takeUp(query, claimedUntil);
-    if (touchIds.length === 0) return;
-    report.takenUp += touchIds.length;
-    if (report.delivery) await dispatch(context, { begun: [], touchIds }, report.delivery);
   }
 }

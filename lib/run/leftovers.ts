@@ -1,0 +1,73 @@
+import { CHANNELS, type Channel } from "../domain/labels.ts";
+import { deliver } from "./deliver.ts";
+import { dispatch } from "./dispatch.ts";
+import type { LeftBehind } from "./ports.ts";
+import type { RecoveredReport } from "./report.ts";
+import { type RunContext, sendsItself } from "./step.ts";
+
+/** Read at once. With more, what the first of each workspace leave of the time is for the next. */
+const LISTED_AT_MOST = 10_000;
+
+/**
+ * Sends claimed touches whose time has come, in fair turns between workspaces and each channel at its own pace. A touch
+ * that is taken up and not sent is left to the next run.
+ */
+export async function takeUpLeftBehind(context: RunContext, report: RecoveredReport): Promise<void> {
+  const { now, request, store, stopping } = context;
+  while (!stopping()) {
+    const query = { now, limit: LISTED_AT_MOST, workspaceId: request.workspaceId ?? null };
+    const listed = await store.findLeftBehind(query);
+    const before = report.takenUp;
+    await (sendsItself(context) ? sendByChannel : handOver)(context, listed, report);
+    if (report.takenUp === before) return;
+  }
+}
+
+async function handOver(context: RunContext, listed: readonly LeftBehind[], report: RecoveredReport): Promise<void> {
+  const { now, store, settings, stopping, claimedUntil } = context;
+  for (let first = 0; first < listed.length && !stopping(); first += settings.batchSize) {
+    const batch = listed.slice(first, first + settings.batchSize).map(({ id }) => id);
+    const touchIds = await store.takeUp(batch, now, claimedUntil);
+    report.takenUp += touchIds.length;
+    if (report.delivery) await dispatch(context, { begun: [], touchIds }, report.delivery);
+  }
+}
+
+/** Lets all channels come to their end, also when one fails. Throws what the first threw. */
+async function sendByChannel(
+  context: RunContext,
+  listed: readonly LeftBehind[],
+  report: RecoveredReport,
+): Promise<void> {
+  const byChannel = Map.groupBy(listed, ({ channel }) => channel);
+  const ends = await Promise.allSettled(
+    CHANNELS.map((channel) => sendInTurn(context, channel, byChannel.get(channel) ?? [], report)),
+  );
+  for (const end of ends) if (end.status === "rejected") throw end.reason;
+}
+
+/** Takes no more up than the channel can send in the time left, and nothing while it takes nothing. */
+async function sendInTurn(
+  context: RunContext,
+  channel: Channel,
+  waiting: readonly LeftBehind[],
+  report: RecoveredReport,
+): Promise<void> {
+  const { now, store, settings, stopping, leftMs, claimedUntil, throughput, health } = context;
+  let left = waiting;
+  while (!stopping()) {
+    left = left.filter((touch) => health.closed(touch) === null);
+    const granted = throughput.reserve(channel, Math.min(settings.batchSize, left.length), leftMs());
+    if (granted === 0) return;
+    const sending = throughput.sending(channel, granted);
+    try {
+      const next = left.slice(0, granted).map(({ id }) => id);
+      left = left.slice(granted);
+      const touchIds = await store.takeUp(next, now, claimedUntil);
+      report.takenUp += touchIds.length;
+      if (report.delivery) await deliver({ ...context, groupSize: sending }, { begun: [], touchIds }, report.delivery);
+    } finally {
+      sending.end();
+    }
+  }
+}
