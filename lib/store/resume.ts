@@ -5,17 +5,17 @@ import { Prisma } from "./generated/client.ts";
 import type { Queryable, Transactional } from "./queryable.ts";
 import { BARRED } from "./start-sending.ts";
 
-/** When a pause ends by itself, in terms of `instance`, `lead` and `workspace`. */
+/** When a pause ends, as SQL on `instance`, `lead` and `workspace`. */
 interface PauseEnd {
   readonly pausedReason: "lead_snoozed" | "lead_replied" | "awaiting_enrichment";
   readonly isOver: Prisma.Sql;
-  /** When time alone ends it, if nothing else changes; null: time alone never does. */
+  /** When the pause ends if nothing else changes; null if it never ends by time alone. */
   readonly overAt: Prisma.Sql;
 }
 
 /**
- * A lead that may not be contacted is not resumed, whatever else holds. Each column that is read here or in a `PauseEnd`
- * has a trigger that rechecks the pauses it can end: a pause that waits for a change is not rechecked by time.
+ * Only a lead that may be contacted resumes. Each column that is read here or in a `PauseEnd` has a trigger that
+ * rechecks the pauses it can end: a pause that waits for a change is not rechecked by time.
  */
 const MAY_BE_CONTACTED = Prisma.sql`
   ${BARRED} is null and lead.automation_enabled and workspace.paused_at is null`;
@@ -35,7 +35,7 @@ export const GHOSTED: Ends = (now) => {
   return { pausedReason: "lead_replied", isOver: Prisma.sql`(${overAt} <= ${now})`, overAt };
 };
 
-/** The data that the step needs: what it is missing is `decide`'s to skip, at the time the step is decided. */
+/** Whether the lead has the address that the next step needs. If not, `decide` skips the step once it is due. */
 const DATA_IS_THERE = Prisma.sql`
   coalesce((select case step.channel
                      when 'email' then btrim(lead.email) <> ''
@@ -66,12 +66,12 @@ export const resumeAwaitingEnrichment = (db: Transactional, query: BatchQuery): 
 const countsRow = z.object({ checked: z.int(), resumed: z.int(), skippedSteps: z.int() });
 
 /**
- * Looks at a batch of paused instances, oldest first. Resumes those whose pause is over. Every other one gets the time at
- * which its pause ends by itself, or infinity where only a change can end it, so that no run rewrites it in vain and none
- * stands in front of one that may resume.
+ * Rechecks a batch of paused instances, oldest first, and resumes those whose pause is over. The others get the time at
+ * which their pause ends by itself, or infinity if only a change can end it. So no run rewrites them in vain, and they
+ * do not block instances that may resume.
  *
- * The instances are locked before the facts are read, in a statement of its own. A change that commits later finds the
- * instance locked, waits, and rechecks it; one that commits earlier is read. So no change is lost.
+ * Locks the instances in a separate statement before reading the facts. A change that commits later waits for the lock
+ * and then rechecks the instance; one that commits earlier is read. No change is lost.
  */
 async function resume(db: Transactional, query: BatchQuery, end: PauseEnd): Promise<EnrichmentReport> {
   if (!(await hasToLook(db, query, end))) return { checked: 0, resumed: 0, skippedSteps: 0 };
@@ -98,7 +98,7 @@ async function lockPaused(db: Queryable, query: BatchQuery, end: PauseEnd): Prom
     .map(({ id }) => id);
 }
 
-/** The CTE `judged`: whether the pause of each of `which` is over. */
+/** The CTE `judged`: whether the pause of each selected instance is over. */
 const judged = (now: Date, { pausedReason, isOver, overAt }: PauseEnd, which: Prisma.Sql): Prisma.Sql => Prisma.sql`
     judged as materialized (
       select instance.id, instance.workspace_id, coalesce(${MAY_BE_CONTACTED} and ${isOver}, false) as resumes,
@@ -136,7 +136,7 @@ export interface RehearsedResume {
   readonly resumed: ReadonlyMap<string, readonly string[]>;
 }
 
-/** What the resuming of all due pauses would do, after the backstop has ended its orphans and those of `ended`. */
+/** What resuming all due pauses would do, after the backstop has ended its orphans and the instances in `ended`. */
 export async function rehearseResume(
   db: Queryable,
   query: Omit<BatchQuery, "limit">,
@@ -163,7 +163,7 @@ export async function rehearseResume(
   return { report, resumed: new Map(workspaces.map(({ workspace_id: id, ids }) => [id, ids])) };
 }
 
-/** Most runs have no pause to look at, and this costs a fraction of planning the statement that would find so. */
+/** A cheap check, because most runs find no pause: planning the full statement would cost several times as much. */
 async function hasToLook(db: Queryable, query: BatchQuery, end: PauseEnd): Promise<boolean> {
   const rows = await db.$queryRaw`select from follow_up_instance as instance where ${isDue(query, end)} limit 1`;
   return z.array(z.unknown()).parse(rows).length > 0;
