@@ -4,27 +4,24 @@ import { capDayEnd } from "../domain/send-times.ts";
 import type { Queryable } from "./queryable.ts";
 import { type DueRow, instant, type ReadSequence } from "./rows.ts";
 
-/** A step that is held and comes back while the cap of its workspace still counts the same day. */
+/** A held step that is due again within its workspace's current cap day. */
 interface Waiting {
   /** When it was due before its first hold. */
   readonly since: Date;
   readonly comesBack: Date;
 }
 
-/** By workspace, the oldest first. */
+/** Held steps by workspace, oldest first. */
 export type CapQueues = ReadonlyMap<string, readonly Waiting[]>;
 
 interface CapQuery {
   readonly sequences: ReadonlyMap<string, ReadSequence>;
-  /** Instances that do not count: they are decided now. */
+  /** Instances to leave out, because this batch decides them. */
   readonly beside: readonly string[];
   readonly now: Date;
 }
 
-/**
- * Holds that end by time. Others may last: what waits for a person would reserve a place in the cap day after day, and use
- * none.
- */
+/** Holds that end by time. A step that waits for a person would reserve a place in the cap every day and use none. */
 const ENDS_BY_TIME = [
   "daily_cap_reached",
   "outside_send_window",
@@ -35,8 +32,8 @@ const ENDS_BY_TIME = [
 ];
 
 /**
- * The steps that wait beside those that are decided now and may use what is left of a cap today, no more of each workspace
- * than is left. Only workspaces with a cap are looked at.
+ * The held steps, besides those decided now, that may still use the rest of a cap today. At most as many per workspace
+ * as its cap has left. Reads only workspaces with a cap.
  */
 export async function readCapQueues(db: Queryable, { sequences, beside, now }: CapQuery): Promise<CapQueues> {
   const capped = cappedOf(sequences);
@@ -64,7 +61,7 @@ const waitingRow = z
   .object({ id: z.guid(), since: instant, comes_back: instant })
   .transform(({ id, since, comes_back: comesBack }) => ({ id, since, comesBack }));
 
-/** With what is left of their caps, where something is. */
+/** The workspaces whose cap has something left, and how much. */
 function cappedOf(sequences: ReadonlyMap<string, ReadSequence>) {
   const workspaces = new Set<WorkspaceFacts>();
   for (const read of sequences.values()) if ("workspace" in read) workspaces.add(read.workspace);
@@ -76,7 +73,7 @@ function cappedOf(sequences: ReadonlyMap<string, ReadSequence>) {
 /** When a step was due before any hold. */
 export const dueSince = ({ held_since, next_step_due }: DueRow): Date => held_since ?? next_step_due;
 
-/** Those of the queue that are older than the step; undefined where none is. */
+/** The number of older steps in the queue, and when the last of them is due again; undefined if there are none. */
 export function aheadOf(row: DueRow, queues: CapQueues): AheadForCap | undefined {
   const older = (queues.get(row.workspace_id) ?? []).filter(({ since }) => since < dueSince(row));
   if (older.length === 0) return undefined;

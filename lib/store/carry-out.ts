@@ -7,7 +7,7 @@ import { Prisma } from "./generated/client.ts";
 import { column, type Queryable } from "./queryable.ts";
 import { lastTouchesBy, threadOf } from "./start-sending.ts";
 
-/** What was decided on a due instance. */
+/** A due instance and the decision on it. */
 export interface Decided {
   readonly candidate: DueCandidate;
   readonly plan: Plan;
@@ -21,12 +21,12 @@ const touchedRow = z.object({
 });
 
 /**
- * Moves the instances and inserts the touches in one statement; they and their leads are locked. A step that was claimed
- * before gets no second touch.
+ * Moves the instances and inserts the touches in one statement. The caller has locked the instances and their leads. A
+ * step that already has a touch gets no second one.
  *
- * The first `begin` touches are inserted as `sending`, each with its lead stamped: nothing has to be judged again, for
- * nobody can have changed what the decision saw, but that a workspace or a sequence was switched off meanwhile. Then, the
- * touch is left claimed, and `startSending` judges it.
+ * Inserts the first `begin` touches as `sending` and stamps their leads. They need no recheck, because the locks
+ * preserve what the decision saw. If the workspace or sequence was switched off or the address suppressed since, the
+ * touch stays claimed, and `startSending` checks it.
  */
 export async function carryOut(
   db: Queryable,
@@ -132,7 +132,7 @@ export async function carryOut(
   });
 }
 
-/** Of several touches of one lead one begins. Of leads that share an address none does: `startSending` locks them all. */
+/** Selects at most one touch per lead, and none of leads that share an address: `startSending` locks those together. */
 function firstOfEachLead(
   decided: readonly Decided[],
   most: number,
@@ -154,7 +154,7 @@ const normalised = (stored: string | null | undefined, normalise: (text: string)
 
 const leadOf = ({ read }: DueCandidate): LeadFacts | null => ("item" in read ? read.item.lead : null);
 
-/** Null where the touch is left claimed. */
+/** Null if the touch stays claimed. */
 function begunTouch(
   row: z.infer<typeof touchedRow>,
   { candidate, plan: { touch } }: Decided,

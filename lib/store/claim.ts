@@ -14,7 +14,7 @@ import { candidateOf, type DueRow, instant, parseDueRows, type ReadSequence, wal
 
 const dueWorkspaceRow = z.object({ id: z.guid(), capped: z.boolean(), oldest_due: instant });
 
-/** The workspaces in which something is due, that with the oldest first: one look at an index for each workspace. */
+/** The workspaces with due steps, the one with the oldest first. Uses one index lookup per workspace. */
 export async function findDueWorkspaces(
   db: Queryable,
   { now, limit, workspaceId }: BatchQuery,
@@ -38,10 +38,10 @@ export async function findDueWorkspaces(
 }
 
 /**
- * One transaction: locks due instances with their leads, earliest first and the same share for each workspace, asks `plan`
- * for each, and carries all plans out; what gets none is left as it is. What another transaction holds, the instance or the lead, is passed over, and so is a
- * workspace with a daily cap that is not let go of in time. A booking, a reply or an opt-out cannot commit between the
- * decision and its writing: it has to change a row that is locked here.
+ * In one transaction, locks due instances with their leads, earliest first and the same share per workspace, calls
+ * `plan` for each and writes all plans. An instance without a plan stays unchanged. Skips instances and leads that
+ * another transaction holds, and capped workspaces whose lock is not released in time. A booking, reply or opt-out
+ * cannot commit between the decision and its write: it must change a row that is locked here.
  */
 export async function claimDue(
   db: Transactional,
@@ -64,7 +64,7 @@ function claim(
 ): Promise<readonly ClaimedPlan[]> {
   return db.transaction(async (transaction) => {
     const capped = query.workspaces.filter((workspace) => workspace.capped).map(({ id }) => id);
-    // Before any instance, and in one order: two claims that want the same cap wait here and nowhere else.
+    // Lock caps before instances and in id order: two claims wait for each other only here.
     const locked = new Set(capped.length > 0 ? await lockCaps(transaction, capped) : []);
     const workspaces = query.workspaces.filter((workspace) => !workspace.capped || locked.has(workspace.id));
     const rows = await readDue(transaction, { ...query, workspaces }, locking(query.without ?? []));
@@ -88,11 +88,14 @@ function claim(
   });
 }
 
-/** Of what is left of a cap, the step that has waited longest is decided first. */
+/** Puts the step that has waited longest first, so that it gets what is left of a cap. */
 export const inTurn = (rows: readonly DueRow[], capped: readonly string[]): readonly DueRow[] =>
   capped.length === 0 ? rows : rows.toSorted((one, other) => dueSince(one).getTime() - dueSince(other).getTime());
 
-/** A step that was claimed before has no touch that anybody could approve, unless that one waits still: the instance goes on. */
+/**
+ * Moves instances on whose step already had a touch, so that no new one waits for approval. Leaves those whose earlier
+ * touch still waits.
+ */
 async function goOnWithoutApproval(
   transaction: Queryable,
   decided: readonly Decided[],
@@ -122,8 +125,8 @@ async function goOnWithoutApproval(
 }
 
 /**
- * The statuses are literals: the due index is partial. From `after` on, as dead entries may lie before it. Twice the share is
- * what may be read: a lead that somebody holds takes nobody's place. That limit also tells the planner not to sort all.
+ * Literal statuses match the partial due index. Starts at `after` to skip dead index entries. Reads up to twice the
+ * share, so that a lead that another transaction holds takes no place. The LIMIT also prevents a full sort.
  */
 export async function readDue(
   db: Queryable,
@@ -156,13 +159,13 @@ export async function readDue(
   return parseDueRows(rows);
 }
 
-/** What another transaction holds is passed over. */
+/** Skips rows that another transaction holds, and instances whose next step is on a channel of `without`. */
 const locking = (without: readonly ClosedChannel[]) => ({
   locking: Prisma.sql`for no key update skip locked`,
   also: without.length === 0 ? Prisma.empty : Prisma.sql`and ${notOf(without)}`,
 });
 
-/** Of the step that is next, in terms of `instance`. Without a step there is something to complete. */
+/** Whether the next step of `instance` is on none of these channels; true if no step is left, so that it completes. */
 const notOf = (closed: readonly ClosedChannel[]): Prisma.Sql => Prisma.sql`
   not exists (
     select from unnest(
@@ -178,13 +181,13 @@ const notOf = (closed: readonly ClosedChannel[]): Prisma.Sql => Prisma.sql`
 
 const NIL = "00000000-0000-0000-0000-000000000000";
 
-/** Answers the workspaces that are locked now. */
+/** Returns the workspaces that it locked. */
 type LockCaps = (db: Queryable, workspaceIds: readonly string[]) => Promise<readonly string[]>;
 
-/** Somebody holds a workspace with a cap for longer than another claim would. */
+/** Another transaction holds a capped workspace for longer than a claim would. */
 class CapsHeld extends Error {}
 
-/** Another claim lets go in milliseconds; a person who forgot to commit does not. */
+/** Another claim releases the lock in milliseconds; an open psql transaction may not. */
 const waitForCaps: LockCaps = async (db, workspaceIds) => {
   await db.$executeRaw`set local lock_timeout = '2s'`;
   try {
@@ -205,7 +208,7 @@ const lockFreeCaps: LockCaps = async (db, workspaceIds) => {
     .map(({ id }) => id);
 };
 
-/** Counts the touches of this claim into the caps of its workspaces, which are locked. */
+/** Adds the touches of this claim to the caps of its workspaces, which are locked. */
 async function useCaps(
   db: Queryable,
   plans: readonly Plan[],
@@ -230,7 +233,7 @@ async function useCaps(
 
 const countRow = z.object({ count: z.int() });
 
-/** How many steps are due and not taken, counted up to `limit`. */
+/** Number of due steps that are not claimed, up to `limit`. */
 export async function countDue(
   db: Queryable,
   { now, limit, workspaceId }: BatchQuery,

@@ -132,7 +132,7 @@ async function makeDigests(db: Queryable, windows: readonly ClosedWindow[], now:
 
 const rehearsedRow = z.object({ told: z.int(), digests: z.int() });
 
-/** What closing all windows would do, and how many deliveries it would create. */
+/** Computes what closing all windows would do, and how many deliveries it would create. */
 export async function rehearseDigests(
   db: Queryable,
   query: BatchQuery,

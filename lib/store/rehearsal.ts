@@ -45,9 +45,9 @@ type Rehearsed = Pick<
 >;
 
 /**
- * The methods of a store that write, as a dry run has them: they read what they would do, and do not do it. Where a later
- * step builds on an earlier one, this remembers what the earlier one would have changed. Each method does all its work on
- * its first call, whatever the limit, so that the next one finds nothing; a claim goes on where the last one ended.
+ * The dry-run versions of the store's writing methods: they compute the effect and write nothing. Remembers what
+ * earlier steps would have changed, for the steps that build on it. Each method does all its work on its first call,
+ * whatever the limit, so that the next call finds nothing; only claims continue page by page.
  */
 export function rehearsal(db: Transactional): Rehearsed {
   const ended: string[] = [];
@@ -77,7 +77,7 @@ export function rehearsal(db: Transactional): Rehearsed {
         first("leases") ? countDeadLeases(part, query) : Promise.resolve({ unknown: 0, reclaimed: 0 }),
       ),
     findWaiting: (query, recheckAt) => safely(db, (part) => findWaiting(part, query, recheckAt, query.now)),
-    // Those that wait are taken up, and what a queue has is not for a run.
+    // A dry run takes up all waiting touches; those in the delivery queue are not the run's.
     countWaiting: none,
     findLeftBehind: (query) =>
       safely(db, (part) => (first("left") ? findLeftBehind(part, query) : Promise.resolve([]))),
@@ -95,19 +95,19 @@ export function rehearsal(db: Transactional): Rehearsed {
   };
 }
 
-/** A method that fails leaves the snapshot to the others. */
+/** Runs in a savepoint, so that a failed method leaves the snapshot usable. */
 const safely = <Result>(db: Transactional, work: (part: Queryable) => Promise<Result>): Promise<Result> =>
   told(db.transaction(work));
 
 const none = () => Promise.resolve(0);
 
-/** Answers true the first time that it is called with that value. */
+/** Returns a function that is true on its first call with a value. */
 function once(): (value: unknown) => boolean {
   const seen = new Set<unknown>();
   return (value) => !seen.has(value) && seen.add(value) !== undefined;
 }
 
-/** What is due, and what would be due since it resumed, page by page. */
+/** Claims due instances, and those that would have resumed, page by page. */
 class RehearsedClaims {
   readonly #ended: readonly string[];
   /** By workspace, the instances that would resume and are not claimed yet. */
@@ -151,7 +151,7 @@ class RehearsedClaims {
     });
   }
 
-  /** What is due and would be left. */
+  /** Number of due steps that would be left. */
   async countLeft(db: Queryable, { limit, ...query }: BatchQuery): Promise<number> {
     const left = [...this.#resumed.values()].reduce((sum, ids) => sum + ids.length, 0);
     const due = await countDue(db, { ...query, limit: limit + this.#decided.length }, this.#notEnded());
@@ -162,7 +162,7 @@ class RehearsedClaims {
     return Prisma.sql`and instance.id <> all(${[...this.#ended]}::uuid[])`;
   }
 
-  /** The share of each workspace; of one that has no more that is due, what would have resumed. */
+  /** The share of each workspace: due instances first, then those that would have resumed. */
   async #next(db: Queryable, { now, share, workspaces }: ClaimQuery): Promise<readonly DueRow[]> {
     const from = workspaces.map((workspace) => ({ ...workspace, after: this.#after.get(workspace.id) ?? null }));
     const due = await readDue(db, { now, share, workspaces: from }, { locking: Prisma.empty, also: this.#notEnded() });
@@ -177,7 +177,7 @@ class RehearsedClaims {
   }
 }
 
-/** An instance without a due time is read as due now. */
+/** An instance without a due time counts as due now. */
 async function readResumed(db: Queryable, ids: readonly string[], now: Date): Promise<DueRow[]> {
   const rows = await db.$queryRaw`
     select ${candidateColumns(now)}
@@ -188,7 +188,7 @@ async function readResumed(db: Queryable, ids: readonly string[], now: Date): Pr
   return parseDueRows(rows);
 }
 
-/** The instances and steps of plans whose step was claimed before in this generation. */
+/** The keys of plans whose step already has a touch in this generation. */
 async function findTouched(db: Queryable, plans: readonly Plan[]): Promise<ReadonlySet<string>> {
   const planned = plans.flatMap(({ instanceId, touch }) => (touch ? [{ instanceId, stepId: touch.stepId }] : []));
   const rows = await db.$queryRaw`
@@ -227,7 +227,7 @@ async function countDeadLeases(db: Queryable, { now, workspaceId }: BatchQuery) 
   return z.tuple([z.object({ unknown: z.int(), reclaimed: z.int() })]).parse(rows)[0];
 }
 
-/** Those that are claimed, and those that would be claimed again. */
+/** Due touches that are claimed, or would be claimed again after their lease expired. */
 async function findLeftBehind(db: Queryable, { now, workspaceId }: BatchQuery): Promise<readonly LeftBehind[]> {
   const rows = await db.$queryRaw`
     select id, workspace_id, channel::text from touch

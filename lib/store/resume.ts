@@ -136,7 +136,7 @@ export interface RehearsedResume {
   readonly resumed: ReadonlyMap<string, readonly string[]>;
 }
 
-/** What resuming all due pauses would do, after the backstop has ended its orphans and the instances in `ended`. */
+/** Computes what resuming all due pauses would do, after the backstop ended its orphans and those in `ended`. */
 export async function rehearseResume(
   db: Queryable,
   query: Omit<BatchQuery, "limit">,

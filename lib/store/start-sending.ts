@@ -46,10 +46,10 @@ const judgedRow = z.object({
 });
 type JudgedRow = z.infer<typeof judgedRow>;
 
-/** A touch of a channel that only newer code knows is left to that. */
+/** Excludes touches on channels that only newer code knows. */
 export const CHANNEL_IS_KNOWN = Prisma.sql`touch.channel::text = any(${[...CHANNELS]}::text[])`;
 
-/** Why the lead may not be contacted by that instance, in terms of `lead` and `instance`; null where it may. */
+/** Why `instance` may not contact `lead`; null if it may. */
 export const BARRED = Prisma.sql`
   case when lead.is_booked and not instance.post_booking then 'meeting_booked'
        when lead.suppressed_reason is not null then lead.suppressed_reason::text
@@ -57,7 +57,7 @@ export const BARRED = Prisma.sql`
        when lead.status in ('blacklisted', 'unqualified', 'not-interested') then replace(lead.status::text, '-', '_')
   end`;
 
-/** Why a touch may not be sent any more, in terms of `lead`, `instance` and `touch`; null where nothing is against it. */
+/** Why `touch` may no longer be sent, given `lead` and `instance`; null if it may. */
 export const STOP = Prisma.sql`
   coalesce(${BARRED},
     case when not lead.automation_enabled then 'automation_off'
@@ -69,14 +69,14 @@ export const STOP = Prisma.sql`
            or touch.channel = 'sms' and lead.phone_undeliverable then 'undeliverable_address'
     end)`;
 
-/** Assignments to `lead` for a touch on that channel that begins now. */
+/** Assignments to `lead` for a touch on that channel that starts now. */
 export const lastTouchesBy = (channel: Prisma.Sql, now: Date): Prisma.Sql => Prisma.sql`
   last_email_at = case when ${channel} = 'email' then ${now} else lead.last_email_at end,
   last_sms_at = case when ${channel} = 'sms' then ${now} else lead.last_sms_at end,
   last_webhook_at = case when ${channel} = 'webhook' then ${now} else lead.last_webhook_at end,
   last_task_at = case when ${channel} = 'task' then ${now} else lead.last_task_at end`;
 
-/** The Message-IDs of the e-mails that the instance of a touch sent before, oldest first. */
+/** The Message-IDs of the instance's earlier e-mails in this generation, oldest first. */
 export const threadOf = (touch: Prisma.Sql): Prisma.Sql => Prisma.sql`
   array(
     select earlier.provider_id from touch as earlier
@@ -85,18 +85,20 @@ export const threadOf = (touch: Prisma.Sql): Prisma.Sql => Prisma.sql`
      order by earlier.sent_at)`;
 
 /**
- * Moves claimed touches to `sending`, or to `cancelled` where the lead may no longer be contacted, or to `expired`; to
- * `unknown` instead of the last two where an earlier attempt may have arrived. The
- * lead is locked in the same statement: a booking is either committed, and seen here, or commits after the touch began to
- * be sent. Of several touches of one lead one begins; and none where another has begun since it was decided on or last
- * tried, or where the send window has shut: those are left claimed and told. A lead that somebody is changing at this
- * moment is passed over, and its touch stays claimed; so nobody ever waits here.
+ * Moves claimed touches to `sending`, to `cancelled` if the lead may no longer be contacted, or to `expired`. Instead
+ * of the last two, uses `unknown` if an earlier attempt may have arrived. Locks the lead in the same statement: a
+ * booking is either committed and visible here, or commits after the touch started.
  *
- * A touch that comes again answered no reply by its last attempt: one that came since what went before that cancels it,
- * first of the lead's touches, and takes the attempt's stamp off the lead, so that the reply waits there for everybody.
+ * Starts at most one touch per lead. Starts none if another started since this one was decided or last tried, or if the
+ * send window has closed; those stay claimed and are returned as `waiting`. Skips leads that another transaction holds,
+ * so it never waits for a lock.
  *
- * Whether a touch is claimed is asked of the locked rows, and of workspace and sequence only what is needed: asked
- * otherwise, the planner takes claimed touches for rare, and compares each of many with each of theirs.
+ * A failed attempt does not count as our answer. If the lead replied before it, the retry is cancelled, before the
+ * lead's other touches are judged. Removes the attempt's stamp from the lead, so that the reply holds its other touches
+ * too.
+ *
+ * Checks the status on locked rows only, and reads workspace and sequence by subquery: otherwise the planner
+ * underestimates claimed touches and chooses nested loops.
  */
 export async function startSending(db: Queryable, touchIds: readonly string[], lease: Lease): Promise<StartedSending> {
   const rows = await db.$queryRaw`
@@ -223,7 +225,7 @@ const factsRow = z.object({
   ...sendTimeColumns,
 });
 
-/** What decides when claimed touches may go, of each by itself: one that does not parse keeps no other back. */
+/** The facts that decide when claimed touches may go. Parses each alone, so that an invalid one blocks no other. */
 export async function readSendFacts(
   db: Queryable,
   touchIds: readonly string[],

@@ -8,13 +8,13 @@ import { column, type Queryable } from "./queryable.ts";
 import { instant } from "./rows.ts";
 import { CHANNEL_IS_KNOWN } from "./start-sending.ts";
 
-/** No run takes the same touch twice: the `now` of the next one is later. */
+/** Just after this run's `now`, so that this run does not take the touch again; the next run's `now` is later. */
 const LATER = (now: Date): Prisma.Sql => Prisma.sql`${now}::timestamptz + interval '1 millisecond'`;
 
 /**
- * Writes what became of touches, and what of it is to be told. One that is no longer `sending` is left as it is. Asked in a
- * `case`, as the planner takes touches that are being sent for so rare that it compares each of a thousand with each that
- * is to be settled.
+ * Settles touches and queues digest events for failed and unknown ones. A no-op for touches that are no longer
+ * `sending`. The `case` hides the status from the planner, which otherwise underestimates `sending` touches and chooses
+ * a nested loop.
  */
 export async function settle(db: Queryable, settlements: readonly Settlement[], now: Date): Promise<void> {
   if (settlements.length === 0) return;
@@ -52,8 +52,8 @@ export async function settle(db: Queryable, settlements: readonly Settlement[], 
 }
 
 /**
- * Writes down when claimed touches may go, after it was decided anew. What went before an attempt of their own stays. The
- * `case` is there for the reason told at `settle`.
+ * Stores new send times of claimed touches. Keeps `expected_outbound_at` if the lead's last contact is the touch's own
+ * attempt. The `case` is explained at `settle`.
  */
 export async function reschedule(db: Queryable, touches: readonly Rescheduled[]): Promise<void> {
   await db.$executeRaw`
@@ -72,14 +72,14 @@ export async function reschedule(db: Queryable, touches: readonly Rescheduled[])
      where touch.id = again.id and case when touch.status = 'claimed' then true end`;
 }
 
-/** Leaves claimed touches that this run will not send to the next one, whose `now` is later. */
+/** Leaves claimed touches that this run will not send to the next run, whose `now` is later. */
 export async function release(db: Queryable, touchIds: readonly string[], now: Date): Promise<void> {
   await db.$executeRaw`
     update touch set recheck_at = greatest(next_attempt_at, ${LATER(now)})
      where id = any(${[...touchIds]}::uuid[]) and status = 'claimed'`;
 }
 
-/** Most runs find none, and this costs a fraction of planning the statements that would find so. */
+/** A cheap check, because most runs find none: planning the full statements would cost several times as much. */
 export async function isTouchLeftBehind(
   db: Queryable,
   { now, workspaceId }: Omit<BatchQuery, "limit">,
@@ -91,7 +91,10 @@ export async function isTouchLeftBehind(
   return z.array(z.unknown()).parse(rows).length > 0;
 }
 
-/** Ends, oldest first, leases that ran out: their sender is dead, for a lease is longer than any invocation. */
+/**
+ * Ends expired leases, oldest first. A lease outlasts any invocation, so the sender is dead. Touches on repeatable
+ * channels are claimed again; others become `unknown`.
+ */
 export async function expireLeases(db: Queryable, { now, limit, workspaceId }: BatchQuery) {
   const rows = await db.$queryRaw`
     with dead as materialized (
@@ -120,8 +123,8 @@ export async function expireLeases(db: Queryable, { now, limit, workspaceId }: B
 }
 
 /**
- * Claimed touches whose time has come, in the order in which they are to go: retries, and those that a run or a lost
- * message left. Each workspace has its turn, however many another one has.
+ * Claimed touches whose `recheck_at` has passed, in send order: retries, and touches that a run or a lost message left.
+ * Workspaces take turns, so that a large one does not delay the others.
  */
 export async function findLeftBehind(
   db: Queryable,
@@ -143,7 +146,7 @@ export const leftBehindRow = z
   .object({ id: z.guid(), workspace_id: z.guid(), channel: z.enum(CHANNELS) })
   .transform(({ id, workspace_id: workspaceId, channel }) => ({ id, workspaceId, channel }));
 
-/** Takes those that still wait; answers them in their order. No other run takes them before `recheckAt`. */
+/** Takes the touches that still wait and returns them in order. No other run takes them before `recheckAt`. */
 export async function takeUp(
   db: Queryable,
   touchIds: readonly string[],
@@ -170,8 +173,9 @@ export async function takeUp(
 }
 
 /**
- * The workspaces in which a claimed touch waits that may go, that with the oldest first. Counts what a delivery queue or
- * another run has in hand too: it is rechecked by `recheckAt` at the latest. `after`: only what is rechecked later than that.
+ * The workspaces with a claimed touch that may go, the one with the oldest first. Includes touches that a delivery
+ * queue or another run holds, which are rechecked by `recheckAt` at the latest. With `after`, only touches rechecked
+ * later than that.
  */
 export async function findWaiting(
   db: Queryable,
@@ -191,7 +195,7 @@ export async function findWaiting(
   return z.array(z.object({ id: z.guid(), since: instant })).parse(rows);
 }
 
-/** What this run released waits for the next one, and so nobody has it in hand. */
+/** Number of touches that may go and that no run or queue holds, up to `limit`: this run left them to the next one. */
 export async function countWaiting(db: Queryable, { now, limit, workspaceId }: BatchQuery): Promise<number> {
   const rows = await db.$queryRaw`
     select count(*)::int as count

@@ -21,7 +21,7 @@ export interface Told {
   readonly endsAt: Date | null;
 }
 
-/** What a fact did to one lead. */
+/** The effect of a fact on one lead. */
 export interface Effect extends Ended {
   /** The lead if the fact's trigger may start sequences for it; otherwise null. */
   readonly starting: LockedLead | null;
