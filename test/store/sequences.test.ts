@@ -148,7 +148,7 @@ describe("a sequence that has faults", () => {
       ],
     });
     expect(faults).toEqual([
-      expect.stringMatching(/^workspaceId: Invalid UUID/),
+      "workspaceId: Invalid GUID",
       "name: must be a name, on one line",
       'triggerOn: there is no trigger "full_moon"; known are no_response, meeting_selected, manual, setter_reply, meeting_missed',
       "step 1, key: must be small letters and digits, with single hyphens between them",
