@@ -1,19 +1,19 @@
 import type { Channel } from "../domain/labels.ts";
 import type { ChannelDown, FaultScope, Retry, SendOutcome } from "./port-types.ts";
 
-/** So many faults in a row, and nothing more is sent in that scope: about what is under way at once. */
+/** Consecutive faults that close a scope: about the number of sends in flight. */
 const FAULTS_IN_A_ROW = 10;
-/** A provider that asks for more than the time of a run gets no more from this one. */
+/** A retry-after of at least this pauses the channel for the rest of the run. */
 const LONGER_THAN_A_RUN_MS = 60_000;
 
-/** What is sent: a touch, or a digest that goes the same way. */
+/** A touch, or a digest that uses the same channel. */
 export interface Sent {
   readonly id: string;
   readonly workspaceId: string;
   readonly channel: Channel;
 }
 
-/** A channel that took nothing; of one workspace where `workspaceId` is set. */
+/** A channel that fails, for one workspace if `workspaceId` is set. */
 export interface ChannelFault {
   readonly channel: Channel;
   readonly workspaceId: string | null;
@@ -22,24 +22,24 @@ export interface ChannelFault {
 
 interface ScopeState {
   faultsInARow: number;
-  /** Of the last fault. */
+  /** The last fault's reason. */
   reason: string;
-  /** When the provider last took or refused a message on its own account; 0: never. */
+  /** Sequence number of the provider's last answer about a single message; 0: none. */
   answeredAt: number;
-  /** The pause that the provider asked for, where it is longer than a run. */
+  /** A requested pause of at least `LONGER_THAN_A_RUN_MS`. */
   pause: Retry | null;
 }
 
 /**
- * What this invocation knows about its channels: which are at fault as a whole, and which for one workspace. An answer that
- * is about one message shows that the channel works. Begins anew with each run, so that a fault clears by itself.
+ * Circuit breaker of one invocation: tracks which channels fail, for all workspaces or for one. An answer about a
+ * single message proves that the channel works. Each run starts with a new instance, so faults clear by themselves.
  */
 export class ChannelHealth {
   readonly #scopes = new Map<string, ScopeState & Omit<ChannelFault, "reason">>();
   readonly #faultAt = new Map<string, number>();
   #moment = 0;
 
-  /** Notes what the provider answered. */
+  /** Records the provider's answer. */
   note(sent: Sent, outcome: SendOutcome): void {
     this.#moment += 1;
     if (outcome.kind === "channel_down") {
@@ -56,7 +56,7 @@ export class ChannelHealth {
     }
   }
 
-  /** What becomes of a message that is not begun, as its channel takes none; null where it may. */
+  /** Returns the outcome of a message whose channel is closed, or null if the message may be sent. */
   closed(sent: Omit<Sent, "id">): ChannelDown | Retry | null {
     for (const scope of ["channel", "workspace"] as const) {
       const state = this.#scopes.get(keyOf(sent, scope));
@@ -66,20 +66,20 @@ export class ChannelHealth {
     return null;
   }
 
-  /** Whether the provider answered another message of that scope after this one, so that the fault is this one's own. */
+  /** True if the provider answered another message of that scope after this fault: the fault is the message's own. */
   tookAnother(sent: Sent, { scope }: ChannelDown): boolean {
     const answeredAt = this.#scopes.get(keyOf(sent, scope))?.answeredAt ?? 0;
     return answeredAt > (this.#faultAt.get(sent.id) ?? Number.POSITIVE_INFINITY);
   }
 
-  /** Where nothing more is sent by this invocation. */
+  /** Scopes in which this invocation sends nothing more. */
   closedScopes(): readonly Omit<ChannelFault, "reason">[] {
     return [...this.#scopes.values()].filter((state) => state.pause !== null || isClosed(state));
   }
 
   /**
-   * What a person has to look at: a scope in which nothing but faults came, or too many in a row. A fault that hits
-   * workspaces is one of the channel where that answered nobody.
+   * Scopes that need attention: only faults, or too many in a row. A workspace's fault counts as the channel's if the
+   * channel answered no message at all.
    */
   faults(): readonly ChannelFault[] {
     const found = [...this.#scopes.values()].filter(

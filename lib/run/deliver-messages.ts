@@ -8,7 +8,7 @@ import { type RunPorts, SchemaOutOfDate } from "./ports.ts";
 import { type DeliveryReport, noDelivery } from "./report.ts";
 import type { RunSettings } from "./step.ts";
 
-/** A message of the delivery queue: ids only, so that what is sent is what the database says at that moment. */
+/** A message of the delivery queue. Holds ids only: the content is read from the database at send time. */
 export const deliveryMessage = z.strictObject({ touchIds: z.array(z.guid()).min(1).max(100) });
 export type DeliveryMessage = z.infer<typeof deliveryMessage>;
 
@@ -19,19 +19,19 @@ export interface ReceivedMessage {
 
 export interface DeliveredMessages {
   readonly delivery: DeliveryReport;
-  /** Channels that took nothing. */
+  /** Channels that failed. */
   readonly channelFaults: readonly ChannelFault[];
-  /** Those that the queue has to hand out again. */
+  /** Messages that the queue must redeliver. */
   readonly failedMessageIds: readonly string[];
 }
 
-/** Each needs a connection while it is checked and settled. */
+/** Each message needs a connection while its touches are checked and settled. */
 const MESSAGES_AT_ONCE = 3;
 
 /**
- * Sends the touches of some messages. One message that fails does not touch the others. A message that comes twice, or
- * late, is harmless: only a touch that is claimed and whose time has come is sent. Throws SchemaOutOfDate, and
- * DatabaseUnreachable where nothing could be begun.
+ * Sends the touches of a batch of messages. A failed message does not affect the others. Duplicate and late messages
+ * are harmless: only claimed touches whose time has come are sent. Throws SchemaOutOfDate, or DatabaseUnreachable
+ * before any message is processed.
  */
 export async function deliverMessages(
   messages: readonly ReceivedMessage[],
@@ -65,7 +65,7 @@ export async function deliverMessages(
   return { delivery, channelFaults, failedMessageIds };
 }
 
-/** Answers the id of a message that failed. */
+/** Returns the message id if the message failed, else null. */
 async function deliverMessage(
   context: DeliveryContext,
   { messageId, body }: ReceivedMessage,

@@ -3,47 +3,47 @@ import type { DigestWindow, OpenWindow } from "../domain/digest-times.ts";
 import type { DigestChannel } from "../domain/labels.ts";
 import type { BatchQuery, SendOutcome } from "./port-types.ts";
 
-/** What the digests ask of the database. Every method is safe beside a second run. */
+/** Database operations of the digests. Every method is safe with a concurrent run. */
 export interface DigestStore {
-  /** Whether a window has ended or a delivery waits: two looks at an index. */
+  /** True if a window has ended or a delivery is waiting. Costs two index lookups. */
   isDigestDue(query: Omit<BatchQuery, "limit">): Promise<boolean>;
   /**
-   * One transaction: asks `close` what becomes of windows whose end has come, and gives each event of a closed one to its
-   * digest. A digest has a delivery for each receiver.
+   * In one transaction: passes ended windows to `close` and assigns the events of each closed window to its digest. A
+   * digest has one delivery per receiver.
    */
   closeDigestWindows(query: BatchQuery, close: (open: OpenWindow) => DigestWindow): Promise<ClosedWindows>;
-  /** Ends deliveries whose sender died: nobody knows whether they went out. Answers how many. */
+  /** Marks deliveries with an expired lease `unknown`: they may have been sent. Returns their number. */
   expireDigestLeases(query: BatchQuery): Promise<number>;
-  /** How many deliveries `takeUpDigests` would take in all. */
+  /** Number of deliveries that `takeUpDigests` would take in total. */
   countDigests(query: Omit<BatchQuery, "limit">): Promise<number>;
-  /** Moves deliveries whose time has come to `sending`, those that have waited longest first. */
+  /** Moves due deliveries to `sending`, longest waiting first. */
   takeUpDigests(query: BatchQuery, leaseUntil: Date): Promise<readonly OutgoingDigest[]>;
   settleDigest(settlement: DigestSettlement, now: Date): Promise<void>;
 }
 
 export interface ClosedWindows {
-  /** Workspaces that were looked at. */
+  /** Workspaces checked. */
   readonly looked: number;
-  /** Closed windows with nothing to tell, or nobody to tell it to. */
+  /** Closed windows without events or without receivers. */
   readonly skipped: number;
 }
 
-/** A digest whose moment has come, for one receiver. */
+/** A due digest for one receiver. */
 export interface OutgoingDigest {
-  /** Of the delivery: the same whenever the same digest comes to the same receiver. */
+  /** Id of the delivery; the same on every attempt for the same digest and receiver. */
   readonly id: string;
   readonly workspaceId: string;
   readonly channel: DigestChannel;
-  /** Attempts that failed for now. */
+  /** Attempts that failed with a transient error. */
   readonly failures: number;
   readonly from: string;
-  /** An e-mail address or a URL, which is a secret; null where nobody is to be told any more. */
+  /** An e-mail address or a URL, which is a secret; null if the receiver was removed. */
   readonly to: string | null;
   readonly contents: DigestContents;
 }
 
 export interface DigestSender {
-  /** Sends a digest to its receiver. Answers with what became of it; throws only on a bug, which counts as unknown. */
+  /** Sends a digest to its receiver and returns the outcome. Throws only on a bug, which counts as `unknown`. */
   send(digest: OutgoingDigest, to: string): Promise<SendOutcome>;
 }
 
@@ -56,6 +56,6 @@ export type DigestSettlement =
       readonly reason: string;
       readonly failures: number;
       readonly recheckAt: Date;
-      /** Its attempt does not count: the channel took nothing from anybody. */
+      /** The attempt does not count: no call was begun, or the whole channel failed. */
       readonly attemptUnused?: true;
     };

@@ -3,13 +3,13 @@ import type { DeliveryQueue } from "./delivery-ports.ts";
 import type { DeliveryReport } from "./report.ts";
 
 export interface DispatchContext extends DeliveryContext {
-  /** Where touches go to be sent by other invocations; null: this one sends them itself. */
+  /** The queue whose consumers send the touches; null: this invocation sends them itself. */
   readonly queue: DeliveryQueue | null;
 }
 
 /**
- * Sees to it that claimed touches are sent: by the queue's consumers where there is a queue, else here. Throws where the
- * queue did not take all; those stay claimed for the next run.
+ * Enqueues claimed touches if there is a delivery queue; otherwise sends them here. Throws if the queue did not accept
+ * all of them; the rest stay claimed for the next run.
  */
 export async function dispatch(
   context: DispatchContext,

@@ -1,19 +1,19 @@
 const LEAST = 10;
 const MOST = 1_000;
 const FIRST = 50;
-/** What a killed sender leaves of unknown outcome is what it sent in this time. */
+/** Sending time of one group. A killed sender leaves at most one group with an unknown outcome. */
 const SENDING_MS = 250;
 
-/** How many touches are moved to `sending` together, and what is learned from each group. */
+/** Number of touches that move to `sending` together, adapted to each group's duration. */
 export interface Groups {
   readonly current: number;
-  /** Tells how long a group took to be sent. */
+  /** Records how long a group took to send. */
   sent(touches: number, elapsedMs: number): void;
 }
 
 /**
- * As many as the providers take in a quarter of a second, so that a fast one is not slowed by acknowledging and a killed
- * sender leaves little that nobody knows the outcome of.
+ * Adaptive number of touches that move to `sending` together: as many as the providers accept in 250 ms. Settling then
+ * does not slow a fast provider, and a killed sender leaves few touches `unknown`.
  */
 export class GroupSize implements Groups {
   #current = FIRST;
@@ -22,7 +22,7 @@ export class GroupSize implements Groups {
     return this.#current;
   }
 
-  /** At most doubles what one group that was quick by chance allows. */
+  /** At most doubles the size, because one group may be fast by chance. */
   sent(touches: number, elapsedMs: number): void {
     if (touches === 0) return;
     const fitting = Math.round((touches * SENDING_MS) / Math.max(elapsedMs, 1));

@@ -5,18 +5,18 @@ import type { ChannelHealth, Sent } from "./channel-health.ts";
 import type { MessageChannel } from "./delivery-ports.ts";
 import type { SendOutcome, Throttled } from "./port-types.ts";
 
-/** A pause after "too many requests" whose length the provider does not say. */
+/** Pause after a throttling answer without a retry-after. */
 const DEFAULT_PAUSE_MS = 1_000;
-/** A run has less than a minute: what has to wait for longer, its next attempt waits for. */
+/** Longest pause within a run, which lasts under a minute; the next attempt waits for the rest. */
 const PAUSE_AT_MOST_MS = 5_000;
-/** How often a send that waits asks whether the run has to stop. */
+/** How often a waiting send checks whether the run must stop. */
 const LOOK_UP_MS = 100;
-/** So many accepted sends since the last change allow for one more at once. */
+/** Accepted sends after which one more may be in flight. */
 const FASTER_AFTER = 10;
 
-/** Passes time. */
+/** The time source; tests replace it. */
 export interface Clock {
-  /** Milliseconds that never go back. */
+  /** Monotonic time in milliseconds. */
   now(): number;
   wait(ms: number): Promise<unknown>;
 }
@@ -24,18 +24,18 @@ export interface Clock {
 const REAL_CLOCK: Clock = { now: () => performance.now(), wait: (ms) => setTimeout(ms) };
 
 export interface PaceOptions {
-  /** The most sends that are ever under way at once. */
+  /** Most sends in flight on one channel. */
   readonly sendsAtOnce: number;
-  /** True once the run has to stop: from then on no send is begun, also none that waits. */
+  /** True once the run must stop: then no send begins, not even a waiting one. */
   readonly stopping: () => boolean;
   readonly health: ChannelHealth;
   readonly clock?: Clock;
 }
 
 /**
- * The channels at a pace of their own each: at most `sendsAtOnce` sends under way, and fewer while the provider says that
- * it gets too much. A send that waits when the run has to stop is not begun (`retry`, `run_stopped`), nor is one whose
- * channel is at fault by then. One for each run.
+ * Gives each channel its own concurrency limit: at most `sendsAtOnce` sends in flight, fewer while the provider
+ * throttles. A send that still waits when the run stops returns `retry` with the reason `run_stopped`. A send whose
+ * channel has closed by then is not begun either. Create one set per run.
  */
 export function pacedChannels(channels: Channels, options: PaceOptions): Channels {
   const paced = (channel: MessageChannel): MessageChannel => {
@@ -49,8 +49,8 @@ export function pacedChannels(channels: Channels, options: PaceOptions): Channel
 type Channels = Readonly<Record<Channel, MessageChannel>>;
 
 /**
- * The pace of one provider. Each time it throttles, half as many are sent at once, and none before the pause that it asked
- * for is over; after ten that were accepted, one more at once.
+ * The concurrency limit of one provider. Throttling halves it and pauses all sends as long as the provider asks; ten
+ * accepted sends raise it by one.
  */
 class Pace {
   readonly #limit: LimitFunction;
@@ -64,7 +64,7 @@ class Pace {
     this.#limit = pLimit(options.sendsAtOnce);
   }
 
-  /** Begins `send` when its turn has come; throws what it throws. */
+  /** Runs `send` when a slot is free. Rethrows its errors. */
   run(sent: Sent, send: () => Promise<SendOutcome>): Promise<SendOutcome> {
     const { health, stopping } = this.#options;
     return this.#limit(async () => {
@@ -94,7 +94,7 @@ class Pace {
     const pauseMs = Math.min(PAUSE_AT_MOST_MS, retryAfterMs ?? DEFAULT_PAUSE_MS);
     this.#pausedUntil = Math.max(this.#pausedUntil, this.#options.clock.now() + pauseMs);
     this.#acceptedSince = 0;
-    // Those that were under way together say one thing, however many of them say it.
+    // Throttling answers to sends that were in flight together count once.
     if (this.#slowdowns > slowdownsBefore) return;
     this.#slowdowns += 1;
     this.#limit.concurrency = Math.max(1, Math.floor(this.#limit.concurrency / 2));

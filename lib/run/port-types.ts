@@ -5,45 +5,45 @@ export interface BatchQuery {
   readonly workspaceId: string | null;
 }
 
-/** What a provider made of a touch or a digest. Reasons are labels without personal data. */
+/** The result of sending a touch or a digest. Reasons are labels without personal data. */
 export type SendOutcome =
   | { readonly kind: "accepted"; readonly providerId: string }
   | Refused
   | Retry
-  /** It may have gone out: never sent again blindly. */
+  /** It may have been sent, so it is not retried. */
   | { readonly kind: "unknown"; readonly reason: string }
   | ChannelDown;
 
-/** For good: sending it again would be refused again. */
+/** Permanent: a retry would be refused again. */
 export interface Refused {
   readonly kind: "refused";
   readonly reason: string;
-  /** The provider says that nothing can reach this address or number, whatever is sent. */
+  /** The provider says that the address or number is unreachable for any message. */
   readonly undeliverable?: true;
-  /** Refused before the provider was asked, so that it says nothing about the channel. */
+  /** Refused before the provider was called, so it says nothing about the channel. */
   readonly notAsked?: true;
 }
 
-/** For now: nothing went out, or the receiver acts once on the same message; a later attempt may succeed. */
+/** Transient error. Nothing was sent, or the receiver deduplicates; a later attempt may succeed. */
 export interface Retry {
   readonly kind: "retry";
   readonly reason: string;
-  /** The request left, and no answer tells whether it arrived. */
+  /** The request was sent, but no answer confirms whether it arrived. */
   readonly mayHaveArrived?: true;
   readonly throttled?: Throttled;
   /** Set by the pace of a channel, never by the channel: no call was begun. */
   readonly notBegun?: true;
 }
 
-/** A fault of the channel, not of what was sent: other messages would fare the same. */
+/** A fault of the channel, not of the message: other messages would fail the same way. */
 export interface ChannelDown {
   readonly kind: "channel_down";
   readonly reason: string;
-  /** Whose messages fare the same: everybody's, or those of one workspace, whose sender or account it is. */
+  /** Affected messages: all, or those of the workspace that owns the sender or account. */
   readonly scope: FaultScope;
   /** As in `Retry`. */
   readonly mayHaveArrived?: true;
-  /** What it is instead if the channel takes another message of the same scope afterwards; absent: a fault anyhow. */
+  /** The outcome if the channel later accepts another message of the same scope; absent: still a channel fault. */
   readonly otherwise?: Refused | Retry;
   readonly throttled?: Throttled;
   /** Set by the pace of a channel, never by the channel: no call was begun. */
@@ -52,10 +52,10 @@ export interface ChannelDown {
 
 export type FaultScope = "channel" | "workspace";
 
-/** The provider says that it gets too much at once: whoever sends through it should slow down. */
+/** The provider enforces a rate limit; the sender must slow down. */
 export interface Throttled {
-  /** How long it asks to be left alone; null where it does not say. Never negative, and at most an hour. */
+  /** The requested pause, 0 to one hour; null if the provider gives none. */
   readonly retryAfterMs: number | null;
-  /** The answer may be about this receiver alone, and last: a touch that gets it for a day fails. */
+  /** The limit may apply to this receiver alone and may last. A touch deferred for a day fails. */
   readonly ofReceiver?: true;
 }

@@ -17,7 +17,7 @@ const PROBLEM_REASONS: ReadonlySet<string> = new Set([
   "already_claimed",
 ]);
 
-/** Adds a row that a person has to look at. Once there are many, it takes the place of one of the workspace with the most. */
+/** Adds a row that needs attention. Once the list is full, it replaces a row of the workspace with the most. */
 export function tellProblem(
   problems: Problem[],
   { instanceId, workspaceId, decision }: DecidedPlan,
@@ -30,7 +30,7 @@ export function tellProblem(
   problems[place] = { instanceId, workspaceId, reason, ...(detail && { detail: onOneLine(detail) }) };
 }
 
-/** The last row of the workspace with the most; -1 where that would leave it with fewer than the given one has then. */
+/** Index of the last row of the workspace with the most rows; -1 if replacing it would not even out the shares. */
 function placeOf(problems: readonly Problem[], workspaceId: string): number {
   const counts = new Map<string, number>();
   for (const told of problems) counts.set(told.workspaceId, (counts.get(told.workspaceId) ?? 0) + 1);
@@ -39,7 +39,7 @@ function placeOf(problems: readonly Problem[], workspaceId: string): number {
   return problems.findLastIndex((told) => counts.get(told.workspaceId) === most);
 }
 
-/** A detail names what a person wrote into a row: that may be long, and hold line breaks. */
+/** A detail may quote user input, which may be long and contain line breaks. */
 function onOneLine(detail: string): string {
   const characters = Array.from(detail.slice(0, 2 * LONGEST_DETAIL).replace(/[\s\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " "));
   return characters.length > LONGEST_DETAIL ? `${characters.slice(0, LONGEST_DETAIL).join("")}…` : characters.join("");

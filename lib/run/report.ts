@@ -1,26 +1,28 @@
 import type { ChannelFault } from "./channel-health.ts";
 import type { StepName, Trigger } from "./request.ts";
 
-/** Counts of one kind each; every key is there from the start, so that a report always has the same shape. */
+/** Every key is set from the start, so a report always has the same shape. */
 export interface BackstopReport {
   completedCount: number;
   cancelledTouches: number;
   /**
-   * The largest time from a booking to the completion of an instance, in seconds, or to now where the instance is still
-   * live; 0 where there was nothing to complete.
+   * Longest time from a booking to the completion of an instance, in seconds; for a live instance, to now. 0 if there
+   * was nothing to complete.
    */
   slowestSeconds: number;
   /** Completed instances by workspace id. */
   byWorkspace: Record<string, number>;
-  /** Instances of booked leads that are still live: another transaction holds them, or the time was over. */
+  /** Live instances of booked leads: locked by another transaction, or left when the time ran out. */
   remaining: number;
-  /** Instances of post-booking sequences whose meeting was cancelled, missed, moved or deleted by a direct write. */
+  /** Post-booking instances ended because a direct write cancelled, missed, moved or deleted the meeting. */
   endedPostBooking: number;
-  /** Instances of leads whose status was changed by a direct write to one that bars contact. */
+  /** Instances ended because a direct write set a lead status that bars contact. */
   endedByLeadStatus: number;
-  /** Leads whose last meeting is over and who are therefore no longer booked. */
+  /** Leads no longer booked because their last meeting is over. */
   unbookedLeads: number;
-  /** What the daily full comparison found that the marker had missed. More than 0 is an error; null: not made today. */
+  /**
+   * Instances that the marker missed and the daily full comparison found. Above 0 is an error; null: not run this time.
+   */
   missedByMarker: number | null;
 }
 
@@ -30,52 +32,52 @@ export interface ResumeReport {
 }
 
 export interface EnrichmentReport extends ResumeReport {
-  /** Resumed without the data, which will not come: the step is skipped when it is decided. */
+  /** Resumed although the data will not arrive; the decision skips the step. */
   skippedSteps: number;
 }
 
 export interface DeliveryReport {
   sent: number;
-  /** Still claimed: to be tried again, or not begun by this run. */
+  /** Still claimed: waiting for a retry, or not begun in this run. */
   retrying: number;
   failed: number;
   unknown: number;
   cancelled: number;
-  /** Their time to live ended before they were sent. */
+  /** Their time to live ended before sending. */
   expired: number;
-  /** Still claimed, and not to go before a later time: the window has shut, or another touch of the lead went first. */
+  /** Still claimed, rescheduled: the send window closed, or another touch of the lead was sent first. */
   deferred: number;
-  /** In the hands of the delivery queue. */
+  /** Accepted by the delivery queue. */
   queued: number;
 }
 
 export interface RecoveredReport {
-  /** Touches that waited for approval until their time to live was over. */
+  /** Touches whose time to live ended while they awaited approval. */
   expired: number;
-  /** Touches whose sender died: nobody knows whether they went out, and a person has to look. */
+  /** Touches whose sender died. They may have been sent; someone must check. */
   unknown: number;
-  /** Touches whose sender died on a channel that takes the same touch twice: claimed again. */
+  /** Touches whose sender died on an idempotent channel: claimed again. */
   reclaimed: number;
-  /** Claimed touches that were taken up: retries whose time has come, and those that a dead run left. */
+  /** Claimed touches taken up: due retries, and touches that a dead run left. */
   takenUp: number;
-  /** What became of `takenUp`; null in a dry run. */
+  /** Outcomes of `takenUp`; null in a dry run. */
   delivery: DeliveryReport | null;
 }
 
-/** Each digest that was looked at counts once for each of its receivers, and once where it has none. */
+/** Each checked digest counts once per receiver, and once if it has none. */
 export interface DigestsReport {
   checked: number;
   sent: number;
-  /** Nothing had happened, or nobody is to be told. */
+  /** No events, or no receiver. */
   skipped: number;
   failed: number;
-  /** To be tried again, or, in a dry run, to be sent. */
+  /** Waiting for a retry; in a dry run, ready to send. */
   retrying: number;
-  /** They may or may not have gone out, and are not sent again. */
+  /** May have been sent; not sent again. */
   unknown: number;
 }
 
-/** A row that a person has to look at. `detail` names what is wrong, never whom it is about. */
+/** A row that needs attention. `detail` names the fault and holds no personal data. */
 export interface Problem {
   instanceId: string;
   workspaceId: string;
@@ -86,9 +88,9 @@ export interface Problem {
 /** Instants are ISO 8601 UTC. */
 export interface Hold {
   steps: number;
-  /** When the first of them is looked at again. */
+  /** First recheck. */
   earliest: string;
-  /** When the last of them is. */
+  /** Last recheck. */
   latest: string;
 }
 
@@ -101,28 +103,28 @@ export interface SendDueReport {
   completed: number;
   awaitingApproval: number;
   expired: number;
-  /** What became of the claimed touches; null in a dry run, which sends nothing. */
+  /** Outcomes of the claimed touches; null in a dry run. */
   delivery: DeliveryReport | null;
   reasons: Record<string, number>;
-  /** Of the held steps, by reason: how many, and when they are looked at again. */
+  /** Held steps by reason: their number and recheck times. */
   holds: Record<string, Hold>;
-  /** At most `PROBLEMS_TOLD` of the rows that a person has to look at, of as many workspaces as have some; `reasons` counts all. */
+  /** At most `PROBLEMS_TOLD` rows that need attention, spread over the workspaces; `reasons` counts all. */
   problems: Problem[];
-  /** Steps that are still due and claimed touches that may go and nobody has in hand, counted up to `BACKLOG_COUNTED`. */
+  /** Steps still due, plus claimed touches that may be sent and that no sender or queue holds, up to `BACKLOG_COUNTED`. */
   backlog: number;
   /**
-   * The age, in seconds, of the oldest step that was due, or claimed touch that might go, once the leftovers had their turn.
-   * A touch counts from when it may go, also while a delivery queue has it.
+   * Age in seconds of the oldest due step or sendable claimed touch, measured after the leftovers had their turn. A touch
+   * counts from when it may be sent, even while a delivery queue holds it.
    */
   oldestDueSeconds: number;
-  /** The same by workspace id, for at most `PROBLEMS_TOLD` workspaces: those that have waited longest. */
+  /** The same by workspace id, for the `PROBLEMS_TOLD` workspaces that have waited longest. */
   oldestDueSecondsByWorkspace: Record<string, number>;
 }
 
 export const PROBLEMS_TOLD = 50;
 export const BACKLOG_COUNTED = 100_000;
 
-/** One decision of a dry run, told so that a person can follow it. */
+/** One decision of a dry run, in readable form. */
 export interface SampleDecision {
   instanceId: string;
   position: number;
@@ -132,18 +134,18 @@ export interface SampleDecision {
   until?: string;
 }
 
-/** Who holds the overlap lock. A holder that has left no run row is known by its server process alone. */
+/** The overlap lock's holder. A holder without a `run` row is known only by its server process. */
 export interface LockHolder {
   readonly runId: string | null;
   readonly requestId: string | null;
   readonly pid: number;
   /** ISO 8601 UTC. */
   readonly since: string;
-  /** When the holder is cut off at the latest, ISO 8601 UTC. */
+  /** The holder's latest possible end, ISO 8601 UTC. */
   readonly deadlineAt: string | null;
 }
 
-/** The results of the steps, each null until its step has begun. */
+/** Results of the steps; null until the step begins. */
 export interface StepReports {
   backstop: BackstopReport | null;
   snoozed: ResumeReport | null;
@@ -163,32 +165,32 @@ export type Reason =
   | "out_of_time"
   | "lock_lost";
 
-/** What a run returns, stores in `run` and logs in one line. Holds ids and counts, no personal data. */
+/** The result that a run returns, stores in `run` and logs in one line. Holds ids and counts, no personal data. */
 export interface Report extends StepReports {
   statusCode: 200 | 400 | 500 | 503;
-  /** Computed: no error, and the report balances. */
+  /** Computed: no errors, and the report balances. */
   success: boolean;
   errors: string[];
-  /** True where another run held the overlap lock, so that only the backstop ran. */
+  /** True if another run held the overlap lock, so only the backstop ran. */
   skipped: boolean;
   reason?: Reason;
   /** With `schema_out_of_date`: the migrations, columns or labels that the database lacks. */
   missing?: readonly string[];
-  /** With `unsafe_database_settings`: each setting, with the statement that fixes it. */
+  /** With `unsafe_database_settings`: each setting with the statement that fixes it. */
   unsafeSettings?: readonly string[];
   /**
-   * Channels that took nothing, of everybody (which is an error as well) or of one workspace; at most `PROBLEMS_TOLD`. Their
-   * touches are still claimed, and no attempt of theirs is used up.
+   * Failed channels, for all workspaces (also an error) or for one; at most `PROBLEMS_TOLD`. Their touches stay claimed
+   * and lose no attempt.
    */
   channelFaults: readonly ChannelFault[];
   heldBy?: LockHolder;
-  /** The lock was still taken after its holder's deadline, so that this run went on without it. */
+  /** The lock was still held after its holder's deadline, so this run continued without it. */
   staleLock?: LockHolder;
   sample?: SampleDecision[];
   runId: string | null;
   trigger: Trigger;
   dryRun: boolean;
-  /** The instant of the run, ISO 8601 UTC; null where no database told the time. */
+  /** Start of the run on the database's clock, ISO 8601 UTC; null if the clock could not be read. */
   timestamp: string | null;
   durationMs: number;
 }
@@ -203,7 +205,7 @@ export const noSteps = (): StepReports => ({
   notificationDigests: null,
 });
 
-/** Where each step's result stands in the report. */
+/** The report key of each step. */
 export const REPORT_KEYS = {
   backstop: "backstop",
   "resume-snoozed": "snoozed",
@@ -239,7 +241,7 @@ export const noDelivery = (): DeliveryReport => ({
 
 export const noDigests = (): DigestsReport => ({ checked: 0, sent: 0, skipped: 0, failed: 0, retrying: 0, unknown: 0 });
 
-/** Says in what way a report does not balance; nothing where it does. */
+/** Describes each imbalance of a report; empty if it balances. */
 export function imbalances({ results, recovered, notificationDigests }: StepReports): string[] {
   const faults: string[] = [];
   const compare = (taken: number, accounted: number, what: string) => {

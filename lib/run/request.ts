@@ -20,7 +20,7 @@ const requestSchema = z.strictObject({
   limit: z.int().min(1).max(1_000_000).optional(),
 });
 
-/** What an invocation asks for: a Lambda test event, or what the schedule sends. */
+/** The event of an invocation: from the schedule, or a Lambda test event. */
 export type RunRequest = z.infer<typeof requestSchema>;
 export type Trigger = RunRequest["trigger"];
 
@@ -28,14 +28,14 @@ export type ParsedRequest =
   | { readonly ok: true; readonly request: RunRequest }
   | { readonly ok: false; readonly trigger: Trigger; readonly faults: readonly string[] };
 
-/** Parses an event whole: every unknown key, wrong type and unknown step is named, not the first alone. */
+/** Parses an event and reports every unknown key, wrong type and unknown step, not only the first. */
 export function parseRequest(event: unknown): ParsedRequest {
   const parsed = requestSchema.safeParse(event ?? {});
   if (parsed.success) return { ok: true, request: parsed.data };
   return { ok: false, trigger: claimedTrigger(event), faults: parsed.error.issues.map(describe) };
 }
 
-/** An event of the schedule that does not parse must still fail as a scheduled run does. */
+/** Even an invalid event of the schedule must fail as a scheduled run does. */
 function claimedTrigger(event: unknown): Trigger {
   const claimed = requestSchema.shape.trigger.safeParse(
     typeof event === "object" && event !== null && "trigger" in event ? event.trigger : undefined,

@@ -6,9 +6,9 @@ import { isTimeZone, zoneUsed } from "../domain/time-zone.ts";
 import type { EndedTouch, Rescheduled, TouchSendFacts } from "./delivery-ports.ts";
 
 /**
- * Decides anew when a claimed touch may go. The gap and the channel's local day were kept when it was first tried; an
- * attempt of its own does not stand in the way of the next, unless another touch has gone since then. What cannot be
- * decided yet must not pass for decided: so without an opening, what has gone meanwhile stays unseen.
+ * Recomputes when a claimed touch may be sent. Gap and local day ignore the touch's own last attempt, unless another
+ * touch was sent after it. Without an opening, `expectedOutboundAt` does not acknowledge other touches, so the next
+ * start decides again.
  */
 export function rescheduled({ touchId, reason }: EndedTouch, facts: TouchSendFacts, now: Date): Rescheduled {
   const seen = lastReachedAt(facts.facts.lead, facts.facts.channel);
@@ -20,7 +20,7 @@ export function rescheduled({ touchId, reason }: EndedTouch, facts: TouchSendFac
   return { touchId, reason, nextAttemptAt: opening.from, sendUntil: opening.until, expectedOutboundAt: seen };
 }
 
-/** A touch that cannot be decided on waits a day for a person to repair it. */
+/** Holds an undecidable touch for a day, so that it can be repaired. */
 export const broken = (
   { touchId }: EndedTouch,
   reason: "unreadable_row" | "decision_failed",
@@ -40,7 +40,7 @@ const withoutLastTouch = (facts: SendFacts): SendFacts => ({
   lead: { ...facts.lead, lastOutboundAt: null, lastTouchAt: NEVER },
 });
 
-/** The next opening, or why there is none: the same reasons as for a due step. */
+/** The next opening, or the reason why there is none; the reasons are those of a due step. */
 function openingFrom(facts: SendFacts, from: Date): Opening | { readonly fault: HoldReason } {
   if (!isTimeZone(zoneUsed(facts.lead, facts.workspace).zone)) return { fault: "invalid_time_zone" };
   try {

@@ -1,6 +1,6 @@
 import type { Report } from "./report.ts";
 
-/** A run that nobody watches was not a success. The message tells all errors; the report is in `run` and in the log. */
+/** An unattended run failed. The message lists all errors; the report is in `run` and in the log. */
 export class RunFailed extends Error {
   override readonly name = "RunFailed";
   readonly code = "run_failed";

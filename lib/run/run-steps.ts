@@ -3,15 +3,15 @@ import { REPORT_KEYS } from "./report.ts";
 import type { StepName } from "./request.ts";
 import { type RunContext, type RunStep, StoppedLate } from "./step.ts";
 
-/** A step that failed, or was not run for safety's sake, and what was thrown. */
+/** A step that failed or was not run for safety, with its error. */
 export interface StepFault {
   readonly step: StepName;
   readonly thrown: unknown;
 }
 
 /**
- * Runs the steps in their order. A step that fails is told and the later ones still run, with one exception: after a
- * failed backstop nothing that sends does. A step that was not begun, as its time was over, stays null in `reports`.
+ * Runs the steps in order. A failed step is reported and later steps still run, except that no step sends after a
+ * failed backstop. A step that the time did not allow stays null in `reports`.
  */
 export async function runSteps(
   steps: readonly RunStep[],

@@ -11,10 +11,10 @@ const FAILURES_AT_MOST = 6;
 const DEFERRED_AT_MOST_MS = 24 * 60 * 60_000;
 const FIRST_BACKOFF_MS = 60_000;
 const BACKOFF_AT_MOST_MS = 60 * 60_000;
-/** Later than the `now` of this run, and no later than that of the next. */
+/** Makes a digest due after this run's `now` and no later than the next run's. */
 export const NEXT_RUN_MS = 1;
 
-/** What becomes of a touch after what its provider said. */
+/** Maps the outcome of a send to the new state of its touch. */
 export function settlementOf(touch: OutgoingTouch, outcome: SendOutcome, context: Judging): Settlement {
   const { id: touchId } = touch;
   switch (outcome.kind) {
@@ -39,8 +39,8 @@ export function settlementOf(touch: OutgoingTouch, outcome: SendOutcome, context
 }
 
 /**
- * A fault of the channel uses up no attempt. What found it waits for a minute; the others may go with the next run, which
- * so asks about the channel with messages that it has not asked with.
+ * A channel fault uses no attempt. The touch that hit it backs off for up to a minute. Touches that were not begun keep
+ * their age and go in the next run, which thus probes the channel with other messages.
  */
 function afterChannelFault(touch: OutgoingTouch, outcome: ChannelDown, context: Judging): Settlement {
   const { now, health } = context;
@@ -52,7 +52,7 @@ function afterChannelFault(touch: OutgoingTouch, outcome: ChannelDown, context: 
   return { touchId, status: "claimed", reason, failures, nextAttemptAt, attemptUnused: true, ...arrival };
 }
 
-/** A send that was not begun, or that the provider put off, is no failure of the touch; but not for ever. */
+/** A send that was not begun or was throttled is not a failure. `afterDeferral` limits deferrals by the receiver. */
 function afterPassingFault(touch: OutgoingTouch, outcome: Retry, now: Date): Settlement {
   const { id: touchId, failures: before, waitingSince } = touch;
   const { reason, throttled, notBegun, mayHaveArrived } = outcome;
@@ -68,7 +68,7 @@ function afterPassingFault(touch: OutgoingTouch, outcome: Retry, now: Date): Set
   return { touchId, status: "claimed", reason, failures, nextAttemptAt, ...(mayHaveArrived && { mayHaveArrived }) };
 }
 
-/** Waits about as long again as it has been deferred, at most an hour; fails after a day. */
+/** Waits about as long as the touch has been deferred already, at most an hour. Fails after a day. */
 function afterDeferral({ id: touchId, failures, deferredSince }: OutgoingTouch, reason: string, now: Date): Settlement {
   const deferredMs = now.getTime() - (deferredSince ?? now).getTime();
   if (deferredMs >= DEFERRED_AT_MOST_MS) return { touchId, status: "failed", reason };
@@ -77,9 +77,9 @@ function afterDeferral({ id: touchId, failures, deferredSince }: OutgoingTouch, 
   return { touchId, status: "claimed", reason, failures, nextAttemptAt, deferredSince: deferredSince ?? now };
 }
 
-/** One minute after the first failure, doubled at each, at most an hour. */
+/** Exponential backoff: one minute after the first failure, doubling up to an hour. `jitter` is between 0 and 1. */
 export const backoffMs = (failures: number, jitter: number): number =>
   jittered(Math.min(BACKOFF_AT_MOST_MS, FIRST_BACKOFF_MS * 2 ** (failures - 1)), jitter);
 
-/** Spreads what failed together over the second half of the time. */
+/** Spreads simultaneous retries over the second half of the wait. */
 const jittered = (waitMs: number, jitter: number): number => waitMs * (0.5 + jitter / 2);

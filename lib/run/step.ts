@@ -5,41 +5,41 @@ import type { SampleDecision, StepReports } from "./report.ts";
 import type { RunRequest, StepName } from "./request.ts";
 import type { Throughput } from "./throughput.ts";
 
-/** All that a step may use. */
+/** Everything that a step may use. */
 export interface RunContext extends DispatchContext {
   readonly request: RunRequest;
   readonly store: FollowUpStore;
   readonly settings: RunSettings;
   readonly digests: RunPorts["digests"];
-  /** Milliseconds that the step has left to begin work in; 0 or less: none. */
+  /** Milliseconds left for the step to start new work; 0 or less: none. */
   readonly leftMs: () => number;
   readonly throughput: Throughput;
-  /** When a touch that this run claims and that is still unsent is taken up by a later one. */
+  /** When a later run takes up the touches that this run claimed and did not send. */
   readonly claimedUntil: Date;
   /** Null in a real run. */
   readonly rehearsal: Rehearsal | null;
 }
 
-/** What a dry run keeps in memory. */
+/** In-memory state of a dry run. */
 export interface Rehearsal {
   /** Collects decisions. */
   readonly sample: SampleDecision[];
-  /** Nothing is written between the batches, so one planner counts what all of them claim. */
+  /** A dry run writes nothing between batches, so one planner counts the claims of all batches. */
   readonly plan: Planner;
 }
 
 export interface RunSettings {
   /** Rows in one claim. */
   readonly batchSize: number;
-  /** So many claim and send side by side: while one waits for the database or a provider, another one works. */
+  /** Concurrent claim-and-send loops: while one waits for the database or a provider, another works. */
   readonly claimers: number;
-  /** Sends under way at once on one channel. */
+  /** Most sends in flight on one channel. */
   readonly sendsAtOnce: number;
-  /** New work is not started when less is left of the invocation. */
+  /** No new work starts with less than this left of the invocation. */
   readonly safetyMarginMs: number;
 }
 
-/** The backstop found a fault and made up for it: the run fails, and what sends may run all the same. */
+/** The backstop found and repaired a fault: the run fails, but the sending steps still run. */
 export class StoppedLate extends Error {
   override readonly name = "StoppedLate";
 }
@@ -47,12 +47,12 @@ export class StoppedLate extends Error {
 /** A step of the run: one file, one line in the list of steps. */
 export interface RunStep {
   readonly name: StepName;
-  /** Whether it sends anything, so that it must not run after a failed backstop. */
+  /** True if the step sends anything; it then must not run after a failed backstop. */
   readonly sends: boolean;
-  /** Puts its result into `reports` before it begins and fills it in as it goes, so that a failure loses no count. */
+  /** Puts its result into `reports` first and updates it during the work, so a failure loses no counts. */
   run(context: RunContext, reports: StepReports): Promise<void>;
 }
 
-/** Whether this run sends what it claims, and so claims no more than it can send. */
+/** True if this run sends its own claims; it then claims no more than it can send. */
 export const sendsItself = ({ queue, request }: Pick<RunContext, "queue" | "request">): boolean =>
   queue === null && !request.dryRun;

@@ -1,7 +1,7 @@
-/** As V8 writes the places in a stack. */
+/** A stack frame in V8's format. */
 const FRAME = /^ {4}at .*(?::\d+:\d+\)?|\(<anonymous>\))$/;
 
-/** Of what a channel threw, what may be logged: its class and where it was thrown. Its message may hold what was sent, or to whom. */
+/** Redacts an error to its class and stack frames: the message may hold the content or the recipient. */
 export function withoutMessage(thrown: unknown): { readonly name: string; readonly frames: readonly string[] } {
   if (!(thrown instanceof Error)) return { name: typeof thrown, frames: [] };
   const lines = thrown.stack?.split("\n") ?? [];

@@ -6,7 +6,7 @@ const ONE_LINE = /^\P{Cc}*$/u;
 const NOT_ONE_LINE = "must hold no control characters";
 const NOT_WELL_FORMED = "must be well-formed Unicode";
 
-/** Text on one line that a database and a mail header can hold. */
+/** Single-line text that is safe in the database and in mail headers. */
 const line = (most: number) =>
   z
     .string()
@@ -41,7 +41,7 @@ const oneKey = <Shape extends Record<string, z.ZodOptional>>(shape: Shape, descr
     .meta({ description, minProperties: 1, maxProperties: 1 });
 
 const externalId = line(200).describe("By which the sender knows the lead.");
-/** Lenient, so that every address that we may have written to can stop us. */
+/** Lenient, so that any address we may have sent to can stop a sequence. */
 const namingEmail = z
   .string()
   .max(320)
@@ -59,7 +59,7 @@ const writableEmail = z
   })
   .meta({ format: "email" });
 
-/** By which a lead is named. */
+/** Keys that identify a lead. */
 export const LEAD_KEYS = {
   id: z.guid().optional(),
   externalId: externalId.optional(),
@@ -94,7 +94,7 @@ const meeting = z
     error: "must be after startsAt, or null as that is",
   });
 
-/** A lead as an enrolment tells it. What is not told stays as it was. */
+/** A lead in an enrolment. Absent fields keep their values. */
 export const leadToEnrol = z
   .strictObject({
     externalId: externalId.optional(),
@@ -106,7 +106,7 @@ export const leadToEnrol = z
     linkedinUrl: z
       .url({ protocol: /^https?$/ })
       .max(500)
-      // Not as a pattern: the published schema would no longer say that it is a URL.
+      // Not a `pattern`: the published schema would lose its URL format.
       .refine((text) => ONE_LINE.test(text), NOT_ONE_LINE)
       .refine((text) => text.isWellFormed(), NOT_WELL_FORMED)
       .optional(),
@@ -123,13 +123,13 @@ export const MOST_LEADS = 1_000;
 const aboutTouch = { ...about, touchId: z.guid(), by: line(200).describe("Who decided.") };
 const aboutMeeting = { ...about, lead, meeting };
 
-/** Everything that the intake understands, by its detail type. */
+/** Schemas of all supported events by detail type. */
 export const FACT_SCHEMAS = {
   "lead.enrolled": z
     .strictObject({
       ...about,
       sequence: oneKey({ id: z.guid().optional(), name: line(200).optional() }, "The sequence that they enter."),
-      // One that does not parse is told by its verdict, and keeps no other out.
+      // An invalid lead gets its own verdict and does not block the others.
       leads: z.array(z.unknown()).min(1).max(MOST_LEADS).describe("As the last table says."),
       restart: z
         .boolean()
@@ -188,12 +188,12 @@ export type FactType = keyof Schemas;
 /** A fact of one type, parsed. */
 export type FactOf<Type extends FactType> = z.output<Schemas[Type]> & {
   readonly type: Type;
-  /** What had to be repaired, without the values. Such a fact stops what it can, and starts nothing. */
+  /** Repairs, without values. A repaired fact stops what it can and starts nothing. */
   readonly warnings: readonly string[];
 };
 export type Fact = { [Type in FactType]: FactOf<Type> }[FactType];
 
-/** Facts that stop something. They need no more than the person, and are repaired where the rest is not valid. */
+/** Facts that stop something. They need only a valid lead; invalid other fields are repaired. */
 const STOPPING: ReadonlySet<FactType> = new Set([
   "lead.replied",
   "lead.opted_out",

@@ -4,7 +4,7 @@ const MOST_FAULTS = 20;
 const LONGEST_PATH = 100;
 const LONGEST_KEY = 40;
 
-/** Names each fault and what was expected, never the value: it may be personal, and it may be hostile. */
+/** Names each fault and the expectation, never the value, which may be personal or hostile. */
 export function faultsOf(error: z.ZodError): readonly string[] {
   return error.issues.slice(0, MOST_FAULTS).map((issue) => {
     const at = issue.path.join(".").slice(0, LONGEST_PATH);

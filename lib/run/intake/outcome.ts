@@ -1,26 +1,26 @@
 import type { EnrolmentVerdict } from "../../domain/enrolment.ts";
 
 interface Remarks {
-  /** How many leads it made, because it named nobody who was known. Absent where none. */
+  /** Leads created because the fact named no known lead; absent if none. */
   readonly created?: number;
-  /** What is wrong with the fact, which was applied all the same: what stops needs no more than the person. */
+  /** Faults of a fact that was applied nevertheless, because it stops something. */
   readonly warnings?: readonly string[];
 }
 
-/** What became of a fact. */
+/** The result of applying a fact. */
 export type FactOutcome =
   | (Remarks & {
       readonly outcome: "applied";
-      /** Instances that it ended, touches that it kept from going out, instances that it started. */
+      /** Instances ended, touches cancelled and instances started. */
       readonly ended: number;
       readonly cancelledTouches: number;
       readonly started: number;
-      /** Of an enrolment: one verdict a lead, in the order of the event. */
+      /** For an enrolment: one verdict per lead, in the order of the event. */
       readonly verdicts?: readonly EnrolmentVerdict[];
     })
-  /** Something later was known already. What it would have ended at its time is ended all the same. */
+  /** A later event was applied before. The fact still ends what it would have ended at its time. */
   | (Remarks & { readonly outcome: "stale"; readonly ended: number; readonly cancelledTouches: number })
-  /** This event was applied before. */
+  /** A redelivery of an applied event; a no-op. */
   | { readonly outcome: "duplicate" }
-  /** Nothing was changed: a person has to look. */
+  /** Nothing changed; the event needs attention. */
   | { readonly outcome: "refused"; readonly reason: string };

@@ -3,17 +3,17 @@ import { FACT_SCHEMAS, type Fact, isFactType } from "./facts.ts";
 import { faultsOf } from "./faults.ts";
 import { repair } from "./repair.ts";
 
-/** As much as EventBridge took for years; a thousand leads fit in well. */
+/** The former size limit of EventBridge; a thousand leads fit easily. */
 export const LARGEST_EVENT_BYTES = 256 * 1024;
 
-/** An event as EventBridge hands it on, as far as it matters here. */
+/** The fields of an EventBridge event that are used here. */
 const envelope = z.object({ "detail-type": z.string(), detail: z.unknown() });
 
 export type ParsedEvent = { readonly ok: true; readonly fact: Fact } | { readonly ok: false; readonly reason: string };
 
 /**
- * Parses an event of the bus. A fact that stops something is repaired if it names the person; any other that is not
- * completely valid is refused. All faults are named at once, and none of the values.
+ * Parses an event of the bus. An invalid fact is repaired if it stops something and names the lead; otherwise it is
+ * refused. The reason lists all faults and no values.
  */
 export function parseEvent(body: string): ParsedEvent {
   if (Buffer.byteLength(body) > LARGEST_EVENT_BYTES) return refused(`larger than ${LARGEST_EVENT_BYTES} bytes`);

@@ -4,13 +4,13 @@ import { FACT_SCHEMAS, type FactType, LEAD_KEYS, stops } from "./facts.ts";
 
 export interface Repaired {
   readonly detail: Readonly<Record<string, unknown>>;
-  /** What was repaired, without the values. */
+  /** Repairs, without values. */
   readonly warnings: readonly string[];
 }
 
 /**
- * The detail of a fact that stops something, as far as it can be used: whatever is unknown or unreadable is left out or
- * replaced, and named. Undefined where the type or the detail allows no repair. What names the person is never invented.
+ * Returns the usable part of a stopping fact: unknown or unreadable fields are dropped or replaced, with a warning. The
+ * lead's keys are never invented. Undefined if the type or the detail allows no repair.
  */
 export function repair(type: FactType, detail: unknown): Repaired | undefined {
   if (!stops(type) || !isRecord(detail)) return undefined;
@@ -31,7 +31,7 @@ export function repair(type: FactType, detail: unknown): Repaired | undefined {
   return { detail: { ...others, ...repaired, ...ofMeeting }, warnings };
 }
 
-/** Later than any receipt: an event from the future counts as of the time at which it is received. */
+/** Later than any receipt: an event from the future counts from its time of receipt. */
 const AT_RECEIPT = "2199-12-31T23:59:59Z";
 
 function occurredAtOf(sent: unknown, warnings: string[]): unknown {
@@ -68,7 +68,7 @@ function meetingOf(sent: unknown, eventId: string, warnings: string[]): unknown 
   return { id, startsAt: text(times?.startsAt), endsAt: text(times?.endsAt) };
 }
 
-/** The same text for the same value each time, so that redeliveries and later facts about it match. */
+/** Deterministic, so that redeliveries and later facts about the same value match. */
 function idOf(sent: unknown, where: string, warnings: string[]): string | undefined {
   const text = typeof sent === "number" ? String(sent) : sent;
   if (typeof text === "string" && FACT_SCHEMAS["lead.replied"].shape.eventId.safeParse(text).success) return text;
@@ -77,7 +77,7 @@ function idOf(sent: unknown, where: string, warnings: string[]): string | undefi
   return isText ? `sha256:${sha256(text)}` : undefined;
 }
 
-/** Names a key only where it looks like one: it may be somebody's address. */
+/** Names an unknown key only if it looks like an identifier: it may be an address. */
 function knownKeys(
   sent: Readonly<Record<string, unknown>>,
   keys: readonly string[],

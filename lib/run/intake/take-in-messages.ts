@@ -5,44 +5,44 @@ import type { Fact } from "./facts.ts";
 import type { FactOutcome } from "./outcome.ts";
 import { parseEvent } from "./parse-event.ts";
 
-/** All that the intake reaches the world through. */
+/** The intake's external dependencies. */
 export interface IntakePorts {
-  /** What the database lacks of the schema that this code was built with. Throws DatabaseUnreachable. */
+  /** Schema parts that this code needs and the database lacks. Throws DatabaseUnreachable. */
   readonly missingSchema: () => Promise<readonly string[]>;
-  /** One transaction. Throws what may pass, DatabaseUnreachable for one. */
+  /** Applies a fact in one transaction. Throws transient errors, such as DatabaseUnreachable. */
   readonly apply: (fact: Fact) => Promise<FactOutcome>;
   readonly deadLetters: DeadLetterQueue;
   readonly log: Log;
 }
 
-/** Keeps what was refused for a person. */
+/** Keeps refused events for manual review. */
 export interface DeadLetterQueue {
   keep(message: ReceivedMessage, reason: string): Promise<void>;
 }
 
-/** How many events ended so. */
+/** Number of events per outcome. */
 type Outcomes = Record<FactOutcome["outcome"] | "failed", number>;
 
 export interface IntakeReport extends Outcomes {
-  /** Leads that were made because a fact named nobody who was known. */
+  /** Leads created because a fact named no known lead. */
   created: number;
-  /** Facts that were applied with warnings. */
+  /** Facts applied with warnings. */
   warned: number;
 }
 
 export interface TakenIn {
   readonly report: IntakeReport;
-  /** Those that the queue has to hand out again. */
+  /** Messages that the queue must redeliver. */
   readonly failedMessageIds: readonly string[];
 }
 
-/** Each has a connection for as long as its transaction lasts. */
+/** Each message holds a connection during its transaction. */
 const MESSAGES_AT_ONCE = 3;
 
 /**
- * Applies the facts of some messages, each by itself: one that is refused is kept with the reason, one that fails is
- * handed out again, and neither touches the others. One that comes twice is applied once. Throws SchemaOutOfDate, and
- * DatabaseUnreachable where nothing could be begun.
+ * Applies the facts of a batch of messages independently. A refused message goes to the dead-letter queue with the
+ * reason; a failed one is redelivered. Redeliveries of applied events are no-ops. Throws SchemaOutOfDate, or
+ * DatabaseUnreachable before any message is processed.
  */
 export async function takeInMessages(messages: readonly ReceivedMessage[], ports: IntakePorts): Promise<TakenIn> {
   await requireSchema(ports);
@@ -58,7 +58,7 @@ export async function takeInMessages(messages: readonly ReceivedMessage[], ports
 
 type Became = FactOutcome | { readonly outcome: "failed" };
 
-/** Every figure of what one event became. */
+/** Adds one outcome to the report. */
 export function count(became: Became, report: IntakeReport): void {
   report[became.outcome]++;
   if (became.outcome !== "applied" && became.outcome !== "stale") return;
@@ -76,7 +76,7 @@ export const nothingTakenIn = (): IntakeReport => ({
   warned: 0,
 });
 
-/** Applies one event by itself. Throws what may pass. */
+/** Applies one event. Throws transient errors. */
 export async function takeInEvent(body: string, ports: Omit<IntakePorts, "deadLetters" | "log">): Promise<FactOutcome> {
   await requireSchema(ports);
   const parsed = parseEvent(body);
@@ -103,7 +103,7 @@ async function takeIn(message: ReceivedMessage, ports: IntakePorts): Promise<Bec
     } else log.info(`event.${became.outcome}`, { messageId, ...origin, ...remarksOf(became) });
     return became;
   } catch (thrown) {
-    // The message alone: the details of a database fault hold values of the row.
+    // Log only the message: the details of a database error contain row values.
     log.error("event.failed", { messageId, fault: thrown instanceof Error ? thrown.message : String(thrown) });
     return { outcome: "failed" };
   }

@@ -1,7 +1,7 @@
 import { nothingCompleted } from "../report.ts";
 import { type RunStep, StoppedLate } from "../step.ts";
 
-/** Completes what still chases a lead that has booked. */
+/** Completes instances that still chase a booked lead. */
 export const backstop: RunStep = {
   name: "backstop",
   sends: false,

@@ -6,10 +6,10 @@ import { backoffMs, NEXT_RUN_MS } from "../settlement.ts";
 import type { RunContext, RunStep } from "../step.ts";
 import { withoutMessage } from "../without-message.ts";
 
-/** With the pauses between them nearly a day: then the next digest comes. */
+/** With backoff this spans nearly a day; then the next digest is due. */
 const FAILURES_AT_MOST = 24;
 
-/** Closes the windows whose local time has come, and tells each workspace what happened. */
+/** Closes digest windows at their local time and sends each workspace its digest. */
 export const notificationDigests: RunStep = {
   name: "notification-digests",
   sends: true,
@@ -50,7 +50,7 @@ async function endDeadLeases(context: RunContext, report: DigestsReport): Promis
   }
 }
 
-/** No more are taken than are sent at once: of what a killed run took, none was not begun. */
+/** Takes only as many as it sends at once, so a killed run leaves no digest taken but not begun. */
 async function sendDigests(context: RunContext, report: DigestsReport): Promise<void> {
   const { now, request, settings, store, stopping, leaseUntil } = context;
   if (request.dryRun) {
@@ -67,7 +67,7 @@ async function sendDigests(context: RunContext, report: DigestsReport): Promise<
   }
 }
 
-/** The counts hold at every moment: what is not settled counts as `unknown`. Throws what the first threw. */
+/** The counts balance at every moment: an unsettled digest counts as `unknown`. Rethrows the first error. */
 async function sendAll(context: RunContext, digests: readonly OutgoingDigest[], report: DigestsReport): Promise<void> {
   report.unknown += digests.length;
   const ends = await Promise.allSettled(
@@ -106,8 +106,8 @@ async function settlementOf(context: RunContext, digest: OutgoingDigest): Promis
 }
 
 /**
- * E-mails share their channel with touches, and so its health. A sender that throws has a bug, and nobody can say how far it
- * came. What it threw may hold what was sent.
+ * E-mail digests share channel health with touches. A sender that throws has a bug, so the outcome is `unknown`; the
+ * error is redacted because it may hold the content.
  */
 async function send({ digests, health, log }: RunContext, digest: OutgoingDigest, to: string): Promise<SendOutcome> {
   const shared = digest.channel === "email" ? { ...digest, channel: digest.channel } : null;
@@ -135,7 +135,7 @@ function afterPassingFault(
   return { id, status: "pending", reason, failures, recheckAt, ...(notBegun && { attemptUnused: true }) };
 }
 
-/** Uses up no attempt, as for a touch. */
+/** Uses no attempt, as for a touch. */
 function afterChannelFault(
   { id, failures }: OutgoingDigest,
   { reason, notBegun }: ChannelDown,

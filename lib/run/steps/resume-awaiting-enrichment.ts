@@ -1,7 +1,7 @@
 import type { RunStep } from "../step.ts";
 import { resumeInBatches } from "./resume.ts";
 
-/** Resumes leads whose missing data has come, or will not come any more. */
+/** Resumes leads whose missing data has arrived or will not arrive. */
 export const resumeAwaitingEnrichment: RunStep = {
   name: "resume-awaiting-enrichment",
   sends: false,

@@ -1,7 +1,7 @@
 import type { RunStep } from "../step.ts";
 import { resumeInBatches } from "./resume.ts";
 
-/** Resumes leads that replied, were answered, and have been silent for the workspace's number of days since. */
+/** Resumes leads that replied, got an answer, and have been silent for the workspace's number of days since. */
 export const resumeGhosted: RunStep = {
   name: "resume-ghosted",
   sends: false,

@@ -2,7 +2,7 @@ import type { BatchQuery } from "../port-types.ts";
 import type { ResumeReport } from "../report.ts";
 import type { RunContext } from "../step.ts";
 
-/** Asks for batches until one comes back empty; every row that was looked at has left the set, whatever became of it. */
+/** Resumes in batches until one is empty. Terminates because every checked row leaves the set. */
 export async function resumeInBatches<Counts extends ResumeReport>(
   { now, request, settings, stopping }: RunContext,
   total: Counts,
