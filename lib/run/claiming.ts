@@ -5,7 +5,7 @@ import type { ClaimedPlan, ClaimQuery } from "./ports.ts";
 import type { Seen, Turn } from "./rounds.ts";
 import { type RunContext, sendsItself } from "./step.ts";
 
-/** What a claim did with each step that it saw, and the touches that are to be sent, which are reserved on their channels. */
+/** The result of a claim: each step that it saw, and the touches to send, for which room is reserved. */
 export interface Claimed {
   readonly seen: readonly Seen[];
   readonly done: readonly { readonly decided: DecidedPlan; readonly claimed: ClaimedPlan }[];
@@ -13,12 +13,12 @@ export interface Claimed {
 }
 
 interface ToSend {
-  /** Those that are `sending` already; no more than a group. */
+  /** Touches that are already `sending`; at most one group. */
   readonly begun: readonly OutgoingTouch[];
   readonly touchIds: readonly string[];
 }
 
-/** Claims one turn. A step whose channel has no room is left due; of the room each workspace of the turn has its share. */
+/** Claims one turn. Its workspaces share each channel's room equally; a step without room stays due. */
 export async function claimTurn(context: RunContext, turn: Turn): Promise<Claimed> {
   const { now, store, rehearsal, claimedUntil, throughput } = context;
   const reservations = new Reservations(context, turn);
@@ -47,14 +47,14 @@ export async function claimTurn(context: RunContext, turn: Turn): Promise<Claime
   }
 }
 
-/** Channels without room, and those that take nothing at the moment. */
+/** Channels without room, and closed channels. */
 function closedTo(context: RunContext, { open }: Turn): readonly ClosedChannel[] {
   if (!sendsItself(context)) return [];
   const full = CHANNELS.filter((channel) => !open.has(channel));
   return [...full.map((channel) => ({ channel, workspaceId: null })), ...context.health.closedScopes()];
 }
 
-/** Of each channel one group begins with its claim, where this run sends itself. */
+/** If this run sends its own claims, one group per channel becomes `sending` with the claim. */
 function beginning(context: RunContext): Pick<ClaimQuery, "begin" | "mayBegin"> {
   if (!sendsItself(context)) return { begin: 0 };
   const begun = new Map<Channel, number>();
@@ -91,7 +91,7 @@ function byChannel(done: Claimed["done"]): Claimed["toSend"] {
   );
 }
 
-/** The room that one turn takes. */
+/** Room that one turn reserves. */
 class Reservations {
   readonly #context: RunContext;
   readonly #turn: Turn;

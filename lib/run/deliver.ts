@@ -18,16 +18,16 @@ import { broken, rescheduled } from "./reschedule.ts";
 import { settlementOf } from "./settlement.ts";
 import { withoutMessage } from "./without-message.ts";
 
-/** All that delivering needs; a run has it, and so has the function that takes touches from the queue. */
+/** Dependencies of delivery, shared by a run and the consumer of the delivery queue. */
 export interface DeliveryContext {
-  /** The instant of this invocation, read once from the database. */
+  /** Start of the invocation, read once from the database's clock. */
   readonly now: Date;
-  /** When this invocation is dead for certain: what it has not settled by then is nobody's any more. */
+  /** When this invocation has certainly ended; its unsettled touches are then free. */
   readonly leaseUntil: Date;
   readonly store: DeliveryStore;
-  /** Each at its own pace. */
+  /** Each with its own concurrency limit. */
   readonly channels: Readonly<Record<Channel, MessageChannel>>;
-  /** Fed by the pace of the channels. */
+  /** Updated by `channels`. */
   readonly health: ChannelHealth;
   readonly groupSize: Groups;
   /** Milliseconds until this invocation is cut off. */
@@ -37,24 +37,24 @@ export interface DeliveryContext {
   readonly log: Log;
 }
 
-/** A worker that is cut off at its deadline has ended for certain by then. */
+/** A worker cut off at its deadline has certainly ended this much later. */
 const AFTER_THE_DEADLINE_MS = 60_000;
 
-/** When an invocation that has so much time left is dead for certain. */
+/** Returns when an invocation with that much time left has certainly ended. */
 export const leaseOf = ({ remainingMs }: { readonly remainingMs: () => number }, now: Date): Date =>
   new Date(now.getTime() + remainingMs() + AFTER_THE_DEADLINE_MS);
 
-/** What a claim leaves to be sent. */
+/** The touches of a claim that are still to be sent. */
 export interface ClaimedTouches {
-  /** Those that are `sending` already; no more than a group. */
+  /** Touches that are already `sending`; at most one group. */
   readonly begun: readonly OutgoingTouch[];
   readonly touchIds: readonly string[];
 }
 
 /**
- * Sends claimed touches, a group at a time: check and mark `sending`, call the providers, settle. No transaction is open
- * while a provider is called. The counts hold at every moment, so that a failure half-way leaves a report that balances:
- * what is not started is still claimed and counts as `retrying`, what is not settled counts as `unknown`.
+ * Sends claimed touches in groups: check and mark `sending`, call the providers, settle. No transaction is open during
+ * a provider call. The counts balance at every moment, even after a failure: touches not started count as `retrying`,
+ * touches not settled count as `unknown`.
  */
 export async function deliver(
   context: DeliveryContext,
@@ -71,7 +71,7 @@ export async function deliver(
   if (left.length > 0) await context.store.release(left, context.now);
 }
 
-/** What a pass over touches has neither started nor ended. */
+/** Touches that a pass neither started nor ended. */
 interface Passed {
   readonly waiting: EndedTouch[];
   readonly left: string[];
@@ -114,7 +114,7 @@ async function deliverGroup(
   passed.left.push(...withoutAll(touchIds, [...started.map(({ id }) => id), ...idsOf(ended), ...idsOf(toDecide)]));
 }
 
-/** Sends touches that are `sending`, and count as `unknown` until it is written down what became of them. */
+/** Sends touches that are `sending`; they count as `unknown` until they are settled. */
 async function sendGroup(
   context: DeliveryContext,
   touches: readonly OutgoingTouch[],
@@ -124,7 +124,7 @@ async function sendGroup(
   const { now, store, groupSize, remainingMs, log } = context;
   const startedMs = remainingMs();
   const outcomes = await Promise.all(touches.map(async (touch) => ({ touch, outcome: await send(context, touch) })));
-  // Judged together: what is a fault of the channel shows in what it answered the others.
+  // Settle the group together: the answers to other touches show whether the channel is at fault.
   const settlements = outcomes.map(({ touch, outcome }) => settlementOf(touch, outcome, context));
   await store.settle(settlements, now);
   groupSize.sent(touches.length, startedMs - remainingMs());
@@ -135,7 +135,7 @@ async function sendGroup(
   }
 }
 
-/** In the order in which they were taken up: those that found a channel at fault come after those that have not asked it. */
+/** Restores the order of `touchIds`, in which touches that hit a channel fault come last. */
 function inOrder(touches: readonly OutgoingTouch[], touchIds: readonly string[]): readonly OutgoingTouch[] {
   const places = new Map(touchIds.map((id, place) => [id, place]));
   return touches.toSorted((one, other) => (places.get(one.id) ?? 0) - (places.get(other.id) ?? 0));
@@ -149,7 +149,7 @@ function withoutAll(touchIds: readonly string[], met: readonly string[]): readon
   return touchIds.filter((id) => !known.has(id));
 }
 
-/** Writes down when touches may go for which something has changed; answers those that may go at once. */
+/** Reschedules touches whose facts changed; returns the ids that may be sent now. */
 async function decideAnew(
   { now, store, stopping, log }: DeliveryContext,
   waiting: readonly EndedTouch[],
@@ -168,7 +168,7 @@ async function decideAnew(
   return again.filter(({ nextAttemptAt }) => nextAttemptAt <= now).map(({ touchId }) => touchId);
 }
 
-/** A touch that cannot be decided on holds no other back. */
+/** An undecidable touch does not block the others. */
 function decidedAnew(touch: EndedTouch, read: TouchSendFacts | UnreadableTouch, now: Date, log: Log): Rescheduled {
   const { touchId } = touch;
   if ("fault" in read) {
@@ -186,10 +186,7 @@ function decidedAnew(touch: EndedTouch, read: TouchSendFacts | UnreadableTouch, 
   }
 }
 
-/**
- * A channel that throws has a bug, and nobody can say how far it came: the outcome is unknown, unless the channel acts
- * once however often the touch comes.
- */
+/** A channel that throws has a bug, so the outcome is `unknown`; an idempotent channel retries instead. */
 async function send({ channels, log }: DeliveryContext, touch: OutgoingTouch): Promise<SendOutcome> {
   try {
     return await channels[touch.channel].send(touch);

@@ -3,37 +3,37 @@ import type { SendFacts } from "../domain/send-times.ts";
 import type { Message } from "../domain/templates.ts";
 import type { SendOutcome } from "./port-types.ts";
 
-/** What sending claimed touches asks of the database. Every method is safe beside a second run. */
+/** Database operations of delivery. Every method is safe with a concurrent run. */
 export interface DeliveryStore {
   /**
-   * In one statement: moves claimed touches to `sending`, or ends those whose lead may no longer be contacted or that are
-   * too old. What may not go now is left claimed and told.
+   * In one statement: moves claimed touches to `sending`, cancels those whose lead may no longer be contacted, and
+   * expires those that are too old. Touches that may not be sent now stay claimed and are returned as `waiting`.
    */
   startSending(touchIds: readonly string[], lease: Lease): Promise<StartedSending>;
-  /** By the id of the touch, of those that are still claimed. */
+  /** Facts by touch id, for the touches that are still claimed. */
   readSendFacts(touchIds: readonly string[]): Promise<ReadonlyMap<string, TouchSendFacts | UnreadableTouch>>;
-  /** Writes down when claimed touches may go, after it was decided anew. */
+  /** Stores new send times of claimed touches. */
   reschedule(touches: readonly Rescheduled[]): Promise<void>;
-  /** Leaves claimed touches to whoever looks next. */
+  /** Frees claimed touches for the next run. */
   release(touchIds: readonly string[], now: Date): Promise<void>;
   settle(settlements: readonly Settlement[], now: Date): Promise<void>;
 }
 
 export interface Lease {
   readonly now: Date;
-  /** When a touch that is still `sending` is nobody's any more. */
+  /** When the lease of a touch that is still `sending` expires. */
   readonly until: Date;
-  /** Channels that take nothing at the moment, of all workspaces or of one. Their touches wait, `CHANNEL_CLOSED`. */
+  /** Closed channels, for all workspaces or for one. Their touches wait with the reason `CHANNEL_CLOSED`. */
   readonly closed?: readonly ClosedChannel[];
 }
 
 export interface ClosedChannel {
   readonly channel: Channel;
-  /** Null: of every workspace. */
+  /** Null: every workspace. */
   readonly workspaceId: string | null;
 }
 
-/** Why a touch waits whose channel takes nothing. */
+/** Reason of touches that wait for a closed channel. */
 export const CHANNEL_CLOSED = "channel_closed";
 
 export interface StartedSending {
@@ -42,7 +42,7 @@ export interface StartedSending {
   readonly expired: readonly EndedTouch[];
   /** Would be cancelled or expired, but an earlier attempt may have arrived. */
   readonly unknown: readonly EndedTouch[];
-  /** Still claimed: something has changed since it was decided that they may go. */
+  /** Still claimed: something changed since the decision to send. */
   readonly waiting: readonly EndedTouch[];
 }
 
@@ -51,18 +51,18 @@ export interface EndedTouch {
   readonly reason: string;
 }
 
-/** What decides when a claimed touch may go. */
+/** Facts that determine when a claimed touch may be sent. */
 export interface TouchSendFacts {
   readonly workspaceId: string;
-  /** Not the rules' own: a person has switched something off. */
+  /** True if a user paused the workspace or the instance, or deactivated the sequence. */
   readonly switchedOff: boolean;
   readonly snoozedUntil: Date | null;
-  /** The last that reached for the lead was an attempt of its own, so that the gap and the channel's local day are too. */
+  /** True if the lead's last contact was an attempt of this touch; its gap and local day then do not block it. */
   readonly triedLast: boolean;
   readonly facts: SendFacts;
 }
 
-/** A touch whose rows do not parse, with the columns and what is wrong with them. */
+/** A touch whose rows do not parse, with the faulty columns. */
 export interface UnreadableTouch {
   readonly workspaceId: string;
   readonly fault: string;
@@ -76,28 +76,28 @@ export interface Rescheduled {
   readonly expectedOutboundAt: Date | null;
 }
 
-/** A touch whose moment has come, with what its channel needs. */
+/** A touch to send now, with the data that its channel needs. */
 export interface OutgoingTouch {
   readonly id: string;
   readonly workspaceId: string;
   readonly leadId: string;
   readonly channel: Channel;
-  /** Attempts that failed for now. */
+  /** Attempts that failed with a transient error. */
   readonly failures: number;
-  /** Since when its receiver's server has put it off; null: it has not. */
+  /** Since when the receiver's server defers it; null: it does not. */
   readonly deferredSince: Date | null;
-  /** Since when it may go: a send that is not begun does not make it younger. */
+  /** Since when it may be sent. A send that is not begun does not reset it. */
   readonly waitingSince: Date;
   readonly from: string;
   readonly email: string | null;
   readonly phone: string | null;
   readonly message: Message;
-  /** The Message-IDs of the e-mails that this instance sent the lead before, in angle brackets, oldest first. */
+  /** Message-IDs of the instance's earlier e-mails to the lead, in angle brackets, oldest first. */
   readonly thread: readonly string[];
 }
 
 export interface MessageChannel {
-  /** Sends a touch. Answers with what became of it; throws only on a bug, which counts as unknown. */
+  /** Sends a touch and returns the outcome. Throws only on a bug. */
   send(touch: OutgoingTouch): Promise<SendOutcome>;
 }
 
@@ -108,7 +108,7 @@ export type Settlement =
       readonly touchId: string;
       readonly status: "failed";
       readonly reason: string;
-      /** Nothing can reach the address that it went to: that is suppressed with it. */
+      /** The address is unreachable; settling suppresses it. */
       readonly undeliverable?: true;
     }
   | {
@@ -117,16 +117,16 @@ export type Settlement =
       readonly reason: string;
       readonly failures: number;
       readonly nextAttemptAt: Date;
-      /** Its attempt does not count: no call was begun, or the channel took nothing from anybody. */
+      /** The attempt does not count: no call was begun, or the channel failed. */
       readonly attemptUnused?: true;
       readonly deferredSince?: Date;
-      /** The request left and no answer told what became of it. Only on channels that act once on the same touch. */
+      /** The request was sent, but no answer confirms the outcome. Idempotent channels only. */
       readonly mayHaveArrived?: true;
     };
 
-/** Where touches go that other invocations send. Messages carry ids only; a lost or doubled one is harmless. */
+/** Queue of touches for other invocations to send. Messages carry ids only; lost or duplicate ones are harmless. */
 export interface DeliveryQueue {
-  /** Answers those that it did not take, and why, by the names of the faults. */
+  /** Returns the touches that were not accepted, and the names of the faults. */
   enqueue(
     touchIds: readonly string[],
   ): Promise<{ readonly refused: readonly string[]; readonly faults: readonly string[] }>;

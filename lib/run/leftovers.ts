@@ -5,12 +5,12 @@ import type { LeftBehind } from "./ports.ts";
 import type { RecoveredReport } from "./report.ts";
 import { type RunContext, sendsItself } from "./step.ts";
 
-/** Read at once. With more, what the first of each workspace leave of the time is for the next. */
+/** Touches per listing. If time remains after these, the next ones are listed. */
 const LISTED_AT_MOST = 10_000;
 
 /**
- * Sends claimed touches whose time has come, in fair turns between workspaces and each channel at its own pace. A touch
- * that is taken up and not sent is left to the next run.
+ * Sends claimed touches whose time has come, fairly between workspaces and at each channel's own rate. A touch that is
+ * taken up but not sent is left to the next run.
  */
 export async function takeUpLeftBehind(context: RunContext, report: RecoveredReport): Promise<void> {
   const { now, request, store, stopping } = context;
@@ -33,7 +33,7 @@ async function handOver(context: RunContext, listed: readonly LeftBehind[], repo
   }
 }
 
-/** Lets all channels come to their end, also when one fails. Throws what the first threw. */
+/** Waits for all channels even if one fails, then rethrows the first error. */
 async function sendByChannel(
   context: RunContext,
   listed: readonly LeftBehind[],
@@ -46,7 +46,7 @@ async function sendByChannel(
   for (const end of ends) if (end.status === "rejected") throw end.reason;
 }
 
-/** Takes no more up than the channel can send in the time left, and nothing while it takes nothing. */
+/** Takes up no more than the channel can send in the time left, and nothing while it is closed. */
 async function sendInTurn(
   context: RunContext,
   channel: Channel,

@@ -8,13 +8,13 @@ import { repairBy } from "../domain/recheck-times.ts";
 import { lastReachedAt } from "../domain/send-times.ts";
 import type { DueCandidate, Plan } from "./ports.ts";
 
-/** A plan with the decision it follows from, kept for the report. */
+/** A plan with its decision, which the report needs. */
 export interface DecidedPlan extends Plan {
   readonly position: number;
   readonly decision: Told;
 }
 
-/** What the report tells of a decision. */
+/** The reported part of a decision. */
 export type Told = Pick<Decision, "kind" | "reason" | "rule"> & {
   readonly detail?: string | undefined;
   readonly until?: Date | undefined;
@@ -22,17 +22,17 @@ export type Told = Pick<Decision, "kind" | "reason" | "rule"> & {
 
 export type Planner = (candidate: DueCandidate) => DecidedPlan;
 
-/** A step that may go and for whose channel the run has no time: it stays due. */
+/** A sendable step whose channel has no room in this run; it stays due. */
 export interface LeftDue {
   readonly leftOn: Channel;
 }
 
-/** Whether one more touch of that workspace may be claimed on the channel. */
+/** True if one more touch of the workspace may be claimed on the channel. */
 export type MayClaim = (workspaceId: string, channel: Channel) => boolean;
 
 /**
- * Plans for the candidates of one batch, in their order: what is planned for one counts for the next of the same lead and
- * the same workspace. A row that cannot be read or decided on is held for a day and does not stop the batch.
+ * Plans the candidates of one batch in order. A plan counts for later candidates of the same lead and workspace. An
+ * unreadable or undecidable row is held for a day and does not stop the batch.
  */
 export function planner(now: Date): Planner;
 export function planner(now: Date, mayClaim: MayClaim): (candidate: DueCandidate) => DecidedPlan | LeftDue;
@@ -61,7 +61,7 @@ function plan(candidate: DueCandidate, item: DueItem, batch: Batch, mayClaim: Ma
   return { ...idsOf(candidate), state, touch, decision: told(decision) };
 }
 
-/** What is planned in a batch counts for the next of the same lead and the same workspace. */
+/** Tracks the touches that a batch has planned, by lead and by workspace. */
 class Batch {
   readonly now: Date;
   readonly #reached = new Map<string, Channel[]>();
@@ -94,7 +94,7 @@ function assertWithinAllTimes(written: InstanceState | NonNullable<Plan["touch"]
   }
 }
 
-/** Other errors come with their class only: their message may hold a value of the lead. */
+/** Redacts other errors to their class: the message may hold a value of the lead. */
 function detailOf(thrown: unknown): string {
   if (thrown instanceof AfterAllTimes) return thrown.message;
   return `deciding threw ${thrown instanceof Error ? thrown.name : typeof thrown}`;
@@ -123,7 +123,7 @@ function note(reached: Map<string, Channel[]>, keys: readonly string[], channel:
   for (const key of keys) reached.set(key, [...(reached.get(key) ?? []), channel]);
 }
 
-/** The lead, with what this batch sends to its address or number for another lead. */
+/** The lead, including this batch's touches to its address or number for another lead. */
 function reachedAtItsAddress(
   { lead, workspace }: DueItem,
   reached: ReadonlyMap<string, readonly Channel[]>,
@@ -136,7 +136,7 @@ function reachedAtItsAddress(
   return { ...lead, twinTouchAt: { email: at("email", email), phone: at("sms", phone) } };
 }
 
-/** By what a batch knows a lead that it reaches again, and its address where another lead has the same. */
+/** Keys under which a batch tracks a lead: its id, and its address if another lead shares it. */
 function keysOf(lead: LeadFacts, workspace: WorkspaceFacts, channel: Channel): readonly string[] {
   const kind = ADDRESS_OF_CHANNEL[channel];
   const stored = lead.twinTouchAt && kind ? lead[kind] : null;

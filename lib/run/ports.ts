@@ -14,7 +14,7 @@ const named = (missing: readonly string[]): string =>
     ? missing.join(", ")
     : `${missing.slice(0, NAMED_AT_MOST).join(", ")} and ${missing.length - NAMED_AT_MOST} more`;
 
-/** The schema lacks what this code was built with. `missing` names it: a migration, a table, a column, a label. */
+/** The database schema is older than the code. `missing` names migrations, tables, columns or labels. */
 export class SchemaOutOfDate extends Error {
   override readonly name = "SchemaOutOfDate";
   readonly code = "schema_out_of_date";
@@ -25,7 +25,7 @@ export class SchemaOutOfDate extends Error {
   }
 }
 
-/** Settings of the database would weaken a guarantee. Each is named with its danger and the statement that fixes it. */
+/** Database settings weaken a guarantee. Each entry names the setting, its danger and the statement that fixes it. */
 export class UnsafeDatabaseSettings extends Error {
   override readonly name = "UnsafeDatabaseSettings";
   readonly code = "unsafe_database_settings";
@@ -36,7 +36,7 @@ export class UnsafeDatabaseSettings extends Error {
   }
 }
 
-/** No connection could be had, or it broke. Says nothing about the schema. */
+/** No connection could be opened, or it broke. Says nothing about the schema. */
 export class DatabaseUnreachable extends Error {
   override readonly name = "DatabaseUnreachable";
   readonly code = "database_unreachable";
@@ -45,50 +45,52 @@ export class DatabaseUnreachable extends Error {
   }
 }
 
-/** What the steps ask of the database. Every method is safe beside a second run. */
+/** Database operations of the steps. Every method is safe with a concurrent run. */
 export interface FollowUpStore extends DeliveryStore, DigestStore {
   /** Completes every live instance of a booked lead outside post-booking sequences, in batches. */
   completeBooked(query: CompleteBooked): Promise<void>;
   resumeSnoozed(query: BatchQuery): Promise<ResumeReport>;
   resumeGhosted(query: BatchQuery): Promise<ResumeReport>;
   resumeAwaitingEnrichment(query: BatchQuery): Promise<EnrichmentReport>;
-  /** One transaction: takes due instances, asks `plan` for each, and carries all plans out. One without a plan stays due. */
+  /**
+   * In one transaction: takes due instances, calls `plan` for each and writes the plans. Without a plan, one stays due.
+   */
   claimDue(query: ClaimQuery, plan: (candidate: DueCandidate) => Plan | null): Promise<readonly ClaimedPlan[]>;
-  /** The workspaces in which something is due, that with the oldest first. */
+  /** Workspaces with due steps, oldest due first. */
   findDueWorkspaces(query: BatchQuery): Promise<readonly DueWorkspace[]>;
   countDue(query: BatchQuery): Promise<number>;
-  /** The workspaces in which a claimed touch waits that may go, those with the oldest first, whoever has it in hand. */
+  /** Workspaces with sendable claimed touches, oldest first, including touches that a sender or queue holds. */
   findWaiting(query: BatchQuery, recheckAt: Date): Promise<readonly WaitingWorkspace[]>;
-  /** How many claimed touches may go that no sender or queue has in hand, counted up to `limit`. */
+  /** Number of sendable claimed touches that no sender or queue holds, up to `limit`. */
   countWaiting(query: BatchQuery): Promise<number>;
-  /** Whether a lease ran out, a claimed touch waits whose time has come, or one waits for approval that lives no more. */
+  /** True if a lease expired, a claimed touch is sendable, or an approval request outlived its time to live. */
   isTouchLeftBehind(query: Omit<BatchQuery, "limit">): Promise<boolean>;
-  /** Ends what has waited for approval longer than it lives, and lets the instances go on; answers how many there were. */
+  /** Expires touches whose time to live ended before approval, and advances their instances. Returns their number. */
   expireWaiting(query: BatchQuery): Promise<number>;
-  /** Ends what died while it was sent: `claimed` again on a channel that takes the same touch twice, else `unknown`. */
+  /** Ends expired leases: touches become `claimed` again on an idempotent channel, else `unknown`. */
   expireLeases(query: BatchQuery): Promise<{ readonly unknown: number; readonly reclaimed: number }>;
-  /** Claimed touches whose time has come: the oldest of each workspace, then the second oldest of each, and so on. */
+  /** Sendable claimed touches: the oldest of each workspace, then the second oldest of each, and so on. */
   findLeftBehind(query: BatchQuery): Promise<readonly LeftBehind[]>;
-  /** Takes those of them that still wait; answers them in their order. No other run takes them before `recheckAt`. */
+  /** Takes the touches that still wait and returns them in order. No other run takes them before `recheckAt`. */
   takeUp(touchIds: readonly string[], now: Date, recheckAt: Date): Promise<readonly string[]>;
 }
 
 export interface CompleteBooked extends Omit<BatchQuery, "limit"> {
   readonly stopping: () => boolean;
-  /** Grows as the work goes on, so that it is true even where the work fails half-way. */
+  /** Updated during the work, so it is correct even after a failure. */
   readonly report: BackstopReport;
 }
 
 export interface DueWorkspace {
   readonly id: string;
-  /** Whether it has a daily cap. */
+  /** True if the workspace has a daily cap. */
   readonly capped: boolean;
   readonly oldestDue: Date;
 }
 
 export interface WaitingWorkspace {
   readonly id: string;
-  /** Since when the oldest of its touches may go. */
+  /** Since when its oldest touch may be sent. */
   readonly since: Date;
 }
 
@@ -100,25 +102,25 @@ export interface LeftBehind {
 
 export interface ClaimQuery {
   readonly now: Date;
-  /** When a touch of this claim that is still unsent is taken up by somebody else. */
+  /** When another run may take up unsent touches of this claim. */
   readonly recheckAt: Date;
-  /** So many of its touches begin to be sent with the claim itself; the others are left claimed. */
+  /** Number of touches that become `sending` with the claim; the rest stay claimed. */
   readonly begin: number;
-  /** Whether touches of that channel may begin: where it takes nothing, no lead is marked as reached. Absent: all. */
+  /** True if the touch may begin; a closed channel must not mark leads as contacted. Absent: all may. */
   readonly mayBegin?: (touch: { readonly channel: Channel; readonly workspaceId: string }) => boolean;
-  /** Steps of these channels, of all workspaces or of one, are passed over and stay due. */
+  /** Skips steps of these channels, for all workspaces or for one; they stay due. */
   readonly without?: readonly ClosedChannel[];
-  /** The most rows of each workspace. */
+  /** Most rows per workspace. */
   readonly share: number;
   readonly workspaces: readonly ClaimedFrom[];
 }
 
-/** A workspace with the last instance that this run has claimed of it. */
+/** A workspace with the last instance that this run claimed from it. */
 export interface ClaimedFrom extends Pick<DueWorkspace, "id" | "capped"> {
   readonly after: Pick<DueCandidate, "nextStepDue" | "instanceId"> | null;
 }
 
-/** A due instance, or a row that does not parse and why. */
+/** A due instance, or the reason why its row does not parse. */
 export interface DueCandidate {
   readonly instanceId: string;
   readonly workspaceId: string;
@@ -140,37 +142,37 @@ export interface NewTouch {
   readonly stepId: string;
   readonly channel: Channel;
   readonly message: Message;
-  /** When the lead was last reached as the decision saw it: it waits where another touch has gone since then. */
+  /** The lead's last contact as the decision saw it. The touch waits if another was sent since. */
   readonly expectedOutboundAt: Date | null;
-  /** Until when it may go without being decided on again; null: it has to be. */
+  /** Until when it may be sent without a new decision; null: it needs one. */
   readonly sendUntil: Date | null;
   readonly expiresAt: Date | null;
 }
 
-/** A plan that was carried out. Its touch is null where it planned none, or where that step had been claimed before. */
+/** A plan that was written. `touchId` is null if it planned no touch or the step was claimed before. */
 export interface ClaimedPlan {
   readonly instanceId: string;
   readonly touchId: string | null;
-  /** The touch where it is `sending` already. */
+  /** The touch if it is already `sending`. */
   readonly begun: OutgoingTouch | null;
 }
 
-/** Held in a transaction on a connection of its own: the server frees it when the run ends, crashes or is cut off. */
+/** Held in a transaction on its own connection: the server releases it when the run ends, crashes or is cut off. */
 export interface OverlapLock {
   tryAcquire(): Promise<HeldLock | undefined>;
-  /** Who holds it; undefined where it was freed meanwhile. */
+  /** The holder; undefined if the lock has been released since. */
   holder(): Promise<LockHolder | undefined>;
 }
 
 export interface HeldLock {
   readonly pid: number;
-  /** False once its connection has died: then another run may be at work. */
+  /** False once its connection has died; another run may then hold the lock. */
   isHeld(): boolean;
   release(): Promise<void>;
 }
 
 export interface RunRecord {
-  /** Leaves the row of a run that has begun; answers its id. */
+  /** Inserts the row of a new run and returns its id. */
   begin(run: BegunRun): Promise<string>;
   finish(runId: string, report: Report, finishedAt: Date): Promise<void>;
 }
@@ -188,21 +190,21 @@ export interface Log {
   error(event: string, fields: Record<string, unknown>): void;
 }
 
-/** All that a run reaches the world through. */
+/** A run's external dependencies. */
 export interface RunPorts {
   /** The database's clock, which also stamps bookings. Throws DatabaseUnreachable. */
   readonly now: () => Promise<Date>;
-  /** What the database lacks of the schema that this code was built with. Throws UnsafeDatabaseSettings, DatabaseUnreachable. */
+  /** Schema parts that this code needs and the database lacks. Throws UnsafeDatabaseSettings, DatabaseUnreachable. */
   readonly missingSchema: () => Promise<readonly string[]>;
   readonly workspaceExists: (workspaceId: string) => Promise<boolean>;
   readonly lock: OverlapLock;
   readonly runs: RunRecord;
   readonly store: FollowUpStore;
-  /** Runs `work` on a store that reads one snapshot, writes nothing and locks no row: no other transaction waits for it. */
+  /** Runs `work` on a store that reads one snapshot, writes nothing and locks no rows, so it blocks no transaction. */
   readonly rehearse: (work: (store: FollowUpStore) => Promise<void>) => Promise<void>;
   readonly channels: Readonly<Record<Channel, MessageChannel>>;
   readonly digests: Readonly<Record<DigestChannel, DigestSender>>;
-  /** Null: a run sends what it claims. */
+  /** Null: the run sends its own claims. */
   readonly queue: DeliveryQueue | null;
   readonly log: Log;
 }

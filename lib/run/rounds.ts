@@ -1,28 +1,28 @@
 import { CHANNELS, type Channel } from "../domain/labels.ts";
 import type { ClaimedFrom, DueCandidate, DueWorkspace } from "./ports.ts";
 
-/** What is claimed in one batch: the same share of each of a few workspaces, on the channels that have room. */
+/** One batch: an equal share of each of several workspaces, on the channels with room. */
 export interface Turn {
   readonly workspaces: readonly ClaimedFrom[];
   readonly share: number;
-  /** How many more touches each channel may be given; a channel that may be given none is not in it. */
+  /** Room per channel, in touches; channels without room are absent. */
   readonly open: Open;
 }
 
 export type Open = ReadonlyMap<Channel, number>;
 
-/** A candidate, and the channel on which it was left due, for want of room. */
+/** A candidate, and the channel for whose lack of room it stayed due. */
 export interface Seen {
   readonly candidate: DueCandidate;
   readonly leftOn: Channel | null;
 }
 
-/** So many workspaces share a batch; with more, they take turns. */
+/** Most workspaces that share a batch; more take turns. */
 const WORKSPACES_IN_A_TURN = 100;
 
 export const ALL_OPEN: Open = new Map(CHANNELS.map((channel) => [channel, Number.POSITIVE_INFINITY]));
 
-/** Up to where the steps of some channels are claimed. */
+/** Position up to which the steps of some channels are claimed. */
 interface Cursor {
   after: ClaimedFrom["after"];
   channels: ReadonlySet<Channel>;
@@ -30,43 +30,42 @@ interface Cursor {
 
 interface Waiting extends Pick<DueWorkspace, "id" | "capped"> {
   cursor: Cursor;
-  /** Channels of which it has no more step that could be claimed now. */
+  /** Channels on which it has no more claimable steps. */
   readonly dry: Set<Channel>;
-  /** Turns that claim of it at this moment. */
+  /** Turns that currently claim from it. */
   underWay: number;
-  /** Two claimed of it at once since its cursor began, and so passed over what the other one held. */
+  /** Turns overlapped since the cursor started, so each skipped rows that the other had locked. */
   disturbed: boolean;
-  /** From now on one at a time claims of it: only such a turn can say that nothing is left. */
+  /** From now on only one turn at a time claims from it: only then does a short result mean that nothing is left. */
   alone: boolean;
 }
 
 /**
- * Whose turn it is. All workspaces with due steps are served in rounds, so that none waits for another longer than one
- * round lasts, however much that has due; one is left out once it has no more on the channels that have room. Several may
- * claim at once.
+ * Serves all workspaces with due steps round-robin, so that none waits longer than one round, however much another has
+ * due. A workspace is skipped once it has no more steps on the channels with room. Supports concurrent claimers.
  */
 export class Rounds {
   #waiting: Waiting[];
   #left: number;
   readonly #cursors = new WeakMap<Turn, ReadonlyMap<string, Cursor>>();
 
-  /** `limit`: how many steps may be claimed in all. */
+  /** `limit`: the most steps claimed in total. */
   constructor(due: readonly DueWorkspace[], limit: number) {
     this.#waiting = due.map(begin);
     this.#left = limit;
   }
 
-  /** Whether something may be left to claim once another channel has room. */
+  /** True if there may be more to claim once another channel has room. */
   get wait(): boolean {
     return this.#left > 0 && this.#waiting.length > 0;
   }
 
-  /** Whether some turn is not told of yet, after which there may be more to claim. */
+  /** True if a turn is unfinished; there may be more to claim after it. */
   get underWay(): boolean {
     return this.#waiting.some(({ underWay }) => underWay > 0);
   }
 
-  /** The next turn, of at most `batchSize` steps; undefined where nothing is left to claim on the channels with room. */
+  /** The next turn, of at most `batchSize` steps; undefined if nothing is left to claim on the channels with room. */
   next(batchSize: number, open: Open = ALL_OPEN): Turn | undefined {
     const size = Math.min(batchSize, this.#left);
     const served = this.#serve(Math.min(WORKSPACES_IN_A_TURN, size, ...open.values()), [...open.keys()]);
@@ -80,8 +79,8 @@ export class Rounds {
   }
 
   /**
-   * Says what a turn saw. A workspace that gave less than its share has no more on the channels of the turn, unless another
-   * turn may have held the rest: then it is served again from its beginning, by one turn at a time.
+   * Records the result of a turn. A workspace that returned less than its share has no more on the turn's channels,
+   * unless an overlapping turn locked the rest. In that case it restarts from its first step, with one turn at a time.
    */
   taken(turn: Turn, seen: readonly Seen[]): void {
     const { workspaces, share, open } = turn;
@@ -96,7 +95,7 @@ export class Rounds {
     this.#waiting = this.#waiting.filter(({ dry }) => dry.size < CHANNELS.length);
   }
 
-  /** Those whose turn it is go to the end. */
+  /** Moves the served workspaces to the end. */
   #serve(most: number, open: readonly Channel[]): readonly Waiting[] {
     const served: Waiting[] = [];
     const others: Waiting[] = [];
@@ -123,7 +122,7 @@ const begin = ({ id, capped }: DueWorkspace): Waiting => ({
 const mayBeServed = ({ dry, alone, underWay }: Waiting, open: readonly Channel[]): boolean =>
   open.some((channel) => !dry.has(channel)) && !(alone && underWay > 0);
 
-/** A channel that had no room has steps before the cursor. Turns that have begun from another one do not move the new. */
+/** A channel that was full has steps before the cursor, so restart. Unfinished turns do not advance the new cursor. */
 function turnTo(waiting: Waiting, open: readonly Channel[]): void {
   if (open.some((channel) => !waiting.dry.has(channel) && !waiting.cursor.channels.has(channel))) {
     waiting.cursor = { after: null, channels: new Set(open) };

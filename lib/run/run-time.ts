@@ -1,9 +1,9 @@
 import type { StepName } from "./request.ts";
 
-/** Of the time of a run, what the steps before the digests leave to them, however much is due. */
+/** Share of a run's time reserved for the digests, however much is due. */
 const SHARE_OF_DIGESTS = 0.1;
 
-/** Of the time that is left when it begins, what a step may take at most, so that none keeps those after it from their work. */
+/** Most of the time left at its start that a step may use, so that later steps get their time. */
 const SHARES: Readonly<Partial<Record<StepName, number>>> = {
   "resume-snoozed": 0.25,
   "resume-ghosted": 0.25,
@@ -15,11 +15,11 @@ interface Bounds {
   /** Milliseconds until the invocation is cut off. */
   readonly remainingMs: () => number;
   readonly safetyMarginMs: number;
-  /** False once no new work may be started. */
+  /** False once no new work may start. */
   readonly goesOn: () => boolean;
 }
 
-/** Shares the time of a run between its steps. */
+/** Divides the time of a run between its steps. */
 export class RunTime {
   readonly #bounds: Bounds;
   readonly #forDigestsMs: number;
@@ -29,13 +29,13 @@ export class RunTime {
     this.#forDigestsMs = SHARE_OF_DIGESTS * Math.max(0, bounds.remainingMs() - bounds.safetyMarginMs);
   }
 
-  /** How much time a step that begins now has left, in milliseconds, whenever it asks; less than 0: none. */
+  /** Returns a function for the milliseconds left to a step that begins now; negative: none. */
   leftOf(step: StepName): () => number {
     const keptMs = step === "notification-digests" ? 0 : this.#forDigestsMs + this.#keptFrom(step);
     return () => (this.#bounds.goesOn() ? this.#leftBefore(keptMs) : Number.NEGATIVE_INFINITY);
   }
 
-  /** Whether it is over for all steps but the digests. */
+  /** True once the time of all steps but the digests is over. */
   get isOver(): boolean {
     return this.#leftBefore(this.#forDigestsMs) < 0;
   }

@@ -18,7 +18,7 @@ import { resumeSnoozed } from "./steps/resume-snoozed.ts";
 import { sendDue } from "./steps/send-due.ts";
 import { Throughput } from "./throughput.ts";
 
-/** The run, in its order. */
+/** The steps in order. */
 const STEPS: readonly RunStep[] = [
   backstop,
   resumeSnoozed,
@@ -29,14 +29,14 @@ const STEPS: readonly RunStep[] = [
   notificationDigests,
 ];
 
-/** What the platform says of one invocation. */
+/** The platform's data about one invocation. */
 export interface Invocation {
   readonly requestId: string;
   /** Milliseconds until the invocation is cut off. */
   readonly remainingMs: () => number;
 }
 
-/** A run for one workspace that is not there would report zeros, which read like good news. */
+/** A run for an unknown workspace would report zeros, which look like success. */
 class UnknownWorkspace extends Error {
   override readonly name = "UnknownWorkspace";
   constructor(workspaceId: string) {
@@ -44,15 +44,15 @@ class UnknownWorkspace extends Error {
   }
 }
 
-/** A connection that outlives the holder's deadline by more than this is not merely late. */
+/** Grace period after the holder's deadline; a lock held longer is stale. */
 const STALE_AFTER_MS = 5_000;
 
 /** How long a touch may wait in the delivery queue before its message counts as lost. */
 const QUEUE_PATIENCE_MS = 15 * 60_000;
 
 /**
- * One run: parse → schema gate → lock → backstop → the other steps → report. Never throws for what the world can do to
- * it: whatever went wrong is in the report, whose `success` is computed.
+ * Performs one run: parse → schema gate → lock → backstop → the other steps → report. Never throws for external
+ * failures: the report lists them, and its `success` is computed.
  */
 export async function runFollowUps(
   event: unknown,
@@ -132,7 +132,7 @@ async function runParsed(request: RunRequest, report: Report, { invocation, port
   }
 }
 
-/** Says why a run did not do all of its work. */
+/** Sets the reason why a run did not finish its work. */
 function tellEnd(report: Report, time: RunTime, throughput: Throughput, isHeld: boolean): void {
   const noMoreCanBeSent = (report.results?.backlog ?? 0) > 0 && throughput.isSpent(time.leftOf("send-due")());
   if (!isHeld) {
@@ -141,7 +141,7 @@ function tellEnd(report: Report, time: RunTime, throughput: Throughput, isHeld: 
   } else if (time.isOver || noMoreCanBeSent) report.reason ??= "out_of_time";
 }
 
-/** Another run may end between the attempt and the question who holds the lock; then the attempt is made again. */
+/** Retries, because another run may release the lock between the attempt and the lookup of the holder. */
 async function acquire({ lock }: RunPorts): Promise<{ lock?: HeldLock; holder?: LockHolder }> {
   for (let attempt = 1; attempt <= 10; attempt++) {
     const held = await lock.tryAcquire();
@@ -154,7 +154,7 @@ async function acquire({ lock }: RunPorts): Promise<{ lock?: HeldLock; holder?: 
 
 const isHeld = (lock: HeldLock | undefined): boolean => lock === undefined || lock.isHeld();
 
-/** Another run at work leaves this one the backstop alone, unless that run should long be over. */
+/** While another run holds the lock, only the backstop runs, unless that run is past its deadline. */
 function stepsAllowed(
   request: RunRequest,
   holder: LockHolder | undefined,
@@ -219,7 +219,7 @@ async function runOrRehearse(
   await ports.rehearse((store) => run({ store, rehearsal: { sample, plan: planner(now) } }));
 }
 
-/** A channel that took nothing fails the run. One that took nothing of a workspace alone does not: others were served. */
+/** A channel that fails for all workspaces fails the run; a fault of one workspace does not. */
 function reportChannels(report: Report, health: ChannelHealth, log: RunPorts["log"]): void {
   const faults = health.faults();
   report.channelFaults = faults.slice(0, PROBLEMS_TOLD);
@@ -239,10 +239,10 @@ function tellFault(report: Report, thrown: unknown, where = ""): void {
   else if (thrown instanceof UnknownWorkspace) Object.assign(report, { statusCode: 400, reason: "invalid_event" });
 }
 
-/** It is the database that has to change, not the run. */
+/** Reasons that the database must fix, not the run. */
 const REFUSALS: readonly Reason[] = ["schema_out_of_date", "unsafe_database_settings", "database_unreachable"];
 
-/** Computes what follows from the rest of the report. */
+/** Computes success, status code and duration. */
 function conclude(report: Report, startedMs: number): void {
   report.success = report.errors.length === 0;
   const refused = report.reason !== undefined && REFUSALS.includes(report.reason);
@@ -250,7 +250,7 @@ function conclude(report: Report, startedMs: number): void {
   report.durationMs = Math.round(performance.now() - startedMs);
 }
 
-/** A report that cannot be stored is still returned and logged; that it could not is one more error. */
+/** Stores the report. If that fails, the report is still returned and logged, with one more error. */
 async function leaveRecord(report: Report, { runs, log }: RunPorts, startedMs: number): Promise<void> {
   if (report.runId === null || report.timestamp === null) return;
   try {

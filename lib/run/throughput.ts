@@ -1,39 +1,39 @@
 import { CHANNELS, type Channel } from "../domain/labels.ts";
 import { GroupSize, type Groups } from "./group-size.ts";
 
-/** A channel holds no more work than it sends in this time, so that a provider that slows down leaves little behind. */
+/** A channel holds at most this much work, so that a provider that slows down leaves little behind. */
 const AHEAD_MS = 5_000;
-/** After so much work what was measured before counts half. */
+/** Busy time after which earlier measurements count half. */
 const MEMORY_MS = 10_000;
 
-/** Touches of one channel on their way: the size of their groups, and what is learned from each. */
+/** Reserved touches of one channel that are being sent. */
 export interface Sending extends Groups {
-  /** None of them is under way any more. */
+  /** Ends the sending and releases the touches that were not sent. */
   end(): void;
 }
 
 /**
- * How fast each channel sends, measured from the first answer of the run, and how much more it may be given. The same for
+ * Measures how fast each channel sends, from the first answer of the run, and limits the work it is given. Shared by
  * all steps of a run.
  */
 export class Throughput {
   readonly #lanes: Readonly<Record<Channel, Lane>>;
   #waiting: (() => void)[] = [];
 
-  /** `remainingMs`: the clock, which runs backwards. */
+  /** `remainingMs`: the clock, counting down. */
   constructor(remainingMs: () => number, sendsAtOnce: number) {
     const lane = () => new Lane(remainingMs, sendsAtOnce);
     this.#lanes = { email: lane(), sms: lane(), webhook: lane(), task: lane() };
   }
 
-  /** How many more touches may be taken, by channel, if `leftMs` is left; a channel that may be given none is not in it. */
+  /** Room per channel, in touches, with `leftMs` left; channels without room are absent. */
   open(leftMs: number): ReadonlyMap<Channel, number> {
     return new Map(
       CHANNELS.map((channel) => [channel, this.#lanes[channel].room(leftMs)] as const).filter(([, room]) => room > 0),
     );
   }
 
-  /** Counts so many more touches to the channel, or as many as it can still send in `leftMs`; answers how many. */
+  /** Reserves up to `touches`, limited to what the channel can still send in `leftMs`. Returns the number reserved. */
   reserve(channel: Channel, touches: number, leftMs: number): number {
     const lane = this.#lanes[channel];
     const granted = Math.max(0, Math.min(touches, Math.floor(lane.free(leftMs))));
@@ -41,13 +41,13 @@ export class Throughput {
     return granted;
   }
 
-  /** Gives back what was reserved and is not sent. */
+  /** Releases reserved touches that will not be sent. */
   release(channel: Channel, touches: number): void {
     this.#lanes[channel].remove(touches);
     this.wake();
   }
 
-  /** For touches that were reserved. */
+  /** Starts sending reserved touches. */
   sending(channel: Channel, touches: number): Sending {
     const lane = this.#lanes[channel];
     let left = touches;
@@ -68,27 +68,27 @@ export class Throughput {
     return this.#lanes[channel].groups.current;
   }
 
-  /** Whether some channel has answered. */
+  /** True once any channel has answered. */
   get known(): boolean {
     return CHANNELS.some((channel) => this.#lanes[channel].known);
   }
 
-  /** Whether something is under way whose end may open a channel. */
+  /** True if touches are in flight; their end may give a channel room. */
   get busy(): boolean {
     return CHANNELS.some((channel) => this.#lanes[channel].holds > 0);
   }
 
-  /** Whether some channel that has sent can send no more in so much time. */
+  /** True if a channel that has sent can send no more in `leftMs`. */
   isSpent(leftMs: number): boolean {
     return CHANNELS.some((channel) => this.#lanes[channel].known && this.#lanes[channel].free(leftMs) < 1);
   }
 
-  /** Resolves with the next `wake`; a channel that has sent something wakes too. */
+  /** Resolves at the next `wake`, which every finished group also triggers. */
   changed(): Promise<void> {
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
-  /** For whatever else may let a claim go on. */
+  /** Resumes waiting claimers. */
   wake(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
@@ -96,7 +96,7 @@ export class Throughput {
   }
 }
 
-/** One channel. It counts as at work while it holds a touch. */
+/** One channel. It is busy while it holds a touch. */
 class Lane {
   readonly groups = new GroupSize();
   readonly #remainingMs: () => number;
@@ -140,7 +140,7 @@ class Lane {
     }
   }
 
-  /** What it may be given: nothing until half of what it may hold is done, so that claims are not of one row each. */
+  /** Touches it may be given: none until half of its capacity is free, so that claims are not of one row each. */
   room(leftMs: number): number {
     const most = this.#most(leftMs);
     const free = Math.floor(most - this.#holds);
@@ -151,7 +151,10 @@ class Lane {
     return this.#most(leftMs) - this.#holds;
   }
 
-  /** Before its first answer, what can be under way at once; then what it sends in the time left, and not far ahead. */
+  /**
+   * Capacity: before the first answer, the concurrency limit; then what it sends in the time left, capped by
+   * `AHEAD_MS`.
+   */
   #most(leftMs: number): number {
     if (!this.known) return leftMs < 0 ? 0 : this.#sendsAtOnce;
     const perMs = this.#sent / Math.max(1, this.#workMs);

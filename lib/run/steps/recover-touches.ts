@@ -3,8 +3,8 @@ import { noDelivery, type RecoveredReport } from "../report.ts";
 import type { RunContext, RunStep } from "../step.ts";
 
 /**
- * Ends what nobody decided on and what a dead sender left, then takes up claimed touches whose time has come. Before new
- * steps are claimed: what waits as claimed is older.
+ * Ends expired approvals and dead leases, then sends claimed touches whose time has come. Runs before new steps are
+ * claimed, because claimed touches are older.
  */
 export const recoverTouches: RunStep = {
   name: "recover-touches",

@@ -11,13 +11,13 @@ import { type RunContext, type RunStep, sendsItself } from "../step.ts";
 import { sampleOf, tally } from "../tally.ts";
 
 const WORKSPACES_AT_MOST = 10_000;
-/** Claimed before any channel has answered: nobody knows yet how fast they are. */
+/** Size of the first claim, made before any channel's speed is known. */
 const FIRST_TURN = 50;
-/** So long all claimers wait for the first answer: a channel that takes longer is left out until it has answered. */
+/** How long all claimers wait for the first answer. A slower channel gets no more work until it answers. */
 const FIRST_ANSWER_MS = 100;
 const UNREFERENCED = { ref: false };
 
-/** Claims what is due in batches, no more than can be sent in the time left, decides on it, and sends it. */
+/** Claims due steps in batches, no more than can be sent in the time left, decides on them and sends them. */
 export const sendDue: RunStep = {
   name: "send-due",
   sends: true,
@@ -44,13 +44,13 @@ const counted = ({ now, request }: RunContext) => ({
 const countDue = (context: RunContext) => context.store.countDue(counted(context));
 const countWaiting = (context: RunContext) => context.store.countWaiting(counted(context));
 
-/** Several that claim side by side, each of which sends what it claimed before it claims more. */
+/** Concurrent claimers. Each sends its claims before it claims more. */
 class Claimers {
   readonly #context: RunContext;
   readonly #rounds: Rounds;
   readonly #report: SendDueReport;
   readonly #thrown: unknown[] = [];
-  /** What is sent on channels that have no room: no claimer waits for those. */
+  /** Sends in progress. Claimers do not wait for channels without room. */
   readonly #sending = new Set<Promise<void>>();
 
   constructor(context: RunContext, rounds: Rounds, report: SendDueReport) {
@@ -59,11 +59,11 @@ class Claimers {
     this.#report = report;
   }
 
-  /** Lets all come to their end, also when one fails: what they did has to be counted. Throws what the first threw. */
+  /** Waits for all claimers even if one fails, so that all work is counted. Rethrows the first error. */
   async run(): Promise<void> {
     const { request, settings, throughput } = this.#context;
     if (sendsItself(this.#context) && !throughput.known) await this.#caught(this.#first());
-    // A dry run has one connection, on which no two can work at once.
+    // A dry run has one connection, which claimers cannot share.
     const claimers = request.dryRun ? 1 : settings.claimers;
     await Promise.all(Array.from({ length: claimers }, () => this.#caught(this.#claim())));
     await Promise.all(this.#sending);
@@ -79,7 +79,7 @@ class Claimers {
     }
   }
 
-  /** Alone, until the first channel has answered or is known to be slow. */
+  /** Claims once, then waits until the first channel has answered or proves slow. */
   async #first(): Promise<void> {
     const { settings } = this.#context;
     const sent = await this.#claimOnce(Math.min(FIRST_TURN, settings.batchSize));
@@ -103,11 +103,11 @@ class Claimers {
     return sendsItself(this.#context) ? openChannels(this.#context) : ALL_OPEN;
   }
 
-  /** Answers when each channel has sent what was claimed; undefined where there is nothing to claim. */
+  /** Returns a promise per channel, settled once its touches are sent; undefined if there is nothing to claim. */
   async #claimOnce(size: number): Promise<ReadonlyMap<Channel, Promise<void>> | undefined> {
     const open = this.#open();
     const room = [...open.values()].reduce((sum, ofChannel) => sum + ofChannel, 0);
-    // With much more than there is room for, most would be decided on in vain.
+    // A larger batch would decide on steps for which there is no room.
     const turn = this.#rounds.next(Math.min(size, Math.max(FIRST_TURN, 2 * room)), open);
     if (!turn) return undefined;
     const claimed = await claimTurn(this.#context, turn);
@@ -143,7 +143,7 @@ class Claimers {
   }
 }
 
-/** Those that have room, and take something at all. */
+/** Channels that have room and are not closed. */
 function openChannels({ throughput, health, leftMs }: RunContext): Open {
   const down = health.closedScopes().flatMap(({ channel, workspaceId }) => (workspaceId === null ? [channel] : []));
   return new Map([...throughput.open(leftMs())].filter(([channel]) => !down.includes(channel)));
@@ -154,7 +154,7 @@ const together = ({ toSend }: Claimed): ClaimedTouches => ({
   touchIds: [...toSend.values()].flatMap(({ touchIds }) => touchIds),
 });
 
-/** A claimed touch counts from when it may go. */
+/** A claimed touch counts from when it may be sent. */
 function tellOldest(
   report: SendDueReport,
   due: readonly DueWorkspace[],
