@@ -47,7 +47,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** Each group of tests has a workspace of its own, with one sequence that chases a meeting. */
+/** Adds a workspace per group of tests, with one sequence that chases a meeting. */
 async function startWorkspace(): Promise<void> {
   workspaceId = await addWorkspace(sql);
   chase = await addSequence(sql, workspaceId, { steps: [{}, {}] });
@@ -83,7 +83,7 @@ async function instanceRow(id: string): Promise<InstanceRow> {
 
 const statusOf = async (id: string): Promise<string> => (await instanceRow(id)).status;
 
-/** Writes what the database would otherwise stamp: since when the instance chases a lead that has booked. */
+/** Overwrites the stamp of since when the instance chases a booked lead. */
 async function backdate(leadId: string, orphanSince: Date): Promise<void> {
   const transaction = await openTransaction(sql);
   await transaction.query("set local session_replication_role = replica");
@@ -106,7 +106,7 @@ const COMBINATIONS: readonly Combination[] = SEQUENCE_TRIGGERS.flatMap((triggerO
   ),
 );
 
-/** One instance for each combination, its lead put into its state after the sequence had started. */
+/** Adds one instance per combination; its lead gets its state after the sequence started. */
 async function addMatrix(
   combinations: readonly Combination[],
 ): Promise<readonly (Combination & { readonly id: string })[]> {
@@ -429,7 +429,7 @@ describe("the time from booking to completion", () => {
     await book(leadId);
     await backdate(leadId, orphanSince);
     const report = await runner.run({ only: ["backstop"], workspaceId }, { now: () => Promise.resolve(now) });
-    // What passes between the reading of the clock and the completion counts too.
+    // The time between reading the clock and the completion counts too.
     expect(backstopOf(report).slowestSeconds).toBeGreaterThanOrEqual(expected);
     expect(backstopOf(report).slowestSeconds).toBeLessThanOrEqual(expected + (report.durationMs + 1) / 1_000);
   });
@@ -456,7 +456,7 @@ describe("the time from booking to completion", () => {
     const waiting = await runBackstop(at);
     expect(waiting).toMatchObject({ completedCount: 1, remaining: 1 });
     expect(Math.floor(waiting.slowestSeconds)).toBe(7_200);
-    // Nothing to complete is left but what is held.
+    // Only the locked instance is left to complete.
     expect(Math.floor((await runBackstop(at)).slowestSeconds)).toBe(7_200);
     await other.rollback();
     expect(await runBackstop(at)).toMatchObject({ completedCount: 1, remaining: 0 });
@@ -594,7 +594,7 @@ describe("the daily comparison", () => {
     });
     const { rows } = await sql.query("select status, reason from touch where id = $1", [waiting]);
     expect(rows).toEqual([{ status: "cancelled", reason: "meeting_booked" }]);
-    // The fault is made up for, so that it keeps no other lead from being sent to.
+    // The fault is repaired, so it does not block sends to other leads.
     expect(runner.channel.sentTo(workspaceId).map(({ leadId }) => leadId)).toEqual([due.leadId]);
   });
 
@@ -670,7 +670,7 @@ describe("two backstops at once", () => {
   });
   afterAll(() => second.close());
 
-  /** Set-based: more orphans than one batch holds. */
+  /** Adds more orphans than one batch holds, in one statement. */
   async function addOrphans(count: number): Promise<void> {
     await sql.query(
       `with lead as (
@@ -755,7 +755,7 @@ describe("the cost of a run with nothing to do", () => {
     const plans = await plansOf({});
     expect(plans.length).toBeGreaterThan(5);
     expect(plans.join()).toMatch(/Index (Only )?Scan using follow_up_instance_orphan on follow_up_instance/);
-    // The table of the instances alone has several hundred pages; a claim looks at two for each workspace.
+    // The instance table alone has several hundred pages; a claim reads two per workspace.
     expect(plans.filter((plan) => pagesTouched(plan) > 100)).toEqual([]);
   });
 
@@ -771,7 +771,7 @@ describe("the cost of a run with nothing to do", () => {
     expect(completing.join()).toMatch(/Index Scan using follow_up_instance_orphan on follow_up_instance/);
   });
 
-  /** The plans of what a run says of leads and their instances, each carried out once more and undone. */
+  /** Query plans of a run's statements on leads and instances, each executed again and rolled back. */
   async function plansOf(event: unknown): Promise<readonly string[]> {
     const statements = await statementsOf(event);
     const telling = statements.filter(({ text }) =>
@@ -785,7 +785,7 @@ describe("the cost of a run with nothing to do", () => {
     readonly values: readonly unknown[];
   }
 
-  /** What a worker says to the server, as pg hands it over. */
+  /** A worker's statements as pg sends them. */
   async function statementsOf(event: unknown): Promise<readonly Statement[]> {
     const seen: Statement[] = [];
     const worker = openRunner(database.url);
@@ -813,7 +813,7 @@ describe("the cost of a run with nothing to do", () => {
     return lines.slice(0, lines.indexOf("Planning:")).join("\n");
   }
 
-  /** The most that any node of the plan touched, its children included. */
+  /** Most pages read by any plan node, including its children. */
   function pagesTouched(plan: string): number {
     const buffers = [...plan.matchAll(/Buffers: shared(?: hit=(\d+))?(?: read=(\d+))?/g)];
     return Math.max(0, ...buffers.map(([, hit = 0, read = 0]) => Number(hit) + Number(read)));

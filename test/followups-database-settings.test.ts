@@ -11,7 +11,7 @@ let sql: pg.Pool;
 let role: string;
 let url: string;
 
-/** A role of this test's own, because the fixes are ALTER ROLE, and one due step. */
+/** Creates a role per test, because the fixes are ALTER ROLE, and one due step. */
 beforeEach(async () => {
   database = await createDatabase();
   sql = openPool(database.url);

@@ -31,7 +31,7 @@ beforeAll(async () => {
   bystanders = await addBystanders(sql);
 });
 
-/** Two workers with a pool each, and a workspace with nothing in it yet. */
+/** Two workers with a pool each, and an empty workspace. */
 beforeEach(async () => {
   first = openRunner(database.url);
   second = openRunner(database.url);
@@ -68,7 +68,7 @@ async function statusOf(instanceId: string): Promise<string | undefined> {
   return rows[0]?.status;
 }
 
-/** The server processes that hold an advisory lock of this database. */
+/** Server processes that hold an advisory lock in this database. */
 async function lockPids(): Promise<readonly number[]> {
   const { rows } = await sql.query<{ pid: number }>(
     `select pid from pg_locks
@@ -88,7 +88,7 @@ async function take(runner: Runner): Promise<HeldLock> {
   return held;
 }
 
-/** A gate that a provider waits at until the test opens it. */
+/** A gate that blocks a provider until the test opens it. */
 function gate() {
   const opened = Promise.withResolvers<void>();
   const reached = Promise.withResolvers<void>();
@@ -238,7 +238,7 @@ describe("a connection of the lock that is lost in the middle of a run", () => {
 
     expect(report).toMatchObject({ success: false, statusCode: 500, reason: "lock_lost" });
     expect(report.errors).toEqual([expect.stringMatching(/the connection that held the overlap lock died/)]);
-    // The call that was under way when it happened is finished; nothing else is begun or claimed.
+    // The call in flight completes; nothing else is begun or claimed.
     expect(report.results).toMatchObject({ due: 1, delivery: { sent: 1 }, backlog: 99 });
     expect(first.channel.sent).toHaveLength(1);
 
@@ -295,7 +295,7 @@ describe("a connection that breaks while the lock is asked for", () => {
   });
 });
 
-/** The second in which the transaction of that server process started. */
+/** Start of that server process's transaction, truncated to seconds. */
 async function secondOfStart(pid: number): Promise<Date> {
   const { rows } = await sql.query<{ since: Date }>(
     "select date_trunc('second', xact_start) as since from pg_stat_activity where pid = $1",

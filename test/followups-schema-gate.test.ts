@@ -14,7 +14,7 @@ let runner: Runner;
 let chase: Sequence;
 let workspaceId: string;
 
-/** What is lost here cannot be put back, so each test has a database of its own. Four steps are due, and one booking. */
+/** One database per test, because schema changes are not undone. Adds four due steps and one booking. */
 beforeEach(async () => {
   database = await createDatabase();
   sql = openPool(database.url);
@@ -272,7 +272,7 @@ function portOf(server: net.Server): number {
   return address.port;
 }
 
-/** A way to the database that can be cut: then every connection breaks, and no new one can be had. */
+/** A proxy to the database. `cut` breaks every connection and refuses new ones. */
 async function openLine(url: string): Promise<{ readonly url: string; cut(): Promise<void> }> {
   const { hostname, port } = new URL(url);
   const sockets = new Set<net.Socket>();

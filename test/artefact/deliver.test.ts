@@ -34,7 +34,7 @@ afterAll(async () => {
   await artefacts.remove();
 });
 
-/** So many touches that a run has claimed and handed to the queue. */
+/** Adds `count` touches that a run has claimed and enqueued. */
 async function addClaimed(count: number): Promise<readonly string[]> {
   const workspaceId = await addWorkspace(database.sql);
   const { id, steps } = await addSequence(database.sql, workspaceId);

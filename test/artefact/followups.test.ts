@@ -21,7 +21,7 @@ const workers: LambdaWorker[] = [];
 
 const accept = (response: ServerResponse) =>
   response.writeHead(200, { "content-type": "application/json" }).end('{"MessageId":"from-ses"}');
-/** What SES does with the next mails. */
+/** SES's answer to the next e-mails. */
 let answer: (response: ServerResponse) => unknown = accept;
 
 beforeAll(async () => {

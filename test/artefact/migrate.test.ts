@@ -30,7 +30,7 @@ beforeAll(async () => {
     .map(({ name }) => name);
 });
 
-/** A database without tables, behind a door that asks for a token as one on RDS does. */
+/** A database without tables, behind a proxy that requires an RDS token. */
 beforeEach(async () => {
   database = await createEmptyDatabase();
   sql = openPool(database.url);

@@ -8,7 +8,7 @@ import { createDatabase, createEmptyDatabase, type TestDatabase } from "../suppo
 import { addLead, addWorkspace, everyRow } from "../support/factories.ts";
 import { openPool } from "../support/run.ts";
 
-/** Near the database's clock, which says whether a meeting is over. */
+/** Close to the database's clock, which determines whether a meeting is over. */
 const NOW = new Date();
 const ORDER: DemoOrder = { leads: 3_000, seed: 1, now: NOW };
 const LIVE = "status in ('active', 'paused')";
@@ -40,7 +40,7 @@ async function fingerprintsOf(order: DemoOrder): Promise<Readonly<Record<string,
   const { sql, drop } = await load(order);
   const found: Record<string, string> = {};
   for (const table of ["workspace", "lead", "follow_up_step", "follow_up_instance", "touch", "task", "appointment"]) {
-    // When a lead became booked is stamped by the database's clock, at the very moment.
+    // The database's clock stamps when a lead became booked.
     found[table] = await answerTo(
       sql,
       `

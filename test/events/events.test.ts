@@ -11,9 +11,9 @@ import { invokeHandler, openPool } from "../support/run.ts";
 
 const EVENTS = new URL("../../events/", import.meta.url);
 const NORDLICHT = "01000000-0001-7000-8000-000000000002";
-/** Its send window is always open. */
+/** A workspace whose send window is always open. */
 const KAURI = "01000000-0001-7000-8000-000000000003";
-/** Each has a test below; the last test holds this list to the folder. */
+/** Each has a test below; the last test compares this list with the folder. */
 const TESTED = ["backstop-only.json", "dry-run.json", "limited.json", "one-workspace.json", "scheduled.json"];
 
 let database: TestDatabase;
@@ -137,7 +137,7 @@ describe("one-workspace.json", () => {
     const report = await invoke("one-workspace.json");
     const after = await Promise.all([NORDLICHT, ...others].map((id) => rowsOf(sql, id)));
     expect(Object.keys(report.backstop?.byWorkspace ?? {})).toEqual([NORDLICHT]);
-    // Due, not claimed: in the evening the send window of some of its leads is shut.
+    // Checks `due`, not `claimed`: in the evening the send window of some leads is closed.
     expect(report.results?.due).toBeGreaterThan(30);
     expect(after[0]).not.toEqual(before[0]);
     expect(after.slice(1)).toEqual(before.slice(1));

@@ -36,10 +36,10 @@ const at = (hours: number) => new Date(NOON + hours * 60 * 60_000);
 const clockAt = (hours: number) => ({ now: () => Promise.resolve(at(hours)) });
 const addDue = () => addFollowedLead(sql, workspaceId, sequenceId);
 
-/** What arrives, for the one lead that is named. */
+/** An event for the given lead. */
 type Arrives = (leadId: string) => Promise<unknown>;
 
-/** The real store; something happens once, right after what is named was done, or later if it answers false. */
+/** The real store; calls `happens` after the named method, until it once does not return false. */
 function after<Name extends "claimDue" | "reschedule" | "settle" | "takeUp">(
   name: Name,
   happens: () => Promise<unknown>,
@@ -55,7 +55,7 @@ function after<Name extends "claimDue" | "reschedule" | "settle" | "takeUp">(
   return { store: { ...store, [name]: andThen } as FollowUpStore };
 }
 
-/** A touch whose first attempt failed for now. */
+/** Adds a lead whose first attempt failed with a transient error. */
 async function addFailed(): Promise<string> {
   const { leadId } = await addDue();
   runner.channel.answer = () => ({ kind: "retry", reason: "smtp_451" });
@@ -65,7 +65,7 @@ async function addFailed(): Promise<string> {
   return leadId;
 }
 
-/** More than go in the first group of the second claim: that of the first is of the sends that can be under way at once. */
+/** More touches than the first group of the second claim holds; the first claim only fills the concurrency limit. */
 const TWO_GROUPS = 300;
 
 async function oneOfTheSecondGroup(): Promise<string> {
@@ -74,7 +74,7 @@ async function oneOfTheSecondGroup(): Promise<string> {
   return rows[0]?.lead_id ?? "";
 }
 
-/** Each brings a lead to a point, lets something arrive there, and goes on for as long as it is sent. Answers the lead. */
+/** Each brings a lead to a point, triggers the event there, and runs until the touch is sent. Returns the lead's id. */
 const POINTS: Readonly<Record<string, (arrives: (leadId: string) => Promise<void>) => Promise<string>>> = {
   "between claim and start": async (arrives) => {
     const { leadId } = await addDue();

@@ -55,10 +55,10 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** Ten at once, and each answer of a webhook takes two seconds: the time that a run has passes with the answers. */
+/** Webhook latency of two seconds, divided by ten concurrent sends. */
 const WEBHOOK_MS = 2_000 / 10;
 
-/** A run of a minute in which each send takes so long. */
+/** Runs with 60 s of time, of which each send consumes `costMs`. */
 async function runWith(costMs: (touch: OutgoingTouch) => number, now = NOW, changes: Changes = {}): Promise<Report> {
   let remaining = 60_000;
   runner.channel.sent.length = 0;
@@ -95,7 +95,7 @@ async function addTenant(steps: Columns, columns: Columns = {}) {
   return { workspaceId, sequence: await addSequence(sql, workspaceId, { steps: [steps] }) };
 }
 
-/** Claimed touches that nobody has in hand, each a second younger than the one before. */
+/** Adds claimed touches without a sender, each one second younger than the previous. */
 async function addLeftovers(count: number, steps: Columns, from: Date, touch: Columns = {}) {
   const { workspaceId, sequence } = await addTenant(steps);
   for (let number = 0; number < count; number++) {
@@ -143,7 +143,7 @@ describe("a channel whose answers take two seconds", () => {
     const byEmail = () => runner.channel.sent.filter(({ channel }) => channel === "email").length;
     const settings = { batchSize: 100, claimers: 3 };
     runner.channel.answer = async (touch) => {
-      // A webhook that does not answer before all e-mails are sent.
+      // The webhook answers only after all e-mails are sent.
       if (touch.channel === "webhook") {
         await until("all e-mails are sent", () => Promise.resolve(byEmail() === 1_200 || undefined));
       }
@@ -233,7 +233,7 @@ describe("beside a tenant with more due than a run can send", () => {
     const report = await runWith(slowWebhook);
     expect(runner.channel.sentTo(few)).toHaveLength(3);
     expect(runner.channel.sentTo(due.workspaceId)).toHaveLength(10);
-    // What the due steps leave of the time is for the leftovers again.
+    // The leftovers get the time that the due steps do not need.
     expect(runner.channel.sentTo(many).length).toBeGreaterThan(220);
     expect(resultsOf(report).backlog).toBe(413 - runner.channel.sent.length);
   });
@@ -323,7 +323,7 @@ describe("a claimed touch that waits", () => {
 });
 
 describe("three claimers on leads with several instances each", () => {
-  /** Each lead has three instances, so that whoever claims one passes over what another claimer has of the same lead. */
+  /** Each lead has three instances, so a claimer skips those of leads that another claimer has locked. */
   async function addShared(leads: number): Promise<string> {
     const workspaceId = await addWorkspace(sql);
     const sequences = [];

@@ -41,7 +41,7 @@ interface Followed {
   readonly due: number;
 }
 
-/** Each day more leads than the cap allows come, most of them where the window opens first, at all hours. */
+/** Each day brings more leads than the cap allows, at all hours, most of them in the zone that opens first. */
 async function addMonth(): Promise<readonly Followed[]> {
   const workspaceId = await addWorkspace(sql, {
     time_zone: "Europe/Berlin",
@@ -63,7 +63,7 @@ async function addMonth(): Promise<readonly Followed[]> {
 
 const capDay = (at: number) => capDayOf("Europe/Berlin", new Date(at));
 
-/** Whether the lead could have been reached on the day on which that send took a place of the cap. */
+/** True if the lead could have been contacted on the cap day of that send. */
 function couldGo({ zone, due }: Followed, onTheDayOf: number): boolean {
   const dayEnd = capDayEnd("Europe/Berlin", new Date(onTheDayOf)).getTime();
   const from = new Date(Math.max(due, dayEnd - DAY));
@@ -71,7 +71,7 @@ function couldGo({ zone, due }: Followed, onTheDayOf: number): boolean {
   return opening !== null && opening.from.getTime() < dayEnd && from.getTime() < dayEnd;
 }
 
-/** Sends that took a place which a lead that had waited longer could have used on that day. */
+/** Sends that used the cap while a longer-waiting lead could have been contacted that day. */
 function overtaken(leads: readonly Followed[], sends: readonly Send[]): readonly string[] {
   const sentAt = new Map(sends.map(({ at, touch }) => [touch.leadId, at]));
   const byLead = new Map(leads.map((lead) => [lead.leadId, lead]));
@@ -92,7 +92,7 @@ const month = (store: FollowUpStore = runner.ports.store) => {
   return simulate(through, sql, { from: START - 60_000, until: START + DAYS * DAY });
 };
 
-/** Each takes what is left of the cap when its own window opens. */
+/** Without the queue: each step uses what is left of the cap when its window opens. */
 const withoutQueue: FollowUpStore["claimDue"] = (query, plan) =>
   runner.ports.store.claimDue(query, (candidate) => {
     if (!("item" in candidate.read)) return plan(candidate);
@@ -108,7 +108,7 @@ describe("a month in which a cap binds", () => {
     expect(overtaken(leads, sends)).toEqual([]);
     const days = Map.groupBy(sends, ({ at }) => capDay(at));
     for (const [, ofDay] of days) expect(ofDay.length).toBeLessThanOrEqual(CAP);
-    // No place is lost while leads wait that can use it.
+    // The cap is fully used while leads can be contacted.
     expect(sends.length).toBeGreaterThanOrEqual((DAYS - 2) * CAP);
     const served = new Set(sends.map(({ touch }) => touch.leadId));
     const oldest = leads.toSorted((one, other) => one.due - other.due).slice(0, (DAYS - 4) * CAP);

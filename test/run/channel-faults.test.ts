@@ -41,7 +41,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** A workspace with leads whose only step is due. */
+/** Adds a workspace with leads whose only step is due. */
 async function addDue(count: number, step: Columns, workspace: Columns = {}): Promise<string> {
   const workspaceId = await addWorkspace(sql, workspace);
   const { id } = await addSequence(sql, workspaceId, { steps: [step] });
@@ -133,9 +133,9 @@ describe("a channel that takes nothing", () => {
         channelFaults: [{ channel, workspaceId: null, reason }],
         results: { due: 10, claimed: 10, delivery: { retrying: 10, failed: 0, unknown: 0 } },
       });
-      // One for each that was under way, and one more where a connection is tried twice.
+      // One call per send in flight, and a second one where the connection is retried.
       expect(asked()).toBeLessThanOrEqual(2 * SETTINGS.sendsAtOnce);
-      // The others are not even claimed.
+      // The rest is not claimed.
       expect(report.results?.backlog).toBeGreaterThanOrEqual(50);
       expect(await touchesOf(workspaceId)).toEqual([{ ...UNTOUCHED, count: SETTINGS.sendsAtOnce }]);
     },

@@ -45,7 +45,7 @@ beforeAll(async () => {
   runner = openRunner(database.url);
 });
 
-/** Claims are fair between all workspaces, so that each test begins with none but its own. */
+/** Claims share between all workspaces, so each test starts with its own only. */
 beforeEach(async () => {
   await sql.query("truncate workspace, run cascade");
   runner.channel.sent.length = 0;
@@ -166,7 +166,7 @@ describe.each([
   });
 });
 
-/** The real store, with something that happens elsewhere after each claim, of which no touch begins with it. */
+/** The real store, which calls `happens` after each claim and leaves all touches claimed. */
 const meanwhile = (happens: () => Promise<unknown>): { readonly store: FollowUpStore } => ({
   store: {
     ...runner.ports.store,
@@ -322,7 +322,7 @@ describe("a booking in a transaction that is still open", () => {
 
   async function bookWhileItIsClaimed(changed: (booked: () => Promise<unknown>) => { readonly store?: FollowUpStore }) {
     const { leadId, instanceId } = await addFollowedLead(sql, workspaceId, chase.id);
-    // The claim has to look at the step for its foreign key: a lock on it holds the claim where it has the instance.
+    // The claim checks its foreign key to the step: locking the step blocks the claim after it has locked the instance.
     const holder = await openTransaction(sql);
     await holder.query("select from follow_up_step where id = $1 for update", [chase.steps[0]]);
     const booked: Promise<unknown>[] = [];
@@ -358,7 +358,7 @@ describe("a booking in a transaction that is still open", () => {
 describe("a touch that may begin with its claim", () => {
   const NOW = new Date("2030-01-07T09:00:00Z");
 
-  /** Claims what is due, lets something happen between the decision and its writing, and tells the touch. */
+  /** Claims what is due, calls `happens` between decision and write, and returns the touch. */
   async function claimAnd(instanceId: string, happens: (claiming: number) => Promise<unknown>, begin = 10) {
     let decided = false;
     const statements = onPool(sql);
@@ -575,7 +575,7 @@ const DAY_MS = 24 * 60 * 60_000;
 const at = (offsetMs: number) => new Date(NOW.getTime() + offsetMs);
 const now = { now: () => Promise.resolve(NOW) };
 
-/** A paused instance that its step looks at now; `resumes` says what must become of it. */
+/** A paused instance that is due for a recheck; `resumes` is the expected result. */
 interface Paused {
   readonly name: string;
   readonly resumes: boolean;
@@ -597,7 +597,7 @@ const FORBIDDEN: readonly Omit<Paused, "resumes">[] = [
   { name: "is looked at a millisecond later", lead: {}, instance: { recheck_at: at(1) } },
 ];
 
-/** Those whose pause is over, but who may not be resumed all the same. */
+/** Instances whose pause is over but that must not resume. */
 const forbidden = (over: Columns): readonly Paused[] =>
   FORBIDDEN.map((each) => ({ ...each, resumes: false, lead: { ...over, ...each.lead } }));
 

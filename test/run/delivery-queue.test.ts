@@ -39,7 +39,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** A server that takes messages as SQS does, through the real client, and says which it did not take. */
+/** A server with the SQS protocol for the real client; refuses the entries that `refuses` selects. */
 async function openQueue(refuses: (entry: Entry, index: number) => boolean = () => false) {
   const taken: ReceivedMessage[] = [];
   let requests = 0;

@@ -42,7 +42,7 @@ async function touchesOf(workspaceId: string): Promise<TouchRow[]> {
   return rows;
 }
 
-/** A workspace with one lead whose only step is due. */
+/** Adds a workspace with one lead whose only step is due. */
 async function oneDue(): Promise<string> {
   const workspaceId = await addWorkspace(pool);
   const sequence = await addSequence(pool, workspaceId);
@@ -50,10 +50,10 @@ async function oneDue(): Promise<string> {
   return workspaceId;
 }
 
-/** Claimed, and its time has come. */
+/** Columns of a claimed touch that may be sent now. */
 const READY = { status: "claimed", next_attempt_at: LONG_AGO, recheck_at: LONG_AGO, send_until: FAR_AHEAD };
 
-/** A touch that an earlier run left, in the state that `columns` say. */
+/** Adds a touch that an earlier run left, with the given columns. */
 async function leftBehind(columns: Readonly<Record<string, unknown>>): Promise<string> {
   const workspaceId = await addWorkspace(pool);
   const { id, steps } = await addSequence(pool, workspaceId);

@@ -10,7 +10,7 @@ let database: TestDatabase;
 let sql: pg.Pool;
 let runner: Runner;
 
-/** Stands for mail server and webhook receiver. */
+/** Digests received by the fake mail server and webhook. */
 const told: { digest: OutgoingDigest; to: string }[] = [];
 const accepted: SendOutcome = { kind: "accepted", providerId: "p" };
 let answer: (digest: OutgoingDigest) => SendOutcome | Promise<SendOutcome> = () => accepted;
@@ -49,7 +49,7 @@ const digestsAt = async (instant: string | Date, workspaceId: string, changes: C
 
 const NOTHING = { checked: 0, sent: 0, skipped: 0, failed: 0, retrying: 0, unknown: 0 };
 
-/** Told at 08:00 in Berlin, and reckoned on the evening of 2 June 2030. */
+/** Adds a workspace whose digest is due at 08:00 in Berlin, computed on the evening of 2 June 2030. */
 async function addListener(columns: Columns = {}): Promise<string> {
   const id = await addWorkspace(sql, {
     time_zone: "Europe/Berlin",
@@ -87,7 +87,7 @@ describe("a clock that was years ahead", () => {
     await addEvent(id, "2037-01-05T05:00Z");
     expect(await digestsAt("2037-01-06T07:00Z", id)).toMatchObject({ sent: 1 });
     await addEvent(id, "2037-01-06T08:00Z");
-    // The clock is right again.
+    // The clock is correct again.
     expect(await digestsAt("2030-06-03T07:00Z", id)).toEqual(NOTHING);
     await addEvent(id, "2030-06-03T08:00Z", { count: 3 });
     expect(await digestsAt("2030-06-04T05:59Z", id)).toEqual(NOTHING);

@@ -34,7 +34,7 @@ let workspaceId: string;
 let chase: Sequence;
 let prepare: Sequence;
 let leadId: string;
-/** The lead's instance of the post-booking sequence; one touch of it is claimed. */
+/** The lead's post-booking instance, with one claimed touch. */
 let instanceId: string;
 
 beforeAll(async () => {
@@ -49,7 +49,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** A lead with a meeting ahead, in a post-booking sequence whose next step is far ahead. */
+/** A lead with a future meeting, in a post-booking sequence whose next step is far ahead. */
 beforeEach(async () => {
   workspaceId = await addWorkspace(sql);
   chase = await addSequence(sql, workspaceId);
@@ -150,7 +150,7 @@ describe("a meeting that is changed by a direct write", () => {
 
   it("and is over ends nothing: what follows a meeting goes on, also when old rows are removed", async () => {
     await write("update lead set status = 'qualified' where id = :lead");
-    // Time passes: no trigger may see a change.
+    // Simulate the passing of time: no trigger may fire.
     const later = await openTransaction(sql);
     await write("set local session_replication_role = replica", later);
     await write("update appointment set starts_at = '2020-01-01', ends_at = '2020-01-02' where lead_id = :lead", later);
@@ -279,7 +279,7 @@ describe("a fact beside a direct write", () => {
 });
 
 describe("a status that is changed by a direct write", () => {
-  /** A lead that is booked by its status alone. */
+  /** A lead that is booked only by its status. */
   beforeEach(async () => {
     await write("update appointment set starts_at = '2020-01-01', ends_at = '2020-01-02' where lead_id = :lead");
     await write("update lead set stop_cause = null where id = :lead");
@@ -324,7 +324,7 @@ describe("a status that is changed by a direct write", () => {
       await sql.query("update lead set status = $2::lead_status where id = $1", [lead, status]);
       expect(await backstop()).toMatchObject({ endedByLeadStatus: 1, endedPostBooking: 0, cancelledTouches: 1 });
       expect(await instanceOf(paused)).toEqual({ status: "completed", reason, touches: ["cancelled"] });
-      // The reason is the one that a decision gives.
+      // The reason equals that of a decision.
       expect(notToBeContacted({ lead: { status, optedOutAt: null } } as never)).toEqual({ kind: "complete", reason });
     },
   );

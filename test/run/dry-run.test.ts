@@ -32,7 +32,7 @@ let database: TestDatabase;
 let sql: pg.Pool;
 let runner: Runner;
 
-/** A database of its own for each test: a dry run and the real run after it see everything. */
+/** One database per test, because a dry run and the real run after it see all workspaces. */
 beforeEach(async () => {
   database = await createDatabase();
   sql = openPool(database.url);
@@ -53,11 +53,11 @@ const DEAD = { status: "sending", attempts: 1, last_attempt_at: LONG_AGO, rechec
 interface Scene {
   readonly workspaceId: string;
   readonly chase: Sequence;
-  /** Some row of each kind that a run changes, by its table. */
+  /** Rows of each kind that a run changes. */
   readonly rows: readonly (readonly [table: string, id: string])[];
 }
 
-/** Something to do for every step of a run, more of it than one batch holds. */
+/** Adds work for every step of a run, more than one batch each. */
 async function addScene(): Promise<Scene> {
   const workspaceId = await addWorkspace(sql, { daily_cap: 7, digest_email: "team@example.test" });
   const chase = await addSequence(sql, workspaceId, { steps: EMAILS });
@@ -70,7 +70,7 @@ async function addScene(): Promise<Scene> {
     return followed;
   };
   const later = { next_step_due: FAR_AHEAD, position: 3 };
-  // Due: more than the cap, one lead twice, one that may not be contacted, one held by its zone, one claimed before.
+  // Due steps: above the cap, two of one lead, an opted-out lead, an invalid zone, a step claimed before.
   for (let number = 0; number < 6; number++) await follow();
   const twice = await follow();
   await addInstance(sql, twice.leadId, other.id);
@@ -78,7 +78,7 @@ async function addScene(): Promise<Scene> {
   await follow({ time_zone: "PST" });
   const before = await follow({}, { next_step_due: "2019-01-01" });
   await addTouch(sql, before.instanceId, chase.steps[0] ?? "", { status: "sent" });
-  // For the backstop: an orphan with an unsent touch, marks of direct writes, and a meeting that is over.
+  // Backstop: an orphan with an unsent touch, marks of direct writes, and a past meeting.
   const orphan = await follow();
   await addTouch(sql, orphan.instanceId, chase.steps[1] ?? "", { status: "awaiting_approval" });
   await sql.query("update lead set status = 'meeting-booked' where id = $1", [orphan.leadId]);
@@ -91,14 +91,14 @@ async function addScene(): Promise<Scene> {
   const met = await addLead(sql, workspaceId);
   await addAppointment(sql, met);
   await sql.query("update lead set booked_until = $2 where id = $1", [met, LONG_AGO]);
-  // Pauses that are over, and some that are not.
+  // Pauses: some over, some not.
   for (let number = 0; number < 4; number++) await follow({}, paused("lead_snoozed"));
   await follow({ snoozed_until: FAR_AHEAD }, paused("lead_snoozed"));
   const answered = { last_inbound_at: LONG_AGO, last_outbound_at: new Date(LONG_AGO.getTime() + 60_000) };
   await follow(answered, paused("lead_replied"));
   await follow({ enrichment_status: "failed" }, paused("awaiting_enrichment"));
   await follow({ enrichment_status: "pending", email: null }, paused("awaiting_enrichment"));
-  // Touches: retries, dead leases of both kinds, and an approval that expired.
+  // Touches: retries, dead leases of both kinds, and an expired approval.
   for (let number = 0; number < 4; number++) {
     const { instanceId } = await follow({}, later);
     rows.push(["touch", await addTouch(sql, instanceId, chase.steps[0] ?? "", LEFT)]);
@@ -113,7 +113,7 @@ async function addScene(): Promise<Scene> {
   return { workspaceId, chase, rows };
 }
 
-/** A window with something to tell, one without, and a delivery that waits. */
+/** Adds a digest window with events, one without, and a waiting delivery. */
 async function addDigests(workspaceId: string): Promise<void> {
   const quiet = await addWorkspace(sql, { name: "Quiet", digest_email: "quiet@example.test" });
   await sql.query("update workspace set next_digest_at = $1 where id = any($2)", [hoursAgo(1), [workspaceId, quiet]]);
@@ -132,7 +132,7 @@ async function addDigests(workspaceId: string): Promise<void> {
 const accepting = { send: () => Promise.resolve({ kind: "accepted", providerId: "digest" } as const) };
 const settings = { batchSize: 3 };
 
-/** What a dry run and a real one have in common: what is sent is only known by the real one. */
+/** The part of a report that a dry run can predict: all but the outcomes of sending. */
 function foretold({ backstop, snoozed, resumed, enrichmentResumed, results, recovered, notificationDigests }: Report) {
   const { checked, skipped } = notificationDigests ?? {};
   return {
@@ -178,7 +178,7 @@ describe("a dry run", () => {
   });
 });
 
-/** Stops the dry run after its first claim, with everything before that done. */
+/** Blocks the dry run after its first claim. */
 async function stoppedInTheMiddle(work: () => Promise<void>): Promise<Report> {
   let stopped = false;
   const rehearse: RunPorts["rehearse"] = (steps) =>
@@ -261,7 +261,7 @@ describe("while a real claim is under way", () => {
     const workspaceId = await addWorkspace(sql);
     const chase = await addSequence(sql, workspaceId);
     const { leadId } = await addFollowedLead(sql, workspaceId, chase.id);
-    // Keeps the claim from writing its touch, after it has locked the lead.
+    // Blocks the claim from writing its touch after it has locked the lead.
     const holding = await openTransaction(sql);
     await holding.query("select from follow_up_step where id = $1 for update", [chase.steps[0]]);
     const running = runner.run({ workspaceId });

@@ -20,7 +20,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** Two leads with one mailbox, both chased, with a touch on its way out. */
+/** Two leads that share a mailbox, both chased, each with an unsent touch. */
 async function twoLeads() {
   const workspaceId = await addWorkspace(sql);
   const chase = await addSequence(sql, workspaceId, { steps: [{}, {}] });

@@ -7,7 +7,7 @@ import { accept, openPool, openRunner, type Runner } from "../support/run.ts";
 
 const NOW = new Date("2030-01-07T09:00:00Z");
 const DAY_MS = 24 * 60 * 60_000;
-/** Ago, so that whoever waits longest has waited a month and not for a year. */
+/** Due time of the longest-waiting workspace. */
 const A_MONTH_AGO = new Date(NOW.getTime() - 30 * DAY_MS);
 const AN_HOUR_AGO = new Date(NOW.getTime() - 60 * 60_000);
 const BATCH = { batchSize: 100 };
@@ -37,7 +37,7 @@ afterAll(async () => {
 const runAt = (now: Date, changes = {}) =>
   runner.run({}, { now: () => Promise.resolve(now), settings: BATCH, ...changes });
 
-/** How many sends had begun when the last of those workspaces was served for the last time. */
+/** Number of sends up to the last one for any of these workspaces. */
 const servedAfter = (workspaceIds: readonly string[]): number => {
   const theirs = new Set(workspaceIds);
   return runner.channel.sent.findLastIndex(({ workspaceId }) => theirs.has(workspaceId)) + 1;

@@ -32,7 +32,7 @@ const runAt = (instant: string) => runner.run({}, { now: () => Promise.resolve(n
 const minutesAfter = (instant: string, minutes: number) =>
   new Date(Date.parse(instant) + minutes * MINUTE_MS).toISOString();
 
-/** A lead whom one touch failed to reach for now in the evening, and whom another sequence is to reach in the morning. */
+/** A lead with a transient failure in the evening, and a step of another sequence due in the morning. */
 async function oneFailedAndOneDue(channel: Columns): Promise<void> {
   const workspaceId = await addWorkspace(sql, { window_start: "09:00", window_end: "17:00", gap_minutes: 60 });
   const leadId = await addLead(sql, workspaceId);

@@ -41,7 +41,7 @@ afterAll(async () => {
 type Path = readonly (string | number)[];
 type Json = Readonly<Record<string, unknown>>;
 
-/** The fields of a schema, those inside others too. */
+/** Paths of all fields of a schema, including nested ones. */
 function pathsOf(schema: Json, at: Path = []): readonly Path[] {
   const inside = Object.entries((schema["properties"] ?? {}) as Readonly<Record<string, Json>>);
   const paths = inside.flatMap(([name, field]) => [[...at, name], ...pathsOf(field, [...at, name])]);
@@ -81,7 +81,7 @@ const ODD: readonly unknown[] = [
   JSON.parse(`${"[".repeat(2_000)}${"]".repeat(2_000)}`),
 ];
 
-/** The example of that fact, told of a tenant. */
+/** The example event of that type, adapted to a tenant. */
 async function exampleOf(type: FactType, { workspaceId, leadId }: typeof odd): Promise<Record<string, unknown>> {
   const text = await readFile(new URL(`../../events/intake/${type}.json`, import.meta.url), "utf8");
   const { detail } = JSON.parse(text) as { detail: Record<string, unknown> };
@@ -101,7 +101,7 @@ interface Message {
   readonly body: string;
 }
 
-/** What became of each message of a batch, with the reason where it was refused. */
+/** Outcome of each message of a batch, with the reason if it was refused. */
 async function takeIn(messages: readonly Message[]) {
   const became = new Map<string, { readonly event: string; readonly reason: string }>();
   const tell = (event: string, { messageId, reason, fault }: Record<string, unknown>) =>
@@ -151,7 +151,7 @@ describe("whatever a fact of one tenant holds, the batch goes on and the fact of
   );
 });
 
-/** Names the field, or the one that refers to nothing, in a line of moderate length, and never what it holds. */
+/** Matches a line of moderate length that names the faulty field and never its value. */
 const namingFaultOf = (id: string) => {
   const [field = ""] = id.split(/[. ]/u);
   return expect.stringMatching(

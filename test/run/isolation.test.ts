@@ -19,7 +19,7 @@ import { LEFT, type Served, servedOf } from "../support/served.ts";
 import { takeInFactsOf } from "../support/tenant-facts.ts";
 import { addWholeTenant, copyTenant, keepAside, NOW, PERSONAL, type TenantCopy } from "../support/whole-tenant.ts";
 
-/** Before the tests are named, because they are named after the tables and columns of the catalog. */
+/** Created at module load, because the test names come from the catalog's tables and columns. */
 const database = await createDatabase();
 const sql = openPool(database.url, { max: 1, onConnect: (client) => client.query(WRITE_ODD) });
 await sql.query(ADD_UNKNOWN_LABELS);
@@ -27,7 +27,7 @@ const columns = await tenantColumns(sql);
 const tables = Map.groupBy(columns, ({ table }) => table);
 const runner = openRunner(database.url);
 
-/** Workspaces that were told a digest. */
+/** Workspaces that received a digest. */
 const told: string[] = [];
 const sender: DigestSender = {
   send: ({ workspaceId }) => {
@@ -35,7 +35,7 @@ const sender: DigestSender = {
     return Promise.resolve({ kind: "accepted", providerId: "p" });
   },
 };
-/** What a tenant gets that nothing odd stands beside. */
+/** The results of a tenant without odd neighbours. */
 let alone: Served;
 
 beforeAll(async () => {
@@ -61,7 +61,7 @@ interface Round {
   readonly lines: readonly LogLine[];
 }
 
-/** A healthy tenant, and one for each value that the database takes: a dry run, a run, facts of all, and a run again. */
+/** Plays a dry run, a run, facts for all and another run on a healthy tenant and one tenant per odd value. */
 async function playRound(odds: readonly Odd[]): Promise<Round> {
   await sql.query("truncate workspace, run cascade");
   for (const sent of [runner.channel.sent, told]) sent.length = 0;
@@ -88,7 +88,7 @@ async function playRound(odds: readonly Odd[]): Promise<Round> {
   return { healthy: await became(healthy), tried, reports, lines: runner.lines.slice(linesBefore) };
 }
 
-/** A key that was written is how the tenant, or its lead, is known from then on. */
+/** Follows a changed key of the tenant or its lead. */
 async function renamed(tenant: TenantCopy, { column, value }: Odd): Promise<TenantCopy> {
   if (column.name !== "id" || value === null) return tenant;
   if (column.table === "workspace") return { ...tenant, id: value };
@@ -98,7 +98,7 @@ async function renamed(tenant: TenantCopy, { column, value }: Odd): Promise<Tena
   return { ...tenant, leads: new Map([...tenant.leads].map(([role, id]) => [role, there.has(id) ? id : value])) };
 }
 
-/** What breaks a law in a round, each named by what it breaks. */
+/** Violated invariants of a round. */
 function faultsOf(round: Round): readonly string[] {
   const { healthy, tried, reports } = round;
   return [
@@ -111,7 +111,7 @@ function faultsOf(round: Round): readonly string[] {
   ];
 }
 
-/** That a booking was not seen in time alarms, once it is made up for, and stops nobody. */
+/** A booking found late is reported as an error but blocks nothing. */
 const isUnexpected = (error: string): boolean => !/^backstop: the marker missed \d+ live instances/.test(error);
 
 const differences = (one: Served, other: Served): readonly string[] =>
@@ -119,9 +119,9 @@ const differences = (one: Served, other: Served): readonly string[] =>
     .filter((what) => one[what] !== other[what])
     .map((what) => `${what}: ${one[what]}, not ${other[what]}`);
 
-/** Tables of which a row is about a person, in whole or in part. */
+/** Tables with personal data. */
 const ABOUT_PERSONS = /^(lead|touch|appointment|task|intake_event|reopening)$/;
-/** The name of a zone that does not exist is told as it is. */
+/** Columns whose values may be reported, such as an invalid time zone. */
 const MAY_BE_TOLD = /^(time_zone|channel|condition)$/;
 
 function leaksOf({ reports, lines, tried }: Round): readonly string[] {
@@ -136,7 +136,9 @@ function leaksOf({ reports, lines, tried }: Round): readonly string[] {
   ];
 }
 
-/** All that is due is taken, but what only newer code can send; and no fact comes again and again. */
+/**
+ * Due work that was not taken, except on channels that only newer code knows, and facts that fail on every delivery.
+ */
 const leftBy = ({ odd: { column, value }, served }: Tried): readonly string[] =>
   Object.entries(served)
     .filter(() => column.name !== "channel" || value !== UNKNOWN_LABEL)
@@ -146,7 +148,7 @@ const leftBy = ({ odd: { column, value }, served }: Tried): readonly string[] =>
 const FAULTY =
   /unreadable_row|decision_failed|invalid_time_zone|invalid_send_times|no_opening|unknown_condition|invalid_template/;
 
-/** A step that is held for a fault stands in the report, with its workspace and with the column where it cannot be read. */
+/** Steps held for a fault that the report does not list with workspace and, if unreadable, column. */
 function unnamedBy({ odd: { column, value }, tenant, served }: Tried, { reports, lines }: Round): readonly string[] {
   const problems = reports.flatMap(({ results }) => results?.problems ?? []);
   const touches = lines
@@ -169,7 +171,7 @@ function unnamedBy({ odd: { column, value }, tenant, served }: Tried, { reports,
 const names = (detail: string, column: string): boolean =>
   detail.includes(column) || detail.includes(column.replace(/_(\w)/gu, (_, letter: string) => letter.toUpperCase()));
 
-/** What breaks a law among many values, by the value that does it: of a round with a fault, each half is tried again. */
+/** Finds the values that violate an invariant, by bisecting each faulty round. */
 async function examine(odds: readonly Odd[]): Promise<readonly string[]> {
   const [first] = odds;
   if (!first) return [];
@@ -180,7 +182,7 @@ async function examine(odds: readonly Odd[]): Promise<readonly string[]> {
   return [...(await examine(odds.slice(0, half))), ...(await examine(odds.slice(half)))];
 }
 
-/** No more than one report can name the tenants of. */
+/** At most as many tenants as one report can name. */
 const VALUES_IN_A_ROUND = 40;
 
 it("the tenant has a row in every table that tenants have, so that there is one to write each value into", async () => {

@@ -41,13 +41,13 @@ const environmentFor = (url: string) => ({
   WEBHOOK_SECRET: SECRET,
   AWS_REGION: "eu-central-1",
   SMS_ORIGINATION_IDENTITY: "pool-1",
-  // Fewer than are due: all claimers take their turn before any has claimed, and each gets what those before left.
+  // Fewer than are due: all claimers take a turn before any has claimed, so each gets what the others left.
   RUN_BATCH_SIZE: "3",
 });
 
 /**
- * One lead of each kind: due on each channel, booked and chased, with a retry that is due, with a sender that died. And a
- * digest that is due, by mail and by webhook.
+ * Adds one lead of each kind: due on each channel, booked and chased, with a due retry, with a dead sender. Adds a due
+ * digest by e-mail and webhook.
  */
 async function addOneOfEach(sql: pg.Pool): Promise<void> {
   const hook = `http://127.0.0.1:${receiver.port}/digests`;
@@ -72,7 +72,7 @@ async function addOneOfEach(sql: pg.Pool): Promise<void> {
   await addTouch(sql, died.instanceId, steps[0] ?? "", { status: "sending", recheck_at: LONG_AGO, attempts: 1 });
 }
 
-/** Runs, hour after hour, until nothing is left to do; fails where that does not come. */
+/** Runs once per simulated hour until nothing is left to do; fails if that takes more than 12 hours. */
 async function runUntilDone(url: string, sql: pg.Pool): Promise<void> {
   const config = loadConfig(environmentFor(url));
   const { database, ...ports } = wire(config, silent);
@@ -100,21 +100,21 @@ const touchRow = z.object({
   tasks: z.int(),
 });
 
-/** How often each provider was asked to bring the touch. */
+/** Number of calls for the touch, by provider. */
 const callsFor = (touchId: string) => ({
   email: smtp.mails.filter((mail) => mail.includes(touchId)).length,
   sms: texts.requests.filter(({ body }) => touchIn(body) === touchId).length,
   webhook: receiver.requests.filter(({ headers }) => headers["webhook-id"] === touchId).length,
 });
 
-/** What must be true whatever was killed where. */
+/** Checks the invariants that hold for every kill point. */
 async function expectTheLaws(sql: pg.Pool): Promise<void> {
   const { rows } = await sql.query(
     `select id, channel::text, status::text, reason,
             (select count(*)::int from task where task.touch_id = touch.id) as tasks from touch`,
   );
   const touches = z.array(touchRow).parse(rows);
-  // One each of the five that were due, of the retry, and of the sender that had died: nobody claimed a step twice.
+  // Five due steps, the retry and the dead sender's touch: no step was claimed twice.
   expect(touches).toHaveLength(7);
   for (const { id, channel, status, reason, tasks } of touches) {
     const calls = { ...callsFor(id), task: tasks }[channel];
@@ -139,7 +139,7 @@ const deliveryRow = z.object({
   status: z.enum(["sent", "unknown"]),
 });
 
-/** Each receiver was told once, or it is named that nobody knows. */
+/** Each receiver got the digest once, or its delivery is `unknown`. */
 async function expectTheLawsOfDigests(sql: pg.Pool): Promise<void> {
   const { rows } = await sql.query("select id, channel::text, status::text from digest_delivery order by channel");
   const deliveries = z.array(deliveryRow).parse(rows);
@@ -177,18 +177,18 @@ describe("a run that is killed", () => {
       const { stdout } = await runKilledAt(0, url).ended;
       await runUntilDone(url, sql);
       await expectTheLaws(sql);
-      // Where nothing is killed, nothing is unknown but what a sender had left that died before.
+      // Without a kill, only the dead sender's touch is `unknown`.
       const { rows } = await sql.query(`
         select (select count(*)::int from touch where status = 'unknown') as touches,
                (select count(*)::int from digest_delivery where status = 'unknown') as digests`);
       expect(rows).toEqual([{ touches: 1, digests: 0 }]);
       return counted.parse(JSON.parse(stdout));
     });
-    // The run's row twice, the backstop, two claims, three starts and settlements, the dead lease, six calls, at least;
-    // of the digests the making, the taking, two calls and two settlements.
+    // At least: the run's row twice, the backstop, two claims, three starts and settlements, the dead lease, six calls;
+    // for digests: creation, take-up, two calls and two settlements.
     expect(points).toBeGreaterThanOrEqual(LEAST_POINTS);
 
-    // A claimer may come to a last, empty claim or not: so the points end where a run outlives its own.
+    // A last, empty claim may add a point. The loop therefore ends at the first run that outlives its kill point.
     let next = 1 + Math.floor(Math.random() * ONE_CASE_IN);
     let killed = 0;
     let outlived = false;

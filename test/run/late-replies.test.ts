@@ -10,7 +10,7 @@ let runner: Runner;
 let workspaceId: string;
 let leadId: string;
 
-/** When the first attempt is made. */
+/** Time of the first attempt. */
 const FIRST = "2030-01-07T12:00:00Z";
 const hoursAfter = (hours: number) => new Date(Date.parse(FIRST) + hours * 60 * 60_000);
 const runAfter = (hours: number) => runner.run({}, { now: () => Promise.resolve(hoursAfter(hours)) });
@@ -34,7 +34,7 @@ beforeEach(async () => {
   ({ leadId } = await addFollowedLead(sql, workspaceId, id));
 });
 
-/** The first step is tried, and the provider says so. */
+/** Attempts the first step; the provider gives that answer. */
 async function firstAttempt(answer: "retry" | "accepted"): Promise<void> {
   runner.channel.answer = (touch) => (answer === "retry" ? { kind: "retry", reason: "smtp_451" } : accept(touch));
   await runAfter(0);
@@ -43,7 +43,7 @@ async function firstAttempt(answer: "retry" | "accepted"): Promise<void> {
   runner.channel.answer = accept;
 }
 
-/** Committed now, but written before the attempt, as an event that was on its way. */
+/** Committed now but dated before the attempt, like a delayed event. */
 const replyFromBefore = () =>
   sql.query("update lead set last_inbound_at = $2 where id = $1", [leadId, hoursAfter(-1 / 60)]);
 
@@ -120,12 +120,12 @@ it("a reply from before a message that went out is answered by it", async () => 
 it("a touch of another sequence does not take the turn of an attempt that a reply has overtaken", async () => {
   const other = await addSequence(sql, workspaceId, { steps: [{ channel: "webhook" }] });
   await firstAttempt("retry");
-  // The later one comes first in order of ids.
+  // The id of the later touch sorts first.
   await sql.query("update touch set id = 'ffffffff-ffff-7fff-bfff-ffffffffffff'");
   await addInstance(sql, leadId, other.id, { next_step_due: hoursAfter(0.1) });
   const store = {
     ...leftClaimed(runner.ports.store),
-    // Both touches of the lead come to the same start: the one that was tried, and the one that was decided on after it.
+    // Both touches start together: the retried one, and the one decided after it.
     startSending: async (touchIds: readonly string[], lease: { now: Date; until: Date }) => {
       await replyFromBefore();
       const { rows } = await sql.query<{ id: string }>(

@@ -34,7 +34,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** The columns of a lead in which the database takes free text, whichever there are. */
+/** All free-text columns of `lead`, read from the catalog. */
 async function textColumns(): Promise<readonly string[]> {
   const { rows } = await sql.query<{ readonly name: string }>(
     `select column_name as name from information_schema.columns
@@ -65,7 +65,7 @@ async function addStepFor(lead: Columns, step: Columns): Promise<string> {
 
 const runAt = (instant: Date) => runner.run({}, { now: () => Promise.resolve(instant) });
 
-/** All that a run leaves for an operator: the report, its log lines and its rows. */
+/** Everything that a run leaves for an operator: report, log lines and `run` rows. */
 async function tracesOf(report: unknown): Promise<string> {
   const { rows } = await sql.query("select * from run");
   return inspect([report, runner.lines, rows], { depth: null, maxStringLength: null, maxArrayLength: null });
@@ -99,7 +99,7 @@ describe("no value of a lead and no word of a template", () => {
     const lead = Object.fromEntries((await textColumns()).map((name) => [name, canaryFor(name)]));
     const everywhere = { ...lead, time_zone: null };
     const soups = fc.sample(brokenTexts(), { numRuns: Math.ceil(60 / ONE_CASE_IN), seed: 14 });
-    // Leads of one address are twins, of which a run sends to one.
+    // Leads that share an address are twins; a run sends to only one of them.
     const emailOf = (index: number) => `${CANARY}-${index}@example.test`;
     const ofSound = { ...everywhere, external_id: "sound", email: emailOf(-1) };
     const sound = await addStepFor(ofSound, { body: "Hi {{ lead.last_name }}" });
@@ -113,7 +113,7 @@ describe("no value of a lead and no word of a template", () => {
     expect(report.results?.problems.length).toBeGreaterThanOrEqual(Math.min(50, BROKEN.length));
     expect(await tracesOf(report)).not.toContain(CANARY);
     expect(await tracesOf(report)).not.toMatch(new RegExp(CANARY, "i"));
-    // The words were in play: the sound template sent them.
+    // Check of the test: the valid template did send the canary.
     expect(runner.channel.sent.map(({ message }) => message.body)).toContain(`Hi ${CANARY}`);
     expect(inspect(report.results)).not.toContain(sound);
   });
@@ -161,7 +161,7 @@ describe("a tenant with hostile templates", () => {
   });
 });
 
-/** Texts in which something is always wrong, with the canary in names, texts and words. */
+/** Templates that are always invalid, with the canary in names, texts and words. */
 function brokenTexts(): fc.Arbitrary<string> {
   const piece = fc.constantFrom(
     ...[

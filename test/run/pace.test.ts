@@ -12,10 +12,10 @@ const throttled = (retryAfterMs: number | null): SendOutcome => ({
   throttled: { retryAfterMs },
 });
 
-/** Lets everything happen that needs no time. */
+/** Runs all pending work that needs no timer. */
 const settled = () => new Promise((done) => setImmediate(done));
 
-/** Time that passes only when it is told to. */
+/** A clock that the test advances. */
 class FakeClock implements Clock {
   #now = 0;
   #waiting: { readonly at: number; readonly wake: () => void }[] = [];
@@ -42,7 +42,7 @@ class FakeClock implements Clock {
   }
 }
 
-/** A provider that answers when it is told to, oldest first. */
+/** A provider that answers on demand, oldest call first. */
 class SlowProvider implements MessageChannel {
   begun = 0;
   readonly #open: ((outcome: SendOutcome | Error) => void)[] = [];

@@ -13,7 +13,7 @@ const candidate = (read: DueCandidate["read"], over: Partial<DueCandidate> = {})
   ...over,
 });
 const due = (parts: ItemParts): DueCandidate => candidate({ item: anItem(parts) });
-/** Of a lead of its own, so that only the workspace is shared. */
+/** A candidate with its own lead; only the workspace is shared. */
 const dueFor = (id: string, parts: ItemParts = {}): DueCandidate => due({ ...parts, lead: { ...parts.lead, id } });
 const reasonsOf = (candidates: readonly DueCandidate[]) =>
   candidates.map(planner(NOON)).map((plan) => plan.decision.reason);

@@ -22,7 +22,7 @@ let runner: Runner;
 let bystanders: string;
 let workspaceId: string;
 
-/** The labels stand for a database that is ahead of this code; they have to be there before anything uses them. */
+/** The labels simulate a database newer than this code; they must exist before any connection uses them. */
 beforeAll(async () => {
   database = await createDatabase();
   sql = openPool(database.url);
@@ -56,7 +56,7 @@ interface Poison {
   readonly instance?: Columns;
   readonly workspace?: Columns;
   readonly problem: Omit<Partial<Problem>, "detail"> & { readonly detail?: unknown };
-  /** What becomes of the row. */
+  /** The row afterwards. */
   readonly becomes: Columns;
   readonly counted: Partial<SendDueReport>;
 }
@@ -274,7 +274,7 @@ describe("a poison row", () => {
     expect(await instanceRow(instanceId)).toMatchObject(poison.becomes);
     expect(await rowsOf(sql, bystanders)).toEqual(untouched);
 
-    // It has left the due set: the next run does not meet it again.
+    // It has left the due set: the next run does not read it.
     expect((await runAt(new Date(NOW.getTime() + 60_000))).results).toMatchObject({ due: 0, problems: [] });
   });
 

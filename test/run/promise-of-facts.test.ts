@@ -42,7 +42,7 @@ async function aWorld(): Promise<void> {
   leads = (await Promise.all(added)).map(({ leadId }) => leadId);
 }
 
-/** Something that happens to one of the leads, or to the world. */
+/** An event for one of the leads or for the environment. */
 type Step =
   | {
       readonly kind: "fact";
@@ -113,7 +113,7 @@ async function take(one: Step): Promise<void> {
   }
 }
 
-/** Asked so often, the time is over. */
+/** A remaining time that drops to 0 after that many reads. */
 function dyingAfter(questions: number): () => number {
   let left = questions;
   return () => (left-- > 0 ? 60_000 : 0);
@@ -132,7 +132,7 @@ function detailOf({ type, lead: index, meeting, ago }: Extract<Step, { kind: "fa
   return { ...about, lead: { externalId }, ...(type === "lead.snoozed" && { until: hoursAgo(-30) }) };
 }
 
-/** Everything that has happened lies further back. */
+/** Moves all past timestamps back by that many days. */
 const letDaysPass = async (days: number) => {
   const columns = {
     lead: ["last_outbound_at", "last_task_at", "last_inbound_at", "snoozed_until"],
@@ -145,7 +145,7 @@ const letDaysPass = async (days: number) => {
   }
 };
 
-/** The definition of section "The promise", as one would say it: nothing here is taken from the engine. */
+/** Independent restatement of the section "The promise"; uses no code of the engine. */
 const BOOKED = `
   select lead.id, lead.booked_at from lead
    where workspace_id = $1
@@ -157,7 +157,7 @@ async function rows(query: string): Promise<readonly unknown[]> {
   return (await sql.query(query, [workspaceId])).rows;
 }
 
-/** At any time: no chasing step was claimed by a run that began after the booking. */
+/** Must be empty at all times: chasing steps claimed by a run that began after the booking. */
 const claimedAfterBooking = () =>
   rows(`
     with booked as (${BOOKED})
@@ -168,7 +168,7 @@ const claimedAfterBooking = () =>
       join follow_up_sequence as sequence on sequence.id = step.sequence_id
      where sequence.trigger_on <> 'meeting_selected' and touch.claimed_at > booked.booked_at`);
 
-/** After a run: nothing chases a booked lead, and nothing that would is on its way out. */
+/** Must be empty after a run: instances and unsent touches that chase a booked lead. */
 const stillChasing = () =>
   rows(`
     with booked as (${BOOKED})
@@ -182,7 +182,7 @@ const stillChasing = () =>
        and (instance.status in ('active', 'paused')
             or touch.status is not null and instance.completed_reason = 'meeting_booked')`);
 
-/** After a run: nothing is left for a lead that opted out. */
+/** Must be empty after a run: live work for a lead that opted out. */
 const heardAfterOptOut = () =>
   rows(`
     select instance.id from lead join follow_up_instance as instance on instance.lead_id = lead.id

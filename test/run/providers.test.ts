@@ -164,7 +164,7 @@ describe("a provider that throttles", () => {
       const { port } = await httpServer((response) => {
         waiting.add(response);
         atOnce.push(waiting.size);
-        // Those of one wave are answered together, once no more of it can come.
+        // Answer all requests of one wave together, after the last has arrived.
         setImmediate(() =>
           setImmediate(() => {
             waiting.delete(response);

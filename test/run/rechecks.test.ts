@@ -64,7 +64,7 @@ interface Pause {
   readonly steps?: readonly Columns[];
 }
 
-/** Each row of it named in `$1`, `$2`, … in the order instance, lead, workspace, sequence. */
+/** Adds a paused instance and returns the ids of its rows. */
 async function addPaused({ reason, lead, workspace, sequence, instance, steps = [{}] }: Pause) {
   const workspaceId = await addWorkspace(sql, workspace);
   const added = await addSequence(sql, workspaceId, { steps: [...steps], ...sequence });
@@ -85,7 +85,7 @@ const NO_PHONE = { enrichment_status: "pending", phone: null };
 interface Change {
   readonly name: string;
   readonly pause: Pause;
-  /** Of the row with the id `$1`. */
+  /** The row that `$1` identifies. */
   readonly of: "instanceId" | "leadId" | "workspaceId" | "sequenceId";
   readonly statement: string;
 }
@@ -105,7 +105,7 @@ const ofLead = (name: string, pause: Pause, assignment: string): Change => ({
   statement: `update lead set ${assignment} where id = $1`,
 });
 
-/** For each column that decides whether a pause is over, the change of it that ends the pause. */
+/** For each column that determines whether a pause is over, a change that ends the pause. */
 const CHANGES: readonly Change[] = [
   ...barred("the lead is no longer blacklisted", { status: "blacklisted" }, "status = 'qualified'"),
   ...barred("the lead is no longer unqualified", { status: "unqualified" }, "status = 'new'"),
@@ -278,7 +278,7 @@ describe("a pause of a sequence that prepares a meeting", () => {
 });
 
 describe("a month of runs", () => {
-  /** Changes with each version of a row. */
+  /** Identifies the row versions; any update changes it. */
   const versions = async () => {
     const { rows } = await sql.query<{ version: string }>(
       "select id || ' ' || xmin || ' ' || ctid as version from follow_up_instance order by id",

@@ -31,7 +31,7 @@ beforeAll(async () => {
   runner = openRunner(database.url);
 });
 
-/** Each test begins with nothing but an empty workspace. */
+/** Each test starts with one empty workspace. */
 beforeEach(async () => {
   await sql.query("truncate workspace, run cascade");
   runner.channel.sent.length = 0;
@@ -46,7 +46,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** Three steps that are due, and a booking whose sequence still runs. */
+/** Adds three due steps, and a booking whose sequence is still active. */
 async function addDueAndBooked(): Promise<void> {
   for (let number = 0; number < 3; number++) await addFollowedLead(sql, workspaceId, chase.id);
   const { leadId } = await addFollowedLead(sql, workspaceId, chase.id);
@@ -217,7 +217,7 @@ describe("the report", () => {
     workspace: string,
     rows: readonly { isDue: boolean; lead: { status?: string } }[],
   ): Promise<void> {
-    // A channel that took nothing is an error, and unbalances nothing.
+    // A failed channel is an error, but the report still balances.
     const errors = report.channelFaults.map(() => expect.stringMatching(/^channel email: takes nothing/));
     expect(report).toMatchObject({ success: errors.length === 0, errors });
     const { results } = report;

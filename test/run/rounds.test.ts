@@ -5,7 +5,7 @@ import { Rounds, type Turn } from "../../lib/run/rounds.ts";
 
 const OLDEST = Date.UTC(2030, 0, 7, 9);
 
-/** A database in which so many steps of each workspace are due, each a second after the one before. */
+/** A fake database with `dueOf[i]` due steps per workspace, one second apart. */
 class Steps {
   readonly claimedOf: number[];
   readonly #dueOf: readonly number[];
@@ -22,7 +22,7 @@ class Steps {
     return sum(this.claimedOf);
   }
 
-  /** Takes what a turn asks for and what is still there. */
+  /** Claims the turn's share, as far as steps are left. */
   claim({ workspaces, share }: Turn): DueCandidate[] {
     return workspaces.flatMap(({ id }) => {
       const before = this.claimedOf[Number(id)] ?? 0;
@@ -46,7 +46,7 @@ const candidate = (workspaceId: string, number: number): DueCandidate => ({
   read: { fault: "not read here" },
 });
 
-/** One claimer that takes turns until none is left; calls `look` before each with who has been told to have run dry. */
+/** Takes turns until none is left; calls `look` before each with the workspaces that have run dry. */
 function serveAll(
   steps: Steps,
   limit: number,
@@ -155,7 +155,7 @@ describe("rounds", () => {
   });
 });
 
-/** The first turns. */
+/** Returns the first `count` turns. */
 function turnsOf(due: readonly number[], batchSize: number, count: number) {
   const steps = new Steps(due);
   const rounds = new Rounds(steps.workspaces(), Number.POSITIVE_INFINITY);

@@ -53,7 +53,7 @@ interface Obstacle {
   readonly lead?: Columns;
 }
 
-/** What stands against a step, and stands against nothing else. */
+/** Conditions, each of which alone blocks a step. */
 const OBSTACLES: readonly Obstacle[] = [
   { reason: "workspace_paused", workspace: { paused_at: LONG_AGO } },
   { reason: "sequence_inactive", sequence: { active: false } },
@@ -77,7 +77,7 @@ const OBSTACLES: readonly Obstacle[] = [
   { reason: "missing_data", counted: "paused", step: { body: "How is {{ lead.company }}?" } },
 ];
 
-/** Every Saturday of more than the year after NOW. */
+/** 60 Saturdays: all of more than a year from NOW. */
 function saturdays(): readonly string[] {
   return Array.from({ length: 60 }, (_, week) => new Date(Date.UTC(2030, 0, 5 + 7 * week)).toISOString().slice(0, 10));
 }

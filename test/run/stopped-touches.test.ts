@@ -63,7 +63,7 @@ const fact = (type: string, detail: Columns = {}) =>
 const run = () => runner.run({ workspaceId });
 const set = async (assignment: string) => sql.query(`update lead set ${assignment} where id = $1`, [leadId]);
 
-/** What stops a sequence that chases, each by another statement. */
+/** Ways to stop a chasing sequence, each with its own statement. */
 const STOPS: Readonly<Record<string, () => Promise<unknown>>> = {
   "a booking that is told": () => fact("meeting.booked", { meeting: aMeeting(leadId) }),
   "a booking that is typed": () => set("status = 'meeting-booked'").then(run),
@@ -78,7 +78,7 @@ const STOPS: Readonly<Record<string, () => Promise<unknown>>> = {
 
 const NEVER_TRIED = { channel: "webhook", next_attempt_at: FAR_AHEAD, recheck_at: FAR_AHEAD };
 
-/** The provider accepted it, and the process died before it wrote that down. */
+/** Adds a touch that the provider accepted before the process died without settling it. */
 async function addDelivered(): Promise<string> {
   const sending = {
     channel: "webhook",

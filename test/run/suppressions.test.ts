@@ -244,7 +244,7 @@ describe("a suppression", () => {
   });
 });
 
-/** Leaves the lead without the flag: its writer did not see the suppression, and the suppression not the lead. */
+/** Race that leaves the lead without the flag: the lead's and the suppression's transactions do not see each other. */
 async function raced(reason: string) {
   const email = "raced@example.test";
   const application = await openTransaction(sql);

@@ -82,7 +82,7 @@ describe("two leads with one mailbox", () => {
   it("get one mail where both were claimed before either was sent, and the other is deferred", async () => {
     await addTwin();
     await addTwin();
-    // Decided apart, as by two claims that do not see each other's touch.
+    // Decide separately, like two claims that do not see each other's touch.
     const { store } = runner.ports;
     const apart = {
       ...leftClaimed(store),

@@ -47,7 +47,7 @@ interface Tenant {
   readonly booked: string;
 }
 
-/** The same in every field that is no key: one lead is due, one has booked, one has a touch that was left behind. */
+/** Adds a tenant that equals the other in all but its keys: one lead is due, one booked, one has a leftover touch. */
 async function addTenant(): Promise<Tenant> {
   const id = await addWorkspace(sql, { gap_minutes: 60 });
   const chase = await addSequence(sql, id, { name: "Chase", steps: [{}, {}] });
@@ -104,7 +104,7 @@ describe("of two tenants with the same in every field that is no key", () => {
     expect(runner.channel.sent.filter(({ leadId, workspaceId }) => owners.get(leadId) !== workspaceId)).toEqual([]);
   });
 
-  /** With how many of its three are still sent: the touch that was decided on before keeps the hours that it was given. */
+  /** The number of its three touches that are still sent: a touch decided earlier keeps its send window. */
   it.each([
     ["a pause", "update workspace set paused_at = now() where id = $1", 0],
     ["a holiday", "update workspace set own_holidays = '{2030-01-07}' where id = $1", 1],

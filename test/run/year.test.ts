@@ -38,7 +38,7 @@ interface Place {
   readonly columns: Columns;
 }
 
-/** The nationwide holidays of Germany, as its laws and the calendar of 2027 give them. */
+/** Germany's nationwide holidays, from its laws and the calendar of 2027. */
 const GERMAN_HOLIDAYS = ["01-01", "03-26", "03-29", "05-01", "05-06", "05-17", "10-03", "12-25", "12-26"];
 
 const BERLIN: Place = {
@@ -72,7 +72,7 @@ let database: TestDatabase;
 let sql: pg.Pool;
 let runner: Runner;
 const leads = new Map<string, Followed>();
-/** By instance. */
+/** Due time of the first step, by instance. */
 const firstDue = new Map<string, number>();
 let stepsEnrolled = 0;
 const places = new Map<string, Place>();
@@ -100,7 +100,7 @@ async function addPlace(place: Place): Promise<void> {
   for (let number = 0; number < LEADS_OF_A_PLACE; number++) await addEnrolled(workspaceId, place, sequenceIds, number);
 }
 
-/** Enrolled from January to June; every second one in all sequences at once. */
+/** Adds a lead enrolled between January and June; every second one in all sequences at once. */
 async function addEnrolled(workspaceId: string, place: Place, sequenceIds: readonly string[], number: number) {
   const timeZone = LEAD_ZONES[number % LEAD_ZONES.length] ?? null;
   const leadId = await addLead(sql, workspaceId, { time_zone: timeZone });
@@ -113,7 +113,7 @@ async function addEnrolled(workspaceId: string, place: Place, sequenceIds: reado
   }
 }
 
-/** Every third touch in New York meets a provider that is busy up to three times. */
+/** In New York the provider rejects every third touch temporarily, up to three times. */
 function takes({ id, workspaceId, failures }: Send["touch"]): boolean {
   attempted.add(id);
   if (places.get(workspaceId) !== NEW_YORK) return true;
@@ -141,7 +141,7 @@ function leadOf({ touch }: Send): Followed {
   return lead;
 }
 
-/** The sends of each lead, in their order. */
+/** Sends per lead, in order. */
 const byLead = () => [...Map.groupBy(year.sends, ({ touch }) => touch.leadId).values()];
 const pairs = (sends: readonly Send[]) =>
   sends.flatMap((send, index) => (index === 0 ? [] : [[sends[index - 1], send]]));
@@ -151,7 +151,7 @@ interface SentStep {
   readonly lead_id: string;
   readonly instance_id: string;
   readonly delay_minutes: number;
-  /** When the step before it was done with, from which its delay counts; null: it is the first. */
+  /** When the previous step ended, from which the delay counts; null for the first step. */
   readonly before: Date | null;
 }
 
@@ -257,7 +257,7 @@ describe("a year of two workspaces", () => {
   });
 });
 
-/** Whole days are counted on the clock on the wall. */
+/** Whole days count in local wall-clock time. */
 function waitedMinutes(from: number, until: number, zone: string, delayMinutes: number): number {
   if (delayMinutes % (24 * 60) !== 0) return (until - from) / MINUTE;
   const [first, last] = [wallClock(from, zone), wallClock(until, zone)];

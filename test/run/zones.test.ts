@@ -36,13 +36,13 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** Digests are sent to nobody. */
+/** A digest sender that accepts everything and sends nothing. */
 const accepting = { send: () => Promise.resolve({ kind: "accepted", providerId: "digest" } as const) };
 const run = () => runner.run({}, { digests: { email: accepting, webhook: accepting } });
 
 const one = async (statement: string, ...values: unknown[]) => (await sql.query<Columns>(statement, values)).rows[0];
 
-/** A workspace with everything that a run reckons by its zone: a cap, a digest, a due step, a retry, an expired approval. */
+/** Adds a workspace with all that depends on its zone: a cap, a digest, a due step, a retry, an expired approval. */
 async function addBusyWorkspace(columns: Columns) {
   const workspaceId = await addWorkspace(sql, { daily_cap: 5, digest_email: "team@example.test", ...columns });
   const { id, steps } = await addSequence(sql, workspaceId, {

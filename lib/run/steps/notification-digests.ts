@@ -50,7 +50,7 @@ async function endDeadLeases(context: RunContext, report: DigestsReport): Promis
   }
 }
 
-/** Takes only as many as it sends at once, so a killed run leaves no digest taken but not begun. */
+/** Takes only as many as it sends concurrently, so a killed run leaves no digest taken but not begun. */
 async function sendDigests(context: RunContext, report: DigestsReport): Promise<void> {
   const { now, request, settings, store, stopping, leaseUntil } = context;
   if (request.dryRun) {
