@@ -110,11 +110,11 @@ export interface SendDueReport {
   holds: Record<string, Hold>;
   /** At most `PROBLEMS_TOLD` rows that need attention, spread over the workspaces; `reasons` counts all. */
   problems: Problem[];
-  /** Steps still due, plus claimed touches that may be sent and that no sender or queue holds, up to `BACKLOG_COUNTED`. */
+  /** Steps still due, plus sendable claimed touches that no sender or queue holds, up to `BACKLOG_COUNTED`. */
   backlog: number;
   /**
-   * Age in seconds of the oldest due step or sendable claimed touch, measured after the leftovers had their turn. A touch
-   * counts from when it may be sent, even while a delivery queue holds it.
+    * Age in seconds of the oldest due step or sendable claimed touch, measured after `recover-touches`. A touch counts
+    * from when it may be sent, even while a delivery queue holds it.
    */
   oldestDueSeconds: number;
   /** The same by workspace id, for the `PROBLEMS_TOLD` workspaces that have waited longest. */
