@@ -113,8 +113,8 @@ export interface SendDueReport {
   /** Steps still due, plus sendable claimed touches that no sender or queue holds, up to `BACKLOG_COUNTED`. */
   backlog: number;
   /**
-    * Age in seconds of the oldest due step or sendable claimed touch, measured after `recover-touches`. A touch counts
-    * from when it may be sent, even while a delivery queue holds it.
+   * Age in seconds of the oldest due step or sendable claimed touch, measured after `recover-touches`. A touch counts
+   * from when it may be sent, even while a delivery queue holds it.
    */
   oldestDueSeconds: number;
   /** The same by workspace id, for the `PROBLEMS_TOLD` workspaces that have waited longest. */
