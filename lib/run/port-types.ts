@@ -31,7 +31,7 @@ export interface Retry {
   /** The request was sent, but no answer confirms whether it arrived. */
   readonly mayHaveArrived?: true;
   readonly throttled?: Throttled;
-  /** Set by the pace of a channel, never by the channel: no call was begun. */
+  /** No call was begun. Set by the concurrency limit, never by the channel. */
   readonly notBegun?: true;
 }
 
@@ -46,7 +46,7 @@ export interface ChannelDown {
   /** The outcome if the channel later accepts another message of the same scope; absent: still a channel fault. */
   readonly otherwise?: Refused | Retry;
   readonly throttled?: Throttled;
-  /** Set by the pace of a channel, never by the channel: no call was begun. */
+  /** No call was begun. Set by the concurrency limit, never by the channel. */
   readonly notBegun?: true;
 }
 
