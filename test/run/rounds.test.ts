@@ -149,6 +149,54 @@ describe("rounds", () => {
     expect(new Set(thousand.flatMap(({ workspaces }) => workspaces)).size).toBe(1_001);
   });
 
+  const LIMITLESS = Number.POSITIVE_INFINITY;
+  const emailOnly = new Map([["email", LIMITLESS]] as const);
+  const leftOnWebhook = (candidates: readonly DueCandidate[]) =>
+    candidates.map((candidate) => ({ candidate, leftOn: "webhook" as const }));
+
+  it("begin again at the oldest step for a channel that had no room before", () => {
+    const steps = new Steps([1_000]);
+    const rounds = new Rounds(steps.workspaces(), LIMITLESS);
+    const first = rounds.next(10);
+    if (!first) throw new Error("no turn");
+    rounds.taken(first, leftOnWebhook(steps.claim(first)));
+    const byEmail = rounds.next(10, emailOnly);
+    if (!byEmail) throw new Error("no turn");
+    expect(byEmail.workspaces).toMatchObject([{ after: { instanceId: "0:9" } }]);
+    rounds.taken(byEmail, []);
+    expect(rounds.next(10, emailOnly)).toBeUndefined();
+    expect(rounds.wait).toBe(true);
+    expect(rounds.next(10)).toMatchObject({ workspaces: [{ after: null }] });
+  });
+
+  it("serve no more workspaces in a turn than the tightest channel has room for", () => {
+    const rounds = new Rounds(new Steps(Array.from({ length: 50 }, () => 9)).workspaces(), LIMITLESS);
+    const open = new Map([
+      ["email", LIMITLESS],
+      ["webhook", 7],
+    ] as const);
+    const turns = Array.from({ length: 7 }, () => rounds.next(500, open)?.workspaces.map(({ id }) => id));
+    expect(turns.map((turn) => turn?.length)).toEqual([7, 7, 7, 7, 7, 7, 7]);
+    expect(new Set(turns.flat()).size).toBe(49);
+  });
+
+  it("take a workspace for done only if no other turn held a part of it, and serve it alone until then", () => {
+    const rounds = new Rounds(new Steps([30]).workspaces(), LIMITLESS);
+    const [one, other] = [rounds.next(20), rounds.next(20)];
+    if (!one || !other) throw new Error("no turn");
+    rounds.taken(other, []);
+    expect(rounds.next(20)).toBeUndefined();
+    expect(rounds.underWay).toBe(true);
+    rounds.taken(one, []);
+    const alone = rounds.next(20);
+    if (!alone) throw new Error("no turn");
+    expect(alone.workspaces).toMatchObject([{ after: null }]);
+    expect(rounds.next(20)).toBeUndefined();
+    rounds.taken(alone, []);
+    expect(rounds.next(20)).toBeUndefined();
+    expect(rounds.wait).toBe(false);
+  });
+
   it("have no turn where nothing is due", () => {
     expect(new Rounds([], 10).next(500)).toBeUndefined();
     expect(new Rounds(new Steps([1]).workspaces(), 10).next(500)).toMatchObject({ share: 10 });
