@@ -79,7 +79,7 @@ it("says so where the database is not migrated", async () => {
   await empty.drop();
   expect(ended).toMatchObject({
     code: 1,
-    stderr: expect.stringMatching(/^backstop: the database schema lacks.*migrate/m),
+    stderr: expect.stringMatching(/^backstop: schema_out_of_date: the database schema lacks.*migrate/m),
   });
 });
 
