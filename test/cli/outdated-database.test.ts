@@ -1,10 +1,11 @@
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import pg from "pg";
 import { startProgram } from "../support/child-process.ts";
 import { createDatabase, createEmptyDatabase, type TestDatabase } from "../support/database.ts";
 
 const ID = "01000000-0000-7000-8000-000000000001";
-const EVENT = new URL("../../events/intake/lead.replied.json", import.meta.url).pathname;
+const EVENT = fileURLToPath(new URL("../../events/intake/lead.replied.json", import.meta.url));
 
 const COMMANDS: readonly (readonly string[])[] = [
   ["explain", ID],

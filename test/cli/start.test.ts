@@ -1,6 +1,7 @@
 import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import type { Command } from "commander";
 import type pg from "pg";
@@ -173,7 +174,7 @@ describe("invoke", () => {
   });
 });
 
-const fromRoot = (path: string): string => new URL(`../../${path}`, import.meta.url).pathname;
+const fromRoot = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
 describe("--help", () => {
   it("teaches start and invoke by examples", () => {
