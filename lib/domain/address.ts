@@ -24,6 +24,7 @@ export type ReadAddress =
  * characters. Returns the domain in lower-case ASCII and the local part as written.
  */
 export function readAddress(text: string): ReadAddress {
+  if (isPlain(text)) return { address: text, name: null };
   const { name, plain } = partsOf(text);
   if (/\p{Cc}/u.test(plain) || /\p{Cc}/u.test(name ?? "")) return { fault: "must hold no control characters" };
   const at = plain.lastIndexOf("@");
@@ -39,9 +40,18 @@ export function readAddress(text: string): ReadAddress {
  * value, SQL and `normaliseEmail` agree, so no suppression is missed.
  */
 export function addressToSend(stored: string): string | undefined {
+  if (isPlain(stored)) return stored;
   const read = readAddress(stored);
   if ("fault" in read) return undefined;
   return lowerAscii(read.address) === normaliseEmail(stored) ? read.address : undefined;
+}
+
+/** Whether the value is an address as `readAddress` returns it, so that it needs no parsing. Most are. */
+function isPlain(stored: string): boolean {
+  const at = stored.indexOf("@");
+  const domain = stored.slice(at + 1);
+  if (at < 1 || at > LONGEST_LOCAL_PART || domain.length > LONGEST_DOMAIN) return false;
+  return DOT_ATOM.test(stored.slice(0, at)) && HOST_NAME.test(domain);
 }
 
 /** The form in which the database compares addresses, as `normalise_email` in SQL. Null if the result is empty. */

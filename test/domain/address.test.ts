@@ -1,4 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
+import fc from "fast-check";
 import {
   addressKeys,
   addressToSend,
@@ -87,6 +88,17 @@ describe("a stored value", () => {
   it("is not sent to without the ASCII form of its domain, as the database cannot compare it", () => {
     expect(addressToSend("info@bücher.example")).toBeUndefined();
   });
+});
+
+it("an address that needs no repair is read as one that does", () => {
+  const piece = fc.constantFrom("a", "B", "1", ".", "-", "@", "x.example", "x.Example", "_", "+", "a".repeat(64), "ü");
+  const text = fc.array(piece, { minLength: 1, maxLength: 8 }).map((pieces) => pieces.join(""));
+  fc.assert(
+    fc.property(fc.oneof(text, fc.emailAddress()), (plain) => {
+      expect(readAddress(plain)).toEqual(readAddress(` ${plain} `));
+      expect(addressToSend(plain)).toBe(addressToSend(` ${plain} `));
+    }),
+  );
 });
 
 describe("text that names a person who stops us", () => {
