@@ -85,7 +85,7 @@ export class MigrationFailed extends Error {
   }
 }
 
-/** Backstop's SQL functions always use `public`, whatever the session's search path. */
+/** Backstop's SQL functions always use `public` and ignore the session's search path. */
 export const notPublic = (schema: string | null, role: string): string =>
   `Backstop works in the schema public only, and this connection works in ${schema ?? "none"}: ALTER ROLE ${role} SET search_path = public`;
 
