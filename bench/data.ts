@@ -98,8 +98,10 @@ const leadsSql = (leads: number) => `
          (select array_agg(id) from workspace)[1 + number / 24 % 20] as workspace_id
     from generate_series(1, ${leads}) as number;
 
-  insert into lead (id, workspace_id, first_name, last_name, company, email, status, booked_at, last_outbound_at, created_at)
+  insert into lead (id, workspace_id, first_name, last_name, company, email, normalised_email, status, booked_at,
+                    last_outbound_at, created_at)
   select id, workspace_id, 'Lead', number::text, 'Company ' || number % 5000, 'lead' || number || '@example.com',
+         'lead' || number || '@example.com',
          case when booked then 'meeting-booked' when number % 2 = 0 then 'qualified' else 'new' end::lead_status,
          case when booked then now() - interval '2 days' end, now() - interval '3 days', now() - interval '30 days'
     from numbered_lead;`;

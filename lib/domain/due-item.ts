@@ -89,8 +89,8 @@ export interface WorkspaceFacts {
   readonly timeZone: string;
   readonly pausedAt: Date | null;
   readonly ghostedAfterDays: number;
-  /** The sender of e-mails; check with `isSender`. */
-  readonly emailFrom: string;
+  /** Whether `email_from` is a valid sender (`isSender`). */
+  readonly hasSender: boolean;
   readonly sendWindow: SendWindow;
   readonly holidays: HolidayPlace;
   /** The minimum time between two touches of a lead, across all sequences. */

@@ -4,7 +4,6 @@ import type { SkipReason, Verdict } from "./decision.ts";
 import type { LeadFacts } from "./due-item.ts";
 import { ADDRESS_OF_CHANNEL, type AddressKind, type StepCondition } from "./labels.ts";
 import { daysAfter, recheckSoon, repairBy } from "./recheck-times.ts";
-import { isSender } from "./sender.ts";
 
 export function booked({ lead, sequence }: Case): Verdict | undefined {
   if (!lead.isBooked || sequence.triggerOn === "meeting_selected") return undefined;
@@ -49,7 +48,7 @@ export function snoozed({ lead, now }: Case): Verdict | undefined {
 
 /** A database constraint rejects most invalid senders. One hold for the rest avoids a failure per mail. */
 export function senderInvalid(given: Case): Verdict | undefined {
-  if (stepOf(given).channel !== "email" || isSender(given.workspace.emailFrom)) return undefined;
+  if (stepOf(given).channel !== "email" || given.workspace.hasSender) return undefined;
   const detail = `workspace ${given.workspace.id}: email_from is not exactly one address`;
   return { kind: "hold", reason: "invalid_sender", until: repairBy(given.now), detail };
 }

@@ -20,7 +20,7 @@ export interface ChannelFault {
   readonly reason: string;
 }
 
-interface ScopeState {
+interface ScopeState extends Omit<ChannelFault, "reason"> {
   faultsInARow: number;
   /** The last fault's reason. */
   reason: string;
@@ -35,31 +35,39 @@ interface ScopeState {
  * single message proves that the channel works. Each run starts with a new instance, so faults clear by themselves.
  */
 export class ChannelHealth {
-  readonly #scopes = new Map<string, ScopeState & Omit<ChannelFault, "reason">>();
+  /** By channel, then by workspace; null: the whole channel. */
+  readonly #scopes = new Map<Channel, Map<string | null, ScopeState>>();
   readonly #faultAt = new Map<string, number>();
   #moment = 0;
+  /** While nothing has failed, `closed` costs nothing: a run asks it several times per touch. */
+  #hasFailed = false;
 
   /** Records the provider's answer. */
   note(sent: Sent, outcome: SendOutcome): void {
     this.#moment += 1;
     if (outcome.kind === "channel_down") {
       const state = this.#scope(sent, outcome.scope);
+      this.#hasFailed = true;
       state.faultsInARow += 1;
       state.reason = outcome.reason;
       this.#faultAt.set(sent.id, this.#moment);
     } else if (outcome.kind === "accepted" || (outcome.kind === "refused" && !outcome.notAsked)) {
-      for (const state of [this.#scope(sent, "channel"), this.#scope(sent, "workspace")]) {
-        Object.assign(state, { faultsInARow: 0, answeredAt: this.#moment });
+      for (const scope of SCOPES) {
+        const state = this.#scope(sent, scope);
+        state.faultsInARow = 0;
+        state.answeredAt = this.#moment;
       }
     } else if (outcome.kind === "retry" && (outcome.throttled?.retryAfterMs ?? 0) >= LONGER_THAN_A_RUN_MS) {
+      this.#hasFailed = true;
       this.#scope(sent, "channel").pause = outcome;
     }
   }
 
   /** Returns the outcome of a message whose channel is closed, or null if the message may be sent. */
   closed(sent: Omit<Sent, "id">): ChannelDown | Retry | null {
-    for (const scope of ["channel", "workspace"] as const) {
-      const state = this.#scopes.get(keyOf(sent, scope));
+    if (!this.#hasFailed) return null;
+    for (const scope of SCOPES) {
+      const state = this.#known(sent, scope);
       if (state?.pause) return { ...state.pause, notBegun: true };
       if (state && isClosed(state)) return { kind: "channel_down", scope, reason: state.reason, notBegun: true };
     }
@@ -68,13 +76,13 @@ export class ChannelHealth {
 
   /** True if the provider answered another message of that scope after this fault: the fault is the message's own. */
   tookAnother(sent: Sent, { scope }: ChannelDown): boolean {
-    const answeredAt = this.#scopes.get(keyOf(sent, scope))?.answeredAt ?? 0;
+    const answeredAt = this.#known(sent, scope)?.answeredAt ?? 0;
     return answeredAt > (this.#faultAt.get(sent.id) ?? Number.POSITIVE_INFINITY);
   }
 
   /** Scopes in which this invocation sends nothing more. */
   closedScopes(): readonly Omit<ChannelFault, "reason">[] {
-    return [...this.#scopes.values()].filter((state) => state.pause !== null || isClosed(state));
+    return this.#all().filter((state) => state.pause !== null || isClosed(state));
   }
 
   /**
@@ -82,32 +90,34 @@ export class ChannelHealth {
    * channel answered no message at all.
    */
   faults(): readonly ChannelFault[] {
-    const found = [...this.#scopes.values()].filter(
-      (state) => isClosed(state) || (state.faultsInARow > 0 && state.answeredAt === 0),
-    );
+    const found = this.#all().filter((state) => isClosed(state) || (state.faultsInARow > 0 && state.answeredAt === 0));
     const faults = found.map(({ channel, workspaceId, reason }) => {
-      const dead = (this.#scopes.get(channel)?.answeredAt ?? 0) === 0;
+      const dead = (this.#scopes.get(channel)?.get(null)?.answeredAt ?? 0) === 0;
       return { channel, workspaceId: dead ? null : workspaceId, reason };
     });
     return [...new Map(faults.map((fault) => [`${fault.channel} ${fault.workspaceId}`, fault])).values()];
   }
 
-  #scope(sent: Sent, scope: FaultScope): ScopeState & Omit<ChannelFault, "reason"> {
-    const key = keyOf(sent, scope);
-    const state = this.#scopes.get(key) ?? {
-      channel: sent.channel,
-      workspaceId: scope === "channel" ? null : sent.workspaceId,
-      faultsInARow: 0,
-      reason: "",
-      answeredAt: 0,
-      pause: null,
-    };
-    this.#scopes.set(key, state);
+  #all(): readonly ScopeState[] {
+    return [...this.#scopes.values()].flatMap((states) => [...states.values()]);
+  }
+
+  #known(sent: Omit<Sent, "id">, scope: FaultScope): ScopeState | undefined {
+    return this.#scopes.get(sent.channel)?.get(scope === "channel" ? null : sent.workspaceId);
+  }
+
+  #scope(sent: Sent, scope: FaultScope): ScopeState {
+    const known = this.#known(sent, scope);
+    if (known) return known;
+    const { channel } = sent;
+    const workspaceId = scope === "channel" ? null : sent.workspaceId;
+    const state = { channel, workspaceId, faultsInARow: 0, reason: "", answeredAt: 0, pause: null };
+    const states = this.#scopes.get(channel) ?? new Map<string | null, ScopeState>();
+    this.#scopes.set(channel, states.set(workspaceId, state));
     return state;
   }
 }
 
-const keyOf = ({ channel, workspaceId }: Omit<Sent, "id">, scope: FaultScope): string =>
-  scope === "channel" ? channel : `${channel} ${workspaceId}`;
+const SCOPES: readonly FaultScope[] = ["channel", "workspace"];
 
 const isClosed = ({ faultsInARow }: ScopeState): boolean => faultsInARow >= FAULTS_IN_A_ROW;

@@ -87,7 +87,9 @@ class AfterAllTimes extends RangeError {}
 
 /** An instant that PostgreSQL or JavaScript cannot hold would fail the whole batch. */
 function assertWithinAllTimes(written: InstanceState | NonNullable<Plan["touch"]>): void {
-  for (const [name, value] of Object.entries(written)) {
+  let name: keyof typeof written;
+  for (name in written) {
+    const value: unknown = written[name];
     if (value instanceof Date && !(value.getTime() <= LAST_INSTANT)) {
       throw new AfterAllTimes(`${name} would be after the year 9999`);
     }

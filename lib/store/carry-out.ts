@@ -65,12 +65,21 @@ export async function carryOut(
                  paused_reason, recheck_at, completed_reason, touch_status, step_id, channel, subject, body,
                  expected_outbound_at, send_until, expires_at)),
     going as materialized (
-      select step.id, workspace.email_from
+      select step.id, step.workspace_id, workspace.email_from
         from follow_up_step as step
         join follow_up_sequence as sequence on sequence.id = step.sequence_id
         join workspace on workspace.id = step.workspace_id
        where step.id = any(${[...new Set(plans.flatMap(({ touch }) => touch?.stepId ?? []))]}::uuid[])
          and sequence.active and workspace.paused_at is null),
+    begun as materialized (
+      select plan.instance_id, case plan.channel when 'email' then to_email when 'sms' then to_phone end as recipient_hash
+        from plan
+        join going on going.id = plan.step_id
+       cross join lateral (
+         select suppression_hash(going.workspace_id, plan.email), suppression_hash(going.workspace_id, plan.phone)
+          offset 0) as hashes (to_email, to_phone)
+       where plan.begins and not exists (
+         select from suppression where workspace_id = going.workspace_id and hash in (to_email, to_phone))),
     moved as (
       update follow_up_instance as instance
          set status = plan.status::instance_status, position = plan.position, next_step_due = plan.next_step_due,
@@ -86,22 +95,15 @@ export async function carryOut(
                          claimed_at, expected_outbound_at, send_until, expires_at, next_attempt_at, recheck_at,
                          attempts, last_attempt_at, recipient_hash)
       select moved.workspace_id, moved.id, moved.lead_id, plan.step_id, moved.generation, plan.channel::channel,
-             case when begun.begins then 'sending' else plan.touch_status end::touch_status,
+             case when begun.instance_id is not null then 'sending' else plan.touch_status end::touch_status,
              plan.subject, plan.body, ${now}::timestamptz, plan.expected_outbound_at, plan.send_until, plan.expires_at,
-             case when plan.touch_status = 'claimed' and not begun.begins then ${now}::timestamptz end,
+             case when plan.touch_status = 'claimed' and begun.instance_id is null then ${now}::timestamptz end,
              case when plan.touch_status = 'claimed' then ${recheckAt}::timestamptz end,
-             begun.begins::int, case when begun.begins then ${now}::timestamptz end,
-             case when begun.begins then case plan.channel when 'email' then to_email when 'sms' then to_phone end end
+             (begun.instance_id is not null)::int,
+             case when begun.instance_id is not null then ${now}::timestamptz end, begun.recipient_hash
         from plan
         join moved on moved.id = plan.instance_id
-        left join going on going.id = plan.step_id
-       cross join lateral (
-         select suppression_hash(moved.workspace_id, plan.email), suppression_hash(moved.workspace_id, plan.phone)
-          offset 0) as hashes (to_email, to_phone)
-       cross join lateral (
-         select plan.begins and going.id is not null and not exists (
-                  select from suppression
-                   where workspace_id = moved.workspace_id and hash in (to_email, to_phone))) as begun (begins)
+        left join begun on begun.instance_id = plan.instance_id
        where plan.touch_status is not null
           on conflict (instance_id, generation, step_id) do nothing
       returning id, workspace_id, instance_id, lead_id, step_id, generation, channel, status),

@@ -8,6 +8,7 @@ import {
   SUPPRESSION_REASONS,
 } from "../domain/labels.ts";
 import { capDayOf } from "../domain/send-times.ts";
+import { isSender } from "../domain/sender.ts";
 import type { DueCandidate } from "../run/ports.ts";
 import { lastTouchColumns, lastTouchOf, sendTimeColumns, sendTimesOf } from "./send-time-rows.ts";
 import { twinTouchColumns, twinTouchOf } from "./twins.ts";
@@ -149,7 +150,7 @@ const workspaceOf = (row: z.infer<typeof workspaceRow>, now: Date): WorkspaceFac
   timeZone: row.workspace_time_zone,
   pausedAt: row.paused_at,
   ghostedAfterDays: row.ghosted_after_days,
-  emailFrom: row.email_from,
+  hasSender: isSender(row.email_from),
   ...sendTimesOf(row),
   dailyCap: row.daily_cap,
   dailyCapUsed: row.cap_day === capDayOf(row.workspace_time_zone, now) ? row.cap_used : 0,

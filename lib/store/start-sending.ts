@@ -120,12 +120,12 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
                    and ${REACHED_AT} is distinct from touch.last_attempt_at then 'too_soon'
                   when touch.send_until is null or touch.send_until <= ${lease.now} then 'outside_send_window'
                   when ${isClosed(lease.closed ?? [])} then ${CHANNEL_CLOSED}
-             end as wait
+             end as wait,
+             ${ALL_TWINS_LOCKED} as all_twins_locked
         from touch
         join lead on lead.workspace_id = touch.workspace_id and lead.id = touch.lead_id
         join follow_up_instance as instance on instance.id = touch.instance_id
        where touch.id = any(${[...touchIds]}::uuid[]) and case when ${CHANNEL_IS_KNOWN} then true end
-         and ${ALL_TWINS_LOCKED}
          for no key update of lead, touch skip locked),
     in_turn as (
       select judged.*, coalesce(stop, suppressed) as ends,
@@ -134,7 +134,7 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
                row_number() over (partition by coalesce(recipient_hash, lead_id::text::bytea)
                                       order by coalesce(stop, suppressed, wait) is null and too_old is not true desc, id)) as turn
         from judged
-       where status = 'claimed' and next_attempt_at <= ${lease.now}),
+       where status = 'claimed' and next_attempt_at <= ${lease.now} and all_twins_locked),
     fated as materialized (
       select *, coalesce(ends, wait, case when turn > 1 then 'too_soon' end) as why,
              case when (ends is not null or too_old) and unknown_attempt_at is not null then 'doubt'

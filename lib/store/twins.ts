@@ -40,36 +40,50 @@ export function twinTouchOf(row: z.infer<typeof twinTouchRow>): LeadFacts["twinT
 }
 
 /**
- * CTEs that lock the twins at the address that each touch goes to, as `twin (touch_id, id, touched_at)`. Skips twins
- * that another transaction holds: see `ALL_TWINS_LOCKED`.
+ * CTEs that lock all leads at each shared address that one of the touches goes to, each lead once. Skips leads that
+ * another transaction holds: see `ALL_TWINS_LOCKED`.
  */
 export const lockTwins = (touchIds: readonly string[]): Prisma.Sql => Prisma.sql`
-    twin_by_email as materialized (${lockBy(EMAIL, touchIds)}),
-    twin_by_phone as materialized (${lockBy(PHONE, touchIds)}),
-    twin as materialized (select * from twin_by_email union all select * from twin_by_phone)`;
+    shared_email as materialized (${sharedBy(EMAIL, touchIds)}),
+    shared_phone as materialized (${sharedBy(PHONE, touchIds)}),
+    twin_by_email as materialized (${lockAt(Prisma.sql`shared_email`, EMAIL)}),
+    twin_by_phone as materialized (${lockAt(Prisma.sql`shared_phone`, PHONE)})`;
 
-const lockBy = (shared: Shared, touchIds: readonly string[]): Prisma.Sql => Prisma.sql`
-      select touch.id as touch_id, twin.id, twin.${shared.touchedAt} as touched_at
+const sharedBy = (shared: Shared, touchIds: readonly string[]): Prisma.Sql => Prisma.sql`
+      select distinct lead.workspace_id, lead.${shared.address} as address
         from touch
         join lead on lead.workspace_id = touch.workspace_id and lead.id = touch.lead_id
-        join lead as twin on ${isTwin(shared)}
        where touch.id = any(${[...touchIds]}::uuid[]) and touch.channel = ${shared.channel}::channel
+         and exists (select from lead as twin where ${isTwin(shared)})`;
+
+const lockAt = (addresses: Prisma.Sql, shared: Shared): Prisma.Sql => Prisma.sql`
+      select twin.id, twin.workspace_id, twin.${shared.address} as address, twin.${shared.touchedAt} as touched_at
+        from ${addresses} as shared
+        join lead as twin on twin.workspace_id = shared.workspace_id and twin.${shared.address} = shared.address
          for no key update of twin skip locked`;
 
 /**
  * Whether this transaction has locked all leads that share the address that `touch` goes to. If two transactions start
- * twins concurrently, neither waits, and at most one holds them all.
+ * twins concurrently, neither waits, and at most one holds them all. Never a join filter: PostgreSQL would then read
+ * all leads.
  */
 export const ALL_TWINS_LOCKED = Prisma.sql`
   case touch.channel
-    when 'email' then not exists (select from lead as twin where ${isTwin(EMAIL)} and ${notLocked()})
-    when 'sms' then not exists (select from lead as twin where ${isTwin(PHONE)} and ${notLocked()})
+    when 'email' then not exists (
+      select from lead as twin where ${isTwin(EMAIL)} and twin.id not in (select id from twin_by_email))
+    when 'sms' then not exists (
+      select from lead as twin where ${isTwin(PHONE)} and twin.id not in (select id from twin_by_phone))
     else true end`;
 
-function notLocked(): Prisma.Sql {
-  return Prisma.sql`not exists (select from twin as locked where locked.touch_id = touch.id and locked.id = twin.id)`;
-}
+const reachedBy = (twins: Prisma.Sql, shared: Shared): Prisma.Sql => Prisma.sql`
+    (select max(twin.touched_at) from ${twins} as twin where ${isLockedTwin(shared)})`;
+
+/** Like `isTwin`, for a row of a CTE of `lockTwins`. */
+const isLockedTwin = ({ address }: Shared): Prisma.Sql => Prisma.sql`
+  twin.workspace_id = lead.workspace_id and twin.address = lead.${address} and twin.id <> lead.id`;
 
 /** When `lead`, or a locked twin at the address that `touch` goes to, was last reached. */
 export const REACHED_AT = Prisma.sql`
-  greatest(lead.last_outbound_at, (select max(twin.touched_at) from twin where twin.touch_id = touch.id))`;
+  greatest(lead.last_outbound_at,
+           case touch.channel when 'email' then ${reachedBy(Prisma.sql`twin_by_email`, EMAIL)}
+                              when 'sms' then ${reachedBy(Prisma.sql`twin_by_phone`, PHONE)} end)`;

@@ -64,12 +64,7 @@ describe("decide", () => {
       ["a paused workspace", { workspace: { pausedAt: EARLIER } }, "workspace_paused", 15],
       ["a sequence that is switched off", { sequence: { active: false } }, "sequence_inactive", 15],
       ["a time zone that does not exist", { lead: { timeZone: "Mars/Olympus_Mons" } }, "invalid_time_zone", 1_440],
-      [
-        "a sender that is not one address",
-        { workspace: { emailFrom: "Ann, Bob <a@b.example>" } },
-        "invalid_sender",
-        1_440,
-      ],
+      ["a sender that is not one address", { workspace: { hasSender: false } }, "invalid_sender", 1_440],
       [
         "a condition that this code does not know",
         { steps: [aStep({ condition: "moon_is_full" })] },
@@ -88,7 +83,7 @@ describe("decide", () => {
     });
 
     it("no step of another channel for the sender of e-mails", () => {
-      const workspace = { emailFrom: "nobody" };
+      const workspace = { hasSender: false };
       expect(decideOn({ workspace, steps: [aStep({ channel: "sms" })] })).toMatchObject({ kind: "send" });
     });
 

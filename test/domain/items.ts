@@ -67,7 +67,7 @@ export const anItem = ({ lead, steps, instance, sequence, workspace }: ItemParts
     timeZone: "Europe/Berlin",
     pausedAt: null,
     ghostedAfterDays: 7,
-    emailFrom: "Northwind <hello@northwind.example>",
+    hasSender: true,
     sendWindow: ALWAYS_OPEN,
     holidays: { country: null, region: null, ownDates: [] },
     gapMinutes: 0,

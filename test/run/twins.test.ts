@@ -211,6 +211,15 @@ describe("two that start twins at the same moment", () => {
     await application.rollback();
     expect(await runner.ports.store.startSending([touchId], lease)).toMatchObject({ started: [{ id: touchId }] });
   });
+
+  it("sends all e-mails in one run of several claimers to leads that share only a switchboard number", async () => {
+    const leads = Array.from({ length: 100 }, (_, number) => `${number}@example.com`);
+    await Promise.all(leads.map((email) => addTwin({ email, phone: "+49 30 123456" })));
+
+    await runner.run({}, { settings: { claimers: 3, batchSize: 20 } });
+
+    expect(runner.channel.sent.map(({ email }) => email).toSorted()).toEqual(leads.toSorted());
+  });
 });
 
 async function claimed(instanceId: string): Promise<string> {
