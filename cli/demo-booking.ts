@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import * as z from "zod";
+import { applyEvent } from "../lib/run/intake/apply-messages.ts";
 import type { FactOutcome } from "../lib/run/intake/outcome.ts";
-import { takeInEvent } from "../lib/run/intake/take-in-messages.ts";
 import type { Database } from "../lib/store/connect.ts";
 import { intakeStore } from "../lib/store/intake-store.ts";
 
@@ -39,5 +39,5 @@ export async function bookByEvent(database: Database): Promise<DemoBooking | nul
     meeting: { id: `demo-${randomUUID()}`, startsAt: inAWeek(0), endsAt: inAWeek(30) },
   };
   const event = JSON.stringify({ "detail-type": "meeting.booked", detail });
-  return { leadId: lead.leadId, outcome: await takeInEvent(event, intakeStore(database)) };
+  return { leadId: lead.leadId, outcome: await applyEvent(event, intakeStore(database)) };
 }

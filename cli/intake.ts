@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { takeInEvent } from "../lib/run/intake/take-in-messages.ts";
+import { applyEvent } from "../lib/run/intake/apply-messages.ts";
 import { intakeStore } from "../lib/store/intake-store.ts";
 import { withExistingDatabase } from "./existing-database.ts";
 import { readEventText } from "./invoke.ts";
@@ -25,7 +25,7 @@ export function intakeCommand(): Command {
     .addHelpText("after", LESSON)
     .action(async (file: string, { folder }: { folder: string }) => {
       const body = await readEventText(file);
-      const outcome = await withExistingDatabase(folder, (database) => takeInEvent(body, intakeStore(database)));
+      const outcome = await withExistingDatabase(folder, (database) => applyEvent(body, intakeStore(database)));
       process.stdout.write(`${JSON.stringify(outcome, null, 2)}\n`);
       process.exitCode = outcome.outcome === "refused" ? 1 : 0;
     });

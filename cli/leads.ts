@@ -6,7 +6,7 @@ import { chooseWorkspace, withExistingDatabase } from "./existing-database.ts";
 import { type Imported, importLeads } from "./import-leads.ts";
 import { openLeadFile } from "./lead-file.ts";
 import { LOCAL_FOLDER } from "./local-database.ts";
-import { tellProgress } from "./progress.ts";
+import { showProgress } from "./progress.ts";
 import { Spinner } from "./spinner.ts";
 
 const LESSON = `
@@ -73,8 +73,8 @@ function tell({ counts, invalid }: Imported, verdictPath: string): void {
   const all = Object.values(counts).reduce((sum, count) => sum + count, 0);
   const lines = Object.entries(counts).map(([verdict, count]) => `  ${verdict} ${count}`);
   process.stdout.write(`${[`${all} rows`, ...lines, `Each with its verdict: ${verdictPath}`].join("\n")}\n`);
-  for (const { line, reason } of invalid) tellProgress(`line ${line}: ${reason}`);
+  for (const { line, reason } of invalid) showProgress(`line ${line}: ${reason}`);
   const untold = (counts["invalid"] ?? 0) - invalid.length;
-  if (untold > 0) tellProgress(`and ${untold} more, which the file tells`);
+  if (untold > 0) showProgress(`and ${untold} more, which the file tells`);
   process.exitCode = invalid.length > 0 ? 1 : 0;
 }

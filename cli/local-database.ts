@@ -9,7 +9,7 @@ import { clusterFiles, ensureCluster } from "./postgres-cluster.ts";
 import { findPostgres } from "./postgres-programs.ts";
 import { type PostgresServer, startServer } from "./postgres-server.ts";
 import { fileProblem, Interrupted, Problem } from "./problem.ts";
-import { takeOver } from "./take-over.ts";
+import { takeOver } from "./stray-server.ts";
 
 export interface LocalDatabaseOptions {
   /** Called with progress messages for a person. */

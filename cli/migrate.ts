@@ -4,7 +4,7 @@ import { type Migrated, type MigrationProgress, migrate } from "../lib/store/mig
 import { MigrationFailed } from "../lib/store/migration-failed.ts";
 import { withDatabase } from "./local-database.ts";
 import { Problem } from "./problem.ts";
-import { tellProgress } from "./progress.ts";
+import { showProgress } from "./progress.ts";
 
 const MIGRATIONS = fileURLToPath(new URL("../prisma/migrations", import.meta.url));
 
@@ -17,8 +17,8 @@ export function migrateCommand(): Command {
     )
     .option("--retry-failed", "apply again what failed or was cut off before, after you have corrected it")
     .action(async ({ retryFailed }: { retryFailed?: boolean }) => {
-      const { applied } = await withDatabase((url) => migrateDatabase(url, { retryFailed, onProgress: tellProgress }), {
-        onProgress: tellProgress,
+      const { applied } = await withDatabase((url) => migrateDatabase(url, { retryFailed, onProgress: showProgress }), {
+        onProgress: showProgress,
       });
       const lines =
         applied.length > 0

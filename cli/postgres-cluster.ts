@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { chmod, chown, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { spawnOnLeash } from "./leash.ts";
+import { spawnWithParent } from "./kill-with-parent.ts";
 import { asOwnerOf, type PostgresPrograms, requireEntry, spawnSettings } from "./postgres-programs.ts";
 import { fileProblem, Problem } from "./problem.ts";
 import { isRunning } from "./process-identity.ts";
@@ -144,7 +144,7 @@ async function runToEnd(
   input = "",
 ): Promise<void> {
   signal.throwIfAborted();
-  const child = spawnOnLeash(file, options, { ...spawnSettings(programs), stdio: "pipe" });
+  const child = spawnWithParent(file, options, { ...spawnSettings(programs), stdio: "pipe" });
   const interrupt = () => child.kill("SIGINT");
   signal.addEventListener("abort", interrupt);
   let output = "";

@@ -3,12 +3,12 @@ import { once } from "node:events";
 import { open, readFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import { spawnOnLeash } from "./leash.ts";
+import { spawnWithParent } from "./kill-with-parent.ts";
 import { type Cluster, noSpace, OWNER } from "./postgres-cluster.ts";
 import { asOwnerOf, type PostgresPrograms, spawnSettings } from "./postgres-programs.ts";
 import { readPostmasterFile } from "./postmaster-file.ts";
 import { Problem } from "./problem.ts";
-import { ownerSetting, takeOver } from "./take-over.ts";
+import { ownerSetting, takeOver } from "./stray-server.ts";
 
 export interface PostgresServer {
   readonly url: string;
@@ -75,7 +75,7 @@ async function spawnServer(
   const log = await open(cluster.log, "w");
   try {
     const stdio: ["ignore", number, number] = ["ignore", log.fd, log.fd];
-    const child = spawnOnLeash(programs.binaries.postgres, ["-D", cluster.data, ...flags], {
+    const child = spawnWithParent(programs.binaries.postgres, ["-D", cluster.data, ...flags], {
       ...spawnSettings(programs),
       stdio,
     });

@@ -1,4 +1,4 @@
 /** Writes progress to standard error, so that standard output holds the result only. */
-export function tellProgress(line: string): void {
+export function showProgress(line: string): void {
   process.stderr.write(`${line}\n`);
 }

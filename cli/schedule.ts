@@ -55,13 +55,13 @@ export function scheduleCommand(say: Say = toStandardOutput): Command {
         .option("--stage <stage>", "the stage whose schedule it is", "dev")
         .option("--name <name>", "the schedule's name, when it is not the one that the stack gives")
         .option("--group <group>", "the schedule's group, when it is not the one that the stack gives")
-        .action((choice: Choice) => carryOut(verb, choice, say)),
+        .action((choice: Choice) => writeClaims(verb, choice, say)),
     );
   }
   return schedule;
 }
 
-async function carryOut(verb: Verb, choice: Choice, say: Say): Promise<void> {
+async function writeClaims(verb: Verb, choice: Choice, say: Say): Promise<void> {
   const place = placeOf(choice);
   const client = new SchedulerClient({ maxAttempts: ENOUGH_ATTEMPTS });
   try {

@@ -9,7 +9,7 @@ import { confirm } from "./confirm.ts";
 import { chooseWorkspace, withExistingDatabase } from "./existing-database.ts";
 import { LOCAL_FOLDER } from "./local-database.ts";
 import { fileProblem, Problem } from "./problem.ts";
-import { tellProgress } from "./progress.ts";
+import { showProgress } from "./progress.ts";
 import { readSequenceFiles } from "./read-sequence-files.ts";
 import { diffInWords } from "./sequence-diff.ts";
 import { writeSequenceFile } from "./sequence-file.ts";
@@ -90,7 +90,7 @@ async function apply(paths: readonly string[], choice: ApplyChoice): Promise<voi
       throw new Problem("nothing was applied");
     }
     await save(database, workspace.id, plans);
-    tellProgress(`Applied to ${workspace.name}`);
+    showProgress(`Applied to ${workspace.name}`);
   });
 }
 
@@ -104,7 +104,7 @@ async function save({ prisma }: Database, workspaceId: string, plans: readonly S
 }
 
 function refused(faults: readonly string[]): Problem {
-  for (const fault of faults) tellProgress(fault);
+  for (const fault of faults) showProgress(fault);
   return new Problem(`nothing was applied: correct the above (${faults.length}), and run this again`);
 }
 

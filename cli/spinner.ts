@@ -1,5 +1,5 @@
 import ora, { type Ora } from "ora";
-import { tellProgress } from "./progress.ts";
+import { showProgress } from "./progress.ts";
 
 /** Shows progress on standard error: one changing line on a terminal, plain lines elsewhere. */
 export class Spinner {
@@ -15,7 +15,7 @@ export class Spinner {
   /** `detail`, such as a count, is shown on terminals only. */
   tell(line: string, detail = ""): void {
     if (this.#ora) this.#ora.start(`${line}${detail}`);
-    else if (line !== this.#last) tellProgress(line);
+    else if (line !== this.#last) showProgress(line);
     this.#last = line;
   }
 

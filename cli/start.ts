@@ -6,13 +6,13 @@ import type { Report } from "../lib/run/report.ts";
 import { type Database, openDatabase } from "../lib/store/connect.ts";
 import { clearDemo, contentsOf } from "../prisma/demo/contents.ts";
 import { loadDemo } from "../prisma/demo/load-demo.ts";
-import { accountOf } from "./account.ts";
 import { bookByEvent } from "./demo-booking.ts";
 import { withReceiver } from "./demo-receiver.ts";
 import { invokeFollowUps } from "./invocation.ts";
 import { discardLocalDatabase, LOCAL_FOLDER, withDatabase } from "./local-database.ts";
 import { migrateDatabase } from "./migrate.ts";
 import { fileProblem, Problem } from "./problem.ts";
+import { runSummary } from "./run-summary.ts";
 import { Spinner } from "./spinner.ts";
 
 const EVENT = fileURLToPath(new URL("../events/scheduled.json", import.meta.url));
@@ -90,7 +90,7 @@ async function startOn(url: string, choice: Choice, spinner: Spinner): Promise<R
   await writeFile(reportFile, `${JSON.stringify(report, null, 2)}\n`);
   spinner.stop();
   const newMails = mails.filter((name) => !before.has(name));
-  process.stdout.write(accountOf(report, { data, booking, outbox, mails: mails.length, newMails, reportFile }));
+  process.stdout.write(runSummary(report, { data, booking, outbox, mails: mails.length, newMails, reportFile }));
   return report;
 }
 

@@ -2,7 +2,7 @@ import { REPORT_KEYS, type Report, type StepReports } from "../lib/run/report.ts
 import { STEP_NAMES, type StepName } from "../lib/run/request.ts";
 
 /** One line per step of the run: its name, and what it did. */
-export function tellSteps(report: Report): string[] {
+export function printSteps(report: Report): string[] {
   const width = Math.max(...STEP_NAMES.map((name) => name.length));
   return STEP_NAMES.map((name) => `  ${name.padEnd(width)}  ${sentenceOf(name, report)}`);
 }

@@ -9,8 +9,8 @@ import * as z from "zod";
 import { loadIntakeConfig } from "../lib/platform/intake-config.ts";
 import { figuresOfIntake, METRIC_NAMESPACE, METRIC_UNITS } from "../lib/platform/metrics.ts";
 import { wireIntake } from "../lib/platform/wire-intake.ts";
+import { applyEvent, applyMessages } from "../lib/run/intake/apply-messages.ts";
 import type { FactOutcome } from "../lib/run/intake/outcome.ts";
-import { takeInEvent, takeInMessages } from "../lib/run/intake/take-in-messages.ts";
 
 const config = loadIntakeConfig(process.env);
 const persistentKeys = { revision: config.GIT_REVISION };
@@ -35,8 +35,8 @@ export const handler = middy<unknown, SQSBatchResponse | FactOutcome, Error, Con
     // After a freeze, yield one tick so that the pool drops dead connections first.
     await setImmediate();
     const batch = sqsEvent.safeParse(event);
-    if (!batch.success) return await takeInEvent(JSON.stringify(event), ports);
-    const { report, failedMessageIds } = await takeInMessages(batch.data.Records, ports);
+    if (!batch.success) return await applyEvent(JSON.stringify(event), ports);
+    const { report, failedMessageIds } = await applyMessages(batch.data.Records, ports);
     for (const { name, value } of figuresOfIntake(report)) metrics.addMetric(name, METRIC_UNITS[name], value);
     return { batchItemFailures: failedMessageIds.map((itemIdentifier) => ({ itemIdentifier })) };
   });

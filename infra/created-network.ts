@@ -15,7 +15,7 @@ import { LogGroup } from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
 import type { StageNames } from "../lib/platform/names.ts";
 import type { Configuration } from "./configuration.ts";
-import { needsInternet, waysOutOf } from "./ways-out.ts";
+import { endpointsOf, needsInternet } from "./vpc-endpoints.ts";
 
 const ADDRESSES = "10.0.0.0/16";
 
@@ -55,7 +55,7 @@ export class CreatedNetwork extends Construct {
     const description = "Backstop: the endpoints of the services that the functions call.";
     const group = new SecurityGroup(this, "Endpoints", { vpc: vpc as IVpc, description, allowAllOutbound: false });
     group.addIngressRule(Peer.ipv4(ADDRESSES), Port.tcp(443), "HTTPS from inside the network");
-    for (const { id, service } of waysOutOf(configuration)) {
+    for (const { id, service } of endpointsOf(configuration)) {
       vpc.addInterfaceEndpoint(id, { service, subnets: this.functions, securityGroups: [group], open: false });
     }
   }

@@ -1,6 +1,6 @@
 import type { StageNames } from "../lib/platform/names.ts";
 import type { Configuration } from "./configuration.ts";
-import { needsInternet, waysOutOf } from "./ways-out.ts";
+import { endpointsOf, needsInternet } from "./vpc-endpoints.ts";
 
 /** Stack outputs: the names of the resources, and commands for the next steps. */
 export function outputsOf(
@@ -36,7 +36,7 @@ function entryOf({ eventBus }: StageNames): string {
 }
 
 function waysOutText(configuration: Configuration): string {
-  const endpoints = waysOutOf(configuration).map(({ id, why }) => `${id} (${why})`);
+  const endpoints = endpointsOf(configuration).map(({ id, why }) => `${id} (${why})`);
   const internet = needsInternet(configuration) ? "; and a NAT gateway, for webhooks leave AWS" : "";
   return `without a NAT gateway the subnets need endpoints for: ${endpoints.join(", ")}${internet}`;
 }

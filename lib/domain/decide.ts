@@ -1,6 +1,6 @@
-import { type Case, caseOf, type Judge } from "./case.ts";
 import type { Decision } from "./decision.ts";
 import type { DueItem } from "./due-item.ts";
+import { contextOf, type Evaluate, type RuleContext } from "./rule-context.ts";
 import {
   automationOff,
   booked,
@@ -21,34 +21,38 @@ interface Rule {
   readonly name: string;
   /** The condition that holds when a step passes the rule. */
   readonly says: string;
-  readonly judge: Judge;
+  readonly evaluate: Evaluate;
 }
 
 /** In order of priority: the first rule that applies decides. */
 export const RULES: readonly Rule[] = [
-  { name: "not_booked", says: "The lead has not booked, or the sequence prepares a meeting.", judge: booked },
-  { name: "may_be_contacted", says: "The lead may be contacted.", judge: notToBeContacted },
-  { name: "step_left", says: "A step is left.", judge: noStepLeft },
-  { name: "workspace_and_sequence_on", says: "Workspace and sequence are switched on.", judge: switchedOff },
-  { name: "automation_on", says: "Automation is on for the lead.", judge: automationOff },
-  { name: "no_reply_waiting", says: "No reply of the lead waits for an answer.", judge: replyWaiting },
-  { name: "not_snoozed", says: "The lead is not snoozed.", judge: snoozed },
-  { name: "send_times_known", says: "Time zone, send window and holidays are valid.", judge: sendTimesUnknown },
-  { name: "sender_known", says: "The workspace has a sender for e-mails.", judge: senderInvalid },
-  { name: "condition_true", says: "The condition of the step is true.", judge: conditionFalse },
-  { name: "channel_reachable", says: "The lead has one usable address for the channel.", judge: channelUnreachable },
-  { name: "still_fresh", says: "The step is younger than its time to live.", judge: tooOld },
-  { name: "window_open", says: "The send window is open where the lead lives.", judge: windowShut },
-  { name: "gap_kept", says: "The last touch of the lead, or to its address, was long enough ago.", judge: gapNotOver },
+  { name: "not_booked", says: "The lead has not booked, or the sequence prepares a meeting.", evaluate: booked },
+  { name: "may_be_contacted", says: "The lead may be contacted.", evaluate: notToBeContacted },
+  { name: "step_left", says: "A step is left.", evaluate: noStepLeft },
+  { name: "workspace_and_sequence_on", says: "Workspace and sequence are switched on.", evaluate: switchedOff },
+  { name: "automation_on", says: "Automation is on for the lead.", evaluate: automationOff },
+  { name: "no_reply_waiting", says: "No reply of the lead waits for an answer.", evaluate: replyWaiting },
+  { name: "not_snoozed", says: "The lead is not snoozed.", evaluate: snoozed },
+  { name: "send_times_known", says: "Time zone, send window and holidays are valid.", evaluate: sendTimesUnknown },
+  { name: "sender_known", says: "The workspace has a sender for e-mails.", evaluate: senderInvalid },
+  { name: "condition_true", says: "The condition of the step is true.", evaluate: conditionFalse },
+  { name: "channel_reachable", says: "The lead has one usable address for the channel.", evaluate: channelUnreachable },
+  { name: "still_fresh", says: "The step is younger than its time to live.", evaluate: tooOld },
+  { name: "window_open", says: "The send window is open where the lead lives.", evaluate: windowShut },
+  {
+    name: "gap_kept",
+    says: "The last touch of the lead, or to its address, was long enough ago.",
+    evaluate: gapNotOver,
+  },
   {
     name: "channel_unused_today",
     says: "The channel has not reached the lead or its address today.",
-    judge: channelUsed,
+    evaluate: channelUsed,
   },
-  { name: "below_daily_cap", says: "The workspace is below its cap for the day.", judge: capReached },
-  { name: "template_complete", says: "The template has all its values.", judge: templateIncomplete },
-  { name: "approved_or_needs_none", says: "The step needs no approval.", judge: approvalNeeded },
-  { name: "ready", says: "Nothing stands against it.", judge: ready },
+  { name: "below_daily_cap", says: "The workspace is below its cap for the day.", evaluate: capReached },
+  { name: "template_complete", says: "The template has all its values.", evaluate: templateIncomplete },
+  { name: "approved_or_needs_none", says: "The step needs no approval.", evaluate: approvalNeeded },
+  { name: "ready", says: "Nothing stands against it.", evaluate: ready },
 ];
 
 const ruleNames = RULES.map((rule) => rule.name);
@@ -56,10 +60,10 @@ const passedBefore = RULES.map((_, index) => ruleNames.slice(0, index));
 
 /** Decides what to do with a due step. Pure: the same item and instant give the same decision. */
 export function decide(item: DueItem, now: Date): Decision {
-  const given = caseOf(item, now);
+  const given = contextOf(item, now);
   let passed = 0;
   for (const rule of RULES) {
-    const verdict = rule.judge(given);
+    const verdict = rule.evaluate(given);
     if (verdict) {
       return {
         ...verdict,
@@ -74,7 +78,7 @@ export function decide(item: DueItem, now: Date): Decision {
   throw new Error(`no rule decided on instance ${item.instance.id}; the last one always does`);
 }
 
-const inputsOf = ({ step, lead, workspace }: Case): Decision["inputs"] => ({
+const inputsOf = ({ step, lead, workspace }: RuleContext): Decision["inputs"] => ({
   sendWindow: workspace.sendWindow,
   gapMinutes: workspace.gapMinutes,
   lastOutboundAt: step ? lastReachedAt(lead, step.channel) : lead.lastOutboundAt,

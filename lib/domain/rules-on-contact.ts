@@ -1,16 +1,16 @@
 import { addressToSend, numberToSend } from "./address.ts";
-import { type Case, stepOf } from "./case.ts";
 import type { SkipReason, Verdict } from "./decision.ts";
 import type { LeadFacts } from "./due-item.ts";
 import { ADDRESS_OF_CHANNEL, type AddressKind, type StepCondition } from "./labels.ts";
 import { daysAfter, recheckSoon, repairBy } from "./recheck-times.ts";
+import { type RuleContext, stepOf } from "./rule-context.ts";
 
-export function booked({ lead, sequence }: Case): Verdict | undefined {
+export function booked({ lead, sequence }: RuleContext): Verdict | undefined {
   if (!lead.isBooked || sequence.triggerOn === "meeting_selected") return undefined;
   return { kind: "complete", reason: "meeting_booked" };
 }
 
-export function notToBeContacted({ lead }: Case): Verdict | undefined {
+export function notToBeContacted({ lead }: RuleContext): Verdict | undefined {
   if (lead.status === "blacklisted") return { kind: "complete", reason: "blacklisted" };
   if (lead.suppressed) return { kind: "complete", reason: lead.suppressed };
   if (lead.optedOutAt) return { kind: "complete", reason: "opted_out" };
@@ -19,35 +19,35 @@ export function notToBeContacted({ lead }: Case): Verdict | undefined {
   return undefined;
 }
 
-export function noStepLeft({ step }: Case): Verdict | undefined {
+export function noStepLeft({ step }: RuleContext): Verdict | undefined {
   return step ? undefined : { kind: "complete", reason: "out_of_steps" };
 }
 
-export function switchedOff({ workspace, sequence, now }: Case): Verdict | undefined {
+export function switchedOff({ workspace, sequence, now }: RuleContext): Verdict | undefined {
   const until = recheckSoon(now);
   if (workspace.pausedAt) return { kind: "hold", reason: "workspace_paused", until };
   if (!sequence.active) return { kind: "hold", reason: "sequence_inactive", until };
   return undefined;
 }
 
-export function automationOff({ lead }: Case): Verdict | undefined {
+export function automationOff({ lead }: RuleContext): Verdict | undefined {
   return lead.automationEnabled ? undefined : { kind: "pause", reason: "manual", recheckAt: null };
 }
 
-export function replyWaiting({ lead, workspace }: Case): Verdict | undefined {
+export function replyWaiting({ lead, workspace }: RuleContext): Verdict | undefined {
   const { lastInboundAt, lastOutboundAt } = lead;
   if (!lastInboundAt || (lastOutboundAt && lastOutboundAt >= lastInboundAt)) return undefined;
   const recheckAt = daysAfter(lastInboundAt, workspace.ghostedAfterDays);
   return { kind: "pause", reason: "lead_replied", recheckAt };
 }
 
-export function snoozed({ lead, now }: Case): Verdict | undefined {
+export function snoozed({ lead, now }: RuleContext): Verdict | undefined {
   if (!lead.snoozedUntil || lead.snoozedUntil <= now) return undefined;
   return { kind: "pause", reason: "lead_snoozed", recheckAt: lead.snoozedUntil };
 }
 
 /** A database constraint rejects most invalid senders. One hold for the rest avoids a failure per mail. */
-export function senderInvalid(given: Case): Verdict | undefined {
+export function senderInvalid(given: RuleContext): Verdict | undefined {
   if (stepOf(given).channel !== "email" || given.workspace.hasSender) return undefined;
   const detail = `workspace ${given.workspace.id}: email_from is not exactly one address`;
   return { kind: "hold", reason: "invalid_sender", until: repairBy(given.now), detail };
@@ -62,7 +62,7 @@ const CONDITIONS: Readonly<Record<StepCondition, (lead: LeadFacts) => boolean>> 
 
 const isStepCondition = (label: string): label is StepCondition => Object.hasOwn(CONDITIONS, label);
 
-export function conditionFalse(given: Case): Verdict | undefined {
+export function conditionFalse(given: RuleContext): Verdict | undefined {
   const { condition } = stepOf(given);
   if (!isStepCondition(condition)) {
     return { kind: "hold", reason: "unknown_condition", until: repairBy(given.now), detail: `condition: ${condition}` };
@@ -70,7 +70,7 @@ export function conditionFalse(given: Case): Verdict | undefined {
   return CONDITIONS[condition](given.lead) ? undefined : { kind: "skip", reason: `condition_${condition}` };
 }
 
-export function channelUnreachable(given: Case): Verdict | undefined {
+export function channelUnreachable(given: RuleContext): Verdict | undefined {
   const { lead, now } = given;
   const needed = ADDRESS_OF_CHANNEL[stepOf(given).channel];
   const fault = needed && addressFault(lead, needed);

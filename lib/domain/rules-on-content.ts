@@ -1,9 +1,9 @@
-import { type Case, messageOf, stepOf } from "./case.ts";
 import type { Verdict } from "./decision.ts";
 import { repairBy } from "./recheck-times.ts";
+import { messageOf, type RuleContext, stepOf } from "./rule-context.ts";
 import { expiryOf } from "./rules-on-time.ts";
 
-export function templateIncomplete({ rendered, now }: Case): Verdict | undefined {
+export function templateIncomplete({ rendered, now }: RuleContext): Verdict | undefined {
   const text = rendered();
   if (text.kind === "missing") {
     return { kind: "pause", reason: "missing_data", recheckAt: null, detail: `missing: ${text.names.join(", ")}` };
@@ -14,14 +14,14 @@ export function templateIncomplete({ rendered, now }: Case): Verdict | undefined
   return undefined;
 }
 
-export function approvalNeeded(given: Case): Verdict | undefined {
+export function approvalNeeded(given: RuleContext): Verdict | undefined {
   const step = stepOf(given);
   if (!step.needsApproval) return undefined;
   const expiresAt = expiryOf(given);
   return { kind: "awaitApproval", reason: "needs_approval", step, message: messageOf(given), expiresAt };
 }
 
-export function ready(given: Case): Verdict {
+export function ready(given: RuleContext): Verdict {
   const opening = given.opening();
   if (!opening) throw new Error("a send was decided on before the rule that the send window opens");
   return {

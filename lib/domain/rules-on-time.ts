@@ -1,22 +1,22 @@
-import { type Case, factsOf, stepOf } from "./case.ts";
 import type { Verdict } from "./decision.ts";
 import { minutesAfter, recheckSoon, repairBy } from "./recheck-times.ts";
+import { factsOf, type RuleContext, stepOf } from "./rule-context.ts";
 import { capDayEnd, channelUsedToday, earliestSend, shutNow, tooSoon } from "./send-times.ts";
 import { isTimeZone } from "./time-zone.ts";
 
-export function tooOld(given: Case): Verdict | undefined {
+export function tooOld(given: RuleContext): Verdict | undefined {
   const end = expiryOf(given);
   return end && end <= given.now ? { kind: "expire", reason: "time_to_live_over" } : undefined;
 }
 
 /** The end of the time to live, counted from the due time before any hold. Null means no limit. */
-export function expiryOf(given: Case): Date | null {
+export function expiryOf(given: RuleContext): Date | null {
   const { timeToLiveMinutes } = stepOf(given);
   const { heldSince, nextStepDue } = given.instance;
   return timeToLiveMinutes === null ? null : minutesAfter(heldSince ?? nextStepDue, timeToLiveMinutes);
 }
 
-export function sendTimesUnknown(given: Case): Verdict | undefined {
+export function sendTimesUnknown(given: RuleContext): Verdict | undefined {
   const { zone, from } = given.zone;
   const until = repairBy(given.now);
   if (!isTimeZone(zone)) {
@@ -47,18 +47,18 @@ export function sendTimesUnknown(given: Case): Verdict | undefined {
   };
 }
 
-export function windowShut(given: Case): Verdict | undefined {
+export function windowShut(given: RuleContext): Verdict | undefined {
   if (given.opening()?.from === given.now) return undefined;
   const reason = shutNow(factsOf(given), given.now);
   return reason && { kind: "hold", reason, until: nextSend(given) };
 }
 
-export function gapNotOver(given: Case): Verdict | undefined {
+export function gapNotOver(given: RuleContext): Verdict | undefined {
   if (!tooSoon(factsOf(given), given.now)) return undefined;
   return { kind: "hold", reason: "too_soon", until: nextSend(given) };
 }
 
-export function channelUsed(given: Case): Verdict | undefined {
+export function channelUsed(given: RuleContext): Verdict | undefined {
   if (!channelUsedToday(factsOf(given), given.now)) return undefined;
   return { kind: "hold", reason: "channel_used_today", until: nextSend(given) };
 }
@@ -67,7 +67,7 @@ export function channelUsed(given: Case): Verdict | undefined {
  * What is left of a cap goes to the steps that have waited longest, whichever zone opens first. A step for which older ones
  * leave nothing is decided again once these had their turn: one that did not go leaves its place.
  */
-export function capReached(given: Case): Verdict | undefined {
+export function capReached(given: RuleContext): Verdict | undefined {
   const { dailyCap, dailyCapUsed, timeZone } = given.workspace;
   if (dailyCap === null) return undefined;
   const left = Math.max(0, dailyCap - dailyCapUsed);
@@ -85,5 +85,5 @@ export function capReached(given: Case): Verdict | undefined {
 }
 
 /** The earliest send time from `from` on that passes all time rules, as far as known now. */
-const nextSend = (given: Case, from?: Date): Date =>
+const nextSend = (given: RuleContext, from?: Date): Date =>
   (from ? earliestSend(factsOf(given), from) : given.opening())?.from ?? repairBy(given.now);

@@ -1,5 +1,5 @@
 import { SendMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
-import type { DeadLetterQueue } from "../run/intake/take-in-messages.ts";
+import type { DeadLetterQueue } from "../run/intake/apply-messages.ts";
 
 const CONNECT_TIMEOUT_MS = 2_000;
 const ANSWER_TIMEOUT_MS = 5_000;

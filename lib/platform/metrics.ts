@@ -1,5 +1,5 @@
 import type { ChannelFault } from "../run/channel-health.ts";
-import type { IntakeReport } from "../run/intake/take-in-messages.ts";
+import type { IntakeReport } from "../run/intake/apply-messages.ts";
 import type { DeliveryReport, Report } from "../run/report.ts";
 
 export const METRIC_NAMESPACE = "Backstop";

@@ -68,8 +68,8 @@ export class ChannelHealth {
     if (!this.#hasFailed) return null;
     for (const scope of SCOPES) {
       const state = this.#known(sent, scope);
-      if (state?.pause) return { ...state.pause, notBegun: true };
-      if (state && isClosed(state)) return { kind: "channel_down", scope, reason: state.reason, notBegun: true };
+      if (state?.pause) return { ...state.pause, notStarted: true };
+      if (state && isClosed(state)) return { kind: "channel_down", scope, reason: state.reason, notStarted: true };
     }
     return null;
   }

@@ -1,8 +1,8 @@
 import { CHANNELS, type Channel } from "../domain/labels.ts";
 import type { ClosedChannel, OutgoingTouch } from "./delivery-ports.ts";
+import type { Seen, Turn } from "./fair-share.ts";
 import { type DecidedPlan, planner } from "./plan.ts";
 import type { ClaimedPlan, ClaimQuery } from "./ports.ts";
-import type { Seen, Turn } from "./rounds.ts";
 import { type RunContext, sendsItself } from "./step.ts";
 
 /** The result of a claim: each step that it saw, and the touches to send, for which room is reserved. */
@@ -28,14 +28,14 @@ export async function claimTurn(context: RunContext, turn: Turn): Promise<Claime
   const query = { now, recheckAt: claimedUntil, ...turn, ...beginning(context), without: closedTo(context, turn) };
   let toSend: Claimed["toSend"] = new Map();
   try {
-    const carriedOut = await store.claimDue(query, (candidate) => {
+    const written = await store.claimDue(query, (candidate) => {
       const decided = plan(candidate);
       seen.push({ candidate, leftOn: "leftOn" in decided ? decided.leftOn : null });
       if ("leftOn" in decided) return null;
       plans.set(decided.instanceId, decided);
       return decided;
     });
-    const done = carriedOut.map((claimed) => {
+    const done = written.map((claimed) => {
       const decided = plans.get(claimed.instanceId);
       if (!decided) throw new Error(`the store carried out a plan nobody made, for instance ${claimed.instanceId}`);
       return { decided, claimed };
@@ -65,7 +65,7 @@ function beginning(context: RunContext): Pick<ClaimQuery, "begin" | "mayBegin"> 
       const { channel } = touch;
       const count = (begun.get(channel) ?? 0) + 1;
       begun.set(channel, count);
-      return count <= context.throughput.groupSize(channel);
+      return count <= context.throughput.adaptiveBatch(channel);
     },
   };
 }

@@ -1,10 +1,10 @@
 import pLimit from "p-limit";
 import * as z from "zod";
+import { AdaptiveBatch } from "./adaptive-batch.ts";
 import { type ChannelFault, ChannelHealth } from "./channel-health.ts";
 import { type DeliveryContext, deliver, leaseOf } from "./deliver.ts";
-import { GroupSize } from "./group-size.ts";
-import { pacedChannels } from "./pace.ts";
 import { type RunPorts, SchemaOutOfDate } from "./ports.ts";
+import { rateLimitedChannels } from "./rate-limit.ts";
 import { type DeliveryReport, noDelivery } from "./report.ts";
 import type { RunSettings } from "./step.ts";
 
@@ -49,9 +49,9 @@ export async function deliverMessages(
     now,
     leaseUntil: leaseOf({ remainingMs }, now),
     store,
-    channels: pacedChannels(ports.channels, { sendsAtOnce: settings.sendsAtOnce, stopping, health }),
+    channels: rateLimitedChannels(ports.channels, { sendsAtOnce: settings.sendsAtOnce, stopping, health }),
     health,
-    groupSize: new GroupSize(),
+    adaptiveBatch: new AdaptiveBatch(),
     remainingMs,
     stopping,
     log,

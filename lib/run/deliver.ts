@@ -1,4 +1,5 @@
 import { type Channel, REPEATABLE_CHANNELS } from "../domain/labels.ts";
+import type { BatchSize } from "./adaptive-batch.ts";
 import type { ChannelHealth } from "./channel-health.ts";
 import {
   CHANNEL_CLOSED,
@@ -10,13 +11,12 @@ import {
   type TouchSendFacts,
   type UnreadableTouch,
 } from "./delivery-ports.ts";
-import type { Groups } from "./group-size.ts";
 import type { SendOutcome } from "./port-types.ts";
 import type { Log } from "./ports.ts";
+import { redactError } from "./redact-error.ts";
 import type { DeliveryReport } from "./report.ts";
 import { broken, rescheduled } from "./reschedule.ts";
 import { settlementOf } from "./settlement.ts";
-import { withoutMessage } from "./without-message.ts";
 
 /** Dependencies of delivery, shared by a run and the consumer of the delivery queue. */
 export interface DeliveryContext {
@@ -29,7 +29,7 @@ export interface DeliveryContext {
   readonly channels: Readonly<Record<Channel, MessageChannel>>;
   /** Updated by `channels`. */
   readonly health: ChannelHealth;
-  readonly groupSize: Groups;
+  readonly adaptiveBatch: BatchSize;
   /** Milliseconds until this invocation is cut off. */
   readonly remainingMs: () => number;
   /** True once no new work may be started. */
@@ -65,7 +65,7 @@ export async function deliver(
   report.retrying += touchIds.length;
   await sendGroup(context, begun, report);
   const first = await deliverInGroups(context, touchIds, report);
-  const mayGoNow = await decideAnew(context, first.waiting, report);
+  const mayGoNow = await decideAgain(context, first.waiting, report);
   const second = await deliverInGroups(context, mayGoNow, report);
   const left = [...first.left, ...second.left, ...second.waiting.map(({ touchId }) => touchId)];
   if (left.length > 0) await context.store.release(left, context.now);
@@ -85,7 +85,7 @@ async function deliverInGroups(
   const passed: Passed = { waiting: [], left: [] };
   let first = 0;
   while (first < touchIds.length && !context.stopping()) {
-    const group = touchIds.slice(first, first + context.groupSize.current);
+    const group = touchIds.slice(first, first + context.adaptiveBatch.current);
     first += group.length;
     await deliverGroup(context, group, report, passed);
   }
@@ -121,13 +121,13 @@ async function sendGroup(
   report: DeliveryReport,
 ): Promise<void> {
   if (touches.length === 0) return;
-  const { now, store, groupSize, remainingMs, log } = context;
+  const { now, store, adaptiveBatch, remainingMs, log } = context;
   const startedMs = remainingMs();
   const outcomes = await Promise.all(touches.map(async (touch) => ({ touch, outcome: await send(context, touch) })));
   // Settle the group together: the answers to other touches show whether the channel is at fault.
   const settlements = outcomes.map(({ touch, outcome }) => settlementOf(touch, outcome, context));
   await store.settle(settlements, now);
-  groupSize.sent(touches.length, startedMs - remainingMs());
+  adaptiveBatch.sent(touches.length, startedMs - remainingMs());
   report.unknown -= touches.length;
   for (const settlement of settlements) {
     report[settlement.status === "claimed" ? "retrying" : settlement.status] += 1;
@@ -150,7 +150,7 @@ function withoutAll(touchIds: readonly string[], met: readonly string[]): readon
 }
 
 /** Reschedules touches whose facts changed; returns the ids that may be sent now. */
-async function decideAnew(
+async function decideAgain(
   { now, store, stopping, log }: DeliveryContext,
   waiting: readonly EndedTouch[],
   report: DeliveryReport,
@@ -159,7 +159,7 @@ async function decideAnew(
   const facts = await store.readSendFacts(idsOf(waiting));
   const again = waiting.flatMap((touch) => {
     const read = facts.get(touch.touchId);
-    return read === undefined ? [] : [decidedAnew(touch, read, now, log)];
+    return read === undefined ? [] : [decidedAgain(touch, read, now, log)];
   });
   await store.reschedule(again);
   const later = again.filter(({ nextAttemptAt }) => nextAttemptAt > now);
@@ -169,7 +169,7 @@ async function decideAnew(
 }
 
 /** An undecidable touch does not block the others. */
-function decidedAnew(touch: EndedTouch, read: TouchSendFacts | UnreadableTouch, now: Date, log: Log): Rescheduled {
+function decidedAgain(touch: EndedTouch, read: TouchSendFacts | UnreadableTouch, now: Date, log: Log): Rescheduled {
   const { touchId } = touch;
   if ("fault" in read) {
     log.error("touch.unreadable", { touchId, ...read });
@@ -181,7 +181,7 @@ function decidedAnew(touch: EndedTouch, read: TouchSendFacts | UnreadableTouch, 
       log.error("touch.not_decided", { touchId, workspaceId: read.workspaceId, reason: again.reason });
     return again;
   } catch (thrown) {
-    log.error("touch.not_decided", { touchId, workspaceId: read.workspaceId, error: withoutMessage(thrown) });
+    log.error("touch.not_decided", { touchId, workspaceId: read.workspaceId, error: redactError(thrown) });
     return broken(touch, "decision_failed", now);
   }
 }
@@ -191,7 +191,7 @@ async function send({ channels, log }: DeliveryContext, touch: OutgoingTouch): P
   try {
     return await channels[touch.channel].send(touch);
   } catch (thrown) {
-    log.error("channel.threw", { touchId: touch.id, channel: touch.channel, error: withoutMessage(thrown) });
+    log.error("channel.threw", { touchId: touch.id, channel: touch.channel, error: redactError(thrown) });
     const reason = "channel_failed";
     if (!REPEATABLE_CHANNELS.includes(touch.channel)) return { kind: "unknown", reason };
     return { kind: "retry", reason, mayHaveArrived: true };

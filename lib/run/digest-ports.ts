@@ -14,10 +14,10 @@ export interface DigestStore {
   closeDigestWindows(query: BatchQuery, close: (open: OpenWindow) => DigestWindow): Promise<ClosedWindows>;
   /** Marks deliveries with an expired lease `unknown`: they may have been sent. Returns their number. */
   expireDigestLeases(query: BatchQuery): Promise<number>;
-  /** Number of deliveries that `takeUpDigests` would take in total. */
+  /** Number of deliveries that `claimDigests` would take in total. */
   countDigests(query: Omit<BatchQuery, "limit">): Promise<number>;
   /** Moves due deliveries to `sending`, longest waiting first. */
-  takeUpDigests(query: BatchQuery, leaseUntil: Date): Promise<readonly OutgoingDigest[]>;
+  claimDigests(query: BatchQuery, leaseUntil: Date): Promise<readonly OutgoingDigest[]>;
   settleDigest(settlement: DigestSettlement, now: Date): Promise<void>;
 }
 

@@ -12,7 +12,7 @@ const LISTED_AT_MOST = 10_000;
  * Sends claimed touches whose time has come, fairly between workspaces and at each channel's own rate. A touch that is
  * taken up but not sent is left to the next run.
  */
-export async function takeUpLeftBehind(context: RunContext, report: RecoveredReport): Promise<void> {
+export async function sendLeftovers(context: RunContext, report: RecoveredReport): Promise<void> {
   const { now, request, store, stopping } = context;
   while (!stopping()) {
     const query = { now, limit: LISTED_AT_MOST, workspaceId: request.workspaceId ?? null };
@@ -27,7 +27,7 @@ async function handOver(context: RunContext, listed: readonly LeftBehind[], repo
   const { now, store, settings, stopping, claimedUntil } = context;
   for (let first = 0; first < listed.length && !stopping(); first += settings.batchSize) {
     const batch = listed.slice(first, first + settings.batchSize).map(({ id }) => id);
-    const touchIds = await store.takeUp(batch, now, claimedUntil);
+    const touchIds = await store.claimAgain(batch, now, claimedUntil);
     report.takenUp += touchIds.length;
     if (report.delivery) await dispatch(context, { begun: [], touchIds }, report.delivery);
   }
@@ -63,9 +63,10 @@ async function sendInTurn(
     try {
       const next = left.slice(0, granted).map(({ id }) => id);
       left = left.slice(granted);
-      const touchIds = await store.takeUp(next, now, claimedUntil);
+      const touchIds = await store.claimAgain(next, now, claimedUntil);
       report.takenUp += touchIds.length;
-      if (report.delivery) await deliver({ ...context, groupSize: sending }, { begun: [], touchIds }, report.delivery);
+      if (report.delivery)
+        await deliver({ ...context, adaptiveBatch: sending }, { begun: [], touchIds }, report.delivery);
     } finally {
       sending.end();
     }

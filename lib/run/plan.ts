@@ -2,8 +2,8 @@ import { normaliseEmail, normalisePhone } from "../domain/address.ts";
 import { decide } from "../domain/decide.ts";
 import type { Decision } from "../domain/decision.ts";
 import type { DueItem, LeadFacts, WorkspaceFacts } from "../domain/due-item.ts";
-import { evolve, type InstanceState } from "../domain/evolve.ts";
 import { ADDRESS_OF_CHANNEL, type Channel } from "../domain/labels.ts";
+import { type InstanceState, nextState } from "../domain/next-state.ts";
 import { repairBy } from "../domain/recheck-times.ts";
 import { lastReachedAt } from "../domain/send-times.ts";
 import type { DueCandidate, Plan } from "./ports.ts";
@@ -53,7 +53,7 @@ function plan(candidate: DueCandidate, item: DueItem, batch: Batch, mayClaim: Ma
   const { now } = batch;
   const decision = decide(item, now);
   const touch = touchOf(decision, item.lead);
-  const state = evolve(item, decision, now);
+  const state = nextState(item, decision, now);
   assertWithinAllTimes(state);
   if (touch) assertWithinAllTimes(touch);
   if (touch?.status === "claimed" && !mayClaim(candidate.workspaceId, touch.channel)) return { leftOn: touch.channel };

@@ -32,7 +32,7 @@ export interface Retry {
   readonly mayHaveArrived?: true;
   readonly throttled?: Throttled;
   /** No call was begun. Set by the concurrency limit, never by the channel. */
-  readonly notBegun?: true;
+  readonly notStarted?: true;
 }
 
 /** A fault of the channel, not of the message: other messages would fail the same way. */
@@ -47,7 +47,7 @@ export interface ChannelDown {
   readonly otherwise?: Refused | Retry;
   readonly throttled?: Throttled;
   /** No call was begun. Set by the concurrency limit, never by the channel. */
-  readonly notBegun?: true;
+  readonly notStarted?: true;
 }
 
 export type FaultScope = "channel" | "workspace";

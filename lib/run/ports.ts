@@ -1,6 +1,6 @@
 import type { DueItem } from "../domain/due-item.ts";
-import type { InstanceState } from "../domain/evolve.ts";
 import type { Channel, DigestChannel } from "../domain/labels.ts";
+import type { InstanceState } from "../domain/next-state.ts";
 import type { Message } from "../domain/templates.ts";
 import type { ClosedChannel, DeliveryQueue, DeliveryStore, MessageChannel, OutgoingTouch } from "./delivery-ports.ts";
 import type { DigestSender, DigestStore } from "./digest-ports.ts";
@@ -72,7 +72,7 @@ export interface FollowUpStore extends DeliveryStore, DigestStore {
   /** Sendable claimed touches: the oldest of each workspace, then the second oldest of each, and so on. */
   findLeftBehind(query: BatchQuery): Promise<readonly LeftBehind[]>;
   /** Takes the touches that still wait and returns them in order. No other run takes them before `recheckAt`. */
-  takeUp(touchIds: readonly string[], now: Date, recheckAt: Date): Promise<readonly string[]>;
+  claimAgain(touchIds: readonly string[], now: Date, recheckAt: Date): Promise<readonly string[]>;
 }
 
 export interface CompleteBooked extends Omit<BatchQuery, "limit"> {

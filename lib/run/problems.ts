@@ -1,5 +1,5 @@
 import type { DecidedPlan } from "./plan.ts";
-import { PROBLEMS_TOLD, type Problem } from "./report.ts";
+import { PROBLEMS_REPORTED, type Problem } from "./report.ts";
 
 const LONGEST_DETAIL = 300;
 
@@ -18,13 +18,13 @@ const PROBLEM_REASONS: ReadonlySet<string> = new Set([
 ]);
 
 /** Adds a row that needs attention. Once the list is full, it replaces a row of the workspace with the most. */
-export function tellProblem(
+export function printProblem(
   problems: Problem[],
   { instanceId, workspaceId, decision }: DecidedPlan,
   reason: string,
 ): void {
   if (!PROBLEM_REASONS.has(reason)) return;
-  const place = problems.length < PROBLEMS_TOLD ? problems.length : placeOf(problems, workspaceId);
+  const place = problems.length < PROBLEMS_REPORTED ? problems.length : placeOf(problems, workspaceId);
   if (place === -1) return;
   const { detail } = decision;
   problems[place] = { instanceId, workspaceId, reason, ...(detail && { detail: onOneLine(detail) }) };

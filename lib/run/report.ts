@@ -108,7 +108,7 @@ export interface SendDueReport {
   reasons: Record<string, number>;
   /** Held steps by reason: their number and recheck times. */
   holds: Record<string, Hold>;
-  /** At most `PROBLEMS_TOLD` rows that need attention, spread over the workspaces; `reasons` counts all. */
+  /** At most `PROBLEMS_REPORTED` rows that need attention, spread over the workspaces; `reasons` counts all. */
   problems: Problem[];
   /** Steps still due, plus sendable claimed touches that no sender or queue holds, up to `BACKLOG_COUNTED`. */
   backlog: number;
@@ -117,11 +117,11 @@ export interface SendDueReport {
    * from when it may be sent, even while a delivery queue holds it.
    */
   oldestDueSeconds: number;
-  /** The same by workspace id, for the `PROBLEMS_TOLD` workspaces that have waited longest. */
+  /** The same by workspace id, for the `PROBLEMS_REPORTED` workspaces that have waited longest. */
   oldestDueSecondsByWorkspace: Record<string, number>;
 }
 
-export const PROBLEMS_TOLD = 50;
+export const PROBLEMS_REPORTED = 50;
 export const BACKLOG_COUNTED = 100_000;
 
 /** One decision of a dry run, in readable form. */
@@ -179,7 +179,7 @@ export interface Report extends StepReports {
   /** With `unsafe_database_settings`: each setting with the statement that fixes it. */
   unsafeSettings?: readonly string[];
   /**
-   * Failed channels, for all workspaces (also an error) or for one; at most `PROBLEMS_TOLD`. Their touches stay claimed
+   * Failed channels, for all workspaces (also an error) or for one; at most `PROBLEMS_REPORTED`. Their touches stay claimed
    * and lose no attempt.
    */
   channelFaults: readonly ChannelFault[];

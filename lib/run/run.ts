@@ -1,10 +1,10 @@
+import { AdaptiveBatch } from "./adaptive-batch.ts";
 import { ChannelHealth } from "./channel-health.ts";
 import { leaseOf } from "./deliver.ts";
-import { GroupSize } from "./group-size.ts";
-import { pacedChannels } from "./pace.ts";
 import { planner } from "./plan.ts";
 import { DatabaseUnreachable, type HeldLock, type RunPorts, SchemaOutOfDate, UnsafeDatabaseSettings } from "./ports.ts";
-import { imbalances, type LockHolder, noSteps, PROBLEMS_TOLD, type Reason, type Report } from "./report.ts";
+import { rateLimitedChannels } from "./rate-limit.ts";
+import { imbalances, type LockHolder, noSteps, PROBLEMS_REPORTED, type Reason, type Report } from "./report.ts";
 import { parseRequest, type RunRequest, type StepName } from "./request.ts";
 import { runSteps } from "./run-steps.ts";
 import { RunTime } from "./run-time.ts";
@@ -191,14 +191,14 @@ async function runOrRehearse(
     now,
     settings,
     request,
-    channels: pacedChannels(ports.channels, { sendsAtOnce: settings.sendsAtOnce, stopping, health }),
+    channels: rateLimitedChannels(ports.channels, { sendsAtOnce: settings.sendsAtOnce, stopping, health }),
     health,
     digests: ports.digests,
     queue,
     log,
     leaseUntil,
     claimedUntil: queue ? new Date(now.getTime() + QUEUE_PATIENCE_MS) : leaseUntil,
-    groupSize: new GroupSize(),
+    adaptiveBatch: new AdaptiveBatch(),
     remainingMs,
     throughput,
   };
@@ -222,7 +222,7 @@ async function runOrRehearse(
 /** A channel that fails for all workspaces fails the run; a fault of one workspace does not. */
 function reportChannels(report: Report, health: ChannelHealth, log: RunPorts["log"]): void {
   const faults = health.faults();
-  report.channelFaults = faults.slice(0, PROBLEMS_TOLD);
+  report.channelFaults = faults.slice(0, PROBLEMS_REPORTED);
   for (const fault of report.channelFaults) log.error("channel.down", { ...fault });
   for (const { channel, workspaceId, reason } of faults) {
     if (workspaceId === null) report.errors.push(`channel ${channel}: takes nothing (${reason}); its touches wait`);

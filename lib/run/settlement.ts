@@ -44,10 +44,10 @@ export function settlementOf(touch: OutgoingTouch, outcome: SendOutcome, context
  */
 function afterChannelFault(touch: OutgoingTouch, outcome: ChannelDown, context: Judging): Settlement {
   const { now, health } = context;
-  const { reason, otherwise, notBegun, mayHaveArrived } = outcome;
+  const { reason, otherwise, notStarted, mayHaveArrived } = outcome;
   if (otherwise && health.tookAnother(touch, outcome)) return settlementOf(touch, otherwise, context);
   const { id: touchId, failures, waitingSince } = touch;
-  const nextAttemptAt = notBegun ? waitingSince : new Date(now.getTime() + backoffMs(1, Math.random()));
+  const nextAttemptAt = notStarted ? waitingSince : new Date(now.getTime() + backoffMs(1, Math.random()));
   const arrival = mayHaveArrived && { mayHaveArrived };
   return { touchId, status: "claimed", reason, failures, nextAttemptAt, attemptUnused: true, ...arrival };
 }
@@ -55,8 +55,8 @@ function afterChannelFault(touch: OutgoingTouch, outcome: ChannelDown, context: 
 /** A send that was not begun or was throttled is not a failure. `afterDeferral` limits deferrals by the receiver. */
 function afterPassingFault(touch: OutgoingTouch, outcome: Retry, now: Date): Settlement {
   const { id: touchId, failures: before, waitingSince } = touch;
-  const { reason, throttled, notBegun, mayHaveArrived } = outcome;
-  if (notBegun) {
+  const { reason, throttled, notStarted, mayHaveArrived } = outcome;
+  if (notStarted) {
     const nextAttemptAt = throttled?.retryAfterMs ? new Date(now.getTime() + throttled.retryAfterMs) : waitingSince;
     return { touchId, status: "claimed", reason, failures: before, nextAttemptAt, attemptUnused: true };
   }

@@ -1,6 +1,6 @@
 import type { DecidedPlan } from "./plan.ts";
 import type { ClaimedPlan } from "./ports.ts";
-import { tellProblem } from "./problems.ts";
+import { printProblem } from "./problems.ts";
 import type { SampleDecision, SendDueReport } from "./report.ts";
 
 const COUNTED_AS = {
@@ -21,7 +21,7 @@ export function tally(report: SendDueReport, plan: DecidedPlan, done: ClaimedPla
   report[lost ? "skipped" : COUNTED_AS[decision.kind]] += 1;
   report.reasons[reason] = (report.reasons[reason] ?? 0) + 1;
   if (decision.kind === "hold" && decision.until) tallyHold(report, reason, decision.until.toISOString());
-  tellProblem(report.problems, plan, reason);
+  printProblem(report.problems, plan, reason);
 }
 
 function tallyHold({ holds }: SendDueReport, reason: string, until: string) {

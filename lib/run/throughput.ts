@@ -1,5 +1,5 @@
 import { CHANNELS, type Channel } from "../domain/labels.ts";
-import { GroupSize, type Groups } from "./group-size.ts";
+import { AdaptiveBatch, type BatchSize } from "./adaptive-batch.ts";
 
 /** A channel holds at most this much work, so that a provider that slows down leaves little behind. */
 const AHEAD_MS = 5_000;
@@ -7,7 +7,7 @@ const AHEAD_MS = 5_000;
 const MEMORY_MS = 10_000;
 
 /** Reserved touches of one channel that are being sent. */
-export interface Sending extends Groups {
+export interface Sending extends BatchSize {
   /** Ends the sending and releases the touches that were not sent. */
   end(): void;
 }
@@ -64,7 +64,7 @@ export class Throughput {
     };
   }
 
-  groupSize(channel: Channel): number {
+  adaptiveBatch(channel: Channel): number {
     return this.#lanes[channel].groups.current;
   }
 
@@ -98,7 +98,7 @@ export class Throughput {
 
 /** One channel. It is busy while it holds a touch. */
 class Lane {
-  readonly groups = new GroupSize();
+  readonly groups = new AdaptiveBatch();
   readonly #remainingMs: () => number;
   readonly #sendsAtOnce: number;
   #holds = 0;

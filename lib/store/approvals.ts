@@ -1,12 +1,12 @@
 import * as z from "zod";
 import { type Message, render } from "../domain/templates.ts";
 import type { DueCandidate } from "../run/ports.ts";
+import { advanceInstances } from "./advance-instances.ts";
 import { candidateColumns, readSequences } from "./due-items.ts";
 import { Prisma } from "./generated/client.ts";
-import { goOn } from "./go-on.ts";
 import type { Queryable } from "./queryable.ts";
 import { candidateOf, parseDueRows, walkedBy } from "./rows.ts";
-import { STOP } from "./start-sending.ts";
+import { CANCEL_REASON } from "./start-sending.ts";
 
 export interface Approval {
   readonly workspaceId: string;
@@ -47,7 +47,7 @@ export async function approveTouch(transaction: Queryable, approval: Approval): 
     update touch
        set status = 'claimed', next_attempt_at = ${at}, recheck_at = ${at}, decided_at = ${at}, decided_by = ${by}
      where id = ${touchId}::uuid`;
-  await goOn(transaction, [candidate], at);
+  await advanceInstances(transaction, [candidate], at);
   return { outcome: "approved" };
 }
 
@@ -80,7 +80,7 @@ export async function rejectTouch(transaction: Queryable, rejection: Rejection):
     update touch
        set status = 'rejected', reason = ${reason}, recheck_at = null, decided_at = ${at}, decided_by = ${by}
      where id = ${touchId}::uuid`;
-  await goOn(transaction, [waiting.candidate], at);
+  await advanceInstances(transaction, [waiting.candidate], at);
   return { outcome: "rejected" };
 }
 
@@ -123,7 +123,7 @@ async function lockWaiting(
   const rows = await db.$queryRaw`
     select ${candidateColumns(at)}, touch.status::text as touch_status, touch.decided_at is not null as decided,
            ${INSTANCE_WAITS} as instance_waits,
-           touch.step_id, touch.channel::text, ${STOP} as stop, coalesce(touch.expires_at <= ${at}, false) as too_old
+           touch.step_id, touch.channel::text, ${CANCEL_REASON} as stop, coalesce(touch.expires_at <= ${at}, false) as too_old
       from touch
       join follow_up_instance as instance on instance.id = touch.instance_id
       join lead on lead.workspace_id = touch.workspace_id and lead.id = touch.lead_id

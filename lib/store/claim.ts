@@ -3,14 +3,14 @@ import { capDayOf } from "../domain/send-times.ts";
 import type { ClosedChannel } from "../run/delivery-ports.ts";
 import type { BatchQuery } from "../run/port-types.ts";
 import type { ClaimedPlan, ClaimQuery, DueCandidate, DueWorkspace, Plan } from "../run/ports.ts";
+import { advanceInstances } from "./advance-instances.ts";
 import { aheadOf, dueSince, readCapQueues } from "./cap-queues.ts";
-import { carryOut, type Decided } from "./carry-out.ts";
 import { candidateColumns, readSequences } from "./due-items.ts";
 import { Prisma } from "./generated/client.ts";
-import { goOn } from "./go-on.ts";
 import { isLockTimeout } from "./lock-timeout.ts";
 import { column, type Queryable, type Transactional } from "./queryable.ts";
 import { candidateOf, type DueRow, instant, parseDueRows, type ReadSequence, walkedBy } from "./rows.ts";
+import { type Decided, writeClaims } from "./write-claims.ts";
 
 const dueWorkspaceRow = z.object({ id: z.guid(), capped: z.boolean(), oldest_due: instant });
 
@@ -78,13 +78,13 @@ function claim(
       return planned ? [{ candidate, plan: planned }] : [];
     });
     if (decided.length === 0) return [];
-    const carriedOut = await carryOut(transaction, decided, query);
-    await goOnWithoutApproval(transaction, decided, carriedOut, query.now);
+    const written = await writeClaims(transaction, decided, query);
+    await advanceWithoutApproval(transaction, decided, written, query.now);
     if (capped.length > 0) {
       const plans = decided.map(({ plan }) => plan);
       await useCaps(transaction, plans, sequences, query.now);
     }
-    return carriedOut;
+    return written;
   });
 }
 
@@ -96,13 +96,13 @@ export const inTurn = (rows: readonly DueRow[], capped: readonly string[]): read
  * Moves instances on whose step already had a touch, so that no new one waits for approval. Leaves those whose earlier
  * touch still waits.
  */
-async function goOnWithoutApproval(
+async function advanceWithoutApproval(
   transaction: Queryable,
   decided: readonly Decided[],
-  carriedOut: readonly ClaimedPlan[],
+  written: readonly ClaimedPlan[],
   now: Date,
 ): Promise<void> {
-  const refused = new Set(carriedOut.flatMap(({ instanceId, touchId }) => (touchId === null ? [instanceId] : [])));
+  const refused = new Set(written.flatMap(({ instanceId, touchId }) => (touchId === null ? [instanceId] : [])));
   const asked = decided.filter(
     ({ plan: { instanceId, touch } }) => touch?.status === "awaiting_approval" && refused.has(instanceId),
   );
@@ -117,7 +117,7 @@ async function goOnWithoutApproval(
       .map((row) => row.instance_id),
   );
   const passed = asked.filter(({ plan }) => !stillAsked.has(plan.instanceId));
-  await goOn(
+  await advanceInstances(
     transaction,
     passed.map(({ candidate }) => candidate),
     now,

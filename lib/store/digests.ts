@@ -67,7 +67,7 @@ const EXAMPLES = 20;
  * In one statement, moves due deliveries to `sending` and reads their contents and current receiver. Skips channels
  * that only newer code knows.
  */
-export async function takeUpDigests(
+export async function claimDigests(
   db: Queryable,
   { now, limit, workspaceId }: BatchQuery,
   leaseUntil: Date,

@@ -1,8 +1,8 @@
 import * as z from "zod";
 import type { BatchQuery } from "../run/port-types.ts";
+import { advanceInstances } from "./advance-instances.ts";
 import { INSTANCE_WAITS } from "./approvals.ts";
 import { candidateColumns, readSequences } from "./due-items.ts";
-import { goOn } from "./go-on.ts";
 import type { Transactional } from "./queryable.ts";
 import { candidateOf, parseDueRows, walkedBy } from "./rows.ts";
 
@@ -34,7 +34,7 @@ export function expireWaiting(db: Transactional, { now, limit, workspaceId }: Ba
        where id = any(${touchIds}::uuid[])`;
     const waiting = rows.filter(({ row }) => expiredRow.parse(row).instance_waits);
     const sequences = await readSequences(transaction, waiting, now);
-    await goOn(
+    await advanceInstances(
       transaction,
       waiting.map((row) => candidateOf(row, sequences.get(walkedBy(row)))),
       now,

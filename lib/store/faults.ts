@@ -1,5 +1,5 @@
 import { DatabaseUnreachable, SchemaOutOfDate, UnsafeDatabaseSettings } from "../run/ports.ts";
-import { withoutMessage } from "../run/without-message.ts";
+import { redactError } from "../run/redact-error.ts";
 import { unreachableFrom } from "./unreachable.ts";
 
 /** SQLSTATEs for a missing table, column or type. A missing enum label is 22P02, an invalid input value. */
@@ -23,7 +23,7 @@ export function translated(thrown: unknown): unknown {
   const { sqlState, message } = serverFault(thrown);
   if (!sqlState) return thrown;
   // Keep only the stack: a message such as "Failing row contains (…)" quotes the row.
-  const options = { cause: withoutMessage(thrown) };
+  const options = { cause: redactError(thrown) };
   if (MISSING_OBJECT.test(sqlState) || (sqlState === "22P02" && message.includes("for enum"))) {
     return new SchemaOutOfDate([message], options);
   }

@@ -4,7 +4,7 @@ import { claimDue, countDue, findDueWorkspaces } from "./claim.ts";
 import { databaseNow } from "./clock.ts";
 import type { Database } from "./connect.ts";
 import { closeDigestWindows, isDigestDue } from "./digest-windows.ts";
-import { countDigests, expireDigestLeases, settleDigest, takeUpDigests } from "./digests.ts";
+import { claimDigests, countDigests, expireDigestLeases, settleDigest } from "./digests.ts";
 import { expireWaiting } from "./expire-waiting.ts";
 import { told, translated } from "./faults.ts";
 import { overlapLock } from "./overlap-lock.ts";
@@ -16,6 +16,7 @@ import { schemaGate } from "./schema-gate.ts";
 import { readSendFacts, startSending } from "./start-sending.ts";
 import { suppressUndeliverable } from "./suppressions.ts";
 import {
+  claimAgain,
   countWaiting,
   expireLeases,
   findLeftBehind,
@@ -24,7 +25,6 @@ import {
   release,
   reschedule,
   settle,
-  takeUp,
 } from "./touches.ts";
 
 /** The store's ports on a database. Database errors are translated to those of `ports.ts`. */
@@ -71,7 +71,7 @@ function followUpStore(db: Transactional): FollowUpStore {
     findWaiting: (query, recheckAt) => told(findWaiting(db, query, recheckAt)),
     countWaiting: (query) => told(countWaiting(db, query)),
     findLeftBehind: (query) => told(findLeftBehind(db, query)),
-    takeUp: (touchIds, now, recheckAt) => told(takeUp(db, touchIds, now, recheckAt)),
+    claimAgain: (touchIds, now, recheckAt) => told(claimAgain(db, touchIds, now, recheckAt)),
     settle: async (settlements, now) => {
       await told(settle(db, settlements, now));
       await told(suppressUndeliverable(db, settlements, now));
@@ -80,7 +80,7 @@ function followUpStore(db: Transactional): FollowUpStore {
     closeDigestWindows: (query, close) => told(closeDigestWindows(db, query, close)),
     expireDigestLeases: (query) => told(expireDigestLeases(db, query)),
     countDigests: (query) => told(countDigests(db, query, "pending")),
-    takeUpDigests: (query, leaseUntil) => told(takeUpDigests(db, query, leaseUntil)),
+    claimDigests: (query, leaseUntil) => told(claimDigests(db, query, leaseUntil)),
     settleDigest: (settlement, now) => told(settleDigest(db, settlement, now)),
   };
 }

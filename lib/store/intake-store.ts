@@ -1,4 +1,4 @@
-import type { IntakePorts } from "../run/intake/take-in-messages.ts";
+import type { IntakePorts } from "../run/intake/apply-messages.ts";
 import type { Database } from "./connect.ts";
 import { applyFact } from "./facts/apply-fact.ts";
 import { told } from "./faults.ts";

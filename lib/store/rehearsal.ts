@@ -38,7 +38,7 @@ type Rehearsed = Pick<
   | "findWaiting"
   | "countWaiting"
   | "findLeftBehind"
-  | "takeUp"
+  | "claimAgain"
   | "closeDigestWindows"
   | "expireDigestLeases"
   | "countDigests"
@@ -81,7 +81,7 @@ export function rehearsal(db: Transactional): Rehearsed {
     countWaiting: none,
     findLeftBehind: (query) =>
       safely(db, (part) => (first("left") ? findLeftBehind(part, query) : Promise.resolve([]))),
-    takeUp: (touchIds) => Promise.resolve(touchIds),
+    claimAgain: (touchIds) => Promise.resolve(touchIds),
     closeDigestWindows: (query, close) =>
       safely(db, async (part) => {
         if (!first("windows")) return { looked: 0, skipped: 0 };

@@ -6,7 +6,7 @@ import { candidateColumns, readSequences } from "./due-items.ts";
 import { Prisma } from "./generated/client.ts";
 import type { Queryable, Transactional } from "./queryable.ts";
 import { candidateOf, type DueRow, instant, parseDueRows, walkedBy } from "./rows.ts";
-import { BARRED } from "./start-sending.ts";
+import { CONTACT_BLOCK } from "./start-sending.ts";
 import { endedAs } from "./unsent-touches.ts";
 
 export interface Reopening {
@@ -86,7 +86,7 @@ async function lockEnded(db: Queryable, instanceId: string, now: Date): Promise<
   const rows = await db.$queryRaw`
     select ${candidateColumns(now)}, instance.status::text as instance_status, instance.completed_reason,
            instance.started_at,
-           ${BARRED} as barred
+           ${CONTACT_BLOCK} as barred
       from follow_up_instance as instance
       join lead on lead.workspace_id = instance.workspace_id and lead.id = instance.lead_id
      where instance.id = ${instanceId}::uuid

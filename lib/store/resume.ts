@@ -3,7 +3,7 @@ import type { BatchQuery } from "../run/port-types.ts";
 import type { EnrichmentReport, ResumeReport } from "../run/report.ts";
 import { Prisma } from "./generated/client.ts";
 import type { Queryable, Transactional } from "./queryable.ts";
-import { BARRED } from "./start-sending.ts";
+import { CONTACT_BLOCK } from "./start-sending.ts";
 
 /** When a pause ends, as SQL on `instance`, `lead` and `workspace`. */
 interface PauseEnd {
@@ -18,7 +18,7 @@ interface PauseEnd {
  * rechecks the pauses it can end: a pause that waits for a change is not rechecked by time.
  */
 const MAY_BE_CONTACTED = Prisma.sql`
-  ${BARRED} is null and lead.automation_enabled and workspace.paused_at is null`;
+  ${CONTACT_BLOCK} is null and lead.automation_enabled and workspace.paused_at is null`;
 
 type Ends = (now: Date) => PauseEnd;
 
@@ -76,7 +76,7 @@ const countsRow = z.object({ checked: z.int(), resumed: z.int(), skippedSteps: z
 async function resume(db: Transactional, query: BatchQuery, end: PauseEnd): Promise<EnrichmentReport> {
   if (!(await hasToLook(db, query, end))) return { checked: 0, resumed: 0, skippedSteps: 0 };
   return db.transaction(async (transaction) =>
-    judge(transaction, query.now, end, await lockPaused(transaction, query, end)),
+    evaluate(transaction, query.now, end, await lockPaused(transaction, query, end)),
   );
 }
 
@@ -113,7 +113,7 @@ const COUNTS = Prisma.sql`
   count(*)::int as checked, count(*) filter (where resumes)::int as resumed,
   count(*) filter (where resumes and without_data)::int as "skippedSteps"`;
 
-async function judge(db: Queryable, now: Date, end: PauseEnd, ids: readonly string[]): Promise<EnrichmentReport> {
+async function evaluate(db: Queryable, now: Date, end: PauseEnd, ids: readonly string[]): Promise<EnrichmentReport> {
   const rows = await db.$queryRaw`
     with ${judged(now, end, Prisma.sql`instance.id = any(${[...ids]}::uuid[])`)},
     changed as (

@@ -50,7 +50,7 @@ type JudgedRow = z.infer<typeof judgedRow>;
 export const CHANNEL_IS_KNOWN = Prisma.sql`touch.channel::text = any(${[...CHANNELS]}::text[])`;
 
 /** Why `instance` may not contact `lead`; null if it may. */
-export const BARRED = Prisma.sql`
+export const CONTACT_BLOCK = Prisma.sql`
   case when lead.is_booked and not instance.post_booking then 'meeting_booked'
        when lead.suppressed_reason is not null then lead.suppressed_reason::text
        when lead.opted_out_at is not null then 'opted_out'
@@ -58,8 +58,8 @@ export const BARRED = Prisma.sql`
   end`;
 
 /** Why `touch` may no longer be sent, given `lead` and `instance`; null if it may. */
-export const STOP = Prisma.sql`
-  coalesce(${BARRED},
+export const CANCEL_REASON = Prisma.sql`
+  coalesce(${CONTACT_BLOCK},
     case when not lead.automation_enabled then 'automation_off'
          when lead.last_inbound_at > coalesce(
                 case when lead.last_outbound_at = touch.last_attempt_at then touch.expected_outbound_at
@@ -109,7 +109,7 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
              touch.deferred_since, touch.subject, touch.body,
              lead.last_outbound_at = touch.last_attempt_at as tried_last, lead.email, lead.phone,
              lead.last_email_at, lead.last_outbound_at, ${RECIPIENT_HASH} as recipient_hash, touch.expires_at <= ${lease.now} as too_old,
-             ${STOP} as stop, ${SUPPRESSED_NOW} as suppressed,
+             ${CANCEL_REASON} as stop, ${SUPPRESSED_NOW} as suppressed,
              case when (select paused_at from workspace where id = touch.workspace_id) is not null
                     then 'workspace_paused'
                   when not (select active from follow_up_sequence where id = instance.sequence_id)

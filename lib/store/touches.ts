@@ -147,7 +147,7 @@ export const leftBehindRow = z
   .transform(({ id, workspace_id: workspaceId, channel }) => ({ id, workspaceId, channel }));
 
 /** Takes the touches that still wait and returns them in order. No other run takes them before `recheckAt`. */
-export async function takeUp(
+export async function claimAgain(
   db: Queryable,
   touchIds: readonly string[],
   now: Date,

@@ -102,7 +102,7 @@ describe("a webhook", () => {
     [429, "2", { retryAfterMs: 2_000 }],
     [503, "2", { retryAfterMs: 2_000 }],
     [408, "2", undefined],
-  ])("that is answered %i with Retry-After %p says of its pace: %j", async (status, retryAfter, throttled) => {
+  ])("that is answered %i with Retry-After %p says of its rate limit: %j", async (status, retryAfter, throttled) => {
     const { port } = await httpServer(answering(status, "", retryAfter ? { "retry-after": retryAfter } : {}));
     const outcome = await webhookChannel(endpointAt(port)).send(aTouch());
     expect(outcome).toEqual({ kind: "retry", reason: `webhook_${status}`, throttled });

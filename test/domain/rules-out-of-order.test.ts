@@ -1,14 +1,14 @@
 import { describe, expect, it } from "@jest/globals";
-import { caseOf, messageOf } from "../../lib/domain/case.ts";
 import { RULES } from "../../lib/domain/decide.ts";
+import { contextOf, messageOf } from "../../lib/domain/rule-context.ts";
 import { conditionFalse } from "../../lib/domain/rules-on-contact.ts";
 import { ready } from "../../lib/domain/rules-on-content.ts";
 import { ALWAYS_OPEN, anItem, type ItemParts, NOON } from "./items.ts";
 
-const given = (parts: ItemParts) => caseOf(anItem(parts), NOON);
+const given = (parts: ItemParts) => contextOf(anItem(parts), NOON);
 
 describe("a rule that is asked before the one it relies on", () => {
-  it("refuses to judge a step that is not there, and judges one that is", () => {
+  it("refuses to evaluate a step that is not there, and judges one that is", () => {
     expect(() => conditionFalse(given({ steps: [] }))).toThrow(
       "a rule that needs a step was asked before the rule that one is left",
     );

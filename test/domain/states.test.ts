@@ -1,11 +1,11 @@
 import { describe, expect, it } from "@jest/globals";
 import { decide } from "../../lib/domain/decide.ts";
-import { evolve } from "../../lib/domain/evolve.ts";
+import { nextState } from "../../lib/domain/next-state.ts";
 import { anItem, aStep, type ItemParts, minutesAfter, NOON } from "./items.ts";
 
 const stateAfter = (parts: ItemParts, now = NOON) => {
   const item = anItem(parts);
-  return evolve(item, decide(item, now), now);
+  return nextState(item, decide(item, now), now);
 };
 
 describe("an instance", () => {

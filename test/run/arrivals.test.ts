@@ -40,7 +40,7 @@ const addDue = () => addFollowedLead(sql, workspaceId, sequenceId);
 type Arrives = (leadId: string) => Promise<unknown>;
 
 /** The real store; calls `happens` after the named method, until it once does not return false. */
-function after<Name extends "claimDue" | "reschedule" | "settle" | "takeUp">(
+function after<Name extends "claimDue" | "reschedule" | "settle" | "claimAgain">(
   name: Name,
   happens: () => Promise<unknown>,
 ) {
@@ -115,7 +115,7 @@ const POINTS: Readonly<Record<string, (arrives: (leadId: string) => Promise<void
 
   "between the taking up of a failed touch and its start": async (arrives) => {
     const leadId = await addFailed();
-    await runner.run({}, { ...clockAt(2), ...after("takeUp", () => arrives(leadId)) });
+    await runner.run({}, { ...clockAt(2), ...after("claimAgain", () => arrives(leadId)) });
     return leadId;
   },
 

@@ -23,13 +23,13 @@ const times = (count: number, outcome: SendOutcome, workspaceId = "one") =>
 describe("the health of a channel", () => {
   it("closes it after ten faults in a row, and not after nine", () => {
     expect(healthAfter(...times(9, down())).closed(sent("x"))).toBeNull();
-    expect(healthAfter(...times(10, down())).closed(sent("x", "other"))).toEqual({ ...down(), notBegun: true });
+    expect(healthAfter(...times(10, down())).closed(sent("x", "other"))).toEqual({ ...down(), notStarted: true });
     expect(healthAfter(...times(9, down()), ["a", ACCEPTED], ...times(9, down())).closed(sent("x"))).toBeNull();
   });
 
   it("closes it for the workspace alone whose fault it may be", () => {
     const health = healthAfter(...times(10, down("workspace")));
-    expect(health.closed(sent("x"))).toEqual({ ...down("workspace"), notBegun: true });
+    expect(health.closed(sent("x"))).toEqual({ ...down("workspace"), notStarted: true });
     expect(health.closed(sent("x", "other"))).toBeNull();
   });
 

@@ -4,9 +4,9 @@ import fc from "fast-check";
 import type pg from "pg";
 import { loadIntakeConfig } from "../../lib/platform/intake-config.ts";
 import { wireIntake } from "../../lib/platform/wire-intake.ts";
+import { applyMessages, type DeadLetterQueue, type IntakePorts } from "../../lib/run/intake/apply-messages.ts";
 import { FACT_SCHEMAS } from "../../lib/run/intake/facts.ts";
 import { parseEvent } from "../../lib/run/intake/parse-event.ts";
-import { type DeadLetterQueue, type IntakePorts, takeInMessages } from "../../lib/run/intake/take-in-messages.ts";
 import { DatabaseUnreachable, SchemaOutOfDate } from "../../lib/run/ports.ts";
 import { type Database, openDatabase } from "../../lib/store/connect.ts";
 import { intakeStore } from "../../lib/store/intake-store.ts";
@@ -95,7 +95,7 @@ describe("a batch of events", () => {
       ),
       good: reply(),
     };
-    const { report, failedMessageIds } = await takeInMessages(messagesOf(bodies), ports());
+    const { report, failedMessageIds } = await applyMessages(messagesOf(bodies), ports());
     expect(failedMessageIds).toEqual([]);
     expect(report).toEqual({
       applied: 1,
@@ -126,13 +126,13 @@ describe("a batch of events", () => {
   it("has what failed for now handed out again, and what was refused while the dead letters are away", async () => {
     const bodies = { applied: bodyOf("lead.replied", detail()), refused: "Hello" };
     const gone = { keep: () => Promise.reject(new Error("no queue")) };
-    const first = await takeInMessages(messagesOf(bodies), ports({ deadLetters: gone }));
+    const first = await applyMessages(messagesOf(bodies), ports({ deadLetters: gone }));
     expect(first.failedMessageIds).toEqual(["refused"]);
     const apply = () => Promise.reject(new DatabaseUnreachable("for a test"));
-    const second = await takeInMessages(messagesOf(bodies), ports({ apply }));
+    const second = await applyMessages(messagesOf(bodies), ports({ apply }));
     expect(second.failedMessageIds).toEqual(["applied"]);
     expect(kept.map(({ messageId }) => messageId)).toEqual(["refused"]);
-    const third = await takeInMessages(messagesOf({ applied: bodies.applied }), ports());
+    const third = await applyMessages(messagesOf({ applied: bodies.applied }), ports());
     expect(third.report).toMatchObject({ duplicate: 1 });
   });
 
@@ -150,16 +150,16 @@ describe("a batch of events", () => {
     const holder = await sql.connect();
     await holder.query("begin");
     await holder.query("select from lead where id = $1 for update", [leadId]);
-    const taken = takeInMessages(messages, wired);
+    const taken = applyMessages(messages, wired);
     expect(await Promise.race([taken, setTimeout(10_000, "waits")])).toMatchObject({ failedMessageIds: ["blocked"] });
     await holder.query("rollback");
     holder.release();
-    expect(await takeInMessages(messages, wired)).toMatchObject({ report: { applied: 1, duplicate: 1 } });
+    expect(await applyMessages(messages, wired)).toMatchObject({ report: { applied: 1, duplicate: 1 } });
   });
 
   it("is not begun on a schema that lacks something", async () => {
     const missingSchema = () => Promise.resolve(["a column"]);
-    const begun = takeInMessages(messagesOf({ one: bodyOf("lead.replied", detail()) }), ports({ missingSchema }));
+    const begun = applyMessages(messagesOf({ one: bodyOf("lead.replied", detail()) }), ports({ missingSchema }));
     await expect(begun).rejects.toThrow(SchemaOutOfDate);
     expect(await hasReplied()).toBe(false);
   });
@@ -170,7 +170,7 @@ describe("a batch of events", () => {
     const lead = { email: "secret@example.test" };
     const person = { email: "secret@example.test", firstName: "Secret\u0007" };
     const enrolled = { lead: undefined, sequence: { name: "Secret" }, leads: [person] };
-    await takeInMessages(
+    await applyMessages(
       messagesOf({
         shared: bodyOf("meeting.booked", detail({ lead, meeting: aMeeting("one") })),
         unparsed: bodyOf("lead.replied", detail({ lead: { email: "secret@" } })),

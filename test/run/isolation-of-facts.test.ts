@@ -2,8 +2,8 @@ import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import type pg from "pg";
 import * as z from "zod";
+import { applyMessages } from "../../lib/run/intake/apply-messages.ts";
 import { FACT_SCHEMAS, type FactType, leadToEnrol } from "../../lib/run/intake/facts.ts";
-import { takeInMessages } from "../../lib/run/intake/take-in-messages.ts";
 import { type Database, openDatabase } from "../../lib/store/connect.ts";
 import { intakeStore } from "../../lib/store/intake-store.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
@@ -106,7 +106,7 @@ async function takeIn(messages: readonly Message[]) {
   const became = new Map<string, { readonly event: string; readonly reason: string }>();
   const tell = (event: string, { messageId, reason, fault }: Record<string, unknown>) =>
     void became.set(String(messageId), { event, reason: String(reason ?? fault ?? "") });
-  const { failedMessageIds } = await takeInMessages(messages, {
+  const { failedMessageIds } = await applyMessages(messages, {
     ...intakeStore(database),
     deadLetters: { keep: () => Promise.resolve() },
     log: { info: tell, error: tell },

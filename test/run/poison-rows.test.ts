@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import type pg from "pg";
-import { PROBLEMS_TOLD, type Problem, type SendDueReport } from "../../lib/run/report.ts";
+import { PROBLEMS_REPORTED, type Problem, type SendDueReport } from "../../lib/run/report.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import {
   addBystanders,
@@ -418,11 +418,14 @@ describe("a due time before all times", () => {
 describe("a tenant with more poison than a report can name", () => {
   it("keeps no other tenant's out of the report", async () => {
     const broken = await addSequence(sql, workspaceId, { steps: [{ condition: "moon_is_full" }] });
-    for (let number = 0; number < PROBLEMS_TOLD + 10; number++) await addFollowedLead(sql, workspaceId, broken.id);
+    for (let number = 0; number < PROBLEMS_REPORTED + 10; number++) await addFollowedLead(sql, workspaceId, broken.id);
     const { own } = await addPoison({ ...(POISONS[0] as Poison), workspace: {} });
     const { results } = await runAt(NOW);
-    expect(results).toMatchObject({ held: PROBLEMS_TOLD + 11, reasons: { unknown_condition: PROBLEMS_TOLD + 11 } });
-    expect(results?.problems).toHaveLength(PROBLEMS_TOLD);
+    expect(results).toMatchObject({
+      held: PROBLEMS_REPORTED + 11,
+      reasons: { unknown_condition: PROBLEMS_REPORTED + 11 },
+    });
+    expect(results?.problems).toHaveLength(PROBLEMS_REPORTED);
     expect(results?.problems.filter((told) => told.workspaceId === own)).toHaveLength(1);
   });
 });

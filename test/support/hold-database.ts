@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { withDatabase } from "../../cli/local-database.ts";
-import { tellProgress } from "../../cli/progress.ts";
+import { showProgress } from "../../cli/progress.ts";
 import { runProgram } from "../../cli/run-program.ts";
 
 /** A command for tests to kill: prints its database's URL and keeps the database open. */
@@ -12,7 +12,7 @@ const program = new Command("hold-database")
       process.stdout.write(`${url}\n`);
       await new Promise(() => setInterval(() => undefined, 60_000));
     };
-    await withDatabase(holdOn, { folder, port, onProgress: tellProgress });
+    await withDatabase(holdOn, { folder, port, onProgress: showProgress });
   });
 
 await runProgram(program);

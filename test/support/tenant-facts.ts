@@ -1,4 +1,4 @@
-import { takeInMessages } from "../../lib/run/intake/take-in-messages.ts";
+import { applyMessages } from "../../lib/run/intake/apply-messages.ts";
 import type { Database } from "../../lib/store/connect.ts";
 import { intakeStore } from "../../lib/store/intake-store.ts";
 import type { Sql } from "./factories.ts";
@@ -24,7 +24,7 @@ export async function takeInFactsOf(
     const outcomes = became.get(workspaceId);
     if (type && outcomes) outcomes[type] = [event, reason, fault].filter((part) => part !== undefined).join(" ");
   };
-  await takeInMessages(messages, {
+  await applyMessages(messages, {
     ...intakeStore(database),
     deadLetters: { keep: () => Promise.resolve() },
     log: { info: tell, error: tell },

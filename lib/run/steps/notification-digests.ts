@@ -1,10 +1,10 @@
 import { closeWindow } from "../../domain/digest-times.ts";
 import type { DigestSettlement, OutgoingDigest } from "../digest-ports.ts";
 import type { ChannelDown, Retry, SendOutcome } from "../port-types.ts";
+import { redactError } from "../redact-error.ts";
 import { type DigestsReport, noDigests } from "../report.ts";
 import { backoffMs, NEXT_RUN_MS } from "../settlement.ts";
 import type { RunContext, RunStep } from "../step.ts";
-import { withoutMessage } from "../without-message.ts";
 
 /** With backoff this spans nearly a day; then the next digest is due. */
 const FAILURES_AT_MOST = 24;
@@ -60,7 +60,7 @@ async function sendDigests(context: RunContext, report: DigestsReport): Promise<
     return;
   }
   while (!stopping()) {
-    const digests = await store.takeUpDigests(batchOf(context, settings.sendsAtOnce), leaseUntil);
+    const digests = await store.claimDigests(batchOf(context, settings.sendsAtOnce), leaseUntil);
     if (digests.length === 0) return;
     report.checked += digests.length;
     await sendAll(context, digests, report);
@@ -118,29 +118,29 @@ async function send({ digests, health, log }: RunContext, digest: OutgoingDigest
     if (shared) health.note(shared, outcome);
     return outcome;
   } catch (thrown) {
-    log.error("digest.threw", { id: digest.id, error: withoutMessage(thrown) });
+    log.error("digest.threw", { id: digest.id, error: redactError(thrown) });
     return { kind: "unknown", reason: "sender_failed" };
   }
 }
 
 function afterPassingFault(
   { id, failures: before }: OutgoingDigest,
-  { reason, throttled, notBegun }: Retry,
+  { reason, throttled, notStarted }: Retry,
   now: Date,
 ): DigestSettlement {
   const failures = throttled && !throttled.ofReceiver ? before : before + 1;
   if (failures >= FAILURES_AT_MOST) return { id, status: "failed", reason };
   const waitMs = Math.max(throttled?.retryAfterMs ?? 0, backoffMs(Math.max(1, failures), Math.random()));
   const recheckAt = new Date(now.getTime() + waitMs);
-  return { id, status: "pending", reason, failures, recheckAt, ...(notBegun && { attemptUnused: true }) };
+  return { id, status: "pending", reason, failures, recheckAt, ...(notStarted && { attemptUnused: true }) };
 }
 
 /** Uses no attempt, as for a touch. */
 function afterChannelFault(
   { id, failures }: OutgoingDigest,
-  { reason, notBegun }: ChannelDown,
+  { reason, notStarted }: ChannelDown,
   now: Date,
 ): DigestSettlement {
-  const recheckAt = new Date(now.getTime() + (notBegun ? NEXT_RUN_MS : backoffMs(1, Math.random())));
+  const recheckAt = new Date(now.getTime() + (notStarted ? NEXT_RUN_MS : backoffMs(1, Math.random())));
   return { id, status: "pending", reason, failures, recheckAt, attemptUnused: true };
 }

@@ -1,4 +1,4 @@
-import { takeUpLeftBehind } from "../leftovers.ts";
+import { sendLeftovers } from "../leftovers.ts";
 import { noDelivery, type RecoveredReport } from "../report.ts";
 import type { RunContext, RunStep } from "../step.ts";
 
@@ -17,7 +17,7 @@ export const recoverTouches: RunStep = {
     if (!(await store.isTouchLeftBehind({ now, workspaceId: request.workspaceId ?? null }))) return;
     await endUndecided(context, report);
     await endDeadLeases(context, report);
-    await takeUpLeftBehind(context, report);
+    await sendLeftovers(context, report);
   },
 };
 

@@ -3,10 +3,10 @@ import type { Channel } from "../../domain/labels.ts";
 import { type Claimed, claimTurn } from "../claiming.ts";
 import { type ClaimedTouches, deliver } from "../deliver.ts";
 import { dispatch } from "../dispatch.ts";
-import { takeUpLeftBehind } from "../leftovers.ts";
+import { ALL_OPEN, FairShare, type Open } from "../fair-share.ts";
+import { sendLeftovers } from "../leftovers.ts";
 import type { DueWorkspace, WaitingWorkspace } from "../ports.ts";
-import { BACKLOG_COUNTED, noDelivery, PROBLEMS_TOLD, type SendDueReport } from "../report.ts";
-import { ALL_OPEN, type Open, Rounds } from "../rounds.ts";
+import { BACKLOG_COUNTED, noDelivery, PROBLEMS_REPORTED, type SendDueReport } from "../report.ts";
 import { type RunContext, type RunStep, sendsItself } from "../step.ts";
 import { sampleOf, tally } from "../tally.ts";
 
@@ -28,9 +28,9 @@ export const sendDue: RunStep = {
     const query = { now, workspaceId: request.workspaceId ?? null, limit: WORKSPACES_AT_MOST };
     const due = await store.findDueWorkspaces(query);
     const waiting = await store.findWaiting(query, claimedUntil);
-    tellOldest(report, due, waiting, now);
-    await new Claimers(context, new Rounds(due, request.limit ?? Number.POSITIVE_INFINITY), report).run();
-    if (reports.recovered && waiting.length > 0) await takeUpLeftBehind(context, reports.recovered);
+    reportOldest(report, due, waiting, now);
+    await new Claimers(context, new FairShare(due, request.limit ?? Number.POSITIVE_INFINITY), report).run();
+    if (reports.recovered && waiting.length > 0) await sendLeftovers(context, reports.recovered);
     if (due.length + waiting.length === 0) return;
     report.backlog = Math.min(BACKLOG_COUNTED, (await countDue(context)) + (await countWaiting(context)));
   },
@@ -47,15 +47,15 @@ const countWaiting = (context: RunContext) => context.store.countWaiting(counted
 /** Concurrent claimers. Each sends its claims before it claims more. */
 class Claimers {
   readonly #context: RunContext;
-  readonly #rounds: Rounds;
+  readonly #shares: FairShare;
   readonly #report: SendDueReport;
   readonly #thrown: unknown[] = [];
   /** Sends in progress. Claimers do not wait for channels without room. */
   readonly #sending = new Set<Promise<void>>();
 
-  constructor(context: RunContext, rounds: Rounds, report: SendDueReport) {
+  constructor(context: RunContext, shares: FairShare, report: SendDueReport) {
     this.#context = context;
-    this.#rounds = rounds;
+    this.#shares = shares;
     this.#report = report;
   }
 
@@ -94,7 +94,7 @@ class Claimers {
       if (sent) {
         const open = this.#open();
         await Promise.all([...sent].flatMap(([channel, done]) => (open.has(channel) ? [done] : [])));
-      } else if (this.#rounds.wait && (throughput.busy || this.#rounds.underWay)) await throughput.changed();
+      } else if (this.#shares.wait && (throughput.busy || this.#shares.underWay)) await throughput.changed();
       else return;
     }
   }
@@ -108,10 +108,10 @@ class Claimers {
     const open = this.#open();
     const room = [...open.values()].reduce((sum, ofChannel) => sum + ofChannel, 0);
     // A larger batch would decide on steps for which there is no room.
-    const turn = this.#rounds.next(Math.min(size, Math.max(FIRST_TURN, 2 * room)), open);
+    const turn = this.#shares.next(Math.min(size, Math.max(FIRST_TURN, 2 * room)), open);
     if (!turn) return undefined;
     const claimed = await claimTurn(this.#context, turn);
-    this.#rounds.taken(turn, claimed.seen);
+    this.#shares.taken(turn, claimed.seen);
     this.#context.throughput.wake();
     this.#tell(claimed);
     if (!sendsItself(this.#context)) {
@@ -125,7 +125,7 @@ class Claimers {
     const { rehearsal } = this.#context;
     for (const { decided, claimed } of done) {
       tally(this.#report, decided, claimed);
-      if (rehearsal && rehearsal.sample.length < PROBLEMS_TOLD) rehearsal.sample.push(sampleOf(decided));
+      if (rehearsal && rehearsal.sample.length < PROBLEMS_REPORTED) rehearsal.sample.push(sampleOf(decided));
     }
   }
 
@@ -134,7 +134,7 @@ class Claimers {
     const { delivery } = this.#report;
     if (!delivery) return Promise.resolve();
     const sending = this.#context.throughput.sending(channel, touches.begun.length + touches.touchIds.length);
-    const done = this.#caught(deliver({ ...this.#context, groupSize: sending }, touches, delivery)).finally(() => {
+    const done = this.#caught(deliver({ ...this.#context, adaptiveBatch: sending }, touches, delivery)).finally(() => {
       sending.end();
       this.#sending.delete(done);
     });
@@ -155,7 +155,7 @@ const together = ({ toSend }: Claimed): ClaimedTouches => ({
 });
 
 /** A claimed touch counts from when it may be sent. */
-function tellOldest(
+function reportOldest(
   report: SendDueReport,
   due: readonly DueWorkspace[],
   waiting: readonly WaitingWorkspace[],
@@ -164,7 +164,7 @@ function tellOldest(
   const since = new Map(due.map(({ id, oldestDue }) => [id, oldestDue.getTime()]));
   for (const { id, since: oldest } of waiting)
     since.set(id, Math.min(since.get(id) ?? now.getTime(), oldest.getTime()));
-  const oldestFirst = [...since].sort(([, one], [, other]) => one - other).slice(0, PROBLEMS_TOLD);
+  const oldestFirst = [...since].sort(([, one], [, other]) => one - other).slice(0, PROBLEMS_REPORTED);
   for (const [id, oldest] of oldestFirst) {
     report.oldestDueSecondsByWorkspace[id] = Math.max(0, (now.getTime() - oldest) / 1_000);
   }

@@ -5,11 +5,11 @@ import type { FactOf } from "../../run/intake/facts.ts";
 import type { FactOutcome } from "../../run/intake/outcome.ts";
 import type { Queryable, Transactional } from "../queryable.ts";
 import { instant } from "../rows.ts";
+import { applyOnce } from "./apply-once.ts";
 import { refused } from "./leads.ts";
 import { endSuppressed } from "./opt-outs.ts";
 import { readLeads } from "./read-leads.ts";
 import { findSequences, type StartableSequence, startInstances } from "./start-instances.ts";
-import { takeInOnce } from "./take-in.ts";
 import { writeLeads } from "./write-leads.ts";
 
 type Enrolment = FactOf<"lead.enrolled">;
@@ -19,7 +19,7 @@ type Enrolment = FactOf<"lead.enrolled">;
  * that may not enter does not block the others.
  */
 export const leadEnrolled = (db: Transactional, fact: Enrolment): Promise<FactOutcome> =>
-  takeInOnce(db, fact, async (transaction, now) => {
+  applyOnce(db, fact, async (transaction, now) => {
     const [sequence] = await findSequences(transaction, fact.workspaceId, fact.sequence);
     if (!sequence) return refused("sequence: the workspace has no such sequence, or it has no step");
     const told = readLeads(fact.leads);

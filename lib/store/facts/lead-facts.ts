@@ -1,10 +1,10 @@
 import type { FactOf } from "../../run/intake/facts.ts";
 import type { FactOutcome } from "../../run/intake/outcome.ts";
 import type { Transactional } from "../queryable.ts";
+import { applyOnce } from "./apply-once.ts";
 import { createdBy, findOrAddLeads, isRefused } from "./leads.ts";
 import { notify } from "./notify.ts";
 import { endSuppressed, lockAddressOf } from "./opt-outs.ts";
-import { takeInOnce } from "./take-in.ts";
 
 const NOTHING = { ended: 0, cancelledTouches: 0, started: 0 };
 
@@ -12,7 +12,7 @@ const NOTHING = { ended: 0, cancelledTouches: 0, started: 0 };
  * Records a reply. The next decision pauses the lead's sequences, and claimed touches are cancelled instead of sent.
  */
 export const leadReplied = (db: Transactional, given: FactOf<"lead.replied">): Promise<FactOutcome> =>
-  takeInOnce(db, given, async (transaction, now, fact) => {
+  applyOnce(db, given, async (transaction, now, fact) => {
     const { workspaceId, occurredAt } = fact;
     const found = await findOrAddLeads(transaction, fact);
     if (isRefused(found)) return found;
@@ -28,7 +28,7 @@ export const leadReplied = (db: Transactional, given: FactOf<"lead.replied">): P
  * Pauses the lead's sequences until `until`; null ends the snooze. The latest `occurredAt` wins, in any arrival order.
  */
 export const leadSnoozed = (db: Transactional, fact: FactOf<"lead.snoozed">): Promise<FactOutcome> =>
-  takeInOnce(db, fact, async (transaction) => {
+  applyOnce(db, fact, async (transaction) => {
     const { occurredAt, until } = fact;
     const found = await findOrAddLeads(transaction, fact);
     if (isRefused(found)) return found;
@@ -45,7 +45,7 @@ export const leadSnoozed = (db: Transactional, fact: FactOf<"lead.snoozed">): Pr
 
 /** Opts the lead out and ends all its sequences, post-booking ones included, in the same transaction. */
 export const leadOptedOut = (db: Transactional, given: FactOf<"lead.opted_out">): Promise<FactOutcome> =>
-  takeInOnce(db, given, async (transaction, now, fact) => {
+  applyOnce(db, given, async (transaction, now, fact) => {
     const { workspaceId, occurredAt } = fact;
     await lockAddressOf(transaction, workspaceId, fact.lead);
     const found = await findOrAddLeads(transaction, fact);

@@ -4,6 +4,7 @@ import { isTimeZone } from "../../domain/time-zone.ts";
 import type { FactOf } from "../../run/intake/facts.ts";
 import type { FactOutcome } from "../../run/intake/outcome.ts";
 import type { Queryable, Transactional } from "../queryable.ts";
+import { applyOnce } from "./apply-once.ts";
 import {
   createdBy,
   type FoundLead,
@@ -28,18 +29,17 @@ import {
 import { findMeeting, type KnownMeeting, recordMeeting } from "./meeting-rows.ts";
 import { notify } from "./notify.ts";
 import { startOn } from "./start-instances.ts";
-import { takeInOnce } from "./take-in.ts";
 
 /** Books the lead, completes its other sequences and starts post-booking ones, in one transaction. */
 export const meetingBooked = (db: Transactional, given: FactOf<"meeting.booked">): Promise<FactOutcome> =>
-  takeInOnce(db, given, (transaction, now, fact) => apply(transaction, { fact, status: "confirmed", now }));
+  applyOnce(db, given, (transaction, now, fact) => apply(transaction, { fact, status: "confirmed", now }));
 
 /**
  * Moves a meeting to another time, and possibly another id. Post-booking sequences continue, or start if no booking was
  * known.
  */
 export const meetingRescheduled = (db: Transactional, given: FactOf<"meeting.rescheduled">): Promise<FactOutcome> =>
-  takeInOnce(db, given, async (transaction, now, fact) => {
+  applyOnce(db, given, async (transaction, now, fact) => {
     const { replaces } = fact;
     const outcome = await apply(transaction, { fact, status: "confirmed", now, alsoOf: replaces });
     // A new meeting without an end of its own does not replace the former one, which still counts.
@@ -50,11 +50,11 @@ export const meetingRescheduled = (db: Transactional, given: FactOf<"meeting.res
 
 /** Cancels a meeting and unbooks its leads. Sequences that the booking ended do not restart. */
 export const meetingCancelled = (db: Transactional, given: FactOf<"meeting.cancelled">): Promise<FactOutcome> =>
-  takeInOnce(db, given, (transaction, now, fact) => apply(transaction, { fact, status: "cancelled", now }));
+  applyOnce(db, given, (transaction, now, fact) => apply(transaction, { fact, status: "cancelled", now }));
 
 /** Records a no-show: unbooks the leads and starts sequences with the trigger `meeting_missed`. */
 export const meetingMissed = (db: Transactional, given: FactOf<"meeting.missed">): Promise<FactOutcome> =>
-  takeInOnce(db, given, (transaction, now, fact) => apply(transaction, { fact, status: "missed", now }));
+  applyOnce(db, given, (transaction, now, fact) => apply(transaction, { fact, status: "missed", now }));
 
 /** Cancels the replaced meeting. An unknown one is stored as cancelled, because its booking may still arrive. */
 async function cancelReplaced(

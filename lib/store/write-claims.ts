@@ -28,7 +28,7 @@ const touchedRow = z.object({
  * preserve what the decision saw. If the workspace or sequence was switched off or the address suppressed since, the
  * touch stays claimed, and `startSending` checks it.
  */
-export async function carryOut(
+export async function writeClaims(
   db: Queryable,
   decided: readonly Decided[],
   { now, recheckAt, begin, mayBegin }: ClaimQuery,

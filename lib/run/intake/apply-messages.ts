@@ -44,9 +44,9 @@ const MESSAGES_AT_ONCE = 3;
  * reason; a failed one is redelivered. Redeliveries of applied events are no-ops. Throws SchemaOutOfDate, or
  * DatabaseUnreachable before any message is processed.
  */
-export async function takeInMessages(messages: readonly ReceivedMessage[], ports: IntakePorts): Promise<TakenIn> {
+export async function applyMessages(messages: readonly ReceivedMessage[], ports: IntakePorts): Promise<TakenIn> {
   await requireSchema(ports);
-  const report = nothingTakenIn();
+  const report = nothingApplied();
   const failed = await pLimit(MESSAGES_AT_ONCE).map(messages, async (message) => {
     const became = await takeIn(message, ports);
     count(became, report);
@@ -66,7 +66,7 @@ export function count(became: Became, report: IntakeReport): void {
   report.warned += became.warnings ? 1 : 0;
 }
 
-export const nothingTakenIn = (): IntakeReport => ({
+export const nothingApplied = (): IntakeReport => ({
   applied: 0,
   stale: 0,
   duplicate: 0,
@@ -77,7 +77,7 @@ export const nothingTakenIn = (): IntakeReport => ({
 });
 
 /** Applies one event. Throws transient errors. */
-export async function takeInEvent(body: string, ports: Omit<IntakePorts, "deadLetters" | "log">): Promise<FactOutcome> {
+export async function applyEvent(body: string, ports: Omit<IntakePorts, "deadLetters" | "log">): Promise<FactOutcome> {
   await requireSchema(ports);
   const parsed = parseEvent(body);
   return parsed.ok ? await ports.apply(parsed.fact) : { outcome: "refused", reason: parsed.reason };

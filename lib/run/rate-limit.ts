@@ -23,7 +23,7 @@ export interface Clock {
 
 const REAL_CLOCK: Clock = { now: () => performance.now(), wait: (ms) => setTimeout(ms) };
 
-export interface PaceOptions {
+export interface RateLimitOptions {
   /** Most sends in flight on one channel. */
   readonly sendsAtOnce: number;
   /** True once the run must stop: then no send begins, not even a waiting one. */
@@ -37,13 +37,13 @@ export interface PaceOptions {
  * throttles. A send that still waits when the run stops returns `retry` with the reason `run_stopped`. A send whose
  * channel has closed by then is not begun either. Create one set per run.
  */
-export function pacedChannels(channels: Channels, options: PaceOptions): Channels {
-  const paced = (channel: MessageChannel): MessageChannel => {
-    const pace = new Pace(options);
-    return { send: (touch) => pace.run(touch, () => channel.send(touch)) };
+export function rateLimitedChannels(channels: Channels, options: RateLimitOptions): Channels {
+  const limited = (channel: MessageChannel): MessageChannel => {
+    const rateLimit = new RateLimit(options);
+    return { send: (touch) => rateLimit.run(touch, () => channel.send(touch)) };
   };
   const { email, sms, webhook, task } = channels;
-  return { email: paced(email), sms: paced(sms), webhook: paced(webhook), task: paced(task) };
+  return { email: limited(email), sms: limited(sms), webhook: limited(webhook), task: limited(task) };
 }
 
 type Channels = Readonly<Record<Channel, MessageChannel>>;
@@ -52,14 +52,14 @@ type Channels = Readonly<Record<Channel, MessageChannel>>;
  * The concurrency limit of one provider. Throttling halves it and pauses all sends as long as the provider asks; ten
  * accepted sends raise it by one.
  */
-class Pace {
+class RateLimit {
   readonly #limit: LimitFunction;
-  readonly #options: Required<PaceOptions>;
+  readonly #options: Required<RateLimitOptions>;
   #pausedUntil = Number.NEGATIVE_INFINITY;
   #acceptedSince = 0;
   #slowdowns = 0;
 
-  constructor(options: PaceOptions) {
+  constructor(options: RateLimitOptions) {
     this.#options = { clock: REAL_CLOCK, ...options };
     this.#limit = pLimit(options.sendsAtOnce);
   }
@@ -69,7 +69,7 @@ class Pace {
     const { health, stopping } = this.#options;
     return this.#limit(async () => {
       if (!health.closed(sent)) await this.#pauseIsOver();
-      if (stopping()) return { kind: "retry", reason: "run_stopped", notBegun: true };
+      if (stopping()) return { kind: "retry", reason: "run_stopped", notStarted: true };
       const closed = health.closed(sent);
       if (closed) return closed;
       const slowdownsBefore = this.#slowdowns;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
+import { FairShare, type Turn } from "../../lib/run/fair-share.ts";
 import type { DueCandidate, DueWorkspace } from "../../lib/run/ports.ts";
-import { Rounds, type Turn } from "../../lib/run/rounds.ts";
 
 const OLDEST = Date.UTC(2030, 0, 7, 9);
 
@@ -53,12 +53,12 @@ function serveAll(
   batchSize: number,
   look: (turn: Turn, dry: ReadonlySet<string>) => void,
 ) {
-  const rounds = new Rounds(steps.workspaces(), limit);
+  const shares = new FairShare(steps.workspaces(), limit);
   const dry = new Set<string>();
-  for (let turn = rounds.next(batchSize); turn; turn = rounds.next(batchSize)) {
+  for (let turn = shares.next(batchSize); turn; turn = shares.next(batchSize)) {
     look(turn, dry);
     const claimed = steps.claim(turn);
-    rounds.taken(turn, claimed.map(seen));
+    shares.taken(turn, claimed.map(seen));
     for (const { id } of turn.workspaces) {
       if (claimed.filter(({ workspaceId }) => workspaceId === id).length < turn.share) dry.add(id);
     }
@@ -69,7 +69,7 @@ const dueOf = fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1, maxLengt
 const limits = fc.oneof(fc.integer({ min: 1, max: 3_000 }), fc.constant(Number.POSITIVE_INFINITY));
 const batchSizes = fc.integer({ min: 1, max: 500 });
 
-describe("rounds", () => {
+describe("shares", () => {
   it("serve every workspace that has more before they serve any of them again", () => {
     fc.assert(
       fc.property(dueOf, limits, batchSizes, (due, limit, batchSize) => {
@@ -119,16 +119,16 @@ describe("rounds", () => {
         fc.array(fc.nat(3), { maxLength: 400 }),
         (due, limit, batchSize, order) => {
           const steps = new Steps(due);
-          const rounds = new Rounds(steps.workspaces(), limit);
+          const shares = new FairShare(steps.workspaces(), limit);
           const underWay: { readonly turn: Turn; readonly claimed: DueCandidate[] }[] = [];
           const begin = () => {
-            const turn = rounds.next(batchSize);
+            const turn = shares.next(batchSize);
             if (turn) underWay.push({ turn, claimed: steps.claim(turn) });
             return turn !== undefined;
           };
           const end = (which: number) => {
             const [ended] = underWay.splice(which % underWay.length, 1);
-            if (ended) rounds.taken(ended.turn, ended.claimed.map(seen));
+            if (ended) shares.taken(ended.turn, ended.claimed.map(seen));
           };
           for (const choice of order) {
             if (underWay.length === 0 || choice === 0) begin();
@@ -156,61 +156,61 @@ describe("rounds", () => {
 
   it("begin again at the oldest step for a channel that had no room before", () => {
     const steps = new Steps([1_000]);
-    const rounds = new Rounds(steps.workspaces(), LIMITLESS);
-    const first = rounds.next(10);
+    const shares = new FairShare(steps.workspaces(), LIMITLESS);
+    const first = shares.next(10);
     if (!first) throw new Error("no turn");
-    rounds.taken(first, leftOnWebhook(steps.claim(first)));
-    const byEmail = rounds.next(10, emailOnly);
+    shares.taken(first, leftOnWebhook(steps.claim(first)));
+    const byEmail = shares.next(10, emailOnly);
     if (!byEmail) throw new Error("no turn");
     expect(byEmail.workspaces).toMatchObject([{ after: { instanceId: "0:9" } }]);
-    rounds.taken(byEmail, []);
-    expect(rounds.next(10, emailOnly)).toBeUndefined();
-    expect(rounds.wait).toBe(true);
-    expect(rounds.next(10)).toMatchObject({ workspaces: [{ after: null }] });
+    shares.taken(byEmail, []);
+    expect(shares.next(10, emailOnly)).toBeUndefined();
+    expect(shares.wait).toBe(true);
+    expect(shares.next(10)).toMatchObject({ workspaces: [{ after: null }] });
   });
 
   it("serve no more workspaces in a turn than the tightest channel has room for", () => {
-    const rounds = new Rounds(new Steps(Array.from({ length: 50 }, () => 9)).workspaces(), LIMITLESS);
+    const shares = new FairShare(new Steps(Array.from({ length: 50 }, () => 9)).workspaces(), LIMITLESS);
     const open = new Map([
       ["email", LIMITLESS],
       ["webhook", 7],
     ] as const);
-    const turns = Array.from({ length: 7 }, () => rounds.next(500, open)?.workspaces.map(({ id }) => id));
+    const turns = Array.from({ length: 7 }, () => shares.next(500, open)?.workspaces.map(({ id }) => id));
     expect(turns.map((turn) => turn?.length)).toEqual([7, 7, 7, 7, 7, 7, 7]);
     expect(new Set(turns.flat()).size).toBe(49);
   });
 
   it("take a workspace for done only if no other turn held a part of it, and serve it alone until then", () => {
-    const rounds = new Rounds(new Steps([30]).workspaces(), LIMITLESS);
-    const [one, other] = [rounds.next(20), rounds.next(20)];
+    const shares = new FairShare(new Steps([30]).workspaces(), LIMITLESS);
+    const [one, other] = [shares.next(20), shares.next(20)];
     if (!one || !other) throw new Error("no turn");
-    rounds.taken(other, []);
-    expect(rounds.next(20)).toBeUndefined();
-    expect(rounds.underWay).toBe(true);
-    rounds.taken(one, []);
-    const alone = rounds.next(20);
+    shares.taken(other, []);
+    expect(shares.next(20)).toBeUndefined();
+    expect(shares.underWay).toBe(true);
+    shares.taken(one, []);
+    const alone = shares.next(20);
     if (!alone) throw new Error("no turn");
     expect(alone.workspaces).toMatchObject([{ after: null }]);
-    expect(rounds.next(20)).toBeUndefined();
-    rounds.taken(alone, []);
-    expect(rounds.next(20)).toBeUndefined();
-    expect(rounds.wait).toBe(false);
+    expect(shares.next(20)).toBeUndefined();
+    shares.taken(alone, []);
+    expect(shares.next(20)).toBeUndefined();
+    expect(shares.wait).toBe(false);
   });
 
   it("have no turn where nothing is due", () => {
-    expect(new Rounds([], 10).next(500)).toBeUndefined();
-    expect(new Rounds(new Steps([1]).workspaces(), 10).next(500)).toMatchObject({ share: 10 });
+    expect(new FairShare([], 10).next(500)).toBeUndefined();
+    expect(new FairShare(new Steps([1]).workspaces(), 10).next(500)).toMatchObject({ share: 10 });
   });
 });
 
 /** Returns the first `count` turns. */
 function turnsOf(due: readonly number[], batchSize: number, count: number) {
   const steps = new Steps(due);
-  const rounds = new Rounds(steps.workspaces(), Number.POSITIVE_INFINITY);
+  const shares = new FairShare(steps.workspaces(), Number.POSITIVE_INFINITY);
   return Array.from({ length: count }, () => {
-    const turn = rounds.next(batchSize);
+    const turn = shares.next(batchSize);
     if (!turn) throw new Error("no turn was left");
-    rounds.taken(turn, steps.claim(turn).map(seen));
+    shares.taken(turn, steps.claim(turn).map(seen));
     return { workspaces: turn.workspaces.map(({ id }) => id), share: turn.share };
   });
 }

@@ -4,7 +4,7 @@ import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process"
  * Starts a process that ends with this one, also after `kill -9`. It has its own process group, so that a signal from a
  * terminal or a supervisor reaches only us and we decide when it ends.
  */
-export function spawnOnLeash(file: string, options: readonly string[], settings: SpawnOptions): ChildProcess {
+export function spawnWithParent(file: string, options: readonly string[], settings: SpawnOptions): ChildProcess {
   const child = spawn(file, options, { ...settings, detached: true });
   if (child.pid !== undefined) child.once("exit", leash(child.pid));
   return child;

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@jest/globals";
 import { ChannelHealth } from "../../lib/run/channel-health.ts";
 import type { MessageChannel } from "../../lib/run/delivery-ports.ts";
-import { type Clock, pacedChannels } from "../../lib/run/pace.ts";
 import type { SendOutcome } from "../../lib/run/port-types.ts";
+import { type Clock, rateLimitedChannels } from "../../lib/run/rate-limit.ts";
 import { aTouch } from "../channels/contract.ts";
 
 const ACCEPTED: SendOutcome = { kind: "accepted", providerId: "p" };
@@ -68,19 +68,19 @@ class SlowProvider implements MessageChannel {
 
 const idle: MessageChannel = { send: () => Promise.resolve(ACCEPTED) };
 
-function paced(sendsAtOnce: number) {
+function limited(sendsAtOnce: number) {
   const clock = new FakeClock();
   const provider = new SlowProvider();
   let stopping = false;
   const options = { sendsAtOnce, stopping: () => stopping, health: new ChannelHealth(), clock };
-  const { email, sms } = pacedChannels({ email: provider, sms: idle, webhook: idle, task: idle }, options);
+  const { email, sms } = rateLimitedChannels({ email: provider, sms: idle, webhook: idle, task: idle }, options);
   const send = (count: number) => Promise.all(Array.from({ length: count }, () => email.send(aTouch())));
   return { clock, provider, sms, email, send, stop: () => (stopping = true) };
 }
 
-describe("the pace of a channel", () => {
+describe("the rate limit of a channel", () => {
   it("begins as many sends as may be under way at once, and the next as one ends", async () => {
-    const { provider, send } = paced(3);
+    const { provider, send } = limited(3);
     const outcomes = send(5);
     await settled();
     expect(provider.underWay).toBe(3);
@@ -91,7 +91,7 @@ describe("the pace of a channel", () => {
   });
 
   it("hands on the touch and what became of it, a fault that was thrown included", async () => {
-    const { provider, email } = paced(1);
+    const { provider, email } = limited(1);
     const outcome = email.send(aTouch());
     const after = email.send(aTouch());
     await settled();
@@ -110,7 +110,7 @@ describe("the pace of a channel", () => {
   ])(
     "is halved when it is throttled, and begins nothing before the pause is over: asked %p, %i ms",
     async (asked, pause) => {
-      const { clock, provider, send } = paced(4);
+      const { clock, provider, send } = limited(4);
       const outcomes = send(12);
       await settled();
       await provider.answer(throttled(asked));
@@ -127,7 +127,7 @@ describe("the pace of a channel", () => {
   );
 
   it("is halved once by those that were under way together, and again by a later one, but never below one", async () => {
-    const { clock, provider, send } = paced(8);
+    const { clock, provider, send } = limited(8);
     const outcomes = send(20);
     await settled();
     const seen: number[] = [];
@@ -142,7 +142,7 @@ describe("the pace of a channel", () => {
   });
 
   it("grows by one after each ten that are accepted, up to the bound and no further", async () => {
-    const { clock, provider, send } = paced(4);
+    const { clock, provider, send } = limited(4);
     const outcomes = send(60);
     await settled();
     await provider.answer(throttled(null), 4);
@@ -157,8 +157,8 @@ describe("the pace of a channel", () => {
     expect(await outcomes).toHaveLength(60);
   });
 
-  it("does not slow down for what has nothing to do with its pace", async () => {
-    const { provider, send } = paced(2);
+  it("does not slow down for what has nothing to do with its rate limit", async () => {
+    const { provider, send } = limited(2);
     const outcomes = send(4);
     await settled();
     await provider.answer({ kind: "retry", reason: "smtp_451" });
@@ -169,7 +169,7 @@ describe("the pace of a channel", () => {
   });
 
   it("is nobody else's: another channel goes on", async () => {
-    const { provider, send, sms } = paced(1);
+    const { provider, send, sms } = limited(1);
     const outcomes = send(1);
     await settled();
     await provider.answer(throttled(5_000));
@@ -178,34 +178,34 @@ describe("the pace of a channel", () => {
   });
 
   it("begins no more in this run where the provider asks for more time than a run has", async () => {
-    const { clock, provider, send, sms } = paced(2);
+    const { clock, provider, send, sms } = limited(2);
     const outcomes = send(5);
     await settled();
     await provider.answer(throttled(60_000), 2);
     await clock.pass(5_000);
     expect(await outcomes).toEqual([
       ...Array(2).fill(throttled(60_000)),
-      ...Array(3).fill({ ...throttled(60_000), notBegun: true }),
+      ...Array(3).fill({ ...throttled(60_000), notStarted: true }),
     ]);
     expect(provider.begun).toBe(2);
     expect(await sms.send(aTouch({ channel: "sms" }))).toEqual(ACCEPTED);
   });
 
   it("does not hold up a run that has to stop: what waits for a pause, or its turn, is not begun", async () => {
-    const { clock, provider, send, stop } = paced(2);
+    const { clock, provider, send, stop } = limited(2);
     const outcomes = send(6);
     await settled();
     await provider.answer(throttled(5_000));
     await provider.answer(ACCEPTED);
     stop();
     await clock.pass(100);
-    const notBegun = { kind: "retry", reason: "run_stopped", notBegun: true };
-    expect(await outcomes).toEqual([throttled(5_000), ACCEPTED, ...Array(4).fill(notBegun)]);
+    const notStarted = { kind: "retry", reason: "run_stopped", notStarted: true };
+    expect(await outcomes).toEqual([throttled(5_000), ACCEPTED, ...Array(4).fill(notStarted)]);
     expect(provider.begun).toBe(2);
   });
 
   it("lets a send that is under way end, also when the run has to stop", async () => {
-    const { provider, email, stop } = paced(1);
+    const { provider, email, stop } = limited(1);
     const outcome = email.send(aTouch());
     await settled();
     stop();

@@ -6,7 +6,7 @@ import { type Message, type Rendered, render } from "./templates.ts";
 import { type ZoneUsed, zoneUsed } from "./time-zone.ts";
 
 /** A due item as the rules see it. Values that several rules share are computed lazily and once. */
-export interface Case extends DueItem {
+export interface RuleContext extends DueItem {
   readonly now: Date;
   readonly zone: ZoneUsed;
   readonly step: Step | undefined;
@@ -16,9 +16,9 @@ export interface Case extends DueItem {
 }
 
 /** Returns a verdict if the rule applies, otherwise undefined. */
-export type Judge = (given: Case) => Verdict | undefined;
+export type Evaluate = (given: RuleContext) => Verdict | undefined;
 
-export function caseOf(item: DueItem, now: Date): Case {
+export function contextOf(item: DueItem, now: Date): RuleContext {
   const { lead, workspace, sequence, instance } = item;
   const step = stepFrom(sequence, instance.position);
   return {
@@ -42,18 +42,18 @@ function once<Value>(work: () => Value): () => Value {
   };
 }
 
-export const factsOf = (given: Pick<Case, "lead" | "workspace" | "step">): SendFacts => ({
+export const factsOf = (given: Pick<RuleContext, "lead" | "workspace" | "step">): SendFacts => ({
   lead: given.lead,
   workspace: given.workspace,
   channel: stepOf(given).channel,
 });
 
-export function stepOf({ step }: Pick<Case, "step">): Step {
+export function stepOf({ step }: Pick<RuleContext, "step">): Step {
   if (!step) throw new Error("a rule that needs a step was asked before the rule that one is left");
   return step;
 }
 
-export function messageOf({ rendered }: Case): Message {
+export function messageOf({ rendered }: RuleContext): Message {
   const text = rendered();
   if (text.kind !== "rendered")
     throw new Error("a message was asked for before the rule that the template is complete");

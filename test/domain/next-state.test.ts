@@ -1,15 +1,15 @@
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
 import { decide } from "../../lib/domain/decide.ts";
-import { evolve } from "../../lib/domain/evolve.ts";
+import { nextState } from "../../lib/domain/next-state.ts";
 import { anItem, aStep, type ItemParts, minutesAfter, NOON } from "./items.ts";
 
 const evolved = (parts: ItemParts, now = NOON) => {
   const item = anItem(parts);
-  return evolve(item, decide(item, now), now);
+  return nextState(item, decide(item, now), now);
 };
 
-describe("evolve", () => {
+describe("nextState", () => {
   it("makes the next step due its delay after the step before it was claimed", () => {
     expect(evolved({})).toEqual({
       status: "active",

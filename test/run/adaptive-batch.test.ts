@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
-import { GroupSize } from "../../lib/run/group-size.ts";
+import { AdaptiveBatch } from "../../lib/run/adaptive-batch.ts";
 
 const group = fc.record({
   touches: fc.integer({ min: 1, max: 1_000 }),
@@ -11,7 +11,7 @@ describe("the size of a group", () => {
   it("is a whole number between 10 and 1,000 and at most doubles, however fast or slow the groups were", () => {
     fc.assert(
       fc.property(fc.array(group, { maxLength: 30 }), (groups) => {
-        const size = new GroupSize();
+        const size = new AdaptiveBatch();
         for (const { touches, elapsedMs } of groups) {
           const before = size.current;
           size.sent(touches, elapsedMs);
@@ -31,14 +31,14 @@ describe("the size of a group", () => {
   ])(
     "becomes what a provider of %d touches a millisecond takes in a quarter of a second: %d",
     (touchesPerMs, expected) => {
-      const size = new GroupSize();
+      const size = new AdaptiveBatch();
       for (let groups = 0; groups < 10; groups++) size.sent(size.current, size.current / touchesPerMs);
       expect(size.current).toBe(expected);
     },
   );
 
   it("is not changed by a group of which nothing was begun, and is by one touch", () => {
-    const size = new GroupSize();
+    const size = new AdaptiveBatch();
     const before = size.current;
     size.sent(0, 5_000);
     expect(size.current).toBe(before);
@@ -47,7 +47,7 @@ describe("the size of a group", () => {
   });
 
   it("grows again once the provider has become fast", () => {
-    const size = new GroupSize();
+    const size = new AdaptiveBatch();
     size.sent(50, 60_000);
     const seen = Array.from({ length: 4 }, () => {
       size.sent(size.current, 1);

@@ -15,7 +15,7 @@ type Origin = Pick<Fact, "workspaceId" | "eventId" | "occurredAt" | "type" | "wa
  * Applies a fact once, in one transaction, and stores its outcome under the event id. A refused fact is not stored, so
  * a redelivery is processed again. Rows that `apply` wrote before it refused are kept.
  */
-export function takeInOnce<Given extends Origin>(
+export function applyOnce<Given extends Origin>(
   db: Transactional,
   fact: Given,
   apply: ApplyFact<Given>,

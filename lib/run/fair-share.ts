@@ -44,7 +44,7 @@ interface Waiting extends Pick<DueWorkspace, "id" | "capped"> {
  * Serves all workspaces with due steps round-robin, so that none waits longer than one round, however much another has
  * due. A workspace is skipped once it has no more steps on the channels with room. Supports concurrent claimers.
  */
-export class Rounds {
+export class FairShare {
   #waiting: Waiting[];
   #left: number;
   readonly #cursors = new WeakMap<Turn, ReadonlyMap<string, Cursor>>();

@@ -5,7 +5,7 @@ const FIRST = 50;
 const SENDING_MS = 250;
 
 /** Number of touches that move to `sending` together, adapted to each group's duration. */
-export interface Groups {
+export interface BatchSize {
   readonly current: number;
   /** Records how long a group took to send. */
   sent(touches: number, elapsedMs: number): void;
@@ -15,7 +15,7 @@ export interface Groups {
  * Adaptive number of touches that move to `sending` together: as many as the providers accept in 250 ms. Settling then
  * does not slow a fast provider, and a killed sender leaves few touches `unknown`.
  */
-export class GroupSize implements Groups {
+export class AdaptiveBatch implements BatchSize {
   #current = FIRST;
 
   get current(): number {

@@ -1,4 +1,4 @@
-import { afterWaiting } from "../domain/evolve.ts";
+import { afterWaiting } from "../domain/next-state.ts";
 import { repairBy } from "../domain/recheck-times.ts";
 import type { DueCandidate } from "../run/ports.ts";
 import type { Queryable } from "./queryable.ts";
@@ -14,7 +14,7 @@ interface Onward {
  * Moves instances that waited for a person to their next step, with its delay counted from now. Completes those with no
  * step left. The caller must have locked them.
  */
-export async function goOn(db: Queryable, candidates: readonly DueCandidate[], now: Date): Promise<void> {
+export async function advanceInstances(db: Queryable, candidates: readonly DueCandidate[], now: Date): Promise<void> {
   const onward = candidates.map((candidate) => onwardFrom(candidate, now));
   await db.$executeRaw`
     update follow_up_instance as instance

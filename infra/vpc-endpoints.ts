@@ -6,7 +6,7 @@ import type { Configuration } from "./configuration.ts";
 const SCHEDULER = new InterfaceVpcEndpointAwsService("scheduler");
 
 /** An AWS service that the functions call. A subnet without a NAT gateway needs an endpoint for it. */
-export interface WayOut {
+export interface Endpoint {
   readonly id: string;
   readonly service: InterfaceVpcEndpointAwsService;
   readonly why: string;
@@ -16,7 +16,7 @@ export interface WayOut {
  * The endpoints that the configuration needs. Database, logs, metrics and failed invocations need none: RDS Proxy is
  * in the VPC, the function signs its own database tokens, and Lambda delivers the rest.
  */
-export function waysOutOf(configuration: Configuration): readonly WayOut[] {
+export function endpointsOf(configuration: Configuration): readonly Endpoint[] {
   const { sms, webhook, delivery, intake } = configuration;
   const { EMAIL, PINPOINT_SMS_VOICE_V2, SECRETS_MANAGER, SQS } = InterfaceVpcEndpointAwsService;
   return [

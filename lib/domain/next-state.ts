@@ -25,7 +25,7 @@ export type InstanceState =
     };
 
 /** The next state of the instance. Pure. The position never moves back; a hold keeps the original due time. */
-export function evolve(item: DueItem, decision: Decision, now: Date): InstanceState {
+export function nextState(item: DueItem, decision: Decision, now: Date): InstanceState {
   const { position, heldSince, nextStepDue } = item.instance;
   switch (decision.kind) {
     case "send":

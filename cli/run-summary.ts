@@ -5,7 +5,7 @@ import type { FactOutcome } from "../lib/run/intake/outcome.ts";
 import { BACKLOG_COUNTED, type Hold, type Report, type SendDueReport } from "../lib/run/report.ts";
 import type { DemoBooking } from "./demo-booking.ts";
 import { MEANINGS } from "./meanings.ts";
-import { tellSteps } from "./step-sentences.ts";
+import { printSteps } from "./step-sentences.ts";
 
 /** The command's own information, in addition to the report. */
 export interface Surroundings {
@@ -22,12 +22,12 @@ export interface Surroundings {
 const PROBLEMS_SHOWN = 12;
 
 /** The summary of a run for a person. Coloured only on a terminal. */
-export function accountOf(report: Report, surroundings: Surroundings): string {
+export function runSummary(report: Report, surroundings: Surroundings): string {
   const { results } = report;
   const sections = [
     surroundings.booking ? [title("Before the run, a booking by event"), ...tellBooking(surroundings.booking)] : [],
     [headline(report), ...report.errors.map((error) => paint("red", `  ${error}`))],
-    [title("What each step did"), ...tellSteps(report)],
+    [title("What each step did"), ...printSteps(report)],
     results ? [title("What was decided, and why"), reasonTable(results)] : [],
     results ? [title("The balance"), ...balance(results)] : [],
     results?.problems.length ? [title("Rows that need a person"), ...problems(results)] : [],
