@@ -5,7 +5,6 @@ import { Metrics } from "@aws-lambda-powertools/metrics";
 import { logMetrics } from "@aws-lambda-powertools/metrics/middleware";
 import middy from "@middy/core";
 import type { Context } from "aws-lambda";
-import { catchUpOf } from "../lib/platform/catch-up.ts";
 import { loadConfig, runSettings } from "../lib/platform/config.ts";
 import { figuresOf, METRIC_NAMESPACE, METRIC_UNITS } from "../lib/platform/metrics.ts";
 import { wire } from "../lib/platform/wire.ts";
@@ -24,7 +23,6 @@ const ports = wire(config, {
   error: (event, fields) => logger.error(event, fields),
 });
 const settings = runSettings(config);
-const catchUp = catchUpOf(config);
 
 /** One run. An unsuccessful scheduled run throws, so that it counts in Lambda's error metric. */
 export const handler = middy<unknown, Report, Error, Context>()
@@ -37,7 +35,5 @@ export const handler = middy<unknown, Report, Error, Context>()
     const report = await runFollowUps(event, invocation, ports, settings);
     for (const { name, value } of figuresOf(report)) metrics.addMetric(name, METRIC_UNITS[name], value);
     if (!report.success && report.trigger !== "manual") throw new RunFailed(report);
-    const caughtUp = await catchUp?.(report, lambda.invokedFunctionArn, new Date());
-    if (caughtUp && caughtUp !== "not_needed") logger.info("catch_up", { outcome: caughtUp });
     return report;
   });

@@ -27,7 +27,6 @@ const OLDEST_USEFUL_TICK = Duration.minutes(1);
 /** The schedule: one invocation per tick, and a dead-letter queue for undelivered ticks. */
 export class FollowUpsSchedule extends Construct {
   readonly group: ScheduleGroup;
-  readonly role: Role;
   readonly undeliveredTicks: DeadLetters;
 
   constructor(scope: Construct, id: string, { configuration, names, function: target }: FollowUpsScheduleProps) {
@@ -36,7 +35,6 @@ export class FollowUpsSchedule extends Construct {
     this.group = new ScheduleGroup(this, "Group", { scheduleGroupName: names.scheduleGroup });
     // A retained group would keep its name, and the stage could not be deployed again.
     this.group.applyRemovalPolicy(RemovalPolicy.DESTROY);
-    this.role = this.makeRole(this.group);
     this.undeliveredTicks = new DeadLetters(this, "UndeliveredTicks", names.undeliveredTicks);
     new Schedule(this, "Schedule", {
       scheduleName: names.schedule,
@@ -46,7 +44,7 @@ export class FollowUpsSchedule extends Construct {
       timeWindow: TimeWindow.off(),
       enabled: !configuration.paused,
       target: new InvokeFunction(target, {
-        role: this.role,
+        role: this.makeRole(this.group),
         input: ScheduleTargetInput.fromObject({ trigger: "schedule", scheduledTime: ContextAttribute.scheduledTime }),
         retryAttempts: 0,
         maxEventAge: OLDEST_USEFUL_TICK,

@@ -3,7 +3,6 @@ import { ManagedPolicy, PermissionsBoundary } from "aws-cdk-lib/aws-iam";
 import type { Construct } from "constructs";
 import { namesOf, type StageNames } from "../lib/platform/names.ts";
 import { Alarms } from "./alarms.ts";
-import { catchesUp, letCatchUp } from "./catch-up.ts";
 import { type Configuration, homeOf } from "./configuration.ts";
 import { RunDashboard } from "./dashboard.ts";
 import { acknowledgeProviders } from "./database-roles.ts";
@@ -56,7 +55,6 @@ export class BackstopStack extends Stack {
     const intake = configuration.intake && new Intake(this, "Intake", { ...shared, ...configuration.intake });
     const followUps = new FollowUpsFunction(this, "FollowUps", { ...shared, deliveries: delivery?.queue });
     const schedule = new FollowUpsSchedule(this, "Schedule", { configuration, names, function: followUps.function });
-    if (catchesUp(configuration)) letCatchUp(followUps.function, schedule, names);
     const { proxyName } = foundation;
     const alarms = new Alarms(this, "Alarms", { ...shared, followUps, schedule, delivery, intake, proxyName });
     new RunDashboard(this, "Dashboard", {

@@ -1,9 +1,5 @@
 import { InterfaceVpcEndpointAwsService } from "aws-cdk-lib/aws-ec2";
-import { catchesUp } from "./catch-up.ts";
 import type { Configuration } from "./configuration.ts";
-
-/** The CDK has no constant for this service. */
-const SCHEDULER = new InterfaceVpcEndpointAwsService("scheduler");
 
 /** An AWS service that the functions call. A subnet without a NAT gateway needs an endpoint for it. */
 export interface Endpoint {
@@ -21,9 +17,6 @@ export function endpointsOf(configuration: Configuration): readonly Endpoint[] {
   const { EMAIL, PINPOINT_SMS_VOICE_V2, SECRETS_MANAGER, SQS } = InterfaceVpcEndpointAwsService;
   return [
     { id: "Email", service: EMAIL, why: "Amazon SES sends the mails" },
-    ...(catchesUp(configuration)
-      ? [{ id: "Scheduler", service: SCHEDULER, why: "a run that leaves a backlog asks for another one" }]
-      : []),
     ...(sms ? [{ id: "Sms", service: PINPOINT_SMS_VOICE_V2, why: "AWS End User Messaging sends the texts" }] : []),
     ...(webhook ? [{ id: "Secrets", service: SECRETS_MANAGER, why: "webhooks are signed with a secret" }] : []),
     ...(delivery || intake ? [{ id: "Queue", service: SQS, why: usesOfQueues(configuration).join(", and ") }] : []),

@@ -31,10 +31,6 @@ const settings = z.object({
     .optional(),
   WEBHOOK_NETWORK: z.enum(["public", "any"]).default("public"),
   DELIVERY_QUEUE_URL: z.url({ protocol: /^https?$/ }).optional(),
-  CATCH_UP_SCHEDULE: z.string().min(1).optional(),
-  CATCH_UP_GROUP: z.string().min(1).optional(),
-  CATCH_UP_ROLE_ARN: z.string().min(1).optional(),
-  CATCH_UP_DEAD_LETTERS_ARN: z.string().min(1).optional(),
   AWS_LAMBDA_FUNCTION_NAME: z.string().min(1).default("backstop-followups"),
   GIT_REVISION: z.string().min(1).default("unknown"),
   LOG_LEVEL: z.enum(["DEBUG", "INFO", "WARN", "ERROR", "SILENT"]).default("INFO"),
@@ -56,7 +52,6 @@ const NEEDS: readonly Need[] = [
   [(env) => env.EMAIL_TRANSPORT === "files", "for EMAIL_TRANSPORT=files", "OUTBOX_DIRECTORY"],
   [given("SMS_ORIGINATION_IDENTITY"), "for SMS_ORIGINATION_IDENTITY", "AWS_REGION"],
   [given("DELIVERY_QUEUE_URL"), "for DELIVERY_QUEUE_URL", "AWS_REGION"],
-  [given("CATCH_UP_GROUP"), "for CATCH_UP_GROUP", "CATCH_UP_SCHEDULE", "CATCH_UP_ROLE_ARN"],
   [given("WEBHOOK_SECRET"), "for WEBHOOK_SECRET", "WEBHOOK_URL"],
   [given("WEBHOOK_SECRET_ARN"), "for WEBHOOK_SECRET_ARN", "WEBHOOK_URL"],
 ];

@@ -4,7 +4,6 @@ import type { Report } from "../../lib/run/report.ts";
 import { closeServers, type HttpDouble, httpServer } from "../channels/servers.ts";
 import { anExample, REVISION } from "../infra/example.ts";
 import { addFollowedLead, addSequence, addWorkspace, type Sequence } from "../support/factories.ts";
-import { FakeScheduler } from "../support/fake-scheduler.ts";
 import { type Artefact, type Artefacts, synthesise } from "../support/lambda/artefacts.ts";
 import { createProxiedDatabase, type ProxiedDatabase } from "../support/lambda/proxied-database.ts";
 import type { Answer } from "../support/lambda/runtime-api.ts";
@@ -175,27 +174,6 @@ describe("the artefact, under the runtime client of AWS, over TLS and with a tok
     await addDue(1);
     worker.thaw();
     expect(reportIn(await worker.invoke(TICK))).toMatchObject({ success: true, results: { delivery: { sent: 1 } } });
-  });
-});
-
-it("the artefact asks for another run where work is left over and the next tick is far", async () => {
-  const scheduler = new FakeScheduler();
-  scheduler.schedules.set("backstop-dev/backstop-dev-follow-ups", { State: "ENABLED" });
-  const worker = await start({
-    AWS_ENDPOINT_URL_SCHEDULER: await scheduler.listen(),
-    CATCH_UP_SCHEDULE: "backstop-dev-follow-ups",
-    CATCH_UP_GROUP: "backstop-dev",
-    CATCH_UP_ROLE_ARN: "arn:aws:iam::111122223333:role/schedule",
-  });
-  await addDue(2);
-  expect(reportIn(await worker.invoke({ ...TICK, limit: 1 }))).toMatchObject({
-    success: true,
-    results: { backlog: 1 },
-  });
-  const [, left] = [...scheduler.schedules.values()];
-  await scheduler.close();
-  expect(left).toMatchObject({
-    Target: { Arn: "arn:aws:lambda:eu-central-1:111122223333:function:backstop-dev-follow-ups" },
   });
 });
 

@@ -68,7 +68,7 @@ describe("the bundle of the follow-ups function", () => {
     const outputs = await outputsOf("followups");
     const readAtStart = packagesOf(outputs, (kind) => kind === "import-statement");
     const readEver = packagesOf(outputs, () => true);
-    for (const client of ["@aws-sdk/client-sesv2", "nodemailer", "@aws-sdk/client-scheduler"]) {
+    for (const client of ["@aws-sdk/client-sesv2", "nodemailer"]) {
       expect(readEver).toContain(client);
       expect(readAtStart).not.toContain(client);
     }

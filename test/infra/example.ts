@@ -48,7 +48,7 @@ export function aTemplate(configuration: Configuration = anExample()): Template 
   return template;
 }
 
-/** All channels and options, on a schedule slow enough for catch-up runs. */
+/** All channels and options, on a slower schedule. */
 export const everything = {
   schedule: { expression: "rate(5 minutes)" },
   sms: {

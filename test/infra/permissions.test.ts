@@ -62,23 +62,18 @@ describe("permissions", () => {
     "sms-voice:SendTextMessage on arn:aws:sms-voice:eu-central-1:111122223333:phone-number/phone-0123",
   ];
 
-  it("of a stage with every channel, a queue, an intake and catching up are these and no others", () => {
+  it("of a stage with every channel, a queue and an intake are these and no others", () => {
     const full = aTemplate(anExample(everything));
     const [failedRuns, deliveries] = [queue(full, "backstop-dev-failed-runs"), queue(full, "backstop-dev-deliveries")];
     const logOf = (name: string) => {
       const group = { Properties: { LogGroupName: `/aws/lambda/backstop-dev-${name}` } };
       return Object.keys(full.findResources("AWS::Logs::LogGroup", group))[0];
     };
-    const [, scheduleRole] = /iam:PassRole on (.*)/.exec(allowedTo(full, "FollowUps").join("\n")) ?? [];
-    expect(scheduleRole).toMatch(/^ScheduleRole/);
     expect(allowedTo(full, "FollowUps")).toEqual(
       [
         ...[...NETWORK_INTERFACES, ...LOG.map((action) => `${action} on ${logOf("follow-ups")}`), ...channels],
         ...["GetQueueAttributes", "GetQueueUrl", "SendMessage"].map((action) => `sqs:${action} on ${failedRuns}`),
         ...["GetQueueAttributes", "GetQueueUrl", "SendMessage"].map((action) => `sqs:${action} on ${deliveries}`),
-        `iam:PassRole on ${scheduleRole}`,
-        "scheduler:CreateSchedule on arn:aws:scheduler:eu-central-1:111122223333:schedule/backstop-dev/catch-up-*",
-        "scheduler:GetSchedule on arn:aws:scheduler:eu-central-1:111122223333:schedule/backstop-dev/backstop-dev-follow-ups",
       ].sort(),
     );
     const take = ["ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "GetQueueUrl", "ReceiveMessage"];

@@ -293,22 +293,6 @@ describe("the intake", () => {
   });
 });
 
-describe("catching up", () => {
-  it("is for schedules whose next tick is more than two minutes away", () => {
-    const variables = (expression: string) =>
-      Object.values(aTemplate(anExample({ schedule: { expression } })).findResources("AWS::Lambda::Function"))[0]?.[
-        "Properties"
-      ]["Environment"]["Variables"];
-    expect(variables("rate(2 minutes)")).not.toHaveProperty("CATCH_UP_GROUP");
-    expect(variables("rate(3 minutes)")).toMatchObject({
-      CATCH_UP_GROUP: "backstop-dev",
-      CATCH_UP_SCHEDULE: "backstop-dev-follow-ups",
-      CATCH_UP_ROLE_ARN: { "Fn::GetAtt": [expect.stringMatching(/^ScheduleRole/), "Arn"] },
-      CATCH_UP_DEAD_LETTERS_ARN: { "Fn::GetAtt": [expect.stringMatching(/^ScheduleUndeliveredTicks/), "Arn"] },
-    });
-  });
-});
-
 describe("the alarms", () => {
   const withQueue = aTemplate(anExample(everything));
   const alarmsOf = (from: Template) =>
@@ -574,8 +558,7 @@ describe("the stack", () => {
 
   it("names the endpoints of every channel that was chosen, and the way out of AWS where one needs it", () => {
     const value: string = aTemplate(anExample(everything)).findOutputs("WaysOut")["WaysOut"]?.["Value"];
-    for (const part of ["Email", "Scheduler", "Sms", "Secrets", "Queue", "a NAT gateway"])
-      expect(value).toContain(part);
+    for (const part of ["Email", "Sms", "Secrets", "Queue", "a NAT gateway"]) expect(value).toContain(part);
   });
 
   it("is the same template every time", () => {
