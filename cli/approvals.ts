@@ -2,8 +2,7 @@ import Table from "cli-table3";
 import { Command, InvalidArgumentError } from "commander";
 import { type ApprovalAnswer, approveTouch, currentText, rejectTouch } from "../lib/store/approvals.ts";
 import { databaseNow } from "../lib/store/clock.ts";
-import { told } from "../lib/store/faults.ts";
-import { onPool, type Queryable, type Transactional } from "../lib/store/queryable.ts";
+import { onPool, type Queryable, type Transactional } from "../lib/store/sql.ts";
 import { findTouch, listWaiting, type WaitingTouch } from "../lib/store/waiting-touches.ts";
 import { withExistingDatabase } from "./existing-database.ts";
 import { instantOf } from "./instant.ts";
@@ -111,7 +110,7 @@ const withFolder = (command: Command) =>
   command.option("--folder <path>", "where the local database lies", LOCAL_FOLDER);
 
 async function tell(folder: string, work: (statements: Transactional) => Promise<string>): Promise<void> {
-  process.stdout.write(await withExistingDatabase(folder, ({ pool }) => told(work(onPool(pool)))));
+  process.stdout.write(await withExistingDatabase(folder, ({ pool }) => work(onPool(pool))));
 }
 
 async function existing(db: Queryable, touchId: string): Promise<WaitingTouch> {

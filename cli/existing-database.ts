@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { SchemaOutOfDate } from "../lib/run/ports.ts";
 import { type Database, openDatabase } from "../lib/store/connect.ts";
-import { translated } from "../lib/store/faults.ts";
+import { translated } from "../lib/store/database-errors.ts";
 import { schemaGate } from "../lib/store/schema-gate.ts";
 import { findWorkspaces, type NamedWorkspace } from "../lib/store/workspaces.ts";
 import { LOCAL_FOLDER, withDatabase } from "./local-database.ts";

@@ -5,8 +5,7 @@ import type { Decision } from "../lib/domain/decision.ts";
 import { databaseNow } from "../lib/store/clock.ts";
 import type { Database } from "../lib/store/connect.ts";
 import { type ExplainedInstance, explainInstance } from "../lib/store/explain.ts";
-import { told } from "../lib/store/faults.ts";
-import { onPool } from "../lib/store/queryable.ts";
+import { onPool } from "../lib/store/sql.ts";
 import { withExistingDatabase } from "./existing-database.ts";
 import { instantOf } from "./instant.ts";
 import { LOCAL_FOLDER } from "./local-database.ts";
@@ -40,8 +39,8 @@ export function explainCommand(): Command {
 
 async function explain(instanceId: string, { pool }: Database): Promise<string> {
   const statements = onPool(pool);
-  const now = await told(databaseNow(statements));
-  const instance = await told(explainInstance(statements, instanceId, now));
+  const now = await databaseNow(statements);
+  const instance = await explainInstance(statements, instanceId, now);
   if (!instance) {
     throw new Problem(
       `there is no instance ${instanceId}; \`npm run backstop -- explain --help\` says where the ids are`,

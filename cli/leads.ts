@@ -1,7 +1,7 @@
 import { basename } from "node:path";
 import { Command } from "commander";
 import * as z from "zod";
-import { onPool } from "../lib/store/queryable.ts";
+import { onPool } from "../lib/store/sql.ts";
 import { chooseWorkspace, withExistingDatabase } from "./existing-database.ts";
 import { type Imported, importLeads } from "./import-leads.ts";
 import { openLeadFile } from "./lead-file.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { DatabaseUnreachable } from "../lib/run/ports.ts";
-import { placeOf } from "../lib/store/unreachable.ts";
+import { placeOf } from "../lib/store/database-errors.ts";
 import { clusterFiles, ensureCluster } from "./postgres-cluster.ts";
 import { findPostgres } from "./postgres-programs.ts";
 import { type PostgresServer, startServer } from "./postgres-server.ts";

@@ -1,9 +1,8 @@
 import { Command } from "commander";
 import { databaseNow } from "../lib/store/clock.ts";
 import type { Database } from "../lib/store/connect.ts";
-import { told } from "../lib/store/faults.ts";
-import { onPool } from "../lib/store/queryable.ts";
 import { reopenInstance } from "../lib/store/reopen.ts";
+import { onPool } from "../lib/store/sql.ts";
 import { withExistingDatabase } from "./existing-database.ts";
 import { instantOf } from "./instant.ts";
 import { LOCAL_FOLDER } from "./local-database.ts";
@@ -54,8 +53,8 @@ export function reopenCommand(): Command {
 
 async function reopen({ pool }: Database, instanceId: string, record: Omit<Choice, "folder">): Promise<string> {
   const statements = onPool(pool);
-  const at = await told(databaseNow(statements));
-  const answer = await told(reopenInstance(statements, { instanceId, ...record, at }));
+  const at = await databaseNow(statements);
+  const answer = await reopenInstance(statements, { instanceId, ...record, at });
   if (answer.outcome === "refused") {
     throw new Problem(`instance ${instanceId} was not reopened: ${inWords(answer.reason)}`);
   }

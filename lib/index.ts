@@ -6,6 +6,6 @@ export { leadEnrolled } from "./store/facts/enrol.ts";
 export { leadOptedOut, leadReplied, leadSnoozed } from "./store/facts/lead-facts.ts";
 export { meetingBooked, meetingCancelled, meetingMissed, meetingRescheduled } from "./store/facts/meetings.ts";
 export { touchApproved, touchRejected } from "./store/facts/touch-facts.ts";
-export { onPool } from "./store/queryable.ts";
 export { SequenceRefused, type SequenceToSave } from "./store/sequence-to-save.ts";
 export { type SavedSequence, saveSequence } from "./store/sequences.ts";
+export { onPool } from "./store/sql.ts";

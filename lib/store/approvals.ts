@@ -4,8 +4,8 @@ import type { DueCandidate } from "../run/ports.ts";
 import { advanceInstances } from "./advance-instances.ts";
 import { candidateColumns, readSequences } from "./due-items.ts";
 import { Prisma } from "./generated/client.ts";
-import type { Queryable } from "./queryable.ts";
 import { candidateOf, parseDueRows, walkedBy } from "./rows.ts";
+import type { Queryable } from "./sql.ts";
 import { CANCEL_REASON } from "./start-sending.ts";
 
 export interface Approval {

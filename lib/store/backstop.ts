@@ -3,7 +3,7 @@ import type { CompleteBooked } from "../run/ports.ts";
 import { type BackstopReport, nothingCompleted } from "../run/report.ts";
 import { databaseNow } from "./clock.ts";
 import { Prisma } from "./generated/client.ts";
-import type { Queryable } from "./queryable.ts";
+import type { Queryable } from "./sql.ts";
 import { endMarked } from "./stops.ts";
 import { endUnsent } from "./unsent-touches.ts";
 

@@ -1,8 +1,8 @@
 import * as z from "zod";
 import type { AheadForCap, WorkspaceFacts } from "../domain/due-item.ts";
 import { capDayEnd } from "../domain/send-times.ts";
-import type { Queryable } from "./queryable.ts";
 import { type DueRow, instant, type ReadSequence } from "./rows.ts";
+import type { Queryable } from "./sql.ts";
 
 /** A held step that is due again within its workspace's current cap day. */
 interface Waiting {

@@ -5,11 +5,11 @@ import type { BatchQuery } from "../run/port-types.ts";
 import type { ClaimedPlan, ClaimQuery, DueCandidate, DueWorkspace, Plan } from "../run/ports.ts";
 import { advanceInstances } from "./advance-instances.ts";
 import { aheadOf, dueSince, readCapQueues } from "./cap-queues.ts";
+import { isLockTimeout } from "./database-errors.ts";
 import { candidateColumns, readSequences } from "./due-items.ts";
 import { Prisma } from "./generated/client.ts";
-import { isLockTimeout } from "./lock-timeout.ts";
-import { column, type Queryable, type Transactional } from "./queryable.ts";
 import { candidateOf, type DueRow, instant, parseDueRows, type ReadSequence, walkedBy } from "./rows.ts";
+import { column, type Queryable, type Transactional } from "./sql.ts";
 import { type Decided, writeClaims } from "./write-claims.ts";
 
 const dueWorkspaceRow = z.object({ id: z.guid(), capped: z.boolean(), oldest_due: instant });

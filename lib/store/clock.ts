@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { Queryable } from "./queryable.ts";
+import type { Queryable } from "./sql.ts";
 
 /** The database clock, truncated to milliseconds. It also stamps bookings, so that the two are comparable. */
 export async function databaseNow(db: Queryable): Promise<Date> {

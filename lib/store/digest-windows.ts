@@ -3,8 +3,8 @@ import type { DigestWindow, OpenWindow } from "../domain/digest-times.ts";
 import type { ClosedWindows } from "../run/digest-ports.ts";
 import type { BatchQuery } from "../run/port-types.ts";
 import { Prisma } from "./generated/client.ts";
-import type { Queryable, Transactional } from "./queryable.ts";
 import { instantOrNull } from "./rows.ts";
+import type { Queryable, Transactional } from "./sql.ts";
 
 /** No window is longer. A time further ahead was written while the clock was wrong. */
 const LONGEST_WINDOW_MS = 7 * 24 * 60 * 60_000;

@@ -3,7 +3,7 @@ import type { DigestContents } from "../domain/digest.ts";
 import { DIGEST_CHANNELS } from "../domain/labels.ts";
 import type { DigestSettlement, OutgoingDigest } from "../run/digest-ports.ts";
 import type { BatchQuery } from "../run/port-types.ts";
-import type { Queryable } from "./queryable.ts";
+import type { Queryable } from "./sql.ts";
 
 /** Number of deliveries with that status whose `recheck_at` has passed. */
 export async function countDigests(

@@ -1,7 +1,7 @@
 import { Prisma } from "./generated/client.ts";
-import type { Queryable } from "./queryable.ts";
 import { type DueRow, parseSequences, type ReadSequence, walkedBy } from "./rows.ts";
 import { LAST_TOUCHES, loadHolidaysFor, SEND_TIMES } from "./send-time-rows.ts";
+import type { Queryable } from "./sql.ts";
 import { TWIN_TOUCHES } from "./twins.ts";
 
 /** The columns of a lead that `decide` reads. */

@@ -3,8 +3,8 @@ import type { BatchQuery } from "../run/port-types.ts";
 import { advanceInstances } from "./advance-instances.ts";
 import { INSTANCE_WAITS } from "./approvals.ts";
 import { candidateColumns, readSequences } from "./due-items.ts";
-import type { Transactional } from "./queryable.ts";
 import { candidateOf, parseDueRows, walkedBy } from "./rows.ts";
+import type { Transactional } from "./sql.ts";
 
 const expiredRow = z.looseObject({ touch_id: z.guid(), instance_waits: z.boolean() });
 

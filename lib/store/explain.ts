@@ -3,8 +3,8 @@ import { CHANNELS, INSTANCE_STATUSES, TOUCH_STATUSES } from "../domain/labels.ts
 import type { DueCandidate } from "../run/ports.ts";
 import { aheadOf, readCapQueues } from "./cap-queues.ts";
 import { candidateColumns, readSequences } from "./due-items.ts";
-import type { Queryable } from "./queryable.ts";
 import { candidateOf, instant, parseDueRows, walkedBy } from "./rows.ts";
+import type { Queryable } from "./sql.ts";
 
 /** The state and history of one instance. */
 export interface ExplainedInstance {

@@ -3,16 +3,16 @@ import { completeBooked } from "./backstop.ts";
 import { claimDue, countDue, findDueWorkspaces } from "./claim.ts";
 import { databaseNow } from "./clock.ts";
 import type { Database } from "./connect.ts";
+import { translateErrors } from "./database-errors.ts";
 import { closeDigestWindows, isDigestDue } from "./digest-windows.ts";
 import { claimDigests, countDigests, expireDigestLeases, settleDigest } from "./digests.ts";
 import { expireWaiting } from "./expire-waiting.ts";
-import { told, translated } from "./faults.ts";
 import { overlapLock } from "./overlap-lock.ts";
-import { onPool, onSnapshot, type Transactional } from "./queryable.ts";
 import { rehearsal } from "./rehearsal.ts";
 import { resumeAwaitingEnrichment, resumeGhosted, resumeSnoozed } from "./resume.ts";
 import { beginRun, finishRun } from "./runs.ts";
 import { schemaGate } from "./schema-gate.ts";
+import { onPool, onSnapshot, type Transactional } from "./sql.ts";
 import { readSendFacts, startSending } from "./start-sending.ts";
 import { suppressUndeliverable } from "./suppressions.ts";
 import {
@@ -33,54 +33,48 @@ export function storePorts(database: Database): Omit<RunPorts, "channels" | "dig
   const statements = onPool(pool);
   const lock = overlapLock(pool);
   return {
-    now: () => told(databaseNow(statements)),
+    now: () => databaseNow(statements),
     missingSchema: schemaGate(database),
-    workspaceExists: async (id) => (await told(prisma.workspace.count({ where: { id } }))) === 1,
-    lock: { tryAcquire: () => told(lock.tryAcquire()), holder: () => told(lock.holder()) },
+    workspaceExists: async (id) => (await translateErrors(prisma.workspace.count({ where: { id } }))) === 1,
+    lock: { tryAcquire: () => translateErrors(lock.tryAcquire()), holder: () => translateErrors(lock.holder()) },
     runs: {
-      begin: (run) => told(beginRun(prisma, run)),
-      finish: (runId, report, finishedAt) => told(finishRun(prisma, runId, report, finishedAt)),
+      begin: (run) => translateErrors(beginRun(prisma, run)),
+      finish: (runId, report, finishedAt) => translateErrors(finishRun(prisma, runId, report, finishedAt)),
     },
     store: followUpStore(statements),
-    rehearse: async (work) => {
-      try {
-        await onSnapshot(pool, (snapshot) => work({ ...followUpStore(snapshot), ...rehearsal(snapshot) }));
-      } catch (thrown) {
-        throw translated(thrown);
-      }
-    },
+    rehearse: (work) => onSnapshot(pool, (snapshot) => work({ ...followUpStore(snapshot), ...rehearsal(snapshot) })),
   };
 }
 
 function followUpStore(db: Transactional): FollowUpStore {
   return {
-    completeBooked: (query) => told(completeBooked(db, query)),
-    resumeSnoozed: (query) => told(resumeSnoozed(db, query)),
-    resumeGhosted: (query) => told(resumeGhosted(db, query)),
-    resumeAwaitingEnrichment: (query) => told(resumeAwaitingEnrichment(db, query)),
-    claimDue: (query, plan) => told(claimDue(db, query, plan)),
-    findDueWorkspaces: (query) => told(findDueWorkspaces(db, query)),
-    countDue: (query) => told(countDue(db, query)),
-    startSending: (touchIds, lease) => told(startSending(db, touchIds, lease)),
-    readSendFacts: (touchIds) => told(readSendFacts(db, touchIds)),
-    reschedule: (touches) => told(reschedule(db, touches)),
-    release: (touchIds, now) => told(release(db, touchIds, now)),
-    isTouchLeftBehind: (query) => told(isTouchLeftBehind(db, query)),
-    expireWaiting: (query) => told(expireWaiting(db, query)),
-    expireLeases: (query) => told(expireLeases(db, query)),
-    findWaiting: (query, recheckAt) => told(findWaiting(db, query, recheckAt)),
-    countWaiting: (query) => told(countWaiting(db, query)),
-    findLeftBehind: (query) => told(findLeftBehind(db, query)),
-    claimAgain: (touchIds, now, recheckAt) => told(claimAgain(db, touchIds, now, recheckAt)),
+    completeBooked: (query) => completeBooked(db, query),
+    resumeSnoozed: (query) => resumeSnoozed(db, query),
+    resumeGhosted: (query) => resumeGhosted(db, query),
+    resumeAwaitingEnrichment: (query) => resumeAwaitingEnrichment(db, query),
+    claimDue: (query, plan) => claimDue(db, query, plan),
+    findDueWorkspaces: (query) => findDueWorkspaces(db, query),
+    countDue: (query) => countDue(db, query),
+    startSending: (touchIds, lease) => startSending(db, touchIds, lease),
+    readSendFacts: (touchIds) => readSendFacts(db, touchIds),
+    reschedule: (touches) => reschedule(db, touches),
+    release: (touchIds, now) => release(db, touchIds, now),
+    isTouchLeftBehind: (query) => isTouchLeftBehind(db, query),
+    expireWaiting: (query) => expireWaiting(db, query),
+    expireLeases: (query) => expireLeases(db, query),
+    findWaiting: (query, recheckAt) => findWaiting(db, query, recheckAt),
+    countWaiting: (query) => countWaiting(db, query),
+    findLeftBehind: (query) => findLeftBehind(db, query),
+    claimAgain: (touchIds, now, recheckAt) => claimAgain(db, touchIds, now, recheckAt),
     settle: async (settlements, now) => {
-      await told(settle(db, settlements, now));
-      await told(suppressUndeliverable(db, settlements, now));
+      await settle(db, settlements, now);
+      await suppressUndeliverable(db, settlements, now);
     },
-    isDigestDue: (query) => told(isDigestDue(db, query)),
-    closeDigestWindows: (query, close) => told(closeDigestWindows(db, query, close)),
-    expireDigestLeases: (query) => told(expireDigestLeases(db, query)),
-    countDigests: (query) => told(countDigests(db, query, "pending")),
-    claimDigests: (query, leaseUntil) => told(claimDigests(db, query, leaseUntil)),
-    settleDigest: (settlement, now) => told(settleDigest(db, settlement, now)),
+    isDigestDue: (query) => isDigestDue(db, query),
+    closeDigestWindows: (query, close) => closeDigestWindows(db, query, close),
+    expireDigestLeases: (query) => expireDigestLeases(db, query),
+    countDigests: (query) => countDigests(db, query, "pending"),
+    claimDigests: (query, leaseUntil) => claimDigests(db, query, leaseUntil),
+    settleDigest: (settlement, now) => settleDigest(db, settlement, now),
   };
 }

@@ -1,9 +1,9 @@
 import pg from "pg";
+import { unreachableFrom } from "./database-errors.ts";
 import { MigrationFailed } from "./migration-failed.ts";
 import { type MigrationFile, readMigrations, toMigrationList } from "./migration-files.ts";
 import { type MigrationLockHolder, underMigrationLock } from "./migration-lock.ts";
 import { describeScriptError, openSchemaEngine, type SchemaEngine, type ScriptObserver } from "./schema-engine.ts";
-import { unreachableFrom } from "./unreachable.ts";
 
 export interface MigrateOptions {
   /** The folder that holds one sub-folder per migration. */

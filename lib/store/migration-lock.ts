@@ -1,5 +1,5 @@
 import pg from "pg";
-import { isLockTimeout } from "./lock-timeout.ts";
+import { isLockTimeout } from "./database-errors.ts";
 import { MigrationFailed } from "./migration-failed.ts";
 
 /** The session in which another migrator holds the lock. */

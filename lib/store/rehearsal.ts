@@ -15,12 +15,11 @@ import { countDue, findDueWorkspaces, inTurn, readDue } from "./claim.ts";
 import { rehearseDigests } from "./digest-windows.ts";
 import { countDigests } from "./digests.ts";
 import { candidateColumns, readSequences } from "./due-items.ts";
-import { told } from "./faults.ts";
 import { Prisma } from "./generated/client.ts";
-import type { Queryable, Transactional } from "./queryable.ts";
 import { rehearseCompleteBooked } from "./rehearse-backstop.ts";
 import { AWAITING_ENRICHMENT, GHOSTED, rehearseResume, SNOOZED } from "./resume.ts";
 import { candidateOf, type DueRow, parseDueRows, walkedBy } from "./rows.ts";
+import type { Queryable, Transactional } from "./sql.ts";
 import { CHANNEL_IS_KNOWN } from "./start-sending.ts";
 import { findWaiting, leftBehindRow } from "./touches.ts";
 
@@ -97,7 +96,7 @@ export function rehearsal(db: Transactional): Rehearsed {
 
 /** Runs in a savepoint, so that a failed method leaves the snapshot usable. */
 const safely = <Result>(db: Transactional, work: (part: Queryable) => Promise<Result>): Promise<Result> =>
-  told(db.transaction(work));
+  db.transaction(work);
 
 const none = () => Promise.resolve(0);
 

@@ -2,7 +2,7 @@ import * as z from "zod";
 import type { CompleteBooked } from "../run/ports.ts";
 import { type Completed, comparisonIsDue, completedRow, missedByMarker, ORPHAN, sumOf, tally } from "./backstop.ts";
 import { Prisma } from "./generated/client.ts";
-import type { Queryable } from "./queryable.ts";
+import type { Queryable } from "./sql.ts";
 import { rehearseEndMarked } from "./stops.ts";
 
 /** Counts into `query.report` what `completeBooked` would do. Returns the instances that a stop mark would end. */

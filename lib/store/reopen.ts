@@ -2,10 +2,11 @@ import * as z from "zod";
 import { REPEATABLE_CHANNELS } from "../domain/labels.ts";
 import { type GoingOn, goingOn, type PastTouch } from "../domain/reopen.ts";
 import { zoneUsed } from "../domain/time-zone.ts";
+import { violates } from "./database-errors.ts";
 import { candidateColumns, readSequences } from "./due-items.ts";
 import { Prisma } from "./generated/client.ts";
-import type { Queryable, Transactional } from "./queryable.ts";
 import { candidateOf, type DueRow, instant, parseDueRows, walkedBy } from "./rows.ts";
+import type { Queryable, Transactional } from "./sql.ts";
 import { CONTACT_BLOCK } from "./start-sending.ts";
 import { endedAs } from "./unsent-touches.ts";
 
@@ -32,9 +33,7 @@ export async function reopenInstance(db: Transactional, reopening: Reopening): P
     return await db.transaction((transaction) => reopen(transaction, reopening));
   } catch (thrown) {
     // Rely on the unique index: a concurrent enrolment is not visible in the rows.
-    if ((thrown as { constraint?: unknown }).constraint === "one_live_instance_per_lead_and_sequence") {
-      return refused("another_is_live");
-    }
+    if (violates(thrown, "one_live_instance_per_lead_and_sequence")) return refused("another_is_live");
     throw thrown;
   }
 }

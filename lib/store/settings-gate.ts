@@ -2,7 +2,7 @@ import type pg from "pg";
 import * as z from "zod";
 import { UnsafeDatabaseSettings } from "../run/ports.ts";
 import { POOL_SIZE } from "./connect.ts";
-import { told } from "./faults.ts";
+import { translateErrors } from "./database-errors.ts";
 import { notPublic } from "./migration-failed.ts";
 
 /**
@@ -12,10 +12,10 @@ import { notPublic } from "./migration-failed.ts";
 export function settingsGate(pool: pg.Pool): () => Promise<void> {
   let severalConnections = false;
   return async () => {
-    const unsafe = await told(unsafeSettings(pool));
+    const unsafe = await translateErrors(unsafeSettings(pool));
     if (unsafe.length > 0) throw new UnsafeDatabaseSettings(unsafe);
     if (severalConnections) return;
-    if (!(await told(hasTwoConnections(pool)))) throw new UnsafeDatabaseSettings([POOL_OF_ONE]);
+    if (!(await translateErrors(hasTwoConnections(pool)))) throw new UnsafeDatabaseSettings([POOL_OF_ONE]);
     severalConnections = true;
   };
 }

@@ -12,7 +12,6 @@ import {
   type UnreadableTouch,
 } from "../run/delivery-ports.ts";
 import { Prisma } from "./generated/client.ts";
-import type { Queryable } from "./queryable.ts";
 import { columnFaults, instant, instantOrNull } from "./rows.ts";
 import {
   LAST_TOUCHES,
@@ -23,6 +22,7 @@ import {
   sendTimeColumns,
   sendTimesOf,
 } from "./send-time-rows.ts";
+import type { Queryable } from "./sql.ts";
 import { flagSuppressed, RECIPIENT_HASH, SUPPRESSED_NOW } from "./suppressions.ts";
 import { ALL_TWINS_LOCKED, lockTwins, REACHED_AT, TWIN_TOUCHES, twinTouchColumns, twinTouchOf } from "./twins.ts";
 

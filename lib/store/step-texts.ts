@@ -1,7 +1,7 @@
 import type { StepTexts } from "../domain/templates.ts";
 import type { TemplateLead } from "../domain/text-template.ts";
 import type { Db } from "./connect.ts";
-import { told } from "./faults.ts";
+import { translateErrors } from "./database-errors.ts";
 
 /** A step with readable names and the texts to render. */
 export interface StepToRender {
@@ -13,7 +13,7 @@ export interface StepToRender {
 
 /** The step with that id, or undefined. */
 export async function findStepToRender(db: Db, stepId: string): Promise<StepToRender | undefined> {
-  const step = await told(
+  const step = await translateErrors(
     db.followUpStep.findUnique({
       where: { id: stepId },
       include: { sequence: { include: { workspace: { select: { id: true, name: true } } } } },
@@ -32,6 +32,6 @@ export async function findStepToRender(db: Db, stepId: string): Promise<StepToRe
 /** The fields of a lead that a template may use; undefined if the workspace has no such lead. */
 export async function findTemplateLead(db: Db, workspaceId: string, leadId: string): Promise<TemplateLead | undefined> {
   const select = { firstName: true, lastName: true, company: true, email: true, phone: true };
-  const lead = await told(db.lead.findFirst({ where: { id: leadId, workspaceId }, select }));
+  const lead = await translateErrors(db.lead.findFirst({ where: { id: leadId, workspaceId }, select }));
   return lead ?? undefined;
 }

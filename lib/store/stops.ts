@@ -1,7 +1,7 @@
 import * as z from "zod";
 import type { CompleteBooked } from "../run/ports.ts";
 import { Prisma } from "./generated/client.ts";
-import type { Queryable } from "./queryable.ts";
+import type { Queryable } from "./sql.ts";
 import { endUnsent } from "./unsent-touches.ts";
 
 /** Leads per statement: small enough to lose little on a timeout, large enough to amortise round trips. */

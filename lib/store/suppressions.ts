@@ -1,7 +1,7 @@
 import type { Settlement } from "../run/delivery-ports.ts";
+import { isLockTimeout } from "./database-errors.ts";
 import { Prisma } from "./generated/client.ts";
-import { isLockTimeout } from "./lock-timeout.ts";
-import type { Queryable, Transactional } from "./queryable.ts";
+import type { Queryable, Transactional } from "./sql.ts";
 
 /** The hash of the address of `lead` that `touch` goes to; null for channels without an address. */
 export const RECIPIENT_HASH = Prisma.sql`

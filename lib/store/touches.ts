@@ -4,8 +4,8 @@ import type { Rescheduled, Settlement } from "../run/delivery-ports.ts";
 import type { BatchQuery } from "../run/port-types.ts";
 import type { LeftBehind, WaitingWorkspace } from "../run/ports.ts";
 import { Prisma } from "./generated/client.ts";
-import { column, type Queryable } from "./queryable.ts";
 import { instant } from "./rows.ts";
+import { column, type Queryable } from "./sql.ts";
 import { CHANNEL_IS_KNOWN } from "./start-sending.ts";
 
 /** Just after this run's `now`, so that this run does not take the touch again; the next run's `now` is later. */

@@ -1,8 +1,8 @@
 import * as z from "zod";
 import { CHANNELS, TOUCH_STATUSES } from "../domain/labels.ts";
 import { Prisma } from "./generated/client.ts";
-import type { Queryable } from "./queryable.ts";
 import { instant, instantOrNull } from "./rows.ts";
+import type { Queryable } from "./sql.ts";
 
 const touchRow = z.object({
   id: z.guid(),

@@ -4,7 +4,7 @@ import type { LeadFacts } from "../domain/due-item.ts";
 import type { OutgoingTouch } from "../run/delivery-ports.ts";
 import type { ClaimedPlan, ClaimQuery, DueCandidate, Plan } from "../run/ports.ts";
 import { Prisma } from "./generated/client.ts";
-import { column, type Queryable } from "./queryable.ts";
+import { column, type Queryable } from "./sql.ts";
 import { lastTouchesBy, threadOf } from "./start-sending.ts";
 
 /** A due instance and the decision on it. */

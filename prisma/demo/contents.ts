@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Database, Db } from "../../lib/store/connect.ts";
-import { told } from "../../lib/store/faults.ts";
+import { translateErrors } from "../../lib/store/database-errors.ts";
 import { demoIdRange } from "./fragments.ts";
 import { DEMO_WORKSPACE_IDS } from "./setting.ts";
 
@@ -12,7 +12,7 @@ const contentsRow = z.object({ workspaces: z.int(), strangers: z.boolean() });
 
 /** Returns what a database holds, migrated or not. Throws `DatabaseUnreachable`. */
 export async function contentsOf(db: Db): Promise<Contents> {
-  const found = await told(db.$queryRaw`
+  const found = await translateErrors(db.$queryRaw`
     select to_regclass('workspace') is not null as workspace, to_regclass('lead') is not null as lead`);
   const tables = z.tuple([tablesRow]).parse(found)[0];
   if (tables.workspace !== tables.lead) return "other";
@@ -21,7 +21,7 @@ export async function contentsOf(db: Db): Promise<Contents> {
 
 async function contentsOfTables(db: Db): Promise<Contents> {
   const [lowest, highest] = demoIdRange("lead");
-  const rows = await told(db.$queryRaw`
+  const rows = await translateErrors(db.$queryRaw`
     select (select count(*)::int from workspace) as workspaces,
            exists (select from workspace where id <> all(${[...DEMO_WORKSPACE_IDS]}::uuid[]))
              or exists (select from lead where id < ${lowest}::uuid)

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/glo
 import type pg from "pg";
 import { importLeads } from "../../cli/import-leads.ts";
 import { openLeadFile } from "../../cli/lead-file.ts";
-import { onPool } from "../../lib/store/queryable.ts";
+import { onPool } from "../../lib/store/sql.ts";
 import { startProgram } from "../support/child-process.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addLead, addSequence, addWorkspace, everyRow, rowsOf, type Sequence } from "../support/factories.ts";

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from "@je
 import type pg from "pg";
 import { planner } from "../../lib/run/plan.ts";
 import { claimDue } from "../../lib/store/claim.ts";
-import { onPool } from "../../lib/store/queryable.ts";
+import { onPool } from "../../lib/store/sql.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addWorkspaceWithDue } from "../support/due.ts";
 import { noLock, openPool, openRunner, openTransaction, type Runner, rollbackLeftOpen } from "../support/run.ts";

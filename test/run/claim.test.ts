@@ -4,7 +4,7 @@ import { planner } from "../../lib/run/plan.ts";
 import type { FollowUpStore } from "../../lib/run/ports.ts";
 import type { Report, SendDueReport } from "../../lib/run/report.ts";
 import { claimDue } from "../../lib/store/claim.ts";
-import { onPool, type Transactional } from "../../lib/store/queryable.ts";
+import { onPool, type Transactional } from "../../lib/store/sql.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addDue } from "../support/due.ts";
 import {

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type pg from "pg";
 import { notToBeContacted } from "../../lib/domain/rules-on-contact.ts";
 import { completeFollowUpsForMeetingBookedLeads } from "../../lib/store/backstop.ts";
-import { onPool } from "../../lib/store/queryable.ts";
+import { onPool } from "../../lib/store/sql.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import {
   addAppointment,

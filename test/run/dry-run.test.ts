@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import type pg from "pg";
 import type { RunPorts } from "../../lib/run/ports.ts";
 import type { Report } from "../../lib/run/report.ts";
-import { onPool } from "../../lib/store/queryable.ts";
+import { onPool } from "../../lib/store/sql.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import {
   addAppointment,

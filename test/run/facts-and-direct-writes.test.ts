@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, expect, it } from "@jest/globals";
 import fc from "fast-check";
 import type pg from "pg";
 import { completeFollowUpsForMeetingBookedLeads } from "../../lib/store/backstop.ts";
-import { onPool } from "../../lib/store/queryable.ts";
+import { onPool } from "../../lib/store/sql.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addFollowedLead, addSequence, addTouch, addWorkspace, type Columns } from "../support/factories.ts";
 import { aMeeting, hoursAgo, tell } from "../support/facts.ts";

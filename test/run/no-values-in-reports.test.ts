@@ -2,7 +2,7 @@ import { inspect } from "node:util";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
 import type pg from "pg";
-import { translated } from "../../lib/store/faults.ts";
+import { translated } from "../../lib/store/database-errors.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addFollowedLead, addLead, addSequence, addWorkspace, type Columns } from "../support/factories.ts";
 import { ONE_CASE_IN } from "../support/one-case-in.ts";

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from "@jest/globals";
 import fc from "fast-check";
 import type pg from "pg";
-import { onPool } from "../../lib/store/queryable.ts";
+import { onPool } from "../../lib/store/sql.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addFollowedLead, addSequence, addTouch, addWorkspace, type Columns } from "../support/factories.ts";
 import { hoursAgo, tell } from "../support/facts.ts";

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import type pg from "pg";
 import { type ApprovalAnswer, approveTouch, rejectTouch } from "../../lib/store/approvals.ts";
-import { onPool, type Transactional } from "../../lib/store/queryable.ts";
+import { onPool, type Transactional } from "../../lib/store/sql.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import {
   addAppointment,

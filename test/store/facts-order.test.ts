@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from "@jest/globals";
 import type pg from "pg";
-import { onPool, type Queryable, type Transactional } from "../../lib/store/queryable.ts";
+import { onPool, type Queryable, type Transactional } from "../../lib/store/sql.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import {
   addInstance,

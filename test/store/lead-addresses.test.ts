@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from "@jest/globals";
 import * as fc from "fast-check";
 import type pg from "pg";
 import { addressToSend, normaliseEmail, normalisePhone } from "../../lib/domain/address.ts";
-import { onPool } from "../../lib/store/queryable.ts";
+import { onPool } from "../../lib/store/sql.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addLead, addSequence, addWorkspace } from "../support/factories.ts";
 import { hoursAgo, tell } from "../support/facts.ts";

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/glo
 import fc from "fast-check";
 import type pg from "pg";
 import { parseEvent } from "../../lib/run/intake/parse-event.ts";
-import { onPool } from "../../lib/store/queryable.ts";
+import { onPool } from "../../lib/store/sql.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addFollowedLead, addSequence, addWorkspace, type Columns, type Sequence } from "../support/factories.ts";
 import { aMeeting, bodyOf, hoursAgo, tell } from "../support/facts.ts";

@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import type pg from "pg";
 import { approveTouch } from "../../lib/store/approvals.ts";
-import { onPool, type Transactional } from "../../lib/store/queryable.ts";
 import { type ReopenAnswer, reopenInstance } from "../../lib/store/reopen.ts";
+import { onPool, type Transactional } from "../../lib/store/sql.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import {
   addFollowedLead,

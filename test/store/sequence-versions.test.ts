@@ -5,9 +5,9 @@ import type { WrittenSequence, WrittenStep } from "../../lib/domain/written-sequ
 import { planner } from "../../lib/run/plan.ts";
 import { claimDue } from "../../lib/store/claim.ts";
 import { type Database, openDatabase } from "../../lib/store/connect.ts";
-import { onPool } from "../../lib/store/queryable.ts";
 import { SequenceRefused } from "../../lib/store/sequence-to-save.ts";
 import { saveSequences } from "../../lib/store/sequences.ts";
+import { onPool } from "../../lib/store/sql.ts";
 import { planSequences } from "../../lib/store/stored-sequences.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addFollowedLead, addWorkspace } from "../support/factories.ts";

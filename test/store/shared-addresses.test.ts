@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import type pg from "pg";
 import type { FactOutcome } from "../../lib/run/intake/outcome.ts";
-import { onPool } from "../../lib/store/queryable.ts";
+import { onPool } from "../../lib/store/sql.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import {
   addFollowedLead,

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { FactOutcome } from "../../lib/run/intake/outcome.ts";
 import { parseEvent } from "../../lib/run/intake/parse-event.ts";
 import { applyFact } from "../../lib/store/facts/apply-fact.ts";
-import type { Transactional } from "../../lib/store/queryable.ts";
+import type { Transactional } from "../../lib/store/sql.ts";
 import type { Columns, Sql } from "./factories.ts";
 
 /** The text of an event, as EventBridge delivers it. */

@@ -1,6 +1,6 @@
 import type { FactOf, FactType } from "../../run/intake/facts.ts";
 import type { FactOutcome } from "../../run/intake/outcome.ts";
-import type { Transactional } from "../queryable.ts";
+import type { Transactional } from "../sql.ts";
 import { leadEnrolled } from "./enrol.ts";
 import { leadOptedOut, leadReplied, leadSnoozed } from "./lead-facts.ts";
 import { meetingBooked, meetingCancelled, meetingMissed, meetingRescheduled } from "./meetings.ts";

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { type Fact, stops } from "../../run/intake/facts.ts";
 import type { FactOutcome } from "../../run/intake/outcome.ts";
 import { databaseNow } from "../clock.ts";
-import type { Queryable, Transactional } from "../queryable.ts";
+import type { Queryable, Transactional } from "../sql.ts";
 import { notifyOfRemarks } from "./notify.ts";
 
 /** How far the sender's clock may be ahead of ours. */

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { Prisma } from "../generated/client.ts";
-import type { Queryable } from "../queryable.ts";
+import type { Queryable } from "../sql.ts";
 import { endUnsent } from "../unsent-touches.ts";
 
 export interface Ending {

@@ -1,6 +1,6 @@
 import type { FactOf } from "../../run/intake/facts.ts";
 import type { FactOutcome } from "../../run/intake/outcome.ts";
-import type { Transactional } from "../queryable.ts";
+import type { Transactional } from "../sql.ts";
 import { applyOnce } from "./apply-once.ts";
 import { createdBy, findOrAddLeads, isRefused } from "./leads.ts";
 import { notify } from "./notify.ts";

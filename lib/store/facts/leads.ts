@@ -4,8 +4,8 @@ import { SUPPRESSION_REASONS } from "../../domain/labels.ts";
 import type { LeadReference } from "../../run/intake/facts.ts";
 import { Prisma } from "../generated/client.ts";
 import { hasEmail, hasPhone } from "../lead-addresses.ts";
-import type { Queryable } from "../queryable.ts";
 import { instant } from "../rows.ts";
+import type { Queryable } from "../sql.ts";
 
 const leadRow = z.object({
   id: z.guid(),

@@ -4,7 +4,7 @@ import { type AppointmentStatus, LEAD_STATUSES } from "../../domain/labels.ts";
 import { isAhead, type MeetingState } from "../../domain/meeting.ts";
 import type { FactOf } from "../../run/intake/facts.ts";
 import { completeBookedLead } from "../backstop.ts";
-import type { Queryable } from "../queryable.ts";
+import type { Queryable } from "../sql.ts";
 import { type Ended, endInstances } from "./end-instances.ts";
 import type { LockedLead } from "./leads.ts";
 import { otherMeetings } from "./meeting-rows.ts";

@@ -1,8 +1,8 @@
 import * as z from "zod";
 import { APPOINTMENT_STATUSES } from "../../domain/labels.ts";
 import { isNews, type MeetingState } from "../../domain/meeting.ts";
-import type { Queryable } from "../queryable.ts";
 import { instant } from "../rows.ts";
+import type { Queryable } from "../sql.ts";
 
 const meetingRow = z.object({
   leadId: z.guid(),

@@ -3,7 +3,7 @@ import { isNews, type MeetingState } from "../../domain/meeting.ts";
 import { isTimeZone } from "../../domain/time-zone.ts";
 import type { FactOf } from "../../run/intake/facts.ts";
 import type { FactOutcome } from "../../run/intake/outcome.ts";
-import type { Queryable, Transactional } from "../queryable.ts";
+import type { Queryable, Transactional } from "../sql.ts";
 import { applyOnce } from "./apply-once.ts";
 import {
   createdBy,

@@ -1,6 +1,6 @@
 import type { Fact } from "../../run/intake/facts.ts";
 import type { FactOutcome } from "../../run/intake/outcome.ts";
-import type { Queryable } from "../queryable.ts";
+import type { Queryable } from "../sql.ts";
 
 /** Queues an event for the next digest, dated at receipt: the digest of an earlier time may already be closed. */
 export async function notify(

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import type { LeadReference } from "../../run/intake/facts.ts";
 import { hasEmail } from "../lead-addresses.ts";
-import type { Queryable } from "../queryable.ts";
+import type { Queryable } from "../sql.ts";
 import { type Ended, endInstances } from "./end-instances.ts";
 
 /** Locks all leads that an opt-out of this lead affects, in id order, so that two opt-outs never deadlock. */

@@ -3,7 +3,7 @@ import { mayBeContacted } from "../../domain/enrolment.ts";
 import type { SequenceTrigger } from "../../domain/labels.ts";
 import { isTimeZone, laterInZone, zoneUsed } from "../../domain/time-zone.ts";
 import { Prisma } from "../generated/client.ts";
-import type { Queryable } from "../queryable.ts";
+import type { Queryable } from "../sql.ts";
 import { endUnsent } from "../unsent-touches.ts";
 import type { LockedLead } from "./leads.ts";
 

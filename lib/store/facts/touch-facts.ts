@@ -1,7 +1,7 @@
 import type { FactOf } from "../../run/intake/facts.ts";
 import type { FactOutcome } from "../../run/intake/outcome.ts";
 import { type ApprovalAnswer, approveTouch, rejectTouch } from "../approvals.ts";
-import type { Transactional } from "../queryable.ts";
+import type { Transactional } from "../sql.ts";
 import { applyOnce } from "./apply-once.ts";
 import { refused } from "./leads.ts";
 

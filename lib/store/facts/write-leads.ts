@@ -3,7 +3,7 @@ import { addressKeys } from "../../domain/address.ts";
 import type { LeadToEnrol } from "../../run/intake/facts.ts";
 import { Prisma } from "../generated/client.ts";
 import { hasEmail } from "../lead-addresses.ts";
-import type { Queryable } from "../queryable.ts";
+import type { Queryable } from "../sql.ts";
 import type { ReadLead } from "./read-leads.ts";
 
 /**

@@ -1,4 +1,87 @@
-import { DatabaseUnreachable } from "../run/ports.ts";
+import { DatabaseUnreachable, SchemaOutOfDate, UnsafeDatabaseSettings } from "../run/ports.ts";
+import { redactError } from "../run/redact-error.ts";
+
+/** SQLSTATEs for a missing table, column or type. A missing enum label is 22P02, an invalid input value. */
+const MISSING_OBJECT = /^(42P01|42703|42704)$/;
+
+/** An error that the server reported. Its message holds no values of the row. */
+class DatabaseError extends Error {
+  /** The SQLSTATE. */
+  readonly code: string;
+  readonly constraint: string;
+
+  constructor(message: string, code: string, constraint: string, options: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+    this.constraint = constraint;
+  }
+}
+
+/** Awaits `query`; translates its error. Statements on `onPool` need no translation. */
+export async function translateErrors<Result>(query: PromiseLike<Result>): Promise<Result> {
+  try {
+    return await query;
+  } catch (thrown) {
+    throw translated(thrown);
+  }
+}
+
+const TRANSLATED = [SchemaOutOfDate, UnsafeDatabaseSettings, DatabaseUnreachable, DatabaseError];
+
+/**
+ * A database error as SchemaOutOfDate, DatabaseUnreachable or an Error with the SQLSTATE, never with row values.
+ * Returns other errors unchanged.
+ */
+export function translated(thrown: unknown): unknown {
+  if (TRANSLATED.some((kind) => thrown instanceof kind)) return thrown;
+  const unreachable = unreachableFrom(thrown);
+  if (unreachable) return unreachable;
+  const { sqlState, message, constraint } = serverFault(thrown);
+  if (!sqlState) return thrown;
+  // Keep only the stack: a message such as "Failing row contains (…)" quotes the row.
+  const options = { cause: redactError(thrown) };
+  if (MISSING_OBJECT.test(sqlState) || (sqlState === "22P02" && message.includes("for enum"))) {
+    return new SchemaOutOfDate([message], options);
+  }
+  const text = `${withoutValue(sqlState, message)} (SQLSTATE ${sqlState})`;
+  return new DatabaseError(text, sqlState, constraint, options);
+}
+
+/** Whether this is PostgreSQL's `lock_not_available`. */
+export const isLockTimeout = (thrown: unknown): boolean => field(thrown, "code") === "55P03";
+
+/** Whether the server rejected a row because of this constraint or unique index. */
+export const violates = (thrown: unknown, constraint: string): boolean => field(thrown, "constraint") === constraint;
+
+/** Removes the quoted value from the message of a data exception (class 22). */
+const withoutValue = (sqlState: string, message: string): string =>
+  sqlState.startsWith("22") ? message.replace(/:? ".*"/s, "") : message;
+
+interface ServerFault {
+  readonly sqlState: string;
+  readonly message: string;
+  /** The violated constraint or unique index, or empty. */
+  readonly constraint: string;
+}
+
+/** The server's SQLSTATE and message, from the driver or from Prisma; the SQLSTATE is empty if there is none. */
+function serverFault(thrown: unknown): ServerFault {
+  const meta = field(thrown, "meta");
+  const code = text(field(thrown, "code"));
+  // Prisma's codes for a missing table or column in a query through its models.
+  if (code === "P2021" || code === "P2022") {
+    const missing = text(field(meta, "table")) || text(field(meta, "column")) || "what a model names";
+    return { sqlState: "42P01", message: `${missing} does not exist`, constraint: "" };
+  }
+  const cause = field(field(meta, "driverAdapterError"), "cause") ?? field(thrown, "cause");
+  const sqlState = text(field(cause, "originalCode")) || (/^[0-9A-Z]{5}$/.test(code) ? code : "");
+  const message = text(field(cause, "originalMessage")) || text(field(thrown, "message")).trim();
+  return { sqlState, message, constraint: text(field(thrown, "constraint")) };
+}
+
+const field = (value: unknown, key: string): unknown =>
+  typeof value === "object" && value !== null ? (value as Record<string, unknown>)[key] : undefined;
+const text = (value: unknown): string => (typeof value === "string" ? value : "");
 
 /** Host and port for a message, never the password. */
 export function placeOf(connectionString: string | undefined): string {

@@ -1,5 +1,11 @@
 import type pg from "pg";
+import * as z from "zod";
+import { translated, translateErrors } from "./database-errors.ts";
 import { Prisma } from "./generated/client.ts";
+
+/** Builds a fragment of a statement; its values become parameters. */
+export const { sql, empty, join, raw } = Prisma;
+export type Sql = Prisma.Sql;
 
 /** Runs statements: the pool, one of its connections, or a Prisma client or transaction. */
 export interface Queryable {
@@ -8,6 +14,32 @@ export interface Queryable {
   $executeRaw(query: TemplateStringsArray, ...values: unknown[]): PromiseLike<number>;
 }
 
+type Template<Result> = (query: TemplateStringsArray, ...values: unknown[]) => Promise<Result>;
+
+/** The rows of a query, parsed. Columns need the names of the schema: `next_step_due as "nextStepDue"`. */
+export const many =
+  <Row>(db: Queryable, row: z.ZodType<Row>): Template<Row[]> =>
+  async (query, ...values) =>
+    z.array(row).parse(await db.$queryRaw(query, ...values));
+
+/** The single row of a query, parsed. Throws if there is none, or more than one. */
+export const one =
+  <Row>(db: Queryable, row: z.ZodType<Row>): Template<Row> =>
+  async (query, ...values) =>
+    z.tuple([row]).parse(await db.$queryRaw(query, ...values))[0];
+
+/** Whether a query returns a row. */
+export const exists =
+  (db: Queryable): Template<boolean> =>
+  async (query, ...values) =>
+    z.array(z.unknown()).parse(await db.$queryRaw(query, ...values)).length > 0;
+
+/** Runs a statement and returns the number of rows that it changed or selected. */
+export const execute =
+  (db: Queryable): Template<number> =>
+  async (query, ...values) =>
+    await db.$executeRaw(query, ...values);
+
 export interface Transactional extends Queryable {
   /** Commits everything that `work` writes, or nothing. */
   transaction<Result>(work: (transaction: Queryable) => Promise<Result>): Promise<Result>;
@@ -15,7 +47,8 @@ export interface Transactional extends Queryable {
 
 /**
  * Runs statements directly on the driver, with Prisma's syntax. For thousands of values this avoids most of the cost of
- * Prisma's parameters and rows (docs/adr/0011). Each statement uses its own connection, unless in a transaction.
+ * Prisma's parameters and rows (docs/adr/0011). Each statement uses its own connection, unless in a transaction. Throws
+ * the errors of `database-errors.ts`.
  */
 export const onPool = (pool: pg.Pool): Transactional => ({
   ...statementsOn(pool),
@@ -29,7 +62,7 @@ export const onPool = (pool: pg.Pool): Transactional => ({
 export async function onSnapshot(pool: pg.Pool, work: (snapshot: Transactional) => Promise<void>): Promise<void> {
   await withConnection(pool, async (client) => {
     await client.query("begin isolation level repeatable read read only");
-    await work({ ...statementsOn(client), transaction: (part) => inSavepoint(client, part) });
+    await work({ ...statementsOn(client), transaction: (part) => translateErrors(inSavepoint(client, part)) });
     await client.query("rollback");
   });
 }
@@ -48,9 +81,17 @@ const statementsOn = (connection: Connection): Queryable => ({
   $executeRaw: async (query, ...values) => (await run(connection, query, values)).rowCount ?? 0,
 });
 
-function run(connection: Connection, query: TemplateStringsArray, values: readonly unknown[]): Promise<pg.QueryResult> {
-  const statement = Prisma.sql(query, ...values);
-  return connection.query({ text: statement.text, values: statement.values.map(arrayAsText) });
+async function run(
+  connection: Connection,
+  query: TemplateStringsArray,
+  values: readonly unknown[],
+): Promise<pg.QueryResult> {
+  const statement = sql(query, ...values);
+  try {
+    return await connection.query({ text: statement.text, values: statement.values.map(arrayAsText) });
+  } catch (thrown) {
+    throw translated(thrown);
+  }
 }
 
 /** Encodes a plain array like the driver, but faster for thousands of elements. Leaves other values to the driver. */
@@ -107,7 +148,7 @@ async function withConnection<Result>(
   pool: pg.Pool,
   work: (client: pg.PoolClient) => Promise<Result>,
 ): Promise<Result> {
-  const client = await pool.connect();
+  const client = await translateErrors(pool.connect());
   // If the connection dies between two statements, the next one fails. Without a listener the process would exit.
   client.on("error", ignore);
   let failed = true;
@@ -115,6 +156,8 @@ async function withConnection<Result>(
     const result = await work(client);
     failed = false;
     return result;
+  } catch (thrown) {
+    throw translated(thrown);
   } finally {
     client.off("error", ignore);
     client.release(failed);

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
 import type pg from "pg";
-import { column, onPool, type Transactional } from "../../lib/store/queryable.ts";
+import { column, onPool, type Transactional } from "../../lib/store/sql.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { openPool } from "../support/run.ts";
 
