@@ -1,6 +1,6 @@
 import { createReadStream } from "node:fs";
 import { CsvError, parse } from "csv-parse/sync";
-import type { LeadToEnrol } from "../lib/run/intake/facts.ts";
+import { LEAD_COLUMNS, LEAD_KEYS, type LeadKey } from "../lib/domain/lead-columns.ts";
 import { Problem } from "./problem.ts";
 
 /** One row of a file: a parsed lead that is not validated yet, or the reason why the row is broken. */
@@ -17,18 +17,15 @@ export interface LeadFile {
   readonly rows: AsyncIterable<LeadRow>;
 }
 
-/** Column names in lower case, without spaces, hyphens and underscores. */
-const COLUMNS: Readonly<Record<string, keyof LeadToEnrol>> = {
-  externalid: "externalId",
-  email: "email",
-  firstname: "firstName",
-  lastname: "lastName",
-  company: "company",
-  phone: "phone",
-  linkedin: "linkedinUrl",
-  linkedinurl: "linkedinUrl",
-  timezone: "timeZone",
-};
+/** A heading in lower case, without spaces, hyphens and underscores. */
+const plainName = (heading: string): string => heading.toLowerCase().replaceAll(/[\s_-]/g, "");
+
+const COLUMNS: ReadonlyMap<string, LeadKey> = new Map(
+  LEAD_KEYS.flatMap((key) => {
+    const { column, aliases = [] } = LEAD_COLUMNS[key];
+    return [column, ...aliases].map((name) => [plainName(name), key] as const);
+  }),
+);
 /** The columns that an import adds to each row. Ignored when a verdict file is imported. */
 export const ADDED = ["line", "verdict", "reason"];
 
@@ -45,22 +42,22 @@ export async function openLeadFile(path: string): Promise<LeadFile> {
   return { heading: own(heading ?? []), rows: rowsOf(lines, columns, own) };
 }
 
-type Columns = readonly (keyof LeadToEnrol | undefined)[];
+type Columns = readonly (LeadKey | undefined)[];
 
 function columnsOf(path: string, heading: readonly string[]): Columns {
-  const plain = heading.map((name) => name.toLowerCase().replaceAll(/[\s_-]/g, ""));
-  const columns = plain.map((name) => COLUMNS[name]);
+  const plain = heading.map(plainName);
+  const columns = plain.map((name) => COLUMNS.get(name));
   const unknown = heading.filter((_, index) => !columns[index] && !ADDED.includes(plain[index] ?? ""));
   const twice = columns.filter((column, index) => column && columns.indexOf(column) !== index);
   const faults = [
     ...unknown.map((name) => `there is no column ${JSON.stringify(name.slice(0, 80))}`),
-    ...twice.map((column) => `${column} stands there twice`),
+    ...twice.map((column) => `${column} occurs twice`),
     ...(columns.includes("email") || columns.includes("externalId") ? [] : ["email or external_id is needed"]),
   ];
   if (faults.length === 0) return columns;
   throw new Problem(
-    `the heading of ${path} is wrong: ${faults.join("; ")}. It is one line with commas between external_id, email, ` +
-      "first_name, last_name, company, phone, linkedin_url, time_zone, as many of them as there are",
+    `the heading of ${path} is invalid: ${faults.join("; ")}. It is one line of comma-separated column names. ` +
+      `The columns are ${LEAD_KEYS.map((key) => LEAD_COLUMNS[key].column).join(", ")}`,
   );
 }
 

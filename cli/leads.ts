@@ -1,6 +1,7 @@
 import { basename } from "node:path";
 import { Command } from "commander";
 import * as z from "zod";
+import { LEAD_COLUMNS, LEAD_KEYS } from "../lib/domain/lead-columns.ts";
 import { onPool } from "../lib/store/sql.ts";
 import { chooseWorkspace, withExistingDatabase } from "./existing-database.ts";
 import { type Imported, importLeads } from "./import-leads.ts";
@@ -13,8 +14,8 @@ const LESSON = `
 The file is CSV in UTF-8: a heading, then one lead a line. A lead needs an email or an external_id, by which it is known again; what a
 cell leaves empty stays as it was.
 
-  external_id,email,first_name,last_name,company,phone,linkedin_url,time_zone
-  crm-17,ada@example.com,Ada,Byron,Analytical Engines,+4930123456,https://linkedin.com/in/ada,Europe/Berlin
+  ${LEAD_KEYS.map((key) => LEAD_COLUMNS[key].column).join(",")}
+  ${LEAD_KEYS.map((key) => LEAD_COLUMNS[key].example).join(",")}
 
 Beside leads.csv stands leads.verdicts.csv afterwards: each row with its line, its verdict and the reason.
 

@@ -7,6 +7,7 @@ import type {
   SequenceTrigger,
   SuppressionReason,
 } from "./labels.ts";
+import type { TemplateLead } from "./lead-columns.ts";
 
 /** Everything that `decide` reads about one due instance. Nothing here comes from a clock. */
 export interface DueItem {
@@ -34,13 +35,8 @@ export interface AheadForCap {
   readonly until: Date;
 }
 
-export interface LeadFacts {
+export interface LeadFacts extends TemplateLead {
   readonly id: string;
-  readonly firstName: string | null;
-  readonly lastName: string | null;
-  readonly company: string | null;
-  readonly email: string | null;
-  readonly phone: string | null;
   readonly linkedinConnectedAt: Date | null;
   readonly timeZone: string | null;
   readonly status: LeadStatus;

@@ -1,8 +1,9 @@
 import type { Step } from "./due-item.ts";
+import { LEAD_COLUMNS, TEMPLATE_KEYS, type TemplateLead } from "./lead-columns.ts";
 import { checkTemplate } from "./template-check.ts";
 import { forAuthor } from "./template-faults.ts";
 import type { StepTexts } from "./templates.ts";
-import { TEMPLATE_NAMES, type TemplateLead, textTemplate } from "./text-template.ts";
+import { TEMPLATE_NAMES, textTemplate } from "./text-template.ts";
 
 export interface StepFault {
   readonly part: "subject" | "body";
@@ -41,11 +42,7 @@ function textFaults(text: string, found: readonly string[]): readonly string[] {
 }
 
 /** A sample lead with every value. */
-export const SAMPLE_LEAD: TemplateLead = {
-  firstName: "Ada",
-  lastName: "Byron",
-  company: "Analytical Engines",
-  email: "ada@example.com",
-  phone: "+4930123456",
-};
+export const SAMPLE_LEAD = Object.fromEntries(
+  TEMPLATE_KEYS.map((key) => [key, LEAD_COLUMNS[key].example]),
+) as TemplateLead;
 const SOMEWHERE = { name: "Northwind" };

@@ -1,5 +1,6 @@
 import type { Step } from "./due-item.ts";
-import { type Filled, type TemplateLead, type TemplateWorkspace, textTemplate } from "./text-template.ts";
+import type { TemplateLead } from "./lead-columns.ts";
+import { type Filled, type TemplateWorkspace, textTemplate } from "./text-template.ts";
 
 /** The parts of a step that make a message. */
 export type StepTexts = Pick<Step, "channel" | "subject" | "body">;

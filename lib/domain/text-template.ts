@@ -1,26 +1,21 @@
-import type { LeadFacts, WorkspaceFacts } from "./due-item.ts";
+import type { WorkspaceFacts } from "./due-item.ts";
+import { LEAD_COLUMNS, TEMPLATE_KEYS, type TemplateLead } from "./lead-columns.ts";
 import { checkTemplate } from "./template-check.ts";
 import { withoutText } from "./template-faults.ts";
 import { isTooMuch, LONGEST_TEXT, liquid, Missing } from "./template-language.ts";
 
-/** The lead fields that a template may read. */
-export type TemplateLead = Pick<LeadFacts, "firstName" | "lastName" | "company" | "email" | "phone">;
 /** The workspace fields that a template may read. */
 export type TemplateWorkspace = Pick<WorkspaceFacts, "name">;
 
-const VALUES = {
-  "lead.first_name": (lead) => lead.firstName,
-  "lead.last_name": (lead) => lead.lastName,
-  "lead.company": (lead) => lead.company,
-  "lead.email": (lead) => lead.email,
-  "lead.phone": (lead) => lead.phone,
-  "workspace.name": (_lead, workspace) => workspace.name,
-} as const satisfies Record<string, (lead: TemplateLead, workspace: TemplateWorkspace) => string | null>;
+type Read = (lead: TemplateLead, workspace: TemplateWorkspace) => string | null;
 
-type TemplateName = keyof typeof VALUES;
+const READS: ReadonlyMap<string, Read> = new Map<string, Read>([
+  ...TEMPLATE_KEYS.map((key): [string, Read] => [`lead.${LEAD_COLUMNS[key].column}`, (lead) => lead[key]]),
+  ["workspace.name", (_lead, workspace) => workspace.name],
+]);
 
 /** The names that a template may use. */
-export const TEMPLATE_NAMES = Object.keys(VALUES) as readonly TemplateName[];
+export const TEMPLATE_NAMES: readonly string[] = [...READS.keys()];
 
 export type Filled =
   | { readonly kind: "filled"; readonly text: string }
@@ -66,20 +61,21 @@ const OUTPUT = new RegExp(`\\{\\{ *(${TEMPLATE_NAMES.join("|").replaceAll(".", "
  */
 function plainTemplate(text: string): Prepared | undefined {
   if (text.length > LONGEST_TEXT) return undefined;
-  const parts: { readonly before: string; readonly name: TemplateName }[] = [];
+  const parts: { readonly before: string; readonly name: string; readonly read: Read }[] = [];
   let end = 0;
   for (const match of text.matchAll(OUTPUT)) {
-    const name = match[1] as TemplateName | undefined;
-    if (name === undefined) return undefined;
-    parts.push({ before: text.slice(end, match.index), name });
+    const name = match[1] ?? "";
+    const read = READS.get(name);
+    if (!read) return undefined;
+    parts.push({ before: text.slice(end, match.index), name, read });
     end = match.index + match[0].length;
   }
   const rest = text.slice(end);
   const fill: TextTemplate = (lead, workspace) => {
     let filled = "";
-    const missing: TemplateName[] = [];
-    for (const { before, name } of parts) {
-      const value = VALUES[name](lead, workspace);
+    const missing: string[] = [];
+    for (const { before, name, read } of parts) {
+      const value = read(lead, workspace);
       if (isGiven(value)) filled += before + value;
       else missing.push(name);
     }
@@ -141,9 +137,9 @@ function checked(text: string): Filled {
 
 const isGiven = (value: string | null): value is string => value !== null && value.trim() !== "";
 
-const ENTRIES = TEMPLATE_NAMES.map((name) => {
-  const [owner = "", key = ""] = name.split(".");
-  return { name, owner, key, read: VALUES[name] };
+const ENTRIES = [...READS].map(([name, read]) => {
+  const [owner, key = ""] = name.split(".");
+  return { name, owner: owner === "lead" ? ("lead" as const) : ("workspace" as const), key, read };
 });
 
 /** The values for LiquidJS: `lead`, `workspace`, and each assigned name, which is `Missing` until assigned. */
@@ -155,11 +151,10 @@ function valuesOf(
 ): object {
   const values: Record<string, Record<string, string | Missing> | Missing> = {};
   for (const [name, calledInReports] of assigned) values[name] = new Missing(calledInReports, report);
-  const owners: Record<string, Record<string, string | Missing>> = { lead: {}, workspace: {} };
+  const owners: Record<"lead" | "workspace", Record<string, string | Missing>> = { lead: {}, workspace: {} };
   for (const { name, owner, key, read } of ENTRIES) {
     const value = read(lead, workspace);
-    const values = owners[owner] ?? {};
-    values[key] = isGiven(value) ? value : new Missing(name, report);
+    owners[owner][key] = isGiven(value) ? value : new Missing(name, report);
   }
   return Object.assign(values, owners);
 }

@@ -1,12 +1,13 @@
 import { Prisma } from "./generated/client.ts";
+import { TEMPLATE_COLUMNS } from "./lead-texts.ts";
 import { type DueRow, parseSequences, type ReadSequence, walkedBy } from "./rows.ts";
 import { LAST_TOUCHES, loadHolidaysFor, SEND_TIMES } from "./send-time-rows.ts";
 import type { Queryable } from "./sql.ts";
 import { TWIN_TOUCHES } from "./twins.ts";
 
 /** The columns of a lead that `decide` reads. */
-const LEAD_COLUMNS = Prisma.sql`
-  lead.first_name, lead.last_name, lead.company, lead.email, lead.phone, lead.linkedin_connected_at, lead.time_zone,
+const DECIDE_COLUMNS = Prisma.sql`
+  ${TEMPLATE_COLUMNS}, lead.linkedin_connected_at, lead.time_zone,
   lead.status::text, lead.is_booked, lead.automation_enabled, lead.opted_out_at, lead.snoozed_until,
   lead.suppressed_reason::text, lead.email_undeliverable, lead.phone_undeliverable,
   lead.last_inbound_at, lead.last_outbound_at, ${LAST_TOUCHES}, ${TWIN_TOUCHES}, lead.enrichment_status::text`;
@@ -14,7 +15,7 @@ const LEAD_COLUMNS = Prisma.sql`
 /** The columns that `candidateOf` reads; an instance without a due time counts as due now. */
 export const candidateColumns = (now: Date): Prisma.Sql => Prisma.sql`
   instance.id, instance.workspace_id, instance.lead_id, instance.sequence_id, instance.version, instance.generation,
-  instance.position, coalesce(instance.next_step_due, ${now}) as next_step_due, instance.held_since, ${LEAD_COLUMNS}`;
+  instance.position, coalesce(instance.next_step_due, ${now}) as next_step_due, instance.held_since, ${DECIDE_COLUMNS}`;
 
 /** The sequence versions that these instances follow, with steps and workspace, keyed by `walkedBy`. */
 export async function readSequences(

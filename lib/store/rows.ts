@@ -10,6 +10,7 @@ import {
 import { capDayOf } from "../domain/send-times.ts";
 import { isSender } from "../domain/sender.ts";
 import type { DueCandidate } from "../run/ports.ts";
+import { templateColumns, templateLeadOf } from "./lead-texts.ts";
 import { lastTouchColumns, lastTouchOf, sendTimeColumns, sendTimesOf } from "./send-time-rows.ts";
 import { twinTouchColumns, twinTouchOf } from "./twins.ts";
 
@@ -44,11 +45,7 @@ export interface DueRow extends z.infer<typeof dueRow> {
 }
 
 const leadRow = z.object({
-  first_name: z.string().nullable(),
-  last_name: z.string().nullable(),
-  company: z.string().nullable(),
-  email: z.string().nullable(),
-  phone: z.string().nullable(),
+  ...templateColumns,
   linkedin_connected_at: z.date().nullable(),
   time_zone: z.string().nullable(),
   status: z.enum(LEAD_STATUSES),
@@ -189,11 +186,7 @@ function readItem(row: DueRow, read: ReadSequence, ahead: AheadForCap | undefine
 
 const leadOf = (id: string, row: z.infer<typeof leadRow>): DueItem["lead"] => ({
   id,
-  firstName: row.first_name,
-  lastName: row.last_name,
-  company: row.company,
-  email: row.email,
-  phone: row.phone,
+  ...templateLeadOf(row),
   linkedinConnectedAt: row.linkedin_connected_at,
   timeZone: row.time_zone,
   status: row.status,

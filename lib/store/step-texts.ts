@@ -1,5 +1,5 @@
+import { TEMPLATE_KEYS, type TemplateKey, type TemplateLead } from "../domain/lead-columns.ts";
 import type { StepTexts } from "../domain/templates.ts";
-import type { TemplateLead } from "../domain/text-template.ts";
 import type { Db } from "./connect.ts";
 import { translateErrors } from "./database-errors.ts";
 
@@ -29,9 +29,10 @@ export async function findStepToRender(db: Db, stepId: string): Promise<StepToRe
   };
 }
 
-/** The fields of a lead that a template may use; undefined if the workspace has no such lead. */
+const select = Object.fromEntries(TEMPLATE_KEYS.map((key) => [key, true])) as Record<TemplateKey, true>;
+
+/** The values of a lead that a template may read; undefined if the workspace has no such lead. */
 export async function findTemplateLead(db: Db, workspaceId: string, leadId: string): Promise<TemplateLead | undefined> {
-  const select = { firstName: true, lastName: true, company: true, email: true, phone: true };
   const lead = await translateErrors(db.lead.findFirst({ where: { id: leadId, workspaceId }, select }));
   return lead ?? undefined;
 }

@@ -202,11 +202,11 @@ describe("an import", () => {
   });
 
   it.each([
-    ["email,colour,email", /no column "colour"; email stands there twice/],
+    ["email,colour,email", /no column "colour"; email occurs twice/],
     ["first_name", /email or external_id is needed/],
     ["email;first_name", /no column "email;first_name"/],
     ["", /email or external_id is needed/],
-  ])("tells what is wrong with the heading %j, and changes nothing", async (heading, fault) => {
+  ])("rejects the heading %j and changes nothing", async (heading, fault) => {
     const before = await everyRow(sql);
     await expect(importing([heading, "a@example.test"])).rejects.toThrow(fault);
     expect(await everyRow(sql)).toEqual(before);

@@ -4,7 +4,7 @@ import { lintStep } from "../../lib/domain/lint-step.ts";
 const TAGS = "allowed are assign, case, comment, if, raw, unless";
 const FILTERS =
   "allowed are append, capitalize, date, default, downcase, escape, first, last, prepend, remove, replace, split, strip, truncate, truncatewords, upcase, url_encode";
-const KNOWN = "known are lead.first_name, lead.last_name, lead.company, lead.email, lead.phone, workspace.name";
+const KNOWN = "known are lead.email, lead.first_name, lead.last_name, lead.company, lead.phone, workspace.name";
 const faultsOf = (step: Partial<Parameters<typeof lintStep>[0]>) =>
   lintStep({ channel: "email", subject: "Hello", body: "Hello", ...step }).map(
     ({ part, message }) => `${part}: ${message}`,
@@ -154,7 +154,7 @@ describe("a step that is linted", () => {
     expect(faultsOf(step)).toEqual(faults);
   });
 
-  it("is told everything at once", () => {
+  it("reports all faults at once", () => {
     expect(
       faultsOf({
         subject: "{{ lead.nickname | shout }}\n{{ lead.first_name | whisper }}",
@@ -169,7 +169,7 @@ describe("a step that is linted", () => {
     ]);
   });
 
-  it("gets the faults inside a loop reported beside the loop", () => {
+  it("reports the faults inside a loop, in addition to the loop", () => {
     expect(
       faultsOf({
         body: "{% for i in lead.company %}{{ i | shout }}{% endfor %}{% capture a %}x{% endcapture %}{{ a }}",

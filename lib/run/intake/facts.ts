@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { addressKeys, normalisePhone, readAddress } from "../../domain/address.ts";
+import { LEAD_COLUMNS, LEAD_KEYS, type LeadKey } from "../../domain/lead-columns.ts";
 import { isTimeZone } from "../../domain/time-zone.ts";
 
 const ONE_LINE = /^\P{Cc}*$/u;
@@ -40,7 +41,6 @@ const oneKey = <Shape extends Record<string, z.ZodOptional>>(shape: Shape, descr
     })
     .meta({ description, minProperties: 1, maxProperties: 1 });
 
-const externalId = line(200).describe("By which the sender knows the lead.");
 /** Lenient, so that any address we may have sent to can stop a sequence. */
 const namingEmail = z
   .string()
@@ -48,21 +48,10 @@ const namingEmail = z
   .refine((text) => addressKeys(text).length > 0, "must be an e-mail address")
   .describe("In any form in which it may have been written to.");
 
-const writableEmail = z
-  .string()
-  .max(320)
-  .transform((text, context) => {
-    const read = readAddress(text);
-    if ("address" in read) return read.address;
-    context.addIssue(read.fault);
-    return z.NEVER;
-  })
-  .meta({ format: "email" });
-
 /** Keys that identify a lead. */
-export const LEAD_KEYS = {
+export const LEAD_REFERENCE = {
   id: z.guid().optional(),
-  externalId: externalId.optional(),
+  externalId: line(LEAD_COLUMNS.externalId.longest).describe("The sender's own id of the lead.").optional(),
   email: namingEmail.optional(),
   phone: z
     .string()
@@ -72,9 +61,9 @@ export const LEAD_KEYS = {
     .optional(),
 };
 const lead = z
-  .strictObject(LEAD_KEYS)
+  .strictObject(LEAD_REFERENCE)
   .refine((named) => Object.values(named).some((value) => value !== undefined), {
-    error: `must have one of ${Object.keys(LEAD_KEYS).join(", ")}`,
+    error: `must have one of ${Object.keys(LEAD_REFERENCE).join(", ")}`,
   })
   .meta({
     description: "Every lead that one of these names. If none is known, a lead is added, unless `id` alone is given.",
@@ -94,28 +83,42 @@ const meeting = z
     error: "must be after startsAt, or null as that is",
   });
 
+/** Columns with a stricter schema than one line of text. */
+const STRICTER: Readonly<Partial<Record<LeadKey, z.ZodType<string>>>> = {
+  email: z
+    .string()
+    .max(LEAD_COLUMNS.email.longest)
+    .transform((text, context) => {
+      const read = readAddress(text);
+      if ("address" in read) return read.address;
+      context.addIssue(read.fault);
+      return z.NEVER;
+    })
+    .meta({ format: "email" }),
+  linkedinUrl: z
+    .url({ protocol: /^https?$/ })
+    .max(LEAD_COLUMNS.linkedinUrl.longest)
+    // Not a `pattern`: the published schema would lose its URL format.
+    .refine((text) => ONE_LINE.test(text), NOT_ONE_LINE)
+    .refine((text) => text.isWellFormed(), NOT_WELL_FORMED),
+  timeZone: line(LEAD_COLUMNS.timeZone.longest).refine(
+    isTimeZone,
+    "is not a time zone; expected a name such as Europe/Berlin",
+  ),
+};
+
+function schemaOf(key: LeadKey): z.ZodOptional<z.ZodType<string>> {
+  const { column, longest, description, inTemplates } = LEAD_COLUMNS[key];
+  const meanings = [description, inTemplates && `Templates read it as \`lead.${column}\`.`].filter(Boolean);
+  return (STRICTER[key] ?? line(longest)).describe(meanings.join(" ")).optional();
+}
+
 /** A lead in an enrolment. Absent fields keep their values. */
 export const leadToEnrol = z
-  .strictObject({
-    externalId: externalId.optional(),
-    email: writableEmail.optional(),
-    firstName: line(200).optional(),
-    lastName: line(200).optional(),
-    company: line(200).optional(),
-    phone: line(40).optional(),
-    linkedinUrl: z
-      .url({ protocol: /^https?$/ })
-      .max(500)
-      // Not a `pattern`: the published schema would lose its URL format.
-      .refine((text) => ONE_LINE.test(text), NOT_ONE_LINE)
-      .refine((text) => text.isWellFormed(), NOT_WELL_FORMED)
-      .optional(),
-    timeZone: line(60)
-      .refine(isTimeZone, "is not a time zone; expected a name such as Europe/Berlin")
-      .describe("An IANA time zone. Abbreviations such as `PST` and `IST` are rejected: each means several zones.")
-      .optional(),
-  })
-  .refine((told) => told.externalId !== undefined || told.email !== undefined, "must have an externalId or an email");
+  .strictObject(
+    Object.fromEntries(LEAD_KEYS.map((key) => [key, schemaOf(key)])) as Record<LeadKey, ReturnType<typeof schemaOf>>,
+  )
+  .refine((lead) => lead.externalId !== undefined || lead.email !== undefined, "must have an externalId or an email");
 export type LeadToEnrol = z.infer<typeof leadToEnrol>;
 
 export const MOST_LEADS = 1_000;

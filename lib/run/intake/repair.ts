@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { readMeetingTimes } from "../../domain/meeting-times.ts";
-import { FACT_SCHEMAS, type FactType, LEAD_KEYS, stops } from "./facts.ts";
+import { FACT_SCHEMAS, type FactType, LEAD_REFERENCE, stops } from "./facts.ts";
 
 export interface Repaired {
   readonly detail: Readonly<Record<string, unknown>>;
@@ -43,12 +43,12 @@ function occurredAtOf(sent: unknown, warnings: string[]): unknown {
 
 function leadOf(sent: unknown, warnings: string[]): unknown {
   if (!isRecord(sent)) return sent;
-  const known = knownKeys(sent, Object.keys(LEAD_KEYS), "lead.", warnings);
+  const known = knownKeys(sent, Object.keys(LEAD_REFERENCE), "lead.", warnings);
   return Object.fromEntries(
     Object.entries(known).flatMap(([key, value]) => {
       if (!isGiven(value)) return [];
       const text = typeof value === "number" ? String(value) : value;
-      const { success } = LEAD_KEYS[key as keyof typeof LEAD_KEYS].safeParse(text);
+      const { success } = LEAD_REFERENCE[key as keyof typeof LEAD_REFERENCE].safeParse(text);
       if (!success) warnings.push(`lead.${key}: is not valid, and was ignored`);
       return success ? [[key, text]] : [];
     }),

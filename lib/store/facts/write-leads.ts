@@ -1,49 +1,47 @@
 import * as z from "zod";
 import { addressKeys } from "../../domain/address.ts";
+import { LEAD_KEYS, type LeadKey } from "../../domain/lead-columns.ts";
 import type { LeadToEnrol } from "../../run/intake/facts.ts";
 import { Prisma } from "../generated/client.ts";
 import { hasEmail } from "../lead-addresses.ts";
+import { columnOf } from "../lead-texts.ts";
 import type { Queryable } from "../sql.ts";
 import type { ReadLead } from "./read-leads.ts";
 
 /**
  * Upserts leads, matched by external id, else by e-mail address. Absent values leave the stored ones unchanged; values
- * older than the stored details only fill empty columns. Returns lead ids by index in `told`, without invalid entries
+ * older than the stored details only fill empty columns. Returns lead ids by index in `sent`, without invalid entries
  * and duplicates. All returned leads are locked.
  */
 export async function writeLeads(
   db: Queryable,
   { workspaceId, detailsUpdatedAt }: { readonly workspaceId: string; readonly detailsUpdatedAt: Date },
-  told: readonly ReadLead[],
+  sent: readonly ReadLead[],
 ): Promise<ReadonlyMap<number, string>> {
   const leads = await recognise(
     db,
     workspaceId,
-    told.flatMap((lead, place) => ("invalid" in lead ? [] : [{ ...lead, place }])),
+    sent.flatMap((lead, place) => ("invalid" in lead ? [] : [{ ...lead, place }])),
   );
   const rows = await db.$queryRaw`
-    with told as (
+    with sent as (
       select given.*, coalesce(given.known, uuid_v7()) as id
         from unnest(
                ${leads.map(({ place }) => place)}::int[], ${leads.map(({ known }) => known)}::uuid[],
-               ${texts(leads, "externalId")}::text[], ${texts(leads, "email")}::text[],
-               ${texts(leads, "firstName")}::text[], ${texts(leads, "lastName")}::text[],
-               ${texts(leads, "company")}::text[], ${texts(leads, "phone")}::text[],
-               ${texts(leads, "linkedinUrl")}::text[], ${texts(leads, "timeZone")}::text[])
-             as given (place, known, external_id, email, first_name, last_name, company, phone, linkedin_url, time_zone)),
+               ${Prisma.join(LEAD_KEYS.map((key) => Prisma.sql`${texts(leads, key)}::text[]`))})
+             as given (place, known, ${COLUMNS})),
     changed as (
       update lead
-         set external_id = coalesce(told.external_id, lead.external_id), ${latestDetailsAt(detailsUpdatedAt)},
+         set external_id = coalesce(sent.external_id, lead.external_id), ${latestDetailsAt(detailsUpdatedAt)},
              details_updated_at = greatest(lead.details_updated_at, ${detailsUpdatedAt})
-        from told
-       where lead.id = told.known),
+        from sent
+       where lead.id = sent.known),
     added as (
-      insert into lead (id, workspace_id, external_id, email, first_name, last_name, company, phone, linkedin_url, time_zone, details_updated_at)
-      select id, ${workspaceId}::uuid, external_id, email, first_name, last_name, company, phone, linkedin_url, time_zone,
-             ${detailsUpdatedAt}
-        from told
+      insert into lead (id, workspace_id, ${COLUMNS}, details_updated_at)
+      select id, ${workspaceId}::uuid, ${COLUMNS}, ${detailsUpdatedAt}
+        from sent
        where known is null)
-    select place, id from told`;
+    select place, id from sent`;
   return new Map(
     z
       .array(z.object({ place: z.int(), id: z.guid() }))
@@ -52,20 +50,20 @@ export async function writeLeads(
   );
 }
 
-const TOLD_COLUMNS = ["email", "first_name", "last_name", "company", "phone", "linkedin_url", "time_zone"];
+const COLUMNS = Prisma.join(LEAD_KEYS.map(columnOf));
+const DETAILS = LEAD_KEYS.filter((key) => key !== "externalId").map(columnOf);
 
-/** Assignments for these columns of `lead`: the newer of the given and the stored value, if both are present. */
+/** Assignments for all details of `lead`: the newer of the given and the stored value, if both are present. */
 const latestDetailsAt = (detailsUpdatedAt: Date): Prisma.Sql =>
   Prisma.join(
-    TOLD_COLUMNS.map((name) => {
-      const column = Prisma.raw(name);
-      return Prisma.sql`
-             ${column} = case when lead.details_updated_at > ${detailsUpdatedAt} then coalesce(lead.${column}, told.${column})
-                              else coalesce(told.${column}, lead.${column}) end`;
-    }),
+    DETAILS.map(
+      (column) => Prisma.sql`
+             ${column} = case when lead.details_updated_at > ${detailsUpdatedAt} then coalesce(lead.${column}, sent.${column})
+                              else coalesce(sent.${column}, lead.${column}) end`,
+    ),
   );
 
-const texts = (leads: readonly LeadToEnrol[], key: keyof LeadToEnrol) => leads.map((lead) => lead[key] ?? null);
+const texts = (leads: readonly LeadToEnrol[], key: LeadKey) => leads.map((lead) => lead[key] ?? null);
 
 /** Adds the id of the stored lead, or null. Leaves out a second entry for the same stored lead. */
 async function recognise<Lead extends LeadToEnrol>(
