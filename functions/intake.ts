@@ -6,7 +6,7 @@ import { logMetrics } from "@aws-lambda-powertools/metrics/middleware";
 import middy from "@middy/core";
 import type { Context, SQSBatchResponse } from "aws-lambda";
 import * as z from "zod";
-import { loadIntakeConfig } from "../lib/platform/intake-config.ts";
+import { loadIntakeConfig } from "../lib/platform/config.ts";
 import { figuresOfIntake, METRIC_NAMESPACE, METRIC_UNITS } from "../lib/platform/metrics.ts";
 import { wireIntake } from "../lib/platform/wire-intake.ts";
 import { applyEvent, applyMessages } from "../lib/run/intake/apply-messages.ts";

@@ -4,7 +4,7 @@ import { Logger } from "@aws-lambda-powertools/logger";
 import { injectLambdaContext } from "@aws-lambda-powertools/logger/middleware";
 import middy from "@middy/core";
 import type { Context } from "aws-lambda";
-import { loadMigrationConfig } from "../lib/platform/migration-config.ts";
+import { loadMigrationConfig } from "../lib/platform/config.ts";
 import { iamConnection } from "../lib/store/iam-connection.ts";
 import { type Migrated, migrate } from "../lib/store/migrate.ts";
 import { MigrationFailed } from "../lib/store/migration-failed.ts";

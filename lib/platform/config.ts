@@ -2,26 +2,41 @@ import * as z from "zod";
 import { signingSecret } from "../channels/signing-secret.ts";
 import { unsubscribeUrl } from "../channels/unsubscribe-url.ts";
 import type { RunSettings } from "../run/step.ts";
-import { type Environment, parseEnvironment } from "./environment.ts";
+import type { IamEndpoint } from "../store/iam-connection.ts";
 
-const integer = (least: number, most: number) => z.coerce.number().int().min(least).max(most);
+/** The values that a run accepts; the stack's configuration uses them too. */
+export const batchSize = z.coerce.number().int().min(1).max(1_000);
+export const sendsAtOnce = z.coerce.number().int().min(1).max(100);
+/** The stack's functions have a time limit of 50 s or more, so at least 10 s are left to work. */
+export const safetyMarginMs = z.coerce.number().int().min(1_000).max(40_000);
 
-const settings = z.object({
-  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
-  DATABASE_HOST: z.string().min(1).optional(),
-  DATABASE_PORT: integer(1, 65_535).default(5432),
-  DATABASE_NAME: z.string().min(1).optional(),
-  DATABASE_USER: z.string().min(1).optional(),
-  AWS_REGION: z.string().min(1).optional(),
+const nonEmpty = z.string().min(1);
+const port = z.coerce.number().int().min(1).max(65_535).default(5432);
+const databaseUrl = z.url({ protocol: /^postgres(ql)?$/ });
+const queueUrl = z.url({ protocol: /^https?$/ });
+
+const functionSettings = z.object({
+  GIT_REVISION: nonEmpty.default("unknown"),
+  LOG_LEVEL: z.enum(["DEBUG", "INFO", "WARN", "ERROR", "SILENT"]).default("INFO"),
+});
+
+const settings = functionSettings.extend({
+  AWS_LAMBDA_FUNCTION_NAME: nonEmpty.default("backstop-followups"),
+  DATABASE_URL: databaseUrl.optional(),
+  DATABASE_HOST: nonEmpty.optional(),
+  DATABASE_PORT: port,
+  DATABASE_NAME: nonEmpty.optional(),
+  DATABASE_USER: nonEmpty.optional(),
+  AWS_REGION: nonEmpty.optional(),
   EMAIL_TRANSPORT: z.enum(["ses", "smtp", "files"]),
   SMTP_URL: z.url({ protocol: /^smtps?$/ }).optional(),
   /** Whether credentials may be sent over a connection without TLS. */
   SMTP_PLAINTEXT: z.enum(["forbid", "allow"]).default("forbid"),
-  OUTBOX_DIRECTORY: z.string().min(1).optional(),
+  OUTBOX_DIRECTORY: nonEmpty.optional(),
   EMAIL_UNSUBSCRIBE_URL: unsubscribeUrl.optional(),
   EMAIL_UNSUBSCRIBE_MAILTO: z.email().optional(),
-  SMS_ORIGINATION_IDENTITY: z.string().min(1).optional(),
-  SMS_CONFIGURATION_SET: z.string().min(1).optional(),
+  SMS_ORIGINATION_IDENTITY: nonEmpty.optional(),
+  SMS_CONFIGURATION_SET: nonEmpty.optional(),
   SMS_MESSAGE_TYPE: z.enum(["PROMOTIONAL", "TRANSACTIONAL"]).default("PROMOTIONAL"),
   WEBHOOK_URL: z.url({ protocol: /^https?$/ }).optional(),
   WEBHOOK_SECRET: signingSecret.optional(),
@@ -30,24 +45,23 @@ const settings = z.object({
     .regex(/^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+$/, "must be the ARN of a secret")
     .optional(),
   WEBHOOK_NETWORK: z.enum(["public", "any"]).default("public"),
-  DELIVERY_QUEUE_URL: z.url({ protocol: /^https?$/ }).optional(),
-  AWS_LAMBDA_FUNCTION_NAME: z.string().min(1).default("backstop-followups"),
-  GIT_REVISION: z.string().min(1).default("unknown"),
-  LOG_LEVEL: z.enum(["DEBUG", "INFO", "WARN", "ERROR", "SILENT"]).default("INFO"),
-  RUN_BATCH_SIZE: integer(1, 1_000).default(1000),
-  RUN_SENDS_AT_ONCE: integer(1, 100).default(10),
-  RUN_SAFETY_MARGIN_MS: integer(1_000, 60_000).default(20_000),
+  DELIVERY_QUEUE_URL: queueUrl.optional(),
+  RUN_BATCH_SIZE: batchSize.default(1000),
+  RUN_SENDS_AT_ONCE: sendsAtOnce.default(10),
+  RUN_SAFETY_MARGIN_MS: safetyMarginMs.default(20_000),
 });
-type Settings = z.infer<typeof settings>;
 
-type Need = readonly [needs: (env: Settings) => boolean, why: string, ...keys: (keyof Settings)[]];
+/** The parsed environment of a function that sends. */
+export type Config = z.infer<typeof settings>;
 
-const given = (key: keyof Settings) => (env: Settings) => env[key] !== undefined;
+type Need = readonly [needs: (env: Config) => boolean, why: string, ...keys: (keyof Config)[]];
+
+const given = (key: keyof Config) => (env: Config) => env[key] !== undefined;
 const DATABASE = ["DATABASE_HOST", "DATABASE_NAME", "DATABASE_USER", "AWS_REGION"] as const;
 
 /** Settings that require other settings. */
 const NEEDS: readonly Need[] = [
-  [(env) => env.DATABASE_URL === undefined, "where DATABASE_URL is not set", ...DATABASE],
+  [(env) => env.DATABASE_URL === undefined, "unless DATABASE_URL is set", ...DATABASE],
   [(env) => env.EMAIL_TRANSPORT === "smtp", "for EMAIL_TRANSPORT=smtp", "SMTP_URL"],
   [(env) => env.EMAIL_TRANSPORT === "files", "for EMAIL_TRANSPORT=files", "OUTBOX_DIRECTORY"],
   [given("SMS_ORIGINATION_IDENTITY"), "for SMS_ORIGINATION_IDENTITY", "AWS_REGION"],
@@ -57,15 +71,15 @@ const NEEDS: readonly Need[] = [
 ];
 
 /** A rule between settings: the setting to blame, the error, and the check. */
-type Rule = readonly [key: keyof Settings, error: string, holds: (env: Settings) => boolean];
+type Rule = readonly [key: keyof Config, error: string, holds: (env: Config) => boolean];
 
 const RULES: readonly Rule[] = [
   ...NEEDS.flatMap(([needs, why, ...keys]) =>
-    keys.map((key): Rule => [key, `is needed ${why}`, (env) => !needs(env) || env[key] !== undefined]),
+    keys.map((key): Rule => [key, `is required ${why}`, (env) => !needs(env) || env[key] !== undefined]),
   ),
   [
     "WEBHOOK_SECRET",
-    "is not needed where WEBHOOK_SECRET_ARN is set",
+    "must not be set together with WEBHOOK_SECRET_ARN",
     (env) => env.WEBHOOK_SECRET === undefined || env.WEBHOOK_SECRET_ARN === undefined,
   ],
   [
@@ -81,16 +95,15 @@ const RULES: readonly Rule[] = [
 ];
 
 /** `when` makes the rules run even if single settings are invalid, so that one error lists every fault. */
-const environment = RULES.reduce<z.ZodType<Settings>>(
+const environment = RULES.reduce<z.ZodType<Config>>(
   (schema, [key, error, holds]) => schema.refine(holds, { path: [key], error, when: () => true }),
   settings,
 );
 
-/** The parsed environment. */
-export type Config = Settings;
+type Environment = Readonly<Record<string, string | undefined>>;
 
-/** See `parseEnvironment`. */
-export const loadConfig = (env: Environment): Config => parseEnvironment(environment, env);
+/** The configuration of a function that sends. Throws one Error that lists every fault but never a value. */
+export const loadConfig = (env: Environment): Config => parse(environment, env);
 
 /** Each claimer uses one connection. Measured: two leave a tenth of two cores idle; a fourth gains nothing. */
 const CLAIMERS = 3;
@@ -101,3 +114,46 @@ export const runSettings = (config: Config): RunSettings => ({
   sendsAtOnce: config.RUN_SENDS_AT_ONCE,
   safetyMarginMs: config.RUN_SAFETY_MARGIN_MS,
 });
+
+const iamEndpoint = z
+  .object({
+    DATABASE_HOST: nonEmpty,
+    DATABASE_PORT: port,
+    DATABASE_NAME: nonEmpty,
+    DATABASE_USER: nonEmpty,
+    AWS_REGION: nonEmpty,
+  })
+  .transform(
+    (env): IamEndpoint => ({
+      host: env.DATABASE_HOST,
+      port: env.DATABASE_PORT,
+      database: env.DATABASE_NAME,
+      user: env.DATABASE_USER,
+      region: env.AWS_REGION,
+    }),
+  );
+
+/** The database to migrate. Throws as `loadConfig`. */
+export const loadMigrationConfig = (env: Environment): IamEndpoint => parse(iamEndpoint, env);
+
+const intakeSettings = functionSettings.extend({
+  AWS_LAMBDA_FUNCTION_NAME: nonEmpty.default("backstop-intake"),
+  INTAKE_DEAD_LETTERS_URL: queueUrl,
+});
+const connectionString = z
+  .object({ DATABASE_URL: databaseUrl })
+  .transform((env) => ({ connectionString: env.DATABASE_URL }));
+
+/** The configuration of the intake. */
+export type IntakeConfig = z.infer<typeof intakeSettings> & (IamEndpoint | { readonly connectionString: string });
+
+/** The configuration of the intake. Throws as `loadConfig`. */
+export const loadIntakeConfig = (env: Environment): IntakeConfig =>
+  parse(z.intersection(intakeSettings, env["DATABASE_URL"] === undefined ? iamEndpoint : connectionString), env);
+
+function parse<Parsed>(schema: z.ZodType<Parsed>, env: Environment): Parsed {
+  const parsed = schema.safeParse(env);
+  if (parsed.success) return parsed.data;
+  const faults = parsed.error.issues.map((issue) => `  ${issue.path.join(".")}: ${issue.message}`);
+  throw new Error(`the environment is not valid:\n${faults.join("\n")}`);
+}

@@ -3,25 +3,26 @@ import type { Log } from "../run/ports.ts";
 import { openDatabase } from "../store/connect.ts";
 import { iamConnection } from "../store/iam-connection.ts";
 import { intakeStore } from "../store/intake-store.ts";
-import type { IntakeConfig } from "./intake-config.ts";
+import type { IntakeConfig } from "./config.ts";
 
 /** Query timeout. Prevents one blocked event from running the batch into the function's time limit. */
 const ANSWER_TIMEOUT_MS = 20_000;
 
-/** Wires the intake's ports from the configuration. Opens no connection before the first query. */
+/** Wires the intake's ports. Opens no connection before the first query. Not in wire.ts, to keep its bundle small. */
 export function wireIntake(config: IntakeConfig, log: Log, answerTimeoutMs = ANSWER_TIMEOUT_MS): IntakePorts {
   const connection = "host" in config ? iamConnection(config) : { connectionString: config.connectionString };
   const database = openDatabase({ ...connection, query_timeout: answerTimeoutMs });
-  return { ...intakeStore(database), deadLetters: whenNeeded(config.INTAKE_DEAD_LETTERS_URL), log };
+  return { ...intakeStore(database), deadLetters: refusedEvents(config.INTAKE_DEAD_LETTERS_URL), log };
 }
 
-/** Imports the client when the first event is refused, because most batches do not need it. */
-function whenNeeded(queueUrl: string): DeadLetterQueue {
-  let loaded: Promise<DeadLetterQueue> | undefined;
+/** Imports the SQS client when the first event is refused, because most batches do not need it. */
+function refusedEvents(queueUrl: string): DeadLetterQueue {
+  let queue: DeadLetterQueue | undefined;
   return {
     async keep(message, reason) {
-      loaded ??= import("./dead-letter-queue.ts").then(({ sqsDeadLetterQueue }) => sqsDeadLetterQueue(queueUrl));
-      await (await loaded).keep(message, reason);
+      const { sqsDeadLetterQueue } = await import("./queues.ts");
+      queue ??= sqsDeadLetterQueue(queueUrl);
+      await queue.keep(message, reason);
     },
   };
 }

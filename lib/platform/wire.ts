@@ -11,7 +11,6 @@ import { storePorts } from "../store/follow-up-store.ts";
 import { iamConnection } from "../store/iam-connection.ts";
 import { createTask } from "../store/tasks.ts";
 import type { Config } from "./config.ts";
-import { secretByArn } from "./secret.ts";
 
 /** Wires the ports of a run from the configuration. Opens no connection before the first query. */
 export function wire(config: Config, log: Log): RunPorts & { readonly database: Database } {
@@ -43,38 +42,32 @@ function connectionOf(config: Config) {
   });
 }
 
-/** Imports a provider's client when the first touch is sent, because a run with nothing to send does not need it. */
-function whenNeeded(load: () => Promise<MessageChannel>): MessageChannel {
-  let loaded: Promise<MessageChannel> | undefined;
-  return {
-    async send(touch) {
-      loaded ??= load();
-      return (await loaded).send(touch);
-    },
+/** Loads on the first call and caches. A run with nothing to send loads no provider's client. */
+function once<Loaded>(load: () => Promise<Loaded>): () => Promise<Loaded> {
+  let loaded: Promise<Loaded> | undefined;
+  return () => {
+    loaded ??= load();
+    return loaded;
   };
+}
+
+function whenNeeded(load: () => Promise<MessageChannel>): MessageChannel {
+  const channel = once(load);
+  return { send: async (touch) => (await channel()).send(touch) };
 }
 
 function connectedQueue({ DELIVERY_QUEUE_URL: url }: Config): DeliveryQueue | null {
   if (url === undefined) return null;
-  let loaded: Promise<DeliveryQueue> | undefined;
-  return {
-    async enqueue(touchIds) {
-      loaded ??= import("./delivery-queue.ts").then(({ sqsDeliveryQueue }) => sqsDeliveryQueue(url));
-      return (await loaded).enqueue(touchIds);
-    },
-  };
+  const queue = once(async () => (await import("./queues.ts")).sqsDeliveryQueue(url));
+  return { enqueue: async (touchIds) => (await queue()).enqueue(touchIds) };
 }
 
-/** One transport for touches and digests, loaded on first use. */
+/** One transport for touches and digests. */
 function connectedEmail(config: Config): EmailChannel {
-  let loading: Promise<EmailChannel> | undefined;
-  const loaded = () => {
-    loading ??= loadEmail(config);
-    return loading;
-  };
+  const email = once(() => loadEmail(config));
   return {
-    send: async (touch) => (await loaded()).send(touch),
-    digests: { send: async (digest, to) => (await loaded()).digests.send(digest, to) },
+    send: async (touch) => (await email()).send(touch),
+    digests: { send: async (digest, to) => (await email()).digests.send(digest, to) },
   };
 }
 
@@ -136,6 +129,32 @@ async function networkOf({ WEBHOOK_NETWORK }: Config): Promise<Network> {
 function webhookSecret({ WEBHOOK_SECRET, WEBHOOK_SECRET_ARN }: Config): (() => Promise<string>) | undefined {
   if (WEBHOOK_SECRET_ARN !== undefined) return secretByArn(WEBHOOK_SECRET_ARN);
   return WEBHOOK_SECRET === undefined ? undefined : () => Promise.resolve(WEBHOOK_SECRET);
+}
+
+/** Limited, because a secret may be rotated while the process lives. */
+const SECRET_CACHED_MS = 5 * 60_000;
+
+/** Returns a function that fetches a Secrets Manager secret and caches it for five minutes. Failures are not cached. */
+export function secretByArn(arn: string, clock: () => number = Date.now): () => Promise<string> {
+  // arn:aws:secretsmanager:<region>:<account>:secret:<name>
+  const region = arn.split(":").at(3) ?? "";
+  let cached: { readonly text: Promise<string>; until: number } | undefined;
+  return () => {
+    if (cached && clock() < cached.until) return cached.text;
+    const fetched = { text: fetchSecret(region, arn), until: clock() + SECRET_CACHED_MS };
+    cached = fetched;
+    fetched.text.catch(() => (fetched.until = 0));
+    return fetched.text;
+  };
+}
+
+async function fetchSecret(region: string, arn: string): Promise<string> {
+  const { GetSecretValueCommand, SecretsManagerClient } = await import("@aws-sdk/client-secrets-manager");
+  const client = new SecretsManagerClient({ region, requestHandler: { connectionTimeout: 2_000 } });
+  const limits = { abortSignal: AbortSignal.timeout(5_000) };
+  const { SecretString } = await client.send(new GetSecretValueCommand({ SecretId: arn }), limits);
+  if (SecretString === undefined) throw new Error("the secret holds no text");
+  return SecretString;
 }
 
 /** `loadConfig` guarantees the value, so a missing one is a bug. */

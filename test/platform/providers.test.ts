@@ -3,8 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, describe, expect, it } from "@jest/globals";
 import { loadConfig } from "../../lib/platform/config.ts";
-import { secretByArn } from "../../lib/platform/secret.ts";
-import { wire } from "../../lib/platform/wire.ts";
+import { secretByArn, wire } from "../../lib/platform/wire.ts";
 import type { Log } from "../../lib/run/ports.ts";
 import { prepareAws } from "../channels/aws.ts";
 import { aTouch } from "../channels/contract.ts";
@@ -40,8 +39,8 @@ async function secretsManager(answer: Parameters<typeof httpServer>[0]): Promise
 beforeAll(prepareAws);
 afterEach(closeServers);
 
-describe("the providers that an environment names", () => {
-  it("are none for text messages and webhooks unless it names them", async () => {
+describe("the providers of an environment", () => {
+  it("refuse text messages and webhooks if none is configured", async () => {
     const { sms, webhook } = await channelsOf({});
     const refused = { kind: "refused", reason: "channel_not_connected", notAsked: true };
     expect([await sms.send(aTouch()), await webhook.send(aTouch())]).toEqual([refused, refused]);
@@ -55,7 +54,7 @@ describe("the providers that an environment names", () => {
     expect(requests[0]?.body).toMatch(/"OriginationIdentity":"pool-1".*"TRANSACTIONAL"|"TRANSACTIONAL".*"pool-1"/);
   });
 
-  it("send webhooks signed with the secret, wherever it comes from", async () => {
+  it("send webhooks signed with the secret, from the environment or by ARN", async () => {
     const { port, requests } = await httpServer(answering(200));
     await secretsManager(telling);
     const receiver = { WEBHOOK_URL: `http://127.0.0.1:${port}/`, WEBHOOK_NETWORK: "any" };
@@ -66,7 +65,7 @@ describe("the providers that an environment names", () => {
     expect(requests).toHaveLength(2);
   });
 
-  it("reach no inner address by webhook unless it says so", async () => {
+  it("reach no private address by webhook unless the environment allows it", async () => {
     const { webhook } = await channelsOf({ WEBHOOK_URL: "https://127.0.0.1/", WEBHOOK_SECRET: SECRET });
     expect(await webhook.send(aTouch())).toEqual({
       kind: "channel_down",
@@ -75,7 +74,7 @@ describe("the providers that an environment names", () => {
     });
   });
 
-  it("say in each e-mail how to unsubscribe", async () => {
+  it("add the unsubscribe headers to each e-mail", async () => {
     const outbox = await mkdtemp(join(tmpdir(), "outbox-"));
     const { email } = await channelsOf({
       OUTBOX_DIRECTORY: outbox,
@@ -94,11 +93,11 @@ describe("the providers that an environment names", () => {
   it.each<[Record<string, string | undefined>, RegExp]>([
     [
       { SMS_ORIGINATION_IDENTITY: "pool-1", AWS_REGION: undefined },
-      /AWS_REGION: is needed for SMS_ORIGINATION_IDENTITY/,
+      /AWS_REGION: is required for SMS_ORIGINATION_IDENTITY/,
     ],
-    [{ WEBHOOK_SECRET: SECRET }, /WEBHOOK_URL: is needed for WEBHOOK_SECRET/],
-    [{ WEBHOOK_SECRET_ARN: ARN }, /WEBHOOK_URL: is needed for WEBHOOK_SECRET_ARN/],
-    [{ ...url, WEBHOOK_SECRET: SECRET, WEBHOOK_SECRET_ARN: ARN }, /WEBHOOK_SECRET: is not needed/],
+    [{ WEBHOOK_SECRET: SECRET }, /WEBHOOK_URL: is required for WEBHOOK_SECRET/],
+    [{ WEBHOOK_SECRET_ARN: ARN }, /WEBHOOK_URL: is required for WEBHOOK_SECRET_ARN/],
+    [{ ...url, WEBHOOK_SECRET: SECRET, WEBHOOK_SECRET_ARN: ARN }, /WEBHOOK_SECRET: must not be set together/],
     [{ ...url, WEBHOOK_SECRET: "swordfish" }, /WEBHOOK_SECRET: must be whsec_ and base64(?![\s\S]*swordfish)/],
     [{ ...url, WEBHOOK_SECRET: "whsec_c2hvcnQ=" }, /WEBHOOK_SECRET: must hold 24 to 64 bytes/],
     [{ ...url, WEBHOOK_SECRET_ARN: "backstop/webhook" }, /WEBHOOK_SECRET_ARN: must be the ARN of a secret/],
@@ -111,13 +110,13 @@ describe("the providers that an environment names", () => {
     [{ EMAIL_UNSUBSCRIBE_URL: "http://example.com/{touchId}" }, /EMAIL_UNSUBSCRIBE_URL: must be an https URL/],
     [{ EMAIL_UNSUBSCRIBE_URL: "https://example.com/" }, /EMAIL_UNSUBSCRIBE_URL: must hold \{touchId\}/],
     [{ EMAIL_UNSUBSCRIBE_MAILTO: "Stop <stop@example.com>" }, /EMAIL_UNSUBSCRIBE_MAILTO/],
-  ])("are told to be half named: %#", (env, message) => {
+  ])("reject an incomplete configuration: %#", (env, message) => {
     expect(() => loadConfig({ ...base, ...env })).toThrow(message);
   });
 });
 
 describe("a secret by its ARN", () => {
-  it("is fetched once, when it is first asked for, however many ask at once", async () => {
+  it("is fetched once, on first use, also by concurrent callers", async () => {
     const { requests } = await secretsManager(telling);
     const secret = secretByArn(ARN);
     expect(requests).toEqual([]);
@@ -126,7 +125,7 @@ describe("a secret by its ARN", () => {
     expect(requests.map(({ body }) => JSON.parse(body))).toEqual([{ SecretId: ARN }]);
   });
 
-  it("is asked for again after a fetch that failed", async () => {
+  it("is fetched again after a failed fetch", async () => {
     let calls = 0;
     await secretsManager((response) => (++calls === 1 ? denying : telling)(response));
     const secret = secretByArn(ARN);
@@ -134,7 +133,7 @@ describe("a secret by its ARN", () => {
     expect(await secret()).toBe(SECRET);
   });
 
-  it("is fetched again when it is five minutes old, for it may have been rotated", async () => {
+  it("is fetched again after five minutes, because it may have been rotated", async () => {
     const { requests } = await secretsManager(telling);
     let now = 0;
     const secret = secretByArn(ARN, () => now);
@@ -147,7 +146,7 @@ describe("a secret by its ARN", () => {
     expect(requests).toHaveLength(2);
   });
 
-  it("is a fault where it holds no text", async () => {
+  it("is an error if it holds no text", async () => {
     await secretsManager(answering(200, "{}", JSON_ANSWER));
     await expect(secretByArn(ARN)()).rejects.toThrow("the secret holds no text");
   });

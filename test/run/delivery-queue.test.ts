@@ -2,7 +2,7 @@ import { hash } from "node:crypto";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import type pg from "pg";
 import * as z from "zod";
-import { sqsDeliveryQueue } from "../../lib/platform/delivery-queue.ts";
+import { sqsDeliveryQueue } from "../../lib/platform/queues.ts";
 import { deliverMessages, type ReceivedMessage } from "../../lib/run/deliver-messages.ts";
 import type { Report } from "../../lib/run/report.ts";
 import { prepareAws } from "../channels/aws.ts";

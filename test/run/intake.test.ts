@@ -2,7 +2,7 @@ import { setTimeout } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
 import type pg from "pg";
-import { loadIntakeConfig } from "../../lib/platform/intake-config.ts";
+import { loadIntakeConfig } from "../../lib/platform/config.ts";
 import { wireIntake } from "../../lib/platform/wire-intake.ts";
 import { applyMessages, type DeadLetterQueue, type IntakePorts } from "../../lib/run/intake/apply-messages.ts";
 import { FACT_SCHEMAS } from "../../lib/run/intake/facts.ts";

@@ -1,23 +1,30 @@
 import { randomUUID } from "node:crypto";
-import { SendMessageBatchCommand, type SendMessageBatchRequestEntry, SQSClient } from "@aws-sdk/client-sqs";
+import {
+  SendMessageBatchCommand,
+  type SendMessageBatchRequestEntry,
+  SendMessageCommand,
+  SQSClient,
+} from "@aws-sdk/client-sqs";
 import pLimit from "p-limit";
 import type { DeliveryMessage } from "../run/deliver-messages.ts";
 import type { DeliveryQueue } from "../run/delivery-ports.ts";
+import type { DeadLetterQueue } from "../run/intake/apply-messages.ts";
+
+const CONNECT_TIMEOUT_MS = 2_000;
+const ANSWER_TIMEOUT_MS = 5_000;
+
+/** A client in the function's own region and with its own role. It may retry: duplicate messages are harmless. */
+const sqsClient = () => new SQSClient({ requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS } });
 
 /** Touches that one failed message delays. */
 const TOUCHES_IN_A_MESSAGE = 10;
 /** The limit of SendMessageBatch, according to its API reference. */
 const MESSAGES_IN_A_REQUEST = 10;
 const REQUESTS_AT_ONCE = 5;
-const CONNECT_TIMEOUT_MS = 2_000;
-const ANSWER_TIMEOUT_MS = 5_000;
 
-/**
- * The delivery queue in Amazon SQS, in the function's own region and with its own role. The SDK client may retry:
- * duplicate messages are harmless.
- */
+/** The delivery queue in Amazon SQS. */
 export function sqsDeliveryQueue(queueUrl: string): DeliveryQueue {
-  const client = new SQSClient({ requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS } });
+  const client = sqsClient();
   return {
     async enqueue(touchIds) {
       const messages = chunksOf(touchIds, TOUCHES_IN_A_MESSAGE).map((ids) => ({ id: randomUUID(), touchIds: ids }));
@@ -59,3 +66,27 @@ const nameOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.na
 
 const chunksOf = <Item>(items: readonly Item[], size: number): Item[][] =>
   Array.from({ length: Math.ceil(items.length / size) }, (_, index) => items.slice(index * size, (index + 1) * size));
+
+/** SQS limits the bytes of body and attributes together, so longer events are truncated. */
+const LONGEST_BODY_BYTES = 200_000;
+const LONGEST_REASON_BYTES = 4_000;
+
+/** The queue of refused events in Amazon SQS. The reason is a message attribute. */
+export function sqsDeadLetterQueue(queueUrl: string): DeadLetterQueue {
+  const client = sqsClient();
+  return {
+    async keep({ messageId, body }, reason) {
+      const text = (value: string) => ({ DataType: "String", StringValue: value });
+      const command = new SendMessageCommand({
+        QueueUrl: queueUrl,
+        MessageBody: truncated(body, LONGEST_BODY_BYTES),
+        MessageAttributes: { reason: text(truncated(reason, LONGEST_REASON_BYTES)), messageId: text(messageId) },
+      });
+      await client.send(command, { abortSignal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
+    },
+  };
+}
+
+/** The longest prefix that fits into `bytes` of UTF-8. It splits no character. */
+const truncated = (text: string, bytes: number): string =>
+  text.slice(0, new TextEncoder().encodeInto(text, new Uint8Array(bytes)).read);
