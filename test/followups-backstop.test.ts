@@ -11,7 +11,6 @@ import {
 } from "../lib/domain/labels.ts";
 import { completeFollowUpsForMeetingBookedLeads } from "../lib/index.ts";
 import { type BackstopReport, nothingCompleted, type Report } from "../lib/run/report.ts";
-import { createDatabase, type TestDatabase } from "./support/database.ts";
 import {
   addAppointment,
   addBystanders,
@@ -25,27 +24,12 @@ import {
   rowsOf,
   type Sequence,
 } from "./support/factories.ts";
-import { openPool, openRunner, openTransaction, type Runner, rollbackLeftOpen, untilBlockedBy } from "./support/run.ts";
+import { openRunner, type Runner, useRunner } from "./support/run.ts";
+import { openTransaction, untilBlockedBy } from "./support/transactions.ts";
 
-let database: TestDatabase;
-let sql: pg.Pool;
-let runner: Runner;
+const { database, sql, runner } = await useRunner();
 let workspaceId: string;
 let chase: Sequence;
-
-beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-  runner = openRunner(database.url);
-});
-
-afterEach(rollbackLeftOpen);
-
-afterAll(async () => {
-  await runner.close();
-  await sql.end();
-  await database.drop();
-});
 
 /** Adds a workspace per group of tests, with one sequence that chases a meeting. */
 async function startWorkspace(): Promise<void> {

@@ -3,8 +3,9 @@ import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import type pg from "pg";
 import { createDatabase, type TestDatabase } from "./support/database.ts";
 import { addFollowedLead, addSequence, addWorkspace, everyRow } from "./support/factories.ts";
-import { openPool, openRunner } from "./support/run.ts";
+import { openRunner } from "./support/run.ts";
 import { startTransactionPooler } from "./support/transaction-pooler.ts";
+import { openPool } from "./support/use-database.ts";
 
 let database: TestDatabase;
 let sql: pg.Pool;

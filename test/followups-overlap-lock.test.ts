@@ -1,11 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
-import type pg from "pg";
+import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import type { HeldLock } from "../lib/run/ports.ts";
 import { overlapLock } from "../lib/store/overlap-lock.ts";
-import { createDatabase, type TestDatabase } from "./support/database.ts";
 import {
   addBystanders,
   addFollowedLead,
@@ -15,21 +13,16 @@ import {
   rowsOf,
   type Sequence,
 } from "./support/factories.ts";
-import { accept, openPool, openRunner, type Runner, until } from "./support/run.ts";
+import { accept, openRunner, type Runner } from "./support/run.ts";
+import { until } from "./support/transactions.ts";
+import { openPool, useDatabase } from "./support/use-database.ts";
 
-let database: TestDatabase;
-let sql: pg.Pool;
-let bystanders: string;
+const { database, sql } = await useDatabase();
+const bystanders = await addBystanders(sql);
 let first: Runner;
 let second: Runner;
 let workspaceId: string;
 let chase: Sequence;
-
-beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-  bystanders = await addBystanders(sql);
-});
 
 /** Two workers with a pool each, and an empty workspace. */
 beforeEach(async () => {
@@ -42,11 +35,6 @@ beforeEach(async () => {
 afterEach(async () => {
   await first.close();
   await second.close();
-});
-
-afterAll(async () => {
-  await sql.end();
-  await database.drop();
 });
 
 const LONGEST_INVOCATION_MS = 15 * 60_000;

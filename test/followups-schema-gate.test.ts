@@ -6,7 +6,8 @@ import type { Report } from "../lib/run/report.ts";
 import { EXPECTED_SCHEMA } from "../lib/store/expected-schema.ts";
 import { createDatabase, type TestDatabase } from "./support/database.ts";
 import { addFollowedLead, addSequence, addWorkspace, everyRow, type Sequence } from "./support/factories.ts";
-import { accept, openPool, openRunner, type Runner } from "./support/run.ts";
+import { accept, openRunner, type Runner } from "./support/run.ts";
+import { openPool } from "./support/use-database.ts";
 
 let database: TestDatabase;
 let sql: pg.Pool;

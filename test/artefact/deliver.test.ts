@@ -5,7 +5,7 @@ import { addFollowedLead, addSequence, addTouch, addWorkspace, FAR_AHEAD, LONG_A
 import { type Artefacts, synthesise } from "../support/lambda/artefacts.ts";
 import { createProxiedDatabase, type ProxiedDatabase } from "../support/lambda/proxied-database.ts";
 import { type LambdaWorker, startWorker } from "../support/lambda/worker.ts";
-import { until } from "../support/run.ts";
+import { until } from "../support/transactions.ts";
 
 let artefacts: Artefacts;
 let database: ProxiedDatabase;

@@ -8,7 +8,7 @@ import { type Artefact, type Artefacts, synthesise } from "../support/lambda/art
 import { createProxiedDatabase, type ProxiedDatabase } from "../support/lambda/proxied-database.ts";
 import type { Answer } from "../support/lambda/runtime-api.ts";
 import { type LambdaWorker, startWorker } from "../support/lambda/worker.ts";
-import { until } from "../support/run.ts";
+import { until } from "../support/transactions.ts";
 
 let artefacts: Artefacts;
 let artefact: Artefact;

@@ -9,7 +9,7 @@ import { type Artefacts, synthesise } from "../support/lambda/artefacts.ts";
 import { REGION } from "../support/lambda/proxied-database.ts";
 import { startTokenProxy, type TokenProxy } from "../support/lambda/token-proxy.ts";
 import { type LambdaWorker, startWorker } from "../support/lambda/worker.ts";
-import { openPool } from "../support/run.ts";
+import { openPool } from "../support/use-database.ts";
 
 const KEYS = { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "a-secret-of-this-test" };
 const NAME = "backstop-dev-migrate";

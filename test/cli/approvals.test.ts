@@ -1,26 +1,15 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
-import type pg from "pg";
+import { beforeEach, describe, expect, it } from "@jest/globals";
 import { type EndedProgram, startProgram } from "../support/child-process.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addFollowedLead, addSequence, addTouch, addWorkspace, everyRow } from "../support/factories.ts";
-import { openPool } from "../support/run.ts";
+import { useDatabase } from "../support/use-database.ts";
 
-let database: TestDatabase;
-let sql: pg.Pool;
+const { database, sql } = await useDatabase();
 let workspaceId: string;
 let waiting: { readonly touchId: string; readonly instanceId: string; readonly leadId: string };
 
-beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-});
 beforeEach(async () => {
   workspaceId = await addWorkspace(sql);
   waiting = await aWaitingTouch();
-});
-afterAll(async () => {
-  await sql.end();
-  await database.drop();
 });
 
 async function aWaitingTouch() {

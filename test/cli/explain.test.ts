@@ -1,29 +1,18 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
-import type pg from "pg";
+import { beforeEach, describe, expect, it } from "@jest/globals";
 import { startProgram } from "../support/child-process.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addFollowedLead, addSequence, addTouch, addWorkspace, everyRow, type Sequence } from "../support/factories.ts";
-import { openPool } from "../support/run.ts";
+import { useDatabase } from "../support/use-database.ts";
 
-let database: TestDatabase;
-let sql: pg.Pool;
+const { database, sql } = await useDatabase();
 let workspaceId: string;
 let chase: Sequence;
 
-beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-});
 beforeEach(async () => {
   workspaceId = await addWorkspace(sql, { gap_minutes: 90, daily_cap: 7 });
   chase = await addSequence(sql, workspaceId, {
     name: `Chase ${workspaceId}`,
     steps: [{}, { channel: "sms", subject: null }],
   });
-});
-afterAll(async () => {
-  await sql.end();
-  await database.drop();
 });
 
 const explain = (id: string) =>

@@ -1,34 +1,23 @@
 import { mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
-import type pg from "pg";
+import { beforeEach, describe, expect, it } from "@jest/globals";
 import { importLeads } from "../../cli/import-leads.ts";
 import { openLeadFile } from "../../cli/lead-file.ts";
 import { onPool } from "../../lib/store/sql.ts";
 import { startProgram } from "../support/child-process.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addLead, addSequence, addWorkspace, everyRow, rowsOf, type Sequence } from "../support/factories.ts";
-import { openPool } from "../support/run.ts";
+import { useDatabase } from "../support/use-database.ts";
 
-let database: TestDatabase;
-let sql: pg.Pool;
+const { database, sql } = await useDatabase();
 let workspaceId: string;
 let chase: Sequence;
 let path: string;
 
-beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-});
 beforeEach(async () => {
   workspaceId = await addWorkspace(sql);
   chase = await addSequence(sql, workspaceId, { name: "Chase" });
   path = join(await mkdtemp(join(tmpdir(), "backstop-leads-")), "leads.csv");
-});
-afterAll(async () => {
-  await sql.end();
-  await database.drop();
 });
 
 /** Imports a file of these lines. Returns the counts, and the verdicts with their reasons by line. */

@@ -1,19 +1,17 @@
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, expect, it } from "@jest/globals";
+import { beforeAll, expect, it } from "@jest/globals";
 import { openDatabase } from "../../lib/store/connect.ts";
 import { loadDemo } from "../../prisma/demo/load-demo.ts";
 import { startProgram } from "../support/child-process.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { useDatabase } from "../support/use-database.ts";
 
-let database: TestDatabase;
+const { database } = await useDatabase();
 
 beforeAll(async () => {
-  database = await createDatabase();
   const loading = openDatabase({ connectionString: database.url });
   await loadDemo(loading, { leads: 100, seed: 1 });
   await loading.close();
 });
-afterAll(() => database.drop());
 
 async function intake(file: string) {
   const environment = { DATABASE_URL: database.url };

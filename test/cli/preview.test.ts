@@ -1,22 +1,14 @@
-import { afterAll, beforeAll, expect, it } from "@jest/globals";
-import type pg from "pg";
+import { beforeAll, expect, it } from "@jest/globals";
 import { startProgram } from "../support/child-process.ts";
-import { createDatabase, createEmptyDatabase, type TestDatabase } from "../support/database.ts";
+import { createEmptyDatabase } from "../support/database.ts";
 import { addLead, addSequence, addWorkspace } from "../support/factories.ts";
-import { openPool } from "../support/run.ts";
+import { useDatabase } from "../support/use-database.ts";
 
-let database: TestDatabase;
-let pool: pg.Pool;
+const { database, sql: pool } = await useDatabase();
 let workspaceId: string;
 
 beforeAll(async () => {
-  database = await createDatabase();
-  pool = openPool(database.url);
   workspaceId = await addWorkspace(pool);
-});
-afterAll(async () => {
-  await pool.end();
-  await database.drop();
 });
 
 const preview = (words: readonly string[], url = database.url) =>

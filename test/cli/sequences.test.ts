@@ -2,31 +2,20 @@ import { mkdtemp, readdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
-import type pg from "pg";
+import { beforeEach, describe, expect, it } from "@jest/globals";
 import { startProgram } from "../support/child-process.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addFollowedLead, addSequence, addWorkspace, everyRow } from "../support/factories.ts";
-import { openPool } from "../support/run.ts";
+import { useDatabase } from "../support/use-database.ts";
 
 const EXAMPLES = fileURLToPath(new URL("../../sequences", import.meta.url));
 
-let database: TestDatabase;
-let sql: pg.Pool;
+const { database, sql } = await useDatabase();
 let workspaceId: string;
 let folder: string;
 
-beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-});
 beforeEach(async () => {
   workspaceId = await addWorkspace(sql);
   folder = await mkdtemp(join(tmpdir(), "backstop-sequences-"));
-});
-afterAll(async () => {
-  await sql.end();
-  await database.drop();
 });
 
 const run = (...words: string[]) =>

@@ -12,7 +12,7 @@ import { loadDemo } from "../../prisma/demo/load-demo.ts";
 import { type EndedProgram, startProgram } from "../support/child-process.ts";
 import { createDatabase, createEmptyDatabase, type TestDatabase } from "../support/database.ts";
 import { addFollowedLead, addSequence, addWorkspace, everyRow } from "../support/factories.ts";
-import { openPool } from "../support/run.ts";
+import { openPool } from "../support/use-database.ts";
 
 let folder: string;
 

@@ -6,7 +6,7 @@ import { clearDemo, contentsOf } from "../../prisma/demo/contents.ts";
 import { type DemoOrder, loadDemo } from "../../prisma/demo/load-demo.ts";
 import { createDatabase, createEmptyDatabase, type TestDatabase } from "../support/database.ts";
 import { addLead, addWorkspace, everyRow } from "../support/factories.ts";
-import { openPool } from "../support/run.ts";
+import { openPool } from "../support/use-database.ts";
 
 /** Close to the database's clock, which determines whether a meeting is over. */
 const NOW = new Date();

@@ -1,13 +1,12 @@
 import { readdir, readFile } from "node:fs/promises";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
-import type pg from "pg";
+import { beforeEach, describe, expect, it } from "@jest/globals";
 import { imbalances, type Report } from "../../lib/run/report.ts";
 import { openDatabase } from "../../lib/store/connect.ts";
 import { clearDemo } from "../../prisma/demo/contents.ts";
 import { loadDemo } from "../../prisma/demo/load-demo.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { everyRow, rowsOf } from "../support/factories.ts";
-import { invokeHandler, openPool } from "../support/run.ts";
+import { invokeHandler } from "../support/run.ts";
+import { useDatabase } from "../support/use-database.ts";
 
 const EVENTS = new URL("../../events/", import.meta.url);
 const NORDLICHT = "01000000-0001-7000-8000-000000000002";
@@ -16,24 +15,13 @@ const KAURI = "01000000-0001-7000-8000-000000000003";
 /** Each has a test below; the last test compares this list with the folder. */
 const TESTED = ["backstop-only.json", "dry-run.json", "limited.json", "one-workspace.json", "scheduled.json"];
 
-let database: TestDatabase;
-let sql: pg.Pool;
-
-beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-});
+const { database, sql } = await useDatabase();
 
 beforeEach(async () => {
   const loading = openDatabase({ connectionString: database.url });
   await clearDemo(loading);
   await loadDemo(loading, { leads: 1_000, seed: 1 });
   await loading.close();
-});
-
-afterAll(async () => {
-  await sql.end();
-  await database.drop();
 });
 
 async function invoke(file: string): Promise<Report> {

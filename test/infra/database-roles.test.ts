@@ -5,7 +5,8 @@ import { rolesStatement } from "../../infra/database-roles.ts";
 import { migrate } from "../../lib/store/migrate.ts";
 import { createEmptyDatabase, MIGRATIONS, type TestDatabase } from "../support/database.ts";
 import { addFollowedLead, addSequence, addWorkspace } from "../support/factories.ts";
-import { openPool, openRunner } from "../support/run.ts";
+import { openRunner } from "../support/run.ts";
+import { openPool } from "../support/use-database.ts";
 
 const suffix = randomBytes(6).toString("hex");
 const [runner, migrator] = [`run_${suffix}`, `migrate_${suffix}`];

@@ -1,26 +1,10 @@
-import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
-import type pg from "pg";
+import { describe, expect, it } from "@jest/globals";
 import { figuresOf, figuresOfDelivery } from "../../lib/platform/metrics.ts";
 import { noDelivery, type Report } from "../../lib/run/report.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addFollowedLead, addSequence, addWorkspace } from "../support/factories.ts";
-import { accept, openPool, openRunner, type Runner } from "../support/run.ts";
+import { accept, useRunner } from "../support/run.ts";
 
-let database: TestDatabase;
-let sql: pg.Pool;
-let runner: Runner;
-
-beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-  runner = openRunner(database.url);
-});
-
-afterAll(async () => {
-  await runner.close();
-  await sql.end();
-  await database.drop();
-});
+const { sql, runner } = await useRunner();
 
 const told = (report: Report): Record<string, number> =>
   Object.fromEntries(figuresOf(report).map(({ name, value }) => [name, value]));

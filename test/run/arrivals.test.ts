@@ -1,34 +1,17 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
-import type pg from "pg";
+import { beforeEach, describe, expect, it } from "@jest/globals";
 import { deliverMessages } from "../../lib/run/deliver-messages.ts";
 import type { DeliveryQueue } from "../../lib/run/delivery-ports.ts";
 import type { FollowUpStore } from "../../lib/run/ports.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addAppointment, addFollowedLead, addSequence, addWorkspace } from "../support/factories.ts";
-import { accept, leftClaimed, openPool, openRunner, type Runner, SETTINGS } from "../support/run.ts";
+import { accept, leftClaimed, SETTINGS, useRunner } from "../support/run.ts";
 
-let database: TestDatabase;
-let sql: pg.Pool;
-let runner: Runner;
+const { sql, runner } = await useRunner({ empty: true });
 let workspaceId: string;
 let sequenceId: string;
 
-beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-  runner = openRunner(database.url);
-});
 beforeEach(async () => {
-  await sql.query("truncate workspace, run cascade");
-  runner.channel.sent.length = 0;
-  runner.channel.answer = accept;
   workspaceId = await addWorkspace(sql);
   sequenceId = (await addSequence(sql, workspaceId)).id;
-});
-afterAll(async () => {
-  await runner.close();
-  await sql.end();
-  await database.drop();
 });
 
 const NOON = Date.parse("2030-01-07T12:00:00Z");

@@ -1,8 +1,6 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
-import type pg from "pg";
+import { describe, expect, it } from "@jest/globals";
 import type { OutgoingTouch } from "../../lib/run/delivery-ports.ts";
 import type { DeliveryReport, Report } from "../../lib/run/report.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addDue } from "../support/due.ts";
 import {
   addFollowedLead,
@@ -14,16 +12,8 @@ import {
   type Columns,
   FAR_AHEAD,
 } from "../support/factories.ts";
-import {
-  accept,
-  type Changes,
-  openPool,
-  openRunner,
-  openTransaction,
-  type Runner,
-  rollbackLeftOpen,
-  until,
-} from "../support/run.ts";
+import { accept, type Changes, useRunner } from "../support/run.ts";
+import { openTransaction, until } from "../support/transactions.ts";
 
 const NOW = new Date("2030-01-07T09:00:00Z");
 const secondsAgo = (seconds: number) => new Date(NOW.getTime() - seconds * 1_000);
@@ -35,25 +25,7 @@ const ready = (since: Date): Columns => ({
   send_until: FAR_AHEAD,
 });
 
-let database: TestDatabase;
-let sql: pg.Pool;
-let runner: Runner;
-
-beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-  runner = openRunner(database.url);
-});
-beforeEach(async () => {
-  await rollbackLeftOpen();
-  await sql.query("truncate workspace, run cascade");
-  runner.channel.sent.length = 0;
-});
-afterAll(async () => {
-  await runner.close();
-  await sql.end();
-  await database.drop();
-});
+const { sql, runner } = await useRunner({ empty: true });
 
 /** Webhook latency of two seconds, divided by ten concurrent sends. */
 const WEBHOOK_MS = 2_000 / 10;

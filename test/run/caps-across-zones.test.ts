@@ -1,11 +1,9 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
-import type pg from "pg";
+import { describe, expect, it } from "@jest/globals";
 import { nextOpening } from "../../lib/domain/calendar.ts";
 import { capDayEnd, capDayOf } from "../../lib/domain/send-times.ts";
 import type { FollowUpStore } from "../../lib/run/ports.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addInstance, addLead, addSequence, addWorkspace } from "../support/factories.ts";
-import { openPool, openRunner, type Runner } from "../support/run.ts";
+import { type Runner, useRunner } from "../support/run.ts";
 import { type Send, simulate } from "../support/simulation.ts";
 
 /** A Monday. */
@@ -17,23 +15,7 @@ const CAP = 3;
 const ZONES = ["Asia/Tokyo", "Europe/Berlin", "America/Sao_Paulo"];
 const HOURS = { days: [1, 2, 3, 4, 5, 6, 7], start: "09:00", end: "17:00" };
 
-let database: TestDatabase;
-let sql: pg.Pool;
-let runner: Runner;
-
-beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-  runner = openRunner(database.url);
-});
-beforeEach(async () => {
-  await sql.query("truncate workspace, run cascade");
-});
-afterAll(async () => {
-  await runner.close();
-  await sql.end();
-  await database.drop();
-});
+const { sql, runner } = await useRunner({ empty: true });
 
 interface Followed {
   readonly leadId: string;

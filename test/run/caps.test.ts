@@ -1,33 +1,15 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from "@jest/globals";
-import type pg from "pg";
+import { describe, expect, it, jest } from "@jest/globals";
 import { planner } from "../../lib/run/plan.ts";
 import { claimDue } from "../../lib/store/claim.ts";
 import { onPool } from "../../lib/store/sql.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addWorkspaceWithDue } from "../support/due.ts";
-import { noLock, openPool, openRunner, openTransaction, type Runner, rollbackLeftOpen } from "../support/run.ts";
+import { noLock, openRunner, useRunner } from "../support/run.ts";
+import { openTransaction } from "../support/transactions.ts";
+import { openPool } from "../support/use-database.ts";
 
 const NOW = new Date("2030-01-07T09:00:00Z");
 
-let database: TestDatabase;
-let sql: pg.Pool;
-let runner: Runner;
-
-beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-  runner = openRunner(database.url);
-});
-beforeEach(async () => {
-  await rollbackLeftOpen();
-  await sql.query("truncate workspace, run cascade");
-  runner.channel.sent.length = 0;
-});
-afterAll(async () => {
-  await runner.close();
-  await sql.end();
-  await database.drop();
-});
+const { database, sql, runner } = await useRunner({ empty: true });
 
 describe("the caps of two tenants", () => {
   it("are used up each alone, however many runs claim at once", async () => {

@@ -1,45 +1,21 @@
 import type { ServerResponse } from "node:http";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
-import type pg from "pg";
+import { afterEach, describe, expect, it } from "@jest/globals";
 import { smtpChannel } from "../../lib/channels/smtp.ts";
 import { webhookChannel } from "../../lib/channels/webhook.ts";
 import { deliverMessages } from "../../lib/run/deliver-messages.ts";
 import type { MessageChannel } from "../../lib/run/delivery-ports.ts";
 import { answering, closeServers, deadPort, httpServer, SILENCES, smtpServer, tcpServer } from "../channels/servers.ts";
 import { endpointAt } from "../channels/webhook-endpoint.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addFollowedLead, addSequence, addWorkspace, type Columns } from "../support/factories.ts";
-import {
-  type Changes,
-  type OpenTransaction,
-  openPool,
-  openRunner,
-  openTransaction,
-  type Runner,
-  SETTINGS,
-} from "../support/run.ts";
+import { type Changes, SETTINGS, useRunner } from "../support/run.ts";
+import { type OpenTransaction, openTransaction } from "../support/transactions.ts";
 
 const NOW = Date.UTC(2030, 0, 7, 9);
 const HOUR_MS = 60 * 60_000;
 
-let database: TestDatabase;
-let sql: pg.Pool;
-let runner: Runner;
+const { sql, runner } = await useRunner({ empty: true });
 
-beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-  runner = openRunner(database.url);
-});
-beforeEach(async () => {
-  await sql.query("truncate workspace, run cascade");
-});
 afterEach(closeServers);
-afterAll(async () => {
-  await runner.close();
-  await sql.end();
-  await database.drop();
-});
 
 /** Adds a workspace with leads whose only step is due. */
 async function addDue(count: number, step: Columns, workspace: Columns = {}): Promise<string> {

@@ -1,11 +1,9 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
-import type pg from "pg";
+import { beforeEach, describe, expect, it } from "@jest/globals";
 import { planner } from "../../lib/run/plan.ts";
 import type { FollowUpStore } from "../../lib/run/ports.ts";
 import type { Report, SendDueReport } from "../../lib/run/report.ts";
 import { claimDue } from "../../lib/store/claim.ts";
 import { onPool, type Transactional } from "../../lib/store/sql.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addDue } from "../support/due.ts";
 import {
   addBystanders,
@@ -21,45 +19,19 @@ import {
   rowsOf,
   type Sequence,
 } from "../support/factories.ts";
-import {
-  leftClaimed,
-  noLock,
-  openPool,
-  openRunner,
-  openTransaction,
-  type Runner,
-  rollbackLeftOpen,
-  untilBlockedBy,
-} from "../support/run.ts";
+import { leftClaimed, noLock, openRunner, useRunner } from "../support/run.ts";
+import { openTransaction, untilBlockedBy } from "../support/transactions.ts";
 
-let database: TestDatabase;
-let sql: pg.Pool;
-let runner: Runner;
+const { database, sql, runner } = await useRunner({ empty: true });
 let bystanders: string;
 let workspaceId: string;
 let chase: Sequence;
 
-beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-  runner = openRunner(database.url);
-});
-
 /** Claims share between all workspaces, so each test starts with its own only. */
 beforeEach(async () => {
-  await sql.query("truncate workspace, run cascade");
-  runner.channel.sent.length = 0;
   bystanders = await addBystanders(sql);
   workspaceId = await addWorkspace(sql);
   chase = await addSequence(sql, workspaceId, { steps: [{}, {}] });
-});
-
-afterEach(rollbackLeftOpen);
-
-afterAll(async () => {
-  await runner.close();
-  await sql.end();
-  await database.drop();
 });
 
 function resultsOf({ results }: Report): SendDueReport {

@@ -1,43 +1,29 @@
 import { hash } from "node:crypto";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
-import type pg from "pg";
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import * as z from "zod";
 import { sqsDeliveryQueue } from "../../lib/platform/queues.ts";
 import { deliverMessages, type ReceivedMessage } from "../../lib/run/deliver-messages.ts";
 import type { Report } from "../../lib/run/report.ts";
 import { prepareAws } from "../channels/aws.ts";
 import { closeServers, httpServer } from "../channels/servers.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addFollowedLead, addSequence, addWorkspace, type Sequence } from "../support/factories.ts";
-import { openPool, openRunner, type Runner, SETTINGS } from "../support/run.ts";
+import { SETTINGS, useRunner } from "../support/run.ts";
 
 const request = z.object({ Entries: z.array(z.object({ Id: z.string(), MessageBody: z.string() })) });
 type Entry = z.infer<typeof request>["Entries"][number];
 
-let database: TestDatabase;
-let sql: pg.Pool;
-let runner: Runner;
+const { sql, runner } = await useRunner({ empty: true });
 let workspaceId: string;
 let chase: Sequence;
 
 beforeAll(async () => {
   prepareAws();
-  database = await createDatabase();
-  sql = openPool(database.url);
-  runner = openRunner(database.url);
 });
 beforeEach(async () => {
-  await sql.query("truncate workspace, run cascade");
-  runner.channel.sent.length = 0;
   workspaceId = await addWorkspace(sql);
   chase = await addSequence(sql, workspaceId);
 });
 afterEach(closeServers);
-afterAll(async () => {
-  await runner.close();
-  await sql.end();
-  await database.drop();
-});
 
 /** A server with the SQS protocol for the real client; refuses the entries that `refuses` selects. */
 async function openQueue(refuses: (entry: Entry, index: number) => boolean = () => false) {

@@ -1,29 +1,15 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "@jest/globals";
-import type pg from "pg";
+import { afterEach, describe, expect, it } from "@jest/globals";
 import { taskChannel } from "../../lib/channels/task.ts";
 import type { SendOutcome } from "../../lib/run/port-types.ts";
 import { createTask } from "../../lib/store/tasks.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addFollowedLead, addSequence, addTouch, addWorkspace, FAR_AHEAD, LONG_AGO } from "../support/factories.ts";
-import { accept, openPool, openRunner, openTransaction, type Runner } from "../support/run.ts";
+import { accept, useRunner } from "../support/run.ts";
+import { openTransaction } from "../support/transactions.ts";
 
-let database: TestDatabase;
-let pool: pg.Pool;
-let runner: Runner;
+const { sql: pool, runner } = await useRunner();
 
-beforeAll(async () => {
-  database = await createDatabase();
-  pool = openPool(database.url);
-  runner = openRunner(database.url);
-});
 afterEach(() => {
-  runner.channel.answer = accept;
-  runner.channel.sent.length = 0;
-});
-afterAll(async () => {
-  await runner.close();
-  await pool.end();
-  await database.drop();
+  runner.channel.reset();
 });
 
 interface TouchRow {

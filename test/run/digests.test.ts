@@ -1,14 +1,12 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import { beforeEach, describe, expect, it } from "@jest/globals";
 import type pg from "pg";
 import type { DigestSender, OutgoingDigest } from "../../lib/run/digest-ports.ts";
 import type { SendOutcome } from "../../lib/run/port-types.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addFollowedLead, addLead, addSequence, addTouch, addWorkspace, type Columns } from "../support/factories.ts";
-import { type Changes, noLock, openPool, openRunner, openTransaction, type Runner } from "../support/run.ts";
+import { type Changes, noLock, openRunner, useRunner } from "../support/run.ts";
+import { openTransaction } from "../support/transactions.ts";
 
-let database: TestDatabase;
-let sql: pg.Pool;
-let runner: Runner;
+const { database, sql, runner } = await useRunner();
 
 /** Digests received by the fake mail server and webhook. */
 const told: { digest: OutgoingDigest; to: string }[] = [];
@@ -22,19 +20,9 @@ const sender: DigestSender = {
 };
 const digests = { email: sender, webhook: sender };
 
-beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-  runner = openRunner(database.url);
-});
 beforeEach(() => {
   told.length = 0;
   answer = () => accepted;
-});
-afterAll(async () => {
-  await runner.close();
-  await sql.end();
-  await database.drop();
 });
 
 const MINUTE_MS = 60_000;

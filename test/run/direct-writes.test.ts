@@ -1,9 +1,7 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
-import type pg from "pg";
+import { beforeEach, describe, expect, it } from "@jest/globals";
 import { notToBeContacted } from "../../lib/domain/rules-on-contact.ts";
 import { completeFollowUpsForMeetingBookedLeads } from "../../lib/store/backstop.ts";
 import { onPool } from "../../lib/store/sql.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
 import {
   addAppointment,
   addInstance,
@@ -18,36 +16,16 @@ import {
   type Sql,
 } from "../support/factories.ts";
 import { aMeeting, hoursAgo, tell } from "../support/facts.ts";
-import {
-  openPool,
-  openRunner,
-  openTransaction,
-  type Runner,
-  rollbackLeftOpen,
-  untilBlockedBy,
-} from "../support/run.ts";
+import { useRunner } from "../support/run.ts";
+import { openTransaction, untilBlockedBy } from "../support/transactions.ts";
 
-let database: TestDatabase;
-let sql: pg.Pool;
-let runner: Runner;
+const { sql, runner } = await useRunner();
 let workspaceId: string;
 let chase: Sequence;
 let prepare: Sequence;
 let leadId: string;
 /** The lead's post-booking instance, with one claimed touch. */
 let instanceId: string;
-
-beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-  runner = openRunner(database.url);
-});
-afterEach(rollbackLeftOpen);
-afterAll(async () => {
-  await runner.close();
-  await sql.end();
-  await database.drop();
-});
 
 /** A lead with a future meeting, in a post-booking sequence whose next step is far ahead. */
 beforeEach(async () => {

@@ -1,9 +1,7 @@
-import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
-import type pg from "pg";
+import { describe, expect, it } from "@jest/globals";
 import type { RunPorts } from "../../lib/run/ports.ts";
 import type { Report } from "../../lib/run/report.ts";
 import { onPool } from "../../lib/store/sql.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
 import {
   addAppointment,
   addFollowedLead,
@@ -19,31 +17,12 @@ import {
   type Sequence,
 } from "../support/factories.ts";
 import { aMeeting, hoursAgo, tell } from "../support/facts.ts";
-import {
-  openPool,
-  openRunner,
-  openTransaction,
-  type Runner,
-  rollbackLeftOpen,
-  untilBlockedBy,
-} from "../support/run.ts";
+import { openRunner, useRunner } from "../support/run.ts";
+import { openTransaction, untilBlockedBy } from "../support/transactions.ts";
+import { openPool } from "../support/use-database.ts";
 
-let database: TestDatabase;
-let sql: pg.Pool;
-let runner: Runner;
-
-/** One database per test, because a dry run and the real run after it see all workspaces. */
-beforeEach(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-  runner = openRunner(database.url);
-});
-afterEach(async () => {
-  await rollbackLeftOpen();
-  await runner.close();
-  await sql.end();
-  await database.drop();
-});
+/** Empty before each test, because a dry run and the real run after it see all workspaces. */
+const { database, sql, runner } = await useRunner({ empty: true });
 
 const EMAILS = [{}, {}, {}, {}];
 const paused = (reason: string) => ({ status: "paused", paused_reason: reason, recheck_at: LONG_AGO });

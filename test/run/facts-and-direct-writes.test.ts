@@ -1,24 +1,13 @@
-import { afterAll, afterEach, beforeAll, expect, it } from "@jest/globals";
+import { expect, it } from "@jest/globals";
 import fc from "fast-check";
-import type pg from "pg";
 import { completeFollowUpsForMeetingBookedLeads } from "../../lib/store/backstop.ts";
 import { onPool } from "../../lib/store/sql.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addFollowedLead, addSequence, addTouch, addWorkspace, type Columns } from "../support/factories.ts";
 import { aMeeting, hoursAgo, tell } from "../support/facts.ts";
-import { openPool, openTransaction, rollbackLeftOpen, untilBlockedBy } from "../support/run.ts";
+import { openTransaction, untilBlockedBy } from "../support/transactions.ts";
+import { useDatabase } from "../support/use-database.ts";
 
-let database: TestDatabase;
-let sql: pg.Pool;
-beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-});
-afterEach(rollbackLeftOpen);
-afterAll(async () => {
-  await sql.end();
-  await database.drop();
-});
+const { sql } = await useDatabase();
 
 /** Two leads that share a mailbox, both chased, each with an unsent touch. */
 async function twoLeads() {

@@ -1,9 +1,7 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
-import type pg from "pg";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { describe, expect, it } from "@jest/globals";
 import { addWorkspaceWithDue } from "../support/due.ts";
 import { addInstance, addLead, addSequence, addWorkspace } from "../support/factories.ts";
-import { accept, openPool, openRunner, type Runner } from "../support/run.ts";
+import { useRunner } from "../support/run.ts";
 
 const NOW = new Date("2030-01-07T09:00:00Z");
 const DAY_MS = 24 * 60 * 60_000;
@@ -12,27 +10,7 @@ const A_MONTH_AGO = new Date(NOW.getTime() - 30 * DAY_MS);
 const AN_HOUR_AGO = new Date(NOW.getTime() - 60 * 60_000);
 const BATCH = { batchSize: 100 };
 
-let database: TestDatabase;
-let sql: pg.Pool;
-let runner: Runner;
-
-beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-  runner = openRunner(database.url);
-});
-beforeEach(async () => {
-  await sql.query("truncate workspace, run cascade");
-  runner.channel.sent.length = 0;
-});
-afterEach(() => {
-  runner.channel.answer = accept;
-});
-afterAll(async () => {
-  await runner.close();
-  await sql.end();
-  await database.drop();
-});
+const { sql, runner } = await useRunner({ empty: true });
 
 const runAt = (now: Date, changes = {}) =>
   runner.run({}, { now: () => Promise.resolve(now), settings: BATCH, ...changes });

@@ -1,27 +1,8 @@
-import { afterAll, beforeAll, beforeEach, expect, it } from "@jest/globals";
-import type pg from "pg";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { expect, it } from "@jest/globals";
 import { addInstance, addLead, addSequence, addWorkspace, type Columns } from "../support/factories.ts";
-import { accept, openPool, openRunner, type Runner } from "../support/run.ts";
+import { useRunner } from "../support/run.ts";
 
-let database: TestDatabase;
-let sql: pg.Pool;
-let runner: Runner;
-
-beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-  runner = openRunner(database.url);
-});
-beforeEach(async () => {
-  await sql.query("truncate workspace, run cascade");
-  runner.channel.sent.length = 0;
-});
-afterAll(async () => {
-  await runner.close();
-  await sql.end();
-  await database.drop();
-});
+const { sql, runner } = await useRunner({ empty: true });
 
 /** A Monday. */
 const EVENING = "2030-01-07T16:59:00Z";
@@ -42,8 +23,7 @@ async function oneFailedAndOneDue(channel: Columns): Promise<void> {
   runner.channel.answer = () => ({ kind: "retry", reason: "provider_is_busy" });
   await runAt(EVENING);
   expect(runner.channel.sent).toHaveLength(1);
-  runner.channel.answer = accept;
-  runner.channel.sent.length = 0;
+  runner.channel.reset();
 }
 
 const sentChannels = () => runner.channel.sent.map(({ channel }) => channel);

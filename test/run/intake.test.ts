@@ -1,44 +1,31 @@
 import { setTimeout } from "node:timers/promises";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import { beforeEach, describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
-import type pg from "pg";
 import { loadIntakeConfig } from "../../lib/platform/config.ts";
 import { wireIntake } from "../../lib/platform/wire-intake.ts";
 import { applyMessages, type DeadLetterQueue, type IntakePorts } from "../../lib/run/intake/apply-messages.ts";
 import { FACT_SCHEMAS } from "../../lib/run/intake/facts.ts";
 import { parseEvent } from "../../lib/run/intake/parse-event.ts";
 import { DatabaseUnreachable, SchemaOutOfDate } from "../../lib/run/ports.ts";
-import { type Database, openDatabase } from "../../lib/store/connect.ts";
+import { openDatabase } from "../../lib/store/connect.ts";
 import { intakeStore } from "../../lib/store/intake-store.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { atEnd } from "../support/at-end.ts";
 import { addLead, addWorkspace, type Columns, rowsOf } from "../support/factories.ts";
 import { aMeeting, bodyOf, hoursAgo } from "../support/facts.ts";
-import { openPool } from "../support/run.ts";
+import { useDatabase } from "../support/use-database.ts";
 
-let testDatabase: TestDatabase;
-let database: Database;
-let sql: pg.Pool;
+const { database: testDatabase, sql } = await useDatabase();
+const database = openDatabase({ connectionString: testDatabase.url });
+atEnd(() => database.close());
 let workspaceId: string;
 let leadId: string;
 let kept: { readonly messageId: string; readonly reason: string }[];
 let lines: string[];
 
-beforeAll(async () => {
-  testDatabase = await createDatabase();
-  database = openDatabase({ connectionString: testDatabase.url });
-  sql = openPool(testDatabase.url);
-});
-
 beforeEach(async () => {
   workspaceId = await addWorkspace(sql);
   leadId = await addLead(sql, workspaceId);
   [kept, lines] = [[], []];
-});
-
-afterAll(async () => {
-  await database.close();
-  await sql.end();
-  await testDatabase.drop();
 });
 
 const remembering: DeadLetterQueue = {

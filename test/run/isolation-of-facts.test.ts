@@ -1,28 +1,24 @@
 import { readFile } from "node:fs/promises";
-import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
-import type pg from "pg";
+import { beforeAll, describe, expect, it } from "@jest/globals";
 import * as z from "zod";
 import { applyMessages } from "../../lib/run/intake/apply-messages.ts";
 import { FACT_SCHEMAS, type FactType, leadToEnrol } from "../../lib/run/intake/facts.ts";
-import { type Database, openDatabase } from "../../lib/store/connect.ts";
+import { openDatabase } from "../../lib/store/connect.ts";
 import { intakeStore } from "../../lib/store/intake-store.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { atEnd } from "../support/at-end.ts";
 import { addLead, addSequence, addWorkspace } from "../support/factories.ts";
 import { bodyOf, hoursAgo } from "../support/facts.ts";
 import { INSTANTS, MARK, TEXTS } from "../support/odd-values.ts";
 import { ONE_CASE_IN } from "../support/one-case-in.ts";
-import { openPool } from "../support/run.ts";
+import { useDatabase } from "../support/use-database.ts";
 
-let testDatabase: TestDatabase;
-let database: Database;
-let sql: pg.Pool;
+const { database: testDatabase, sql } = await useDatabase();
+const database = openDatabase({ connectionString: testDatabase.url });
+atEnd(() => database.close());
 let odd: { readonly workspaceId: string; readonly leadId: string };
 let healthy: { readonly workspaceId: string; readonly leadId: string };
 
 beforeAll(async () => {
-  testDatabase = await createDatabase();
-  database = openDatabase({ connectionString: testDatabase.url });
-  sql = openPool(testDatabase.url);
   const addTenant = async () => {
     const workspaceId = await addWorkspace(sql);
     await addSequence(sql, workspaceId, { name: "No answer yet" });
@@ -30,12 +26,6 @@ beforeAll(async () => {
   };
   odd = await addTenant();
   healthy = await addTenant();
-});
-
-afterAll(async () => {
-  await database.close();
-  await sql.end();
-  await testDatabase.drop();
 });
 
 type Path = readonly (string | number)[];

@@ -1,7 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { beforeAll, describe, expect, it } from "@jest/globals";
 import type { DigestSender } from "../../lib/run/digest-ports.ts";
 import type { Report } from "../../lib/run/report.ts";
-import { createDatabase } from "../support/database.ts";
 import {
   ADD_UNKNOWN_LABELS,
   MARK,
@@ -14,18 +13,16 @@ import {
   writeOdd,
 } from "../support/odd-values.ts";
 import { ONE_CASE_IN } from "../support/one-case-in.ts";
-import { type LogLine, openPool, openRunner } from "../support/run.ts";
+import { type LogLine, useRunner } from "../support/run.ts";
 import { LEFT, type Served, servedOf } from "../support/served.ts";
 import { takeInFactsOf } from "../support/tenant-facts.ts";
 import { addWholeTenant, copyTenant, keepAside, NOW, PERSONAL, type TenantCopy } from "../support/whole-tenant.ts";
 
 /** Created at module load, because the test names come from the catalog's tables and columns. */
-const database = await createDatabase();
-const sql = openPool(database.url, { max: 1, onConnect: (client) => client.query(WRITE_ODD) });
+const { sql, runner } = await useRunner({ pool: { max: 1, onConnect: (client) => client.query(WRITE_ODD) } });
 await sql.query(ADD_UNKNOWN_LABELS);
 const columns = await tenantColumns(sql);
 const tables = Map.groupBy(columns, ({ table }) => table);
-const runner = openRunner(database.url);
 
 /** Workspaces that received a digest. */
 const told: string[] = [];
@@ -41,12 +38,6 @@ let alone: Served;
 beforeAll(async () => {
   await keepAside(sql, [...tables.keys()], await addWholeTenant(sql));
   alone = (await playRound([])).healthy;
-});
-
-afterAll(async () => {
-  await runner.close();
-  await sql.end();
-  await database.drop();
 });
 
 interface Tried {

@@ -12,7 +12,7 @@ import { startProgram } from "../support/child-process.ts";
 import { createDatabase } from "../support/database.ts";
 import { addFollowedLead, addSequence, addTouch, addWorkspace, FAR_AHEAD, LONG_AGO } from "../support/factories.ts";
 import { ONE_CASE_IN } from "../support/one-case-in.ts";
-import { openPool } from "../support/run.ts";
+import { openPool } from "../support/use-database.ts";
 
 const NOW = new Date("2030-01-07T12:00:00.000Z");
 const HOUR_MS = 60 * 60_000;

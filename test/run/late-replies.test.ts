@@ -1,12 +1,8 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
-import type pg from "pg";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { beforeEach, describe, expect, it } from "@jest/globals";
 import { addFollowedLead, addInstance, addSequence, addWorkspace } from "../support/factories.ts";
-import { accept, leftClaimed, openPool, openRunner, type Runner } from "../support/run.ts";
+import { accept, leftClaimed, useRunner } from "../support/run.ts";
 
-let database: TestDatabase;
-let sql: pg.Pool;
-let runner: Runner;
+const { sql, runner } = await useRunner({ empty: true });
 let workspaceId: string;
 let leadId: string;
 
@@ -15,20 +11,7 @@ const FIRST = "2030-01-07T12:00:00Z";
 const hoursAfter = (hours: number) => new Date(Date.parse(FIRST) + hours * 60 * 60_000);
 const runAfter = (hours: number) => runner.run({}, { now: () => Promise.resolve(hoursAfter(hours)) });
 
-beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-  runner = openRunner(database.url);
-});
-afterAll(async () => {
-  await runner.close();
-  await sql.end();
-  await database.drop();
-});
-
 beforeEach(async () => {
-  await sql.query("truncate workspace, run cascade");
-  runner.channel.sent.length = 0;
   workspaceId = await addWorkspace(sql);
   const { id } = await addSequence(sql, workspaceId, { steps: [{}, { channel: "sms" }] });
   ({ leadId } = await addFollowedLead(sql, workspaceId, id));
@@ -39,8 +22,7 @@ async function firstAttempt(answer: "retry" | "accepted"): Promise<void> {
   runner.channel.answer = (touch) => (answer === "retry" ? { kind: "retry", reason: "smtp_451" } : accept(touch));
   await runAfter(0);
   expect(runner.channel.sent).toHaveLength(1);
-  runner.channel.sent.length = 0;
-  runner.channel.answer = accept;
+  runner.channel.reset();
 }
 
 /** Committed now but dated before the attempt, like a delayed event. */

@@ -1,7 +1,5 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
-import type pg from "pg";
+import { beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import { PROBLEMS_REPORTED, type Problem, type SendDueReport } from "../../lib/run/report.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
 import {
   addBystanders,
   addFollowedLead,
@@ -11,22 +9,17 @@ import {
   type Columns,
   rowsOf,
 } from "../support/factories.ts";
-import { leftClaimed, openPool, openRunner, type Runner } from "../support/run.ts";
+import { leftClaimed, useRunner } from "../support/run.ts";
 
 const NOW = new Date("2030-01-07T09:00:00Z");
 const DAY_MS = 24 * 60 * 60_000;
 
-let database: TestDatabase;
-let sql: pg.Pool;
-let runner: Runner;
+const { sql, runner } = await useRunner({ empty: true });
 let bystanders: string;
 let workspaceId: string;
 
 /** The labels simulate a database newer than this code; they must exist before any connection uses them. */
 beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-  runner = openRunner(database.url);
   await sql.query("alter type step_condition add value 'moon_is_full'");
   await sql.query("alter type lead_status add value 'won'");
   await sql.query("alter type channel add value 'pigeon'");
@@ -35,16 +28,8 @@ beforeAll(async () => {
 });
 
 beforeEach(async () => {
-  await sql.query("truncate workspace, run cascade");
-  runner.channel.sent.length = 0;
   bystanders = await addBystanders(sql);
   workspaceId = await addWorkspace(sql);
-});
-
-afterAll(async () => {
-  await runner.close();
-  await sql.end();
-  await database.drop();
 });
 
 interface Poison {

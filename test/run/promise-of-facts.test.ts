@@ -1,29 +1,14 @@
-import { afterAll, beforeAll, expect, it } from "@jest/globals";
+import { expect, it } from "@jest/globals";
 import fc from "fast-check";
-import type pg from "pg";
 import { onPool } from "../../lib/store/sql.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addFollowedLead, addSequence, addTouch, addWorkspace, type Columns } from "../support/factories.ts";
 import { hoursAgo, tell } from "../support/facts.ts";
-import { noLock, openPool, openRunner, type Runner } from "../support/run.ts";
+import { noLock, useRunner } from "../support/run.ts";
 
-let database: TestDatabase;
-let sql: pg.Pool;
-let runner: Runner;
+const { sql, runner } = await useRunner();
 let workspaceId: string;
 let leads: readonly string[];
 let chaseId: string;
-
-beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-  runner = openRunner(database.url);
-});
-afterAll(async () => {
-  await runner.close();
-  await sql.end();
-  await database.drop();
-});
 
 const LEADS = 3;
 

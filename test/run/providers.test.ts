@@ -1,6 +1,5 @@
 import type { ServerResponse } from "node:http";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
-import type pg from "pg";
+import { afterEach, describe, expect, it } from "@jest/globals";
 import type { SMTPServerOptions } from "smtp-server";
 import type { TimeLimits } from "../../lib/channels/aws-request.ts";
 import { smtpChannel } from "../../lib/channels/smtp.ts";
@@ -16,9 +15,8 @@ import {
   smtpServer,
 } from "../channels/servers.ts";
 import { endpointAt } from "../channels/webhook-endpoint.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addFollowedLead, addSequence, addWorkspace } from "../support/factories.ts";
-import { openPool, openRunner, type Runner } from "../support/run.ts";
+import { useRunner } from "../support/run.ts";
 
 const NOW = Date.UTC(2030, 0, 7, 9);
 const HOUR_MS = 60 * 60_000;
@@ -28,24 +26,9 @@ const HASTY = { connectMs: 5_000, answerMs: 500 };
 const isSlow = (behaviour: string) => behaviour === "hangs" || behaviour === "answers late";
 const limitsFor = (behaviour: string) => (isSlow(behaviour) ? HASTY : PATIENT);
 
-let database: TestDatabase;
-let sql: pg.Pool;
-let runner: Runner;
+const { sql, runner } = await useRunner({ empty: true });
 
-beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-  runner = openRunner(database.url);
-});
-beforeEach(async () => {
-  await sql.query("truncate workspace, run cascade");
-});
 afterEach(closeServers);
-afterAll(async () => {
-  await runner.close();
-  await sql.end();
-  await database.drop();
-});
 
 async function addDue(count: number, channel: "email" | "webhook"): Promise<void> {
   const workspaceId = await addWorkspace(sql);

@@ -1,6 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
-import type pg from "pg";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { describe, expect, it } from "@jest/globals";
 import {
   addFollowedLead,
   addInstance,
@@ -9,14 +7,8 @@ import {
   addWorkspace,
   type Columns,
 } from "../support/factories.ts";
-import {
-  openPool,
-  openRunner,
-  openTransaction,
-  type Runner,
-  rollbackLeftOpen,
-  untilBlockedBy,
-} from "../support/run.ts";
+import { useRunner } from "../support/run.ts";
+import { openTransaction, untilBlockedBy } from "../support/transactions.ts";
 
 const NOW = new Date("2030-01-07T09:00:00Z");
 const HOUR_MS = 60 * 60_000;
@@ -24,25 +16,7 @@ const at = (hours: number) => new Date(NOW.getTime() + hours * HOUR_MS);
 const REPLIED = at(-24 * 8);
 const ANSWERED = at(-24 * 7.5);
 
-let database: TestDatabase;
-let sql: pg.Pool;
-let runner: Runner;
-
-beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-  runner = openRunner(database.url);
-});
-beforeEach(async () => {
-  await rollbackLeftOpen();
-  await sql.query("truncate workspace, run cascade");
-  runner.channel.sent.length = 0;
-});
-afterAll(async () => {
-  await runner.close();
-  await sql.end();
-  await database.drop();
-});
+const { sql, runner } = await useRunner({ empty: true });
 
 const STEPS = ["resume-snoozed", "resume-ghosted", "resume-awaiting-enrichment"] as const;
 

@@ -1,12 +1,10 @@
 import { inspect } from "node:util";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import { beforeEach, describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
-import type pg from "pg";
 import { LEAD_STATUSES } from "../../lib/domain/labels.ts";
 import type { SendOutcome } from "../../lib/run/port-types.ts";
 import type { RunPorts } from "../../lib/run/ports.ts";
 import { type DeliveryReport, imbalances, type Report, type SendDueReport } from "../../lib/run/report.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
 import {
   addFollowedLead,
   addSequence,
@@ -17,33 +15,16 @@ import {
   LONG_AGO,
   type Sequence,
 } from "../support/factories.ts";
-import { accept, invokeHandler, openPool, openRunner, type Runner } from "../support/run.ts";
+import { accept, invokeHandler, useRunner } from "../support/run.ts";
 
-let database: TestDatabase;
-let sql: pg.Pool;
-let runner: Runner;
+const { database, sql, runner } = await useRunner({ empty: true });
 let workspaceId: string;
 let chase: Sequence;
 
-beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-  runner = openRunner(database.url);
-});
-
 /** Each test starts with one empty workspace. */
 beforeEach(async () => {
-  await sql.query("truncate workspace, run cascade");
-  runner.channel.sent.length = 0;
-  runner.channel.answer = accept;
   workspaceId = await addWorkspace(sql);
   chase = await addSequence(sql, workspaceId, { steps: [{}, {}] });
-});
-
-afterAll(async () => {
-  await runner.close();
-  await sql.end();
-  await database.drop();
 });
 
 /** Adds three due steps, and a booking whose sequence is still active. */

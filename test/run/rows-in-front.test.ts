@@ -1,6 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
-import type pg from "pg";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { beforeAll, describe, expect, it } from "@jest/globals";
 import { addDue } from "../support/due.ts";
 import {
   addFollowedLead,
@@ -11,7 +9,8 @@ import {
   FAR_AHEAD,
   LONG_AGO,
 } from "../support/factories.ts";
-import { openPool, openRunner, openTransaction, type Runner, rollbackLeftOpen } from "../support/run.ts";
+import { useRunner } from "../support/run.ts";
+import { openTransaction } from "../support/transactions.ts";
 
 /** A Monday. */
 const NOW = new Date("2030-01-07T09:00:00Z");
@@ -19,26 +18,11 @@ const MAY_GO = 10;
 const MAY_NOT = 10 * MAY_GO;
 const BATCH = { batchSize: 20 };
 
-let database: TestDatabase;
-let sql: pg.Pool;
-let runner: Runner;
+const { sql, runner } = await useRunner({ empty: true });
 
 beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-  runner = openRunner(database.url);
   await sql.query("alter type step_condition add value 'moon_is_full'");
   await sql.query("alter type lead_status add value 'won'");
-});
-beforeEach(async () => {
-  await sql.query("truncate workspace, run cascade");
-  runner.channel.sent.length = 0;
-});
-afterEach(rollbackLeftOpen);
-afterAll(async () => {
-  await runner.close();
-  await sql.end();
-  await database.drop();
 });
 
 const run = () => runner.run({}, { now: () => Promise.resolve(NOW), settings: BATCH });

@@ -1,9 +1,7 @@
 import { createHash } from "node:crypto";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
-import type pg from "pg";
+import { beforeEach, describe, expect, it } from "@jest/globals";
 import { onPool } from "../../lib/store/sql.ts";
 import { suppressRecipients } from "../../lib/store/suppressions.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
 import {
   addFollowedLead,
   addInstance,
@@ -17,39 +15,16 @@ import {
   type Sequence,
 } from "../support/factories.ts";
 import { hoursAgo, tell } from "../support/facts.ts";
-import {
-  accept,
-  leftClaimed,
-  openPool,
-  openRunner,
-  openTransaction,
-  type Runner,
-  rollbackLeftOpen,
-} from "../support/run.ts";
+import { leftClaimed, useRunner } from "../support/run.ts";
+import { openTransaction } from "../support/transactions.ts";
 
-let database: TestDatabase;
-let sql: pg.Pool;
-let runner: Runner;
+const { sql, runner } = await useRunner({ empty: true });
 let workspaceId: string;
 let chase: Sequence;
 
-beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-  runner = openRunner(database.url);
-});
 beforeEach(async () => {
-  await sql.query("truncate workspace, run cascade");
-  runner.channel.sent.length = 0;
-  runner.channel.answer = accept;
   workspaceId = await addWorkspace(sql);
   chase = await addSequence(sql, workspaceId, { steps: [{}, {}] });
-});
-afterEach(rollbackLeftOpen);
-afterAll(async () => {
-  await runner.close();
-  await sql.end();
-  await database.drop();
 });
 
 const hashOf = (address: string, workspace = workspaceId) =>

@@ -1,46 +1,19 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
-import type pg from "pg";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { beforeEach, describe, expect, it } from "@jest/globals";
+import { atEnd } from "../support/at-end.ts";
 import { addFollowedLead, addSequence, addWorkspace, type Columns, LONG_AGO } from "../support/factories.ts";
-import {
-  accept,
-  leftClaimed,
-  noLock,
-  openPool,
-  openRunner,
-  openTransaction,
-  type Runner,
-  rollbackLeftOpen,
-} from "../support/run.ts";
+import { accept, leftClaimed, noLock, openRunner, useRunner } from "../support/run.ts";
+import { openTransaction } from "../support/transactions.ts";
 
-let database: TestDatabase;
-let sql: pg.Pool;
-let runner: Runner;
-let another: Runner;
+const { database, sql, runner } = await useRunner({ empty: true });
+const another = openRunner(database.url);
+atEnd(() => another.close());
 let workspaceId: string;
 let sequenceId: string;
 
-beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-  runner = openRunner(database.url);
-  another = openRunner(database.url);
-});
 beforeEach(async () => {
-  await sql.query("truncate workspace, run cascade");
-  for (const { channel } of [runner, another]) {
-    channel.sent.length = 0;
-    channel.answer = accept;
-  }
+  another.channel.reset();
   workspaceId = await addWorkspace(sql, { gap_minutes: 60 });
   sequenceId = (await addSequence(sql, workspaceId)).id;
-});
-afterEach(rollbackLeftOpen);
-afterAll(async () => {
-  await runner.close();
-  await another.close();
-  await sql.end();
-  await database.drop();
 });
 
 const NOON = Date.parse("2030-01-07T12:00:00Z");

@@ -1,6 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
-import type pg from "pg";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { beforeEach, describe, expect, it } from "@jest/globals";
 import {
   addAppointment,
   addInstance,
@@ -13,32 +11,18 @@ import {
   LONG_AGO,
   rowsOf,
 } from "../support/factories.ts";
-import { openPool, openRunner, type Runner } from "../support/run.ts";
+import { useRunner } from "../support/run.ts";
 
 /** A Monday. */
 const NOW = new Date("2030-01-07T09:00:00Z");
 
-let database: TestDatabase;
-let sql: pg.Pool;
-let runner: Runner;
+const { sql, runner } = await useRunner({ empty: true });
 let one: Tenant;
 let other: Tenant;
 
-beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-  runner = openRunner(database.url);
-});
 beforeEach(async () => {
-  await sql.query("truncate workspace, run cascade");
-  runner.channel.sent.length = 0;
   one = await addTenant();
   other = await addTenant();
-});
-afterAll(async () => {
-  await runner.close();
-  await sql.end();
-  await database.drop();
 });
 
 interface Tenant {

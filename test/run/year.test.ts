@@ -1,9 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
-import type pg from "pg";
+import { beforeAll, describe, expect, it } from "@jest/globals";
 import { DAY, dateOf, MINUTE, wallClock, weekdayOf } from "../domain/wall-clock.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addInstance, addLead, addSequence, addWorkspace, type Columns } from "../support/factories.ts";
-import { openPool, openRunner, type Runner } from "../support/run.ts";
+import { useRunner } from "../support/run.ts";
 import { type Send, type Simulated, type Span, simulate } from "../support/simulation.ts";
 
 const START = Date.UTC(2027, 0, 1);
@@ -68,9 +66,7 @@ interface Followed {
   readonly place: Place;
   readonly zone: string;
 }
-let database: TestDatabase;
-let sql: pg.Pool;
-let runner: Runner;
+const { sql, runner } = await useRunner();
 const leads = new Map<string, Followed>();
 /** Due time of the first step, by instance. */
 const firstDue = new Map<string, number>();
@@ -121,19 +117,10 @@ function takes({ id, workspaceId, failures }: Send["touch"]): boolean {
 }
 
 beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-  runner = openRunner(database.url);
   await addPlace(BERLIN);
   await addPlace(NEW_YORK);
   year = await simulate(runner, sql, { from: START, until: START + 365 * DAY, outages: OUTAGES, takes });
 }, 120_000);
-
-afterAll(async () => {
-  await runner.close();
-  await sql.end();
-  await database.drop();
-});
 
 function leadOf({ touch }: Send): Followed {
   const lead = leads.get(touch.leadId);

@@ -1,8 +1,7 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import { describe, expect, it } from "@jest/globals";
 import type pg from "pg";
 import { type ApprovalAnswer, approveTouch, rejectTouch } from "../../lib/store/approvals.ts";
 import { onPool, type Transactional } from "../../lib/store/sql.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
 import {
   addAppointment,
   addFollowedLead,
@@ -11,36 +10,11 @@ import {
   type Columns,
   type Sql,
 } from "../support/factories.ts";
-import {
-  openPool,
-  openRunner,
-  openTransaction,
-  type Runner,
-  rollbackLeftOpen,
-  untilBlockedBy,
-} from "../support/run.ts";
+import { useRunner } from "../support/run.ts";
+import { openTransaction, untilBlockedBy } from "../support/transactions.ts";
 
-let database: TestDatabase;
-let sql: pg.Pool;
-let db: Transactional;
-let runner: Runner;
-
-beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-  db = onPool(sql);
-  runner = openRunner(database.url);
-});
-beforeEach(async () => {
-  await sql.query("truncate workspace, run cascade");
-  runner.channel.sent.length = 0;
-});
-afterEach(rollbackLeftOpen);
-afterAll(async () => {
-  await runner.close();
-  await sql.end();
-  await database.drop();
-});
+const { sql, runner } = await useRunner({ empty: true });
+const db = onPool(sql);
 
 /** A Monday. */
 const SHOWN = "2030-01-07T10:00:00Z";

@@ -13,8 +13,8 @@ import {
   type Columns,
   type Sql,
 } from "../support/factories.ts";
-import { openTransaction, rollbackLeftOpen, untilBlockedBy } from "../support/run.ts";
 import { openPoolUnder, SEARCH_PATHS } from "../support/search-paths.ts";
+import { openTransaction, rollbackLeftOpen, untilBlockedBy } from "../support/transactions.ts";
 
 let database: TestDatabase;
 let sql: pg.Pool;

@@ -1,22 +1,15 @@
-import { afterAll, beforeAll, expect, it } from "@jest/globals";
+import { expect, it } from "@jest/globals";
 import * as labels from "../../lib/domain/labels.ts";
-import { type Database, openDatabase } from "../../lib/store/connect.ts";
+import { openDatabase } from "../../lib/store/connect.ts";
 import { EXPECTED_SCHEMA } from "../../lib/store/expected-schema.ts";
 import { Prisma } from "../../lib/store/generated/client.ts";
 import { readSchema } from "../../lib/store/read-schema.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { atEnd } from "../support/at-end.ts";
+import { useDatabase } from "../support/use-database.ts";
 
-let clone: TestDatabase;
-let database: Database;
-
-beforeAll(async () => {
-  clone = await createDatabase();
-  database = openDatabase({ connectionString: clone.url });
-});
-afterAll(async () => {
-  await database.close();
-  await clone.drop();
-});
+const { database: clone } = await useDatabase();
+const database = openDatabase({ connectionString: clone.url });
+atEnd(() => database.close());
 
 it("the schema that the code expects is the one that the migrations make; else run npm run generate:schema", async () => {
   expect(await readSchema(database.prisma)).toEqual(EXPECTED_SCHEMA);

@@ -1,7 +1,5 @@
-import { afterAll, beforeAll, expect, it } from "@jest/globals";
-import type pg from "pg";
+import { beforeAll, expect, it } from "@jest/globals";
 import { onPool, type Queryable, type Transactional } from "../../lib/store/sql.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
 import {
   addInstance,
   addLead,
@@ -14,24 +12,17 @@ import {
   type Sequence,
 } from "../support/factories.ts";
 import { aMeeting, hoursAgo, standing, tell } from "../support/facts.ts";
-import { openPool } from "../support/run.ts";
+import { useDatabase } from "../support/use-database.ts";
 
-let database: TestDatabase;
-let sql: pg.Pool;
+const { sql } = await useDatabase();
 let workspaceId: string;
 let chase: Sequence;
 
 beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
   workspaceId = await addWorkspace(sql);
   chase = await addSequence(sql, workspaceId);
   await addSequence(sql, workspaceId, { trigger_on: "meeting_selected" });
   await addSequence(sql, workspaceId, { trigger_on: "meeting_missed" });
-});
-afterAll(async () => {
-  await sql.end();
-  await database.drop();
 });
 
 type Told = readonly [type: string, detail: Columns];

@@ -1,9 +1,7 @@
 import { setTimeout } from "node:timers/promises";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
-import type pg from "pg";
+import { beforeEach, describe, expect, it } from "@jest/globals";
 import type { FactOutcome } from "../../lib/run/intake/outcome.ts";
 import { onPool } from "../../lib/store/sql.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
 import {
   addFollowedLead,
   addInstance,
@@ -17,23 +15,15 @@ import {
   type Sequence,
 } from "../support/factories.ts";
 import { aMeeting, hoursAgo, tell } from "../support/facts.ts";
-import { openPool, openRunner, type Runner } from "../support/run.ts";
+import { useRunner } from "../support/run.ts";
 
-let database: TestDatabase;
-let sql: pg.Pool;
-let runner: Runner;
+const { sql, runner } = await useRunner();
 let workspaceId: string;
 let chase: Sequence;
 let prepare: Sequence;
 let noShow: Sequence;
 let leadId: string;
 let instanceId: string;
-
-beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-  runner = openRunner(database.url);
-});
 
 beforeEach(async () => {
   workspaceId = await addWorkspace(sql);
@@ -42,12 +32,6 @@ beforeEach(async () => {
   noShow = await addSequence(sql, workspaceId, { trigger_on: "meeting_missed", steps: [{ delay_minutes: 0 }] });
   const started = { started_at: hoursAgo(100) };
   ({ leadId, instanceId } = await addFollowedLead(sql, workspaceId, chase.id, { instance: started }));
-});
-
-afterAll(async () => {
-  await runner.close();
-  await sql.end();
-  await database.drop();
 });
 
 let eventNumber = 0;

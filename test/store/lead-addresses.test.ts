@@ -1,25 +1,13 @@
 import { randomUUID } from "node:crypto";
-import { afterAll, beforeAll, expect, it } from "@jest/globals";
+import { expect, it } from "@jest/globals";
 import * as fc from "fast-check";
-import type pg from "pg";
 import { addressToSend, normaliseEmail, normalisePhone } from "../../lib/domain/address.ts";
 import { onPool } from "../../lib/store/sql.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addLead, addSequence, addWorkspace } from "../support/factories.ts";
 import { hoursAgo, tell } from "../support/facts.ts";
-import { openPool } from "../support/run.ts";
+import { useDatabase } from "../support/use-database.ts";
 
-let database: TestDatabase;
-let sql: pg.Pool;
-
-beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-});
-afterAll(async () => {
-  await sql.end();
-  await database.drop();
-});
+const { sql } = await useDatabase();
 
 const normalisedBySql = async (name: "normalise_email" | "normalise_phone", texts: readonly string[]) => {
   const { rows } = await sql.query<{ normalised: string | null }>(

@@ -1,41 +1,27 @@
 import { mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, expect, it } from "@jest/globals";
-import type pg from "pg";
+import { beforeEach, expect, it } from "@jest/globals";
 import { importLeads } from "../../cli/import-leads.ts";
 import { openLeadFile } from "../../cli/lead-file.ts";
 import { LEAD_COLUMNS, LEAD_KEYS, TEMPLATE_KEYS } from "../../lib/domain/lead-columns.ts";
 import { TEMPLATE_NAMES } from "../../lib/domain/text-template.ts";
 import { onPool } from "../../lib/store/sql.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addSequence, addWorkspace, type Sequence } from "../support/factories.ts";
 import { hoursAgo, tell } from "../support/facts.ts";
-import { openPool, openRunner, type Runner } from "../support/run.ts";
+import { useRunner } from "../support/run.ts";
 
 const EXAMPLES = Object.fromEntries(LEAD_KEYS.map((key) => [key, LEAD_COLUMNS[key].example]));
 const STORED = Object.fromEntries(LEAD_KEYS.map((key) => [LEAD_COLUMNS[key].column, LEAD_COLUMNS[key].example]));
 
-let database: TestDatabase;
-let sql: pg.Pool;
-let runner: Runner;
+const { sql, runner } = await useRunner();
 let workspaceId: string;
 let sequence: Sequence;
 
-beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-  runner = openRunner(database.url);
-});
 beforeEach(async () => {
   workspaceId = await addWorkspace(sql);
   const body = TEMPLATE_KEYS.map((key) => `${key} {{ lead.${LEAD_COLUMNS[key].column} }}`).join("\n");
   sequence = await addSequence(sql, workspaceId, { steps: [{ delay_minutes: 0, body }] });
-});
-afterAll(async () => {
-  await runner.close();
-  await sql.end();
-  await database.drop();
 });
 
 const stored = async () => (await sql.query("select * from lead where workspace_id = $1", [workspaceId])).rows;

@@ -1,28 +1,16 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import { beforeEach, describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
-import type pg from "pg";
 import { parseEvent } from "../../lib/run/intake/parse-event.ts";
 import { onPool } from "../../lib/store/sql.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { addFollowedLead, addSequence, addWorkspace, type Columns, type Sequence } from "../support/factories.ts";
 import { aMeeting, bodyOf, hoursAgo, tell } from "../support/facts.ts";
-import { openPool } from "../support/run.ts";
+import { useDatabase } from "../support/use-database.ts";
 
-let database: TestDatabase;
-let sql: pg.Pool;
+const { sql } = await useDatabase();
 let workspaceId: string;
 let chase: Sequence;
 let prepare: Sequence;
 let leadId: string;
-
-beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-});
-afterAll(async () => {
-  await sql.end();
-  await database.drop();
-});
 
 beforeEach(async () => {
   workspaceId = await addWorkspace(sql);

@@ -1,9 +1,8 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import { describe, expect, it } from "@jest/globals";
 import type pg from "pg";
 import { approveTouch } from "../../lib/store/approvals.ts";
 import { type ReopenAnswer, reopenInstance } from "../../lib/store/reopen.ts";
 import { onPool, type Transactional } from "../../lib/store/sql.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
 import {
   addFollowedLead,
   addInstance,
@@ -13,38 +12,11 @@ import {
   type Columns,
   everyRow,
 } from "../support/factories.ts";
-import {
-  accept,
-  openPool,
-  openRunner,
-  openTransaction,
-  type Runner,
-  rollbackLeftOpen,
-  untilBlockedBy,
-} from "../support/run.ts";
+import { useRunner } from "../support/run.ts";
+import { openTransaction, untilBlockedBy } from "../support/transactions.ts";
 
-let database: TestDatabase;
-let sql: pg.Pool;
-let db: Transactional;
-let runner: Runner;
-
-beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-  db = onPool(sql);
-  runner = openRunner(database.url);
-});
-beforeEach(async () => {
-  await sql.query("truncate workspace, run cascade");
-  runner.channel.sent.length = 0;
-  runner.channel.answer = accept;
-});
-afterEach(rollbackLeftOpen);
-afterAll(async () => {
-  await runner.close();
-  await sql.end();
-  await database.drop();
-});
+const { sql, runner } = await useRunner({ empty: true });
+const db = onPool(sql);
 
 /** A week from Monday, a day apart like the steps. */
 const DAYS = ["07", "08", "09", "10", "11", "12", "13"].map((day) => `2030-01-${day}T10:00:00Z`);
@@ -156,8 +128,7 @@ describe("an instance that is reopened", () => {
   it("sends the step that the stop kept from going out, after its attempt had failed for now", async () => {
     runner.channel.answer = () => ({ kind: "retry", reason: "provider_is_busy" });
     const chased = await stoppedByMistake();
-    runner.channel.answer = accept;
-    runner.channel.sent.length = 0;
+    runner.channel.reset();
     expect(await reopen(chased)).toMatchObject({ outcome: "reopened", position: 1 });
     await runThroughTheWeek();
     expect(sentBodies()).toEqual(["one", "two", "three"]);

@@ -1,21 +1,9 @@
-import { afterAll, beforeAll, expect, it } from "@jest/globals";
+import { expect, it } from "@jest/globals";
 import fc from "fast-check";
-import type pg from "pg";
 import { isSender, SENDER_PATTERN } from "../../lib/domain/sender.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
-import { openPool } from "../support/run.ts";
+import { useDatabase } from "../support/use-database.ts";
 
-let database: TestDatabase;
-let sql: pg.Pool;
-
-beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-});
-afterAll(async () => {
-  await sql.end();
-  await database.drop();
-});
+const { sql } = await useDatabase();
 
 it.each([
   ["hello@northwind.example", true],

@@ -1,32 +1,21 @@
-import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
-import type pg from "pg";
 import type { WrittenSequence, WrittenStep } from "../../lib/domain/written-sequence.ts";
 import { planner } from "../../lib/run/plan.ts";
 import { claimDue } from "../../lib/store/claim.ts";
-import { type Database, openDatabase } from "../../lib/store/connect.ts";
+import { openDatabase } from "../../lib/store/connect.ts";
 import { SequenceRefused } from "../../lib/store/sequence-to-save.ts";
 import { saveSequences } from "../../lib/store/sequences.ts";
 import { onPool } from "../../lib/store/sql.ts";
 import { planSequences } from "../../lib/store/stored-sequences.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { atEnd } from "../support/at-end.ts";
 import { addFollowedLead, addWorkspace } from "../support/factories.ts";
-import { openPool, openTransaction, untilBlockedBy } from "../support/run.ts";
+import { openTransaction, untilBlockedBy } from "../support/transactions.ts";
+import { useDatabase } from "../support/use-database.ts";
 
-let test: TestDatabase;
-let pool: pg.Pool;
-let database: Database;
-
-beforeAll(async () => {
-  test = await createDatabase();
-  pool = openPool(test.url);
-  database = openDatabase({ connectionString: test.url });
-});
-afterAll(async () => {
-  await database.close();
-  await pool.end();
-  await test.drop();
-});
+const { database: test, sql: pool } = await useDatabase();
+const database = openDatabase({ connectionString: test.url });
+atEnd(() => database.close());
 
 const stepOf = (key: string, body = key): WrittenStep => ({
   key,

@@ -1,29 +1,18 @@
 import { randomUUID } from "node:crypto";
-import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
-import type pg from "pg";
-import { type Database, openDatabase } from "../../lib/store/connect.ts";
+import { describe, expect, it } from "@jest/globals";
+import { openDatabase } from "../../lib/store/connect.ts";
 import { explainInstance } from "../../lib/store/explain.ts";
 import { SequenceRefused, type SequenceToSave } from "../../lib/store/sequence-to-save.ts";
 import { saveSequence } from "../../lib/store/sequences.ts";
 import { onPool } from "../../lib/store/sql.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { atEnd } from "../support/at-end.ts";
 import { addFollowedLead, addTouch, addWorkspace, everyRow } from "../support/factories.ts";
-import { openPool, openTransaction, untilBlockedBy } from "../support/run.ts";
+import { openTransaction, untilBlockedBy } from "../support/transactions.ts";
+import { useDatabase } from "../support/use-database.ts";
 
-let test: TestDatabase;
-let pool: pg.Pool;
-let database: Database;
-
-beforeAll(async () => {
-  test = await createDatabase();
-  pool = openPool(test.url);
-  database = openDatabase({ connectionString: test.url });
-});
-afterAll(async () => {
-  await database.close();
-  await pool.end();
-  await test.drop();
-});
+const { database: test, sql: pool } = await useDatabase();
+const database = openDatabase({ connectionString: test.url });
+atEnd(() => database.close());
 
 type StepToSave = SequenceToSave["steps"][number];
 /** A step; its key is its body by default. */

@@ -1,8 +1,6 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
-import type pg from "pg";
+import { beforeEach, describe, expect, it } from "@jest/globals";
 import type { FactOutcome } from "../../lib/run/intake/outcome.ts";
 import { onPool } from "../../lib/store/sql.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
 import {
   addFollowedLead,
   addLead,
@@ -12,11 +10,9 @@ import {
   type Sequence,
 } from "../support/factories.ts";
 import { aMeeting, hoursAgo, standing, tell } from "../support/facts.ts";
-import { openPool, openRunner, type Runner } from "../support/run.ts";
+import { useRunner } from "../support/run.ts";
 
-let database: TestDatabase;
-let sql: pg.Pool;
-let runner: Runner;
+const { sql, runner } = await useRunner();
 let workspaceId: string;
 let chase: Sequence;
 let prepare: Sequence;
@@ -24,17 +20,6 @@ let noShow: Sequence;
 /** Two leads with one address; the second was contacted later. */
 let [first, second] = ["", ""];
 const SHARED = { email: "shared@example.test" };
-
-beforeAll(async () => {
-  database = await createDatabase();
-  sql = openPool(database.url);
-  runner = openRunner(database.url);
-});
-afterAll(async () => {
-  await runner.close();
-  await sql.end();
-  await database.drop();
-});
 
 beforeEach(async () => {
   workspaceId = await addWorkspace(sql);

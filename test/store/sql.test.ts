@@ -1,23 +1,10 @@
-import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
-import type pg from "pg";
-import { column, onPool, type Transactional } from "../../lib/store/sql.ts";
-import { createDatabase, type TestDatabase } from "../support/database.ts";
-import { openPool } from "../support/run.ts";
+import { column, onPool } from "../../lib/store/sql.ts";
+import { useDatabase } from "../support/use-database.ts";
 
-let database: TestDatabase;
-let pool: pg.Pool;
-let db: Transactional;
-
-beforeAll(async () => {
-  database = await createDatabase();
-  pool = openPool(database.url);
-  db = onPool(pool);
-});
-afterAll(async () => {
-  await pool.end();
-  await database.drop();
-});
+const { sql: pool } = await useDatabase();
+const db = onPool(pool);
 
 const orNull = <Value>(values: fc.Arbitrary<Value>) => fc.array(fc.option(values), { maxLength: 20 });
 /** PostgreSQL stores neither NUL nor a lone surrogate. */

@@ -1,9 +1,8 @@
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
+import { beforeEach } from "@jest/globals";
 import type { Context } from "aws-lambda";
-import pg from "pg";
 import { loadConfig } from "../../lib/platform/config.ts";
 import { wire } from "../../lib/platform/wire.ts";
 import type { MessageChannel, OutgoingTouch } from "../../lib/run/delivery-ports.ts";
@@ -13,7 +12,8 @@ import type { Report } from "../../lib/run/report.ts";
 import { runFollowUps } from "../../lib/run/run.ts";
 import type { RunSettings } from "../../lib/run/step.ts";
 import type { Database } from "../../lib/store/connect.ts";
-import type { Sql } from "./factories.ts";
+import { atEnd } from "./at-end.ts";
+import { type UsedDatabase, type UseOptions, useDatabase } from "./use-database.ts";
 
 /** A double for every provider: records the touches and returns a configurable outcome. */
 export class RecordingChannel implements MessageChannel {
@@ -24,6 +24,11 @@ export class RecordingChannel implements MessageChannel {
   send(touch: OutgoingTouch): Promise<SendOutcome> {
     this.sent.push(touch);
     return Promise.resolve(this.answer(touch));
+  }
+
+  reset(): void {
+    this.sent.length = 0;
+    this.answer = accept;
   }
 
   sentTo(workspaceId: string): readonly OutgoingTouch[] {
@@ -79,6 +84,19 @@ export function openRunner(url: string): Runner {
   };
 }
 
+/** `useDatabase` with a runner. With `empty`, its channel is reset before each test, too. */
+export async function useRunner(options: UseOptions = {}): Promise<UsedRunner> {
+  const used = await useDatabase(options);
+  const runner = openRunner(used.database.url);
+  if (options.empty) beforeEach(() => runner.channel.reset());
+  atEnd(() => runner.close());
+  return { ...used, runner };
+}
+
+interface UsedRunner extends UsedDatabase {
+  readonly runner: Runner;
+}
+
 /** A store that starts no touch within its claim, as with a delivery queue. */
 export const leftClaimed = (store: FollowUpStore): FollowUpStore => ({
   ...store,
@@ -116,64 +134,3 @@ const lambdaContext = (remainingMs: number): Context => ({
   fail: () => undefined,
   succeed: () => undefined,
 });
-
-/** A pool for the test itself, separate from the runs. A statement that waits 20 s for a lock fails. */
-export function openPool(url: string, options: pg.PoolConfig = {}): pg.Pool {
-  const pool = new pg.Pool({ connectionString: url, max: 10, options: "-c lock_timeout=20s", ...options });
-  pool.on("error", () => undefined);
-  return pool;
-}
-
-/** A transaction on its own connection that stays open until `commit` or `rollback`. */
-export interface OpenTransaction extends Sql {
-  readonly pid: number;
-  commit(): Promise<void>;
-  rollback(): Promise<void>;
-}
-
-const leftOpen = new Set<OpenTransaction>();
-
-export async function openTransaction(pool: pg.Pool): Promise<OpenTransaction> {
-  const client = await pool.connect();
-  const { rows } = await client.query<{ pid: number }>("select pg_backend_pid() as pid");
-  await client.query("begin");
-  const end = async (statement: string) => {
-    leftOpen.delete(transaction);
-    await client.query(statement);
-    client.release();
-  };
-  const transaction: OpenTransaction = {
-    pid: rows[0]?.pid ?? 0,
-    query: (text, values) => client.query(text, values),
-    commit: () => end("commit"),
-    rollback: () => end("rollback"),
-  };
-  leftOpen.add(transaction);
-  return transaction;
-}
-
-/** Rolls back the transactions of a failed test, so that the next test does not wait for their locks. */
-export async function rollbackLeftOpen(): Promise<void> {
-  for (const transaction of leftOpen) await transaction.rollback();
-}
-
-/** Waits until a connection is blocked by this one. Returns the pid of the blocked connection. */
-export const untilBlockedBy = (sql: Sql, pid: number): Promise<number> =>
-  until(`a connection waits for ${pid}`, async () => {
-    const { rows } = await sql.query<{ pid: number }>(
-      "select pid from pg_stat_activity where $1 = any(pg_blocking_pids(pid)) limit 1",
-      [pid],
-    );
-    return rows[0]?.pid;
-  });
-
-/** Polls until `ask` returns a value. Throws after ten seconds. */
-export async function until<Answer>(what: string, ask: () => Promise<Answer | undefined>): Promise<Answer> {
-  const giveUpAt = performance.now() + 10_000;
-  for (;;) {
-    const answer = await ask();
-    if (answer !== undefined) return answer;
-    if (performance.now() > giveUpAt) throw new Error(`waited in vain until ${what}`);
-    await pause(5);
-  }
-}

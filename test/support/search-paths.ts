@@ -1,5 +1,5 @@
 import pg from "pg";
-import { openPool } from "./run.ts";
+import { openPool } from "./use-database.ts";
 
 /** A search_path of a client that writes to our tables. It decides what unqualified names mean. */
 export interface SearchPath {

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type pg from "pg";
 import { createDatabase } from "../database.ts";
-import { openPool, until } from "../run.ts";
+import { until } from "../transactions.ts";
+import { openPool } from "../use-database.ts";
 import { startTokenProxy, type TokenProxy } from "./token-proxy.ts";
 
 const KEYS = { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "a-secret-of-this-test" };
