@@ -1,8 +1,8 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { join } from "node:path";
-import { discardLocalDatabase, LOCAL_FOLDER, withDatabase } from "../cli/local-database.ts";
 import { migrateDatabase } from "../cli/migrate.ts";
+import { discardLocalDatabase, LOCAL_FOLDER, withDatabase } from "../cli/postgres/local-database.ts";
 import { type BundleSize, buildFunctions } from "../infra/build.ts";
 import { PROJECT } from "../infra/bundle.ts";
 import { NODE_OPTIONS } from "../infra/worker-function.ts";

@@ -1,7 +1,7 @@
 import { cpus, totalmem } from "node:os";
 import { join } from "node:path";
 import * as z from "zod";
-import { discardLocalDatabase, LOCAL_FOLDER, withDatabase } from "../cli/local-database.ts";
+import { discardLocalDatabase, LOCAL_FOLDER, withDatabase } from "../cli/postgres/local-database.ts";
 import type { LoadedDatabase } from "./data.ts";
 import { print, progress } from "./print.ts";
 

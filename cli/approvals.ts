@@ -6,7 +6,7 @@ import { onPool, type Queryable, type Transactional } from "../lib/store/sql.ts"
 import { findTouch, listWaiting, type WaitingTouch } from "../lib/store/waiting-touches.ts";
 import { withExistingDatabase } from "./existing-database.ts";
 import { instantOf } from "./instant.ts";
-import { LOCAL_FOLDER } from "./local-database.ts";
+import { LOCAL_FOLDER } from "./postgres/local-database.ts";
 import { Problem } from "./problem.ts";
 import { inWords } from "./refusals.ts";
 import { someText } from "./some-text.ts";

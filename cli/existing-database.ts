@@ -5,7 +5,7 @@ import { type Database, openDatabase } from "../lib/store/connect.ts";
 import { translated } from "../lib/store/database-errors.ts";
 import { schemaGate } from "../lib/store/schema-gate.ts";
 import { findWorkspaces, type NamedWorkspace } from "../lib/store/workspaces.ts";
-import { LOCAL_FOLDER, withDatabase } from "./local-database.ts";
+import { LOCAL_FOLDER, withDatabase } from "./postgres/local-database.ts";
 import { Problem } from "./problem.ts";
 import { Spinner } from "./spinner.ts";
 

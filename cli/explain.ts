@@ -8,8 +8,8 @@ import { type ExplainedInstance, explainInstance } from "../lib/store/explain.ts
 import { onPool } from "../lib/store/sql.ts";
 import { withExistingDatabase } from "./existing-database.ts";
 import { instantOf } from "./instant.ts";
-import { LOCAL_FOLDER } from "./local-database.ts";
 import { MEANINGS } from "./meanings.ts";
+import { LOCAL_FOLDER } from "./postgres/local-database.ts";
 import { Problem } from "./problem.ts";
 import { uuid } from "./uuid.ts";
 

@@ -3,7 +3,7 @@ import { applyEvent } from "../lib/run/intake/apply-messages.ts";
 import { intakeStore } from "../lib/store/intake-store.ts";
 import { withExistingDatabase } from "./existing-database.ts";
 import { readEventText } from "./invoke.ts";
-import { LOCAL_FOLDER } from "./local-database.ts";
+import { LOCAL_FOLDER } from "./postgres/local-database.ts";
 
 const LESSON = `
 The event is what EventBridge would hand on: "detail-type" names the fact, "detail" holds what docs/events.md says.

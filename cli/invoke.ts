@@ -7,7 +7,7 @@ import { openDatabase } from "../lib/store/connect.ts";
 import { contentsOf } from "../prisma/demo/contents.ts";
 import { requireCurrentSchema } from "./existing-database.ts";
 import { invokeFollowUps } from "./invocation.ts";
-import { LOCAL_FOLDER, withDatabase } from "./local-database.ts";
+import { LOCAL_FOLDER, withDatabase } from "./postgres/local-database.ts";
 import { Problem } from "./problem.ts";
 import { Spinner } from "./spinner.ts";
 

@@ -6,7 +6,7 @@ import { onPool } from "../lib/store/sql.ts";
 import { chooseWorkspace, withExistingDatabase } from "./existing-database.ts";
 import { type Imported, importLeads } from "./import-leads.ts";
 import { openLeadFile } from "./lead-file.ts";
-import { LOCAL_FOLDER } from "./local-database.ts";
+import { LOCAL_FOLDER } from "./postgres/local-database.ts";
 import { showProgress } from "./progress.ts";
 import { Spinner } from "./spinner.ts";
 

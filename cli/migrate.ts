@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { type Migrated, type MigrationProgress, migrate } from "../lib/store/migrate.ts";
 import { MigrationFailed } from "../lib/store/migration-failed.ts";
-import { withDatabase } from "./local-database.ts";
+import { withDatabase } from "./postgres/local-database.ts";
 import { Problem } from "./problem.ts";
 import { showProgress } from "./progress.ts";
 

@@ -4,7 +4,7 @@ import { type Rendered, render } from "../lib/domain/templates.ts";
 import type { Database } from "../lib/store/connect.ts";
 import { findStepToRender, findTemplateLead, type StepToRender } from "../lib/store/step-texts.ts";
 import { withExistingDatabase } from "./existing-database.ts";
-import { LOCAL_FOLDER } from "./local-database.ts";
+import { LOCAL_FOLDER } from "./postgres/local-database.ts";
 import { Problem } from "./problem.ts";
 import { uuid } from "./uuid.ts";
 

@@ -5,7 +5,7 @@ import { reopenInstance } from "../lib/store/reopen.ts";
 import { onPool } from "../lib/store/sql.ts";
 import { withExistingDatabase } from "./existing-database.ts";
 import { instantOf } from "./instant.ts";
-import { LOCAL_FOLDER } from "./local-database.ts";
+import { LOCAL_FOLDER } from "./postgres/local-database.ts";
 import { Problem } from "./problem.ts";
 import { inWords } from "./refusals.ts";
 import { someText } from "./some-text.ts";

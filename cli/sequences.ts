@@ -7,7 +7,7 @@ import { saveSequences } from "../lib/store/sequences.ts";
 import { findSequences, planSequences, type SequencePlan } from "../lib/store/stored-sequences.ts";
 import { confirm } from "./confirm.ts";
 import { chooseWorkspace, withExistingDatabase } from "./existing-database.ts";
-import { LOCAL_FOLDER } from "./local-database.ts";
+import { LOCAL_FOLDER } from "./postgres/local-database.ts";
 import { fileProblem, Problem } from "./problem.ts";
 import { showProgress } from "./progress.ts";
 import { readSequenceFiles } from "./read-sequence-files.ts";

@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { migrateDatabase } from "../cli/migrate.ts";
-import { startTemporaryPostgres } from "../cli/temporary-postgres.ts";
+import { startTemporaryPostgres } from "../cli/postgres/temporary.ts";
 import { openDatabase } from "../lib/store/connect.ts";
 import { type ExpectedSchema, readSchema } from "../lib/store/read-schema.ts";
 

@@ -9,8 +9,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { POSTGRES_PACKAGE } from "../cli/installation.ts";
-import { findPostgres, type PostgresBinaries } from "../cli/postgres-programs.ts";
-import { startTemporaryPostgres, type TemporaryPostgres } from "../cli/temporary-postgres.ts";
+import { findPostgres, type PostgresBinaries } from "../cli/postgres/programs.ts";
+import { startTemporaryPostgres, type TemporaryPostgres } from "../cli/postgres/temporary.ts";
 
 /** The latest of each major version on npm. PostgreSQL 17, in node_modules, is what `npm test` runs on. */
 const SUPPORTED = ["15.18.0-beta.17", "16.14.0-beta.17", "17.10.0-beta.17", "18.4.0-beta.17"];

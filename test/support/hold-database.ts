@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { withDatabase } from "../../cli/local-database.ts";
+import { withDatabase } from "../../cli/postgres/local-database.ts";
 import { showProgress } from "../../cli/progress.ts";
 import { runProgram } from "../../cli/run-program.ts";
 
@@ -7,9 +7,11 @@ import { runProgram } from "../../cli/run-program.ts";
 const program = new Command("hold-database")
   .argument("<folder>")
   .option("--port <port>", "", Number)
-  .action(async (folder: string, { port }: { port?: number }) => {
+  .option("--exit", "exit with code 3 in the middle of the work")
+  .action(async (folder: string, { port, exit }: { port?: number; exit?: true }) => {
     const holdOn = async (url: string) => {
       process.stdout.write(`${url}\n`);
+      if (exit) process.exit(3);
       await new Promise(() => setInterval(() => undefined, 60_000));
     };
     await withDatabase(holdOn, { folder, port, onProgress: showProgress });

@@ -1,4 +1,4 @@
-import { startTemporaryPostgres, type TemporaryPostgres } from "../../cli/temporary-postgres.ts";
+import { startTemporaryPostgres, type TemporaryPostgres } from "../../cli/postgres/temporary.ts";
 import { faultOfGeneratedClient } from "../../prisma/generated-client.ts";
 import { prepareTemplate } from "./database.ts";
 

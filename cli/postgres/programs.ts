@@ -1,14 +1,15 @@
-import { execFile, execFileSync, type SpawnOptions } from "node:child_process";
+import { execFile, execFileSync, type SpawnOptions, spawn } from "node:child_process";
 import { stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { promisify } from "node:util";
-import { faultOfPostgres, POSTGRES_PACKAGE } from "./installation.ts";
-import { Problem } from "./problem.ts";
+import { faultOfPostgres, POSTGRES_PACKAGE } from "../installation.ts";
+import { Problem } from "../problem.ts";
 
 /** The executables of the embedded PostgreSQL. */
 export interface PostgresBinaries {
   readonly initdb: string;
   readonly postgres: string;
+  readonly pg_ctl: string;
 }
 
 /** The system user that runs PostgreSQL if we are root: PostgreSQL refuses to run as root. */
@@ -100,4 +101,38 @@ function pathTo(folder: string): string[] {
 export function spawnSettings({ account }: PostgresPrograms): SpawnOptions {
   const own = Object.entries(process.env).filter(([name]) => !name.startsWith("PG") && !name.startsWith("LC_"));
   return { ...account, cwd: "/", env: { ...Object.fromEntries(own), LC_ALL: "C" } };
+}
+
+export interface RunOptions {
+  /** Interrupts the program. It is the caller's task to check the signal afterwards. */
+  readonly signal?: AbortSignal;
+  readonly input?: string;
+}
+
+export interface EndedProgram {
+  /** The exit code, or the name of the signal that ended the program. */
+  readonly code: number | string;
+  /** Standard output and standard error. */
+  readonly output: string;
+}
+
+/** Runs one of PostgreSQL's programs to its end, in its own process group: a terminal's Ctrl-C reaches only us. */
+export async function runPostgres(
+  file: string,
+  words: readonly string[],
+  programs: PostgresPrograms,
+  { signal, input = "" }: RunOptions = {},
+): Promise<EndedProgram> {
+  signal?.throwIfAborted();
+  const child = spawn(file, words, { ...spawnSettings(programs), stdio: "pipe", detached: true });
+  const interrupt = () => child.kill("SIGINT");
+  signal?.addEventListener("abort", interrupt);
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream?.on("data", (chunk) => (output += chunk));
+  child.stdin?.on("error", () => undefined).end(input);
+  const code = await new Promise<number | string>((resolve, reject) => {
+    child.once("error", reject).once("close", (exitCode, signalName) => resolve(exitCode ?? signalName ?? "unknown"));
+  });
+  signal?.removeEventListener("abort", interrupt);
+  return { code, output };
 }

@@ -1,10 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { chmod, chown, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { spawnWithParent } from "./kill-with-parent.ts";
-import { asOwnerOf, type PostgresPrograms, requireEntry, spawnSettings } from "./postgres-programs.ts";
-import { fileProblem, Problem } from "./problem.ts";
-import { isRunning } from "./process-identity.ts";
+import { fileProblem, Problem } from "../problem.ts";
+import { isRunning } from "./processes.ts";
+import { asOwnerOf, type PostgresPrograms, requireEntry, runPostgres } from "./programs.ts";
 
 /** A PostgreSQL cluster on disk: its data, the password of its only user, and the log of its last start. */
 export interface Cluster {
@@ -70,7 +69,7 @@ async function isComplete(folder: string): Promise<boolean> {
 async function moveAside(folder: string, options: ClusterOptions): Promise<void> {
   if (!(await exists(folder))) return;
   const aside = `${folder}.broken-${randomBytes(4).toString("hex")}`;
-  options.onProgress(`${folder} holds no whole database: moving it to ${aside}`);
+  options.onProgress(`${folder} has no complete database: moving it to ${aside}`);
   await rename(folder, aside);
 }
 
@@ -97,7 +96,7 @@ async function removeAbandoned(folder: string): Promise<void> {
 }
 
 async function makeInPlace(folder: string, programs: PostgresPrograms, options: ClusterOptions): Promise<void> {
-  options.onProgress(`Making a PostgreSQL database in ${folder} (once)`);
+  options.onProgress(`Creating a PostgreSQL database in ${folder} (once)`);
   const making = join(dirname(folder), `${makingPrefix(folder)}${process.pid}-${randomBytes(4).toString("hex")}`);
   try {
     await make(making, programs, options);
@@ -143,17 +142,7 @@ async function runToEnd(
   signal: AbortSignal,
   input = "",
 ): Promise<void> {
-  signal.throwIfAborted();
-  const child = spawnWithParent(file, options, { ...spawnSettings(programs), stdio: "pipe" });
-  const interrupt = () => child.kill("SIGINT");
-  signal.addEventListener("abort", interrupt);
-  let output = "";
-  for (const stream of [child.stdout, child.stderr]) stream?.on("data", (chunk) => (output += chunk));
-  child.stdin?.on("error", () => undefined).end(input);
-  const code = await new Promise<number | string>((resolve, reject) => {
-    child.once("error", reject).once("close", (exitCode, signalName) => resolve(exitCode ?? signalName ?? "unknown"));
-  });
-  signal.removeEventListener("abort", interrupt);
+  const { code, output } = await runPostgres(file, options, programs, { signal, input });
   signal.throwIfAborted();
   if (code !== 0 || /^\S*(ERROR|FATAL|PANIC):/m.test(output)) throw programFailed(file, code, output);
 }
@@ -161,10 +150,10 @@ async function runToEnd(
 function programFailed(file: string, code: number | string, output: string): Problem {
   if (output.includes("No space left on device")) return noSpace();
   const reason = output.match(/(?:error|ERROR|FATAL|PANIC): +(.*)/)?.[1] ?? output.trim().split("\n").at(-1);
-  const advice = "set DATABASE_URL to a database of your own if this cannot be mended";
+  const advice = "if you cannot fix this, set DATABASE_URL to your own database";
   return new Problem(`PostgreSQL's ${basename(file)} failed (${code}): ${reason}; ${advice}`);
 }
 
 export function noSpace(): Problem {
-  return new Problem("there is no space left on the disk for PostgreSQL: free some, and run this again");
+  return new Problem("the disk has no space left for PostgreSQL: free some space and try again");
 }

@@ -1,4 +1,3 @@
-import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -6,11 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import pg from "pg";
-import { discardLocalDatabase, withDatabase } from "../../cli/local-database.ts";
-import { findPostgres, spawnSettings } from "../../cli/postgres-programs.ts";
-import { Problem } from "../../cli/problem.ts";
-import { isRunning } from "../../cli/process-identity.ts";
-import { type EndedProgram, type RunningProgram, startProgram } from "../support/child-process.ts";
+import { discardLocalDatabase, withDatabase } from "../../../cli/postgres/local-database.ts";
+import { isRunning } from "../../../cli/postgres/processes.ts";
+import { Problem } from "../../../cli/problem.ts";
+import { type EndedProgram, type RunningProgram, startProgram } from "../../support/child-process.ts";
 
 const weAreRoot = process.getuid?.() === 0;
 const NOBODY = 65_534;
@@ -21,6 +19,7 @@ let data: string;
 beforeAll(async () => {
   folder = await makeFolder();
   data = join(folder, "postgres", "data");
+  await queryOwn("CREATE TABLE kept AS SELECT 42 AS answer");
 });
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -62,20 +61,15 @@ function expectProblem({ code, stderr }: EndedProgram, reason: RegExp): void {
   expect(stderr).not.toMatch(/^ +at /m);
 }
 
-async function untilGone(pid: number): Promise<void> {
-  while (isRunning(pid)) await new Promise((resolve) => setImmediate(resolve));
-}
-
 describe("a local database", () => {
-  it("is a PostgreSQL 17 that lives as long as the work, and keeps its data for the next time", async () => {
-    await queryOwn("CREATE TABLE kept AS SELECT 42 AS answer");
+  it("is a PostgreSQL 17 that runs as long as the work and keeps its data", async () => {
     await expect(stat(join(data, "postmaster.pid"))).rejects.toMatchObject({ code: "ENOENT" });
     expect(
       await queryOwn("SELECT answer, current_setting('server_version_num')::int / 10000 AS version FROM kept"),
     ).toEqual([{ answer: 42, version: 17 }]);
   });
 
-  it("writes to the disk before it says so, and listens to nobody but this machine", async () => {
+  it("commits durably and listens on this machine only", async () => {
     const names = ["fsync", "synchronous_commit", "full_page_writes", "listen_addresses", "unix_socket_directories"];
     const settings = await queryOwn(
       names.map((name) => `SELECT current_setting('${name}') AS value`).join(" UNION ALL "),
@@ -83,7 +77,7 @@ describe("a local database", () => {
     expect(settings).toEqual(["on", "on", "on", "127.0.0.1", ""].map((value) => ({ value })));
   });
 
-  it("asks for a password, which is in a file that only its owner may read", async () => {
+  it("requires a password, which is in a file that only its owner may read", async () => {
     expect((await stat(join(folder, "postgres", "password"))).mode & 0o777).toBe(0o600);
     await withDatabase(
       async (url) => {
@@ -93,7 +87,7 @@ describe("a local database", () => {
     );
   });
 
-  it("is left when the work fails, and the work's own error is what comes out", async () => {
+  it("stops when the work fails, and throws the work's own error", async () => {
     const fail = async () => {
       throw new RangeError("the work's own");
     };
@@ -103,7 +97,7 @@ describe("a local database", () => {
     await expect(stat(join(data, "postmaster.pid"))).rejects.toMatchObject({ code: "ENOENT" });
   });
 
-  it("starts afresh when it was discarded", async () => {
+  it("is empty after it was discarded", async () => {
     const own = await makeFolder();
     const options = { folder: own, databaseUrl: "", onProgress: () => undefined };
     await withDatabase((url) => query(url, "CREATE TABLE gone ()"), options);
@@ -115,12 +109,12 @@ describe("a local database", () => {
   });
 });
 
-describe("a run that is interrupted", () => {
+describe("an interrupted command", () => {
   it.each([
     ["SIGINT", 130],
     ["SIGTERM", 143],
     ["SIGHUP", 129],
-  ] as const)("by %s ends its PostgreSQL, then itself with code %i, and prints no stack", async (signal, code) => {
+  ] as const)("stops its PostgreSQL after %s and exits with code %i, without a stack", async (signal, code) => {
     const holder = await holdUntilReady();
     const pid = await serverPid();
     holder.process.kill(signal);
@@ -130,10 +124,10 @@ describe("a run that is interrupted", () => {
     await expect(stat(join(data, "postmaster.pid"))).rejects.toMatchObject({ code: "ENOENT" });
   });
 
-  it("leaves nothing behind when it is making its first database", async () => {
+  it("leaves no files when it was creating its first database", async () => {
     const own = await makeFolder();
     const holder = hold([own]);
-    await holder.says(/Making/);
+    await holder.says(/Creating/);
     holder.process.kill("SIGINT");
     expect(await holder.ended).toMatchObject({ code: 130 });
     expect(await readdir(own)).toEqual([]);
@@ -141,28 +135,33 @@ describe("a run that is interrupted", () => {
   });
 });
 
-describe("a run that is killed", () => {
-  it("takes its PostgreSQL along, and the next run works", async () => {
+describe("after kill -9 of a command", () => {
+  it("the next command stops the server that still runs, says so, and reads the data", async () => {
     const holder = await holdUntilReady();
     const pid = await serverPid();
     holder.process.kill("SIGKILL");
-    await untilGone(pid);
-    expect(await queryOwn("SELECT answer FROM kept")).toEqual([{ answer: 42 }]);
-  });
-
-  it("and whose PostgreSQL lives on is cleared away by the next run", async () => {
-    const pid = await startOrphan();
-    const told: string[] = [];
-    const options = { folder, databaseUrl: "", onProgress: (line: string) => told.push(line) };
+    await holder.ended;
+    expect(isRunning(pid)).toBe(true);
+    const lines: string[] = [];
+    const options = { folder, databaseUrl: "", onProgress: (line: string) => lines.push(line) };
     expect(await withDatabase((url) => query(url, "SELECT answer FROM kept"), options)).toEqual([{ answer: 42 }]);
-    expect(told).toContain(`Ending the PostgreSQL that a killed run left behind (process ${pid})`);
+    expect(lines).toContain(`Stopping the PostgreSQL server that a killed command left running (process ${pid})`);
     expect(isRunning(pid)).toBe(false);
   });
 
-  it("while its first database is half made, is no hindrance: the next run makes it anew and clears up", async () => {
+  it("one of two commands that start at once gets the database, the other a message", async () => {
+    const killed = await holdUntilReady();
+    const pid = await serverPid();
+    killed.process.kill("SIGKILL");
+    await killed.ended;
+    await expectOneWinner(folder, [hold(), hold()]);
+    expect(isRunning(pid)).toBe(false);
+  });
+
+  it("during the creation of the first database, the next command creates it again and removes the rest", async () => {
     const own = await makeFolder();
     const killed = hold([own]);
-    await killed.says(/Making/);
+    await killed.says(/Creating/);
     killed.process.kill("SIGKILL");
     await killed.ended;
     const next = hold([own]);
@@ -173,67 +172,69 @@ describe("a run that is killed", () => {
     await rm(own, { recursive: true });
   });
 
-  it("leaves a file that names a process of somebody else by now, which is let alone", async () => {
+  it("a lock file that names a foreign process does not stop the next command, nor the process", async () => {
     await writeFile(join(data, "postmaster.pid"), `${process.pid}\n${data}\n0\n5432\n\n127.0.0.1\n\nready   \n`);
+    expect(await queryOwn("SELECT answer FROM kept")).toEqual([{ answer: 42 }]);
+  });
+
+  it("an incomplete lock file does not stop the next command", async () => {
+    await writeFile(join(data, "postmaster.pid"), "");
     expect(await queryOwn("SELECT answer FROM kept")).toEqual([{ answer: 42 }]);
   });
 });
 
-/** Starts a server with our owner setting, of which the owner does not run. Returns its pid. */
-async function startOrphan(): Promise<number> {
-  const programs = await findPostgres(() => undefined);
-  const flags = ["-c", "listen_addresses=", "-c", `unix_socket_directories=${data}`, "-c", "backstop.owner=4194304:1"];
-  const orphan = spawn(programs.binaries.postgres, ["-D", data, ...flags], {
-    ...spawnSettings(programs),
-    stdio: "pipe",
-  });
-  for await (const chunk of orphan.stderr) {
-    if (String(chunk).includes("ready to accept connections")) break;
+/** Expects one command to open the database, and each other one to name the process that uses it. */
+async function expectOneWinner(own: string, holders: readonly RunningProgram[]): Promise<void> {
+  const answers = await Promise.all(holders.map((holder) => holder.says(/postgresql:.*\n|backstop:.*\n/)));
+  const [winner, ...more] = holders.filter((_, index) => answers[index]?.includes("postgresql:"));
+  expect([winner === undefined, more]).toEqual([false, []]);
+  for (const holder of holders) {
+    if (holder === winner) continue;
+    expectProblem(await holder.ended, new RegExp(`process ${winner?.process.pid} uses the database in ${own}`));
   }
-  return orphan.pid ?? Number.NaN;
+  winner?.process.kill("SIGINT");
+  expect(await winner?.ended).toMatchObject({ code: 130 });
 }
 
-describe("somebody else", () => {
-  it("who uses the same database is named, and goes on undisturbed", async () => {
+describe("a second command on the same database", () => {
+  it("names the process of the first, which continues", async () => {
     const first = await holdUntilReady();
-    expectProblem(await hold().ended, new RegExp(`process ${first.process.pid} is using the database`));
+    expectProblem(await hold().ended, new RegExp(`process ${first.process.pid} uses the database`));
     expect(isRunning(await serverPid())).toBe(true);
     first.process.kill("SIGINT");
     expect(await first.ended).toMatchObject({ code: 130 });
   });
 
-  it("who starts at the same moment gets either the database or that answer, on the very first run too", async () => {
+  it("that starts at the same moment gets the database or that message, also on the first run", async () => {
     const own = await makeFolder();
-    const holders = [hold([own]), hold([own]), hold([own])];
-    const answers = await Promise.all(holders.map((holder) => holder.says(/postgresql:.*\n|backstop:.*\n/)));
-    const winners = holders.filter((_, index) => answers[index]?.includes("postgresql:"));
-    expect(winners).toHaveLength(1);
-    for (const holder of holders) {
-      if (winners.includes(holder)) continue;
-      expectProblem(await holder.ended, new RegExp(`process ${winners[0]?.process.pid} is using the database`));
-    }
-    winners[0]?.process.kill("SIGINT");
-    expect(await winners[0]?.ended).toMatchObject({ code: 130 });
+    await expectOneWinner(own, [hold([own]), hold([own]), hold([own])]);
     await rm(own, { recursive: true });
-  });
-
-  it("who has the port is told of where one was asked for", async () => {
-    const listener = createServer().listen(0, "127.0.0.1");
-    await once(listener, "listening");
-    const { port } = listener.address() as { port: number };
-    expectProblem(await hold([folder, "--port", String(port)]).ended, new RegExp(`port ${port} on 127.0.0.1 is taken`));
-    listener.close();
   });
 });
 
-it("ends with one line when PostgreSQL dies in the middle of the work, and the next run recovers", async () => {
+it("reports that the requested port is in use", async () => {
+  const listener = createServer().listen(0, "127.0.0.1");
+  await once(listener, "listening");
+  const { port } = listener.address() as { port: number };
+  expectProblem(await hold([folder, "--port", String(port)]).ended, new RegExp(`port ${port} on 127.0.0.1 is in use`));
+  listener.close();
+});
+
+it("stops the server when the process exits in the middle of the work", async () => {
+  const holder = hold([folder, "--exit"]);
+  await holder.says(/postgresql:.*\n/);
+  expect(await holder.ended).toMatchObject({ code: 3 });
+  await expect(stat(join(data, "postmaster.pid"))).rejects.toMatchObject({ code: "ENOENT" });
+});
+
+it("ends with one line when PostgreSQL dies in the middle of the work, and the next command recovers", async () => {
   const holder = await holdUntilReady();
   process.kill(await serverPid(), "SIGKILL");
-  expectProblem(await holder.ended, /PostgreSQL was ended by SIGKILL in the middle of the work/);
+  expectProblem(await holder.ended, /PostgreSQL ended while the command was running/);
   expect(await queryOwn("SELECT answer FROM kept")).toEqual([{ answer: 42 }]);
 });
 
-it("says which folder may not be written", async () => {
+it("names the folder that it may not write", async () => {
   const closed = await makeFolder();
   await chmod(closed, 0o555);
   const ended = await hold([join(closed, ".local")], weAreRoot ? NOBODY : undefined).ended;
@@ -241,7 +242,7 @@ it("says which folder may not be written", async () => {
   await rm(closed, { recursive: true });
 });
 
-it("moves aside what is no database, and makes one", async () => {
+it("moves a folder without a database aside, and creates one", async () => {
   const own = await makeFolder();
   await mkdir(join(own, "postgres"));
   await writeFile(join(own, "postgres", "notes.txt"), "precious");
@@ -252,7 +253,7 @@ it("moves aside what is no database, and makes one", async () => {
 });
 
 it.each(["nonsense", "mysql://me@localhost/x", "//localhost/x"])(
-  "refuses %s as DATABASE_URL before any work",
+  "rejects %s as DATABASE_URL before any work",
   async (url) => {
     const work = async () => "worked";
     await expect(withDatabase(work, { databaseUrl: url, onProgress: () => undefined })).rejects.toThrow(Problem);
@@ -260,14 +261,14 @@ it.each(["nonsense", "mysql://me@localhost/x", "//localhost/x"])(
 );
 
 (weAreRoot ? describe : describe.skip)("as root", () => {
-  it("says which folder the postgres user may not enter", async () => {
+  it("names the folder that the postgres user may not enter", async () => {
     const closed = await makeFolder();
     await chmod(closed, 0o700);
     expectProblem(await hold([join(closed, "checkout", ".local")]).ended, new RegExp(`may not enter ${closed}:`));
     await rm(closed, { recursive: true });
   });
 
-  it("goes on with the database of an ordinary user, who can use it afterwards", async () => {
+  it("uses the database of an ordinary user, who can use it afterwards", async () => {
     const own = await makeFolder();
     await chown(own, NOBODY, NOBODY);
     for (const uid of [NOBODY, undefined, NOBODY]) {

@@ -3,13 +3,12 @@ import { constants } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { DatabaseUnreachable } from "../lib/run/ports.ts";
-import { placeOf } from "../lib/store/database-errors.ts";
-import { clusterFiles, ensureCluster } from "./postgres-cluster.ts";
-import { findPostgres } from "./postgres-programs.ts";
-import { type PostgresServer, startServer } from "./postgres-server.ts";
-import { fileProblem, Interrupted, Problem } from "./problem.ts";
-import { takeOver } from "./stray-server.ts";
+import { DatabaseUnreachable } from "../../lib/run/ports.ts";
+import { placeOf } from "../../lib/store/database-errors.ts";
+import { fileProblem, Interrupted, Problem } from "../problem.ts";
+import { clusterFiles, ensureCluster } from "./cluster.ts";
+import { findPostgres } from "./programs.ts";
+import { startServer, stopAbandonedServer } from "./server.ts";
 
 export interface LocalDatabaseOptions {
   /** Called with progress messages for a person. */
@@ -28,7 +27,7 @@ export interface DatabaseOptions extends LocalDatabaseOptions {
 }
 
 /** The folder for everything that commands store on this machine. */
-export const LOCAL_FOLDER = fileURLToPath(new URL("../.local", import.meta.url));
+export const LOCAL_FOLDER = fileURLToPath(new URL("../../.local", import.meta.url));
 
 /**
  * Runs `work` on the database of DATABASE_URL, or on a local PostgreSQL that runs as long as the work and keeps its
@@ -57,10 +56,16 @@ export async function withDatabase<Result>(
 
 async function workOnLocal<Result>(
   work: (url: string, signal: AbortSignal) => Promise<Result>,
-  options: LocalDatabaseOptions,
+  { folder = LOCAL_FOLDER, onProgress, port, settings }: LocalDatabaseOptions,
   interruption: Interruption,
 ): Promise<Result> {
-  const server = await openLocalDatabase(options, interruption.signal);
+  const { signal } = interruption;
+  const programs = await findPostgres(onProgress);
+  const cluster = await ensureCluster(clusterFolder(folder), programs, { onProgress, signal, durable: true });
+  onProgress("Starting PostgreSQL");
+  const server = await startServer(cluster, programs, { onProgress, signal, port, settings }).catch((error) => {
+    throw fileProblem(error, cluster.folder) ?? error;
+  });
   try {
     return await workOn(server.url, [server.died], work, interruption);
   } finally {
@@ -68,26 +73,11 @@ async function workOnLocal<Result>(
   }
 }
 
-/** Starts the local PostgreSQL; the caller stops it. Throws a Problem, or the signal's reason if it is aborted. */
-export async function openLocalDatabase(
-  { folder = LOCAL_FOLDER, onProgress, port, settings }: LocalDatabaseOptions,
-  signal: AbortSignal = new AbortController().signal,
-): Promise<PostgresServer> {
-  const programs = await findPostgres(onProgress);
-  const cluster = await ensureCluster(clusterFolder(folder), programs, { onProgress, signal, durable: true });
-  onProgress("Starting PostgreSQL");
-  try {
-    return await startServer(cluster, programs, { onProgress, signal, port, settings });
-  } catch (error) {
-    throw fileProblem(error, cluster.folder) ?? error;
-  }
-}
-
 /** Removes the local database with all its data. Throws a Problem if it is in use. */
 export async function discardLocalDatabase({ folder = LOCAL_FOLDER, onProgress }: LocalDatabaseOptions): Promise<void> {
   const cluster = clusterFolder(folder);
   try {
-    await takeOver(clusterFiles(cluster).data, { onProgress, signal: new AbortController().signal });
+    await stopAbandonedServer(clusterFiles(cluster).data, onProgress);
     await rm(cluster, { recursive: true, force: true });
   } catch (error) {
     throw fileProblem(error, cluster) ?? error;
@@ -101,7 +91,8 @@ interface Interruption {
   stopListening(): void;
 }
 
-const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+/** The signals that end a command. */
+export const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 function listenForInterruption(): Interruption {
   const controller = new AbortController();
@@ -129,14 +120,14 @@ async function workOn<Result>(
     throw reason;
   });
   const done = (async () => work(url, signal))().catch(async (error) => {
-    // A dying server closes its connections shortly before its exit is reported. Prefer that report as the cause.
+    // A dying server closes its connections shortly before `died` resolves. Prefer that Problem as the cause.
     await Promise.race([...ends, delay(GRACE_MS)]);
     throw error;
   });
   return await Promise.race([done, ...ends]);
 }
 
-const GRACE_MS = 250;
+const GRACE_MS = 500;
 
 function aborted(signal: AbortSignal): Promise<unknown> {
   return new Promise((resolve) => signal.addEventListener("abort", () => resolve(signal.reason), { once: true }));
