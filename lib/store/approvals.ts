@@ -3,9 +3,8 @@ import { type Message, render } from "../domain/templates.ts";
 import type { DueCandidate } from "../run/ports.ts";
 import { advanceInstances } from "./advance-instances.ts";
 import { candidateColumns, readSequences } from "./due-items.ts";
-import { Prisma } from "./generated/client.ts";
 import { candidateOf, parseDueRows, walkedBy } from "./rows.ts";
-import type { Queryable } from "./sql.ts";
+import { execute, many, one, type Queryable, sql } from "./sql.ts";
 import { CANCEL_REASON } from "./start-sending.ts";
 
 export interface Approval {
@@ -43,7 +42,7 @@ export async function approveTouch(transaction: Queryable, approval: Approval): 
   const text = textOf(waiting);
   if ("fault" in text) return refused(text.fault);
   if ((await refresh(transaction, touchId, text.message)) !== approval.fingerprint) return refused("text_changed");
-  await transaction.$executeRaw`
+  await execute(transaction)`
     update touch
        set status = 'claimed', next_attempt_at = ${at}, recheck_at = ${at}, decided_at = ${at}, decided_by = ${by}
      where id = ${touchId}::uuid`;
@@ -76,7 +75,7 @@ export async function rejectTouch(transaction: Queryable, rejection: Rejection):
   const { touchId, reason, at, by } = rejection;
   const waiting = await lockWaiting(transaction, rejection);
   if ("refused" in waiting) return refused(waiting.refused);
-  await transaction.$executeRaw`
+  await execute(transaction)`
     update touch
        set status = 'rejected', reason = ${reason}, recheck_at = null, decided_at = ${at}, decided_by = ${by}
      where id = ${touchId}::uuid`;
@@ -96,18 +95,18 @@ interface Waiting {
   readonly tooOld: boolean;
 }
 
-const waitingRow = z.looseObject({
-  touch_status: z.string(),
+const waitingRow = z.object({
+  touchStatus: z.string(),
   decided: z.boolean(),
-  instance_waits: z.boolean(),
-  step_id: z.guid(),
+  instanceWaits: z.boolean(),
+  stepId: z.guid(),
   channel: z.string(),
   stop: z.string().nullable(),
-  too_old: z.boolean(),
+  tooOld: z.boolean(),
 });
 
 /** Whether the instance waits for this touch. */
-export const INSTANCE_WAITS = Prisma.sql`
+export const INSTANCE_WAITS = sql`
   coalesce(instance.paused_reason = 'awaiting_approval', false) and instance.generation = touch.generation`;
 
 /** Locks the lead first, then instance and touch: the lock order of every transaction that waits for several rows. */
@@ -115,15 +114,15 @@ async function lockWaiting(
   db: Queryable,
   { workspaceId, touchId, at }: Pick<Approval, "workspaceId" | "touchId" | "at">,
 ): Promise<Waiting | { readonly refused: string }> {
-  await db.$queryRaw`
+  await execute(db)`
     select from lead
      where workspace_id = ${workspaceId}::uuid
        and id = (select lead_id from touch where workspace_id = ${workspaceId}::uuid and id = ${touchId}::uuid)
        for no key update`;
-  const rows = await db.$queryRaw`
-    select ${candidateColumns(at)}, touch.status::text as touch_status, touch.decided_at is not null as decided,
-           ${INSTANCE_WAITS} as instance_waits,
-           touch.step_id, touch.channel::text, ${CANCEL_REASON} as stop, coalesce(touch.expires_at <= ${at}, false) as too_old
+  const rows = await many(db, z.unknown())`
+    select ${candidateColumns(at)}, touch.status::text as "touchStatus", touch.decided_at is not null as decided,
+           ${INSTANCE_WAITS} as "instanceWaits",
+           touch.step_id as "stepId", touch.channel::text, ${CANCEL_REASON} as stop, coalesce(touch.expires_at <= ${at}, false) as "tooOld"
       from touch
       join follow_up_instance as instance on instance.id = touch.instance_id
       join lead on lead.workspace_id = touch.workspace_id and lead.id = touch.lead_id
@@ -131,13 +130,13 @@ async function lockWaiting(
        for no key update of instance, touch`;
   const [dueRow] = parseDueRows(rows);
   if (!dueRow) return { refused: "not_found" };
-  const row = waitingRow.parse(dueRow.row);
-  if (row.decided) return { refused: "already_decided" };
-  if (row.touch_status !== "awaiting_approval") return { refused: ENDED[row.touch_status] ?? "not_waiting" };
-  if (!row.instance_waits) return { refused: row.stop ?? "instance_not_waiting" };
+  const { decided, touchStatus, instanceWaits, ...waiting } = waitingRow.parse(dueRow.row);
+  if (decided) return { refused: "already_decided" };
+  if (touchStatus !== "awaiting_approval") return { refused: ENDED[touchStatus] ?? "not_waiting" };
+  if (!instanceWaits) return { refused: waiting.stop ?? "instance_not_waiting" };
   const sequences = await readSequences(db, [dueRow], at);
   const candidate = candidateOf(dueRow, sequences.get(walkedBy(dueRow)));
-  return { candidate, stepId: row.step_id, channel: row.channel, stop: row.stop, tooOld: row.too_old };
+  return { candidate, ...waiting };
 }
 
 const ENDED: Readonly<Record<string, string>> = { cancelled: "cancelled", expired: "expired" };
@@ -155,10 +154,10 @@ function textOf({ candidate, stepId, channel }: Waiting): { readonly message: Me
 
 /** Stores the current text on the touch and returns its fingerprint. */
 async function refresh(db: Queryable, touchId: string, { subject, body }: Message): Promise<string> {
-  const rows = await db.$queryRaw`
+  const { fingerprint } = await one(db, z.object({ fingerprint: z.string() }))`
     update touch
        set subject = ${subject}, body = ${body}, fingerprint = message_fingerprint(${subject}::text, ${body}::text)
      where id = ${touchId}::uuid
     returning fingerprint`;
-  return z.tuple([z.object({ fingerprint: z.string() })]).parse(rows)[0].fingerprint;
+  return fingerprint;
 }

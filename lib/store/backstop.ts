@@ -2,8 +2,7 @@ import * as z from "zod";
 import type { CompleteBooked } from "../run/ports.ts";
 import { type BackstopReport, nothingCompleted } from "../run/report.ts";
 import { databaseNow } from "./clock.ts";
-import { Prisma } from "./generated/client.ts";
-import type { Queryable } from "./sql.ts";
+import { execute, exists, many, one, type Queryable, type Sql, sql } from "./sql.ts";
 import { endMarked } from "./stops.ts";
 import { endUnsent } from "./unsent-touches.ts";
 
@@ -38,13 +37,13 @@ export async function completeBooked(db: Queryable, query: CompleteBooked): Prom
 }
 
 /** A live instance of a booked lead outside post-booking sequences. Literals, so that the partial index matches. */
-export const ORPHAN = Prisma.sql`status in ('active', 'paused') and lead_booked and not post_booking`;
+export const ORPHAN = sql`status in ('active', 'paused') and lead_booked and not post_booking`;
 
 export const completedRow = z.object({
-  workspace_id: z.guid(),
+  workspaceId: z.guid(),
   completed: z.int(),
   cancelled: z.int(),
-  slowest_seconds: z.number(),
+  slowestSeconds: z.number(),
 });
 export type Completed = z.infer<typeof completedRow>;
 
@@ -53,18 +52,18 @@ async function completeOrphans(db: Queryable, query: CompleteBooked): Promise<vo
   const found = await look(db, query);
   if (found.orphans) await completeFound(db, query, startedMs);
   if (found.marked) await endMarked(db, query);
-  if (found.meetings_over) await unbookAfterTheMeeting(db, query);
+  if (found.meetingsOver) await unbookAfterTheMeeting(db, query);
   if (found.orphans) await measureRemaining(db, query, startedMs);
 }
 
-const looked = z.object({ orphans: z.boolean(), marked: z.boolean(), meetings_over: z.boolean() });
+const looked = z.object({ orphans: z.boolean(), marked: z.boolean(), meetingsOver: z.boolean() });
 
 /**
  * A cheap check, because most runs find nothing. `ORDER BY … LIMIT 1` forces the index; with `EXISTS` the planner
  * chooses a sequential scan.
  */
 async function look(db: Queryable, { now, workspaceId }: CompleteBooked): Promise<z.infer<typeof looked>> {
-  const rows = await db.$queryRaw`
+  return await one(db, looked)`
     select (
              select id from follow_up_instance
               where ${ORPHAN}
@@ -82,8 +81,7 @@ async function look(db: Queryable, { now, workspaceId }: CompleteBooked): Promis
               where booked_until <= ${now}
                 and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
               order by booked_until
-              limit 1) is not null as meetings_over`;
-  return z.tuple([looked]).parse(rows)[0];
+              limit 1) is not null as "meetingsOver"`;
 }
 
 async function completeFound(db: Queryable, query: CompleteBooked, startedMs: number): Promise<void> {
@@ -116,15 +114,15 @@ async function cancelLastSteps(
   db: Queryable,
   { workspaceId, leadId, startedBefore, now }: BookedLead,
 ): Promise<number> {
-  const instanceIds = Prisma.sql`array(select id from ended)`;
-  const rows = await db.$queryRaw`
+  const instanceIds = sql`array(select id from ended)`;
+  const { count } = await one(db, z.object({ count: z.int() }))`
     with ended as materialized (
       select id from follow_up_instance
        where workspace_id = ${workspaceId}::uuid and lead_id = ${leadId}::uuid and not post_booking
          and (${startedBefore}::timestamptz is null or started_at < ${startedBefore}::timestamptz)),
-    ${endUnsent({ instanceIds, reason: Prisma.sql`'meeting_booked'`, now })}
+    ${endUnsent({ instanceIds, reason: sql`'meeting_booked'`, now })}
     select count(*)::int as count from cancelled`;
-  return z.tuple([z.object({ count: z.int() })]).parse(rows)[0].count;
+  return count;
 }
 
 interface Batch extends Omit<BookedLead, "workspaceId" | "leadId"> {
@@ -136,7 +134,7 @@ function completeBatch(
   db: Queryable,
   { now, workspaceId, leadId, startedBefore }: Batch,
 ): Promise<readonly Completed[]> {
-  const orphans = Prisma.sql`
+  const orphans = sql`
     select id, workspace_id, orphan_since
       from follow_up_instance
      where ${ORPHAN}
@@ -155,29 +153,28 @@ function completeBatch(
  */
 async function complete(
   db: Queryable,
-  orphans: Prisma.Sql,
+  orphans: Sql,
   { now, noted }: { readonly now: Date; readonly noted: boolean },
 ): Promise<readonly Completed[]> {
-  const rows = await db.$queryRaw`
+  return await many(db, completedRow)`
     with orphan as materialized (${orphans}),
     completed as (
       update follow_up_instance
          set status = 'completed', completed_at = ${now}, completed_reason = 'meeting_booked',
              next_step_due = null, paused_reason = null
        where id = any(array(select id from orphan))),
-    ${endUnsent({ instanceIds: Prisma.sql`array(select id from orphan)`, reason: Prisma.sql`'meeting_booked'`, now })},
+    ${endUnsent({ instanceIds: sql`array(select id from orphan)`, reason: sql`'meeting_booked'`, now })},
     noted as (
       insert into notification_event (workspace_id, kind, count, occurred_at)
       select workspace_id, 'backstop_completed', count(*), ${now}
         from orphan
        where ${noted}::boolean
        group by workspace_id)
-    select orphan.workspace_id, count(*)::int as completed,
+    select orphan.workspace_id as "workspaceId", count(*)::int as completed,
            (select count(*)::int from cancelled where cancelled.workspace_id = orphan.workspace_id) as cancelled,
-           coalesce(extract(epoch from ${now}::timestamptz - min(orphan.orphan_since) filter (where isfinite(orphan.orphan_since))), 0)::float8 as slowest_seconds
+           coalesce(extract(epoch from ${now}::timestamptz - min(orphan.orphan_since) filter (where isfinite(orphan.orphan_since))), 0)::float8 as "slowestSeconds"
       from orphan
      group by orphan.workspace_id`;
-  return z.array(completedRow).parse(rows);
 }
 
 export function tally(report: BackstopReport, rows: readonly Completed[], startedMs: number): number {
@@ -185,8 +182,8 @@ export function tally(report: BackstopReport, rows: readonly Completed[], starte
   for (const row of rows) {
     completed += row.completed;
     report.cancelledTouches += row.cancelled;
-    report.byWorkspace[row.workspace_id] = (report.byWorkspace[row.workspace_id] ?? 0) + row.completed;
-    measure(report, row.slowest_seconds, startedMs);
+    report.byWorkspace[row.workspaceId] = (report.byWorkspace[row.workspaceId] ?? 0) + row.completed;
+    measure(report, row.slowestSeconds, startedMs);
   }
   report.completedCount += completed;
   return completed;
@@ -201,7 +198,7 @@ function measure(report: BackstopReport, secondsAtNow: number, startedMs: number
 /** Clears `booked_until` after the meeting, once no orphans remain. */
 async function unbookAfterTheMeeting(db: Queryable, { now, workspaceId, stopping, report }: CompleteBooked) {
   while (!stopping()) {
-    const unbooked = await db.$executeRaw`
+    const unbooked = await execute(db)`
       update lead set booked_until = null
        where id in (
          select id from lead
@@ -219,18 +216,17 @@ async function unbookAfterTheMeeting(db: Queryable, { now, workspaceId, stopping
   }
 }
 
-const remainingRow = z.object({ count: z.int(), slowest_seconds: z.number().nullable() });
+const remainingRow = z.object({ count: z.int(), slowestSeconds: z.number().nullable() });
 
 /** Counts and measures the orphans that another transaction holds or that there was no time for. */
 async function measureRemaining(db: Queryable, { now, workspaceId, report }: CompleteBooked, startedMs: number) {
-  const rows = await db.$queryRaw`
+  const { count, slowestSeconds } = await one(db, remainingRow)`
     select count(*)::int as count,
-           extract(epoch from ${now}::timestamptz - min(orphan_since))::float8 as slowest_seconds
+           extract(epoch from ${now}::timestamptz - min(orphan_since))::float8 as "slowestSeconds"
       from (select orphan_since from follow_up_instance
              where ${ORPHAN}
                and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
              limit 100000) as orphan`;
-  const [{ count, slowest_seconds: slowestSeconds }] = z.tuple([remainingRow]).parse(rows);
   report.remaining = count;
   if (slowestSeconds !== null) measure(report, slowestSeconds, startedMs);
 }
@@ -238,12 +234,11 @@ async function measureRemaining(db: Queryable, { now, workspaceId, report }: Com
 /** Whether no comparison ran in the last 24 hours. Ignores one dated in the future: its clock was wrong. */
 export async function comparisonIsDue(db: Queryable, now: Date): Promise<boolean> {
   const since = new Date(now.getTime() - DAY_MS);
-  const rows = await db.$queryRaw`select from run where compared_at > ${since} and compared_at <= ${now} limit 1`;
-  return z.array(z.unknown()).parse(rows).length === 0;
+  return !(await exists(db)`select from run where compared_at > ${since} and compared_at <= ${now} limit 1`);
 }
 
 /** Live instances of booked leads, by the definition of booked, that are not marked as orphans. */
-export const missedByMarker = (now: Date): Prisma.Sql => Prisma.sql`
+export const missedByMarker = (now: Date): Sql => sql`
     select instance.id, instance.workspace_id, null::timestamptz as orphan_since
       from follow_up_instance as instance
       join lead on lead.workspace_id = instance.workspace_id and lead.id = instance.lead_id
@@ -257,7 +252,7 @@ export const missedByMarker = (now: Date): Prisma.Sql => Prisma.sql`
 
 /** Compares all live instances with the definition of booked, and completes those that the marker missed. */
 async function completeMissed(db: Queryable, { now, stopping, report }: CompleteBooked): Promise<number> {
-  const missed = Prisma.sql`
+  const missed = sql`
     ${missedByMarker(now)}
      order by instance.id
      limit ${BATCH_SIZE}

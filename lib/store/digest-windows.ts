@@ -2,9 +2,8 @@ import * as z from "zod";
 import type { DigestWindow, OpenWindow } from "../domain/digest-times.ts";
 import type { ClosedWindows } from "../run/digest-ports.ts";
 import type { BatchQuery } from "../run/port-types.ts";
-import { Prisma } from "./generated/client.ts";
 import { instantOrNull } from "./rows.ts";
-import type { Queryable, Transactional } from "./sql.ts";
+import { empty, many, one, type Queryable, type Sql, sql, type Transactional } from "./sql.ts";
 
 /** No window is longer. A time further ahead was written while the clock was wrong. */
 const LONGEST_WINDOW_MS = 7 * 24 * 60 * 60_000;
@@ -12,7 +11,7 @@ const aheadOf = (now: Date): Date => new Date(now.getTime() + LONGEST_WINDOW_MS)
 
 /** A cheap check, because most runs find nothing. `ORDER BY … LIMIT 1` forces the index, as in the backstop. */
 export async function isDigestDue(db: Queryable, { now, workspaceId }: Omit<BatchQuery, "limit">): Promise<boolean> {
-  const rows = await db.$queryRaw`
+  const { due } = await one(db, z.object({ due: z.boolean() }))`
     select coalesce(
              (select id from workspace
                where next_digest_at <= ${now} and (${workspaceId}::uuid is null or id = ${workspaceId}::uuid)
@@ -27,7 +26,7 @@ export async function isDigestDue(db: Queryable, { now, workspaceId }: Omit<Batc
                  and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
                order by recheck_at
                limit 1)) is not null as due`;
-  return z.tuple([z.object({ due: z.boolean() })]).parse(rows)[0].due;
+  return due;
 }
 
 const openRow = z.object({
@@ -35,7 +34,7 @@ const openRow = z.object({
   time: z.string(),
   zone: z.string(),
   end: instantOrNull,
-  last_told: instantOrNull,
+  lastTold: instantOrNull,
 });
 
 /**
@@ -49,7 +48,7 @@ export function closeDigestWindows(
   close: (open: OpenWindow) => DigestWindow,
 ): Promise<ClosedWindows> {
   return db.transaction(async (transaction) => {
-    const which = Prisma.sql`order by next_digest_at, id limit ${query.limit} for no key update skip locked`;
+    const which = sql`order by next_digest_at, id limit ${query.limit} for no key update skip locked`;
     const windows = await closedWindows(transaction, query, close, which);
     if (windows.length === 0) return { looked: 0, skipped: 0 };
     return { looked: windows.length, skipped: await makeDigests(transaction, windows, query.now) };
@@ -61,18 +60,17 @@ async function closedWindows(
   db: Queryable,
   { now, workspaceId }: BatchQuery,
   close: (open: OpenWindow) => DigestWindow,
-  which: Prisma.Sql,
+  which: Sql,
 ): Promise<readonly ClosedWindow[]> {
-  const rows = await db.$queryRaw`
+  const open = await many(db, openRow)`
     select id, to_char(digest_time, 'HH24:MI:SS') as time, time_zone as zone,
            case when next_digest_at > '-infinity' and next_digest_at <= ${now} then next_digest_at end as end,
-           (select max(window_end) from notification_digest where workspace_id = workspace.id) as last_told
+           (select max(window_end) from notification_digest where workspace_id = workspace.id) as "lastTold"
       from workspace
      where (next_digest_at <= ${now} or next_digest_at > ${aheadOf(now)})
        and (${workspaceId}::uuid is null or id = ${workspaceId}::uuid)
      ${which}`;
-  const open = z.array(openRow).parse(rows);
-  return open.map(({ id, last_told: lastTold, ...row }) => ({ id, ...close({ ...row, lastTold }) }));
+  return open.map(({ id, ...window }) => ({ id, ...close(window) }));
 }
 
 type ClosedWindow = DigestWindow & { readonly id: string };
@@ -83,7 +81,7 @@ type ClosedWindow = DigestWindow & { readonly id: string };
  * how many closed windows have no receiver or no event.
  */
 async function makeDigests(db: Queryable, windows: readonly ClosedWindow[], now: Date): Promise<number> {
-  const rows = await db.$queryRaw`
+  const { skipped } = await one(db, z.object({ skipped: z.int() }))`
     with closed as materialized (
       select * from unnest(
         ${windows.map(({ id }) => id)}::uuid[],
@@ -111,7 +109,7 @@ async function makeDigests(db: Queryable, windows: readonly ClosedWindow[], now:
        where closed.window_end is not null and first.occurred_at is not null
           on conflict (workspace_id, window_end) do nothing
       returning id, workspace_id, window_end),
-    told as (
+    assigned as (
       update notification_event as event set digest_id = made.id
         from made
        where event.workspace_id = made.workspace_id and event.digest_id is null
@@ -127,10 +125,10 @@ async function makeDigests(db: Queryable, windows: readonly ClosedWindow[], now:
     select count(*)::int as skipped
       from moved
      where window_end is not null and id not in (select workspace_id from delivery)`;
-  return z.tuple([z.object({ skipped: z.int() })]).parse(rows)[0].skipped;
+  return skipped;
 }
 
-const rehearsedRow = z.object({ told: z.int(), digests: z.int() });
+const rehearsedRow = z.object({ withReceiver: z.int(), digests: z.int() });
 
 /** Computes what closing all windows would do, and how many deliveries it would create. */
 export async function rehearseDigests(
@@ -138,10 +136,10 @@ export async function rehearseDigests(
   query: BatchQuery,
   close: (open: OpenWindow) => DigestWindow,
 ): Promise<ClosedWindows & { readonly digests: number }> {
-  const windows = await closedWindows(db, query, close, Prisma.empty);
+  const windows = await closedWindows(db, query, close, empty);
   const closed = windows.flatMap(({ id, end }) => (end ? [{ id, end }] : []));
-  const rows = await db.$queryRaw`
-    select count(*)::int as digests, count(distinct workspace.id)::int as told
+  const { withReceiver, digests } = await one(db, rehearsedRow)`
+    select count(*)::int as digests, count(distinct workspace.id)::int as "withReceiver"
       from unnest(
         ${closed.map(({ id }) => id)}::uuid[], ${closed.map(({ end }) => end)}::timestamptz[]) as closed (id, window_end)
       join workspace on workspace.id = closed.id and not workspace.digest_muted
@@ -151,6 +149,5 @@ export async function rehearseDigests(
        select from notification_event as event
         where event.workspace_id = closed.id and event.digest_id is null
           and (event.occurred_at < closed.window_end or event.occurred_at > ${aheadOf(query.now)}))`;
-  const [{ told, digests }] = z.tuple([rehearsedRow]).parse(rows);
-  return { looked: windows.length, skipped: closed.length - told, digests };
+  return { looked: windows.length, skipped: closed.length - withReceiver, digests };
 }

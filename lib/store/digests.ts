@@ -1,9 +1,8 @@
 import * as z from "zod";
-import type { DigestContents } from "../domain/digest.ts";
 import { DIGEST_CHANNELS } from "../domain/labels.ts";
 import type { DigestSettlement, OutgoingDigest } from "../run/digest-ports.ts";
 import type { BatchQuery } from "../run/port-types.ts";
-import type { Queryable } from "./sql.ts";
+import { execute, many, one, type Queryable } from "./sql.ts";
 
 /** Number of deliveries with that status whose `recheck_at` has passed. */
 export async function countDigests(
@@ -11,11 +10,11 @@ export async function countDigests(
   { now, workspaceId }: Omit<BatchQuery, "limit">,
   status: "pending" | "sending",
 ): Promise<number> {
-  const rows = await db.$queryRaw`
+  const { count } = await one(db, z.object({ count: z.int() }))`
     select count(*)::int as count from digest_delivery
      where status = ${status}::digest_delivery_status and recheck_at <= ${now}
        and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)`;
-  return z.tuple([z.object({ count: z.int() })]).parse(rows)[0].count;
+  return count;
 }
 
 /**
@@ -23,7 +22,7 @@ export async function countDigests(
  * sender is dead.
  */
 export async function expireDigestLeases(db: Queryable, { now, limit, workspaceId }: BatchQuery): Promise<number> {
-  return await db.$executeRaw`
+  return await execute(db)`
     update digest_delivery set status = 'unknown', reason = 'sender_died', recheck_at = null
      where id in (
        select id from digest_delivery
@@ -36,12 +35,12 @@ export async function expireDigestLeases(db: Queryable, { now, limit, workspaceI
 
 const takenRow = z.object({
   id: z.guid(),
-  workspace_id: z.guid(),
+  workspaceId: z.guid(),
   channel: z.enum(DIGEST_CHANNELS),
   failures: z.int(),
-  email_from: z.string(),
-  receiver: z.string().nullable(),
-  workspace_name: z.string(),
+  from: z.string(),
+  to: z.string().nullable(),
+  workspaceName: z.string(),
   sections: z.array(
     z.object({
       kind: z.string(),
@@ -72,7 +71,7 @@ export async function claimDigests(
   { now, limit, workspaceId }: BatchQuery,
   leaseUntil: Date,
 ): Promise<readonly OutgoingDigest[]> {
-  const rows = await db.$queryRaw`
+  const rows = await many(db, takenRow)`
     with due as materialized (
       select id from digest_delivery
        where status = 'pending' and recheck_at <= ${now} and channel::text = any(${[...DIGEST_CHANNELS]}::text[])
@@ -86,10 +85,10 @@ export async function claimDigests(
         from due
        where delivery.id = due.id
       returning delivery.id, delivery.workspace_id, delivery.digest_id, delivery.channel, delivery.failures)
-    select taken.id, taken.workspace_id, taken.channel::text, taken.failures, workspace.email_from,
-           workspace.name as workspace_name,
+    select taken.id, taken.workspace_id as "workspaceId", taken.channel::text, taken.failures,
+           workspace.email_from as "from", workspace.name as "workspaceName",
            case when digest_muted then null when taken.channel = 'email' then digest_email
-                else digest_webhook_url end as receiver,
+                else digest_webhook_url end as "to",
            section.sections
       from taken
       join workspace on workspace.id = taken.workspace_id
@@ -112,25 +111,15 @@ export async function claimDigests(
              left join touch on touch.id = ranked.touch_id and ranked.place <= ${EXAMPLES}
              left join lead on lead.workspace_id = taken.workspace_id and ranked.place <= ${EXAMPLES}
               and lead.id = coalesce(ranked.lead_id, touch.lead_id)
-            group by ranked.kind) as told) as section
+            group by ranked.kind) as kind_section) as section
      order by taken.id`;
-  return z.array(takenRow).parse(rows).map(outgoingDigest);
+  return rows.map(({ workspaceName, sections, ...digest }) => ({ ...digest, contents: { workspaceName, sections } }));
 }
-
-const outgoingDigest = (row: z.infer<typeof takenRow>): OutgoingDigest => ({
-  id: row.id,
-  workspaceId: row.workspace_id,
-  channel: row.channel,
-  failures: row.failures,
-  from: row.email_from,
-  to: row.receiver,
-  contents: { workspaceName: row.workspace_name, sections: row.sections } satisfies DigestContents,
-});
 
 /** Settles a delivery; a no-op if it is no longer `sending`. */
 export async function settleDigest(db: Queryable, settlement: DigestSettlement, now: Date): Promise<void> {
   const { id, status } = settlement;
-  await db.$executeRaw`
+  await execute(db)`
     update digest_delivery
        set status = ${status}::digest_delivery_status,
            reason = ${"reason" in settlement ? settlement.reason : null},

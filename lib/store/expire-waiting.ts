@@ -4,9 +4,9 @@ import { advanceInstances } from "./advance-instances.ts";
 import { INSTANCE_WAITS } from "./approvals.ts";
 import { candidateColumns, readSequences } from "./due-items.ts";
 import { candidateOf, parseDueRows, walkedBy } from "./rows.ts";
-import type { Transactional } from "./sql.ts";
+import { execute, many, type Transactional } from "./sql.ts";
 
-const expiredRow = z.looseObject({ touch_id: z.guid(), instance_waits: z.boolean() });
+const expiredRow = z.object({ touchId: z.guid(), instanceWaits: z.boolean() });
 
 /**
  * Expires waiting touches whose time to live has ended, oldest first, and moves their instances to the next step.
@@ -15,9 +15,9 @@ const expiredRow = z.looseObject({ touch_id: z.guid(), instance_waits: z.boolean
 export function expireWaiting(db: Transactional, { now, limit, workspaceId }: BatchQuery): Promise<number> {
   return db.transaction(async (transaction) => {
     const rows = parseDueRows(
-      await transaction.$queryRaw`
-        select ${candidateColumns(now)}, touch.id as touch_id,
-               ${INSTANCE_WAITS} as instance_waits
+      await many(transaction, z.unknown())`
+        select ${candidateColumns(now)}, touch.id as "touchId",
+               ${INSTANCE_WAITS} as "instanceWaits"
           from touch
           join follow_up_instance as instance on instance.id = touch.instance_id
           join lead on lead.workspace_id = touch.workspace_id and lead.id = touch.lead_id
@@ -28,11 +28,11 @@ export function expireWaiting(db: Transactional, { now, limit, workspaceId }: Ba
            for no key update of instance, touch skip locked`,
     );
     if (rows.length === 0) return 0;
-    const touchIds = rows.map(({ row }) => expiredRow.parse(row).touch_id);
-    await transaction.$executeRaw`
+    const touchIds = rows.map(({ row }) => expiredRow.parse(row).touchId);
+    await execute(transaction)`
       update touch set status = 'expired', reason = 'nobody_decided', recheck_at = null
        where id = any(${touchIds}::uuid[])`;
-    const waiting = rows.filter(({ row }) => expiredRow.parse(row).instance_waits);
+    const waiting = rows.filter(({ row }) => expiredRow.parse(row).instanceWaits);
     const sequences = await readSequences(transaction, waiting, now);
     await advanceInstances(
       transaction,

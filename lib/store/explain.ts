@@ -4,7 +4,7 @@ import type { DueCandidate } from "../run/ports.ts";
 import { aheadOf, readCapQueues } from "./cap-queues.ts";
 import { candidateColumns, readSequences } from "./due-items.ts";
 import { candidateOf, instant, parseDueRows, walkedBy } from "./rows.ts";
-import type { Queryable } from "./sql.ts";
+import { many, type Queryable } from "./sql.ts";
 
 /** The state and history of one instance. */
 export interface ExplainedInstance {
@@ -41,32 +41,32 @@ export interface ExplainedTouch {
   readonly nextAttemptAt: Date | null;
 }
 
-const instanceRow = z.looseObject({
-  status_of_instance: z.enum(INSTANCE_STATUSES),
+const instanceRow = z.object({
+  instanceStatus: z.enum(INSTANCE_STATUSES),
   why: z.string().nullable(),
-  sequence_name: z.string(),
+  sequenceName: z.string(),
   due: instant.nullable(),
 });
 
 /** Null if there is no such instance. */
 export async function explainInstance(db: Queryable, id: string, now: Date): Promise<ExplainedInstance | null> {
-  const rows = await db.$queryRaw`
-    select ${candidateColumns(now)}, instance.next_step_due as due, instance.status::text as status_of_instance,
+  const rows = await many(db, z.unknown())`
+    select ${candidateColumns(now)}, instance.next_step_due as due, instance.status::text as "instanceStatus",
            coalesce(instance.paused_reason::text, instance.hold_reason, instance.completed_reason) as why,
-           sequence.name as sequence_name
+           sequence.name as "sequenceName"
       from follow_up_instance as instance
       join lead on lead.workspace_id = instance.workspace_id and lead.id = instance.lead_id
       join follow_up_sequence as sequence on sequence.id = instance.sequence_id
      where instance.id = ${id}::uuid`;
   const [dueRow] = parseDueRows(rows);
   if (!dueRow) return null;
-  const { status_of_instance, why, sequence_name, due } = instanceRow.parse(dueRow.row);
+  const { instanceStatus, why, sequenceName, due } = instanceRow.parse(dueRow.row);
   const sequences = await readSequences(db, [dueRow], now);
   const queues = await readCapQueues(db, { sequences, beside: [id], now });
   return {
-    status: status_of_instance,
+    status: instanceStatus,
     why,
-    sequenceName: sequence_name,
+    sequenceName,
     nextStepDue: due,
     candidate: candidateOf(dueRow, sequences.get(walkedBy(dueRow)), aheadOf(dueRow, queues)),
     touches: await touchesOf(db, id),
@@ -80,27 +80,18 @@ const touchRow = z.object({
   channel: z.enum(CHANNELS),
   status: z.enum(TOUCH_STATUSES),
   reason: z.string().nullable(),
-  claimed_at: instant,
-  sent_at: instant.nullable(),
-  next_attempt_at: instant.nullable(),
+  claimedAt: instant,
+  sentAt: instant.nullable(),
+  nextAttemptAt: instant.nullable(),
 });
 
 async function touchesOf(db: Queryable, instanceId: string): Promise<readonly ExplainedTouch[]> {
-  const rows = await db.$queryRaw`
-    select touch.generation, step.position, touch.channel::text, touch.status::text, touch.reason, touch.claimed_at, touch.sent_at,
-           touch.next_attempt_at
+  return await many(db, touchRow)`
+    select touch.generation, step.position, touch.channel::text, touch.status::text, touch.reason,
+           touch.claimed_at as "claimedAt", touch.sent_at as "sentAt", touch.next_attempt_at as "nextAttemptAt"
       from touch join follow_up_step as step on step.id = touch.step_id
      where touch.instance_id = ${instanceId}::uuid
      order by touch.claimed_at, step.position`;
-  return z
-    .array(touchRow)
-    .parse(rows)
-    .map(({ claimed_at: claimedAt, sent_at: sentAt, next_attempt_at: nextAttemptAt, ...touch }) => ({
-      ...touch,
-      claimedAt,
-      sentAt,
-      nextAttemptAt,
-    }));
 }
 
 const reopeningRow = z.object({
@@ -114,11 +105,10 @@ const reopeningRow = z.object({
 });
 
 async function reopeningsOf(db: Queryable, instanceId: string): Promise<readonly ExplainedReopening[]> {
-  const rows = await db.$queryRaw`
+  return await many(db, reopeningRow)`
     select generation, position, ended_as::text as "endedAs", ended_reason as "endedReason", reason,
            reopened_by as "reopenedBy", reopened_at as "reopenedAt"
       from reopening
      where instance_id = ${instanceId}::uuid
      order by generation`;
-  return z.array(reopeningRow).parse(rows);
 }

@@ -6,15 +6,13 @@ import {
   type TemplateKey,
   type TemplateLead,
 } from "../domain/lead-columns.ts";
-import { Prisma } from "./generated/client.ts";
+import { join, raw, type Sql, sql } from "./sql.ts";
 
 /** The name of a lead's column, for SQL. */
-export const columnOf = (key: LeadKey): Prisma.Sql => Prisma.raw(LEAD_COLUMNS[key].column);
+export const columnOf = (key: LeadKey): Sql => raw(LEAD_COLUMNS[key].column);
 
 /** The columns of `lead` that templates may read, named as in code. */
-export const TEMPLATE_COLUMNS = Prisma.join(
-  TEMPLATE_KEYS.map((key) => Prisma.sql`lead.${columnOf(key)} as ${Prisma.raw(`"${key}"`)}`),
-);
+export const TEMPLATE_COLUMNS = join(TEMPLATE_KEYS.map((key) => sql`lead.${columnOf(key)} as ${raw(`"${key}"`)}`));
 
 const text = z.string().nullable();
 export const templateColumns = Object.fromEntries(TEMPLATE_KEYS.map((key) => [key, text])) as Record<

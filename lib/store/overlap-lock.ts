@@ -2,6 +2,7 @@ import type pg from "pg";
 import * as z from "zod";
 import type { HeldLock, OverlapLock } from "../run/ports.ts";
 import type { LockHolder } from "../run/report.ts";
+import { many, onPool, type Queryable } from "./sql.ts";
 
 /** Arbitrary keys that nothing else in the database uses: the ASCII text "back", and the same plus one. */
 const CLASS_ID = 0x6261636b;
@@ -34,7 +35,7 @@ export function overlapLock(pool: pg.Pool): OverlapLock {
         throw thrown;
       }
     },
-    holder: () => findHolder(pool),
+    holder: () => findHolder(onPool(pool)),
   };
 }
 
@@ -79,11 +80,11 @@ function heldLock(client: pg.PoolClient, pid: number, connection: ReturnType<typ
 }
 
 const holderRow = z.object({
+  runId: z.guid().nullable(),
+  requestId: z.string().nullable(),
   pid: z.int(),
-  run_id: z.guid().nullable(),
-  request_id: z.string().nullable(),
   since: z.date(),
-  deadline_at: z.date().nullable(),
+  deadlineAt: z.date().nullable(),
 });
 
 /**
@@ -91,32 +92,26 @@ const holderRow = z.object({
  * process. Its deadline is Lambda's maximum timeout, 15 minutes
  * (https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html).
  */
-async function findHolder(pool: pg.Pool): Promise<LockHolder | undefined> {
-  const { rows } = await pool.query(
-    `with held as (
-       select pid, classid::bigint, objid::bigint
-         from pg_locks
-        where locktype = 'advisory' and granted and objsubid = 2
-          and database = (select oid from pg_database where datname = current_database()))
-     select held.pid, run.id as run_id, run.request_id, coalesce(run.started_at, taken.since, now()) as since,
-            coalesce(run.deadline_at, taken.since + interval '15 minutes') as deadline_at
-       from held
-       left join (select pid, to_timestamp(objid + $4) as since from held where classid = $3) as taken using (pid)
-       left join lateral (
-         select id, request_id, started_at, deadline_at from run
-          where run.lock_pid = held.pid and run.finished_at is null
-            and run.started_at >= taken.since - interval '1 minute'
-          order by run.started_at desc limit 1) as run on true
-      where held.classid = $1 and held.objid = $2`,
-    [CLASS_ID, OBJECT_ID, SINCE_CLASS_ID, SINCE_EPOCH],
+async function findHolder(db: Queryable): Promise<LockHolder | undefined> {
+  const [holder] = await many(db, holderRow)`
+    with held as (
+      select pid, classid::bigint, objid::bigint
+        from pg_locks
+       where locktype = 'advisory' and granted and objsubid = 2
+         and database = (select oid from pg_database where datname = current_database()))
+    select held.pid, run.id as "runId", run.request_id as "requestId",
+           coalesce(run.started_at, taken.since, now()) as since,
+           coalesce(run.deadline_at, taken.since + interval '15 minutes') as "deadlineAt"
+      from held
+      left join (
+        select pid, to_timestamp(objid + ${SINCE_EPOCH}) as since from held where classid = ${SINCE_CLASS_ID}) as taken using (pid)
+      left join lateral (
+        select id, request_id, started_at, deadline_at from run
+         where run.lock_pid = held.pid and run.finished_at is null
+           and run.started_at >= taken.since - interval '1 minute'
+         order by run.started_at desc limit 1) as run on true
+     where held.classid = ${CLASS_ID} and held.objid = ${OBJECT_ID}`;
+  return (
+    holder && { ...holder, since: holder.since.toISOString(), deadlineAt: holder.deadlineAt?.toISOString() ?? null }
   );
-  if (rows.length === 0) return undefined;
-  const holder = holderRow.parse(rows[0]);
-  return {
-    runId: holder.run_id,
-    requestId: holder.request_id,
-    pid: holder.pid,
-    since: holder.since.toISOString(),
-    deadlineAt: holder.deadline_at?.toISOString() ?? null,
-  };
 }

@@ -229,7 +229,7 @@ async function countDeadLeases(db: Queryable, { now, workspaceId }: BatchQuery) 
 /** Due touches that are claimed, or would be claimed again after their lease expired. */
 async function findLeftBehind(db: Queryable, { now, workspaceId }: BatchQuery): Promise<readonly LeftBehind[]> {
   const rows = await db.$queryRaw`
-    select id, workspace_id, channel::text from touch
+    select id, workspace_id as "workspaceId", channel::text from touch
      where recheck_at <= ${now} and ${CHANNEL_IS_KNOWN} and (status = 'claimed' or (${DEAD(now)} and ${REPEATABLE}))
        and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
      order by id`;

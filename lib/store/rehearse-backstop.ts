@@ -1,15 +1,14 @@
 import * as z from "zod";
 import type { CompleteBooked } from "../run/ports.ts";
 import { type Completed, comparisonIsDue, completedRow, missedByMarker, ORPHAN, sumOf, tally } from "./backstop.ts";
-import { Prisma } from "./generated/client.ts";
-import type { Queryable } from "./sql.ts";
+import { many, one, type Queryable, type Sql, sql } from "./sql.ts";
 import { rehearseEndMarked } from "./stops.ts";
 
 /** Counts into `query.report` what `completeBooked` would do. Returns the instances that a stop mark would end. */
 export async function rehearseCompleteBooked(db: Queryable, query: CompleteBooked): Promise<readonly string[]> {
   const { now, workspaceId, report } = query;
   const startedMs = performance.now();
-  const orphans = Prisma.sql`
+  const orphans = sql`
     select id, workspace_id, orphan_since from follow_up_instance
      where ${ORPHAN} and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)`;
   tally(report, await countCompleted(db, orphans, now), startedMs);
@@ -23,24 +22,23 @@ export async function rehearseCompleteBooked(db: Queryable, query: CompleteBooke
   return ended;
 }
 
-async function countCompleted(db: Queryable, orphans: Prisma.Sql, now: Date): Promise<readonly Completed[]> {
-  const rows = await db.$queryRaw`
+async function countCompleted(db: Queryable, orphans: Sql, now: Date): Promise<readonly Completed[]> {
+  return await many(db, completedRow)`
     with orphan as materialized (${orphans}),
     cancelled as materialized (
       select workspace_id from touch
        where instance_id = any(array(select id from orphan)) and status in ('claimed', 'awaiting_approval')
          and unknown_attempt_at is null)
-    select orphan.workspace_id, count(*)::int as completed,
+    select orphan.workspace_id as "workspaceId", count(*)::int as completed,
            (select count(*)::int from cancelled where cancelled.workspace_id = orphan.workspace_id) as cancelled,
-           coalesce(extract(epoch from ${now}::timestamptz - min(orphan.orphan_since)), 0)::float8 as slowest_seconds
+           coalesce(extract(epoch from ${now}::timestamptz - min(orphan.orphan_since)), 0)::float8 as "slowestSeconds"
       from orphan
      group by orphan.workspace_id`;
-  return z.array(completedRow).parse(rows);
 }
 
 async function countMeetingsOver(db: Queryable, { now, workspaceId }: CompleteBooked): Promise<number> {
-  const rows = await db.$queryRaw`
+  const { count } = await one(db, z.object({ count: z.int() }))`
     select count(*)::int as count from lead
      where booked_until <= ${now} and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)`;
-  return z.tuple([z.object({ count: z.int() })]).parse(rows)[0].count;
+  return count;
 }

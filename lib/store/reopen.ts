@@ -4,9 +4,8 @@ import { type GoingOn, goingOn, type PastTouch } from "../domain/reopen.ts";
 import { zoneUsed } from "../domain/time-zone.ts";
 import { violates } from "./database-errors.ts";
 import { candidateColumns, readSequences } from "./due-items.ts";
-import { Prisma } from "./generated/client.ts";
 import { candidateOf, type DueRow, instant, parseDueRows, walkedBy } from "./rows.ts";
-import type { Queryable, Transactional } from "./sql.ts";
+import { execute, many, type Queryable, sql, type Transactional } from "./sql.ts";
 import { CONTACT_BLOCK } from "./start-sending.ts";
 import { endedAs } from "./unsent-touches.ts";
 
@@ -47,11 +46,11 @@ async function reopen(db: Queryable, reopening: Reopening): Promise<ReopenAnswer
   const { read } = candidateOf(dueRow, sequences.get(walkedBy(dueRow)));
   if ("fault" in read) return refused("unreadable_row");
   const { zone } = zoneUsed(read.item.lead, read.item.workspace);
-  const touches = await readPast(db, dueRow, ended.completed_reason);
+  const touches = await readPast(db, dueRow, ended.completedReason);
   const instance = {
     sequence: read.item.sequence,
     position: dueRow.position,
-    startedAt: ended.started_at,
+    startedAt: ended.startedAt,
     touches,
     zone,
   };
@@ -63,10 +62,10 @@ async function reopen(db: Queryable, reopening: Reopening): Promise<ReopenAnswer
 
 const refused = (reason: string): ReopenAnswer => ({ outcome: "refused", reason });
 
-const endedRow = z.looseObject({
-  instance_status: z.string(),
-  completed_reason: z.string().nullable(),
-  started_at: instant,
+const endedRow = z.object({
+  instanceStatus: z.string(),
+  completedReason: z.string().nullable(),
+  startedAt: instant,
   barred: z.string().nullable(),
 });
 
@@ -77,15 +76,14 @@ interface Ended {
 
 /** Locks the lead first: the lock order of every transaction that waits for several rows. */
 async function lockEnded(db: Queryable, instanceId: string, now: Date): Promise<Ended | { readonly refused: string }> {
-  await db.$queryRaw`
+  await execute(db)`
     select from lead
      where (workspace_id, id) =
            (select workspace_id, lead_id from follow_up_instance where id = ${instanceId}::uuid)
        for no key update`;
-  const rows = await db.$queryRaw`
-    select ${candidateColumns(now)}, instance.status::text as instance_status, instance.completed_reason,
-           instance.started_at,
-           ${CONTACT_BLOCK} as barred
+  const rows = await many(db, z.unknown())`
+    select ${candidateColumns(now)}, instance.status::text as "instanceStatus",
+           instance.completed_reason as "completedReason", instance.started_at as "startedAt", ${CONTACT_BLOCK} as barred
       from follow_up_instance as instance
       join lead on lead.workspace_id = instance.workspace_id and lead.id = instance.lead_id
      where instance.id = ${instanceId}::uuid
@@ -93,11 +91,11 @@ async function lockEnded(db: Queryable, instanceId: string, now: Date): Promise<
   const [dueRow] = parseDueRows(rows);
   if (!dueRow) return { refused: "not_found" };
   const ended = endedRow.parse(dueRow.row);
-  if (ended.instance_status === "active" || ended.instance_status === "paused") return { refused: "is_live" };
+  if (ended.instanceStatus === "active" || ended.instanceStatus === "paused") return { refused: "is_live" };
   return ended.barred ? { refused: ended.barred } : { dueRow, ended };
 }
 
-const pastRow = z.object({ position: z.int(), done_at: instant, stopped: z.boolean() });
+const pastRow = z.object({ position: z.int(), doneAt: instant, stopped: z.boolean() });
 
 /**
  * The touches since the sequence last started from its first step: this generation and, if it was reopened, those
@@ -107,7 +105,7 @@ const pastRow = z.object({ position: z.int(), done_at: instant, stopped: z.boole
  */
 async function readPast(db: Queryable, row: DueRow, completedReason: string | null): Promise<readonly PastTouch[]> {
   const { id, generation } = row;
-  const rows = await db.$queryRaw`
+  return await many(db, pastRow)`
     with past as (
       select step.position, coalesce(touch.decided_at, touch.claimed_at) as done_at, touch.generation,
              (touch.attempts = 0 and touch.unknown_attempt_at is null or touch.channel::text <> all(${[...REPEATABLE_CHANNELS]}::text[]))
@@ -121,33 +119,29 @@ async function readPast(db: Queryable, row: DueRow, completedReason: string | nu
            select max(begun)
              from generate_series(1, ${generation}::int) as begun
             where not exists (select from reopening where instance_id = ${id}::uuid and generation = begun)))
-    select position, done_at, stopped
+    select position, done_at as "doneAt", stopped
       from past
      where generation = ${generation} or not stopped
      order by position`;
-  return z
-    .array(pastRow)
-    .parse(rows)
-    .map(({ position, done_at: doneAt, stopped }) => ({ position, doneAt, stopped }));
 }
 
 /** Cancel reasons that leave the sequence running; every other cancellation is part of a stop. */
 const OF_ONE_STEP = ["lead_replied", "automation_off"];
 
 async function write(db: Queryable, { instanceId, reason, by, at }: Reopening, onward: GoingOn): Promise<void> {
-  await db.$executeRaw`
+  await execute(db)`
     insert into reopening (workspace_id, instance_id, lead_id, generation, position, ended_as, ended_reason, ended_at,
                            reason, reopened_by, reopened_at)
     select workspace_id, id, lead_id, generation + 1, ${onward.position}::int, status, completed_reason, completed_at,
            ${reason}, ${by}, ${at}::timestamptz
       from follow_up_instance
      where id = ${instanceId}::uuid`;
-  await db.$executeRaw`
+  await execute(db)`
     update follow_up_instance
        set status = 'active', generation = generation + 1, position = ${onward.position},
            next_step_due = ${onward.nextStepDue}, completed_at = null, completed_reason = null
      where id = ${instanceId}::uuid`;
-  await db.$executeRaw`
-    update touch set status = ${endedAs(Prisma.sql`'cancelled'`)}, reason = 'instance_cancelled', next_attempt_at = null, recheck_at = null
+  await execute(db)`
+    update touch set status = ${endedAs(sql`'cancelled'`)}, reason = 'instance_cancelled', next_attempt_at = null, recheck_at = null
      where instance_id = ${instanceId}::uuid and status in ('claimed', 'awaiting_approval')`;
 }

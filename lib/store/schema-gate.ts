@@ -4,7 +4,7 @@ import type { Database } from "./connect.ts";
 import { EXPECTED_SCHEMA } from "./expected-schema.ts";
 import type { ExpectedSchema } from "./read-schema.ts";
 import { settingsGate } from "./settings-gate.ts";
-import { onPool, type Queryable } from "./sql.ts";
+import { many, onPool, type Queryable } from "./sql.ts";
 
 /**
  * A gate that names the migrations, columns and labels that the database lacks for this build. Later migrations and
@@ -34,20 +34,19 @@ export function schemaGate(
   };
 }
 
-const missingRows = z.array(z.object({ missing: z.string() }));
-const missingIn = (rows: unknown): readonly string[] => missingRows.parse(rows).map(({ missing }) => missing);
+const missingRow = z.object({ missing: z.string() });
 
 async function missingMigrations(db: Queryable, { migrations }: ExpectedSchema): Promise<readonly string[]> {
-  const rows = await db.$queryRaw`
+  const rows = await many(db, missingRow)`
     select 'migration ' || name as missing from unnest(${[...migrations]}::text[]) as name
      where name not in (
        select migration_name from _prisma_migrations where finished_at is not null and rolled_back_at is null)`;
-  return missingIn(rows);
+  return rows.map(({ missing }) => missing);
 }
 
 async function missingNames(db: Queryable, { columns, labels }: ExpectedSchema): Promise<readonly string[]> {
   const names = [...namesOf("column", columns), ...namesOf("label", labels)];
-  const rows = await db.$queryRaw`
+  const rows = await many(db, missingRow)`
     select unnest(${names}::text[]) as missing
     except all
     select 'column ' || relname || '.' || attname
@@ -57,7 +56,7 @@ async function missingNames(db: Queryable, { columns, labels }: ExpectedSchema):
     select 'label ' || typname || '.' || enumlabel
       from pg_type join pg_enum on enumtypid = pg_type.oid
      where typnamespace = current_schema()::regnamespace and typname = any(${Object.keys(labels)}::text[])`;
-  return missingIn(rows);
+  return rows.map(({ missing }) => missing);
 }
 
 const namesOf = (kind: string, byOwner: Readonly<Record<string, readonly string[]>>): readonly string[] =>

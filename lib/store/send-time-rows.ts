@@ -1,10 +1,10 @@
 import * as z from "zod";
 import type { LeadFacts, WorkspaceFacts } from "../domain/due-item.ts";
 import { loadHolidays } from "../domain/holidays.ts";
-import { Prisma } from "./generated/client.ts";
+import { sql } from "./sql.ts";
 
 /** The columns of `workspace` that determine send times, as `sendTimeColumns` parses them. */
-export const SEND_TIMES = Prisma.sql`
+export const SEND_TIMES = sql`
   workspace.gap_minutes, workspace.window_days, to_char(workspace.window_start, 'HH24:MI') as window_start,
   to_char(workspace.window_end, 'HH24:MI') as window_end, workspace.holiday_country, workspace.holiday_region,
   workspace.own_holidays::text[] as own_holidays`;
@@ -36,7 +36,7 @@ export async function loadHolidaysFor(rows: unknown): Promise<void> {
 }
 
 /** The columns of `lead` for when each channel last reached it. */
-export const LAST_TOUCHES = Prisma.sql`
+export const LAST_TOUCHES = sql`
   lead.last_email_at, lead.last_sms_at, lead.last_webhook_at, lead.last_task_at`;
 
 export const lastTouchColumns = {

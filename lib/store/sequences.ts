@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { WrittenSequence } from "../domain/written-sequence.ts";
 import type { Db } from "./connect.ts";
 import { parseSequenceToSave, SequenceRefused } from "./sequence-to-save.ts";
+import { execute } from "./sql.ts";
 import { changesTrigger, planSequences, type SequencePlan } from "./stored-sequences.ts";
 
 export interface SavedSequence {
@@ -65,7 +66,7 @@ async function lockSequences(db: Db, workspaceId: string, sequences: readonly Wr
     data: sorted.map(({ name, triggerOn, active }) => ({ workspaceId, name, triggerOn, active })),
     skipDuplicates: true,
   });
-  await db.$queryRaw`
+  await execute(db)`
     select from follow_up_sequence
      where workspace_id = ${workspaceId}::uuid and name = any(${sorted.map(({ name }) => name)}) order by id for update`;
 }
@@ -111,7 +112,7 @@ async function write(db: Db, workspaceId: string, { after, stored, change }: Seq
 
 /** Updates the steps of all versions by key, except for their positions and delays. */
 async function rewrite(db: Db, sequenceId: string, { steps }: WrittenSequence): Promise<void> {
-  await db.$executeRaw`
+  await execute(db)`
     update follow_up_step as step
        set channel = written.channel::channel, subject = written.subject, body = written.body,
            condition = written.condition::step_condition, needs_approval = written.needs_approval,

@@ -1,7 +1,6 @@
 import * as z from "zod";
 import type { CompleteBooked } from "../run/ports.ts";
-import { Prisma } from "./generated/client.ts";
-import type { Queryable } from "./sql.ts";
+import { empty, one, type Queryable, type Sql, sql } from "./sql.ts";
 import { endUnsent } from "./unsent-touches.ts";
 
 /** Leads per statement: small enough to lose little on a timeout, large enough to amortise round trips. */
@@ -24,15 +23,12 @@ export async function endMarked(db: Queryable, query: CompleteBooked): Promise<v
   }
 }
 
-const REASON_OF_TOUCH = Prisma.sql`(select meant.reason from meant where meant.id = touch.instance_id)`;
+const REASON_OF_TOUCH = sql`(select meant.reason from meant where meant.id = touch.instance_id)`;
 
 const batchRow = z.object({ leads: z.int(), postBooking: z.int(), byLeadStatus: z.int(), cancelledTouches: z.int() });
 
 /** CTEs: `marked` leads, ordered, limited and locked by `which`, and `meant`, the instances of theirs to end. */
-const meant = (
-  { now, workspaceId }: Pick<CompleteBooked, "now" | "workspaceId">,
-  which: Prisma.Sql,
-): Prisma.Sql => Prisma.sql`
+const meant = ({ now, workspaceId }: Pick<CompleteBooked, "now" | "workspaceId">, which: Sql): Sql => sql`
     marked as materialized (
       select id, workspace_id,
              case when status = 'blacklisted' then 'blacklisted'
@@ -60,8 +56,8 @@ async function endBatch(
   db: Queryable,
   { now, workspaceId }: Pick<CompleteBooked, "now" | "workspaceId">,
 ): Promise<z.infer<typeof batchRow>> {
-  const rows = await db.$queryRaw`
-    with ${meant({ now, workspaceId }, Prisma.sql`order by id limit ${BATCH_SIZE} for no key update skip locked`)},
+  return await one(db, batchRow)`
+    with ${meant({ now, workspaceId }, sql`order by id limit ${BATCH_SIZE} for no key update skip locked`)},
     taken as materialized (
       select id, status in ('active', 'paused') as live
         from follow_up_instance
@@ -75,7 +71,7 @@ async function endBatch(
         from taken join meant using (id)
        where instance.id = taken.id and taken.live
       returning meant.bar is null as post_booking),
-    ${endUnsent({ instanceIds: Prisma.sql`array(select id from taken)`, reason: REASON_OF_TOUCH, now })},
+    ${endUnsent({ instanceIds: sql`array(select id from taken)`, reason: REASON_OF_TOUCH, now })},
     cleared as (
       update lead set stop_cause = null
        where id = any(array(
@@ -87,7 +83,6 @@ async function endBatch(
            (select count(*)::int from ended where post_booking) as "postBooking",
            (select count(*)::int from ended where not post_booking) as "byLeadStatus",
            (select count(*)::int from cancelled) as "cancelledTouches"`;
-  return z.tuple([batchRow]).parse(rows)[0];
 }
 
 const rehearsedRow = z.object({
@@ -102,8 +97,8 @@ const rehearsedRow = z.object({
  * would end.
  */
 export async function rehearseEndMarked(db: Queryable, query: CompleteBooked): Promise<readonly string[]> {
-  const rows = await db.$queryRaw`
-    with ${meant(query, Prisma.empty)},
+  const { ids, ...ended } = await one(db, rehearsedRow)`
+    with ${meant(query, empty)},
     rest as materialized (
       select meant.id, meant.bar is null as post_booking, instance.status in ('active', 'paused') as live
         from meant join follow_up_instance as instance on instance.id = meant.id
@@ -114,7 +109,6 @@ export async function rehearseEndMarked(db: Queryable, query: CompleteBooked): P
              where instance_id = any(array(select id from rest)) and status in ('claimed', 'awaiting_approval')
                and unknown_attempt_at is null) as "cancelledTouches",
            array(select id::text from rest where live) as ids`;
-  const [{ ids, ...ended }] = z.tuple([rehearsedRow]).parse(rows);
   query.report.endedPostBooking += ended.postBooking;
   query.report.endedByLeadStatus += ended.byLeadStatus;
   query.report.cancelledTouches += ended.cancelledTouches;

@@ -1,10 +1,9 @@
 import type { Settlement } from "../run/delivery-ports.ts";
 import { isLockTimeout } from "./database-errors.ts";
-import { Prisma } from "./generated/client.ts";
-import type { Queryable, Transactional } from "./sql.ts";
+import { execute, type Queryable, sql, type Transactional } from "./sql.ts";
 
 /** The hash of the address of `lead` that `touch` goes to; null for channels without an address. */
-export const RECIPIENT_HASH = Prisma.sql`
+export const RECIPIENT_HASH = sql`
   case touch.channel when 'email' then suppression_hash(lead.workspace_id, lead.normalised_email)
                      when 'sms' then suppression_hash(lead.workspace_id, lead.normalised_phone) end`;
 
@@ -12,7 +11,7 @@ export const RECIPIENT_HASH = Prisma.sql`
  * Why `touch` may not go to `lead`, read from the suppressions; null if it may. The columns of the lead miss a
  * suppression that was written concurrently with the lead.
  */
-export const SUPPRESSED_NOW = Prisma.sql`
+export const SUPPRESSED_NOW = sql`
   (select case max(suppression.reason)
             when 'undeliverable' then 'undeliverable_address' else max(suppression.reason)::text end
      from suppression
@@ -24,7 +23,7 @@ export const SUPPRESSED_NOW = Prisma.sql`
 
 /** Fires the triggers that recompute the suppression columns of these leads. */
 export async function flagSuppressed(db: Queryable, leadIds: readonly string[]): Promise<void> {
-  await db.$executeRaw`
+  await execute(db)`
     update lead set suppressed_reason = suppressed_reason
      where id = any(array(select id from lead where id = any(${[...leadIds]}::uuid[]) order by id for no key update))`;
 }
@@ -39,7 +38,7 @@ export async function suppressRecipients(
   { reason, source }: { readonly reason: "undeliverable" | "complained" | "opted_out"; readonly source: string },
   now: Date,
 ): Promise<void> {
-  await db.$executeRaw`
+  await execute(db)`
     insert into suppression (workspace_id, hash, reason, kind, since, source)
     select distinct workspace_id, recipient_hash, ${reason}::suppression_reason,
            case channel when 'sms' then 'phone' else 'email' end::address_kind, ${now}::timestamptz, ${source}
@@ -63,7 +62,7 @@ export async function suppressUndeliverable(
     if (!("undeliverable" in settled)) continue;
     try {
       await db.transaction(async (transaction) => {
-        await transaction.$executeRaw`set local lock_timeout = '2s'`;
+        await execute(transaction)`set local lock_timeout = '2s'`;
         const why = { reason: "undeliverable", source: "provider" } as const;
         await suppressRecipients(transaction, [settled.touchId], why, now);
       });

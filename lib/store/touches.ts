@@ -3,13 +3,12 @@ import { CHANNELS, REPEATABLE_CHANNELS } from "../domain/labels.ts";
 import type { Rescheduled, Settlement } from "../run/delivery-ports.ts";
 import type { BatchQuery } from "../run/port-types.ts";
 import type { LeftBehind, WaitingWorkspace } from "../run/ports.ts";
-import { Prisma } from "./generated/client.ts";
 import { instant } from "./rows.ts";
-import { column, type Queryable } from "./sql.ts";
+import { column, execute, exists, many, one, type Queryable, type Sql, sql } from "./sql.ts";
 import { CHANNEL_IS_KNOWN } from "./start-sending.ts";
 
 /** Just after this run's `now`, so that this run does not take the touch again; the next run's `now` is later. */
-const LATER = (now: Date): Prisma.Sql => Prisma.sql`${now}::timestamptz + interval '1 millisecond'`;
+const LATER = (now: Date): Sql => sql`${now}::timestamptz + interval '1 millisecond'`;
 
 /**
  * Settles touches and queues digest events for failed and unknown ones. A no-op for touches that are no longer
@@ -18,7 +17,7 @@ const LATER = (now: Date): Prisma.Sql => Prisma.sql`${now}::timestamptz + interv
  */
 export async function settle(db: Queryable, settlements: readonly Settlement[], now: Date): Promise<void> {
   if (settlements.length === 0) return;
-  await db.$executeRaw`
+  await execute(db)`
     with ended as (
       update touch
          set status = settled.status::touch_status, reason = settled.reason, provider_id = settled.provider_id,
@@ -56,7 +55,7 @@ export async function settle(db: Queryable, settlements: readonly Settlement[], 
  * attempt. The `case` is explained at `settle`.
  */
 export async function reschedule(db: Queryable, touches: readonly Rescheduled[]): Promise<void> {
-  await db.$executeRaw`
+  await execute(db)`
     update touch
        set reason = again.reason, next_attempt_at = again.next_attempt_at, recheck_at = again.next_attempt_at,
            send_until = again.send_until,
@@ -74,7 +73,7 @@ export async function reschedule(db: Queryable, touches: readonly Rescheduled[])
 
 /** Leaves claimed touches that this run will not send to the next run, whose `now` is later. */
 export async function release(db: Queryable, touchIds: readonly string[], now: Date): Promise<void> {
-  await db.$executeRaw`
+  await execute(db)`
     update touch set recheck_at = greatest(next_attempt_at, ${LATER(now)})
      where id = any(${[...touchIds]}::uuid[]) and status = 'claimed'`;
 }
@@ -84,11 +83,10 @@ export async function isTouchLeftBehind(
   db: Queryable,
   { now, workspaceId }: Omit<BatchQuery, "limit">,
 ): Promise<boolean> {
-  const rows = await db.$queryRaw`
+  return await exists(db)`
     select from touch
      where recheck_at <= ${now} and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
      limit 1`;
-  return z.array(z.unknown()).parse(rows).length > 0;
 }
 
 /**
@@ -96,7 +94,7 @@ export async function isTouchLeftBehind(
  * channels are claimed again; others become `unknown`.
  */
 export async function expireLeases(db: Queryable, { now, limit, workspaceId }: BatchQuery) {
-  const rows = await db.$queryRaw`
+  return await one(db, z.object({ unknown: z.int(), reclaimed: z.int() }))`
     with dead as materialized (
       select id, channel::text = any(${[...REPEATABLE_CHANNELS]}::text[]) as repeatable
         from touch
@@ -119,7 +117,6 @@ export async function expireLeases(db: Queryable, { now, limit, workspaceId }: B
       select workspace_id, 'touch_unknown', id, ${now} from ended where status = 'unknown')
     select count(*) filter (where not repeatable)::int as unknown, count(*) filter (where repeatable)::int as reclaimed
       from dead`;
-  return z.tuple([z.object({ unknown: z.int(), reclaimed: z.int() })]).parse(rows)[0];
 }
 
 /**
@@ -130,8 +127,8 @@ export async function findLeftBehind(
   db: Queryable,
   { now, limit, workspaceId }: BatchQuery,
 ): Promise<readonly LeftBehind[]> {
-  const rows = await db.$queryRaw`
-    select id, workspace_id, channel::text
+  return await many(db, leftBehindRow)`
+    select id, workspace_id as "workspaceId", channel::text
       from (select id, workspace_id, channel, next_attempt_at,
                    row_number() over (partition by workspace_id order by next_attempt_at, id) as turn
               from touch
@@ -139,12 +136,9 @@ export async function findLeftBehind(
                and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)) as left_behind
      order by turn, next_attempt_at, id
      limit ${limit}`;
-  return z.array(leftBehindRow).parse(rows);
 }
 
-export const leftBehindRow = z
-  .object({ id: z.guid(), workspace_id: z.guid(), channel: z.enum(CHANNELS) })
-  .transform(({ id, workspace_id: workspaceId, channel }) => ({ id, workspaceId, channel }));
+export const leftBehindRow = z.object({ id: z.guid(), workspaceId: z.guid(), channel: z.enum(CHANNELS) });
 
 /** Takes the touches that still wait and returns them in order. No other run takes them before `recheckAt`. */
 export async function claimAgain(
@@ -153,7 +147,7 @@ export async function claimAgain(
   now: Date,
   recheckAt: Date,
 ): Promise<readonly string[]> {
-  const rows = await db.$queryRaw`
+  const rows = await many(db, z.object({ id: z.guid() }))`
     with left_behind as materialized (
       select id
         from touch
@@ -163,12 +157,7 @@ export async function claimAgain(
       from left_behind
      where touch.id = left_behind.id
     returning touch.id`;
-  const taken = new Set(
-    z
-      .array(z.object({ id: z.guid() }))
-      .parse(rows)
-      .map(({ id }) => id),
-  );
+  const taken = new Set(rows.map(({ id }) => id));
   return touchIds.filter((id) => taken.has(id));
 }
 
@@ -183,7 +172,7 @@ export async function findWaiting(
   recheckAt: Date,
   after?: Date,
 ): Promise<readonly WaitingWorkspace[]> {
-  const rows = await db.$queryRaw`
+  return await many(db, z.object({ id: z.guid(), since: instant }))`
     select workspace_id as id, min(next_attempt_at) as since
       from touch
      where status = 'claimed' and recheck_at <= ${recheckAt} and next_attempt_at <= ${now}
@@ -192,17 +181,16 @@ export async function findWaiting(
      group by workspace_id
      order by since
      limit ${limit}`;
-  return z.array(z.object({ id: z.guid(), since: instant })).parse(rows);
 }
 
 /** Number of touches that may go and that no run or queue holds, up to `limit`: this run left them to the next one. */
 export async function countWaiting(db: Queryable, { now, limit, workspaceId }: BatchQuery): Promise<number> {
-  const rows = await db.$queryRaw`
+  const { count } = await one(db, z.object({ count: z.int() }))`
     select count(*)::int as count
       from (select from touch
              where status = 'claimed' and recheck_at <= ${LATER(now)}
                and next_attempt_at <= ${now}
                and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
              limit ${limit}) as waiting`;
-  return z.tuple([z.object({ count: z.int() })]).parse(rows)[0].count;
+  return count;
 }

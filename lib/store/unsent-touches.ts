@@ -1,16 +1,16 @@
-import { Prisma } from "./generated/client.ts";
+import { type Sql, sql } from "./sql.ts";
 
 /**
  * The final status of a `touch` that will not be sent: `status`, or `unknown` if an earlier attempt may have arrived.
  */
-export const endedAs = (status: Prisma.Sql): Prisma.Sql => Prisma.sql`
+export const endedAs = (status: Sql): Sql => sql`
   case when touch.unknown_attempt_at is null then ${status} else 'unknown' end::touch_status`;
 
 interface Ending {
   /** An array of the ids of stopped instances. */
-  readonly instanceIds: Prisma.Sql;
+  readonly instanceIds: Sql;
   /** A text expression that may refer to `touch`. */
-  readonly reason: Prisma.Sql;
+  readonly reason: Sql;
   readonly now: Date;
 }
 
@@ -19,10 +19,10 @@ interface Ending {
  * touches. Touches that may have arrived become `unknown` and appear in the digest. Skips tasks that a person is
  * changing.
  */
-export const endUnsent = ({ instanceIds, reason, now }: Ending): Prisma.Sql => Prisma.sql`
+export const endUnsent = ({ instanceIds, reason, now }: Ending): Sql => sql`
     unsent as (
       update touch
-         set status = ${endedAs(Prisma.sql`'cancelled'`)}, reason = ${reason}, next_attempt_at = null, recheck_at = null
+         set status = ${endedAs(sql`'cancelled'`)}, reason = ${reason}, next_attempt_at = null, recheck_at = null
        where instance_id = any(${instanceIds}) and status in ('claimed', 'awaiting_approval')
       returning id, workspace_id, instance_id, status),
     cancelled as (select * from unsent where status = 'cancelled'),

@@ -1,8 +1,7 @@
 import * as z from "zod";
 import { CHANNELS, TOUCH_STATUSES } from "../domain/labels.ts";
-import { Prisma } from "./generated/client.ts";
 import { instant, instantOrNull } from "./rows.ts";
-import type { Queryable } from "./sql.ts";
+import { many, type Queryable, sql } from "./sql.ts";
 
 const touchRow = z.object({
   id: z.guid(),
@@ -19,7 +18,7 @@ const touchRow = z.object({
 /** A touch that waits, or waited, for approval: with readable names, without its text. */
 export type WaitingTouch = z.infer<typeof touchRow>;
 
-const COLUMNS = Prisma.sql`
+const COLUMNS = sql`
   touch.id, workspace.id as "workspaceId", workspace.name as "workspaceName", sequence.name as "sequenceName",
   step.position, touch.channel::text, touch.status::text, touch.claimed_at as "claimedAt", touch.expires_at as "expiresAt"`;
 
@@ -28,7 +27,7 @@ export async function listWaiting(
   db: Queryable,
   { workspaceId, limit }: { readonly workspaceId: string | null; readonly limit: number },
 ): Promise<readonly WaitingTouch[]> {
-  const rows = await db.$queryRaw`
+  return await many(db, touchRow)`
     select ${COLUMNS}
       from follow_up_instance as instance
       join touch on touch.instance_id = instance.id and touch.generation = instance.generation
@@ -40,17 +39,16 @@ export async function listWaiting(
        and (${workspaceId}::uuid is null or instance.workspace_id = ${workspaceId}::uuid)
      order by touch.expires_at, touch.claimed_at, touch.id
      limit ${limit}`;
-  return z.array(touchRow).parse(rows);
 }
 
 /** Undefined if there is no such touch. */
 export async function findTouch(db: Queryable, touchId: string): Promise<WaitingTouch | undefined> {
-  const rows = await db.$queryRaw`
+  const [touch] = await many(db, touchRow)`
     select ${COLUMNS}
       from touch
       join follow_up_step as step on step.id = touch.step_id
       join follow_up_sequence as sequence on sequence.id = step.sequence_id
       join workspace on workspace.id = touch.workspace_id
      where touch.id = ${touchId}::uuid`;
-  return z.array(touchRow).parse(rows)[0];
+  return touch;
 }

@@ -1,8 +1,7 @@
-import * as z from "zod";
 import { type Fact, stops } from "../../run/intake/facts.ts";
 import type { FactOutcome } from "../../run/intake/outcome.ts";
 import { databaseNow } from "../clock.ts";
-import type { Queryable, Transactional } from "../sql.ts";
+import { execute, exists, type Queryable, type Transactional } from "../sql.ts";
 import { notifyOfRemarks } from "./notify.ts";
 
 /** How far the sender's clock may be ahead of ours. */
@@ -53,20 +52,18 @@ const withWarnings = (outcome: FactOutcome, { warnings }: Origin): FactOutcome =
  * workspace.
  */
 async function lockWorkspace(db: Queryable, workspaceId: string): Promise<FactOutcome | undefined> {
-  await db.$queryRaw`select pg_advisory_xact_lock(hashtext('backstop.intake'), hashtext(${workspaceId}::uuid::text))`;
-  const rows = await db.$queryRaw`select from workspace where id = ${workspaceId}::uuid`;
-  if (z.array(z.unknown()).parse(rows).length > 0) return undefined;
+  await execute(db)`select pg_advisory_xact_lock(hashtext('backstop.intake'), hashtext(${workspaceId}::uuid::text))`;
+  if (await exists(db)`select from workspace where id = ${workspaceId}::uuid`) return undefined;
   return { outcome: "refused", reason: `workspaceId: there is no workspace ${workspaceId}` };
 }
 
 async function isKnown(db: Queryable, { workspaceId, eventId }: Origin): Promise<boolean> {
-  const rows = await db.$queryRaw`
+  return await exists(db)`
     select from intake_event where workspace_id = ${workspaceId}::uuid and event_id = ${eventId}`;
-  return z.array(z.unknown()).parse(rows).length > 0;
 }
 
 async function remember(db: Queryable, fact: Origin, outcome: FactOutcome, now: Date): Promise<void> {
-  await db.$executeRaw`
+  await execute(db)`
     insert into intake_event (workspace_id, event_id, detail_type, occurred_at, received_at, outcome)
     values (${fact.workspaceId}::uuid, ${fact.eventId}, ${fact.type}, ${fact.occurredAt}, ${now},
             ${JSON.stringify(outcome)}::jsonb)`;

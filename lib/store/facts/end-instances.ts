@@ -1,6 +1,5 @@
 import * as z from "zod";
-import { Prisma } from "../generated/client.ts";
-import type { Queryable } from "../sql.ts";
+import { one, type Queryable, sql } from "../sql.ts";
 import { endUnsent } from "../unsent-touches.ts";
 
 export interface Ending {
@@ -19,7 +18,7 @@ export type Ended = z.infer<typeof row>;
 /** Ends live instances of locked leads. Also cancels unsent touches of instances that had already ended. */
 export async function endInstances(db: Queryable, ending: Ending): Promise<Ended> {
   const { workspaceId, leadIds, which, status, reason, now } = ending;
-  const rows = await db.$queryRaw`
+  return await one(db, row)`
     with meant as materialized (
       select id, status in ('active', 'paused') as live
         from follow_up_instance
@@ -32,7 +31,6 @@ export async function endInstances(db: Queryable, ending: Ending): Promise<Ended
          set status = ${status}::instance_status, completed_at = ${now}, completed_reason = ${reason},
              next_step_due = null, paused_reason = null
        where id = any(array(select id from meant where live))),
-    ${endUnsent({ instanceIds: Prisma.sql`array(select id from meant)`, reason: Prisma.sql`${reason}`, now })}
+    ${endUnsent({ instanceIds: sql`array(select id from meant)`, reason: sql`${reason}`, now })}
     select (select count(*)::int from meant where live) as ended, (select count(*)::int from cancelled) as "cancelledTouches"`;
-  return z.tuple([row]).parse(rows)[0];
 }

@@ -4,7 +4,7 @@ import { SUPPRESSION_REASONS } from "../../domain/labels.ts";
 import type { FactOf } from "../../run/intake/facts.ts";
 import type { FactOutcome } from "../../run/intake/outcome.ts";
 import { instant } from "../rows.ts";
-import type { Queryable, Transactional } from "../sql.ts";
+import { many, type Queryable, type Transactional } from "../sql.ts";
 import { applyOnce } from "./apply-once.ts";
 import { refused } from "./leads.ts";
 import { endSuppressed } from "./opt-outs.ts";
@@ -61,7 +61,7 @@ async function readEnrolmentFacts(
   sequence: StartableSequence,
   leadIds: readonly string[],
 ): Promise<ReadonlyMap<string, z.infer<typeof factsRow>>> {
-  const rows = await db.$queryRaw`
+  const leads = await many(db, factsRow)`
     select lead.id, lead.time_zone as "timeZone", lead.status::text, lead.is_booked as "isBooked",
            lead.opted_out_at as "optedOutAt", lead.suppressed_reason::text as suppressed,
            exists (select from appointment
@@ -75,10 +75,5 @@ async function readEnrolmentFacts(
                       and sequence_id = ${sequence.id}::uuid and started_at >= ${occurredAt}) as "startedSince"
       from lead
      where id = any(${[...leadIds]}::uuid[])`;
-  return new Map(
-    z
-      .array(factsRow)
-      .parse(rows)
-      .map((lead) => [lead.id, lead]),
-  );
+  return new Map(leads.map((lead) => [lead.id, lead]));
 }

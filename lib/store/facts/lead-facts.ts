@@ -1,6 +1,6 @@
 import type { FactOf } from "../../run/intake/facts.ts";
 import type { FactOutcome } from "../../run/intake/outcome.ts";
-import type { Transactional } from "../sql.ts";
+import { execute, type Transactional } from "../sql.ts";
 import { applyOnce } from "./apply-once.ts";
 import { createdBy, findOrAddLeads, isRefused } from "./leads.ts";
 import { notify } from "./notify.ts";
@@ -17,7 +17,7 @@ export const leadReplied = (db: Transactional, given: FactOf<"lead.replied">): P
     const found = await findOrAddLeads(transaction, fact);
     if (isRefused(found)) return found;
     const leadIds = found.leads.map(({ id }) => id);
-    await transaction.$executeRaw`
+    await execute(transaction)`
       update lead set last_inbound_at = greatest(last_inbound_at, least(${occurredAt}::timestamptz, ${now}::timestamptz))
        where id = any(${leadIds}::uuid[])`;
     await notify(transaction, "lead_replied", { workspaceId, leadIds, now });
@@ -32,7 +32,7 @@ export const leadSnoozed = (db: Transactional, fact: FactOf<"lead.snoozed">): Pr
     const { occurredAt, until } = fact;
     const found = await findOrAddLeads(transaction, fact);
     if (isRefused(found)) return found;
-    const changed = await transaction.$executeRaw`
+    const changed = await execute(transaction)`
       update lead set snoozed_until = ${until}::timestamptz, snoozed_at = ${occurredAt}
        where id = any(${found.leads.map(({ id }) => id)}::uuid[])
          and (snoozed_at is null or snoozed_at < ${occurredAt}
@@ -51,7 +51,7 @@ export const leadOptedOut = (db: Transactional, given: FactOf<"lead.opted_out">)
     const found = await findOrAddLeads(transaction, fact);
     if (isRefused(found)) return found;
     const leadIds = found.leads.map(({ id }) => id);
-    await transaction.$executeRaw`
+    await execute(transaction)`
       update lead set opted_out_at = least(opted_out_at, ${occurredAt}::timestamptz) where id = any(${leadIds}::uuid[])`;
     const ended = await endSuppressed(transaction, { workspaceId, leadIds, now });
     return { outcome: "applied", ...ended, started: 0, ...createdBy(found) };

@@ -2,10 +2,9 @@ import * as z from "zod";
 import { addressKeys } from "../../domain/address.ts";
 import { SUPPRESSION_REASONS } from "../../domain/labels.ts";
 import type { LeadReference } from "../../run/intake/facts.ts";
-import { Prisma } from "../generated/client.ts";
 import { hasEmail, hasPhone } from "../lead-addresses.ts";
 import { instant } from "../rows.ts";
-import type { Queryable } from "../sql.ts";
+import { execute, many, type Queryable, sql } from "../sql.ts";
 
 const leadRow = z.object({
   id: z.guid(),
@@ -53,10 +52,10 @@ export async function findLeads(
   { workspaceId, lead, leadIds = [], meetingIds = [] }: Meant,
 ): Promise<readonly FoundLead[]> {
   const { id, externalId, email, phone } = lead;
-  const named = Prisma.sql`
+  const named = sql`
     (id = any(${[...leadIds, ...(id === undefined ? [] : [id])]}::uuid[]) or external_id = ${externalId ?? null}
      or ${hasEmail(...(email === undefined ? [] : [email]))} or ${hasPhone(phone)})`;
-  const rows = await db.$queryRaw`
+  return await many(db, foundRow)`
     select id, status::text, time_zone as "timeZone", opted_out_at as "optedOutAt",
            suppressed_reason::text as suppressed, booked_until as "bookedUntil",
            missed_at::text as "missedAt", is_booked as "isBooked", stop_cause as "stopCause",
@@ -68,7 +67,6 @@ export async function findLeads(
                where workspace_id = ${workspaceId}::uuid and external_id = any(${[...meetingIds]}::text[]))))
      order by id
        for update`;
-  return z.array(foundRow).parse(rows);
 }
 
 export interface FoundLeads {
@@ -89,7 +87,7 @@ export async function findOrAddLeads(db: Queryable, meant: Meant): Promise<Found
   const address = addressKeys(email ?? "")[0] ?? null;
   if (id !== undefined && externalId === null && address === null && phone === null)
     return refused(`lead.id: there is no lead ${id} in workspace ${workspaceId}`);
-  await db.$executeRaw`
+  await execute(db)`
     insert into lead (workspace_id, external_id, email, phone)
     values (${workspaceId}::uuid, ${externalId}, ${address}, ${phone})`;
   return { leads: await findLeads(db, meant), created: 1 };

@@ -4,7 +4,7 @@ import { type AppointmentStatus, LEAD_STATUSES } from "../../domain/labels.ts";
 import { isAhead, type MeetingState } from "../../domain/meeting.ts";
 import type { FactOf } from "../../run/intake/facts.ts";
 import { completeBookedLead } from "../backstop.ts";
-import type { Queryable } from "../sql.ts";
+import { execute, one, type Queryable } from "../sql.ts";
 import { type Ended, endInstances } from "./end-instances.ts";
 import type { LockedLead } from "./leads.ts";
 import { otherMeetings } from "./meeting-rows.ts";
@@ -41,13 +41,12 @@ export async function book(db: Queryable, told: Told, lead: LockedLead): Promise
   if (isOver && (await others(db, told, lead)).toldSince) {
     return { ...(await endWhatItWouldHave(db, told, lead)), starting: null };
   }
-  const rows = await db.$queryRaw`
+  const { status } = await one(db, bookedStatus)`
     update lead
        set status = case when status in ('blacklisted', 'unqualified') then status else 'meeting-booked' end,
            missed_at = null
      where id = ${lead.id}::uuid
     returning status::text`;
-  const { status } = z.tuple([bookedStatus]).parse(rows)[0];
   const { workspaceId } = fact;
   const completed = await completeBookedLead(db, { workspaceId, leadId: lead.id, now, startedBefore: null });
   const prepared = isOver && isAhead(known, now) ? await endPreparation(db, told, lead) : NOTHING_ENDED;
@@ -77,7 +76,7 @@ export async function leave(db: Queryable, told: Told, lead: LockedLead): Promis
   if (confirmed) return { ...NOTHING_ENDED, starting: null };
   const { workspaceId, occurredAt } = fact;
   const missed = status === "missed" && !bookedSince;
-  await db.$executeRaw`
+  await execute(db)`
     update lead
        set status = case when status = 'meeting-booked' then 'qualified' else status end,
            missed_at = case when ${missed} then ${occurredAt}::timestamptz else missed_at end
@@ -100,10 +99,10 @@ export async function endWhatItWouldHave(
 ): Promise<Ended> {
   if (status !== "confirmed" || isAhead(known, now)) return NOTHING_ENDED;
   const { workspaceId, occurredAt } = fact;
-  await db.$executeRaw`
+  await execute(db)`
     update lead set status = 'meeting-booked', missed_at = null where id = ${lead.id}::uuid`;
   const ended = await completeBookedLead(db, { workspaceId, leadId: lead.id, now, startedBefore: occurredAt });
-  await db.$executeRaw`
+  await execute(db)`
     update lead set status = ${lead.status}::lead_status, missed_at = ${lead.missedAt}::timestamptz where id = ${lead.id}::uuid`;
   return ended;
 }
@@ -113,7 +112,7 @@ export async function endWhatItWouldHave(
  * an earlier direct write; of a booked lead, only `barred`.
  */
 export async function keepStopCause(db: Queryable, { id, stopCause }: LockedLead): Promise<void> {
-  await db.$executeRaw`
+  await execute(db)`
     with kept as (
       select id, case when booked_until is null or ${stopCause} = 'barred' then ${stopCause}::text end as cause
         from lead where id = ${id}::uuid)
@@ -129,7 +128,7 @@ export async function mostInvolved(db: Queryable, leads: readonly LockedLead[]):
   if (leads.length < 2) return leads[0];
   const open = leads.filter(mayBeContacted);
   const candidates = open.length > 0 ? open : leads;
-  const rows = await db.$queryRaw`
+  const { id } = await one(db, z.object({ id: z.guid() }))`
     select id from lead
      where id = any(${candidates.map(({ id }) => id)}::uuid[])
      order by exists (
@@ -138,6 +137,5 @@ export async function mostInvolved(db: Queryable, leads: readonly LockedLead[]):
                    and instance.post_booking and instance.status in ('active', 'paused')) desc,
               last_outbound_at desc nulls last, id
      limit 1`;
-  const [{ id }] = z.tuple([z.object({ id: z.guid() })]).parse(rows);
   return candidates.find((lead) => lead.id === id);
 }

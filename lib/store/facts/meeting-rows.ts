@@ -2,7 +2,7 @@ import * as z from "zod";
 import { APPOINTMENT_STATUSES } from "../../domain/labels.ts";
 import { isNews, type MeetingState } from "../../domain/meeting.ts";
 import { instant } from "../rows.ts";
-import type { Queryable } from "../sql.ts";
+import { execute, many, one, type Queryable } from "../sql.ts";
 
 const meetingRow = z.object({
   leadId: z.guid(),
@@ -23,14 +23,12 @@ export interface KnownMeeting {
 
 /** Returns the latest state, or null. The rows of a meeting differ only if a direct write changed some of them. */
 export async function findMeeting(db: Queryable, workspaceId: string, id: string): Promise<KnownMeeting | null> {
-  const rows = z.array(meetingRow).parse(
-    await db.$queryRaw`
-      select lead_id as "leadId", status::text, starts_at as "startsAt", ends_at as "endsAt",
-             last_event_at as "lastEventAt", confirmed_at as "confirmedAt"
-        from appointment
-       where workspace_id = ${workspaceId}::uuid and external_id = ${id}
-       order by confirmed_at desc nulls last, lead_id`,
-  );
+  const rows = await many(db, meetingRow)`
+    select lead_id as "leadId", status::text, starts_at as "startsAt", ends_at as "endsAt",
+           last_event_at as "lastEventAt", confirmed_at as "confirmedAt"
+      from appointment
+     where workspace_id = ${workspaceId}::uuid and external_id = ${id}
+     order by confirmed_at desc nulls last, lead_id`;
   const [first] = rows;
   if (!first) return null;
   const state = rows.reduce<MeetingState>((latest, row) => (isNews(row, latest) ? row : latest), first);
@@ -50,7 +48,7 @@ export interface MeetingToRecord {
 /** Upserts one row per lead. Triggers on the table book and unbook the leads. */
 export async function recordMeeting(db: Queryable, meeting: MeetingToRecord): Promise<void> {
   const { workspaceId, id, leadIds, state, confirmedAt } = meeting;
-  await db.$executeRaw`
+  await execute(db)`
     insert into appointment (workspace_id, lead_id, external_id, status, starts_at, ends_at, last_event_at, confirmed_at)
     select ${workspaceId}::uuid, lead_id, ${id}, ${state.status}::appointment_status, ${state.startsAt},
            ${state.endsAt}, ${state.lastEventAt}, ${confirmedAt}::timestamptz
@@ -71,12 +69,11 @@ export async function otherMeetings(
   { workspaceId, meetingId, occurredAt }: { workspaceId: string; meetingId: string; occurredAt: Date },
   leadId: string,
 ): Promise<z.infer<typeof others>> {
-  const rows = await db.$queryRaw`
+  return await one(db, others)`
     select coalesce(bool_or(appointment.status = 'confirmed' and (
              appointment.last_event_at > ${occurredAt} or appointment.ends_at > clock_timestamp())), false) as confirmed,
            coalesce(bool_or(appointment.confirmed_at > ${occurredAt}), false) as "bookedSince",
            coalesce(bool_or(appointment.last_event_at > ${occurredAt}), false) as "toldSince"
       from appointment
      where workspace_id = ${workspaceId}::uuid and lead_id = ${leadId}::uuid and external_id <> ${meetingId}`;
-  return z.tuple([others]).parse(rows)[0];
 }

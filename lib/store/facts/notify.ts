@@ -1,6 +1,6 @@
 import type { Fact } from "../../run/intake/facts.ts";
 import type { FactOutcome } from "../../run/intake/outcome.ts";
-import type { Queryable } from "../sql.ts";
+import { execute, type Queryable } from "../sql.ts";
 
 /** Queues an event for the next digest, dated at receipt: the digest of an earlier time may already be closed. */
 export async function notify(
@@ -12,7 +12,7 @@ export async function notify(
     now,
   }: { readonly workspaceId: string; readonly leadIds: readonly string[]; readonly now: Date },
 ): Promise<void> {
-  await db.$executeRaw`
+  await execute(db)`
     insert into notification_event (workspace_id, kind, lead_id, occurred_at)
     select ${workspaceId}::uuid, ${kind}::notification_kind, unnest(${[...leadIds]}::uuid[]), ${now}`;
 }
@@ -29,13 +29,13 @@ export async function notifyOfRemarks(
   if (outcome.outcome !== "applied" && outcome.outcome !== "stale") return;
   const { created = 0, warnings = [] } = outcome;
   if (created > 0) {
-    await db.$executeRaw`
+    await execute(db)`
       insert into notification_event (workspace_id, kind, count, occurred_at)
       values (${workspaceId}::uuid, 'lead_created', ${created}, ${now})`;
   }
   if (warnings.length > 0) {
     const detail = `${type}: ${warnings.join("; ")}`.slice(0, MOST_CHARACTERS);
-    await db.$executeRaw`
+    await execute(db)`
       insert into notification_event (workspace_id, kind, detail, occurred_at)
       values (${workspaceId}::uuid, 'fact_warned', ${detail}, ${now})`;
   }

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import type { LeadReference } from "../../run/intake/facts.ts";
 import { hasEmail } from "../lead-addresses.ts";
-import type { Queryable } from "../sql.ts";
+import { execute, many, type Queryable } from "../sql.ts";
 import { type Ended, endInstances } from "./end-instances.ts";
 
 /** Locks all leads that an opt-out of this lead affects, in id order, so that two opt-outs never deadlock. */
@@ -10,7 +10,7 @@ export async function lockAddressOf(
   workspaceId: string,
   { id, externalId, email }: LeadReference,
 ): Promise<void> {
-  await db.$executeRaw`
+  await execute(db)`
     with named as materialized (
       select lead.id, normalised_email, normalised_phone from lead
        where workspace_id = ${workspaceId}::uuid
@@ -32,7 +32,7 @@ const suppressedRow = z.object({ id: z.guid(), reason: z.enum(["opted_out", "com
  * address or number. The caller must have locked them all.
  */
 export async function endSuppressed(db: Queryable, { workspaceId, leadIds, now }: Suppressed): Promise<Ended> {
-  const rows = await db.$queryRaw`
+  const suppressed = await many(db, suppressedRow)`
     with named as materialized (
       select normalised_email, normalised_phone from lead where id = any(${[...leadIds]}::uuid[]))
     select id, coalesce(suppressed_reason::text, 'opted_out') as reason
@@ -42,7 +42,7 @@ export async function endSuppressed(db: Queryable, { workspaceId, leadIds, now }
             or normalised_phone = any(array(select normalised_phone from named))
             or id = any(${[...leadIds]}::uuid[]))`;
   const total = { ended: 0, cancelledTouches: 0 };
-  for (const [reason, leads] of Map.groupBy(z.array(suppressedRow).parse(rows), (row) => row.reason)) {
+  for (const [reason, leads] of Map.groupBy(suppressed, (row) => row.reason)) {
     const ending = { workspaceId, leadIds: leads.map(({ id }) => id), now, reason } as const;
     const { ended, cancelledTouches } = await endInstances(db, { ...ending, which: "all", status: "completed" });
     total.ended += ended;

@@ -2,8 +2,7 @@ import * as z from "zod";
 import { mayBeContacted } from "../../domain/enrolment.ts";
 import type { SequenceTrigger } from "../../domain/labels.ts";
 import { isTimeZone, laterInZone, zoneUsed } from "../../domain/time-zone.ts";
-import { Prisma } from "../generated/client.ts";
-import type { Queryable } from "../sql.ts";
+import { execute, many, type Queryable, sql } from "../sql.ts";
 import { endUnsent } from "../unsent-touches.ts";
 import type { LockedLead } from "./leads.ts";
 
@@ -32,7 +31,7 @@ export async function findSequences(
   workspaceId: string,
   { id, name, trigger }: Wanted,
 ): Promise<readonly StartableSequence[]> {
-  const rows = await db.$queryRaw`
+  return await many(db, sequenceRow)`
     select sequence.id, sequence.workspace_id as "workspaceId", is_post_booking as "isPostBooking",
            first.delay_minutes as "firstDelayMinutes", workspace.time_zone as "workspaceTimeZone"
       from follow_up_sequence as sequence
@@ -46,7 +45,6 @@ export async function findSequences(
             or (sequence.active and trigger_on = ${trigger ?? null}::sequence_trigger))
      order by sequence.id
        for key share of sequence`;
-  return z.array(sequenceRow).parse(rows);
 }
 
 /** Starts every sequence of a trigger for a lead that may be contacted. Returns the number started. */
@@ -82,7 +80,7 @@ export async function startInstances(
   { now, startedAt }: Moment,
 ): Promise<number> {
   const dues = leads.map((lead) => firstDue(sequence, lead, now));
-  const rows = await db.$queryRaw`
+  return await execute(db)`
     with given as (
       select * from unnest(${leads.map(({ id }) => id)}::uuid[], ${dues}::timestamptz[]) as given (lead_id, due)),
     known as materialized (
@@ -92,7 +90,7 @@ export async function startInstances(
           on instance.workspace_id = ${sequence.workspaceId}::uuid and instance.lead_id = given.lead_id
              and instance.sequence_id = ${sequence.id}::uuid
        order by instance.lead_id, (instance.status in ('active', 'paused')) desc, instance.started_at desc, instance.id desc),
-    ${endUnsent({ instanceIds: Prisma.sql`array(select id from known)`, reason: Prisma.sql`'restarted'`, now })},
+    ${endUnsent({ instanceIds: sql`array(select id from known)`, reason: sql`'restarted'`, now })},
     restarted as (
       update follow_up_instance as instance
          set status = 'active', generation = least(generation, 2147483646) + 1, position = 1, next_step_due = known.due,
@@ -111,7 +109,6 @@ export async function startInstances(
        where not exists (select from known where known.lead_id = given.lead_id)
       returning lead_id)
     select from restarted union all select from added`;
-  return z.array(z.unknown()).parse(rows).length;
 }
 
 /** Due at once if the time zone is invalid: the next run holds the instance and names the zone. */

@@ -2,10 +2,9 @@ import * as z from "zod";
 import { addressKeys } from "../../domain/address.ts";
 import { LEAD_KEYS, type LeadKey } from "../../domain/lead-columns.ts";
 import type { LeadToEnrol } from "../../run/intake/facts.ts";
-import { Prisma } from "../generated/client.ts";
 import { hasEmail } from "../lead-addresses.ts";
 import { columnOf } from "../lead-texts.ts";
-import type { Queryable } from "../sql.ts";
+import { join, many, type Queryable, type Sql, sql } from "../sql.ts";
 import type { ReadLead } from "./read-leads.ts";
 
 /**
@@ -23,12 +22,12 @@ export async function writeLeads(
     workspaceId,
     sent.flatMap((lead, place) => ("invalid" in lead ? [] : [{ ...lead, place }])),
   );
-  const rows = await db.$queryRaw`
+  const written = await many(db, z.object({ place: z.int(), id: z.guid() }))`
     with sent as (
       select given.*, coalesce(given.known, uuid_v7()) as id
         from unnest(
                ${leads.map(({ place }) => place)}::int[], ${leads.map(({ known }) => known)}::uuid[],
-               ${Prisma.join(LEAD_KEYS.map((key) => Prisma.sql`${texts(leads, key)}::text[]`))})
+               ${join(LEAD_KEYS.map((key) => sql`${texts(leads, key)}::text[]`))})
              as given (place, known, ${COLUMNS})),
     changed as (
       update lead
@@ -42,22 +41,17 @@ export async function writeLeads(
         from sent
        where known is null)
     select place, id from sent`;
-  return new Map(
-    z
-      .array(z.object({ place: z.int(), id: z.guid() }))
-      .parse(rows)
-      .map(({ place, id }) => [place, id]),
-  );
+  return new Map(written.map(({ place, id }) => [place, id]));
 }
 
-const COLUMNS = Prisma.join(LEAD_KEYS.map(columnOf));
+const COLUMNS = join(LEAD_KEYS.map(columnOf));
 const DETAILS = LEAD_KEYS.filter((key) => key !== "externalId").map(columnOf);
 
 /** Assignments for all details of `lead`: the newer of the given and the stored value, if both are present. */
-const latestDetailsAt = (detailsUpdatedAt: Date): Prisma.Sql =>
-  Prisma.join(
+const latestDetailsAt = (detailsUpdatedAt: Date): Sql =>
+  join(
     DETAILS.map(
-      (column) => Prisma.sql`
+      (column) => sql`
              ${column} = case when lead.details_updated_at > ${detailsUpdatedAt} then coalesce(lead.${column}, sent.${column})
                               else coalesce(sent.${column}, lead.${column}) end`,
     ),
@@ -92,7 +86,7 @@ async function lockKnown(
   leads: readonly LeadToEnrol[],
 ): Promise<(lead: LeadToEnrol) => string | null> {
   const externalIds = texts(leads, "externalId");
-  const rows = await db.$queryRaw`
+  const rows = await many(db, knownRow)`
     select id, external_id as "externalId", normalised_email as email
       from lead
      where workspace_id = ${workspaceId}::uuid
@@ -105,7 +99,7 @@ async function lockKnown(
        for update`;
   const byExternalId = new Map<string, string>();
   const byEmail = new Map<string, { readonly id: string; readonly externalId: string | null }>();
-  for (const { id, externalId, email } of z.array(knownRow).parse(rows)) {
+  for (const { id, externalId, email } of rows) {
     if (externalId !== null) byExternalId.set(externalId, id);
     if (email !== null && !byEmail.has(email)) byEmail.set(email, { id, externalId });
   }
