@@ -4,14 +4,11 @@ import type { NotNow } from "./send-times.ts";
 import type { Message } from "./templates.ts";
 import type { ZoneUsed } from "./time-zone.ts";
 
-export type CompletedReason =
-  | "meeting_booked"
-  | "blacklisted"
-  | "opted_out"
-  | "complained"
-  | "unqualified"
-  | "not_interested"
-  | "out_of_steps";
+/** A status that bars contact, in snake case. */
+export type StatusBar = "blacklisted" | "unqualified" | "not_interested";
+/** Why a lead may not be contacted in any sequence. */
+export type ContactBar = "opted_out" | "complained" | StatusBar;
+export type CompletedReason = "meeting_booked" | ContactBar | "out_of_steps";
 export type HoldReason =
   | "workspace_paused"
   | "sequence_inactive"

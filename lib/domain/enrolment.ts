@@ -1,5 +1,5 @@
 import type { LeadFacts } from "./due-item.ts";
-import type { LeadStatus } from "./labels.ts";
+import { contactBar, mayBeContacted } from "./rules-on-contact.ts";
 import { isTimeZone } from "./time-zone.ts";
 
 /** The facts that decide whether a lead may enter a sequence. */
@@ -35,22 +35,11 @@ export type EnrolmentVerdict =
   | `invalid: ${string}`;
 
 export function enrolmentVerdict(lead: EnrolmentFacts, { isPostBooking, restart }: Enrolling): EnrolmentVerdict {
-  if (lead.suppressed) return lead.suppressed;
-  if (lead.optedOutAt) return "opted_out";
+  const bar = contactBar(lead);
+  if (bar === "opted_out" || bar === "complained") return bar;
   if (!mayBeContacted(lead)) return `invalid: the lead is ${lead.status}`;
   if ((lead.isBooked || lead.bookedSince) && !isPostBooking) return "booked";
   if (lead.startedSince || (lead.knowsSequence && !restart)) return "already_enrolled";
   if (lead.timeZone !== null && !isTimeZone(lead.timeZone)) return "invalid: time_zone of the lead is not a time zone";
   return "enrolled";
 }
-
-const TO_BE_CONTACTED: readonly LeadStatus[] = ["new", "qualified", "meeting-requested", "meeting-booked"];
-const isToBeContacted = (status: string): boolean => TO_BE_CONTACTED.some((known) => known === status);
-
-/** Whether the rule `may_be_contacted` would let the lead's touches pass. */
-export const mayBeContacted = ({
-  status,
-  optedOutAt,
-  suppressed,
-}: Pick<EnrolmentFacts, "status" | "optedOutAt" | "suppressed">): boolean =>
-  optedOutAt === null && suppressed === null && isToBeContacted(status);

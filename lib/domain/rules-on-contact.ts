@@ -1,7 +1,7 @@
 import { addressToSend, numberToSend } from "./address.ts";
-import type { SkipReason, Verdict } from "./decision.ts";
+import type { ContactBar, SkipReason, StatusBar, Verdict } from "./decision.ts";
 import type { LeadFacts } from "./due-item.ts";
-import { ADDRESS_OF_CHANNEL, type AddressKind, type StepCondition } from "./labels.ts";
+import { ADDRESS_OF_CHANNEL, type AddressKind, LEAD_STATUSES, type LeadStatus, type StepCondition } from "./labels.ts";
 import { daysAfter, recheckSoon, repairBy } from "./recheck-times.ts";
 import { type RuleContext, stepOf } from "./rule-context.ts";
 
@@ -10,13 +10,42 @@ export function booked({ lead, sequence }: RuleContext): Verdict | undefined {
   return { kind: "complete", reason: "meeting_booked" };
 }
 
+/** The reason that bars contact in each status; null if the status does not. The reason is the status in snake case. */
+const BAR_OF_STATUS: Readonly<Record<LeadStatus, StatusBar | null>> = {
+  new: null,
+  qualified: null,
+  "meeting-requested": null,
+  "meeting-booked": null,
+  "not-interested": "not_interested",
+  unqualified: "unqualified",
+  blacklisted: "blacklisted",
+};
+
+const isLeadStatus = (label: string): label is LeadStatus => Object.hasOwn(BAR_OF_STATUS, label);
+
+export const BARRING_STATUSES = LEAD_STATUSES.filter((status) => BAR_OF_STATUS[status] !== null);
+
+interface ContactFacts {
+  readonly suppressed: LeadFacts["suppressed"];
+  readonly optedOutAt: Date | null;
+  /** A label of `LEAD_STATUSES`, or an unknown one if the database is newer than this code. */
+  readonly status: string;
+}
+
+/** Why the lead may not be contacted; undefined if it may. `CONTACT_BAR` in lib/store is the same rule in SQL. */
+export function contactBar({ suppressed, optedOutAt, status }: ContactFacts): ContactBar | undefined {
+  if (suppressed) return suppressed;
+  if (optedOutAt) return "opted_out";
+  return (isLeadStatus(status) && BAR_OF_STATUS[status]) || undefined;
+}
+
+/** Whether a sequence may start for the lead. Strict: never in an unknown status. */
+export const mayBeContacted = (lead: ContactFacts): boolean =>
+  contactBar(lead) === undefined && isLeadStatus(lead.status);
+
 export function notToBeContacted({ lead }: RuleContext): Verdict | undefined {
-  if (lead.status === "blacklisted") return { kind: "complete", reason: "blacklisted" };
-  if (lead.suppressed) return { kind: "complete", reason: lead.suppressed };
-  if (lead.optedOutAt) return { kind: "complete", reason: "opted_out" };
-  if (lead.status === "unqualified") return { kind: "complete", reason: "unqualified" };
-  if (lead.status === "not-interested") return { kind: "complete", reason: "not_interested" };
-  return undefined;
+  const reason = contactBar(lead);
+  return reason && { kind: "complete", reason };
 }
 
 export function noStepLeft({ step }: RuleContext): Verdict | undefined {

@@ -2,11 +2,11 @@ import * as z from "zod";
 import { REPEATABLE_CHANNELS } from "../domain/labels.ts";
 import { type GoingOn, goingOn, type PastTouch } from "../domain/reopen.ts";
 import { zoneUsed } from "../domain/time-zone.ts";
+import { CONTACT_BLOCK } from "./contact-rule.ts";
 import { violates } from "./database-errors.ts";
 import { candidateColumns, readSequences } from "./due-items.ts";
 import { candidateOf, type DueRow, instant, parseDueRows, walkedBy } from "./rows.ts";
 import { execute, many, type Queryable, sql, type Transactional } from "./sql.ts";
-import { CONTACT_BLOCK } from "./start-sending.ts";
 import { endedAs } from "./unsent-touches.ts";
 
 export interface Reopening {

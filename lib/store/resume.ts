@@ -1,9 +1,9 @@
 import * as z from "zod";
 import type { BatchQuery } from "../run/port-types.ts";
 import type { EnrichmentReport, ResumeReport } from "../run/report.ts";
+import { CONTACT_BLOCK } from "./contact-rule.ts";
 import { Prisma } from "./generated/client.ts";
 import type { Queryable, Transactional } from "./sql.ts";
-import { CONTACT_BLOCK } from "./start-sending.ts";
 
 /** When a pause ends, as SQL on `instance`, `lead` and `workspace`. */
 interface PauseEnd {

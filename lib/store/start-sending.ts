@@ -11,6 +11,7 @@ import {
   type TouchSendFacts,
   type UnreadableTouch,
 } from "../run/delivery-ports.ts";
+import { CONTACT_BLOCK } from "./contact-rule.ts";
 import { Prisma } from "./generated/client.ts";
 import { columnFaults, instant, instantOrNull } from "./rows.ts";
 import {
@@ -48,14 +49,6 @@ type JudgedRow = z.infer<typeof judgedRow>;
 
 /** Excludes touches on channels that only newer code knows. */
 export const CHANNEL_IS_KNOWN = Prisma.sql`touch.channel::text = any(${[...CHANNELS]}::text[])`;
-
-/** Why `instance` may not contact `lead`; null if it may. */
-export const CONTACT_BLOCK = Prisma.sql`
-  case when lead.is_booked and not instance.post_booking then 'meeting_booked'
-       when lead.suppressed_reason is not null then lead.suppressed_reason::text
-       when lead.opted_out_at is not null then 'opted_out'
-       when lead.status in ('blacklisted', 'unqualified', 'not-interested') then replace(lead.status::text, '-', '_')
-  end`;
 
 /** Why `touch` may no longer be sent, given `lead` and `instance`; null if it may. */
 export const CANCEL_REASON = Prisma.sql`

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import type { CompleteBooked } from "../run/ports.ts";
+import { CONTACT_BAR } from "./contact-rule.ts";
 import { empty, one, type Queryable, type Sql, sql } from "./sql.ts";
 import { endUnsent } from "./unsent-touches.ts";
 
@@ -31,11 +32,7 @@ const batchRow = z.object({ leads: z.int(), postBooking: z.int(), byLeadStatus: 
 const meant = ({ now, workspaceId }: Pick<CompleteBooked, "now" | "workspaceId">, which: Sql): Sql => sql`
     marked as materialized (
       select id, workspace_id,
-             case when status = 'blacklisted' then 'blacklisted'
-                  when suppressed_reason is not null then suppressed_reason::text
-                  when opted_out_at is not null then 'opted_out'
-                  when status = 'unqualified' then 'unqualified'
-                  when status = 'not-interested' then 'not_interested' end as bar,
+             ${CONTACT_BAR} as bar,
              case when stop_cause <> 'barred' and (booked_until is null or booked_until <= ${now})
                   then stop_cause end as cause
         from lead
@@ -50,7 +47,7 @@ const meant = ({ now, workspaceId }: Pick<CompleteBooked, "now" | "workspaceId">
 
 /**
  * One statement, so that a mark is never lost. Locks leads before instances, as everywhere. A lead keeps its mark while
- * another transaction holds one of its instances. The reasons equal those of `notToBeContacted`; a test compares them.
+ * another transaction holds one of its instances.
  */
 async function endBatch(
   db: Queryable,

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
-import { type EnrolmentFacts, enrolmentVerdict, mayBeContacted } from "../../lib/domain/enrolment.ts";
+import { type EnrolmentFacts, enrolmentVerdict } from "../../lib/domain/enrolment.ts";
 import { LEAD_STATUSES } from "../../lib/domain/labels.ts";
+import { mayBeContacted } from "../../lib/domain/rules-on-contact.ts";
 
 const lead = (over: Partial<EnrolmentFacts> = {}): EnrolmentFacts => ({
   status: "new",
@@ -15,34 +16,34 @@ const lead = (over: Partial<EnrolmentFacts> = {}): EnrolmentFacts => ({
 });
 const CHASE = { isPostBooking: false, restart: false };
 const SOME_TIME = new Date("2030-01-07T09:00:00Z");
-const NOT_TO_BE_CONTACTED: readonly string[] = ["blacklisted", "unqualified", "not-interested"];
+const NOT_TO_BE_CONTACTED: readonly string[] = ["blacklisted", "unqualified", "not-interested", "from-newer-code"];
 
 describe("an enrolment", () => {
   it.each<[string, Partial<EnrolmentFacts>, Partial<typeof CHASE>, string]>([
-    ["takes a lead that nothing is against", {}, {}, "enrolled"],
+    ["accepts a lead without any obstacle", {}, {}, "enrolled"],
     [
-      "refuses one that opted out, whatever else it is",
+      "rejects a lead that opted out, whatever its status",
       { optedOutAt: SOME_TIME, status: "blacklisted" },
       {},
       "opted_out",
     ],
-    ["refuses a booked one", { isBooked: true }, {}, "booked"],
-    ["refuses one that booked since it was to be enrolled", { bookedSince: true }, {}, "booked"],
+    ["rejects a booked lead", { isBooked: true }, {}, "booked"],
+    ["rejects a lead that booked after the enrolment event", { bookedSince: true }, {}, "booked"],
     [
-      "takes a booked one into a sequence after booking",
+      "accepts a booked lead for a post-booking sequence",
       { isBooked: true, bookedSince: true },
       { isPostBooking: true },
       "enrolled",
     ],
-    ["leaves one that knows the sequence where it is", { knowsSequence: true }, {}, "already_enrolled"],
+    ["leaves a lead that is in the sequence unchanged", { knowsSequence: true }, {}, "already_enrolled"],
     [
-      "begins anew with one that knows the sequence where that is asked",
+      "restarts a lead that is in the sequence if the event requests it",
       { knowsSequence: true },
       { restart: true },
       "enrolled",
     ],
     [
-      "restarts nothing that began later",
+      "does not restart an instance that started after the event",
       { knowsSequence: true, startedSince: true },
       { restart: true },
       "already_enrolled",
@@ -51,14 +52,14 @@ describe("an enrolment", () => {
     expect(enrolmentVerdict(lead(over), { ...CHASE, ...enrolling })).toBe(verdict);
   });
 
-  it("refuses a lead that would be held for its time zone, and no other", () => {
+  it("rejects a lead with an invalid time zone, and no other", () => {
     expect(enrolmentVerdict(lead({ timeZone: "IST" }), CHASE)).toBe(
       "invalid: time_zone of the lead is not a time zone",
     );
     expect(enrolmentVerdict(lead({ timeZone: "Asia/Kolkata" }), CHASE)).toBe("enrolled");
   });
 
-  it.each(LEAD_STATUSES)("asks whether a lead that is %s may be contacted", (status) => {
+  it.each([...LEAD_STATUSES, "from-newer-code"])("checks whether a lead with status %s may be contacted", (status) => {
     const refused = NOT_TO_BE_CONTACTED.includes(status);
     expect(enrolmentVerdict(lead({ status }), CHASE)).toBe(refused ? `invalid: the lead is ${status}` : "enrolled");
     expect(mayBeContacted({ status, optedOutAt: null, suppressed: null })).toBe(!refused);

@@ -1,5 +1,4 @@
 import { beforeEach, describe, expect, it } from "@jest/globals";
-import { notToBeContacted } from "../../lib/domain/rules-on-contact.ts";
 import { completeFollowUpsForMeetingBookedLeads } from "../../lib/store/backstop.ts";
 import { onPool } from "../../lib/store/sql.ts";
 import {
@@ -302,8 +301,6 @@ describe("a status that is changed by a direct write", () => {
       await sql.query("update lead set status = $2::lead_status where id = $1", [lead, status]);
       expect(await backstop()).toMatchObject({ endedByLeadStatus: 1, endedPostBooking: 0, cancelledTouches: 1 });
       expect(await instanceOf(paused)).toEqual({ status: "completed", reason, touches: ["cancelled"] });
-      // The reason equals that of a decision.
-      expect(notToBeContacted({ lead: { status, optedOutAt: null } } as never)).toEqual({ kind: "complete", reason });
     },
   );
 

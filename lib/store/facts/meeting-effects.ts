@@ -1,7 +1,7 @@
 import * as z from "zod";
-import { mayBeContacted } from "../../domain/enrolment.ts";
 import { type AppointmentStatus, LEAD_STATUSES } from "../../domain/labels.ts";
 import { isAhead, type MeetingState } from "../../domain/meeting.ts";
+import { mayBeContacted } from "../../domain/rules-on-contact.ts";
 import type { FactOf } from "../../run/intake/facts.ts";
 import { completeBookedLead } from "../backstop.ts";
 import { execute, one, type Queryable } from "../sql.ts";

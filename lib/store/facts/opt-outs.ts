@@ -1,5 +1,6 @@
 import * as z from "zod";
 import type { LeadReference } from "../../run/intake/facts.ts";
+import { SUPPRESSION } from "../contact-rule.ts";
 import { hasEmail } from "../lead-addresses.ts";
 import { execute, many, type Queryable } from "../sql.ts";
 import { type Ended, endInstances } from "./end-instances.ts";
@@ -35,9 +36,9 @@ export async function endSuppressed(db: Queryable, { workspaceId, leadIds, now }
   const suppressed = await many(db, suppressedRow)`
     with named as materialized (
       select normalised_email, normalised_phone from lead where id = any(${[...leadIds]}::uuid[]))
-    select id, coalesce(suppressed_reason::text, 'opted_out') as reason
+    select id, ${SUPPRESSION} as reason
       from lead
-     where workspace_id = ${workspaceId}::uuid and coalesce(suppressed_reason::text, opted_out_at::text) is not null
+     where workspace_id = ${workspaceId}::uuid and ${SUPPRESSION} is not null
        and (normalised_email = any(array(select normalised_email from named))
             or normalised_phone = any(array(select normalised_phone from named))
             or id = any(${[...leadIds]}::uuid[]))`;

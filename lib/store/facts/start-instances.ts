@@ -1,6 +1,6 @@
 import * as z from "zod";
-import { mayBeContacted } from "../../domain/enrolment.ts";
 import type { SequenceTrigger } from "../../domain/labels.ts";
+import { mayBeContacted } from "../../domain/rules-on-contact.ts";
 import { isTimeZone, laterInZone, zoneUsed } from "../../domain/time-zone.ts";
 import { execute, many, type Queryable, sql } from "../sql.ts";
 import { endUnsent } from "../unsent-touches.ts";
