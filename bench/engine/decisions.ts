@@ -54,9 +54,9 @@ function listening(store: FollowUpStore, items: DueItem[]): FollowUpStore {
   return {
     ...store,
     claimDue: (query, plan) =>
-      store.claimDue(query, (candidate) => {
-        if ("item" in candidate.read) items.push(candidate.read.item);
-        return plan(candidate);
+      store.claimDue(query, (candidates) => {
+        for (const { read } of candidates) if ("item" in read) items.push(read.item);
+        return plan(candidates);
       }),
   };
 }

@@ -1,49 +1,44 @@
 import { CHANNELS, type Channel } from "../domain/labels.ts";
+import type { ClaimedTouches } from "./deliver.ts";
 import type { ClosedChannel, OutgoingTouch } from "./delivery-ports.ts";
-import type { Seen, Turn } from "./fair-share.ts";
-import { type DecidedPlan, planner } from "./plan.ts";
-import type { ClaimedPlan, ClaimQuery } from "./ports.ts";
+import type { LeftDue, Turn } from "./fair-share.ts";
+import { planBatch, type Room } from "./plan.ts";
+import type { ClaimedPlan, DueCandidate, Plan } from "./ports.ts";
 import { type RunContext, sendsItself } from "./step.ts";
 
-/** The result of a claim: each step that it saw, and the touches to send, for which room is reserved. */
-export interface Claimed {
-  readonly seen: readonly Seen[];
-  readonly done: readonly { readonly decided: DecidedPlan; readonly claimed: ClaimedPlan }[];
-  readonly toSend: ReadonlyMap<Channel, ToSend>;
-}
-
-interface ToSend {
-  /** Touches that are already `sending`; at most one group. */
-  readonly begun: readonly OutgoingTouch[];
-  readonly touchIds: readonly string[];
+/** The result of a claim. Room is reserved for the touches to send. */
+export interface ClaimedTurn {
+  readonly candidates: readonly DueCandidate[];
+  readonly leftDue: LeftDue;
+  readonly claimed: readonly ClaimedPlan[];
+  readonly toSend: ReadonlyMap<Channel, ClaimedTouches>;
 }
 
 /** Claims one turn. Its workspaces share each channel's room equally; a step without room stays due. */
-export async function claimTurn(context: RunContext, turn: Turn): Promise<Claimed> {
+export async function claimTurn(context: RunContext, turn: Turn): Promise<ClaimedTurn> {
   const { now, store, rehearsal, claimedUntil, throughput } = context;
-  const reservations = new Reservations(context, turn);
-  const plans = new Map<string, DecidedPlan>();
-  const seen: Seen[] = [];
-  const plan = rehearsal?.plan ?? planner(now, (workspaceId, channel) => reservations.make(workspaceId, channel));
-  const query = { now, recheckAt: claimedUntil, ...turn, ...beginning(context), without: closedTo(context, turn) };
-  let toSend: Claimed["toSend"] = new Map();
+  const { workspaces, share } = turn;
+  const query = { now, recheckAt: claimedUntil, workspaces, share, without: closedTo(context, turn) };
+  let candidates: readonly DueCandidate[] = [];
+  let leftDue: LeftDue = new Map();
+  let reserved: ReadonlyMap<Channel, number> = new Map();
+  let toSend: ClaimedTurn["toSend"] = new Map();
   try {
-    const written = await store.claimDue(query, (candidate) => {
-      const decided = plan(candidate);
-      seen.push({ candidate, leftOn: "leftOn" in decided ? decided.leftOn : null });
-      if ("leftOn" in decided) return null;
-      plans.set(decided.instanceId, decided);
-      return decided;
+    const claimed = await store.claimDue(query, (found) => {
+      candidates = found;
+      const room = roomOf(context, turn);
+      const planned = planBatch(found, now, room, rehearsal?.planned);
+      leftDue = planned.leftDue;
+      if (room) reserved = reserve(context, planned.plans);
+      return planned.plans;
     });
-    const done = written.map((claimed) => {
-      const decided = plans.get(claimed.instanceId);
-      if (!decided) throw new Error(`the store carried out a plan nobody made, for instance ${claimed.instanceId}`);
-      return { decided, claimed };
-    });
-    toSend = byChannel(done);
-    return { seen, done, toSend };
+    toSend = byChannel(claimed);
+    return { candidates, leftDue, claimed, toSend };
   } finally {
-    if (sendsItself(context)) reservations.keepOnly(throughput, toSend);
+    for (const [channel, touches] of reserved) {
+      const kept = toSend.get(channel);
+      throughput.release(channel, touches - (kept ? kept.started.length + kept.touchIds.length : 0));
+    }
   }
 }
 
@@ -54,73 +49,38 @@ function closedTo(context: RunContext, { open }: Turn): readonly ClosedChannel[]
   return [...full.map((channel) => ({ channel, workspaceId: null })), ...context.health.closedScopes()];
 }
 
-/** If this run sends its own claims, one group per channel becomes `sending` with the claim. */
-function beginning(context: RunContext): Pick<ClaimQuery, "begin" | "mayBegin"> {
-  if (!sendsItself(context)) return { begin: 0 };
-  const begun = new Map<Channel, number>();
-  return {
-    begin: Number.POSITIVE_INFINITY,
-    mayBegin: (touch) => {
-      if (context.health.closed(touch)) return false;
-      const { channel } = touch;
-      const count = (begun.get(channel) ?? 0) + 1;
-      begun.set(channel, count);
-      return count <= context.throughput.adaptiveBatch(channel);
-    },
-  };
+/** The room of a turn; null if the run does not send its own claims. One group per channel starts with the claim. */
+function roomOf(context: RunContext, { open, workspaces }: Turn): Room | null {
+  if (!sendsItself(context)) return null;
+  const { throughput, health, leftMs } = context;
+  const left = leftMs();
+  const channels = [...open].map(([channel, touches]) => {
+    const claims = throughput.free(channel, left);
+    const claimsPerWorkspace = Math.ceil(touches / workspaces.length);
+    return [channel, { claims, claimsPerWorkspace, starts: throughput.adaptiveBatch(channel) }] as const;
+  });
+  return { channels: new Map(channels), closed: health.closedScopes() };
 }
 
-function byChannel(done: Claimed["done"]): Claimed["toSend"] {
-  const claimed = done.filter(
-    ({ decided, claimed: { touchId } }) => touchId !== null && decided.touch?.status === "claimed",
-  );
-  return new Map(
-    [...Map.groupBy(claimed, ({ decided }) => decided.touch?.channel)].flatMap(([channel, touches]) =>
-      channel === undefined
-        ? []
-        : [
-            [
-              channel,
-              {
-                begun: touches.flatMap(({ claimed: { begun } }) => begun ?? []),
-                touchIds: touches.flatMap(({ claimed: { begun, touchId } }) => (begun || !touchId ? [] : [touchId])),
-              },
-            ],
-          ],
-    ),
-  );
+/** Planning is synchronous, so the room that it used is still free. */
+function reserve({ throughput }: RunContext, plans: readonly Plan[]): ReadonlyMap<Channel, number> {
+  const reserved = new Map<Channel, number>();
+  for (const { touch } of plans) {
+    if (touch?.status === "claimed") reserved.set(touch.channel, (reserved.get(touch.channel) ?? 0) + 1);
+  }
+  for (const [channel, touches] of reserved) throughput.reserve(channel, touches);
+  return reserved;
 }
 
-/** Room that one turn reserves. */
-class Reservations {
-  readonly #context: RunContext;
-  readonly #turn: Turn;
-  readonly #made = new Map<Channel, number>();
-  readonly #ofWorkspace = new Map<string, number>();
-
-  constructor(context: RunContext, turn: Turn) {
-    this.#context = context;
-    this.#turn = turn;
+function byChannel(claimed: readonly ClaimedPlan[]): ReadonlyMap<Channel, ClaimedTouches> {
+  const touches = new Map<Channel, { readonly started: OutgoingTouch[]; readonly touchIds: string[] }>();
+  for (const { plan, touchId, started } of claimed) {
+    const { touch } = plan;
+    if (touchId === null || touch?.status !== "claimed") continue;
+    const ofChannel = touches.get(touch.channel) ?? { started: [], touchIds: [] };
+    touches.set(touch.channel, ofChannel);
+    if (started) ofChannel.started.push(started);
+    else ofChannel.touchIds.push(touchId);
   }
-
-  make(workspaceId: string, channel: Channel): boolean {
-    if (!sendsItself(this.#context)) return true;
-    const { open, workspaces } = this.#turn;
-    const { throughput, health, leftMs } = this.#context;
-    if (health.closed({ channel, workspaceId })) return false;
-    const key = `${workspaceId} ${channel}`;
-    const used = this.#ofWorkspace.get(key) ?? 0;
-    if (used >= Math.ceil((open.get(channel) ?? 0) / workspaces.length)) return false;
-    if (throughput.reserve(channel, 1, leftMs()) === 0) return false;
-    this.#ofWorkspace.set(key, used + 1);
-    this.#made.set(channel, (this.#made.get(channel) ?? 0) + 1);
-    return true;
-  }
-
-  keepOnly(throughput: RunContext["throughput"], kept: Claimed["toSend"]): void {
-    for (const [channel, made] of this.#made) {
-      const sent = kept.get(channel);
-      throughput.release(channel, made - (sent ? sent.begun.length + sent.touchIds.length : 0));
-    }
-  }
+  return touches;
 }

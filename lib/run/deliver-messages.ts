@@ -72,7 +72,7 @@ async function deliverMessage(
   report: DeliveryReport,
 ): Promise<string | null> {
   try {
-    await deliver(context, { begun: [], ...parseMessage(body) }, report);
+    await deliver(context, { started: [], ...parseMessage(body) }, report);
     return null;
   } catch (thrown) {
     context.log.error("delivery.failed", { messageId, error: thrown });

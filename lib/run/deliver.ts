@@ -47,7 +47,7 @@ export const leaseOf = ({ remainingMs }: { readonly remainingMs: () => number },
 /** The touches of a claim that are still to be sent. */
 export interface ClaimedTouches {
   /** Touches that are already `sending`; at most one group. */
-  readonly begun: readonly OutgoingTouch[];
+  readonly started: readonly OutgoingTouch[];
   readonly touchIds: readonly string[];
 }
 
@@ -58,12 +58,12 @@ export interface ClaimedTouches {
  */
 export async function deliver(
   context: DeliveryContext,
-  { begun, touchIds }: ClaimedTouches,
+  { started, touchIds }: ClaimedTouches,
   report: DeliveryReport,
 ): Promise<void> {
-  report.unknown += begun.length;
+  report.unknown += started.length;
   report.retrying += touchIds.length;
-  await sendGroup(context, begun, report);
+  await sendGroup(context, started, report);
   const first = await deliverInGroups(context, touchIds, report);
   const mayGoNow = await decideAgain(context, first.waiting, report);
   const second = await deliverInGroups(context, mayGoNow, report);

@@ -11,11 +11,8 @@ export interface Turn {
 
 export type Open = ReadonlyMap<Channel, number>;
 
-/** A candidate, and the channel for whose lack of room it stayed due. */
-export interface Seen {
-  readonly candidate: DueCandidate;
-  readonly leftOn: Channel | null;
-}
+/** Candidates that stayed due, with the channel that had no room. */
+export type LeftDue = ReadonlyMap<DueCandidate, Channel>;
 
 /** Most workspaces that share a batch; more take turns. */
 const WORKSPACES_IN_A_TURN = 100;
@@ -82,15 +79,15 @@ export class FairShare {
    * Records the result of a turn. A workspace that returned less than its share has no more on the turn's channels,
    * unless an overlapping turn locked the rest. In that case it restarts from its first step, with one turn at a time.
    */
-  taken(turn: Turn, seen: readonly Seen[]): void {
-    const { workspaces, share, open } = turn;
-    this.#left += share * workspaces.length - seen.filter(({ leftOn }) => leftOn === null).length;
-    const byWorkspace = Map.groupBy(seen, ({ candidate }) => candidate.workspaceId);
+  taken(turn: Turn, candidates: readonly DueCandidate[], leftDue: LeftDue): void {
+    const { workspaces, share } = turn;
+    this.#left += share * workspaces.length - (candidates.length - leftDue.size);
+    const byWorkspace = Map.groupBy(candidates, ({ workspaceId }) => workspaceId);
     const cursors = this.#cursors.get(turn);
     for (const waiting of this.#waiting) {
       const cursor = cursors?.get(waiting.id);
       if (cursor) waiting.underWay -= 1;
-      if (cursor && cursor === waiting.cursor) advance(waiting, byWorkspace.get(waiting.id) ?? [], share, open);
+      if (cursor && cursor === waiting.cursor) advance(waiting, byWorkspace.get(waiting.id) ?? [], leftDue, turn);
     }
     this.#waiting = this.#waiting.filter(({ dry }) => dry.size < CHANNELS.length);
   }
@@ -131,7 +128,7 @@ function turnTo(waiting: Waiting, open: readonly Channel[]): void {
   waiting.underWay += 1;
 }
 
-function advance(waiting: Waiting, seen: readonly Seen[], share: number, open: Open): void {
+function advance(waiting: Waiting, seen: readonly DueCandidate[], leftDue: LeftDue, { share, open }: Turn): void {
   const { cursor, dry } = waiting;
   if (seen.length < share && waiting.disturbed) {
     waiting.cursor = { after: null, channels: new Set(open.keys()) };
@@ -139,11 +136,11 @@ function advance(waiting: Waiting, seen: readonly Seen[], share: number, open: O
     waiting.alone = true;
     return;
   }
-  const left = new Set(seen.map(({ leftOn }) => leftOn));
-  const taken = [...open.keys()].filter((channel) => !left.has(channel));
+  const full = new Set(leftDue.size === 0 ? [] : seen.map((candidate) => leftDue.get(candidate)));
+  const taken = [...open.keys()].filter((channel) => !full.has(channel));
   if (seen.length < share) for (const channel of taken) dry.add(channel);
   cursor.channels = new Set(taken.filter((channel) => cursor.channels.has(channel)));
-  cursor.after = seen.reduce<Place>((place, { candidate }) => furthest(place, candidate), cursor.after);
+  cursor.after = seen.reduce<Place>(furthest, cursor.after);
 }
 
 type Place = ClaimedFrom["after"];

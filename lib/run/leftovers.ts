@@ -29,7 +29,7 @@ async function handOver(context: RunContext, listed: readonly LeftBehind[], repo
     const batch = listed.slice(first, first + settings.batchSize).map(({ id }) => id);
     const touchIds = await store.claimAgain(batch, now, claimedUntil);
     report.takenUp += touchIds.length;
-    if (report.delivery) await dispatch(context, { begun: [], touchIds }, report.delivery);
+    if (report.delivery) await dispatch(context, { started: [], touchIds }, report.delivery);
   }
 }
 
@@ -57,8 +57,9 @@ async function sendInTurn(
   let left = waiting;
   while (!stopping()) {
     left = left.filter((touch) => health.closed(touch) === null);
-    const granted = throughput.reserve(channel, Math.min(settings.batchSize, left.length), leftMs());
+    const granted = Math.min(settings.batchSize, left.length, throughput.free(channel, leftMs()));
     if (granted === 0) return;
+    throughput.reserve(channel, granted);
     const sending = throughput.sending(channel, granted);
     try {
       const next = left.slice(0, granted).map(({ id }) => id);
@@ -66,7 +67,7 @@ async function sendInTurn(
       const touchIds = await store.claimAgain(next, now, claimedUntil);
       report.takenUp += touchIds.length;
       if (report.delivery)
-        await deliver({ ...context, adaptiveBatch: sending }, { begun: [], touchIds }, report.delivery);
+        await deliver({ ...context, adaptiveBatch: sending }, { started: [], touchIds }, report.delivery);
     } finally {
       sending.end();
     }

@@ -6,79 +6,169 @@ import { ADDRESS_OF_CHANNEL, type Channel } from "../domain/labels.ts";
 import { type InstanceState, nextState } from "../domain/next-state.ts";
 import { repairBy } from "../domain/recheck-times.ts";
 import { lastReachedAt } from "../domain/send-times.ts";
-import type { DueCandidate, Plan } from "./ports.ts";
+import type { ClosedChannel } from "./delivery-ports.ts";
+import type { LeftDue } from "./fair-share.ts";
+import type { DueCandidate, NewTouch, Plan } from "./ports.ts";
 
-/** A plan with its decision, which the report needs. */
-export interface DecidedPlan extends Plan {
-  readonly position: number;
-  readonly decision: Told;
+/** How many touches a batch may claim. */
+export interface Room {
+  /** A channel without an entry has no room. */
+  readonly channels: ReadonlyMap<Channel, ChannelRoom>;
+  readonly closed: readonly ClosedChannel[];
 }
 
-/** The reported part of a decision. */
-export type Told = Pick<Decision, "kind" | "reason" | "rule"> & {
-  readonly detail?: string | undefined;
-  readonly until?: Date | undefined;
-};
-
-export type Planner = (candidate: DueCandidate) => DecidedPlan;
-
-/** A sendable step whose channel has no room in this run; it stays due. */
-export interface LeftDue {
-  readonly leftOn: Channel;
+export interface ChannelRoom {
+  readonly claims: number;
+  readonly claimsPerWorkspace: number;
+  /** Claimed touches that become `sending` with the claim. */
+  readonly starts: number;
 }
 
-/** True if one more touch of the workspace may be claimed on the channel. */
-export type MayClaim = (workspaceId: string, channel: Channel) => boolean;
+/** The plans of a batch, and the candidates without room, which stay due. */
+export interface PlannedBatch {
+  readonly plans: readonly Plan[];
+  readonly leftDue: LeftDue;
+}
 
 /**
  * Plans the candidates of one batch in order. A plan counts for later candidates of the same lead and workspace. An
- * unreadable or undecidable row is held for a day and does not stop the batch.
+ * unreadable or undecidable row is held for a day and does not stop the batch. Without `room`, the batch claims every
+ * sendable step and starts none. Adds its touches to `planned`.
  */
-export function planner(now: Date): Planner;
-export function planner(now: Date, mayClaim: MayClaim): (candidate: DueCandidate) => DecidedPlan | LeftDue;
-export function planner(now: Date, mayClaim: MayClaim = () => true) {
-  const batch = new Batch(now);
-  return (candidate: DueCandidate): DecidedPlan | LeftDue => {
-    const { read } = candidate;
-    if ("fault" in read) return holdBroken(candidate, "unreadable_row", read.fault, now);
-    try {
-      return plan(candidate, batch.seenBy(read.item), batch, mayClaim);
-    } catch (thrown) {
-      return holdBroken(candidate, "decision_failed", detailOf(thrown), now);
-    }
-  };
+export function planBatch(
+  candidates: readonly DueCandidate[],
+  now: Date,
+  room: Room | null = null,
+  planned: PlannedTouches = new PlannedTouches(),
+): PlannedBatch {
+  const used = new UsedRoom(room);
+  const plans: Plan[] = [];
+  const leftDue = new Map<DueCandidate, Channel>();
+  for (const candidate of candidates) {
+    const plan = planOne(candidate, now, used, planned);
+    if (typeof plan === "string") leftDue.set(candidate, plan);
+    else plans.push(plan);
+  }
+  return { plans, leftDue };
 }
 
-function plan(candidate: DueCandidate, item: DueItem, batch: Batch, mayClaim: MayClaim): DecidedPlan | LeftDue {
-  const { now } = batch;
-  const decision = decide(item, now);
-  const touch = touchOf(decision, item.lead);
-  const state = nextState(item, decision, now);
-  assertWithinAllTimes(state);
-  if (touch) assertWithinAllTimes(touch);
-  if (touch?.status === "claimed" && !mayClaim(candidate.workspaceId, touch.channel)) return { leftOn: touch.channel };
-  if (touch) batch.add(item, touch.channel);
-  return { ...idsOf(candidate), state, touch, decision: told(decision) };
+/** Returns the plan, or the channel that has no room. */
+function planOne(candidate: DueCandidate, now: Date, used: UsedRoom, planned: PlannedTouches): Plan | Channel {
+  const { read, workspaceId } = candidate;
+  if ("fault" in read) return holdBroken(candidate, "unreadable_row", read.fault, now);
+  try {
+    const item = planned.seenBy(read.item, now);
+    const decision = decide(item, now);
+    const touch = touchOf(decision, item.lead);
+    const state = nextState(item, decision, now);
+    assertWithinAllTimes(state);
+    if (!touch) return { candidate, decision, state, touch, starts: false };
+    assertWithinAllTimes(touch);
+    const claims = touch.status === "claimed";
+    if (claims && !used.claim(workspaceId, touch.channel)) return touch.channel;
+    planned.add(item, touch.channel);
+    return { candidate, decision, state, touch, starts: claims && used.start(item.lead, touch.channel) };
+  } catch (thrown) {
+    return holdBroken(candidate, "decision_failed", detailOf(thrown), now);
+  }
 }
 
-/** Tracks the touches that a batch has planned, by lead and by workspace. */
-class Batch {
-  readonly now: Date;
+/** Tracks how much of the room a batch has used. */
+class UsedRoom {
+  readonly #room: Room | null;
+  readonly #claims = new Map<Channel, number>();
+  readonly #claimsByWorkspace = new Map<Channel, Map<string, number>>();
+  readonly #starts = new Map<Channel, number>();
+  readonly #startedLeads = new Set<string>();
+
+  constructor(room: Room | null) {
+    this.#room = room;
+  }
+
+  /** Takes room for one touch; false if there is none. */
+  claim(workspaceId: string, channel: Channel): boolean {
+    if (!this.#room) return true;
+    const room = this.#room.channels.get(channel);
+    if (!room || isClosed(this.#room.closed, workspaceId, channel)) return false;
+    const byWorkspace = this.#claimsByWorkspace.get(channel) ?? new Map<string, number>();
+    const ofWorkspace = byWorkspace.get(workspaceId) ?? 0;
+    const claims = this.#claims.get(channel) ?? 0;
+    if (ofWorkspace >= room.claimsPerWorkspace || claims >= room.claims) return false;
+    this.#claimsByWorkspace.set(channel, byWorkspace.set(workspaceId, ofWorkspace + 1));
+    this.#claims.set(channel, claims + 1);
+    return true;
+  }
+
+  /** True for at most one touch per lead, and never for leads that share an address: starting one locks them all. */
+  start({ id, twinTouchAt }: LeadFacts, channel: Channel): boolean {
+    const starts = this.#starts.get(channel) ?? 0;
+    if (starts >= (this.#room?.channels.get(channel)?.starts ?? 0)) return false;
+    if (twinTouchAt !== null || this.#startedLeads.has(id)) return false;
+    this.#startedLeads.add(id);
+    this.#starts.set(channel, starts + 1);
+    return true;
+  }
+}
+
+const isClosed = (closed: readonly ClosedChannel[], workspaceId: string, channel: Channel): boolean =>
+  closed.some((scope) => scope.channel === channel && (scope.workspaceId ?? workspaceId) === workspaceId);
+
+/** Touches planned so far, by lead and by workspace. */
+export class PlannedTouches {
   readonly #reached = new Map<string, Channel[]>();
   readonly #usedOfCap = new Map<string, number>();
 
-  constructor(now: Date) {
-    this.now = now;
-  }
-
   add({ lead, workspace }: DueItem, channel: Channel): void {
-    note(this.#reached, keysOf(lead, workspace, channel), channel);
+    for (const key of keysOf(lead, workspace, channel)) {
+      const channels = this.#reached.get(key);
+      if (channels) channels.push(channel);
+      else this.#reached.set(key, [channel]);
+    }
     this.#usedOfCap.set(workspace.id, (this.#usedOfCap.get(workspace.id) ?? 0) + 1);
   }
 
-  seenBy(item: DueItem): DueItem {
-    return asOfThisBatch(item, this.#reached, this.#usedOfCap, this.now);
+  /** The item as it is once these touches are sent. */
+  seenBy(item: DueItem, now: Date): DueItem {
+    const { workspace } = item;
+    const lead = this.#reachedAtItsAddress(item, now);
+    const channels = this.#reached.get(lead.id);
+    const used = workspace.dailyCap === null ? 0 : (this.#usedOfCap.get(workspace.id) ?? 0);
+    if (!channels && lead === item.lead && used === 0) return item;
+    const lastTouchAt = { ...lead.lastTouchAt, ...Object.fromEntries((channels ?? []).map((name) => [name, now])) };
+    return {
+      ...item,
+      lead: channels ? { ...lead, lastOutboundAt: now, lastTouchAt } : lead,
+      workspace: { ...workspace, dailyCapUsed: workspace.dailyCapUsed + used },
+    };
   }
+
+  /** The lead, including touches to its address or number for another lead. */
+  #reachedAtItsAddress({ lead, workspace }: DueItem, now: Date): LeadFacts {
+    if (!lead.twinTouchAt) return lead;
+    const at = (channel: Channel, before: Date | null) =>
+      keysOf(lead, workspace, channel).some((key) => key !== lead.id && this.#reached.has(key)) ? now : before;
+    const { email, phone } = lead.twinTouchAt;
+    return { ...lead, twinTouchAt: { email: at("email", email), phone: at("sms", phone) } };
+  }
+}
+
+/** Keys under which a lead is tracked: its id, and its address if another lead shares it. */
+function keysOf(lead: LeadFacts, workspace: WorkspaceFacts, channel: Channel): readonly string[] {
+  const kind = ADDRESS_OF_CHANNEL[channel];
+  const stored = lead.twinTouchAt && kind ? lead[kind] : null;
+  if (!stored || !kind) return [lead.id];
+  const address = kind === "email" ? normaliseEmail(stored) : normalisePhone(stored);
+  return [lead.id, `${workspace.id} ${address}`];
+}
+
+function touchOf(decision: Decision, lead: LeadFacts): NewTouch | null {
+  if (decision.kind !== "send" && decision.kind !== "awaitApproval") return null;
+  const { step, message, expiresAt } = decision;
+  const expectedOutboundAt = lastReachedAt(lead, step.channel);
+  const planned = { stepId: step.id, channel: step.channel, message, expiresAt, expectedOutboundAt };
+  return decision.kind === "send"
+    ? { ...planned, status: "claimed", sendUntil: decision.sendUntil }
+    : { ...planned, status: "awaiting_approval", sendUntil: null };
 }
 
 const LAST_INSTANT = Date.parse("9999-12-31T23:59:59.999Z");
@@ -86,7 +176,7 @@ const LAST_INSTANT = Date.parse("9999-12-31T23:59:59.999Z");
 class AfterAllTimes extends RangeError {}
 
 /** An instant that PostgreSQL or JavaScript cannot hold would fail the whole batch. */
-function assertWithinAllTimes(written: InstanceState | NonNullable<Plan["touch"]>): void {
+function assertWithinAllTimes(written: InstanceState | NewTouch): void {
   let name: keyof typeof written;
   for (name in written) {
     const value: unknown = written[name];
@@ -102,84 +192,20 @@ function detailOf(thrown: unknown): string {
   return `deciding threw ${thrown instanceof Error ? thrown.name : typeof thrown}`;
 }
 
-function asOfThisBatch(
-  item: DueItem,
-  reached: ReadonlyMap<string, readonly Channel[]>,
-  usedOfCap: ReadonlyMap<string, number>,
-  now: Date,
-): DueItem {
-  const { workspace } = item;
-  const lead = reachedAtItsAddress(item, reached, now);
-  const channels = reached.get(lead.id);
-  const used = workspace.dailyCap === null ? 0 : (usedOfCap.get(workspace.id) ?? 0);
-  if (!channels && lead === item.lead && used === 0) return item;
-  const lastTouchAt = { ...lead.lastTouchAt, ...Object.fromEntries((channels ?? []).map((name) => [name, now])) };
-  return {
-    ...item,
-    lead: channels ? { ...lead, lastOutboundAt: now, lastTouchAt } : lead,
-    workspace: { ...workspace, dailyCapUsed: workspace.dailyCapUsed + used },
-  };
-}
-
-function note(reached: Map<string, Channel[]>, keys: readonly string[], channel: Channel): void {
-  for (const key of keys) reached.set(key, [...(reached.get(key) ?? []), channel]);
-}
-
-/** The lead, including this batch's touches to its address or number for another lead. */
-function reachedAtItsAddress(
-  { lead, workspace }: DueItem,
-  reached: ReadonlyMap<string, readonly Channel[]>,
-  now: Date,
-) {
-  if (!lead.twinTouchAt) return lead;
-  const at = (channel: Channel, before: Date | null) =>
-    keysOf(lead, workspace, channel).some((key) => key !== lead.id && reached.has(key)) ? now : before;
-  const { email, phone } = lead.twinTouchAt;
-  return { ...lead, twinTouchAt: { email: at("email", email), phone: at("sms", phone) } };
-}
-
-/** Keys under which a batch tracks a lead: its id, and its address if another lead shares it. */
-function keysOf(lead: LeadFacts, workspace: WorkspaceFacts, channel: Channel): readonly string[] {
-  const kind = ADDRESS_OF_CHANNEL[channel];
-  const stored = lead.twinTouchAt && kind ? lead[kind] : null;
-  if (!stored || !kind) return [lead.id];
-  const address = kind === "email" ? normaliseEmail(stored) : normalisePhone(stored);
-  return [lead.id, `${workspace.id} ${address}`];
-}
-
-const idsOf = ({ instanceId, workspaceId, position }: DueCandidate) => ({ instanceId, workspaceId, position });
-
-function touchOf(decision: Decision, lead: LeadFacts): Plan["touch"] {
-  if (decision.kind !== "send" && decision.kind !== "awaitApproval") return null;
-  const { step, message, expiresAt } = decision;
-  const expectedOutboundAt = lastReachedAt(lead, step.channel);
-  const planned = { stepId: step.id, channel: step.channel, message, expiresAt, expectedOutboundAt };
-  return decision.kind === "send"
-    ? { ...planned, status: "claimed", sendUntil: decision.sendUntil }
-    : { ...planned, status: "awaiting_approval", sendUntil: null };
-}
-
-const told = (decision: Decision): Told => ({
-  kind: decision.kind,
-  reason: decision.reason,
-  rule: decision.rule,
-  detail: "detail" in decision ? decision.detail : undefined,
-  until: "until" in decision ? decision.until : undefined,
-});
-
 function holdBroken(
   candidate: DueCandidate,
   reason: "unreadable_row" | "decision_failed",
   detail: string,
   now: Date,
-): DecidedPlan {
+): Plan {
   const until = repairBy(now);
   const { position, heldSince, nextStepDue } = candidate;
   const since = heldSince ?? nextStepDue;
   return {
-    ...idsOf(candidate),
+    candidate,
+    decision: { kind: "hold", reason, rule: reason, detail, until },
     state: { status: "active", position, nextStepDue: until, hold: { reason, since } },
     touch: null,
-    decision: { kind: "hold", reason, rule: reason, detail, until },
+    starts: false,
   };
 }

@@ -1,3 +1,4 @@
+import type { Decision } from "../domain/decision.ts";
 import type { DueItem } from "../domain/due-item.ts";
 import type { Channel, DigestChannel } from "../domain/labels.ts";
 import type { InstanceState } from "../domain/next-state.ts";
@@ -53,9 +54,10 @@ export interface FollowUpStore extends DeliveryStore, DigestStore {
   resumeGhosted(query: BatchQuery): Promise<ResumeReport>;
   resumeAwaitingEnrichment(query: BatchQuery): Promise<EnrichmentReport>;
   /**
-   * In one transaction: takes due instances, calls `plan` for each and writes the plans. Without a plan, one stays due.
+   * In one transaction: locks due instances, passes all of them to `plan` once, and writes the returned plans. An
+   * instance without a plan stays due. `plan` is not called if nothing is due.
    */
-  claimDue(query: ClaimQuery, plan: (candidate: DueCandidate) => Plan | null): Promise<readonly ClaimedPlan[]>;
+  claimDue(query: ClaimQuery, plan: PlanCandidates): Promise<readonly ClaimedPlan[]>;
   /** Workspaces with due steps, oldest due first. */
   findDueWorkspaces(query: BatchQuery): Promise<readonly DueWorkspace[]>;
   countDue(query: BatchQuery): Promise<number>;
@@ -104,10 +106,6 @@ export interface ClaimQuery {
   readonly now: Date;
   /** When another run may take up unsent touches of this claim. */
   readonly recheckAt: Date;
-  /** Number of touches that become `sending` with the claim; the rest stay claimed. */
-  readonly begin: number;
-  /** True if the touch may begin; a closed channel must not mark leads as contacted. Absent: all may. */
-  readonly mayBegin?: (touch: { readonly channel: Channel; readonly workspaceId: string }) => boolean;
   /** Skips steps of these channels, for all workspaces or for one; they stay due. */
   readonly without?: readonly ClosedChannel[];
   /** Most rows per workspace. */
@@ -130,12 +128,24 @@ export interface DueCandidate {
   readonly read: { readonly item: DueItem } | { readonly fault: string };
 }
 
+export type PlanCandidates = (candidates: readonly DueCandidate[]) => readonly Plan[];
+
+/** The decision on a candidate, and what to write. */
 export interface Plan {
-  readonly instanceId: string;
-  readonly workspaceId: string;
+  readonly candidate: DueCandidate;
+  readonly decision: ReportedDecision;
+  /** The next state of the instance. */
   readonly state: InstanceState;
   readonly touch: NewTouch | null;
+  /** True if the touch becomes `sending` with its claim, unless its workspace or sequence was switched off since. */
+  readonly starts: boolean;
 }
+
+/** The part of a decision that the report shows. */
+export type ReportedDecision = Pick<Decision, "kind" | "reason" | "rule"> & {
+  readonly detail?: string;
+  readonly until?: Date;
+};
 
 export interface NewTouch {
   readonly status: "claimed" | "awaiting_approval";
@@ -149,12 +159,13 @@ export interface NewTouch {
   readonly expiresAt: Date | null;
 }
 
-/** A plan that was written. `touchId` is null if it planned no touch or the step was claimed before. */
+/** A plan that was written. */
 export interface ClaimedPlan {
-  readonly instanceId: string;
+  readonly plan: Plan;
+  /** Null if the plan has no touch, or the step was claimed before. */
   readonly touchId: string | null;
   /** The touch if it is already `sending`. */
-  readonly begun: OutgoingTouch | null;
+  readonly started: OutgoingTouch | null;
 }
 
 /** Held in a transaction on its own connection: the server releases it when the run ends, crashes or is cut off. */

@@ -1,7 +1,7 @@
 import { AdaptiveBatch } from "./adaptive-batch.ts";
 import { ChannelHealth } from "./channel-health.ts";
 import { leaseOf } from "./deliver.ts";
-import { planner } from "./plan.ts";
+import { PlannedTouches } from "./plan.ts";
 import { DatabaseUnreachable, type HeldLock, type RunPorts, SchemaOutOfDate, UnsafeDatabaseSettings } from "./ports.ts";
 import { rateLimitedChannels } from "./rate-limit.ts";
 import { imbalances, type LockHolder, noSteps, PROBLEMS_REPORTED, type Reason, type Report } from "./report.ts";
@@ -216,7 +216,7 @@ async function runOrRehearse(
   }
   const sample: Report["sample"] = [];
   report.sample = sample;
-  await ports.rehearse((store) => run({ store, rehearsal: { sample, plan: planner(now) } }));
+  await ports.rehearse((store) => run({ store, rehearsal: { sample, planned: new PlannedTouches() } }));
 }
 
 /** A channel that fails for all workspaces fails the run; a fault of one workspace does not. */

@@ -1,5 +1,5 @@
 import type { DispatchContext } from "./dispatch.ts";
-import type { Planner } from "./plan.ts";
+import type { PlannedTouches } from "./plan.ts";
 import type { FollowUpStore, RunPorts } from "./ports.ts";
 import type { SampleDecision, StepReports } from "./report.ts";
 import type { RunRequest, StepName } from "./request.ts";
@@ -24,8 +24,8 @@ export interface RunContext extends DispatchContext {
 export interface Rehearsal {
   /** Collects decisions. */
   readonly sample: SampleDecision[];
-  /** A dry run writes nothing between batches, so one planner counts the claims of all batches. */
-  readonly plan: Planner;
+  /** A dry run writes nothing between batches, so this counts the touches of all batches. */
+  readonly planned: PlannedTouches;
 }
 
 export interface RunSettings {

@@ -33,12 +33,13 @@ export class Throughput {
     );
   }
 
-  /** Reserves up to `touches`, limited to what the channel can still send in `leftMs`. Returns the number reserved. */
-  reserve(channel: Channel, touches: number, leftMs: number): number {
-    const lane = this.#lanes[channel];
-    const granted = Math.max(0, Math.min(touches, Math.floor(lane.free(leftMs))));
-    lane.add(granted);
-    return granted;
+  /** Touches that the channel can still send in `leftMs`, besides those that are reserved. */
+  free(channel: Channel, leftMs: number): number {
+    return Math.max(0, Math.floor(this.#lanes[channel].free(leftMs)));
+  }
+
+  reserve(channel: Channel, touches: number): void {
+    this.#lanes[channel].add(touches);
   }
 
   /** Releases reserved touches that will not be sent. */
@@ -104,12 +105,12 @@ class Lane {
   #holds = 0;
   #sent = 0;
   #workMs = 0;
-  #lookedAt: number;
+  #measuredAt: number;
 
   constructor(remainingMs: () => number, sendsAtOnce: number) {
     this.#remainingMs = remainingMs;
     this.#sendsAtOnce = sendsAtOnce;
-    this.#lookedAt = remainingMs();
+    this.#measuredAt = remainingMs();
   }
 
   get holds(): number {
@@ -121,12 +122,12 @@ class Lane {
   }
 
   add(touches: number): void {
-    this.#look();
+    this.#measure();
     this.#holds += touches;
   }
 
   remove(touches: number): void {
-    this.#look();
+    this.#measure();
     this.#holds -= touches;
   }
 
@@ -161,9 +162,9 @@ class Lane {
     return Math.min(perMs * leftMs, Math.max(perMs * AHEAD_MS, 2 * this.#sendsAtOnce));
   }
 
-  #look(): void {
+  #measure(): void {
     const now = this.#remainingMs();
-    if (this.#holds > 0) this.#workMs += Math.max(0, this.#lookedAt - now);
-    this.#lookedAt = now;
+    if (this.#holds > 0) this.#workMs += Math.max(0, this.#measuredAt - now);
+    this.#measuredAt = now;
   }
 }

@@ -2,8 +2,8 @@ import * as z from "zod";
 import { type Message, render } from "../domain/templates.ts";
 import type { DueCandidate } from "../run/ports.ts";
 import { advanceInstances } from "./advance-instances.ts";
-import { candidateColumns, readSequences } from "./due-items.ts";
-import { candidateOf, parseDueRows, walkedBy } from "./rows.ts";
+import { candidateColumns, readCandidates } from "./candidates.ts";
+import { parseDueRows } from "./rows.ts";
 import { execute, many, one, type Queryable, sql } from "./sql.ts";
 import { CANCEL_REASON } from "./start-sending.ts";
 
@@ -134,8 +134,8 @@ async function lockWaiting(
   if (decided) return { refused: "already_decided" };
   if (touchStatus !== "awaiting_approval") return { refused: ENDED[touchStatus] ?? "not_waiting" };
   if (!instanceWaits) return { refused: waiting.stop ?? "instance_not_waiting" };
-  const sequences = await readSequences(db, [dueRow], at);
-  const candidate = candidateOf(dueRow, sequences.get(walkedBy(dueRow)));
+  const [candidate] = await readCandidates(db, [dueRow], at);
+  if (!candidate) return { refused: "not_found" };
   return { candidate, ...waiting };
 }
 

@@ -1,16 +1,16 @@
 import * as z from "zod";
+import type { WorkspaceFacts } from "../domain/due-item.ts";
 import { capDayOf } from "../domain/send-times.ts";
 import type { ClosedChannel } from "../run/delivery-ports.ts";
 import type { BatchQuery } from "../run/port-types.ts";
-import type { ClaimedPlan, ClaimQuery, DueCandidate, DueWorkspace, Plan } from "../run/ports.ts";
+import type { ClaimedPlan, ClaimQuery, DueCandidate, DueWorkspace, Plan, PlanCandidates } from "../run/ports.ts";
 import { advanceInstances } from "./advance-instances.ts";
-import { aheadOf, dueSince, readCapQueues } from "./cap-queues.ts";
+import { candidateColumns, readCandidates } from "./candidates.ts";
 import { isLockTimeout } from "./database-errors.ts";
-import { candidateColumns, readSequences } from "./due-items.ts";
 import { Prisma } from "./generated/client.ts";
-import { candidateOf, type DueRow, instant, parseDueRows, type ReadSequence, walkedBy } from "./rows.ts";
+import { type DueRow, instant, parseDueRows } from "./rows.ts";
 import { column, type Queryable, type Transactional } from "./sql.ts";
-import { type Decided, writeClaims } from "./write-claims.ts";
+import { writeClaims } from "./write-claims.ts";
 
 const dueWorkspaceRow = z.object({ id: z.guid(), capped: z.boolean(), oldest_due: instant });
 
@@ -39,14 +39,14 @@ export async function findDueWorkspaces(
 
 /**
  * In one transaction, locks due instances with their leads, earliest first and the same share per workspace, calls
- * `plan` for each and writes all plans. An instance without a plan stays unchanged. Skips instances and leads that
+ * `plan` with all of them and writes its plans. An instance without a plan stays unchanged. Skips instances and leads that
  * another transaction holds, and capped workspaces whose lock is not released in time. A booking, reply or opt-out
  * cannot commit between the decision and its write: it must change a row that is locked here.
  */
 export async function claimDue(
   db: Transactional,
   query: ClaimQuery,
-  plan: (candidate: DueCandidate) => Plan | null,
+  plan: PlanCandidates,
 ): Promise<readonly ClaimedPlan[]> {
   try {
     return await claim(db, query, plan, waitForCaps);
@@ -59,7 +59,7 @@ export async function claimDue(
 function claim(
   db: Transactional,
   query: ClaimQuery,
-  plan: (candidate: DueCandidate) => Plan | null,
+  plan: PlanCandidates,
   lockCaps: LockCaps,
 ): Promise<readonly ClaimedPlan[]> {
   return db.transaction(async (transaction) => {
@@ -69,28 +69,21 @@ function claim(
     const workspaces = query.workspaces.filter((workspace) => !workspace.capped || locked.has(workspace.id));
     const rows = await readDue(transaction, { ...query, workspaces }, locking(query.without ?? []));
     if (rows.length === 0) return [];
-    const sequences = await readSequences(transaction, rows, query.now);
-    const beside = rows.map(({ id }) => id);
-    const queues = await readCapQueues(transaction, { sequences, beside, now: query.now });
-    const decided = inTurn(rows, capped).flatMap((row): Decided[] => {
-      const candidate = candidateOf(row, sequences.get(walkedBy(row)), aheadOf(row, queues));
-      const planned = plan(candidate);
-      return planned ? [{ candidate, plan: planned }] : [];
-    });
-    if (decided.length === 0) return [];
-    const written = await writeClaims(transaction, decided, query);
-    await advanceWithoutApproval(transaction, decided, written, query.now);
-    if (capped.length > 0) {
-      const plans = decided.map(({ plan }) => plan);
-      await useCaps(transaction, plans, sequences, query.now);
-    }
-    return written;
+    const plans = plan(inTurn(await readCandidates(transaction, rows, query.now), capped));
+    if (plans.length === 0) return [];
+    const claimed = await writeClaims(transaction, plans, query);
+    await advanceWithoutApproval(transaction, claimed, query.now);
+    if (capped.length > 0) await useCaps(transaction, plans, query.now);
+    return claimed;
   });
 }
 
 /** Puts the step that has waited longest first, so that it gets what is left of a cap. */
-export const inTurn = (rows: readonly DueRow[], capped: readonly string[]): readonly DueRow[] =>
-  capped.length === 0 ? rows : rows.toSorted((one, other) => dueSince(one).getTime() - dueSince(other).getTime());
+export const inTurn = (candidates: readonly DueCandidate[], capped: readonly string[]): readonly DueCandidate[] =>
+  capped.length === 0 ? candidates : candidates.toSorted((one, other) => dueSince(one) - dueSince(other));
+
+/** When a step was due before any hold. */
+const dueSince = ({ heldSince, nextStepDue }: DueCandidate): number => (heldSince ?? nextStepDue).getTime();
 
 /**
  * Moves instances on whose step already had a touch, so that no new one waits for approval. Leaves those whose earlier
@@ -98,30 +91,24 @@ export const inTurn = (rows: readonly DueRow[], capped: readonly string[]): read
  */
 async function advanceWithoutApproval(
   transaction: Queryable,
-  decided: readonly Decided[],
-  written: readonly ClaimedPlan[],
+  claimed: readonly ClaimedPlan[],
   now: Date,
 ): Promise<void> {
-  const refused = new Set(written.flatMap(({ instanceId, touchId }) => (touchId === null ? [instanceId] : [])));
-  const asked = decided.filter(
-    ({ plan: { instanceId, touch } }) => touch?.status === "awaiting_approval" && refused.has(instanceId),
+  const refused = claimed.flatMap(({ plan: { touch, candidate }, touchId }) =>
+    touch?.status === "awaiting_approval" && touchId === null ? [candidate] : [],
   );
-  if (asked.length === 0) return;
+  if (refused.length === 0) return;
   const waiting = await transaction.$queryRaw`
     select instance_id from touch
-     where instance_id = any(${asked.map(({ plan }) => plan.instanceId)}::uuid[]) and status = 'awaiting_approval'`;
-  const stillAsked = new Set(
+     where instance_id = any(${refused.map(({ instanceId }) => instanceId)}::uuid[]) and status = 'awaiting_approval'`;
+  const stillWaiting = new Set(
     z
       .array(z.object({ instance_id: z.guid() }))
       .parse(waiting)
       .map((row) => row.instance_id),
   );
-  const passed = asked.filter(({ plan }) => !stillAsked.has(plan.instanceId));
-  await advanceInstances(
-    transaction,
-    passed.map(({ candidate }) => candidate),
-    now,
-  );
+  const passed = refused.filter(({ instanceId }) => !stillWaiting.has(instanceId));
+  await advanceInstances(transaction, passed, now);
 }
 
 /**
@@ -209,24 +196,20 @@ const lockFreeCaps: LockCaps = async (db, workspaceIds) => {
 };
 
 /** Adds the touches of this claim to the caps of its workspaces, which are locked. */
-async function useCaps(
-  db: Queryable,
-  plans: readonly Plan[],
-  sequences: ReadonlyMap<string, ReadSequence>,
-  now: Date,
-): Promise<void> {
-  const used = Map.groupBy(
-    plans.filter(({ touch }) => touch !== null),
-    ({ workspaceId }) => workspaceId,
-  );
-  const workspaces = [...sequences.values()].flatMap((read) => ("workspace" in read ? [read.workspace] : []));
-  const counted = [...new Set(workspaces)].filter(({ id, dailyCap }) => dailyCap !== null && used.has(id));
+async function useCaps(db: Queryable, plans: readonly Plan[], now: Date): Promise<void> {
+  const used = new Map<WorkspaceFacts, number>();
+  for (const { touch, candidate } of plans) {
+    if (!touch || !("item" in candidate.read)) continue;
+    const { workspace } = candidate.read.item;
+    if (workspace.dailyCap !== null) used.set(workspace, (used.get(workspace) ?? 0) + 1);
+  }
+  const counted = [...used];
   await db.$executeRaw`
     update workspace set cap_day = counted.day, cap_used = counted.used
       from unnest(
-        ${counted.map(({ id }) => id)}::uuid[],
-        ${counted.map(({ timeZone }) => capDayOf(timeZone, now))}::date[],
-        ${counted.map(({ id, dailyCapUsed }) => dailyCapUsed + (used.get(id)?.length ?? 0))}::int[]
+        ${counted.map(([{ id }]) => id)}::uuid[],
+        ${counted.map(([{ timeZone }]) => capDayOf(timeZone, now))}::date[],
+        ${counted.map(([{ dailyCapUsed }, touches]) => dailyCapUsed + touches)}::int[]
       ) as counted (id, day, used)
      where workspace.id = counted.id`;
 }

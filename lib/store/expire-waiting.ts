@@ -2,8 +2,8 @@ import * as z from "zod";
 import type { BatchQuery } from "../run/port-types.ts";
 import { advanceInstances } from "./advance-instances.ts";
 import { INSTANCE_WAITS } from "./approvals.ts";
-import { candidateColumns, readSequences } from "./due-items.ts";
-import { candidateOf, parseDueRows, walkedBy } from "./rows.ts";
+import { candidateColumns, readCandidates } from "./candidates.ts";
+import { parseDueRows } from "./rows.ts";
 import { execute, many, type Transactional } from "./sql.ts";
 
 const expiredRow = z.object({ touchId: z.guid(), instanceWaits: z.boolean() });
@@ -33,12 +33,7 @@ export function expireWaiting(db: Transactional, { now, limit, workspaceId }: Ba
       update touch set status = 'expired', reason = 'nobody_decided', recheck_at = null
        where id = any(${touchIds}::uuid[])`;
     const waiting = rows.filter(({ row }) => expiredRow.parse(row).instanceWaits);
-    const sequences = await readSequences(transaction, waiting, now);
-    await advanceInstances(
-      transaction,
-      waiting.map((row) => candidateOf(row, sequences.get(walkedBy(row)))),
-      now,
-    );
+    await advanceInstances(transaction, await readCandidates(transaction, waiting, now), now);
     return rows.length;
   });
 }

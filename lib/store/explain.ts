@@ -1,9 +1,8 @@
 import * as z from "zod";
 import { CHANNELS, INSTANCE_STATUSES, TOUCH_STATUSES } from "../domain/labels.ts";
 import type { DueCandidate } from "../run/ports.ts";
-import { aheadOf, readCapQueues } from "./cap-queues.ts";
-import { candidateColumns, readSequences } from "./due-items.ts";
-import { candidateOf, instant, parseDueRows, walkedBy } from "./rows.ts";
+import { candidateColumns, readCandidates } from "./candidates.ts";
+import { instant, parseDueRows } from "./rows.ts";
 import { many, type Queryable } from "./sql.ts";
 
 /** The state and history of one instance. */
@@ -61,14 +60,14 @@ export async function explainInstance(db: Queryable, id: string, now: Date): Pro
   const [dueRow] = parseDueRows(rows);
   if (!dueRow) return null;
   const { instanceStatus, why, sequenceName, due } = instanceRow.parse(dueRow.row);
-  const sequences = await readSequences(db, [dueRow], now);
-  const queues = await readCapQueues(db, { sequences, beside: [id], now });
+  const [candidate] = await readCandidates(db, [dueRow], now);
+  if (!candidate) return null;
   return {
     status: instanceStatus,
     why,
     sequenceName,
     nextStepDue: due,
-    candidate: candidateOf(dueRow, sequences.get(walkedBy(dueRow)), aheadOf(dueRow, queues)),
+    candidate,
     touches: await touchesOf(db, id),
     reopenings: await reopeningsOf(db, id),
   };

@@ -4,21 +4,20 @@ import type { BatchQuery } from "../run/port-types.ts";
 import type {
   ClaimedPlan,
   ClaimQuery,
-  DueCandidate,
   DueWorkspace,
   FollowUpStore,
   LeftBehind,
   Plan,
+  PlanCandidates,
 } from "../run/ports.ts";
-import { aheadOf, readCapQueues } from "./cap-queues.ts";
+import { candidateColumns, readCandidates } from "./candidates.ts";
 import { countDue, findDueWorkspaces, inTurn, readDue } from "./claim.ts";
 import { rehearseDigests } from "./digest-windows.ts";
 import { countDigests } from "./digests.ts";
-import { candidateColumns, readSequences } from "./due-items.ts";
 import { Prisma } from "./generated/client.ts";
 import { rehearseCompleteBooked } from "./rehearse-backstop.ts";
 import { AWAITING_ENRICHMENT, GHOSTED, rehearseResume, SNOOZED } from "./resume.ts";
-import { candidateOf, type DueRow, parseDueRows, walkedBy } from "./rows.ts";
+import { type DueRow, parseDueRows } from "./rows.ts";
 import type { Queryable, Transactional } from "./sql.ts";
 import { CHANNEL_IS_KNOWN } from "./start-sending.ts";
 import { findWaiting, leftBehindRow } from "./touches.ts";
@@ -129,24 +128,18 @@ class RehearsedClaims {
     return [...due, ...workspaces.map((workspace) => ({ ...workspace, oldestDue: query.now }))];
   }
 
-  async claim(
-    db: Queryable,
-    query: ClaimQuery,
-    plan: (candidate: DueCandidate) => Plan | null,
-  ): Promise<readonly ClaimedPlan[]> {
+  async claim(db: Queryable, query: ClaimQuery, plan: PlanCandidates): Promise<readonly ClaimedPlan[]> {
     const rows = await this.#next(db, query);
     if (rows.length === 0) return [];
-    const sequences = await readSequences(db, rows, query.now);
     for (const { id } of rows) this.#decided.push(id);
-    const queues = await readCapQueues(db, { sequences, beside: this.#decided, now: query.now });
+    const candidates = await readCandidates(db, rows, query.now, this.#decided);
     const capped = query.workspaces.flatMap((workspace) => (workspace.capped ? [workspace.id] : []));
-    const plans = inTurn(rows, capped).flatMap(
-      (row) => plan(candidateOf(row, sequences.get(walkedBy(row)), aheadOf(row, queues))) ?? [],
-    );
+    const plans = plan(inTurn(candidates, capped));
     const claimedBefore = await findTouched(db, plans);
-    return plans.map(({ instanceId, touch }) => {
-      const isClaimed = touch !== null && !claimedBefore.has(`${instanceId} ${touch.stepId}`);
-      return { instanceId, touchId: isClaimed ? instanceId : null, begun: null };
+    return plans.map((planned) => {
+      const { touch, candidate } = planned;
+      const isClaimed = touch !== null && !claimedBefore.has(`${candidate.instanceId} ${touch.stepId}`);
+      return { plan: planned, touchId: isClaimed ? candidate.instanceId : null, started: null };
     });
   }
 
@@ -189,7 +182,9 @@ async function readResumed(db: Queryable, ids: readonly string[], now: Date): Pr
 
 /** The keys of plans whose step already has a touch in this generation. */
 async function findTouched(db: Queryable, plans: readonly Plan[]): Promise<ReadonlySet<string>> {
-  const planned = plans.flatMap(({ instanceId, touch }) => (touch ? [{ instanceId, stepId: touch.stepId }] : []));
+  const planned = plans.flatMap(({ candidate: { instanceId }, touch }) =>
+    touch ? [{ instanceId, stepId: touch.stepId }] : [],
+  );
   const rows = await db.$queryRaw`
     select touch.instance_id || ' ' || touch.step_id as key
       from unnest(

@@ -2,10 +2,10 @@ import * as z from "zod";
 import { REPEATABLE_CHANNELS } from "../domain/labels.ts";
 import { type GoingOn, goingOn, type PastTouch } from "../domain/reopen.ts";
 import { zoneUsed } from "../domain/time-zone.ts";
+import { candidateColumns, readCandidates } from "./candidates.ts";
 import { CONTACT_BLOCK } from "./contact-rule.ts";
 import { violates } from "./database-errors.ts";
-import { candidateColumns, readSequences } from "./due-items.ts";
-import { candidateOf, type DueRow, instant, parseDueRows, walkedBy } from "./rows.ts";
+import { type DueRow, instant, parseDueRows } from "./rows.ts";
 import { execute, many, type Queryable, sql, type Transactional } from "./sql.ts";
 import { endedAs } from "./unsent-touches.ts";
 
@@ -42,9 +42,9 @@ async function reopen(db: Queryable, reopening: Reopening): Promise<ReopenAnswer
   const found = await lockEnded(db, instanceId, at);
   if ("refused" in found) return refused(found.refused);
   const { dueRow, ended } = found;
-  const sequences = await readSequences(db, [dueRow], at);
-  const { read } = candidateOf(dueRow, sequences.get(walkedBy(dueRow)));
-  if ("fault" in read) return refused("unreadable_row");
+  const [candidate] = await readCandidates(db, [dueRow], at);
+  if (!candidate || "fault" in candidate.read) return refused("unreadable_row");
+  const { read } = candidate;
   const { zone } = zoneUsed(read.item.lead, read.item.workspace);
   const touches = await readPast(db, dueRow, ended.completedReason);
   const instance = {

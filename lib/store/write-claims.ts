@@ -7,12 +7,6 @@ import { Prisma } from "./generated/client.ts";
 import { column, type Queryable } from "./sql.ts";
 import { lastTouchesBy, threadOf } from "./start-sending.ts";
 
-/** A due instance and the decision on it. */
-export interface Decided {
-  readonly candidate: DueCandidate;
-  readonly plan: Plan;
-}
-
 const touchedRow = z.object({
   instance_id: z.string(),
   touch_id: z.string(),
@@ -24,27 +18,25 @@ const touchedRow = z.object({
  * Moves the instances and inserts the touches in one statement. The caller has locked the instances and their leads. A
  * step that already has a touch gets no second one.
  *
- * Inserts the first `begin` touches as `sending` and stamps their leads. They need no recheck, because the locks
+ * Inserts the touches of plans that start as `sending` and stamps their leads. They need no recheck, because the locks
  * preserve what the decision saw. If the workspace or sequence was switched off or the address suppressed since, the
  * touch stays claimed, and `startSending` checks it.
  */
 export async function writeClaims(
   db: Queryable,
-  decided: readonly Decided[],
-  { now, recheckAt, begin, mayBegin }: ClaimQuery,
+  plans: readonly Plan[],
+  { now, recheckAt }: Pick<ClaimQuery, "now" | "recheckAt">,
 ): Promise<ClaimedPlan[]> {
-  const plans = decided.map(({ plan }) => plan);
   const states = plans.map(({ state }) => state);
-  const first = firstOfEachLead(decided, begin, mayBegin);
-  const begun = decided.map((one) => (first.has(one) ? leadOf(one.candidate) : null));
+  const startedLeads = plans.map(({ candidate, starts }) => (starts ? leadOf(candidate) : null));
   const rows = await db.$queryRaw`
     with plan as materialized (
       select * from unnest(
-        ${plans.map(({ instanceId }) => instanceId)}::uuid[],
-        ${begun.map((lead) => lead !== null)}::boolean[],
-        ${column(begun.map((lead) => (lead?.lastTouchAt.email ? true : null)))}::boolean[],
-        ${column(begun.map((lead) => normalised(lead?.email, normaliseEmail)))}::text[],
-        ${column(begun.map((lead) => normalised(lead?.phone, normalisePhone)))}::text[],
+        ${plans.map(({ candidate }) => candidate.instanceId)}::uuid[],
+        ${startedLeads.map((lead) => lead !== null)}::boolean[],
+        ${column(startedLeads.map((lead) => (lead?.lastTouchAt.email ? true : null)))}::boolean[],
+        ${column(startedLeads.map((lead) => normalised(lead?.email, normaliseEmail)))}::text[],
+        ${column(startedLeads.map((lead) => normalised(lead?.phone, normalisePhone)))}::text[],
         ${states.map((state) => state.status)}::text[],
         ${states.map((state) => state.position)}::int[],
         ${column(states.map((state) => (state.status === "active" ? state.nextStepDue : null)))}::timestamptz[],
@@ -127,28 +119,10 @@ export async function writeClaims(
       .parse(rows)
       .map((row) => [row.instance_id, row]),
   );
-  return decided.map((one) => {
-    const { instanceId } = one.plan;
-    const row = touched.get(instanceId);
-    return { instanceId, touchId: row?.touch_id ?? null, begun: row ? begunTouch(row, one, now) : null };
+  return plans.map((plan) => {
+    const row = touched.get(plan.candidate.instanceId);
+    return { plan, touchId: row?.touch_id ?? null, started: row ? startedTouch(row, plan, now) : null };
   });
-}
-
-/** Selects at most one touch per lead, and none of leads that share an address: `startSending` locks those together. */
-function firstOfEachLead(
-  decided: readonly Decided[],
-  most: number,
-  mayBegin: ClaimQuery["mayBegin"],
-): ReadonlySet<Decided> {
-  const first = new Map<string, Decided>();
-  for (const one of decided) {
-    if (first.size === most) break;
-    const lead = leadOf(one.candidate);
-    const { touch, workspaceId } = one.plan;
-    if (!lead || lead.twinTouchAt !== null || touch?.status !== "claimed" || first.has(lead.id)) continue;
-    if (mayBegin?.({ channel: touch.channel, workspaceId }) ?? true) first.set(lead.id, one);
-  }
-  return new Set(first.values());
 }
 
 const normalised = (stored: string | null | undefined, normalise: (text: string) => string | null): string | null =>
@@ -157,11 +131,7 @@ const normalised = (stored: string | null | undefined, normalise: (text: string)
 const leadOf = ({ read }: DueCandidate): LeadFacts | null => ("item" in read ? read.item.lead : null);
 
 /** Null if the touch stays claimed. */
-function begunTouch(
-  row: z.infer<typeof touchedRow>,
-  { candidate, plan: { touch } }: Decided,
-  now: Date,
-): OutgoingTouch | null {
+function startedTouch(row: z.infer<typeof touchedRow>, { candidate, touch }: Plan, now: Date): OutgoingTouch | null {
   const lead = leadOf(candidate);
   if (row.email_from === null || !touch || !lead) return null;
   return {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import { nextOpening } from "../../lib/domain/calendar.ts";
 import { capDayEnd, capDayOf } from "../../lib/domain/send-times.ts";
-import type { FollowUpStore } from "../../lib/run/ports.ts";
+import type { DueCandidate, FollowUpStore } from "../../lib/run/ports.ts";
 import { addInstance, addLead, addSequence, addWorkspace } from "../support/factories.ts";
 import { type Runner, useRunner } from "../support/run.ts";
 import { type Send, simulate } from "../support/simulation.ts";
@@ -76,11 +76,13 @@ const month = (store: FollowUpStore = runner.ports.store) => {
 
 /** Without the queue: each step uses what is left of the cap when its window opens. */
 const withoutQueue: FollowUpStore["claimDue"] = (query, plan) =>
-  runner.ports.store.claimDue(query, (candidate) => {
-    if (!("item" in candidate.read)) return plan(candidate);
-    const { ahead: _, ...instance } = candidate.read.item.instance;
-    return plan({ ...candidate, read: { item: { ...candidate.read.item, instance } } });
-  });
+  runner.ports.store.claimDue(query, (candidates) => plan(candidates.map(withoutAhead)));
+
+function withoutAhead(candidate: DueCandidate): DueCandidate {
+  if (!("item" in candidate.read)) return candidate;
+  const { ahead: _, ...instance } = candidate.read.item.instance;
+  return { ...candidate, read: { item: { ...candidate.read.item, instance } } };
+}
 
 describe("a month in which a cap binds", () => {
   it("gives each place to the lead that has waited longest and can use it, across zones", async () => {

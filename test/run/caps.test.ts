@@ -1,5 +1,6 @@
 import { describe, expect, it, jest } from "@jest/globals";
-import { planner } from "../../lib/run/plan.ts";
+import { planBatch } from "../../lib/run/plan.ts";
+import type { DueCandidate } from "../../lib/run/ports.ts";
 import { claimDue } from "../../lib/store/claim.ts";
 import { onPool } from "../../lib/store/sql.ts";
 import { addWorkspaceWithDue } from "../support/due.ts";
@@ -46,12 +47,12 @@ describe("the caps of two tenants", () => {
     const pool = openPool(impatient.href);
     const forgotten = await openTransaction(sql);
     await forgotten.query("lock table touch in share mode");
-    const plan = jest.fn(planner(NOW));
-    const query = { now: NOW, recheckAt: NOW, begin: 0, share: 10 };
+    const plan = jest.fn((candidates: readonly DueCandidate[]) => planBatch(candidates, NOW).plans);
+    const query = { now: NOW, recheckAt: NOW, share: 10 };
     const claim = () =>
       claimDue(onPool(pool), { ...query, workspaces: [{ id: workspaceId, capped: true, after: null }] }, plan);
     await expect(claim()).rejects.toMatchObject({ code: "55P03" });
-    expect(plan).toHaveBeenCalledTimes(3);
+    expect(plan).toHaveBeenCalledTimes(1);
     await forgotten.rollback();
     await expect(claim()).resolves.toHaveLength(3);
     await pool.end();

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "@jest/globals";
-import { planner } from "../../lib/run/plan.ts";
+import { CHANNELS } from "../../lib/domain/labels.ts";
+import { planBatch } from "../../lib/run/plan.ts";
 import type { FollowUpStore } from "../../lib/run/ports.ts";
 import type { Report, SendDueReport } from "../../lib/run/report.ts";
 import { claimDue } from "../../lib/store/claim.ts";
@@ -331,7 +332,7 @@ describe("a touch that may begin with its claim", () => {
   const NOW = new Date("2030-01-07T09:00:00Z");
 
   /** Claims what is due, calls `happens` between decision and write, and returns the touch. */
-  async function claimAnd(instanceId: string, happens: (claiming: number) => Promise<unknown>, begin = 10) {
+  async function claimAnd(instanceId: string, happens: (claiming: number) => Promise<unknown>, starts = 10) {
     let decided = false;
     const statements = onPool(sql);
     const db: Transactional = {
@@ -352,10 +353,11 @@ describe("a touch that may begin with its claim", () => {
         ),
     };
     const workspaces = [{ id: workspaceId, capped: false, after: null }];
-    const plan = planner(NOW);
-    await claimDue(db, { now: NOW, recheckAt: NOW, begin, share: 100, workspaces }, (candidate) => {
+    const room = { claims: 100, claimsPerWorkspace: 100, starts };
+    const channels = new Map(CHANNELS.map((channel) => [channel, room] as const));
+    await claimDue(db, { now: NOW, recheckAt: NOW, share: 100, workspaces }, (candidates) => {
       decided = true;
-      return plan(candidate);
+      return planBatch(candidates, NOW, { channels, closed: [] }).plans;
     });
     const [touch] = await touchRows(instanceId);
     const { rows } = await sql.query<Columns>(

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
-import { FairShare, type Turn } from "../../lib/run/fair-share.ts";
+import { FairShare, type LeftDue, type Turn } from "../../lib/run/fair-share.ts";
 import type { DueCandidate, DueWorkspace } from "../../lib/run/ports.ts";
 
 const OLDEST = Date.UTC(2030, 0, 7, 9);
@@ -33,7 +33,7 @@ class Steps {
   }
 }
 
-const seen = (candidate: DueCandidate) => ({ candidate, leftOn: null });
+const NONE: LeftDue = new Map();
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
 
@@ -58,7 +58,7 @@ function serveAll(
   for (let turn = shares.next(batchSize); turn; turn = shares.next(batchSize)) {
     look(turn, dry);
     const claimed = steps.claim(turn);
-    shares.taken(turn, claimed.map(seen));
+    shares.taken(turn, claimed, NONE);
     for (const { id } of turn.workspaces) {
       if (claimed.filter(({ workspaceId }) => workspaceId === id).length < turn.share) dry.add(id);
     }
@@ -128,7 +128,7 @@ describe("shares", () => {
           };
           const end = (which: number) => {
             const [ended] = underWay.splice(which % underWay.length, 1);
-            if (ended) shares.taken(ended.turn, ended.claimed.map(seen));
+            if (ended) shares.taken(ended.turn, ended.claimed, NONE);
           };
           for (const choice of order) {
             if (underWay.length === 0 || choice === 0) begin();
@@ -151,19 +151,20 @@ describe("shares", () => {
 
   const LIMITLESS = Number.POSITIVE_INFINITY;
   const emailOnly = new Map([["email", LIMITLESS]] as const);
-  const leftOnWebhook = (candidates: readonly DueCandidate[]) =>
-    candidates.map((candidate) => ({ candidate, leftOn: "webhook" as const }));
+  const leftOnWebhook = (candidates: readonly DueCandidate[]): LeftDue =>
+    new Map(candidates.map((candidate) => [candidate, "webhook"]));
 
   it("begin again at the oldest step for a channel that had no room before", () => {
     const steps = new Steps([1_000]);
     const shares = new FairShare(steps.workspaces(), LIMITLESS);
     const first = shares.next(10);
     if (!first) throw new Error("no turn");
-    shares.taken(first, leftOnWebhook(steps.claim(first)));
+    const candidates = steps.claim(first);
+    shares.taken(first, candidates, leftOnWebhook(candidates));
     const byEmail = shares.next(10, emailOnly);
     if (!byEmail) throw new Error("no turn");
     expect(byEmail.workspaces).toMatchObject([{ after: { instanceId: "0:9" } }]);
-    shares.taken(byEmail, []);
+    shares.taken(byEmail, [], NONE);
     expect(shares.next(10, emailOnly)).toBeUndefined();
     expect(shares.wait).toBe(true);
     expect(shares.next(10)).toMatchObject({ workspaces: [{ after: null }] });
@@ -184,15 +185,15 @@ describe("shares", () => {
     const shares = new FairShare(new Steps([30]).workspaces(), LIMITLESS);
     const [one, other] = [shares.next(20), shares.next(20)];
     if (!one || !other) throw new Error("no turn");
-    shares.taken(other, []);
+    shares.taken(other, [], NONE);
     expect(shares.next(20)).toBeUndefined();
     expect(shares.underWay).toBe(true);
-    shares.taken(one, []);
+    shares.taken(one, [], NONE);
     const alone = shares.next(20);
     if (!alone) throw new Error("no turn");
     expect(alone.workspaces).toMatchObject([{ after: null }]);
     expect(shares.next(20)).toBeUndefined();
-    shares.taken(alone, []);
+    shares.taken(alone, [], NONE);
     expect(shares.next(20)).toBeUndefined();
     expect(shares.wait).toBe(false);
   });
@@ -210,7 +211,7 @@ function turnsOf(due: readonly number[], batchSize: number, count: number) {
   return Array.from({ length: count }, () => {
     const turn = shares.next(batchSize);
     if (!turn) throw new Error("no turn was left");
-    shares.taken(turn, steps.claim(turn).map(seen));
+    shares.taken(turn, steps.claim(turn), NONE);
     return { workspaces: turn.workspaces.map(({ id }) => id), share: turn.share };
   });
 }

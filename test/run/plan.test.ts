@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
-import { planner } from "../../lib/run/plan.ts";
-import type { DueCandidate } from "../../lib/run/ports.ts";
+import { type ChannelRoom, planBatch, type Room } from "../../lib/run/plan.ts";
+import type { DueCandidate, Plan } from "../../lib/run/ports.ts";
 import { anItem, aStep, type ItemParts, minutesAfter, NOON } from "../domain/items.ts";
 
 const candidate = (read: DueCandidate["read"], over: Partial<DueCandidate> = {}): DueCandidate => ({
@@ -15,26 +15,27 @@ const candidate = (read: DueCandidate["read"], over: Partial<DueCandidate> = {})
 const due = (parts: ItemParts): DueCandidate => candidate({ item: anItem(parts) });
 /** A candidate with its own lead; only the workspace is shared. */
 const dueFor = (id: string, parts: ItemParts = {}): DueCandidate => due({ ...parts, lead: { ...parts.lead, id } });
+const planOf = (candidate: DueCandidate): Plan | undefined => planBatch([candidate], NOON).plans[0];
 const reasonsOf = (candidates: readonly DueCandidate[]) =>
-  candidates.map(planner(NOON)).map((plan) => plan.decision.reason);
+  planBatch(candidates, NOON).plans.map(({ decision }) => decision.reason);
 
 const forApproval = { steps: [aStep({ needsApproval: true })] };
 const inSms = { steps: [aStep({ channel: "sms" })] };
 
 describe("the plan of a batch", () => {
   it("claims a touch for a step that is ready, and moves its instance on", () => {
-    const plan = planner(NOON)(due({ lead: { lastOutboundAt: minutesAfter(NOON, -60) } }));
+    const plan = planOf(due({ lead: { lastOutboundAt: minutesAfter(NOON, -60) } }));
     expect(plan).toMatchObject({
-      instanceId: "instance",
+      candidate: { instanceId: "instance" },
       state: { status: "active", position: 2, nextStepDue: minutesAfter(NOON, 3 * 24 * 60), hold: null },
       touch: { stepId: "step 1", channel: "email", status: "claimed", expectedOutboundAt: minutesAfter(NOON, -60) },
       decision: { kind: "send", reason: "ready", rule: "ready" },
     });
-    expect(plan.touch?.sendUntil).toEqual(new Date("2026-06-03T22:00Z"));
+    expect(plan?.touch?.sendUntil).toEqual(new Date("2026-06-03T22:00Z"));
   });
 
   it("lays a touch that needs approval aside, without a time until which it may go", () => {
-    expect(planner(NOON)(due(forApproval))).toMatchObject({
+    expect(planOf(due(forApproval))).toMatchObject({
       state: { status: "paused", reason: "awaiting_approval" },
       touch: { status: "awaiting_approval", sendUntil: null },
     });
@@ -45,7 +46,7 @@ describe("the plan of a batch", () => {
     ["skipped", { lead: { email: null } }, "skip"],
     ["completed", { lead: { isBooked: true } }, "complete"],
   ])("has no touch for a step that is %s", (_, parts, kind) => {
-    expect(planner(NOON)(due(parts))).toMatchObject({ touch: null, decision: { kind } });
+    expect(planOf(due(parts))).toMatchObject({ touch: null, decision: { kind } });
   });
 });
 
@@ -55,16 +56,14 @@ describe("within a batch", () => {
   });
 
   it("the second instance is held for the gap of its workspace", () => {
-    const plan = planner(NOON);
     const workspace = { gapMinutes: 24 * 60 };
-    plan(dueFor("ada", { workspace }));
-    expect(plan(dueFor("ada", { ...inSms, workspace })).decision.until).toEqual(minutesAfter(NOON, 24 * 60));
+    const { plans } = planBatch([dueFor("ada", { workspace }), dueFor("ada", { ...inSms, workspace })], NOON);
+    expect(plans[1]?.decision.until).toEqual(minutesAfter(NOON, 24 * 60));
   });
 
   it("the second instance on the same channel is held beyond the day of the lead", () => {
-    const plan = planner(NOON);
-    plan(dueFor("ada"));
-    expect(plan(dueFor("ada")).decision.until).toEqual(new Date("2026-06-03T22:00Z"));
+    const { plans } = planBatch([dueFor("ada"), dueFor("ada")], NOON);
+    expect(plans[1]?.decision.until).toEqual(new Date("2026-06-03T22:00Z"));
   });
 
   it("a touch that waits for approval counts for the lead as one that goes", () => {
@@ -95,15 +94,13 @@ describe("within a batch", () => {
     expect(reasonsOf(batch)).toEqual(["ready", "ready", "daily_cap_reached", "daily_cap_reached"]);
   });
 
-  it("what one batch planned is forgotten by the next planner", () => {
+  it("what one batch planned does not count for the next batch", () => {
     expect([reasonsOf([dueFor("ada")]), reasonsOf([dueFor("ada")])]).toEqual([["ready"], ["ready"]]);
   });
 
   it("the items themselves stay as they were read", () => {
     const [first, second] = [anItem(), anItem()];
-    const plan = planner(NOON);
-    plan(candidate({ item: first }));
-    plan(candidate({ item: second }));
+    planBatch([candidate({ item: first }), candidate({ item: second })], NOON);
     expect([first, second]).toEqual([anItem(), anItem()]);
   });
 });
@@ -113,10 +110,9 @@ describe("a broken row", () => {
   const until = minutesAfter(NOON, 24 * 60);
 
   it("that does not parse is held for a day with its fault, at its position, since it was first due", () => {
-    expect(planner(NOON)(candidate({ fault: "steps.0.channel: pigeon" }, held))).toEqual({
-      instanceId: "instance",
-      workspaceId: "workspace",
-      position: 4,
+    const broken = candidate({ fault: "steps.0.channel: pigeon" }, held);
+    expect(planOf(broken)).toEqual({
+      candidate: broken,
       state: {
         status: "active",
         position: 4,
@@ -124,6 +120,7 @@ describe("a broken row", () => {
         hold: { reason: "unreadable_row", since: held.heldSince },
       },
       touch: null,
+      starts: false,
       decision: {
         kind: "hold",
         reason: "unreadable_row",
@@ -135,15 +132,14 @@ describe("a broken row", () => {
   });
 
   it("that was never held before is held since it was due", () => {
-    const { state } = planner(NOON)(candidate({ fault: "broken" }));
-    expect(state).toMatchObject({ hold: { since: NOON } });
+    expect(planOf(candidate({ fault: "broken" }))?.state).toMatchObject({ hold: { since: NOON } });
   });
 
   it("that cannot be decided on is held for a day with what was thrown", () => {
     const steps = [aStep(), aStep({ position: 2, delayMinutes: 1e15 })];
-    const plan = planner(NOON)(due({ steps }));
+    const plan = planOf(due({ steps }));
     expect(plan).toMatchObject({ touch: null, state: { status: "active", nextStepDue: until } });
-    expect(plan.decision).toMatchObject({
+    expect(plan?.decision).toMatchObject({
       kind: "hold",
       reason: "decision_failed",
       detail: expect.stringMatching(/\w/),
@@ -154,5 +150,47 @@ describe("a broken row", () => {
     const workspace = { dailyCap: 1 };
     const batch = [candidate({ fault: "broken" }), dueFor("ada", { workspace }), dueFor("grace", { workspace })];
     expect(reasonsOf(batch)).toEqual(["unreadable_row", "ready", "daily_cap_reached"]);
+  });
+});
+
+describe("the room of a batch", () => {
+  const roomFor = (email: ChannelRoom, closed: Room["closed"] = []): Room => ({
+    channels: new Map([["email", email]]),
+    closed,
+  });
+  const wide = { claims: 9, claimsPerWorkspace: 9, starts: 9 };
+  const planned = (candidates: readonly DueCandidate[], room: Room) => {
+    const { plans, leftDue } = planBatch(candidates, NOON, room);
+    const indexOf = (candidate: DueCandidate) => candidates.indexOf(candidate);
+    return { started: plans.map(({ starts }) => starts), leftDue: [...leftDue.keys()].map(indexOf) };
+  };
+  const leads = ["ada", "grace", "edsger"].map((id) => dueFor(id));
+
+  it("leaves steps beyond the room of their channel due, and they count for no cap", () => {
+    expect(planned(leads, roomFor({ ...wide, claims: 2 }))).toEqual({ started: [true, true], leftDue: [2] });
+    expect(planned([dueFor("ada", inSms)], roomFor(wide))).toEqual({ started: [], leftDue: [0] });
+  });
+
+  it("limits each workspace to its share", () => {
+    const shared = [...leads, { ...dueFor("barbara"), workspaceId: "another" }];
+    expect(planned(shared, roomFor({ ...wide, claimsPerWorkspace: 1 })).leftDue).toEqual([1, 2]);
+  });
+
+  it("leaves steps on a closed channel due, for all workspaces or for one", () => {
+    const closedFor = (workspaceId: string | null) => roomFor(wide, [{ channel: "email", workspaceId }]);
+    expect(planned(leads, closedFor(null)).leftDue).toEqual([0, 1, 2]);
+    expect(planned(leads, closedFor("another")).leftDue).toEqual([]);
+    expect(planned(leads, closedFor("workspace")).leftDue).toEqual([0, 1, 2]);
+  });
+
+  it("starts one group per channel, one touch per lead, and no touch of a shared address", () => {
+    expect(planned(leads, roomFor({ ...wide, starts: 1 })).started).toEqual([true, false, false]);
+    const twin = dueFor("ada", { lead: { twinTouchAt: { email: null, phone: null } } });
+    expect(planned([twin], roomFor(wide)).started).toEqual([false]);
+  });
+
+  it("starts no touch without room, and none that waits for approval", () => {
+    expect(planBatch(leads, NOON).plans.map(({ starts }) => starts)).toEqual([false, false, false]);
+    expect(planned([dueFor("ada", forApproval)], roomFor(wide)).started).toEqual([false]);
   });
 });

@@ -12,7 +12,8 @@ function openRun(leftMs = 60_000) {
   const roomOf = (channel: (typeof CHANNELS)[number]) => throughput.open(clock.leftMs).get(channel) ?? 0;
   /** Sends all that the channel has room for, each in so much time; answers how many it were. */
   const fill = (channel: (typeof CHANNELS)[number], msEach: number) => {
-    const granted = throughput.reserve(channel, 1_000_000, clock.leftMs);
+    const granted = throughput.free(channel, clock.leftMs);
+    throughput.reserve(channel, granted);
     const sending = throughput.sending(channel, granted);
     for (let sent = 0; sent < granted; sent += AT_ONCE) {
       const group = Math.min(AT_ONCE, granted - sent);
@@ -30,7 +31,8 @@ describe("the room of a channel", () => {
     const { throughput, roomOf } = openRun();
     for (const channel of CHANNELS) expect(roomOf(channel)).toBe(AT_ONCE);
     expect([...throughput.open(-1).keys()]).toEqual([]);
-    expect(throughput.reserve("sms", 25, 60_000)).toBe(AT_ONCE);
+    expect(throughput.free("sms", 60_000)).toBe(AT_ONCE);
+    throughput.reserve("sms", AT_ONCE);
     expect(roomOf("sms")).toBe(0);
   });
 
@@ -47,8 +49,9 @@ describe("the room of a channel", () => {
   it("is never given out twice, comes back with what is not sent, and opens when half of it is done", () => {
     const { throughput, roomOf, fill } = openRun();
     fill("webhook", 100);
-    const sending = throughput.sending("webhook", throughput.reserve("webhook", 50, 50_000));
-    expect(throughput.reserve("webhook", 1, 50_000)).toBe(0);
+    throughput.reserve("webhook", 50);
+    const sending = throughput.sending("webhook", 50);
+    expect(throughput.free("webhook", 50_000)).toBe(0);
     throughput.release("webhook", 20);
     expect(roomOf("webhook")).toBe(0);
     throughput.release("webhook", 5);
@@ -91,7 +94,8 @@ describe("the room of a channel", () => {
 
   it("wakes what waits for it with each group that is sent", async () => {
     const { throughput } = openRun();
-    const sending = throughput.sending("email", throughput.reserve("email", 10, 60_000));
+    throughput.reserve("email", 10);
+    const sending = throughput.sending("email", 10);
     const woken = throughput.changed();
     sending.sent(5, 10);
     await expect(woken).resolves.toBeUndefined();

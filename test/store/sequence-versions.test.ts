@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
 import type { WrittenSequence, WrittenStep } from "../../lib/domain/written-sequence.ts";
-import { planner } from "../../lib/run/plan.ts";
+import { planBatch } from "../../lib/run/plan.ts";
 import { claimDue } from "../../lib/store/claim.ts";
 import { openDatabase } from "../../lib/store/connect.ts";
 import { SequenceRefused } from "../../lib/store/sequence-to-save.ts";
@@ -45,11 +45,10 @@ async function claimOn(workspaceId: string, day: number): Promise<void> {
   const query = {
     now,
     recheckAt: now,
-    begin: 0,
     share: 100,
     workspaces: [{ id: workspaceId, capped: false, after: null }],
   };
-  await claimDue(onPool(pool), query, planner(now));
+  await claimDue(onPool(pool), query, (candidates) => planBatch(candidates, now).plans);
 }
 
 async function claimedKeys(instanceId: string): Promise<readonly string[]> {

@@ -100,7 +100,8 @@ interface UsedRunner extends UsedDatabase {
 /** A store that starts no touch within its claim, as with a delivery queue. */
 export const leftClaimed = (store: FollowUpStore): FollowUpStore => ({
   ...store,
-  claimDue: (query, plan) => store.claimDue({ ...query, begin: 0 }, plan),
+  claimDue: (query, plan) =>
+    store.claimDue(query, (candidates) => plan(candidates).map((one) => ({ ...one, starts: false }))),
 });
 
 /** A lock that excludes no run: concurrent runs must be harmless without it. */

@@ -1,6 +1,6 @@
 import { setTimeout } from "node:timers/promises";
 import type { Channel } from "../../domain/labels.ts";
-import { type Claimed, claimTurn } from "../claiming.ts";
+import { type ClaimedTurn, claimTurn } from "../claiming.ts";
 import { type ClaimedTouches, deliver } from "../deliver.ts";
 import { dispatch } from "../dispatch.ts";
 import { ALL_OPEN, FairShare, type Open } from "../fair-share.ts";
@@ -111,9 +111,9 @@ class Claimers {
     const turn = this.#shares.next(Math.min(size, Math.max(FIRST_TURN, 2 * room)), open);
     if (!turn) return undefined;
     const claimed = await claimTurn(this.#context, turn);
-    this.#shares.taken(turn, claimed.seen);
+    this.#shares.taken(turn, claimed.candidates, claimed.leftDue);
     this.#context.throughput.wake();
-    this.#tell(claimed);
+    this.#record(claimed);
     if (!sendsItself(this.#context)) {
       if (this.#report.delivery) await dispatch(this.#context, together(claimed), this.#report.delivery);
       return new Map();
@@ -121,11 +121,11 @@ class Claimers {
     return new Map([...claimed.toSend].map(([channel, touches]) => [channel, this.#send(channel, touches)] as const));
   }
 
-  #tell({ done }: Claimed): void {
+  #record({ claimed }: ClaimedTurn): void {
     const { rehearsal } = this.#context;
-    for (const { decided, claimed } of done) {
-      tally(this.#report, decided, claimed);
-      if (rehearsal && rehearsal.sample.length < PROBLEMS_REPORTED) rehearsal.sample.push(sampleOf(decided));
+    for (const one of claimed) {
+      tally(this.#report, one);
+      if (rehearsal && rehearsal.sample.length < PROBLEMS_REPORTED) rehearsal.sample.push(sampleOf(one.plan));
     }
   }
 
@@ -133,7 +133,7 @@ class Claimers {
   #send(channel: Channel, touches: ClaimedTouches): Promise<void> {
     const { delivery } = this.#report;
     if (!delivery) return Promise.resolve();
-    const sending = this.#context.throughput.sending(channel, touches.begun.length + touches.touchIds.length);
+    const sending = this.#context.throughput.sending(channel, touches.started.length + touches.touchIds.length);
     const done = this.#caught(deliver({ ...this.#context, adaptiveBatch: sending }, touches, delivery)).finally(() => {
       sending.end();
       this.#sending.delete(done);
@@ -149,8 +149,8 @@ function openChannels({ throughput, health, leftMs }: RunContext): Open {
   return new Map([...throughput.open(leftMs())].filter(([channel]) => !down.includes(channel)));
 }
 
-const together = ({ toSend }: Claimed): ClaimedTouches => ({
-  begun: [...toSend.values()].flatMap(({ begun }) => begun),
+const together = ({ toSend }: ClaimedTurn): ClaimedTouches => ({
+  started: [...toSend.values()].flatMap(({ started }) => started),
   touchIds: [...toSend.values()].flatMap(({ touchIds }) => touchIds),
 });
 
