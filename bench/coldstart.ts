@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { join } from "node:path";
-import { migrateDatabase } from "../cli/migrate.ts";
+import { migrateDatabase } from "../cli/commands/migrate.ts";
 import { discardLocalDatabase, LOCAL_FOLDER, withDatabase } from "../cli/postgres/local-database.ts";
 import { type BundleSize, buildFunctions } from "../infra/build.ts";
 import { PROJECT } from "../infra/bundle.ts";

@@ -7,7 +7,7 @@ import { schemaGate } from "../lib/store/schema-gate.ts";
 import { findWorkspaces, type NamedWorkspace } from "../lib/store/workspaces.ts";
 import { LOCAL_FOLDER, withDatabase } from "./postgres/local-database.ts";
 import { Problem } from "./problem.ts";
-import { Spinner } from "./spinner.ts";
+import { Spinner } from "./terminal.ts";
 
 /**
  * Runs `work` on an existing database. Throws a Problem if there is none, and SchemaOutOfDate or UnsafeDatabaseSettings

@@ -1,17 +1,16 @@
 #!/usr/bin/env node
 import { Command } from "commander";
-import { approvalsCommand } from "./approvals.ts";
-import { explainCommand } from "./explain.ts";
-import { intakeCommand } from "./intake.ts";
-import { invokeCommand } from "./invoke.ts";
-import { leadsCommand } from "./leads.ts";
-import { migrateCommand } from "./migrate.ts";
-import { previewCommand } from "./preview.ts";
-import { reopenCommand } from "./reopen.ts";
-import { runProgram } from "./run-program.ts";
-import { scheduleCommand } from "./schedule.ts";
-import { sequencesCommand } from "./sequences.ts";
-import { startCommand } from "./start.ts";
+import { approvalsCommand } from "./commands/approvals.ts";
+import { explainCommand } from "./commands/explain.ts";
+import { intakeCommand, invokeCommand } from "./commands/invoke.ts";
+import { leadsCommand } from "./commands/leads.ts";
+import { migrateCommand } from "./commands/migrate.ts";
+import { previewCommand } from "./commands/preview.ts";
+import { reopenCommand } from "./commands/reopen.ts";
+import { scheduleCommand } from "./commands/schedule.ts";
+import { sequencesCommand } from "./commands/sequences.ts";
+import { startCommand } from "./commands/start.ts";
+import { runProgram } from "./problem.ts";
 
 const program = new Command("backstop")
   .description(

@@ -3,9 +3,8 @@ import { styleText } from "node:util";
 import Table from "cli-table3";
 import type { FactOutcome } from "../lib/run/intake/outcome.ts";
 import { BACKLOG_COUNTED, type Hold, type Report, type SendDueReport } from "../lib/run/report.ts";
-import type { DemoBooking } from "./demo-booking.ts";
-import { MEANINGS } from "./meanings.ts";
-import { printSteps } from "./step-sentences.ts";
+import type { DemoBooking } from "./demo.ts";
+import { MEANINGS, printSteps } from "./reason-texts.ts";
 
 /** The command's own information, in addition to the report. */
 export interface Surroundings {

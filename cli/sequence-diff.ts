@@ -5,7 +5,7 @@ import {
   type WrittenStep,
 } from "../lib/domain/written-sequence.ts";
 import type { SequencePlan } from "../lib/store/stored-sequences.ts";
-import { durationInWords } from "./duration.ts";
+import { durationInWords } from "./sequence-file.ts";
 
 /** Describes the changes to a sequence; one line if there are none. */
 export function diffInWords({ after, stored, change, inside }: SequencePlan): string {

@@ -1,3 +1,4 @@
+import { open } from "node:fs/promises";
 import {
   type Document,
   type ErrorCode,
@@ -23,7 +24,29 @@ import {
   stepsOf,
   timeToLiveMinutes,
 } from "../lib/store/sequence-to-save.ts";
-import { duration, durationInWords } from "./duration.ts";
+import { Problem } from "./problem.ts";
+
+const MINUTES = { week: 7 * 24 * 60, day: 24 * 60, hour: 60, minute: 1 };
+type Unit = keyof typeof MINUTES;
+
+const PATTERN = /^(\d{1,9}) (minute|hour|day|week)s?$/;
+
+/** Parses a duration such as `3 days`. Returns minutes. */
+export const duration = z
+  .string()
+  .regex(PATTERN, 'must be a duration such as "90 minutes", "4 hours", "3 days" or "2 weeks"')
+  .transform((text) => {
+    const [, count, unit] = PATTERN.exec(text) ?? [];
+    return Number(count) * MINUTES[unit as Unit];
+  });
+
+/** Formats minutes in the largest unit that gives a whole number. */
+export function durationInWords(minutes: number): string {
+  const units = Object.entries(MINUTES);
+  const [unit, size] = units.find(([, of]) => minutes !== 0 && minutes % of === 0) ?? ["minute", 1];
+  const count = minutes / size;
+  return `${count} ${unit}${count === 1 ? "" : "s"}`;
+}
 
 const stepSchema = z
   .strictObject({
@@ -121,3 +144,65 @@ const fileStep = (step: WrittenStep) => ({
   ...(step.subject === null ? {} : { subject: step.subject }),
   body: step.body,
 });
+
+/** Far above any real sequence. Larger files are not read. */
+const MOST_BYTES = 256 * 1024;
+
+export interface SequenceFiles {
+  readonly sequences: readonly WrittenSequence[];
+  /** All faults of all files, each with its file, line and column. */
+  readonly faults: readonly string[];
+}
+
+/** Reads all files, also if some are invalid. Throws a Problem if a file cannot be opened. */
+export async function readSequenceFiles(paths: readonly string[]): Promise<SequenceFiles> {
+  const files = await Promise.all([...new Set(paths)].map(readSequenceFile));
+  const named = Map.groupBy(
+    files.filter((file) => file.sequence !== undefined),
+    ({ sequence }) => sequence?.name,
+  );
+  const twice = [...named.values()].flatMap(([first, ...others]) =>
+    others.map(({ path }) => `${path}:1:1: name: is that of ${first?.path} already`),
+  );
+  return {
+    sequences: files.flatMap(({ sequence }) => sequence ?? []),
+    faults: [...files.flatMap(({ faults }) => faults), ...twice],
+  };
+}
+
+interface SequenceFile {
+  readonly path: string;
+  readonly sequence?: WrittenSequence;
+  readonly faults: readonly string[];
+}
+
+async function readSequenceFile(path: string): Promise<SequenceFile> {
+  const text = await readText(path);
+  if (typeof text !== "string") return { path, faults: [`${path}:1:1: ${text.fault}`] };
+  const parsed = parseSequenceFile(text);
+  if ("sequence" in parsed) return { path, sequence: parsed.sequence, faults: [] };
+  return { path, faults: parsed.faults.map(({ line, column, message }) => `${path}:${line}:${column}: ${message}`) };
+}
+
+async function readText(path: string): Promise<string | { readonly fault: string }> {
+  const file = await open(path).catch((cause: NodeJS.ErrnoException) => {
+    const reason = cause.code === "ENOENT" ? "there is no such file" : cause.code;
+    throw new Problem(`${path} cannot be read: ${reason}`, { cause });
+  });
+  try {
+    const stats = await file.stat();
+    if (!stats.isFile()) return { fault: "is not a file" };
+    if (stats.size > MOST_BYTES) return { fault: `has ${stats.size} bytes; a sequence has at most ${MOST_BYTES}` };
+    return decoded(await file.readFile());
+  } finally {
+    await file.close();
+  }
+}
+
+function decoded(bytes: Buffer): string | { readonly fault: string } {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return { fault: "is not UTF-8 text" };
+  }
+}

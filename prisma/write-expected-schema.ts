@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { migrateDatabase } from "../cli/migrate.ts";
+import { migrateDatabase } from "../cli/commands/migrate.ts";
 import { startTemporaryPostgres } from "../cli/postgres/temporary.ts";
 import { openDatabase } from "../lib/store/connect.ts";
 import { type ExpectedSchema, readSchema } from "../lib/store/read-schema.ts";

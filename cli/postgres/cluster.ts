@@ -2,8 +2,7 @@ import { randomBytes } from "node:crypto";
 import { chmod, chown, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fileProblem, Problem } from "../problem.ts";
-import { isRunning } from "./processes.ts";
-import { asOwnerOf, type PostgresPrograms, requireEntry, runPostgres } from "./programs.ts";
+import { asOwnerOf, isRunning, type PostgresPrograms, requireEntry, runPostgres } from "./programs.ts";
 
 /** A PostgreSQL cluster on disk: its data, the password of its only user, and the log of its last start. */
 export interface Cluster {

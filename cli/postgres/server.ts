@@ -7,8 +7,15 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Problem } from "../problem.ts";
 import { type Cluster, noSpace, OWNER } from "./cluster.ts";
-import { commandLineOf, isRunning, worksIn } from "./processes.ts";
-import { asOwnerOf, type PostgresPrograms, runPostgres, spawnSettings } from "./programs.ts";
+import {
+  asOwnerOf,
+  commandLineOf,
+  isRunning,
+  type PostgresPrograms,
+  runPostgres,
+  spawnSettings,
+  worksIn,
+} from "./programs.ts";
 
 export interface PostgresServer {
   readonly url: string;

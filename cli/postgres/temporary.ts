@@ -3,8 +3,7 @@ import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { clusterFiles, ensureCluster } from "./cluster.ts";
 import { SIGNALS } from "./local-database.ts";
-import { isRunning } from "./processes.ts";
-import { findPostgres, type PostgresPrograms } from "./programs.ts";
+import { findPostgres, isRunning, type PostgresPrograms } from "./programs.ts";
 import { startServer, stopAbandonedServer } from "./server.ts";
 
 export interface TemporaryPostgres {

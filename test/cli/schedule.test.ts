@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { SchedulerClient } from "@aws-sdk/client-scheduler";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
+import { scheduleCommand } from "../../cli/commands/schedule.ts";
 import { Problem } from "../../cli/problem.ts";
-import { scheduleCommand } from "../../cli/schedule.ts";
 import { leaveOneTimeSchedule, nextMinute } from "../../lib/platform/one-time-schedule.ts";
 import { FakeScheduler } from "../support/fake-scheduler.ts";
 

@@ -4,8 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
-import { readSequenceFiles } from "../../cli/read-sequence-files.ts";
-import { parseSequenceFile, writeSequenceFile } from "../../cli/sequence-file.ts";
+import { parseSequenceFile, readSequenceFiles, writeSequenceFile } from "../../cli/sequence-file.ts";
 import { CHANNELS, SEQUENCE_TRIGGERS, STEP_CONDITIONS } from "../../lib/domain/labels.ts";
 import type { WrittenSequence } from "../../lib/domain/written-sequence.ts";
 

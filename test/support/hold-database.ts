@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { withDatabase } from "../../cli/postgres/local-database.ts";
-import { showProgress } from "../../cli/progress.ts";
-import { runProgram } from "../../cli/run-program.ts";
+import { runProgram } from "../../cli/problem.ts";
+import { showProgress } from "../../cli/terminal.ts";
 
 /** A command for tests to kill: prints its database's URL and keeps the database open. */
 const program = new Command("hold-database")

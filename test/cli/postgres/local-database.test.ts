@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import pg from "pg";
 import { discardLocalDatabase, withDatabase } from "../../../cli/postgres/local-database.ts";
-import { isRunning } from "../../../cli/postgres/processes.ts";
+import { isRunning } from "../../../cli/postgres/programs.ts";
 import { Problem } from "../../../cli/problem.ts";
 import { type EndedProgram, type RunningProgram, startProgram } from "../../support/child-process.ts";
 

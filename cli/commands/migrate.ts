@@ -1,12 +1,12 @@
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
-import { type Migrated, type MigrationProgress, migrate } from "../lib/store/migrate.ts";
-import { MigrationFailed } from "../lib/store/migration-failed.ts";
-import { withDatabase } from "./postgres/local-database.ts";
-import { Problem } from "./problem.ts";
-import { showProgress } from "./progress.ts";
+import { type Migrated, type MigrationProgress, migrate } from "../../lib/store/migrate.ts";
+import { MigrationFailed } from "../../lib/store/migration-failed.ts";
+import { withDatabase } from "../postgres/local-database.ts";
+import { Problem } from "../problem.ts";
+import { showProgress } from "../terminal.ts";
 
-const MIGRATIONS = fileURLToPath(new URL("../prisma/migrations", import.meta.url));
+const MIGRATIONS = fileURLToPath(new URL("../../prisma/migrations", import.meta.url));
 
 export function migrateCommand(): Command {
   return new Command("migrate")

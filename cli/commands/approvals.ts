@@ -1,16 +1,15 @@
 import Table from "cli-table3";
 import { Command, InvalidArgumentError } from "commander";
-import { type ApprovalAnswer, approveTouch, currentText, rejectTouch } from "../lib/store/approvals.ts";
-import { databaseNow } from "../lib/store/clock.ts";
-import { onPool, type Queryable, type Transactional } from "../lib/store/sql.ts";
-import { findTouch, listWaiting, type WaitingTouch } from "../lib/store/waiting-touches.ts";
-import { withExistingDatabase } from "./existing-database.ts";
-import { instantOf } from "./instant.ts";
-import { LOCAL_FOLDER } from "./postgres/local-database.ts";
-import { Problem } from "./problem.ts";
-import { inWords } from "./refusals.ts";
-import { someText } from "./some-text.ts";
-import { uuid } from "./uuid.ts";
+import { type ApprovalAnswer, approveTouch, currentText, rejectTouch } from "../../lib/store/approvals.ts";
+import { databaseNow } from "../../lib/store/clock.ts";
+import { onPool, type Queryable, type Transactional } from "../../lib/store/sql.ts";
+import { findTouch, listWaiting, type WaitingTouch } from "../../lib/store/waiting-touches.ts";
+import { someText, uuid } from "../arguments.ts";
+import { withExistingDatabase } from "../existing-database.ts";
+import { LOCAL_FOLDER } from "../postgres/local-database.ts";
+import { Problem } from "../problem.ts";
+import { inWords } from "../reason-texts.ts";
+import { instantOf } from "../terminal.ts";
 
 const LESSON = `
 A step that needs approval is laid aside as a touch that waits; its sequence is paused meanwhile. A person looks at the text with

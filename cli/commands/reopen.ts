@@ -1,15 +1,14 @@
 import { Command } from "commander";
-import { databaseNow } from "../lib/store/clock.ts";
-import type { Database } from "../lib/store/connect.ts";
-import { reopenInstance } from "../lib/store/reopen.ts";
-import { onPool } from "../lib/store/sql.ts";
-import { withExistingDatabase } from "./existing-database.ts";
-import { instantOf } from "./instant.ts";
-import { LOCAL_FOLDER } from "./postgres/local-database.ts";
-import { Problem } from "./problem.ts";
-import { inWords } from "./refusals.ts";
-import { someText } from "./some-text.ts";
-import { uuid } from "./uuid.ts";
+import { databaseNow } from "../../lib/store/clock.ts";
+import type { Database } from "../../lib/store/connect.ts";
+import { reopenInstance } from "../../lib/store/reopen.ts";
+import { onPool } from "../../lib/store/sql.ts";
+import { someText, uuid } from "../arguments.ts";
+import { withExistingDatabase } from "../existing-database.ts";
+import { LOCAL_FOLDER } from "../postgres/local-database.ts";
+import { Problem } from "../problem.ts";
+import { inWords } from "../reason-texts.ts";
+import { instantOf } from "../terminal.ts";
 
 const LESSON = `
 For a sequence that was stopped by mistake, by a booking that was none. No run ever does this: what has ended stays ended, unless a

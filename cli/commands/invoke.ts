@@ -1,15 +1,20 @@
+import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
+import type { Context } from "aws-lambda";
 import { Command } from "commander";
-import { openDatabase } from "../lib/store/connect.ts";
-import { contentsOf } from "../prisma/demo/contents.ts";
-import { requireCurrentSchema } from "./existing-database.ts";
-import { invokeFollowUps } from "./invocation.ts";
-import { LOCAL_FOLDER, withDatabase } from "./postgres/local-database.ts";
-import { Problem } from "./problem.ts";
-import { Spinner } from "./spinner.ts";
+import { applyEvent } from "../../lib/run/intake/apply-messages.ts";
+import type { Report } from "../../lib/run/report.ts";
+import { RunFailed } from "../../lib/run/run-failed.ts";
+import { openDatabase } from "../../lib/store/connect.ts";
+import { intakeStore } from "../../lib/store/intake-store.ts";
+import { contentsOf } from "../../prisma/demo/contents.ts";
+import { requireCurrentSchema, withExistingDatabase } from "../existing-database.ts";
+import { LOCAL_FOLDER, withDatabase } from "../postgres/local-database.ts";
+import { Problem } from "../problem.ts";
+import { Spinner } from "../terminal.ts";
 
 const LESSON = `
 The event is what AWS would send: all keys are optional, unknown ones are refused with a message that names them.
@@ -109,4 +114,77 @@ async function requireDemoOnly(databaseUrl: string): Promise<void> {
   throw new Problem(
     "the database of DATABASE_URL holds more than demo data: set EMAIL_TRANSPORT to smtp or ses, or to files where no mail shall go out",
   );
+}
+
+const INTAKE_LESSON = `
+The event is what EventBridge would hand on: "detail-type" names the fact, "detail" holds what docs/events.md says.
+
+What became of it goes to standard output as JSON: applied, stale, duplicate, or refused with the reason. The exit code is 1 where
+it was refused. Nothing is kept as a dead letter.
+
+Examples:
+  $ npm run backstop -- intake events/intake/lead.enrolled.json
+  $ jq '.detail.eventId = "mine"' events/intake/meeting.booked.json | npm run backstop -- intake -`;
+
+/** The command `intake <file>`. Throws errors as Problem. */
+export function intakeCommand(): Command {
+  return new Command("intake")
+    .summary("apply an event: a booking, a reply, an enrolment")
+    .description("Applies a fact about leads as functions/intake.ts does, once, and prints what became of it.")
+    .argument("<file>", "a JSON file with the event; - reads standard input")
+    .option("--folder <path>", "where the local database lies", LOCAL_FOLDER)
+    .addHelpText("after", INTAKE_LESSON)
+    .action(async (file: string, { folder }: { folder: string }) => {
+      const body = await readEventText(file);
+      const outcome = await withExistingDatabase(folder, (database) => applyEvent(body, intakeStore(database)));
+      process.stdout.write(`${JSON.stringify(outcome, null, 2)}\n`);
+      process.exitCode = outcome.outcome === "refused" ? 1 : 0;
+    });
+}
+
+/** The Lambda timeout of a scheduled run. */
+const INVOCATION_MS = 50_000;
+
+export interface InvocationOptions {
+  readonly databaseUrl: string;
+  /** The folder to which e-mail is written as files, unless the environment names another transport. */
+  readonly outbox: string;
+}
+
+/**
+ * Invokes the function in this process as AWS does, and returns its report, also if the run failed. Rethrows every
+ * other error. The function reads its environment once, so that a process can use one database only.
+ */
+export async function invokeFollowUps(event: unknown, { databaseUrl, outbox }: InvocationOptions): Promise<Report> {
+  process.env["EMAIL_TRANSPORT"] ??= "files";
+  // Logs and metrics go to standard output, which is reserved for the report.
+  const quiet = { LOG_LEVEL: "SILENT", POWERTOOLS_METRICS_DISABLED: "true" };
+  Object.assign(process.env, quiet, { DATABASE_URL: databaseUrl, OUTBOX_DIRECTORY: outbox });
+  const { handler } = await import("../../functions/followups.ts");
+  try {
+    return await handler(event, localContext());
+  } catch (thrown) {
+    if (thrown instanceof RunFailed) return thrown.report;
+    throw thrown;
+  }
+}
+
+function localContext(): Context {
+  const endsAt = performance.now() + INVOCATION_MS;
+  const name = "backstop-local-follow-ups";
+  const ignore = () => undefined;
+  return {
+    awsRequestId: randomUUID(),
+    functionName: name,
+    functionVersion: "$LATEST",
+    invokedFunctionArn: `arn:aws:lambda:eu-central-1:000000000000:function:${name}`,
+    memoryLimitInMB: "1024",
+    logGroupName: `/aws/lambda/${name}`,
+    logStreamName: "local",
+    callbackWaitsForEmptyEventLoop: false,
+    getRemainingTimeInMillis: () => Math.max(0, Math.round(endsAt - performance.now())),
+    done: ignore,
+    fail: ignore,
+    succeed: ignore,
+  };
 }

@@ -1,9 +1,50 @@
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { Webhook, WebhookVerificationError } from "standardwebhooks";
 import * as z from "zod";
+import { applyEvent } from "../lib/run/intake/apply-messages.ts";
+import type { FactOutcome } from "../lib/run/intake/outcome.ts";
+import type { Database } from "../lib/store/connect.ts";
+import { intakeStore } from "../lib/store/intake-store.ts";
+
+/** A demo lead that booked, and the outcome of its booking event. */
+export interface DemoBooking {
+  readonly leadId: string;
+  readonly outcome: FactOutcome;
+}
+
+const DAY_MS = 24 * 60 * 60_000;
+const chased = z.array(z.object({ workspaceId: z.guid(), leadId: z.guid() }));
+
+/**
+ * Books one chased lead with the event that a calendar would send, through the code of functions/intake.ts. Returns
+ * null if no lead is chased.
+ */
+export async function bookByEvent(database: Database): Promise<DemoBooking | null> {
+  const { rows } = await database.pool.query(`
+    select lead.workspace_id as "workspaceId", lead.id as "leadId"
+      from follow_up_instance as instance
+      join lead on lead.workspace_id = instance.workspace_id and lead.id = instance.lead_id
+     where instance.status = 'active' and not instance.post_booking and not instance.lead_booked
+       and instance.next_step_due > now() + interval '1 hour' and lead.status = 'qualified'
+     order by lead.id
+     limit 1`);
+  const [lead] = chased.parse(rows);
+  if (!lead) return null;
+  const now = Date.now();
+  const inAWeek = (minutes: number) => new Date(now + 7 * DAY_MS + minutes * 60_000).toISOString();
+  const detail = {
+    workspaceId: lead.workspaceId,
+    eventId: `demo-${randomUUID()}`,
+    occurredAt: new Date(now).toISOString(),
+    lead: { id: lead.leadId },
+    meeting: { id: `demo-${randomUUID()}`, startsAt: inAWeek(0), endsAt: inAWeek(30) },
+  };
+  const event = JSON.stringify({ "detail-type": "meeting.booked", detail });
+  return { leadId: lead.leadId, outcome: await applyEvent(event, intakeStore(database)) };
+}
 
 /** The environment variables with which the function reaches the receiver. */
 export type ReceiverEnvironment = Readonly<Record<"WEBHOOK_URL" | "WEBHOOK_SECRET" | "WEBHOOK_NETWORK", string>>;

@@ -1,12 +1,12 @@
 import { Command } from "commander";
-import { lintStep, SAMPLE_LEAD } from "../lib/domain/lint-step.ts";
-import { type Rendered, render } from "../lib/domain/templates.ts";
-import type { Database } from "../lib/store/connect.ts";
-import { findStepToRender, findTemplateLead, type StepToRender } from "../lib/store/step-texts.ts";
-import { withExistingDatabase } from "./existing-database.ts";
-import { LOCAL_FOLDER } from "./postgres/local-database.ts";
-import { Problem } from "./problem.ts";
-import { uuid } from "./uuid.ts";
+import { lintStep, SAMPLE_LEAD } from "../../lib/domain/lint-step.ts";
+import { type Rendered, render } from "../../lib/domain/templates.ts";
+import type { Database } from "../../lib/store/connect.ts";
+import { findStepToRender, findTemplateLead, type StepToRender } from "../../lib/store/step-texts.ts";
+import { uuid } from "../arguments.ts";
+import { withExistingDatabase } from "../existing-database.ts";
+import { LOCAL_FOLDER } from "../postgres/local-database.ts";
+import { Problem } from "../problem.ts";
 
 const LESSON = `
 It renders with the code that sends, and sends nothing. Without --lead it takes a made-up lead of whom all is known: then only

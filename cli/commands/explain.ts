@@ -1,17 +1,17 @@
 import Table from "cli-table3";
 import { Command } from "commander";
-import { decide, RULES } from "../lib/domain/decide.ts";
-import type { Decision } from "../lib/domain/decision.ts";
-import { databaseNow } from "../lib/store/clock.ts";
-import type { Database } from "../lib/store/connect.ts";
-import { type ExplainedInstance, explainInstance } from "../lib/store/explain.ts";
-import { onPool } from "../lib/store/sql.ts";
-import { withExistingDatabase } from "./existing-database.ts";
-import { instantOf } from "./instant.ts";
-import { MEANINGS } from "./meanings.ts";
-import { LOCAL_FOLDER } from "./postgres/local-database.ts";
-import { Problem } from "./problem.ts";
-import { uuid } from "./uuid.ts";
+import { decide, RULES } from "../../lib/domain/decide.ts";
+import type { Decision } from "../../lib/domain/decision.ts";
+import { databaseNow } from "../../lib/store/clock.ts";
+import type { Database } from "../../lib/store/connect.ts";
+import { type ExplainedInstance, explainInstance } from "../../lib/store/explain.ts";
+import { onPool } from "../../lib/store/sql.ts";
+import { uuid } from "../arguments.ts";
+import { withExistingDatabase } from "../existing-database.ts";
+import { LOCAL_FOLDER } from "../postgres/local-database.ts";
+import { Problem } from "../problem.ts";
+import { MEANINGS } from "../reason-texts.ts";
+import { instantOf } from "../terminal.ts";
 
 const LESSON = `
 Tells what became of the steps of an instance so far, and what the engine would decide on the next one at this moment: the

@@ -1,18 +1,16 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
-import type { Database } from "../lib/store/connect.ts";
-import { SequenceRefused } from "../lib/store/sequence-to-save.ts";
-import { saveSequences } from "../lib/store/sequences.ts";
-import { findSequences, planSequences, type SequencePlan } from "../lib/store/stored-sequences.ts";
-import { confirm } from "./confirm.ts";
-import { chooseWorkspace, withExistingDatabase } from "./existing-database.ts";
-import { LOCAL_FOLDER } from "./postgres/local-database.ts";
-import { fileProblem, Problem } from "./problem.ts";
-import { showProgress } from "./progress.ts";
-import { readSequenceFiles } from "./read-sequence-files.ts";
-import { diffInWords } from "./sequence-diff.ts";
-import { writeSequenceFile } from "./sequence-file.ts";
+import type { Database } from "../../lib/store/connect.ts";
+import { SequenceRefused } from "../../lib/store/sequence-to-save.ts";
+import { saveSequences } from "../../lib/store/sequences.ts";
+import { findSequences, planSequences, type SequencePlan } from "../../lib/store/stored-sequences.ts";
+import { chooseWorkspace, withExistingDatabase } from "../existing-database.ts";
+import { LOCAL_FOLDER } from "../postgres/local-database.ts";
+import { fileProblem, Problem } from "../problem.ts";
+import { diffInWords } from "../sequence-diff.ts";
+import { readSequenceFiles, writeSequenceFile } from "../sequence-file.ts";
+import { confirm, showProgress } from "../terminal.ts";
 
 const APPLY_LESSON = `
 A file is one sequence; its name says which one of the workspace. The folder sequences/ has examples:

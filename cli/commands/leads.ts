@@ -1,14 +1,13 @@
 import { basename } from "node:path";
 import { Command } from "commander";
 import * as z from "zod";
-import { LEAD_COLUMNS, LEAD_KEYS } from "../lib/domain/lead-columns.ts";
-import { onPool } from "../lib/store/sql.ts";
-import { chooseWorkspace, withExistingDatabase } from "./existing-database.ts";
-import { type Imported, importLeads } from "./import-leads.ts";
-import { openLeadFile } from "./lead-file.ts";
-import { LOCAL_FOLDER } from "./postgres/local-database.ts";
-import { showProgress } from "./progress.ts";
-import { Spinner } from "./spinner.ts";
+import { LEAD_COLUMNS, LEAD_KEYS } from "../../lib/domain/lead-columns.ts";
+import { onPool } from "../../lib/store/sql.ts";
+import { chooseWorkspace, withExistingDatabase } from "../existing-database.ts";
+import { type Imported, importLeads } from "../import-leads.ts";
+import { openLeadFile } from "../lead-file.ts";
+import { LOCAL_FOLDER } from "../postgres/local-database.ts";
+import { Spinner, showProgress } from "../terminal.ts";
 
 const LESSON = `
 The file is CSV in UTF-8: a heading, then one lead a line. A lead needs an email or an external_id, by which it is known again; what a

@@ -1,0 +1,49 @@
+import { createInterface } from "node:readline/promises";
+import ora, { type Ora } from "ora";
+import { Problem } from "./problem.ts";
+
+/** Writes progress to standard error, so that standard output holds the result only. */
+export function showProgress(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+/** Shows progress on standard error: one changing line on a terminal, plain lines elsewhere. */
+export class Spinner {
+  readonly #ora: Ora | undefined;
+  #last = "";
+
+  constructor() {
+    // With a reported width of 0 columns, ora would clear lines forever.
+    if (process.stderr.isTTY && process.stderr.columns > 0)
+      this.#ora = ora({ stream: process.stderr, discardStdin: false });
+  }
+
+  /** `detail`, such as a count, is shown on terminals only. */
+  tell(line: string, detail = ""): void {
+    if (this.#ora) this.#ora.start(`${line}${detail}`);
+    else if (line !== this.#last) showProgress(line);
+    this.#last = line;
+  }
+
+  stop(): void {
+    this.#ora?.stop();
+  }
+}
+
+/** Asks a question at the terminal; any answer but yes is no. Throws a Problem if there is no terminal. */
+export async function confirm(question: string, signal: AbortSignal): Promise<boolean> {
+  if (!process.stdin.isTTY) {
+    throw new Problem("nobody can be asked here: --yes applies without asking, --dry-run only shows");
+  }
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  // readline swallows Ctrl-C. Raise the signal so that its listeners can clean up.
+  terminal.on("SIGINT", () => process.kill(process.pid, "SIGINT"));
+  try {
+    return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `, { signal })).trim());
+  } finally {
+    terminal.close();
+  }
+}
+
+/** Formats an instant in UTC, to the minute. */
+export const instantOf = (instant: Date): string => instant.toISOString().replace(/:\d\d\.\d{3}Z$/, "Z");
