@@ -7,28 +7,24 @@ import type { IQueue } from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
 import type { MetricName } from "../lib/platform/metrics.ts";
 import type { StageNames } from "../lib/platform/names.ts";
-import type { Configuration } from "./configuration.ts";
-import { DELIVERY_TIME_LIMIT, type Delivery } from "./delivery.ts";
-import { type FollowUpsFunction, RUN_TIME_LIMIT } from "./follow-ups-function.ts";
-import type { FollowUpsSchedule } from "./follow-ups-schedule.ts";
-import { INTAKE_TIME_LIMIT, type Intake } from "./intake.ts";
-import { measureOf, pinnedConnections } from "./measures.ts";
-import { longestInterval, shortestInterval } from "./schedule-interval.ts";
+import { metricOf, pinnedConnections } from "./dashboard.ts";
+import type { FollowUpsSchedule } from "./follow-ups.ts";
+import { type FollowUpsFunction, RUN_TIME_LIMIT } from "./follow-ups.ts";
+import { DELIVERY_TIME_LIMIT, type Delivery, INTAKE_TIME_LIMIT, type Intake } from "./queue-workers.ts";
+import { longestInterval, shortestInterval } from "./schedule.ts";
+import type { StageProps } from "./worker-function.ts";
 
-export interface AlarmsProps {
-  readonly configuration: Configuration;
-  readonly names: StageNames;
+export interface AlarmsProps extends StageProps {
   readonly followUps: FollowUpsFunction;
   readonly schedule: FollowUpsSchedule;
   readonly delivery: Delivery | undefined;
   readonly intake: Intake | undefined;
-  readonly proxyName: string;
 }
 
 interface Definition {
   /** Suffix of the alarm's name, and anchor of its section in docs/runbook.md. */
   readonly name: string;
-  readonly says: string;
+  readonly description: string;
   readonly metric: IMetric;
   /** The alarm fires above this value. */
   readonly above: number;
@@ -55,10 +51,10 @@ export class Alarms extends Construct {
       ...deliveryAlarms(props),
       ...intakeAlarms(props),
     ];
-    this.all = definitions.map(({ name, says, metric, above, periods = 1 }) => {
+    this.all = definitions.map(({ name, description, metric, above, periods = 1 }) => {
       return new Alarm(this, name, {
         alarmName: `${names.alarmPrefix}${name}`,
-        alarmDescription: `${says} What to do: docs/runbook.md#${name}`,
+        alarmDescription: `${description} What to do: docs/runbook.md#${name}`,
         metric,
         threshold: above,
         comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
@@ -79,17 +75,18 @@ function promiseAlarms({ configuration, names, schedule }: AlarmsProps): readonl
   const daily = interval.toMinutes() >= DAY.toMinutes();
   const period = daily ? DAY : interval;
   const { completionsPerHour } = configuration.alarms;
-  const measure = measureOf.bind(undefined, names.followUpsFunction);
+  const metric = metricOf.bind(undefined, names.followUpsFunction);
   return [
     {
       name: "no-successful-run",
-      says: "The schedule ticks, and no run was a success for two intervals, or a day: nothing is sent, and nobody stops what chases a booked lead.",
+      description:
+        "The schedule ticks, but no run succeeded for two intervals, or a day. Nothing is sent, and sequences of booked leads are not completed.",
       metric: new MathExpression({
         expression: "IF(FILL(ticks, 0) > 0 AND FILL(successes, 0) < 1, 1, 0)",
         label: "ticks without a successful run",
         usingMetrics: {
           ticks: schedule.group.metricAttempts({ statistic: "Sum", period }),
-          successes: measure("SuccessfulRuns", period),
+          successes: metric("SuccessfulRuns", period),
         },
         period,
       }),
@@ -99,14 +96,15 @@ function promiseAlarms({ configuration, names, schedule }: AlarmsProps): readonl
     },
     {
       name: "booking-to-stop-too-slow",
-      says: "A sequence chased a booked lead for longer than the schedule ever pauses between two ticks: the promise was not kept.",
-      metric: measure("BookingToStop", period),
+      description:
+        "A sequence of a booked lead stayed active longer than the longest time between two ticks: the promise was broken.",
+      metric: metric("BookingToStop", period),
       above: longestInterval(configuration.schedule.expression).toSeconds() + SLACK.toSeconds(),
     },
     {
       name: "backstop-completes-much",
-      says: `The backstop ended more than ${completionsPerHour} sequences within an hour: somebody books by a path that does not stop them.`,
-      metric: measure("BackstopCompletions", Duration.hours(1)),
+      description: `The backstop completed more than ${completionsPerHour} sequences within an hour: a booking path does not stop sequences.`,
+      metric: metric("BackstopCompletions", Duration.hours(1)),
       above: completionsPerHour,
     },
   ];
@@ -118,7 +116,7 @@ function workAlarms({
   followUps,
   schedule,
   delivery,
-  proxyName,
+  foundation,
 }: AlarmsProps): readonly Definition[] {
   const interval = shortestInterval(configuration.schedule.expression);
   const unhurried = Duration.minutes(
@@ -126,16 +124,16 @@ function workAlarms({
   );
   // A step that becomes due just after a tick is one interval old at the next tick.
   const oldestDueMinutes = Math.max(configuration.alarms.oldestDueMinutes, 2 * interval.toMinutes());
-  const measure = measureOf.bind(undefined, names.followUpsFunction);
+  const metric = metricOf.bind(undefined, names.followUpsFunction);
   return [
     {
       name: "run-failed",
-      says: "A run that nobody watches was not a success, or did not come to its end.",
+      description: "A scheduled run failed, or did not finish.",
       metric: new MathExpression({
         expression: "FILL(failed, 0) + FILL(errors, 0)",
         label: "failed runs",
         usingMetrics: {
-          failed: measure("FailedRuns", FIVE_MINUTES),
+          failed: metric("FailedRuns", FIVE_MINUTES),
           errors: followUps.function.metricErrors({ period: FIVE_MINUTES }),
         },
         period: FIVE_MINUTES,
@@ -144,30 +142,30 @@ function workAlarms({
     },
     {
       name: "unknown-touches",
-      says: "Nobody knows whether a touch went out, and it is not sent again by itself.",
+      description: "A touch may or may not have been sent. Backstop does not send it again.",
       metric: ofRunsAndDeliveries(names, delivery, "UnknownTouches", "touches of unknown outcome"),
       above: 0,
     },
     {
       name: "lost-digests",
-      says: "A digest was given up, or nobody knows whether it went out: a workspace was not told what happened.",
-      metric: measure("LostDigests", FIVE_MINUTES),
+      description: "A digest failed permanently, or may not have been sent: a workspace may miss its events.",
+      metric: metric("LostDigests", FIVE_MINUTES),
       above: 0,
     },
     {
       name: "oldest-due-too-old",
-      says: `Runs keep finding steps that have been due for more than ${oldestDueMinutes} minutes: sending does not keep up.`,
-      metric: measure("OldestDue", unhurried),
+      description: `Steps have been due for more than ${oldestDueMinutes} minutes in several runs: sending does not keep up.`,
+      metric: metric("OldestDue", unhurried),
       above: oldestDueMinutes * 60,
       periods: 3,
     },
     nearTimeOut("near-time-out", "A run", followUps.function, RUN_TIME_LIMIT),
-    waiting("undelivered-ticks", "Scheduler could not hand a tick to the function.", schedule.undeliveredTicks),
-    waiting("failed-runs", "The function took an invocation and did not finish it.", followUps.failedRuns),
+    waiting("undelivered-ticks", "EventBridge Scheduler could not invoke the function.", schedule.undeliveredTicks),
+    waiting("failed-runs", "The function accepted an invocation and did not complete it.", followUps.failedRuns),
     {
       name: "proxy-pinning",
-      says: "Connections stay pinned in the proxy, which then cannot share them.",
-      metric: pinnedConnections(proxyName, FIVE_MINUTES),
+      description: "Connections stay pinned, so the proxy cannot share them.",
+      metric: pinnedConnections(foundation.proxyName, FIVE_MINUTES),
       above: 0,
       periods: 3,
     },
@@ -177,7 +175,7 @@ function workAlarms({
 function channelAlarms({ names, delivery }: AlarmsProps): readonly Definition[] {
   const down = (name: string, channel: string, metric: MetricName): Definition => ({
     name,
-    says: `The channel ${channel} takes nothing: its touches wait, and use up no attempt.`,
+    description: `The channel ${channel} accepts nothing. Its touches wait and use up no attempt.`,
     metric: ofRunsAndDeliveries(names, delivery, metric, `${channel} down`),
     above: 0,
   });
@@ -187,7 +185,8 @@ function channelAlarms({ names, delivery }: AlarmsProps): readonly Definition[] 
     down("webhook-down", "webhook", "WebhookDown"),
     {
       name: "refused-workspaces",
-      says: "A provider takes nothing of a workspace, while it takes messages of others: its sender or account is at fault.",
+      description:
+        "A provider accepts nothing from one workspace but messages from others: check the sender or account of the workspace.",
       metric: ofRunsAndDeliveries(names, delivery, "RefusedWorkspaces", "refused workspaces"),
       above: 0,
     },
@@ -201,9 +200,9 @@ function ofRunsAndDeliveries(
   metricName: MetricName,
   label: string,
 ): IMetric {
-  const runs = measureOf(names.followUpsFunction, metricName, FIVE_MINUTES);
+  const runs = metricOf(names.followUpsFunction, metricName, FIVE_MINUTES);
   if (!delivery) return runs;
-  const deliveries = measureOf(names.deliverFunction, metricName, FIVE_MINUTES);
+  const deliveries = metricOf(names.deliverFunction, metricName, FIVE_MINUTES);
   return new MathExpression({
     expression: "FILL(runs, 0) + FILL(deliveries, 0)",
     label,
@@ -217,10 +216,10 @@ function deliveryAlarms({ delivery }: AlarmsProps): readonly Definition[] {
   return [
     tenMinutesOld(
       "deliveries-wait",
-      "Touches wait in the queue for more than ten minutes: delivery does not keep up or does not run.",
+      "Touches have waited in the queue for more than ten minutes: the deliver function does not run, or does not keep up.",
       delivery.queue,
     ),
-    waiting("failed-deliveries", "The deliver function gave a message back time after time.", delivery.failed),
+    waiting("failed-deliveries", "The deliver function returned the same message five times.", delivery.failed),
     nearTimeOut("deliver-near-time-out", "A delivery", delivery.function, DELIVERY_TIME_LIMIT),
   ];
 }
@@ -230,7 +229,7 @@ function intakeAlarms({ intake }: AlarmsProps): readonly Definition[] {
   return [
     tenMinutesOld(
       "events-wait",
-      "Events wait for more than ten minutes: bookings and opt-outs among them are not known yet.",
+      "Events have not been applied for more than ten minutes. Bookings and opt-outs among them are not known yet.",
       intake.queue,
     ),
     waiting("refused-events", "An event was refused, or could not be applied for four days.", intake.refused),
@@ -238,23 +237,23 @@ function intakeAlarms({ intake }: AlarmsProps): readonly Definition[] {
   ];
 }
 
-const tenMinutesOld = (name: string, says: string, queue: IQueue): Definition => ({
+const tenMinutesOld = (name: string, description: string, queue: IQueue): Definition => ({
   name,
-  says,
+  description,
   metric: queue.metricApproximateAgeOfOldestMessage({ period: FIVE_MINUTES }),
   above: Duration.minutes(10).toSeconds(),
 });
 
-const waiting = (name: string, says: string, queue: IQueue): Definition => ({
+const waiting = (name: string, description: string, queue: IQueue): Definition => ({
   name,
-  says,
+  description,
   metric: queue.metricApproximateNumberOfMessagesVisible({ period: FIVE_MINUTES }),
   above: 0,
 });
 
-const nearTimeOut = (name: string, what: string, measured: IFunction, limit: Duration): Definition => ({
+const nearTimeOut = (name: string, what: string, watched: IFunction, limit: Duration): Definition => ({
   name,
-  says: `${what} took more than nine tenths of the time after which it is cut off.`,
-  metric: measured.metricDuration({ statistic: "Maximum", period: FIVE_MINUTES }),
+  description: `${what} took more than 90 % of its time limit.`,
+  metric: watched.metricDuration({ statistic: "Maximum", period: FIVE_MINUTES }),
   above: limit.toMilliseconds() * 0.9,
 });

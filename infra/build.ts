@@ -16,7 +16,7 @@ export interface BundleSize {
 /** Bundles each function in `from` into `<to>/<name>/index.mjs`, and overwrites it. Throws esbuild's BuildFailure. */
 export async function buildFunctions(from: string, to: string): Promise<readonly BundleSize[]> {
   const sources = (await readdir(from)).filter((file) => file.endsWith(".ts")).sort();
-  if (sources.length === 0) throw new Error(`there is no function to bundle in ${from}`);
+  if (sources.length === 0) throw new Error(`no function to bundle in ${from}`);
   await rm(to, { recursive: true, force: true });
   const sizes: BundleSize[] = [];
   for (const source of sources) sizes.push(await buildFunction(join(from, source), to));
@@ -74,7 +74,7 @@ if (import.meta.main) {
     const sizes = await buildFunctions(join(PROJECT, "functions"), join(PROJECT, "dist"));
     for (const size of sizes) process.stdout.write(lineOf(size));
   } catch (thrown) {
-    process.stderr.write(`the functions could not be bundled:\n  ${explain(thrown)}\n`);
+    process.stderr.write(`cannot bundle the functions:\n  ${explain(thrown)}\n`);
     process.exitCode = 1;
   }
 }

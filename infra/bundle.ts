@@ -3,8 +3,7 @@ import { join } from "node:path";
 import { AssetHashType, DockerImage } from "aws-cdk-lib";
 import { Code } from "aws-cdk-lib/aws-lambda";
 import { type BuildOptions, buildSync } from "esbuild";
-import { stripHolidays } from "./holidays.ts";
-import { QUERY_COMPILER, unpackQueryCompiler } from "./query-compiler.ts";
+import { QUERY_COMPILER, stripHolidays, unpackQueryCompiler } from "./bundled-packages.ts";
 
 /** The folder that holds package.json; bundle paths are relative to it. */
 export const PROJECT = join(import.meta.dirname, "..");

@@ -64,12 +64,17 @@ function webhook({ webhook: chosen }: Configuration): Channels {
   return { environment: { WEBHOOK_URL: url, WEBHOOK_SECRET_ARN: secretArn }, statements };
 }
 
-/** The function may use the key only through Secrets Manager. */
+/** The function may use the key only through Secrets Manager, and only for this secret. */
 function decryptThrough(keyArn: string, secretArn: string): PolicyStatement {
   const region = secretArn.split(":").at(3) ?? "";
   return new PolicyStatement({
     actions: ["kms:Decrypt"],
     resources: [keyArn],
-    conditions: { StringEquals: { "kms:ViaService": `secretsmanager.${region}.amazonaws.com` } },
+    conditions: {
+      StringEquals: {
+        "kms:ViaService": `secretsmanager.${region}.amazonaws.com`,
+        "kms:EncryptionContext:SecretARN": secretArn,
+      },
+    },
   });
 }

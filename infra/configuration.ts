@@ -1,12 +1,15 @@
+import { RetentionDays } from "aws-cdk-lib/aws-logs";
 import * as z from "zod";
+import { unsubscribeUrl } from "../lib/channels/unsubscribe-url.ts";
+import { runOptions } from "../lib/platform/config.ts";
 import { STAGE_PATTERN } from "../lib/platform/names.ts";
-import { isObject, PROXY_ARN, stageSchema } from "./stage.ts";
+import { faultsOfSchedule, isZoneOfSchedule } from "./schedule.ts";
 
 /** The validated configuration of one stage. */
 export type Configuration = Readonly<z.output<typeof stageSchema>> & { readonly stage: string };
 
 /** CDK context: the `backstop` object of cdk.json, and the values given with `-c`. */
-export interface Context {
+interface Context {
   readonly stages: unknown;
   readonly stage: unknown;
   readonly paused: unknown;
@@ -23,7 +26,7 @@ export function readConfiguration(context: Context): Configuration {
   const stage = chosenStage(context.stage, Object.keys(stages));
   const parsed = stageSchema.safeParse(withPaused(stages[stage], context.paused));
   if (parsed.success) return { ...parsed.data, stage };
-  throw new ConfigurationError(`stage "${stage}" in cdk.json is not right:\n${z.prettifyError(parsed.error)}`);
+  throw new ConfigurationError(`stage "${stage}" in cdk.json is not valid:\n${z.prettifyError(parsed.error)}`);
 }
 
 /** Account and region of the stage, from `home` or else from the proxy's ARN. */
@@ -34,12 +37,12 @@ export function homeOf({ proxy, home }: Configuration): { readonly account: stri
 }
 
 function chosenStage(stage: unknown, known: readonly string[]): string {
-  const choice = `cdk.json knows ${known.length === 0 ? "no stage yet" : known.join(", ")}`;
-  if (typeof stage !== "string") throw new ConfigurationError(`say which stage, with -c stage=<name>; ${choice}`);
+  const choice = `cdk.json defines ${known.length === 0 ? "no stage" : known.join(", ")}`;
+  if (typeof stage !== "string") throw new ConfigurationError(`choose a stage with -c stage=<name>; ${choice}`);
   if (!known.includes(stage)) throw new ConfigurationError(`there is no stage "${stage}" under "backstop"; ${choice}`);
   if (STAGE_PATTERN.test(stage)) return stage;
   throw new ConfigurationError(
-    `stage "${stage}" must be at most 20 of a-z, 0-9 and single hyphens, beginning with a letter`,
+    `stage "${stage}" must be at most 20 characters: a letter, then letters, digits and single hyphens, in lower case`,
   );
 }
 
@@ -47,4 +50,205 @@ function chosenStage(stage: unknown, known: readonly string[]): string {
 function withPaused(stage: unknown, paused: unknown): unknown {
   if (paused === undefined || !isObject(stage)) return stage;
   return { ...stage, paused: paused === "true" || (paused === "false" ? false : paused) };
+}
+
+const PROXY_ARN = /^arn:aws[a-z-]*:rds:([a-z0-9-]+):(\d{12}):db-proxy:(prx-[0-9a-z]+)$/;
+
+const retentions = Object.values(RetentionDays).filter((days): days is number => typeof days === "number");
+const idOf = (kind: string) =>
+  z.string().regex(new RegExp(`^${kind}-[0-9a-f]{8,17}$`), `must be an id such as ${kind}-0123456789abcdef0`);
+/** The ARN of one resource, without wildcards, because it is used to grant access. */
+const arnOf = (service: string, resource: string, what: string) =>
+  z.string().regex(new RegExp(`^arn:aws[a-z-]*:${service}:[a-z0-9-]+:\\d{12}:${resource}[^*?]+$`), `must be ${what}`);
+const role = z
+  .string()
+  .regex(/^[a-z_][a-z0-9_]{0,62}$/, "must be one PostgreSQL role in lower case, without a wildcard");
+
+const schedule = z.strictObject({
+  expression: z
+    .string()
+    .default("rate(1 minute)")
+    .superRefine((expression, context) => {
+      for (const message of faultsOfSchedule(expression)) context.addIssue({ code: "custom", message });
+    }),
+  timeZone: z
+    .string()
+    .default("UTC")
+    .refine(isZoneOfSchedule, {
+      error: ({ input }) => `"${input}" is not a time zone; use a name such as "Europe/Berlin"`,
+    }),
+});
+
+const vpcFields = z.strictObject({
+  availabilityZones: z
+    .array(z.string().regex(/^[a-z]{2}(?:-[a-z]+)+-\d[a-z]$/, "must be a zone such as eu-central-1a"))
+    .min(1),
+  vpcId: idOf("vpc").optional(),
+  privateSubnetIds: z.array(idOf("subnet")).min(1).optional(),
+});
+
+const vpc = vpcFields
+  .refine(({ availabilityZones, privateSubnetIds = [] }) => privateSubnetIds.length % availabilityZones.length === 0, {
+    error: "requires the same number of privateSubnetIds in each availability zone",
+    when: ({ value }) => vpcFields.safeParse(value).success,
+  })
+  .refine((found) => (found.vpcId === undefined) === (found.privateSubnetIds === undefined), {
+    error: "requires both vpcId and privateSubnetIds, or neither if the stack creates the network",
+    when: ({ value }) => isObject(value),
+  });
+
+const unsubscribe = z
+  .strictObject({ url: unsubscribeUrl.optional(), mailto: z.email().optional() })
+  .refine(({ url, mailto }) => url !== undefined || mailto !== undefined, { error: "requires url, mailto or both" });
+
+/** The database itself, without the proxy: migrations would pin its connections. */
+const migrate = z.strictObject({
+  user: role.default("backstop_migrate"),
+  host: z.hostname().optional(),
+  resourceId: z
+    .string()
+    .regex(/^(cluster|db)-[A-Z0-9]+$/, "must be the resource id of the cluster or instance, such as cluster-ABCDEFGHIJ")
+    .optional(),
+  securityGroupId: idOf("sg").optional(),
+});
+
+const fields = z.strictObject({
+  home: z
+    .strictObject({
+      account: z.string().regex(/^\d{12}$/, "must be the twelve digits of an AWS account"),
+      region: z.string().regex(/^[a-z]{2}(?:-[a-z]+)+-\d$/, "must be a region such as eu-central-1"),
+    })
+    .optional(),
+  vpc,
+  proxy: z
+    .strictObject({
+      name: z.string().min(1),
+      arn: z
+        .string()
+        .regex(PROXY_ARN, "must be the ARN of an RDS Proxy: arn:aws:rds:<region>:<account>:db-proxy:prx-…"),
+      endpoint: z.hostname(),
+      securityGroupId: idOf("sg"),
+    })
+    .optional(),
+  database: z.strictObject({
+    name: z.string().regex(/^[a-z_][a-z0-9_]{0,62}$/, "must be the name of a database in lower case"),
+    user: role,
+    /** In Aurora capacity units; only for a database that the stack creates. */
+    capacity: z.strictObject({ least: z.number().min(0.5).max(256), most: z.number().min(1).max(256) }).optional(),
+  }),
+  migrate: migrate.optional(),
+  schedule: schedule.prefault({}),
+  emailIdentityArns: z.array(arnOf("ses", "identity/", "the ARN of one SES identity")).min(1),
+  unsubscribe: unsubscribe.optional(),
+  sms: z
+    .strictObject({
+      originationIdentityArn: arnOf(
+        "sms-voice",
+        "(?:phone-number|pool|sender-id)/",
+        "the ARN of one phone number, pool or sender id",
+      ),
+      messageType: z.enum(["PROMOTIONAL", "TRANSACTIONAL"]),
+      configurationSet: z
+        .string()
+        .regex(/^[A-Za-z0-9_-]{1,64}$/, "must be the name of a configuration set")
+        .optional(),
+    })
+    .optional(),
+  webhook: z
+    .strictObject({
+      url: z
+        .url({ protocol: /^https$/, error: "must be an https URL" })
+        .refine((url) => !URL.parse(url)?.port, "must be on port 443"),
+      secretArn: arnOf("secretsmanager", "secret:", "the whole ARN of one secret").regex(
+        /-[A-Za-z0-9]{6}$/,
+        "must end with the six characters that Secrets Manager adds to the name",
+      ),
+      secretKeyArn: arnOf("kms", "key/", "the ARN of one key").optional(),
+    })
+    .optional(),
+  /** If true, workspaces may receive digests by webhook, which needs a route to the internet. */
+  digestWebhooks: z.boolean().default(false),
+  delivery: z
+    .strictObject({
+      /** Maximum number of concurrent workers that send. The SQS minimum is two. */
+      maximumConcurrency: z.int().min(2).max(1000).default(5),
+    })
+    .optional(),
+  intake: z
+    .strictObject({
+      /** Maximum number of concurrent workers that apply events. The SQS minimum is two. */
+      maximumConcurrency: z.int().min(2).max(1000).default(2),
+    })
+    .optional(),
+  alarms: z
+    .strictObject({
+      topicArn: arnOf("sns", "", "the ARN of one SNS topic").optional(),
+      completionsPerHour: z.int().min(1).default(20),
+      oldestDueMinutes: z.int().min(1).default(30),
+    })
+    .prefault({}),
+  testEvents: z.enum(["createRegistry", "useRegistry"]).optional(),
+  logLevel: z.enum(["DEBUG", "INFO", "WARN", "ERROR"]).default("INFO"),
+  logRetentionDays: z
+    .number()
+    .default(30)
+    .refine((days) => retentions.includes(days), `must be a retention of CloudWatch Logs: ${retentions.join(", ")}`),
+  batchSize: runOptions.batchSize.optional(),
+  sendsAtOnce: runOptions.sendsAtOnce.optional(),
+  safetyMarginMs: runOptions.safetyMarginMs.optional(),
+  reservedConcurrency: z.int().min(1).optional(),
+  permissionsBoundary: z
+    .string()
+    .regex(/^arn:aws[a-z-]*:iam::(\d{12}|aws):policy\/.+$/, "must be the ARN of a managed policy")
+    .optional(),
+  paused: z.boolean().default(false),
+});
+
+/** A rule across keys. Its errors are reported together with those of single keys. */
+type Rule = readonly [path: readonly string[], error: string, holds: (stage: StageParts) => boolean];
+type StageParts = Partial<z.output<typeof fields>>;
+
+const RULES: readonly Rule[] = [
+  [["home"], "is required without a proxy: account and region", ({ proxy, home }) => !!proxy || !!home],
+  [
+    ["home"],
+    "must not be set with a proxy, whose ARN contains account and region",
+    ({ proxy, home }) => !proxy || !home,
+  ],
+  [
+    ["vpc", "vpcId"],
+    "is required with a proxy: the VPC of the proxy",
+    ({ proxy, vpc: given }) => !proxy || !!given?.vpcId,
+  ],
+  [
+    ["vpc", "availabilityZones"],
+    "must be at least two if the stack creates the database",
+    ({ proxy, vpc: given }) => !!proxy || (given?.availabilityZones?.length ?? 2) >= 2,
+  ],
+  [
+    ["database", "capacity"],
+    "must not be set with a proxy: it is for a database that the stack creates",
+    ({ proxy, database }) => !proxy || !database?.capacity,
+  ],
+  [
+    ["migrate"],
+    "requires host, resourceId and securityGroupId of the database with a proxy",
+    ({ proxy, migrate: given }) => !proxy || !given || (!!given.host && !!given.resourceId && !!given.securityGroupId),
+  ],
+  [
+    ["migrate"],
+    "accepts only user if the stack creates the database",
+    ({ proxy, migrate: given }) => !!proxy || !(given?.host || given?.resourceId || given?.securityGroupId),
+  ],
+];
+
+/** Schema of one stage's configuration. It reports all errors at once, including those across keys. */
+const stageSchema = RULES.reduce<z.ZodType<z.output<typeof fields>, unknown>>(
+  (schema, [path, error, holds]) =>
+    schema.refine(holds, { path: [...path], error, when: ({ value }) => isObject(value) }),
+  fields as z.ZodType<z.output<typeof fields>, unknown>,
+);
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,6 +1,8 @@
-import { Duration, RemovalPolicy, Validations } from "aws-cdk-lib";
+import { createHash } from "node:crypto";
+import { Duration, RemovalPolicy, type Stack, Validations } from "aws-cdk-lib";
 import { type IVpc, SecurityGroup, type SubnetSelection } from "aws-cdk-lib/aws-ec2";
-import { Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
+import { PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
+import { LogGroup } from "aws-cdk-lib/aws-logs";
 import {
   AuroraPostgresEngineVersion,
   ClusterInstance,
@@ -11,11 +13,12 @@ import {
   DefaultAuthScheme,
   ProxyTarget,
 } from "aws-cdk-lib/aws-rds";
+import { AwsCustomResource, AwsCustomResourcePolicy, PhysicalResourceId } from "aws-cdk-lib/custom-resources";
 import { Construct } from "constructs";
 import type { StageNames } from "../lib/platform/names.ts";
 import type { Configuration } from "./configuration.ts";
 
-export interface CreatedDatabaseProps {
+interface CreatedDatabaseProps {
   readonly configuration: Configuration;
   readonly names: StageNames;
   readonly vpc: IVpc;
@@ -38,13 +41,13 @@ export class CreatedDatabase extends Construct {
     super(scope, id);
     this.clusterSecurityGroup = new SecurityGroup(this, "SecurityGroup", {
       vpc: props.vpc,
-      description: "Backstop: the database. The proxy and the migrations come in; nothing goes out.",
+      description: "Backstop: the database. Inbound from the proxy and the migrations, no outbound.",
       allowAllOutbound: false,
     });
     this.cluster = this.makeCluster(props);
     this.proxySecurityGroup = new SecurityGroup(this, "ProxySecurityGroup", {
       vpc: props.vpc,
-      description: "Backstop: the proxy before the database. Functions come in, the database is all it goes out to.",
+      description: "Backstop: the proxy. Inbound from the functions, outbound to the database.",
       allowAllOutbound: false,
     });
     this.proxy = this.makeProxy(props);
@@ -96,13 +99,87 @@ export class CreatedDatabase extends Construct {
     Validations.of(this.cluster).acknowledge(
       {
         id: "AwsSolutions-RDS11",
-        reason:
-          "A port that is not the usual one hides nothing: the database is reached from named security groups only.",
+        reason: "Another port would not improve security: only named security groups reach the database.",
       },
       {
         id: "AwsSolutions-SMG4",
-        reason: "The administrator makes the two roles, through the Data API; functions and people sign in with IAM.",
+        reason:
+          "The administrator only creates the two roles, through the Data API. Functions and people sign in with IAM.",
       },
+    );
+  }
+}
+
+interface Roles {
+  readonly database: string;
+  /** May read and write rows. */
+  readonly runner: string;
+  /** May create and alter tables. */
+  readonly migrator: string;
+}
+
+/**
+ * One idempotent statement that creates both roles with IAM sign-in. It grants what they need, also on future tables.
+ * The configuration schema allows only names that need no quotes.
+ */
+export function rolesStatement({ database, runner, migrator }: Roles): string {
+  const make = (role: string) =>
+    `if not exists (select from pg_roles where rolname = '${role}') then create role ${role} login; end if; grant rds_iam to ${role}; grant connect on database ${database} to ${role};`;
+  return [
+    "do $$ begin",
+    make(runner),
+    make(migrator),
+    `grant create on database ${database} to ${migrator};`,
+    `grant usage, create on schema public to ${migrator};`,
+    `grant usage on schema public to ${runner};`,
+    `grant ${migrator} to current_user;`,
+    `alter default privileges for role ${migrator} in schema public grant select, insert, update, delete on tables to ${runner};`,
+    "end $$",
+  ].join("\n");
+}
+
+/** Creates the roles of the stack's own database, as its administrator, through the Data API. */
+export class DatabaseRoles extends Construct {
+  constructor(scope: Construct, id: string, cluster: DatabaseCluster, configuration: Configuration, migrator: string) {
+    super(scope, id);
+    const { name, user } = configuration.database;
+    const sql = rolesStatement({ database: name, runner: user, migrator });
+    const secretArn = cluster.secret?.secretArn ?? "";
+    const call = {
+      service: "rds-data",
+      action: "ExecuteStatement",
+      parameters: { resourceArn: cluster.clusterArn, secretArn, database: name, sql },
+      physicalResourceId: PhysicalResourceId.of(createHash("sha256").update(sql).digest("hex")),
+    };
+    const resource = new AwsCustomResource(this, "Statement", {
+      onCreate: call,
+      onUpdate: call,
+      installLatestAwsSdk: false,
+      policy: AwsCustomResourcePolicy.fromStatements([
+        new PolicyStatement({ actions: ["rds-data:ExecuteStatement"], resources: [cluster.clusterArn] }),
+        new PolicyStatement({ actions: ["secretsmanager:GetSecretValue"], resources: [secretArn] }),
+      ]),
+      logGroup: new LogGroup(this, "Log", {
+        logGroupName: `/backstop/${configuration.stage}/database-roles`,
+        retention: configuration.logRetentionDays,
+        removalPolicy: RemovalPolicy.DESTROY,
+      }),
+    });
+    // The Data API needs an instance, not only the cluster.
+    resource.node.addDependency(cluster);
+  }
+}
+
+/** The CDK defines the functions behind custom resources, with their roles and runtimes. We cannot change them. */
+export function acknowledgeProviders(stack: Stack): void {
+  for (const child of stack.node.children) {
+    if (!/^(AWS679f53fac002430cb0da5b7982bd2287|AWSCDK\.Trigger.*)$/.test(child.node.id)) continue;
+    Validations.of(child).acknowledge(
+      {
+        id: "AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole]",
+        reason: "The CDK defines this provider. The policy allows only writing its log.",
+      },
+      { id: "AwsSolutions-L1", reason: "The CDK defines this provider and its runtime." },
     );
   }
 }

@@ -7,26 +7,21 @@ import {
   GraphWidget,
   type IMetric,
   type IWidget,
+  Metric,
   SingleValueWidget,
   TextWidget,
 } from "aws-cdk-lib/aws-cloudwatch";
 import type { IFunction } from "aws-cdk-lib/aws-lambda";
 import type { IQueue } from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
-import type { MetricName } from "../lib/platform/metrics.ts";
-import type { StageNames } from "../lib/platform/names.ts";
-import type { Configuration } from "./configuration.ts";
-import { measureOf, pinnedConnections } from "./measures.ts";
-import { longestInterval } from "./schedule-interval.ts";
+import { METRIC_NAMESPACE, METRIC_UNITS, type MetricName } from "../lib/platform/metrics.ts";
+import { longestInterval } from "./schedule.ts";
+import type { StageProps } from "./worker-function.ts";
 
-export interface RunDashboardProps {
-  readonly configuration: Configuration;
-  readonly names: StageNames;
-  readonly revision: string;
+interface RunDashboardProps extends StageProps {
   readonly alarms: readonly Alarm[];
   readonly functions: readonly IFunction[];
   readonly queues: readonly IQueue[];
-  readonly proxyName: string;
 }
 
 const WHOLE = 24;
@@ -49,23 +44,23 @@ function promise({ configuration, names, revision }: RunDashboardProps): IWidget
   const { expression, timeZone } = configuration.schedule;
   const interval = longestInterval(expression);
   const markdown = [
-    "# When a lead books, what chased the meeting stops",
+    "# When a lead books, its sequences stop",
     `Stage **${configuration.stage}**, revision \`${revision}\`, schedule \`${expression}\` (${timeZone}).`,
-    `From booking to stop it may take **${interval.toSeconds()} s**, the longest time between two ticks. What to do when it takes longer: docs/runbook.md`,
+    `A stop may take **${interval.toSeconds()} s** after the booking, the longest time between two ticks. If it takes longer, see docs/runbook.md`,
   ].join("\n\n");
-  const measure = measureOf(names.followUpsFunction, "BookingToStop");
+  const metric = metricOf(names.followUpsFunction, "BookingToStop");
   return [
     new TextWidget({ markdown, width: THIRD, height: 6 }),
     new SingleValueWidget({
-      title: "Slowest stop of the last day, seconds",
-      metrics: [measure.with({ period: Duration.days(1), label: "booking to stop" })],
+      title: "Slowest stop of the last day (seconds)",
+      metrics: [metric.with({ period: Duration.days(1), label: "booking to stop" })],
       setPeriodToTimeRange: false,
       width: THIRD,
       height: 6,
     }),
     new GraphWidget({
-      title: "From booking to stop, seconds",
-      left: [measure.with({ label: "slowest" })],
+      title: "Booking to stop (seconds)",
+      left: [metric.with({ label: "slowest" })],
       leftAnnotations: [{ value: interval.toSeconds(), label: "promised", color: Color.RED }],
       leftYAxis: { min: 0 },
       width: THIRD,
@@ -86,50 +81,73 @@ function runs({ configuration, names }: RunDashboardProps): IWidget[] {
     graphOf(
       title,
       THIRD,
-      metrics.map((name) => measureOf(names.followUpsFunction, name)),
+      metrics.map((name) => metricOf(names.followUpsFunction, name)),
     );
   return [
     graph("Runs", ["SuccessfulRuns", "FailedRuns", "SkippedRuns"]),
-    graph("Ended by the backstop", ["BackstopCompletions", "BackstopRemaining", "CancelledTouches"]),
+    graph("Completed by the backstop", ["BackstopCompletions", "BackstopRemaining", "CancelledTouches"]),
     graphOf(
       "Touches",
       THIRD,
-      senders.flatMap((sender) => touches.map((name) => measureOf(sender, name))),
+      senders.flatMap((sender) => touches.map((name) => metricOf(sender, name))),
     ),
-    graph("Due, held, left over", ["DueSteps", "HeldSteps", "Backlog"]),
-    graph("Age of the oldest due step, seconds", ["OldestDue"]),
-    graph("Rows that a person has to repair", ["RowsToRepair"]),
+    graph("Due, held and left over", ["DueSteps", "HeldSteps", "Backlog"]),
+    graph("Age of the oldest due step (seconds)", ["OldestDue"]),
+    graph("Rows to repair", ["RowsToRepair"]),
     graph("Digests", ["SentDigests", "LostDigests"]),
     ...(configuration.intake ? [factsToReview(names)] : []),
     graphOf(
-      "Channels that take nothing",
+      "Channels that accept nothing",
       THIRD,
-      senders.flatMap((sender) => CHANNEL_FAULTS.map((name) => measureOf(sender, name))),
+      senders.flatMap((sender) => CHANNEL_FAULTS.map((name) => metricOf(sender, name))),
     ),
   ];
 }
 
 const factsToReview = ({ intakeFunction }: RunDashboardProps["names"]): IWidget =>
   graphOf(
-    "Facts to review: leads added, warnings",
+    "Facts to review: created leads, warnings",
     THIRD,
-    (["CreatedLeads", "WarnedFacts"] as const).map((name) => measureOf(intakeFunction, name)),
+    (["CreatedLeads", "WarnedFacts"] as const).map((name) => metricOf(intakeFunction, name)),
   );
 
-function machinery({ functions, queues, proxyName }: RunDashboardProps): IWidget[] {
+function machinery({ functions, queues, foundation }: RunDashboardProps): IWidget[] {
   const perFunction = (title: string, metric: (one: IFunction) => IMetric) =>
     graphOf(title, HALF, functions.map(metric));
   return [
-    perFunction("Longest invocation, milliseconds", (one) => one.metricDuration({ statistic: "Maximum" })),
-    perFunction("Errors and time-outs", (one) => one.metricErrors()),
+    perFunction("Longest invocation (milliseconds)", (one) => one.metricDuration({ statistic: "Maximum" })),
+    perFunction("Errors and timeouts", (one) => one.metricErrors()),
     graphOf(
       "Messages in the queues",
       HALF,
       queues.map((queue) => queue.metricApproximateNumberOfMessagesVisible()),
     ),
-    graphOf("Pinned connections of the proxy", HALF, [pinnedConnections(proxyName)]),
+    graphOf("Pinned proxy connections", HALF, [pinnedConnections(foundation.proxyName)]),
   ];
 }
 
 const graphOf = (title: string, width: number, left: IMetric[]): IWidget =>
   new GraphWidget({ title, left, leftYAxis: { min: 0 }, width });
+
+const STATISTICS = { Count: "Sum", Seconds: "Maximum", Milliseconds: "Maximum" } as const;
+
+/** A CloudWatch metric from the run report. Statistic: the sum for counts, the maximum for durations. */
+export function metricOf(functionName: string, metricName: MetricName, period = Duration.minutes(1)): Metric {
+  return new Metric({
+    namespace: METRIC_NAMESPACE,
+    metricName,
+    dimensionsMap: { service: functionName },
+    statistic: STATISTICS[METRIC_UNITS[metricName]],
+    period,
+  });
+}
+
+/** Number of connections that are currently pinned in the proxy. */
+export const pinnedConnections = (proxyName: string, period = Duration.minutes(1)): Metric =>
+  new Metric({
+    namespace: "AWS/RDS",
+    metricName: "DatabaseConnectionsCurrentlySessionPinned",
+    dimensionsMap: { ProxyName: proxyName },
+    statistic: "Maximum",
+    period,
+  });

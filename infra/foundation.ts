@@ -12,9 +12,8 @@ import { DatabaseProxy, type IDatabaseProxy } from "aws-cdk-lib/aws-rds";
 import type { Construct } from "constructs";
 import type { StageNames } from "../lib/platform/names.ts";
 import type { Configuration } from "./configuration.ts";
-import { CreatedDatabase } from "./created-database.ts";
-import { CreatedNetwork } from "./created-network.ts";
-import { DatabaseRoles } from "./database-roles.ts";
+import { CreatedDatabase, DatabaseRoles } from "./created-database.ts";
+import { CreatedNetwork } from "./network.ts";
 
 export const POSTGRESQL = Port.tcp(5432);
 
@@ -102,13 +101,15 @@ function existingFoundation(scope: Construct, { vpc, migrate }: Configuration, p
 }
 
 function directDatabase(scope: Construct, { host, resourceId, securityGroupId, user }: Migrate): DirectDatabase {
-  if (!host || !resourceId || !securityGroupId) throw new Error("the configuration names no database to migrate");
+  if (!host || !resourceId || !securityGroupId)
+    throw new Error("the configuration does not name the database to migrate");
   const securityGroup = SecurityGroup.fromSecurityGroupId(scope, "DatabaseSecurityGroup", securityGroupId);
   return { host, resourceId, user, securityGroup };
 }
 
 function existingVpc(scope: Construct, vpc: Configuration["vpc"]): IVpc {
-  if (vpc.vpcId === undefined || vpc.privateSubnetIds === undefined) throw new Error("there is no vpcId");
+  if (vpc.vpcId === undefined || vpc.privateSubnetIds === undefined)
+    throw new Error("the configuration lacks vpcId or privateSubnetIds");
   const found = Vpc.fromVpcAttributes(scope, "Vpc", {
     vpcId: vpc.vpcId,
     availabilityZones: [...vpc.availabilityZones],
@@ -116,7 +117,7 @@ function existingVpc(scope: Construct, vpc: Configuration["vpc"]): IVpc {
   });
   Validations.of(found).acknowledge({
     id: "Annotation::@aws-cdk/aws-ec2:noSubnetRouteTableId",
-    reason: "Nothing in this stack reads or changes the routes of the subnets.",
+    reason: "This stack neither reads nor changes the routes of the subnets.",
   });
   return found;
 }

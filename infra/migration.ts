@@ -1,21 +1,13 @@
 import { Arn, ArnFormat, Duration, Stack } from "aws-cdk-lib";
-import { type IVpc, SecurityGroup, type SubnetSelection } from "aws-cdk-lib/aws-ec2";
+import { SecurityGroup } from "aws-cdk-lib/aws-ec2";
 import { PolicyStatement } from "aws-cdk-lib/aws-iam";
 import { type FunctionOptions, Function as LambdaFunction } from "aws-cdk-lib/aws-lambda";
 import { Trigger } from "aws-cdk-lib/triggers";
 import { Construct } from "constructs";
-import type { StageNames } from "../lib/platform/names.ts";
-import type { Configuration } from "./configuration.ts";
 import { type DirectDatabase, POSTGRESQL } from "./foundation.ts";
-import { FunctionRole } from "./function-role.ts";
-import { codeOf, logGroupOf } from "./worker-function.ts";
+import { codeOf, FunctionRole, logGroupOf, type StageProps } from "./worker-function.ts";
 
-export interface MigrationProps {
-  readonly configuration: Configuration;
-  readonly names: StageNames;
-  readonly revision: string;
-  readonly vpc: IVpc;
-  readonly subnets: SubnetSelection;
+export interface MigrationProps extends StageProps {
   readonly database: DirectDatabase;
 }
 
@@ -31,7 +23,7 @@ export class Migration extends Construct {
 
   constructor(scope: Construct, id: string, props: MigrationProps) {
     super(scope, id);
-    const logGroup = logGroupOf(this, props.names.migrateLogGroup, props.configuration);
+    const logGroup = logGroupOf(this, props.names.migrateFunction, props.configuration);
     const role = new FunctionRole(this, "Role", { functionName: props.names.migrateFunction, logGroup });
     role.addToPolicy(this.letConnect(props.database));
     const group = this.makeSecurityGroup(props);
@@ -41,26 +33,26 @@ export class Migration extends Construct {
     this.trigger.executeAfter(handler, role, group, props.database.securityGroup);
   }
 
-  private makeSecurityGroup({ vpc, database }: MigrationProps): SecurityGroup {
-    const description = "Backstop: the function migrate. Nothing comes in.";
+  private makeSecurityGroup({ foundation: { vpc }, database }: MigrationProps): SecurityGroup {
+    const description = "Backstop: the function migrate, without inbound traffic.";
     const group = new SecurityGroup(this, "SecurityGroup", { vpc, description, allowAllOutbound: false });
-    group.connections.allowTo(database.securityGroup, POSTGRESQL, "Backstop: migrations, to the database itself");
+    group.connections.allowTo(database.securityGroup, POSTGRESQL, "Backstop: migrations, directly to the database");
     return group;
   }
 
   private makeFunction(
-    { configuration, names, revision, vpc, subnets, database }: MigrationProps,
+    { configuration, names, revision, foundation, database }: MigrationProps,
     own: Pick<FunctionOptions, "role" | "logGroup" | "securityGroups">,
   ): LambdaFunction {
     return new LambdaFunction(this, "Function", {
       ...codeOf("migrate"),
       ...own,
       functionName: names.migrateFunction,
-      description: "Backstop: applies the migrations, in the middle of a deploy.",
+      description: "Backstop: applies the migrations during a deploy.",
       memorySize: 1024,
       timeout: TIME_LIMIT,
-      vpc,
-      vpcSubnets: subnets,
+      vpc: foundation.vpc,
+      vpcSubnets: foundation.subnets,
       environment: {
         DATABASE_HOST: database.host,
         DATABASE_PORT: "5432",

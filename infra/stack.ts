@@ -4,16 +4,15 @@ import type { Construct } from "constructs";
 import { namesOf, type StageNames } from "../lib/platform/names.ts";
 import { Alarms } from "./alarms.ts";
 import { type Configuration, homeOf } from "./configuration.ts";
+import { acknowledgeProviders } from "./created-database.ts";
 import { RunDashboard } from "./dashboard.ts";
-import { acknowledgeProviders } from "./database-roles.ts";
-import { Delivery } from "./delivery.ts";
-import { FollowUpsFunction } from "./follow-ups-function.ts";
-import { FollowUpsSchedule } from "./follow-ups-schedule.ts";
-import { type Foundation, foundationOf } from "./foundation.ts";
-import { Intake } from "./intake.ts";
+import { FollowUpsFunction, FollowUpsSchedule } from "./follow-ups.ts";
+import { foundationOf } from "./foundation.ts";
 import { Migration } from "./migration.ts";
-import { outputsOf } from "./outputs.ts";
+import { needsInternet, vpcEndpointsOf } from "./network.ts";
+import { Delivery, Intake } from "./queue-workers.ts";
 import { TestEvents } from "./test-events.ts";
+import { logGroupNameOf, type StageProps } from "./worker-function.ts";
 
 /** All resources of one stage. */
 export class BackstopStack extends Stack {
@@ -25,71 +24,92 @@ export class BackstopStack extends Stack {
       env: homeOf(configuration),
     });
     const foundation = foundationOf(this, configuration, names);
-    const workers = this.makeWorkers(configuration, names, revision, foundation);
-    this.migrateBefore(workers, configuration, names, revision, foundation);
+    const props: StageProps = { configuration, names, revision, foundation };
+    this.migrateBefore(this.makeWorkers(props), props);
     acknowledgeProviders(this);
-    const { testEvents } = configuration;
-    if (testEvents) {
-      const createRegistry = testEvents === "createRegistry";
-      new TestEvents(this, "TestEvents", { functionName: names.followUpsFunction, folder: "events", createRegistry });
-      if (configuration.intake) {
-        const intake = { functionName: names.intakeFunction, folder: "events/intake", createRegistry: false };
-        new TestEvents(this, "IntakeTestEvents", intake);
-      }
-    }
-    this.honourBoundary(configuration);
+    this.makeTestEvents(props);
+    this.applyBoundary(configuration);
     Tags.of(this).add("application", "backstop");
     Tags.of(this).add("stage", configuration.stage);
-    const outputs = outputsOf(configuration, names, revision, this.region);
-    for (const [name, value] of Object.entries(outputs)) new CfnOutput(this, name, { value });
+    for (const [name, value] of Object.entries(outputsOf(props, this.region))) new CfnOutput(this, name, { value });
   }
 
-  private makeWorkers(
-    configuration: Configuration,
-    names: StageNames,
-    revision: string,
-    foundation: Foundation,
-  ): readonly Construct[] {
-    const shared = { configuration, names, revision, foundation };
-    const delivery = configuration.delivery && new Delivery(this, "Delivery", { ...shared, ...configuration.delivery });
-    const intake = configuration.intake && new Intake(this, "Intake", { ...shared, ...configuration.intake });
-    const followUps = new FollowUpsFunction(this, "FollowUps", { ...shared, deliveries: delivery?.queue });
+  private makeWorkers(props: StageProps): readonly Construct[] {
+    const { configuration, names } = props;
+    const delivery = configuration.delivery && new Delivery(this, "Delivery", { ...props, ...configuration.delivery });
+    const intake = configuration.intake && new Intake(this, "Intake", { ...props, ...configuration.intake });
+    const followUps = new FollowUpsFunction(this, "FollowUps", { ...props, deliveries: delivery?.queue });
     const schedule = new FollowUpsSchedule(this, "Schedule", { configuration, names, function: followUps.function });
-    const { proxyName } = foundation;
-    const alarms = new Alarms(this, "Alarms", { ...shared, followUps, schedule, delivery, intake, proxyName });
+    const alarms = new Alarms(this, "Alarms", { ...props, followUps, schedule, delivery, intake });
+    const workers = [followUps, delivery, intake].filter((worker) => worker !== undefined);
     new RunDashboard(this, "Dashboard", {
-      ...shared,
+      ...props,
       alarms: alarms.all,
-      functions: [followUps, delivery, intake].flatMap((worker) => worker?.function ?? []),
+      functions: workers.map((worker) => worker.function),
       queues: [
         ...[schedule.undeliveredTicks, followUps.failedRuns],
         ...(delivery ? [delivery.queue, delivery.failed] : []),
         ...(intake ? [intake.queue, intake.refused] : []),
       ],
-      proxyName,
     });
-    return [followUps, delivery, intake].filter((worker) => worker !== undefined);
+    return workers;
   }
 
   /** Deploy order: roles, then migrations, then the functions that need both. */
-  private migrateBefore(
-    workers: readonly Construct[],
-    configuration: Configuration,
-    names: StageNames,
-    revision: string,
-    { vpc, subnets, direct, roles }: Foundation,
-  ): void {
+  private migrateBefore(workers: readonly Construct[], props: StageProps): void {
+    const { direct: database, roles } = props.foundation;
     if (roles) for (const worker of workers) worker.node.addDependency(roles);
-    if (!configuration.migrate || !direct) return;
-    const database = direct;
-    const migration = new Migration(this, "Migration", { configuration, names, revision, vpc, subnets, database });
+    if (!props.configuration.migrate || !database) return;
+    const migration = new Migration(this, "Migration", { ...props, database });
     if (roles) migration.trigger.executeAfter(roles);
     migration.trigger.executeBefore(...workers);
   }
 
-  private honourBoundary({ permissionsBoundary }: Configuration): void {
+  private makeTestEvents({ configuration: { testEvents, intake }, names }: StageProps): void {
+    if (!testEvents) return;
+    const createRegistry = testEvents === "createRegistry";
+    new TestEvents(this, "TestEvents", { functionName: names.followUpsFunction, folder: "events", createRegistry });
+    if (!intake) return;
+    const ofIntake = { functionName: names.intakeFunction, folder: "events/intake", createRegistry: false };
+    new TestEvents(this, "IntakeTestEvents", ofIntake);
+  }
+
+  private applyBoundary({ permissionsBoundary }: Configuration): void {
     if (permissionsBoundary === undefined) return;
     const policy = ManagedPolicy.fromManagedPolicyArn(this, "PermissionsBoundary", permissionsBoundary);
     PermissionsBoundary.of(this).apply(policy);
   }
+}
+
+/** Stack outputs: the names of the resources, and commands for the next steps. */
+function outputsOf({ configuration, names, revision }: StageProps, region: string): Readonly<Record<string, string>> {
+  const payload = '{"trigger":"manual","dryRun":true}';
+  return {
+    Revision: revision,
+    FunctionName: names.followUpsFunction,
+    ScheduleName: names.schedule,
+    ScheduleGroupName: names.scheduleGroup,
+    FireTestEvent: `aws lambda invoke --region ${region} --function-name ${names.followUpsFunction} --cli-binary-format raw-in-base64-out --payload '${payload}' /dev/stdout`,
+    ReadLog: `aws logs tail ${logGroupNameOf(names.followUpsFunction)} --region ${region} --follow`,
+    LookAtDashboard: `https://${region}.console.aws.amazon.com/cloudwatch/home?region=${region}#dashboards/dashboard/${names.dashboard}`,
+    PauseSchedule: `AWS_REGION=${region} npm run backstop -- schedule pause --stage ${configuration.stage}`,
+    ...(configuration.intake && {
+      EventBusName: names.eventBus,
+      PutEvent: `aws events put-events --region ${region} --entries '${exampleEntry(names)}'`,
+    }),
+    RequiredEndpoints: requiredEndpoints(configuration),
+  };
+}
+
+/** Example event: an opt-out with placeholders. */
+function exampleEntry({ eventBus }: StageNames): string {
+  const detail = { workspaceId: "…", eventId: "…", occurredAt: "2026-11-25T14:00:00Z", lead: { email: "…" } };
+  const entry = { EventBusName: eventBus, Source: "…", DetailType: "lead.opted_out", Detail: JSON.stringify(detail) };
+  return JSON.stringify([entry]);
+}
+
+function requiredEndpoints(configuration: Configuration): string {
+  const endpoints = vpcEndpointsOf(configuration).map(({ id, use }) => `${id} (${use})`);
+  const internet = needsInternet(configuration) ? "; webhooks need a NAT gateway, because they leave AWS" : "";
+  return `without a NAT gateway, the subnets need VPC endpoints for: ${endpoints.join(", ")}${internet}`;
 }

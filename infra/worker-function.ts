@@ -1,27 +1,32 @@
-import { type Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
+import { Arn, type ArnComponents, ArnFormat, type Duration, RemovalPolicy, Stack, Validations } from "aws-cdk-lib";
 import { type IVpc, Peer, Port, SecurityGroup } from "aws-cdk-lib/aws-ec2";
+import { Effect, PolicyDocument, PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import {
   Architecture,
   type EventInvokeConfigOptions,
   Function as LambdaFunction,
   Runtime,
 } from "aws-cdk-lib/aws-lambda";
-import { LogGroup } from "aws-cdk-lib/aws-logs";
+import { type ILogGroup, LogGroup } from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
+import type { StageNames } from "../lib/platform/names.ts";
 import { codeOfFunction } from "./bundle.ts";
 import { channelsOf, letUseChannels, NO_CHANNELS } from "./channels.ts";
 import type { Configuration } from "./configuration.ts";
 import { type Foundation, POSTGRESQL } from "./foundation.ts";
-import { FunctionRole } from "./function-role.ts";
 
-export interface WorkerFunctionProps {
+/** What every part of a stage is made from. */
+export interface StageProps {
   readonly configuration: Configuration;
+  readonly names: StageNames;
   readonly revision: string;
   readonly foundation: Foundation;
+}
+
+export interface WorkerFunctionProps extends StageProps {
   /** The file in functions/, without its extension. */
   readonly entry: string;
   readonly functionName: string;
-  readonly logGroupName: string;
   readonly description: string;
   readonly timeout: Duration;
   /** If true, the function sends touches and may use the stage's channels. */
@@ -48,7 +53,7 @@ export class WorkerFunction extends Construct {
 
   private makeFunction(props: WorkerFunctionProps, environment: Readonly<Record<string, string>>): LambdaFunction {
     const { configuration, foundation, functionName, reservedConcurrency } = props;
-    const logGroup = logGroupOf(this, props.logGroupName, configuration);
+    const logGroup = logGroupOf(this, functionName, configuration);
     return new LambdaFunction(this, "Function", {
       ...codeOf(props.entry),
       functionName,
@@ -71,6 +76,8 @@ export class WorkerFunction extends Construct {
 /** A small young generation keeps a run below 256 MB, however much is due (`npm run bench -- engine`). */
 export const NODE_OPTIONS = "--enable-source-maps --max-semi-space-size=8";
 
+export const logGroupNameOf = (functionName: string): string => `/aws/lambda/${functionName}`;
+
 /** Properties that all functions share. */
 export function codeOf(entry: string) {
   return {
@@ -81,13 +88,14 @@ export function codeOf(entry: string) {
   };
 }
 
-export function logGroupOf(scope: Construct, logGroupName: string, configuration: Configuration): LogGroup {
+export function logGroupOf(scope: Construct, functionName: string, configuration: Configuration): LogGroup {
+  const logGroupName = logGroupNameOf(functionName);
   const retention = configuration.logRetentionDays;
   return new LogGroup(scope, "Log", { logGroupName, retention, removalPolicy: RemovalPolicy.DESTROY });
 }
 
 function securityGroupOf(scope: Construct, vpc: IVpc, entry: string): SecurityGroup {
-  const description = `Backstop: the function ${entry}. Nothing comes in.`;
+  const description = `Backstop: the function ${entry}, without inbound traffic.`;
   const group = new SecurityGroup(scope, "SecurityGroup", { vpc, description, allowAllOutbound: false });
   group.addEgressRule(Peer.anyIpv4(), Port.tcp(443), "HTTPS to the providers, whose addresses change");
   return group;
@@ -108,4 +116,67 @@ function environmentOf({ configuration, foundation, revision, environment }: Wor
     ...(safetyMarginMs !== undefined && { RUN_SAFETY_MARGIN_MS: String(safetyMarginMs) }),
     ...environment,
   };
+}
+
+export interface FunctionRoleProps {
+  readonly functionName: string;
+  readonly logGroup: ILogGroup;
+}
+
+const NETWORK_INTERFACE_ACTIONS = [
+  "ec2:AssignPrivateIpAddresses",
+  "ec2:CreateNetworkInterface",
+  "ec2:DeleteNetworkInterface",
+  "ec2:DescribeNetworkInterfaces",
+  "ec2:DescribeSubnets",
+  "ec2:UnassignPrivateIpAddresses",
+];
+
+/**
+ * Base role of a function in the VPC: it may write its own log, and Lambda may manage its network interfaces.
+ * The AWS managed policies would allow every log group of the account.
+ */
+export class FunctionRole extends Role {
+  constructor(scope: Construct, id: string, props: FunctionRoleProps) {
+    super(scope, id, {
+      assumedBy: new ServicePrincipal("lambda.amazonaws.com"),
+      inlinePolicies: {
+        Log: document(
+          new PolicyStatement({
+            actions: ["logs:CreateLogStream", "logs:PutLogEvents"],
+            resources: [props.logGroup.logGroupArn],
+          }),
+        ),
+        Network: document(
+          new PolicyStatement({ actions: NETWORK_INTERFACE_ACTIONS, resources: ["*"] }),
+          // The Lambda service needs these; the function's code does not.
+          new PolicyStatement({
+            effect: Effect.DENY,
+            actions: NETWORK_INTERFACE_ACTIONS,
+            resources: ["*"],
+            conditions: { ArnEquals: { "lambda:SourceFunctionArn": arnOf(scope, props.functionName) } },
+          }),
+        ),
+      },
+    });
+    Validations.of(this).acknowledge({
+      id: "AwsSolutions-IAM5[Resource::*]",
+      reason:
+        "Lambda creates network interfaces whose ids are not known in advance. The function's code is denied these actions.",
+    });
+  }
+}
+
+function document(...statements: PolicyStatement[]): PolicyDocument {
+  return new PolicyDocument({ statements });
+}
+
+function arnOf(scope: Construct, functionName: string): string {
+  const components: ArnComponents = {
+    service: "lambda",
+    resource: "function",
+    resourceName: functionName,
+    arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+  };
+  return Arn.format(components, Stack.of(scope));
 }

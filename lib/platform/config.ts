@@ -4,14 +4,17 @@ import { unsubscribeUrl } from "../channels/unsubscribe-url.ts";
 import type { RunSettings } from "../run/step.ts";
 import type { IamEndpoint } from "../store/iam-connection.ts";
 
-/** The values that a run accepts; the stack's configuration uses them too. */
-export const batchSize = z.coerce.number().int().min(1).max(1_000);
-export const sendsAtOnce = z.coerce.number().int().min(1).max(100);
-/** The stack's functions have a time limit of 50 s or more, so at least 10 s are left to work. */
-export const safetyMarginMs = z.coerce.number().int().min(1_000).max(40_000);
+/** The settings of a run, for the environment and for the stack's configuration. */
+export const runOptions = {
+  batchSize: z.int().min(1).max(1_000),
+  sendsAtOnce: z.int().min(1).max(100),
+  /** The functions have a time limit of 50 s or more, so at least 10 s are left to work. */
+  safetyMarginMs: z.int().min(1_000).max(40_000),
+};
 
 const nonEmpty = z.string().min(1);
-const port = z.coerce.number().int().min(1).max(65_535).default(5432);
+const number = z.coerce.number();
+const port = number.pipe(z.int().min(1).max(65_535)).default(5432);
 const databaseUrl = z.url({ protocol: /^postgres(ql)?$/ });
 const queueUrl = z.url({ protocol: /^https?$/ });
 
@@ -46,9 +49,9 @@ const settings = functionSettings.extend({
     .optional(),
   WEBHOOK_NETWORK: z.enum(["public", "any"]).default("public"),
   DELIVERY_QUEUE_URL: queueUrl.optional(),
-  RUN_BATCH_SIZE: batchSize.default(1000),
-  RUN_SENDS_AT_ONCE: sendsAtOnce.default(10),
-  RUN_SAFETY_MARGIN_MS: safetyMarginMs.default(20_000),
+  RUN_BATCH_SIZE: number.pipe(runOptions.batchSize).default(1000),
+  RUN_SENDS_AT_ONCE: number.pipe(runOptions.sendsAtOnce).default(10),
+  RUN_SAFETY_MARGIN_MS: number.pipe(runOptions.safetyMarginMs).default(20_000),
 });
 
 /** The parsed environment of a function that sends. */

@@ -2,11 +2,8 @@
 export interface StageNames {
   readonly stack: string;
   readonly followUpsFunction: string;
-  readonly followUpsLogGroup: string;
   readonly deliverFunction: string;
-  readonly deliverLogGroup: string;
   readonly migrateFunction: string;
-  readonly migrateLogGroup: string;
   readonly schedule: string;
   readonly scheduleGroup: string;
   /** Ticks that Scheduler could not deliver to the function. */
@@ -17,7 +14,6 @@ export interface StageNames {
   readonly deliveries: string;
   readonly failedDeliveries: string;
   readonly intakeFunction: string;
-  readonly intakeLogGroup: string;
   /** The name of both the event bus for facts about leads and its forwarding rule. */
   readonly eventBus: string;
   /** The queue of facts to apply, and the queue of facts that were refused or failed repeatedly. */
@@ -37,11 +33,8 @@ export function namesOf(stage: string): StageNames {
   return {
     stack: prefix,
     followUpsFunction: `${prefix}-follow-ups`,
-    followUpsLogGroup: `/aws/lambda/${prefix}-follow-ups`,
     deliverFunction: `${prefix}-deliver`,
-    deliverLogGroup: `/aws/lambda/${prefix}-deliver`,
     migrateFunction: `${prefix}-migrate`,
-    migrateLogGroup: `/aws/lambda/${prefix}-migrate`,
     schedule: `${prefix}-follow-ups`,
     scheduleGroup: prefix,
     undeliveredTicks: `${prefix}-undelivered-ticks`,
@@ -49,7 +42,6 @@ export function namesOf(stage: string): StageNames {
     deliveries: `${prefix}-deliveries`,
     failedDeliveries: `${prefix}-failed-deliveries`,
     intakeFunction: `${prefix}-intake`,
-    intakeLogGroup: `/aws/lambda/${prefix}-intake`,
     eventBus: prefix,
     events: `${prefix}-events`,
     refusedEvents: `${prefix}-refused-events`,

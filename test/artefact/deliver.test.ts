@@ -53,8 +53,8 @@ const record = (messageId: string, body: unknown) => ({
   eventSource: "aws:sqs",
 });
 
-describe("the artefact of the deliver function, under the runtime client of AWS,", () => {
-  it("sends what a batch names, gives back only the message that fails, and tells its metrics", async () => {
+describe("the artefact of the deliver function, under the AWS runtime client,", () => {
+  it("sends the touches of a batch, returns only the failed message, and emits its metrics", async () => {
     const [first, second, third] = await addClaimed(3);
     const Records = [
       record("one", { touchIds: [first, second] }),
@@ -73,7 +73,7 @@ describe("the artefact of the deliver function, under the runtime client of AWS,
     );
   });
 
-  it("sends nothing twice when a batch comes again", async () => {
+  it("sends nothing twice if a batch is redelivered", async () => {
     const [touchId] = await addClaimed(1);
     const sentBefore = ses.requests.length;
     for (let time = 0; time < 2; time++) {
@@ -83,7 +83,7 @@ describe("the artefact of the deliver function, under the runtime client of AWS,
     expect(ses.requests.length - sentBefore).toBe(1);
   });
 
-  it("throws on an event that is no batch, so that the error is counted", async () => {
+  it("throws on an event that is not a batch", async () => {
     expect(await worker.invoke({ detail: {} })).toMatchObject({ kind: "error" });
   });
 });

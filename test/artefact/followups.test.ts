@@ -73,8 +73,8 @@ function reportIn(told: Answer): Report {
 
 const TICK = { trigger: "schedule", scheduledTime: "2026-11-25T09:00:00Z" };
 
-describe("the artefact, under the runtime client of AWS, over TLS and with a token for a password,", () => {
-  it("does what the schedule sends it for, and tells its log and its metrics", async () => {
+describe("the artefact, under the AWS runtime client, over TLS and with an IAM token,", () => {
+  it("executes a scheduled run, and writes its log and its metrics", async () => {
     const [booked] = await addDue(3);
     await book(booked);
     const worker = await start();
@@ -106,7 +106,7 @@ describe("the artefact, under the runtime client of AWS, over TLS and with a tok
     );
   });
 
-  it("answers a test event by hand with its report, also where that is no success", async () => {
+  it("returns the report of a manual event, also of a failed run", async () => {
     await addDue(1);
     const worker = await start();
     expect(reportIn(await worker.invoke({ dryRun: true }))).toMatchObject({
@@ -122,7 +122,7 @@ describe("the artefact, under the runtime client of AWS, over TLS and with a tok
     });
   });
 
-  it("throws on a bad event of the schedule, so that the error is counted", async () => {
+  it("throws on an invalid event of the schedule", async () => {
     const worker = await start();
     expect(await worker.invoke({ ...TICK, limit: 0 })).toMatchObject({
       kind: "error",
@@ -132,7 +132,7 @@ describe("the artefact, under the runtime client of AWS, over TLS and with a tok
     expect(reportIn(await worker.invoke(TICK))).toMatchObject({ success: true });
   });
 
-  it("does no harm when a tick comes twice", async () => {
+  it("does nothing on a duplicate tick", async () => {
     await addDue(2);
     const worker = await start();
     expect(reportIn(await worker.invoke(TICK))).toMatchObject({ results: { delivery: { sent: 2 } } });
@@ -140,7 +140,7 @@ describe("the artefact, under the runtime client of AWS, over TLS and with a tok
     expect(ses.requests).toHaveLength(2);
   });
 
-  it("sends once when two workers overlap, and the second still ends what chases a booked lead", async () => {
+  it("sends once if two workers overlap, and the second still completes booked leads", async () => {
     const waiting = Promise.withResolvers<ServerResponse>();
     answer = waiting.resolve;
     await addDue(1);
@@ -166,7 +166,7 @@ describe("the artefact, under the runtime client of AWS, over TLS and with a tok
     expect(ses.requests).toHaveLength(1);
   });
 
-  it("goes on after it was frozen and its connections were killed meanwhile", async () => {
+  it("continues after a freeze in which its connections died", async () => {
     const worker = await start();
     reportIn(await worker.invoke(TICK));
     worker.freeze();
@@ -180,7 +180,7 @@ describe("the artefact, under the runtime client of AWS, over TLS and with a tok
 describe("at its time limit the artefact", () => {
   const hurried = { RUN_SAFETY_MARGIN_MS: "2000", RUN_SENDS_AT_ONCE: "1" };
 
-  it("stops by itself while there is time, and leaves the rest due", async () => {
+  it("stops before the limit, and leaves the rest due", async () => {
     await addDue(60);
     answer = (response) => setTimeout(accept, 100, response);
     const worker = await start(hurried);
@@ -193,7 +193,7 @@ describe("at its time limit the artefact", () => {
     expect(ses.requests).toHaveLength(sent);
   });
 
-  it("can be cut off: the lock is free for the next worker, and the touch in flight is not sent again", async () => {
+  it("can be killed: the lock is free for the next worker, and the touch in flight is not sent again", async () => {
     const waiting = Promise.withResolvers<ServerResponse>();
     answer = waiting.resolve;
     await addDue(1);
@@ -209,8 +209,8 @@ describe("at its time limit the artefact", () => {
   });
 });
 
-describe("what is not as it must be is told by the artefact", () => {
-  it("before the first invocation, where the environment lacks something: all of it at once", async () => {
+describe("the artefact reports", () => {
+  it("all faults of its environment before the first invocation", async () => {
     const { DATABASE_HOST, DATABASE_USER, EMAIL_TRANSPORT } = {
       DATABASE_HOST: "",
       DATABASE_USER: "",
@@ -225,7 +225,7 @@ describe("what is not as it must be is told by the artefact", () => {
     expect(await failed).not.toContain("pigeon");
   });
 
-  it("as an unreachable database, where the certificate is signed by somebody whom it does not trust: nothing is sent", async () => {
+  it("an unreachable database if it does not trust the certificate, and sends nothing", async () => {
     await addDue(1);
     const worker = await start({ NODE_EXTRA_CA_CERTS: "" });
     expect(reportIn(await worker.invoke({}))).toMatchObject({
@@ -242,7 +242,7 @@ describe("what is not as it must be is told by the artefact", () => {
     expect(ses.requests).toHaveLength(1);
   });
 
-  it("as an unreachable database, where its keys sign no token that is taken", async () => {
+  it("an unreachable database if its token is rejected", async () => {
     const worker = await start({ AWS_SECRET_ACCESS_KEY: "the wrong one" });
     expect(reportIn(await worker.invoke({}))).toMatchObject({
       statusCode: 503,

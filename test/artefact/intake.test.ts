@@ -53,8 +53,8 @@ const booking = (eventId: string) => ({
   meeting: aMeeting(eventId),
 });
 
-describe("the artefact of the intake function, under the runtime client of AWS,", () => {
-  it("applies a booking, and keeps what it refuses with the reason", async () => {
+describe("the artefact of the intake function, under the AWS runtime client,", () => {
+  it("applies a booking, and sends a refused event with its reason to the dead-letter queue", async () => {
     const Records = [
       { messageId: "good", body: bodyOf("meeting.booked", booking("one")) },
       { messageId: "bad", body: bodyOf("meeting.kissed", booking("two")) },
@@ -73,7 +73,7 @@ describe("the artefact of the intake function, under the runtime client of AWS,"
     );
   });
 
-  it("answers a test event of the console with what became of it", async () => {
+  it("returns the outcome of a single test event", async () => {
     const event: unknown = JSON.parse(bodyOf("meeting.booked", booking("one")));
     expect(await worker.invoke(event)).toMatchObject({ kind: "response", body: { outcome: "duplicate" } });
   });

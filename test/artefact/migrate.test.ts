@@ -64,14 +64,14 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-describe("the migrations that came with the function", () => {
-  it("are applied, all of them, and nothing is left to do the second time", async () => {
+describe("the migrations of the function", () => {
+  it("are all applied, and none the second time", async () => {
     expect(await worker.invoke({})).toEqual({ kind: "response", body: { applied: [...ours].sort() } });
     expect(await worker.invoke({})).toEqual({ kind: "response", body: { applied: [] } });
     expect(new Set(door.attempts)).toEqual(new Set(["let in"]));
   });
 
-  it("end the deploy where one of them has failed before", async () => {
+  it("fail the deploy if one of them failed before", async () => {
     await worker.invoke({});
     await sql.query("update _prisma_migrations set finished_at = null where migration_name = $1", [
       ours.toSorted().at(-1),
@@ -79,7 +79,7 @@ describe("the migrations that came with the function", () => {
     expect(await worker.invoke({})).toMatchObject({ kind: "error", errorType: "MigrationFailed" });
   });
 
-  it("let a rollback pass: what failed belongs to a release that is not theirs", async () => {
+  it("do not block a rollback if a migration of a later release failed", async () => {
     await worker.invoke({});
     const later = "20990101000000_of_a_later_release";
     await sql.query(

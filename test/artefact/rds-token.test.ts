@@ -18,7 +18,7 @@ async function token(changes: Partial<TokenRules> = {}): Promise<string> {
 }
 
 describe("the proxy of these tests", () => {
-  it("lets in who brings a token that AWS's own signer made for it", async () => {
+  it("accepts a token of the AWS signer", async () => {
     expect(faultOfToken(await token(), rules, rules.user, Date.now())).toBeUndefined();
   });
 
@@ -29,11 +29,11 @@ describe("the proxy of these tests", () => {
     ["its signature is wrong", { region: "us-east-1" }],
     ["its signature is wrong", { accessKeyId: "AKIDOTHER" }],
     ["its signature is wrong", { secretAccessKey: "another secret" }],
-  ])("refuses a token of somebody else: %s", async (fault, changes) => {
+  ])("rejects a token for another target: %s", async (fault, changes) => {
     expect(faultOfToken(await token(changes), rules, rules.user, Date.now())).toBe(fault);
   });
 
-  it("refuses a token that is a quarter of an hour old, and a password", async () => {
+  it("rejects a token that is 15 minutes old, and a password", async () => {
     const made = await token();
     expect(faultOfToken(made, rules, rules.user, Date.now() + 895_000)).toBeUndefined();
     expect(faultOfToken(made, rules, rules.user, Date.now() + 901_000)).toBe("it has expired");

@@ -18,7 +18,7 @@ beforeAll(async () => {
 
 afterAll(() => Promise.all([first, again, changed].map((artefacts) => artefacts.remove())));
 
-it("twice the same sources make the same template, with the same bundles by their hashes", async () => {
+it("the same sources produce the same template and bundles", async () => {
   const [one, other] = await Promise.all(
     [first, again].map(async ({ folder }) => ({
       names: (await readdir(folder)).sort(),
@@ -29,7 +29,7 @@ it("twice the same sources make the same template, with the same bundles by thei
   expect(one?.names.some((name) => name.startsWith("asset."))).toBe(true);
 });
 
-it("another setting makes another template, and leaves the bundle as it is", () => {
+it("another setting changes the template and not the bundle", () => {
   expect(changed.of(NAME).environment).not.toEqual(first.of(NAME).environment);
   expect(changed.of(NAME).bundle.replace(changed.folder, "")).toBe(first.of(NAME).bundle.replace(first.folder, ""));
 });

@@ -40,7 +40,7 @@ async function countOf(from: string): Promise<number> {
 const orphans = "follow_up_instance where lead_booked and not post_booking and status in ('active', 'paused')";
 
 describe("scheduled.json", () => {
-  it("is a whole run: every follow-up of a booked lead is completed, and the report balances", async () => {
+  it("is a full run: every follow-up of a booked lead is completed, and the report balances", async () => {
     const expected = await countOf(orphans);
     expect(expected).toBeGreaterThan(60);
     const report = await invoke("scheduled.json");
@@ -59,7 +59,7 @@ describe("scheduled.json", () => {
     expect(again).toMatchObject({ backstop: { completedCount: 0, cancelledTouches: 0, slowestSeconds: 0 } });
   });
 
-  it("goes on with the post-booking sequences of booked leads", async () => {
+  it("continues the post-booking sequences of booked leads", async () => {
     const goesOn = "follow_up_instance where lead_booked and post_booking and status in ('active', 'paused')";
     const before = await countOf(goesOn);
     const { rows } = await sql.query<{ id: string }>(
@@ -73,7 +73,7 @@ describe("scheduled.json", () => {
     expect([rows.length > 0, await countOf(goesOn)]).toEqual([true, before]);
   });
 
-  it("names every row that a person has to repair, and sends the others all the same", async () => {
+  it("reports every row to repair, and sends the others", async () => {
     const { results } = await invoke("scheduled.json");
     const reasons = results?.problems.map(({ reason }) => reason).sort();
     expect(reasons).toEqual([
@@ -93,7 +93,7 @@ describe("scheduled.json", () => {
 });
 
 describe("dry-run.json", () => {
-  it("decides as the run would, tells a sample, and leaves no trace", async () => {
+  it("decides as a run, reports a sample, and changes nothing", async () => {
     const before = await everyRow(sql);
     const { results, sample, backstop } = await invoke("dry-run.json");
     expect(await everyRow(sql)).toEqual(before);
@@ -107,7 +107,7 @@ describe("dry-run.json", () => {
 });
 
 describe("backstop-only.json", () => {
-  it("completes what chases booked leads, and does nothing else", async () => {
+  it("completes the sequences of booked leads, and does nothing else", async () => {
     const due = "follow_up_instance where status = 'active' and not lead_booked and next_step_due <= now()";
     const before = [await countOf(due), await countOf("touch where status = 'sent'")];
     const report = await invoke("backstop-only.json");
@@ -118,7 +118,7 @@ describe("backstop-only.json", () => {
 });
 
 describe("one-workspace.json", () => {
-  it("works for that workspace and does not touch the others", async () => {
+  it("changes only that workspace", async () => {
     const { rows } = await sql.query<{ id: string }>("select id from workspace order by id");
     const others = rows.map(({ id }) => id).filter((id) => id !== NORDLICHT);
     const before = await Promise.all([NORDLICHT, ...others].map((id) => rowsOf(sql, id)));
@@ -133,7 +133,7 @@ describe("one-workspace.json", () => {
 });
 
 describe("limited.json", () => {
-  it("takes fifty due steps, and leaves the rest for the next run", async () => {
+  it("processes fifty due steps, and leaves the rest due", async () => {
     const { results } = await invoke("limited.json");
     expect(results?.due).toBe(50);
     expect(results?.backlog).toBeGreaterThan(200);

@@ -21,7 +21,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe("the bundle of a function", () => {
-  it("is one ES module with its source map, also where a package calls require", async () => {
+  it("is an ES module with a source map, even if a package calls require", async () => {
     const source = 'import pg from "pg";\nexport const handler = async () => new pg.Pool().totalCount;\n';
     const [size] = await buildFunctions(await functionsWith({ "probe.ts": source }), join(folder, "dist"));
     const bundle = await readFile(join(folder, "dist/probe/index.mjs"), "utf8");
@@ -33,7 +33,7 @@ describe("the bundle of a function", () => {
     expect(await handler()).toBe(0);
   });
 
-  it("is made for every function, and an older one does not stay behind", async () => {
+  it("is built for every function, and older bundles are deleted", async () => {
     const source = "export const handler = () => 1;\n";
     await buildFunctions(await functionsWith({ "gone.ts": source }), join(folder, "all"));
     const sizes = await buildFunctions(
@@ -44,14 +44,14 @@ describe("the bundle of a function", () => {
     await expect(readFile(join(folder, "all/gone/index.mjs"))).rejects.toThrow("ENOENT");
   });
 
-  it("is refused when a source imports what is not there", async () => {
+  it("fails if a source imports a missing package", async () => {
     const functions = await functionsWith({ "broken.ts": 'import "no-such-package";\n' });
     await expect(buildFunctions(functions, join(folder, "broken"))).rejects.toThrow(
       'Could not resolve "no-such-package"',
     );
   });
 
-  it("is the same, byte for byte, when the stack makes it", async () => {
+  it("is identical if the stack builds it", async () => {
     await buildFunction(entryOf("followups"), join(folder, "built"));
     const app = new App({ context: cdkJson.context, outdir: join(folder, "cdk.out") });
     new LambdaFunction(new Stack(app, "OneFunction"), "Function", codeOf("followups"));
@@ -64,7 +64,7 @@ describe("the bundle of a function", () => {
 });
 
 describe("the bundle of the follow-ups function", () => {
-  it("reads no client of a provider when it starts: only a run that sends does", async () => {
+  it("loads no provider client at startup", async () => {
     const outputs = await outputsOf("followups");
     const readAtStart = packagesOf(outputs, (kind) => kind === "import-statement");
     const readEver = packagesOf(outputs, () => true);
@@ -77,7 +77,7 @@ describe("the bundle of the follow-ups function", () => {
 });
 
 describe("the bundle of the migration", () => {
-  it("holds the driver and not Prisma's client, for which it has no use", async () => {
+  it("contains the driver and not Prisma's client", async () => {
     const packages = packagesOf(await outputsOf("migrate"), () => true);
     expect(packages).toContain("pg");
     expect(packages).not.toContain("@prisma/client");

@@ -1,13 +1,12 @@
 import { describe, expect, it } from "@jest/globals";
 import { ConfigurationError, homeOf, readConfiguration } from "../../infra/configuration.ts";
-import { faultsOfSchedule } from "../../infra/schedule-expression.ts";
-import { longestInterval, shortestInterval } from "../../infra/schedule-interval.ts";
+import { faultsOfSchedule, longestInterval, shortestInterval } from "../../infra/schedule.ts";
 import { anExample, cdkJson } from "./example.ts";
 
 const stages = cdkJson.context.backstop;
 
 describe("the configuration of a stage", () => {
-  it("is right as the example of cdk.json has it, and every flag of the cloud development kit is set there", () => {
+  it("is valid in the example of cdk.json, which sets the CDK feature flags", () => {
     expect(readConfiguration({ stages, stage: "dev", paused: undefined })).toMatchObject({
       stage: "dev",
       paused: false,
@@ -15,7 +14,7 @@ describe("the configuration of a stage", () => {
     expect(cdkJson.context["@aws-cdk/core:validateAgainstDefaultRules"]).toBe(true);
   });
 
-  it("needs no more than what cannot be guessed", () => {
+  it("has defaults for all optional keys", () => {
     const { vpc, proxy, database, emailIdentityArns } = stages.dev;
     const least = { dev: { vpc, proxy, database, emailIdentityArns } };
     expect(readConfiguration({ stages: least, stage: "dev", paused: undefined })).toMatchObject({
@@ -26,17 +25,17 @@ describe("the configuration of a stage", () => {
     });
   });
 
-  it("names the account and region of its proxy as its home", () => {
+  it("takes account and region from the proxy's ARN", () => {
     expect(homeOf(anExample())).toEqual({ account: "111122223333", region: "eu-central-1" });
   });
 
-  it("takes paused from the command line over what cdk.json says", () => {
+  it("prefers -c paused over cdk.json", () => {
     expect(readConfiguration({ stages, stage: "dev", paused: "true" }).paused).toBe(true);
     const paused = { dev: { ...stages.dev, paused: true } };
     expect(readConfiguration({ stages: paused, stage: "dev", paused: "false" }).paused).toBe(false);
   });
 
-  it("tells all of its faults at once", () => {
+  it("reports all errors at once", () => {
     const wrong = {
       vpc: { vpcId: "vpc-1", availabilityZones: ["eu-central-1a", "eu-central-1b"], privateSubnetIds: [] },
       proxy: {
@@ -75,39 +74,37 @@ describe("the configuration of a stage", () => {
     expect(message).toContain('"memory"');
   });
 
-  it("tells what is missing between the parts beside the faults of the parts", () => {
+  it("reports errors across keys together with those of single keys", () => {
     const { vpcId: _, privateSubnetIds: __, ...vpc } = stages.dev["vpc"] as Record<string, unknown>;
     const message = messageOf(() =>
       anExample({ vpc, home: { account: "1", region: "eu-central-1" }, migrate: { user: "owner" } }),
     );
     for (const fault of [
-      "✖ is not needed beside a proxy, whose ARN names account and region\n  → at home",
+      "✖ must not be set with a proxy, whose ARN contains account and region\n  → at home",
       "→ at home.account",
-      "✖ is needed where a proxy is given: its VPC\n  → at vpc.vpcId",
-      "✖ needs host, resourceId and securityGroupId of the database itself beside a proxy\n  → at migrate",
+      "✖ is required with a proxy: the VPC of the proxy\n  → at vpc.vpcId",
+      "✖ requires host, resourceId and securityGroupId of the database with a proxy\n  → at migrate",
     ]) {
       expect(message).toContain(fault);
     }
   });
 
-  it("without a proxy is for a database that the stack makes, and needs to be told where", () => {
+  it("requires a home if the stack creates the database", () => {
     const made = {
       proxy: undefined,
       vpc: { availabilityZones: ["eu-central-1a"] },
       migrate: { host: "db.example.com" },
     };
     const message = messageOf(() => anExample(made));
-    expect(message).toContain("✖ is needed where no proxy is given: account and region\n  → at home");
-    expect(message).toContain(
-      "✖ must be at least two for a database that the stack makes\n  → at vpc.availabilityZones",
-    );
-    expect(message).toContain("✖ takes the user alone where the stack makes the database\n  → at migrate");
+    expect(message).toContain("✖ is required without a proxy: account and region\n  → at home");
+    expect(message).toContain("✖ must be at least two if the stack creates the database\n  → at vpc.availabilityZones");
+    expect(message).toContain("✖ accepts only user if the stack creates the database\n  → at migrate");
     const home = { account: "111122223333", region: "eu-central-1" };
     const vpc = { availabilityZones: ["eu-central-1a", "eu-central-1b"] };
     expect(homeOf(anExample({ proxy: undefined, vpc, home, migrate: {} }))).toEqual(home);
   });
 
-  it("refuses channels that would grant more than one thing, or that nobody could reach", () => {
+  it("rejects channel settings that grant too much or cannot work", () => {
     const message = messageOf(() =>
       anExample({
         sms: { originationIdentityArn: "arn:aws:sms-voice:eu-central-1:111122223333:pool/*", messageType: "OTHER" },
@@ -129,7 +126,7 @@ describe("the configuration of a stage", () => {
     }
   });
 
-  it("refuses a webhook on a port that the functions are not let out to", () => {
+  it("rejects a webhook on a port that the security groups block", () => {
     const secretArn = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:backstop/webhook-AbCdEf";
     const at = (url: string) => () => anExample({ webhook: { url, secretArn } });
     expect(messageOf(at("https://hooks.example.com:8443/"))).toContain("✖ must be on port 443\n  → at webhook.url");
@@ -137,35 +134,37 @@ describe("the configuration of a stage", () => {
   });
 
   it.each([
-    [{}, "✖ needs url or mailto, or both\n  → at unsubscribe"],
+    [{}, "✖ requires url, mailto or both\n  → at unsubscribe"],
     [{ url: "http://example.com/{touchId}" }, "✖ must be an https URL\n  → at unsubscribe.url"],
     [
       { url: "https://example.com/" },
-      "✖ must hold {touchId}, by which it is known who unsubscribes\n  → at unsubscribe.url",
+      "✖ must contain {touchId}, which identifies the recipient\n  → at unsubscribe.url",
     ],
     [{ mailto: "Stop <stop@example.com>" }, "→ at unsubscribe.mailto"],
-  ])("refuses a way to unsubscribe that is none: %j", (unsubscribe, fault) => {
+  ])("rejects an invalid unsubscribe address: %j", (unsubscribe, fault) => {
     expect(messageOf(() => anExample({ unsubscribe }))).toContain(fault);
     expect(anExample({ unsubscribe: { mailto: "stop@example.com" } })).toMatchObject({ stage: "dev" });
   });
 
-  it("tells of subnets that do not fit the zones beside every other fault", () => {
+  it("reports subnets that do not fit the zones together with other errors", () => {
     const vpc = { ...(stages.dev["vpc"] as object), privateSubnetIds: ["subnet-0123456789abcdef0"] };
     const message = messageOf(() => anExample({ vpc, database: { name: "backstop", user: "Backstop" } }));
     expect(message).toContain("→ at vpc");
     expect(message).toContain("→ at database.user");
   });
 
-  it("lists the stages that there are when none or an unknown one is chosen", () => {
+  it("lists the defined stages if none or an unknown one is chosen", () => {
     for (const stage of [undefined, "production", "toString"]) {
-      expect(messageOf(() => readConfiguration({ stages, stage, paused: undefined }))).toContain("cdk.json knows dev");
+      expect(messageOf(() => readConfiguration({ stages, stage, paused: undefined }))).toContain(
+        "cdk.json defines dev",
+      );
     }
     expect(messageOf(() => readConfiguration({ stages: undefined, stage: "dev", paused: undefined }))).toContain(
-      "no stage yet",
+      "defines no stage",
     );
   });
 
-  it("refuses a stage whose names AWS would refuse", () => {
+  it("rejects a stage whose resource names AWS would reject", () => {
     const stage = "Development_of_the_north";
     const message = messageOf(() => readConfiguration({ stages: { [stage]: stages.dev }, stage, paused: undefined }));
     expect(message).toContain("at most 20");
@@ -184,17 +183,17 @@ describe("a schedule expression", () => {
     "cron(15,45 0 L * ? *)",
     "cron(0 12 15W JAN,JUL ? *)",
     "cron(0 12 ? * 3#1 *)",
-  ])("is taken when EventBridge Scheduler can read it: %s", (expression) => {
+  ])("is accepted if it is valid: %s", (expression) => {
     expect(anExample({ schedule: { expression } }).schedule.expression).toBe(expression);
   });
 
   it.each([
     ["at(2026-11-24T00:00:00)", "neither rate"],
     ["every minute", "neither rate"],
-    ["rate(0 minutes)", "must read like"],
-    ["rate(30 seconds)", "must read like"],
-    ["rate(1 minutes)", "must be spelt rate(1 minute)"],
-    ["rate(5 minute)", "must be spelt rate(5 minutes)"],
+    ["rate(0 minutes)", "must look like"],
+    ["rate(30 seconds)", "must look like"],
+    ["rate(1 minutes)", "must be written rate(1 minute)"],
+    ["rate(5 minute)", "must be written rate(5 minutes)"],
     ["cron(* * * * *)", "six fields"],
     ["cron(60 * * * ? *)", 'cron field "minutes": "60" is not in 0-59'],
     ["cron(0 24 * * ? *)", 'cron field "hours"'],
@@ -205,20 +204,17 @@ describe("a schedule expression", () => {
     ["cron(*/0 * * * ? *)", 'cron field "minutes": "*/0"'],
     ["cron(0 0 * * * *)", "exactly one of day of month and day of week"],
     ["cron(0 0 ? * ? *)", "exactly one of day of month and day of week"],
-  ])("is refused with the reason when it cannot: %s", (expression, reason) => {
+  ])("is rejected with a reason if it is not valid: %s", (expression, reason) => {
     expect(messageOf(() => anExample({ schedule: { expression } }))).toContain(reason);
   });
 
-  it.each(["Europe/Berlin", "America/Argentina/Buenos_Aires", "UTC"])("may be read in time zone %s", (timeZone) => {
+  it.each(["Europe/Berlin", "America/Argentina/Buenos_Aires", "UTC"])("accepts time zone %s", (timeZone) => {
     expect(anExample({ schedule: { timeZone } }).schedule.timeZone).toBe(timeZone);
   });
 
-  it.each(["+01:00", "Mars/Olympus", "PST", "IST", "\u221201:00", ""])(
-    'may not be read in time zone "%s"',
-    (timeZone) => {
-      expect(messageOf(() => anExample({ schedule: { timeZone } }))).toContain("no time zone");
-    },
-  );
+  it.each(["+01:00", "Mars/Olympus", "PST", "IST", "\u221201:00", ""])('rejects time zone "%s"', (timeZone) => {
+    expect(messageOf(() => anExample({ schedule: { timeZone } }))).toContain("is not a time zone");
+  });
 });
 
 describe("the shortest interval of a schedule", () => {

@@ -11,8 +11,8 @@ const ids = (type: string, properties: object = {}): readonly string[] =>
 const dependenciesOf = (type: string, properties: object = {}): readonly string[] =>
   Object.values(template.findResources(type, { Properties: properties })).flatMap(({ DependsOn }) => DependsOn ?? []);
 
-describe("a network that the stack makes", () => {
-  it("has no way to the internet where nothing needs one, and an endpoint for each service that is called", () => {
+describe("a network that the stack creates", () => {
+  it("has no internet access without webhooks, and an endpoint for each service in use", () => {
     for (const type of ["AWS::EC2::NatGateway", "AWS::EC2::InternetGateway"]) template.resourceCountIs(type, 0);
     template.resourceCountIs("AWS::EC2::VPCEndpoint", 1);
     template.hasResourceProperties("AWS::EC2::VPCEndpoint", {
@@ -24,20 +24,20 @@ describe("a network that the stack makes", () => {
       ({ Properties }) => Properties["ServiceName"],
     );
     expect(names.sort()).toEqual(
-      ["email", "pinpoint-sms-voice-v2", "scheduler", "sqs"].map((name) => `com.amazonaws.eu-central-1.${name}`),
+      ["email", "pinpoint-sms-voice-v2", "sqs"].map((name) => `com.amazonaws.eu-central-1.${name}`),
     );
   });
 
-  it("has one NAT gateway, and no endpoints beside it, for webhooks", () => {
+  it("has one NAT gateway and no endpoints if there are webhooks", () => {
     withWebhooks.resourceCountIs("AWS::EC2::NatGateway", 1);
     withWebhooks.resourceCountIs("AWS::EC2::VPCEndpoint", 0);
   });
 
-  it("has a NAT gateway for the webhooks of digests alone", () => {
+  it("has a NAT gateway if only digests use webhooks", () => {
     aTemplate(anExample({ ...created, digestWebhooks: true })).resourceCountIs("AWS::EC2::NatGateway", 1);
   });
 
-  it("is asked of nobody: the zones are those of the configuration", () => {
+  it("uses the configured zones without a lookup", () => {
     expect(aStack(anExample(created)).availabilityZones).toBeDefined();
     template.allResourcesProperties("AWS::EC2::Subnet", {
       AvailabilityZone: Match.stringLikeRegexp("^eu-central-1[ab]$"),
@@ -47,8 +47,8 @@ describe("a network that the stack makes", () => {
   });
 });
 
-describe("a database that the stack makes", () => {
-  it("is encrypted, cannot be deleted by mistake, is backed up, and takes IAM", () => {
+describe("a database that the stack creates", () => {
+  it("is encrypted, protected from deletion, backed up, and accepts IAM", () => {
     template.hasResource("AWS::RDS::DBCluster", {
       Properties: {
         DBClusterIdentifier: "backstop-dev",
@@ -69,14 +69,14 @@ describe("a database that the stack makes", () => {
     });
   });
 
-  it("is as large as the configuration says", () => {
+  it("has the configured capacity", () => {
     const database = { name: "backstop", user: "backstop_run", capacity: { least: 1, most: 16 } };
     aTemplate(anExample({ ...created, database })).hasResourceProperties("AWS::RDS::DBCluster", {
       ServerlessV2ScalingConfiguration: { MinCapacity: 1, MaxCapacity: 16 },
     });
   });
 
-  it("stands behind a proxy that takes TLS and IAM alone, and signs in as one user", () => {
+  it("is behind a proxy that requires TLS and IAM, and signs in as one user", () => {
     template.hasResourceProperties("AWS::RDS::DBProxy", {
       DBProxyName: "backstop-dev",
       RequireTLS: true,
@@ -92,7 +92,7 @@ describe("a database that the stack makes", () => {
     });
   });
 
-  it("lets in the proxy and the migrations, and the proxy lets in the functions", () => {
+  it("allows inbound traffic from the proxy and the migrations, and the proxy from the functions", () => {
     const ingress = Object.values(template.findResources("AWS::EC2::SecurityGroupIngress")).map(
       ({ Properties }) =>
         `${Properties["SourceSecurityGroupId"]["Fn::GetAtt"][0]} → ${Properties["GroupId"]["Fn::GetAtt"][0]}`,
@@ -106,7 +106,7 @@ describe("a database that the stack makes", () => {
 });
 
 describe("the migrations of a deploy", () => {
-  it("come after the roles, and before any function is switched over", () => {
+  it("run after the roles, and before any function is updated", () => {
     const [trigger] = ids("Custom::Trigger");
     const [roles] = ids("Custom::AWS");
     expect(dependenciesOf("Custom::Trigger")).toContain(roles);
@@ -118,12 +118,12 @@ describe("the migrations of a deploy", () => {
     }
   });
 
-  it("run again whenever the function that applies them has changed", () => {
+  it("run again if their function has changed", () => {
     const [version] = ids("AWS::Lambda::Version");
     template.hasResourceProperties("Custom::Trigger", { HandlerArn: { Ref: version }, ExecuteOnHandlerChange: true });
   });
 
-  it("go to the database itself, as a user of their own", () => {
+  it("connect directly to the database, as their own user", () => {
     const [cluster] = ids("AWS::RDS::DBCluster");
     template.hasResourceProperties("AWS::Lambda::Function", {
       FunctionName: "backstop-dev-migrate",
@@ -144,7 +144,7 @@ describe("the migrations of a deploy", () => {
     });
   });
 
-  it("go to an existing database where one is named, and are no part of the stack where they are not asked for", () => {
+  it("connect to a configured existing database, and exist only if configured", () => {
     const migrate = {
       user: "owner",
       host: "db.cluster-abc.eu-central-1.rds.amazonaws.com",
@@ -169,14 +169,14 @@ describe("the migrations of a deploy", () => {
 });
 
 it.each([
-  ["without a way to the internet", created],
-  ["with one", { ...everything, ...created }],
-])("the whole passes the AwsSolutions rules %s", (_, changes) => {
+  ["without internet access", created],
+  ["with internet access", { ...everything, ...created }],
+])("the whole stack passes the AwsSolutions rules: %s", (_, changes) => {
   const stack = aStack(anExample(changes));
   expect(new AwsSolutionsChecks(stack).validateScope(stack).violations.map(({ ruleName }) => ruleName)).toEqual([]);
 });
 
-it("every role of the whole stays inside the boundary", () => {
+it("the boundary applies to every role of the whole stack", () => {
   const permissionsBoundary = "arn:aws:iam::111122223333:policy/boundary";
   aTemplate(anExample({ ...everything, ...created, permissionsBoundary })).allResourcesProperties("AWS::IAM::Role", {
     PermissionsBoundary: permissionsBoundary,

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, it } from "@jest/globals";
 import type pg from "pg";
-import { rolesStatement } from "../../infra/database-roles.ts";
+import { rolesStatement } from "../../infra/created-database.ts";
 import { migrate } from "../../lib/store/migrate.ts";
 import { createEmptyDatabase, MIGRATIONS, type TestDatabase } from "../support/database.ts";
 import { addFollowedLead, addSequence, addWorkspace } from "../support/factories.ts";
@@ -34,7 +34,7 @@ async function urlOf(role: string): Promise<string> {
   return url.href;
 }
 
-it("with the roles that the statement makes, also twice, the one migrates and the other runs", async () => {
+it("creates two roles, also when run twice: one migrates and the other runs", async () => {
   const statement = rolesStatement({ database: new URL(database.url).pathname.slice(1), runner, migrator });
   await sql.query(statement);
   await sql.query(statement);

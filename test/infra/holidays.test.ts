@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it } from "@jest/globals";
 import Holidays from "date-holidays";
 import { buildFunctions } from "../../infra/build.ts";
 import { PROJECT } from "../../infra/bundle.ts";
-import { stripHolidays } from "../../infra/holidays.ts";
+import { stripHolidays } from "../../infra/bundled-packages.ts";
 import * as domain from "../../lib/domain/holidays.ts";
 
 let folder: string;
@@ -24,14 +24,14 @@ beforeAll(async () => {
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-it("a bundle knows every place that the package knows", () => {
+it("a bundle has every place of the package", () => {
   const found = places();
   expect(found.length).toBeGreaterThan(600);
   const known = (holidays: typeof domain) => found.map(([country, region]) => holidays.hasHolidays(country, region));
   expect(known(bundled)).toEqual(known(domain));
 });
 
-it("a bundle has the same holidays as the package, in a place out of fifteen", () => {
+it("a bundle has the same holidays as the package, in every fifteenth place", () => {
   const year = Array.from({ length: 365 }, (_, day) => new Date(Date.UTC(2027, 0, 1 + day)).toISOString().slice(0, 10));
   const some = places().filter(([country, region], index) => index % 15 === 0 && domain.hasHolidays(country, region));
   const daysOff = (holidays: typeof domain) =>
@@ -39,7 +39,7 @@ it("a bundle has the same holidays as the package, in a place out of fifteen", (
   expect(daysOff(bundled)).toEqual(daysOff(domain));
 });
 
-it("a package that holds its data in another form is not taken for the one that is known", async () => {
+it("throws if the package stores its data differently", async () => {
   const project = join(folder, "later-release");
   const library = join(project, "node_modules", "date-holidays");
   await mkdir(library, { recursive: true });
@@ -48,7 +48,7 @@ it("a package that holds its data in another form is not taken for the one that 
   expect(() => stripHolidays(project)).toThrow("date-holidays has another form");
 });
 
-it("a bundle knows no place that the package does not know", () => {
+it("a bundle has no place that the package lacks", () => {
   expect(bundled.hasHolidays("DE", "BY")).toBe(true);
   for (const [country, region] of [
     ["XX", null],

@@ -35,7 +35,7 @@ const EMAIL = ["ses:SendEmail", "ses:SendRawEmail"].map(
 const LOG = ["logs:CreateLogStream", "logs:PutLogEvents"];
 
 describe("permissions", () => {
-  it("of a stage that sends e-mail are these and no others", () => {
+  it("of a stage that sends e-mail are exactly these", () => {
     const failedRuns = queue(plain, "backstop-dev-failed-runs");
     expect(allowedTo(plain, "FollowUps")).toEqual([
       ...NETWORK_INTERFACES,
@@ -62,7 +62,7 @@ describe("permissions", () => {
     "sms-voice:SendTextMessage on arn:aws:sms-voice:eu-central-1:111122223333:phone-number/phone-0123",
   ];
 
-  it("of a stage with every channel, a queue and an intake are these and no others", () => {
+  it("of a stage with every channel, a queue and an intake are exactly these", () => {
     const full = aTemplate(anExample(everything));
     const [failedRuns, deliveries] = [queue(full, "backstop-dev-failed-runs"), queue(full, "backstop-dev-deliveries")];
     const logOf = (name: string) => {
@@ -93,7 +93,7 @@ describe("permissions", () => {
     );
   });
 
-  it("on network interfaces are Lambda's alone: the code inside the function is denied them", () => {
+  it("on network interfaces are denied to the function's code", () => {
     const actionsOf = (effect: string) =>
       statements(plain, "FollowUps")
         .filter((statement) => statement.Effect === effect && statement.Resource === "*")
@@ -107,7 +107,19 @@ describe("permissions", () => {
     });
   });
 
-  it("to begin a run belong to this stage's schedules only", () => {
+  it("to decrypt with the webhook's key are limited to its secret, through Secrets Manager", () => {
+    const [decrypt] = statements(aTemplate(anExample(everything)), "FollowUps").filter(
+      ({ Action }) => Action === "kms:Decrypt",
+    );
+    expect(decrypt?.Condition).toEqual({
+      StringEquals: {
+        "kms:ViaService": "secretsmanager.eu-central-1.amazonaws.com",
+        "kms:EncryptionContext:SecretARN": everything.webhook.secretArn,
+      },
+    });
+  });
+
+  it("to start a run belong only to schedules of the stage's group", () => {
     const sourceArn = { "Fn::GetAtt": [logicalId(plain, "AWS::Scheduler::ScheduleGroup"), "Arn"] };
     plain.hasResourceProperties("AWS::IAM::Role", {
       AssumeRolePolicyDocument: {
@@ -121,7 +133,7 @@ describe("permissions", () => {
     });
   });
 
-  it("stay inside the boundary where one is configured", () => {
+  it("are limited by the configured boundary", () => {
     const permissionsBoundary = "arn:aws:iam::111122223333:policy/boundary";
     aTemplate(anExample({ permissionsBoundary })).allResourcesProperties("AWS::IAM::Role", {
       PermissionsBoundary: permissionsBoundary,

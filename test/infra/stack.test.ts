@@ -32,7 +32,7 @@ describe("the schedule", () => {
     });
   });
 
-  it("tells the function which tick it is, so that a tick that comes twice is known", () => {
+  it("passes the scheduled time to the function", () => {
     template.hasResourceProperties("AWS::Scheduler::Schedule", {
       Target: {
         Arn: { "Fn::GetAtt": [logicalId("AWS::Lambda::Function"), "Arn"] },
@@ -41,7 +41,7 @@ describe("the schedule", () => {
     });
   });
 
-  it("never delivers a tick twice, and keeps one that could not be delivered", () => {
+  it("does not retry a tick, and keeps an undelivered one", () => {
     template.hasResourceProperties("AWS::Scheduler::Schedule", {
       Target: {
         RetryPolicy: { MaximumRetryAttempts: 0, MaximumEventAgeInSeconds: 60 },
@@ -50,11 +50,11 @@ describe("the schedule", () => {
     });
   });
 
-  it("stands still when the stage is configured as paused", () => {
+  it("is disabled if the stage is configured as paused", () => {
     aTemplate(anExample({ paused: true })).hasResourceProperties("AWS::Scheduler::Schedule", { State: "DISABLED" });
   });
 
-  it("follows a calendar in a time zone when it is told to", () => {
+  it("accepts a cron expression with a time zone", () => {
     const schedule = { expression: "cron(0/5 8-18 ? * MON-FRI *)", timeZone: "Europe/Berlin" };
     aTemplate(anExample({ schedule })).hasResourceProperties("AWS::Scheduler::Schedule", {
       ScheduleExpression: schedule.expression,
@@ -62,13 +62,13 @@ describe("the schedule", () => {
     });
   });
 
-  it("goes with the stack together with its group, so that the stage can be deployed again", () => {
+  it("is deleted with its group, so that the stage can be deployed again", () => {
     template.hasResource("AWS::Scheduler::ScheduleGroup", { DeletionPolicy: "Delete" });
   });
 });
 
 describe("the function", () => {
-  it("is over before the next tick", () => {
+  it("ends before the next tick", () => {
     const [found] = Object.values(template.findResources("AWS::Lambda::Function"));
     expect(found?.["Properties"]["Timeout"]).toBeLessThan(60);
   });
@@ -82,7 +82,7 @@ describe("the function", () => {
     });
   });
 
-  it("is told where its database is, and no secret", () => {
+  it("receives the address of its database, and no secret", () => {
     template.hasResourceProperties("AWS::Lambda::Function", {
       Environment: {
         Variables: {
@@ -103,7 +103,7 @@ describe("the function", () => {
     });
   });
 
-  it("understands what it is told, of every channel too", () => {
+  it("accepts the environment of the stack, with every channel", () => {
     const settings = { batchSize: 250, sendsAtOnce: 25, safetyMarginMs: 15_000 };
     const found = aTemplate(anExample({ ...everything, ...settings })).findResources("AWS::Lambda::Function");
     for (const { Properties } of Object.values(found)) {
@@ -134,7 +134,7 @@ describe("the function", () => {
     }
   });
 
-  it("is tried once: what fails goes to a queue, and the next tick does the work", () => {
+  it("is not retried: a failed invocation goes to a queue", () => {
     template.hasResourceProperties("AWS::Lambda::EventInvokeConfig", {
       MaximumRetryAttempts: 0,
       MaximumEventAgeInSeconds: 60,
@@ -142,14 +142,14 @@ describe("the function", () => {
     });
   });
 
-  it("keeps its log as long as it was told, and no longer", () => {
+  it("keeps its log for the configured time", () => {
     aTemplate(anExample({ logRetentionDays: 90 })).hasResourceProperties("AWS::Logs::LogGroup", {
       LogGroupName: "/aws/lambda/backstop-dev-follow-ups",
       RetentionInDays: 90,
     });
   });
 
-  it("takes reserved concurrency and a batch size only when they are asked for", () => {
+  it("has reserved concurrency and a batch size only if configured", () => {
     template.hasResourceProperties("AWS::Lambda::Function", { ReservedConcurrentExecutions: Match.absent() });
     aTemplate(anExample({ reservedConcurrency: 2, batchSize: 250 })).hasResourceProperties("AWS::Lambda::Function", {
       ReservedConcurrentExecutions: 2,
@@ -165,19 +165,19 @@ describe("delivery through a queue", () => {
   const deliveries = idOf("AWS::SQS::Queue", { QueueName: "backstop-dev-deliveries" });
   const deliver = idOf("AWS::Lambda::Function", { FunctionName: "backstop-dev-deliver" });
 
-  it("is not there unless it is asked for", () => {
+  it("exists only if configured", () => {
     template.resourceCountIs("AWS::Lambda::EventSourceMapping", 0);
     template.resourceCountIs("AWS::SQS::Queue", 2);
   });
 
-  it("gives the run the queue's address", () => {
+  it("passes the queue's URL to the run", () => {
     withQueue.hasResourceProperties("AWS::Lambda::Function", {
       FunctionName: "backstop-dev-follow-ups",
       Environment: { Variables: Match.objectLike({ DELIVERY_QUEUE_URL: { Ref: deliveries } }) },
     });
   });
 
-  it("hands over ten messages at once to so many workers as was said, and takes back only those that failed", () => {
+  it("delivers batches of ten to the configured number of workers, with partial batch responses", () => {
     withQueue.hasResourceProperties("AWS::Lambda::EventSourceMapping", {
       EventSourceArn: { "Fn::GetAtt": [deliveries, "Arn"] },
       FunctionName: { Ref: deliver },
@@ -187,7 +187,7 @@ describe("delivery through a queue", () => {
     });
   });
 
-  it("stands still in a stage that is deployed as paused, while the intake goes on", () => {
+  it("is disabled in a paused stage, and the intake is not", () => {
     const paused = aTemplate(anExample({ ...everything, paused: true }));
     const mappings = Object.values(paused.findResources("AWS::Lambda::EventSourceMapping")).map(
       ({ Properties }) => [Properties["EventSourceArn"]["Fn::GetAtt"][0], Properties["Enabled"]] as const,
@@ -199,7 +199,7 @@ describe("delivery through a queue", () => {
     withQueue.allResourcesProperties("AWS::Lambda::EventSourceMapping", { Enabled: true });
   });
 
-  it("hides a touch for six times as long as its function may take, and gives it up after five attempts", () => {
+  it("has a visibility timeout of six function time limits, and five attempts", () => {
     const dead = idOf("AWS::SQS::Queue", { QueueName: "backstop-dev-failed-deliveries" });
     withQueue.hasResourceProperties("AWS::Lambda::Function", { FunctionName: "backstop-dev-deliver", Timeout: 60 });
     withQueue.hasResourceProperties("AWS::SQS::Queue", {
@@ -222,12 +222,12 @@ describe("the intake", () => {
   const refused = idOf("AWS::SQS::Queue", { QueueName: "backstop-dev-refused-events" });
   const arnOf = (id: string | undefined) => ({ "Fn::GetAtt": [id, "Arn"] });
 
-  it("is not there unless it is asked for", () => {
+  it("exists only if configured", () => {
     template.resourceCountIs("AWS::Events::EventBus", 0);
     template.resourceCountIs("AWS::Events::Rule", 0);
   });
 
-  it("hands on every event of a bus of its own, and keeps those that could not be handed on", () => {
+  it("forwards every event of its own bus, and keeps undelivered ones", () => {
     withIntake.hasResourceProperties("AWS::Events::EventBus", { Name: "backstop-dev" });
     withIntake.hasResourceProperties("AWS::Events::Rule", {
       EventBusName: { Ref: idOf("AWS::Events::EventBus", { Name: "backstop-dev" }) },
@@ -237,7 +237,7 @@ describe("the intake", () => {
     });
   });
 
-  it("takes ten at once, and takes back only those that failed, for four days while the database is away", () => {
+  it("delivers batches of ten with partial batch responses, and retries for four days", () => {
     withIntake.hasResourceProperties("AWS::Lambda::EventSourceMapping", {
       EventSourceArn: arnOf(events),
       FunctionName: { Ref: idOf("AWS::Lambda::Function", { FunctionName: "backstop-dev-intake" }) },
@@ -253,7 +253,7 @@ describe("the intake", () => {
     });
   });
 
-  it("gets refused events back by the runbook's command, which names both queues", async () => {
+  it("has both queue names of the runbook's redrive command", async () => {
     const runbook = await readFile(join(PROJECT, "docs/runbook.md"), "utf8");
     const { refusedEvents, events: queueName } = namesOf("<stage>");
     expect(runbook).toContain(
@@ -261,20 +261,20 @@ describe("the intake", () => {
     );
   });
 
-  it("knows no channel, for it sends nothing", () => {
+  it("has no channel, because it sends nothing", () => {
     const [found] = Object.values(
       withIntake.findResources("AWS::Lambda::Function", { Properties: { FunctionName: "backstop-dev-intake" } }),
     );
     expect(Object.keys(found?.["Properties"]["Environment"]["Variables"])).not.toContain("EMAIL_TRANSPORT");
   });
 
-  it("says how to put an event on the bus, as JSON that a shell hands on whole", () => {
+  it("has an output that puts an event on the bus, with valid JSON in one shell argument", () => {
     const value: string = withIntake.findOutputs("PutEvent")["PutEvent"]?.["Value"];
     const [, entries = ""] = /--entries '([^']+)'$/.exec(value) ?? [];
     expect(JSON.parse(entries)).toMatchObject([{ EventBusName: "backstop-dev", DetailType: "lead.opted_out" }]);
   });
 
-  it("is offered the events of events/intake in the console, and takes each of them", () => {
+  it("offers the files of events/intake as test events, and accepts each", () => {
     const [schema] = Object.values(
       withIntake.findResources("AWS::EventSchemas::Schema", {
         Properties: { SchemaName: "_backstop-dev-intake-schema" },
@@ -297,7 +297,7 @@ describe("the alarms", () => {
   const alarmsOf = (from: Template) =>
     Object.values(from.findResources("AWS::CloudWatch::Alarm")).map(({ Properties }) => Properties);
 
-  it("are these, each with a section in the runbook that says what it means, where to look and what to do", async () => {
+  it("are these, each with a complete section in the runbook", async () => {
     const sections = (await readFile(join(PROJECT, "docs/runbook.md"), "utf8")).split(/^#+ /m).slice(1);
     const anchors = new Map(sections.map((section) => [anchorOf(section), section]));
     const names = alarmsOf(withQueue).map((alarm) => alarm["AlarmName"].replace("backstop-dev-", ""));
@@ -332,7 +332,7 @@ describe("the alarms", () => {
     }
   });
 
-  it("watch nothing that the functions do not tell", () => {
+  it("watch only metrics that the functions emit", () => {
     const told = [...JSON.stringify(alarmsOf(withQueue)).matchAll(/"MetricName":"(\w+)","Namespace":"Backstop"/g)].map(
       ([, name = ""]) => name,
     );
@@ -350,7 +350,7 @@ describe("the alarms", () => {
     ["rate(15 minutes)", 1_800],
     ["rate(1 hour)", 7_200],
     ["rate(1 day)", 172_800],
-  ])("of steps that are due for long let a step wait for two ticks at least: %s", (expression, seconds) => {
+  ])("allow a due step to wait for at least two ticks: %s", (expression, seconds) => {
     expect(alarmAt(expression, "oldest-due-too-old")).toMatchObject({
       Threshold: seconds,
       AlarmDescription: expect.stringContaining(`more than ${seconds / 60} minutes`),
@@ -361,22 +361,19 @@ describe("the alarms", () => {
     ["rate(1 minute)", 90],
     ["rate(1 hour)", 3_630],
     ["cron(0/5 8-18 * * ? *)", 785 * 60 + 30],
-  ])(
-    "of the promise leave half a minute to a run that begins as late as it regularly does: %s",
-    (expression, above) => {
-      expect(alarmAt(expression, "booking-to-stop-too-slow")).toMatchObject({ Threshold: above });
-    },
-  );
+  ])("on booking-to-stop fire 30 s above the longest time between two ticks: %s", (expression, above) => {
+    expect(alarmAt(expression, "booking-to-stop-too-slow")).toMatchObject({ Threshold: above });
+  });
 
   it.each([
     ["rate(12 hours)", 2],
     ["rate(1 day)", 1],
     ["rate(2 days)", 1],
-  ])("of missing runs look at one day where there is no more than one tick in it: %s", (expression, periods) => {
+  ])("on missing runs evaluate one day if the schedule ticks once a day or less: %s", (expression, periods) => {
     expect(alarmAt(expression, "no-successful-run")).toMatchObject({ EvaluationPeriods: periods });
   });
 
-  it("of the promise go off half a minute above one interval of the schedule", () => {
+  it("on booking-to-stop use the maximum of the metric", () => {
     withQueue.hasResourceProperties("AWS::CloudWatch::Alarm", {
       AlarmName: "backstop-dev-booking-to-stop-too-slow",
       MetricName: "BookingToStop",
@@ -388,7 +385,7 @@ describe("the alarms", () => {
     });
   });
 
-  it("of unknown touches count those of runs and of deliveries", () => {
+  it("on unknown touches add those of runs and of deliveries", () => {
     for (const service of ["backstop-dev-follow-ups", "backstop-dev-deliver"]) {
       withQueue.hasResourceProperties("AWS::CloudWatch::Alarm", {
         AlarmName: "backstop-dev-unknown-touches",
@@ -410,7 +407,7 @@ describe("the alarms", () => {
     });
   });
 
-  it("of missing runs look at two intervals, and only while the schedule ticks", () => {
+  it("on missing runs evaluate two intervals, and only while the schedule ticks", () => {
     withQueue.hasResourceProperties("AWS::CloudWatch::Alarm", {
       AlarmName: "backstop-dev-no-successful-run",
       EvaluationPeriods: 2,
@@ -421,13 +418,13 @@ describe("the alarms", () => {
     });
   });
 
-  it("tell the topic that was named, and nobody where none was", () => {
+  it("notify the configured topic, if any", () => {
     const topicArn = "arn:aws:sns:eu-central-1:111122223333:backstop-dev-alarms";
     for (const alarm of alarmsOf(template)) expect(alarm["AlarmActions"]).toEqual([topicArn]);
     for (const alarm of alarmsOf(aTemplate(anExample({ alarms: {} })))) expect(alarm["AlarmActions"]).toBeUndefined();
   });
 
-  it("are quiet while the stage is paused, and never go off for want of data", () => {
+  it("have no actions in a paused stage, and never fire on missing data", () => {
     for (const alarm of alarmsOf(aTemplate(anExample({ paused: true })))) expect(alarm["ActionsEnabled"]).toBe(false);
     for (const alarm of alarmsOf(template)) {
       expect(alarm).toMatchObject({ ActionsEnabled: true, TreatMissingData: "notBreaching" });
@@ -441,14 +438,14 @@ describe("the test events", () => {
     return JSON.parse(schema?.["Properties"]["Content"]).components.examples;
   };
 
-  it("are the files of events/, and the function takes each of them", async () => {
+  it("are the files of events/, and the function accepts each", async () => {
     const files = (await readdir(join(PROJECT, "events"))).filter((file) => file.endsWith(".json"));
     const events = eventsIn(template);
     expect(Object.keys(events).map((name) => `${name}.json`)).toEqual(files.sort());
     for (const { value } of Object.values(events)) expect(parseRequest(value)).toMatchObject({ ok: true });
   });
 
-  it("stand where the console looks for those of the function", () => {
+  it("are in the registry and schema that the console reads", () => {
     template.hasResourceProperties("AWS::EventSchemas::Schema", {
       RegistryName: "lambda-testevent-schemas",
       SchemaName: "_backstop-dev-follow-ups-schema",
@@ -456,7 +453,7 @@ describe("the test events", () => {
     });
   });
 
-  it("are put into a registry that is made where there is none, and stays for the other functions", () => {
+  it("can create the registry, which is retained for other functions", () => {
     template.hasResource("AWS::EventSchemas::Registry", {
       Properties: { RegistryName: "lambda-testevent-schemas" },
       DeletionPolicy: "Retain",
@@ -469,18 +466,18 @@ describe("the test events", () => {
 });
 
 describe("the dashboard", () => {
-  it("shows the promise first, with the revision that runs", () => {
+  it("shows booking-to-stop and the revision first", () => {
     const [{ Properties } = { Properties: {} }] = Object.values(template.findResources("AWS::CloudWatch::Dashboard"));
     const body = (Properties["DashboardBody"]["Fn::Join"][1] as readonly unknown[]).filter(isText).join("");
     const widgets = [...body.matchAll(/"title":"([^"]*)"/g)].map(([, title]) => title);
-    expect(widgets.slice(0, 2)).toEqual(["Slowest stop of the last day, seconds", "From booking to stop, seconds"]);
+    expect(widgets.slice(0, 2)).toEqual(["Slowest stop of the last day (seconds)", "Booking to stop (seconds)"]);
     expect(body.indexOf(REVISION)).toBeLessThan(body.indexOf("Slowest stop"));
-    expect(body).toContain("When a lead books, what chased the meeting stops");
+    expect(body).toContain("When a lead books, its sequences stop");
   });
 });
 
 describe("the network", () => {
-  it("lets the function out to the proxy and to HTTPS, and nothing in to the function", () => {
+  it("allows outbound traffic to the proxy and to HTTPS, and no inbound traffic", () => {
     template.hasResourceProperties("AWS::EC2::SecurityGroup", {
       SecurityGroupIngress: Match.absent(),
       SecurityGroupEgress: [Match.objectLike({ CidrIp: "0.0.0.0/0", FromPort: 443, ToPort: 443 })],
@@ -506,7 +503,7 @@ describe("the stack", () => {
     expect(violationsOf(aStack())).toEqual([]);
   });
 
-  it("would not pass them with a queue that speaks without TLS", () => {
+  it("fails them with a queue without TLS", () => {
     const stack = aStack();
     new Queue(stack, "Open", {
       deadLetterQueue: { queue: new Queue(stack, "Dead", { enforceSSL: true }), maxReceiveCount: 1 },
@@ -514,7 +511,7 @@ describe("the stack", () => {
     expect(violationsOf(stack)).toContain("AwsSolutions-SQS4");
   });
 
-  it("refuses queues without TLS", () => {
+  it("requires TLS on every queue", () => {
     template.resourceCountIs("AWS::SQS::Queue", 2);
     template.allResourcesProperties("AWS::SQS::QueuePolicy", {
       PolicyDocument: {
@@ -523,7 +520,7 @@ describe("the stack", () => {
     });
   });
 
-  it("carries its stage in every name and tag", () => {
+  it("has its stage in every name and tag", () => {
     const resources = Object.values(template.toJSON()["Resources"] as Record<string, Resource>);
     const names = resources.flatMap(({ Properties }) =>
       ["Name", "FunctionName", "QueueName", "LogGroupName", "AlarmName", "DashboardName"]
@@ -540,23 +537,27 @@ describe("the stack", () => {
     }
   });
 
-  it("can only be deployed where its proxy is", () => {
+  it("deploys to the account and region of its proxy", () => {
     expect(aStack()).toMatchObject({ account: "111122223333", region: "eu-central-1" });
   });
 
-  it("says what to do next", () => {
+  it("has outputs for the next steps", () => {
     expect(template.findOutputs("*")).toMatchObject({
       FunctionName: { Value: "backstop-dev-follow-ups" },
       ScheduleName: { Value: "backstop-dev-follow-ups" },
       FireTestEvent: { Value: expect.stringContaining("aws lambda invoke") },
       PauseSchedule: { Value: expect.stringContaining("schedule pause --stage dev") },
       Revision: { Value: REVISION },
-      WaysOut: { Value: "without a NAT gateway the subnets need endpoints for: Email (Amazon SES sends the mails)" },
+      RequiredEndpoints: {
+        Value: "without a NAT gateway, the subnets need VPC endpoints for: Email (mails through Amazon SES)",
+      },
     });
   });
 
-  it("names the endpoints of every channel that was chosen, and the way out of AWS where one needs it", () => {
-    const value: string = aTemplate(anExample(everything)).findOutputs("WaysOut")["WaysOut"]?.["Value"];
+  it("has an output with the required VPC endpoints, and the NAT gateway for webhooks", () => {
+    const value: string = aTemplate(anExample(everything)).findOutputs("RequiredEndpoints")["RequiredEndpoints"]?.[
+      "Value"
+    ];
     for (const part of ["Email", "Sms", "Secrets", "Queue", "a NAT gateway"]) expect(value).toContain(part);
   });
 

@@ -19,8 +19,8 @@ async function addDue(count: number): Promise<readonly string[]> {
 
 const SCHEDULED = { trigger: "schedule" };
 
-describe("the figures of a run", () => {
-  it("are those of its report: every outcome of a touch, what was due, and what the backstop ended", async () => {
+describe("the metrics of a run", () => {
+  it("come from its report: outcomes of touches, due steps, and completions by the backstop", async () => {
     const [booked, ...others] = await addDue(5);
     await sql.query("update lead set status = 'meeting-booked' where id = $1", [booked]);
     const outcomes = ["unknown", "refused", "retry"] as const;
@@ -60,7 +60,7 @@ describe("the figures of a run", () => {
     expect(report.results?.oldestDueSeconds).toBeGreaterThan(86_400);
   });
 
-  it("say which channel took nothing, and fail the run for it", async () => {
+  it("name the channel that accepted nothing, and count a failed run", async () => {
     await addDue(2);
     runner.channel.answer = () => ({ kind: "channel_down", scope: "channel", reason: "a_test" });
     const figures = told(await runner.run(SCHEDULED));
@@ -79,7 +79,7 @@ describe("the figures of a run", () => {
     expect(told(await runner.run(SCHEDULED))).toMatchObject({ DueSteps: 2, Backlog: 0 });
   });
 
-  it("of a step that did not run are left out, so that no zero stands for what nobody knows", async () => {
+  it("omit steps that did not run", async () => {
     const report = await runner.run({ ...SCHEDULED, only: ["backstop"] });
     expect(Object.keys(told(report))).toEqual([
       "SuccessfulRuns",
@@ -94,26 +94,26 @@ describe("the figures of a run", () => {
     expect(told(report)).toMatchObject({ SuccessfulRuns: 0 });
   });
 
-  it("call a failed run failed, and never successful", async () => {
+  it("count a failed run as failed, and not as successful", async () => {
     const store = { ...runner.ports.store, resumeSnoozed: () => Promise.reject(new Error("the step is broken")) };
     expect(told(await runner.run(SCHEDULED, { store }))).toMatchObject({ SuccessfulRuns: 0, FailedRuns: 1 });
   });
 
-  it("neither call a run that found the lock taken successful nor failed", async () => {
+  it("count a locked run neither as successful nor as failed", async () => {
     const held = await runner.ports.lock.tryAcquire();
     const figures = told(await runner.run(SCHEDULED));
     await held?.release();
     expect(figures).toMatchObject({ SuccessfulRuns: 0, FailedRuns: 0, SkippedRuns: 1, BackstopCompletions: 0 });
   });
 
-  it("of a test by hand neither hide that the schedule is dead nor wake anybody", async () => {
+  it("count a manual run neither as successful nor as failed", async () => {
     const store = { ...runner.ports.store, resumeSnoozed: () => Promise.reject(new Error("the step is broken")) };
     expect(told(await runner.run({}))).toMatchObject({ SuccessfulRuns: 0, FailedRuns: 0 });
     expect(told(await runner.run({}, { store }))).toMatchObject({ SuccessfulRuns: 0, FailedRuns: 0 });
     expect(told(await runner.run({ trigger: "catch_up" }))).toMatchObject({ SuccessfulRuns: 1, FailedRuns: 0 });
   });
 
-  it("of a dry run say no more than that there was one: nothing of it happened", async () => {
+  it("of a dry run only count the dry run", async () => {
     await addDue(1);
     expect(told(await runner.run({ dryRun: true }))).toEqual({ DryRuns: 1 });
   });

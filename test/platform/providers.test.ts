@@ -108,7 +108,7 @@ describe("the providers of an environment", () => {
     ],
     [{ WEBHOOK_URL: "file:///etc/passwd", WEBHOOK_SECRET: SECRET }, /WEBHOOK_URL/],
     [{ EMAIL_UNSUBSCRIBE_URL: "http://example.com/{touchId}" }, /EMAIL_UNSUBSCRIBE_URL: must be an https URL/],
-    [{ EMAIL_UNSUBSCRIBE_URL: "https://example.com/" }, /EMAIL_UNSUBSCRIBE_URL: must hold \{touchId\}/],
+    [{ EMAIL_UNSUBSCRIBE_URL: "https://example.com/" }, /EMAIL_UNSUBSCRIBE_URL: must contain \{touchId\}/],
     [{ EMAIL_UNSUBSCRIBE_MAILTO: "Stop <stop@example.com>" }, /EMAIL_UNSUBSCRIBE_MAILTO/],
   ])("reject an incomplete configuration: %#", (env, message) => {
     expect(() => loadConfig({ ...base, ...env })).toThrow(message);

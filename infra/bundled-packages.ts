@@ -1,6 +1,6 @@
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { placeInCache } from "./bundle-cache.ts";
 
 /** Replaces the package's main module, and reads the stripped data. */
 const ON_OWN_DATA = `import HolidaysParser from "date-holidays-parser";
@@ -20,7 +20,9 @@ export function stripHolidays(project: string): string {
   const { data } = createRequire(join(project, "package.json"))("date-holidays/data") as { readonly data: unknown };
   const stripped = JSON.stringify(data, withoutTexts());
   if (stripped.length > JSON.stringify(data).length * (2 / 3)) {
-    throw new Error("the data of date-holidays has another form than infra/holidays.ts expects: compare the two");
+    throw new Error(
+      "the data of date-holidays has another form than infra/bundled-packages.ts expects: compare the two",
+    );
   }
   placeInCache(project, "holidays.json", stripped);
   return placeInCache(project, "holidays.mjs", ON_OWN_DATA);
@@ -47,4 +49,36 @@ function withoutTexts(): (key: string, value: unknown) => unknown {
 
 function isTranslated(value: unknown): value is Readonly<Record<string, string>> {
   return typeof value === "object" && value !== null && Object.values(value).every((text) => typeof text === "string");
+}
+
+/** Prisma's client imports this WebAssembly file as base64 text, which compresses badly. */
+export const QUERY_COMPILER = "@prisma/client/runtime/query_compiler_small_bg.postgresql.wasm-base64.mjs";
+
+const READ_BESIDE_THE_BUNDLE = `import { readFileSync } from "node:fs";
+import file from "./query-compiler.wasm";
+export const wasm = readFileSync(new URL(file, import.meta.url)).toString("base64");
+`;
+
+/**
+ * Decodes the query compiler into a cache below `project`, and returns the module that bundles import instead.
+ * The module reads the file beside the bundle at the first query. Saves 250 kB and the parsing of the text.
+ */
+export function unpackQueryCompiler(project: string): string {
+  const { wasm } = createRequire(join(project, "package.json"))(QUERY_COMPILER.replace(/mjs$/, "js")) as {
+    wasm: string;
+  };
+  placeInCache(project, "query-compiler.wasm", Buffer.from(wasm, "base64"));
+  return placeInCache(project, "query-compiler.mjs", READ_BESIDE_THE_BUNDLE);
+}
+
+/** Writes a source file for bundles into a cache below `project`, and returns its path. */
+function placeInCache(project: string, name: string, content: Buffer | string): string {
+  const folder = join(project, "node_modules", ".cache", "backstop");
+  mkdirSync(folder, { recursive: true });
+  // An atomic rename, so that a concurrent build never reads a partial file.
+  const aside = mkdtempSync(join(folder, "making-"));
+  writeFileSync(join(aside, name), content);
+  renameSync(join(aside, name), join(folder, name));
+  rmSync(aside, { recursive: true });
+  return join(folder, name);
 }

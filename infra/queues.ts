@@ -1,11 +1,10 @@
-import { Duration } from "aws-cdk-lib";
+import { Duration, Validations } from "aws-cdk-lib";
 import type { IFunction } from "aws-cdk-lib/aws-lambda";
 import { SqsEventSource } from "aws-cdk-lib/aws-lambda-event-sources";
 import { Queue, QueueEncryption } from "aws-cdk-lib/aws-sqs";
 import type { Construct } from "constructs";
-import type { DeadLetters } from "./dead-letters.ts";
 
-export interface WorkQueueProps {
+interface WorkQueueProps {
   readonly queueName: string;
   /** Time limit of the function that consumes the queue. */
   readonly timeLimit: Duration;
@@ -40,5 +39,23 @@ export class WorkQueue extends Queue {
   feed(worker: IFunction, maxConcurrency: number, enabled = true): void {
     const source = { batchSize: MESSAGES_AT_ONCE, reportBatchItemFailures: true, maxConcurrency, enabled };
     worker.addEventSource(new SqsEventSource(this, source));
+  }
+}
+
+const LONGEST_RETENTION = Duration.days(14);
+
+/** A dead-letter queue: encrypted, TLS only, with the longest retention that SQS allows, so that a person can look. */
+export class DeadLetters extends Queue {
+  constructor(scope: Construct, id: string, queueName: string) {
+    super(scope, id, {
+      queueName,
+      retentionPeriod: LONGEST_RETENTION,
+      encryption: QueueEncryption.SQS_MANAGED,
+      enforceSSL: true,
+    });
+    Validations.of(this).acknowledge({
+      id: "AwsSolutions-SQS3",
+      reason: "This is a dead-letter queue, which needs no dead-letter queue of its own.",
+    });
   }
 }

@@ -1,6 +1,7 @@
 import { RemovalPolicy } from "aws-cdk-lib";
 import {
   FlowLogDestination,
+  InterfaceVpcEndpointAwsService,
   IpAddresses,
   type IVpc,
   Peer,
@@ -15,7 +16,6 @@ import { LogGroup } from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
 import type { StageNames } from "../lib/platform/names.ts";
 import type { Configuration } from "./configuration.ts";
-import { endpointsOf, needsInternet } from "./vpc-endpoints.ts";
 
 const ADDRESSES = "10.0.0.0/16";
 
@@ -55,7 +55,7 @@ export class CreatedNetwork extends Construct {
     const description = "Backstop: the endpoints of the services that the functions call.";
     const group = new SecurityGroup(this, "Endpoints", { vpc: vpc as IVpc, description, allowAllOutbound: false });
     group.addIngressRule(Peer.ipv4(ADDRESSES), Port.tcp(443), "HTTPS from inside the network");
-    for (const { id, service } of endpointsOf(configuration)) {
+    for (const { id, service } of vpcEndpointsOf(configuration)) {
       vpc.addInterfaceEndpoint(id, { service, subnets: this.functions, securityGroups: [group], open: false });
     }
   }
@@ -69,3 +69,29 @@ function subnets(internet: boolean): SubnetConfiguration[] {
     ...(internet ? [{ name: "public", subnetType: PUBLIC, cidrMask: 24, mapPublicIpOnLaunch: false }] : []),
   ];
 }
+
+/** An AWS service that the functions call. A subnet without a NAT gateway needs a VPC endpoint for it. */
+interface VpcEndpoint {
+  readonly id: string;
+  readonly service: InterfaceVpcEndpointAwsService;
+  readonly use: string;
+}
+
+/**
+ * The VPC endpoints that the configuration needs. Database, logs, metrics and failed invocations need none: RDS Proxy
+ * is in the VPC, the function signs its own database tokens, and Lambda delivers the rest.
+ */
+export function vpcEndpointsOf({ sms, webhook, delivery, intake }: Configuration): readonly VpcEndpoint[] {
+  const { EMAIL, PINPOINT_SMS_VOICE_V2, SECRETS_MANAGER, SQS } = InterfaceVpcEndpointAwsService;
+  const queues = [...(delivery ? ["deliveries"] : []), ...(intake ? ["refused events"] : [])];
+  return [
+    { id: "Email", service: EMAIL, use: "mails through Amazon SES" },
+    ...(sms ? [{ id: "Sms", service: PINPOINT_SMS_VOICE_V2, use: "texts through AWS End User Messaging" }] : []),
+    ...(webhook ? [{ id: "Secrets", service: SECRETS_MANAGER, use: "the webhook's signing secret" }] : []),
+    ...(queues.length > 0 ? [{ id: "Queue", service: SQS, use: queues.join(" and ") }] : []),
+  ];
+}
+
+/** Only webhooks, of touches and of digests, go to the public internet. */
+export const needsInternet = ({ webhook, digestWebhooks }: Configuration): boolean =>
+  webhook !== undefined || digestWebhooks;

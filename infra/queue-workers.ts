@@ -1,0 +1,90 @@
+import { Duration, Stack } from "aws-cdk-lib";
+import { EventBus, Rule } from "aws-cdk-lib/aws-events";
+import { SqsQueue } from "aws-cdk-lib/aws-events-targets";
+import type { IFunction } from "aws-cdk-lib/aws-lambda";
+import { Construct } from "constructs";
+import { DeadLetters, WorkQueue } from "./queues.ts";
+import { type StageProps, WorkerFunction } from "./worker-function.ts";
+
+export interface QueueWorkerProps extends StageProps {
+  readonly maximumConcurrency: number;
+}
+
+/** Long enough for a batch in which every touch runs into the provider's timeout. */
+export const DELIVERY_TIME_LIMIT = Duration.seconds(60);
+
+/** Sends touches outside the run: a queue, the function that sends, and a dead-letter queue. */
+export class Delivery extends Construct {
+  readonly queue: WorkQueue;
+  readonly failed: DeadLetters;
+  readonly function: IFunction;
+
+  constructor(scope: Construct, id: string, props: QueueWorkerProps) {
+    super(scope, id);
+    const { configuration, names, maximumConcurrency } = props;
+    this.failed = new DeadLetters(this, "FailedDeliveries", names.failedDeliveries);
+    this.queue = new WorkQueue(this, "Queue", {
+      queueName: names.deliveries,
+      timeLimit: DELIVERY_TIME_LIMIT,
+      // By then `recover-touches` has picked the touch up: it finds touches that the queue lost.
+      retention: Duration.days(1),
+      attempts: 5,
+      deadLetters: this.failed,
+    });
+    const worker = new WorkerFunction(this, "Worker", {
+      ...props,
+      entry: "deliver",
+      functionName: names.deliverFunction,
+      description: "Backstop: sends the claimed touches that the delivery queue names.",
+      timeout: DELIVERY_TIME_LIMIT,
+      sends: true,
+    });
+    this.queue.feed(worker.function, maximumConcurrency, !configuration.paused);
+    this.function = worker.function;
+  }
+}
+
+/** Long enough for a batch of ten enrolments with a thousand leads each. */
+export const INTAKE_TIME_LIMIT = Duration.seconds(60);
+
+/** Applies facts about leads: a dedicated event bus, a queue, the function that applies them, and refused events. */
+export class Intake extends Construct {
+  readonly queue: WorkQueue;
+  readonly refused: DeadLetters;
+  readonly function: IFunction;
+
+  constructor(scope: Construct, id: string, props: QueueWorkerProps) {
+    super(scope, id);
+    const { names, maximumConcurrency } = props;
+    this.refused = new DeadLetters(this, "RefusedEvents", names.refusedEvents);
+    this.queue = new WorkQueue(this, "Queue", {
+      queueName: names.events,
+      timeLimit: INTAKE_TIME_LIMIT,
+      // The SQS maximum. After four days of attempts, an event spends the rest in the dead-letter queue.
+      retention: Duration.days(14),
+      // The SQS maximum. At six minutes each this is four days: a database outage over a long weekend loses no booking.
+      // The function refuses invalid events itself, so only transient errors cause a redelivery.
+      attempts: 1_000,
+      deadLetters: this.refused,
+    });
+    new Rule(this, "Everything", {
+      ruleName: names.eventBus,
+      description: "Backstop: sends every event of this bus to the intake, which refuses unknown types.",
+      eventBus: new EventBus(this, "Bus", { eventBusName: names.eventBus }),
+      eventPattern: { account: [Stack.of(this).account] },
+      targets: [new SqsQueue(this.queue, { deadLetterQueue: this.refused })],
+    });
+    const worker = new WorkerFunction(this, "Worker", {
+      ...props,
+      entry: "intake",
+      functionName: names.intakeFunction,
+      description: "Backstop: applies facts about leads, each once.",
+      timeout: INTAKE_TIME_LIMIT,
+      sends: false,
+      environment: { INTAKE_DEAD_LETTERS_URL: this.refused.queueUrl },
+    });
+    this.refused.grantSendMessages(worker.function);
+    this.queue.feed(worker.function, maximumConcurrency);
+    this.function = worker.function;
+  }
+}
