@@ -10,7 +10,7 @@ import type { Report } from "../../lib/run/report.ts";
 import { RunFailed } from "../../lib/run/run-failed.ts";
 import { openDatabase } from "../../lib/store/connect.ts";
 import { intakeStore } from "../../lib/store/intake-store.ts";
-import { contentsOf } from "../../prisma/demo/contents.ts";
+import { contentsOf } from "../../prisma/demo/load-demo.ts";
 import { requireCurrentSchema, withExistingDatabase } from "../existing-database.ts";
 import { LOCAL_FOLDER, withDatabase } from "../postgres/local-database.ts";
 import { Problem } from "../problem.ts";
@@ -107,7 +107,7 @@ async function requireDemoOnly(databaseUrl: string): Promise<void> {
       () => true,
     );
     if (isRefused) return;
-    if ((await contentsOf(database.prisma)) !== "other") return;
+    if ((await contentsOf(database)) !== "other") return;
   } finally {
     await database.close();
   }

@@ -4,8 +4,7 @@ import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError } from "commander";
 import type { Report } from "../../lib/run/report.ts";
 import { type Database, openDatabase } from "../../lib/store/connect.ts";
-import { clearDemo, contentsOf } from "../../prisma/demo/contents.ts";
-import { loadDemo } from "../../prisma/demo/load-demo.ts";
+import { clearDemo, contentsOf, loadDemo } from "../../prisma/demo/load-demo.ts";
 import { bookByEvent, withReceiver } from "../demo.ts";
 import { discardLocalDatabase, LOCAL_FOLDER, withDatabase } from "../postgres/local-database.ts";
 import { fileProblem, Problem } from "../problem.ts";
@@ -101,7 +100,7 @@ async function prepared(database: Database, url: string, choice: Choice, spinner
 
 /** Migrates the database and loads demo data. Throws a Problem before it changes anything. */
 async function prepare(database: Database, url: string, choice: Choice, spinner: Spinner): Promise<"loaded" | "kept"> {
-  const contents = await contentsOf(database.prisma);
+  const contents = await contentsOf(database);
   if (contents === "other" && process.env["DATABASE_URL"]) throw notDemoProblem();
   if (contents !== "nothing" && !choice.fresh && (choice.leads ?? choice.seed) !== undefined)
     throw dataIsThereProblem();

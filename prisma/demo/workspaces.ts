@@ -1,5 +1,11 @@
+import { demoId } from "./demo-id.ts";
+
 /** A demo tenant and the source data of its leads. All of it is fictional. */
-export interface DemoWorkspace {
+export interface DemoWorkspace extends Tenant {
+  readonly id: string;
+}
+
+interface Tenant {
   readonly number: number;
   readonly name: string;
   readonly zone: string;
@@ -21,7 +27,7 @@ export interface DemoWorkspace {
 
 const words = (text: string): readonly string[] => text.trim().split(/\s+/);
 
-export const WORKSPACES: readonly DemoWorkspace[] = [
+const TENANTS: readonly Tenant[] = [
   {
     number: 1,
     name: "Harbor Solar",
@@ -87,6 +93,11 @@ export const WORKSPACES: readonly DemoWorkspace[] = [
     elsewhere: ["Australia/Sydney", "Australia/Perth", "Pacific/Fiji", "Australia/Adelaide", "Pacific/Chatham"],
   },
 ];
+
+export const WORKSPACES: readonly DemoWorkspace[] = TENANTS.map((tenant) => ({
+  ...tenant,
+  id: demoId("workspace", tenant.number),
+}));
 
 /** A company name combines one word of each list. */
 export const COMPANY_WORDS = {

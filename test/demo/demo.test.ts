@@ -2,8 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import type pg from "pg";
 import { LEAD_STATUSES, PAUSED_REASONS } from "../../lib/domain/labels.ts";
 import { type Database, openDatabase } from "../../lib/store/connect.ts";
-import { clearDemo, contentsOf } from "../../prisma/demo/contents.ts";
-import { type DemoOrder, loadDemo } from "../../prisma/demo/load-demo.ts";
+import { clearDemo, contentsOf, type DemoOrder, loadDemo } from "../../prisma/demo/load-demo.ts";
 import { createDatabase, createEmptyDatabase, type TestDatabase } from "../support/database.ts";
 import { addLead, addWorkspace, everyRow } from "../support/factories.ts";
 import { openPool } from "../support/use-database.ts";
@@ -41,7 +40,7 @@ async function fingerprintsOf(order: DemoOrder): Promise<Readonly<Record<string,
   const found: Record<string, string> = {};
   for (const table of ["workspace", "lead", "follow_up_step", "follow_up_instance", "touch", "task", "appointment"]) {
     // The database's clock stamps when a lead became booked.
-    found[table] = await answerTo(
+    found[table] = await singleValue(
       sql,
       `
       select md5(string_agg((to_jsonb(loaded) - 'booked_at' - 'orphan_since')::text, '' order by id)) as value from "${table}" as loaded`,
@@ -51,14 +50,14 @@ async function fingerprintsOf(order: DemoOrder): Promise<Readonly<Record<string,
   return found;
 }
 
-async function answerTo<Value = string>(sql: pg.Pool, query: string): Promise<Value> {
+async function singleValue<Value = string>(sql: pg.Pool, query: string): Promise<Value> {
   const { rows } = await sql.query<{ value: Value }>(query);
-  if (!rows[0]) throw new Error("the query answered nothing");
+  if (!rows[0]) throw new Error("the query returned no row");
   return rows[0].value;
 }
 
 const countOf = async (sql: pg.Pool, from: string): Promise<number> =>
-  Number(await answerTo(sql, `select count(*) as value from ${from}`));
+  Number(await singleValue(sql, `select count(*) as value from ${from}`));
 
 let demo: Loaded;
 
@@ -69,12 +68,12 @@ beforeAll(async () => {
 afterAll(() => demo.drop());
 
 describe("the demo data", () => {
-  it("is the same for the same seed, leads and moment", async () => {
+  it("is identical for the same seed, leads and time", async () => {
     const small = { ...ORDER, leads: 400 };
     expect(await fingerprintsOf(small)).toEqual(await fingerprintsOf(small));
   });
 
-  it("is other data for another seed", async () => {
+  it("differs for another seed", async () => {
     const first = await fingerprintsOf({ ...ORDER, leads: 400 });
     const second = await fingerprintsOf({ ...ORDER, leads: 400, seed: 2 });
     for (const table of ["lead", "follow_up_instance", "touch", "appointment"]) {
@@ -82,7 +81,7 @@ describe("the demo data", () => {
     }
   });
 
-  it("has as many leads as were asked for, in three workspaces of different time zones", async () => {
+  it("has the ordered number of leads, in three workspaces of different time zones", async () => {
     expect(await countOf(demo.sql, "lead")).toBe(3_000);
     const { rows } = await demo.sql.query(
       "select time_zone from workspace where exists (select from lead where workspace_id = workspace.id) order by id",
@@ -106,10 +105,10 @@ describe("the demo data", () => {
     expect(statuses.sort()).toEqual([...LEAD_STATUSES].sort());
   });
 
-  it("has some eight per cent of booked leads whom a sequence still chases, by status and by appointment", async () => {
+  it("has about 8 % booked leads that a sequence still chases, by status and by appointment", async () => {
     const chased = `lead join follow_up_instance as instance on instance.lead_id = lead.id
                      where is_booked and not post_booking and instance.${LIVE}`;
-    const leads = await answerTo<string>(demo.sql, `select count(distinct lead.id) as value from ${chased}`);
+    const leads = await singleValue<string>(demo.sql, `select count(distinct lead.id) as value from ${chased}`);
     expect(Number(leads)).toBeGreaterThan(200);
     expect(Number(leads)).toBeLessThan(280);
     expect(
@@ -120,13 +119,13 @@ describe("the demo data", () => {
     ).toBeGreaterThan(100);
   });
 
-  it("has post-booking sequences of booked leads, which go on", async () => {
+  it("has live post-booking instances of booked leads", async () => {
     expect(
       await countOf(demo.sql, `follow_up_instance where lead_booked and post_booking and ${LIVE}`),
     ).toBeGreaterThan(50);
   });
 
-  it("says when each lead was last written to, as its touches do", async () => {
+  it("stamps each lead with the time of its last touch", async () => {
     const wrong = `lead left join (
         select lead_id, max(claimed_at) as latest from touch where status in ('sent', 'unknown', 'sending') group by 1
       ) as reached on lead_id = lead.id
@@ -135,7 +134,7 @@ describe("the demo data", () => {
     expect(await countOf(demo.sql, "lead where last_outbound_at is not null")).toBeGreaterThan(1_000);
   });
 
-  it("tells of nothing that is still to come as if it had happened", async () => {
+  it("has no past event with a future time", async () => {
     const moment = `'${NOW.toISOString()}'::timestamptz`;
     for (const past of [
       `lead where greatest(created_at, last_inbound_at, last_outbound_at, opted_out_at) > ${moment}`,
@@ -147,47 +146,47 @@ describe("the demo data", () => {
     }
   });
 
-  it("has addresses and numbers that belong to nobody", async () => {
+  it("uses only reserved addresses and numbers", async () => {
     expect(await countOf(demo.sql, "lead where email !~ '^[a-z]+\\.[a-z]+\\.[0-9]+@example\\.(com|net|org)$'")).toBe(0);
     expect(await countOf(demo.sql, "lead where phone !~ '^\\+1[0-9]{3}55501[0-9]{2}$'")).toBe(0);
   });
 
-  it("is loaded whole or not at all", async () => {
+  it("is loaded in one transaction", async () => {
     const before = await everyRow(demo.sql);
     await expect(loadDemo(demo.database, { ...ORDER, leads: 100 })).rejects.toThrow();
     expect(await everyRow(demo.sql)).toEqual(before);
   });
 });
 
-describe("what a database holds", () => {
-  it("is nothing without tables, nothing without workspaces, and then the demo", async () => {
+describe("the contents of a database", () => {
+  it("are nothing without tables or workspaces, and demo after loading", async () => {
     const empty = await openOn(await createEmptyDatabase());
-    expect(await contentsOf(empty.database.prisma)).toBe("nothing");
+    expect(await contentsOf(empty.database)).toBe("nothing");
     await empty.drop();
     const migrated = await openOn(await createDatabase());
-    expect(await contentsOf(migrated.database.prisma)).toBe("nothing");
+    expect(await contentsOf(migrated.database)).toBe("nothing");
     await loadDemo(migrated.database, { ...ORDER, leads: 50 });
-    expect(await contentsOf(migrated.database.prisma)).toBe("demo");
+    expect(await contentsOf(migrated.database)).toBe("demo");
     await migrated.drop();
   });
 
-  it("is more than the demo with one more workspace, or one more lead, and then nothing is removed", async () => {
-    for (const stranger of ["workspace", "lead"]) {
+  it("are other with one more workspace or lead, and clearing then removes nothing", async () => {
+    for (const table of ["workspace", "lead"]) {
       const { database, sql, drop } = await load({ ...ORDER, leads: 50 });
-      if (stranger === "workspace") await addWorkspace(sql);
-      else await addLead(sql, await answerTo(sql, "select id as value from workspace limit 1"));
+      if (table === "workspace") await addWorkspace(sql);
+      else await addLead(sql, await singleValue(sql, "select id as value from workspace limit 1"));
       const before = await everyRow(sql);
-      expect(await contentsOf(database.prisma)).toBe("other");
+      expect(await contentsOf(database)).toBe("other");
       await expect(clearDemo(database)).rejects.toThrow("nothing was removed");
       expect(await everyRow(sql)).toEqual(before);
       await drop();
     }
   });
 
-  it("is nothing again once the demo is cleared", async () => {
+  it("are nothing after the demo is cleared", async () => {
     const { database, sql, drop } = await load({ ...ORDER, leads: 50 });
     await clearDemo(database);
-    expect(await contentsOf(database.prisma)).toBe("nothing");
+    expect(await contentsOf(database)).toBe("nothing");
     expect(await countOf(sql, "touch")).toBe(0);
     await drop();
   });
