@@ -409,7 +409,7 @@ describe("the lock is free again, and no transaction is left open,", () => {
   });
 
   it("after an error outside of the steps, however often", async () => {
-    const broken = { ...first.ports.runs, begin: () => Promise.reject(new Error("no row can be written")) };
+    const broken = { ...first.ports.runs, start: () => Promise.reject(new Error("no row can be written")) };
     for (let run = 0; run < 6; run++) {
       const report = await first.run({ workspaceId }, { runs: broken });
       expect(report).toMatchObject({ success: false, statusCode: 500, errors: ["no row can be written"] });

@@ -1,7 +1,8 @@
 import { decide } from "../../lib/domain/decide.ts";
 import type { DueItem } from "../../lib/domain/due-item.ts";
-import type { FollowUpStore, RunPorts } from "../../lib/run/ports.ts";
+import type { RunPorts } from "../../lib/run/ports.ts";
 import { runFollowUps } from "../../lib/run/run.ts";
+import type { FollowUpStore } from "../../lib/run/store-ports.ts";
 import { millisecondsOf } from "../measure.ts";
 import type { Engine } from "./follow-ups.ts";
 

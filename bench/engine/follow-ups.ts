@@ -1,7 +1,7 @@
 import { tmpdir } from "node:os";
 import { loadConfig, runSettings } from "../../lib/platform/config.ts";
 import { wire } from "../../lib/platform/wire.ts";
-import type { MessageChannel } from "../../lib/run/delivery-ports.ts";
+import type { MessageChannel } from "../../lib/run/channel-ports.ts";
 import type { Log, RunPorts } from "../../lib/run/ports.ts";
 import type { Report } from "../../lib/run/report.ts";
 import { runFollowUps } from "../../lib/run/run.ts";

@@ -1,6 +1,6 @@
 import { isThrottlingError } from "@smithy/core/retry";
 import * as z from "zod";
-import type { SendOutcome } from "../run/port-types.ts";
+import type { SendOutcome } from "../run/channel-ports.ts";
 import { type Meaning, outcomeOfMeaning } from "./meaning.ts";
 
 /** How long a provider may take before its channel stops waiting. */

@@ -1,6 +1,5 @@
 import { digestSlackText } from "../domain/digest.ts";
-import type { DigestSender } from "../run/digest-ports.ts";
-import type { SendOutcome } from "../run/port-types.ts";
+import type { DigestSender, SendOutcome } from "../run/channel-ports.ts";
 import { type Network, NotReachable } from "./network.ts";
 import { type Answer, NoAnswer, post } from "./post.ts";
 import { retryAfterMs } from "./retry-after.ts";

@@ -1,7 +1,6 @@
 import { readAddress } from "../domain/address.ts";
 import { digestMail } from "../domain/digest.ts";
-import type { OutgoingTouch } from "../run/delivery-ports.ts";
-import type { OutgoingDigest } from "../run/digest-ports.ts";
+import type { OutgoingDigest, OutgoingTouch } from "../run/channel-ports.ts";
 
 /** Ways to unsubscribe. Without either, mails have no List-Unsubscribe header. */
 export interface Unsubscribe {

@@ -1,4 +1,4 @@
-import type { FaultScope, SendOutcome, Throttled } from "../run/port-types.ts";
+import type { FaultScope, SendOutcome, Throttled } from "../run/channel-ports.ts";
 
 /** The meaning of a provider's response. Each provider's table maps responses to it. */
 export type Meaning =

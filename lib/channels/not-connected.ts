@@ -1,4 +1,4 @@
-import type { MessageChannel } from "../run/delivery-ports.ts";
+import type { MessageChannel } from "../run/channel-ports.ts";
 
 /** A channel without a provider in this deployment. Refuses every touch so that the sequence advances. */
 export const notConnected: MessageChannel = {

@@ -4,7 +4,7 @@ import {
   SendTextMessageCommand,
 } from "@aws-sdk/client-pinpoint-sms-voice-v2";
 import { numberToSend } from "../domain/address.ts";
-import type { MessageChannel, OutgoingTouch } from "../run/delivery-ports.ts";
+import type { MessageChannel, OutgoingTouch } from "../run/channel-ports.ts";
 import { oneAttempt, outcomeOfFault, PROVIDER_LIMITS, within } from "./aws-request.ts";
 import { END_USER_MESSAGING } from "./sms-answers.ts";
 

@@ -1,7 +1,7 @@
 import type { Readable } from "node:stream";
 import nodemailer from "nodemailer";
 import * as z from "zod";
-import type { SendOutcome } from "../run/port-types.ts";
+import type { SendOutcome } from "../run/channel-ports.ts";
 import { PROVIDER_LIMITS } from "./aws-request.ts";
 import { type EmailChannel, type EmailOptions, emailChannel } from "./email.ts";
 import { outcomeOfMeaning } from "./meaning.ts";

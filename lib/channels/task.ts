@@ -1,4 +1,4 @@
-import type { MessageChannel, OutgoingTouch } from "../run/delivery-ports.ts";
+import type { MessageChannel, OutgoingTouch } from "../run/channel-ports.ts";
 
 /** Creates a task for a person. `createTask` must be a no-op if the touch already has a task. */
 export const taskChannel = (createTask: (task: TaskFromTouch) => Promise<void>): MessageChannel => ({

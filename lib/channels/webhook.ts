@@ -1,6 +1,5 @@
 import { Webhook } from "standardwebhooks";
-import type { MessageChannel, OutgoingTouch } from "../run/delivery-ports.ts";
-import type { SendOutcome } from "../run/port-types.ts";
+import type { MessageChannel, OutgoingTouch, SendOutcome } from "../run/channel-ports.ts";
 import { type Meaning, outcomeOfMeaning } from "./meaning.ts";
 import { type Network, NotReachable } from "./network.ts";
 import { type Answer, NoAnswer, type PostRequest, post } from "./post.ts";

@@ -1,5 +1,5 @@
 import type { Channel } from "../domain/labels.ts";
-import type { ChannelDown, FaultScope, Retry, SendOutcome } from "./port-types.ts";
+import type { ChannelDown, FaultScope, Retry, SendOutcome } from "./channel-ports.ts";
 
 /** Consecutive faults that close a scope: about the number of sends in flight. */
 const FAULTS_IN_A_ROW = 10;

@@ -1,22 +1,20 @@
 import { type Channel, REPEATABLE_CHANNELS } from "../domain/labels.ts";
 import type { BatchSize } from "./adaptive-batch.ts";
 import type { ChannelHealth } from "./channel-health.ts";
-import {
-  CHANNEL_CLOSED,
-  type DeliveryStore,
-  type EndedTouch,
-  type MessageChannel,
-  type OutgoingTouch,
-  type Rescheduled,
-  type TouchSendFacts,
-  type UnreadableTouch,
-} from "./delivery-ports.ts";
-import type { SendOutcome } from "./port-types.ts";
+import type { MessageChannel, OutgoingTouch, SendOutcome } from "./channel-ports.ts";
 import type { Log } from "./ports.ts";
 import { redactError } from "./redact-error.ts";
 import type { DeliveryReport } from "./report.ts";
 import { broken, rescheduled } from "./reschedule.ts";
 import { settlementOf } from "./settlement.ts";
+import {
+  CHANNEL_CLOSED,
+  type DeliveryStore,
+  type EndedTouch,
+  type Rescheduled,
+  type TouchSendFacts,
+  type UnreadableTouch,
+} from "./store-ports.ts";
 
 /** Dependencies of delivery, shared by a run and the consumer of the delivery queue. */
 export interface DeliveryContext {

@@ -1,5 +1,5 @@
+import type { DeliveryQueue } from "./channel-ports.ts";
 import { type ClaimedTouches, type DeliveryContext, deliver } from "./deliver.ts";
-import type { DeliveryQueue } from "./delivery-ports.ts";
 import type { DeliveryReport } from "./report.ts";
 
 export interface DispatchContext extends DeliveryContext {

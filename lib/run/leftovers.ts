@@ -1,9 +1,9 @@
 import { CHANNELS, type Channel } from "../domain/labels.ts";
 import { deliver } from "./deliver.ts";
 import { dispatch } from "./dispatch.ts";
-import type { LeftBehind } from "./ports.ts";
 import type { RecoveredReport } from "./report.ts";
 import { type RunContext, sendsItself } from "./step.ts";
+import type { LeftBehind } from "./store-ports.ts";
 
 /** Touches per listing. If time remains after these, the next ones are listed. */
 const LISTED_AT_MOST = 10_000;

@@ -6,9 +6,8 @@ import { ADDRESS_OF_CHANNEL, type Channel } from "../domain/labels.ts";
 import { type InstanceState, nextState } from "../domain/next-state.ts";
 import { repairBy } from "../domain/recheck-times.ts";
 import { lastReachedAt } from "../domain/send-times.ts";
-import type { ClosedChannel } from "./delivery-ports.ts";
 import type { LeftDue } from "./fair-share.ts";
-import type { DueCandidate, NewTouch, Plan } from "./ports.ts";
+import type { ClosedChannel, DueCandidate, NewTouch, Plan } from "./store-ports.ts";
 
 /** How many touches a batch may claim. */
 export interface Room {

@@ -2,8 +2,7 @@ import { setTimeout } from "node:timers/promises";
 import pLimit, { type LimitFunction } from "p-limit";
 import type { Channel } from "../domain/labels.ts";
 import type { ChannelHealth, Sent } from "./channel-health.ts";
-import type { MessageChannel } from "./delivery-ports.ts";
-import type { SendOutcome, Throttled } from "./port-types.ts";
+import type { MessageChannel, SendOutcome, Throttled } from "./channel-ports.ts";
 
 /** Pause after a throttling answer without a retry-after. */
 const DEFAULT_PAUSE_MS = 1_000;

@@ -3,7 +3,7 @@ import type { HoldReason } from "../domain/decision.ts";
 import { recheckSoon, repairBy } from "../domain/recheck-times.ts";
 import { earliestSend, lastReachedAt, type SendFacts } from "../domain/send-times.ts";
 import { isTimeZone, zoneUsed } from "../domain/time-zone.ts";
-import type { EndedTouch, Rescheduled, TouchSendFacts } from "./delivery-ports.ts";
+import type { EndedTouch, Rescheduled, TouchSendFacts } from "./store-ports.ts";
 
 /**
  * Recomputes when a claimed touch may be sent. Gap and local day ignore the touch's own last attempt, unless another

@@ -12,9 +12,7 @@ import type { RunContext, RunSettings, RunStep } from "./step.ts";
 import { backstop } from "./steps/backstop.ts";
 import { notificationDigests } from "./steps/notification-digests.ts";
 import { recoverTouches } from "./steps/recover-touches.ts";
-import { resumeAwaitingEnrichment } from "./steps/resume-awaiting-enrichment.ts";
-import { resumeGhosted } from "./steps/resume-ghosted.ts";
-import { resumeSnoozed } from "./steps/resume-snoozed.ts";
+import { resumeAwaitingEnrichment, resumeGhosted, resumeSnoozed } from "./steps/resume.ts";
 import { sendDue } from "./steps/send-due.ts";
 import { Throughput } from "./throughput.ts";
 
@@ -108,7 +106,7 @@ async function runParsed(request: RunRequest, report: Report, { invocation, port
   try {
     const deadlineAt = new Date(now.getTime() + invocation.remainingMs());
     if (!request.dryRun) {
-      report.runId = await ports.runs.begin({
+      report.runId = await ports.runs.start({
         request,
         requestId: invocation.requestId,
         startedAt: now,

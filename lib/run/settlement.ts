@@ -1,6 +1,6 @@
 import type { ChannelHealth } from "./channel-health.ts";
-import type { OutgoingTouch, Settlement } from "./delivery-ports.ts";
-import type { ChannelDown, Retry, SendOutcome } from "./port-types.ts";
+import type { ChannelDown, OutgoingTouch, Retry, SendOutcome } from "./channel-ports.ts";
+import type { Settlement } from "./store-ports.ts";
 
 interface Judging {
   readonly now: Date;

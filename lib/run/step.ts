@@ -1,8 +1,9 @@
 import type { DispatchContext } from "./dispatch.ts";
 import type { PlannedTouches } from "./plan.ts";
-import type { FollowUpStore, RunPorts } from "./ports.ts";
+import type { RunPorts } from "./ports.ts";
 import type { SampleDecision, StepReports } from "./report.ts";
 import type { RunRequest, StepName } from "./request.ts";
+import type { FollowUpStore } from "./store-ports.ts";
 import type { Throughput } from "./throughput.ts";
 
 /** Everything that a step may use. */

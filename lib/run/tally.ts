@@ -1,5 +1,5 @@
-import type { ClaimedPlan, Plan } from "./ports.ts";
 import { PROBLEMS_REPORTED, type Problem, type SampleDecision, type SendDueReport } from "./report.ts";
+import type { ClaimedPlan, Plan } from "./store-ports.ts";
 
 const COUNTED_AS = {
   send: "claimed",

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { type Message, render } from "../domain/templates.ts";
-import type { DueCandidate } from "../run/ports.ts";
+import type { DueCandidate } from "../run/store-ports.ts";
 import { advanceInstances } from "./advance-instances.ts";
 import { candidateColumns, readCandidates } from "./candidates.ts";
 import { parseDueRows } from "./rows.ts";

@@ -1,6 +1,6 @@
 import * as z from "zod";
-import type { CompleteBooked } from "../run/ports.ts";
 import { type BackstopReport, nothingCompleted } from "../run/report.ts";
+import type { CompleteBooked } from "../run/store-ports.ts";
 import { databaseNow } from "./clock.ts";
 import { execute, exists, many, one, type Queryable, type Sql, sql } from "./sql.ts";
 import { endMarked } from "./stops.ts";

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import type { AheadForCap, WorkspaceFacts } from "../domain/due-item.ts";
 import { capDayEnd } from "../domain/send-times.ts";
-import type { DueCandidate } from "../run/ports.ts";
+import type { DueCandidate } from "../run/store-ports.ts";
 import { Prisma } from "./generated/client.ts";
 import { TEMPLATE_COLUMNS } from "./lead-texts.ts";
 import { candidateOf, type DueRow, instant, parseSequences, type ReadSequence, walkedBy } from "./rows.ts";

@@ -1,9 +1,16 @@
 import * as z from "zod";
 import type { WorkspaceFacts } from "../domain/due-item.ts";
 import { capDayOf } from "../domain/send-times.ts";
-import type { ClosedChannel } from "../run/delivery-ports.ts";
-import type { BatchQuery } from "../run/port-types.ts";
-import type { ClaimedPlan, ClaimQuery, DueCandidate, DueWorkspace, Plan, PlanCandidates } from "../run/ports.ts";
+import type {
+  BatchQuery,
+  ClaimedPlan,
+  ClaimQuery,
+  ClosedChannel,
+  DueCandidate,
+  DueWorkspace,
+  Plan,
+  PlanCandidates,
+} from "../run/store-ports.ts";
 import { advanceInstances } from "./advance-instances.ts";
 import { candidateColumns, readCandidates } from "./candidates.ts";
 import { isLockTimeout } from "./database-errors.ts";

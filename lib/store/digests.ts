@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { DIGEST_CHANNELS } from "../domain/labels.ts";
-import type { DigestSettlement, OutgoingDigest } from "../run/digest-ports.ts";
-import type { BatchQuery } from "../run/port-types.ts";
+import type { OutgoingDigest } from "../run/channel-ports.ts";
+import type { BatchQuery, DigestSettlement } from "../run/store-ports.ts";
 import { execute, many, one, type Queryable } from "./sql.ts";
 
 /** Number of deliveries with that status whose `recheck_at` has passed. */

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { BatchQuery } from "../run/port-types.ts";
+import type { BatchQuery } from "../run/store-ports.ts";
 import { advanceInstances } from "./advance-instances.ts";
 import { INSTANCE_WAITS } from "./approvals.ts";
 import { candidateColumns, readCandidates } from "./candidates.ts";

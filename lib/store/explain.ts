@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { CHANNELS, INSTANCE_STATUSES, TOUCH_STATUSES } from "../domain/labels.ts";
-import type { DueCandidate } from "../run/ports.ts";
+import type { DueCandidate } from "../run/store-ports.ts";
 import { candidateColumns, readCandidates } from "./candidates.ts";
 import { instant, parseDueRows } from "./rows.ts";
 import { many, type Queryable } from "./sql.ts";

@@ -1,4 +1,5 @@
-import type { FollowUpStore, RunPorts } from "../run/ports.ts";
+import type { RunPorts } from "../run/ports.ts";
+import type { FollowUpStore } from "../run/store-ports.ts";
 import { completeBooked } from "./backstop.ts";
 import { claimDue, countDue, findDueWorkspaces } from "./claim.ts";
 import { databaseNow } from "./clock.ts";
@@ -9,8 +10,8 @@ import { claimDigests, countDigests, expireDigestLeases, settleDigest } from "./
 import { expireWaiting } from "./expire-waiting.ts";
 import { overlapLock } from "./overlap-lock.ts";
 import { rehearsal } from "./rehearsal.ts";
-import { resumeAwaitingEnrichment, resumeGhosted, resumeSnoozed } from "./resume.ts";
-import { beginRun, finishRun } from "./runs.ts";
+import { resumePaused } from "./resume.ts";
+import { finishRun, startRun } from "./runs.ts";
 import { schemaGate } from "./schema-gate.ts";
 import { onPool, onSnapshot, type Transactional } from "./sql.ts";
 import { readSendFacts, startSending } from "./start-sending.ts";
@@ -38,7 +39,7 @@ export function storePorts(database: Database): Omit<RunPorts, "channels" | "dig
     workspaceExists: async (id) => (await translateErrors(prisma.workspace.count({ where: { id } }))) === 1,
     lock: { tryAcquire: () => translateErrors(lock.tryAcquire()), holder: () => translateErrors(lock.holder()) },
     runs: {
-      begin: (run) => translateErrors(beginRun(prisma, run)),
+      start: (run) => translateErrors(startRun(prisma, run)),
       finish: (runId, report, finishedAt) => translateErrors(finishRun(prisma, runId, report, finishedAt)),
     },
     store: followUpStore(statements),
@@ -49,9 +50,7 @@ export function storePorts(database: Database): Omit<RunPorts, "channels" | "dig
 function followUpStore(db: Transactional): FollowUpStore {
   return {
     completeBooked: (query) => completeBooked(db, query),
-    resumeSnoozed: (query) => resumeSnoozed(db, query),
-    resumeGhosted: (query) => resumeGhosted(db, query),
-    resumeAwaitingEnrichment: (query) => resumeAwaitingEnrichment(db, query),
+    resumePaused: (reason, query) => resumePaused(db, reason, query),
     claimDue: (query, plan) => claimDue(db, query, plan),
     findDueWorkspaces: (query) => findDueWorkspaces(db, query),
     countDue: (query) => countDue(db, query),

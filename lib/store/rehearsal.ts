@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { REPEATABLE_CHANNELS } from "../domain/labels.ts";
-import type { BatchQuery } from "../run/port-types.ts";
 import type {
+  BatchQuery,
   ClaimedPlan,
   ClaimQuery,
   DueWorkspace,
@@ -9,14 +9,15 @@ import type {
   LeftBehind,
   Plan,
   PlanCandidates,
-} from "../run/ports.ts";
+  ResumableReason,
+} from "../run/store-ports.ts";
 import { candidateColumns, readCandidates } from "./candidates.ts";
 import { countDue, findDueWorkspaces, inTurn, readDue } from "./claim.ts";
 import { rehearseDigests } from "./digest-windows.ts";
 import { countDigests } from "./digests.ts";
 import { Prisma } from "./generated/client.ts";
 import { rehearseCompleteBooked } from "./rehearse-backstop.ts";
-import { AWAITING_ENRICHMENT, GHOSTED, rehearseResume, SNOOZED } from "./resume.ts";
+import { rehearseResume } from "./resume.ts";
 import { type DueRow, parseDueRows } from "./rows.ts";
 import type { Queryable, Transactional } from "./sql.ts";
 import { CHANNEL_IS_KNOWN } from "./start-sending.ts";
@@ -25,9 +26,7 @@ import { findWaiting, leftBehindRow } from "./touches.ts";
 type Rehearsed = Pick<
   FollowUpStore,
   | "completeBooked"
-  | "resumeSnoozed"
-  | "resumeGhosted"
-  | "resumeAwaitingEnrichment"
+  | "resumePaused"
   | "findDueWorkspaces"
   | "claimDue"
   | "countDue"
@@ -53,19 +52,17 @@ export function rehearsal(db: Transactional): Rehearsed {
   const claims = new RehearsedClaims(ended, resumed);
   const digests = { toMake: 0 };
   const first = once();
-  const resume = (ends: typeof SNOOZED, query: BatchQuery) =>
+  const resume = (reason: ResumableReason, query: BatchQuery) =>
     safely(db, async (part) => {
-      if (!first(ends)) return { checked: 0, resumed: 0, skippedSteps: 0 };
-      const rehearsed = await rehearseResume(part, query, ends, ended);
+      if (!first(reason)) return { checked: 0, resumed: 0, skippedSteps: 0 };
+      const rehearsed = await rehearseResume(part, reason, query, ended);
       for (const [id, ids] of rehearsed.resumed) resumed.set(id, [...(resumed.get(id) ?? []), ...ids]);
       return rehearsed.report;
     });
   return {
     completeBooked: (query) =>
       safely(db, async (part) => void ended.push(...(await rehearseCompleteBooked(part, query)))),
-    resumeSnoozed: (query) => resume(SNOOZED, query),
-    resumeGhosted: (query) => resume(GHOSTED, query),
-    resumeAwaitingEnrichment: (query) => resume(AWAITING_ENRICHMENT, query),
+    resumePaused: resume,
     findDueWorkspaces: (query) => safely(db, (part) => claims.findWorkspaces(part, query)),
     claimDue: (query, plan) => safely(db, (part) => claims.claim(part, query, plan)),
     countDue: (query) => safely(db, (part) => claims.countLeft(part, query)),

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { CompleteBooked } from "../run/ports.ts";
+import type { CompleteBooked } from "../run/store-ports.ts";
 import { type Completed, comparisonIsDue, completedRow, missedByMarker, ORPHAN, sumOf, tally } from "./backstop.ts";
 import { many, one, type Queryable, type Sql, sql } from "./sql.ts";
 import { rehearseEndMarked } from "./stops.ts";

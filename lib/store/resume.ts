@@ -1,13 +1,12 @@
 import * as z from "zod";
-import type { BatchQuery } from "../run/port-types.ts";
-import type { EnrichmentReport, ResumeReport } from "../run/report.ts";
+import type { EnrichmentReport } from "../run/report.ts";
+import type { BatchQuery, ResumableReason } from "../run/store-ports.ts";
 import { CONTACT_BLOCK } from "./contact-rule.ts";
 import { Prisma } from "./generated/client.ts";
 import type { Queryable, Transactional } from "./sql.ts";
 
 /** When a pause ends, as SQL on `instance`, `lead` and `workspace`. */
 interface PauseEnd {
-  readonly pausedReason: "lead_snoozed" | "lead_replied" | "awaiting_enrichment";
   readonly isOver: Prisma.Sql;
   /** When the pause ends if nothing else changes; null if it never ends by time alone. */
   readonly overAt: Prisma.Sql;
@@ -19,21 +18,6 @@ interface PauseEnd {
  */
 const MAY_BE_CONTACTED = Prisma.sql`
   ${CONTACT_BLOCK} is null and lead.automation_enabled and workspace.paused_at is null`;
-
-type Ends = (now: Date) => PauseEnd;
-
-export const SNOOZED: Ends = (now) => ({
-  pausedReason: "lead_snoozed",
-  isOver: Prisma.sql`(lead.snoozed_until is null or lead.snoozed_until <= ${now})`,
-  overAt: Prisma.sql`lead.snoozed_until`,
-});
-
-export const GHOSTED: Ends = (now) => {
-  const overAt = Prisma.sql`
-    case when lead.last_outbound_at > lead.last_inbound_at and lead.last_inbound_at < '10000-01-01'
-         then lead.last_inbound_at + make_interval(hours => 24 * workspace.ghosted_after_days) end`;
-  return { pausedReason: "lead_replied", isOver: Prisma.sql`(${overAt} <= ${now})`, overAt };
-};
 
 /** Whether the lead has the address that the next step needs. If not, `decide` skips the step once it is due. */
 const DATA_IS_THERE = Prisma.sql`
@@ -48,20 +32,22 @@ const DATA_IS_THERE = Prisma.sql`
             select from follow_up_step as step
              where step.sequence_id = instance.sequence_id and step.version = instance.version and step.position >= instance.position))`;
 
-export const AWAITING_ENRICHMENT: Ends = () => ({
-  pausedReason: "awaiting_enrichment",
-  isOver: Prisma.sql`(lead.enrichment_status <> 'pending' or ${DATA_IS_THERE})`,
-  overAt: Prisma.sql`null::timestamptz`,
-});
-
-export const resumeSnoozed = (db: Transactional, query: BatchQuery): Promise<ResumeReport> =>
-  resume(db, query, SNOOZED(query.now));
-
-export const resumeGhosted = (db: Transactional, query: BatchQuery): Promise<ResumeReport> =>
-  resume(db, query, GHOSTED(query.now));
-
-export const resumeAwaitingEnrichment = (db: Transactional, query: BatchQuery): Promise<EnrichmentReport> =>
-  resume(db, query, AWAITING_ENRICHMENT(query.now));
+const PAUSE_ENDS: Readonly<Record<ResumableReason, (now: Date) => PauseEnd>> = {
+  lead_snoozed: (now) => ({
+    isOver: Prisma.sql`(lead.snoozed_until is null or lead.snoozed_until <= ${now})`,
+    overAt: Prisma.sql`lead.snoozed_until`,
+  }),
+  lead_replied: (now) => {
+    const overAt = Prisma.sql`
+    case when lead.last_outbound_at > lead.last_inbound_at and lead.last_inbound_at < '10000-01-01'
+         then lead.last_inbound_at + make_interval(hours => 24 * workspace.ghosted_after_days) end`;
+    return { isOver: Prisma.sql`(${overAt} <= ${now})`, overAt };
+  },
+  awaiting_enrichment: () => ({
+    isOver: Prisma.sql`(lead.enrichment_status <> 'pending' or ${DATA_IS_THERE})`,
+    overAt: Prisma.sql`null::timestamptz`,
+  }),
+};
 
 const countsRow = z.object({ checked: z.int(), resumed: z.int(), skippedSteps: z.int() });
 
@@ -73,22 +59,26 @@ const countsRow = z.object({ checked: z.int(), resumed: z.int(), skippedSteps: z
  * Locks the instances in a separate statement before reading the facts. A change that commits later waits for the lock
  * and then rechecks the instance; one that commits earlier is read. No change is lost.
  */
-async function resume(db: Transactional, query: BatchQuery, end: PauseEnd): Promise<EnrichmentReport> {
-  if (!(await hasToLook(db, query, end))) return { checked: 0, resumed: 0, skippedSteps: 0 };
+export async function resumePaused(
+  db: Transactional,
+  reason: ResumableReason,
+  query: BatchQuery,
+): Promise<EnrichmentReport> {
+  if (!(await isAnyDue(db, query, reason))) return { checked: 0, resumed: 0, skippedSteps: 0 };
   return db.transaction(async (transaction) =>
-    evaluate(transaction, query.now, end, await lockPaused(transaction, query, end)),
+    evaluate(transaction, query.now, reason, await lockPaused(transaction, query, reason)),
   );
 }
 
-const isDue = ({ now, workspaceId }: Omit<BatchQuery, "limit">, { pausedReason }: PauseEnd): Prisma.Sql => Prisma.sql`
-  instance.status = 'paused' and instance.paused_reason = ${pausedReason}::paused_reason and instance.recheck_at <= ${now}
+const isDue = ({ now, workspaceId }: Omit<BatchQuery, "limit">, reason: ResumableReason): Prisma.Sql => Prisma.sql`
+  instance.status = 'paused' and instance.paused_reason = ${reason}::paused_reason and instance.recheck_at <= ${now}
   and (${workspaceId}::uuid is null or instance.workspace_id = ${workspaceId}::uuid)`;
 
-async function lockPaused(db: Queryable, query: BatchQuery, end: PauseEnd): Promise<readonly string[]> {
+async function lockPaused(db: Queryable, query: BatchQuery, reason: ResumableReason): Promise<readonly string[]> {
   const rows = await db.$queryRaw`
     select id
       from follow_up_instance as instance
-     where ${isDue(query, end)}
+     where ${isDue(query, reason)}
      order by recheck_at
      limit ${query.limit}
        for no key update skip locked`;
@@ -99,23 +89,31 @@ async function lockPaused(db: Queryable, query: BatchQuery, end: PauseEnd): Prom
 }
 
 /** The CTE `judged`: whether the pause of each selected instance is over. */
-const judged = (now: Date, { pausedReason, isOver, overAt }: PauseEnd, which: Prisma.Sql): Prisma.Sql => Prisma.sql`
+function judged(now: Date, reason: ResumableReason, which: Prisma.Sql): Prisma.Sql {
+  const { isOver, overAt } = PAUSE_ENDS[reason](now);
+  return Prisma.sql`
     judged as materialized (
       select instance.id, instance.workspace_id, coalesce(${MAY_BE_CONTACTED} and ${isOver}, false) as resumes,
-             not ${pausedReason === "awaiting_enrichment" ? DATA_IS_THERE : Prisma.sql`true`} as without_data,
+             not ${reason === "awaiting_enrichment" ? DATA_IS_THERE : Prisma.sql`true`} as without_data,
              case when ${overAt} > ${now} then ${overAt} else 'infinity' end as recheck_at
         from follow_up_instance as instance
         join lead on lead.workspace_id = instance.workspace_id and lead.id = instance.lead_id
         join workspace on workspace.id = instance.workspace_id
        where ${which})`;
+}
 
 const COUNTS = Prisma.sql`
   count(*)::int as checked, count(*) filter (where resumes)::int as resumed,
   count(*) filter (where resumes and without_data)::int as "skippedSteps"`;
 
-async function evaluate(db: Queryable, now: Date, end: PauseEnd, ids: readonly string[]): Promise<EnrichmentReport> {
+async function evaluate(
+  db: Queryable,
+  now: Date,
+  reason: ResumableReason,
+  ids: readonly string[],
+): Promise<EnrichmentReport> {
   const rows = await db.$queryRaw`
-    with ${judged(now, end, Prisma.sql`instance.id = any(${[...ids]}::uuid[])`)},
+    with ${judged(now, reason, Prisma.sql`instance.id = any(${[...ids]}::uuid[])`)},
     changed as (
       update follow_up_instance as instance
          set status = case when resumes then 'active' else 'paused' end::instance_status,
@@ -139,16 +137,15 @@ export interface RehearsedResume {
 /** Computes what resuming all due pauses would do, after the backstop ended its orphans and those in `ended`. */
 export async function rehearseResume(
   db: Queryable,
+  reason: ResumableReason,
   query: Omit<BatchQuery, "limit">,
-  ends: Ends,
   ended: readonly string[],
 ): Promise<RehearsedResume> {
-  const end = ends(query.now);
   const which = Prisma.sql`
-    ${isDue(query, end)} and not (instance.lead_booked and not instance.post_booking)
+    ${isDue(query, reason)} and not (instance.lead_booked and not instance.post_booking)
     and instance.id <> all(${[...ended]}::uuid[])`;
   const rows = await db.$queryRaw`
-    with ${judged(query.now, end, which)}
+    with ${judged(query.now, reason, which)}
     select ${COUNTS}, workspace_id,
            coalesce(array_agg(id::text order by id) filter (where resumes), '{}') as ids
       from judged
@@ -164,7 +161,7 @@ export async function rehearseResume(
 }
 
 /** A cheap check, because most runs find no pause: planning the full statement would cost several times as much. */
-async function hasToLook(db: Queryable, query: BatchQuery, end: PauseEnd): Promise<boolean> {
-  const rows = await db.$queryRaw`select from follow_up_instance as instance where ${isDue(query, end)} limit 1`;
+async function isAnyDue(db: Queryable, query: BatchQuery, reason: ResumableReason): Promise<boolean> {
+  const rows = await db.$queryRaw`select from follow_up_instance as instance where ${isDue(query, reason)} limit 1`;
   return z.array(z.unknown()).parse(rows).length > 0;
 }

@@ -9,7 +9,7 @@ import {
 } from "../domain/labels.ts";
 import { capDayOf } from "../domain/send-times.ts";
 import { isSender } from "../domain/sender.ts";
-import type { DueCandidate } from "../run/ports.ts";
+import type { DueCandidate } from "../run/store-ports.ts";
 import { templateColumns, templateLeadOf } from "./lead-texts.ts";
 import { lastTouchColumns, lastTouchOf, sendTimeColumns, sendTimesOf } from "./send-time-rows.ts";
 import { twinTouchColumns, twinTouchOf } from "./twins.ts";

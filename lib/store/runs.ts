@@ -1,11 +1,11 @@
-import type { BegunRun } from "../run/ports.ts";
+import type { StartedRun } from "../run/ports.ts";
 import type { Report } from "../run/report.ts";
 import type { Db } from "./connect.ts";
 
 /** Inserts the row of a started run and returns its id. A row that stays unfinished means that the run died. */
-export async function beginRun(
+export async function startRun(
   db: Db,
-  { request, requestId, startedAt, deadlineAt, lockPid }: BegunRun,
+  { request, requestId, startedAt, deadlineAt, lockPid }: StartedRun,
 ): Promise<string> {
   const { id } = await db.run.create({
     data: {

@@ -1,16 +1,16 @@
 import * as z from "zod";
 import { CHANNELS } from "../domain/labels.ts";
 import { lastReachedAt } from "../domain/send-times.ts";
+import type { OutgoingTouch } from "../run/channel-ports.ts";
 import {
   CHANNEL_CLOSED,
   type ClosedChannel,
   type EndedTouch,
   type Lease,
-  type OutgoingTouch,
   type StartedSending,
   type TouchSendFacts,
   type UnreadableTouch,
-} from "../run/delivery-ports.ts";
+} from "../run/store-ports.ts";
 import { CONTACT_BLOCK } from "./contact-rule.ts";
 import { Prisma } from "./generated/client.ts";
 import { columnFaults, instant, instantOrNull } from "./rows.ts";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { CompleteBooked } from "../run/ports.ts";
+import type { CompleteBooked } from "../run/store-ports.ts";
 import { CONTACT_BAR } from "./contact-rule.ts";
 import { empty, one, type Queryable, type Sql, sql } from "./sql.ts";
 import { endUnsent } from "./unsent-touches.ts";

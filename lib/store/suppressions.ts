@@ -1,4 +1,4 @@
-import type { Settlement } from "../run/delivery-ports.ts";
+import type { Settlement } from "../run/store-ports.ts";
 import { isLockTimeout } from "./database-errors.ts";
 import { execute, type Queryable, sql, type Transactional } from "./sql.ts";
 

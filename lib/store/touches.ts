@@ -1,8 +1,6 @@
 import * as z from "zod";
 import { CHANNELS, REPEATABLE_CHANNELS } from "../domain/labels.ts";
-import type { Rescheduled, Settlement } from "../run/delivery-ports.ts";
-import type { BatchQuery } from "../run/port-types.ts";
-import type { LeftBehind, WaitingWorkspace } from "../run/ports.ts";
+import type { BatchQuery, LeftBehind, Rescheduled, Settlement, WaitingWorkspace } from "../run/store-ports.ts";
 import { instant } from "./rows.ts";
 import { column, execute, exists, many, one, type Queryable, type Sql, sql } from "./sql.ts";
 import { CHANNEL_IS_KNOWN } from "./start-sending.ts";

@@ -1,8 +1,8 @@
 import * as z from "zod";
 import { normaliseEmail, normalisePhone } from "../domain/address.ts";
 import type { LeadFacts } from "../domain/due-item.ts";
-import type { OutgoingTouch } from "../run/delivery-ports.ts";
-import type { ClaimedPlan, ClaimQuery, DueCandidate, Plan } from "../run/ports.ts";
+import type { OutgoingTouch } from "../run/channel-ports.ts";
+import type { ClaimedPlan, ClaimQuery, DueCandidate, Plan } from "../run/store-ports.ts";
 import { Prisma } from "./generated/client.ts";
 import { column, type Queryable } from "./sql.ts";
 import { lastTouchesBy, threadOf } from "./start-sending.ts";

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from "@jest/globals";
 import type { TimeLimits } from "../../lib/channels/aws-request.ts";
-import type { MessageChannel, OutgoingTouch } from "../../lib/run/delivery-ports.ts";
+import type { MessageChannel, OutgoingTouch } from "../../lib/run/channel-ports.ts";
 import { closeServers } from "./servers.ts";
 
 /** How a provider behaves. Its responses echo the request, so that the tests detect reasons that quote them. */

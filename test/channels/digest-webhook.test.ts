@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from "@jest/globals";
 import { digestWebhook } from "../../lib/channels/digest-webhook.ts";
 import { ANY_NETWORK, type Network, PUBLIC_NETWORK } from "../../lib/channels/network.ts";
-import type { OutgoingDigest } from "../../lib/run/digest-ports.ts";
+import type { OutgoingDigest } from "../../lib/run/channel-ports.ts";
 import { answering, closeServers, deadPort, httpServer, SILENCES, tcpServer, unansweredPort } from "./servers.ts";
 
 afterEach(closeServers);

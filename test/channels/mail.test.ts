@@ -2,7 +2,7 @@ import { afterEach, beforeAll, describe, expect, it } from "@jest/globals";
 import { type EmailOptions, sesChannel } from "../../lib/channels/email.ts";
 import { smtpChannel } from "../../lib/channels/smtp.ts";
 import { render } from "../../lib/domain/templates.ts";
-import type { MessageChannel, OutgoingTouch } from "../../lib/run/delivery-ports.ts";
+import type { MessageChannel, OutgoingTouch } from "../../lib/run/channel-ports.ts";
 import { aLead, aStep } from "../domain/items.ts";
 import { prepareAws } from "./aws.ts";
 import { aTouch } from "./contract.ts";

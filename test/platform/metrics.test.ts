@@ -95,7 +95,7 @@ describe("the metrics of a run", () => {
   });
 
   it("count a failed run as failed, and not as successful", async () => {
-    const store = { ...runner.ports.store, resumeSnoozed: () => Promise.reject(new Error("the step is broken")) };
+    const store = { ...runner.ports.store, resumePaused: () => Promise.reject(new Error("the step is broken")) };
     expect(told(await runner.run(SCHEDULED, { store }))).toMatchObject({ SuccessfulRuns: 0, FailedRuns: 1 });
   });
 
@@ -107,7 +107,7 @@ describe("the metrics of a run", () => {
   });
 
   it("count a manual run neither as successful nor as failed", async () => {
-    const store = { ...runner.ports.store, resumeSnoozed: () => Promise.reject(new Error("the step is broken")) };
+    const store = { ...runner.ports.store, resumePaused: () => Promise.reject(new Error("the step is broken")) };
     expect(told(await runner.run({}))).toMatchObject({ SuccessfulRuns: 0, FailedRuns: 0 });
     expect(told(await runner.run({}, { store }))).toMatchObject({ SuccessfulRuns: 0, FailedRuns: 0 });
     expect(told(await runner.run({ trigger: "catch_up" }))).toMatchObject({ SuccessfulRuns: 1, FailedRuns: 0 });

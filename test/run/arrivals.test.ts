@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from "@jest/globals";
+import type { DeliveryQueue } from "../../lib/run/channel-ports.ts";
 import { deliverMessages } from "../../lib/run/deliver-messages.ts";
-import type { DeliveryQueue } from "../../lib/run/delivery-ports.ts";
-import type { FollowUpStore } from "../../lib/run/ports.ts";
+import type { FollowUpStore } from "../../lib/run/store-ports.ts";
 import { addAppointment, addFollowedLead, addSequence, addWorkspace } from "../support/factories.ts";
 import { accept, leftClaimed, SETTINGS, useRunner } from "../support/run.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import type { OutgoingTouch } from "../../lib/run/delivery-ports.ts";
+import type { OutgoingTouch } from "../../lib/run/channel-ports.ts";
 import type { DeliveryReport, Report } from "../../lib/run/report.ts";
 import { addDue } from "../support/due.ts";
 import {
@@ -243,9 +243,9 @@ describe("beside a tenant with more due than a run can send", () => {
         remainingMs: () => remaining,
         store: {
           ...store,
-          resumeSnoozed: (query) => {
+          resumePaused: (reason, query) => {
             remaining -= 2_000;
-            return store.resumeSnoozed(query);
+            return store.resumePaused(reason, query);
           },
         },
       },

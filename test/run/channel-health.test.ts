@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import { ChannelHealth } from "../../lib/run/channel-health.ts";
-import type { ChannelDown, SendOutcome } from "../../lib/run/port-types.ts";
+import type { ChannelDown, SendOutcome } from "../../lib/run/channel-ports.ts";
 
 const sent = (id: string, workspaceId = "one") => ({ id, workspaceId, channel: "email" }) as const;
 const down = (scope: ChannelDown["scope"] = "channel"): ChannelDown => ({

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from "@jest/globals";
 import { taskChannel } from "../../lib/channels/task.ts";
-import type { SendOutcome } from "../../lib/run/port-types.ts";
+import type { SendOutcome } from "../../lib/run/channel-ports.ts";
 import { createTask } from "../../lib/store/tasks.ts";
 import { addFollowedLead, addSequence, addTouch, addWorkspace, FAR_AHEAD, LONG_AGO } from "../support/factories.ts";
 import { accept, useRunner } from "../support/run.ts";

@@ -1,7 +1,6 @@
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import type pg from "pg";
-import type { DigestSender, OutgoingDigest } from "../../lib/run/digest-ports.ts";
-import type { SendOutcome } from "../../lib/run/port-types.ts";
+import type { DigestSender, OutgoingDigest, SendOutcome } from "../../lib/run/channel-ports.ts";
 import { addFollowedLead, addLead, addSequence, addTouch, addWorkspace, type Columns } from "../support/factories.ts";
 import { type Changes, noLock, openRunner, useRunner } from "../support/run.ts";
 import { openTransaction } from "../support/transactions.ts";

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "@jest/globals";
-import type { DigestSender } from "../../lib/run/digest-ports.ts";
+import type { DigestSender } from "../../lib/run/channel-ports.ts";
 import type { Report } from "../../lib/run/report.ts";
 import {
   ADD_UNKNOWN_LABELS,

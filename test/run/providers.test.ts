@@ -4,7 +4,7 @@ import type { SMTPServerOptions } from "smtp-server";
 import type { TimeLimits } from "../../lib/channels/aws-request.ts";
 import { smtpChannel } from "../../lib/channels/smtp.ts";
 import { webhookChannel } from "../../lib/channels/webhook.ts";
-import type { MessageChannel } from "../../lib/run/delivery-ports.ts";
+import type { MessageChannel } from "../../lib/run/channel-ports.ts";
 import {
   answering,
   closeServers,

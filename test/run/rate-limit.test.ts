@@ -1,7 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import { ChannelHealth } from "../../lib/run/channel-health.ts";
-import type { MessageChannel } from "../../lib/run/delivery-ports.ts";
-import type { SendOutcome } from "../../lib/run/port-types.ts";
+import type { MessageChannel, SendOutcome } from "../../lib/run/channel-ports.ts";
 import { type Clock, rateLimitedChannels } from "../../lib/run/rate-limit.ts";
 import { aTouch } from "../channels/contract.ts";
 

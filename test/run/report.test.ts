@@ -2,7 +2,7 @@ import { inspect } from "node:util";
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
 import { LEAD_STATUSES } from "../../lib/domain/labels.ts";
-import type { SendOutcome } from "../../lib/run/port-types.ts";
+import type { SendOutcome } from "../../lib/run/channel-ports.ts";
 import type { RunPorts } from "../../lib/run/ports.ts";
 import { type DeliveryReport, imbalances, type Report, type SendDueReport } from "../../lib/run/report.ts";
 import {

@@ -1,8 +1,7 @@
 import pg from "pg";
 import { loadConfig, runSettings } from "../../lib/platform/config.ts";
 import { wire } from "../../lib/platform/wire.ts";
-import type { MessageChannel } from "../../lib/run/delivery-ports.ts";
-import type { DigestSender } from "../../lib/run/digest-ports.ts";
+import type { DigestSender, MessageChannel } from "../../lib/run/channel-ports.ts";
 import { runFollowUps } from "../../lib/run/run.ts";
 
 /**

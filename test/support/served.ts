@@ -1,4 +1,4 @@
-import type { OutgoingTouch } from "../../lib/run/delivery-ports.ts";
+import type { OutgoingTouch } from "../../lib/run/channel-ports.ts";
 import type { Sql } from "./factories.ts";
 import { NOW, type TenantCopy } from "./whole-tenant.ts";
 

@@ -1,5 +1,5 @@
 import type pg from "pg";
-import type { OutgoingTouch } from "../../lib/run/delivery-ports.ts";
+import type { OutgoingTouch } from "../../lib/run/channel-ports.ts";
 import type { Report } from "../../lib/run/report.ts";
 import { accept, type Runner } from "./run.ts";
 

@@ -1,10 +1,10 @@
 import { closeWindow } from "../../domain/digest-times.ts";
-import type { DigestSettlement, OutgoingDigest } from "../digest-ports.ts";
-import type { ChannelDown, Retry, SendOutcome } from "../port-types.ts";
+import type { ChannelDown, OutgoingDigest, Retry, SendOutcome } from "../channel-ports.ts";
 import { redactError } from "../redact-error.ts";
 import { type DigestsReport, noDigests } from "../report.ts";
 import { backoffMs, NEXT_RUN_MS } from "../settlement.ts";
 import type { RunContext, RunStep } from "../step.ts";
+import type { DigestSettlement } from "../store-ports.ts";
 
 /** With backoff this spans nearly a day; then the next digest is due. */
 const FAILURES_AT_MOST = 24;

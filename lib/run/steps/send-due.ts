@@ -5,9 +5,9 @@ import { type ClaimedTouches, deliver } from "../deliver.ts";
 import { dispatch } from "../dispatch.ts";
 import { ALL_OPEN, FairShare, type Open } from "../fair-share.ts";
 import { sendLeftovers } from "../leftovers.ts";
-import type { DueWorkspace, WaitingWorkspace } from "../ports.ts";
 import { BACKLOG_COUNTED, noDelivery, PROBLEMS_REPORTED, type SendDueReport } from "../report.ts";
 import { type RunContext, type RunStep, sendsItself } from "../step.ts";
+import type { DueWorkspace, WaitingWorkspace } from "../store-ports.ts";
 import { sampleOf, tally } from "../tally.ts";
 
 const WORKSPACES_AT_MOST = 10_000;
