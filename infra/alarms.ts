@@ -5,7 +5,7 @@ import type { IFunction } from "aws-cdk-lib/aws-lambda";
 import { Topic } from "aws-cdk-lib/aws-sns";
 import type { IQueue } from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
-import type { MetricName } from "../lib/platform/metrics.ts";
+import { DOWN_METRICS, type MetricName } from "../lib/platform/metrics.ts";
 import type { StageNames } from "../lib/platform/names.ts";
 import { metricOf, pinnedConnections } from "./dashboard.ts";
 import type { FollowUpsSchedule } from "./follow-ups.ts";
@@ -180,9 +180,7 @@ function channelAlarms({ names, delivery }: AlarmsProps): readonly Definition[] 
     above: 0,
   });
   return [
-    down("email-down", "email", "EmailDown"),
-    down("sms-down", "sms", "SmsDown"),
-    down("webhook-down", "webhook", "WebhookDown"),
+    ...DOWN_METRICS.map(({ channel, metric }) => down(`${channel}-down`, channel, metric)),
     {
       name: "refused-workspaces",
       description:

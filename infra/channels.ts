@@ -1,5 +1,6 @@
 import { Arn, ArnFormat, type Stack } from "aws-cdk-lib";
 import { type IGrantable, PolicyStatement } from "aws-cdk-lib/aws-iam";
+import { CHANNELS, type Channel } from "../lib/domain/labels.ts";
 import type { Configuration } from "./configuration.ts";
 
 /** The environment and permissions that sending functions need for the stage's channels. */
@@ -10,7 +11,7 @@ export interface Channels {
 
 /** A channel that is not configured gets no environment and no permission. Its touches are refused with that reason. */
 export function channelsOf(configuration: Configuration, stack: Stack): Channels {
-  const parts = [email(configuration), sms(configuration, stack), webhook(configuration)];
+  const parts = CHANNELS.map((channel) => PARTS[channel](configuration, stack));
   return {
     environment: Object.assign({}, ...parts.map(({ environment }) => environment)),
     statements: parts.flatMap(({ statements }) => statements),
@@ -22,6 +23,14 @@ export function letUseChannels(grantee: IGrantable, { statements }: Channels): v
 }
 
 export const NO_CHANNELS: Channels = { environment: {}, statements: [] };
+
+/** What each channel needs. */
+const PARTS: Readonly<Record<Channel, (configuration: Configuration, stack: Stack) => Channels>> = {
+  email,
+  sms,
+  webhook,
+  task: () => NO_CHANNELS,
+};
 
 function email({ emailIdentityArns, unsubscribe }: Configuration): Channels {
   // SendEmail with raw content also requires the permission ses:SendRawEmail.

@@ -14,7 +14,7 @@ import {
 import type { IFunction } from "aws-cdk-lib/aws-lambda";
 import type { IQueue } from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
-import { METRIC_NAMESPACE, METRIC_UNITS, type MetricName } from "../lib/platform/metrics.ts";
+import { DOWN_METRICS, METRIC_NAMESPACE, METRIC_UNITS, type MetricName } from "../lib/platform/metrics.ts";
 import { longestInterval } from "./schedule.ts";
 import type { StageProps } from "./worker-function.ts";
 
@@ -72,7 +72,7 @@ function promise({ configuration, names, revision }: RunDashboardProps): IWidget
 const state = ({ alarms }: RunDashboardProps): IWidget =>
   new AlarmStatusWidget({ title: "Alarms", alarms: [...alarms], width: WHOLE, height: 3 });
 
-const CHANNEL_FAULTS = ["EmailDown", "SmsDown", "WebhookDown", "RefusedWorkspaces"] as const;
+const CHANNEL_FAULTS = [...DOWN_METRICS.map(({ metric }) => metric), "RefusedWorkspaces"] as const;
 
 function runs({ configuration, names }: RunDashboardProps): IWidget[] {
   const senders = [names.followUpsFunction, ...(configuration.delivery ? [names.deliverFunction] : [])];

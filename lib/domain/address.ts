@@ -1,4 +1,5 @@
 import { domainToASCII, domainToUnicode } from "node:url";
+import type { AddressKind } from "./labels.ts";
 
 /** Invisible characters that mail programs and spreadsheets add. `normalise_email` in SQL has the same list. */
 const INVISIBLE = /\u034f|[\u00a0\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]/gu;
@@ -83,6 +84,12 @@ export function normalisePhone(text: string): string | null {
   const digits = text.replace(/[^0-9+]/g, "").replace(/^00/, "+");
   return /[0-9]/.test(digits) ? digits : null;
 }
+
+/** The form in which the database compares addresses of each kind. */
+export const NORMALISE: Readonly<Record<AddressKind, (text: string) => string | null>> = {
+  email: normaliseEmail,
+  phone: normalisePhone,
+};
 
 /** Every form in which a row may store the number in `text`: with and without the plus. Empty without digits. */
 export function phoneKeys(text: string): readonly string[] {

@@ -1,3 +1,5 @@
+import { CHANNEL_REGISTRY } from "./channels.ts";
+
 /** The labels of the database enums. A test compares them with the migrated database. */
 
 export const LEAD_STATUSES = [
@@ -23,11 +25,15 @@ export const SEQUENCE_TRIGGERS = [
 ] as const;
 export type SequenceTrigger = (typeof SEQUENCE_TRIGGERS)[number];
 
-export const CHANNELS = ["email", "sms", "webhook", "task"] as const;
-export type Channel = (typeof CHANNELS)[number];
+export type Channel = keyof typeof CHANNEL_REGISTRY;
+export const CHANNELS = Object.keys(CHANNEL_REGISTRY) as readonly Channel[];
+
+/** A record with one value for each channel. */
+export const perChannel = <Value>(of: (channel: Channel) => Value): Readonly<Record<Channel, Value>> =>
+  Object.fromEntries(CHANNELS.map((channel) => [channel, of(channel)])) as Record<Channel, Value>;
 
 /** Channels with idempotent delivery. A touch with an unknown outcome may be sent again. */
-export const REPEATABLE_CHANNELS: readonly Channel[] = ["webhook", "task"];
+export const REPEATABLE_CHANNELS = CHANNELS.filter((channel) => CHANNEL_REGISTRY[channel].repeatable);
 
 export const STEP_CONDITIONS = ["always", "phone_provided", "linkedin_connected", "no_reply"] as const;
 export type StepCondition = (typeof STEP_CONDITIONS)[number];
@@ -81,8 +87,8 @@ export type AddressKind = (typeof ADDRESS_KINDS)[number];
 export const SUPPRESSION_REASONS = ["undeliverable", "opted_out", "complained"] as const;
 export type SuppressionReason = (typeof SUPPRESSION_REASONS)[number];
 
-/** The lead's address that a channel uses. Other channels use none. */
-export const ADDRESS_OF_CHANNEL: Readonly<Partial<Record<Channel, AddressKind>>> = { email: "email", sms: "phone" };
+/** The lead's address that a channel sends to; null if it needs none. */
+export const ADDRESS_OF_CHANNEL = perChannel((channel): AddressKind | null => CHANNEL_REGISTRY[channel].address);
 
 export const DIGEST_CHANNELS = ["email", "webhook"] as const;
 export type DigestChannel = (typeof DIGEST_CHANNELS)[number];

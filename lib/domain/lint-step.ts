@@ -1,3 +1,4 @@
+import { CHANNEL_REGISTRY } from "./channels.ts";
 import type { Step } from "./due-item.ts";
 import { LEAD_COLUMNS, TEMPLATE_KEYS, type TemplateLead } from "./lead-columns.ts";
 import { checkTemplate } from "./template-check.ts";
@@ -23,7 +24,8 @@ export function lintStep({ channel, subject, body }: StepTexts): readonly StepFa
 }
 
 function subjectFaults(channel: Step["channel"], subject: string | null): readonly string[] {
-  if (subject === null || subject.trim() === "") return channel === "email" ? ["is empty; an e-mail needs one"] : [];
+  if (subject === null || subject.trim() === "")
+    return CHANNEL_REGISTRY[channel].isMail ? ["is empty; an e-mail needs one"] : [];
   const oneLine = /\p{Cc}|\u2028|\u2029/u.test(subject) ? ["holds a line break or another control character"] : [];
   return textFaults(subject, oneLine);
 }

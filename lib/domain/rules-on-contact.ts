@@ -1,4 +1,5 @@
 import { addressToSend, numberToSend } from "./address.ts";
+import { CHANNEL_REGISTRY } from "./channels.ts";
 import type { ContactBar, SkipReason, StatusBar, Verdict } from "./decision.ts";
 import type { LeadFacts } from "./due-item.ts";
 import { ADDRESS_OF_CHANNEL, type AddressKind, LEAD_STATUSES, type LeadStatus, type StepCondition } from "./labels.ts";
@@ -77,7 +78,7 @@ export function snoozed({ lead, now }: RuleContext): Verdict | undefined {
 
 /** A database constraint rejects most invalid senders. One hold for the rest avoids a failure per mail. */
 export function senderInvalid(given: RuleContext): Verdict | undefined {
-  if (stepOf(given).channel !== "email" || given.workspace.hasSender) return undefined;
+  if (!CHANNEL_REGISTRY[stepOf(given).channel].isMail || given.workspace.hasSender) return undefined;
   const detail = `workspace ${given.workspace.id}: email_from is not exactly one address`;
   return { kind: "hold", reason: "invalid_sender", until: repairBy(given.now), detail };
 }

@@ -1,3 +1,4 @@
+import { CHANNEL_REGISTRY } from "./channels.ts";
 import type { Step } from "./due-item.ts";
 import type { TemplateLead } from "./lead-columns.ts";
 import { type Filled, type TemplateWorkspace, textTemplate } from "./text-template.ts";
@@ -30,7 +31,7 @@ export function render(step: StepTexts, lead: TemplateLead, workspace: TemplateW
 }
 
 function finished({ channel }: StepTexts, message: Message): Rendered {
-  if (channel === "email" && !message.subject) return { kind: "invalid", fault: "the subject is empty" };
+  if (CHANNEL_REGISTRY[channel].isMail && !message.subject) return { kind: "invalid", fault: "the subject is empty" };
   if (message.body.trim() === "") return { kind: "invalid", fault: "the body is empty" };
   return { kind: "rendered", message };
 }

@@ -1,6 +1,18 @@
+import { CHANNEL_REGISTRY } from "../domain/channels.ts";
+import { CHANNELS, type Channel } from "../domain/labels.ts";
 import type { ChannelFault } from "../run/channel-health.ts";
 import type { IntakeReport } from "../run/intake/apply-messages.ts";
 import type { DeliveryReport, Report } from "../run/report.ts";
+
+type DownMetric = Exclude<(typeof CHANNEL_REGISTRY)[Channel]["downMetric"], null>;
+
+/** Channels with the metric that is 1 if the channel accepted nothing from any workspace, otherwise 0. */
+export const DOWN_METRICS: readonly { readonly channel: Channel; readonly metric: DownMetric }[] = CHANNELS.flatMap(
+  (channel) => {
+    const metric = CHANNEL_REGISTRY[channel].downMetric;
+    return metric ? [{ channel, metric }] : [];
+  },
+);
 
 export const METRIC_NAMESPACE = "Backstop";
 
@@ -23,10 +35,7 @@ export const METRIC_UNITS = {
   RetryingTouches: "Count",
   FailedTouches: "Count",
   UnknownTouches: "Count",
-  /** 1 if the channel accepted nothing from any workspace, otherwise 0. */
-  EmailDown: "Count",
-  SmsDown: "Count",
-  WebhookDown: "Count",
+  ...(Object.fromEntries(DOWN_METRICS.map(({ metric }) => [metric, "Count"])) as Record<DownMetric, "Count">),
   /** Workspaces that a channel refused while it accepted messages of others. */
   RefusedWorkspaces: "Count",
   Backlog: "Count",
@@ -105,12 +114,9 @@ export const figuresOfDelivery = (delivery: DeliveryReport, faults: readonly Cha
 ];
 
 function channelFigures(faults: readonly ChannelFault[]): readonly Figure[] {
-  const down = (channel: ChannelFault["channel"]) =>
-    faults.some((fault) => fault.channel === channel && fault.workspaceId === null) ? 1 : 0;
+  const isDown = (channel: Channel) => faults.some((fault) => fault.channel === channel && fault.workspaceId === null);
   return figures({
-    EmailDown: down("email"),
-    SmsDown: down("sms"),
-    WebhookDown: down("webhook"),
+    ...Object.fromEntries(DOWN_METRICS.map(({ channel, metric }) => [metric, isDown(channel) ? 1 : 0])),
     RefusedWorkspaces: new Set(faults.flatMap(({ workspaceId }) => workspaceId ?? [])).size,
   });
 }

@@ -1,8 +1,8 @@
-import { normaliseEmail, normalisePhone } from "../domain/address.ts";
+import { NORMALISE } from "../domain/address.ts";
 import { decide } from "../domain/decide.ts";
 import type { Decision } from "../domain/decision.ts";
 import type { DueItem, LeadFacts, WorkspaceFacts } from "../domain/due-item.ts";
-import { ADDRESS_OF_CHANNEL, type Channel } from "../domain/labels.ts";
+import { ADDRESS_KINDS, ADDRESS_OF_CHANNEL, type AddressKind, type Channel } from "../domain/labels.ts";
 import { type InstanceState, nextState } from "../domain/next-state.ts";
 import { repairBy } from "../domain/recheck-times.ts";
 import { lastReachedAt } from "../domain/send-times.ts";
@@ -144,20 +144,25 @@ export class PlannedTouches {
   /** The lead, including touches to its address or number for another lead. */
   #reachedAtItsAddress({ lead, workspace }: DueItem, now: Date): LeadFacts {
     if (!lead.twinTouchAt) return lead;
-    const at = (channel: Channel, before: Date | null) =>
-      keysOf(lead, workspace, channel).some((key) => key !== lead.id && this.#reached.has(key)) ? now : before;
-    const { email, phone } = lead.twinTouchAt;
-    return { ...lead, twinTouchAt: { email: at("email", email), phone: at("sms", phone) } };
+    const twinTouchAt = { ...lead.twinTouchAt };
+    for (const kind of ADDRESS_KINDS) {
+      const key = addressKey(lead, workspace, kind);
+      if (key && this.#reached.has(key)) twinTouchAt[kind] = now;
+    }
+    return { ...lead, twinTouchAt };
   }
 }
 
 /** Keys under which a lead is tracked: its id, and its address if another lead shares it. */
 function keysOf(lead: LeadFacts, workspace: WorkspaceFacts, channel: Channel): readonly string[] {
   const kind = ADDRESS_OF_CHANNEL[channel];
-  const stored = lead.twinTouchAt && kind ? lead[kind] : null;
-  if (!stored || !kind) return [lead.id];
-  const address = kind === "email" ? normaliseEmail(stored) : normalisePhone(stored);
-  return [lead.id, `${workspace.id} ${address}`];
+  const key = lead.twinTouchAt && kind && addressKey(lead, workspace, kind);
+  return key ? [lead.id, key] : [lead.id];
+}
+
+function addressKey(lead: LeadFacts, workspace: WorkspaceFacts, kind: AddressKind): string | null {
+  const stored = lead[kind];
+  return stored && `${workspace.id} ${NORMALISE[kind](stored)}`;
 }
 
 function touchOf(decision: Decision, lead: LeadFacts): NewTouch | null {

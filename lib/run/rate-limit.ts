@@ -1,6 +1,6 @@
 import { setTimeout } from "node:timers/promises";
 import pLimit, { type LimitFunction } from "p-limit";
-import type { Channel } from "../domain/labels.ts";
+import { type Channel, perChannel } from "../domain/labels.ts";
 import type { ChannelHealth, Sent } from "./channel-health.ts";
 import type { MessageChannel, SendOutcome, Throttled } from "./channel-ports.ts";
 
@@ -41,8 +41,7 @@ export function rateLimitedChannels(channels: Channels, options: RateLimitOption
     const rateLimit = new RateLimit(options);
     return { send: (touch) => rateLimit.run(touch, () => channel.send(touch)) };
   };
-  const { email, sms, webhook, task } = channels;
-  return { email: limited(email), sms: limited(sms), webhook: limited(webhook), task: limited(task) };
+  return perChannel((channel) => limited(channels[channel]));
 }
 
 type Channels = Readonly<Record<Channel, MessageChannel>>;

@@ -1,5 +1,6 @@
 import type { Opening } from "../domain/calendar.ts";
 import type { HoldReason } from "../domain/decision.ts";
+import { perChannel } from "../domain/labels.ts";
 import { recheckSoon, repairBy } from "../domain/recheck-times.ts";
 import { earliestSend, lastReachedAt, type SendFacts } from "../domain/send-times.ts";
 import { isTimeZone, zoneUsed } from "../domain/time-zone.ts";
@@ -33,7 +34,7 @@ export const broken = (
   expectedOutboundAt: null,
 });
 
-const NEVER = { email: null, sms: null, webhook: null, task: null };
+const NEVER = perChannel(() => null);
 
 const withoutLastTouch = (facts: SendFacts): SendFacts => ({
   ...facts,

@@ -1,4 +1,4 @@
-import { CHANNELS, type Channel } from "../domain/labels.ts";
+import { CHANNELS, type Channel, perChannel } from "../domain/labels.ts";
 import { AdaptiveBatch, type BatchSize } from "./adaptive-batch.ts";
 
 /** A channel holds at most this much work, so that a provider that slows down leaves little behind. */
@@ -22,8 +22,7 @@ export class Throughput {
 
   /** `remainingMs`: the clock, counting down. */
   constructor(remainingMs: () => number, sendsAtOnce: number) {
-    const lane = () => new Lane(remainingMs, sendsAtOnce);
-    this.#lanes = { email: lane(), sms: lane(), webhook: lane(), task: lane() };
+    this.#lanes = perChannel(() => new Lane(remainingMs, sendsAtOnce));
   }
 
   /** Room per channel, in touches, with `leftMs` left; channels without room are absent. */

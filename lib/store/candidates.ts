@@ -2,10 +2,11 @@ import * as z from "zod";
 import type { AheadForCap, WorkspaceFacts } from "../domain/due-item.ts";
 import { capDayEnd } from "../domain/send-times.ts";
 import type { DueCandidate } from "../run/store-ports.ts";
+import { LAST_TOUCHES } from "./channel-columns.ts";
 import { Prisma } from "./generated/client.ts";
 import { TEMPLATE_COLUMNS } from "./lead-texts.ts";
 import { candidateOf, type DueRow, instant, parseSequences, type ReadSequence, walkedBy } from "./rows.ts";
-import { LAST_TOUCHES, loadHolidaysFor, SEND_TIMES } from "./send-time-rows.ts";
+import { loadHolidaysFor, SEND_TIMES } from "./send-time-rows.ts";
 import type { Queryable } from "./sql.ts";
 import { TWIN_TOUCHES } from "./twins.ts";
 

@@ -12,6 +12,7 @@ import type {
   ResumableReason,
 } from "../run/store-ports.ts";
 import { candidateColumns, readCandidates } from "./candidates.ts";
+import { CHANNEL_IS_KNOWN } from "./channel-columns.ts";
 import { countDue, findDueWorkspaces, inTurn, readDue } from "./claim.ts";
 import { rehearseDigests } from "./digest-windows.ts";
 import { countDigests } from "./digests.ts";
@@ -20,7 +21,6 @@ import { rehearseCompleteBooked } from "./rehearse-backstop.ts";
 import { rehearseResume } from "./resume.ts";
 import { type DueRow, parseDueRows } from "./rows.ts";
 import type { Queryable, Transactional } from "./sql.ts";
-import { CHANNEL_IS_KNOWN } from "./start-sending.ts";
 import { findWaiting, leftBehindRow } from "./touches.ts";
 
 type Rehearsed = Pick<

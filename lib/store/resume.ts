@@ -1,6 +1,7 @@
 import * as z from "zod";
 import type { EnrichmentReport } from "../run/report.ts";
 import type { BatchQuery, ResumableReason } from "../run/store-ports.ts";
+import { byAddress } from "./channel-columns.ts";
 import { CONTACT_BLOCK } from "./contact-rule.ts";
 import { Prisma } from "./generated/client.ts";
 import type { Queryable, Transactional } from "./sql.ts";
@@ -21,10 +22,7 @@ const MAY_BE_CONTACTED = Prisma.sql`
 
 /** Whether the lead has the address that the next step needs. If not, `decide` skips the step once it is due. */
 const DATA_IS_THERE = Prisma.sql`
-  coalesce((select case step.channel
-                     when 'email' then btrim(lead.email) <> ''
-                     when 'sms' then btrim(lead.phone) <> ''
-                     else true end
+  coalesce((select ${byAddress(Prisma.sql`step.channel`, (kind) => Prisma.sql`btrim(lead.${Prisma.raw(kind)}) <> ''`, Prisma.sql`true`)}
               from follow_up_step as step
              where step.sequence_id = instance.sequence_id and step.version = instance.version and step.position >= instance.position
              order by step.position

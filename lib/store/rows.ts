@@ -10,8 +10,9 @@ import {
 import { capDayOf } from "../domain/send-times.ts";
 import { isSender } from "../domain/sender.ts";
 import type { DueCandidate } from "../run/store-ports.ts";
+import { lastTouchColumns, lastTouchOf } from "./channel-columns.ts";
 import { templateColumns, templateLeadOf } from "./lead-texts.ts";
-import { lastTouchColumns, lastTouchOf, sendTimeColumns, sendTimesOf } from "./send-time-rows.ts";
+import { sendTimeColumns, sendTimesOf } from "./send-time-rows.ts";
 import { twinTouchColumns, twinTouchOf } from "./twins.ts";
 
 /** A `timestamptz` from the driver: infinity is a number, and a year after 275760 is an invalid Date. */

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { LeadFacts, WorkspaceFacts } from "../domain/due-item.ts";
+import type { WorkspaceFacts } from "../domain/due-item.ts";
 import { loadHolidays } from "../domain/holidays.ts";
 import { sql } from "./sql.ts";
 
@@ -34,23 +34,3 @@ export async function loadHolidaysFor(rows: unknown): Promise<void> {
   const places = z.array(z.object({ holiday_country: z.string().nullable() })).parse(rows);
   if (places.some(({ holiday_country }) => holiday_country !== null)) await loadHolidays();
 }
-
-/** The columns of `lead` for when each channel last reached it. */
-export const LAST_TOUCHES = sql`
-  lead.last_email_at, lead.last_sms_at, lead.last_webhook_at, lead.last_task_at`;
-
-export const lastTouchColumns = {
-  last_email_at: z.date().nullable(),
-  last_sms_at: z.date().nullable(),
-  last_webhook_at: z.date().nullable(),
-  last_task_at: z.date().nullable(),
-};
-
-const lastTouchRow = z.object(lastTouchColumns);
-
-export const lastTouchOf = (row: z.infer<typeof lastTouchRow>): LeadFacts["lastTouchAt"] => ({
-  email: row.last_email_at,
-  sms: row.last_sms_at,
-  webhook: row.last_webhook_at,
-  task: row.last_task_at,
-});

@@ -3,7 +3,7 @@ import { CHANNELS, SEQUENCE_TRIGGERS, STEP_CONDITIONS } from "../domain/labels.t
 import { lintStep } from "../domain/lint-step.ts";
 
 /** A label of a closed set. The error names the unknown value and lists the known ones. */
-const label = <const Labels extends readonly [string, ...string[]]>(what: string, labels: Labels) =>
+const label = <Label extends string>(what: string, labels: readonly Label[]) =>
   z.enum(labels, {
     error: ({ input }) => `there is no ${what} ${JSON.stringify(input)}; known are ${labels.join(", ")}`,
   });

@@ -11,18 +11,18 @@ import {
   type TouchSendFacts,
   type UnreadableTouch,
 } from "../run/store-ports.ts";
+import {
+  byAddress,
+  CHANNEL_IS_KNOWN,
+  LAST_TOUCHES,
+  lastTouchColumns,
+  lastTouchesBy,
+  lastTouchOf,
+} from "./channel-columns.ts";
 import { CONTACT_BLOCK } from "./contact-rule.ts";
 import { Prisma } from "./generated/client.ts";
 import { columnFaults, instant, instantOrNull } from "./rows.ts";
-import {
-  LAST_TOUCHES,
-  lastTouchColumns,
-  lastTouchOf,
-  loadHolidaysFor,
-  SEND_TIMES,
-  sendTimeColumns,
-  sendTimesOf,
-} from "./send-time-rows.ts";
+import { loadHolidaysFor, SEND_TIMES, sendTimeColumns, sendTimesOf } from "./send-time-rows.ts";
 import type { Queryable } from "./sql.ts";
 import { flagSuppressed, RECIPIENT_HASH, SUPPRESSED_NOW } from "./suppressions.ts";
 import { ALL_TWINS_LOCKED, lockTwins, REACHED_AT, TWIN_TOUCHES, twinTouchColumns, twinTouchOf } from "./twins.ts";
@@ -47,8 +47,10 @@ const judgedRow = z.object({
 });
 type JudgedRow = z.infer<typeof judgedRow>;
 
-/** Excludes touches on channels that only newer code knows. */
-export const CHANNEL_IS_KNOWN = Prisma.sql`touch.channel::text = any(${[...CHANNELS]}::text[])`;
+const UNDELIVERABLE = byAddress(
+  Prisma.sql`touch.channel`,
+  (kind) => Prisma.sql`lead.${Prisma.raw(kind)}_undeliverable`,
+);
 
 /** Why `touch` may no longer be sent, given `lead` and `instance`; null if it may. */
 export const CANCEL_REASON = Prisma.sql`
@@ -58,16 +60,8 @@ export const CANCEL_REASON = Prisma.sql`
                 case when lead.last_outbound_at = touch.last_attempt_at then touch.expected_outbound_at
                      else lead.last_outbound_at end, '-infinity') then 'lead_replied'
          when instance.status = 'cancelled' or instance.generation <> touch.generation then 'instance_cancelled'
-         when touch.channel = 'email' and lead.email_undeliverable
-           or touch.channel = 'sms' and lead.phone_undeliverable then 'undeliverable_address'
+         when ${UNDELIVERABLE} then 'undeliverable_address'
     end)`;
-
-/** Assignments to `lead` for a touch on that channel that starts now. */
-export const lastTouchesBy = (channel: Prisma.Sql, now: Date): Prisma.Sql => Prisma.sql`
-  last_email_at = case when ${channel} = 'email' then ${now} else lead.last_email_at end,
-  last_sms_at = case when ${channel} = 'sms' then ${now} else lead.last_sms_at end,
-  last_webhook_at = case when ${channel} = 'webhook' then ${now} else lead.last_webhook_at end,
-  last_task_at = case when ${channel} = 'task' then ${now} else lead.last_task_at end`;
 
 /** The Message-IDs of the instance's earlier e-mails in this generation, oldest first. */
 export const threadOf = (touch: Prisma.Sql): Prisma.Sql => Prisma.sql`

@@ -1,11 +1,13 @@
+import { ADDRESS_KINDS, type AddressKind } from "../domain/labels.ts";
 import type { Settlement } from "../run/store-ports.ts";
+import { byAddress, literal } from "./channel-columns.ts";
 import { isLockTimeout } from "./database-errors.ts";
-import { execute, type Queryable, sql, type Transactional } from "./sql.ts";
+import { execute, join, type Queryable, raw, type Sql, sql, type Transactional } from "./sql.ts";
+
+const hashOf = (kind: AddressKind): Sql => sql`suppression_hash(lead.workspace_id, lead.normalised_${raw(kind)})`;
 
 /** The hash of the address of `lead` that `touch` goes to; null for channels without an address. */
-export const RECIPIENT_HASH = sql`
-  case touch.channel when 'email' then suppression_hash(lead.workspace_id, lead.normalised_email)
-                     when 'sms' then suppression_hash(lead.workspace_id, lead.normalised_phone) end`;
+export const RECIPIENT_HASH = byAddress(sql`touch.channel`, hashOf);
 
 /**
  * Why `touch` may not go to `lead`, read from the suppressions; null if it may. The columns of the lead miss a
@@ -16,10 +18,9 @@ export const SUPPRESSED_NOW = sql`
             when 'undeliverable' then 'undeliverable_address' else max(suppression.reason)::text end
      from suppression
     where suppression.workspace_id = lead.workspace_id
-      and suppression.hash in (suppression_hash(lead.workspace_id, lead.normalised_email),
-                               suppression_hash(lead.workspace_id, lead.normalised_phone))
+      and suppression.hash in (${join(ADDRESS_KINDS.map(hashOf))})
       and (suppression.reason <> 'undeliverable'
-           or suppression.kind = case touch.channel when 'email' then 'email' when 'sms' then 'phone' end::address_kind))`;
+           or suppression.kind = ${byAddress(sql`touch.channel`, literal)}::address_kind))`;
 
 /** Fires the triggers that recompute the suppression columns of these leads. */
 export async function flagSuppressed(db: Queryable, leadIds: readonly string[]): Promise<void> {
@@ -27,6 +28,8 @@ export async function flagSuppressed(db: Queryable, leadIds: readonly string[]):
     update lead set suppressed_reason = suppressed_reason
      where id = any(array(select id from lead where id = any(${[...leadIds]}::uuid[]) order by id for no key update))`;
 }
+
+const KIND = byAddress(sql`channel`, literal);
 
 /**
  * Suppresses the addresses that touches were sent to, even if their leads have other addresses now. Idempotent; a no-op
@@ -41,7 +44,7 @@ export async function suppressRecipients(
   await execute(db)`
     insert into suppression (workspace_id, hash, reason, kind, since, source)
     select distinct workspace_id, recipient_hash, ${reason}::suppression_reason,
-           case channel when 'sms' then 'phone' else 'email' end::address_kind, ${now}::timestamptz, ${source}
+           ${KIND}::address_kind, ${now}::timestamptz, ${source}
       from touch
      where id = any(${[...touchIds]}::uuid[]) and recipient_hash is not null
      order by workspace_id, recipient_hash

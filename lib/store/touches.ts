@@ -1,9 +1,9 @@
 import * as z from "zod";
 import { CHANNELS, REPEATABLE_CHANNELS } from "../domain/labels.ts";
 import type { BatchQuery, LeftBehind, Rescheduled, Settlement, WaitingWorkspace } from "../run/store-ports.ts";
+import { CHANNEL_IS_KNOWN } from "./channel-columns.ts";
 import { instant } from "./rows.ts";
 import { column, execute, exists, many, one, type Queryable, type Sql, sql } from "./sql.ts";
-import { CHANNEL_IS_KNOWN } from "./start-sending.ts";
 
 /** Just after this run's `now`, so that this run does not take the touch again; the next run's `now` is later. */
 const LATER = (now: Date): Sql => sql`${now}::timestamptz + interval '1 millisecond'`;

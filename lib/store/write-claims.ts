@@ -1,11 +1,13 @@
 import * as z from "zod";
-import { normaliseEmail, normalisePhone } from "../domain/address.ts";
+import { NORMALISE } from "../domain/address.ts";
 import type { LeadFacts } from "../domain/due-item.ts";
+import { ADDRESS_KINDS, type AddressKind } from "../domain/labels.ts";
 import type { OutgoingTouch } from "../run/channel-ports.ts";
 import type { ClaimedPlan, ClaimQuery, DueCandidate, Plan } from "../run/store-ports.ts";
+import { byAddress, lastTouchesBy } from "./channel-columns.ts";
 import { Prisma } from "./generated/client.ts";
 import { column, type Queryable } from "./sql.ts";
-import { lastTouchesBy, threadOf } from "./start-sending.ts";
+import { threadOf } from "./start-sending.ts";
 
 const touchedRow = z.object({
   instance_id: z.string(),
@@ -13,6 +15,11 @@ const touchedRow = z.object({
   email_from: z.string().nullable(),
   thread: z.array(z.string()).nullable(),
 });
+
+const hashOf = (kind: AddressKind): Prisma.Sql => Prisma.raw(`to_${kind}`);
+const KINDS = Prisma.join(ADDRESS_KINDS.map((kind) => Prisma.raw(kind)));
+const HASHES = Prisma.join(ADDRESS_KINDS.map(hashOf));
+const RECIPIENT = byAddress(Prisma.sql`plan.channel`, hashOf);
 
 /**
  * Moves the instances and inserts the touches in one statement. The caller has locked the instances and their leads. A
@@ -35,8 +42,7 @@ export async function writeClaims(
         ${plans.map(({ candidate }) => candidate.instanceId)}::uuid[],
         ${startedLeads.map((lead) => lead !== null)}::boolean[],
         ${column(startedLeads.map((lead) => (lead?.lastTouchAt.email ? true : null)))}::boolean[],
-        ${column(startedLeads.map((lead) => normalised(lead?.email, normaliseEmail)))}::text[],
-        ${column(startedLeads.map((lead) => normalised(lead?.phone, normalisePhone)))}::text[],
+        ${Prisma.join(ADDRESS_KINDS.map((kind) => Prisma.sql`${column(startedLeads.map((lead) => normalised(lead, kind)))}::text[]`))},
         ${states.map((state) => state.status)}::text[],
         ${states.map((state) => state.position)}::int[],
         ${column(states.map((state) => (state.status === "active" ? state.nextStepDue : null)))}::timestamptz[],
@@ -53,7 +59,7 @@ export async function writeClaims(
         ${column(plans.map(({ touch }) => touch?.expectedOutboundAt ?? null))}::timestamptz[],
         ${column(plans.map(({ touch }) => touch?.sendUntil ?? null))}::timestamptz[],
         ${column(plans.map(({ touch }) => touch?.expiresAt ?? null))}::timestamptz[]
-      ) as plan (instance_id, begins, has_thread, email, phone, status, position, next_step_due, hold_reason, held_since,
+      ) as plan (instance_id, begins, has_thread, ${KINDS}, status, position, next_step_due, hold_reason, held_since,
                  paused_reason, recheck_at, completed_reason, touch_status, step_id, channel, subject, body,
                  expected_outbound_at, send_until, expires_at)),
     going as materialized (
@@ -64,14 +70,14 @@ export async function writeClaims(
        where step.id = any(${[...new Set(plans.flatMap(({ touch }) => touch?.stepId ?? []))]}::uuid[])
          and sequence.active and workspace.paused_at is null),
     begun as materialized (
-      select plan.instance_id, case plan.channel when 'email' then to_email when 'sms' then to_phone end as recipient_hash
+      select plan.instance_id, ${RECIPIENT} as recipient_hash
         from plan
         join going on going.id = plan.step_id
        cross join lateral (
-         select suppression_hash(going.workspace_id, plan.email), suppression_hash(going.workspace_id, plan.phone)
-          offset 0) as hashes (to_email, to_phone)
+         select ${Prisma.join(ADDRESS_KINDS.map((kind) => Prisma.sql`suppression_hash(going.workspace_id, plan.${Prisma.raw(kind)})`))}
+          offset 0) as hashes (${HASHES})
        where plan.begins and not exists (
-         select from suppression where workspace_id = going.workspace_id and hash in (to_email, to_phone))),
+         select from suppression where workspace_id = going.workspace_id and hash in (${HASHES}))),
     moved as (
       update follow_up_instance as instance
          set status = plan.status::instance_status, position = plan.position, next_step_due = plan.next_step_due,
@@ -125,8 +131,10 @@ export async function writeClaims(
   });
 }
 
-const normalised = (stored: string | null | undefined, normalise: (text: string) => string | null): string | null =>
-  stored ? normalise(stored) : null;
+const normalised = (lead: LeadFacts | null, kind: AddressKind): string | null => {
+  const stored = lead?.[kind];
+  return stored ? NORMALISE[kind](stored) : null;
+};
 
 const leadOf = ({ read }: DueCandidate): LeadFacts | null => ("item" in read ? read.item.lead : null);
 
