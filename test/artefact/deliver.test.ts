@@ -31,7 +31,6 @@ afterAll(async () => {
   await worker.close();
   await closeServers();
   await database.drop();
-  await artefacts.remove();
 });
 
 /** Adds `count` touches that a run has claimed and enqueued. */

@@ -9,6 +9,7 @@ import { createProxiedDatabase, type ProxiedDatabase } from "../support/lambda/p
 import type { Answer } from "../support/lambda/runtime-api.ts";
 import { type LambdaWorker, startWorker } from "../support/lambda/worker.ts";
 import { until } from "../support/transactions.ts";
+import { deleteAll } from "../support/use-database.ts";
 
 let artefacts: Artefacts;
 let artefact: Artefact;
@@ -39,12 +40,11 @@ beforeEach(async () => {
 afterEach(async () => {
   for (const worker of workers.splice(0)) await worker.close();
   await closeServers();
-  await database.sql.query("truncate workspace cascade");
+  await deleteAll(database.sql);
 });
 
 afterAll(async () => {
   await database.drop();
-  await artefacts.remove();
 });
 
 async function start(environment: Readonly<Record<string, string>> = {}): Promise<LambdaWorker> {

@@ -42,7 +42,6 @@ afterAll(async () => {
   await worker.close();
   await closeServers();
   await database.drop();
-  await artefacts.remove();
 });
 
 const booking = (eventId: string) => ({

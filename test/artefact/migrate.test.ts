@@ -1,7 +1,5 @@
-import { mkdtemp, readdir, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import { readdir } from "node:fs/promises";
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import type pg from "pg";
 import { anExample, created } from "../infra/example.ts";
 import { createEmptyDatabase, MIGRATIONS, type TestDatabase } from "../support/database.ts";
@@ -9,6 +7,7 @@ import { type Artefacts, synthesise } from "../support/lambda/artefacts.ts";
 import { REGION } from "../support/lambda/proxied-database.ts";
 import { startTokenProxy, type TokenProxy } from "../support/lambda/token-proxy.ts";
 import { type LambdaWorker, startWorker } from "../support/lambda/worker.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 import { openPool } from "../support/use-database.ts";
 
 const KEYS = { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "a-secret-of-this-test" };
@@ -24,7 +23,7 @@ let ours: readonly string[];
 
 beforeAll(async () => {
   artefacts = await synthesise(anExample(created));
-  folder = await mkdtemp(join(tmpdir(), `backstop-migrate-${process.pid}-`));
+  folder = await temporaryFolder();
   ours = (await readdir(MIGRATIONS, { withFileTypes: true }))
     .filter((one) => one.isDirectory())
     .map(({ name }) => name);
@@ -57,11 +56,6 @@ afterEach(async () => {
   await door.close();
   await sql.end();
   await database.drop();
-});
-
-afterAll(async () => {
-  await artefacts.remove();
-  await rm(folder, { recursive: true, force: true });
 });
 
 describe("the migrations of the function", () => {

@@ -1,6 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "@jest/globals";
+import { beforeAll, expect, it } from "@jest/globals";
 import { anExample } from "../infra/example.ts";
 import { type Artefacts, synthesise } from "../support/lambda/artefacts.ts";
 
@@ -15,8 +15,6 @@ beforeAll(async () => {
   again = await synthesise(anExample());
   changed = await synthesise(anExample({ batchSize: 7 }));
 });
-
-afterAll(() => Promise.all([first, again, changed].map((artefacts) => artefacts.remove())));
 
 it("the same sources produce the same template and bundles", async () => {
   const [one, other] = await Promise.all(

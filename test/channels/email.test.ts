@@ -1,10 +1,10 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import type { ServerResponse } from "node:http";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import { PROVIDER_LIMITS } from "../../lib/channels/aws-request.ts";
 import { fileChannel, sesChannel } from "../../lib/channels/email.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 import { prepareAws } from "./aws.ts";
 import { aTouch, type Behaviour, itKeepsTheContract, LATE_MS, NETWORK_BEHAVIOURS, SECRETS_OF_ADA } from "./contract.ts";
 import { answering, closeServers, deadPort, httpServer, SILENCES, unansweredPort } from "./servers.ts";
@@ -104,17 +104,13 @@ describe("e-mail through SES", () => {
   });
 });
 
-const outboxes: string[] = [];
-afterAll(() => Promise.all(outboxes.map((outbox) => rm(outbox, { recursive: true }))));
-
 itKeepsTheContract({
   name: "e-mail as files",
   repeatable: false,
   behaviours: ["accepts"],
   unaddressed,
   async open() {
-    const outbox = await mkdtemp(join(tmpdir(), "outbox-"));
-    outboxes.push(outbox);
+    const outbox = await temporaryFolder();
     const taken = async () => (await readdir(outbox)).map((name) => name.replace(/\.eml$/, ""));
     return { channel: fileChannel(outbox), taken };
   },
@@ -123,9 +119,8 @@ itKeepsTheContract({
 describe("e-mail as files", () => {
   let directory: string;
   beforeEach(async () => {
-    directory = await mkdtemp(join(tmpdir(), "outbox-"));
+    directory = await temporaryFolder();
   });
-  afterEach(() => rm(directory, { recursive: true }));
 
   it("leaves one complete mail for each touch, however often it is sent", async () => {
     const channel = fileChannel(join(directory, "deep", "outbox"));

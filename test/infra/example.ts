@@ -1,11 +1,10 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdtempSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll } from "@jest/globals";
 import { App } from "aws-cdk-lib";
 import { Template } from "aws-cdk-lib/assertions";
 import { type Configuration, readConfiguration } from "../../infra/configuration.ts";
 import { BackstopStack } from "../../infra/stack.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 
 /** The committed cdk.json: the feature flags and the example stage. */
 export const cdkJson = JSON.parse(readFileSync(join(import.meta.dirname, "../../cdk.json"), "utf8")) as {
@@ -24,8 +23,7 @@ export function anExample(changes: Readonly<Record<string, unknown>> = {}): Conf
 export const REVISION = "0123456789ab";
 
 /** The output folder for the stacks of a suite. */
-const outdir = mkdtempSync(join(tmpdir(), `backstop-stacks-${process.pid}-`));
-afterAll(() => rmSync(outdir, { recursive: true, force: true }));
+const outdir = await temporaryFolder();
 
 /** The stack of a configuration with the flags of cdk.json, without bundling. */
 export function aStack(configuration: Configuration = anExample()): BackstopStack {

@@ -1,5 +1,4 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeAll, describe, expect, it } from "@jest/globals";
 import { loadConfig } from "../../lib/platform/config.ts";
@@ -8,6 +7,7 @@ import type { Log } from "../../lib/run/ports.ts";
 import { prepareAws } from "../channels/aws.ts";
 import { aTouch } from "../channels/contract.ts";
 import { answering, closeServers, type HttpDouble, httpServer } from "../channels/servers.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 
 const SECRET = `whsec_${Buffer.alloc(24, 7).toString("base64")}`;
 const ARN = "arn:aws:secretsmanager:eu-central-1:111111111111:secret:backstop/webhook-AbCdEf";
@@ -75,7 +75,7 @@ describe("the providers of an environment", () => {
   });
 
   it("add the unsubscribe headers to each e-mail", async () => {
-    const outbox = await mkdtemp(join(tmpdir(), "outbox-"));
+    const outbox = await temporaryFolder();
     const { email } = await channelsOf({
       OUTBOX_DIRECTORY: outbox,
       EMAIL_UNSUBSCRIBE_URL: "https://example.com/unsubscribe/{touchId}",
@@ -83,7 +83,6 @@ describe("the providers of an environment", () => {
     });
     await email.send(aTouch());
     const mail = await readFile(join(outbox, `${aTouch().id}.eml`), "utf8");
-    await rm(outbox, { recursive: true });
     expect(mail).toContain(`<https://example.com/unsubscribe/${aTouch().id}>`);
     expect(mail).toContain("<mailto:stop@example.com?");
     expect(mail).toContain("List-Unsubscribe-Post: List-Unsubscribe=One-Click");

@@ -1,9 +1,9 @@
-import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { cp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { afterEach, beforeEach, expect, it } from "@jest/globals";
+import { beforeEach, expect, it } from "@jest/globals";
 import { faultOfGeneratedClient } from "../../prisma/generated-client.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 
 const CHECKOUT = fileURLToPath(new URL("../../", import.meta.url));
 const FILES = ["prisma/schema.prisma", "lib/store/generated/internal/class.ts"];
@@ -11,10 +11,9 @@ const FILES = ["prisma/schema.prisma", "lib/store/generated/internal/class.ts"];
 let folder: string;
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "backstop-client-"));
+  folder = await temporaryFolder();
   for (const file of FILES) await cp(join(CHECKOUT, file), join(folder, file));
 });
-afterEach(() => rm(folder, { recursive: true, force: true }));
 
 const fault = () => faultOfGeneratedClient(pathToFileURL(`${folder}/`));
 

@@ -16,6 +16,7 @@ import { ONE_CASE_IN } from "../support/one-case-in.ts";
 import { type LogLine, useRunner } from "../support/run.ts";
 import { LEFT, type Served, servedOf } from "../support/served.ts";
 import { takeInFactsOf } from "../support/tenant-facts.ts";
+import { deleteAll } from "../support/use-database.ts";
 import { addWholeTenant, copyTenant, keepAside, NOW, PERSONAL, type TenantCopy } from "../support/whole-tenant.ts";
 
 /** Created at module load, because the test names come from the catalog's tables and columns. */
@@ -54,7 +55,7 @@ interface Round {
 
 /** Plays a dry run, a run, facts for all and another run on a healthy tenant and one tenant per odd value. */
 async function playRound(odds: readonly Odd[]): Promise<Round> {
-  await sql.query("truncate workspace, run cascade");
+  await deleteAll(sql);
   for (const sent of [runner.channel.sent, told]) sent.length = 0;
   const linesBefore = runner.lines.length;
   const [healthy, ...copies] = await copyTenant(sql, columns, odds.length + 1);

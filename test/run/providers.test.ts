@@ -17,6 +17,7 @@ import {
 import { endpointAt } from "../channels/webhook-endpoint.ts";
 import { addFollowedLead, addSequence, addWorkspace } from "../support/factories.ts";
 import { useRunner } from "../support/run.ts";
+import { deleteAll } from "../support/use-database.ts";
 
 const NOW = Date.UTC(2030, 0, 7, 9);
 const HOUR_MS = 60 * 60_000;
@@ -140,7 +141,7 @@ describe("a provider that throttles", () => {
   it("is sent less at once, and is sent as much as before where it does not", async () => {
     const sendsAtOnce = 8;
     const mostAtOnceOf = async (answer: Answer): Promise<readonly number[]> => {
-      await sql.query("truncate workspace, run cascade");
+      await deleteAll(sql);
       await addDue(60, "webhook");
       const atOnce: number[] = [];
       const waiting = new Set<ServerResponse>();

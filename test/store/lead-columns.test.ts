@@ -1,5 +1,4 @@
-import { mkdtemp, readFile, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, expect, it } from "@jest/globals";
 import { importLeads } from "../../cli/import-leads.ts";
@@ -10,6 +9,7 @@ import { onPool } from "../../lib/store/sql.ts";
 import { addSequence, addWorkspace, type Sequence } from "../support/factories.ts";
 import { hoursAgo, tell } from "../support/facts.ts";
 import { useRunner } from "../support/run.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 
 const EXAMPLES = Object.fromEntries(LEAD_KEYS.map((key) => [key, LEAD_COLUMNS[key].example]));
 const STORED = Object.fromEntries(LEAD_KEYS.map((key) => [LEAD_COLUMNS[key].column, LEAD_COLUMNS[key].example]));
@@ -38,7 +38,7 @@ it("stores each lead column of an event, and renders those that templates may re
 });
 
 it("stores each lead column of a CSV file", async () => {
-  const path = join(await mkdtemp(join(tmpdir(), "backstop-columns-")), "leads.csv");
+  const path = join(await temporaryFolder(), "leads.csv");
   await writeFile(path, [Object.keys(STORED), Object.values(STORED)].map((cells) => cells.join(",")).join("\n"));
   const { signal } = new AbortController();
   const task = {

@@ -1,10 +1,10 @@
-import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import pg from "pg";
 import { type MigrationProgress, migrate } from "../../lib/store/migrate.ts";
 import { createDatabase, createEmptyDatabase, MIGRATIONS, type TestDatabase } from "../support/database.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 import { startTransactionPooler, type TransactionPooler } from "../support/transaction-pooler.ts";
 
 const TABLES = "CREATE TABLE town (id int PRIMARY KEY);\n";
@@ -24,14 +24,13 @@ beforeEach(async () => {
   database = await createEmptyDatabase();
   client = new pg.Client({ connectionString: database.url });
   await client.connect();
-  directory = await mkdtemp(join(tmpdir(), "backstop-migrations-"));
+  directory = await temporaryFolder();
   told = [];
 });
 
 afterEach(async () => {
   await client.end();
   await database.drop();
-  await rm(directory, { recursive: true });
 });
 
 async function write(name: string, script: string): Promise<void> {

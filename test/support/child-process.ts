@@ -1,7 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** A program of this repository in its own process, as a person would run it. */
@@ -25,7 +23,7 @@ export interface StartOptions {
 }
 
 /** Compiles a program once, although tests start it many times. */
-const NODE_COMPILE_CACHE = join(tmpdir(), "backstop-compile-cache");
+const NODE_COMPILE_CACHE = fileURLToPath(new URL("../../.local/compile-cache", import.meta.url));
 
 /** Starts `node <file> <words>`, with the file relative to the repository's root, without our own DATABASE_URL. */
 export function startProgram(

@@ -1,6 +1,3 @@
-import { mkdtemp } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { beforeEach } from "@jest/globals";
 import type { Context } from "aws-lambda";
 import { loadConfig } from "../../lib/platform/config.ts";
@@ -13,6 +10,7 @@ import type { RunSettings } from "../../lib/run/step.ts";
 import type { FollowUpStore } from "../../lib/run/store-ports.ts";
 import type { Database } from "../../lib/store/connect.ts";
 import { atEnd } from "./at-end.ts";
+import { temporaryFolder } from "./temporary-folder.ts";
 import { type UsedDatabase, type UseOptions, useDatabase } from "./use-database.ts";
 
 /** A double for every provider: records the touches and returns a configurable outcome. */
@@ -114,7 +112,7 @@ export const noLock: OverlapLock = {
 export async function invokeHandler(url: string, event: unknown, remainingMs = 60_000): Promise<Report> {
   process.env["DATABASE_URL"] ??= url;
   process.env["EMAIL_TRANSPORT"] ??= "files";
-  process.env["OUTBOX_DIRECTORY"] ??= await mkdtemp(join(tmpdir(), `backstop-test-${process.pid}-`));
+  process.env["OUTBOX_DIRECTORY"] ??= await temporaryFolder();
   process.env["LOG_LEVEL"] ??= "SILENT";
   process.env["POWERTOOLS_METRICS_DISABLED"] ??= "true";
   const { handler } = await import("../../functions/followups.ts");

@@ -2,6 +2,7 @@ import { afterEach, beforeEach } from "@jest/globals";
 import pg from "pg";
 import { atEnd } from "./at-end.ts";
 import { createDatabase, type TestDatabase } from "./database.ts";
+import type { Sql } from "./factories.ts";
 import { rollbackLeftOpen } from "./transactions.ts";
 
 export interface UsedDatabase {
@@ -24,9 +25,25 @@ export async function useDatabase({ empty = false, pool }: UseOptions = {}): Pro
   atEnd(() => database.drop());
   const sql = openPool(database.url, pool);
   atEnd(() => sql.end());
-  if (empty) beforeEach(() => sql.query("truncate workspace, run cascade"));
+  if (empty) beforeEach(() => deleteAll(sql));
   afterEach(rollbackLeftOpen);
   return { database, sql };
+}
+
+/** Deletes all rows. With the few rows of a test it takes a millisecond, where `TRUNCATE` takes a hundred. */
+export async function deleteAll(sql: Sql): Promise<void> {
+  await sql.query(`
+    do $$
+    declare ours regclass;
+    begin
+      set local session_replication_role = replica;
+      for ours in
+        select oid from pg_class
+         where relnamespace = 'public'::regnamespace and relkind = 'r' and relname <> '_prisma_migrations'
+      loop
+        execute format('delete from %s', ours);
+      end loop;
+    end $$`);
 }
 
 /** A pool for the test itself, separate from the runs. A statement that waits 20 s for a lock fails. */

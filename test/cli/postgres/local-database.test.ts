@@ -1,14 +1,14 @@
 import { once } from "node:events";
-import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { beforeAll, describe, expect, it } from "@jest/globals";
 import pg from "pg";
 import { discardLocalDatabase, withDatabase } from "../../../cli/postgres/local-database.ts";
 import { isRunning } from "../../../cli/postgres/programs.ts";
 import { Problem } from "../../../cli/problem.ts";
 import { type EndedProgram, type RunningProgram, startProgram } from "../../support/child-process.ts";
+import { temporaryFolder } from "../../support/temporary-folder.ts";
 
 const weAreRoot = process.getuid?.() === 0;
 const NOBODY = 65_534;
@@ -17,18 +17,10 @@ let folder: string;
 let data: string;
 
 beforeAll(async () => {
-  folder = await makeFolder();
+  folder = await temporaryFolder();
   data = join(folder, "postgres", "data");
   await queryOwn("CREATE TABLE kept AS SELECT 42 AS answer");
 });
-
-afterAll(() => rm(folder, { recursive: true, force: true }));
-
-async function makeFolder(): Promise<string> {
-  const made = await mkdtemp(join(tmpdir(), "backstop-local-"));
-  await chmod(made, 0o755);
-  return made;
-}
 
 const hold = (words: readonly string[] = [folder], uid?: number) =>
   startProgram("test/support/hold-database.ts", words, { uid });
@@ -98,7 +90,7 @@ describe("a local database", () => {
   });
 
   it("is empty after it was discarded", async () => {
-    const own = await makeFolder();
+    const own = await temporaryFolder();
     const options = { folder: own, databaseUrl: "", onProgress: () => undefined };
     await withDatabase((url) => query(url, "CREATE TABLE gone ()"), options);
     await discardLocalDatabase(options);
@@ -125,7 +117,7 @@ describe("an interrupted command", () => {
   });
 
   it("leaves no files when it was creating its first database", async () => {
-    const own = await makeFolder();
+    const own = await temporaryFolder();
     const holder = hold([own]);
     await holder.says(/Creating/);
     holder.process.kill("SIGINT");
@@ -159,7 +151,7 @@ describe("after kill -9 of a command", () => {
   });
 
   it("during the creation of the first database, the next command creates it again and removes the rest", async () => {
-    const own = await makeFolder();
+    const own = await temporaryFolder();
     const killed = hold([own]);
     await killed.says(/Creating/);
     killed.process.kill("SIGKILL");
@@ -206,7 +198,7 @@ describe("a second command on the same database", () => {
   });
 
   it("that starts at the same moment gets the database or that message, also on the first run", async () => {
-    const own = await makeFolder();
+    const own = await temporaryFolder();
     await expectOneWinner(own, [hold([own]), hold([own]), hold([own])]);
     await rm(own, { recursive: true });
   });
@@ -235,7 +227,7 @@ it("ends with one line when PostgreSQL dies in the middle of the work, and the n
 });
 
 it("names the folder that it may not write", async () => {
-  const closed = await makeFolder();
+  const closed = await temporaryFolder();
   await chmod(closed, 0o555);
   const ended = await hold([join(closed, ".local")], weAreRoot ? NOBODY : undefined).ended;
   expectProblem(ended, new RegExp(`${closed}/.local/postgres may not be written by this user`));
@@ -243,7 +235,7 @@ it("names the folder that it may not write", async () => {
 });
 
 it("moves a folder without a database aside, and creates one", async () => {
-  const own = await makeFolder();
+  const own = await temporaryFolder();
   await mkdir(join(own, "postgres"));
   await writeFile(join(own, "postgres", "notes.txt"), "precious");
   await withDatabase((url) => query(url, "SELECT 1"), { folder: own, databaseUrl: "", onProgress: () => undefined });
@@ -262,14 +254,14 @@ it.each(["nonsense", "mysql://me@localhost/x", "//localhost/x"])(
 
 (weAreRoot ? describe : describe.skip)("as root", () => {
   it("names the folder that the postgres user may not enter", async () => {
-    const closed = await makeFolder();
+    const closed = await temporaryFolder();
     await chmod(closed, 0o700);
     expectProblem(await hold([join(closed, "checkout", ".local")]).ended, new RegExp(`may not enter ${closed}:`));
     await rm(closed, { recursive: true });
   });
 
   it("uses the database of an ordinary user, who can use it afterwards", async () => {
-    const own = await makeFolder();
+    const own = await temporaryFolder();
     await chown(own, NOBODY, NOBODY);
     for (const uid of [NOBODY, undefined, NOBODY]) {
       const holder = hold([own], uid);

@@ -1,11 +1,10 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { App } from "aws-cdk-lib";
 import { Template } from "aws-cdk-lib/assertions";
 import type { Configuration } from "../../../infra/configuration.ts";
 import { BackstopStack } from "../../../infra/stack.ts";
 import { cdkJson, REVISION } from "../../infra/example.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 
 /** The bundle of one function, and its environment in the template. */
 export interface Artefact {
@@ -17,7 +16,6 @@ export interface Artefact {
 export interface Artefacts {
   readonly folder: string;
   of(functionName: string): Artefact;
-  remove(): Promise<void>;
 }
 
 interface FunctionResource {
@@ -27,7 +25,7 @@ interface FunctionResource {
 
 /** Synthesises the stack of a configuration with its bundles, as `cdk synth` does. */
 export async function synthesise(configuration: Configuration): Promise<Artefacts> {
-  const folder = await mkdtemp(join(tmpdir(), `backstop-artefacts-${process.pid}-`));
+  const folder = await temporaryFolder();
   const context = { ...cdkJson.context, "aws:cdk:enable-asset-metadata": true };
   const app = new App({ context, outdir: folder });
   const template = Template.fromStack(new BackstopStack(app, configuration, REVISION));
@@ -43,6 +41,5 @@ export async function synthesise(configuration: Configuration): Promise<Artefact
       const texts = variables.filter((entry): entry is [string, string] => typeof entry[1] === "string");
       return { bundle: join(folder, Metadata["aws:asset:path"]), environment: Object.fromEntries(texts) };
     },
-    remove: () => rm(folder, { recursive: true, force: true }),
   };
 }

@@ -1,9 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type pg from "pg";
 import { createDatabase } from "../database.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 import { until } from "../transactions.ts";
 import { openPool } from "../use-database.ts";
 import { startTokenProxy, type TokenProxy } from "./token-proxy.ts";
@@ -37,7 +35,7 @@ export async function createProxiedDatabase(): Promise<ProxiedDatabase> {
   await sql.query(`grant select, insert, update, delete on all tables in schema public to ${role}`);
   const asRole = new URL(database.url);
   Object.assign(asRole, { username: role, password });
-  const folder = await mkdtemp(join(tmpdir(), `backstop-proxy-${process.pid}-`));
+  const folder = await temporaryFolder();
   const rules = { host: "localhost", user: USER, region: REGION, ...KEYS };
   const proxy = await startTokenProxy({ databaseUrl: asRole.href, rules, folder });
   return {
@@ -67,7 +65,6 @@ export async function createProxiedDatabase(): Promise<ProxiedDatabase> {
       await sql.query(`drop role ${role}`);
       await sql.end();
       await database.drop();
-      await rm(folder, { recursive: true, force: true });
     },
   };
 }
