@@ -1,7 +1,7 @@
 import { chmod, mkdtemp, readdir, readFile, rm, statfs } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { isRunning } from "../../cli/postgres/processes.ts";
+import { isRunning } from "../../cli/postgres/programs.ts";
 
 const PREFIX = "backstop-tests-";
 const MEMORY = "/dev/shm";
