@@ -7,7 +7,7 @@ import * as z from "zod";
 import { applyEvent } from "../lib/run/intake/apply-messages.ts";
 import type { FactOutcome } from "../lib/run/intake/outcome.ts";
 import type { Database } from "../lib/store/connect.ts";
-import { intakeStore } from "../lib/store/intake-store.ts";
+import { intakeStore } from "../lib/store/facts/apply-fact.ts";
 
 /** A demo lead that booked, and the outcome of its booking event. */
 export interface DemoBooking {

@@ -9,7 +9,7 @@ import { applyEvent } from "../../lib/run/intake/apply-messages.ts";
 import type { Report } from "../../lib/run/report.ts";
 import { RunFailed } from "../../lib/run/run-failed.ts";
 import { openDatabase } from "../../lib/store/connect.ts";
-import { intakeStore } from "../../lib/store/intake-store.ts";
+import { intakeStore } from "../../lib/store/facts/apply-fact.ts";
 import { contentsOf } from "../../prisma/demo/load-demo.ts";
 import { requireCurrentSchema, withExistingDatabase } from "../existing-database.ts";
 import { LOCAL_FOLDER, withDatabase } from "../postgres/local-database.ts";

@@ -1,8 +1,8 @@
 import type { DeadLetterQueue, IntakePorts } from "../run/intake/apply-messages.ts";
 import type { Log } from "../run/ports.ts";
 import { openDatabase } from "../store/connect.ts";
+import { intakeStore } from "../store/facts/apply-fact.ts";
 import { iamConnection } from "../store/iam-connection.ts";
-import { intakeStore } from "../store/intake-store.ts";
 import type { IntakeConfig } from "./config.ts";
 
 /** Query timeout. Prevents one blocked event from running the batch into the function's time limit. */

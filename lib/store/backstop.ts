@@ -2,9 +2,10 @@ import * as z from "zod";
 import { type BackstopReport, nothingCompleted } from "../run/report.ts";
 import type { CompleteBooked } from "../run/store-ports.ts";
 import { databaseNow } from "./clock.ts";
+import { insertDigestEvents } from "./digest-events.ts";
 import { execute, exists, many, one, type Queryable, type Sql, sql } from "./sql.ts";
 import { endMarked } from "./stops.ts";
-import { endUnsent } from "./unsent-touches.ts";
+import { cancelTouchesAndTasks } from "./unsent-touches.ts";
 
 /** Rows per batch: small enough to lose little on a timeout, large enough to amortise round trips. */
 const BATCH_SIZE = 1_000;
@@ -120,7 +121,7 @@ async function cancelLastSteps(
       select id from follow_up_instance
        where workspace_id = ${workspaceId}::uuid and lead_id = ${leadId}::uuid and not post_booking
          and (${startedBefore}::timestamptz is null or started_at < ${startedBefore}::timestamptz)),
-    ${endUnsent({ instanceIds, reason: sql`'meeting_booked'`, now })}
+    ${cancelTouchesAndTasks({ instanceIds, reason: sql`'meeting_booked'`, now })}
     select count(*)::int as count from cancelled`;
   return count;
 }
@@ -144,7 +145,7 @@ function completeBatch(
      order by id
      limit ${BATCH_SIZE}
        for no key update skip locked`;
-  return complete(db, orphans, { now, noted: leadId === null });
+  return complete(db, orphans, { now, inDigest: leadId === null });
 }
 
 /**
@@ -154,7 +155,7 @@ function completeBatch(
 async function complete(
   db: Queryable,
   orphans: Sql,
-  { now, noted }: { readonly now: Date; readonly noted: boolean },
+  { now, inDigest }: { readonly now: Date; readonly inDigest: boolean },
 ): Promise<readonly Completed[]> {
   return await many(db, completedRow)`
     with orphan as materialized (${orphans}),
@@ -163,13 +164,14 @@ async function complete(
          set status = 'completed', completed_at = ${now}, completed_reason = 'meeting_booked',
              next_step_due = null, paused_reason = null
        where id = any(array(select id from orphan))),
-    ${endUnsent({ instanceIds: sql`array(select id from orphan)`, reason: sql`'meeting_booked'`, now })},
-    noted as (
-      insert into notification_event (workspace_id, kind, count, occurred_at)
-      select workspace_id, 'backstop_completed', count(*), ${now}
-        from orphan
-       where ${noted}::boolean
-       group by workspace_id)
+    ${cancelTouchesAndTasks({ instanceIds: sql`array(select id from orphan)`, reason: sql`'meeting_booked'`, now })},
+    event as (${insertDigestEvents({
+      kind: "backstop_completed",
+      column: "count",
+      value: sql`count(*)`,
+      from: sql`from orphan where ${inDigest}::boolean group by workspace_id`,
+      now,
+    })})
     select orphan.workspace_id as "workspaceId", count(*)::int as completed,
            (select count(*)::int from cancelled where cancelled.workspace_id = orphan.workspace_id) as cancelled,
            coalesce(extract(epoch from ${now}::timestamptz - min(orphan.orphan_since) filter (where isfinite(orphan.orphan_since))), 0)::float8 as "slowestSeconds"
@@ -259,7 +261,7 @@ async function completeMissed(db: Queryable, { now, stopping, report }: Complete
        for no key update of instance skip locked`;
   let completed = 0;
   while (!stopping()) {
-    const rows = await complete(db, missed, { now, noted: true });
+    const rows = await complete(db, missed, { now, inDigest: true });
     const inBatch = sumOf(rows, "completed");
     completed += inBatch;
     report.cancelledTouches += sumOf(rows, "cancelled");

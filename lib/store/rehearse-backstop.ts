@@ -3,6 +3,7 @@ import type { CompleteBooked } from "../run/store-ports.ts";
 import { type Completed, comparisonIsDue, completedRow, missedByMarker, ORPHAN, sumOf, tally } from "./backstop.ts";
 import { many, one, type Queryable, type Sql, sql } from "./sql.ts";
 import { rehearseEndMarked } from "./stops.ts";
+import { WOULD_BE_CANCELLED } from "./unsent-touches.ts";
 
 /** Counts into `query.report` what `completeBooked` would do. Returns the instances that a stop mark would end. */
 export async function rehearseCompleteBooked(db: Queryable, query: CompleteBooked): Promise<readonly string[]> {
@@ -27,8 +28,7 @@ async function countCompleted(db: Queryable, orphans: Sql, now: Date): Promise<r
     with orphan as materialized (${orphans}),
     cancelled as materialized (
       select workspace_id from touch
-       where instance_id = any(array(select id from orphan)) and status in ('claimed', 'awaiting_approval')
-         and unknown_attempt_at is null)
+       where instance_id = any(array(select id from orphan)) and ${WOULD_BE_CANCELLED})
     select orphan.workspace_id as "workspaceId", count(*)::int as completed,
            (select count(*)::int from cancelled where cancelled.workspace_id = orphan.workspace_id) as cancelled,
            coalesce(extract(epoch from ${now}::timestamptz - min(orphan.orphan_since)), 0)::float8 as "slowestSeconds"

@@ -7,7 +7,7 @@ import { CONTACT_BLOCK } from "./contact-rule.ts";
 import { violates } from "./database-errors.ts";
 import { type DueRow, instant, parseDueRows } from "./rows.ts";
 import { execute, many, type Queryable, sql, type Transactional } from "./sql.ts";
-import { endedAs } from "./unsent-touches.ts";
+import { cancelUnsentTouches } from "./unsent-touches.ts";
 
 export interface Reopening {
   readonly instanceId: string;
@@ -141,7 +141,8 @@ async function write(db: Queryable, { instanceId, reason, by, at }: Reopening, o
        set status = 'active', generation = generation + 1, position = ${onward.position},
            next_step_due = ${onward.nextStepDue}, completed_at = null, completed_reason = null
      where id = ${instanceId}::uuid`;
+  const instanceIds = sql`array[${instanceId}::uuid]`;
   await execute(db)`
-    update touch set status = ${endedAs(sql`'cancelled'`)}, reason = 'instance_cancelled', next_attempt_at = null, recheck_at = null
-     where instance_id = ${instanceId}::uuid and status in ('claimed', 'awaiting_approval')`;
+    with ${cancelUnsentTouches({ instanceIds, reason: sql`'instance_cancelled'`, now: at })}
+    select from unsent`;
 }

@@ -2,7 +2,7 @@ import * as z from "zod";
 import type { CompleteBooked } from "../run/store-ports.ts";
 import { CONTACT_BAR } from "./contact-rule.ts";
 import { empty, one, type Queryable, type Sql, sql } from "./sql.ts";
-import { endUnsent } from "./unsent-touches.ts";
+import { cancelTouchesAndTasks, WOULD_BE_CANCELLED } from "./unsent-touches.ts";
 
 /** Leads per statement: small enough to lose little on a timeout, large enough to amortise round trips. */
 const BATCH_SIZE = 1_000;
@@ -68,7 +68,7 @@ async function endBatch(
         from taken join meant using (id)
        where instance.id = taken.id and taken.live
       returning meant.bar is null as post_booking),
-    ${endUnsent({ instanceIds: sql`array(select id from taken)`, reason: REASON_OF_TOUCH, now })},
+    ${cancelTouchesAndTasks({ instanceIds: sql`array(select id from taken)`, reason: REASON_OF_TOUCH, now })},
     cleared as (
       update lead set stop_cause = null
        where id = any(array(
@@ -103,8 +103,7 @@ export async function rehearseEndMarked(db: Queryable, query: CompleteBooked): P
     select (select count(*)::int from rest where live and post_booking) as "postBooking",
            (select count(*)::int from rest where live and not post_booking) as "byLeadStatus",
            (select count(*)::int from touch
-             where instance_id = any(array(select id from rest)) and status in ('claimed', 'awaiting_approval')
-               and unknown_attempt_at is null) as "cancelledTouches",
+             where instance_id = any(array(select id from rest)) and ${WOULD_BE_CANCELLED}) as "cancelledTouches",
            array(select id::text from rest where live) as ids`;
   query.report.endedPostBooking += ended.postBooking;
   query.report.endedByLeadStatus += ended.byLeadStatus;

@@ -2,11 +2,15 @@ import * as z from "zod";
 import { CHANNELS, REPEATABLE_CHANNELS } from "../domain/labels.ts";
 import type { BatchQuery, LeftBehind, Rescheduled, Settlement, WaitingWorkspace } from "../run/store-ports.ts";
 import { CHANNEL_IS_KNOWN } from "./channel-columns.ts";
+import { insertTouchEvents } from "./digest-events.ts";
 import { instant } from "./rows.ts";
 import { column, execute, exists, many, one, type Queryable, type Sql, sql } from "./sql.ts";
 
 /** Just after this run's `now`, so that this run does not take the touch again; the next run's `now` is later. */
 const LATER = (now: Date): Sql => sql`${now}::timestamptz + interval '1 millisecond'`;
+
+const FAILED_OR_UNKNOWN = sql`
+  case status when 'failed' then 'touch_failed' else 'touch_unknown' end::notification_kind`;
 
 /**
  * Settles touches and queues digest events for failed and unknown ones. A no-op for touches that are no longer
@@ -41,11 +45,7 @@ export async function settle(db: Queryable, settlements: readonly Settlement[], 
                       may_have_arrived)
        where touch.id = settled.id and case when touch.status = 'sending' then true end
       returning touch.id, touch.workspace_id, touch.status)
-    insert into notification_event (workspace_id, kind, touch_id, occurred_at)
-    select workspace_id, case status when 'failed' then 'touch_failed' else 'touch_unknown' end::notification_kind, id,
-           ${now}
-      from ended
-     where status in ('failed', 'unknown')`;
+    ${insertTouchEvents(FAILED_OR_UNKNOWN, now, sql`from ended where status in ('failed', 'unknown')`)}`;
 }
 
 /**
@@ -110,9 +110,7 @@ export async function expireLeases(db: Queryable, { now, limit, workspaceId }: B
         from dead
        where touch.id = dead.id
       returning touch.id, touch.workspace_id, touch.status),
-    noted as (
-      insert into notification_event (workspace_id, kind, touch_id, occurred_at)
-      select workspace_id, 'touch_unknown', id, ${now} from ended where status = 'unknown')
+    event as (${insertTouchEvents("touch_unknown", now, sql`from ended where status = 'unknown'`)})
     select count(*) filter (where not repeatable)::int as unknown, count(*) filter (where repeatable)::int as reclaimed
       from dead`;
 }

@@ -8,7 +8,7 @@ import { FACT_SCHEMAS } from "../../lib/run/intake/facts.ts";
 import { parseEvent } from "../../lib/run/intake/parse-event.ts";
 import { DatabaseUnreachable, SchemaOutOfDate } from "../../lib/run/ports.ts";
 import { openDatabase } from "../../lib/store/connect.ts";
-import { intakeStore } from "../../lib/store/intake-store.ts";
+import { intakeStore } from "../../lib/store/facts/apply-fact.ts";
 import { atEnd } from "../support/at-end.ts";
 import { addLead, addWorkspace, type Columns, rowsOf } from "../support/factories.ts";
 import { aMeeting, bodyOf, hoursAgo } from "../support/facts.ts";

@@ -4,7 +4,7 @@ import * as z from "zod";
 import { applyMessages } from "../../lib/run/intake/apply-messages.ts";
 import { FACT_SCHEMAS, type FactType, leadToEnrol } from "../../lib/run/intake/facts.ts";
 import { openDatabase } from "../../lib/store/connect.ts";
-import { intakeStore } from "../../lib/store/intake-store.ts";
+import { intakeStore } from "../../lib/store/facts/apply-fact.ts";
 import { atEnd } from "../support/at-end.ts";
 import { addLead, addSequence, addWorkspace } from "../support/factories.ts";
 import { bodyOf, hoursAgo } from "../support/facts.ts";

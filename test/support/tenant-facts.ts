@@ -1,6 +1,6 @@
 import { applyMessages } from "../../lib/run/intake/apply-messages.ts";
 import type { Database } from "../../lib/store/connect.ts";
-import { intakeStore } from "../../lib/store/intake-store.ts";
+import { intakeStore } from "../../lib/store/facts/apply-fact.ts";
 import type { Sql } from "./factories.ts";
 import { aMeeting, bodyOf, hoursAgo } from "./facts.ts";
 import type { TenantCopy } from "./whole-tenant.ts";

@@ -1,8 +1,8 @@
 import { type Fact, stops } from "../../run/intake/facts.ts";
 import type { FactOutcome } from "../../run/intake/outcome.ts";
 import { databaseNow } from "../clock.ts";
-import { execute, exists, type Queryable, type Transactional } from "../sql.ts";
-import { notifyOfRemarks } from "./notify.ts";
+import { insertDigestEvents } from "../digest-events.ts";
+import { execute, exists, type Queryable, sql, type Transactional } from "../sql.ts";
 
 /** How far the sender's clock may be ahead of ours. */
 const CLOCK_TOLERANCE_MS = 5 * 60_000;
@@ -27,8 +27,8 @@ export function applyOnce<Given extends Origin>(
     const received = asReceived(fact, now);
     if (!received) return { outcome: "refused", reason: "occurredAt: lies in the future" };
     const outcome = withWarnings(await apply(transaction, now, received), received);
-    if (outcome.outcome !== "refused") await remember(transaction, received, outcome, now);
-    await notifyOfRemarks(transaction, received, outcome, now);
+    if (outcome.outcome !== "refused") await storeOutcome(transaction, received, outcome, now);
+    await insertRemarks(transaction, received, outcome, now);
     return outcome;
   });
 }
@@ -62,9 +62,34 @@ async function isKnown(db: Queryable, { workspaceId, eventId }: Origin): Promise
     select from intake_event where workspace_id = ${workspaceId}::uuid and event_id = ${eventId}`;
 }
 
-async function remember(db: Queryable, fact: Origin, outcome: FactOutcome, now: Date): Promise<void> {
+async function storeOutcome(db: Queryable, fact: Origin, outcome: FactOutcome, now: Date): Promise<void> {
   await execute(db)`
     insert into intake_event (workspace_id, event_id, detail_type, occurred_at, received_at, outcome)
     values (${fact.workspaceId}::uuid, ${fact.eventId}, ${fact.type}, ${fact.occurredAt}, ${now},
             ${JSON.stringify(outcome)}::jsonb)`;
+}
+
+const LONGEST_DETAIL = 500;
+
+/** Queues digest events for the leads that an applied fact created, and for its warnings. */
+async function insertRemarks(
+  db: Queryable,
+  { workspaceId, type }: Pick<Fact, "workspaceId" | "type">,
+  outcome: FactOutcome,
+  now: Date,
+): Promise<void> {
+  if (outcome.outcome !== "applied" && outcome.outcome !== "stale") return;
+  const { created = 0, warnings = [] } = outcome;
+  const event = { workspaceId: sql`${workspaceId}::uuid`, now };
+  if (created > 0) {
+    await execute(
+      db,
+    )`${insertDigestEvents({ ...event, kind: "lead_created", column: "count", value: sql`${created}::int` })}`;
+  }
+  if (warnings.length > 0) {
+    const detail = `${type}: ${warnings.join("; ")}`.slice(0, LONGEST_DETAIL);
+    await execute(
+      db,
+    )`${insertDigestEvents({ ...event, kind: "fact_warned", column: "detail", value: sql`${detail}` })}`;
+  }
 }

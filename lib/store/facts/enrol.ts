@@ -6,11 +6,9 @@ import type { FactOutcome } from "../../run/intake/outcome.ts";
 import { instant } from "../rows.ts";
 import { many, type Queryable, type Transactional } from "../sql.ts";
 import { applyOnce } from "./apply-once.ts";
-import { refused } from "./leads.ts";
-import { endSuppressed } from "./opt-outs.ts";
-import { readLeads } from "./read-leads.ts";
-import { findSequences, type StartableSequence, startInstances } from "./start-instances.ts";
-import { writeLeads } from "./write-leads.ts";
+import { endSuppressed, lockStartableSequences, type StartableSequence, startInstances } from "./instances.ts";
+import { refuseFact } from "./leads.ts";
+import { readLeads, writeLeads } from "./write-leads.ts";
 
 type Enrolment = FactOf<"lead.enrolled">;
 
@@ -20,8 +18,8 @@ type Enrolment = FactOf<"lead.enrolled">;
  */
 export const leadEnrolled = (db: Transactional, fact: Enrolment): Promise<FactOutcome> =>
   applyOnce(db, fact, async (transaction, now) => {
-    const [sequence] = await findSequences(transaction, fact.workspaceId, fact.sequence);
-    if (!sequence) return refused("sequence: the workspace has no such sequence, or it has no step");
+    const [sequence] = await lockStartableSequences(transaction, fact.workspaceId, fact.sequence);
+    if (!sequence) return refuseFact("sequence: the workspace has no such sequence, or it has no step");
     const told = readLeads(fact.leads);
     // Never later than now: a sender's clock that is ahead would make every later update stale.
     const detailsUpdatedAt = fact.occurredAt < now ? fact.occurredAt : now;

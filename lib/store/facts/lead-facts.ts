@@ -1,10 +1,10 @@
 import type { FactOf } from "../../run/intake/facts.ts";
 import type { FactOutcome } from "../../run/intake/outcome.ts";
+import { insertLeadEvents } from "../digest-events.ts";
 import { execute, type Transactional } from "../sql.ts";
 import { applyOnce } from "./apply-once.ts";
-import { createdBy, findOrAddLeads, isRefused } from "./leads.ts";
-import { notify } from "./notify.ts";
-import { endSuppressed, lockAddressOf } from "./opt-outs.ts";
+import { endSuppressed } from "./instances.ts";
+import { createdBy, findOrAddLeads, isRefused, lockAddressOf } from "./leads.ts";
 
 const NOTHING = { ended: 0, cancelledTouches: 0, started: 0 };
 
@@ -20,7 +20,7 @@ export const leadReplied = (db: Transactional, given: FactOf<"lead.replied">): P
     await execute(transaction)`
       update lead set last_inbound_at = greatest(last_inbound_at, least(${occurredAt}::timestamptz, ${now}::timestamptz))
        where id = any(${leadIds}::uuid[])`;
-    await notify(transaction, "lead_replied", { workspaceId, leadIds, now });
+    await insertLeadEvents(transaction, "lead_replied", { workspaceId, leadIds, now });
     return { outcome: "applied", ...NOTHING, ...createdBy(found) };
   });
 

@@ -1,10 +1,9 @@
 import * as z from "zod";
-import { addressKeys } from "../../domain/address.ts";
+import { addressKeys, phoneKeys } from "../../domain/address.ts";
 import { SUPPRESSION_REASONS } from "../../domain/labels.ts";
 import type { LeadReference } from "../../run/intake/facts.ts";
-import { hasEmail, hasPhone } from "../lead-addresses.ts";
 import { instant } from "../rows.ts";
-import { execute, many, type Queryable, sql } from "../sql.ts";
+import { execute, many, type Queryable, type Sql, sql } from "../sql.ts";
 
 const leadRow = z.object({
   id: z.guid(),
@@ -30,11 +29,18 @@ export interface Refused {
   readonly outcome: "refused";
   readonly reason: string;
 }
-export const refused = (reason: string): Refused => ({ outcome: "refused", reason });
+export const refuseFact = (reason: string): Refused => ({ outcome: "refused", reason });
 export const isRefused = (found: object): found is Refused => "outcome" in found;
 
+/** Whether `lead` has one of these addresses, in any notation. Uses the index `lead_normalised_email`. */
+export const hasEmail = (...addresses: readonly string[]): Sql =>
+  sql`lead.normalised_email = any(${addresses.flatMap(addressKeys)}::text[])`;
+
+/** Whether `lead` has this number. Uses the index `lead_normalised_phone`. */
+const hasPhone = (number = ""): Sql => sql`lead.normalised_phone = any(${[...phoneKeys(number)]}::text[])`;
+
 /** The leads that a fact is about. */
-export interface Meant {
+export interface LeadsToFind {
   readonly workspaceId: string;
   readonly lead: LeadReference;
   /** Further leads that the fact names. */
@@ -49,7 +55,7 @@ export interface Meant {
  */
 export async function findLeads(
   db: Queryable,
-  { workspaceId, lead, leadIds = [], meetingIds = [] }: Meant,
+  { workspaceId, lead, leadIds = [], meetingIds = [] }: LeadsToFind,
 ): Promise<readonly FoundLead[]> {
   const { id, externalId, email, phone } = lead;
   const named = sql`
@@ -79,20 +85,41 @@ export interface FoundLeads {
  * Like `findLeads`, but creates a lead if the fact names none that exists: a fact may arrive before the enrolment.
  * Refuses a fact that names only an unknown id.
  */
-export async function findOrAddLeads(db: Queryable, meant: Meant): Promise<FoundLeads | Refused> {
-  const leads = await findLeads(db, meant);
+export async function findOrAddLeads(db: Queryable, wanted: LeadsToFind): Promise<FoundLeads | Refused> {
+  const leads = await findLeads(db, wanted);
   if (leads.some(({ named }) => named)) return { leads, created: 0 };
-  const { workspaceId } = meant;
-  const { id, externalId = null, email, phone = null } = meant.lead;
+  const { workspaceId } = wanted;
+  const { id, externalId = null, email, phone = null } = wanted.lead;
   const address = addressKeys(email ?? "")[0] ?? null;
   if (id !== undefined && externalId === null && address === null && phone === null)
-    return refused(`lead.id: there is no lead ${id} in workspace ${workspaceId}`);
+    return refuseFact(`lead.id: there is no lead ${id} in workspace ${workspaceId}`);
   await execute(db)`
     insert into lead (workspace_id, external_id, email, phone)
     values (${workspaceId}::uuid, ${externalId}, ${address}, ${phone})`;
-  return { leads: await findLeads(db, meant), created: 1 };
+  return { leads: await findLeads(db, wanted), created: 1 };
 }
 
 /** Adds `created` to the outcome if the fact created leads. */
 export const createdBy = ({ created }: Pick<FoundLeads, "created">): { readonly created?: number } =>
   created > 0 ? { created } : {};
+
+/** Locks all leads that an opt-out of this lead affects, in id order, so that two opt-outs never deadlock. */
+export async function lockAddressOf(
+  db: Queryable,
+  workspaceId: string,
+  { id, externalId, email }: LeadReference,
+): Promise<void> {
+  await execute(db)`
+    with named as materialized (
+      select lead.id, normalised_email, normalised_phone from lead
+       where workspace_id = ${workspaceId}::uuid
+         and (id = ${id ?? null}::uuid or external_id = ${externalId ?? null}
+              or ${hasEmail(...(email === undefined ? [] : [email]))}))
+    select from lead
+     where workspace_id = ${workspaceId}::uuid
+       and (normalised_email = any(array(select normalised_email from named))
+            or normalised_phone = any(array(select normalised_phone from named))
+            or id = any(array(select id from named)))
+     order by id
+       for update`;
+}

@@ -1,18 +1,92 @@
 import * as z from "zod";
-import { type AppointmentStatus, LEAD_STATUSES } from "../../domain/labels.ts";
-import { isAhead, type MeetingState } from "../../domain/meeting.ts";
+import { APPOINTMENT_STATUSES, type AppointmentStatus, LEAD_STATUSES } from "../../domain/labels.ts";
+import { isAhead, isNews, type MeetingState } from "../../domain/meeting.ts";
 import { mayBeContacted } from "../../domain/rules-on-contact.ts";
 import type { FactOf } from "../../run/intake/facts.ts";
 import { completeBookedLead } from "../backstop.ts";
-import { execute, one, type Queryable } from "../sql.ts";
-import { type Ended, endInstances } from "./end-instances.ts";
+import { instant } from "../rows.ts";
+import { execute, many, one, type Queryable } from "../sql.ts";
+import { addEnded, type Ended, endInstances, NOTHING_ENDED } from "./instances.ts";
 import type { LockedLead } from "./leads.ts";
-import { otherMeetings } from "./meeting-rows.ts";
+
+const meetingRow = z.object({
+  leadId: z.guid(),
+  status: z.enum(APPOINTMENT_STATUSES),
+  startsAt: instant,
+  endsAt: instant,
+  lastEventAt: instant,
+  confirmedAt: instant.nullable(),
+});
+
+/** A stored meeting: one state, and one row per lead. */
+export interface KnownMeeting {
+  readonly state: MeetingState;
+  /** The sender's time of the latest confirmation, kept after a cancellation. */
+  readonly confirmedAt: Date | null;
+  readonly leadIds: readonly string[];
+}
+
+/** Returns the latest state, or null. The rows of a meeting differ only if a direct write changed some of them. */
+export async function findMeeting(db: Queryable, workspaceId: string, id: string): Promise<KnownMeeting | null> {
+  const rows = await many(db, meetingRow)`
+    select lead_id as "leadId", status::text, starts_at as "startsAt", ends_at as "endsAt",
+           last_event_at as "lastEventAt", confirmed_at as "confirmedAt"
+      from appointment
+     where workspace_id = ${workspaceId}::uuid and external_id = ${id}
+     order by confirmed_at desc nulls last, lead_id`;
+  const [first] = rows;
+  if (!first) return null;
+  const state = rows.reduce<MeetingState>((latest, row) => (isNews(row, latest) ? row : latest), first);
+  return { state, confirmedAt: first.confirmedAt, leadIds: rows.map(({ leadId }) => leadId) };
+}
+
+interface MeetingToRecord {
+  readonly workspaceId: string;
+  readonly id: string;
+  readonly leadIds: readonly string[];
+  readonly state: MeetingState;
+  readonly confirmedAt: Date | null;
+  /** If false, existing rows keep their state and only take a later `confirmedAt`. */
+  readonly isNews: boolean;
+}
+
+/** Upserts one row per lead. Triggers on the table book and unbook the leads. */
+export async function recordMeeting(db: Queryable, meeting: MeetingToRecord): Promise<void> {
+  const { workspaceId, id, leadIds, state, confirmedAt } = meeting;
+  await execute(db)`
+    insert into appointment (workspace_id, lead_id, external_id, status, starts_at, ends_at, last_event_at, confirmed_at)
+    select ${workspaceId}::uuid, lead_id, ${id}, ${state.status}::appointment_status, ${state.startsAt},
+           ${state.endsAt}, ${state.lastEventAt}, ${confirmedAt}::timestamptz
+      from unnest(${[...leadIds]}::uuid[]) as given (lead_id)
+    on conflict (workspace_id, external_id, lead_id) do update
+       set status = case when ${meeting.isNews} then excluded.status else appointment.status end,
+           starts_at = case when ${meeting.isNews} then excluded.starts_at else appointment.starts_at end,
+           ends_at = case when ${meeting.isNews} then excluded.ends_at else appointment.ends_at end,
+           last_event_at = case when ${meeting.isNews} then excluded.last_event_at else appointment.last_event_at end,
+           confirmed_at = greatest(appointment.confirmed_at, excluded.confirmed_at)`;
+}
+
+const otherMeetingsRow = z.object({ confirmed: z.boolean(), bookedSince: z.boolean(), laterEvent: z.boolean() });
+
+/** Whether another meeting keeps the lead booked, was confirmed after `occurredAt`, or had any event after it. */
+async function readOtherMeetings(
+  db: Queryable,
+  { workspaceId, meetingId, occurredAt }: { workspaceId: string; meetingId: string; occurredAt: Date },
+  leadId: string,
+): Promise<z.infer<typeof otherMeetingsRow>> {
+  return await one(db, otherMeetingsRow)`
+    select coalesce(bool_or(appointment.status = 'confirmed' and (
+             appointment.last_event_at > ${occurredAt} or appointment.ends_at > clock_timestamp())), false) as confirmed,
+           coalesce(bool_or(appointment.confirmed_at > ${occurredAt}), false) as "bookedSince",
+           coalesce(bool_or(appointment.last_event_at > ${occurredAt}), false) as "laterEvent"
+      from appointment
+     where workspace_id = ${workspaceId}::uuid and lead_id = ${leadId}::uuid and external_id <> ${meetingId}`;
+}
 
 export type MeetingFact = FactOf<"meeting.booked" | "meeting.rescheduled" | "meeting.cancelled" | "meeting.missed">;
 
 /** A meeting fact, and the meeting's state before it. */
-export interface Told {
+export interface MeetingChange {
   readonly fact: MeetingFact;
   readonly status: AppointmentStatus;
   readonly now: Date;
@@ -27,19 +101,17 @@ export interface Effect extends Ended {
   readonly starting: LockedLead | null;
 }
 
-export const NOTHING_ENDED: Ended = { ended: 0, cancelledTouches: 0 };
-
-const others = (db: Queryable, { fact }: Told, { id }: LockedLead) =>
-  otherMeetings(db, { workspaceId: fact.workspaceId, meetingId: fact.meeting.id, occurredAt: fact.occurredAt }, id);
+const others = (db: Queryable, { fact }: MeetingChange, { id }: LockedLead) =>
+  readOtherMeetings(db, { workspaceId: fact.workspaceId, meetingId: fact.meeting.id, occurredAt: fact.occurredAt }, id);
 
 const bookedStatus = z.object({ status: z.enum(LEAD_STATUSES) });
 
 /** Books the lead and completes its sequences outside post-booking. */
-export async function book(db: Queryable, told: Told, lead: LockedLead): Promise<Effect> {
-  const { fact, known, now, endsAt } = told;
+export async function bookLead(db: Queryable, change: MeetingChange, lead: LockedLead): Promise<Effect> {
+  const { fact, known, now, endsAt } = change;
   const isOver = endsAt !== null && endsAt <= now;
-  if (isOver && (await others(db, told, lead)).toldSince) {
-    return { ...(await endWhatItWouldHave(db, told, lead)), starting: null };
+  if (isOver && (await others(db, change, lead)).laterEvent) {
+    return { ...(await applyLateBooking(db, change, lead)), starting: null };
   }
   const { status } = await one(db, bookedStatus)`
     update lead
@@ -49,30 +121,25 @@ export async function book(db: Queryable, told: Told, lead: LockedLead): Promise
     returning status::text`;
   const { workspaceId } = fact;
   const completed = await completeBookedLead(db, { workspaceId, leadId: lead.id, now, startedBefore: null });
-  const prepared = isOver && isAhead(known, now) ? await endPreparation(db, told, lead) : NOTHING_ENDED;
-  const ended = sumOf(completed, prepared);
+  const prepared = isOver && isAhead(known, now) ? await endPreparation(db, change, lead) : NOTHING_ENDED;
+  const ended = addEnded(completed, prepared);
   // A second meeting is a new booking. A moved meeting is not, unless the lead was no longer booked.
   const begins = !isAhead(known, now) && (fact.type === "meeting.booked" || lead.bookedUntil === null);
   return { ...ended, starting: begins && !isOver ? { ...lead, status } : null };
 }
 
-const sumOf = (one: Ended, other: Ended): Ended => ({
-  ended: one.ended + other.ended,
-  cancelledTouches: one.cancelledTouches + other.cancelledTouches,
-});
-
 /** Cancels the post-booking sequences of a meeting that moved into the past, unless another keeps the lead booked. */
-async function endPreparation(db: Queryable, told: Told, lead: LockedLead): Promise<Ended> {
-  if ((await others(db, told, lead)).confirmed) return NOTHING_ENDED;
-  const { workspaceId } = told.fact;
+async function endPreparation(db: Queryable, change: MeetingChange, lead: LockedLead): Promise<Ended> {
+  if ((await others(db, change, lead)).confirmed) return NOTHING_ENDED;
+  const { workspaceId } = change.fact;
   const ending = { which: "post_booking", status: "cancelled", reason: "meeting_cancelled" } as const;
-  return await endInstances(db, { workspaceId, leadIds: [lead.id], now: told.now, ...ending });
+  return await endInstances(db, { workspaceId, leadIds: [lead.id], now: change.now, ...ending });
 }
 
 /** Unbooks the lead and cancels its post-booking sequences, unless another meeting keeps it booked. */
-export async function leave(db: Queryable, told: Told, lead: LockedLead): Promise<Effect> {
-  const { fact, status, known, now } = told;
-  const { confirmed, bookedSince } = await others(db, told, lead);
+export async function unbookLead(db: Queryable, change: MeetingChange, lead: LockedLead): Promise<Effect> {
+  const { fact, status, known, now } = change;
+  const { confirmed, bookedSince } = await others(db, change, lead);
   if (confirmed) return { ...NOTHING_ENDED, starting: null };
   const { workspaceId, occurredAt } = fact;
   const missed = status === "missed" && !bookedSince;
@@ -92,9 +159,9 @@ export async function leave(db: Queryable, told: Told, lead: LockedLead): Promis
  * booking, and none that started since. Books the lead briefly, because `completeBookedLead` selects by the booked
  * marker.
  */
-export async function endWhatItWouldHave(
+export async function applyLateBooking(
   db: Queryable,
-  { fact, status, known, now }: Told,
+  { fact, status, known, now }: MeetingChange,
   lead: LockedLead,
 ): Promise<Ended> {
   if (status !== "confirmed" || isAhead(known, now)) return NOTHING_ENDED;
@@ -111,7 +178,7 @@ export async function endWhatItWouldHave(
  * Clears the mark that the fact's own writes set, because the fact has already stopped what it must. Keeps the mark of
  * an earlier direct write; of a booked lead, only `barred`.
  */
-export async function keepStopCause(db: Queryable, { id, stopCause }: LockedLead): Promise<void> {
+export async function restoreStopCause(db: Queryable, { id, stopCause }: LockedLead): Promise<void> {
   await execute(db)`
     with kept as (
       select id, case when booked_until is null or ${stopCause} = 'barred' then ${stopCause}::text end as cause
@@ -124,7 +191,7 @@ export async function keepStopCause(db: Queryable, { id, stopCause }: LockedLead
  * The one lead of a meeting for which sequences start, so that a shared mailbox gets each text once. Prefers a lead
  * that may be contacted, then one with a live post-booking sequence, then the most recently contacted, then the oldest.
  */
-export async function mostInvolved(db: Queryable, leads: readonly LockedLead[]): Promise<LockedLead | undefined> {
+export async function chooseLeadToStart(db: Queryable, leads: readonly LockedLead[]): Promise<LockedLead | undefined> {
   if (leads.length < 2) return leads[0];
   const open = leads.filter(mayBeContacted);
   const candidates = open.length > 0 ? open : leads;

@@ -3,8 +3,10 @@ import { isNews, type MeetingState } from "../../domain/meeting.ts";
 import { isTimeZone } from "../../domain/time-zone.ts";
 import type { FactOf } from "../../run/intake/facts.ts";
 import type { FactOutcome } from "../../run/intake/outcome.ts";
+import { insertLeadEvents } from "../digest-events.ts";
 import type { Queryable, Transactional } from "../sql.ts";
 import { applyOnce } from "./apply-once.ts";
+import { addEnded, NOTHING_ENDED, startOn } from "./instances.ts";
 import {
   createdBy,
   type FoundLead,
@@ -12,23 +14,22 @@ import {
   findLeads,
   findOrAddLeads,
   isRefused,
-  type Meant,
+  type LeadsToFind,
   type Refused,
 } from "./leads.ts";
 import {
-  book,
+  applyLateBooking,
+  bookLead,
+  chooseLeadToStart,
   type Effect,
-  endWhatItWouldHave,
-  keepStopCause,
-  leave,
+  findMeeting,
+  type KnownMeeting,
+  type MeetingChange,
   type MeetingFact,
-  mostInvolved,
-  NOTHING_ENDED,
-  type Told,
+  recordMeeting,
+  restoreStopCause,
+  unbookLead,
 } from "./meeting-effects.ts";
-import { findMeeting, type KnownMeeting, recordMeeting } from "./meeting-rows.ts";
-import { notify } from "./notify.ts";
-import { startOn } from "./start-instances.ts";
 
 /** Books the lead, completes its other sequences and starts post-booking ones, in one transaction. */
 export const meetingBooked = (db: Transactional, given: FactOf<"meeting.booked">): Promise<FactOutcome> =>
@@ -70,7 +71,7 @@ async function cancelReplaced(
   await apply(db, { fact: former, status: "cancelled", now, leadIds });
 }
 
-interface Said extends Pick<Meant, "leadIds"> {
+interface MeetingFactToApply extends Pick<LeadsToFind, "leadIds"> {
   readonly fact: MeetingFact;
   readonly status: AppointmentStatus;
   readonly now: Date;
@@ -79,24 +80,27 @@ interface Said extends Pick<Meant, "leadIds"> {
 }
 
 /** Applies a meeting fact to every lead of the meeting, and starts sequences for one of them. */
-async function apply(db: Queryable, said: Said): Promise<FactOutcome> {
-  const { fact, status, now } = said;
+async function apply(db: Queryable, given: MeetingFactToApply): Promise<FactOutcome> {
+  const { fact, status, now } = given;
   const known = await findMeeting(db, fact.workspaceId, fact.meeting.id);
-  const found = await leadsOf(db, said, known);
+  const found = await leadsOf(db, given, known);
   if (isRefused(found)) return found;
-  const { news, latest } = await store(db, said, known, found.leads);
-  const told = { fact, status, now, endsAt: latest?.endsAt ?? null };
-  const ended = { ...NOTHING_ENDED };
+  const { news, latest } = await storeMeeting(db, given, known, found.leads);
+  const change = { fact, status, now, endsAt: latest?.endsAt ?? null };
+  let ended = NOTHING_ENDED;
   const starting: FoundLead[] = [];
   for (const lead of found.leads) {
-    const effect = await effectOn(db, { ...told, known: stateBefore(known, found.leads, lead) }, { lead, known, news });
-    await keepStopCause(db, lead);
-    ended.ended += effect.ended;
-    ended.cancelledTouches += effect.cancelledTouches;
+    const effect = await effectOn(
+      db,
+      { ...change, known: stateBefore(known, found.leads, lead) },
+      { lead, known, news },
+    );
+    await restoreStopCause(db, lead);
+    ended = addEnded(ended, effect);
     if (effect.starting) starting.push({ ...lead, ...effect.starting });
   }
   if (!news) return { outcome: "stale", ...ended, ...createdBy(found) };
-  const started = await start(db, { ...told, known: known?.state ?? null }, starting);
+  const started = await startForOne(db, { ...change, known: known?.state ?? null }, starting);
   const warnings = started > 0 ? zoneWarnings(starting) : [];
   return { outcome: "applied", ...ended, started, ...createdBy(found), ...(warnings.length > 0 && { warnings }) };
 }
@@ -107,25 +111,25 @@ const zoneWarnings = (leads: readonly FoundLead[]): readonly string[] =>
     .map(({ id }) => `lead ${id}: time_zone is not a time zone; its steps are held`);
 
 /** Stores the later of the new and the known state. `news` is false if the fact is stale. */
-async function store(
+async function storeMeeting(
   db: Queryable,
-  said: Said,
+  given: MeetingFactToApply,
   known: KnownMeeting | null,
   leads: readonly FoundLead[],
 ): Promise<{ readonly news: boolean; readonly latest: MeetingState | null }> {
-  const { workspaceId, meeting, occurredAt } = said.fact;
-  const state = stateToldBy(said, known);
+  const { workspaceId, meeting, occurredAt } = given.fact;
+  const state = stateAfter(given, known);
   const news = state === null || isNews(state, known?.state ?? null);
   const latest = news ? state : (known?.state ?? null);
   if (latest === null) return { news, latest };
-  const confirmedAt = said.status === "confirmed" ? occurredAt : (known?.confirmedAt ?? null);
+  const confirmedAt = given.status === "confirmed" ? occurredAt : (known?.confirmedAt ?? null);
   const leadIds = leads.map(({ id }) => id);
   await recordMeeting(db, { workspaceId, id: meeting.id, leadIds, state: latest, confirmedAt, isNews: news });
   return { news, latest };
 }
 
 /** Null if no time of the meeting is known: it is then not stored, and the lead's status alone books it. */
-function stateToldBy({ fact, status }: Said, known: KnownMeeting | null): MeetingState | null {
+function stateAfter({ fact, status }: MeetingFactToApply, known: KnownMeeting | null): MeetingState | null {
   const startsAt = fact.meeting.startsAt ?? known?.state.startsAt;
   const endsAt = fact.meeting.endsAt ?? known?.state.endsAt;
   return startsAt && endsAt ? { status, startsAt, endsAt, lastEventAt: fact.occurredAt } : null;
@@ -134,16 +138,16 @@ function stateToldBy({ fact, status }: Said, known: KnownMeeting | null): Meetin
 /** A confirmation may add leads to the meeting; any other fact applies only to leads that it already has. */
 async function leadsOf(
   db: Queryable,
-  { fact, status, alsoOf, leadIds = [] }: Said,
+  { fact, status, alsoOf, leadIds = [] }: MeetingFactToApply,
   known: KnownMeeting | null,
 ): Promise<FoundLeads | Refused> {
   const { workspaceId, lead, meeting } = fact;
-  const meant = { workspaceId, lead, leadIds, meetingIds: [meeting.id, ...(alsoOf === undefined ? [] : [alsoOf])] };
+  const wanted = { workspaceId, lead, leadIds, meetingIds: [meeting.id, ...(alsoOf === undefined ? [] : [alsoOf])] };
   if (status === "confirmed" || !known) {
-    const found = await findOrAddLeads(db, meant);
+    const found = await findOrAddLeads(db, wanted);
     if (!known || !isRefused(found)) return found;
   }
-  const leads = await findLeads(db, meant);
+  const leads = await findLeads(db, wanted);
   return { leads: leads.filter(({ id }) => known?.leadIds.includes(id)), created: 0 };
 }
 
@@ -161,23 +165,23 @@ interface Situation {
   readonly news: boolean;
 }
 
-async function effectOn(db: Queryable, told: Told, { lead, known, news }: Situation): Promise<Effect> {
-  if (news) return await (told.status === "confirmed" ? book : leave)(db, told, lead);
+async function effectOn(db: Queryable, change: MeetingChange, { lead, known, news }: Situation): Promise<Effect> {
+  if (news) return await (change.status === "confirmed" ? bookLead : unbookLead)(db, change, lead);
   const joins = !known?.leadIds.includes(lead.id) && known?.state.status === "confirmed";
-  if (joins) return await book(db, told, lead);
-  return { ...(await endWhatItWouldHave(db, told, lead)), starting: null };
+  if (joins) return await bookLead(db, change, lead);
+  return { ...(await applyLateBooking(db, change, lead)), starting: null };
 }
 
 /**
  * Starts sequences for one lead and returns their number. A fact with warnings, or a booking without an end, starts
  * none.
  */
-async function start(db: Queryable, told: Told, leads: readonly FoundLead[]): Promise<number> {
-  const { fact, status, now, endsAt } = told;
-  const lead = await mostInvolved(db, leads);
+async function startForOne(db: Queryable, change: MeetingChange, leads: readonly FoundLead[]): Promise<number> {
+  const { fact, status, now, endsAt } = change;
+  const lead = await chooseLeadToStart(db, leads);
   if (!lead) return 0;
   const { workspaceId, occurredAt } = fact;
-  if (status === "confirmed") await notify(db, "meeting_booked", { workspaceId, leadIds: [lead.id], now });
+  if (status === "confirmed") await insertLeadEvents(db, "meeting_booked", { workspaceId, leadIds: [lead.id], now });
   if (fact.warnings.length > 0 || (status === "confirmed" && endsAt === null)) return 0;
   const trigger = status === "confirmed" ? "meeting_selected" : "meeting_missed";
   return await startOn(db, trigger, lead, { workspaceId, now, startedAt: occurredAt });

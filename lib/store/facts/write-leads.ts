@@ -1,11 +1,41 @@
 import * as z from "zod";
 import { addressKeys } from "../../domain/address.ts";
+import type { EnrolmentVerdict } from "../../domain/enrolment.ts";
 import { LEAD_KEYS, type LeadKey } from "../../domain/lead-columns.ts";
-import type { LeadToEnrol } from "../../run/intake/facts.ts";
-import { hasEmail } from "../lead-addresses.ts";
+import { type LeadToEnrol, leadToEnrol } from "../../run/intake/facts.ts";
+import { faultsOf } from "../../run/intake/faults.ts";
 import { columnOf } from "../lead-texts.ts";
 import { join, many, type Queryable, type Sql, sql } from "../sql.ts";
-import type { ReadLead } from "./read-leads.ts";
+import { hasEmail } from "./leads.ts";
+
+type ReadLead = LeadToEnrol | { readonly invalid: Extract<EnrolmentVerdict, `invalid: ${string}`> };
+
+/** Parses each lead. The second entry for the same lead is invalid. */
+export function readLeads(leads: readonly unknown[]): readonly ReadLead[] {
+  const places = new Map<string, number>();
+  return leads.map((lead, index) => {
+    const parsed = leadToEnrol.safeParse(lead);
+    if (!parsed.success) return { invalid: `invalid: ${faultsOf(parsed.error).join("; ")}` as const };
+    const { own, others } = keysOf(parsed.data);
+    const before = others.map((key) => places.get(key)).find((place) => place !== undefined);
+    if (before !== undefined) return { invalid: `invalid: the same lead as that at ${before}` as const };
+    for (const key of own) if (!places.has(key)) places.set(key, index);
+    return parsed.data;
+  });
+}
+
+/**
+ * `own`: the keys under which later entries find this lead. `others`: the keys under which it finds earlier entries.
+ * Two external ids are two leads, even with the same address.
+ */
+function keysOf({ externalId, email }: LeadToEnrol): Readonly<Record<"own" | "others", readonly string[]>> {
+  const address = email === undefined ? [] : [email.toLowerCase()];
+  const any = address.map((text) => `email ${text}`);
+  const alone = address.map((text) => `email alone ${text}`);
+  if (externalId === undefined) return { own: [...any, ...alone], others: any };
+  const id = `externalId ${externalId}`;
+  return { own: [id, ...any], others: [id, ...alone] };
+}
 
 /**
  * Upserts leads, matched by external id, else by e-mail address. Absent values leave the stored ones unchanged; values

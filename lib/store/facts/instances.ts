@@ -2,8 +2,9 @@ import * as z from "zod";
 import type { SequenceTrigger } from "../../domain/labels.ts";
 import { mayBeContacted } from "../../domain/rules-on-contact.ts";
 import { isTimeZone, laterInZone, zoneUsed } from "../../domain/time-zone.ts";
-import { execute, many, type Queryable, sql } from "../sql.ts";
-import { endUnsent } from "../unsent-touches.ts";
+import { SUPPRESSION } from "../contact-rule.ts";
+import { execute, many, one, type Queryable, sql } from "../sql.ts";
+import { cancelTouchesAndTasks } from "../unsent-touches.ts";
 import type { LockedLead } from "./leads.ts";
 
 const sequenceRow = z.object({
@@ -23,10 +24,10 @@ interface Wanted {
 }
 
 /**
- * Returns the sequences of a workspace that have this id, name or trigger, and at least one step. Locks them, so that
- * none gets a new version before the transaction ends.
+ * The sequences of a workspace that have this id, name or trigger, and at least one step. Locks them, so that none gets
+ * a new version before the transaction ends.
  */
-export async function findSequences(
+export async function lockStartableSequences(
   db: Queryable,
   workspaceId: string,
   { id, name, trigger }: Wanted,
@@ -56,7 +57,7 @@ export async function startOn(
 ): Promise<number> {
   if (!mayBeContacted(lead)) return 0;
   let started = 0;
-  for (const sequence of await findSequences(db, workspaceId, { trigger })) {
+  for (const sequence of await lockStartableSequences(db, workspaceId, { trigger })) {
     started += await startInstances(db, sequence, [lead], moment);
   }
   return started;
@@ -90,7 +91,7 @@ export async function startInstances(
           on instance.workspace_id = ${sequence.workspaceId}::uuid and instance.lead_id = given.lead_id
              and instance.sequence_id = ${sequence.id}::uuid
        order by instance.lead_id, (instance.status in ('active', 'paused')) desc, instance.started_at desc, instance.id desc),
-    ${endUnsent({ instanceIds: sql`array(select id from known)`, reason: sql`'restarted'`, now })},
+    ${cancelTouchesAndTasks({ instanceIds: sql`array(select id from known)`, reason: sql`'restarted'`, now })},
     restarted as (
       update follow_up_instance as instance
          set status = 'active', generation = least(generation, 2147483646) + 1, position = 1, next_step_due = known.due,
@@ -119,4 +120,74 @@ function firstDue(
 ): Date {
   const { zone } = zoneUsed(lead, { timeZone: workspaceTimeZone });
   return isTimeZone(zone) ? laterInZone(now, firstDelayMinutes, zone) : now;
+}
+
+interface Ending {
+  readonly workspaceId: string;
+  readonly leadIds: readonly string[];
+  /** Only post-booking sequences, or all sequences. */
+  readonly which: "post_booking" | "all";
+  readonly status: "completed" | "cancelled";
+  readonly reason: "meeting_cancelled" | "meeting_missed" | "opted_out" | "complained";
+  readonly now: Date;
+}
+
+const endedRow = z.object({ ended: z.int(), cancelledTouches: z.int() });
+export type Ended = z.infer<typeof endedRow>;
+
+export const NOTHING_ENDED: Ended = { ended: 0, cancelledTouches: 0 };
+
+export const addEnded = (first: Ended, second: Ended): Ended => ({
+  ended: first.ended + second.ended,
+  cancelledTouches: first.cancelledTouches + second.cancelledTouches,
+});
+
+/** Ends live instances of locked leads. Also cancels unsent touches of instances that had already ended. */
+export async function endInstances(db: Queryable, ending: Ending): Promise<Ended> {
+  const { workspaceId, leadIds, which, status, reason, now } = ending;
+  return await one(db, endedRow)`
+    with chosen as materialized (
+      select id, status in ('active', 'paused') as live
+        from follow_up_instance
+       where workspace_id = ${workspaceId}::uuid and lead_id = any(${[...leadIds]}::uuid[])
+         and (post_booking or ${which} = 'all')
+       order by id
+         for no key update),
+    changed as (
+      update follow_up_instance
+         set status = ${status}::instance_status, completed_at = ${now}, completed_reason = ${reason},
+             next_step_due = null, paused_reason = null
+       where id = any(array(select id from chosen where live))),
+    ${cancelTouchesAndTasks({ instanceIds: sql`array(select id from chosen)`, reason: sql`${reason}`, now })}
+    select (select count(*)::int from chosen where live) as ended, (select count(*)::int from cancelled) as "cancelledTouches"`;
+}
+
+const suppressedRow = z.object({ id: z.guid(), reason: z.enum(["opted_out", "complained"]) });
+
+/**
+ * Ends all sequences, post-booking ones included, of the suppressed leads among these and those that share their
+ * address or number. The caller must have locked them all.
+ */
+export async function endSuppressed(db: Queryable, { workspaceId, leadIds, now }: Suppressed): Promise<Ended> {
+  const suppressed = await many(db, suppressedRow)`
+    with named as materialized (
+      select normalised_email, normalised_phone from lead where id = any(${[...leadIds]}::uuid[]))
+    select id, ${SUPPRESSION} as reason
+      from lead
+     where workspace_id = ${workspaceId}::uuid and ${SUPPRESSION} is not null
+       and (normalised_email = any(array(select normalised_email from named))
+            or normalised_phone = any(array(select normalised_phone from named))
+            or id = any(${[...leadIds]}::uuid[]))`;
+  let total = NOTHING_ENDED;
+  for (const [reason, leads] of Map.groupBy(suppressed, (row) => row.reason)) {
+    const ending = { workspaceId, leadIds: leads.map(({ id }) => id), now, reason } as const;
+    total = addEnded(total, await endInstances(db, { ...ending, which: "all", status: "completed" }));
+  }
+  return total;
+}
+
+interface Suppressed {
+  readonly workspaceId: string;
+  readonly leadIds: readonly string[];
+  readonly now: Date;
 }
