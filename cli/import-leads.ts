@@ -86,7 +86,9 @@ async function enrol(db: Transactional, batch: readonly LeadRow[], task: Import)
     if (verdict === undefined) throw new Error("a lead of an enrolment has no verdict");
     const [kind = "", ...reason] = verdict.split(": ");
     // Replace the position in the batch with the line of the file.
-    const told = reason.join(": ").replace(/(?<= as that) at (\d+)$/, (_, place) => ` on line ${whole[place]?.line}`);
+    const told = reason
+      .join(": ")
+      .replace(/(?<=the lead) at index (\d+)$/, (_, place) => ` on line ${whole[place]?.line}`);
     return { ...row, verdict: kind, reason: told };
   });
 }

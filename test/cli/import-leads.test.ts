@@ -93,7 +93,7 @@ describe("an import", () => {
       "7,invalid,must have an externalId or an email",
       "8,opted_out,",
       "9,booked,",
-      "10,invalid,the same lead as that on line 2",
+      "10,invalid,repeats the lead on line 2",
       "11,invalid,is longer than 65536 characters",
       "12,invalid,firstName: must hold no control characters",
       expect.stringMatching(/^13,invalid,"a quote is not closed/),

@@ -423,7 +423,7 @@ describe("an enrolment", () => {
       "opted_out",
       "invalid: the lead is blacklisted",
       "invalid: email: must be exactly one e-mail address",
-      "invalid: the same lead as that at 0",
+      "invalid: repeats the lead at index 0",
       "invalid: must have an externalId or an email",
       'invalid: unknown key "nickname"',
       "invalid: timeZone: is not a time zone; expected a name such as Europe/Berlin",
@@ -503,7 +503,7 @@ describe("an enrolment", () => {
       ...enrolment({ externalId: "crm-1" }, { email: "one@example.test" }),
       restart: true,
     });
-    expect(again).toMatchObject({ verdicts: ["enrolled", "invalid: the same lead as another of this event"] });
+    expect(again).toMatchObject({ verdicts: ["enrolled", "invalid: repeats another lead of this event"] });
   });
 
   it.each([
@@ -534,7 +534,7 @@ describe("an enrolment", () => {
     const third = { externalId: "bob", email: "other@example.test" };
     expect(await fact("lead.enrolled", enrolment(...leads, third))).toMatchObject({
       started: 2,
-      verdicts: ["enrolled", "invalid: the same lead as that at 0", "enrolled"],
+      verdicts: ["enrolled", "invalid: repeats the lead at index 0", "enrolled"],
     });
   });
 
@@ -670,7 +670,7 @@ describe("what was refused", () => {
     expect(await fact("lead.replied", nowhere)).toMatchObject({ reason: expect.stringContaining("no workspace") });
     expect(await fact("lead.snoozed", { until: null, occurredAt: hoursAgo(-1) })).toEqual({
       outcome: "refused",
-      reason: "occurredAt: lies in the future",
+      reason: "occurredAt: is in the future",
     });
   });
 });

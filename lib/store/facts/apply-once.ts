@@ -25,7 +25,7 @@ export function applyOnce<Given extends Origin>(
     if (await isKnown(transaction, fact)) return { outcome: "duplicate" };
     const now = await databaseNow(transaction);
     const received = asReceived(fact, now);
-    if (!received) return { outcome: "refused", reason: "occurredAt: lies in the future" };
+    if (!received) return { outcome: "refused", reason: "occurredAt: is in the future" };
     const outcome = withWarnings(await apply(transaction, now, received), received);
     if (outcome.outcome !== "refused") await storeOutcome(transaction, received, outcome, now);
     await insertRemarks(transaction, received, outcome, now);
@@ -38,7 +38,7 @@ function asReceived<Given extends Origin>(fact: Given, now: Date): Given | undef
   if (fact.occurredAt.getTime() <= now.getTime() + CLOCK_TOLERANCE_MS) return fact;
   if (!stops(fact.type)) return undefined;
   const isNamed = fact.warnings.some((warning) => warning.startsWith("occurredAt: "));
-  const warnings = isNamed ? [] : ["occurredAt: lies in the future; the time of receipt counts"];
+  const warnings = isNamed ? [] : ["occurredAt: is in the future, so the time of receipt is used"];
   return { ...fact, occurredAt: now, warnings: [...fact.warnings, ...warnings] };
 }
 

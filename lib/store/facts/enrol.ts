@@ -30,7 +30,7 @@ export const leadEnrolled = (db: Transactional, fact: Enrolment): Promise<FactOu
     const verdicts = told.map((lead, index) => {
       if ("invalid" in lead) return lead.invalid;
       const facts = leads.get(written.get(index) ?? "");
-      if (!facts) return "invalid: the same lead as another of this event";
+      if (!facts) return "invalid: repeats another lead of this event";
       return enrolmentVerdict(facts, { ...sequence, restart: fact.restart });
     });
     const entering = [...written]

@@ -18,7 +18,7 @@ export function readLeads(leads: readonly unknown[]): readonly ReadLead[] {
     if (!parsed.success) return { invalid: `invalid: ${faultsOf(parsed.error).join("; ")}` as const };
     const { own, others } = keysOf(parsed.data);
     const before = others.map((key) => places.get(key)).find((place) => place !== undefined);
-    if (before !== undefined) return { invalid: `invalid: the same lead as that at ${before}` as const };
+    if (before !== undefined) return { invalid: `invalid: repeats the lead at index ${before}` as const };
     for (const key of own) if (!places.has(key)) places.set(key, index);
     return parsed.data;
   });
