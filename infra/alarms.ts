@@ -14,7 +14,7 @@ import { DELIVERY_TIME_LIMIT, type Delivery, INTAKE_TIME_LIMIT, type Intake } fr
 import { longestInterval, shortestInterval } from "./schedule.ts";
 import type { StageProps } from "./worker-function.ts";
 
-export interface AlarmsProps extends StageProps {
+interface AlarmsProps extends StageProps {
   readonly followUps: FollowUpsFunction;
   readonly schedule: FollowUpsSchedule;
   readonly delivery: Delivery | undefined;

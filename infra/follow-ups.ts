@@ -18,7 +18,7 @@ import type { Configuration } from "./configuration.ts";
 import { DeadLetters } from "./queues.ts";
 import { type StageProps, WorkerFunction } from "./worker-function.ts";
 
-export interface FollowUpsFunctionProps extends StageProps {
+interface FollowUpsFunctionProps extends StageProps {
   /** Receives claimed touches. If undefined, the run sends them itself. */
   readonly deliveries: IQueue | undefined;
 }
@@ -59,7 +59,7 @@ export class FollowUpsFunction extends Construct {
   }
 }
 
-export interface FollowUpsScheduleProps {
+interface FollowUpsScheduleProps {
   readonly configuration: Configuration;
   readonly names: StageNames;
   readonly function: IFunction;

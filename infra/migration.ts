@@ -7,7 +7,7 @@ import { Construct } from "constructs";
 import { type DirectDatabase, POSTGRESQL } from "./foundation.ts";
 import { codeOf, FunctionRole, logGroupOf, type StageProps } from "./worker-function.ts";
 
-export interface MigrationProps extends StageProps {
+interface MigrationProps extends StageProps {
   readonly database: DirectDatabase;
 }
 

@@ -6,7 +6,7 @@ import { Construct } from "constructs";
 import { DeadLetters, WorkQueue } from "./queues.ts";
 import { type StageProps, WorkerFunction } from "./worker-function.ts";
 
-export interface QueueWorkerProps extends StageProps {
+interface QueueWorkerProps extends StageProps {
   readonly maximumConcurrency: number;
 }
 

@@ -8,7 +8,7 @@ import { PROJECT } from "./bundle.ts";
 /** The registry from which the Lambda console reads shareable test events. */
 const REGISTRY = "lambda-testevent-schemas";
 
-export interface TestEventsProps {
+interface TestEventsProps {
   readonly functionName: string;
   /** Folder of the event files, relative to the project. */
   readonly folder: string;

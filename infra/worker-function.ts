@@ -23,7 +23,7 @@ export interface StageProps {
   readonly foundation: Foundation;
 }
 
-export interface WorkerFunctionProps extends StageProps {
+interface WorkerFunctionProps extends StageProps {
   /** The file in functions/, without its extension. */
   readonly entry: string;
   readonly functionName: string;
@@ -118,7 +118,7 @@ function environmentOf({ configuration, foundation, revision, environment }: Wor
   };
 }
 
-export interface FunctionRoleProps {
+interface FunctionRoleProps {
   readonly functionName: string;
   readonly logGroup: ILogGroup;
 }
