@@ -1,5 +1,5 @@
-import { REPORT_KEYS, type Report, type StepReports } from "../lib/run/report.ts";
-import { STEP_NAMES, type StepName } from "../lib/run/request.ts";
+import type { Report } from "../lib/run/report.ts";
+import { STEPS, type StepReports } from "../lib/run/steps.ts";
 
 /** The reasons of a report in words. A reason without an entry is shown by its name. */
 export const MEANINGS: Readonly<Record<string, string>> = {
@@ -79,14 +79,13 @@ export const inWords = (reason: string): string => REFUSALS[reason] ?? reason;
 
 /** One line per step of the run: its name, and what it did. */
 export function printSteps(report: Report): string[] {
-  const width = Math.max(...STEP_NAMES.map((name) => name.length));
-  return STEP_NAMES.map((name) => `  ${name.padEnd(width)}  ${sentenceOf(name, report)}`);
+  const width = Math.max(...STEPS.map(({ name }) => name.length));
+  return STEPS.map(({ name, reportKey }) => `  ${name.padEnd(width)}  ${sentenceOf(reportKey, report)}`);
 }
 
 type Sentences = { readonly [Key in keyof StepReports]: (result: NonNullable<StepReports[Key]>) => string };
 
-function sentenceOf(name: StepName, report: Report): string {
-  const key = REPORT_KEYS[name];
+function sentenceOf(key: keyof StepReports, report: Report): string {
   const result = report[key];
   if (result === null) return "did not run";
   // The same key selects both; TypeScript cannot infer that.

@@ -2,7 +2,8 @@ import { join, relative } from "node:path";
 import { styleText } from "node:util";
 import Table from "cli-table3";
 import type { FactOutcome } from "../lib/run/intake/outcome.ts";
-import { BACKLOG_COUNTED, type Hold, type Report, type SendDueReport } from "../lib/run/report.ts";
+import type { Report } from "../lib/run/report.ts";
+import { BACKLOG_COUNTED, type Hold, type SendDueReport } from "../lib/run/step-reports.ts";
 import type { DemoBooking } from "./demo.ts";
 import { MEANINGS, printSteps } from "./reason-texts.ts";
 

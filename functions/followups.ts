@@ -2,8 +2,8 @@ import { loadConfig, runSettings } from "../lib/platform/config.ts";
 import { lambdaSetup } from "../lib/platform/lambda.ts";
 import { figuresOf } from "../lib/platform/metrics.ts";
 import { wire } from "../lib/platform/wire.ts";
+import { RunFailed } from "../lib/run/report.ts";
 import { runFollowUps } from "../lib/run/run.ts";
-import { RunFailed } from "../lib/run/run-failed.ts";
 
 const config = loadConfig(process.env);
 const { log, record, handle } = lambdaSetup(config);

@@ -10,7 +10,8 @@ import {
   TOUCH_STATUSES,
 } from "../lib/domain/labels.ts";
 import { completeFollowUpsForMeetingBookedLeads } from "../lib/index.ts";
-import { type BackstopReport, nothingCompleted, type Report } from "../lib/run/report.ts";
+import type { Report } from "../lib/run/report.ts";
+import { type BackstopReport, nothingCompleted } from "../lib/run/step-reports.ts";
 import {
   addAppointment,
   addBystanders,

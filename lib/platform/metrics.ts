@@ -2,7 +2,8 @@ import { CHANNEL_REGISTRY } from "../domain/channels.ts";
 import { CHANNELS, type Channel } from "../domain/labels.ts";
 import type { ChannelFault } from "../run/channel-health.ts";
 import type { IntakeReport } from "../run/intake/apply-messages.ts";
-import type { DeliveryReport, Report } from "../run/report.ts";
+import type { Report } from "../run/report.ts";
+import type { DeliveryReport } from "../run/step-reports.ts";
 
 type DownMetric = Exclude<(typeof CHANNEL_REGISTRY)[Channel]["downMetric"], null>;
 

@@ -5,8 +5,8 @@ import { type ChannelFault, ChannelHealth } from "./channel-health.ts";
 import { type DeliveryContext, deliver, leaseOf } from "./deliver.ts";
 import { type RunPorts, SchemaOutOfDate } from "./ports.ts";
 import { rateLimitedChannels } from "./rate-limit.ts";
-import { type DeliveryReport, noDelivery } from "./report.ts";
 import type { RunSettings } from "./step.ts";
+import { type DeliveryReport, noDelivery } from "./step-reports.ts";
 
 /** A message of the delivery queue. Holds ids only: the content is read from the database at send time. */
 export const deliveryMessage = z.strictObject({ touchIds: z.array(z.guid()).min(1).max(100) });

@@ -4,9 +4,9 @@ import type { ChannelHealth } from "./channel-health.ts";
 import type { MessageChannel, OutgoingTouch, SendOutcome } from "./channel-ports.ts";
 import type { Log } from "./ports.ts";
 import { redactError } from "./redact-error.ts";
-import type { DeliveryReport } from "./report.ts";
 import { broken, rescheduled } from "./reschedule.ts";
 import { settlementOf } from "./settlement.ts";
+import type { DeliveryReport } from "./step-reports.ts";
 import {
   CHANNEL_CLOSED,
   type DeliveryStore,

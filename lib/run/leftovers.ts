@@ -1,8 +1,7 @@
 import { CHANNELS, type Channel } from "../domain/labels.ts";
 import { deliver } from "./deliver.ts";
-import { dispatch } from "./dispatch.ts";
-import type { RecoveredReport } from "./report.ts";
 import { type RunContext, sendsItself } from "./step.ts";
+import type { DeliveryReport, RecoveredReport } from "./step-reports.ts";
 import type { LeftBehind } from "./store-ports.ts";
 
 /** Touches per listing. If time remains after these, the next ones are listed. */
@@ -13,24 +12,47 @@ const LISTED_AT_MOST = 10_000;
  * taken up but not sent is left to the next run.
  */
 export async function sendLeftovers(context: RunContext, report: RecoveredReport): Promise<void> {
-  const { now, request, store, stopping } = context;
+  const { batch, store, stopping } = context;
   while (!stopping()) {
-    const query = { now, limit: LISTED_AT_MOST, workspaceId: request.workspaceId ?? null };
-    const listed = await store.findLeftBehind(query);
+    const listed = await store.findLeftBehind({ ...batch, limit: LISTED_AT_MOST });
     const before = report.takenUp;
-    await (sendsItself(context) ? sendByChannel : handOver)(context, listed, report);
+    await (sendsItself(context) ? sendByChannel : enqueueInBatches)(context, listed, report);
     if (report.takenUp === before) return;
   }
 }
 
-async function handOver(context: RunContext, listed: readonly LeftBehind[], report: RecoveredReport): Promise<void> {
+async function enqueueInBatches(
+  context: RunContext,
+  listed: readonly LeftBehind[],
+  report: RecoveredReport,
+): Promise<void> {
   const { now, store, settings, stopping, claimedUntil } = context;
   for (let first = 0; first < listed.length && !stopping(); first += settings.batchSize) {
     const batch = listed.slice(first, first + settings.batchSize).map(({ id }) => id);
     const touchIds = await store.claimAgain(batch, now, claimedUntil);
     report.takenUp += touchIds.length;
-    if (report.delivery) await dispatch(context, { started: [], touchIds }, report.delivery);
+    if (report.delivery) await enqueue(context, touchIds, report.delivery);
   }
+}
+
+/** Enqueues claimed touches. Throws if the queue did not accept all of them; the rest stay claimed for the next run. */
+export async function enqueue(
+  { queue, store, now }: RunContext,
+  touchIds: readonly string[],
+  report: DeliveryReport,
+): Promise<void> {
+  if (!queue) throw new Error("there is no delivery queue");
+  report.retrying += touchIds.length;
+  const { refused, faults } = await queue.enqueue(touchIds);
+  const accepted = touchIds.length - refused.length;
+  report.retrying -= accepted;
+  report.queued += accepted;
+  if (refused.length === 0) return;
+  await store.release(refused, now);
+  const why = [...new Set(faults)].join(", ");
+  throw new Error(
+    `the delivery queue did not take ${refused.length} of ${touchIds.length} touches (${why}); the next run tries again`,
+  );
 }
 
 /** Waits for all channels even if one fails, then rethrows the first error. */

@@ -1,7 +1,6 @@
 import type { Channel, DigestChannel } from "../domain/labels.ts";
 import type { DeliveryQueue, DigestSender, MessageChannel } from "./channel-ports.ts";
-import type { LockHolder, Report } from "./report.ts";
-import type { RunRequest } from "./request.ts";
+import type { BackstopReport } from "./step-reports.ts";
 import type { FollowUpStore } from "./store-ports.ts";
 
 /** A run's external dependencies. */
@@ -40,15 +39,35 @@ export interface HeldLock {
 export interface RunRecord {
   /** Inserts the row of a new run and returns its id. */
   start(run: StartedRun): Promise<string>;
-  finish(runId: string, report: Report, finishedAt: Date): Promise<void>;
+  finish(runId: string, report: StoredReport, finishedAt: Date): Promise<void>;
 }
 
 export interface StartedRun {
-  readonly request: RunRequest;
+  readonly trigger: string;
+  /** ISO 8601 UTC; null: not scheduled. */
+  readonly scheduledTime: string | null;
   readonly requestId: string;
   readonly startedAt: Date;
   readonly deadlineAt: Date;
   readonly lockPid: number | null;
+}
+
+/** The keys of a report that have columns in `run`. The row also holds the whole report. */
+export interface StoredReport {
+  readonly success: boolean;
+  readonly timestamp: string | null;
+  readonly backstop: BackstopReport | null;
+}
+
+/** The overlap lock's holder. A holder without a `run` row is known only by its server process. */
+export interface LockHolder {
+  readonly runId: string | null;
+  readonly requestId: string | null;
+  readonly pid: number;
+  /** ISO 8601 UTC. */
+  readonly since: string;
+  /** The holder's latest possible end, ISO 8601 UTC. */
+  readonly deadlineAt: string | null;
 }
 
 export interface Log {

@@ -1,21 +1,14 @@
 import * as z from "zod";
-
-export const STEP_NAMES = [
-  "backstop",
-  "resume-snoozed",
-  "resume-ghosted",
-  "resume-awaiting-enrichment",
-  "recover-touches",
-  "send-due",
-  "notification-digests",
-] as const;
-export type StepName = (typeof STEP_NAMES)[number];
+import { STEPS } from "./steps.ts";
 
 const requestSchema = z.strictObject({
   trigger: z.enum(["schedule", "manual", "catch_up"]).default("manual"),
   scheduledTime: z.iso.datetime({ offset: true }).optional(),
   dryRun: z.boolean().default(false),
-  only: z.array(z.enum(STEP_NAMES)).min(1).optional(),
+  only: z
+    .array(z.enum(STEPS.map(({ name }) => name)))
+    .min(1)
+    .optional(),
   workspaceId: z.guid().optional(),
   limit: z.int().min(1).max(1_000_000).optional(),
 });

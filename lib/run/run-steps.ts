@@ -1,44 +1,90 @@
-import type { StepReports } from "./report.ts";
-import { REPORT_KEYS } from "./report.ts";
-import type { StepName } from "./request.ts";
-import { type RunContext, type RunStep, StoppedLate } from "./step.ts";
+import type { AnyStep, RunContext } from "./step.ts";
+import { StoppedLate } from "./step.ts";
+import { STEPS, type StepReports } from "./steps.ts";
+
+interface Bounds {
+  /** Milliseconds until the invocation is cut off. */
+  readonly remainingMs: () => number;
+  readonly safetyMarginMs: number;
+  /** False once no new work may start. */
+  readonly goesOn: () => boolean;
+}
+
+/** Divides the time of a run between its steps. */
+export class RunTime {
+  readonly #bounds: Bounds;
+  /** The reserved time of each step. */
+  readonly #reservedMs: ReadonlyMap<string, number>;
+
+  constructor(bounds: Bounds) {
+    this.#bounds = bounds;
+    const totalMs = Math.max(0, bounds.remainingMs() - bounds.safetyMarginMs);
+    this.#reservedMs = new Map(STEPS.map(({ name, reservedTime }: AnyStep) => [name, (reservedTime ?? 0) * totalMs]));
+  }
+
+  /** Returns a function for the milliseconds left to a step that starts now; negative: none. */
+  leftFor({ name, timeShare = 1 }: AnyStep): () => number {
+    const reservedMs = this.#reservedFor(name);
+    const keptMs = reservedMs + Math.max(0, this.#leftBefore(reservedMs)) * (1 - timeShare);
+    return () => (this.#bounds.goesOn() ? this.#leftBefore(keptMs) : Number.NEGATIVE_INFINITY);
+  }
+
+  /** True once only reserved time is left. */
+  get isOver(): boolean {
+    return this.#leftBefore(this.#reservedFor(null)) < 0;
+  }
+
+  /** The time reserved for steps other than `name`. */
+  #reservedFor(name: string | null): number {
+    return [...this.#reservedMs].reduce((sum, [other, reservedMs]) => (other === name ? sum : sum + reservedMs), 0);
+  }
+
+  #leftBefore(keptMs: number): number {
+    return this.#bounds.remainingMs() - this.#bounds.safetyMarginMs - keptMs;
+  }
+}
 
 /** A step that failed or was not run for safety, with its error. */
 export interface StepFault {
-  readonly step: StepName;
+  readonly step: string;
   readonly thrown: unknown;
 }
+
+/** The context of a run before its time is divided between the steps. */
+export type SharedContext = Omit<RunContext, "leftMs" | "stopping">;
 
 /**
  * Runs the steps in order. A failed step is reported and later steps still run, except that no step sends after a
  * failed backstop. A step that the time did not allow stays null in `reports`.
  */
 export async function runSteps(
-  steps: readonly RunStep[],
-  contextOf: (step: RunStep) => RunContext,
+  steps: readonly AnyStep[],
+  shared: SharedContext,
+  time: RunTime,
   reports: StepReports,
 ): Promise<readonly StepFault[]> {
   const faults: StepFault[] = [];
   for (const step of steps) {
-    const context = contextOf(step);
+    const leftMs = time.leftFor(step);
+    const context = { ...shared, leftMs, stopping: () => leftMs() < 0 };
     if (context.stopping()) continue;
     const backstopFailed = faults.some(
       ({ step: failed, thrown }) => failed === "backstop" && !(thrown instanceof StoppedLate),
     );
     if (backstopFailed && step.sends) {
-      faults.push({
-        step: step.name,
-        thrown: new Error("not run: the backstop failed, and nothing is sent without it"),
-      });
+      const thrown = new Error("not run: the backstop failed, and nothing is sent without it");
+      faults.push({ step: step.name, thrown });
     } else faults.push(...(await runStep(step, context, reports)));
   }
   return faults;
 }
 
-async function runStep(step: RunStep, context: RunContext, reports: StepReports): Promise<StepFault[]> {
+async function runStep(step: AnyStep, context: RunContext, reports: StepReports): Promise<StepFault[]> {
+  const report = step.emptyReport(context.rehearsal !== null);
+  Object.assign(reports, { [step.reportKey]: report });
   try {
-    await step.run(context, reports);
-    context.log.info("step.finished", { step: step.name, report: reports[REPORT_KEYS[step.name]] });
+    await step.run(context, report, reports);
+    context.log.info("step.finished", { step: step.name, report });
     return [];
   } catch (thrown) {
     context.log.error("step.failed", { step: step.name, error: thrown });

@@ -2,30 +2,23 @@ import { AdaptiveBatch } from "./adaptive-batch.ts";
 import { ChannelHealth } from "./channel-health.ts";
 import { leaseOf } from "./deliver.ts";
 import { PlannedTouches } from "./plan.ts";
-import { DatabaseUnreachable, type HeldLock, type RunPorts, SchemaOutOfDate, UnsafeDatabaseSettings } from "./ports.ts";
+import {
+  DatabaseUnreachable,
+  type HeldLock,
+  type LockHolder,
+  type RunPorts,
+  SchemaOutOfDate,
+  UnsafeDatabaseSettings,
+} from "./ports.ts";
 import { rateLimitedChannels } from "./rate-limit.ts";
-import { imbalances, type LockHolder, noSteps, PROBLEMS_REPORTED, type Reason, type Report } from "./report.ts";
-import { parseRequest, type RunRequest, type StepName } from "./request.ts";
-import { runSteps } from "./run-steps.ts";
-import { RunTime } from "./run-time.ts";
-import type { RunContext, RunSettings, RunStep } from "./step.ts";
-import { backstop } from "./steps/backstop.ts";
-import { notificationDigests } from "./steps/notification-digests.ts";
-import { recoverTouches } from "./steps/recover-touches.ts";
-import { resumeAwaitingEnrichment, resumeGhosted, resumeSnoozed } from "./steps/resume.ts";
+import { imbalances, type Reason, type Report } from "./report.ts";
+import { parseRequest, type RunRequest } from "./request.ts";
+import { RunTime, runSteps, type SharedContext } from "./run-steps.ts";
+import type { AnyStep, RunSettings } from "./step.ts";
+import { PROBLEMS_REPORTED } from "./step-reports.ts";
 import { sendDue } from "./steps/send-due.ts";
+import { noSteps, STEPS, type StepName } from "./steps.ts";
 import { Throughput } from "./throughput.ts";
-
-/** The steps in order. */
-const STEPS: readonly RunStep[] = [
-  backstop,
-  resumeSnoozed,
-  resumeGhosted,
-  resumeAwaitingEnrichment,
-  recoverTouches,
-  sendDue,
-  notificationDigests,
-];
 
 /** The platform's data about one invocation. */
 export interface Invocation {
@@ -77,12 +70,12 @@ export async function runFollowUps(
     if (parsed.ok) await runParsed(parsed.request, report, { invocation, ports, settings });
     else Object.assign(report, { statusCode: 400, reason: "invalid_event", errors: [...parsed.faults] });
   } catch (thrown) {
-    tellFault(report, thrown);
+    addFault(report, thrown);
     ports.log.error("run.failed", { error: thrown });
   }
   report.errors.push(...imbalances(report));
   conclude(report, startedMs);
-  await leaveRecord(report, ports, startedMs);
+  await storeReport(report, ports, startedMs);
   ports.log[report.success ? "info" : "error"]("run.finished", { report });
   return report;
 }
@@ -93,7 +86,8 @@ interface Means {
   readonly settings: RunSettings;
 }
 
-async function runParsed(request: RunRequest, report: Report, { invocation, ports, settings }: Means): Promise<void> {
+async function runParsed(request: RunRequest, report: Report, means: Means): Promise<void> {
+  const { ports, invocation } = means;
   const missing = await ports.missingSchema();
   if (missing.length > 0) throw new SchemaOutOfDate(missing);
   const now = await ports.now();
@@ -101,38 +95,97 @@ async function runParsed(request: RunRequest, report: Report, { invocation, port
   if (request.workspaceId && !(await ports.workspaceExists(request.workspaceId))) {
     throw new UnknownWorkspace(request.workspaceId);
   }
-
   const { lock, holder } = await acquire(ports);
   try {
-    const deadlineAt = new Date(now.getTime() + invocation.remainingMs());
     if (!request.dryRun) {
       report.runId = await ports.runs.start({
-        request,
+        trigger: request.trigger,
+        scheduledTime: request.scheduledTime ?? null,
         requestId: invocation.requestId,
         startedAt: now,
-        deadlineAt,
+        deadlineAt: new Date(now.getTime() + invocation.remainingMs()),
         lockPid: lock?.pid ?? null,
       });
     }
-    const only = stepsAllowed(request, holder, now, report);
-    const steps = STEPS.filter((step) => only.includes(step.name));
-    const { remainingMs } = invocation;
-    const { safetyMarginMs, sendsAtOnce } = settings;
-    const time = new RunTime({ remainingMs, safetyMarginMs, goesOn: () => isHeld(lock) });
-    const throughput = new Throughput(remainingMs, sendsAtOnce);
-    await runOrRehearse(steps, { now, request, settings, throughput, time }, report, ports, invocation);
-    tellEnd(report, time, throughput, isHeld(lock));
-    if (report.backstop === null && steps.includes(backstop)) {
-      report.errors.push("backstop: not begun; the invocation had less time left than the safety margin");
-    }
+    const allowed = stepsAllowed(request, holder, now, report);
+    const steps = STEPS.filter(({ name }) => allowed.includes(name));
+    await runAllowed(steps, request, report, { ...means, now, isHeld: () => lock === undefined || lock.isHeld() });
   } finally {
     await lock?.release();
   }
 }
 
+interface Started extends Means {
+  readonly now: Date;
+  /** False once the connection that held the lock has died. */
+  readonly isHeld: () => boolean;
+}
+
+/** Runs the steps on the database, or for a dry run on a read-only snapshot. */
+async function runAllowed(
+  steps: readonly AnyStep[],
+  request: RunRequest,
+  report: Report,
+  started: Started,
+): Promise<void> {
+  const { invocation, ports, settings, isHeld } = started;
+  const { remainingMs } = invocation;
+  const time = new RunTime({ remainingMs, safetyMarginMs: settings.safetyMarginMs, goesOn: isHeld });
+  const context = contextOf(request, time, started);
+  if (request.dryRun) {
+    const rehearsal = { sample: [], planned: new PlannedTouches() };
+    report.sample = rehearsal.sample;
+    await ports.rehearse((store) => runAndReport(steps, { ...context, store, rehearsal }, time, report));
+  } else await runAndReport(steps, { ...context, store: ports.store, rehearsal: null }, time, report);
+  addEnd(report, time, context.throughput, isHeld());
+  if (report.backstop === null && steps.some(({ name }) => name === "backstop")) {
+    report.errors.push("backstop: not started; the invocation had less time left than the safety margin");
+  }
+}
+
+function contextOf(
+  request: RunRequest,
+  time: RunTime,
+  { invocation, ports, settings, now }: Started,
+): Omit<SharedContext, "store" | "rehearsal"> {
+  const { queue, digests, log } = ports;
+  const { remainingMs } = invocation;
+  const leftToSend = time.leftFor(sendDue);
+  const health = new ChannelHealth();
+  const limits = { sendsAtOnce: settings.sendsAtOnce, stopping: () => leftToSend() < 0, health };
+  const leaseUntil = leaseOf(invocation, now);
+  return {
+    now,
+    settings,
+    batch: { now, limit: settings.batchSize, workspaceId: request.workspaceId ?? null },
+    limit: request.limit ?? Number.POSITIVE_INFINITY,
+    channels: rateLimitedChannels(ports.channels, limits),
+    health,
+    digests,
+    queue,
+    log,
+    leaseUntil,
+    claimedUntil: queue ? new Date(now.getTime() + QUEUE_PATIENCE_MS) : leaseUntil,
+    adaptiveBatch: new AdaptiveBatch(),
+    remainingMs,
+    throughput: new Throughput(remainingMs, settings.sendsAtOnce),
+  };
+}
+
+async function runAndReport(
+  steps: readonly AnyStep[],
+  context: SharedContext,
+  time: RunTime,
+  report: Report,
+): Promise<void> {
+  const faults = await runSteps(steps, context, time, report);
+  for (const { step, thrown } of faults) addFault(report, thrown, `${step}: `);
+  addChannelFaults(report, context);
+}
+
 /** Sets the reason why a run did not finish its work. */
-function tellEnd(report: Report, time: RunTime, throughput: Throughput, isHeld: boolean): void {
-  const noMoreCanBeSent = (report.results?.backlog ?? 0) > 0 && throughput.isSpent(time.leftOf("send-due")());
+function addEnd(report: Report, time: RunTime, throughput: Throughput, isHeld: boolean): void {
+  const noMoreCanBeSent = (report.results?.backlog ?? 0) > 0 && throughput.isSpent(time.leftFor(sendDue)());
   if (!isHeld) {
     report.reason ??= "lock_lost";
     report.errors.push("the connection that held the overlap lock died; no new work was started after that");
@@ -147,10 +200,8 @@ async function acquire({ lock }: RunPorts): Promise<{ lock?: HeldLock; holder?: 
     const holder = await lock.holder();
     if (holder) return { holder };
   }
-  throw new Error("the overlap lock is neither free nor held by anybody that the database can name");
+  throw new Error("the overlap lock is neither free nor held by a session that the database can name");
 }
-
-const isHeld = (lock: HeldLock | undefined): boolean => lock === undefined || lock.isHeld();
 
 /** While another run holds the lock, only the backstop runs, unless that run is past its deadline. */
 function stepsAllowed(
@@ -159,11 +210,11 @@ function stepsAllowed(
   now: Date,
   report: Report,
 ): readonly StepName[] {
-  const asked = request.only ?? STEPS.map((step) => step.name);
-  if (!holder) return asked;
+  const requested = request.only ?? STEPS.map(({ name }) => name);
+  if (!holder) return requested;
   if (holder.deadlineAt !== null && now.getTime() > Date.parse(holder.deadlineAt) + STALE_AFTER_MS) {
     report.staleLock = holder;
-    return asked;
+    return requested;
   }
   report.skipped = true;
   report.reason = "locked";
@@ -171,54 +222,8 @@ function stepsAllowed(
   return ["backstop"];
 }
 
-async function runOrRehearse(
-  steps: readonly RunStep[],
-  given: Pick<RunContext, "now" | "request" | "settings" | "throughput"> & { readonly time: RunTime },
-  report: Report,
-  ports: RunPorts,
-  invocation: Invocation,
-): Promise<void> {
-  const { queue, log } = ports;
-  const { now, settings, request, throughput, time } = given;
-  const { remainingMs } = invocation;
-  const leftToSend = time.leftOf("send-due");
-  const leaseUntil = leaseOf(invocation, now);
-  const health = new ChannelHealth();
-  const stopping = () => leftToSend() < 0;
-  const means = {
-    now,
-    settings,
-    request,
-    channels: rateLimitedChannels(ports.channels, { sendsAtOnce: settings.sendsAtOnce, stopping, health }),
-    health,
-    digests: ports.digests,
-    queue,
-    log,
-    leaseUntil,
-    claimedUntil: queue ? new Date(now.getTime() + QUEUE_PATIENCE_MS) : leaseUntil,
-    adaptiveBatch: new AdaptiveBatch(),
-    remainingMs,
-    throughput,
-  };
-  const run = async (where: Pick<RunContext, "store" | "rehearsal">) => {
-    const contextOf = (step: RunStep): RunContext => {
-      const leftMs = time.leftOf(step.name);
-      return { ...means, ...where, leftMs, stopping: () => leftMs() < 0 };
-    };
-    for (const { step, thrown } of await runSteps(steps, contextOf, report)) tellFault(report, thrown, `${step}: `);
-    reportChannels(report, health, log);
-  };
-  if (!request.dryRun) {
-    await run({ store: ports.store, rehearsal: null });
-    return;
-  }
-  const sample: Report["sample"] = [];
-  report.sample = sample;
-  await ports.rehearse((store) => run({ store, rehearsal: { sample, planned: new PlannedTouches() } }));
-}
-
 /** A channel that fails for all workspaces fails the run; a fault of one workspace does not. */
-function reportChannels(report: Report, health: ChannelHealth, log: RunPorts["log"]): void {
+function addChannelFaults(report: Report, { health, log }: Pick<SharedContext, "health" | "log">): void {
   const faults = health.faults();
   report.channelFaults = faults.slice(0, PROBLEMS_REPORTED);
   for (const fault of report.channelFaults) log.error("channel.down", { ...fault });
@@ -227,7 +232,7 @@ function reportChannels(report: Report, health: ChannelHealth, log: RunPorts["lo
   }
 }
 
-function tellFault(report: Report, thrown: unknown, where = ""): void {
+function addFault(report: Report, thrown: unknown, where = ""): void {
   report.errors.push(`${where}${thrown instanceof Error ? thrown.message : String(thrown)}`);
   if (thrown instanceof SchemaOutOfDate) {
     Object.assign(report, { reason: thrown.code, missing: [...(report.missing ?? []), ...thrown.missing] });
@@ -249,13 +254,13 @@ function conclude(report: Report, startedMs: number): void {
 }
 
 /** Stores the report. If that fails, the report is still returned and logged, with one more error. */
-async function leaveRecord(report: Report, { runs, log }: RunPorts, startedMs: number): Promise<void> {
+async function storeReport(report: Report, { runs, log }: RunPorts, startedMs: number): Promise<void> {
   if (report.runId === null || report.timestamp === null) return;
   try {
     await runs.finish(report.runId, report, new Date(Date.parse(report.timestamp) + report.durationMs));
   } catch (thrown) {
     log.error("run.not_recorded", { runId: report.runId, error: thrown });
-    tellFault(report, thrown);
+    addFault(report, thrown);
     conclude(report, startedMs);
   }
 }

@@ -1,21 +1,26 @@
-import type { DispatchContext } from "./dispatch.ts";
+import type { DigestChannel } from "../domain/labels.ts";
+import type { DeliveryQueue, DigestSender } from "./channel-ports.ts";
+import type { DeliveryContext } from "./deliver.ts";
 import type { PlannedTouches } from "./plan.ts";
-import type { RunPorts } from "./ports.ts";
-import type { SampleDecision, StepReports } from "./report.ts";
-import type { RunRequest, StepName } from "./request.ts";
-import type { FollowUpStore } from "./store-ports.ts";
+import type { RecoveredReport, SampleDecision } from "./step-reports.ts";
+import type { BatchQuery, FollowUpStore } from "./store-ports.ts";
 import type { Throughput } from "./throughput.ts";
 
 /** Everything that a step may use. */
-export interface RunContext extends DispatchContext {
-  readonly request: RunRequest;
+export interface RunContext extends DeliveryContext {
   readonly store: FollowUpStore;
   readonly settings: RunSettings;
-  readonly digests: RunPorts["digests"];
+  readonly digests: Readonly<Record<DigestChannel, DigestSender>>;
+  /** The queue whose consumers send the touches; null: this run sends them itself. */
+  readonly queue: DeliveryQueue | null;
+  /** Selects a batch of rows, of one workspace or of all. */
+  readonly batch: BatchQuery;
+  /** Most steps that the run claims. */
+  readonly limit: number;
   /** Milliseconds left for the step to start new work; 0 or less: none. */
   readonly leftMs: () => number;
   readonly throughput: Throughput;
-  /** When a later run takes up the touches that this run claimed and did not send. */
+  /** When a later run recovers the touches that this run claimed and did not send. */
   readonly claimedUntil: Date;
   /** Null in a real run. */
   readonly rehearsal: Rehearsal | null;
@@ -40,20 +45,46 @@ export interface RunSettings {
   readonly safetyMarginMs: number;
 }
 
+/** A step of the run: one file, and one line in `STEPS`. */
+export interface RunStep<Name extends string, Key extends string, StepReport extends object> {
+  readonly name: Name;
+  readonly reportKey: Key;
+  /** True if the step sends anything; it then must not run after a failed backstop. */
+  readonly sends: boolean;
+  /** Most of the time left at its start that the step may use, so that later steps get their time. Default: 1. */
+  readonly timeShare?: number;
+  /** Share of the run's time that is reserved for the step. Default: 0. */
+  readonly reservedTime?: number;
+  /** Has every key, so that a report always has the same shape. */
+  emptyReport(dryRun: boolean): StepReport;
+  /** Updates its report during the work, so that a failure loses no counts. `reports` holds those of earlier steps. */
+  run(context: RunContext, report: StepReport, reports: EarlierReports): Promise<void>;
+  /** Counts that must be equal in a report. */
+  balance?(report: StepReport): readonly Balance[];
+}
+
+/** A step of any name and report. */
+export type AnyStep = RunStep<string, string, object>;
+
+export interface EarlierReports {
+  readonly recovered: RecoveredReport | null;
+}
+
+export interface Balance {
+  readonly taken: number;
+  readonly accounted: number;
+  /** What was taken, as in "instances were due". */
+  readonly what: string;
+}
+
+export const sumOf = (counts: object): number =>
+  Object.values(counts).reduce((sum: number, count: number) => sum + count, 0);
+
 /** The backstop found and repaired a fault: the run fails, but the sending steps still run. */
 export class StoppedLate extends Error {
   override readonly name = "StoppedLate";
 }
 
-/** A step of the run: one file, one line in the list of steps. */
-export interface RunStep {
-  readonly name: StepName;
-  /** True if the step sends anything; it then must not run after a failed backstop. */
-  readonly sends: boolean;
-  /** Puts its result into `reports` first and updates it during the work, so a failure loses no counts. */
-  run(context: RunContext, reports: StepReports): Promise<void>;
-}
-
 /** True if this run sends its own claims; it then claims no more than it can send. */
-export const sendsItself = ({ queue, request }: Pick<RunContext, "queue" | "request">): boolean =>
-  queue === null && !request.dryRun;
+export const sendsItself = ({ queue, rehearsal }: Pick<RunContext, "queue" | "rehearsal">): boolean =>
+  queue === null && rehearsal === null;

@@ -6,7 +6,7 @@ import type { InstanceState } from "../domain/next-state.ts";
 import type { SendFacts } from "../domain/send-times.ts";
 import type { Message } from "../domain/templates.ts";
 import type { OutgoingDigest, OutgoingTouch } from "./channel-ports.ts";
-import type { BackstopReport, EnrichmentReport } from "./report.ts";
+import type { BackstopReport, EnrichmentReport } from "./step-reports.ts";
 
 /** Database operations of the steps. Every method is safe with a concurrent run. */
 export interface FollowUpStore extends InstanceStore, ClaimStore, DeliveryStore, LeftoverStore, DigestStore {}

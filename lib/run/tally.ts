@@ -1,4 +1,4 @@
-import { PROBLEMS_REPORTED, type Problem, type SampleDecision, type SendDueReport } from "./report.ts";
+import { PROBLEMS_REPORTED, type Problem, type SampleDecision, type SendDueReport } from "./step-reports.ts";
 import type { ClaimedPlan, Plan } from "./store-ports.ts";
 
 const COUNTED_AS = {

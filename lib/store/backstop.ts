@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { type BackstopReport, nothingCompleted } from "../run/report.ts";
+import { type BackstopReport, nothingCompleted } from "../run/step-reports.ts";
 import type { CompleteBooked } from "../run/store-ports.ts";
 import { databaseNow } from "./clock.ts";
 import { insertDigestEvents } from "./digest-events.ts";

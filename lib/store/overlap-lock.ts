@@ -1,7 +1,6 @@
 import type pg from "pg";
 import * as z from "zod";
-import type { HeldLock, OverlapLock } from "../run/ports.ts";
-import type { LockHolder } from "../run/report.ts";
+import type { HeldLock, LockHolder, OverlapLock } from "../run/ports.ts";
 import { many, onPool, type Queryable } from "./sql.ts";
 
 /** Arbitrary keys that nothing else in the database uses: the ASCII text "back", and the same plus one. */

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { EnrichmentReport } from "../run/report.ts";
+import type { EnrichmentReport } from "../run/step-reports.ts";
 import type { BatchQuery, ResumableReason } from "../run/store-ports.ts";
 import { byAddress } from "./channel-columns.ts";
 import { CONTACT_BLOCK } from "./contact-rule.ts";

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import { figuresOf, figuresOfDelivery } from "../../lib/platform/metrics.ts";
-import { noDelivery, type Report } from "../../lib/run/report.ts";
+import type { Report } from "../../lib/run/report.ts";
+import { noDelivery } from "../../lib/run/step-reports.ts";
 import { addFollowedLead, addSequence, addWorkspace } from "../support/factories.ts";
 import { accept, useRunner } from "../support/run.ts";
 

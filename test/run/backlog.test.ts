@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import type { OutgoingTouch } from "../../lib/run/channel-ports.ts";
-import type { DeliveryReport, Report } from "../../lib/run/report.ts";
+import type { Report } from "../../lib/run/report.ts";
+import type { DeliveryReport } from "../../lib/run/step-reports.ts";
 import { addDue } from "../support/due.ts";
 import {
   addFollowedLead,

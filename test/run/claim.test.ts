@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import { CHANNELS } from "../../lib/domain/labels.ts";
 import { planBatch } from "../../lib/run/plan.ts";
-import type { Report, SendDueReport } from "../../lib/run/report.ts";
+import type { Report } from "../../lib/run/report.ts";
+import type { SendDueReport } from "../../lib/run/step-reports.ts";
 import type { FollowUpStore } from "../../lib/run/store-ports.ts";
 import { claimDue } from "../../lib/store/claim.ts";
 import { onPool, type Transactional } from "../../lib/store/sql.ts";

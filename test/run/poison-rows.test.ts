@@ -1,5 +1,5 @@
 import { beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
-import { PROBLEMS_REPORTED, type Problem, type SendDueReport } from "../../lib/run/report.ts";
+import { PROBLEMS_REPORTED, type Problem, type SendDueReport } from "../../lib/run/step-reports.ts";
 import {
   addBystanders,
   addFollowedLead,

@@ -4,7 +4,9 @@ import fc from "fast-check";
 import { LEAD_STATUSES } from "../../lib/domain/labels.ts";
 import type { SendOutcome } from "../../lib/run/channel-ports.ts";
 import type { RunPorts } from "../../lib/run/ports.ts";
-import { type DeliveryReport, imbalances, type Report, type SendDueReport } from "../../lib/run/report.ts";
+import { imbalances, type Report } from "../../lib/run/report.ts";
+import type { DeliveryReport, SendDueReport } from "../../lib/run/step-reports.ts";
+import { noSteps } from "../../lib/run/steps.ts";
 import {
   addFollowedLead,
   addSequence,
@@ -164,6 +166,11 @@ const becameOfDue = ({ claimed, held, paused, skipped, completed, awaitingApprov
   sum({ claimed, held, paused, skipped, completed, awaitingApproval, expired });
 
 describe("the report", () => {
+  it("has one key per step, in a fixed order", () => {
+    const keys = ["backstop", "snoozed", "resumed", "enrichmentResumed", "results", "recovered", "notificationDigests"];
+    expect(Object.keys(noSteps())).toEqual(keys);
+  });
+
   it("balances whatever the data are, and agrees with what the database then holds", async () => {
     const settings = fc.record({
       batchSize: fc.integer({ min: 1, max: 6 }),

@@ -1,40 +1,47 @@
 import { closeWindow } from "../../domain/digest-times.ts";
 import type { ChannelDown, OutgoingDigest, Retry, SendOutcome } from "../channel-ports.ts";
 import { redactError } from "../redact-error.ts";
-import { type DigestsReport, noDigests } from "../report.ts";
 import { backoffMs, NEXT_RUN_MS } from "../settlement.ts";
-import type { RunContext, RunStep } from "../step.ts";
+import { type RunContext, type RunStep, sumOf } from "../step.ts";
 import type { DigestSettlement } from "../store-ports.ts";
 
 /** With backoff this spans nearly a day; then the next digest is due. */
 const FAILURES_AT_MOST = 24;
 
+/** Each checked digest counts once per receiver, and once if it has none. */
+export interface DigestsReport {
+  checked: number;
+  sent: number;
+  /** No events, or no receiver. */
+  skipped: number;
+  failed: number;
+  /** Waiting for a retry; in a dry run, ready to send. */
+  retrying: number;
+  /** May have been sent; not sent again. */
+  unknown: number;
+}
+
 /** Closes digest windows at their local time and sends each workspace its digest. */
-export const notificationDigests: RunStep = {
+export const notificationDigests: RunStep<"notification-digests", "notificationDigests", DigestsReport> = {
   name: "notification-digests",
+  reportKey: "notificationDigests",
   sends: true,
-  async run(context, reports) {
-    const report = noDigests();
-    reports.notificationDigests = report;
-    const { now, request, store } = context;
-    if (!(await store.isDigestDue({ now, workspaceId: request.workspaceId ?? null }))) return;
+  // However much is due, the digests get their time.
+  reservedTime: 0.1,
+  emptyReport: () => ({ checked: 0, sent: 0, skipped: 0, failed: 0, retrying: 0, unknown: 0 }),
+  async run(context, report) {
+    if (!(await context.store.isDigestDue(context.batch))) return;
     await closeWindows(context, report);
     await endDeadLeases(context, report);
     await sendDigests(context, report);
   },
+  balance: ({ checked, ...outcomes }) => [{ taken: checked, accounted: sumOf(outcomes), what: "digests were checked" }],
 };
 
-const batchOf = ({ now, request }: RunContext, limit: number) => ({
-  now,
-  limit,
-  workspaceId: request.workspaceId ?? null,
-});
-
 async function closeWindows(context: RunContext, report: DigestsReport): Promise<void> {
-  const { now, settings, store, stopping } = context;
+  const { now, batch, store, stopping } = context;
   while (!stopping()) {
-    const query = batchOf(context, settings.batchSize);
-    const { looked, skipped } = await store.closeDigestWindows(query, (open) => closeWindow(open, now));
+    const { looked, skipped } = await store.closeDigestWindows(batch, (open) => closeWindow(open, now));
     report.checked += skipped;
     report.skipped += skipped;
     if (looked === 0) return;
@@ -43,24 +50,24 @@ async function closeWindows(context: RunContext, report: DigestsReport): Promise
 
 async function endDeadLeases(context: RunContext, report: DigestsReport): Promise<void> {
   while (!context.stopping()) {
-    const unknown = await context.store.expireDigestLeases(batchOf(context, context.settings.batchSize));
+    const unknown = await context.store.expireDigestLeases(context.batch);
     report.checked += unknown;
     report.unknown += unknown;
     if (unknown === 0) return;
   }
 }
 
-/** Takes only as many as it sends concurrently, so a killed run leaves no digest taken but not begun. */
+/** Takes only as many as it sends concurrently, so a killed run leaves no digest taken but not started. */
 async function sendDigests(context: RunContext, report: DigestsReport): Promise<void> {
-  const { now, request, settings, store, stopping, leaseUntil } = context;
-  if (request.dryRun) {
-    const count = await store.countDigests({ now, workspaceId: request.workspaceId ?? null });
+  const { batch, rehearsal, settings, store, stopping, leaseUntil } = context;
+  if (rehearsal) {
+    const count = await store.countDigests(batch);
     report.checked += count;
     report.retrying += count;
     return;
   }
   while (!stopping()) {
-    const digests = await store.claimDigests(batchOf(context, settings.sendsAtOnce), leaseUntil);
+    const digests = await store.claimDigests({ ...batch, limit: settings.sendsAtOnce }, leaseUntil);
     if (digests.length === 0) return;
     report.checked += digests.length;
     await sendAll(context, digests, report);

@@ -1,42 +1,45 @@
 import { sendLeftovers } from "../leftovers.ts";
-import { noDelivery, type RecoveredReport } from "../report.ts";
-import type { RunContext, RunStep } from "../step.ts";
+import { type RunContext, type RunStep, sumOf } from "../step.ts";
+import { noDelivery, type RecoveredReport } from "../step-reports.ts";
 
 /**
  * Ends expired approvals and dead leases, then sends claimed touches whose time has come. Runs before new steps are
  * claimed, because claimed touches are older.
  */
-export const recoverTouches: RunStep = {
+export const recoverTouches: RunStep<"recover-touches", "recovered", RecoveredReport> = {
   name: "recover-touches",
+  reportKey: "recovered",
   sends: true,
-  async run(context, reports) {
-    const delivery = context.request.dryRun ? null : noDelivery();
-    const report: RecoveredReport = { expired: 0, unknown: 0, reclaimed: 0, takenUp: 0, delivery };
-    reports.recovered = report;
-    const { now, request, store } = context;
-    if (!(await store.isTouchLeftBehind({ now, workspaceId: request.workspaceId ?? null }))) return;
-    await endUndecided(context, report);
+  timeShare: 0.5,
+  emptyReport: (dryRun) => ({
+    expired: 0,
+    unknown: 0,
+    reclaimed: 0,
+    takenUp: 0,
+    delivery: dryRun ? null : noDelivery(),
+  }),
+  async run(context, report) {
+    const { batch, store } = context;
+    if (!(await store.isTouchLeftBehind(batch))) return;
+    await expireApprovals(context, report);
     await endDeadLeases(context, report);
     await sendLeftovers(context, report);
   },
+  balance: ({ takenUp, delivery }) =>
+    delivery ? [{ taken: takenUp, accounted: sumOf(delivery), what: "touches were taken up" }] : [],
 };
 
-async function endUndecided({ now, request, settings, store, stopping }: RunContext, report: RecoveredReport) {
+async function expireApprovals({ batch, store, stopping }: RunContext, report: RecoveredReport): Promise<void> {
   while (!stopping()) {
-    const query = { now, limit: settings.batchSize, workspaceId: request.workspaceId ?? null };
-    const expired = await store.expireWaiting(query);
+    const expired = await store.expireWaiting(batch);
     report.expired += expired;
     if (expired === 0) return;
   }
 }
 
-async function endDeadLeases({ now, request, settings, store, stopping }: RunContext, report: RecoveredReport) {
+async function endDeadLeases({ batch, store, stopping }: RunContext, report: RecoveredReport): Promise<void> {
   while (!stopping()) {
-    const { unknown, reclaimed } = await store.expireLeases({
-      now,
-      limit: settings.batchSize,
-      workspaceId: request.workspaceId ?? null,
-    });
+    const { unknown, reclaimed } = await store.expireLeases(batch);
     report.unknown += unknown;
     report.reclaimed += reclaimed;
     if (unknown + reclaimed === 0) return;

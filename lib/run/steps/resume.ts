@@ -1,46 +1,48 @@
-import type { ResumeReport } from "../report.ts";
 import type { RunContext, RunStep } from "../step.ts";
+import type { EnrichmentReport, ResumeReport } from "../step-reports.ts";
 import type { ResumableReason } from "../store-ports.ts";
 
+/** At most a quarter of the time left, so that many pauses do not delay what is due. */
+const TIME_SHARE = 0.25;
+
 /** Resumes leads whose snooze is over. */
-export const resumeSnoozed: RunStep = {
+export const resumeSnoozed: RunStep<"resume-snoozed", "snoozed", ResumeReport> = {
   name: "resume-snoozed",
+  reportKey: "snoozed",
   sends: false,
-  async run(context, reports) {
-    reports.snoozed = { checked: 0, resumed: 0 };
-    await resume(context, "lead_snoozed", reports.snoozed);
-  },
+  timeShare: TIME_SHARE,
+  emptyReport: () => ({ checked: 0, resumed: 0 }),
+  run: (context, report) => resume(context, "lead_snoozed", report),
 };
 
 /** Resumes leads that replied, got an answer, and have been silent for the workspace's number of days since. */
-export const resumeGhosted: RunStep = {
+export const resumeGhosted: RunStep<"resume-ghosted", "resumed", ResumeReport> = {
   name: "resume-ghosted",
+  reportKey: "resumed",
   sends: false,
-  async run(context, reports) {
-    reports.resumed = { checked: 0, resumed: 0 };
-    await resume(context, "lead_replied", reports.resumed);
-  },
+  timeShare: TIME_SHARE,
+  emptyReport: () => ({ checked: 0, resumed: 0 }),
+  run: (context, report) => resume(context, "lead_replied", report),
 };
 
 /** Resumes leads whose missing data has arrived or will not arrive. */
-export const resumeAwaitingEnrichment: RunStep = {
+export const resumeAwaitingEnrichment: RunStep<"resume-awaiting-enrichment", "enrichmentResumed", EnrichmentReport> = {
   name: "resume-awaiting-enrichment",
+  reportKey: "enrichmentResumed",
   sends: false,
-  async run(context, reports) {
-    reports.enrichmentResumed = { checked: 0, resumed: 0, skippedSteps: 0 };
-    await resume(context, "awaiting_enrichment", reports.enrichmentResumed);
-  },
+  timeShare: TIME_SHARE,
+  emptyReport: () => ({ checked: 0, resumed: 0, skippedSteps: 0 }),
+  run: (context, report) => resume(context, "awaiting_enrichment", report),
 };
 
 /** Resumes in batches until one is empty. Terminates because every checked row leaves the set. */
 async function resume(
-  { now, request, settings, store, stopping }: RunContext,
+  { batch, store, stopping }: RunContext,
   reason: ResumableReason,
-  report: ResumeReport & { skippedSteps?: number },
+  report: ResumeReport & Partial<EnrichmentReport>,
 ): Promise<void> {
   while (!stopping()) {
-    const query = { now, limit: settings.batchSize, workspaceId: request.workspaceId ?? null };
-    const { checked, resumed, skippedSteps } = await store.resumePaused(reason, query);
+    const { checked, resumed, skippedSteps } = await store.resumePaused(reason, batch);
     report.checked += checked;
     report.resumed += resumed;
     if (report.skippedSteps !== undefined) report.skippedSteps += skippedSteps;

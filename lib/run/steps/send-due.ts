@@ -2,11 +2,10 @@ import { setTimeout } from "node:timers/promises";
 import type { Channel } from "../../domain/labels.ts";
 import { type ClaimedTurn, claimTurn } from "../claiming.ts";
 import { type ClaimedTouches, deliver } from "../deliver.ts";
-import { dispatch } from "../dispatch.ts";
 import { ALL_OPEN, FairShare, type Open } from "../fair-share.ts";
-import { sendLeftovers } from "../leftovers.ts";
-import { BACKLOG_COUNTED, noDelivery, PROBLEMS_REPORTED, type SendDueReport } from "../report.ts";
-import { type RunContext, type RunStep, sendsItself } from "../step.ts";
+import { enqueue, sendLeftovers } from "../leftovers.ts";
+import { type RunContext, type RunStep, sendsItself, sumOf } from "../step.ts";
+import { BACKLOG_COUNTED, noDelivery, PROBLEMS_REPORTED, type SendDueReport } from "../step-reports.ts";
 import type { DueWorkspace, WaitingWorkspace } from "../store-ports.ts";
 import { sampleOf, tally } from "../tally.ts";
 
@@ -18,31 +17,47 @@ const FIRST_ANSWER_MS = 100;
 const UNREFERENCED = { ref: false };
 
 /** Claims due steps in batches, no more than can be sent in the time left, decides on them and sends them. */
-export const sendDue: RunStep = {
+export const sendDue: RunStep<"send-due", "results", SendDueReport> = {
   name: "send-due",
+  reportKey: "results",
   sends: true,
-  async run(context, reports) {
-    const { now, request, store, claimedUntil } = context;
-    const report = emptyReport(request.dryRun);
-    reports.results = report;
-    const query = { now, workspaceId: request.workspaceId ?? null, limit: WORKSPACES_AT_MOST };
+  emptyReport: (dryRun) => ({
+    due: 0,
+    claimed: 0,
+    held: 0,
+    paused: 0,
+    skipped: 0,
+    completed: 0,
+    awaitingApproval: 0,
+    expired: 0,
+    delivery: dryRun ? null : noDelivery(),
+    reasons: {},
+    holds: {},
+    problems: [],
+    backlog: 0,
+    oldestDueSeconds: 0,
+    oldestDueSecondsByWorkspace: {},
+  }),
+  async run(context, report, { recovered }) {
+    const { now, batch, limit, store, claimedUntil } = context;
+    const query = { ...batch, limit: WORKSPACES_AT_MOST };
     const due = await store.findDueWorkspaces(query);
     const waiting = await store.findWaiting(query, claimedUntil);
     reportOldest(report, due, waiting, now);
-    await new Claimers(context, new FairShare(due, request.limit ?? Number.POSITIVE_INFINITY), report).run();
-    if (reports.recovered && waiting.length > 0) await sendLeftovers(context, reports.recovered);
+    await new Claimers(context, new FairShare(due, limit), report).run();
+    if (recovered && waiting.length > 0) await sendLeftovers(context, recovered);
     if (due.length + waiting.length === 0) return;
-    report.backlog = Math.min(BACKLOG_COUNTED, (await countDue(context)) + (await countWaiting(context)));
+    const counted = { ...batch, limit: BACKLOG_COUNTED };
+    report.backlog = Math.min(BACKLOG_COUNTED, (await store.countDue(counted)) + (await store.countWaiting(counted)));
+  },
+  balance: ({ due, claimed, held, paused, skipped, completed, awaitingApproval, expired, delivery }) => {
+    const accounted = claimed + held + paused + skipped + completed + awaitingApproval + expired;
+    const decided = { taken: due, accounted, what: "instances were due" };
+    return delivery
+      ? [decided, { taken: claimed, accounted: sumOf(delivery), what: "touches were claimed" }]
+      : [decided];
   },
 };
-
-const counted = ({ now, request }: RunContext) => ({
-  now,
-  workspaceId: request.workspaceId ?? null,
-  limit: BACKLOG_COUNTED,
-});
-const countDue = (context: RunContext) => context.store.countDue(counted(context));
-const countWaiting = (context: RunContext) => context.store.countWaiting(counted(context));
 
 /** Concurrent claimers. Each sends its claims before it claims more. */
 class Claimers {
@@ -61,10 +76,10 @@ class Claimers {
 
   /** Waits for all claimers even if one fails, so that all work is counted. Rethrows the first error. */
   async run(): Promise<void> {
-    const { request, settings, throughput } = this.#context;
+    const { rehearsal, settings, throughput } = this.#context;
     if (sendsItself(this.#context) && !throughput.known) await this.#caught(this.#first());
     // A dry run has one connection, which claimers cannot share.
-    const claimers = request.dryRun ? 1 : settings.claimers;
+    const claimers = rehearsal ? 1 : settings.claimers;
     await Promise.all(Array.from({ length: claimers }, () => this.#caught(this.#claim())));
     await Promise.all(this.#sending);
     if (this.#thrown.length > 0) throw this.#thrown[0];
@@ -115,10 +130,20 @@ class Claimers {
     this.#context.throughput.wake();
     this.#record(claimed);
     if (!sendsItself(this.#context)) {
-      if (this.#report.delivery) await dispatch(this.#context, together(claimed), this.#report.delivery);
+      await this.#enqueue(claimed);
       return new Map();
     }
     return new Map([...claimed.toSend].map(([channel, touches]) => [channel, this.#send(channel, touches)] as const));
+  }
+
+  async #enqueue({ toSend }: ClaimedTurn): Promise<void> {
+    const { delivery } = this.#report;
+    if (delivery)
+      await enqueue(
+        this.#context,
+        [...toSend.values()].flatMap(({ touchIds }) => touchIds),
+        delivery,
+      );
   }
 
   #record({ claimed }: ClaimedTurn): void {
@@ -149,11 +174,6 @@ function openChannels({ throughput, health, leftMs }: RunContext): Open {
   return new Map([...throughput.open(leftMs())].filter(([channel]) => !down.includes(channel)));
 }
 
-const together = ({ toSend }: ClaimedTurn): ClaimedTouches => ({
-  started: [...toSend.values()].flatMap(({ started }) => started),
-  touchIds: [...toSend.values()].flatMap(({ touchIds }) => touchIds),
-});
-
 /** A claimed touch counts from when it may be sent. */
 function reportOldest(
   report: SendDueReport,
@@ -170,21 +190,3 @@ function reportOldest(
   }
   report.oldestDueSeconds = Math.max(0, ...Object.values(report.oldestDueSecondsByWorkspace));
 }
-
-const emptyReport = (dryRun: boolean): SendDueReport => ({
-  due: 0,
-  claimed: 0,
-  held: 0,
-  paused: 0,
-  skipped: 0,
-  completed: 0,
-  awaitingApproval: 0,
-  expired: 0,
-  delivery: dryRun ? null : noDelivery(),
-  reasons: {},
-  holds: {},
-  problems: [],
-  backlog: 0,
-  oldestDueSeconds: 0,
-  oldestDueSecondsByWorkspace: {},
-});
