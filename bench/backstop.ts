@@ -1,11 +1,16 @@
-import { type LoadedDatabase, loadDatabase } from "./data.ts";
+import {
+  FOLDER,
+  type LoadedDatabase,
+  loadDatabase,
+  printMachine,
+  SERVER_LOG,
+  TARGET_INSTANCES,
+  withBenchServer,
+} from "./database.ts";
+import { at, checkTargets, count, figureOf, formatFigure, print, printTable, progress, ratioOf } from "./figures.ts";
 import { measureIdleRun, printIdleRun } from "./idle-run.ts";
-import { at, figureOf, ratioOf } from "./measure.ts";
-import { measureNothingToDo, type NothingToDo, PLAIN_JOIN } from "./nothing-to-do.ts";
+import { measureNothingToDo, type NothingToDo, PLAIN_JOIN, planOf } from "./nothing-to-do.ts";
 import { measureOrphans, type OrphansMeasured } from "./orphans.ts";
-import { count, judge, print, printTable, progress, told } from "./print.ts";
-import { FOLDER, JUDGED_AT, printMachine, SERVER_LOG, withBenchServer } from "./server.ts";
-import { planOf } from "./statements.ts";
 
 /** Measures the backstop with nothing to do and with 10,000 instances to complete. */
 export async function benchBackstop(options: { instances: number; keep: boolean }): Promise<boolean> {
@@ -26,84 +31,91 @@ async function measureAll(serverUrl: string, instances: number): Promise<boolean
 
 async function measureOn(databases: readonly LoadedDatabase[], largest: LoadedDatabase): Promise<boolean> {
   await printMachine(largest);
-  progress("nothing to do");
+  progress("Backstop with nothing to do");
   const nothing = await measureNothingToDo(databases);
   const atLargest = at(nothing, 2);
   printNothingToDo(nothing);
-  print(`\nThe backstop's statement at ${count(largest.instances)} instances:\n`);
-  print(await planOf(largest, atLargest.lookStatement));
-  print("\nThe plain join:\n");
+  print(`\nPlan of the backstop's statement at ${count(largest.instances)} instances:\n`);
+  print(await planOf(largest, atLargest.checkStatement));
+  print("\nPlan of the plain join:\n");
   print(await planOf(largest, PLAIN_JOIN));
 
-  progress("whole runs with nothing to do");
+  progress("Whole runs with nothing to do");
   const idle = await measureIdleRun(largest, SERVER_LOG, FOLDER);
   printIdleRun(idle);
 
   const orphans = await measureOrphans(largest);
   printOrphans(orphans);
-  return verdict(nothing, atLargest, orphans);
+  return check(nothing, atLargest, orphans);
 }
 
 function printNothingToDo(nothing: readonly NothingToDo[]): void {
-  print("NOTHING TO DO");
+  print("BACKSTOP WITH NOTHING TO DO");
   printTable(
-    ["instances", "backstop, wall", "plain join, wall", "times", "backstop, database", "plain join, database", "times"],
-    nothing.map(({ instances, backstop, join: plain }) => [
+    ["instances", "backstop, wall", "plain join, wall", "ratio", "backstop, database", "plain join, database", "ratio"],
+    nothing.map(({ instances, backstop, join }) => [
       count(instances),
-      ...[told(figureOf(backstop.wall)), told(figureOf(plain.wall)), told(ratioOf(plain.wall, backstop.wall))],
       ...[
-        told(figureOf(backstop.database)),
-        told(figureOf(plain.database)),
-        told(ratioOf(plain.database, backstop.database)),
+        formatFigure(figureOf(backstop.wall)),
+        formatFigure(figureOf(join.wall)),
+        formatFigure(ratioOf(join.wall, backstop.wall)),
+      ],
+      ...[
+        formatFigure(figureOf(backstop.database)),
+        formatFigure(figureOf(join.database)),
+        formatFigure(ratioOf(join.database, backstop.database)),
       ],
     ]),
   );
   print(
-    "Wall: the whole function, all its statements, through Prisma. Database: what the server says of the statement that looks for work.",
+    "Wall: the whole function, through Prisma. Database: the server's time for the statement that checks for work.",
   );
 }
 
 function printOrphans({ orphans, backstop, byHand, booking, plainBooking }: OrphansMeasured): void {
   print(`\nCOMPLETING ${count(orphans)} ORPHANS`);
   printTable(
-    ["", "milliseconds", "times"],
+    ["", "milliseconds", "ratio"],
     [
-      ["one hand-written UPDATE by id", told(figureOf(byHand)), ""],
-      ["backstop", told(figureOf(backstop)), told(ratioOf(backstop, byHand))],
-      [`booking ${count(orphans)} leads, no marker, no triggers`, told(figureOf(plainBooking)), ""],
-      [`booking ${count(orphans)} leads`, told(figureOf(booking)), told(ratioOf(booking, plainBooking))],
+      ["hand-written UPDATE by id", formatFigure(figureOf(byHand)), ""],
+      ["backstop", formatFigure(figureOf(backstop)), formatFigure(ratioOf(backstop, byHand))],
+      [`booking ${count(orphans)} leads, without marker and triggers`, formatFigure(figureOf(plainBooking)), ""],
+      [
+        `booking ${count(orphans)} leads`,
+        formatFigure(figureOf(booking)),
+        formatFigure(ratioOf(booking, plainBooking)),
+      ],
     ],
   );
-  print(
-    "The hand-written statement is given the ids. It finds nothing, cancels no touch, counts nothing by workspace,",
-  );
-  print("does not measure how long each booking waited, and waits for rows that somebody else holds.\n");
+  print("The hand-written statement receives the ids. It cancels no touch, counts nothing by workspace,");
+  print("does not measure the delay after each booking, and waits for locked rows.\n");
 }
 
-function verdict(nothing: readonly NothingToDo[], largest: NothingToDo, orphans: OrphansMeasured): boolean {
-  if (largest.instances !== JUDGED_AT) {
-    print(`not judged: the targets are those of ${count(JUDGED_AT)} instances`);
+/** Returns true if all targets are met. */
+function check(nothing: readonly NothingToDo[], largest: NothingToDo, orphans: OrphansMeasured): boolean {
+  if (largest.instances !== TARGET_INSTANCES) {
+    print(`Targets not checked: they apply to ${count(TARGET_INSTANCES)} instances`);
     return true;
   }
   const smallest = at(nothing, 0);
-  return judge([
+  return checkTargets([
     {
-      what: "nothing to do, times faster than the plain join, database",
+      what: "nothing to do: plain join / backstop, database time",
       measured: ratioOf(largest.join.database, largest.backstop.database).median,
       atLeast: 100,
     },
     {
-      what: "nothing to do, times faster than the plain join, wall",
+      what: "nothing to do: plain join / backstop, wall time",
       measured: ratioOf(largest.join.wall, largest.backstop.wall).median,
       atLeast: 100,
     },
     {
-      what: `nothing to do, ${count(largest.instances)} instances against ${count(smallest.instances)}, wall`,
+      what: `nothing to do: ${count(largest.instances)} / ${count(smallest.instances)} instances, wall time`,
       measured: ratioOf(largest.backstop.wall, smallest.backstop.wall).median,
       atMost: 1.5,
     },
     {
-      what: "completing orphans, times the hand-written UPDATE",
+      what: "completing orphans: backstop / hand-written UPDATE",
       measured: ratioOf(orphans.backstop, orphans.byHand).median,
       atMost: 1.5,
     },

@@ -7,8 +7,18 @@ import { type BundleSize, buildFunctions } from "../infra/build.ts";
 import { PROJECT } from "../infra/bundle.ts";
 import { NODE_OPTIONS } from "../infra/worker-function.ts";
 import { type LambdaWorker, startWorker } from "../test/support/lambda/worker.ts";
-import { at, figureOf, interleave, millisecondsOf, ratioOf } from "./measure.ts";
-import { judge, print, printTable, progress, told } from "./print.ts";
+import {
+  at,
+  checkTargets,
+  figureOf,
+  formatFigure,
+  millisecondsOf,
+  print,
+  printTable,
+  progress,
+  ratioOf,
+  runRounds,
+} from "./figures.ts";
 
 const FOLDER = join(LOCAL_FOLDER, "bench");
 const ROUNDS = 9;
@@ -44,16 +54,16 @@ async function measureOn(databaseUrl: string): Promise<boolean> {
     await addEmptyFunction(join(folder, "dist", EMPTY));
     const names = [EMPTY, ...sizes.map(({ name }) => name)];
     const samples = new Map(names.map((name): [string, Samples] => [name, { init: [], first: [], warm: [] }]));
-    progress(`${ROUNDS} rounds of ${names.join(", ")}`);
-    await interleave(
+    progress(`${ROUNDS} rounds of each function: ${names.join(", ")}`);
+    await runRounds(
       ROUNDS,
       [...samples].map(
-        ([name, mine]) =>
+        ([name, own]) =>
           () =>
-            measure(join(folder, "dist", name), mine, databaseUrl, name === EMPTY || name === FOLLOW_UPS),
+            measure(join(folder, "dist", name), own, databaseUrl, name === EMPTY || name === FOLLOW_UPS),
       ),
     );
-    return tell(sizes, samples);
+    return printResults(sizes, samples);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -65,13 +75,14 @@ async function addEmptyFunction(folder: string): Promise<void> {
 }
 
 /** One cold start. Functions that need more than a database are only loaded, not invoked. */
-async function measure(bundle: string, mine: Samples, databaseUrl: string, invoked: boolean): Promise<void> {
+async function measure(bundle: string, samples: Samples, databaseUrl: string, invoked: boolean): Promise<void> {
   const worker = await startWorker({ bundle, environment: environmentOf(databaseUrl) });
   try {
-    mine.init.push(await worker.initialised);
+    samples.init.push(await worker.initialised);
     if (!invoked) return;
-    mine.first.push(await millisecondsOf(() => invoke(worker)));
-    for (let count = 0; count < WARM_INVOCATIONS; count++) mine.warm.push(await millisecondsOf(() => invoke(worker)));
+    samples.first.push(await millisecondsOf(() => invoke(worker)));
+    for (let count = 0; count < WARM_INVOCATIONS; count++)
+      samples.warm.push(await millisecondsOf(() => invoke(worker)));
   } finally {
     await worker.close();
   }
@@ -79,7 +90,7 @@ async function measure(bundle: string, mine: Samples, databaseUrl: string, invok
 
 async function invoke(worker: LambdaWorker): Promise<void> {
   const answer = await worker.invoke(NOTHING_DUE);
-  if (answer.kind === "error") throw new Error(`the function threw ${answer.errorType}: ${answer.errorMessage}`);
+  if (answer.kind === "error") throw new Error(`the function failed with ${answer.errorType}: ${answer.errorMessage}`);
 }
 
 /** Enough to load every function. SES and the queue are never called, because nothing is due and no event arrives. */
@@ -100,13 +111,14 @@ function environmentOf(databaseUrl: string): Readonly<Record<string, string>> {
   };
 }
 
-function tell(sizes: readonly BundleSize[], samples: ReadonlyMap<string, Samples>): boolean {
+/** Returns true if all targets are met. */
+function printResults(sizes: readonly BundleSize[], samples: ReadonlyMap<string, Samples>): boolean {
   print(
-    `Node ${process.version}, ${cpus().length} cores, ${ROUNDS} rounds. Milliseconds: the median, and in brackets the range.\n`,
+    `Node ${process.version}, ${cpus().length} cores, ${ROUNDS} rounds. Times are medians in milliseconds, with the range in brackets.\n`,
   );
   const kilobytes = (bytes: number) => (bytes / 1_000).toFixed(0);
   printTable(
-    ["bundle", "raw kB", "zipped kB", "source map, zipped kB"],
+    ["bundle", "raw, kB", "zipped, kB", "source map zipped, kB"],
     sizes.map(({ name, rawBytes, zippedBytes, zippedMapBytes }) => [
       name,
       ...[rawBytes, zippedBytes, zippedMapBytes].map(kilobytes),
@@ -114,24 +126,24 @@ function tell(sizes: readonly BundleSize[], samples: ReadonlyMap<string, Samples
   );
   const empty = of(samples, EMPTY);
   printTable(
-    ["function", "init", "times empty", "first invocation", "warm, nothing to do"],
+    ["function", "init", "init / empty", "first invocation", "warm, nothing due"],
     [...samples].map(([name, { init, first, warm }]) => [
       name,
-      told(figureOf(init)),
-      told(ratioOf(init, empty.init)),
-      first.length > 0 ? told(figureOf(first)) : "",
-      warm.length > 0 ? told(figureOf(warm)) : "",
+      formatFigure(figureOf(init)),
+      formatFigure(ratioOf(init, empty.init)),
+      first.length > 0 ? formatFigure(figureOf(first)) : "",
+      warm.length > 0 ? formatFigure(figureOf(warm)) : "",
     ]),
   );
-  print("Init: from the start of the process, runtime client included, to its first question for work.\n");
+  print("Init: from the start of the process, with the runtime client, to its first request for an event.\n");
   const bundle = at(
     sizes.filter(({ name }) => name === FOLLOW_UPS),
     0,
   );
-  return judge([
-    { what: "bundle of followups, zipped MB", measured: bundle.zippedBytes / 1e6, atMost: 1.3 },
+  return checkTargets([
+    { what: "followups bundle, zipped MB", measured: bundle.zippedBytes / 1e6, atMost: 1.3 },
     {
-      what: "init of followups, times the empty handler",
+      what: "followups init / empty init",
       measured: ratioOf(of(samples, FOLLOW_UPS).init, empty.init).median,
       atMost: 4,
     },

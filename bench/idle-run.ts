@@ -3,9 +3,8 @@ import { join } from "node:path";
 import { loadConfig, runSettings } from "../lib/platform/config.ts";
 import { wire } from "../lib/platform/wire.ts";
 import { runFollowUps } from "../lib/run/run.ts";
-import type { LoadedDatabase } from "./data.ts";
-import { figureOf, millisecondsOf } from "./measure.ts";
-import { print, told } from "./print.ts";
+import type { LoadedDatabase } from "./database.ts";
+import { figureOf, formatFigure, millisecondsOf, print } from "./figures.ts";
 
 const ROUNDS = 15;
 
@@ -16,7 +15,7 @@ export interface IdleRun {
   /** The server's total time for all statements of a run, from parsing to the last row. */
   readonly database: number[];
   /** The slowest statements. */
-  readonly dearest: readonly ServerTime[];
+  readonly slowest: readonly ServerTime[];
 }
 
 /** Whole runs with nothing to do, as in an invocation. The time per statement comes from the server's log. */
@@ -42,22 +41,22 @@ export async function measureIdleRun({ url }: LoadedDatabase, serverLog: string,
       wall.push(await millisecondsOf(run));
       runs.push(serverTimes((await readFile(serverLog)).subarray(before).toString()));
     }
-    return { firstOfDay, wall, database: runs.map(sum), dearest: dearestOf(runs) };
+    return { firstOfDay, wall, database: runs.map(sum), slowest: slowestOf(runs) };
   } finally {
     await ports.database.close();
   }
 }
 
-export function printIdleRun({ firstOfDay, wall, database, dearest }: IdleRun): void {
-  print("\nA WHOLE RUN WITH NOTHING TO DO");
+export function printIdleRun({ firstOfDay, wall, database, slowest }: IdleRun): void {
+  print("\nWHOLE RUN WITH NOTHING TO DO");
   print(
-    `wall ${told(figureOf(wall))}, database ${told(figureOf(database))}, all its statements together, of which most:`,
+    `wall ${formatFigure(figureOf(wall))}, database ${formatFigure(figureOf(database))} for all statements; the slowest:`,
   );
-  for (const { milliseconds, text } of dearest) print(`  ${milliseconds.toFixed(2)}  ${text.slice(0, 120)}`);
-  print(`the first run of a day, which compares all instances with the definition of booked: ${firstOfDay.toFixed(0)}`);
+  for (const { milliseconds, text } of slowest) print(`  ${milliseconds.toFixed(2)}  ${text.slice(0, 120)}`);
+  print(`first run of a day, which compares all instances with the definition of booked: ${firstOfDay.toFixed(0)}`);
 }
 
-export interface ServerTime {
+interface ServerTime {
   readonly text: string;
   readonly milliseconds: number;
 }
@@ -73,9 +72,9 @@ function serverTimes(log: string): ServerTime[] {
 
 const sum = (times: readonly ServerTime[]) => times.reduce((total, { milliseconds }) => total + milliseconds, 0);
 
-function dearestOf(runs: readonly (readonly ServerTime[])[]): readonly ServerTime[] {
+function slowestOf(runs: readonly (readonly ServerTime[])[]): readonly ServerTime[] {
   const byText = Map.groupBy(runs.flat(), ({ text }) => text);
   const totals = [...byText].map(([text, times]) => ({ text, milliseconds: sum(times) / runs.length }));
-  if (totals.length === 0) throw new Error("the server's log tells nothing of the runs");
+  if (totals.length === 0) throw new Error("the server's log has no statements of the runs");
   return totals.toSorted((one, other) => other.milliseconds - one.milliseconds).slice(0, 5);
 }

@@ -4,7 +4,7 @@ import { benchBackstop } from "./backstop.ts";
 import { benchColdStart } from "./coldstart.ts";
 import { benchEngine } from "./engine.ts";
 
-export interface BenchOptions {
+interface BenchOptions {
   readonly instances: number;
   readonly keep: boolean;
 }
@@ -19,15 +19,10 @@ const BENCHES: Readonly<Record<string, Bench>> = {
 };
 
 const program = new Command("npm run bench --")
-  .description("Measures a promise about speed on a real PostgreSQL of its own. Exit code 1 where a target is missed.")
+  .description("Measures speed or size on a PostgreSQL of its own. Exits with code 1 if a target is missed.")
   .addArgument(new Argument("<name>", "what to measure").choices(Object.keys(BENCHES)))
-  .option(
-    "--instances <number>",
-    "how many instances to load; targets are judged at 1000000 only",
-    wholeNumber,
-    1_000_000,
-  )
-  .option("--keep", "leave the database and its data in .local/bench", false)
+  .option("--instances <number>", "number of instances to load; targets apply to 1000000 only", wholeNumber, 1_000_000)
+  .option("--keep", "keep the database in .local/bench", false)
   .showHelpAfterError()
   .addHelpText(
     "after",
@@ -39,7 +34,7 @@ await program
     if (!(await BENCHES[name]?.(options))) process.exitCode = 1;
   })
   .parseAsync()
-  .catch(tell);
+  .catch(reportError);
 
 function wholeNumber(text: string): number {
   const number = Number(text);
@@ -47,7 +42,7 @@ function wholeNumber(text: string): number {
   throw new InvalidArgumentError("It must be a whole number from 10000 to 10000000.");
 }
 
-function tell(error: unknown): void {
+function reportError(error: unknown): void {
   if (!(error instanceof Problem || error instanceof Interrupted)) throw error;
   if (error instanceof Problem) process.stderr.write(`${error.message}\n`);
   process.exitCode = error.exitCode;

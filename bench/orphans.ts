@@ -1,8 +1,7 @@
 import * as z from "zod";
 import { completeFollowUpsForMeetingBookedLeads } from "../lib/index.ts";
-import type { LoadedDatabase } from "./data.ts";
-import { interleave, millisecondsOf } from "./measure.ts";
-import { progress } from "./print.ts";
+import type { LoadedDatabase } from "./database.ts";
+import { millisecondsOf, progress, runRounds } from "./figures.ts";
 
 const ROUNDS = 7;
 const ORPHANS = 10_000;
@@ -20,7 +19,7 @@ export interface OrphansMeasured {
 
 /**
  * Books leads with one live instance each, and completes the instances alternately with the backstop and by hand.
- * No lead is booked twice, so every turn finds its rows in the same state: just changed by the booking.
+ * No lead is booked twice, so each turn finds rows that a booking has just changed.
  */
 export async function measureOrphans(database: LoadedDatabase): Promise<OrphansMeasured> {
   const orphans = Math.min(ORPHANS, Math.floor(database.instances / 100));
@@ -33,9 +32,9 @@ export async function measureOrphans(database: LoadedDatabase): Promise<OrphansM
     times.push(await millisecondsOf(async () => requireCount(await complete(instanceIds), orphans)));
     turn += 1;
   };
-  await interleave(ROUNDS, [
+  await runRounds(ROUNDS, [
     async (round) => {
-      progress(`completing ${orphans} orphans: round ${round + 1} of ${ROUNDS}`);
+      progress(`Completing ${orphans} orphans, round ${round + 1} of ${ROUNDS}`);
       await afterBooking(() => completeWithBackstop(database), measured.backstop);
     },
     () => afterBooking((instanceIds) => completeByHand(database, instanceIds), measured.byHand),
@@ -101,5 +100,5 @@ async function completeByHand({ pool }: LoadedDatabase, instanceIds: readonly st
 }
 
 function requireCount(found: number, wanted: number): void {
-  if (found !== wanted) throw new Error(`${wanted} rows were to be there, ${found} were`);
+  if (found !== wanted) throw new Error(`expected ${wanted} rows, found ${found}`);
 }

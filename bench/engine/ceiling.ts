@@ -1,7 +1,7 @@
 import pg from "pg";
 import * as z from "zod";
-import { type LoadedDatabase, MESSAGE } from "../data.ts";
-import { at } from "../measure.ts";
+import { type LoadedDatabase, MESSAGE } from "../database.ts";
+import { at } from "../figures.ts";
 import { PROVIDER_ID } from "./follow-ups.ts";
 
 /**
@@ -9,7 +9,7 @@ import { PROVIDER_ID } from "./follow-ups.ts";
  * but reads, decides and renders nothing outside the database. One statement claims a batch of one workspace: it
  * advances the instances, updates their leads and inserts touches as sending. A second statement marks them as sent.
  */
-export async function sendAtTheCeiling({ url }: LoadedDatabase, options: CeilingOptions): Promise<void> {
+export async function sendAtCeiling({ url }: LoadedDatabase, options: CeilingOptions): Promise<void> {
   const clients = Array.from({ length: options.connections }, () => new pg.Client({ connectionString: url }));
   try {
     await Promise.all(clients.map((client) => client.connect()));
@@ -20,7 +20,7 @@ export async function sendAtTheCeiling({ url }: LoadedDatabase, options: Ceiling
   }
 }
 
-export interface CeilingOptions {
+interface CeilingOptions {
   readonly connections: number;
   readonly batchSize: number;
 }

@@ -1,12 +1,12 @@
 import * as z from "zod";
-import { type LoadedDatabase, MESSAGE } from "../data.ts";
+import { type LoadedDatabase, MESSAGE } from "../database.ts";
 import { PROVIDER_ID } from "./follow-ups.ts";
 
 /**
  * Selects the instances to make due: one per lead, numbered in random order, so that any prefix is spread over the
  * workspaces and the table. `rank`, from 0 to 1, makes the earliest enrolled due first.
  */
-export async function noteDueInstances({ pool }: LoadedDatabase): Promise<void> {
+export async function selectDueInstances({ pool }: LoadedDatabase): Promise<void> {
   await pool.query(`
     create unlogged table bench_due as
     select row_number() over (order by md5(instance.id::text)) - 1 as number,
@@ -51,7 +51,7 @@ export async function makeAllDue(database: LoadedDatabase): Promise<void> {
   await settleDown(database);
 }
 
-const left = z.tuple([z.object({ touches: z.int(), instances: z.int(), leads: z.int() })]);
+const countsRow = z.tuple([z.object({ touches: z.int(), instances: z.int(), leads: z.int() })]);
 
 /** Throws unless `due` instances advanced, each with a sent touch and an updated lead. */
 export async function checkSent({ pool }: LoadedDatabase, due: number): Promise<void> {
@@ -65,9 +65,9 @@ export async function checkSent({ pool }: LoadedDatabase, due: number): Promise<
               where last_outbound_at > now() - interval '1 day') as leads`,
     [PROVIDER_ID, MESSAGE.subject, MESSAGE.body],
   );
-  const [found] = left.parse(rows);
+  const [found] = countsRow.parse(rows);
   if (Object.values(found).every((number) => number === due)) return;
-  throw new Error(`${due} touches were to be sent; what is there says ${JSON.stringify(found)}`);
+  throw new Error(`expected ${due} sent touches, found ${JSON.stringify(found)}`);
 }
 
 /** The statements themselves write what the triggers and foreign keys would maintain. */

@@ -42,10 +42,10 @@ export function openEngine(databaseUrl: string): Engine {
   };
 }
 
-/** One run over everything due. Throws unless that was `due` instances, each with one sent touch. */
+/** One run. Throws unless it sent one touch for each of `due` instances. */
 export async function runOver(engine: Engine, due: number): Promise<void> {
   const report = await engine.run();
   const { results } = report;
   if (report.success && results?.due === due && results.delivery?.sent === due && results.backlog === 0) return;
-  throw new Error(`${due} instances were due and all to be sent: ${JSON.stringify(report)}`);
+  throw new Error(`expected ${due} due instances, all sent: ${JSON.stringify(report)}`);
 }

@@ -1,7 +1,16 @@
-import type { Contestant } from "./contestant.ts";
-import { type Drip, type FirstDrip, firstDrips, logSent, makeDripDatabase, nextDrip, tomorrow } from "./drip.ts";
-import { gathered } from "./gathered.ts";
-import { importPeer, peerTitle } from "./install-peers.ts";
+import { setImmediate } from "node:timers/promises";
+import type { Contestant } from "./contestants.ts";
+import {
+  type Drip,
+  type FirstDrip,
+  firstDrips,
+  importPeer,
+  logSent,
+  makeDripDatabase,
+  nextDrip,
+  peerTitle,
+  tomorrow,
+} from "./peers.ts";
 
 interface JobSpec {
   readonly identifier: string;
@@ -24,14 +33,14 @@ interface GraphileWorker {
 
 const CHUNK = 5_000;
 
-/** Whether steps that arrive together share statements. */
-type Statements = "one-a-step" | "gathered";
+/** Whether concurrent steps share statements. */
+type Statements = "one-per-step" | "batched";
 
 /**
  * The drip on graphile-worker, configured as https://worker.graphile.org/docs/performance recommends: a local queue of
  * 500, and completions in batches. A task logs its step and schedules the next one, as in
- * https://worker.graphile.org/docs/tasks. The `gathered` variant is several times faster than the documented ones. It
- * runs as many jobs at once as the local queue holds, and logs and schedules jobs that arrive together in one batch.
+ * https://worker.graphile.org/docs/tasks. The `batched` variant is several times faster than the documented ones. It
+ * runs as many concurrent jobs as the local queue holds, and logs and schedules concurrent jobs in one batch.
  */
 export async function graphileWorker(serverUrl: string, steps: number, statements: Statements): Promise<Contestant> {
   const { Logger, makeWorkerUtils, run } = await importPeer<GraphileWorker>("graphile-worker");
@@ -40,7 +49,7 @@ export async function graphileWorker(serverUrl: string, steps: number, statement
   const utils = await makeWorkerUtils({ connectionString: database.url, logger });
   await utils.migrate();
   return {
-    name: `${peerTitle("graphile-worker")}, ${statements === "gathered" ? "its statements gathered" : "a statement a step"}`,
+    name: `${peerTitle("graphile-worker")}, ${statements === "batched" ? "batched statements" : "one statement per step"}`,
     rows: steps,
     async prepare() {
       await database.empty();
@@ -60,9 +69,9 @@ export async function graphileWorker(serverUrl: string, steps: number, statement
         left -= drips.length;
         if (left === 0) all.resolve();
       };
-      const send = statements === "gathered" ? gathered(sendAll) : (sent: Sent) => sendAll([sent]);
+      const send = statements === "batched" ? batched(sendAll) : (sent: Sent) => sendAll([sent]);
       const taskList = { drip: (drip: Drip, helpers: Helpers) => send({ drip, helpers }) };
-      const concurrentJobs = statements === "gathered" ? 500 : 24;
+      const concurrentJobs = statements === "batched" ? 500 : 24;
       const worker = { concurrentJobs, maxPoolSize: 10, localQueue: { size: 500 }, completeJobBatchDelay: 0 };
       const preset = { worker: { connectionString: database.url, logger, ...worker } };
       const runner = await run({ preset, taskList, noHandleSignals: true });
@@ -88,3 +97,21 @@ const jobOf = ({ drip, dueAt }: FirstDrip): JobSpec => ({
   payload: drip,
   ...(dueAt && { runAt: dueAt }),
 });
+
+/** Batches the items of one event loop iteration into one call of `work`. */
+function batched<Item>(work: (items: readonly Item[]) => Promise<void>): (item: Item) => Promise<void> {
+  let items: Item[] = [];
+  let worked: Promise<void> | undefined;
+  const workOnAll = async () => {
+    await setImmediate();
+    const all = items;
+    items = [];
+    worked = undefined;
+    await work(all);
+  };
+  return (item) => {
+    items.push(item);
+    worked ??= workOnAll();
+    return worked;
+  };
+}

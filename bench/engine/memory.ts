@@ -6,7 +6,7 @@ import { build } from "esbuild";
 import * as z from "zod";
 import { esbuildOptions } from "../../infra/bundle.ts";
 import { NODE_OPTIONS } from "../../infra/worker-function.ts";
-import { FOLDER } from "../server.ts";
+import { FOLDER } from "../database.ts";
 
 const RUNS = 4;
 const RUN_MS = 10_000;
@@ -28,7 +28,7 @@ export async function measureMemory(databaseUrl: string): Promise<MemoryMeasured
     execArgv: NODE_OPTIONS.split(" "),
   });
   const ended = once(child, "exit").then(([code]) => {
-    throw new Error(`the process whose memory is measured ended with code ${code}`);
+    throw new Error(`the measured process exited with code ${code}`);
   });
   const [message] = await Promise.race([once(child, "message"), ended]);
   ended.catch(() => undefined);

@@ -1,6 +1,14 @@
-import type { Contestant } from "./contestant.ts";
-import { type Drip, firstDrips, logSent, makeDripDatabase, nextDrip, tomorrow } from "./drip.ts";
-import { importPeer, peerTitle } from "./install-peers.ts";
+import type { Contestant } from "./contestants.ts";
+import {
+  type Drip,
+  firstDrips,
+  importPeer,
+  logSent,
+  makeDripDatabase,
+  nextDrip,
+  peerTitle,
+  tomorrow,
+} from "./peers.ts";
 
 interface Boss {
   start(): Promise<unknown>;

@@ -1,6 +1,28 @@
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import pg from "pg";
 import * as z from "zod";
-import { MESSAGE, makeDatabase } from "../data.ts";
+import { FOLDER, MESSAGE, makeDatabase } from "../database.ts";
+import { installPackages } from "../install-packages.ts";
+
+/** Job queues to compare with. The bench installs them, so that they are no dependency of the project. */
+const PEERS = { "graphile-worker": "0.18.0", "pg-boss": "12.38.0" } as const;
+type PeerName = keyof typeof PEERS;
+
+const PEERS_FOLDER = join(FOLDER, "peers");
+
+/** `graphile-worker 0.18.0` */
+export const peerTitle = (name: PeerName): string => `${name} ${PEERS[name]}`;
+
+/** Installs missing peers. Throws a Problem if npm fails. */
+export const installPeers = (): Promise<void> => installPackages(PEERS_FOLDER, PEERS);
+
+/** Imports an installed peer. The caller declares the types that it uses. */
+export async function importPeer<Module>(name: PeerName): Promise<Module> {
+  const file = createRequire(join(PEERS_FOLDER, "package.json")).resolve(name);
+  return (await import(pathToFileURL(file).href)) as Module;
+}
 
 /** A step of a drip campaign: the payload of a peer's job. */
 export interface Drip {
@@ -9,7 +31,7 @@ export interface Drip {
 }
 
 /** A database for one peer, with a log of sent steps. */
-export interface DripDatabase {
+interface DripDatabase {
   readonly url: string;
   readonly pool: pg.Pool;
   /** Clears the log. */
@@ -32,7 +54,7 @@ export async function makeDripDatabase(serverUrl: string, name: string): Promise
     checkLogged: async (steps) => {
       const { rows } = await pool.query("select count(*)::int as count from sent_drip where step = 1");
       const [{ count }] = z.tuple([z.object({ count: z.int() })]).parse(rows);
-      if (count !== steps) throw new Error(`${steps} steps were to be logged, ${count} were`);
+      if (count !== steps) throw new Error(`expected ${steps} logged steps, found ${count}`);
     },
   };
 }

@@ -1,8 +1,71 @@
+import { cpus, totalmem } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import * as z from "zod";
+import { discardLocalDatabase, LOCAL_FOLDER, withDatabase } from "../cli/postgres/local-database.ts";
 import { completeFollowUpsForMeetingBookedLeads, openDatabase } from "../lib/index.ts";
 import type { Database } from "../lib/store/connect.ts";
 import { migrate } from "../lib/store/migrate.ts";
-import { count, progress } from "./print.ts";
+import { count, print, progress } from "./figures.ts";
+
+/** Folder for a bench's data on this machine. */
+export const FOLDER = join(LOCAL_FOLDER, "bench");
+export const SERVER_LOG = join(FOLDER, "postgres", "server.log");
+
+/** Number of instances that the targets apply to. */
+export const TARGET_INSTANCES = 1_000_000;
+
+interface BenchServerOptions {
+  /** Keeps the server's data afterwards. */
+  readonly keep: boolean;
+  /** Additional server settings. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+/** Runs `work` on a dedicated PostgreSQL server, and removes the server and its data unless `keep` is set. */
+export async function withBenchServer<Result>(
+  { keep, settings }: BenchServerOptions,
+  work: (url: string) => Promise<Result>,
+): Promise<Result> {
+  // Never use DATABASE_URL: the bench loads a million rows.
+  const own = {
+    databaseUrl: "",
+    folder: FOLDER,
+    onProgress: progress,
+    settings: { shared_buffers: sharedBuffers(), ...settings },
+  };
+  try {
+    return await withDatabase(work, own);
+  } finally {
+    if (!keep) await discardLocalDatabase(own);
+  }
+}
+
+/**
+ * A quarter of the machine's memory, like the RDS default for PostgreSQL:
+ * https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/PostgreSQL.Tuning.concepts.memory.html
+ */
+const sharedBuffers = () => `${Math.floor(totalmem() / 4 / 1_024)}kB`;
+
+const SETTINGS = [
+  "fsync",
+  "synchronous_commit",
+  "full_page_writes",
+  "autovacuum",
+  "shared_buffers",
+  "max_wal_size",
+  "work_mem",
+];
+
+export async function printMachine({ pool }: LoadedDatabase): Promise<void> {
+  const { rows } = await pool.query(
+    "select string_agg(name || ' ' || current_setting(name), ', ') as settings, split_part(version(), ' on ', 1) as version from pg_settings where name = any($1)",
+    [SETTINGS],
+  );
+  const machine = z.object({ settings: z.string(), version: z.string() }).parse(rows[0]);
+  print(`${machine.version} (${machine.settings}), Node ${process.version}, ${cpus().length} cores`);
+  print("Figures are medians, with the range in brackets; in milliseconds unless another unit is named.\n");
+}
 
 export interface LoadedDatabase extends Database {
   readonly url: string;
@@ -41,7 +104,8 @@ export async function loadDatabase(serverUrl: string, instances: number): Promis
     connection.release(true);
   }
   const { completedCount } = await completeFollowUpsForMeetingBookedLeads(database.prisma);
-  if (completedCount > 0) throw new Error(`${completedCount} instances were loaded that should have been completed`);
+  if (completedCount > 0)
+    throw new Error(`${completedCount} instances were loaded although the backstop completes them`);
   return { ...database, url, instances };
 }
 
