@@ -101,9 +101,12 @@ const unsubscribe = z
   .strictObject({ url: unsubscribeUrl.optional(), mailto: z.email().optional() })
   .refine(({ url, mailto }) => url !== undefined || mailto !== undefined, { error: "requires url, mailto or both" });
 
+/** The user for migrations, unless configured. */
+export const DEFAULT_MIGRATOR = "backstop_migrate";
+
 /** The database itself, without the proxy: migrations would pin its connections. */
 const migrate = z.strictObject({
-  user: role.default("backstop_migrate"),
+  user: role.default(DEFAULT_MIGRATOR),
   host: z.hostname().optional(),
   resourceId: z
     .string()

@@ -11,7 +11,7 @@ import {
 import { DatabaseProxy, type IDatabaseProxy } from "aws-cdk-lib/aws-rds";
 import type { Construct } from "constructs";
 import type { StageNames } from "../lib/platform/names.ts";
-import type { Configuration } from "./configuration.ts";
+import { type Configuration, DEFAULT_MIGRATOR } from "./configuration.ts";
 import { CreatedDatabase, DatabaseRoles } from "./created-database.ts";
 import { CreatedNetwork } from "./network.ts";
 
@@ -51,7 +51,7 @@ function createdFoundation(scope: Construct, configuration: Configuration, names
   const { vpc, functions, database: subnets } = networkOf(scope, configuration, names);
   const database = new CreatedDatabase(scope, "Database", { configuration, names, vpc, subnets });
   const { cluster, proxy, proxySecurityGroup } = database;
-  const migrator = configuration.migrate?.user ?? MIGRATOR;
+  const migrator = configuration.migrate?.user ?? DEFAULT_MIGRATOR;
   return {
     vpc,
     subnets: functions,
@@ -80,9 +80,6 @@ function networkOf(scope: Construct, configuration: Configuration, names: StageN
   return { vpc: existingVpc(scope, configuration.vpc), functions: subnets, database: subnets };
 }
 
-/** Default user for migrations. */
-const MIGRATOR = "backstop_migrate";
-
 type Migrate = NonNullable<Configuration["migrate"]>;
 type Proxy = NonNullable<Configuration["proxy"]>;
 
@@ -92,7 +89,12 @@ function existingFoundation(scope: Construct, { vpc, migrate }: Configuration, p
   return {
     vpc: existingVpc(scope, vpc),
     subnets: { subnetType: SubnetType.PRIVATE_WITH_EGRESS },
-    proxy: existingProxy(scope, proxy, securityGroup),
+    proxy: DatabaseProxy.fromDatabaseProxyAttributes(scope, "Proxy", {
+      dbProxyName: proxy.name,
+      dbProxyArn: proxy.arn,
+      endpoint: proxy.endpoint,
+      securityGroups: [securityGroup],
+    }),
     proxySecurityGroup: securityGroup,
     proxyName: proxy.name,
     direct: migrate && directDatabase(scope, migrate),
@@ -120,17 +122,4 @@ function existingVpc(scope: Construct, vpc: Configuration["vpc"]): IVpc {
     reason: "This stack neither reads nor changes the routes of the subnets.",
   });
   return found;
-}
-
-function existingProxy(
-  scope: Construct,
-  { name, arn, endpoint }: Proxy,
-  securityGroup: ISecurityGroup,
-): IDatabaseProxy {
-  return DatabaseProxy.fromDatabaseProxyAttributes(scope, "Proxy", {
-    dbProxyName: name,
-    dbProxyArn: arn,
-    endpoint,
-    securityGroups: [securityGroup],
-  });
 }
