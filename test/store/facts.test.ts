@@ -1,7 +1,7 @@
-import { setTimeout } from "node:timers/promises";
 import { beforeEach, describe, expect, it } from "@jest/globals";
+import * as z from "zod";
 import type { FactOutcome } from "../../lib/run/intake/outcome.ts";
-import { onPool } from "../../lib/store/sql.ts";
+import { one as oneRow, onPool } from "../../lib/store/sql.ts";
 import {
   addFollowedLead,
   addInstance,
@@ -16,6 +16,7 @@ import {
 } from "../support/factories.ts";
 import { aMeeting, hoursAgo, tell } from "../support/facts.ts";
 import { useRunner } from "../support/run.ts";
+import { blockedBy, until } from "../support/transactions.ts";
 
 const { sql, runner } = await useRunner();
 let workspaceId: string;
@@ -627,29 +628,33 @@ describe("a touch that waits for approval", () => {
   });
 });
 
-describe("a workspace", () => {
+describe("facts applied at the same time", () => {
   it.each([
-    ["is the same in capitals: its facts wait for each other", (id: string) => id.toUpperCase(), false],
-    ["does not wait for another", () => addWorkspace(sql), true],
-  ])("%s", async (_, otherOf, isThrough) => {
+    ["wait for each other in one workspace, even if its id is in capitals", (id: string) => id.toUpperCase(), "waits"],
+    ["do not wait for those of another workspace", () => addWorkspace(sql), "applied"],
+  ])("%s", async (_, otherOf, expected) => {
     const other = await otherOf(workspaceId);
     const reply = { workspaceId: other, eventId: "other", occurredAt: hoursAgo(1), lead: { email: "b@example.test" } };
-    let isDone = false;
-    let told: Promise<unknown> = Promise.resolve();
+    let state = "pending";
+    let second: Promise<unknown> = Promise.resolve();
     await onPool(sql).transaction(async (transaction) => {
+      const { pid } = await oneRow(transaction, z.object({ pid: z.number() }))`select pg_backend_pid() as pid`;
       const first = { eventId: "first", occurredAt: hoursAgo(1), lead: { email: "a@example.test" } };
       await tell({ ...transaction, transaction: (work) => work(transaction) }, "lead.replied", {
         ...first,
         workspaceId,
       });
-      told = tell(onPool(sql), "lead.replied", reply).then(() => {
-        isDone = true;
+      second = tell(onPool(sql), "lead.replied", reply).then(() => {
+        state = "applied";
       });
-      await setTimeout(300);
-      expect(isDone).toBe(isThrough);
+      const seen = await until("the second fact is applied or waits", async () => {
+        if ((await blockedBy(sql, pid)) !== undefined) return "waits";
+        return state === "applied" ? state : undefined;
+      });
+      expect(seen).toBe(expected);
     });
-    await told;
-    expect(isDone).toBe(true);
+    await second;
+    expect(state).toBe("applied");
   });
 });
 

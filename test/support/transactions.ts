@@ -37,13 +37,16 @@ export async function rollbackLeftOpen(): Promise<void> {
 
 /** Waits until a connection is blocked by this one. Returns the pid of the blocked connection. */
 export const untilBlockedBy = (sql: Sql, pid: number): Promise<number> =>
-  until(`a connection waits for ${pid}`, async () => {
-    const { rows } = await sql.query<{ pid: number }>(
-      "select pid from pg_stat_activity where $1 = any(pg_blocking_pids(pid)) limit 1",
-      [pid],
-    );
-    return rows[0]?.pid;
-  });
+  until(`a connection waits for ${pid}`, () => blockedBy(sql, pid));
+
+/** The pid of a connection that is blocked by this one. */
+export async function blockedBy(sql: Sql, pid: number): Promise<number | undefined> {
+  const { rows } = await sql.query<{ pid: number }>(
+    "select pid from pg_stat_activity where $1 = any(pg_blocking_pids(pid)) limit 1",
+    [pid],
+  );
+  return rows[0]?.pid;
+}
 
 /** Polls until `ask` returns a value. Throws after ten seconds. */
 export async function until<Answer>(what: string, ask: () => Promise<Answer | undefined>): Promise<Answer> {
