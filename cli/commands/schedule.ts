@@ -1,4 +1,6 @@
 import {
+  ConflictException,
+  CreateScheduleCommand,
   GetScheduleCommand,
   type GetScheduleCommandOutput,
   SchedulerClient,
@@ -6,7 +8,6 @@ import {
 } from "@aws-sdk/client-scheduler";
 import { Command } from "commander";
 import { namesOf, STAGE_PATTERN } from "../../lib/platform/names.ts";
-import { leaveOneTimeSchedule } from "../../lib/platform/one-time-schedule.ts";
 import { Problem } from "../problem.ts";
 
 interface Choice {
@@ -16,116 +17,136 @@ interface Choice {
 }
 
 type State = "ENABLED" | "DISABLED";
-type Say = (line: string) => void;
-type Verb = (client: SchedulerClient, place: Place, say: Say) => Promise<void>;
+type Print = (line: string) => void;
+type Action = (client: SchedulerClient, id: ScheduleId, print: Print) => Promise<void>;
 
-const LESSON = `
-The schedule begins every run. While it is paused nothing more is taken up to be sent, and the backstop stops no sequence of a lead who
-books either: the first run after the pause does that, before it sends anything. A run that is already going ends by itself within a
-minute. In a stage with a queue for delivery, what lies there already still goes; docs/runbook.md#stop-everything says how to stop it.
+const HELP = `
+The schedule starts every run. While it is paused, no touches are claimed, and the backstop completes no sequences. The first
+run after the pause does that before it sends. A run that is in progress ends within a minute. With a delivery queue, queued
+touches are still sent: docs/runbook.md#stop-everything says how to stop them.
 
-Region and credentials come from where every AWS tool takes them: AWS_REGION, AWS_PROFILE, or the shared configuration files.
-They need scheduler:GetSchedule; to pause or resume also scheduler:UpdateSchedule, for run-now scheduler:CreateSchedule, and for these
-iam:PassRole for the schedule's role.
+Region and credentials come from AWS_REGION, AWS_PROFILE or the shared AWS configuration files. Required permissions:
+  status           scheduler:GetSchedule
+  pause, resume    also scheduler:UpdateSchedule, and iam:PassRole for the schedule's role
+  run-now          also scheduler:CreateSchedule, and iam:PassRole for the schedule's role
 
 Examples:
-  backstop schedule status --stage dev
-  backstop schedule pause --stage production
-  backstop schedule resume --stage production
-  backstop schedule run-now --stage production
-  backstop schedule status --group backstop-dev --name backstop-dev-follow-ups
-`;
+  $ npm run backstop -- schedule status --stage dev
+  $ npm run backstop -- schedule pause --stage production
+  $ npm run backstop -- schedule resume --stage production
+  $ npm run backstop -- schedule run-now --stage production
+  $ npm run backstop -- schedule status --group backstop-dev --name backstop-dev-follow-ups`;
 
 /** The command `schedule status|pause|resume|run-now` for EventBridge Scheduler. Throws known errors as Problem. */
-export function scheduleCommand(say: Say = toStandardOutput): Command {
+export function scheduleCommand(print: Print = toStandardOutput): Command {
   const schedule = new Command("schedule")
-    .description("say whether the schedule in AWS runs, pause it, let it run again, or ask for one run")
-    .addHelpText("after", LESSON);
-  const verbs: readonly [name: string, description: string, verb: Verb][] = [
-    ["status", "what the schedule does now", status],
-    ["pause", "begin no more runs; harmless when paused already", pause],
-    ["resume", "begin runs again; harmless when running already", resume],
-    ["run-now", "begin one run at the next full minute, also while paused", runNow],
+    .description("show, pause or resume the schedule of a stage in AWS, or start one run")
+    .addHelpText("after", HELP);
+  const actions: readonly [name: string, description: string, action: Action][] = [
+    ["status", "show whether the schedule is running or paused", status],
+    ["pause", "start no more runs; a no-op if the schedule is paused", pause],
+    ["resume", "start runs again; a no-op if the schedule is running", resume],
+    ["run-now", "start one run at the next full minute, also while paused", runNow],
   ];
-  for (const [name, description, verb] of verbs) {
+  for (const [name, description, action] of actions) {
     schedule.addCommand(
       new Command(name)
         .description(description)
-        .option("--stage <stage>", "the stage whose schedule it is", "dev")
-        .option("--name <name>", "the schedule's name, when it is not the one that the stack gives")
-        .option("--group <group>", "the schedule's group, when it is not the one that the stack gives")
-        .action((choice: Choice) => writeClaims(verb, choice, say)),
+        .option("--stage <stage>", "the stage that owns the schedule", "dev")
+        .option("--name <name>", "the schedule's name, if it differs from the stack's default")
+        .option("--group <group>", "the schedule's group, if it differs from the stack's default")
+        .action((choice: Choice) => withScheduler(action, choice, print)),
     );
   }
   return schedule;
 }
 
-async function writeClaims(verb: Verb, choice: Choice, say: Say): Promise<void> {
-  const place = placeOf(choice);
-  const client = new SchedulerClient({ maxAttempts: ENOUGH_ATTEMPTS });
+async function withScheduler(action: Action, choice: Choice, print: Print): Promise<void> {
+  const id = scheduleId(choice);
+  const client = new SchedulerClient({ maxAttempts: MAX_ATTEMPTS });
   try {
-    await verb(client, place, say);
+    await action(client, id, print);
   } catch (thrown) {
-    throw explained(thrown, place);
+    throw withAdvice(thrown, id);
   } finally {
     client.destroy();
   }
 }
 
-function placeOf({ stage, name, group }: Choice): Place {
-  if (!STAGE_PATTERN.test(stage)) throw new Problem(`"${stage}" cannot be the name of a stage; say one such as dev`);
+function scheduleId({ stage, name, group }: Choice): ScheduleId {
+  if (!STAGE_PATTERN.test(stage)) throw new Problem(`"${stage}" is not a valid stage name; a valid name is dev`);
   const names = namesOf(stage);
   return { stage, name: name ?? names.schedule, group: group ?? names.scheduleGroup };
 }
 
-async function status(client: SchedulerClient, place: Place, say: Say): Promise<void> {
-  const found = await find(client, place);
-  say(`${place.group}/${place.name} is ${found.State === "DISABLED" ? "paused" : "running"}`);
-  say(`  when     ${found.ScheduleExpression} (${found.ScheduleExpressionTimezone ?? "UTC"})`);
-  say(`  target   ${found.Target?.Arn}`);
-  say(`  changed  ${found.LastModificationDate?.toISOString()}`);
+async function status(client: SchedulerClient, id: ScheduleId, print: Print): Promise<void> {
+  const found = await find(client, id);
+  print(`${id.group}/${id.name} is ${found.State === "DISABLED" ? "paused" : "running"}`);
+  print(`  when     ${found.ScheduleExpression} (${found.ScheduleExpressionTimezone ?? "UTC"})`);
+  print(`  target   ${found.Target?.Arn}`);
+  print(`  changed  ${found.LastModificationDate?.toISOString()}`);
 }
 
-async function pause(client: SchedulerClient, place: Place, say: Say): Promise<void> {
-  const changed = await change(client, place, "DISABLED");
-  say(
-    `${place.group}/${place.name} is ${changed ? "paused now; a run that is going ends by itself" : "already paused"}`,
-  );
-  say("touches that lie in a queue for delivery already still go out; to stop them: docs/runbook.md#stop-everything");
-  say(
-    `a deploy that changes the schedule starts it again, unless you deploy with: -c stage=${place.stage} -c paused=true`,
-  );
+async function pause(client: SchedulerClient, id: ScheduleId, print: Print): Promise<void> {
+  const changed = await change(client, id, "DISABLED");
+  print(`${id.group}/${id.name} is ${changed ? "now paused; a run in progress ends by itself" : "already paused"}`);
+  print("queued touches are still sent; to stop them, see docs/runbook.md#stop-everything");
+  print(`a deploy that changes the schedule resumes it, unless you deploy with: -c stage=${id.stage} -c paused=true`);
 }
 
-async function resume(client: SchedulerClient, place: Place, say: Say): Promise<void> {
-  const changed = await change(client, place, "ENABLED");
-  say(`${place.group}/${place.name} is ${changed ? "running again; the next tick begins a run" : "already running"}`);
-  say(
-    `a deploy that changes the schedule keeps it running, unless it is deployed as paused, in cdk.json or with: -c paused=true`,
-  );
+async function resume(client: SchedulerClient, id: ScheduleId, print: Print): Promise<void> {
+  const changed = await change(client, id, "ENABLED");
+  print(`${id.group}/${id.name} is ${changed ? "running again, from its next tick" : "already running"}`);
+  print("a deploy that changes the schedule keeps it running, unless cdk.json or -c paused=true pauses it");
 }
 
-/** Creates a one-time schedule with the stage's own target, so that the caller needs no permission to invoke. */
-async function runNow(client: SchedulerClient, place: Place, say: Say): Promise<void> {
-  const { Target } = await find(client, place);
-  if (!Target) throw new Problem(`${place.group}/${place.name} has no target: deploy the stage again`);
-  const { at, made } = await leaveOneTimeSchedule(client, { group: place.group, target: Target, now: new Date() });
-  say(
-    `a run ${made ? "begins" : "was asked for already and begins"} at ${at.toISOString()}; it throws when it is no success`,
+/**
+ * Creates a schedule with the same target that runs once, at the next full minute, and then deletes itself. The caller
+ * needs no permission to invoke the function. The name contains the minute, so a second call is a no-op.
+ */
+async function runNow(client: SchedulerClient, id: ScheduleId, print: Print): Promise<void> {
+  const { Target } = await find(client, id);
+  if (!Target) throw new Problem(`${id.group}/${id.name} has no target: deploy the stage again`);
+  const at = nextMinute(new Date()).toISOString();
+  const name = `run-now-${at.slice(0, 16).replace(":", "-")}`;
+  const command = new CreateScheduleCommand({
+    Name: name,
+    ClientToken: name,
+    GroupName: id.group,
+    Description: "Backstop: one run between two ticks. Deletes itself.",
+    ScheduleExpression: `at(${at.slice(0, 19)})`,
+    ScheduleExpressionTimezone: "UTC",
+    FlexibleTimeWindow: { Mode: "OFF" },
+    ActionAfterCompletion: "DELETE",
+    Target,
+  });
+  const isNew = await client.send(command).then(
+    () => true,
+    (thrown) => {
+      if (thrown instanceof ConflictException) return false;
+      throw thrown;
+    },
   );
+  print(`a run ${isNew ? "starts" : "is already requested and starts"} at ${at}`);
 }
+
+/** Time for the request to reach Scheduler before the minute starts. */
+const ARRIVAL_MS = 5_000;
+
+/** The next full minute that is still possible. Scheduler has a resolution of one minute. */
+export const nextMinute = (now: Date): Date => new Date(Math.ceil((now.getTime() + ARRIVAL_MS) / 60_000) * 60_000);
 
 /** Sends all fields, because UpdateSchedule resets omitted ones. Returns false if the state is already the same. */
-async function change(client: SchedulerClient, place: Place, state: State): Promise<boolean> {
-  const { $metadata, Arn, CreationDate, LastModificationDate, ...found } = await find(client, place);
+async function change(client: SchedulerClient, id: ScheduleId, state: State): Promise<boolean> {
+  const { $metadata, Arn, CreationDate, LastModificationDate, ...found } = await find(client, id);
   if (found.State === state) return false;
   const { ScheduleExpression, Target, FlexibleTimeWindow } = found;
-  const required = { Name: place.name, GroupName: place.group, ScheduleExpression, Target, FlexibleTimeWindow };
+  const required = { Name: id.name, GroupName: id.group, ScheduleExpression, Target, FlexibleTimeWindow };
   await client.send(new UpdateScheduleCommand({ ...found, ...required, State: state }));
   return true;
 }
 
-function find(client: SchedulerClient, { name, group }: Place): Promise<GetScheduleCommandOutput> {
+function find(client: SchedulerClient, { name, group }: ScheduleId): Promise<GetScheduleCommandOutput> {
   return client.send(new GetScheduleCommand({ Name: name, GroupName: group }));
 }
 
@@ -133,28 +154,27 @@ function toStandardOutput(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-/** Identifies a schedule. */
-export interface Place {
+interface ScheduleId {
   readonly stage: string;
   readonly name: string;
   readonly group: string;
 }
 
-export const ENOUGH_ATTEMPTS = 4;
+const MAX_ATTEMPTS = 4;
 
 /** Advice for each error, by the name or code that the SDK gives it. */
-const ADVICE: Readonly<Record<string, (place: Place) => string>> = {
+const ADVICE: Readonly<Record<string, (id: ScheduleId) => string>> = {
   ResourceNotFoundException: ({ group, name }) =>
     `there is no schedule ${group}/${name} in this account and region: deploy the stage, or check --stage, --name, --group and AWS_REGION`,
   CredentialsProviderError: () => "no AWS credentials were found: set AWS_PROFILE, or sign in with: aws sso login",
-  "Region is missing": () => "no AWS region is set: set AWS_REGION to the region that the stage was deployed to",
-  ThrottlingException: () => `AWS refused ${ENOUGH_ATTEMPTS} times because of too many requests: try again in a minute`,
+  "Region is missing": () => "no AWS region is set: set AWS_REGION to the region of the stage",
+  ThrottlingException: () => `AWS throttled the request ${MAX_ATTEMPTS} times: try again in a minute`,
   AccessDeniedException: ({ group, name }) =>
-    `these credentials may not do this to ${group}/${name}: they need scheduler:GetSchedule, scheduler:UpdateSchedule, scheduler:CreateSchedule and iam:PassRole`,
+    `the credentials lack a permission for ${group}/${name}: scheduler:GetSchedule, scheduler:UpdateSchedule, scheduler:CreateSchedule or iam:PassRole`,
   ConflictException: ({ group, name }) =>
-    `${group}/${name} is being changed by somebody else: look with status, and try again`,
+    `another request is changing ${group}/${name}: run \`schedule status\`, then try again`,
   ...each(["ExpiredTokenException", "UnrecognizedClientException", "InvalidSignatureException"], () => {
-    return "AWS does not accept these credentials: they have expired or belong to nobody; sign in again";
+    return "AWS rejected the credentials, which are expired or invalid: sign in again";
   }),
   ...each(["ECONNREFUSED", "ECONNRESET", "ENOTFOUND", "ETIMEDOUT", "TimeoutError"], () => {
     return "EventBridge Scheduler cannot be reached: check the network and AWS_REGION";
@@ -162,14 +182,14 @@ const ADVICE: Readonly<Record<string, (place: Place) => string>> = {
 };
 
 /** Translates an error into a Problem with advice. Returns an unknown error unchanged. */
-export function explained(thrown: unknown, place: Place): unknown {
+function withAdvice(thrown: unknown, id: ScheduleId): unknown {
   if (!(thrown instanceof Error)) return thrown;
   const code = "code" in thrown ? String(thrown.code) : "";
   // The SDK wraps some network errors so that only the message contains the code.
   const codeInMessage = /\bE[A-Z]{4,}\b/.exec(thrown.message)?.[0] ?? "";
   const keys = [thrown.name, code, thrown.message, codeInMessage];
   const advice = keys.map((key) => ADVICE[key]).find((found) => found !== undefined);
-  return advice === undefined ? thrown : new Problem(advice(place), { cause: thrown });
+  return advice === undefined ? thrown : new Problem(advice(id), { cause: thrown });
 }
 
 function each<Value>(names: readonly string[], value: Value): Record<string, Value> {

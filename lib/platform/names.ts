@@ -32,6 +32,3 @@ export function namesOf(stage: string) {
     alarmPrefix: `${prefix}-`,
   };
 }
-
-/** Name prefix of the one-time schedules that a run creates for its backlog. */
-export const CATCH_UP_PREFIX = "catch-up-";

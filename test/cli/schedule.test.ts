@@ -1,9 +1,7 @@
 import { readFile } from "node:fs/promises";
-import { SchedulerClient } from "@aws-sdk/client-scheduler";
-import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
-import { scheduleCommand } from "../../cli/commands/schedule.ts";
+import { afterEach, beforeEach, describe, expect, it, jest } from "@jest/globals";
+import { nextMinute, scheduleCommand } from "../../cli/commands/schedule.ts";
 import { Problem } from "../../cli/problem.ts";
-import { leaveOneTimeSchedule, nextMinute } from "../../lib/platform/one-time-schedule.ts";
 import { FakeScheduler } from "../support/fake-scheduler.ts";
 
 /** A schedule that sets every field of EventBridge Scheduler's API. */
@@ -30,6 +28,11 @@ const aSchedule = {
     RetryPolicy: { MaximumEventAgeInSeconds: 60, MaximumRetryAttempts: 0 },
   },
 };
+
+const ALL_BUT_DATE = [
+  ...(["hrtime", "nextTick", "performance", "queueMicrotask", "setImmediate", "clearImmediate"] as const),
+  ...(["setInterval", "clearInterval", "setTimeout", "clearTimeout"] as const),
+];
 
 const usual = { ...process.env };
 let scheduler: FakeScheduler;
@@ -66,7 +69,7 @@ describe("pause and resume", () => {
   it.each([
     ["pause", "is already paused", "DISABLED"],
     ["resume", "is already running", "ENABLED"],
-  ])("are harmless twice: %s", async (verb, answer, state) => {
+  ])("are no-ops when repeated: %s", async (verb, answer, state) => {
     await run(verb);
     scheduler.requests.length = 0;
     expect(await run(verb)).toContain(answer);
@@ -74,126 +77,125 @@ describe("pause and resume", () => {
     expect(scheduler.requests).toEqual(["GET /schedules/backstop-dev-follow-ups"]);
   });
 
-  it("say what a later deploy does to them", async () => {
-    expect(await run("pause")).toContain("a deploy that changes the schedule starts it again");
+  it("print what a later deploy does to them", async () => {
+    expect(await run("pause")).toContain("a deploy that changes the schedule resumes it");
     expect(await run("resume")).toContain("a deploy that changes the schedule keeps it running");
   });
 
-  it("say that touches which lie in the queue for delivery still go, and how to stop them", async () => {
-    const told = await run("pause", "--group", "backstop-dev", "--name", "backstop-dev-follow-ups");
-    for (const part of ["still go out", "docs/runbook.md#stop-everything"]) expect(told).toContain(part);
+  it("print that queued touches are still sent, and how to stop them", async () => {
+    const output = await run("pause", "--group", "backstop-dev", "--name", "backstop-dev-follow-ups");
+    for (const part of ["still sent", "docs/runbook.md#stop-everything"]) expect(output).toContain(part);
     const sections = (await readFile("docs/runbook.md", "utf8")).split(/^#+ /m);
     const section = sections.find((one) => one.startsWith("Stop everything\n"));
     for (const part of ["update-event-source-mapping", "--no-enabled", "paused_at"]) expect(section).toContain(part);
   });
 
-  it("outlast AWS saying that there are too many requests", async () => {
+  it("retry when AWS throttles", async () => {
     scheduler.refusals.push({ status: 429, type: "ThrottlingException" }, { status: 429, type: "ThrottlingException" });
     await run("pause");
     expect(scheduler.requests).toHaveLength(4);
     expect(current()).toMatchObject({ State: "DISABLED" });
   });
 
-  it("give up with advice when AWS keeps saying so", async () => {
+  it("stop with advice when AWS keeps throttling", async () => {
     for (let time = 0; time < 10; time++) scheduler.refusals.push({ status: 429, type: "ThrottlingException" });
-    const refused = run("pause");
-    await expect(refused).rejects.toThrow(Problem);
-    await expect(refused).rejects.toThrow(/^AWS refused 4 times because of too many requests: try again in a minute$/);
+    const result = run("pause");
+    await expect(result).rejects.toThrow(Problem);
+    await expect(result).rejects.toThrow(/^AWS throttled the request 4 times: try again in a minute$/);
     expect(scheduler.requests).toHaveLength(4);
     expect(current()).toEqual(aSchedule);
   });
 });
 
 describe("status", () => {
-  it("tells what the schedule does, and changes nothing", async () => {
-    const told = await run("status");
+  it("prints what the schedule does, and changes nothing", async () => {
+    const output = await run("status");
     for (const part of ["running", "rate(1 minute) (Europe/Berlin)", aSchedule.Target.Arn])
-      expect(told).toContain(part);
+      expect(output).toContain(part);
     expect(scheduler.requests).toEqual(["GET /schedules/backstop-dev-follow-ups"]);
   });
 
-  it("says paused after a pause", async () => {
+  it("prints paused after a pause", async () => {
     await run("pause");
     expect(await run("status")).toContain("backstop-dev/backstop-dev-follow-ups is paused");
   });
 });
 
 describe("run-now", () => {
-  const oneTime = () => [...scheduler.schedules].filter(([key]) => key.startsWith("backstop-dev/catch-up-"));
+  const oneTime = () => [...scheduler.schedules].filter(([key]) => key.startsWith("backstop-dev/run-now-"));
 
-  it("leaves a schedule for the next full minute that does what the stage's own does, once, and deletes itself", async () => {
-    const told = await run("run-now");
-    const [, minute = ""] = /begins at (.*:00)\.000Z/.exec(told) ?? [];
+  it("creates a schedule that runs the stage's own target once, at the next full minute, and deletes itself", async () => {
+    const output = await run("run-now");
+    const [, minute = ""] = /starts at (.*:00)\.000Z/.exec(output) ?? [];
     expect(Date.parse(`${minute}Z`) - Date.now()).toBeGreaterThan(0);
     expect(Date.parse(`${minute}Z`) - Date.now()).toBeLessThanOrEqual(65_000);
     expect(oneTime()).toEqual([
       [
-        `backstop-dev/catch-up-${minute.slice(0, -3).replace(":", "-")}`,
+        `backstop-dev/run-now-${minute.slice(0, -3).replace(":", "-")}`,
         expect.objectContaining({
           ScheduleExpression: `at(${minute})`,
           ScheduleExpressionTimezone: "UTC",
           FlexibleTimeWindow: { Mode: "OFF" },
           ActionAfterCompletion: "DELETE",
-          Target: {
-            ...aSchedule.Target,
-            Input: '{"trigger":"catch_up","scheduledTime":"<aws.scheduler.scheduled-time>"}',
-          },
+          Target: aSchedule.Target,
         }),
       ],
     ]);
     expect(current()).toEqual(aSchedule);
   });
 
-  it("asked for twice within the same minute makes one, and says so", async () => {
-    const now = new Date("2026-11-25T09:00:10Z");
-    const client = new SchedulerClient({});
-    const ask = () => leaveOneTimeSchedule(client, { group: "backstop-dev", target: aSchedule.Target, now });
-    expect(await ask()).toEqual({ at: new Date("2026-11-25T09:01:00Z"), made: true });
-    expect(await ask()).toEqual({ at: new Date("2026-11-25T09:01:00Z"), made: false });
+  it("called twice within the same minute creates one schedule, and says so", async () => {
+    jest.useFakeTimers({ now: new Date("2026-11-25T09:00:10Z"), doNotFake: ALL_BUT_DATE });
+    try {
+      expect(await run("run-now")).toBe("a run starts at 2026-11-25T09:01:00.000Z");
+      expect(await run("run-now")).toBe("a run is already requested and starts at 2026-11-25T09:01:00.000Z");
+    } finally {
+      jest.useRealTimers();
+    }
     expect(oneTime()).toHaveLength(1);
   });
 
-  it("does not ask for a minute that will be over when the request arrives", () => {
+  it("skips a minute that will have started when the request arrives", () => {
     expect(nextMinute(new Date("2026-11-25T09:00:54Z"))).toEqual(new Date("2026-11-25T09:01:00Z"));
     expect(nextMinute(new Date("2026-11-25T09:00:56Z"))).toEqual(new Date("2026-11-25T09:02:00Z"));
   });
 });
 
-describe("the schedule that is meant", () => {
-  it("is the one that the stack of the stage made", async () => {
+describe("the selected schedule", () => {
+  it("is the one of the stage", async () => {
     scheduler.schedules.set("backstop-production/backstop-production-follow-ups", { ...aSchedule, State: "DISABLED" });
     expect(await run("status", "--stage", "production")).toContain("backstop-production-follow-ups is paused");
   });
 
-  it("can be named outright", async () => {
+  it("can be named explicitly", async () => {
     scheduler.schedules.set("ours/nightly", aSchedule);
-    expect(await run("pause", "--group", "ours", "--name", "nightly")).toContain("ours/nightly is paused now");
+    expect(await run("pause", "--group", "ours", "--name", "nightly")).toContain("ours/nightly is now paused");
     expect(scheduler.schedules.get("ours/nightly")).toMatchObject({ State: "DISABLED" });
     expect(current()).toEqual(aSchedule);
   });
 
-  it("is told to be missing when it is, with what to look at", async () => {
+  it("is reported as missing, with advice", async () => {
     const missing = run("pause", "--stage", "staging");
     await expect(missing).rejects.toThrow(Problem);
     await expect(missing).rejects.toThrow("there is no schedule backstop-staging/backstop-staging-follow-ups");
   });
 
-  it("cannot be of a stage that cannot be", async () => {
+  it("cannot belong to an invalid stage", async () => {
     await expect(run("pause", "--stage", "No Stage")).rejects.toThrow(Problem);
     expect(scheduler.requests).toEqual([]);
   });
 });
 
-describe("a fault that a person can mend is told in one line", () => {
+describe("an error that a person can fix is one line", () => {
   it.each([
     [403, "AccessDeniedException", "iam:PassRole"],
     [403, "ExpiredTokenException", "sign in again"],
     [409, "ConflictException", "try again"],
   ])("when AWS answers %i %s", async (status, type, advice) => {
     scheduler.refusals.push({ status, type });
-    const refused = run("pause");
-    await expect(refused).rejects.toThrow(Problem);
-    await expect(refused).rejects.toThrow(new RegExp(`^.*${advice}.*$`));
+    const result = run("pause");
+    await expect(result).rejects.toThrow(Problem);
+    await expect(result).rejects.toThrow(new RegExp(`^.*${advice}.*$`));
   });
 
   it("when there are no credentials", async () => {
@@ -206,13 +208,13 @@ describe("a fault that a person can mend is told in one line", () => {
     await expect(run("status")).rejects.toThrow(/^no AWS region is set: /);
   });
 
-  it("when nobody answers", async () => {
+  it("when the address is unreachable", async () => {
     process.env["AWS_ENDPOINT_URL_SCHEDULER"] = "http://127.0.0.1:1";
     await expect(run("status")).rejects.toThrow(/^EventBridge Scheduler cannot be reached: /);
   });
 });
 
-it("passes on what no person can mend", async () => {
+it("rethrows an unknown error", async () => {
   scheduler.refusals.push({ status: 400, type: "ValidationException" });
   await expect(run("status")).rejects.not.toThrow(Problem);
 });
@@ -222,7 +224,7 @@ function current(): unknown {
 }
 
 async function run(...words: readonly string[]): Promise<string> {
-  const said: string[] = [];
-  await scheduleCommand((line) => said.push(line)).parseAsync(words, { from: "user" });
-  return said.join("\n");
+  const lines: string[] = [];
+  await scheduleCommand((line) => lines.push(line)).parseAsync(words, { from: "user" });
+  return lines.join("\n");
 }
