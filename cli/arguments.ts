@@ -5,11 +5,11 @@ import * as z from "zod";
 export function uuid(text: string): string {
   const parsed = z.guid().safeParse(text);
   if (parsed.success) return parsed.data;
-  throw new InvalidArgumentError("It is a UUID, such as 0190f0f0-0000-7000-8000-000000000001.");
+  throw new InvalidArgumentError("Expected a UUID, such as 0190f0f0-0000-7000-8000-000000000001.");
 }
 
-/** Parses a name or a reason from the command line, which is stored. Rejects blank text. */
-export function someText(text: string): string {
+/** Parses a text from the command line. Rejects blank text. */
+export function nonBlank(text: string): string {
   if (text.trim() !== "") return text.trim();
-  throw new InvalidArgumentError("It goes on record, and may not be empty.");
+  throw new InvalidArgumentError("The text must not be empty.");
 }

@@ -3,7 +3,7 @@
 const [major] = process.versions.node.split(".");
 if (Number(major) < 24) {
   process.stderr.write(
-    `backstop: this needs Node 24, and you run ${process.version}: use \`npm run backstop -- …\`, which brings its own\n`,
+    `backstop: Node 24 is required, and this is ${process.version}: use \`npm run backstop -- …\`, which includes Node 24\n`,
   );
   process.exit(1);
 }

@@ -16,11 +16,11 @@ export interface DemoBooking {
 }
 
 const DAY_MS = 24 * 60 * 60_000;
-const chased = z.array(z.object({ workspaceId: z.guid(), leadId: z.guid() }));
+const candidates = z.array(z.object({ workspaceId: z.guid(), leadId: z.guid() }));
 
 /**
- * Books one chased lead with the event that a calendar would send, through the code of functions/intake.ts. Returns
- * null if no lead is chased.
+ * Books one lead in an active sequence with the event that a calendar would send, through the code of
+ * functions/intake.ts. Returns null if there is no such lead.
  */
 export async function bookByEvent(database: Database): Promise<DemoBooking | null> {
   const { rows } = await database.pool.query(`
@@ -31,7 +31,7 @@ export async function bookByEvent(database: Database): Promise<DemoBooking | nul
        and instance.next_step_due > now() + interval '1 hour' and lead.status = 'qualified'
      order by lead.id
      limit 1`);
-  const [lead] = chased.parse(rows);
+  const [lead] = candidates.parse(rows);
   if (!lead) return null;
   const now = Date.now();
   const inAWeek = (minutes: number) => new Date(now + 7 * DAY_MS + minutes * 60_000).toISOString();

@@ -18,9 +18,7 @@ export async function withExistingDatabase<Result>(
   work: (database: Database, signal: AbortSignal) => Promise<Result>,
 ): Promise<Result> {
   const folder = resolve(givenFolder);
-  if (!process.env["DATABASE_URL"] && !existsSync(join(folder, "postgres"))) {
-    throw new Problem("there is no database yet: `npm start` makes one with demo data, or set DATABASE_URL");
-  }
+  requireExistingDatabase(folder);
   const spinner = new Spinner();
   return await withDatabase(
     async (url, signal) => {
@@ -35,8 +33,16 @@ export async function withExistingDatabase<Result>(
         await database.close();
       }
     },
-    { folder, onProgress: (line) => spinner.tell(line) },
+    { folder, onProgress: (line) => spinner.show(line) },
   ).finally(() => spinner.stop());
+}
+
+/** Throws a Problem if there is neither a DATABASE_URL nor a local database in the folder. */
+export function requireExistingDatabase(folder: string): void {
+  if (process.env["DATABASE_URL"] || existsSync(join(folder, "postgres"))) return;
+  throw new Problem(
+    "there is no local database yet: run `npm start` to create one with demo data, or set DATABASE_URL",
+  );
 }
 
 /** Throws SchemaOutOfDate or UnsafeDatabaseSettings before the work fails with an SQL error or finds no rows. */
@@ -51,6 +57,6 @@ export async function chooseWorkspace({ prisma }: Database, idOrName: string | u
   if (found && others.length === 0) return found;
   const candidates = found ? [found, ...others] : await findWorkspaces(prisma);
   const known = candidates.map(({ id, name }) => `${name} (${id})`).join(", ") || "none";
-  if (!found) throw new Problem(`there is no workspace ${idOrName ?? ""}; known are ${known}`);
-  throw new Problem(`say which workspace with --workspace <id or name>: ${known}`);
+  if (!found) throw new Problem(`there is no workspace ${idOrName ?? ""}; the workspaces are ${known}`);
+  throw new Problem(`there are several workspaces; select one with --workspace <id or name>: ${known}`);
 }

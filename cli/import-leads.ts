@@ -46,19 +46,19 @@ async function importRows(db: Transactional, file: LeadFile, task: Import, to: F
   let rows = 0;
   for await (const batch of batchesOf(file.rows)) {
     task.signal.throwIfAborted();
-    const judged = await enrol(db, batch, task);
-    await to.write(csv(judged.map((row) => verdictCells(row, file.heading.length))));
-    for (const { line, verdict, reason } of judged) {
+    const verdictRows = await enrol(db, batch, task);
+    await to.write(csv(verdictRows.map((row) => verdictCells(row, file.heading.length))));
+    for (const { line, verdict, reason } of verdictRows) {
       counts[verdict] = (counts[verdict] ?? 0) + 1;
-      if (verdict === "invalid" && invalid.length < MOST_TOLD) invalid.push({ line, reason });
+      if (verdict === "invalid" && invalid.length < MAX_REPORTED) invalid.push({ line, reason });
     }
-    rows += judged.length;
+    rows += verdictRows.length;
     task.onProgress(rows);
   }
   return { counts, invalid };
 }
 
-const MOST_TOLD = 10;
+const MAX_REPORTED = 10;
 
 async function* batchesOf(rows: AsyncIterable<LeadRow>): AsyncGenerator<readonly LeadRow[]> {
   let batch: LeadRow[] = [];
@@ -71,25 +71,25 @@ async function* batchesOf(rows: AsyncIterable<LeadRow>): AsyncGenerator<readonly
   if (batch.length > 0) yield batch;
 }
 
-interface JudgedRow extends LeadRow {
+interface RowWithVerdict extends LeadRow {
   readonly verdict: string;
   readonly reason: string;
 }
 
-async function enrol(db: Transactional, batch: readonly LeadRow[], task: Import): Promise<readonly JudgedRow[]> {
-  const whole = batch.flatMap(({ line, read }) => ("lead" in read ? [{ line, lead: read.lead }] : []));
-  const leads = whole.map(({ lead }) => lead);
+async function enrol(db: Transactional, batch: readonly LeadRow[], task: Import): Promise<readonly RowWithVerdict[]> {
+  const valid = batch.flatMap(({ line, read }) => ("lead" in read ? [{ line, lead: read.lead }] : []));
+  const leads = valid.map(({ lead }) => lead);
   const verdicts = leads.length === 0 ? [] : await verdictsOn(db, leads, task);
-  const byLine = new Map(whole.map(({ line }, place) => [line, verdicts[place]]));
+  const byLine = new Map(valid.map(({ line }, place) => [line, verdicts[place]]));
   return batch.map((row) => {
     const verdict = "fault" in row.read ? `invalid: ${row.read.fault}` : byLine.get(row.line);
     if (verdict === undefined) throw new Error("a lead of an enrolment has no verdict");
     const [kind = "", ...reason] = verdict.split(": ");
     // Replace the position in the batch with the line of the file.
-    const told = reason
+    const text = reason
       .join(": ")
-      .replace(/(?<=the lead) at index (\d+)$/, (_, place) => ` on line ${whole[place]?.line}`);
-    return { ...row, verdict: kind, reason: told };
+      .replace(/(?<=the lead) at index (\d+)$/, (_, place) => ` on line ${valid[place]?.line}`);
+    return { ...row, verdict: kind, reason: text };
   });
 }
 
@@ -106,7 +106,7 @@ async function verdictsOn(
   return outcome.verdicts;
 }
 
-function verdictCells({ line, cells, verdict, reason }: JudgedRow, width: number): readonly (string | number)[] {
+function verdictCells({ line, cells, verdict, reason }: RowWithVerdict, width: number): readonly (string | number)[] {
   const shown = cells.length > 0 ? cells : Array.from({ length: width }, () => "");
   return [...shown, line, verdict, reason];
 }

@@ -79,7 +79,7 @@ async function* rowsOf(
   }
 }
 
-const QUOTES = "a quote is not closed on its line, or stands inside a cell without being doubled";
+const QUOTES = "a quote is not closed on its line, or a quote inside a cell is not doubled";
 
 function faultOf(cells: readonly string[], columns: Columns): string | undefined {
   if (cells.length !== columns.length) return `has ${cells.length} cells; the heading has ${columns.length}`;
@@ -140,6 +140,6 @@ async function* linesOf(path: string): AsyncGenerator<Line, undefined> {
 }
 
 const toProblem = (path: string) => (cause: NodeJS.ErrnoException) => {
-  const reason = { ENOENT: "there is no such file", EISDIR: "it is a folder" }[cause.code ?? ""] ?? cause.code;
+  const reason = { ENOENT: "the file does not exist", EISDIR: "it is a folder" }[cause.code ?? ""] ?? cause.code;
   throw reason ? new Problem(`${path} cannot be read: ${reason}`, { cause }) : cause;
 };

@@ -14,8 +14,8 @@ import { runProgram } from "./problem.ts";
 
 const program = new Command("backstop")
   .description(
-    "Backstop walks leads through sequences of touches. When a lead books a meeting, every sequence that was " +
-      "chasing the meeting stops, and every run proves it.",
+    "Backstop sends leads sequences of touches. When a lead books a meeting, it stops every sequence that follows up " +
+      "the lead, and reports the result in every run.",
   )
   .addCommand(startCommand())
   .addCommand(invokeCommand())
@@ -31,8 +31,11 @@ const program = new Command("backstop")
   .addHelpText(
     "after",
     `
-Commands work on DATABASE_URL where it is set, and otherwise on a PostgreSQL of their own, whose data is kept in
-.local/postgres from one command to the next. Answers go to standard output, progress and errors to standard error.
+Commands use the database of DATABASE_URL. Without it, they start a local PostgreSQL with its data in .local/postgres and stop it
+when they end. Results go to standard output, progress and errors to standard error.
+
+Exit codes: 0 success; 1 an error that you can correct, or a failed run; 70 a bug; 128 plus the signal's number after Ctrl-C or
+another signal. After kill -9, the local PostgreSQL keeps running, and the next command stops it.
 
 Examples:
   $ npm start

@@ -25,15 +25,14 @@ export function fileProblem(error: unknown, path: string): Problem | undefined {
 }
 
 const noPermission = (path: string) =>
-  `${path} may not be written by this user: give it back to this user, or set DATABASE_URL to a database of your own`;
-const diskFull = (path: string) => `there is no space left on the disk of ${path}: free some, and run this again`;
-const notFolder = (path: string) => `${path} cannot be made: a file stands where a folder must be; move it away`;
+  `this user may not write ${path}: change its owner, or set DATABASE_URL to your own database`;
+const diskFull = (path: string) => `the disk of ${path} has no space left: free some space and try again`;
+const notFolder = (path: string) => `${path} cannot be created: a file is in the place of a folder; move the file`;
 
 const FILE_ADVICE: Readonly<Record<string, (path: string) => string>> = {
   EACCES: noPermission,
   EPERM: noPermission,
-  EROFS: (path) =>
-    `${path} is on a read-only disk: work in another folder, or set DATABASE_URL to a database of your own`,
+  EROFS: (path) => `${path} is on a read-only disk: use another folder, or set DATABASE_URL to your own database`,
   ENOSPC: diskFull,
   EDQUOT: diskFull,
   ENOTDIR: notFolder,
@@ -49,7 +48,7 @@ export async function runProgram(program: Command): Promise<void> {
   try {
     await program.parseAsync();
   } catch (thrown) {
-    const error = isOfDatabase(thrown) ? new Problem(`${thrown.code}: ${thrown.message}`) : thrown;
+    const error = isUnusableDatabase(thrown) ? new Problem(`${thrown.code}: ${thrown.message}`) : thrown;
     if (error instanceof Problem) process.stderr.write(`backstop: ${error.message.replaceAll("\n", " ")}\n`);
     else if (!(error instanceof Interrupted)) process.stderr.write(`backstop: this is a bug.\n${stackOf(error)}\n`);
     // Exit now: timers and sockets of abandoned work may keep the event loop alive.
@@ -57,7 +56,7 @@ export async function runProgram(program: Command): Promise<void> {
   }
 }
 
-const isOfDatabase = (thrown: unknown): thrown is SchemaOutOfDate | UnsafeDatabaseSettings =>
+const isUnusableDatabase = (thrown: unknown): thrown is SchemaOutOfDate | UnsafeDatabaseSettings =>
   thrown instanceof SchemaOutOfDate || thrown instanceof UnsafeDatabaseSettings;
 
 /** Exits quietly when the reader, such as `head`, closes the pipe. */

@@ -5,14 +5,14 @@ import type { FactOutcome } from "../lib/run/intake/outcome.ts";
 import type { Report } from "../lib/run/report.ts";
 import { BACKLOG_COUNTED, type Hold, type SendDueReport } from "../lib/run/step-reports.ts";
 import type { DemoBooking } from "./demo.ts";
-import { MEANINGS, printSteps } from "./reason-texts.ts";
+import { REASON_TEXTS, stepLines } from "./reason-texts.ts";
 
-/** The command's own information, in addition to the report. */
-export interface Surroundings {
+/** What the command did itself, in addition to the report. */
+export interface CommandContext {
   readonly data: "loaded" | "kept";
-  /** Null if no lead was left that could book. */
+  /** Null if no lead could book. */
   readonly booking: DemoBooking | null;
-  /** The folder of the mails. `mails` counts all of them; `newMails` names those of this run. */
+  /** The folder of the e-mails. `mails` counts all of them; `newMails` names those of this run. */
   readonly outbox: string;
   readonly mails: number;
   readonly newMails: readonly string[];
@@ -22,20 +22,20 @@ export interface Surroundings {
 const PROBLEMS_SHOWN = 12;
 
 /** The summary of a run for a person. Coloured only on a terminal. */
-export function runSummary(report: Report, surroundings: Surroundings): string {
+export function runSummary(report: Report, context: CommandContext): string {
   const { results } = report;
   const sections = [
-    surroundings.booking ? [title("Before the run, a booking by event"), ...tellBooking(surroundings.booking)] : [],
+    context.booking ? [title("Booking by event, before the run"), ...bookingLines(context.booking)] : [],
     [headline(report), ...report.errors.map((error) => paint("red", `  ${error}`))],
-    [title("What each step did"), ...printSteps(report)],
-    results ? [title("What was decided, and why"), reasonTable(results)] : [],
-    results ? [title("The balance"), ...balance(results)] : [],
-    results?.problems.length ? [title("Rows that need a person"), ...problems(results)] : [],
-    [title("Where things lie"), ...places(surroundings)],
-    [title("What to try next"), ...suggestions(report, surroundings)],
+    [title("Steps"), ...stepLines(report)],
+    results ? [title("Decisions"), reasonTable(results)] : [],
+    results ? [title("Balance"), ...balance(results)] : [],
+    results?.problems.length ? [title("Rows to correct"), ...problems(results)] : [],
+    [title("Output"), ...outputLines(context)],
+    [title("Next"), ...suggestions(report, context)],
   ];
-  const told = sections.filter((section) => section.length > 0).map((section) => section.join("\n"));
-  return `\n${told.join("\n\n")}\n`;
+  const texts = sections.filter((section) => section.length > 0).map((section) => section.join("\n"));
+  return `\n${texts.join("\n\n")}\n`;
 }
 
 const paint = (format: Parameters<typeof styleText>[0], text: string): string =>
@@ -45,26 +45,27 @@ const count = (amount: number): string => amount.toLocaleString("en");
 
 function headline({ success, runId, durationMs, reason }: Report): string {
   const outcome = success ? paint("green", "succeeded") : paint("red", "failed");
-  const why = reason ? ` (${WHY_CUT[reason] ?? reason})` : "";
+  const why = reason ? ` (${CUT_SHORT_TEXTS[reason] ?? reason})` : "";
   const run = runId === null ? "The run" : `Run ${runId}`;
   return `${run} ${outcome} after ${(durationMs / 1_000).toFixed(1)} s${why}`;
 }
 
-function tellBooking({ leadId, outcome }: DemoBooking): string[] {
-  const told = outcome.outcome === "applied" ? stoppedAtOnce(outcome) : `the event was not applied: ${outcome.outcome}`;
+function bookingLines({ leadId, outcome }: DemoBooking): string[] {
+  const effect =
+    outcome.outcome === "applied" ? appliedBooking(outcome) : `the event was not applied: ${outcome.outcome}`;
   return [
-    `  lead ${leadId} booked a meeting by the event meeting.booked: ${told}`,
-    "  bookings typed into the database by hand are for the backstop: see below",
+    `  lead ${leadId} booked a meeting by the event meeting.booked: ${effect}`,
+    "  the backstop step below finds bookings that were written to the database without an event",
   ];
 }
 
-const stoppedAtOnce = ({ ended, cancelledTouches, started }: FactOutcome & { outcome: "applied" }): string =>
-  `stopped ${ended} of its sequences at once, with ${cancelledTouches} unsent touches, and started ${started} for the meeting`;
+const appliedBooking = ({ ended, cancelledTouches, started }: FactOutcome & { outcome: "applied" }): string =>
+  `stopped ${ended} sequences immediately, cancelled ${cancelledTouches} unsent touches, started ${started} sequences for the meeting`;
 
-const WHY_CUT: Readonly<Record<string, string>> = {
-  out_of_time: "its time was over: what is left is for the next run",
-  locked: "another run was at work: only the backstop ran",
-  lock_lost: "its connection died: what is left is for the next run",
+const CUT_SHORT_TEXTS: Readonly<Record<string, string>> = {
+  out_of_time: "out of time: the next run continues",
+  locked: "another run was in progress: only the backstop ran",
+  lock_lost: "lost its database connection: the next run continues",
 };
 
 function reasonTable({ reasons, holds }: SendDueReport): string {
@@ -72,11 +73,11 @@ function reasonTable({ reasons, holds }: SendDueReport): string {
   if (sorted.length === 0) return "  nothing was due";
   const table = new Table({
     ...PLAIN,
-    head: ["reason", "steps", "what it means", "looked at again (UTC)"],
+    head: ["reason", "steps", "meaning", "checked again (UTC)"],
     colAligns: ["left", "right", "left", "left"],
   });
   table.push(
-    ...sorted.map(([reason, amount]) => [reason, count(amount), MEANINGS[reason] ?? "", nextTimes(holds[reason])]),
+    ...sorted.map(([reason, amount]) => [reason, count(amount), REASON_TEXTS[reason] ?? "", nextTimes(holds[reason])]),
   );
   return table.toString();
 }
@@ -112,10 +113,10 @@ function balance(results: SendDueReport): string[] {
   const lines = [equation("due", due, dueParts)];
   if (delivery) lines.push(equation("claimed", claimed, { ...delivery }));
   if (delivery && delivery.failed > 0)
-    lines.push("  (failed: the provider refused for good, or its channel is not connected here)");
+    lines.push("  (failed: the provider rejected the touch permanently, or the channel is not configured here)");
   const more = backlog >= BACKLOG_COUNTED ? " or more" : "";
-  if (due > 0) lines.push(`  the oldest step had been due for ${age(oldest)}`);
-  if (backlog > 0) lines.push(`  ${count(backlog)}${more} steps are still due: the next run takes them`);
+  if (due > 0) lines.push(`  the oldest step was ${age(oldest)} overdue`);
+  if (backlog > 0) lines.push(`  ${count(backlog)}${more} steps are still due: the next run continues`);
   return lines;
 }
 
@@ -131,41 +132,38 @@ function equation(name: string, total: number, parts: Readonly<Record<string, nu
   return `  ${name} ${count(total)} ${sign} ${right}`;
 }
 
-function problems({ problems: told }: SendDueReport): string[] {
-  const table = new Table({ ...PLAIN, head: ["instance", "reason", "what is wrong"] });
-  const shown = told.slice(0, PROBLEMS_SHOWN);
-  table.push(...shown.map(({ instanceId, reason, detail }) => [instanceId, reason, detail ?? MEANINGS[reason] ?? ""]));
-  const more = told.length - shown.length;
-  return [table.toString(), ...(more > 0 ? [`  and ${count(more)} more, which are in the report`] : [])];
+function problems({ problems: rows }: SendDueReport): string[] {
+  const table = new Table({ ...PLAIN, head: ["instance", "reason", "error"] });
+  const shown = rows.slice(0, PROBLEMS_SHOWN);
+  table.push(
+    ...shown.map(({ instanceId, reason, detail }) => [instanceId, reason, detail ?? REASON_TEXTS[reason] ?? ""]),
+  );
+  const more = rows.length - shown.length;
+  return [table.toString(), ...(more > 0 ? [`  and ${count(more)} more, listed in the report`] : [])];
 }
 
-function places({ outbox, mails, newMails, reportFile }: Surroundings): string[] {
+function outputLines({ outbox, mails, newMails, reportFile }: CommandContext): string[] {
   return [
-    `  mails    ${shortened(outbox)} holds ${count(mails)}, ${count(newMails.length)} of them from this run`,
-    `  report   ${shortened(reportFile)}, and the table run`,
+    `  e-mails  ${shortened(outbox)} contains ${count(mails)}, ${count(newMails.length)} of them from this run`,
+    `  report   ${shortened(reportFile)}, also in the table run`,
   ];
 }
 
-function suggestions({ results, notificationDigests }: Report, { data, outbox, newMails }: Surroundings): string[] {
+function suggestions({ results, notificationDigests }: Report, { data, outbox, newMails }: CommandContext): string[] {
   const again =
     (results?.backlog ?? 0) > 0
-      ? "go on with what is still due"
+      ? "process the steps that are still due"
       : "run again on the same data: the backstop has nothing left to complete";
   const [mail] = newMails;
   return aligned([
     ["npm start", again],
-    ["npm run backstop -- invoke events/dry-run.json", "what the next run would decide, without a trace"],
+    ["npm run backstop -- invoke events/dry-run.json", "what the next run would decide; changes nothing"],
     data === "loaded"
       ? ["npm start -- --fresh --leads 100000", "start over with more leads"]
       : ["npm start -- --fresh", "start over with new demo data"],
-    ...(mail ? [[`cat ${shortened(join(outbox, mail))}`, "one of the mails"] as const] : []),
+    ...(mail ? [[`cat ${shortened(join(outbox, mail))}`, "one of the e-mails"] as const] : []),
     ...(notificationDigests?.sent
-      ? [
-          [
-            `grep -l X-Backstop-Digest ${shortened(join(outbox, "*.eml"))}`,
-            "which of the mails are the digests",
-          ] as const,
-        ]
+      ? [[`grep -l X-Backstop-Digest ${shortened(join(outbox, "*.eml"))}`, "the e-mails that are digests"] as const]
       : []),
   ]);
 }

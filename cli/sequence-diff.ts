@@ -5,10 +5,10 @@ import {
   type WrittenStep,
 } from "../lib/domain/written-sequence.ts";
 import type { SequencePlan } from "../lib/store/stored-sequences.ts";
-import { durationInWords } from "./sequence-file.ts";
+import { formatDuration } from "./sequence-file.ts";
 
 /** Describes the changes to a sequence; one line if there are none. */
-export function diffInWords({ after, stored, change, inside }: SequencePlan): string {
+export function describeChanges({ after, stored, change, inside }: SequencePlan): string {
   const before = stored?.written;
   if (change.isNone) return `${after.name}: no change`;
   const lines = [...headLines(before, after), ...change.steps.flatMap((step) => stepLines(step, after))];
@@ -16,8 +16,9 @@ export function diffInWords({ after, stored, change, inside }: SequencePlan): st
 
   function summary(): string {
     if (!before) return `new, with ${after.steps.length} steps`;
-    if (!change.needsNewVersion) return "changes for everybody who still has these steps ahead";
-    const finish = inside === 0 ? "nobody is inside" : `leads inside finish the version that they started (${inside})`;
+    if (!change.needsNewVersion) return "changes for all leads that have not reached these steps";
+    const finish =
+      inside === 0 ? "no leads in progress" : `${inside} leads in progress finish the version that they started`;
     return `version ${(stored?.version ?? 0) + 1}; ${finish}`;
   }
 }
@@ -32,7 +33,7 @@ function stepLines(change: StepChange, { steps }: WrittenSequence): readonly str
     case "kept":
       return [];
     case "removed":
-      return [`- step ${change.before.key} is gone`];
+      return [`- step ${change.before.key}`];
     case "added":
       return [`+ step ${placeOf(change.step)}`, ...valueLines(UNWRITTEN, change.step)];
     case "changed": {
@@ -59,7 +60,7 @@ const NAMES: Readonly<Record<string, string>> = { delayMinutes: "delay", timeToL
 
 function value(step: Partial<WrittenStep>, field: (typeof STEP_FIELDS)[number]): string | boolean | undefined {
   const found = step[field] ?? undefined;
-  return typeof found === "number" ? durationInWords(found) : found;
+  return typeof found === "number" ? formatDuration(found) : found;
 }
 
 /** The changed lines, without the common lines at the beginning and the end. */

@@ -41,7 +41,7 @@ export const duration = z
   });
 
 /** Formats minutes in the largest unit that gives a whole number. */
-export function durationInWords(minutes: number): string {
+export function formatDuration(minutes: number): string {
   const units = Object.entries(MINUTES);
   const [unit, size] = units.find(([, of]) => minutes !== 0 && minutes % of === 0) ?? ["minute", 1];
   const count = minutes / size;
@@ -85,8 +85,8 @@ export function parseSequenceFile(text: string): ParsedSequenceFile {
   const parsed = sequenceSchema.safeParse(value);
   const faults = [...(parsed.error?.issues.flatMap(faultsOfIssue) ?? []), ...faultsOfSteps(value)];
   if (faults.length === 0 && parsed.success) return { sequence: parsed.data };
-  const told = faults.map((fault) => placed(offsetOf(document, fault.path), inWords(fault)));
-  return { faults: told.sort((one, other) => one.line - other.line || one.column - other.column) };
+  const placedFaults = faults.map((fault) => placed(offsetOf(document, fault.path), inWords(fault)));
+  return { faults: placedFaults.sort((one, other) => one.line - other.line || one.column - other.column) };
 }
 
 /** Messages by offset: the first YAML error, and all anchors and aliases, which could expand without limit. */
@@ -96,24 +96,24 @@ function yamlFaults(document: Document.Parsed): ReadonlyMap<number, string> {
   const faults = new Map(first.map(({ pos, code, message }) => [pos[0], `${message}${ADVICE[code] ?? ""}`]));
   visit(document, {
     Node(_, node) {
-      if (isAlias(node) || node.anchor) faults.set(node.range?.[0] ?? 0, "anchors and aliases are not taken");
+      if (isAlias(node) || node.anchor) faults.set(node.range?.[0] ?? 0, "anchors and aliases are not allowed");
     },
   });
   return faults;
 }
 
 const QUOTES =
-  '. A text on one line that holds ": " or begins with "{{" needs quotes around it; after "body: |" none does';
+  '. A text on one line that contains ": " or starts with "{{" needs quotes; a text after "body: |" does not';
 const ADVICE: Partial<Record<ErrorCode, string>> = {
   BLOCK_AS_IMPLICIT_KEY: QUOTES,
   NON_STRING_KEY: QUOTES,
-  RESOURCE_EXHAUSTION: ": it is nested too deeply",
+  RESOURCE_EXHAUSTION: ": the file is nested too deeply",
 };
 
 /** Splits unknown keys into one fault each, with its own position. */
 function faultsOfIssue(issue: z.core.$ZodIssue): readonly SequenceFault[] {
   if (issue.code !== "unrecognized_keys") return [issue];
-  return issue.keys.map((key) => ({ path: [...issue.path, key], message: "there is no such key" }));
+  return issue.keys.map((key) => ({ path: [...issue.path, key], message: "unknown key" }));
 }
 
 /** The offset of this path, or of its nearest existing parent. A value has the offset of its key. */
@@ -136,17 +136,17 @@ export function writeSequenceFile({ name, triggerOn, active, steps }: WrittenSeq
 
 const fileStep = (step: WrittenStep) => ({
   key: step.key,
-  delay: durationInWords(step.delayMinutes),
+  delay: formatDuration(step.delayMinutes),
   channel: step.channel,
   ...(step.condition === "always" ? {} : { condition: step.condition }),
   ...(step.needsApproval ? { needsApproval: true } : {}),
-  ...(step.timeToLiveMinutes === null ? {} : { timeToLive: durationInWords(step.timeToLiveMinutes) }),
+  ...(step.timeToLiveMinutes === null ? {} : { timeToLive: formatDuration(step.timeToLiveMinutes) }),
   ...(step.subject === null ? {} : { subject: step.subject }),
   body: step.body,
 });
 
 /** Far above any real sequence. Larger files are not read. */
-const MOST_BYTES = 256 * 1024;
+const MAX_BYTES = 256 * 1024;
 
 export interface SequenceFiles {
   readonly sequences: readonly WrittenSequence[];
@@ -162,7 +162,7 @@ export async function readSequenceFiles(paths: readonly string[]): Promise<Seque
     ({ sequence }) => sequence?.name,
   );
   const twice = [...named.values()].flatMap(([first, ...others]) =>
-    others.map(({ path }) => `${path}:1:1: name: is that of ${first?.path} already`),
+    others.map(({ path }) => `${path}:1:1: name: ${first?.path} has the same name`),
   );
   return {
     sequences: files.flatMap(({ sequence }) => sequence ?? []),
@@ -186,13 +186,13 @@ async function readSequenceFile(path: string): Promise<SequenceFile> {
 
 async function readText(path: string): Promise<string | { readonly fault: string }> {
   const file = await open(path).catch((cause: NodeJS.ErrnoException) => {
-    const reason = cause.code === "ENOENT" ? "there is no such file" : cause.code;
+    const reason = cause.code === "ENOENT" ? "the file does not exist" : cause.code;
     throw new Problem(`${path} cannot be read: ${reason}`, { cause });
   });
   try {
     const stats = await file.stat();
     if (!stats.isFile()) return { fault: "is not a file" };
-    if (stats.size > MOST_BYTES) return { fault: `has ${stats.size} bytes; a sequence has at most ${MOST_BYTES}` };
+    if (stats.size > MAX_BYTES) return { fault: `has ${stats.size} bytes; the maximum is ${MAX_BYTES}` };
     return decoded(await file.readFile());
   } finally {
     await file.close();

@@ -19,7 +19,7 @@ export class Spinner {
   }
 
   /** `detail`, such as a count, is shown on terminals only. */
-  tell(line: string, detail = ""): void {
+  show(line: string, detail = ""): void {
     if (this.#ora) this.#ora.start(`${line}${detail}`);
     else if (line !== this.#last) showProgress(line);
     this.#last = line;
@@ -30,10 +30,12 @@ export class Spinner {
   }
 }
 
-/** Asks a question at the terminal; any answer but yes is no. Throws a Problem if there is no terminal. */
+/** Asks a question at the terminal; every answer except yes means no. Throws a Problem if there is no terminal. */
 export async function confirm(question: string, signal: AbortSignal): Promise<boolean> {
   if (!process.stdin.isTTY) {
-    throw new Problem("nobody can be asked here: --yes applies without asking, --dry-run only shows");
+    throw new Problem(
+      "there is no terminal to confirm at: use --yes to apply without a question, or --dry-run to show the changes only",
+    );
   }
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   // readline swallows Ctrl-C. Raise the signal so that its listeners can clean up.
@@ -46,4 +48,4 @@ export async function confirm(question: string, signal: AbortSignal): Promise<bo
 }
 
 /** Formats an instant in UTC, to the minute. */
-export const instantOf = (instant: Date): string => instant.toISOString().replace(/:\d\d\.\d{3}Z$/, "Z");
+export const formatMinute = (instant: Date): string => instant.toISOString().replace(/:\d\d\.\d{3}Z$/, "Z");

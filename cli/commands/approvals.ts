@@ -4,23 +4,22 @@ import { type ApprovalAnswer, approveTouch, currentText, rejectTouch } from "../
 import { databaseNow } from "../../lib/store/clock.ts";
 import { onPool, type Queryable, type Transactional } from "../../lib/store/sql.ts";
 import { findTouch, listWaiting, type WaitingTouch } from "../../lib/store/waiting-touches.ts";
-import { someText, uuid } from "../arguments.ts";
+import { nonBlank, uuid } from "../arguments.ts";
 import { withExistingDatabase } from "../existing-database.ts";
 import { LOCAL_FOLDER } from "../postgres/local-database.ts";
 import { Problem } from "../problem.ts";
-import { inWords } from "../reason-texts.ts";
-import { instantOf } from "../terminal.ts";
+import { refusalText } from "../reason-texts.ts";
+import { formatMinute } from "../terminal.ts";
 
-const LESSON = `
-A step that needs approval is laid aside as a touch that waits; its sequence is paused meanwhile. A person looks at the text with
-\`show\`, and approves that very text by its fingerprint: where the template or the lead's data has changed it since, approving
-is refused and the text has to be looked at again.
+const HELP = `
+A step that needs approval is stored as a waiting touch, and its sequence is paused. \`show\` prints the text and its fingerprint.
+\`approve\` approves exactly that text: it is refused if the template or the lead's data has changed since.
 
-Approved, it goes out by the next run, once the lead's send window, the gap and all else that is asked before a sending let it; a
-booking or an opt-out until then cancels it. Rejected, it is never sent. Either way the sequence goes on with its next step,
-that step's delay later. A touch on which nobody decides before its time to live is over expires, and the sequence goes on.
+The next run sends an approved touch when the send window, the gap and all other rules permit it. A booking or an opt-out before
+that cancels it. A rejected touch is never sent. After either, the sequence continues with its next step. A touch without a
+decision expires at the end of its time to live, and the sequence continues.
 
-Exit code: 0 when it was done, 1 when it was refused, with the reason on standard error.
+Exit code: 0 if the command succeeded, 1 if it was refused, with the reason on standard error.
 
 Examples:
   $ npm run backstop -- approvals list
@@ -31,38 +30,36 @@ Examples:
 /** The command `approvals`. Throws errors and refusals as Problem. */
 export function approvalsCommand(): Command {
   return new Command("approvals")
-    .summary("look at what waits for approval; approve or reject it")
-    .description("Lists and shows the touches that wait for a person's approval, and approves or rejects them.")
+    .summary("list, show, approve or reject touches that need approval")
+    .description("Lists, shows, approves and rejects touches that need approval.")
     .addCommand(listCommand())
     .addCommand(showCommand())
     .addCommand(approveCommand())
     .addCommand(rejectCommand())
-    .addHelpText("after", LESSON);
+    .addHelpText("after", HELP);
 }
 
-const LISTED_AT_MOST = 100;
+const MAX_LISTED = 100;
 
 const listCommand = () =>
   withFolder(new Command("list"))
-    .description(
-      "Lists what waits for approval, that first which expires first. It shows no text, no name and no address.",
-    )
-    .option("--workspace <id>", "only that workspace", uuid)
+    .description("Lists the touches that need approval, by expiry. Shows no text, name or address.")
+    .option("--workspace <id>", "only this workspace", uuid)
     .action(({ workspace, folder }: { workspace?: string; folder: string }) =>
-      tell(folder, async (statements) => {
-        const touches = await listWaiting(statements, { workspaceId: workspace ?? null, limit: LISTED_AT_MOST + 1 });
-        return touches.length === 0 ? "Nothing waits for approval.\n" : tableOf(touches);
+      print(folder, async (statements) => {
+        const touches = await listWaiting(statements, { workspaceId: workspace ?? null, limit: MAX_LISTED + 1 });
+        return touches.length === 0 ? "No touch needs approval.\n" : tableOf(touches);
       }),
     );
 
 const showCommand = () =>
   withFolder(touchCommand("show"))
-    .description("Shows the text that waits, as it would be sent now, with its fingerprint.")
+    .description("Shows the text as it would be sent now, with its fingerprint.")
     .action((touchId: string, { folder }: { folder: string }) =>
-      tell(folder, async (statements) => show(statements, await existing(statements, touchId))),
+      print(folder, async (statements) => show(statements, await existing(statements, touchId))),
     );
 
-interface Approving {
+interface ApproveOptions {
   readonly fingerprint: string;
   readonly by: string;
   readonly folder: string;
@@ -70,20 +67,20 @@ interface Approving {
 
 const approveCommand = () =>
   withFolder(touchCommand("approve"))
-    .description("Approves the text that was shown; it goes out by the next run.")
-    .requiredOption("--fingerprint <sha256>", "of the text that was shown", sha256)
-    .requiredOption("--by <name>", "who approves it; goes on record", someText)
-    .action((touchId: string, { fingerprint, by, folder }: Approving) =>
-      tell(folder, async (statements) => {
+    .description("Approves the text that `show` printed. The next run sends it.")
+    .requiredOption("--fingerprint <sha256>", "the fingerprint that `show` printed", sha256)
+    .requiredOption("--by <name>", "who approves it; stored", nonBlank)
+    .action((touchId: string, { fingerprint, by, folder }: ApproveOptions) =>
+      print(folder, async (statements) => {
         const { workspaceId } = await existing(statements, touchId);
         const at = await databaseNow(statements);
         const approval = { workspaceId, touchId, fingerprint, by, at };
         const answer = await statements.transaction((transaction) => approveTouch(transaction, approval));
-        return done(answer, `Approved ${touchId}: it goes out by the next run, when it may.`);
+        return resultText(answer, `Approved ${touchId}: the next run sends it when all rules permit it.`);
       }),
     );
 
-interface Rejecting {
+interface RejectOptions {
   readonly reason: string;
   readonly by: string;
   readonly folder: string;
@@ -91,36 +88,38 @@ interface Rejecting {
 
 const rejectCommand = () =>
   withFolder(touchCommand("reject"))
-    .description("Rejects a touch: it is never sent, and its sequence goes on.")
-    .requiredOption("--reason <text>", "why; goes on record, so no name and no address", someText)
-    .requiredOption("--by <name>", "who rejects it; goes on record", someText)
-    .action((touchId: string, { reason, by, folder }: Rejecting) =>
-      tell(folder, async (statements) => {
+    .description("Rejects a touch. It is never sent, and its sequence continues.")
+    .requiredOption("--reason <text>", "why; stored, so leave out names and addresses", nonBlank)
+    .requiredOption("--by <name>", "who rejects it; stored", nonBlank)
+    .action((touchId: string, { reason, by, folder }: RejectOptions) =>
+      print(folder, async (statements) => {
         const { workspaceId } = await existing(statements, touchId);
         const at = await databaseNow(statements);
         const rejection = { workspaceId, touchId, reason, by, at };
         const answer = await statements.transaction((transaction) => rejectTouch(transaction, rejection));
-        return done(answer, `Rejected ${touchId}: it is never sent, and its sequence goes on.`);
+        return resultText(answer, `Rejected ${touchId}: it is never sent, and its sequence continues.`);
       }),
     );
 
 const touchCommand = (name: string) => new Command(name).argument("<touch>", "the id of the touch", uuid);
 const withFolder = (command: Command) =>
-  command.option("--folder <path>", "where the local database lies", LOCAL_FOLDER);
+  command.option("--folder <path>", "folder of the local database", LOCAL_FOLDER);
 
-async function tell(folder: string, work: (statements: Transactional) => Promise<string>): Promise<void> {
+async function print(folder: string, work: (statements: Transactional) => Promise<string>): Promise<void> {
   process.stdout.write(await withExistingDatabase(folder, ({ pool }) => work(onPool(pool))));
 }
 
 async function existing(db: Queryable, touchId: string): Promise<WaitingTouch> {
   const touch = await findTouch(db, touchId);
   if (!touch)
-    throw new Problem(`there is no touch ${touchId}; \`npm run backstop -- approvals list\` tells those that wait`);
+    throw new Problem(
+      `there is no touch ${touchId}; \`npm run backstop -- approvals list\` lists the touches that need approval`,
+    );
   return touch;
 }
 
-function done({ outcome, reason }: ApprovalAnswer, sentence: string): string {
-  if (outcome === "refused") throw new Problem(`refused: ${inWords(reason ?? "")}`);
+function resultText({ outcome, reason }: ApprovalAnswer, sentence: string): string {
+  if (outcome === "refused") throw new Problem(`refused: ${refusalText(reason ?? "")}`);
   return `${sentence}\n`;
 }
 
@@ -128,9 +127,9 @@ async function show(statements: Transactional, touch: WaitingTouch): Promise<str
   const { id: touchId, workspaceId } = touch;
   const at = await databaseNow(statements);
   const text = await statements.transaction((transaction) => currentText(transaction, { workspaceId, touchId, at }));
-  if ("refused" in text) throw new Problem(`touch ${touchId} is ${touch.status}: ${inWords(text.refused)}`);
+  if ("refused" in text) throw new Problem(`touch ${touchId} is ${touch.status}: ${refusalText(text.refused)}`);
   const { subject, body } = text.message;
-  const ends = touch.expiresAt ? `, expires ${instantOf(touch.expiresAt)}` : "";
+  const ends = touch.expiresAt ? `, expires ${formatMinute(touch.expiresAt)}` : "";
   return [
     `Touch ${touchId}, step ${touch.position} of "${touch.sequenceName}" in ${touch.workspaceName} (${touch.channel})${ends}`,
     ...(subject === null ? [] : [`Subject: ${subject}`]),
@@ -140,21 +139,23 @@ async function show(statements: Transactional, touch: WaitingTouch): Promise<str
 }
 
 function tableOf(touches: readonly WaitingTouch[]): string {
-  const head = ["touch", "workspace", "sequence", "step", "channel", "waits since", "expires"];
+  const head = ["touch", "workspace", "sequence", "step", "channel", "created", "expires"];
   const table = new Table({ head, style: { head: [], border: [], compact: true } });
   table.push(
     ...touches
-      .slice(0, LISTED_AT_MOST)
+      .slice(0, MAX_LISTED)
       .map(({ id, workspaceName, sequenceName, position, channel, claimedAt, expiresAt }) => {
-        const ends = expiresAt ? instantOf(expiresAt) : "never";
-        return [id, workspaceName, sequenceName, position, channel, instantOf(claimedAt), ends];
+        const ends = expiresAt ? formatMinute(expiresAt) : "never";
+        return [id, workspaceName, sequenceName, position, channel, formatMinute(claimedAt), ends];
       }),
   );
-  const more = touches.length > LISTED_AT_MOST ? `\nThere are more than these ${LISTED_AT_MOST}.` : "";
+  const more = touches.length > MAX_LISTED ? `\nOnly the first ${MAX_LISTED} are shown.` : "";
   return `${table.toString()}${more}\n`;
 }
 
 function sha256(text: string): string {
   if (/^[0-9a-f]{64}$/.test(text)) return text;
-  throw new InvalidArgumentError("It is the 64 hexadecimal digits that `npm run backstop -- approvals show` tells.");
+  throw new InvalidArgumentError(
+    "Expected the 64 hexadecimal digits that `npm run backstop -- approvals show` prints.",
+  );
 }

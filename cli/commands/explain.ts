@@ -10,15 +10,14 @@ import { uuid } from "../arguments.ts";
 import { withExistingDatabase } from "../existing-database.ts";
 import { LOCAL_FOLDER } from "../postgres/local-database.ts";
 import { Problem } from "../problem.ts";
-import { MEANINGS } from "../reason-texts.ts";
-import { instantOf } from "../terminal.ts";
+import { REASON_TEXTS } from "../reason-texts.ts";
+import { formatMinute } from "../terminal.ts";
 
-const LESSON = `
-Tells what became of the steps of an instance so far, and what the engine would decide on the next one at this moment: the
-rules that let it pass, the one that decides, what they went by, and when it could next go. It changes nothing, and shows
-no name and no address.
+const HELP = `
+Prints the touches of an instance so far, and what the engine would decide about the next step now: the rules that pass, the
+rule that decides, the data that the rules use, and the next possible time. It changes nothing and shows no name or address.
 
-Where the ids are: in the report and the account of a run, or
+The ids are in the report and the summary of a run. To find the instances of a lead:
   select id from follow_up_instance where lead_id = '…';
 
 Example:
@@ -27,11 +26,11 @@ Example:
 /** The command `explain <instance>`. Throws errors as Problem. */
 export function explainCommand(): Command {
   return new Command("explain")
-    .summary("why did this go out, or why does it not?")
-    .description("Tells what became of an instance's steps, and what would be decided on the next one now.")
+    .summary("show why a step was sent or is not sent")
+    .description("Shows the touches of an instance, and what would be decided about its next step now.")
     .argument("<instance>", "the id of the instance", uuid)
-    .option("--folder <path>", "where the local database lies", LOCAL_FOLDER)
-    .addHelpText("after", LESSON)
+    .option("--folder <path>", "folder of the local database", LOCAL_FOLDER)
+    .addHelpText("after", HELP)
     .action(async (instanceId: string, { folder }: { folder: string }) => {
       process.stdout.write(await withExistingDatabase(folder, (database) => explain(instanceId, database)));
     });
@@ -43,15 +42,15 @@ async function explain(instanceId: string, { pool }: Database): Promise<string> 
   const instance = await explainInstance(statements, instanceId, now);
   if (!instance) {
     throw new Problem(
-      `there is no instance ${instanceId}; \`npm run backstop -- explain --help\` says where the ids are`,
+      `there is no instance ${instanceId}; \`npm run backstop -- explain --help\` shows how to find the ids`,
     );
   }
-  return `${[heading(instance), history(instance), ...reopened(instance), ...next(instance, now)].join("\n\n")}\n`;
+  return `${[heading(instance), history(instance), ...reopenings(instance), ...next(instance, now)].join("\n\n")}\n`;
 }
 
 function heading({ candidate, sequenceName, status, why, nextStepDue }: ExplainedInstance): string {
   const reason = why ? ` (${why})` : "";
-  const due = nextStepDue ? `, next step due ${instantOf(nextStepDue)}` : "";
+  const due = nextStepDue ? `, next step due ${formatMinute(nextStepDue)}` : "";
   return `Instance ${candidate.instanceId} of "${sequenceName}", at step ${candidate.position}: ${status}${reason}${due}`;
 }
 
@@ -63,7 +62,7 @@ function history({ touches }: ExplainedInstance): string {
   });
   table.push(
     ...touches.map(({ generation, position, channel, status, reason, claimedAt, sentAt, nextAttemptAt }) => {
-      const instants = [claimedAt, sentAt, nextAttemptAt].map((instant) => (instant ? instantOf(instant) : ""));
+      const instants = [claimedAt, sentAt, nextAttemptAt].map((instant) => (instant ? formatMinute(instant) : ""));
       return [generation, position, channel, status, reason ?? "", ...instants];
     }),
   );
@@ -71,11 +70,11 @@ function history({ touches }: ExplainedInstance): string {
 }
 
 /** One line per reopening: who, when, why, and at which step it continued. */
-function reopened({ reopenings }: ExplainedInstance): readonly string[] {
-  if (reopenings.length === 0) return [];
-  const lines = reopenings.map(({ reopenedAt, reopenedBy, reason, endedAs, endedReason, position, generation }) => {
+function reopenings({ reopenings: all }: ExplainedInstance): readonly string[] {
+  if (all.length === 0) return [];
+  const lines = all.map(({ reopenedAt, reopenedBy, reason, endedAs, endedReason, position, generation }) => {
     const ended = endedReason ? `${endedAs} (${endedReason})` : endedAs;
-    return `  ${instantOf(reopenedAt)} by ${reopenedBy}: "${reason}"; it was ${ended}, and went on at step ${position}, in generation ${generation}`;
+    return `  ${formatMinute(reopenedAt)} by ${reopenedBy}: "${reason}"; it was ${ended}, and continues at step ${position}, in generation ${generation}`;
   });
   return [`Reopened:\n${lines.join("\n")}`];
 }
@@ -83,18 +82,18 @@ function reopened({ reopenings }: ExplainedInstance): readonly string[] {
 const PLAIN = { style: { head: [], border: [], compact: true } };
 
 function next({ candidate, status }: ExplainedInstance, now: Date): readonly string[] {
-  if (status === "completed" || status === "cancelled") return ["It has ended: nothing more goes out."];
-  if ("fault" in candidate.read) return [`It cannot be decided on: ${candidate.read.fault}`];
+  if (status === "completed" || status === "cancelled") return ["The instance has ended: nothing more is sent."];
+  if ("fault" in candidate.read) return [`The step cannot be decided: ${candidate.read.fault}`];
   const decision = decide(candidate.read.item, now);
-  const asked = status === "paused" ? "If it were resumed and due now" : "If its next step were due now";
-  return [`${asked}:\n${verdict(decision)}`, `What the rules on time went by:\n${basis(decision)}`];
+  const condition = status === "paused" ? "If it were resumed and due now" : "If its next step were due now";
+  return [`${condition}:\n${verdict(decision)}`, `Data of the time rules:\n${basis(decision)}`];
 }
 
 function verdict(decision: Decision): string {
   const passed = RULES.filter(({ name }) => decision.passed.includes(name)).map(({ says }) => `  passed   ${says}`);
-  const until = "until" in decision ? `, looked at again ${instantOf(decision.until)}` : "";
+  const until = "until" in decision ? `, checked again ${formatMinute(decision.until)}` : "";
   const detail = "detail" in decision && decision.detail ? ` (${decision.detail})` : "";
-  const meaning = MEANINGS[decision.reason] ?? decision.reason;
+  const meaning = REASON_TEXTS[decision.reason] ?? decision.reason;
   return [...passed, `  decides  ${decision.rule}: ${meaning}${detail}${until}`].join("\n");
 }
 
@@ -104,7 +103,7 @@ function basis({ zone, inputs }: Decision): string {
   return [
     `  time zone    ${zone.zone} (${zone.from})`,
     `  send window  ${days} ${sendWindow.start}-${sendWindow.end}`,
-    `  last touch   ${lastOutboundAt ? instantOf(lastOutboundAt) : "none"}, on this channel ${lastTouchOnChannelAt ? instantOf(lastTouchOnChannelAt) : "none"}; gap ${gapMinutes} min`,
+    `  last touch   ${lastOutboundAt ? formatMinute(lastOutboundAt) : "none"}, on this channel ${lastTouchOnChannelAt ? formatMinute(lastTouchOnChannelAt) : "none"}; gap ${gapMinutes} min`,
     `  daily cap    ${dailyCap === null ? "none" : `${dailyCapUsed} of ${dailyCap} used`}`,
   ].join("\n");
 }

@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
@@ -10,22 +9,24 @@ import { type Report, RunFailed } from "../../lib/run/report.ts";
 import { openDatabase } from "../../lib/store/connect.ts";
 import { intakeStore } from "../../lib/store/facts/apply-fact.ts";
 import { contentsOf } from "../../prisma/demo/load-demo.ts";
-import { requireCurrentSchema, withExistingDatabase } from "../existing-database.ts";
+import { requireCurrentSchema, requireExistingDatabase, withExistingDatabase } from "../existing-database.ts";
 import { LOCAL_FOLDER, withDatabase } from "../postgres/local-database.ts";
 import { Problem } from "../problem.ts";
 import { Spinner } from "../terminal.ts";
 
-const LESSON = `
-The event is what AWS would send: all keys are optional, unknown ones are refused with a message that names them.
-  trigger        schedule, manual (as if not said) or catch_up
-  dryRun         true decides and tells, and leaves no trace
+const INVOKE_HELP = `
+The event has the form that AWS would send. All keys are optional; unknown keys are rejected with a message that names them.
+  trigger        schedule or manual (default)
+  dryRun         true decides and reports, and changes nothing
   only           names of steps, such as ["backstop"]
-  workspaceId    one tenant only
-  limit          at most so many due steps
+  workspaceId    one workspace only
+  limit          maximum number of due steps
 
-The report goes to standard output as JSON, and nothing else does. The exit code is 0 when the run was a success, and 1
-otherwise. E-mail goes to files in .local/outbox unless EMAIL_TRANSPORT says smtp (with SMTP_URL) or ses; for a DATABASE_URL
-that holds more than demo data it has to be said, so that nothing real is marked as sent by mistake.
+The report is the only text on standard output. E-mails are written to .local/outbox unless EMAIL_TRANSPORT is smtp (with
+SMTP_URL) or ses. If DATABASE_URL contains more than demo data, EMAIL_TRANSPORT is required, so that no e-mail to a real lead
+is marked as sent by mistake.
+
+Exit code: 0 if the run succeeded, 1 otherwise.
 
 Examples:
   $ npm run backstop -- invoke events/dry-run.json
@@ -35,11 +36,11 @@ Examples:
 /** The command `invoke [file]`. Throws errors as Problem; a failed run sets the exit code. */
 export function invokeCommand(): Command {
   return new Command("invoke")
-    .summary("invoke the function with an event, and print its report")
-    .description("Invokes functions/followups.ts in this process, as AWS does, and prints the report as JSON.")
-    .argument("[file]", "a JSON file with the event; - reads standard input; none means the event {}")
-    .option("--folder <path>", "where the local database and its mails lie", LOCAL_FOLDER)
-    .addHelpText("after", LESSON)
+    .summary("invoke the function with an event and print its report")
+    .description("Invokes functions/followups.ts in this process as AWS does, and prints the report as JSON.")
+    .argument("[file]", "JSON file with the event; - reads standard input; the default is the event {}")
+    .option("--folder <path>", "folder of the local database and the e-mails", LOCAL_FOLDER)
+    .addHelpText("after", INVOKE_HELP)
     .action(async (file: string | undefined, { folder }: { folder: string }) => {
       const report = await invoke(await readEvent(file), resolve(folder));
       process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
@@ -67,37 +68,35 @@ async function readEventFile(file: string): Promise<string> {
     return await readFile(file, "utf8");
   } catch (cause) {
     const reason = REASONS[(cause as NodeJS.ErrnoException).code ?? ""] ?? String(cause);
-    throw new Problem(`the event ${file} cannot be read: ${reason}; examples lie in events/`, { cause });
+    throw new Problem(`the event ${file} cannot be read: ${reason}; see the examples in events/`, { cause });
   }
 }
 
 const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: "there is no such file",
+  ENOENT: "the file does not exist",
   EISDIR: "it is a folder",
-  EACCES: "this user may not read it",
+  EACCES: "permission denied",
 };
 
 async function invoke(event: unknown, folder: string) {
+  requireExistingDatabase(folder);
   const given = Boolean(process.env["DATABASE_URL"]);
-  if (!given && !existsSync(join(folder, "postgres"))) {
-    throw new Problem("there is no database yet: `npm start` makes one with demo data, or set DATABASE_URL");
-  }
   const spinner = new Spinner();
   try {
     return await withDatabase(
       async (databaseUrl) => {
         if (given && !process.env["EMAIL_TRANSPORT"]) await requireDemoOnly(databaseUrl);
-        spinner.tell("Invoking functions/followups.ts");
+        spinner.show("Invoking functions/followups.ts");
         return await invokeFollowUps(event, { databaseUrl, outbox: join(folder, "outbox") });
       },
-      { folder, onProgress: (line) => spinner.tell(line) },
+      { folder, onProgress: (line) => spinner.show(line) },
     );
   } finally {
     spinner.stop();
   }
 }
 
-/** Real leads need EMAIL_TRANSPORT: mails in files do not reach them. The run itself rejects an outdated schema. */
+/** Real leads need EMAIL_TRANSPORT: e-mails in files do not reach them. The run itself rejects an outdated schema. */
 async function requireDemoOnly(databaseUrl: string): Promise<void> {
   const database = openDatabase({ connectionString: databaseUrl });
   try {
@@ -111,15 +110,16 @@ async function requireDemoOnly(databaseUrl: string): Promise<void> {
     await database.close();
   }
   throw new Problem(
-    "the database of DATABASE_URL holds more than demo data: set EMAIL_TRANSPORT to smtp or ses, or to files where no mail shall go out",
+    "the database of DATABASE_URL contains more than demo data: set EMAIL_TRANSPORT to smtp or ses, or to files to send no e-mail",
   );
 }
 
-const INTAKE_LESSON = `
-The event is what EventBridge would hand on: "detail-type" names the fact, "detail" holds what docs/events.md says.
+const INTAKE_HELP = `
+The event has the form that EventBridge delivers: "detail-type" names the fact, "detail" has the fields of docs/events.md.
 
-What became of it goes to standard output as JSON: applied, stale, duplicate, or refused with the reason. The exit code is 1 where
-it was refused. Nothing is kept as a dead letter.
+The outcome goes to standard output as JSON: applied, stale, duplicate, or refused with the reason. A refused event is not stored.
+
+Exit code: 0 if the event was not refused, 1 otherwise.
 
 Examples:
   $ npm run backstop -- intake events/intake/lead.enrolled.json
@@ -128,11 +128,11 @@ Examples:
 /** The command `intake <file>`. Throws errors as Problem. */
 export function intakeCommand(): Command {
   return new Command("intake")
-    .summary("apply an event: a booking, a reply, an enrolment")
-    .description("Applies a fact about leads as functions/intake.ts does, once, and prints what became of it.")
-    .argument("<file>", "a JSON file with the event; - reads standard input")
-    .option("--folder <path>", "where the local database lies", LOCAL_FOLDER)
-    .addHelpText("after", INTAKE_LESSON)
+    .summary("apply an event, such as a booking, a reply or an enrolment")
+    .description("Applies one event as functions/intake.ts does, and prints the outcome.")
+    .argument("<file>", "JSON file with the event; - reads standard input")
+    .option("--folder <path>", "folder of the local database", LOCAL_FOLDER)
+    .addHelpText("after", INTAKE_HELP)
     .action(async (file: string, { folder }: { folder: string }) => {
       const body = await readEventText(file);
       const outcome = await withExistingDatabase(folder, (database) => applyEvent(body, intakeStore(database)));

@@ -8,14 +8,23 @@ import { showProgress } from "../terminal.ts";
 
 const MIGRATIONS = fileURLToPath(new URL("../../prisma/migrations", import.meta.url));
 
+const HELP = `
+Exit code: 0 if all migrations are applied, 1 otherwise.
+
+Examples:
+  $ npm run backstop -- migrate
+  $ DATABASE_URL=postgresql://me:secret@db.example.com/backstop npm run backstop -- migrate`;
+
+/** The command `migrate`. Throws errors as Problem. */
 export function migrateCommand(): Command {
   return new Command("migrate")
-    .summary("bring the database up to date")
+    .summary("apply pending migrations")
     .description(
-      "Applies the migrations in prisma/migrations that the database lacks, to DATABASE_URL where it is set and to the " +
-        "local database otherwise. Doing it twice is harmless. The history is in the table _prisma_migrations.",
+      "Applies the pending migrations of prisma/migrations to DATABASE_URL, or to the local database. The table " +
+        "_prisma_migrations has the history. Without pending migrations, the command is a no-op.",
     )
-    .option("--retry-failed", "apply again what failed or was cut off before, after you have corrected it")
+    .option("--retry-failed", "apply a failed or interrupted migration again, after you have corrected it")
+    .addHelpText("after", HELP)
     .action(async ({ retryFailed }: { retryFailed?: boolean }) => {
       const { applied } = await withDatabase((url) => migrateDatabase(url, { retryFailed, onProgress: showProgress }), {
         onProgress: showProgress,
@@ -23,7 +32,7 @@ export function migrateCommand(): Command {
       const lines =
         applied.length > 0
           ? applied.map((name) => `applied ${name}`)
-          : ["nothing to apply: the database is up to date"];
+          : ["no pending migrations: the database is up to date"];
       process.stdout.write(`${lines.join("\n")}\n`);
     });
 }
@@ -41,22 +50,22 @@ export async function migrateDatabase(
   try {
     return await migrate(
       { connectionString: url, application_name: "backstop migrate" },
-      { directory: MIGRATIONS, retryFailed, onProgress: (progress) => onProgress(inWords(progress)) },
+      { directory: MIGRATIONS, retryFailed, onProgress: (progress) => onProgress(progressText(progress)) },
     );
   } catch (error) {
     throw error instanceof MigrationFailed ? new Problem(error.message, { cause: error }) : error;
   }
 }
 
-const holderInWords = (holder: { pid: number; application: string } | undefined) =>
+const holderText = (holder: { pid: number; application: string } | undefined) =>
   holder ? ` (process ${[holder.pid, holder.application].filter(Boolean).join(", ")})` : "";
 
-function inWords(progress: MigrationProgress): string {
+function progressText(progress: MigrationProgress): string {
   switch (progress.kind) {
     case "waiting":
-      return `Waiting for another migrator of this database to end${holderInWords(progress.holder)}`;
+      return `Waiting for another process that migrates this database${holderText(progress.holder)}`;
     case "ahead":
-      return `The database is ahead of this checkout by ${progress.migrations.join(", ")}`;
+      return `The database has migrations that this checkout lacks: ${progress.migrations.join(", ")}`;
     case "applying":
       return `Applying migration ${progress.number} of ${progress.of}: ${progress.migration}`;
   }

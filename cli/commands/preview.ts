@@ -8,15 +8,15 @@ import { withExistingDatabase } from "../existing-database.ts";
 import { LOCAL_FOLDER } from "../postgres/local-database.ts";
 import { Problem } from "../problem.ts";
 
-const LESSON = `
-It renders with the code that sends, and sends nothing. Without --lead it takes a made-up lead of whom all is known: then only
-the texts themselves can be at fault. With --lead it also tells which values that lead lacks.
+const HELP = `
+Renders with the code that sends, and sends nothing. Without --lead it uses a sample lead with complete data, so that only the
+texts can be invalid. With --lead it also names the values that the lead lacks.
 
-Whether the lead may be sent anything at this moment is another question; this command does not ask it.
+It does not check whether the lead may be contacted now; \`explain\` does.
 
-The text goes to standard output. The exit code is 0 when the step's texts can be sent, and 1 otherwise.
+The text goes to standard output. Exit code: 0 if the step's texts can be sent, 1 otherwise.
 
-Where the ids are:
+To find the ids of steps:
   select step.id, sequence.name, step.position from follow_up_step as step
     join follow_up_sequence as sequence on sequence.id = step.sequence_id;
 
@@ -24,7 +24,7 @@ Examples:
   $ npm run backstop -- preview 0190f0f0-0000-7000-8000-000000000001
   $ npm run backstop -- preview 0190f0f0-0000-7000-8000-000000000001 --lead 0190f0f0-0000-7000-8000-000000000002`;
 
-interface Choice {
+interface Options {
   readonly lead?: string;
   readonly folder: string;
 }
@@ -32,13 +32,13 @@ interface Choice {
 /** The command `preview <step>`. Throws errors as Problem; a step that cannot be sent sets the exit code. */
 export function previewCommand(): Command {
   return new Command("preview")
-    .summary("show what a step would say to a lead")
-    .description("Renders a step for a lead, and prints its subject and body, or what keeps it from being sent.")
+    .summary("show the text of a step for a lead")
+    .description("Renders a step for a lead, and prints its subject and body, or why it cannot be sent.")
     .argument("<step>", "the id of the step", uuid)
-    .option("--lead <id>", "the lead that it is rendered for; a made-up one by default", uuid)
-    .option("--folder <path>", "where the local database lies", LOCAL_FOLDER)
-    .addHelpText("after", LESSON)
-    .action(async (stepId: string, { lead, folder }: Choice) => {
+    .option("--lead <id>", "the lead to render for; by default a sample lead", uuid)
+    .option("--folder <path>", "folder of the local database", LOCAL_FOLDER)
+    .addHelpText("after", HELP)
+    .action(async (stepId: string, { lead, folder }: Options) => {
       const { text, canBeSent } = await preview(stepId, lead, folder);
       process.stdout.write(text);
       process.exitCode = canBeSent ? 0 : 1;
@@ -56,11 +56,11 @@ const preview = (stepId: string, leadId: string | undefined, folder: string): Pr
 async function previewOn(database: Database, stepId: string, leadId: string | undefined): Promise<Preview> {
   const step = await findStepToRender(database.prisma, stepId);
   if (!step)
-    throw new Problem(`there is no step ${stepId}; \`npm run backstop -- preview --help\` says where the ids are`);
-  return previewOf(step, await leadOf(database, step, leadId), leadId);
+    throw new Problem(`there is no step ${stepId}; \`npm run backstop -- preview --help\` shows how to find the ids`);
+  return previewOf(step, await findLead(database, step, leadId), leadId);
 }
 
-async function leadOf({ prisma }: Database, { workspace }: StepToRender, leadId: string | undefined) {
+async function findLead({ prisma }: Database, { workspace }: StepToRender, leadId: string | undefined) {
   if (leadId === undefined) return SAMPLE_LEAD;
   const lead = await findTemplateLead(prisma, workspace.id, leadId);
   if (!lead) throw new Problem(`the step's workspace, ${workspace.name}, has no lead ${leadId}`);
@@ -71,21 +71,21 @@ function previewOf(step: StepToRender, lead: typeof SAMPLE_LEAD, leadId: string 
   const { texts, position, sequenceName, workspace } = step;
   const rendered = render(texts, lead, workspace);
   const faults = lintStep(texts).map(({ part, message }) => `The ${part}: ${message}`);
-  const whom = leadId === undefined ? "a made-up lead" : `the lead ${leadId}`;
-  const heading = `Step ${position} of "${sequenceName}" (${texts.channel}), for ${whom}`;
-  const blocks = [heading, ...inWords(rendered, faults.length > 0), ...(faults.length > 0 ? [faults.join("\n")] : [])];
+  const recipient = leadId === undefined ? "a sample lead" : `the lead ${leadId}`;
+  const heading = `Step ${position} of "${sequenceName}" (${texts.channel}), for ${recipient}`;
+  const blocks = [heading, ...textOf(rendered, faults.length > 0), ...(faults.length > 0 ? [faults.join("\n")] : [])];
   return { text: `${blocks.join("\n\n")}\n`, canBeSent: rendered.kind === "rendered" };
 }
 
-function inWords(rendered: Rendered, linted: boolean): readonly string[] {
+function textOf(rendered: Rendered, linted: boolean): readonly string[] {
   switch (rendered.kind) {
     case "rendered": {
       const { subject, body } = rendered.message;
       return subject === null ? [body] : [`Subject: ${subject}`, body];
     }
     case "missing":
-      return [`It cannot be sent: the lead lacks ${rendered.names.join(", ")}`];
+      return [`The step cannot be sent: the lead lacks ${rendered.names.join(", ")}`];
     case "invalid":
-      return [linted ? "It cannot be sent" : `It cannot be sent: ${rendered.fault}`];
+      return [linted ? "The step cannot be sent" : `The step cannot be sent: ${rendered.fault}`];
   }
 }

@@ -8,38 +8,40 @@ import { findSequences, planSequences, type SequencePlan } from "../../lib/store
 import { chooseWorkspace, withExistingDatabase } from "../existing-database.ts";
 import { LOCAL_FOLDER } from "../postgres/local-database.ts";
 import { fileProblem, Problem } from "../problem.ts";
-import { diffInWords } from "../sequence-diff.ts";
+import { describeChanges } from "../sequence-diff.ts";
 import { readSequenceFiles, writeSequenceFile } from "../sequence-file.ts";
 import { confirm, showProgress } from "../terminal.ts";
 
-const APPLY_LESSON = `
-A file is one sequence; its name says which one of the workspace. The folder sequences/ has examples:
+const APPLY_HELP = `
+A file has one sequence, which the workspace identifies by its name. The folder sequences/ has examples:
 
   name: Chase after a demo
   triggerOn: no_response            no_response, meeting_selected, manual, setter_reply or meeting_missed
-  active: true                      what is not active holds its leads; true where it is not said
+  active: true                      an inactive sequence holds its leads; default true
   steps:
-    - key: recap                    by it this stays the same step, wherever it moves
-      delay: 0 minutes              after the step before it; after the start for the first
+    - key: recap                    identifies the step, also after it moves
+      delay: 0 minutes              after the previous step; for the first step, after the start
       channel: email                email, sms, webhook or task
       subject: For {{ lead.first_name }}
-      body: |                       as it stands, line by line; other texts need quotes where they hold ": "
+      body: |                       literal text, line by line; other texts with ": " need quotes
         Hello {{ lead.first_name }}, ...
-      condition: no_reply           always, phone_provided, linkedin_connected or no_reply; always by default
-      needsApproval: true           a person approves each; false by default
-      timeToLive: 2 days            older than that it is passed over; never by default
+      condition: no_reply           always, phone_provided, linkedin_connected or no_reply; default always
+      needsApproval: true           a person approves each text; default false
+      timeToLive: 2 days            an older step expires; default never
 
-All faults of all files are told with their places, and then nothing is applied. The changes are shown before they are made;
-they are made all or none, and applying the same files again changes nothing.
+If any file is invalid, the command prints all errors with their positions and applies nothing. It shows the changes and asks
+before it applies them in one transaction. Applying the same files again is a no-op.
 
-Leads who are inside keep the steps, the order and the delays that they started with. What a step says, its channel, condition,
-approval and time to live change for everybody who still has it ahead. A sequence that no file names is left alone.
+Leads in the sequence keep the steps, the order and the delays that they started with. Texts, channel, condition, approval and
+time to live change for every lead that has not reached the step. Sequences without a file are unchanged.
+
+Exit code: 0 if the changes were applied or shown with --dry-run, 1 otherwise.
 
 Examples:
   $ npm run backstop -- sequences apply sequences/*.yaml --dry-run
   $ npm run backstop -- sequences apply sequences/*.yaml --workspace "Harbour Homes" --yes`;
 
-interface Choice {
+interface Options {
   readonly workspace?: string;
   readonly folder: string;
 }
@@ -47,44 +49,44 @@ interface Choice {
 /** The commands `sequences apply` and `sequences export`. Throw errors as Problem. */
 export function sequencesCommand(): Command {
   return new Command("sequences")
-    .summary("keep sequences as files")
-    .description("Sequences as YAML files, which can be kept and reviewed with everything else.")
+    .summary("apply sequences from files, or export them")
+    .description("Applies sequences from YAML files that you can version and review, or exports them.")
     .addCommand(
-      command("apply", "make the sequences of a workspace what the files say")
+      command("apply", "change the sequences of a workspace to match the files")
         .argument("<files...>", "YAML files, one sequence each")
-        .option("--dry-run", "only show what would change")
-        .option("--yes", "do not ask before it is applied")
-        .addHelpText("after", APPLY_LESSON)
-        .action((files: string[], choice: ApplyChoice) => apply(files, choice)),
+        .option("--dry-run", "only show the changes")
+        .option("--yes", "apply without a question")
+        .addHelpText("after", APPLY_HELP)
+        .action((files: string[], options: ApplyOptions) => apply(files, options)),
     )
     .addCommand(
-      command("export", "write the sequences of a workspace into files; applying these changes nothing")
-        .argument("<directory>", "where the files are written; none that is there is overwritten")
+      command("export", "write the sequences of a workspace to files; applying them is a no-op")
+        .argument("<directory>", "folder for the files; existing files are not overwritten")
         .addHelpText("after", "\nExample:\n  $ npm run backstop -- sequences export exported/")
-        .action((directory: string, choice: Choice) => exportTo(resolve(directory), choice)),
+        .action((directory: string, options: Options) => exportTo(resolve(directory), options)),
     );
 }
 
 const command = (name: string, description: string): Command =>
   new Command(name)
     .description(description)
-    .option("--workspace <id or name>", "needed where there are several")
-    .option("--folder <path>", "where the local database lies", LOCAL_FOLDER);
+    .option("--workspace <id or name>", "required if there are several workspaces")
+    .option("--folder <path>", "folder of the local database", LOCAL_FOLDER);
 
-interface ApplyChoice extends Choice {
+interface ApplyOptions extends Options {
   readonly dryRun?: boolean;
   readonly yes?: boolean;
 }
 
-async function apply(paths: readonly string[], choice: ApplyChoice): Promise<void> {
+async function apply(paths: readonly string[], options: ApplyOptions): Promise<void> {
   const { sequences, faults } = await readSequenceFiles(paths);
-  if (faults.length > 0) throw refused(faults);
-  await withExistingDatabase(choice.folder, async (database, signal) => {
-    const workspace = await chooseWorkspace(database, choice.workspace);
+  if (faults.length > 0) throw invalidFiles(faults);
+  await withExistingDatabase(options.folder, async (database, signal) => {
+    const workspace = await chooseWorkspace(database, options.workspace);
     const plans = await planSequences(database.prisma, workspace.id, sequences);
-    process.stdout.write(`${plans.map(diffInWords).join("\n")}\n`);
-    if (choice.dryRun || plans.every(({ change }) => change.isNone)) return;
-    if (!choice.yes && !(await confirm(`Apply this to ${workspace.name}?`, signal))) {
+    process.stdout.write(`${plans.map(describeChanges).join("\n")}\n`);
+    if (options.dryRun || plans.every(({ change }) => change.isNone)) return;
+    if (!options.yes && !(await confirm(`Apply these changes to ${workspace.name}?`, signal))) {
       throw new Problem("nothing was applied");
     }
     await save(database, workspace.id, plans);
@@ -97,18 +99,18 @@ async function save({ prisma }: Database, workspaceId: string, plans: readonly S
   try {
     await saveSequences(prisma, workspaceId, sequences, plans);
   } catch (thrown) {
-    throw thrown instanceof SequenceRefused ? refused(thrown.faults) : thrown;
+    throw thrown instanceof SequenceRefused ? invalidFiles(thrown.faults) : thrown;
   }
 }
 
-function refused(faults: readonly string[]): Problem {
+function invalidFiles(faults: readonly string[]): Problem {
   for (const fault of faults) showProgress(fault);
-  return new Problem(`nothing was applied: correct the above (${faults.length}), and run this again`);
+  return new Problem(`nothing was applied: correct the ${faults.length} errors above and try again`);
 }
 
-async function exportTo(directory: string, choice: Choice): Promise<void> {
-  await withExistingDatabase(choice.folder, async (database) => {
-    const workspace = await chooseWorkspace(database, choice.workspace);
+async function exportTo(directory: string, options: Options): Promise<void> {
+  await withExistingDatabase(options.folder, async (database) => {
+    const workspace = await chooseWorkspace(database, options.workspace);
     const stored = await findSequences(database.prisma, workspace.id);
     await mkdir(directory, { recursive: true });
     const used = new Set<string>();
@@ -137,6 +139,6 @@ function freeName(name: string, used: Set<string>): string {
 async function writeNew(path: string, text: string): Promise<void> {
   await writeFile(path, text, { flag: "wx" }).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code !== "EEXIST") throw fileProblem(cause, path) ?? cause;
-    throw new Problem(`${path} is there already: move it away, or choose another directory`, { cause });
+    throw new Problem(`${path} already exists: move it, or choose another directory`, { cause });
   });
 }

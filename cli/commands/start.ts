@@ -17,20 +17,23 @@ const EVENT = fileURLToPath(new URL("../../events/scheduled.json", import.meta.u
 const DEFAULT_LEADS = 3_000;
 const DEFAULT_SEED = 1;
 
-const LESSON = `
-What it does: opens the local database (a PostgreSQL of its own, in .local/postgres), applies the migrations, loads demo data
-where there is none, lets a lead book by an event, invokes functions/followups.ts with events/scheduled.json, and tells what the run did. Mails land in
-.local/outbox, the report in .local/report.json; webhooks go to a receiver on this machine that is busy now and then. Doing it again goes on with the same data.
+const HELP = `
+The command opens the local database in .local/postgres, applies the migrations and loads demo data if the database is empty.
+It books one lead by an event, invokes functions/followups.ts with events/scheduled.json, and prints a summary of the run.
+E-mails are written to .local/outbox and the report to .local/report.json. Webhooks go to a local receiver that rejects some of
+them. Run the command again to continue with the same data.
 
-With DATABASE_URL set it works on that database instead, and only where every workspace and lead in it came with the demo
-data: anything else it refuses to touch. So --fresh, too, never removes anything but demo data there.
+With DATABASE_URL, the command uses that database, but only if all its workspaces and leads are demo data. --fresh therefore
+never removes other data.
+
+Exit code: 0 if the run succeeded, 1 otherwise.
 
 Examples:
   $ npm start
   $ npm start -- --fresh --leads 100000
   $ npm start -- --fresh --seed 7`;
 
-interface Choice {
+interface Options {
   readonly fresh?: true;
   readonly leads?: number;
   readonly seed?: number;
@@ -40,34 +43,36 @@ interface Choice {
 /** The command `start`. Throws errors as Problem; a failed run sets the exit code. */
 export function startCommand(): Command {
   return new Command("start")
-    .summary("load demo data, invoke the function once, and tell what it did")
-    .description("Loads demo data where there is none, invokes the function as AWS does, and tells what the run did.")
-    .option("--fresh", "start over: remove the demo data and load it again")
-    .option("--leads <count>", `how many leads to load (default: ${DEFAULT_LEADS})`, integer(10, 10_000_000))
-    .option("--seed <number>", `another seed gives other data (default: ${DEFAULT_SEED})`, integer(0, 1_000_000))
-    .option("--folder <path>", "where the local database, mails and report lie", LOCAL_FOLDER)
-    .addHelpText("after", LESSON)
-    .action(async ({ folder, ...choice }: Choice) => {
-      const report = await start({ ...choice, folder: resolve(folder) });
+    .summary("load demo data, invoke the function once, and print a summary")
+    .description(
+      "Loads demo data into an empty database, invokes the function as AWS does, and prints a summary of the run.",
+    )
+    .option("--fresh", "remove the demo data and load it again")
+    .option("--leads <count>", `number of leads to load (default: ${DEFAULT_LEADS})`, integer(10, 10_000_000))
+    .option("--seed <number>", `seed of the demo data (default: ${DEFAULT_SEED})`, integer(0, 1_000_000))
+    .option("--folder <path>", "folder of the local database, e-mails and report", LOCAL_FOLDER)
+    .addHelpText("after", HELP)
+    .action(async ({ folder, ...options }: Options) => {
+      const report = await start({ ...options, folder: resolve(folder) });
       process.exitCode = report.success ? 0 : 1;
     });
 }
 
-function integer(least: number, most: number) {
+function integer(min: number, max: number) {
   return (text: string): number => {
     const value = Number(text);
-    if (Number.isInteger(value) && value >= least && value <= most) return value;
-    throw new InvalidArgumentError(`It is a whole number from ${least} to ${most}.`);
+    if (Number.isInteger(value) && value >= min && value <= max) return value;
+    throw new InvalidArgumentError(`Expected an integer from ${min} to ${max}.`);
   };
 }
 
-async function start(choice: Choice): Promise<Report> {
+async function start(options: Options): Promise<Report> {
   const spinner = new Spinner();
-  const onProgress = (line: string) => spinner.tell(line);
-  const { folder } = choice;
+  const onProgress = (line: string) => spinner.show(line);
+  const { folder } = options;
   try {
-    if (choice.fresh && !process.env["DATABASE_URL"]) await discardLocalDatabase({ folder, onProgress });
-    return await withDatabase((url) => startOn(url, choice, spinner), { folder, onProgress });
+    if (options.fresh && !process.env["DATABASE_URL"]) await discardLocalDatabase({ folder, onProgress });
+    return await withDatabase((url) => startOn(url, options, spinner), { folder, onProgress });
   } catch (error) {
     throw fileProblem(error, folder) ?? error;
   } finally {
@@ -75,16 +80,16 @@ async function start(choice: Choice): Promise<Report> {
   }
 }
 
-async function startOn(url: string, choice: Choice, spinner: Spinner): Promise<Report> {
-  const outbox = join(choice.folder, "outbox");
+async function startOn(url: string, options: Options, spinner: Spinner): Promise<Report> {
+  const outbox = join(options.folder, "outbox");
   const database = openDatabase({ connectionString: url });
-  const { data, booking } = await prepared(database, url, choice, spinner).finally(() => database.close());
+  const { data, booking } = await prepared(database, url, options, spinner).finally(() => database.close());
   if (data === "loaded") await emptyOutbox(outbox);
   const before = new Set(await mailsIn(outbox));
   const report = await invokeScheduled(url, outbox, spinner);
   const mails = await mailsIn(outbox);
-  const reportFile = join(choice.folder, "report.json");
-  await mkdir(choice.folder, { recursive: true });
+  const reportFile = join(options.folder, "report.json");
+  await mkdir(options.folder, { recursive: true });
   await writeFile(reportFile, `${JSON.stringify(report, null, 2)}\n`);
   spinner.stop();
   const newMails = mails.filter((name) => !before.has(name));
@@ -92,25 +97,30 @@ async function startOn(url: string, choice: Choice, spinner: Spinner): Promise<R
   return report;
 }
 
-/** Prepares demo data and books one lead by event. Bookings typed into the database are left for the run to find. */
-async function prepared(database: Database, url: string, choice: Choice, spinner: Spinner) {
-  const data = await prepare(database, url, choice, spinner);
+/** Prepares demo data and books one lead by event. The run finds the bookings in the data itself. */
+async function prepared(database: Database, url: string, options: Options, spinner: Spinner) {
+  const data = await prepare(database, url, options, spinner);
   return { data, booking: await bookByEvent(database) };
 }
 
 /** Migrates the database and loads demo data. Throws a Problem before it changes anything. */
-async function prepare(database: Database, url: string, choice: Choice, spinner: Spinner): Promise<"loaded" | "kept"> {
+async function prepare(
+  database: Database,
+  url: string,
+  options: Options,
+  spinner: Spinner,
+): Promise<"loaded" | "kept"> {
   const contents = await contentsOf(database);
   if (contents === "other" && process.env["DATABASE_URL"]) throw notDemoProblem();
-  if (contents !== "nothing" && !choice.fresh && (choice.leads ?? choice.seed) !== undefined)
-    throw dataIsThereProblem();
-  await migrateDatabase(url, { onProgress: (line) => spinner.tell(line) });
-  if (contents !== "nothing" && !choice.fresh) return "kept";
+  if (contents !== "nothing" && !options.fresh && (options.leads ?? options.seed) !== undefined)
+    throw alreadyLoadedProblem();
+  await migrateDatabase(url, { onProgress: (line) => spinner.show(line) });
+  if (contents !== "nothing" && !options.fresh) return "kept";
   if (contents !== "nothing") await clearDemo(database);
-  const { leads = DEFAULT_LEADS, seed = DEFAULT_SEED } = choice;
+  const { leads = DEFAULT_LEADS, seed = DEFAULT_SEED } = options;
   await loadDemo(database, { leads, seed }, ({ what, done }) => {
     const detail = done > 0 ? `, ${number(done)} done` : "";
-    spinner.tell(`Loading demo data of ${number(leads)} leads: ${what}`, detail);
+    spinner.show(`Loading demo data of ${number(leads)} leads: ${what}`, detail);
   });
   return "loaded";
 }
@@ -119,22 +129,24 @@ const number = (count: number): string => count.toLocaleString("en");
 
 const notDemoProblem = () =>
   new Problem(
-    "the database holds more than demo data, so nothing was changed: unset DATABASE_URL, or use `npm run backstop -- invoke`",
+    "the database contains more than demo data, so nothing was changed: unset DATABASE_URL, or use `npm run backstop -- invoke`",
   );
-const dataIsThereProblem = () =>
-  new Problem("the demo data is loaded already, and --leads and --seed are for loading it: add --fresh to start over");
+const alreadyLoadedProblem = () =>
+  new Problem(
+    "the demo data is already loaded, and --leads and --seed only apply to loading: add --fresh to start over",
+  );
 
 async function invokeScheduled(databaseUrl: string, outbox: string, spinner: Spinner): Promise<Report> {
   const event: unknown = JSON.parse(await readFile(EVENT, "utf8"));
   // Overrides the environment: demo leads are reached only through files and a receiver on this machine.
   process.env["EMAIL_TRANSPORT"] = "files";
   const startedMs = performance.now();
-  const tell = () => {
+  const showTime = () => {
     const seconds = Math.round((performance.now() - startedMs) / 1_000);
-    spinner.tell("Invoking functions/followups.ts with events/scheduled.json", seconds > 0 ? `, ${seconds} s` : "");
+    spinner.show("Invoking functions/followups.ts with events/scheduled.json", seconds > 0 ? `, ${seconds} s` : "");
   };
-  tell();
-  const timer = setInterval(tell, 1_000);
+  showTime();
+  const timer = setInterval(showTime, 1_000);
   try {
     return await withReceiver((environment) => {
       Object.assign(process.env, environment);

@@ -31,13 +31,13 @@ export async function findPostgres(onProgress: (line: string) => void): Promise<
 }
 
 async function findBinaries(): Promise<PostgresBinaries> {
-  const orOwn = "or set DATABASE_URL to a PostgreSQL of your own";
+  const orOwn = "or set DATABASE_URL to your own PostgreSQL";
   const fault = faultOfPostgres();
   if (fault !== undefined) throw new Problem(`${fault}, ${orOwn}`);
   try {
     return (await import(POSTGRES_PACKAGE)) as PostgresBinaries;
   } catch (cause) {
-    const missing = `there is no PostgreSQL for this platform in node_modules (${POSTGRES_PACKAGE})`;
+    const missing = `node_modules has no PostgreSQL for this platform (${POSTGRES_PACKAGE})`;
     throw new Problem(`${missing}: run \`npm ci\` with optional dependencies, ${orOwn}`, { cause });
   }
 }
@@ -46,7 +46,7 @@ async function findAccount(onProgress: (line: string) => void): Promise<Postgres
   if (process.getuid?.() !== 0) return undefined;
   const found = await lookUpAccount();
   if (found) return found;
-  onProgress("Adding a system user `postgres`: PostgreSQL does not run as root");
+  onProgress("Adding a system user `postgres`, because PostgreSQL does not run as root");
   await createAccount();
   return await lookUpAccount();
 }
@@ -65,7 +65,7 @@ async function lookUpAccount(): Promise<PostgresAccount | undefined> {
 async function createAccount(): Promise<void> {
   const options = ["--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin"];
   await execute("useradd", [...options, "postgres"]).catch((cause) => {
-    const advice = "run this as an ordinary user, or set DATABASE_URL to a database of your own";
+    const advice = "run the command as an ordinary user, or set DATABASE_URL to your own database";
     throw new Problem(`PostgreSQL does not run as root, and no user \`postgres\` could be added: ${advice}`, { cause });
   });
 }
@@ -82,7 +82,7 @@ export function requireEntry({ binaries, account }: PostgresPrograms, folder: st
   if (!account) return;
   const closed = firstClosed([...pathTo(folder), ...pathTo(dirname(binaries.postgres))], account);
   if (!closed) return;
-  const advice = `run this as an ordinary user, move the checkout, or \`chmod o+x ${closed}\`; or set DATABASE_URL`;
+  const advice = `run the command as an ordinary user, move the checkout, run \`chmod o+x ${closed}\`, or set DATABASE_URL`;
   throw new Problem(`PostgreSQL does not run as root, and its user \`postgres\` may not enter ${closed}: ${advice}`);
 }
 

@@ -32,14 +32,14 @@ async function statusOf(table: "touch" | "follow_up_instance", id: string): Prom
 }
 
 describe("approvals", () => {
-  it("lists what waits in a workspace, without a text or an address", async () => {
+  it("lists the touches of a workspace that need approval, without a text or an address", async () => {
     const { code, stdout } = await backstop("approvals", "list", "--workspace", workspaceId);
     expect(code).toBe(0);
     expect(stdout).toContain(waiting.touchId);
     expect(stdout).toMatch(/Harbour Homes.*Chase.*1 +│ email +│ 2020-01-06T09:00Z +│ never/);
     expect(stdout).not.toMatch(/Ada|shall we talk/);
     const elsewhere = await backstop("approvals", "list", "--workspace", await addWorkspace(sql));
-    expect(elsewhere).toMatchObject({ code: 0, stdout: "Nothing waits for approval.\n" });
+    expect(elsewhere).toMatchObject({ code: 0, stdout: "No touch needs approval.\n" });
   });
 
   it("shows the text, and approves it by its fingerprint", async () => {
@@ -55,13 +55,13 @@ describe("approvals", () => {
     expect(await approve()).toMatchObject({ code: 1, stdout: "", stderr: expect.stringMatching(/refused: .*already/) });
   });
 
-  it("refuses a text that has changed since it was shown, and shows the new one", async () => {
+  it("refuses a text that has changed since it was shown, then shows the new text", async () => {
     const { stdout } = await backstop("approvals", "show", waiting.touchId);
     await sql.query("update lead set first_name = 'Grace' where id = $1", [waiting.leadId]);
     const words = ["approvals", "approve", waiting.touchId, "--fingerprint", fingerprintIn(stdout), "--by", "Hana"];
     expect(await backstop(...words)).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/changed.*approvals show/),
+      stderr: expect.stringMatching(/has changed.*approvals show/),
     });
     expect(await statusOf("touch", waiting.touchId)).toBe("awaiting_approval");
     expect((await backstop("approvals", "show", waiting.touchId)).stdout).toContain("Hello Grace");
@@ -73,23 +73,23 @@ describe("approvals", () => {
     expect(await statusOf("touch", waiting.touchId)).toBe("rejected");
     expect(await backstop("approvals", "show", waiting.touchId)).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/is rejected: somebody has/),
+      stderr: expect.stringMatching(/is rejected: it was already/),
     });
   });
 
   it.each([
     [["show"], /missing required argument 'touch'/],
-    [["show", "x"], /It is a UUID/],
+    [["show", "x"], /Expected a UUID/],
     [["approve", "0190f0f0-0000-7000-8000-000000000001", "--by", "Hana"], /required option '--fingerprint/],
     [["approve", "0190f0f0-0000-7000-8000-000000000001", "--fingerprint", "5f0c"], /64 hexadecimal digits/],
-    [["reject", "0190f0f0-0000-7000-8000-000000000001", "--reason", " ", "--by", "Hana"], /may not be empty/],
+    [["reject", "0190f0f0-0000-7000-8000-000000000001", "--reason", " ", "--by", "Hana"], /must not be empty/],
     [["show", "0190f0f0-0000-7000-8000-000000000001"], /^backstop: there is no touch 0190f0f0.*approvals list/m],
-  ])("says what it was not given, with code 1: %j", async (words, message) => {
+  ])("reports a missing or invalid argument, with code 1: %j", async (words, message) => {
     const ended = await backstop("approvals", ...words);
     expect(ended).toMatchObject({ code: 1, stdout: "", stderr: expect.stringMatching(message) });
   });
 
-  it("explains itself", async () => {
+  it("has a help text", async () => {
     const { code, stdout } = await backstop("approvals", "--help");
     expect(code).toBe(0);
     expect(stdout).toMatch(/^Usage: backstop approvals .*fingerprint.*Exit code.*Examples:/s);
@@ -99,7 +99,7 @@ describe("approvals", () => {
 describe("reopen", () => {
   const reopen = () => backstop("reopen", waiting.instanceId, "--reason", "a test booking", "--by", "Hana");
 
-  it("brings back what had ended, and explain tells who and why", async () => {
+  it("reopens an ended instance, and explain shows who did it and why", async () => {
     await sql.query("update touch set status = 'cancelled', reason = 'meeting_booked' where id = $1", [
       waiting.touchId,
     ]);
@@ -110,18 +110,20 @@ describe("reopen", () => {
     const { code, stdout } = await reopen();
     expect(code).toBe(0);
     expect(stdout).toMatch(/^Reopened .*step 1, due 20.*generation 2\.\n$/);
-    const told = (await backstop("explain", waiting.instanceId)).stdout;
-    expect(told).toMatch(/Reopened:\n {2}20.* by Hana: "a test booking"; it was completed \(meeting_booked\).*step 1/);
-    expect(told).toMatch(/1 +│ 1 +│ email +│ cancelled/);
+    const explained = (await backstop("explain", waiting.instanceId)).stdout;
+    expect(explained).toMatch(
+      /Reopened:\n {2}20.* by Hana: "a test booking"; it was completed \(meeting_booked\).*step 1/,
+    );
+    expect(explained).toMatch(/1 +│ 1 +│ email +│ cancelled/);
   });
 
-  it("says why not, with code 1, and changes nothing", async () => {
+  it("reports the reason of a refusal, with code 1, and changes nothing", async () => {
     const before = await everyRow(sql);
     expect(await reopen()).toMatchObject({ code: 1, stdout: "", stderr: expect.stringMatching(/it has not ended/) });
     expect(await everyRow(sql)).toEqual(before);
   });
 
-  it("wants a reason and a name, and explains itself", async () => {
+  it("requires a reason and a name, and has a help text", async () => {
     expect(await backstop("reopen", waiting.instanceId)).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(/required option '--reason/),

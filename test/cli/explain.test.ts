@@ -19,7 +19,7 @@ const explain = (id: string) =>
   startProgram("cli/main.ts", ["explain", id], { environment: { NO_COLOR: "1", DATABASE_URL: database.url } }).ended;
 
 describe("explain", () => {
-  it("tells what became of the steps, what would be decided now and by what, without a name or an address", async () => {
+  it("shows the touches, the decision and its data, without a name or an address", async () => {
     const lead = { last_outbound_at: new Date(Date.now() - 30 * 60_000), time_zone: "Asia/Tokyo" };
     const { instanceId } = await addFollowedLead(sql, workspaceId, chase.id, { lead, instance: { position: 2 } });
     await addTouch(sql, instanceId, chase.steps[0] ?? "", { status: "failed", reason: "smtp_550" });
@@ -31,7 +31,7 @@ describe("explain", () => {
     expect(stdout).toMatch(/at step 2: active, next step due 2020-01-06T09:00Z/);
     expect(stdout).toMatch(/1 +│ email +│ failed +│ smtp_550/);
     expect(stdout).toMatch(/passed +The send window is open where the lead lives\./);
-    expect(stdout).toMatch(/decides +gap_kept: .*, looked at again 20/);
+    expect(stdout).toMatch(/decides +gap_kept: .*, checked again 20/);
     expect(stdout).toMatch(/time zone +Asia\/Tokyo \(lead\)/);
     expect(stdout).toMatch(/gap 90 min/);
     expect(stdout).toMatch(/daily cap +0 of 7 used/);
@@ -39,14 +39,14 @@ describe("explain", () => {
     expect(await everyRow(sql)).toEqual(before);
   });
 
-  it("says of an instance that has ended why, and that nothing more goes out", async () => {
+  it("shows why an instance ended, and that nothing more is sent", async () => {
     const { instanceId } = await addFollowedLead(sql, workspaceId, chase.id, { instance: { status: "completed" } });
     const { stdout } = await explain(instanceId);
     expect(stdout).toMatch(/completed \(out_of_steps\)/);
-    expect(stdout).toMatch(/No step has been claimed yet\.\n\nIt has ended/);
+    expect(stdout).toMatch(/No step has been claimed yet\.\n\nThe instance has ended/);
   });
 
-  it("reads times that somebody typed as infinity as long ago", async () => {
+  it("reads infinity timestamps as long ago", async () => {
     const { instanceId } = await addFollowedLead(sql, workspaceId, chase.id, {
       instance: { next_step_due: "infinity" },
     });
@@ -57,9 +57,9 @@ describe("explain", () => {
     });
   });
 
-  it("names an instance that is not there, and an id that is none", async () => {
+  it("reports an unknown instance and an invalid id", async () => {
     const missing = "0190f0f0-0000-7000-8000-000000000001";
     expect(await explain(missing)).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining(missing) });
-    expect(await explain("x")).toMatchObject({ code: 1, stderr: expect.stringContaining("It is a UUID") });
+    expect(await explain("x")).toMatchObject({ code: 1, stderr: expect.stringContaining("Expected a UUID") });
   });
 });

@@ -37,7 +37,7 @@ const enrolled = async (): Promise<number> =>
   (await sql.query("select from follow_up_instance where workspace_id = $1", [workspaceId])).rowCount ?? 0;
 
 describe("an import", () => {
-  it("makes the leads as the file tells them, and enrols them", async () => {
+  it("creates the leads of the file and enrols them", async () => {
     const { counts, rows } = await importing([
       "\u{feff}External ID,E-mail,First Name,last_name,Company,phone,LinkedIn,Time-Zone\r",
       'a1,ada@example.test, Ada ,Byron,"Analytical, ""Engines""",+4930123456,https://linkedin.test/ada,Europe/Berlin\r',
@@ -65,7 +65,7 @@ describe("an import", () => {
     expect(await enrolled()).toBe(2);
   });
 
-  it("judges each row by itself: a broken one keeps no other out", async () => {
+  it("gives each row its own verdict: an invalid row affects no other", async () => {
     await addLead(sql, workspaceId, { email: "out@example.test", opted_out_at: new Date() });
     await addLead(sql, workspaceId, { email: "booked@example.test", status: "meeting-booked" });
     const { rows } = await importing([
@@ -102,17 +102,17 @@ describe("an import", () => {
     expect(await enrolled()).toBe(2);
   });
 
-  it("gives a row with an invalid time zone its verdict, and enrols the others, however many they are", async () => {
+  it("rejects rows with an invalid time zone, and enrols the others", async () => {
     const tomorrow = await addSequence(sql, workspaceId, { steps: [{ delay_minutes: 1440 }] });
     const zones = ["America/New_York", "PST", "BST", "EST", "(GMT-05:00) Eastern Standard Time", "Eastern Time", ""];
     const rows = Array.from({ length: 1_000 }, (_, place) => `p${place}@example.test,${zones[place % zones.length]}`);
-    const { counts, rows: judged } = await importing(["email,time_zone", ...rows], tomorrow);
+    const { counts, rows: verdicts } = await importing(["email,time_zone", ...rows], tomorrow);
     expect(counts).toEqual({ enrolled: 428, invalid: 572 });
-    expect(judged[1]).toContain("invalid,timeZone: is not a time zone; expected a name such as Europe/Berlin");
+    expect(verdicts[1]).toContain("invalid,timeZone: is not a time zone; expected a name such as Europe/Berlin");
     expect(await enrolled()).toBe(428);
   });
 
-  it("can be repeated: nobody is enrolled twice", async () => {
+  it("can be repeated: no lead is enrolled twice", async () => {
     const lines = ["email", ...Array.from({ length: 1_200 }, (_, number) => `lead${number}@example.test`)];
     expect((await importing(lines)).counts).toEqual({ enrolled: 1_200 });
     const { rows: before } = await sql.query(
@@ -123,7 +123,7 @@ describe("an import", () => {
     expect(after).toEqual(before);
   });
 
-  it("goes on where an earlier one was cut off", async () => {
+  it("continues after an interrupted import", async () => {
     await importing(["email", "a@example.test"]);
     expect((await importing(["email", "a@example.test", "b@example.test"])).counts).toEqual({
       already_enrolled: 1,
@@ -131,7 +131,7 @@ describe("an import", () => {
     });
   });
 
-  it("writes no formula, and reads its own file as it was meant", async () => {
+  it("escapes formulas, and reads its own file without the escapes", async () => {
     const cells = ["=1+1", "+4930123456", "-2", "@x"];
     await importing(["email,first_name,phone,last_name,company", `a@example.test,${cells.join(",")}`]);
     const written = await readFile(`${path}.verdicts.csv`, "utf8");
@@ -142,7 +142,7 @@ describe("an import", () => {
     ]);
   });
 
-  it.each(["\r", "\r\n", "\n"])("takes %j for the end of a line, and loses no row", async (end) => {
+  it.each(["\r", "\r\n", "\n"])("accepts %j as the end of a line, and loses no row", async (end) => {
     const lines = ["email,first_name", "a@example.test,Ada", "", "not-mail,Eve", "b@example.test,Bob"];
     const { counts, rows } = await importing(lines.join(end));
     expect(rows.map((row) => row.split(",").slice(2, 4))).toEqual([
@@ -153,12 +153,12 @@ describe("an import", () => {
     expect(counts).toEqual({ enrolled: 2, invalid: 1 });
   });
 
-  it("loses no row that holds a line end of another kind", async () => {
+  it("loses no row if line ends are mixed", async () => {
     const { counts } = await importing("email\na@example.test\rb@example.test\r\nc@example.test\r\r\nd@example.test\r");
     expect(counts).toEqual({ enrolled: 4 });
   });
 
-  it("reads a line end the same wherever the file is cut while it is read, also in a row that is too long", async () => {
+  it("reads a line end that is split between chunks, also in a row that is too long", async () => {
     const rows = Array.from({ length: 20_000 }, (_, number) => `lead${number}@example.test`);
     const part = 64 * 1024;
     const tooLong = "x".repeat(2 * part - "email\r".length - 1);
@@ -171,7 +171,7 @@ describe("an import", () => {
     ]);
   });
 
-  it("refuses a row that is not UTF-8, alone", async () => {
+  it("rejects only the row that is not UTF-8", async () => {
     const text = Buffer.from("email,first_name\na@example.test,Ren\u00e9\nb@example.test,Bob\n", "latin1");
     const { rows } = await importing(text);
     expect(rows.map((row) => row.split(",").slice(-2))).toEqual([
@@ -180,7 +180,7 @@ describe("an import", () => {
     ]);
   });
 
-  it("leaves another workspace alone, and cannot use its sequences", async () => {
+  it("changes no other workspace, and cannot use its sequences", async () => {
     const there = await addWorkspace(sql);
     const foreign = await addSequence(sql, there, { name: "Foreign" });
     await addLead(sql, there, { email: "a@example.test" });
@@ -208,19 +208,19 @@ describe("leads import", () => {
       environment: { NO_COLOR: "1", DATABASE_URL: database.url },
     }).ended;
 
-  it("tells the verdicts, names invalid rows by their lines, and shows nothing of them", async () => {
+  it("prints the verdicts, and the lines of invalid rows without their contents", async () => {
     await writeFile(path, "email,first_name\na@example.test,Ada\nsecret,Eve\n");
     const { code, stdout, stderr } = await run(path, "--sequence", "Chase");
-    expect(stdout).toMatch(/^2 rows\n {2}enrolled 1\n {2}invalid 1\nEach with its verdict: .*leads\.verdicts\.csv\n$/);
+    expect(stdout).toMatch(/^2 rows\n {2}enrolled 1\n {2}invalid 1\nVerdicts: .*leads\.verdicts\.csv\n$/);
     expect(stderr).toMatch(/line 3: email: must be exactly one e-mail address/);
     expect(stdout + stderr).not.toMatch(/\b(secret|Eve|Ada)\b/);
     expect(code).toBe(1);
   });
 
-  it("says where there is no such file or sequence", async () => {
+  it("reports a missing file and a missing sequence", async () => {
     expect(await run("/nowhere.csv", "--sequence", "Chase")).toMatchObject({
       code: 1,
-      stderr: "backstop: /nowhere.csv cannot be read: there is no such file\n",
+      stderr: "backstop: /nowhere.csv cannot be read: the file does not exist\n",
     });
     await writeFile(path, "email\na@example.test\n");
     expect(await run(path, "--sequence", "Chasing")).toMatchObject({

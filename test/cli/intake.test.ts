@@ -23,7 +23,7 @@ async function intake(file: string) {
   return { code, stderr, outcome: stdout === "" ? null : JSON.parse(stdout) };
 }
 
-it("applies the examples, each once, and says what became of each", async () => {
+it("applies each example once, and prints the outcome", async () => {
   const enrolled = { outcome: "applied", verdicts: ["enrolled", "enrolled"] };
   expect(await intake("events/intake/lead.enrolled.json")).toMatchObject({ code: 0, outcome: enrolled });
   const booked = { outcome: "applied", ended: 1, started: 1 };
@@ -31,9 +31,9 @@ it("applies the examples, each once, and says what became of each", async () => 
   expect(await intake("events/intake/meeting.booked.json")).toMatchObject({ outcome: { outcome: "duplicate" } });
 });
 
-it("says why an event is refused, and that a file is not there", async () => {
+it("reports why an event is refused, and a missing file", async () => {
   const refused = { outcome: "refused", reason: "touchId: not_found" };
   expect(await intake("events/intake/touch.rejected.json")).toMatchObject({ code: 1, outcome: refused });
   const missing = await intake("nowhere.json");
-  expect([missing.code, missing.stderr]).toEqual([1, expect.stringContaining("there is no such file")]);
+  expect([missing.code, missing.stderr]).toEqual([1, expect.stringContaining("the file does not exist")]);
 });

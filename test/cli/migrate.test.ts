@@ -13,17 +13,17 @@ afterEach(() => database.drop());
 const backstop = (words: readonly string[], url = database.url) =>
   startProgram("cli/backstop.js", words, { environment: { DATABASE_URL: url } }).ended;
 
-it("migrates DATABASE_URL, says what it applied, and the second time that there is nothing to apply", async () => {
+it("migrates DATABASE_URL, prints what it applied, and is a no-op the second time", async () => {
   const first = await backstop(["migrate"]);
   expect(first).toMatchObject({ code: 0, stdout: expect.stringMatching(/^(applied \d{14}_\w+\n)+$/) });
   expect(first.stderr).toMatch(/Applying migration 1 of \d+/);
   expect(await backstop(["migrate"])).toMatchObject({
     code: 0,
-    stdout: "nothing to apply: the database is up to date\n",
+    stdout: "no pending migrations: the database is up to date\n",
   });
 });
 
-it("says in one line, with code 1, that it was not let in, and keeps the password to itself", async () => {
+it("reports a failed login in one line with code 1, without the password", async () => {
   const ended = await backstop(["migrate"], database.url.replace(/\/\/[^@]*@/, "//stranger:hush@"));
   expect(ended).toMatchObject({ code: 1, stdout: "" });
   expect(ended.stderr).toMatch(
@@ -32,10 +32,10 @@ it("says in one line, with code 1, that it was not let in, and keeps the passwor
   expect(ended.stderr).not.toMatch(/hush|^ +at /m);
 });
 
-it("explains itself", async () => {
+it("has a help text", async () => {
   const { code, stdout } = await backstop(["--help"]);
   expect(code).toBe(0);
   expect(stdout).toMatch(
-    /^Usage: backstop .*Backstop walks leads.*migrate .*bring the database up to date.*Examples:/s,
+    /^Usage: backstop .*Backstop sends leads.*migrate .*apply pending migrations.*Exit codes:.*Examples:/s,
   );
 });

@@ -38,7 +38,7 @@ describe("on an empty database", () => {
   });
 
   it.each(COMMANDS)(
-    "%s answers schema_out_of_date, what is missing, and the command that migrates",
+    "%s reports schema_out_of_date, what is missing, and the command that migrates",
     async (...words) => {
       const { code, stdout, stderr } = await backstop(words);
       expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
@@ -48,7 +48,7 @@ describe("on an empty database", () => {
     },
   );
 
-  it("invoke answers the same as a report", async () => {
+  it("invoke reports the same as JSON", async () => {
     const { code, stdout } = await backstop(["invoke"]);
     expect(code).toBe(1);
     expect(JSON.parse(stdout)).toMatchObject({
@@ -82,7 +82,7 @@ describe("on a migrated database", () => {
     database = await createDatabase();
   });
 
-  it.each(COMMANDS)("%s does not speak of the schema", async (...words) => {
+  it.each(COMMANDS)("%s does not mention the schema", async (...words) => {
     expect((await backstop(words)).stderr).not.toContain("schema_out_of_date");
   });
 });

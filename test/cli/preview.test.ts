@@ -19,7 +19,7 @@ async function aStep(columns: Readonly<Record<string, unknown>> = {}): Promise<s
   return steps[0] ?? "";
 }
 
-it("shows what the step says to a lead, as it would be sent", async () => {
+it("shows the text for a lead as it would be sent", async () => {
   const lead = await addLead(pool, workspaceId, { first_name: "Grace\r\nBcc: x" });
   const step = await aStep({ body: "Hi {{ lead.first_name | upcase }},\nyours, {{ workspace.name }}" });
   const { code, stdout } = await preview([step, "--lead", lead]);
@@ -28,44 +28,44 @@ it("shows what the step says to a lead, as it would be sent", async () => {
   expect(code).toBe(0);
 });
 
-it("shows what it says to a made-up lead where none is named, and no subject where it has none", async () => {
+it("uses a sample lead by default, and shows no subject if the step has none", async () => {
   const { code, stdout } = await preview([
     await aStep({ channel: "sms", subject: null, body: "Hi {{ lead.company }}" }),
   ]);
-  expect(stdout).toMatch(/\(sms\), for a made-up lead\n\nHi Analytical Engines\n$/);
+  expect(stdout).toMatch(/\(sms\), for a sample lead\n\nHi Analytical Engines\n$/);
   expect(code).toBe(0);
 });
 
-it("names what the lead lacks, with code 1", async () => {
+it("names the values that the lead lacks, with code 1", async () => {
   const lead = await addLead(pool, workspaceId, { first_name: null });
   const step = await aStep({ body: "{{ lead.company }}" });
   const ended = await preview([step, "--lead", lead]);
   expect(ended).toMatchObject({ code: 1, stdout: expect.stringContaining("lacks lead.first_name, lead.company\n") });
 });
 
-it("tells every fault of the texts, with code 1", async () => {
+it("prints every error in the texts, with code 1", async () => {
   const { code, stdout } = await preview([await aStep({ subject: "{{ x }}", body: "{{ lead.first_name | shout }}" })]);
-  expect(stdout).toMatch(/It cannot be sent.*The subject: unknown variable x;.*The body: unknown filter shout/s);
+  expect(stdout).toMatch(/The step cannot be sent.*The subject: unknown variable x;.*The body: unknown filter shout/s);
   expect(code).toBe(1);
 });
 
 it.each([
   [["0190f0f0-0000-7000-8000-000000000001"], /^backstop: there is no step 0190f0f0/m],
-  [["one"], /step.*It is a UUID/s],
+  [["one"], /step.*Expected a UUID/s],
   [[], /missing required argument 'step'/],
-])("says what it was not given, with code 1: %j", async (words, message) => {
+])("reports a missing or invalid argument, with code 1: %j", async (words, message) => {
   const ended = await preview(words);
   expect(ended).toMatchObject({ code: 1, stdout: "", stderr: expect.stringMatching(message) });
   expect(ended.stderr).not.toMatch(/^ +at /m);
 });
 
-it("knows only the leads of the step's workspace", async () => {
+it("finds only leads of the step's workspace", async () => {
   const stranger = await addLead(pool, await addWorkspace(pool));
   const ended = await preview([await aStep(), "--lead", stranger]);
   expect(ended).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining(`has no lead ${stranger}`) });
 });
 
-it("says so where the database is not migrated", async () => {
+it("reports a database that is not migrated", async () => {
   const empty = await createEmptyDatabase();
   const ended = await preview(["0190f0f0-0000-7000-8000-000000000001"], empty.url);
   await empty.drop();
@@ -75,8 +75,8 @@ it("says so where the database is not migrated", async () => {
   });
 });
 
-it("explains itself", async () => {
+it("has a help text", async () => {
   const { code, stdout } = await preview(["--help"]);
   expect(code).toBe(0);
-  expect(stdout).toMatch(/^Usage: backstop preview .*sends nothing.*exit code.*Examples:/s);
+  expect(stdout).toMatch(/^Usage: backstop preview .*sends nothing.*Exit code.*Examples:/s);
 });

@@ -65,7 +65,7 @@ const faultsOf = (file: string): readonly string[] => {
 const withSteps = (steps: string) => `name: A\ntriggerOn: manual\nsteps: ${steps}`;
 
 describe("a sequence file", () => {
-  it("reads as what it was written from, whatever the texts hold", () => {
+  it("is parsed to the sequence that it was written from, with any texts", () => {
     fc.assert(
       fc.property(written, (sequence) => {
         expect(parseSequenceFile(writeSequenceFile(sequence))).toEqual({ sequence });
@@ -73,7 +73,7 @@ describe("a sequence file", () => {
     );
   });
 
-  it("tells all its faults, with their places", () => {
+  it("reports all errors with their positions", () => {
     const file = `name: A
 triggerOn: full_moon
 colour: red
@@ -89,8 +89,8 @@ steps:
 `;
     expect(faultsOf(file)).toEqual([
       expect.stringMatching(/^2:1 triggerOn: there is no trigger "full_moon"/),
-      "3:1 colour: there is no such key",
-      "4:1 workspaceId: there is no such key",
+      "3:1 colour: unknown key",
+      "4:1 workspaceId: unknown key",
       expect.stringMatching(/^6:5 step 1, subject: is empty/),
       expect.stringMatching(/^7:5 step 1, delay: must be a duration such as/),
       expect.stringMatching(/^9:5 step 1, body: unknown variable lead.frist_name/),
@@ -102,12 +102,12 @@ steps:
   it.each([
     ["what is no YAML", "name: A: B", /^1:7 .*needs quotes/],
     ["a key twice", `${withSteps(`[${STEP}]`)}\nname: B`, /^4:1 Map keys must be unique/],
-    ["an alias", `${withSteps(`[&a ${STEP}, *a]`)}`, /anchors and aliases are not taken/],
-    ["a merge key", withSteps(`[{<<: ${STEP}}]`), /<<: there is no such key/],
+    ["an alias", `${withSteps(`[&a ${STEP}, *a]`)}`, /anchors and aliases are not allowed/],
+    ["a merge key", withSteps(`[{<<: ${STEP}}]`), /<<: unknown key/],
     ["a tag", withSteps(`[!!js/function ${STEP}]`), /Unresolved tag/],
     ["two documents", `${withSteps(`[${STEP}]`)}\n---\nname: B`, /multiple documents/],
     ["a key that is no text", withSteps("[{[a]: b}]"), /keys must be strings/],
-    ["__proto__", withSteps(`[{__proto__: {key: a}, ${STEP.slice(1)}]`), /__proto__: there is no such key/],
+    ["__proto__", withSteps(`[{__proto__: {key: a}, ${STEP.slice(1)}]`), /__proto__: unknown key/],
     [
       "an escape of a terminal",
       withSteps('[{key: a, delay: 1 day, channel: task, body: "\\e[2J"}]'),
@@ -118,15 +118,15 @@ steps:
     ["no steps", withSteps("[]"), /at least one step/],
     ["nothing", "", /expected object/],
     ["a list", "[1]", /expected object/],
-  ])("is refused where it holds %s", (_, file, fault) => {
+  ])("is rejected if it contains %s", (_, file, fault) => {
     expect(faultsOf(file).join("\n")).toMatch(fault);
   });
 
-  it("is read where it holds none of that", () => {
+  it("is valid without these", () => {
     expect(faultsOf(withSteps(`[${STEP}]`))).toEqual([]);
   });
 
-  it("cannot say something huge by aliases of aliases", () => {
+  it("cannot expand aliases of aliases", () => {
     const levels = Array.from({ length: 30 }, (_, level) => `- &a${level + 1} [${`*a${level},`.repeat(9)}]`);
     expect(faultsOf(["- &a0 x", ...levels].join("\n")).at(0)).toMatch(/anchors and aliases/);
   });
@@ -137,7 +137,7 @@ steps:
 });
 
 describe("the files of a folder", () => {
-  it("are read together, and all faults of all files are told", async () => {
+  it("are read together, and all errors of all files are reported", async () => {
     const inFolder = await temporaryFolder();
     const files = {
       "a.yaml": withSteps(`[${STEP}]`),
@@ -152,13 +152,13 @@ describe("the files of a folder", () => {
     expect(faults).toEqual([
       `${paths[1]}:3:1: steps: must hold at least one step`,
       `${paths[3]}:1:1: is not UTF-8 text`,
-      `${paths[4]}:1:1: has 262145 bytes; a sequence has at most 262144`,
+      `${paths[4]}:1:1: has 262145 bytes; the maximum is 262144`,
       `${inFolder}:1:1: is not a file`,
-      `${paths[2]}:1:1: name: is that of ${paths[0]} already`,
+      `${paths[2]}:1:1: name: ${paths[0]} has the same name`,
     ]);
   });
 
-  it("that stand in sequences/ have no fault", async () => {
+  it("of the folder sequences/ are valid", async () => {
     const examples = (await readdir(EXAMPLES)).map((name) => join(EXAMPLES, name));
     const { sequences, faults } = await readSequenceFiles(examples);
     expect(faults).toEqual([]);

@@ -26,7 +26,7 @@ const here = () => ["--workspace", workspaceId];
 const filesOf = async (of: string) => (await readdir(of)).map((name) => join(of, name));
 
 describe("sequences apply", () => {
-  it("shows what would change and asks; with --yes it is applied; applied again, exported and applied, it changes nothing", async () => {
+  it("shows the changes and asks; applies them with --yes; applying again, or applying an export, is a no-op", async () => {
     const examples = await filesOf(EXAMPLES);
     const before = await everyRow(sql);
     expect(await run("apply", ...examples, ...here(), "--dry-run")).toMatchObject({
@@ -35,7 +35,7 @@ describe("sequences apply", () => {
     });
     expect(await run("apply", ...examples, ...here())).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/nobody can be asked here: --yes applies/),
+      stderr: expect.stringMatching(/no terminal to confirm at: use --yes/),
     });
     expect(await everyRow(sql)).toEqual(before);
 
@@ -48,11 +48,11 @@ describe("sequences apply", () => {
     expect(await everyRow(sql)).toEqual(applied);
     expect(await run("export", folder, ...here())).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/is there already/),
+      stderr: expect.stringMatching(/already exists/),
     });
   });
 
-  it("tells what a change means for those who are inside, and reaches no other workspace", async () => {
+  it("reports what a change means for leads in progress, and changes no other workspace", async () => {
     const steps = [{ key: "a", channel: "task", subject: null, body: "one\ntwo" }];
     const { id } = await addSequence(sql, workspaceId, { name: "Chase", steps });
     await addFollowedLead(sql, workspaceId, id);
@@ -68,7 +68,7 @@ steps:
 `,
     );
     const { stdout } = await run("apply", file, ...here(), "--yes");
-    expect(stdout).toBe(`Chase: version 2; leads inside finish the version that they started (1)
+    expect(stdout).toBe(`Chase: version 2; 1 leads in progress finish the version that they started
   + step 1, b
       + delay: 0 minutes
       + channel: task
@@ -86,7 +86,7 @@ steps:
     ]);
   });
 
-  it("tells all faults of all files, and applies none", async () => {
+  it("prints all errors of all files, and applies none", async () => {
     const [good = ""] = await filesOf(EXAMPLES);
     const bad = join(folder, "bad.yaml");
     const worse = join(folder, "worse.yaml");
@@ -98,16 +98,16 @@ steps:
     expect(stderr).toContain(`${bad}:2:1: triggerOn: there is no trigger "never"`);
     expect(stderr).toContain(`${bad}:3:1: steps: must hold at least one step`);
     expect(stderr).toContain(`${worse}:1:`);
-    expect(stderr).toMatch(/nothing was applied: correct the above \(3\), and run this again\n$/);
+    expect(stderr).toMatch(/nothing was applied: correct the 3 errors above and try again\n$/);
     expect(await everyRow(sql)).toEqual(before);
   });
 
-  it("asks which workspace where there are several, and names one that is not there", async () => {
+  it("requires --workspace if there are several, and reports an unknown one", async () => {
     await addWorkspace(sql);
     const [good = ""] = await filesOf(EXAMPLES);
     expect(await run("apply", good, "--yes")).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/say which workspace with --workspace/),
+      stderr: expect.stringMatching(/select one with --workspace/),
     });
     expect(await run("apply", good, "--workspace", "Nowhere")).toMatchObject({
       code: 1,

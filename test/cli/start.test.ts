@@ -37,7 +37,7 @@ function expectProblem({ code, stdout, stderr }: EndedProgram, reason: RegExp): 
 const completed = async () => JSON.parse(await readFile(file("report.json"), "utf8")).backstop.completedCount;
 
 describe("without a DATABASE_URL", () => {
-  it("start makes a database, completes what chases booked leads, goes on with the data, and starts over when asked", async () => {
+  it("start creates a database, completes follow-ups of booked leads, keeps the data, and reloads it with --fresh", async () => {
     const first = await start(["--leads", "300"]);
     expect([first.code, first.stderr]).toEqual([0, expect.stringContaining("Loading demo data of 300 leads: touches")]);
     const completedFirst = await completed();
@@ -46,7 +46,7 @@ describe("without a DATABASE_URL", () => {
 
     const second = await start();
     expect([second.code, await completed()]).toEqual([0, 0]);
-    expect(second.stdout).toContain("completed 0, as it should be");
+    expect(second.stdout).toContain("completed 0, as expected");
     expect(second.stderr).not.toContain("Loading");
 
     const fresh = await start(["--fresh", "--leads", "300"]);
@@ -54,7 +54,7 @@ describe("without a DATABASE_URL", () => {
   });
 });
 
-describe("start on a database that is given", () => {
+describe("start on the database of DATABASE_URL", () => {
   let database: TestDatabase;
   let sql: pg.Pool;
 
@@ -68,13 +68,13 @@ describe("start on a database that is given", () => {
     await database.drop();
   });
 
-  it("tells the steps, the reasons, a balance that adds up, the rows for a person, and where the mails lie", async () => {
+  it("prints the steps, the reasons, a balance that adds up, the rows to correct, and the folder of the e-mails", async () => {
     const { code, stdout } = await start(["--leads", "500"], database.url);
     expect(code).toBe(0);
     expect(stdout).toMatch(/^Run \S+ succeeded/m);
-    expect(stdout).toMatch(/booked a meeting by the event meeting\.booked: stopped [1-9]\d* of its sequences at once/);
-    expect(stdout).toMatch(/resume-ghosted +looked at \d+ .* resumed \d+/);
-    expect(stdout).toMatch(/│ ready +│ +\d+ │ nothing stood against it/);
+    expect(stdout).toMatch(/booked a meeting by the event meeting\.booked: stopped [1-9]\d* sequences immediately/);
+    expect(stdout).toMatch(/resume-ghosted +resumed \d+ of \d+ instances/);
+    expect(stdout).toMatch(/│ ready +│ +\d+ │ all rules passed/);
     expect(stdout).toContain("time_zone is not a time zone");
     for (const [, total, parts] of stdout.matchAll(/^ {2}(?:due|claimed) (\d+) = (.+)$/gm)) {
       const sum = [...(parts ?? "").matchAll(/\d+/g)].reduce((before, [part]) => before + Number(part), 0);
@@ -82,7 +82,7 @@ describe("start on a database that is given", () => {
     }
     const mails = (await readdir(file("outbox"))).filter((name) => name.endsWith(".eml"));
     expect(mails.length).toBeGreaterThan(20);
-    expect(stdout).toContain(`holds ${mails.length}, ${mails.length} of them from this run`);
+    expect(stdout).toContain(`contains ${mails.length}, ${mails.length} of them from this run`);
     expect(stdout).toMatch(/notification-digests +sent 3 digests/);
     const texts = await Promise.all(mails.map((name) => readFile(join(file("outbox"), name), "utf8")));
     const digests = texts.filter((text) => text.includes("X-Backstop-Digest"));
@@ -92,7 +92,7 @@ describe("start on a database that is given", () => {
     expect(stdout).not.toMatch(/\u001b/);
   });
 
-  it("refuses other data, with or without --fresh, and changes nothing", async () => {
+  it("rejects other data, with or without --fresh, and changes nothing", async () => {
     const migrated = await createDatabase();
     const data = openPool(migrated.url);
     const workspaceId = await addWorkspace(data);
@@ -100,14 +100,14 @@ describe("start on a database that is given", () => {
     await addFollowedLead(data, workspaceId, id);
     const before = await everyRow(data);
     for (const words of [[], ["--fresh"]]) {
-      expectProblem(await start(words, migrated.url), /more than demo data, so nothing was changed/);
+      expectProblem(await start(words, migrated.url), /contains more than demo data, so nothing was changed/);
     }
     expect(await everyRow(data)).toEqual(before);
     await data.end();
     await migrated.drop();
   });
 
-  it("loads other demo data with --fresh only, and says so", async () => {
+  it("loads other demo data with --fresh only", async () => {
     expectProblem(await start(["--leads", "30"], database.url), /add --fresh to start over/);
     expect((await start(["--leads", "30", "--fresh"], database.url)).code).toBe(0);
     expect((await sql.query("select from lead")).rowCount).toBe(30);
@@ -132,7 +132,7 @@ describe("invoke", () => {
     expect(code).toBe(0);
   });
 
-  it("takes the event from standard input, and an empty one where none is named", async () => {
+  it("reads the event from standard input, and uses an empty one by default", async () => {
     const environment = { DATABASE_URL: database.url };
     const program = startProgram("cli/main.ts", ["invoke", "--folder", folder, "-"], { environment });
     program.process.stdin?.end('{"only": ["backstop"]}');
@@ -140,53 +140,55 @@ describe("invoke", () => {
     expect(JSON.parse((await invoke([], database.url)).stdout)).toMatchObject({ trigger: "manual", results: {} });
   });
 
-  it("prints the report of a refused event too, also where the schedule sent it, and exits with 1", async () => {
+  it("also prints the report of an invalid event, and exits with 1", async () => {
     await writeFile(file("refused.json"), JSON.stringify({ trigger: "schedule", surprise: 1 }));
     const { code, stdout } = await invoke([file("refused.json")], database.url);
     expect([code, JSON.parse(stdout)]).toEqual([1, expect.objectContaining({ statusCode: 400, success: false })]);
   });
 
-  it("says in one line what is wrong with the event, or that there is no database", async () => {
+  it("reports an invalid event, or a missing database, in one line", async () => {
     await writeFile(file("broken.json"), "{ only: ");
     expectProblem(await invoke([file("broken.json")]), /broken\.json is not JSON/);
     const invokeHere = (...words: string[]) => invokeCommand().parseAsync(words, { from: "user" });
     await expect(invokeHere(file("missing.json"))).rejects.toThrow(
-      /missing\.json cannot be read: there is no such file/,
+      /missing\.json cannot be read: the file does not exist/,
     );
-    await expect(invokeHere("--folder", file("nowhere"))).rejects.toThrow(/^there is no database yet: `npm start`/);
+    await expect(invokeHere("--folder", file("nowhere"))).rejects.toThrow(
+      /^there is no local database yet: run `npm start`/,
+    );
   });
 
-  it("wants to be told how mail goes out where the database holds more than demo data", async () => {
+  it("requires EMAIL_TRANSPORT if the database contains more than demo data", async () => {
     const sql = openPool(database.url);
     await addWorkspace(sql);
     await sql.end();
     expectProblem(await invoke([], database.url), /set EMAIL_TRANSPORT/);
     const environment = { DATABASE_URL: database.url, EMAIL_TRANSPORT: "files" };
-    const told = await startProgram("cli/main.ts", ["invoke", "--folder", folder], { environment }).ended;
-    expect(told.code).toBe(0);
+    const allowed = await startProgram("cli/main.ts", ["invoke", "--folder", folder], { environment }).ended;
+    expect(allowed.code).toBe(0);
   });
 });
 
 const fromRoot = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
 describe("--help", () => {
-  it("teaches start and invoke by examples", () => {
+  it("has examples for start and invoke", () => {
     expect(helpOf(startCommand())).toContain("npm start -- --fresh --leads 100000");
     expect(helpOf(invokeCommand())).toContain("npm run backstop -- invoke events/dry-run.json");
   });
 
-  it("is not needed where an option is wrong: the fault is named", async () => {
-    const said: string[] = [];
+  it("names an invalid option", async () => {
+    const output: string[] = [];
     const command = startCommand()
       .exitOverride()
-      .configureOutput({ writeErr: (text) => said.push(text) });
-    await expect(command.parseAsync(["--leads", "many"], { from: "user" })).rejects.toThrow("whole number from 10 to");
-    expect(said.join("")).toContain("--leads");
+      .configureOutput({ writeErr: (text) => output.push(text) });
+    await expect(command.parseAsync(["--leads", "many"], { from: "user" })).rejects.toThrow("integer from 10 to");
+    expect(output.join("")).toContain("--leads");
   });
 
   function helpOf(command: Command): string {
-    const said: string[] = [];
-    command.configureOutput({ writeOut: (text) => said.push(text) }).outputHelp();
-    return said.join("");
+    const output: string[] = [];
+    command.configureOutput({ writeOut: (text) => output.push(text) }).outputHelp();
+    return output.join("");
   }
 });

@@ -230,7 +230,7 @@ it("names the folder that it may not write", async () => {
   const closed = await temporaryFolder();
   await chmod(closed, 0o555);
   const ended = await hold([join(closed, ".local")], weAreRoot ? NOBODY : undefined).ended;
-  expectProblem(ended, new RegExp(`${closed}/.local/postgres may not be written by this user`));
+  expectProblem(ended, new RegExp(`this user may not write ${closed}/.local/postgres`));
   await rm(closed, { recursive: true });
 });
 
