@@ -16,7 +16,7 @@ import type { WrittenSequence, WrittenStep } from "../lib/domain/written-sequenc
 import {
   delayMinutes,
   faultsOfSteps,
-  inWords,
+  faultText,
   orNull,
   type SequenceFault,
   sequenceFields,
@@ -85,7 +85,7 @@ export function parseSequenceFile(text: string): ParsedSequenceFile {
   const parsed = sequenceSchema.safeParse(value);
   const faults = [...(parsed.error?.issues.flatMap(faultsOfIssue) ?? []), ...faultsOfSteps(value)];
   if (faults.length === 0 && parsed.success) return { sequence: parsed.data };
-  const placedFaults = faults.map((fault) => placed(offsetOf(document, fault.path), inWords(fault)));
+  const placedFaults = faults.map((fault) => placed(offsetOf(document, fault.path), faultText(fault)));
   return { faults: placedFaults.sort((one, other) => one.line - other.line || one.column - other.column) };
 }
 

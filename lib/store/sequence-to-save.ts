@@ -65,7 +65,7 @@ export class SequenceRefused extends Error {
 export function parseSequenceToSave(sequence: unknown): z.output<typeof sequenceSchema> {
   const parsed = sequenceSchema.safeParse(sequence);
   const faults = [...(parsed.error?.issues ?? []), ...faultsOfSteps(sequence)];
-  if (faults.length > 0 || !parsed.success) throw new SequenceRefused(faults.map(inWords));
+  if (faults.length > 0 || !parsed.success) throw new SequenceRefused(faults.map(faultText));
   return parsed.data;
 }
 
@@ -76,7 +76,7 @@ export interface SequenceFault {
 }
 
 /** Formats a fault with its step, counted from 1, and its field. */
-export function inWords({ path, message }: SequenceFault): string {
+export function faultText({ path, message }: SequenceFault): string {
   const [first, index, ...rest] = path;
   if (first === "steps" && typeof index === "number") return `${[`step ${index + 1}`, ...rest].join(", ")}: ${message}`;
   return path.length === 0 ? message : `${path.join(".")}: ${message}`;
