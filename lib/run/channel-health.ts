@@ -24,8 +24,8 @@ interface ScopeState extends Omit<ChannelFault, "reason"> {
   faultsInARow: number;
   /** The last fault's reason. */
   reason: string;
-  /** Sequence number of the provider's last answer about a single message; 0: none. */
-  answeredAt: number;
+  /** Number of the provider's last answer about a single message; 0: none. */
+  lastAnswer: number;
   /** A requested pause of at least `LONGER_THAN_A_RUN_MS`. */
   pause: Retry | null;
 }
@@ -37,25 +37,27 @@ interface ScopeState extends Omit<ChannelFault, "reason"> {
 export class ChannelHealth {
   /** By channel, then by workspace; null: the whole channel. */
   readonly #scopes = new Map<Channel, Map<string | null, ScopeState>>();
-  readonly #faultAt = new Map<string, number>();
-  #moment = 0;
-  /** While nothing has failed, `closed` costs nothing: a run asks it several times per touch. */
+  /** The number of the last fault, by message id. */
+  readonly #lastFault = new Map<string, number>();
+  /** Numbers answers and faults in their order. */
+  #outcomes = 0;
+  /** While nothing has failed, `closed` costs nothing: a run calls it several times per touch. */
   #hasFailed = false;
 
   /** Records the provider's answer. */
   note(sent: Sent, outcome: SendOutcome): void {
-    this.#moment += 1;
+    this.#outcomes += 1;
     if (outcome.kind === "channel_down") {
       const state = this.#scope(sent, outcome.scope);
       this.#hasFailed = true;
       state.faultsInARow += 1;
       state.reason = outcome.reason;
-      this.#faultAt.set(sent.id, this.#moment);
+      this.#lastFault.set(sent.id, this.#outcomes);
     } else if (outcome.kind === "accepted" || (outcome.kind === "refused" && !outcome.notAsked)) {
       for (const scope of SCOPES) {
         const state = this.#scope(sent, scope);
         state.faultsInARow = 0;
-        state.answeredAt = this.#moment;
+        state.lastAnswer = this.#outcomes;
       }
     } else if (outcome.kind === "retry" && (outcome.throttled?.retryAfterMs ?? 0) >= LONGER_THAN_A_RUN_MS) {
       this.#hasFailed = true;
@@ -75,9 +77,9 @@ export class ChannelHealth {
   }
 
   /** True if the provider answered another message of that scope after this fault: the fault is the message's own. */
-  tookAnother(sent: Sent, { scope }: ChannelDown): boolean {
-    const answeredAt = this.#known(sent, scope)?.answeredAt ?? 0;
-    return answeredAt > (this.#faultAt.get(sent.id) ?? Number.POSITIVE_INFINITY);
+  answeredAnother(sent: Sent, { scope }: ChannelDown): boolean {
+    const lastAnswer = this.#known(sent, scope)?.lastAnswer ?? 0;
+    return lastAnswer > (this.#lastFault.get(sent.id) ?? Number.POSITIVE_INFINITY);
   }
 
   /** Scopes in which this invocation sends nothing more. */
@@ -90,9 +92,9 @@ export class ChannelHealth {
    * channel answered no message at all.
    */
   faults(): readonly ChannelFault[] {
-    const found = this.#all().filter((state) => isClosed(state) || (state.faultsInARow > 0 && state.answeredAt === 0));
+    const found = this.#all().filter((state) => isClosed(state) || (state.faultsInARow > 0 && state.lastAnswer === 0));
     const faults = found.map(({ channel, workspaceId, reason }) => {
-      const dead = (this.#scopes.get(channel)?.get(null)?.answeredAt ?? 0) === 0;
+      const dead = (this.#scopes.get(channel)?.get(null)?.lastAnswer ?? 0) === 0;
       return { channel, workspaceId: dead ? null : workspaceId, reason };
     });
     return [...new Map(faults.map((fault) => [`${fault.channel} ${fault.workspaceId}`, fault])).values()];
@@ -111,7 +113,7 @@ export class ChannelHealth {
     if (known) return known;
     const { channel } = sent;
     const workspaceId = scope === "channel" ? null : sent.workspaceId;
-    const state = { channel, workspaceId, faultsInARow: 0, reason: "", answeredAt: 0, pause: null };
+    const state = { channel, workspaceId, faultsInARow: 0, reason: "", lastAnswer: 0, pause: null };
     const states = this.#scopes.get(channel) ?? new Map<string | null, ScopeState>();
     this.#scopes.set(channel, states.set(workspaceId, state));
     return state;

@@ -30,7 +30,7 @@ export interface OutgoingTouch {
   readonly failures: number;
   /** Since when the receiver's server defers it; null: it does not. */
   readonly deferredSince: Date | null;
-  /** Since when it may be sent. A send that is not begun does not reset it. */
+  /** Since when it may be sent. A send that is not started does not reset it. */
   readonly waitingSince: Date;
   readonly from: string;
   readonly email: string | null;
@@ -80,7 +80,7 @@ export interface Retry {
   /** The request was sent, but no answer confirms whether it arrived. */
   readonly mayHaveArrived?: true;
   readonly throttled?: Throttled;
-  /** No call was begun. Set by the concurrency limit, never by the channel. */
+  /** No call was started. Set by the concurrency limit, never by the channel. */
   readonly notStarted?: true;
 }
 
@@ -95,7 +95,7 @@ export interface ChannelDown {
   /** The outcome if the channel later accepts another message of the same scope; absent: still a channel fault. */
   readonly otherwise?: Refused | Retry;
   readonly throttled?: Throttled;
-  /** No call was begun. Set by the concurrency limit, never by the channel. */
+  /** No call was started. Set by the concurrency limit, never by the channel. */
   readonly notStarted?: true;
 }
 

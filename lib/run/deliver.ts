@@ -5,7 +5,7 @@ import type { MessageChannel, OutgoingTouch, SendOutcome } from "./channel-ports
 import type { Log } from "./ports.ts";
 import { redactError } from "./redact-error.ts";
 import { broken, rescheduled } from "./reschedule.ts";
-import { settlementOf } from "./settlement.ts";
+import { settlementOf, TOUCH_FAILURES_AT_MOST } from "./settlement.ts";
 import type { DeliveryReport } from "./step-reports.ts";
 import {
   CHANNEL_CLOSED,
@@ -119,17 +119,23 @@ async function sendGroup(
   report: DeliveryReport,
 ): Promise<void> {
   if (touches.length === 0) return;
-  const { now, store, adaptiveBatch, remainingMs, log } = context;
+  const { now, store, health, adaptiveBatch, remainingMs, log } = context;
+  const failuresAtMost = TOUCH_FAILURES_AT_MOST;
   const startedMs = remainingMs();
   const outcomes = await Promise.all(touches.map(async (touch) => ({ touch, outcome: await send(context, touch) })));
   // Settle the group together: the answers to other touches show whether the channel is at fault.
-  const settlements = outcomes.map(({ touch, outcome }) => settlementOf(touch, outcome, context));
+  const settlements = outcomes.map(({ touch, outcome }) => {
+    const othersAnswered = outcome.kind === "channel_down" && health.answeredAnother(touch, outcome);
+    return settlementOf(touch, outcome, { now, failuresAtMost, othersAnswered, jitter: Math.random() });
+  });
   await store.settle(settlements, now);
   adaptiveBatch.sent(touches.length, startedMs - remainingMs());
   report.unknown -= touches.length;
   for (const settlement of settlements) {
-    report[settlement.status === "claimed" ? "retrying" : settlement.status] += 1;
-    if (settlement.status !== "sent") log.info("touch.not_sent", { ...settlement });
+    report[settlement.status === "retry" ? "retrying" : settlement.status] += 1;
+    if (settlement.status === "sent") continue;
+    const { id: touchId, ...fields } = settlement;
+    log.info("touch.not_sent", { touchId, ...fields });
   }
 }
 

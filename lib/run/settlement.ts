@@ -1,84 +1,104 @@
-import type { ChannelHealth } from "./channel-health.ts";
-import type { ChannelDown, OutgoingTouch, Retry, SendOutcome } from "./channel-ports.ts";
+import type { ChannelDown, Retry, SendOutcome } from "./channel-ports.ts";
 import type { Settlement } from "./store-ports.ts";
 
-interface Judging {
-  readonly now: Date;
-  readonly health: ChannelHealth;
+/** An attempt to send a touch or a digest. */
+export interface Attempt {
+  readonly id: string;
+  /** Attempts that failed with a transient error. */
+  readonly failures: number;
+  /** Since when it may be sent. */
+  readonly waitingSince: Date;
+  /** Since when the receiver's server defers it. Undefined: not recorded, so a deferral counts as a failure. */
+  readonly deferredSince?: Date | null;
 }
 
-const FAILURES_AT_MOST = 6;
+export interface SettlementContext {
+  readonly now: Date;
+  /** Failures after which the attempt fails for good. */
+  readonly failuresAtMost: number;
+  /** True if the provider answered another message after this one hit a channel fault. */
+  readonly othersAnswered: boolean;
+  /** Between 0 and 1. */
+  readonly jitter: number;
+}
+
+/** With backoff this spans half an hour. */
+export const TOUCH_FAILURES_AT_MOST = 6;
+/** With backoff this spans nearly a day; then the next digest is due. */
+export const DIGEST_FAILURES_AT_MOST = 24;
+
 const DEFERRED_AT_MOST_MS = 24 * 60 * 60_000;
 const FIRST_BACKOFF_MS = 60_000;
+/** Reached after seven failures of a digest, and by deferrals. A touch fails for good before. */
 const BACKOFF_AT_MOST_MS = 60 * 60_000;
-/** Makes a digest due after this run's `now` and no later than the next run's. */
-export const NEXT_RUN_MS = 1;
 
-/** Maps the outcome of a send to the new state of its touch. */
-export function settlementOf(touch: OutgoingTouch, outcome: SendOutcome, context: Judging): Settlement {
-  const { id: touchId } = touch;
+/** Maps the outcome of a send to the new state of its touch or digest. */
+export function settlementOf(attempt: Attempt, outcome: SendOutcome, context: SettlementContext): Settlement {
+  const { id } = attempt;
   switch (outcome.kind) {
     case "accepted":
-      return { touchId, status: "sent", providerId: outcome.providerId };
+      return { id, status: "sent", providerId: outcome.providerId };
     case "refused":
-      return {
-        touchId,
-        status: "failed",
-        reason: outcome.reason,
-        ...(outcome.undeliverable && { undeliverable: true }),
-      };
+      return { id, status: "failed", reason: outcome.reason, ...(outcome.undeliverable && { undeliverable: true }) };
     case "unknown":
-      return { touchId, status: "unknown", reason: outcome.reason };
+      return { id, status: "unknown", reason: outcome.reason };
     case "retry":
-      return afterPassingFault(touch, outcome, context.now);
+      return afterTransientError(attempt, outcome, context);
     case "channel_down":
-      return afterChannelFault(touch, outcome, context);
+      return afterChannelFault(attempt, outcome, context);
     default:
       return outcome satisfies never;
   }
 }
 
 /**
- * A channel fault uses no attempt. The touch that hit it backs off for up to a minute. Touches that were not begun keep
- * their age and go in the next run, which thus probes the channel with other messages.
+ * A channel fault uses no attempt. The message that hit it backs off for up to a minute. Messages that were not started
+ * keep their age and go in the next run, which thus probes the channel with other messages.
  */
-function afterChannelFault(touch: OutgoingTouch, outcome: ChannelDown, context: Judging): Settlement {
-  const { now, health } = context;
+function afterChannelFault(attempt: Attempt, outcome: ChannelDown, context: SettlementContext): Settlement {
   const { reason, otherwise, notStarted, mayHaveArrived } = outcome;
-  if (otherwise && health.tookAnother(touch, outcome)) return settlementOf(touch, otherwise, context);
-  const { id: touchId, failures, waitingSince } = touch;
-  const nextAttemptAt = notStarted ? waitingSince : new Date(now.getTime() + backoffMs(1, Math.random()));
+  if (otherwise && context.othersAnswered) return settlementOf(attempt, otherwise, context);
+  const { id, failures, waitingSince } = attempt;
+  const nextAttemptAt = notStarted ? waitingSince : inMs(backoffMs(1, context.jitter), context);
   const arrival = mayHaveArrived && { mayHaveArrived };
-  return { touchId, status: "claimed", reason, failures, nextAttemptAt, attemptUnused: true, ...arrival };
+  return { id, status: "retry", reason, failures, nextAttemptAt, attemptUnused: true, ...arrival };
 }
 
-/** A send that was not begun or was throttled is not a failure. `afterDeferral` limits deferrals by the receiver. */
-function afterPassingFault(touch: OutgoingTouch, outcome: Retry, now: Date): Settlement {
-  const { id: touchId, failures: before, waitingSince } = touch;
+/** A send that was not started or was throttled is not a failure. `afterDeferral` limits deferrals by the receiver. */
+function afterTransientError(attempt: Attempt, outcome: Retry, context: SettlementContext): Settlement {
+  const { id, failures: before, waitingSince, deferredSince } = attempt;
   const { reason, throttled, notStarted, mayHaveArrived } = outcome;
   if (notStarted) {
-    const nextAttemptAt = throttled?.retryAfterMs ? new Date(now.getTime() + throttled.retryAfterMs) : waitingSince;
-    return { touchId, status: "claimed", reason, failures: before, nextAttemptAt, attemptUnused: true };
+    const nextAttemptAt = throttled?.retryAfterMs ? inMs(throttled.retryAfterMs, context) : waitingSince;
+    return { id, status: "retry", reason, failures: before, nextAttemptAt, attemptUnused: true };
   }
-  if (throttled?.ofReceiver) return afterDeferral(touch, reason, now);
-  const failures = throttled ? before : before + 1;
-  if (failures >= FAILURES_AT_MOST) return { touchId, status: "failed", reason };
-  const waitMs = Math.max(throttled?.retryAfterMs ?? 0, backoffMs(Math.max(1, failures), Math.random()));
-  const nextAttemptAt = new Date(now.getTime() + waitMs);
-  return { touchId, status: "claimed", reason, failures, nextAttemptAt, ...(mayHaveArrived && { mayHaveArrived }) };
+  if (throttled?.ofReceiver && deferredSince !== undefined) {
+    return afterDeferral(attempt, deferredSince ?? context.now, reason, context);
+  }
+  const failures = throttled && !throttled.ofReceiver ? before : before + 1;
+  if (failures >= context.failuresAtMost) return { id, status: "failed", reason };
+  const waitMs = Math.max(throttled?.retryAfterMs ?? 0, backoffMs(Math.max(1, failures), context.jitter));
+  const arrival = mayHaveArrived && { mayHaveArrived };
+  return { id, status: "retry", reason, failures, nextAttemptAt: inMs(waitMs, context), ...arrival };
 }
 
 /** Waits about as long as the touch has been deferred already, at most an hour. Fails after a day. */
-function afterDeferral({ id: touchId, failures, deferredSince }: OutgoingTouch, reason: string, now: Date): Settlement {
-  const deferredMs = now.getTime() - (deferredSince ?? now).getTime();
-  if (deferredMs >= DEFERRED_AT_MOST_MS) return { touchId, status: "failed", reason };
-  const waitMs = jittered(Math.min(BACKOFF_AT_MOST_MS, Math.max(FIRST_BACKOFF_MS, deferredMs)), Math.random());
-  const nextAttemptAt = new Date(now.getTime() + waitMs);
-  return { touchId, status: "claimed", reason, failures, nextAttemptAt, deferredSince: deferredSince ?? now };
+function afterDeferral(
+  { id, failures }: Attempt,
+  deferredSince: Date,
+  reason: string,
+  context: SettlementContext,
+): Settlement {
+  const deferredMs = context.now.getTime() - deferredSince.getTime();
+  if (deferredMs >= DEFERRED_AT_MOST_MS) return { id, status: "failed", reason };
+  const waitMs = jittered(Math.min(BACKOFF_AT_MOST_MS, Math.max(FIRST_BACKOFF_MS, deferredMs)), context.jitter);
+  return { id, status: "retry", reason, failures, nextAttemptAt: inMs(waitMs, context), deferredSince };
 }
 
-/** Exponential backoff: one minute after the first failure, doubling up to an hour. `jitter` is between 0 and 1. */
-export const backoffMs = (failures: number, jitter: number): number =>
+const inMs = (waitMs: number, { now }: SettlementContext): Date => new Date(now.getTime() + waitMs);
+
+/** Exponential backoff: one minute after the first failure, doubling up to an hour. */
+const backoffMs = (failures: number, jitter: number): number =>
   jittered(Math.min(BACKOFF_AT_MOST_MS, FIRST_BACKOFF_MS * 2 ** (failures - 1)), jitter);
 
 /** Spreads simultaneous retries over the second half of the wait. */

@@ -229,24 +229,27 @@ export interface Rescheduled {
   readonly expectedOutboundAt: Date | null;
 }
 
+/** The new state of a touch or of a digest delivery after an attempt. A no-op if it is no longer `sending`. */
 export type Settlement =
-  | { readonly touchId: string; readonly status: "sent"; readonly providerId: string }
-  | { readonly touchId: string; readonly status: "unknown"; readonly reason: string }
+  | { readonly id: string; readonly status: "sent"; readonly providerId: string }
+  | { readonly id: string; readonly status: "unknown"; readonly reason: string }
   | {
-      readonly touchId: string;
+      readonly id: string;
       readonly status: "failed";
       readonly reason: string;
-      /** The address is unreachable; settling suppresses it. */
+      /** The address is unreachable; settling a touch suppresses it. */
       readonly undeliverable?: true;
     }
   | {
-      readonly touchId: string;
-      readonly status: "claimed";
+      readonly id: string;
+      /** A touch is claimed again; a digest is pending again. */
+      readonly status: "retry";
       readonly reason: string;
       readonly failures: number;
       readonly nextAttemptAt: Date;
-      /** The attempt does not count: no call was begun, or the channel failed. */
+      /** The attempt does not count: no call was started, or the channel failed. */
       readonly attemptUnused?: true;
+      /** Touches only. */
       readonly deferredSince?: Date;
       /** The request was sent, but no answer confirms the outcome. Idempotent channels only. */
       readonly mayHaveArrived?: true;
@@ -271,15 +274,7 @@ export interface ClosedWindows {
   readonly skipped: number;
 }
 
+/** A digest without a receiver is skipped. */
 export type DigestSettlement =
-  | { readonly id: string; readonly status: "sent"; readonly providerId: string }
-  | { readonly id: string; readonly status: "failed" | "unknown" | "skipped"; readonly reason: string }
-  | {
-      readonly id: string;
-      readonly status: "pending";
-      readonly reason: string;
-      readonly failures: number;
-      readonly recheckAt: Date;
-      /** The attempt does not count: no call was begun, or the whole channel failed. */
-      readonly attemptUnused?: true;
-    };
+  | Settlement
+  | { readonly id: string; readonly status: "skipped"; readonly reason: string };

@@ -116,17 +116,18 @@ export async function claimDigests(
   return rows.map(({ workspaceName, sections, ...digest }) => ({ ...digest, contents: { workspaceName, sections } }));
 }
 
-/** Settles a delivery; a no-op if it is no longer `sending`. */
+/** Settles a delivery; a no-op if it is no longer `sending`. This run does not send it again. */
 export async function settleDigest(db: Queryable, settlement: DigestSettlement, now: Date): Promise<void> {
   const { id, status } = settlement;
   await execute(db)`
     update digest_delivery
-       set status = ${status}::digest_delivery_status,
+       set status = ${status === "retry" ? "pending" : status}::digest_delivery_status,
            reason = ${"reason" in settlement ? settlement.reason : null},
            provider_id = ${"providerId" in settlement ? settlement.providerId : null},
            failures = coalesce(${"failures" in settlement ? settlement.failures : null}::int, failures),
            attempts = attempts - ${"attemptUnused" in settlement ? 1 : 0}::int,
-           recheck_at = ${"recheckAt" in settlement ? settlement.recheckAt : null},
+           recheck_at = greatest(${"nextAttemptAt" in settlement ? settlement.nextAttemptAt : null}::timestamptz,
+                                 ${status === "retry" ? now : null}::timestamptz + interval '1 millisecond'),
            sent_at = ${status === "sent" ? now : null}
      where id = ${id}::uuid and status = 'sending'`;
 }

@@ -67,7 +67,7 @@ export async function suppressUndeliverable(
       await db.transaction(async (transaction) => {
         await execute(transaction)`set local lock_timeout = '2s'`;
         const why = { reason: "undeliverable", source: "provider" } as const;
-        await suppressRecipients(transaction, [settled.touchId], why, now);
+        await suppressRecipients(transaction, [settled.id], why, now);
       });
     } catch (thrown) {
       if (isLockTimeout(thrown)) return;

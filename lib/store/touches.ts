@@ -32,8 +32,8 @@ export async function settle(db: Queryable, settlements: readonly Settlement[], 
                                        else touch.unknown_attempt_at end,
              sent_at = case when settled.status = 'sent' then ${now}::timestamptz end
         from unnest(
-          ${settlements.map(({ touchId }) => touchId)}::uuid[],
-          ${settlements.map(({ status }) => status)}::text[],
+          ${settlements.map(({ id }) => id)}::uuid[],
+          ${settlements.map(({ status }) => (status === "retry" ? "claimed" : status))}::text[],
           ${column(settlements.map((settled) => ("reason" in settled ? settled.reason : null)))}::text[],
           ${column(settlements.map((settled) => ("providerId" in settled ? settled.providerId : null)))}::text[],
           ${column(settlements.map((settled) => ("nextAttemptAt" in settled ? settled.nextAttemptAt : null)))}::timestamptz[],

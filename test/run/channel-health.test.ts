@@ -56,8 +56,8 @@ describe("the health of a channel", () => {
 
   it("takes an answer for one about the message where the channel took another message after it, and not before", () => {
     const fault = down("workspace");
-    expect(healthAfter(["a", fault], ["b", ACCEPTED]).tookAnother(sent("a"), fault)).toBe(true);
-    expect(healthAfter(["b", ACCEPTED], ["a", fault]).tookAnother(sent("a"), fault)).toBe(false);
-    expect(healthAfter(["a", fault], ["b", ACCEPTED, "other"]).tookAnother(sent("a"), fault)).toBe(false);
+    expect(healthAfter(["a", fault], ["b", ACCEPTED]).answeredAnother(sent("a"), fault)).toBe(true);
+    expect(healthAfter(["b", ACCEPTED], ["a", fault]).answeredAnother(sent("a"), fault)).toBe(false);
+    expect(healthAfter(["a", fault], ["b", ACCEPTED, "other"]).answeredAnother(sent("a"), fault)).toBe(false);
   });
 });

@@ -1,12 +1,9 @@
 import { closeWindow } from "../../domain/digest-times.ts";
-import type { ChannelDown, OutgoingDigest, Retry, SendOutcome } from "../channel-ports.ts";
+import type { OutgoingDigest, SendOutcome } from "../channel-ports.ts";
 import { redactError } from "../redact-error.ts";
-import { backoffMs, NEXT_RUN_MS } from "../settlement.ts";
+import { DIGEST_FAILURES_AT_MOST, settlementOf } from "../settlement.ts";
 import { type RunContext, type RunStep, sumOf } from "../step.ts";
 import type { DigestSettlement } from "../store-ports.ts";
-
-/** With backoff this spans nearly a day; then the next digest is due. */
-const FAILURES_AT_MOST = 24;
 
 /** Each checked digest counts once per receiver, and once if it has none. */
 export interface DigestsReport {
@@ -79,10 +76,10 @@ async function sendAll(context: RunContext, digests: readonly OutgoingDigest[], 
   report.unknown += digests.length;
   const ends = await Promise.allSettled(
     digests.map(async (digest) => {
-      const settlement = await settlementOf(context, digest);
+      const settlement = await sendAndSettle(context, digest);
       await context.store.settleDigest(settlement, context.now);
       report.unknown -= 1;
-      report[settlement.status === "pending" ? "retrying" : settlement.status] += 1;
+      report[settlement.status === "retry" ? "retrying" : settlement.status] += 1;
       if (settlement.status !== "sent") {
         const { workspaceId, channel } = digest;
         context.log.info("digest.not_sent", { workspaceId, channel, ...settlement });
@@ -92,32 +89,25 @@ async function sendAll(context: RunContext, digests: readonly OutgoingDigest[], 
   for (const end of ends) if (end.status === "rejected") throw end.reason;
 }
 
-async function settlementOf(context: RunContext, digest: OutgoingDigest): Promise<DigestSettlement> {
-  const { id, to } = digest;
+async function sendAndSettle(context: RunContext, digest: OutgoingDigest): Promise<DigestSettlement> {
+  const { now, health } = context;
+  const { id, failures, to } = digest;
   if (to === null) return { id, status: "skipped", reason: "no_receiver" };
   const outcome = await send(context, digest, to);
-  switch (outcome.kind) {
-    case "accepted":
-      return { id, status: "sent", providerId: outcome.providerId };
-    case "refused":
-      return { id, status: "failed", reason: outcome.reason };
-    case "unknown":
-      return { id, status: "unknown", reason: outcome.reason };
-    case "retry":
-      return afterPassingFault(digest, outcome, context.now);
-    case "channel_down":
-      return afterChannelFault(digest, outcome, context.now);
-    default:
-      return outcome satisfies never;
-  }
+  const shared = sharedChannel(digest);
+  const othersAnswered = shared !== null && outcome.kind === "channel_down" && health.answeredAnother(shared, outcome);
+  const failuresAtMost = DIGEST_FAILURES_AT_MOST;
+  const attempt = { id, failures, waitingSince: now };
+  return settlementOf(attempt, outcome, { now, failuresAtMost, othersAnswered, jitter: Math.random() });
 }
 
-/**
- * E-mail digests share channel health with touches. A sender that throws has a bug, so the outcome is `unknown`; the
- * error is redacted because it may hold the content.
- */
+/** E-mail digests share their channel, and its health, with touches. */
+const sharedChannel = ({ channel, id, workspaceId }: OutgoingDigest) =>
+  channel === "email" ? { channel, id, workspaceId } : null;
+
+/** A sender that throws has a bug, so the outcome is `unknown`; the error is redacted because it may hold the content. */
 async function send({ digests, health, log }: RunContext, digest: OutgoingDigest, to: string): Promise<SendOutcome> {
-  const shared = digest.channel === "email" ? { ...digest, channel: digest.channel } : null;
+  const shared = sharedChannel(digest);
   const closed = shared && health.closed(shared);
   if (closed) return closed;
   try {
@@ -128,26 +118,4 @@ async function send({ digests, health, log }: RunContext, digest: OutgoingDigest
     log.error("digest.threw", { id: digest.id, error: redactError(thrown) });
     return { kind: "unknown", reason: "sender_failed" };
   }
-}
-
-function afterPassingFault(
-  { id, failures: before }: OutgoingDigest,
-  { reason, throttled, notStarted }: Retry,
-  now: Date,
-): DigestSettlement {
-  const failures = throttled && !throttled.ofReceiver ? before : before + 1;
-  if (failures >= FAILURES_AT_MOST) return { id, status: "failed", reason };
-  const waitMs = Math.max(throttled?.retryAfterMs ?? 0, backoffMs(Math.max(1, failures), Math.random()));
-  const recheckAt = new Date(now.getTime() + waitMs);
-  return { id, status: "pending", reason, failures, recheckAt, ...(notStarted && { attemptUnused: true }) };
-}
-
-/** Uses no attempt, as for a touch. */
-function afterChannelFault(
-  { id, failures }: OutgoingDigest,
-  { reason, notStarted }: ChannelDown,
-  now: Date,
-): DigestSettlement {
-  const recheckAt = new Date(now.getTime() + (notStarted ? NEXT_RUN_MS : backoffMs(1, Math.random())));
-  return { id, status: "pending", reason, failures, recheckAt, attemptUnused: true };
 }
