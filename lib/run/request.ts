@@ -2,7 +2,7 @@ import * as z from "zod";
 import { STEPS } from "./steps.ts";
 
 const requestSchema = z.strictObject({
-  trigger: z.enum(["schedule", "manual", "catch_up"]).default("manual"),
+  trigger: z.enum(["schedule", "manual"]).default("manual"),
   scheduledTime: z.iso.datetime({ offset: true }).optional(),
   dryRun: z.boolean().default(false),
   only: z

@@ -111,7 +111,7 @@ describe("the metrics of a run", () => {
     const store = { ...runner.ports.store, resumePaused: () => Promise.reject(new Error("the step is broken")) };
     expect(told(await runner.run({}))).toMatchObject({ SuccessfulRuns: 0, FailedRuns: 0 });
     expect(told(await runner.run({}, { store }))).toMatchObject({ SuccessfulRuns: 0, FailedRuns: 0 });
-    expect(told(await runner.run({ trigger: "catch_up" }))).toMatchObject({ SuccessfulRuns: 1, FailedRuns: 0 });
+    expect(told(await runner.run(SCHEDULED))).toMatchObject({ SuccessfulRuns: 1, FailedRuns: 0 });
   });
 
   it("of a dry run only count the dry run", async () => {
@@ -120,7 +120,7 @@ describe("the metrics of a run", () => {
   });
 });
 
-it("the figures of a batch that was sent beside a run are those of its outcomes", () => {
+it("the metrics of a delivery batch are its outcomes", () => {
   const faults = [
     { channel: "email", workspaceId: "one", reason: "smtp_550" },
     { channel: "sms", workspaceId: null, reason: "sms_not_reached" },
