@@ -4,8 +4,8 @@ import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { Webhook, WebhookVerificationError } from "standardwebhooks";
 import * as z from "zod";
+import type { FactOutcome } from "../lib/run/intake/apply-messages.ts";
 import { applyEvent } from "../lib/run/intake/apply-messages.ts";
-import type { FactOutcome } from "../lib/run/intake/outcome.ts";
 import type { Database } from "../lib/store/connect.ts";
 import { intakeStore } from "../lib/store/facts/apply-fact.ts";
 

@@ -1,7 +1,7 @@
 import { join, relative } from "node:path";
 import { styleText } from "node:util";
 import Table from "cli-table3";
-import type { FactOutcome } from "../lib/run/intake/outcome.ts";
+import type { FactOutcome } from "../lib/run/intake/apply-messages.ts";
 import type { Report } from "../lib/run/report.ts";
 import { BACKLOG_COUNTED, type Hold, type SendDueReport } from "../lib/run/step-reports.ts";
 import type { DemoBooking } from "./demo.ts";

@@ -1,6 +1,6 @@
 import { RetentionDays } from "aws-cdk-lib/aws-logs";
 import * as z from "zod";
-import { unsubscribeUrl } from "../lib/channels/unsubscribe-url.ts";
+import { unsubscribeUrl } from "../lib/channels/settings.ts";
 import { runOptions } from "../lib/platform/config.ts";
 import { STAGE_PATTERN } from "../lib/platform/names.ts";
 import { faultsOfSchedule, isZoneOfSchedule } from "./schedule.ts";

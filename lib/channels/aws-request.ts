@@ -41,7 +41,7 @@ export interface Service {
 }
 
 /** Maps an exception to its meaning. All given patterns must match. */
-export type AwsAnswer = Meaning & {
+type AwsAnswer = Meaning & {
   readonly exception?: RegExp;
   readonly reason?: RegExp;
   /** The request field that a validation error names. */

@@ -1,13 +1,12 @@
 import { digestSlackText } from "../domain/digest.ts";
 import type { DigestSender, SendOutcome } from "../run/channel-ports.ts";
 import { type Network, NotReachable } from "./network.ts";
-import { type Answer, NoAnswer, post } from "./post.ts";
-import { retryAfterMs } from "./retry-after.ts";
+import { type Answer, NoAnswer, post, retryAfterMs } from "./post.ts";
 
 /** Short: receivers respond at once, and a slow digest delays those of other workspaces. */
 const ANSWER_TIMEOUT_MS = 5_000;
 
-export interface DigestWebhookOptions {
+interface DigestWebhookOptions {
   readonly network: Network;
   readonly now: () => Date;
   readonly answerTimeoutMs?: number;

@@ -1,6 +1,47 @@
-import { readAddress } from "../domain/address.ts";
+import { addressToSend, isSender, readAddress } from "../domain/address.ts";
 import { digestMail } from "../domain/digest.ts";
-import type { OutgoingDigest, OutgoingTouch } from "../run/channel-ports.ts";
+import type { DigestSender, MessageChannel, OutgoingDigest, OutgoingTouch, SendOutcome } from "../run/channel-ports.ts";
+import type { TimeLimits } from "./aws-request.ts";
+
+/** One transport for both touches and digests. */
+export interface EmailChannel extends MessageChannel {
+  readonly digests: DigestSender;
+}
+
+export interface EmailOptions {
+  readonly limits?: TimeLimits;
+  readonly unsubscribe?: Unsubscribe;
+}
+
+/** Builds an e-mail channel from a function that sends one mail. */
+export function emailChannel(
+  sendMail: (mail: Mail, id: string) => Promise<SendOutcome>,
+  unsubscribe: Unsubscribe,
+): EmailChannel {
+  const send = async (from: string, mail: () => Mail, id: string): Promise<SendOutcome> => {
+    if (!isSender(from)) return { kind: "channel_down", scope: "workspace", reason: "invalid_sender" };
+    return sendMail(mail(), id);
+  };
+  return {
+    async send(touch) {
+      const { email, from, id } = touch;
+      if (!email) return { kind: "refused", reason: "no_email", notAsked: true };
+      const to = addressToSend(email);
+      if (to === undefined) return UNDELIVERABLE;
+      return send(from, () => mailOf(touch, to, unsubscribe), id);
+    },
+    digests: {
+      async send(digest, receiver) {
+        const to = readAddress(receiver);
+        if ("fault" in to) return UNDELIVERABLE;
+        return send(digest.from, () => digestMailOf(digest, to.address), digest.id);
+      },
+    },
+  };
+}
+
+/** Only exactly one address is accepted: nodemailer would parse other text into several. */
+const UNDELIVERABLE = { kind: "refused", reason: "undeliverable_address", notAsked: true } as const;
 
 /** Ways to unsubscribe. Without either, mails have no List-Unsubscribe header. */
 export interface Unsubscribe {
@@ -13,7 +54,7 @@ export interface Unsubscribe {
 export type Mail = ReturnType<typeof mailOf> | ReturnType<typeof digestMailOf>;
 
 /** A touch as nodemailer mail options. */
-export function mailOf(touch: OutgoingTouch, to: string, unsubscribe: Unsubscribe) {
+function mailOf(touch: OutgoingTouch, to: string, unsubscribe: Unsubscribe) {
   return {
     messageId: messageIdOf(touch),
     ...threadHeaders(touch.thread),
@@ -31,7 +72,7 @@ export function mailOf(touch: OutgoingTouch, to: string, unsubscribe: Unsubscrib
 }
 
 /** A digest as nodemailer mail options. `Auto-Submitted` (RFC 3834) prevents automatic replies. */
-export function digestMailOf(digest: OutgoingDigest, to: string) {
+function digestMailOf(digest: OutgoingDigest, to: string) {
   const { subject, body, html } = digestMail(digest.contents);
   return {
     messageId: messageIdOf(digest),

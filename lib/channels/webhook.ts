@@ -2,9 +2,8 @@ import { Webhook } from "standardwebhooks";
 import type { MessageChannel, OutgoingTouch, SendOutcome } from "../run/channel-ports.ts";
 import { type Meaning, outcomeOfMeaning } from "./meaning.ts";
 import { type Network, NotReachable } from "./network.ts";
-import { type Answer, NoAnswer, type PostRequest, post } from "./post.ts";
-import { retryAfterMs } from "./retry-after.ts";
-import { signingSecret } from "./signing-secret.ts";
+import { type Answer, NoAnswer, type PostRequest, post, retryAfterMs } from "./post.ts";
+import { signingSecret } from "./settings.ts";
 
 /** The Standard Webhooks specification, "Request timeouts", recommends 15 to 30 seconds. */
 const ANSWER_TIMEOUT_MS = 15_000;

@@ -13,7 +13,7 @@ const LONGEST_DOMAIN = 253;
 const DOT_ATOM = /^[\w!#$%&'*+/=?^`{|}~-]+(\.[\w!#$%&'*+/=?^`{|}~-]+)*$/;
 const HOST_NAME = /^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+(?=.*[a-z])[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])$/;
 
-export type ReadAddress =
+type ReadAddress =
   | { readonly address: string; readonly name: string | null }
   | {
       /** The error, without the value. */
@@ -127,3 +127,19 @@ function asciiDomain(domain: string): string {
   // `domainToASCII` decodes percent signs, so two different texts would yield the same domain.
   return domain.includes("%") ? "" : domainToASCII(domain).replace(/\.$/, "");
 }
+
+/** The specials of RFC 5322 and control characters, in syntax that JavaScript and PostgreSQL share. */
+const SPECIAL = String.raw`\[\]"(),:;<>@\\\x01-\x1f\x7f`;
+const ADDRESS = String.raw`[^${SPECIAL}\s]+@[^${SPECIAL}\s]+`;
+const NAME = String.raw`("([^"\\\x01-\x1f\x7f]|\\[^\x01-\x1f\x7f])*"|[^${SPECIAL}]*)`;
+
+/** Matches `a@b` or `Name <a@b>`. The CHECK constraint `email_from_is_one_address` uses the same pattern. */
+export const SENDER_PATTERN = `^(${ADDRESS}|${NAME} *<${ADDRESS}>)$`;
+
+const SENDER = new RegExp(SENDER_PATTERN);
+
+/**
+ * Whether the text is a valid sender: exactly one address, optionally with a name. A name with special characters such
+ * as a comma must be quoted; otherwise libraries parse two addresses.
+ */
+export const isSender = (text: string): boolean => SENDER.test(text) && !("fault" in readAddress(text));

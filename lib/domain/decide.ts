@@ -1,6 +1,7 @@
-import type { Decision } from "./decision.ts";
+import type { Decision, Verdict } from "./decision.ts";
 import type { DueItem } from "./due-item.ts";
-import { contextOf, type Evaluate, type RuleContext } from "./rule-context.ts";
+import { repairBy } from "./instants.ts";
+import { contextOf, type Evaluate, messageOf, type RuleContext, stepOf } from "./rule-context.ts";
 import {
   automationOff,
   booked,
@@ -13,8 +14,15 @@ import {
   snoozed,
   switchedOff,
 } from "./rules-on-contact.ts";
-import { approvalNeeded, ready, templateIncomplete } from "./rules-on-content.ts";
-import { capReached, channelUsed, gapNotOver, sendTimesUnknown, tooOld, windowShut } from "./rules-on-time.ts";
+import {
+  capReached,
+  channelUsed,
+  expiryOf,
+  gapNotOver,
+  sendTimesUnknown,
+  tooOld,
+  windowShut,
+} from "./rules-on-time.ts";
 import { lastOnChannelAt, lastReachedAt } from "./send-times.ts";
 
 interface Rule {
@@ -86,3 +94,34 @@ const inputsOf = ({ step, lead, workspace }: RuleContext): Decision["inputs"] =>
   dailyCap: workspace.dailyCap,
   dailyCapUsed: workspace.dailyCapUsed,
 });
+
+function templateIncomplete({ rendered, now }: RuleContext): Verdict | undefined {
+  const text = rendered();
+  if (text.kind === "missing") {
+    return { kind: "pause", reason: "missing_data", recheckAt: null, detail: `missing: ${text.names.join(", ")}` };
+  }
+  if (text.kind === "invalid") {
+    return { kind: "hold", reason: "invalid_template", until: repairBy(now), detail: text.fault };
+  }
+  return undefined;
+}
+
+function approvalNeeded(given: RuleContext): Verdict | undefined {
+  const step = stepOf(given);
+  if (!step.needsApproval) return undefined;
+  const expiresAt = expiryOf(given);
+  return { kind: "awaitApproval", reason: "needs_approval", step, message: messageOf(given), expiresAt };
+}
+
+function ready(given: RuleContext): Verdict {
+  const opening = given.opening();
+  if (!opening) throw new Error("a send was decided before the rule send_times_known ran");
+  return {
+    kind: "send",
+    reason: "ready",
+    step: stepOf(given),
+    message: messageOf(given),
+    sendUntil: opening.until,
+    expiresAt: expiryOf(given),
+  };
+}

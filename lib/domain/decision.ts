@@ -35,7 +35,7 @@ export type Decision = Verdict & {
 };
 
 /** The inputs of the time rules. */
-export interface DecisionInputs {
+interface DecisionInputs {
   readonly sendWindow: WorkspaceFacts["sendWindow"];
   readonly gapMinutes: number;
   readonly lastOutboundAt: Date | null;

@@ -1,5 +1,5 @@
 import type { Temporal } from "temporal-polyfill";
-import { localDayOf } from "./local-days.ts";
+import { localDayOf } from "./calendar.ts";
 import { zonedDateTime, zoneOrUtc } from "./time-zone.ts";
 
 /** When a workspace receives its digest. */

@@ -2,7 +2,7 @@ import { Liquid, type Template } from "liquidjs";
 import type { NotificationKind } from "./labels.ts";
 import type { Message } from "./templates.ts";
 
-export interface DigestSection {
+interface DigestSection {
   /** A label of `NOTIFICATION_KINDS`, or an unknown one if the database is newer than this code. */
   readonly kind: string;
   readonly count: number;
@@ -29,7 +29,7 @@ export interface DigestContents {
 }
 
 /** A digest as an e-mail, with the same content as text and HTML. */
-export interface DigestMail extends Message {
+interface DigestMail extends Message {
   readonly subject: string;
   readonly html: string;
 }

@@ -17,7 +17,7 @@ export interface DueItem {
   readonly workspace: WorkspaceFacts;
 }
 
-export interface DueInstance {
+interface DueInstance {
   readonly id: string;
   readonly generation: number;
   /** The position of the next step, from 1. */

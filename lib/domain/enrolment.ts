@@ -19,7 +19,7 @@ export interface EnrolmentFacts {
   readonly startedSince: boolean;
 }
 
-export interface Enrolling {
+interface Enrolling {
   readonly isPostBooking: boolean;
   /** Whether a lead that is or was in the sequence restarts it. */
   readonly restart: boolean;

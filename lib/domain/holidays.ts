@@ -1,5 +1,6 @@
 import type { default as Holidays, HolidaysTypes } from "date-holidays";
 import { Temporal } from "temporal-polyfill";
+import { DAY_MS } from "./instants.ts";
 
 let library: { readonly Holidays: typeof Holidays; readonly places: Holidays } | undefined;
 
@@ -100,8 +101,6 @@ function wholeDays({ date, start, end }: HolidaysTypes.Holiday): string[] {
   const length = Math.floor((end.getTime() - start.getTime()) / DAY_MS);
   return Array.from({ length }, (_, index) => first.add({ days: index }).toString());
 }
-
-const DAY_MS = 24 * 60 * 60_000;
 
 /** Outside these years the library's lunar and solar calendars throw or never return. */
 const FIRST_YEAR = 1970;

@@ -67,3 +67,6 @@ export const TEMPLATE_KEYS = LEAD_KEYS.filter((key) => columns[key].inTemplates)
 
 /** The values of a lead that templates may read. */
 export type TemplateLead = Readonly<Record<TemplateKey, string | null>>;
+
+/** Whether a stored value counts. Null and blank text do not. */
+export const isGiven = (value: string | null): value is string => value !== null && value.trim() !== "";

@@ -2,9 +2,9 @@ import { CHANNEL_REGISTRY } from "./channels.ts";
 import type { Step } from "./due-item.ts";
 import { LEAD_COLUMNS, TEMPLATE_KEYS, type TemplateLead } from "./lead-columns.ts";
 import { checkTemplate } from "./template-check.ts";
-import { forAuthor } from "./template-faults.ts";
+import { forAuthor } from "./template-language.ts";
 import type { StepTexts } from "./templates.ts";
-import { TEMPLATE_NAMES, textTemplate } from "./text-template.ts";
+import { TEMPLATE_NAMES, textTemplate } from "./templates.ts";
 
 export interface StepFault {
   readonly part: "subject" | "body";

@@ -49,13 +49,12 @@ export const factsOf = (given: Pick<RuleContext, "lead" | "workspace" | "step">)
 });
 
 export function stepOf({ step }: Pick<RuleContext, "step">): Step {
-  if (!step) throw new Error("a rule that needs a step was asked before the rule that one is left");
+  if (!step) throw new Error("a rule that needs a step ran before the rule step_left");
   return step;
 }
 
 export function messageOf({ rendered }: RuleContext): Message {
   const text = rendered();
-  if (text.kind !== "rendered")
-    throw new Error("a message was asked for before the rule that the template is complete");
+  if (text.kind !== "rendered") throw new Error("a message was needed before the rule template_complete ran");
   return text.message;
 }

@@ -2,8 +2,9 @@ import { addressToSend, numberToSend } from "./address.ts";
 import { CHANNEL_REGISTRY } from "./channels.ts";
 import type { ContactBar, SkipReason, StatusBar, Verdict } from "./decision.ts";
 import type { LeadFacts } from "./due-item.ts";
+import { daysAfter, recheckSoon, repairBy } from "./instants.ts";
 import { ADDRESS_OF_CHANNEL, type AddressKind, LEAD_STATUSES, type LeadStatus, type StepCondition } from "./labels.ts";
-import { daysAfter, recheckSoon, repairBy } from "./recheck-times.ts";
+import { isGiven } from "./lead-columns.ts";
 import { type RuleContext, stepOf } from "./rule-context.ts";
 
 export function booked({ lead, sequence }: RuleContext): Verdict | undefined {
@@ -116,5 +117,3 @@ function addressFault(lead: LeadFacts, kind: AddressKind): SkipReason | undefine
 }
 
 const TO_SEND = { email: addressToSend, phone: numberToSend };
-
-const isGiven = (value: string | null): value is string => value !== null && value.trim() !== "";

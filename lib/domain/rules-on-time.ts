@@ -1,5 +1,5 @@
 import type { Verdict } from "./decision.ts";
-import { minutesAfter, recheckSoon, repairBy } from "./recheck-times.ts";
+import { minutesAfter, recheckSoon, repairBy } from "./instants.ts";
 import { factsOf, type RuleContext, stepOf } from "./rule-context.ts";
 import { capDayEnd, channelUsedToday, earliestSend, shutNow, tooSoon } from "./send-times.ts";
 import { isTimeZone } from "./time-zone.ts";

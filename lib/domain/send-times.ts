@@ -1,6 +1,7 @@
 import { localDayOf, nextOpening, type Opening, startOfNextLocalDay } from "./calendar.ts";
 import type { HolidayPlace, LeadFacts, WorkspaceFacts } from "./due-item.ts";
 import { type HolidayCalendar, holidayCalendar } from "./holidays.ts";
+import { DAY_MS, MINUTE_MS } from "./instants.ts";
 import { ADDRESS_OF_CHANNEL, type Channel } from "./labels.ts";
 import { zoneOrUtc, zoneUsed } from "./time-zone.ts";
 
@@ -62,7 +63,7 @@ const latest = (one: Date | null, other: Date | null): Date | null =>
 /** At least a millisecond, so that one run contacts no lead or address twice. */
 function gapEnd({ lead, workspace, channel }: SendFacts): number {
   const last = lastReachedAt(lead, channel);
-  return last ? last.getTime() + Math.max(workspace.gapMinutes * 60_000, 1) : Number.NEGATIVE_INFINITY;
+  return last ? last.getTime() + Math.max(workspace.gapMinutes * MINUTE_MS, 1) : Number.NEGATIVE_INFINITY;
 }
 
 function channelDayEnd({ lead, workspace, channel }: SendFacts, now: Date): number {
@@ -74,7 +75,7 @@ function channelDayEnd({ lead, workspace, channel }: SendFacts, now: Date): numb
   return startOfNextLocalDay(last, zone).getTime();
 }
 
-const LONGEST_DAY_MS = 48 * 60 * 60_000;
+const LONGEST_DAY_MS = 2 * DAY_MS;
 
 const calendarOf = ({ lead, workspace }: SendFacts) => ({
   zone: zoneUsed(lead, workspace).zone,

@@ -1,6 +1,5 @@
 import { Liquid, type TagToken, Tokenizer, type TopLevelToken, TypeGuards } from "liquidjs";
-import { type TemplateFault, TemplateFaults } from "./template-faults.ts";
-import { LONGEST_TEXT, liquid, TAGS } from "./template-language.ts";
+import { LONGEST_TEXT, liquid, TAGS, type TemplateFault, TemplateFaults } from "./template-language.ts";
 import { checkCondition, checkLiterals, checkSingleValue, type Piece, type ValueContext } from "./template-value.ts";
 
 /** Maximum nesting of tags: LiquidJS recurses. */
@@ -9,7 +8,7 @@ const MOST_DEEP = 20;
 const MOST_PARTS = 1_000;
 class TooManyParts extends Error {}
 
-export interface CheckedTemplate {
+interface CheckedTemplate {
   /** In order of position; empty for a valid template. */
   readonly faults: readonly TemplateFault[];
   /** Maps each assigned name to its description for reports. */

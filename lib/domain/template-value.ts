@@ -1,5 +1,5 @@
 import { type FilteredValueToken, filters, type Token, Tokenizer, TypeGuards, type ValueToken } from "liquidjs";
-import type { TemplateFaults } from "./template-faults.ts";
+import type { TemplateFaults } from "./template-language.ts";
 import { FILTERS } from "./template-language.ts";
 
 /** A part of a template and its start index. */

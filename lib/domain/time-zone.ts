@@ -1,4 +1,5 @@
 import { Temporal } from "temporal-polyfill";
+import { MINUTE_MS } from "./instants.ts";
 
 /** The zone that a decision used, and its source. */
 export interface ZoneUsed {
@@ -58,7 +59,7 @@ const MINUTES_PER_DAY = 24 * 60;
  * remainder is elapsed time. Throws RangeError for an invalid zone if the delay is at least a day.
  */
 export function laterInZone(from: Date, delayMinutes: number, zone: string): Date {
-  if (delayMinutes < MINUTES_PER_DAY) return new Date(from.getTime() + delayMinutes * 60_000);
+  if (delayMinutes < MINUTES_PER_DAY) return new Date(from.getTime() + delayMinutes * MINUTE_MS);
   const asked = `${delayMinutes} ${zone}`;
   const later = laterFrom(from.getTime());
   const time = later.get(asked) ?? laterByCalendar(from, delayMinutes, zone);

@@ -1,6 +1,5 @@
 import * as z from "zod";
-import { signingSecret } from "../channels/signing-secret.ts";
-import { unsubscribeUrl } from "../channels/unsubscribe-url.ts";
+import { signingSecret, unsubscribeUrl } from "../channels/settings.ts";
 import type { RunSettings } from "../run/step.ts";
 import type { IamEndpoint } from "../store/iam-connection.ts";
 

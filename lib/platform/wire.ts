@@ -1,7 +1,5 @@
-import type { EmailChannel } from "../channels/email.ts";
-import type { Unsubscribe } from "../channels/mail.ts";
+import type { EmailChannel, Unsubscribe } from "../channels/mail.ts";
 import type { Network } from "../channels/network.ts";
-import { notConnected } from "../channels/not-connected.ts";
 import { taskChannel } from "../channels/task.ts";
 import type { DeliveryQueue, DigestSender, MessageChannel } from "../run/channel-ports.ts";
 import type { Log, RunPorts } from "../run/ports.ts";
@@ -71,15 +69,14 @@ function connectedEmail(config: Config): EmailChannel {
 }
 
 async function loadEmail(config: Config): Promise<EmailChannel> {
-  const { fileChannel, sesChannel } = await import("../channels/email.ts");
   const unsubscribe = { url: config.EMAIL_UNSUBSCRIBE_URL, mailto: config.EMAIL_UNSUBSCRIBE_MAILTO };
   switch (config.EMAIL_TRANSPORT) {
     case "ses":
-      return sesChannel({ unsubscribe });
+      return (await import("../channels/ses.ts")).sesChannel({ unsubscribe });
     case "smtp":
       return loadSmtp(config, unsubscribe);
     case "files":
-      return fileChannel(given(config, "OUTBOX_DIRECTORY"), { unsubscribe });
+      return (await import("../channels/outbox.ts")).fileChannel(given(config, "OUTBOX_DIRECTORY"), { unsubscribe });
     default:
       return config.EMAIL_TRANSPORT satisfies never;
   }
@@ -162,3 +159,8 @@ function given<Key extends keyof Config>(config: Config, key: Key): NonNullable<
   if (value === undefined || value === null) throw new Error(`${key} is not set`);
   return value;
 }
+
+/** A channel without a provider in this deployment. Refuses every touch so that the sequence advances. */
+const notConnected: MessageChannel = {
+  send: () => Promise.resolve({ kind: "refused", reason: "channel_not_connected", notAsked: true }),
+};

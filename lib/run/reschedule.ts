@@ -1,7 +1,7 @@
 import type { Opening } from "../domain/calendar.ts";
 import type { HoldReason } from "../domain/decision.ts";
+import { recheckSoon, repairBy } from "../domain/instants.ts";
 import { perChannel } from "../domain/labels.ts";
-import { recheckSoon, repairBy } from "../domain/recheck-times.ts";
 import { earliestSend, lastReachedAt, type SendFacts } from "../domain/send-times.ts";
 import { isTimeZone, zoneUsed } from "../domain/time-zone.ts";
 import type { EndedTouch, Rescheduled, TouchSendFacts } from "./store-ports.ts";

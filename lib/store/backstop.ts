@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { DAY_MS } from "../domain/instants.ts";
 import { type BackstopReport, nothingCompleted } from "../run/step-reports.ts";
 import type { CompleteBooked } from "../run/store-ports.ts";
 import { databaseNow } from "./clock.ts";
@@ -9,7 +10,6 @@ import { cancelTouchesAndTasks } from "./unsent-touches.ts";
 
 /** Rows per batch: small enough to lose little on a timeout, large enough to amortise round trips. */
 const BATCH_SIZE = 1_000;
-const DAY_MS = 24 * 60 * 60_000;
 
 /**
  * Completes every live instance of a booked lead outside post-booking sequences, cancels its unsent touches, and clears

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { REPEATABLE_CHANNELS } from "../domain/labels.ts";
-import { type GoingOn, goingOn, type PastTouch } from "../domain/reopen.ts";
+import { type GoingOn, goingOn, type PastTouch } from "../domain/next-state.ts";
 import { zoneUsed } from "../domain/time-zone.ts";
 import { candidateColumns, readCandidates } from "./candidates.ts";
 import { CONTACT_BLOCK } from "./contact-rule.ts";

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { isSender } from "../domain/address.ts";
 import type { AheadForCap, DueItem, Sequence, WorkspaceFacts } from "../domain/due-item.ts";
 import {
   CHANNELS,
@@ -8,7 +9,6 @@ import {
   SUPPRESSION_REASONS,
 } from "../domain/labels.ts";
 import { capDayOf } from "../domain/send-times.ts";
-import { isSender } from "../domain/sender.ts";
 import type { DueCandidate } from "../run/store-ports.ts";
 import { lastTouchColumns, lastTouchOf } from "./channel-columns.ts";
 import { templateColumns, templateLeadOf } from "./lead-texts.ts";

@@ -1,5 +1,6 @@
 import { afterEach, beforeAll, describe, expect, it } from "@jest/globals";
-import { type EmailOptions, sesChannel } from "../../lib/channels/email.ts";
+import type { EmailOptions } from "../../lib/channels/mail.ts";
+import { sesChannel } from "../../lib/channels/ses.ts";
 import { smtpChannel } from "../../lib/channels/smtp.ts";
 import { render } from "../../lib/domain/templates.ts";
 import type { MessageChannel, OutgoingTouch } from "../../lib/run/channel-ports.ts";

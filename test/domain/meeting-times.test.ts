@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
-import { readMeetingTimes, type SentTimes } from "../../lib/domain/meeting-times.ts";
+import { readMeetingTimes, type SentTimes } from "../../lib/domain/meeting.ts";
 
 const read = (sent: SentTimes) => {
   const { times, assumed } = readMeetingTimes(sent);

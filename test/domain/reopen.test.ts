@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
-import { type EndedInstance, goingOn, type PastTouch } from "../../lib/domain/reopen.ts";
+import { type EndedInstance, goingOn, type PastTouch } from "../../lib/domain/next-state.ts";
 import { aStep, NOON } from "./items.ts";
 
 const STARTED = new Date(NOON.getTime() - 30 * 24 * 3_600_000);

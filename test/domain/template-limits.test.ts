@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { type FilterImplOptions, Liquid } from "liquidjs";
 import { lintStep, SAMPLE_LEAD } from "../../lib/domain/lint-step.ts";
 import { FILTERS, LONGEST_TEXT, liquid } from "../../lib/domain/template-language.ts";
-import { liquidTemplate, TEMPLATE_NAMES, textTemplate } from "../../lib/domain/text-template.ts";
+import { liquidTemplate, TEMPLATE_NAMES, textTemplate } from "../../lib/domain/templates.ts";
 import { ONE_CASE_IN } from "../support/one-case-in.ts";
 
 const WORKSPACE = { name: "Northwind" };

@@ -1,7 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import { lintStep } from "../../lib/domain/lint-step.ts";
-import { render } from "../../lib/domain/templates.ts";
-import { TEMPLATE_NAMES } from "../../lib/domain/text-template.ts";
+import { render, TEMPLATE_NAMES } from "../../lib/domain/templates.ts";
 import { aLead, anItem, aStep } from "./items.ts";
 
 const { workspace } = anItem();

@@ -1,7 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
-import { render } from "../../lib/domain/templates.ts";
-import { liquidTemplate, TEMPLATE_NAMES, textTemplate } from "../../lib/domain/text-template.ts";
+import { liquidTemplate, render, TEMPLATE_NAMES, textTemplate } from "../../lib/domain/templates.ts";
 import { ONE_CASE_IN } from "../support/one-case-in.ts";
 import { aLead, anItem, aStep } from "./items.ts";
 

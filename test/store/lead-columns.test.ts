@@ -4,7 +4,7 @@ import { beforeEach, expect, it } from "@jest/globals";
 import { importLeads } from "../../cli/import-leads.ts";
 import { openLeadFile } from "../../cli/lead-file.ts";
 import { LEAD_COLUMNS, LEAD_KEYS, TEMPLATE_KEYS } from "../../lib/domain/lead-columns.ts";
-import { TEMPLATE_NAMES } from "../../lib/domain/text-template.ts";
+import { TEMPLATE_NAMES } from "../../lib/domain/templates.ts";
 import { onPool } from "../../lib/store/sql.ts";
 import { addSequence, addWorkspace, type Sequence } from "../support/factories.ts";
 import { hoursAgo, tell } from "../support/facts.ts";

@@ -1,6 +1,6 @@
 import { expect, it } from "@jest/globals";
 import fc from "fast-check";
-import { isSender, SENDER_PATTERN } from "../../lib/domain/sender.ts";
+import { isSender, SENDER_PATTERN } from "../../lib/domain/address.ts";
 import { useDatabase } from "../support/use-database.ts";
 
 const { sql } = await useDatabase();

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { FactOutcome } from "../../lib/run/intake/outcome.ts";
+import type { FactOutcome } from "../../lib/run/intake/apply-messages.ts";
 import { parseEvent } from "../../lib/run/intake/parse-event.ts";
 import { applyFact } from "../../lib/store/facts/apply-fact.ts";
 import type { Transactional } from "../../lib/store/sql.ts";

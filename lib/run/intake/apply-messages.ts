@@ -1,8 +1,8 @@
 import pLimit from "p-limit";
+import type { EnrolmentVerdict } from "../../domain/enrolment.ts";
 import type { ReceivedMessage } from "../deliver-messages.ts";
 import { type Log, SchemaOutOfDate } from "../ports.ts";
 import type { Fact } from "./facts.ts";
-import type { FactOutcome } from "./outcome.ts";
 import { parseEvent } from "./parse-event.ts";
 
 /** The intake's external dependencies. */
@@ -30,7 +30,7 @@ export interface IntakeReport extends Outcomes {
   warned: number;
 }
 
-export interface TakenIn {
+interface TakenIn {
   readonly report: IntakeReport;
   /** Messages that the queue must redeliver. */
   readonly failedMessageIds: readonly string[];
@@ -66,7 +66,7 @@ export function count(became: Became, report: IntakeReport): void {
   report.warned += became.warnings ? 1 : 0;
 }
 
-export const nothingApplied = (): IntakeReport => ({
+const nothingApplied = (): IntakeReport => ({
   applied: 0,
   stale: 0,
   duplicate: 0,
@@ -114,3 +114,28 @@ function remarksOf(became: FactOutcome) {
   const { created, warnings } = became;
   return { ...(created !== undefined && { created }), ...(warnings && { warnings }) };
 }
+
+interface Remarks {
+  /** Leads created because the fact named no known lead; absent if none. */
+  readonly created?: number;
+  /** Faults of a fact that was applied nevertheless, because it stops something. */
+  readonly warnings?: readonly string[];
+}
+
+/** The result of applying a fact. */
+export type FactOutcome =
+  | (Remarks & {
+      readonly outcome: "applied";
+      /** Instances ended, touches cancelled and instances started. */
+      readonly ended: number;
+      readonly cancelledTouches: number;
+      readonly started: number;
+      /** For an enrolment: one verdict per lead, in the order of the event. */
+      readonly verdicts?: readonly EnrolmentVerdict[];
+    })
+  /** A later event was applied before. The fact still ends what it would have ended at its time. */
+  | (Remarks & { readonly outcome: "stale"; readonly ended: number; readonly cancelledTouches: number })
+  /** A redelivery of an applied event; a no-op. */
+  | { readonly outcome: "duplicate" }
+  /** Nothing changed; the event needs attention. */
+  | { readonly outcome: "refused"; readonly reason: string };

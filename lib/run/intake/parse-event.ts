@@ -1,15 +1,15 @@
+import { createHash } from "node:crypto";
 import * as z from "zod";
-import { FACT_SCHEMAS, type Fact, isFactType } from "./facts.ts";
-import { faultsOf } from "./faults.ts";
-import { repair } from "./repair.ts";
+import { readMeetingTimes } from "../../domain/meeting.ts";
+import { FACT_SCHEMAS, type Fact, type FactType, isFactType, LEAD_REFERENCE, stops } from "./facts.ts";
 
 /** The former size limit of EventBridge; a thousand leads fit easily. */
-export const LARGEST_EVENT_BYTES = 256 * 1024;
+const LARGEST_EVENT_BYTES = 256 * 1024;
 
 /** The fields of an EventBridge event that are used here. */
 const envelope = z.object({ "detail-type": z.string(), detail: z.unknown() });
 
-export type ParsedEvent = { readonly ok: true; readonly fact: Fact } | { readonly ok: false; readonly reason: string };
+type ParsedEvent = { readonly ok: true; readonly fact: Fact } | { readonly ok: false; readonly reason: string };
 
 /**
  * Parses an event of the bus. An invalid fact is repaired if it stops something and names the lead; otherwise it is
@@ -44,3 +44,118 @@ function jsonOf(body: string): unknown {
     throw thrown;
   }
 }
+
+const MOST_FAULTS = 20;
+const LONGEST_PATH = 100;
+const LONGEST_KEY = 40;
+
+/** Names each fault and the expectation, never the value, which may be personal or hostile. */
+export function faultsOf(error: z.ZodError): readonly string[] {
+  return error.issues.slice(0, MOST_FAULTS).map((issue) => {
+    const at = issue.path.join(".").slice(0, LONGEST_PATH);
+    const fault = issue.code === "unrecognized_keys" ? `unknown key ${namesOf(issue.keys)}` : issue.message;
+    return at === "" ? fault : `${at}: ${fault}`;
+  });
+}
+
+const namesOf = (keys: readonly string[]): string =>
+  keys
+    .slice(0, MOST_FAULTS)
+    .map((key) => JSON.stringify(key.slice(0, LONGEST_KEY)))
+    .join(", ");
+
+interface Repaired {
+  readonly detail: Readonly<Record<string, unknown>>;
+  /** Repairs, without values. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Returns the usable part of a stopping fact: unknown or unreadable fields are dropped or replaced, with a warning. The
+ * lead's keys are never invented. Undefined if the type or the detail allows no repair.
+ */
+function repair(type: FactType, detail: unknown): Repaired | undefined {
+  if (!stops(type) || !isRecord(detail)) return undefined;
+  const warnings: string[] = [];
+  const known = knownKeys(detail, Object.keys(FACT_SCHEMAS[type].shape), "", warnings);
+  const eventId = idOf(detail["eventId"], "eventId", warnings) ?? `sha256:${sha256(JSON.stringify(detail))}`;
+  const repaired = {
+    ...known,
+    eventId,
+    occurredAt: occurredAtOf(detail["occurredAt"], warnings),
+    lead: leadOf(detail["lead"], warnings),
+  };
+  if (!("meeting" in FACT_SCHEMAS[type].shape)) return { detail: repaired, warnings };
+  const meeting = meetingOf(detail["meeting"], eventId, warnings);
+  const { replaces, ...others } = known;
+  const former = isSent(replaces) ? idOf(replaces, "replaces", warnings) : undefined;
+  const ofMeeting = { meeting, ...(former !== undefined && { replaces: former }) };
+  return { detail: { ...others, ...repaired, ...ofMeeting }, warnings };
+}
+
+/** Later than any receipt: an event from the future counts from its time of receipt. */
+const AT_RECEIPT = "2199-12-31T23:59:59Z";
+
+function occurredAtOf(sent: unknown, warnings: string[]): unknown {
+  const { times, assumed } = readMeetingTimes({ startsAt: sent, durationMinutes: 1 });
+  if (times && assumed.length === 0) return times.startsAt.toISOString();
+  warnings.push("occurredAt: cannot be read as an instant; the time of receipt counts");
+  return AT_RECEIPT;
+}
+
+function leadOf(sent: unknown, warnings: string[]): unknown {
+  if (!isRecord(sent)) return sent;
+  const known = knownKeys(sent, Object.keys(LEAD_REFERENCE), "lead.", warnings);
+  return Object.fromEntries(
+    Object.entries(known).flatMap(([key, value]) => {
+      if (!isSent(value)) return [];
+      const text = typeof value === "number" ? String(value) : value;
+      const { success } = LEAD_REFERENCE[key as keyof typeof LEAD_REFERENCE].safeParse(text);
+      if (!success) warnings.push(`lead.${key}: is not valid, and was ignored`);
+      return success ? [[key, text]] : [];
+    }),
+  );
+}
+
+const TIME_KEYS = ["startsAt", "endsAt", "durationMinutes", "duration", "length", "timeZone"];
+
+function meetingOf(sent: unknown, eventId: string, warnings: string[]): unknown {
+  const given = isRecord(sent) ? sent : {};
+  const known = knownKeys(given, ["id", ...TIME_KEYS], "meeting.", warnings);
+  const id = idOf(known["id"], "meeting.id", warnings) ?? `event:${eventId}`.slice(0, 200);
+  const minutes = known["durationMinutes"] ?? known["duration"] ?? known["length"];
+  const { times, assumed } = readMeetingTimes({ ...known, durationMinutes: minutes });
+  warnings.push(...assumed.map((what) => `meeting: ${what}`));
+  const text = (time: Date | undefined) => time?.toISOString() ?? null;
+  return { id, startsAt: text(times?.startsAt), endsAt: text(times?.endsAt) };
+}
+
+/** Deterministic, so that redeliveries and later facts about the same value match. */
+function idOf(sent: unknown, where: string, warnings: string[]): string | undefined {
+  const text = typeof sent === "number" ? String(sent) : sent;
+  if (typeof text === "string" && FACT_SCHEMAS["lead.replied"].shape.eventId.safeParse(text).success) return text;
+  const isText = typeof text === "string" && text !== "";
+  warnings.push(`${where}: ${isText ? "is not valid, its fingerprint" : "is missing, one of the event"} was used`);
+  return isText ? `sha256:${sha256(text)}` : undefined;
+}
+
+/** Names an unknown key only if it looks like an identifier: it may be an address. */
+function knownKeys(
+  sent: Readonly<Record<string, unknown>>,
+  keys: readonly string[],
+  where: string,
+  warnings: string[],
+): Record<string, unknown> {
+  const unknown = Object.keys(sent).filter((key) => !keys.includes(key));
+  for (const key of unknown.slice(0, MOST_NAMED)) {
+    const name = /^[A-Za-z][A-Za-z0-9_]{0,39}$/.test(key) ? `unknown key ${key}` : "unknown key";
+    warnings.push(`${where}${name}: was ignored`);
+  }
+  return Object.fromEntries(keys.filter((key) => Object.hasOwn(sent, key)).map((key) => [key, sent[key]]));
+}
+
+const MOST_NAMED = 10;
+const isSent = (value: unknown): boolean => value !== undefined && value !== null && value !== "";
+const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);

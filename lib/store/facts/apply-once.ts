@@ -1,5 +1,5 @@
+import type { FactOutcome } from "../../run/intake/apply-messages.ts";
 import { type Fact, stops } from "../../run/intake/facts.ts";
-import type { FactOutcome } from "../../run/intake/outcome.ts";
 import { databaseNow } from "../clock.ts";
 import { insertDigestEvents } from "../digest-events.ts";
 import { execute, exists, type Queryable, sql, type Transactional } from "../sql.ts";

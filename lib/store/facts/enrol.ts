@@ -1,8 +1,8 @@
 import * as z from "zod";
 import { enrolmentVerdict } from "../../domain/enrolment.ts";
 import { SUPPRESSION_REASONS } from "../../domain/labels.ts";
+import type { FactOutcome } from "../../run/intake/apply-messages.ts";
 import type { FactOf } from "../../run/intake/facts.ts";
-import type { FactOutcome } from "../../run/intake/outcome.ts";
 import { instant } from "../rows.ts";
 import { many, type Queryable, type Transactional } from "../sql.ts";
 import { applyOnce } from "./apply-once.ts";

@@ -3,7 +3,7 @@ import { addressKeys } from "../../domain/address.ts";
 import type { EnrolmentVerdict } from "../../domain/enrolment.ts";
 import { LEAD_KEYS, type LeadKey } from "../../domain/lead-columns.ts";
 import { type LeadToEnrol, leadToEnrol } from "../../run/intake/facts.ts";
-import { faultsOf } from "../../run/intake/faults.ts";
+import { faultsOf } from "../../run/intake/parse-event.ts";
 import { columnOf } from "../lead-texts.ts";
 import { join, many, type Queryable, type Sql, sql } from "../sql.ts";
 import { hasEmail } from "./leads.ts";

@@ -1,10 +1,42 @@
-import type { Service } from "./aws-request.ts";
+import { SESv2Client, SendEmailCommand } from "@aws-sdk/client-sesv2";
+import nodemailer from "nodemailer";
+import { oneAttempt, outcomeOfFault, PROVIDER_LIMITS, type Service, within } from "./aws-request.ts";
+import { type EmailChannel, type EmailOptions, emailChannel } from "./mail.ts";
+
+/**
+ * E-mail through Amazon SES, in the function's own region and with its own role. SES replaces our Message-ID with one
+ * built from its response id and the region. nodemailer returns it in the form that the receiver sees.
+ */
+export function sesChannel({ limits = PROVIDER_LIMITS, unsubscribe = {} }: EmailOptions = {}): EmailChannel {
+  const client = new SESv2Client(oneAttempt(limits));
+  const sesClient = {
+    config: client.config,
+    async send(command: SendEmailCommand) {
+      try {
+        return await client.send(command, within(limits));
+      } catch (cause) {
+        // Wrapped because nodemailer overwrites the `code` of errors that it passes on.
+        throw new Error("SES did not accept the mail", { cause });
+      }
+    },
+  };
+  const transport = nodemailer.createTransport({ SES: { sesClient, SendEmailCommand } });
+  return emailChannel(async (mail) => {
+    try {
+      const { response, messageId } = await transport.sendMail(mail);
+      if (!response) return { kind: "unknown", reason: "ses_no_message_id" };
+      return { kind: "accepted", providerId: messageId };
+    } catch (thrown) {
+      return outcomeOfFault(thrown instanceof Error ? (thrown.cause ?? thrown) : thrown, SES);
+    }
+  }, unsubscribe);
+}
 
 /**
  * The exceptions of SendEmail: SES v2 API reference, and Developer Guide, "Amazon SES email sending errors". Texts are
  * matched only where the guide documents no distinct exception.
  */
-export const SES: Service = {
+const SES: Service = {
   name: "ses",
   answers: [
     { exception: /^AccountSuspendedException$/, means: "down", scope: "channel" },
