@@ -37,7 +37,7 @@ describe("the size of a group", () => {
     },
   );
 
-  it("is not changed by a group of which nothing was begun, and is by one touch", () => {
+  it("ignores a group in which no touch started, and learns from a group of one", () => {
     const size = new AdaptiveBatch();
     const before = size.current;
     size.sent(0, 5_000);

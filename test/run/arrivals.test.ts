@@ -150,11 +150,11 @@ describe.each(Object.entries(POINTS))("%s", (_, bringTo) => {
     return { touches: rows, sent: runner.channel.sent.filter((touch) => touch.leadId === leadId).length };
   };
 
-  it.each(Object.entries(ARRIVALS))("%s keeps the touch from being sent, and says why", async (_, [arrives, left]) => {
+  it.each(Object.entries(ARRIVALS))("%s cancels the touch, with a reason", async (_, [arrives, left]) => {
     expect(await comeTo(arrives)).toEqual({ touches: [left], sent: 0 });
   });
 
-  it("it is sent where nothing arrives", async () => {
+  it("counts as sent even if nothing arrives", async () => {
     expect(await comeTo(() => Promise.resolve())).toEqual({ touches: [{ status: "sent", reason: null }], sent: 1 });
   });
 });

@@ -84,7 +84,7 @@ async function addLeftovers(count: number, steps: Columns, from: Date, touch: Co
 }
 
 describe("a channel whose answers take two seconds", () => {
-  it("is given no more than it can send, and what waits is told in full, run after run, oldest first", async () => {
+  it("gets no more than it can send; each run reports the full backlog and sends the oldest first", async () => {
     const { workspaceId, sequence } = await addTenant(webhook);
     await addDue(sql, 1_500, workspaceId, sequence, AN_HOUR_AGO);
     let sent = 0;
@@ -107,7 +107,7 @@ describe("a channel whose answers take two seconds", () => {
     expect(new Set(runner.channel.sent.map(({ id }) => id)).size).toBe(runner.channel.sent.length);
   });
 
-  it("keeps no other channel waiting, neither of its own workspace nor of another", async () => {
+  it("does not delay another channel, of its own workspace or of another", async () => {
     const { workspaceId, sequence } = await addTenant(webhook);
     await addDue(sql, 1_000, workspaceId, sequence, AN_HOUR_AGO);
     await addDue(sql, 600, workspaceId, await addSequence(sql, workspaceId), secondsAgo(1_500));
@@ -126,7 +126,7 @@ describe("a channel whose answers take two seconds", () => {
     expect(resultsOf(report)).toMatchObject({ due: 2_200, backlog: 0, delivery: { sent: 2_200 } });
   });
 
-  it("serves each tenant in its turn, however much older and more what another one has due is", async () => {
+  it("serves each tenant in turn, even if another tenant has more and older due steps", async () => {
     const many = await addTenant(webhook);
     await addDue(sql, 1_000, many.workspaceId, many.sequence, AN_HOUR_AGO);
     const few: string[] = [];
@@ -164,7 +164,7 @@ describe("beside a tenant with more due than a run can send", () => {
     await addDue(sql, 800, workspaceId, sequence, AN_HOUR_AGO);
   };
 
-  it("retries and approved texts of another tenant go with the same run, before what is newly claimed", async () => {
+  it("sends retries and approved texts of another tenant in the same run, before new claims", async () => {
     await addEndless();
     const retries = await addLeftovers(20, webhook, AN_HOUR_AGO, { attempts: 1, failures: 1 });
     const approved = await addLeftovers(5, {}, AN_HOUR_AGO, { decided_at: AN_HOUR_AGO, decided_by: "Hana" });
@@ -176,7 +176,7 @@ describe("beside a tenant with more due than a run can send", () => {
     expect(resultsOf(report).backlog).toBeGreaterThan(0);
   });
 
-  it("dead leases and approvals that nobody decided on end with every run", async () => {
+  it("ends expired leases and undecided approvals in every run", async () => {
     await addEndless();
     for (const minute of [0, 1]) {
       const now = new Date(NOW.getTime() + minute * 60_000);
@@ -198,7 +198,7 @@ describe("beside a tenant with more due than a run can send", () => {
     }
   });
 
-  it("a thousand leftovers of one tenant leave time for those of another and for what is due", async () => {
+  it("a thousand leftovers of one tenant leave time for another tenant's leftovers and for due steps", async () => {
     const many = await addLeftovers(400, webhook, AN_HOUR_AGO);
     const few = await addLeftovers(3, webhook, secondsAgo(60));
     const due = await addTenant(webhook);
@@ -225,7 +225,7 @@ describe("beside a tenant with more due than a run can send", () => {
     expect(first.length).toBeGreaterThan(50);
   });
 
-  it("pauses that end leave time for what is due", async () => {
+  it("resuming pauses leaves time for due steps", async () => {
     const { workspaceId, sequence } = await addTenant({});
     for (let number = 0; number < 60; number++) {
       await addFollowedLead(sql, workspaceId, sequence.id, {
@@ -273,7 +273,7 @@ describe("a claimed touch that waits", () => {
     expect(await runWith(() => 0)).toMatchObject({ recovered: { delivery: { sent: 3 } }, results: { backlog: 0 } });
   });
 
-  it("counts by its age alone while a delivery queue has it, and not at all before it may go", async () => {
+  it("counts by its age while it is in a delivery queue, and not before its send time", async () => {
     const inQueue = { recheck_at: new Date(NOW.getTime() + 60_000) };
     await addLeftovers(2, {}, AN_HOUR_AGO, inQueue);
     const later = new Date(NOW.getTime() + 60_000);
@@ -321,7 +321,7 @@ describe("three claimers on leads with several instances each", () => {
     expect(new Set(runner.channel.sent.map(({ leadId }) => leadId)).size).toBe(333);
   });
 
-  it("leave what another session holds, and that alone, and the next run takes it", async () => {
+  it("skip only what another session has locked; the next run takes it", async () => {
     const workspaceId = await addShared(100);
     const leadId = await addLead(sql, workspaceId);
     const { id } = await addSequence(sql, workspaceId);

@@ -85,7 +85,7 @@ function withoutAhead(candidate: DueCandidate): DueCandidate {
 }
 
 describe("a month in which a cap binds", () => {
-  it("gives each place to the lead that has waited longest and can use it, across zones", async () => {
+  it("gives each place of the cap to the lead that has waited longest and can use it, across zones", async () => {
     const leads = await addMonth();
     const { sends, reports } = await month();
     expect(reports.flatMap(({ errors }) => errors)).toEqual([]);
@@ -99,7 +99,7 @@ describe("a month in which a cap binds", () => {
     expect(oldest.filter(({ leadId }) => !served.has(leadId))).toEqual([]);
   }, 300_000);
 
-  it("would let the zone that opens first take it all if each took what is left when its own window opens", async () => {
+  it("negative control: first come, first served would let the first zone take the whole cap", async () => {
     const leads = await addMonth();
     const { sends } = await month({ ...runner.ports.store, claimDue: withoutQueue });
     expect(overtaken(leads, sends).length).toBeGreaterThan(0);
@@ -142,7 +142,7 @@ describe("a place that an older step leaves", () => {
   it.each([
     ["one that is held because its sequence is inactive", "sequence_inactive"],
     ["one whose time zone does not exist", "invalid_time_zone"],
-  ])("is not kept for %s, which may last", async (_, reason) => {
+  ])("is not reserved for %s", async (_, reason) => {
     const workspaceId = await addWorkspace(sql, { daily_cap: 1 });
     const { id } = await addSequence(sql, workspaceId);
     const held = { hold_reason: reason, held_since: new Date(START - DAY), next_step_due: new Date(START + 11 * HOUR) };

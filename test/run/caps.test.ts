@@ -13,7 +13,7 @@ const NOW = new Date("2030-01-07T09:00:00Z");
 const { database, sql, runner } = await useRunner({ empty: true });
 
 describe("the caps of two tenants", () => {
-  it("are used up each alone, however many runs claim at once", async () => {
+  it("are used up separately, however many runs claim concurrently", async () => {
     const capped = await addWorkspaceWithDue(sql, 60, { daily_cap: 25, time_zone: "Pacific/Auckland" });
     const free = await addWorkspaceWithDue(sql, 60);
     const runners = [openRunner(database.url), openRunner(database.url), runner];
@@ -27,7 +27,7 @@ describe("the caps of two tenants", () => {
     for (const each of runners.slice(0, 2)) await each.close();
   });
 
-  it("keep nobody waiting long whose workspace somebody holds: the others go, and it goes with the next run", async () => {
+  it("skip a workspace that is locked; it is served by the next run", async () => {
     const held = await addWorkspaceWithDue(sql, 3, { daily_cap: 25 });
     const free = await addWorkspaceWithDue(sql, 3, { daily_cap: 25 });
     const forgotten = await openTransaction(sql);
@@ -40,7 +40,7 @@ describe("the caps of two tenants", () => {
     expect(runner.channel.sent.filter(({ workspaceId }) => workspaceId === held)).toHaveLength(3);
   });
 
-  it("are not waited for twice where what is held is something else: then, the claim fails, and nothing is decided twice", async () => {
+  it("do not retry if another table is locked: the claim fails, and nothing is decided twice", async () => {
     const workspaceId = await addWorkspaceWithDue(sql, 3, { daily_cap: 25 });
     const impatient = new URL(database.url);
     impatient.searchParams.set("options", "-c lock_timeout=100ms");

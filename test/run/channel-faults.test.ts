@@ -117,7 +117,7 @@ describe("a channel that takes nothing", () => {
     },
   );
 
-  it.each([1, 3])("fails the run also where no more than %i touches are due", async (count) => {
+  it.each([1, 3])("fails the run even if only %i touches are due", async (count) => {
     const workspaceId = await addDue(count, { channel: "webhook" });
     const { port } = await httpServer(answering(404));
     expect(await runThrough(webhookAt(port))).toMatchObject({
@@ -127,7 +127,7 @@ describe("a channel that takes nothing", () => {
     expect(await touchesOf(workspaceId)).toEqual([{ ...UNTOUCHED, count }]);
   });
 
-  it("may last for days, is asked again by each run, and clears by itself", async () => {
+  it("can last for days, is tried again by each run, and clears by itself", async () => {
     const workspaceId = await addDue(30, { channel: "email" });
     const broken = refusingSenders(530);
     const { port } = await broken.opened;
@@ -146,7 +146,7 @@ describe("a channel that takes nothing", () => {
     expect(mended.mails).toHaveLength(30);
   });
 
-  it("keeps no touch beyond its time to live", async () => {
+  it("does not send a touch after its time to live", async () => {
     const workspaceId = await addDue(15, { channel: "email", time_to_live_minutes: 90 });
     await sql.query("update follow_up_instance set next_step_due = $1", [new Date(NOW)]);
     const provider = smtpAt(await deadPort());
@@ -157,7 +157,7 @@ describe("a channel that takes nothing", () => {
     expect(await touchesOf(workspaceId)).toEqual([{ status: "expired", failures: 0, attempts: 0, count: 10 }]);
   });
 
-  it("keeps no other channel back", async () => {
+  it("does not block another channel", async () => {
     await addDue(20, { channel: "email" });
     await addDue(20, { channel: "webhook" });
     const { port } = await httpServer(answering(200));
@@ -234,7 +234,7 @@ describe("an answer that may be about the channel or about one touch", () => {
     expect(await touchesOf(workspaceId)).toEqual([{ ...UNTOUCHED, status, count: 1 }]);
   });
 
-  it("is about the touch where the receiver takes the others", async () => {
+  it("concerns the touch if the receiver accepts the others", async () => {
     const workspaceId = await addDue(30, { channel: "webhook" });
     const server = await httpServer((response) => answering(server.requests.length === 5 ? 404 : 200)(response));
     const report = await runThrough(webhookAt(server.port), 0, { settings: { sendsAtOnce: 1 } });
@@ -245,7 +245,7 @@ describe("an answer that may be about the channel or about one touch", () => {
     ]);
   });
 
-  it("does not let a few touches that it refuses keep back those behind them", async () => {
+  it("does not let a few rejected touches block the touches behind them", async () => {
     const workspaceId = await addDue(60, { channel: "webhook" });
     const poisoned = new Set<unknown>();
     const server = await httpServer((response) => {
@@ -280,7 +280,7 @@ describe("a receiver's server that puts mails off", () => {
     expect(rows).toEqual([{ status: "failed", reason: "smtp_450_4_7_1" }]);
   });
 
-  it("differs from a provider that throttles, which may do so for days", async () => {
+  it("does not fail touches, unlike a throttling provider", async () => {
     const workspaceId = await addDue(1, { channel: "email" });
     const { port } = await puttingOff(454, "Throttling failure: Maximum sending rate exceeded.");
     for (let hours = 0; hours < 72; hours += 2) await runThrough(smtpAt(port), hours);
@@ -290,7 +290,7 @@ describe("a receiver's server that puts mails off", () => {
     expect(await touchesOf(workspaceId)).toMatchObject([{ status: "sent", failures: 0 }]);
   });
 
-  it("ends a run's sending where it asks for more time than a run has, as at the end of a daily quota", async () => {
+  it("ends the sending of a run if it asks for more time than the run has", async () => {
     const workspaceId = await addDue(50, { channel: "email" });
     let asked = 0;
     const { port } = await smtpServer({
@@ -321,7 +321,7 @@ describe("a receiver that nothing can reach", () => {
     return workspaceId;
   }
 
-  it("gets no further mail, and its sequence goes on", async () => {
+  it("gets no further mail, and its sequence continues", async () => {
     const workspaceId = await addTwoSteps();
     const { port, mails } = await refusing(550, "5.1.1 no such mailbox");
     await runThrough(smtpAt(port));
@@ -337,7 +337,7 @@ describe("a receiver that nothing can reach", () => {
     expect(mails).toEqual([]);
   });
 
-  it("differs from one whose server refuses a mail", async () => {
+  it("differs from a receiver whose server rejects a mail", async () => {
     const workspaceId = await addTwoSteps();
     const { port } = await refusing(550, "5.2.2 mailbox full");
     await runThrough(smtpAt(port));
@@ -346,7 +346,7 @@ describe("a receiver that nothing can reach", () => {
     expect((await runThrough(smtpAt(port), 24 * 40)).results).toMatchObject({ claimed: 1 });
   });
 
-  it("keeps no settlement waiting for a lead that another transaction holds", async () => {
+  it("does not delay a settlement if another transaction has locked the lead", async () => {
     const workspaceId = await addTwoSteps();
     const { port } = await refusing(550, "5.1.1 no such mailbox");
     const provider = smtpAt(port);

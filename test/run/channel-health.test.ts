@@ -27,13 +27,13 @@ describe("the health of a channel", () => {
     expect(healthAfter(...times(9, down()), ["a", ACCEPTED], ...times(9, down())).closed(sent("x"))).toBeNull();
   });
 
-  it("closes it for the workspace alone whose fault it may be", () => {
+  it("closes it only for the workspace that may have caused the fault", () => {
     const health = healthAfter(...times(10, down("workspace")));
     expect(health.closed(sent("x"))).toEqual({ ...down("workspace"), notStarted: true });
     expect(health.closed(sent("x", "other"))).toBeNull();
   });
 
-  it("calls it a fault of the channel where that answered nobody, and of the workspace where it answered others", () => {
+  it("blames the channel if it answered no workspace, and the workspace if it answered others", () => {
     const fault = { channel: "email", reason: "a_fault" };
     expect(healthAfter(["a", down("workspace")]).faults()).toEqual([{ ...fault, workspaceId: null }]);
     expect(healthAfter(["a", down("workspace")], ["b", ACCEPTED, "other"]).faults()).toEqual([
@@ -41,20 +41,20 @@ describe("the health of a channel", () => {
     ]);
   });
 
-  it("forgets a single fault beside messages that it took, and what it refused shows as well that it works", () => {
+  it("ignores a single fault among accepted messages; a rejected message also shows that the channel works", () => {
     for (const answer of [ACCEPTED, REFUSED]) {
       expect(healthAfter(["a", answer], ["b", down()]).faults()).toEqual([]);
       expect(healthAfter(["a", down()], ["b", answer]).faults()).toEqual([]);
     }
   });
 
-  it("learns nothing from a message that was refused before the provider was asked", () => {
+  it("ignores a message that was rejected before the call to the provider", () => {
     const notAsked: SendOutcome = { kind: "refused", reason: "no_email", notAsked: true };
     expect(healthAfter(["a", notAsked], ["b", down()]).faults()).toHaveLength(1);
     expect(healthAfter(...times(9, down()), ["a", notAsked], ["b", down()]).closed(sent("x"))).not.toBeNull();
   });
 
-  it("takes an answer for one about the message where the channel took another message after it, and not before", () => {
+  it("blames the message if the channel accepted another message after it, not before it", () => {
     const fault = down("workspace");
     expect(healthAfter(["a", fault], ["b", ACCEPTED]).answeredAnother(sent("a"), fault)).toBe(true);
     expect(healthAfter(["b", ACCEPTED], ["a", fault]).answeredAnother(sent("a"), fault)).toBe(false);

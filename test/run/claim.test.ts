@@ -112,7 +112,7 @@ describe.each([
   ["begins with its claim", () => runner.ports.store],
   ["is begun after its claim", () => leftClaimed(runner.ports.store)],
 ])("an e-mail that %s", (_, store) => {
-  it("answers those that its instance sent before in this generation, oldest first, and no other", async () => {
+  it("replies to the mails of its instance in this generation, oldest first, and to no other mail", async () => {
     const long = await addSequence(sql, workspaceId, { steps: [{}, {}, {}, {}, {}] });
     const { leadId, instanceId } = await addFollowedLead(sql, workspaceId, long.id, {
       lead: { last_email_at: LONG_AGO },
@@ -133,7 +133,7 @@ describe.each([
     expect(runner.channel.sent.map(({ thread }) => thread)).toEqual([["<1>", "<0>"]]);
   });
 
-  it("is the first of its thread where none was sent before", async () => {
+  it("starts a thread if no mail was sent before", async () => {
     await addFollowedLead(sql, workspaceId, chase.id, { lead: { last_email_at: LONG_AGO } });
     await runner.run({}, { store: store() });
     expect(runner.channel.sent.map(({ thread }) => thread)).toEqual([[]]);
@@ -156,7 +156,7 @@ const APPOINTMENT = `
   insert into appointment (workspace_id, lead_id, external_id, status, starts_at, ends_at, last_event_at)
   select workspace_id, id, 'between', 'confirmed', now(), now() + interval '1 hour', now() from lead where id = $1`;
 
-describe("what is committed between claim and send", () => {
+describe("a change committed between claim and send", () => {
   const set = (assignment: string) => `update lead set ${assignment} where id = $1`;
 
   it.each([
@@ -169,7 +169,7 @@ describe("what is committed between claim and send", () => {
     ["automation switched off", set("automation_enabled = false"), "automation_off"],
     ["a reply", set("last_inbound_at = clock_timestamp()"), "lead_replied"],
     ["a reply that was written before the run", set("last_inbound_at = now() - interval '1 minute'"), "lead_replied"],
-  ])("%s keeps the touch from being sent, and says why", async (_, statement, reason) => {
+  ])("%s cancels the touch, with a reason", async (_, statement, reason) => {
     const other = await addFollowedLead(sql, workspaceId, chase.id);
     const { leadId, instanceId } = await addFollowedLead(sql, workspaceId, chase.id);
 
@@ -229,7 +229,7 @@ describe("what is committed between claim and send", () => {
       0,
     ],
     ["another touch of the lead", "update lead set last_outbound_at = now() + interval '1 minute'", "too_soon", 61],
-  ])("%s makes the touch wait, and it goes when that is over", async (_, statement, reason, minutes) => {
+  ])("%s delays the touch, which goes out afterwards", async (_, statement, reason, minutes) => {
     await sql.query("update workspace set gap_minutes = 60 where id = $1", [workspaceId]);
     const { instanceId } = await addFollowedLead(sql, workspaceId, chase.id);
     const happens = () => sql.query(statement);
@@ -315,21 +315,21 @@ describe("a booking in a transaction that is still open", () => {
     return { delivery, touches: await touchRows(instanceId) };
   }
 
-  it("waits for a claim that has its lead; what that claim left claimed is not sent after it", async () => {
+  it("waits for a claim that has locked its lead; a touch left claimed is not sent after it", async () => {
     const { delivery, touches } = await bookWhileItIsClaimed(meanwhile);
     expect(delivery).toMatchObject({ sent: 0 });
     expect(touches).toEqual([expect.objectContaining({ status: "cancelled", reason: "meeting_booked" })]);
     expect(runner.channel.sent).toEqual([]);
   });
 
-  it("waits for a claim with which its touch begins to be sent, and comes after that", async () => {
+  it("waits for a claim that also starts its touch, and commits after it", async () => {
     const { delivery, touches } = await bookWhileItIsClaimed(() => ({}));
     expect(delivery).toMatchObject({ sent: 1 });
     expect(touches).toEqual([expect.objectContaining({ status: "sent", attempts: 1 })]);
   });
 });
 
-describe("a touch that may begin with its claim", () => {
+describe("a touch that may start within its claim", () => {
   const NOW = new Date("2030-01-07T09:00:00Z");
 
   /** Claims what is due, calls `happens` between decision and write, and returns the touch. */
@@ -382,7 +382,7 @@ describe("a touch that may begin with its claim", () => {
     ["a reply", "last_inbound_at = '2030-01-07T09:00:01Z'"],
     ["a snooze", "snoozed_until = '2031-01-01'"],
     ["a new address", "email = 'new@example.test'"],
-  ])("is waited for by %s, which is committed after it began", async (_, assignment) => {
+  ])("makes %s wait, which commits after the touch started", async (_, assignment) => {
     const { leadId, instanceId } = await addFollowedLead(sql, workspaceId, chase.id);
     const changed: Promise<unknown>[] = [];
     const happens = async (claiming: number) => {
@@ -401,7 +401,7 @@ describe("a touch that may begin with its claim", () => {
   it.each([
     ["its workspace is paused", "update workspace set paused_at = now() where id = $1"],
     ["its sequence is switched off", "update follow_up_sequence set active = false where workspace_id = $1"],
-  ])("stays claimed where %s between the decision and its writing", async (_, statement) => {
+  ])("stays claimed if %s between the decision and its write", async (_, statement) => {
     const { instanceId } = await addFollowedLead(sql, workspaceId, chase.id);
     expect(await claimAnd(instanceId, () => sql.query(statement, [workspaceId]))).toMatchObject({
       touch: { status: "claimed", attempts: 0, last_attempt_at: null },
@@ -409,7 +409,7 @@ describe("a touch that may begin with its claim", () => {
     });
   });
 
-  it("comes of no step whose lead another transaction holds; that is decided once it has ended, and takes no place", async () => {
+  it("is not created while another transaction has locked the lead, and uses no place of the batch", async () => {
     const { leadId, instanceId } = await addFollowedLead(sql, workspaceId, chase.id);
     await addDue(sql, 3, workspaceId, chase);
     const other = await openTransaction(sql);
@@ -425,7 +425,7 @@ describe("a touch that may begin with its claim", () => {
     expect(await instanceRow(instanceId)).toMatchObject({ status: "completed", completed_reason: "opted_out" });
   });
 
-  it("stays claimed beyond the number that is asked for", async () => {
+  it("stays claimed beyond the requested number", async () => {
     const { instanceId } = await addFollowedLead(sql, workspaceId, chase.id);
     expect(await claimAnd(instanceId, nothing, 0)).toMatchObject({
       touch: { status: "claimed", attempts: 0 },
@@ -433,7 +433,7 @@ describe("a touch that may begin with its claim", () => {
     });
   });
 
-  it("leaves the lead as it is where the step was claimed before", async () => {
+  it("does not stamp the lead if the step was claimed before", async () => {
     const { instanceId } = await addFollowedLead(sql, workspaceId, chase.id);
     await addTouch(sql, instanceId, chase.steps[0] ?? "", { status: "sent" });
     expect(await claimAnd(instanceId, nothing)).toMatchObject({
@@ -442,7 +442,7 @@ describe("a touch that may begin with its claim", () => {
     });
   });
 
-  it("is one for a lead, whose other touch stays claimed", async () => {
+  it("starts once per lead; the lead's other touch stays claimed", async () => {
     await sql.query("update workspace set gap_minutes = 0 where id = $1", [workspaceId]);
     const texts = await addSequence(sql, workspaceId, { steps: [{ channel: "sms", subject: null }] });
     const { leadId, instanceId } = await addFollowedLead(sql, workspaceId, chase.id);
@@ -454,7 +454,7 @@ describe("a touch that may begin with its claim", () => {
 });
 
 describe("one claim", () => {
-  it("takes a step once, ever: where its touch is there already, the step is passed over", async () => {
+  it("claims a step once: if its touch already exists, it skips the step", async () => {
     const { instanceId } = await addFollowedLead(sql, workspaceId, chase.id);
     await addTouch(sql, instanceId, chase.steps[0] ?? "", { status: "sent" });
     expect(resultsOf(await runner.run())).toMatchObject({
@@ -468,7 +468,7 @@ describe("one claim", () => {
     expect(await instanceRow(instanceId)).toMatchObject({ status: "active", position: 2 });
   });
 
-  it("passes over a step that needs approval likewise: nobody could decide on it, and the instance goes on", async () => {
+  it("also skips a step that needs approval if its touch already exists, and the instance continues", async () => {
     const asked = await addSequence(sql, workspaceId, { steps: [{ needs_approval: true }, {}] });
     const { instanceId } = await addFollowedLead(sql, workspaceId, asked.id);
     await addTouch(sql, instanceId, asked.steps[0] ?? "", { status: "rejected" });
@@ -476,7 +476,7 @@ describe("one claim", () => {
     expect(await instanceRow(instanceId)).toMatchObject({ status: "active", position: 2, paused_reason: null });
   });
 
-  it("waits for a person where the touch of that step still does", async () => {
+  it("waits for the decision if the step's touch still awaits approval", async () => {
     const asked = await addSequence(sql, workspaceId, { steps: [{ needs_approval: true }, {}] });
     const { instanceId } = await addFollowedLead(sql, workspaceId, asked.id);
     await addTouch(sql, instanceId, asked.steps[0] ?? "", { status: "awaiting_approval" });
@@ -491,14 +491,14 @@ describe("one claim", () => {
     expect(resultsOf(await runner.run())).toMatchObject({ claimed: 1, delivery: { sent: 1 } });
   });
 
-  it("takes one step of an instance in a run, even where the next has no delay", async () => {
+  it("claims one step of an instance per run, even if the next step has no delay", async () => {
     const hasty = await addSequence(sql, workspaceId, { steps: [{}, { delay_minutes: 0 }, { delay_minutes: 0 }] });
     const { instanceId } = await addFollowedLead(sql, workspaceId, hasty.id);
     expect(resultsOf(await runner.run())).toMatchObject({ due: 1, delivery: { sent: 1 }, backlog: 0 });
     expect(await instanceRow(instanceId)).toMatchObject({ status: "active", position: 2 });
   });
 
-  it("takes what is due at the very instant of the run, and not what is due a millisecond later", async () => {
+  it("claims what is due at the instant of the run, and not what is due a millisecond later", async () => {
     const now = new Date("2030-01-07T09:00:00Z");
     const due = await addFollowedLead(sql, workspaceId, chase.id, { instance: { next_step_due: now } });
     const later = { next_step_due: new Date(now.getTime() + 1) };
@@ -517,7 +517,7 @@ describe("one claim", () => {
     expect(runner.channel.sentTo(workspaceId)).toHaveLength(90);
   });
 
-  it("takes no more than the limit, what has waited longest first, and tells what is left", async () => {
+  it("claims at most the limit, longest waiting first, and reports the rest", async () => {
     const due = (second: number) => ({ instance: { next_step_due: new Date(LONG_AGO.getTime() + second * 1_000) } });
     const other = await addWorkspace(sql);
     const otherChase = await addSequence(sql, other);
@@ -534,7 +534,7 @@ describe("one claim", () => {
     }
   });
 
-  it("keeps to the workspace that it is asked for", async () => {
+  it("claims only in the requested workspace", async () => {
     await addDue(sql, 3, workspaceId, chase);
     const other = await addWorkspace(sql);
     await addDue(sql, 2, other, await addSequence(sql, other));
@@ -646,7 +646,7 @@ describe.each([
     return (await addFollowedLead(sql, own, sequence.id, { lead, instance: paused })).instanceId;
   }
 
-  it("resumes those whose pause is over and who may be contacted, and nobody else", async () => {
+  it("resumes only instances whose pause has ended and whose lead may be contacted", async () => {
     const added = await Promise.all(cases.map(async (each) => ({ ...each, id: await addPaused(each) })));
     const before = await rowsOf(sql, bystanders);
 
@@ -667,7 +667,7 @@ describe.each([
 
   const over = cases.find(({ resumes }) => resumes)?.lead ?? {};
 
-  it("looks once at those who may not be resumed, and again when something has changed", async () => {
+  it("checks an instance that may not resume once, and again after a change", async () => {
     const held = forbidden(over).filter(({ instance }) => instance === undefined);
     const ids = await Promise.all(held.map(addPaused));
     const runAt = (instant: Date) => runner.run({ only: [step] }, { now: () => Promise.resolve(instant) });
@@ -681,7 +681,7 @@ describe.each([
     expect(await runAt(at(401 * DAY_MS))).toMatchObject({ [key]: { checked: 1, resumed: 1 } });
   });
 
-  it("gets to those that may resume although ten times as many that may not have waited longer", async () => {
+  it("reaches instances that may resume behind ten times as many that may not", async () => {
     const rows = { reason, workspaceId, sequenceId: chase.id };
     await addMany({ ...rows, count: 1_000, lead: { ...over, automation_enabled: false }, recheckAt: at(-DAY_MS) });
     await addMany({ ...rows, count: 100, lead: over, recheckAt: NOW });
@@ -700,7 +700,7 @@ describe.each([
     expect(await instanceRow(finished)).toEqual(before);
   });
 
-  it("passes over an instance that somebody finishes at this moment, and resumes it if they do not", async () => {
+  it("skips an instance that another transaction completes, and resumes it if that rolls back", async () => {
     const id = await addPaused({ lead: over });
     const other = await openTransaction(sql);
     await other.query("update follow_up_instance set status = 'cancelled', paused_reason = null where id = $1", [id]);
@@ -751,7 +751,7 @@ describe("a pause that is over", () => {
   it.each([
     ["lead_snoozed", { snoozed_until: at(1) }],
     ["lead_replied", silentSince(7, 1)],
-  ])("is seen at the very instant of its end where it was looked at before: %s", async (reason, lead) => {
+  ])("is seen at the instant of its end, even if it was checked before: %s", async (reason, lead) => {
     const paused = { status: "paused", paused_reason: reason, recheck_at: NOW };
     const { instanceId } = await addFollowedLead(sql, workspaceId, chase.id, { lead, instance: paused });
     await runner.run({}, now);
@@ -760,7 +760,7 @@ describe("a pause that is over", () => {
     expect(runner.channel.sent).toHaveLength(1);
   });
 
-  it("tells how many steps will be skipped because the data will not come", async () => {
+  it("reports how many steps will be skipped because enrichment failed", async () => {
     const paused = { status: "paused", paused_reason: "awaiting_enrichment", recheck_at: NOW };
     const lead = { enrichment_status: "failed", email: null };
     await addFollowedLead(sql, workspaceId, chase.id, { lead, instance: paused });

@@ -66,7 +66,7 @@ async function statuses(): Promise<Readonly<Record<string, number>>> {
 }
 
 describe("with a delivery queue", () => {
-  it("a run hands over what it claims, ids only and ten to a message, and the consumers send it", async () => {
+  it("a run enqueues the ids of its claims, ten per message, and the consumers send them", async () => {
     await addDue(25);
     const { queue, taken } = await openQueue();
     const { results, success } = await runner.run({}, { queue });
@@ -80,7 +80,7 @@ describe("with a delivery queue", () => {
     expect(await statuses()).toEqual({ sent: 25 });
   });
 
-  it("a message that comes twice, even at once, sends nothing twice", async () => {
+  it("a duplicate message, even a concurrent one, sends nothing twice", async () => {
     await addDue(10);
     const { queue, taken } = await openQueue();
     await runner.run({}, { queue });
@@ -91,7 +91,7 @@ describe("with a delivery queue", () => {
     expect(await statuses()).toEqual({ sent: 10 });
   });
 
-  it("an id that no version of a UUID allows keeps none of its message back", async () => {
+  it("an invalid UUID does not block the other ids of its message", async () => {
     await addDue(3);
     const { queue, taken } = await openQueue();
     await runner.run({}, { queue });
@@ -103,7 +103,7 @@ describe("with a delivery queue", () => {
     expect(await deliver(messages)).toMatchObject({ delivery: { sent: 3 }, failedMessageIds: [] });
   });
 
-  it("a message that comes again too early does not send before the time of the next attempt", async () => {
+  it("a message redelivered too early does not send before the next attempt is due", async () => {
     await addDue(1);
     const { queue, taken } = await openQueue();
     await runner.run({}, { queue });
@@ -128,7 +128,7 @@ describe("with a delivery queue", () => {
     expect(await runner.run({}, { queue, ...minutesAfter(first, 60) })).toMatchObject({ recovered: { takenUp: 0 } });
   });
 
-  it("what the queue does not take stays claimed, fails the run, and is handed over by the next", async () => {
+  it("touches that the queue rejects stay claimed and fail the run; the next run enqueues them", async () => {
     await addDue(25);
     const partly = await openQueue((_, index) => index === 1);
     const first = await runner.run({}, { queue: partly.queue });
@@ -140,7 +140,7 @@ describe("with a delivery queue", () => {
     expect(await statuses()).toEqual({ sent: 25 });
   });
 
-  it("a message that is broken or fails is handed out again alone", async () => {
+  it("only a message that is invalid or fails is redelivered", async () => {
     await addDue(20);
     const { queue, taken } = await openQueue();
     await runner.run({}, { queue });
@@ -154,7 +154,7 @@ describe("with a delivery queue", () => {
     expect(delivery).toMatchObject({ sent: 20 });
   });
 
-  it("a consumer that has to stop begins nothing, and the touches are taken up by the next run", async () => {
+  it("a consumer that must stop starts no touch, and the next run recovers them", async () => {
     await addDue(5);
     const { queue, taken } = await openQueue();
     const first = await runner.run({}, { queue });

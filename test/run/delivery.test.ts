@@ -49,13 +49,13 @@ async function leftBehind(columns: Readonly<Record<string, unknown>>): Promise<s
   return workspaceId;
 }
 
-describe("what a provider says", () => {
+describe("a provider's answer", () => {
   it.each<[SendOutcome, Partial<TouchRow>, string]>([
     [{ kind: "accepted", providerId: "p1" }, { status: "sent", provider_id: "p1" }, "sent"],
     [{ kind: "refused", reason: "smtp_550" }, { status: "failed", reason: "smtp_550" }, "failed"],
     [{ kind: "retry", reason: "smtp_451" }, { status: "claimed", reason: "smtp_451", attempts: 1 }, "retrying"],
     [{ kind: "unknown", reason: "no_answer" }, { status: "unknown", reason: "no_answer" }, "unknown"],
-  ])("decides what becomes of the touch: %j", async (outcome, touch, counted) => {
+  ])("decides the status of the touch: %j", async (outcome, touch, counted) => {
     const workspaceId = await oneDue();
     runner.channel.answer = () => outcome;
     const { results } = await runner.run({ workspaceId });
@@ -63,7 +63,7 @@ describe("what a provider says", () => {
     expect(await touchesOf(workspaceId)).toEqual([expect.objectContaining(touch)]);
   });
 
-  it("is unknown when the channel breaks, and the others of its group go on", async () => {
+  it("becomes unknown if the channel throws, and the others of its group continue", async () => {
     const workspaceId = await addWorkspace(pool);
     const sequence = await addSequence(pool, workspaceId);
     for (let lead = 0; lead < 3; lead++) await addFollowedLead(pool, workspaceId, sequence.id);
@@ -78,7 +78,7 @@ describe("what a provider says", () => {
     expect(results?.delivery).toMatchObject({ sent: 2, unknown: 1 });
   });
 
-  it("is logged when the channel breaks, by class and place, and without what it says of the lead", async () => {
+  it("logs the class and place of an error that the channel throws, without the lead's data", async () => {
     const workspaceId = await oneDue();
     runner.channel.answer = () => {
       throw new TypeError("no mailbox ada@example.test\n    at home");
@@ -93,7 +93,7 @@ describe("what a provider says", () => {
     expect(JSON.stringify(line)).not.toMatch(/ada@|at home/);
   });
 
-  it("is never asked twice about a touch that was sent, refused or of unknown outcome", async () => {
+  it("gets no second call for a touch that was sent, rejected or has an unknown outcome", async () => {
     const workspaceId = await oneDue();
     runner.channel.answer = () => ({ kind: "unknown", reason: "no_answer" });
     await runner.run({ workspaceId });
@@ -132,7 +132,7 @@ describe("a touch that failed for now", () => {
     expect(await touchesOf(workspaceId)).toMatchObject([{ status: "failed", reason: "smtp_451", attempts: 6 }]);
   });
 
-  it("was put off by its provider any number of times without failing, and waits as long as the provider asked", async () => {
+  it("can be deferred by its provider any number of times, and waits as long as the provider requests", async () => {
     const workspaceId = await oneDue();
     const throttled = { retryAfterMs: 30 * 60_000 };
     runner.channel.answer = () => ({ kind: "retry", reason: "webhook_429", throttled });
@@ -150,7 +150,7 @@ describe("a touch that failed for now", () => {
     expect((await runner.run({ workspaceId })).recovered).toMatchObject({ delivery: { sent: 1 } });
   });
 
-  it("does not go out at night: it waits until the window opens, and goes then", async () => {
+  it("does not go out at night and waits until the window opens", async () => {
     const night = new Date("2030-01-07T23:30:00Z");
     const workspaceId = await leftBehind({
       ...READY,
@@ -170,7 +170,7 @@ describe("a touch that failed for now", () => {
     expect((await runner.run({ workspaceId }, at(morning))).recovered).toMatchObject({ delivery: { sent: 1 } });
   });
 
-  it("expires where its time to live ends before it could be sent, and not before", async () => {
+  it("expires if its time to live ends before it is sent, and not earlier", async () => {
     const now = new Date("2030-01-07T12:00:00Z");
     const at = { now: () => Promise.resolve(now) };
     const over = await leftBehind({ ...READY, expires_at: now });
@@ -182,7 +182,7 @@ describe("a touch that failed for now", () => {
     expect(await touchesOf(over)).toMatchObject([{ status: "expired" }]);
   });
 
-  it("is cancelled instead when its lead has booked meanwhile", async () => {
+  it("is cancelled if its lead has booked since", async () => {
     const workspaceId = await leftBehind(READY);
     await pool.query("update lead set status = 'meeting-booked' where workspace_id = $1", [workspaceId]);
     const { recovered } = await runner.run({ workspaceId });
@@ -209,7 +209,7 @@ describe("a touch that failed for now", () => {
   });
 });
 
-describe("a touch whose sender died", () => {
+describe("a touch whose sender crashed", () => {
   it("is unknown once its lease has run out, and not before", async () => {
     const dead = await leftBehind({ status: "sending", recheck_at: LONG_AGO });
     const alive = await leftBehind({ status: "sending", recheck_at: FAR_AHEAD });
@@ -220,7 +220,7 @@ describe("a touch whose sender died", () => {
     expect(runner.channel.sent).toEqual([]);
   });
 
-  it("is sent again where the channel acts once however often the touch comes", async () => {
+  it("is sent again on an idempotent channel", async () => {
     const workspaceId = await leftBehind({ status: "sending", recheck_at: LONG_AGO, channel: "task" });
     expect((await runner.run({ workspaceId })).recovered).toMatchObject({
       unknown: 0,
@@ -231,7 +231,7 @@ describe("a touch whose sender died", () => {
 });
 
 describe("a task", () => {
-  it("is left for a person once, however often its touch comes", async () => {
+  it("is created once, however often its touch is sent", async () => {
     const workspaceId = await addWorkspace(pool);
     const steps = [{ channel: "task", subject: null, body: "Call {{ lead.first_name }}\nby noon" }];
     const sequence = await addSequence(pool, workspaceId, { steps });
@@ -251,8 +251,8 @@ describe("a task", () => {
   });
 });
 
-describe("a run that has to stop", () => {
-  it("begins no further call in the group that it is sending, and leaves the rest claimed for the next run", async () => {
+describe("a run that must stop", () => {
+  it("starts no further call in its current group, and leaves the rest claimed for the next run", async () => {
     const workspaceId = await addWorkspace(pool);
     const sequence = await addSequence(pool, workspaceId);
     for (let lead = 0; lead < 5; lead++) await addFollowedLead(pool, workspaceId, sequence.id);

@@ -69,7 +69,7 @@ async function deliveriesOf(workspaceId: string) {
 }
 
 describe("a clock that was years ahead", () => {
-  it("suspends no digest, and what was dated by it is told by the next one", async () => {
+  it("does not suspend digests; the next digest reports the events dated by it", async () => {
     const id = await addListener();
     await addEvent(id, "2037-01-05T05:00Z");
     expect(await digestsAt("2037-01-06T07:00Z", id)).toMatchObject({ sent: 1 });
@@ -83,7 +83,7 @@ describe("a clock that was years ahead", () => {
     expect(await digestsAt("2030-06-04T06:01Z", id)).toEqual(NOTHING);
   });
 
-  it("leaves a workspace that had no digest yet one for what was dated by it", async () => {
+  it("lets a workspace without a digest get one for the events dated by it", async () => {
     const id = await addListener();
     await addEvent(id, "2037-01-05T05:00Z");
     expect(await digestsAt("2030-06-03T06:00Z", id)).toEqual({ ...NOTHING, checked: 1, sent: 1 });
@@ -98,7 +98,7 @@ describe("a clock that was years ahead", () => {
     expect(await digestsAt("2030-06-03T06:00Z", id)).toMatchObject({ sent: 1 });
   });
 
-  it("is not told from an event of the next week, which waits for its window", async () => {
+  it("excludes an event of the next week, which waits for its window", async () => {
     const id = await addListener();
     await addEvent(id, "2030-06-06T05:00Z");
     expect(await digestsAt("2030-06-03T06:00Z", id)).toMatchObject({ sent: 0, skipped: 1 });
@@ -107,7 +107,7 @@ describe("a clock that was years ahead", () => {
 });
 
 describe("a digest", () => {
-  it("is sent once a local day, at its time, and tells what happened before it", async () => {
+  it("is sent once per local day, at its time, and reports what happened before it", async () => {
     const id = await addListener();
     await addEvent(id, "2030-06-03T05:59:59.999Z");
     await addEvent(id, "2030-06-03T06:00Z", { count: 5 });
@@ -130,7 +130,7 @@ describe("a digest", () => {
   it.each<[string, Columns]>([
     ["muted", { digest_muted: true }],
     ["without anybody to tell", { digest_email: null }],
-  ])("is not sent for a workspace that is %s, and does not tell it later either", async (_, columns) => {
+  ])("is not sent for a workspace that is %s, not even later", async (_, columns) => {
     const id = await addListener(columns);
     await addEvent(id, "2030-06-03T05:00Z");
     expect(await digestsAt("2030-06-03T06:00Z", id)).toEqual({ ...NOTHING, checked: 1, skipped: 1 });
@@ -141,7 +141,7 @@ describe("a digest", () => {
     expect(counts()).toEqual(["backstop_completed 1"]);
   });
 
-  it("is not sent to whoever is muted between its making and its sending", async () => {
+  it("is not sent to a workspace that is muted after the digest was created", async () => {
     const id = await addListener();
     await addEvent(id, "2030-06-03T05:00Z");
     answer = () => ({ kind: "retry", reason: "smtp_451" });
@@ -181,7 +181,7 @@ describe("a digest", () => {
     expect(total).toBe((Date.parse(expected.at(-1) ?? "") - first) / (60 * MINUTE_MS) + 1);
   });
 
-  it("goes by UTC where its zone does not exist", async () => {
+  it("uses UTC if its zone does not exist", async () => {
     const id = await addListener({ time_zone: "Mars/Olympus_Mons" });
     await addEvent(id, "2030-06-03T05:00Z");
     expect(await digestsAt("2030-06-03T07:59Z", id)).toEqual(NOTHING);
@@ -200,7 +200,7 @@ describe("a digest", () => {
     expect(await digestsAt("2030-06-04T08:00Z", id)).toMatchObject({ sent: 1 });
   });
 
-  it("names leads, counts what it does not name, and goes to mail and webhook alike", async () => {
+  it("names leads, counts the rest, and goes to mail and webhook", async () => {
     const id = await addListener({ digest_webhook_url: "https://hooks.test/secret" });
     const { id: sequenceId, steps } = await addSequence(sql, id);
     const lead = { first_name: "Ada", last_name: "Lovelace", company: "Engines" };
@@ -245,7 +245,7 @@ describe("an event", () => {
     expect(counts()).toEqual(["backstop_completed 1", "backstop_completed 7"]);
   });
 
-  it("is told once by two runs at once, each workspace by one of them", async () => {
+  it("is reported once by two concurrent runs, each workspace by one of them", async () => {
     const ids: string[] = [];
     for (let index = 0; index < 20; index++) {
       const id = await addListener();
@@ -320,8 +320,8 @@ describe("a digest that was not sent", () => {
   });
 });
 
-describe("what is told", () => {
-  it("is written where it happens: approvals, failed and unknown touches, what the backstop ended", async () => {
+describe("the events of a digest", () => {
+  it("are written by approvals, failed and unknown touches, and the backstop", async () => {
     const id = await addListener();
     const outcomes = { failed: "refused", unknown: "unknown", approved: "accepted", sent: "accepted" } as const;
     for (const name of Object.keys(outcomes)) {
@@ -341,7 +341,7 @@ describe("what is told", () => {
     expect(counts()).toEqual(["approval_waiting 1, touch_failed 1, touch_unknown 1, backstop_completed 1"]);
   });
 
-  it("is written too where a sender died", async () => {
+  it("are also written for a crashed sender", async () => {
     const id = await addListener();
     const { id: sequenceId, steps } = await addSequence(sql, id);
     const { instanceId } = await addFollowedLead(sql, id, sequenceId, { instance: { status: "completed" } });
@@ -383,7 +383,7 @@ describe("the time of a run", () => {
 });
 
 describe("a dry run", () => {
-  it("tells what would be sent, and leaves no trace", async () => {
+  it("reports what would be sent, and writes nothing", async () => {
     const id = await addListener();
     await addEvent(id, "2030-06-03T05:00Z");
     const report = await runner.run({ workspaceId: id, dryRun: true }, at("2030-06-03T06:00Z"));

@@ -125,7 +125,7 @@ describe("a meeting that is changed by a direct write", () => {
     expect(await marks()).toBe(0);
   });
 
-  it("and is over ends nothing: what follows a meeting goes on, also when old rows are removed", async () => {
+  it("ends nothing if the meeting is over, also when old rows are deleted", async () => {
     await write("update lead set status = 'qualified' where id = :lead");
     // Simulate the passing of time: no trigger may fire.
     const later = await openTransaction(sql);
@@ -140,7 +140,7 @@ describe("a meeting that is changed by a direct write", () => {
     expect(await instanceOf(instanceId)).toEqual(GOES_ON);
   });
 
-  it("starts nothing, whatever it says", async () => {
+  it("starts no sequence, whatever changes", async () => {
     await addSequence(sql, workspaceId, { trigger_on: "meeting_missed" });
     await write("update appointment set status = 'missed' where lead_id = :lead");
     await backstop();
@@ -157,7 +157,7 @@ describe("a meeting that is changed by a direct write", () => {
     expect(await instanceOf(instanceId)).toMatchObject({ status: "completed", touches: ["cancelled"] });
   });
 
-  it("leaves the sequences of other leads, and those that chase, alone", async () => {
+  it("does not touch other leads or sequences before a booking", async () => {
     const other = await addLead(sql, workspaceId, { status: "meeting-booked" });
     await addAppointment(sql, other);
     const others = await addInstance(sql, other, prepare.id, { next_step_due: FAR_AHEAD });
@@ -168,7 +168,7 @@ describe("a meeting that is changed by a direct write", () => {
     expect(after.rows).toEqual(rows);
   });
 
-  it("ends them beside a run that sends, which overlaps with the write", async () => {
+  it("ends them even if a sending run overlaps with the write", async () => {
     const changing = await openTransaction(sql);
     await write("delete from appointment where lead_id = :lead", changing);
     expect(await backstop()).toMatchObject({ endedPostBooking: 0 });
@@ -176,7 +176,7 @@ describe("a meeting that is changed by a direct write", () => {
     expect(await backstop()).toMatchObject({ endedPostBooking: 1 });
   });
 
-  it("keeps its mark while another transaction holds an instance, and ends it after that", async () => {
+  it("keeps its mark while another transaction has locked an instance, and ends the instance after that", async () => {
     await write("delete from appointment where lead_id = :lead");
     const holding = await openTransaction(sql);
     await holding.query("select from follow_up_instance where id = $1 for update", [instanceId]);
@@ -212,7 +212,7 @@ describe("a fact beside a direct write", () => {
       ...detail,
     });
 
-  it("of another booking keeps the sequences that it started", async () => {
+  it("keeps the sequences that another booking started", async () => {
     await write("delete from appointment where lead_id = :lead");
     const booked = await fact("meeting.booked", { meeting: aMeeting("two"), occurredAt: hoursAgo(1) });
     expect(booked).toMatchObject({ outcome: "applied", started: 1 });
@@ -241,12 +241,12 @@ describe("a fact beside a direct write", () => {
   it.each([
     ["meeting.cancelled", 1],
     ["meeting.missed", 1],
-  ])("%s alone leaves nothing to the backstop", async (type, ended) => {
+  ])("%s leaves nothing to the backstop", async (type, ended) => {
     expect(await fact(type, { meeting: aMeeting("one"), occurredAt: hoursAgo(1) })).toMatchObject({ ended });
     expect(await marks()).toBe(0);
   });
 
-  it("that comes too late marks nothing", async () => {
+  it("does not mark anything if it arrives too late", async () => {
     await fact("meeting.cancelled", { meeting: aMeeting("two"), occurredAt: hoursAgo(1) });
     await write("update lead set status = 'qualified' where id = :lead");
     await fact("meeting.booked", { meeting: aMeeting("two"), occurredAt: hoursAgo(2) });

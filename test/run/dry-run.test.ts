@@ -126,7 +126,7 @@ function foretold({ backstop, snoozed, resumed, enrichmentResumed, results, reco
 }
 
 describe("a dry run", () => {
-  it("foretells what the real run then does, step by step, and writes nothing", async () => {
+  it("predicts each step of the real run, and writes nothing", async () => {
     await addScene();
     const before = await everyRow(sql);
     const dry = await runner.run({ dryRun: true }, { settings });
@@ -147,7 +147,7 @@ describe("a dry run", () => {
     expect(dry.results?.reasons).toMatchObject({ daily_cap_reached: expect.any(Number), already_claimed: 1 });
   });
 
-  it("takes no more than the limit, and tells the rest as backlog", async () => {
+  it("claims at most the limit, and reports the rest as backlog", async () => {
     await addScene();
     const { results } = await runner.run({ dryRun: true, limit: 4 }, { settings });
     const whole = await runner.run({ dryRun: true }, { settings });
@@ -218,7 +218,7 @@ describe("while a dry run is under way", () => {
     });
   });
 
-  it("a real run works beside it, where the overlap lock would let it", async () => {
+  it("a real run works concurrently if the overlap lock allows it", async () => {
     await addScene();
     const second = openRunner(database.url);
     const digests = { email: accepting, webhook: accepting };

@@ -70,7 +70,7 @@ async function make(one: Change, { workspaceId, leads }: Awaited<ReturnType<type
   await fact(workspaceId, one.type, detail);
 }
 
-it("after whatever facts and direct writes, one run leaves nothing that chases a booked lead or prepares no meeting", async () => {
+it("after any facts and direct writes, one run leaves no chase of a booked lead and no preparation without a meeting", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 8 }), async (changes) => {
       const setting = await twoLeads();

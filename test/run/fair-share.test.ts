@@ -70,7 +70,7 @@ const limits = fc.oneof(fc.integer({ min: 1, max: 3_000 }), fc.constant(Number.P
 const batchSizes = fc.integer({ min: 1, max: 500 });
 
 describe("shares", () => {
-  it("serve every workspace that has more before they serve any of them again", () => {
+  it("serve every workspace with more due before any of them twice", () => {
     fc.assert(
       fc.property(dueOf, limits, batchSizes, (due, limit, batchSize) => {
         const served = due.map(() => 0);
@@ -83,7 +83,7 @@ describe("shares", () => {
     );
   });
 
-  it("claim all that is due or as much as the limit allows, and never serve what has run dry", () => {
+  it("claim everything due up to the limit, and never serve an exhausted workspace", () => {
     fc.assert(
       fc.property(dueOf, limits, batchSizes, (due, limit, batchSize) => {
         const steps = new Steps(due);
@@ -96,7 +96,7 @@ describe("shares", () => {
     );
   });
 
-  it("begin each turn behind the last step that was claimed", () => {
+  it("start each turn after the last claimed step", () => {
     fc.assert(
       fc.property(dueOf, batchSizes, (due, batchSize) => {
         const steps = new Steps(due);
@@ -154,7 +154,7 @@ describe("shares", () => {
   const leftOnWebhook = (candidates: readonly DueCandidate[]): LeftDue =>
     new Map(candidates.map((candidate) => [candidate, "webhook"]));
 
-  it("begin again at the oldest step for a channel that had no room before", () => {
+  it("restart at the oldest step for a channel that had no room before", () => {
     const steps = new Steps([1_000]);
     const shares = new FairShare(steps.workspaces(), LIMITLESS);
     const first = shares.next(10);
@@ -181,7 +181,7 @@ describe("shares", () => {
     expect(new Set(turns.flat()).size).toBe(49);
   });
 
-  it("take a workspace for done only if no other turn held a part of it, and serve it alone until then", () => {
+  it("treat a workspace as done only if no other turn holds a part of it", () => {
     const shares = new FairShare(new Steps([30]).workspaces(), LIMITLESS);
     const [one, other] = [shares.next(20), shares.next(20)];
     if (!one || !other) throw new Error("no turn");
@@ -198,7 +198,7 @@ describe("shares", () => {
     expect(shares.wait).toBe(false);
   });
 
-  it("have no turn where nothing is due", () => {
+  it("take no turn if nothing is due", () => {
     expect(new FairShare([], 10).next(500)).toBeUndefined();
     expect(new FairShare(new Steps([1]).workspaces(), 10).next(500)).toMatchObject({ share: 10 });
   });

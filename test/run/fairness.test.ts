@@ -57,7 +57,7 @@ describe("a workspace with very many due steps", () => {
 });
 
 describe("a run without enough time", () => {
-  it("stops in time, tells what is left and how old it is, and the next one goes on", async () => {
+  it("stops in time and reports the backlog and its age; the next run continues", async () => {
     const many = await addWorkspaceWithDue(sql, 1_000, {}, A_MONTH_AGO);
     const few = await addWorkspaceWithDue(sql, 10, {}, AN_HOUR_AGO);
     const remainingMs = () => (runner.channel.sent.length < 250 ? 60_000 : 500);
@@ -81,7 +81,7 @@ describe("a run without enough time", () => {
 });
 
 describe("after an outage", () => {
-  it.each([1, 3, 40, 1_000])("of %d days nobody gets more than one touch in a gap of a day", async (days) => {
+  it.each([1, 3, 40, 1_000])("of %d days, no lead gets more than one touch within the gap of a day", async (days) => {
     const workspaceId = await addWorkspace(sql, { gap_minutes: 24 * 60 });
     const sequences = [];
     for (const channel of ["email", "sms", "task"]) {

@@ -28,7 +28,7 @@ async function oneFailedAndOneDue(channel: Columns): Promise<void> {
 
 const sentChannels = () => runner.channel.sent.map(({ channel }) => channel);
 
-it("another attempt keeps the gap after what another sequence sent meanwhile", async () => {
+it("a retry keeps the gap after a touch that another sequence sent since", async () => {
   await oneFailedAndOneDue({ channel: "sms" });
   await runAt(NEXT_MORNING);
   expect(sentChannels()).toHaveLength(1);
@@ -38,7 +38,7 @@ it("another attempt keeps the gap after what another sequence sent meanwhile", a
   expect(sentChannels().sort()).toEqual(["email", "sms"]);
 });
 
-it("another attempt goes on a later day than what another sequence sent on its channel", async () => {
+it("a retry goes on a later day than a touch of another sequence on its channel", async () => {
   await oneFailedAndOneDue({ channel: "email" });
   await runAt(NEXT_MORNING);
   await runAt(minutesAfter(NEXT_MORNING, 60));
@@ -47,7 +47,7 @@ it("another attempt goes on a later day than what another sequence sent on its c
   expect(sentChannels()).toHaveLength(2);
 });
 
-it("another attempt keeps the gap after what went while its own sequence was switched off", async () => {
+it("a retry keeps the gap after a touch that went while its own sequence was switched off", async () => {
   await oneFailedAndOneDue({ channel: "sms" });
   const switchOff =
     "update follow_up_sequence set active = id not in (select sequence_id from follow_up_instance where status = 'completed')";
@@ -61,7 +61,7 @@ it("another attempt keeps the gap after what went while its own sequence was swi
   expect(sentChannels()).toEqual(["sms", "email"]);
 });
 
-it("another attempt does not wait for the gap after the attempt before it", async () => {
+it("a retry does not wait for the gap after its previous attempt", async () => {
   await oneFailedAndOneDue({ channel: "sms" });
   await sql.query("update follow_up_instance set next_step_due = next_step_due + interval '1 year'");
   await runAt(NEXT_MORNING);

@@ -110,7 +110,7 @@ describe("a batch of events", () => {
     });
   });
 
-  it("has what failed for now handed out again, and what was refused while the dead letters are away", async () => {
+  it("returns transient failures for redelivery, and rejected events while the dead-letter queue is unreachable", async () => {
     const bodies = { applied: bodyOf("lead.replied", detail()), refused: "Hello" };
     const gone = { keep: () => Promise.reject(new Error("no queue")) };
     const first = await applyMessages(messagesOf(bodies), ports({ deadLetters: gone }));
@@ -144,7 +144,7 @@ describe("a batch of events", () => {
     expect(await applyMessages(messages, wired)).toMatchObject({ report: { applied: 1, duplicate: 1 } });
   });
 
-  it("is not begun on a schema that lacks something", async () => {
+  it("does not start on an outdated schema", async () => {
     const missingSchema = () => Promise.resolve(["a column"]);
     const begun = applyMessages(messagesOf({ one: bodyOf("lead.replied", detail()) }), ports({ missingSchema }));
     await expect(begun).rejects.toThrow(SchemaOutOfDate);
@@ -169,7 +169,7 @@ describe("a batch of events", () => {
     expect(`${lines.join()} ${JSON.stringify(kept)}`).not.toMatch(/secret/i);
   });
 
-  it("of whatever JSON never throws, and changes nothing where it is refused", async () => {
+  it("never throws for any JSON, and changes nothing when it rejects an event", async () => {
     const before = await rowsOf(sql, workspaceId);
     const anything = fc.oneof(
       fc.jsonValue(),

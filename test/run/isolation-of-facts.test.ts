@@ -106,7 +106,7 @@ async function takeIn(messages: readonly Message[]) {
 
 const MESSAGES_IN_A_BATCH = 10;
 
-describe("whatever a fact of one tenant holds, the batch goes on and the fact of another is applied", () => {
+describe("for any value in a fact of one tenant, the batch continues and another tenant's fact is applied", () => {
   it.each(
     (Object.keys(FACT_SCHEMAS) as FactType[]).map((type) => ({
       type,

@@ -177,14 +177,14 @@ async function examine(odds: readonly Odd[]): Promise<readonly string[]> {
 /** At most as many tenants as one report can name. */
 const VALUES_IN_A_ROUND = 40;
 
-it("the tenant has a row in every table that tenants have, so that there is one to write each value into", async () => {
+it("the tenant has a row in every tenant table, so that each value can be written", async () => {
   for (const table of tables.keys()) {
     const { rowCount } = await sql.query(`select from aside.${table}`);
     expect([table, rowCount]).not.toEqual([table, 0]);
   }
 });
 
-it("a value that would stop the others is found, and named", async () => {
+it("negative control: a value that stops the others is found and named", async () => {
   await sql.query(`
     create function planted() returns trigger language plpgsql set search_path = public, pg_temp as $$
     begin
@@ -200,7 +200,7 @@ it("a value that would stop the others is found, and named", async () => {
   expect(faults.filter((fault) => !fault.startsWith('workspace.name = "__proto__": '))).toEqual([]);
 }, 300_000);
 
-describe("whatever the database takes for one tenant, the others are served and no run fails", () => {
+describe("for any value that the database accepts for one tenant, the others are served and no run fails", () => {
   it.each([...tables].map(([table, ofTable]) => ({ table, ofTable, all: ofTable.map(({ name }) => name).join(", ") })))(
     "$table: $all",
     async ({ ofTable }) => {

@@ -33,10 +33,10 @@ const sentChannels = () => runner.channel.sent.map(({ channel }) => channel);
 const statesOf = async (table: "touch" | "follow_up_instance", why: "reason" | "paused_reason") =>
   (await sql.query(`select status, ${why} as why from ${table} where lead_id = $1 order by id`, [leadId])).rows;
 
-describe("a reply from before an attempt that reached nobody, and that is told of after it", () => {
+describe("a reply from before a failed attempt, reported after it", () => {
   beforeEach(() => firstAttempt("retry"));
 
-  it("keeps the next attempt from going out, and the next step too", async () => {
+  it("blocks the next attempt and the next step", async () => {
     await replyFromBefore();
     await runAfter(2);
     expect(await statesOf("touch", "reason")).toEqual([{ status: "cancelled", why: "lead_replied" }]);
@@ -54,7 +54,7 @@ describe("a reply from before an attempt that reached nobody, and that is told o
     expect(await runAfter(24 * 31)).toMatchObject({ resumed: { checked: 1, resumed: 1 } });
   });
 
-  it("keeps a third attempt back as well", async () => {
+  it("blocks a third attempt as well", async () => {
     runner.channel.answer = () => ({ kind: "retry", reason: "smtp_451" });
     await runAfter(2);
     expect(sentChannels()).toEqual(["email"]);
@@ -63,7 +63,7 @@ describe("a reply from before an attempt that reached nobody, and that is told o
     expect(sentChannels()).toEqual(["email"]);
   });
 
-  it("keeps it back also where it waited in between for the end of a pause", async () => {
+  it("also blocks it after a pause in between", async () => {
     await sql.query("update workspace set paused_at = now()");
     await runAfter(2);
     await replyFromBefore();
@@ -73,7 +73,7 @@ describe("a reply from before an attempt that reached nobody, and that is told o
     expect(sentChannels()).toEqual([]);
   });
 
-  it("is answered by what another sequence has sent since", async () => {
+  it("is answered by a later touch of another sequence", async () => {
     const other = await addSequence(sql, workspaceId, { steps: [{ channel: "webhook" }] });
     await addInstance(sql, leadId, other.id, { next_step_due: hoursAfter(0.1) });
     await sql.query("update touch set next_attempt_at = $1, recheck_at = $1 where status = 'claimed'", [hoursAfter(3)]);
@@ -92,7 +92,7 @@ describe("a reply from before an attempt that reached nobody, and that is told o
   });
 });
 
-it("a reply from before a message that went out is answered by it", async () => {
+it("a message that went out answers an earlier reply", async () => {
   await firstAttempt("accepted");
   await replyFromBefore();
   await runAfter(48);

@@ -34,7 +34,7 @@ describe("the plan of a batch", () => {
     expect(plan?.touch?.sendUntil).toEqual(new Date("2026-06-03T22:00Z"));
   });
 
-  it("lays a touch that needs approval aside, without a time until which it may go", () => {
+  it("sets a touch that needs approval aside, without a send deadline", () => {
     expect(planOf(due(forApproval))).toMatchObject({
       state: { status: "paused", reason: "awaiting_approval" },
       touch: { status: "awaiting_approval", sendUntil: null },
@@ -51,7 +51,7 @@ describe("the plan of a batch", () => {
 });
 
 describe("within a batch", () => {
-  it("a second instance of a lead is held as too soon, on whatever channel, and one of another lead goes", () => {
+  it("holds a second instance of a lead as too soon on any channel, and sends that of another lead", () => {
     expect(reasonsOf([dueFor("ada"), dueFor("ada", inSms), dueFor("grace")])).toEqual(["ready", "too_soon", "ready"]);
   });
 
@@ -66,17 +66,17 @@ describe("within a batch", () => {
     expect(plans[1]?.decision.until).toEqual(new Date("2026-06-03T22:00Z"));
   });
 
-  it("a touch that waits for approval counts for the lead as one that goes", () => {
+  it("counts a touch that awaits approval like one that is sent", () => {
     expect(reasonsOf([dueFor("ada", forApproval), dueFor("ada", inSms)])).toEqual(["needs_approval", "too_soon"]);
   });
 
-  it("a step that does not go counts for nobody", () => {
+  it("does not count a step that is not sent", () => {
     const workspace = { dailyCap: 1 };
     const skipped = dueFor("ada", { workspace, steps: [aStep({ condition: "linkedin_connected" })] });
     expect(reasonsOf([skipped, dueFor("ada", { workspace })])).toEqual(["condition_linkedin_connected", "ready"]);
   });
 
-  it("the cap counts what was planned before, beside what was used already", () => {
+  it("counts earlier plans of the batch against the cap, besides its use so far", () => {
     const workspace = { dailyCap: 3, dailyCapUsed: 1 };
     const batch = ["ada", "grace", "edsger"].map((lead) => dueFor(lead, { workspace }));
     expect(reasonsOf(batch)).toEqual(["ready", "ready", "daily_cap_reached"]);
@@ -94,7 +94,7 @@ describe("within a batch", () => {
     expect(reasonsOf(batch)).toEqual(["ready", "ready", "daily_cap_reached", "daily_cap_reached"]);
   });
 
-  it("what one batch planned does not count for the next batch", () => {
+  it("does not count the plans of one batch for the next", () => {
     expect([reasonsOf([dueFor("ada")]), reasonsOf([dueFor("ada")])]).toEqual([["ready"], ["ready"]]);
   });
 
@@ -135,7 +135,7 @@ describe("a broken row", () => {
     expect(planOf(candidate({ fault: "broken" }))?.state).toMatchObject({ hold: { since: NOON } });
   });
 
-  it("that cannot be decided on is held for a day with what was thrown", () => {
+  it("is held for a day with the error if deciding throws", () => {
     const steps = [aStep(), aStep({ position: 2, delayMinutes: 1e15 })];
     const plan = planOf(due({ steps }));
     expect(plan).toMatchObject({ touch: null, state: { status: "active", nextStepDue: until } });
@@ -146,7 +146,7 @@ describe("a broken row", () => {
     });
   });
 
-  it("does not stop those that come after it, and counts for none of them", () => {
+  it("does not stop the rows after it, and does not count for them", () => {
     const workspace = { dailyCap: 1 };
     const batch = [candidate({ fault: "broken" }), dueFor("ada", { workspace }), dueFor("grace", { workspace })];
     expect(reasonsOf(batch)).toEqual(["unreadable_row", "ready", "daily_cap_reached"]);
@@ -189,7 +189,7 @@ describe("the room of a batch", () => {
     expect(planned([twin], roomFor(wide)).started).toEqual([false]);
   });
 
-  it("starts no touch without room, and none that waits for approval", () => {
+  it("starts no touch without room, and none that awaits approval", () => {
     expect(planBatch(leads, NOON).plans.map(({ starts }) => starts)).toEqual([false, false, false]);
     expect(planned([dueFor("ada", forApproval)], roomFor(wide)).started).toEqual([false]);
   });

@@ -244,7 +244,7 @@ async function instanceRow(id: string): Promise<Columns | undefined> {
 const runAt = (instant: Date) => runner.run({}, { now: () => Promise.resolve(instant) });
 
 describe("a poison row", () => {
-  it.each(POISONS)("is told and set aside, and the rest of its batch is sent: $name", async (poison) => {
+  it.each(POISONS)("is reported and set aside, and the rest of its batch is sent: $name", async (poison) => {
     const [before] = await addHealthy(1);
     const { own, instanceId } = await addPoison(poison);
     const [after] = await addHealthy(1);
@@ -263,7 +263,7 @@ describe("a poison row", () => {
     expect((await runAt(new Date(NOW.getTime() + 60_000))).results).toMatchObject({ due: 0, problems: [] });
   });
 
-  it("that is held is looked at again when its day is over, and remembers since when it was due", async () => {
+  it("is rechecked after a day if it is held, and keeps its original due time", async () => {
     const { instanceId } = await addPoison({ ...(POISONS[0] as Poison) });
     const due = (await instanceRow(instanceId))?.["next_step_due"];
     await runAt(NOW);
@@ -272,7 +272,7 @@ describe("a poison row", () => {
     expect(await instanceRow(instanceId)).toMatchObject({ held_since: due });
   });
 
-  it("goes out once it is repaired", async () => {
+  it("goes out after the repair", async () => {
     const { instanceId, leadId } = await addPoison({ ...(POISONS[0] as Poison) });
     await runAt(NOW);
     await sql.query("update follow_up_step set condition = 'always' where workspace_id = $1", [workspaceId]);
@@ -283,7 +283,7 @@ describe("a poison row", () => {
   });
 });
 
-it("a hold that began at a time that no Date holds is decided on like any other", async () => {
+it("a hold since a time outside the range of Date is decided like any other", async () => {
   const { id } = await addSequence(sql, workspaceId);
   const instance = { hold_reason: "too_soon", held_since: "290000-01-01T00:00Z" };
   await addFollowedLead(sql, workspaceId, id, { instance });
@@ -301,7 +301,7 @@ describe("a claimed touch that cannot be read", () => {
   };
   const touchRow = async (id: string) => (await sql.query<Columns>("select * from touch where id = $1", [id])).rows[0];
 
-  it("of a lead whose snooze is no instant is looked at again after a day, and the others that wait go", async () => {
+  it("of a lead with an invalid snooze is rechecked after a day, and the other waiting touches go", async () => {
     const healthy = await claimed({});
     const poison = await claimed({ snoozed_until: "infinity" });
     const report = await runAt(NOW);
@@ -376,7 +376,7 @@ describe("a due time before all times", () => {
     expect(runner.channel.sent.map(({ leadId }) => leadId).sort()).toEqual([...healthy, endless.leadId].sort());
   });
 
-  it("keeps no batch back either where a step is held since after all times", async () => {
+  it("does not block a batch if a step is held since infinity", async () => {
     const [healthy] = await addHealthy(1);
     const since = new Date("+020000-01-01T00:00:00Z");
     const { instanceId } = await addPoison({
@@ -388,7 +388,7 @@ describe("a due time before all times", () => {
     expect(await instanceRow(instanceId)).toMatchObject({ held_since: since });
   });
 
-  it("is written down as held since long ago where the step is held", async () => {
+  it("is stored as held since long ago if the step is held", async () => {
     const [healthy] = await addHealthy(1);
     const { instanceId } = await addPoison({
       ...(POISONS[0] as Poison),
@@ -401,7 +401,7 @@ describe("a due time before all times", () => {
 });
 
 describe("a tenant with more poison than a report can name", () => {
-  it("keeps no other tenant's out of the report", async () => {
+  it("does not displace another tenant's problem from the report", async () => {
     const broken = await addSequence(sql, workspaceId, { steps: [{ condition: "moon_is_full" }] });
     for (let number = 0; number < PROBLEMS_REPORTED + 10; number++) await addFollowedLead(sql, workspaceId, broken.id);
     const { own } = await addPoison({ ...(POISONS[0] as Poison), workspace: {} });
@@ -416,7 +416,7 @@ describe("a tenant with more poison than a report can name", () => {
 });
 
 describe("all kinds of poison in one batch", () => {
-  it("are each told by its own reason, and do not stop what is healthy", async () => {
+  it("are each reported with their own reason, and do not stop healthy rows", async () => {
     const healthy = await addHealthy(20);
     const ids: string[] = [];
     for (const poison of POISONS) ids.push((await addPoison(poison)).instanceId);

@@ -174,7 +174,7 @@ const heardAfterOptOut = () =>
      where lead.workspace_id = $1 and opted_out_at is not null and instance.status in ('active', 'paused')
        and instance.next_step_due <= now()`);
 
-it("keeps the promise through whatever facts, hands and runs, one after the other and at once", async () => {
+it("the promise holds for any sequential and concurrent facts, direct writes and runs", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(atOnce, { maxLength: 12 }), async (story) => {
       await aWorld();
@@ -202,7 +202,7 @@ it("would be seen to be broken by a step that was claimed after the booking", as
   expect([await claimedAfterBooking(), await stillChasing()]).toMatchObject([[{}], [{}]]);
 });
 
-it("is told the same by two connections at once as by one after the other", async () => {
+it("two concurrent connections return the same as one after the other", async () => {
   await aWorld();
   const meeting = { id: "one", startsAt: hoursAgo(-24), endsAt: hoursAgo(-25) };
   const booking = { workspaceId, eventId: "same", occurredAt: hoursAgo(1), lead: { id: leads[0] }, meeting };

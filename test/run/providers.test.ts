@@ -84,14 +84,17 @@ describe("a run through an SMTP server", () => {
     ["cuts the connection", () => rawSmtpServer((socket) => socket.destroy()), UNKNOWN],
     ["answers garbage", () => rawSmtpServer((socket) => socket.write("what did you say?\r\n")), UNKNOWN],
     ["is gone", async () => ({ port: await deadPort() }), WAITING],
-  ] as const)("that %s balances, and says what became of each touch", async (behaviour, open, { counted, touch }) => {
-    await addDue(5, "email");
-    const { port } = await open();
-    const { success, results } = await runThrough(smtpAt(port, limitsFor(behaviour)));
-    expect(success).toBe(touch.attempts > 0);
-    expect(results).toMatchObject({ claimed: 5, delivery: { [counted]: 5 } });
-    expect(await touches()).toEqual([{ ...touch, count: 5 }]);
-  });
+  ] as const)(
+    "that %s balances, and reports the outcome of each touch",
+    async (behaviour, open, { counted, touch }) => {
+      await addDue(5, "email");
+      const { port } = await open();
+      const { success, results } = await runThrough(smtpAt(port, limitsFor(behaviour)));
+      expect(success).toBe(touch.attempts > 0);
+      expect(results).toMatchObject({ claimed: 5, delivery: { [counted]: 5 } });
+      expect(await touches()).toEqual([{ ...touch, count: 5 }]);
+    },
+  );
 });
 
 describe("a run through a webhook", () => {
@@ -106,7 +109,7 @@ describe("a run through a webhook", () => {
     ["answers late", late, WAITING],
     ["cuts the connection", SILENCES.cuts, WAITING],
     ["answers garbage", SILENCES.garbage, WAITING],
-  ])("that %s balances, and says what became of each touch", async (behaviour, answer, { counted, touch }) => {
+  ])("that %s balances, and reports the outcome of each touch", async (behaviour, answer, { counted, touch }) => {
     await addDue(5, "webhook");
     const { port } = await httpServer(answer);
     const { success, results } = await runThrough(webhookAt(port, limitsFor(behaviour)));
@@ -138,7 +141,7 @@ describe("a run through a webhook", () => {
 });
 
 describe("a provider that throttles", () => {
-  it("is sent less at once, and is sent as much as before where it does not", async () => {
+  it("gets fewer concurrent sends, and as many as before once it stops throttling", async () => {
     const sendsAtOnce = 8;
     const mostAtOnceOf = async (answer: Answer): Promise<readonly number[]> => {
       await deleteAll(sql);
@@ -166,7 +169,7 @@ describe("a provider that throttles", () => {
     expect(Math.max(...free.slice(-30))).toBeGreaterThan(1);
   });
 
-  it("uses up none of the six failures of a touch, however often it says so, and then takes each once", async () => {
+  it("does not use up a touch's six failures, and later accepts each touch once", async () => {
     await addDue(5, "webhook");
     const { port } = await httpServer(answering(429, "", { "retry-after": "0" }));
     for (let hours = 0; hours < 10; hours++) {
@@ -180,7 +183,7 @@ describe("a provider that throttles", () => {
     expect(taking.requests).toHaveLength(5);
   });
 
-  it("differs from one that is busy, which a touch fails at after six attempts", async () => {
+  it("differs from a busy provider, on which a touch fails after six attempts", async () => {
     await addDue(5, "webhook");
     const { port, requests } = await httpServer(answering(408));
     for (let hours = 0; hours < 20; hours += 2) await runThrough(webhookAt(port), hours);

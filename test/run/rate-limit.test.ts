@@ -78,7 +78,7 @@ function limited(sendsAtOnce: number) {
 }
 
 describe("the rate limit of a channel", () => {
-  it("begins as many sends as may be under way at once, and the next as one ends", async () => {
+  it("starts up to the limit of concurrent sends, and the next when one ends", async () => {
     const { provider, send } = limited(3);
     const outcomes = send(5);
     await settled();
@@ -89,7 +89,7 @@ describe("the rate limit of a channel", () => {
     expect(await outcomes).toEqual(Array(5).fill(ACCEPTED));
   });
 
-  it("hands on the touch and what became of it, a fault that was thrown included", async () => {
+  it("returns the touch and its outcome, including a thrown error", async () => {
     const { provider, email } = limited(1);
     const outcome = email.send(aTouch());
     const after = email.send(aTouch());
@@ -125,7 +125,7 @@ describe("the rate limit of a channel", () => {
     },
   );
 
-  it("is halved once by those that were under way together, and again by a later one, but never below one", async () => {
+  it("is halved once by throttled concurrent sends, again by a later one, and never below one", async () => {
     const { clock, provider, send } = limited(8);
     const outcomes = send(20);
     await settled();
@@ -156,7 +156,7 @@ describe("the rate limit of a channel", () => {
     expect(await outcomes).toHaveLength(60);
   });
 
-  it("does not slow down for what has nothing to do with its rate limit", async () => {
+  it("does not slow down for outcomes other than throttling", async () => {
     const { provider, send } = limited(2);
     const outcomes = send(4);
     await settled();
@@ -167,7 +167,7 @@ describe("the rate limit of a channel", () => {
     await outcomes;
   });
 
-  it("is nobody else's: another channel goes on", async () => {
+  it("does not affect another channel", async () => {
     const { provider, send, sms } = limited(1);
     const outcomes = send(1);
     await settled();
@@ -176,7 +176,7 @@ describe("the rate limit of a channel", () => {
     expect(await sms.send(aTouch())).toEqual(ACCEPTED);
   });
 
-  it("begins no more in this run where the provider asks for more time than a run has", async () => {
+  it("starts no more sends in this run if the provider asks for more time than the run has", async () => {
     const { clock, provider, send, sms } = limited(2);
     const outcomes = send(5);
     await settled();
@@ -190,7 +190,7 @@ describe("the rate limit of a channel", () => {
     expect(await sms.send(aTouch({ channel: "sms" }))).toEqual(ACCEPTED);
   });
 
-  it("does not hold up a run that has to stop: what waits for a pause, or its turn, is not begun", async () => {
+  it("does not delay a run that must stop: waiting sends do not start", async () => {
     const { clock, provider, send, stop } = limited(2);
     const outcomes = send(6);
     await settled();
@@ -203,7 +203,7 @@ describe("the rate limit of a channel", () => {
     expect(provider.begun).toBe(2);
   });
 
-  it("lets a send that is under way end, also when the run has to stop", async () => {
+  it("lets a send in flight end, even if the run must stop", async () => {
     const { provider, email, stop } = limited(1);
     const outcome = email.send(aTouch());
     await settled();

@@ -205,7 +205,7 @@ describe("a pause that only a change can end", () => {
     ["a new name of the workspace", "update workspace set name = 'Harbour'"],
     ["a pause of the workspace", "update workspace set paused_at = now()"],
     ["another text of the step", "update follow_up_step set body = 'Hi'"],
-  ])("is not looked at again for what cannot end it: %s", async (_, statement) => {
+  ])("is not rechecked for a change that cannot end it: %s", async (_, statement) => {
     await addPaused({ reason: "lead_replied", lead: { last_inbound_at: REPLIED } });
     expect(await resumeAt(0)).toEqual({ checked: 1, resumed: 0 });
     await sql.query(statement);
@@ -215,7 +215,7 @@ describe("a pause that only a change can end", () => {
   it.each<readonly [string, string, Columns, Columns]>([
     ["the lead", "update lead set automation_enabled = true", { automation_enabled: false }, {}],
     ["its workspace", "update workspace set paused_at = null", {}, { paused_at: REPLIED }],
-  ])("ends although %s changes while a run looks at it", async (_, statement, lead, workspace) => {
+  ])("ends even if %s changes while a run checks it", async (_, statement, lead, workspace) => {
     const { instanceId } = await addPaused({ reason: "lead_snoozed", lead, workspace });
     const change = await openTransaction(sql);
     await change.query(statement);
@@ -266,7 +266,7 @@ describe("a month of runs", () => {
     return checked;
   };
 
-  it("updates no paused instance of which nothing changes, and each of the others once for each change", async () => {
+  it("updates a paused instance once per change, and never without a change", async () => {
     const workspaceId = await addWorkspace(sql);
     const sequence = await addSequence(sql, workspaceId);
     const paused = async (reason: string, number: number) => {

@@ -111,7 +111,7 @@ describe("an event that is not valid", () => {
     }
   });
 
-  it("is one for a workspace that is not there", async () => {
+  it("names a workspace that does not exist", async () => {
     await addDueAndBooked();
     const before = await everyRow(sql);
     const report = await runner.run({ workspaceId: "01890000-0000-7000-8000-000000000000" });
@@ -171,7 +171,7 @@ describe("the report", () => {
     expect(Object.keys(noSteps())).toEqual(keys);
   });
 
-  it("balances whatever the data are, and agrees with what the database then holds", async () => {
+  it("balances for any data, and agrees with the database after the run", async () => {
     const settings = fc.record({
       batchSize: fc.integer({ min: 1, max: 6 }),
       sendsAtOnce: fc.integer({ min: 1, max: 4 }),
@@ -297,7 +297,7 @@ describe("the report", () => {
 });
 
 describe("the log of a run that a law of the database stops", () => {
-  it("tells which law it was, and nothing of the row", async () => {
+  it("names the violated law, and no value of the row", async () => {
     await sql.query("alter table touch add constraint nothing_is_ever_said check (body = '') not valid");
     try {
       const own = await addWorkspace(sql);
@@ -316,7 +316,7 @@ describe("the log of a run that a law of the database stops", () => {
 });
 
 describe("the handler", () => {
-  it("answers with the report of a run that succeeds, whoever asked for it", async () => {
+  it("returns the report of a successful run to every caller", async () => {
     await addDueAndBooked();
     const report = await invokeHandler(database.url, { trigger: "schedule" });
     expect(report).toMatchObject({ statusCode: 200, success: true, results: { delivery: { sent: 3 } } });
@@ -355,7 +355,7 @@ describe("the handler", () => {
 describe("a dry run", () => {
   const pausedRows = { status: "paused", paused_reason: "lead_snoozed", recheck_at: LONG_AGO };
 
-  it("decides as a real one does, tells a sample, and leaves the database as it was", async () => {
+  it("decides like a real run, reports a sample, and leaves the database unchanged", async () => {
     await addDueAndBooked();
     await addFollowedLead(sql, workspaceId, chase.id, { instance: pausedRows });
     await addFollowedLead(sql, workspaceId, chase.id, { lead: { opted_out_at: LONG_AGO } });
@@ -390,7 +390,7 @@ describe("a dry run", () => {
     expect(real.sample).toBeUndefined();
   });
 
-  it("tells the failure of a step, sends nothing, and goes on with the others", async () => {
+  it("reports a failed step, sends nothing, and continues with the other steps", async () => {
     await addDueAndBooked();
     const rehearse: RunPorts["rehearse"] = (work) =>
       runner.ports.rehearse((store) =>
@@ -403,7 +403,7 @@ describe("a dry run", () => {
 });
 
 describe("a run that is out of time", () => {
-  it("starts nothing new, and reports what is left", async () => {
+  it("starts nothing new, and reports the backlog", async () => {
     for (let number = 0; number < 10; number++) await addFollowedLead(sql, workspaceId, chase.id);
     let remaining = 60_000;
     runner.channel.answer = (touch) => {
@@ -417,7 +417,7 @@ describe("a run that is out of time", () => {
     expect(await runner.run()).toMatchObject({ results: { due: 9, backlog: 0 } });
   });
 
-  it("begins what it can send at once while exactly the margin is left, and no more", async () => {
+  it("starts what it can send at once while exactly the margin is left, and no more", async () => {
     for (let number = 0; number < 10; number++) await addFollowedLead(sql, workspaceId, chase.id);
     const settings = { batchSize: 4, safetyMarginMs: 1_000 };
     const report = await runner.run({}, { remainingMs: () => 1_000, settings });
@@ -425,7 +425,7 @@ describe("a run that is out of time", () => {
     expect(report.results).toMatchObject({ due: 4, delivery: { sent: 4 }, backlog: 6 });
   });
 
-  it("before its backstop could begin is a failure, and nothing is sent", async () => {
+  it("fails and sends nothing if no time is left for its backstop", async () => {
     await addDueAndBooked();
     const report = await runner.run({}, { remainingMs: () => 999, settings: { safetyMarginMs: 1_000 } });
     expect(report).toMatchObject({

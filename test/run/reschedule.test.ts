@@ -21,7 +21,7 @@ const EVENING = new Date("2026-06-03T16:00Z");
 const office = { workspace: { sendWindow: OFFICE } };
 
 describe("a claimed touch that may not go", () => {
-  it("waits for the next opening and tells its end, with the reason that it was left for", () => {
+  it("waits for the next opening and returns its end, with the reason for the wait", () => {
     expect(nextOf(office, {}, EVENING)).toEqual({
       ...ENDED,
       nextAttemptAt: new Date("2026-06-04T07:00Z"),
@@ -30,11 +30,11 @@ describe("a claimed touch that may not go", () => {
     });
   });
 
-  it("goes at once where nothing stands against it any more", () => {
+  it("goes at once if no rule holds it any more", () => {
     expect(nextOf(office)).toMatchObject({ nextAttemptAt: NOON, sendUntil: new Date("2026-06-03T15:00Z") });
   });
 
-  it("is looked at again after a quarter of an hour while something is switched off, and not sent before", () => {
+  it("is rechecked after a quarter of an hour while something is switched off, and not sent before", () => {
     const lead = { lastOutboundAt: minutesAfter(NOON, -500) };
     expect(nextOf({ ...office, lead }, { switchedOff: true })).toEqual({
       ...ENDED,
@@ -57,16 +57,16 @@ describe("a claimed touch that may not go", () => {
     const withGap = { lead: { lastOutboundAt }, workspace: { gapMinutes: 60 } };
     const withChannel = { lead: { lastTouchAt: { ...aLead().lastTouchAt, email: lastOutboundAt } } };
 
-    it("waits for the end of the gap, and tells the touch it was decided after", () => {
+    it("waits for the end of the gap, and returns the touch that it was decided after", () => {
       const expected = { nextAttemptAt: minutesAfter(NOON, 50), expectedOutboundAt: lastOutboundAt };
       expect(nextOf(withGap)).toMatchObject(expected);
     });
 
-    it("waits for the next local day where that used its channel", () => {
+    it("waits for the next local day if that touch used its channel", () => {
       expect(nextOf(withChannel).nextAttemptAt).toEqual(new Date("2026-06-03T22:00Z"));
     });
 
-    it("waits for neither where an attempt of its own was made, but still for the window", () => {
+    it("waits only for the window after an attempt of its own", () => {
       expect(nextOf(withGap, { triedLast: true })).toMatchObject({
         nextAttemptAt: NOON,
         expectedOutboundAt: lastOutboundAt,
@@ -82,7 +82,7 @@ describe("a claimed touch that may not go", () => {
     ["a date in place of a time zone", { lead: { timeZone: "2026-06-03T16:00Z" } }, "invalid_time_zone"],
     ["an invalid window", { workspace: { sendWindow: { ...OFFICE, start: "9:00" } } }, "invalid_send_times"],
     ["a window that never opens", { workspace: { sendWindow: { ...OFFICE, days: [] } } }, "no_opening"],
-  ])("is left to a person for a day by %s, which is its reason", (_, parts, reason) => {
+  ])("waits a day for a person because of %s, which is its reason", (_, parts, reason) => {
     expect(nextOf(parts)).toMatchObject({ reason, nextAttemptAt: minutesAfter(NOON, 24 * 60), sendUntil: null });
   });
 });

@@ -76,7 +76,7 @@ async function addObstructed({ workspace, sequence, step, lead = {} }: Obstacle,
   return { instances, stepId: steps[0] ?? "" };
 }
 
-describe("ten times as many due steps that may not go, all due before those that may", () => {
+describe("ten times as many due steps that may not go, due before those that may", () => {
   it.each(OBSTACLES)("do not keep these from going in the same run: $reason", async (obstacle) => {
     const workspaceId = await addWorkspace(sql);
     await addObstructed(obstacle, workspaceId);
@@ -90,7 +90,7 @@ describe("ten times as many due steps that may not go, all due before those that
     expect(runner.channel.sentTo(workspaceId)).toHaveLength(MAY_GO);
   });
 
-  it("do not when somebody else has them locked, and they go once they are free", async () => {
+  it("do not block them while another transaction has them locked, and go once they are free", async () => {
     const workspaceId = await addWorkspace(sql);
     const { instances } = await addObstructed({ reason: "locked" }, workspaceId);
     await addDue(sql, MAY_GO, workspaceId, await addSequence(sql, workspaceId), new Date(NOW.getTime() - 60_000));
@@ -103,7 +103,7 @@ describe("ten times as many due steps that may not go, all due before those that
   });
 });
 
-describe("ten times as many claimed touches that may not go, all left behind before those that may", () => {
+describe("ten times as many claimed touches that may not go, older than those that may", () => {
   const READY = { next_attempt_at: LONG_AGO, recheck_at: LONG_AGO, send_until: FAR_AHEAD };
   const LAST = { ...READY, recheck_at: new Date(NOW.getTime() - 60_000) };
   const DONE = { status: "completed", completed_reason: "out_of_steps", next_step_due: null };
@@ -142,7 +142,7 @@ describe("ten times as many claimed touches that may not go, all left behind bef
     expect(rows).toEqual([{ reason: obstacle.reason, count: MAY_NOT }]);
   });
 
-  it("do not when somebody else has them locked, and they go once they are free", async () => {
+  it("do not block them while another transaction has them locked, and go once they are free", async () => {
     const { instances } = await addClaimed({ reason: "locked" });
     const holder = await openTransaction(sql);
     await holder.query("select from touch where instance_id = any($1::uuid[]) for update", [instances]);

@@ -78,7 +78,7 @@ async function toldOf(touchId: string): Promise<readonly unknown[]> {
 }
 
 describe("a touch that may have arrived before its sender died", () => {
-  it.each(Object.keys(STOPS))("is unknown and not cancelled after %s, and a person is told", async (name) => {
+  it.each(Object.keys(STOPS))("is unknown and not cancelled after %s, and a person is notified", async (name) => {
     const id = await addDelivered();
     await STOPS[name]?.();
     expect(await rowOf("touch", id)).toMatchObject({ status: "unknown", next_attempt_at: null, recheck_at: null });
@@ -86,7 +86,7 @@ describe("a touch that may have arrived before its sender died", () => {
     expect(runner.channel.sentTo(workspaceId)).toEqual([]);
   });
 
-  it.each(Object.keys(STOPS))("is cancelled after %s where it was never tried", async (name) => {
+  it.each(Object.keys(STOPS))("is cancelled after %s if it was never tried", async (name) => {
     const id = await addTouch(sql, instanceId, chase.steps[1] ?? "", NEVER_TRIED);
     await STOPS[name]?.();
     expect(await rowOf("touch", id)).toMatchObject({ status: "cancelled", unknown_attempt_at: null });
@@ -96,7 +96,7 @@ describe("a touch that may have arrived before its sender died", () => {
   it.each<[string, Columns, Columns, string]>([
     ["automation is off", { automation_enabled: false }, {}, "cancelled"],
     ["its time to live is over", {}, { expires_at: LONG_AGO }, "expired"],
-  ])("is unknown where it is checked before another attempt and %s", async (_, lead, touch, otherwise) => {
+  ])("is unknown if it is checked before a retry and %s", async (_, lead, touch, otherwise) => {
     const id = await addDelivered();
     const other = await addTouch(sql, instanceId, chase.steps[0] ?? "", {
       channel: "webhook",
@@ -118,7 +118,7 @@ describe("a touch that may have arrived before its sender died", () => {
     expect(await toldOf(id)).toEqual([{ kind: "touch_unknown" }]);
   });
 
-  it("is sent again with the same key while its sequence goes on, and is then sent", async () => {
+  it("is sent again with the same key while its sequence continues", async () => {
     const id = await addDelivered();
     await sql.query("update touch set send_until = $2 where id = $1", [id, FAR_AHEAD]);
     await run();
@@ -182,7 +182,7 @@ describe("an open task", () => {
     expect(await rowOf("task", id)).toMatchObject({ cancelled_at: expect.any(Date) });
   });
 
-  it("that a person is changing keeps no booking back", async () => {
+  it("does not block a booking while a person changes it", async () => {
     const id = await addTask(instanceId, chase.steps[0] ?? "");
     const person = await openTransaction(sql);
     await person.query("update task set done_at = now() where id = $1", [id]);
@@ -223,7 +223,7 @@ describe("a task whose touch started before the stop", () => {
     expect(await taskOf(task.touchId)).toEqual({ cancelled_at: expect.any(Date) });
   });
 
-  it("is open where nothing was stopped", async () => {
+  it("is open if nothing was stopped", async () => {
     const task = await started();
     await createTask(runner.ports.database.prisma, task);
     expect(await taskOf(task.touchId)).toEqual({ cancelled_at: null });

@@ -65,7 +65,7 @@ describe("an opt-out that was typed into one lead", () => {
     expect(await backstop()).toMatchObject({ endedByLeadStatus: 1 });
   });
 
-  it("keeps a lead from being mailed that an application inserts with the address later, and no other lead", async () => {
+  it("stops mail to a lead that an application inserts later with the address, and to no other lead", async () => {
     const { instanceId } = await followed({ email: gone });
     const other = await followed();
     expect(await runner.run()).toMatchObject({ success: true, results: { due: 2, claimed: 1, completed: 1 } });
@@ -91,7 +91,7 @@ describe("an opt-out that was typed into one lead", () => {
     },
   );
 
-  it("holds on where the lead gets another address, for both addresses", async () => {
+  it("remains for both addresses if the lead gets another address", async () => {
     const { rows } = await sql.query("update lead set email = 'new@example.test' returning id");
     expect(rows).toHaveLength(1);
     await followed({ email: gone });
@@ -100,7 +100,7 @@ describe("an opt-out that was typed into one lead", () => {
     expect(sentLeads()).toEqual([]);
   });
 
-  it("holds on where the lead is deleted", async () => {
+  it("remains if the lead is deleted", async () => {
     await sql.query("delete from follow_up_instance");
     await sql.query("delete from lead");
     await followed({ email: gone });
@@ -124,7 +124,7 @@ describe("an opt-out that was typed into one lead", () => {
     expect(sentLeads()).toEqual([leadId]);
   });
 
-  it("does not end where the lead's own time is taken away alone", async () => {
+  it("does not end if only the lead's own opt-out time is cleared", async () => {
     await sql.query("update lead set opted_out_at = null");
     await followed({ email: gone });
     await runner.run();
@@ -179,7 +179,7 @@ describe("a suppression", () => {
     expect(await instanceOf(instanceId)).toMatchObject({ status: "completed" });
   });
 
-  it("for an address that takes no mail waits while another is being looked up, and ends with it", async () => {
+  it("for an undeliverable address waits while another address is looked up, and ends with it", async () => {
     const { instanceId, leadId } = await followed({ email: "full@example.test", enrichment_status: "pending" });
     await suppress("undeliverable", "full@example.test");
     await runner.run();
@@ -250,7 +250,7 @@ describe("a lead that is written at the same moment as a suppression of its addr
     expect(rows).toEqual([{ suppressed_reason: "opted_out" }]);
   });
 
-  it("is not written to at an address that takes no mail, and goes on with its next step", async () => {
+  it("gets no mail at an undeliverable address, and continues with its next step", async () => {
     const { instanceId } = await raced("undeliverable");
     await runner.run();
     expect(sentLeads()).toEqual([]);
@@ -259,11 +259,11 @@ describe("a lead that is written at the same moment as a suppression of its addr
   });
 });
 
-describe("what went to an address", () => {
+describe("a touch that went to an address", () => {
   it.each([
     ["with its claim", false],
     ["after its claim", true],
-  ])("is remembered by the hash of the address, begun %s", async (_, isLeftClaimed) => {
+  ])("is stored with the hash of the address if it started %s", async (_, isLeftClaimed) => {
     const { store } = runner.ports;
     await addFollowedLead(sql, workspaceId, chase.id, { lead: { email: "Ada@Example.test" } });
     const text = await addSequence(sql, workspaceId, { steps: [{ channel: "sms", subject: null }] });
@@ -279,7 +279,7 @@ describe("what went to an address", () => {
     ]);
   });
 
-  it("is what a bounce of it suppresses, though the lead has another address by then", async () => {
+  it("is suppressed by its bounce, even if the lead has another address by then", async () => {
     const { leadId, instanceId } = await followed({ email: "old@example.test" });
     await runner.run();
     await sql.query("update lead set email = 'new@example.test' where id = $1", [leadId]);
@@ -293,7 +293,7 @@ describe("what went to an address", () => {
     expect(flags.rows).toEqual([{ email_undeliverable: false }]);
   });
 
-  it("that went nowhere suppresses nothing", async () => {
+  it("suppresses no address if it was never sent", async () => {
     const { instanceId } = await followed({}, { next_step_due: FAR_AHEAD });
     const touchId = await addTouch(sql, instanceId, chase.steps[0] ?? "");
     await suppressRecipients(onPool(sql), [touchId], { reason: "undeliverable", source: "test" }, new Date());
@@ -318,13 +318,13 @@ describe("a field that is not exactly one address", () => {
     expect(await instanceOf(instanceId)).toMatchObject({ status: "active" });
   });
 
-  it("waits while an address is being looked up", async () => {
+  it("waits while an address is looked up", async () => {
     const { instanceId } = await followed({ email: "one@example.com, two@example.com", enrichment_status: "pending" });
     await runner.run();
     expect(await instanceOf(instanceId)).toMatchObject({ status: "paused", reason: "awaiting_enrichment" });
   });
 
-  it("is sent nothing by text either, where it holds two numbers", async () => {
+  it("gets no text message if it holds two numbers", async () => {
     const text = await addSequence(sql, workspaceId, { steps: [{ channel: "sms", subject: null }] });
     await addFollowedLead(sql, workspaceId, text.id, { lead: { phone: "+49 30 55 / +49 30 66" } });
     expect(await runner.run()).toMatchObject({ results: { reasons: { undeliverable_address: 1 } } });

@@ -27,7 +27,7 @@ function openRun(leftMs = 60_000) {
 }
 
 describe("the room of a channel", () => {
-  it("is what can be under way at once until it has answered, and nothing once the time is over", () => {
+  it("is the number of concurrent sends until the first answer, and zero when the time is over", () => {
     const { throughput, roomOf } = openRun();
     for (const channel of CHANNELS) expect(roomOf(channel)).toBe(AT_ONCE);
     expect([...throughput.open(-1).keys()]).toEqual([]);
@@ -36,7 +36,7 @@ describe("the room of a channel", () => {
     expect(roomOf("sms")).toBe(0);
   });
 
-  it("is what it sends in five seconds, or in the time left where that is less", () => {
+  it("is what it sends in five seconds, or in the time left if that is less", () => {
     const { clock, roomOf, fill } = openRun();
     fill("webhook", 100);
     expect(roomOf("webhook")).toBe(50);
@@ -46,7 +46,7 @@ describe("the room of a channel", () => {
     expect(roomOf("webhook")).toBe(0);
   });
 
-  it("is never given out twice, comes back with what is not sent, and opens when half of it is done", () => {
+  it("is never given out twice, returns with unsent touches, and reopens at half", () => {
     const { throughput, roomOf, fill } = openRun();
     fill("webhook", 100);
     throughput.reserve("webhook", 50);
@@ -78,7 +78,7 @@ describe("the room of a channel", () => {
     expect(roomOf("email")).toBeGreaterThan(1_000);
   });
 
-  it("never lets a run be given more than it sends, but for what is under way at its end", () => {
+  it("never lets a run claim more than it sends, except what is in flight at its end", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 5_000 }), fc.integer({ min: 2_000, max: 60_000 }), (msEach, leftMs) => {
         const { clock, throughput, fill } = openRun(leftMs);
@@ -92,7 +92,7 @@ describe("the room of a channel", () => {
     );
   });
 
-  it("wakes what waits for it with each group that is sent", async () => {
+  it("wakes its waiters with each sent group", async () => {
     const { throughput } = openRun();
     throughput.reserve("email", 10);
     const sending = throughput.sending("email", 10);

@@ -45,14 +45,14 @@ describe("two leads with one mailbox", () => {
     expect(sentCount()).toBe(2);
   });
 
-  it("get one mail in a run where each is in a batch of its own", async () => {
+  it("get one mail per run if each is in its own batch", async () => {
     await addTwin();
     await addTwin();
     await runner.run({}, { ...clockAt(0), settings: { batchSize: 1 } });
     expect(sentCount()).toBe(1);
   });
 
-  it("get one mail where both were claimed before either was sent, and the other is deferred", async () => {
+  it("get one mail if both were claimed before either was sent, and the other is deferred", async () => {
     await addTwin();
     await addTwin();
     // Decide separately, like two claims that do not see each other's touch.
@@ -93,7 +93,7 @@ describe("two leads with one mailbox", () => {
     expect(sentCount()).toBe(0);
   });
 
-  it("do not wait for what went to another address of the other", async () => {
+  it("do not wait for a touch to another address of the twin", async () => {
     const text = await addSequence(sql, workspaceId, { steps: [{ channel: "sms", subject: null }] });
     await addTwin({ phone: "+493055" }, text.id);
     await addTwin();
@@ -132,7 +132,7 @@ describe("two leads with one mailbox", () => {
   });
 });
 
-it("two leads with one number, in whatever notation, get one text in a run", async () => {
+it("two leads with one number, in any notation, get one text message per run", async () => {
   const text = await addSequence(sql, workspaceId, { steps: [{ channel: "sms", subject: null }] });
   for (const phone of ["+49 (30) 55", "0049 30/55"]) await addTwin({ email: null, phone }, text.id);
   await runner.run({}, clockAt(0));
@@ -152,7 +152,7 @@ describe("two that start twins at the same moment", () => {
     expect(sentCount()).toBe(20);
   });
 
-  it("never both start where both touches are claimed, and one of them does", async () => {
+  it("exactly one starts if both touches are claimed", async () => {
     for (let pair = 0; pair < 20; pair++) {
       const email = `twin-${pair}@example.com`;
       const touchIds: string[] = [];
@@ -172,7 +172,7 @@ describe("two that start twins at the same moment", () => {
     }
   });
 
-  it("wait for nobody: a twin that another transaction holds leaves the touch claimed", async () => {
+  it("do not wait: a twin that another transaction has locked leaves the touch claimed", async () => {
     const held = await addTwin();
     const { instanceId } = await addTwin({}, (await addSequence(sql, workspaceId)).id);
     const touchId = await claimed(instanceId);

@@ -60,7 +60,7 @@ const run = (event: Columns = {}) => runner.run(event, { now: () => Promise.reso
 const sentTo = ({ id }: Tenant) => runner.channel.sentTo(id).length;
 
 describe("of two tenants with the same in every field that is no key", () => {
-  it("a run for one does for it what a run for all does, and changes no row of the other", async () => {
+  it("a run for one tenant does the same for it as a run for all, and changes no row of the other", async () => {
     const before = await rowsOf(sql, other.id);
     const report = await run({ workspaceId: one.id });
     expect(report).toMatchObject({
@@ -76,7 +76,7 @@ describe("of two tenants with the same in every field that is no key", () => {
     expect([sentTo(one), sentTo(other)]).toEqual([3, 3]);
   });
 
-  it("a run for all does the same for both, and each send is of its own tenant's lead", async () => {
+  it("a run for all does the same for both, and each send belongs to a lead of its own tenant", async () => {
     expect(await run()).toMatchObject({
       success: true,
       backstop: { completedCount: 2, byWorkspace: { [one.id]: 1, [other.id]: 1 } },
@@ -107,13 +107,13 @@ describe("of two tenants with the same in every field that is no key", () => {
       2,
     ],
     ["a sequence that is off", "update follow_up_sequence set active = false where workspace_id = $1", 0],
-  ])("%s of one holds back its own touches and none of the other", async (_, statement, sent) => {
+  ])("%s of one tenant blocks only its own touches", async (_, statement, sent) => {
     await sql.query(statement, [one.id]);
     expect(await run()).toMatchObject({ success: true });
     expect([sentTo(one), sentTo(other)]).toEqual([sent, 3]);
   });
 
-  it("what one has used of its cap is not used of the other's", async () => {
+  it("the use of one tenant's cap does not count for the other's", async () => {
     await sql.query("update workspace set daily_cap = 2");
     await run({ workspaceId: one.id });
     const { rows } = await sql.query("select id, cap_used from workspace order by id = $1 desc", [one.id]);

@@ -160,7 +160,7 @@ function isEarly({ lead_id, instance_id, delay_minutes, before }: SentStep, sent
 }
 
 describe("a year of two workspaces", () => {
-  it("comes to its end: every run succeeds, every step went out once, and nothing is left", async () => {
+  it("ends completely: every run succeeds, every step was sent once, and nothing is left", async () => {
     expect(year.reports.filter(({ success }) => !success)).toEqual([]);
     expect(year.sends).toHaveLength(stepsEnrolled);
     const { rows } = await sql.query(
@@ -203,7 +203,7 @@ describe("a year of two workspaces", () => {
     expect(early).toEqual([]);
   });
 
-  it("keeps the gap between two sends of a lead, whatever sequences they are of", () => {
+  it("keeps the gap between two sends of a lead, across sequences", () => {
     const close = byLead()
       .flatMap(pairs)
       .filter(([before, after]) => {

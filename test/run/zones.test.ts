@@ -49,7 +49,7 @@ async function addBusyWorkspace(columns: Columns) {
 const storable = (zones: readonly string[]) => zones.filter((zone) => !zone.includes("\0"));
 
 describe("an invalid time zone in the table", () => {
-  it("of any workspace and any lead holds what it is about, by name, and the healthy tenant is served", async () => {
+  it("of any workspace or lead holds its own steps with a named reason, and the healthy tenant is served", async () => {
     const healthy = await addBusyWorkspace({});
     const held: { instanceId: string; workspaceId: string; reason: string; detail: string }[] = [];
     for (const zone of storable(INVALID_ZONES)) {
@@ -90,7 +90,7 @@ describe("an invalid time zone in the table", () => {
     for (const zone of INVALID_ZONES.filter((text) => text.trim().length > 4)) expect(told).not.toContain(zone);
   });
 
-  it("holds nothing where it is valid", async () => {
+  it("holds nothing if the zone is valid", async () => {
     const mixed = await addWorkspace(sql);
     const { id } = await addSequence(sql, mixed, { steps: [{}, { delay_minutes: 3 * 1440 }] });
     for (const zone of VALID_ZONES) {
@@ -101,7 +101,7 @@ describe("an invalid time zone in the table", () => {
     expect(report).toMatchObject({ success: true, results: { claimed: 2 * VALID_ZONES.length, held: 0 } });
   });
 
-  it("goes out by the next decision once it is repaired", async () => {
+  it("goes out with the next decision after the repair", async () => {
     const { workspaceId, instanceId } = await addBusyWorkspace({ time_zone: "IST" });
     await run();
     expect(runner.channel.sent).toEqual([]);
@@ -154,7 +154,7 @@ describe("a fact about a lead with an invalid time zone", () => {
     expect(JSON.stringify(outcome)).not.toContain("IST");
   });
 
-  it("that enrols a lead whose zone was invalid before says so, until a valid one is told", async () => {
+  it("warns at each enrolment until the fact brings a valid zone", async () => {
     const workspaceId = await addWorkspace(sql);
     const { id } = await addSequence(sql, workspaceId, { steps: [{ delay_minutes: 1440 }] });
     await addLead(sql, workspaceId, { time_zone: "PST", email: "pst@example.test" });
