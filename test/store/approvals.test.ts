@@ -70,7 +70,7 @@ const book = (from: Sql, leadId: string) =>
   from.query("update lead set status = 'meeting-booked' where id = $1", [leadId]);
 
 describe("an approved touch", () => {
-  it("goes out by the next run as it was shown, once, and the sequence goes on its delay later", async () => {
+  it("goes out once with the next run, exactly as shown, and the sequence continues after its delay", async () => {
     const shown = await aWaitingTouch();
     expect(await approve(shown)).toEqual({ outcome: "approved" });
     expect(await touchOf(shown)).toMatchObject({
@@ -90,7 +90,7 @@ describe("an approved touch", () => {
     expect(runner.channel.sent).toHaveLength(2);
   });
 
-  it("is not sent while nobody has approved it", async () => {
+  it("is not sent without an approval", async () => {
     const shown = await aWaitingTouch();
     await runAt(NEXT_DAY);
     expect(runner.channel.sent).toEqual([]);
@@ -98,7 +98,7 @@ describe("an approved touch", () => {
     expect(await instanceOf(shown)).toMatchObject({ status: "paused", paused_reason: "awaiting_approval" });
   });
 
-  it("completes the instance where no step is left, and still goes out", async () => {
+  it("completes the instance if no step is left, and still goes out", async () => {
     const shown = await aWaitingTouch({ steps: [] });
     await approve(shown);
     expect(await instanceOf(shown)).toMatchObject({ status: "completed", completed_reason: "out_of_steps" });
@@ -134,7 +134,7 @@ describe("an approved touch", () => {
     expect(await touchOf(shown)).toMatchObject({ status: "cancelled", reason });
   });
 
-  it("is cancelled by a booking also where its instance was complete with it", async () => {
+  it("is cancelled by a booking even if its instance was already complete", async () => {
     const shown = await aWaitingTouch({ steps: [] });
     await approve(shown);
     await book(sql, shown.leadId);
@@ -155,7 +155,7 @@ describe("a touch that waits", () => {
     expect(await instanceOf(shown)).toMatchObject({ status: "completed", completed_reason: "meeting_booked" });
   });
 
-  it("expires with its time to live, and the sequence goes on; not a moment earlier", async () => {
+  it("expires with its time to live and not earlier, and the sequence continues", async () => {
     const shown = await aWaitingTouch({ step: { time_to_live_minutes: 60 } });
     const justBefore = "2030-01-07T10:59:59Z";
     expect((await runAt(justBefore)).recovered).toMatchObject({ expired: 0 });
@@ -168,7 +168,7 @@ describe("a touch that waits", () => {
     expect(runner.channel.sent).toHaveLength(1);
   });
 
-  it("expires also where its lead cannot be read, and the instance is left for repair", async () => {
+  it("expires even if its lead is unreadable, and leaves the instance for repair", async () => {
     const shown = await aWaitingTouch({ step: { time_to_live_minutes: 60 } });
     await sql.query("update lead set snoozed_until = 'infinity' where id = $1", [shown.leadId]);
     expect(await approve(shown, { at: new Date(SHOWN) })).toEqual({ outcome: "refused", reason: "unreadable_row" });
@@ -193,7 +193,7 @@ describe("a touch that waits", () => {
     expect(runner.channel.sent).toMatchObject([{ message: { body } }]);
   });
 
-  it("is not approved once the template asks for a value that the lead lacks", async () => {
+  it("cannot be approved once the template needs a value that the lead lacks", async () => {
     const shown = await aWaitingTouch();
     await sql.query("update lead set first_name = null");
     expect(await approve(shown)).toEqual({ outcome: "refused", reason: "missing_data" });
@@ -206,7 +206,7 @@ describe("a touch that waits", () => {
     expect(await reject(shown)).toEqual({ outcome: "rejected" });
   });
 
-  it("is nobody's of another workspace", async () => {
+  it("cannot be decided from another workspace", async () => {
     const shown = await aWaitingTouch();
     const stranger = { workspaceId: await addWorkspace(sql) };
     expect(await approve(shown, stranger)).toEqual({ outcome: "refused", reason: "not_found" });
@@ -214,7 +214,7 @@ describe("a touch that waits", () => {
     expect(await touchOf(shown)).toMatchObject({ status: "awaiting_approval" });
   });
 
-  it("carries the fingerprint of its very text, whoever writes it", async () => {
+  it("carries the fingerprint of its text, whichever statement writes it", async () => {
     const { touchId } = await aWaitingTouch();
     await expect(sql.query("update touch set body = 'Buy now' where id = $1", [touchId])).rejects.toThrow(
       /waiting_has_its_fingerprint/,
@@ -226,7 +226,7 @@ describe("a touch that waits", () => {
 });
 
 describe("a rejected touch", () => {
-  it("is never sent, says who and why, and the sequence goes on its delay later", async () => {
+  it("is never sent, stores who rejected it and why, and the sequence continues after its delay", async () => {
     const shown = await aWaitingTouch();
     expect(await reject(shown)).toEqual({ outcome: "rejected" });
     expect(await touchOf(shown)).toMatchObject({ status: "rejected", reason: "too pushy", decided_by: "Hana" });
@@ -259,7 +259,7 @@ describe("at once", () => {
     return { open, answer };
   }
 
-  it("the first of two people decides, and the other is told", async () => {
+  it("the first of two concurrent decisions wins, and the other gets a conflict", async () => {
     const shown = await aWaitingTouch();
     const approval = { ...decided(shown), fingerprint: shown.fingerprint };
     const { open, answer } = await onOpenTransaction((first) => approveTouch(first, approval));
@@ -303,7 +303,7 @@ describe("at once", () => {
     expect(await instanceOf(shown)).toMatchObject({ status: "completed", completed_reason: "meeting_booked" });
   });
 
-  it("a run passes over what a person is deciding on, and expires it afterwards where nothing was decided", async () => {
+  it("a run skips a touch that a person is deciding on, and expires it later if undecided", async () => {
     const shown = await aWaitingTouch({ step: { time_to_live_minutes: 60 } });
     const approval = { ...decided(shown), fingerprint: shown.fingerprint, at: new Date(SHOWN) };
     const { open } = await onOpenTransaction((first) => approveTouch(first, approval));

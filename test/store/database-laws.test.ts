@@ -580,7 +580,7 @@ const NAMELESS_LAWS: readonly Law[] = [
   },
 ];
 
-describe.each(SEARCH_PATHS)("where $name", (path) => {
+describe.each(SEARCH_PATHS)("under the search_path: $name", (path) => {
   beforeAll(async () => {
     database = await createDatabase();
     sql = await openPoolUnder(path, database.url);
@@ -631,12 +631,12 @@ describe.each(SEARCH_PATHS)("where $name", (path) => {
     await database.drop();
   });
 
-  it("a statement that names no schema finds what the path says", async () => {
+  it("an unqualified table name follows the search_path", async () => {
     const { rows } = await sql.query("select to_regclass('lead') = 'public.lead'::regclass as ours");
     expect(rows).toEqual([{ ours: path.findsOurs }]);
   });
 
-  it("a meeting that is inserted books its lead; without the path that its triggers set, only where names are ours", async () => {
+  it("an inserted meeting books its lead; without its trigger's search_path it does so only where names resolve to our tables", async () => {
     const books = async (transaction: Sql) => {
       const leadId = await addLead(transaction, String(ids.get("here")));
       await addAppointment(transaction, leadId);
@@ -681,7 +681,7 @@ describe.each(SEARCH_PATHS)("where $name", (path) => {
       ["notification_kind", labels.NOTIFICATION_KINDS],
       ["digest_channel", labels.DIGEST_CHANNELS],
       ["digest_delivery_status", labels.DIGEST_DELIVERY_STATUSES],
-    ])("of %s are those that the code knows", async (type, expected) => {
+    ])("of %s equal those in the code", async (type, expected) => {
       const { rows } = await sql.query<{ label: string }>(
         `select unnest(enum_range(null::public.${type}))::text as label`,
       );
@@ -689,7 +689,7 @@ describe.each(SEARCH_PATHS)("where $name", (path) => {
     });
   });
 
-  describe("what the database does by itself", () => {
+  describe("the triggers of the database", () => {
     const one = async (text: string, ...parameters: unknown[]): Promise<Columns> => {
       const { rows } = await sql.query<Columns>(text, parameters);
       return rows[0] ?? {};
@@ -751,7 +751,7 @@ describe.each(SEARCH_PATHS)("where $name", (path) => {
         true,
       ],
       ["and clears missed_at", "status = 'meeting-booked', missed_at = null", true],
-    ])("lets the statement that books by the status have the last word: it books %s", async (_, assignment, booked) => {
+    ])("let a statement that sets the status decide: it books %s", async (_, assignment, booked) => {
       const leadId = await addLead(sql, named("here"), { missed_at: new Date() });
       await sql.query(`update public.lead set ${assignment} where id = $1`, [leadId]);
       expect(await leadRow(leadId)).toMatchObject({ is_booked: booked });
@@ -775,7 +775,7 @@ describe.each(SEARCH_PATHS)("where $name", (path) => {
       expect(await leadRow(inserted)).toMatchObject({ is_booked: false, missed_at: expect.any(Date) });
     });
 
-    it("keeps the end of the latest meeting when two bookings of one lead come at once", async () => {
+    it("keep the end of the latest meeting after two concurrent bookings of one lead", async () => {
       const leadId = await addLead(sql, named("here"));
       const first = await openTransaction(sql);
       await addAppointment(first, leadId, { ends_at: new Date("2100-02-01T00:00:00Z") });
@@ -790,7 +790,7 @@ describe.each(SEARCH_PATHS)("where $name", (path) => {
       ["deleted", "delete from public.appointment where id = $1"],
       ["cancelled", "update public.appointment set status = 'cancelled' where id = $1"],
       ["moved to another lead", "update public.appointment set lead_id = $2 where id = $1"],
-    ])("keeps a booking that is committed while another meeting of the lead is %s", async (what, statement) => {
+    ])("keep a booking that commits while another meeting of the lead is %s", async (what, statement) => {
       const leadId = await addLead(sql, named("here"));
       const leaves = await addAppointment(sql, leadId, { ends_at: new Date("2100-02-01T00:00:00Z") });
       const booking = await openTransaction(sql);
@@ -824,7 +824,7 @@ describe.each(SEARCH_PATHS)("where $name", (path) => {
       expect(await orphanSince()).toBeNull();
     });
 
-    it("drops a hold with the state it belongs to, and has a pause that can end by itself looked at", async () => {
+    it("clear a hold with its state, and schedule a recheck of a pause that can end by itself", async () => {
       const hold = { hold_reason: "window", held_since: new Date() };
       const { instanceId } = await addFollowedLead(sql, named("here"), named("chase"), { instance: hold });
       const pause =

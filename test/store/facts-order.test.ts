@@ -107,7 +107,7 @@ function dyingAt(number: number): Transactional {
   };
 }
 
-it("a fact whose process dies at whatever statement has changed nothing, and is applied when it comes again", async () => {
+it("a fact whose process dies at any statement changes nothing, and is applied on redelivery", async () => {
   for (const one of history()) {
     const expected = await standingAfter([one]);
     await aSubject();

@@ -84,7 +84,7 @@ const aDayPasses = () =>
   );
 
 describe("a booked meeting", () => {
-  it("ends what chased it in the same transaction, and starts the post-booking sequences", async () => {
+  it("ends the chasing sequences and starts the post-booking sequences in one transaction", async () => {
     const touchId = await addTouch(sql, instanceId, chase.steps[0] ?? "");
     const outcome = await fact("meeting.booked", { meeting: aMeeting("one") });
     expect(outcome).toEqual({ outcome: "applied", ended: 1, cancelledTouches: 1, started: 1 });
@@ -105,7 +105,7 @@ describe("a booked meeting", () => {
     expect([await sentOf(chase), await sentOf(prepare)]).toEqual([0, 1]);
   });
 
-  it("would have let the chase go on had it not been told", async () => {
+  it("negative control: without the booking, the chase continues", async () => {
     await runHere();
     expect(await sentOf(chase)).toBe(1);
   });
@@ -129,7 +129,7 @@ describe("a booked meeting", () => {
     expect(await theLead()).toMatchObject({ status: "meeting-booked", is_booked: true });
   });
 
-  it("stands whatever status another system writes later", async () => {
+  it("remains booked for any status that another system writes later", async () => {
     await fact("meeting.booked", { meeting: aMeeting("one") });
     await sql.query("update lead set status = 'qualified' where id = $1", [leadId]);
     expect(await theLead()).toMatchObject({ status: "qualified", is_booked: true });
@@ -142,7 +142,7 @@ describe("a booked meeting", () => {
     expect(await theLead()).toMatchObject({ status: "blacklisted", is_booked: true });
   });
 
-  it("of somebody who was not interested starts the post-booking sequences, whose steps go out", async () => {
+  it("of a lead that was not interested starts the post-booking sequences, and their steps go out", async () => {
     await sql.query("update lead set status = 'not-interested' where id = $1", [leadId]);
     expect(await fact("meeting.booked", { meeting: aMeeting("one") })).toMatchObject({ started: 1 });
     await runHere();
@@ -155,7 +155,7 @@ describe("a booked meeting", () => {
     expect(await instancesOf(prepare)).toEqual([]);
   });
 
-  it("starts nothing for somebody who was not interested and has opted out", async () => {
+  it("starts nothing for a lead that was not interested and has opted out", async () => {
     await sql.query("update lead set status = 'not-interested', opted_out_at = now() where id = $1", [leadId]);
     expect(await fact("meeting.booked", { meeting: aMeeting("one") })).toMatchObject({ started: 0 });
   });
@@ -172,7 +172,7 @@ describe("a meeting that replaces another", () => {
 
   beforeEach(() => fact("meeting.booked", { meeting: aMeeting("one"), occurredAt: hoursAgo(9) }));
 
-  it("leaves the lead booked by the new one alone", async () => {
+  it("leaves the lead booked only by the new one", async () => {
     await fact("meeting.rescheduled", { meeting: aMeeting("two", 5), replaces: "one" });
     expect(await appointments()).toEqual([
       { id: "one", status: "cancelled" },
@@ -183,7 +183,7 @@ describe("a meeting that replaces another", () => {
 });
 
 describe("a cancelled meeting", () => {
-  it("lets the lead leave meeting-booked, ends what prepared the meeting, and starts nothing again", async () => {
+  it("takes the lead out of meeting-booked, ends its post-booking sequences, and restarts nothing", async () => {
     await fact("meeting.booked", { meeting: aMeeting("one"), occurredAt: hoursAgo(9) });
     expect(await fact("meeting.cancelled", { meeting: aMeeting("one") })).toMatchObject({ ended: 1, started: 0 });
     expect(await theLead()).toMatchObject({ status: "qualified", is_booked: false });
@@ -193,7 +193,7 @@ describe("a cancelled meeting", () => {
     expect([await sentOf(chase), await sentOf(prepare), await sentOf(noShow)]).toEqual([0, 0, 0]);
   });
 
-  it("leaves a lead booked that has another", async () => {
+  it("leaves the lead booked if it has another meeting", async () => {
     await fact("meeting.booked", { meeting: aMeeting("one"), occurredAt: hoursAgo(9) });
     await fact("meeting.booked", { meeting: aMeeting("two"), occurredAt: hoursAgo(8) });
     await fact("meeting.cancelled", { meeting: aMeeting("one") });
@@ -218,14 +218,14 @@ describe("a last step that still waits to be sent, of a sequence that is complet
   const reasonOf = async (touchId: string) =>
     (await one("select status || ' ' || reason as reason from touch where id = $1", touchId))["reason"];
 
-  it("is stopped by a booking, also where the booking is cancelled before anybody looks", async () => {
+  it("is stopped by a booking, even if the booking is cancelled before the next run", async () => {
     const touchId = await complete(chase);
     await fact("meeting.booked", { meeting: aMeeting("one"), occurredAt: hoursAgo(2) });
     await fact("meeting.cancelled", { meeting: aMeeting("one") });
     expect(await reasonOf(touchId)).toBe("cancelled meeting_booked");
   });
 
-  it("is stopped by a cancellation, where it was to prepare the meeting", async () => {
+  it("is stopped by a cancellation if it prepared the meeting", async () => {
     await fact("meeting.booked", { meeting: aMeeting("one"), occurredAt: hoursAgo(2) });
     const touchId = await complete(prepare);
     await fact("meeting.cancelled", { meeting: aMeeting("one") });
@@ -263,7 +263,7 @@ describe("a missed meeting", () => {
     if (sent === 0) expect(await instancesOf(noShow)).toEqual([ended]);
   });
 
-  it("is over when another is booked, by whatever hand", async () => {
+  it("ends when another meeting is booked, by a fact or a direct write", async () => {
     await fact("meeting.missed", { meeting: aMeeting("one", -1) });
     await sql.query(
       `insert into appointment (workspace_id, lead_id, external_id, status, starts_at, ends_at, last_event_at)
@@ -275,7 +275,7 @@ describe("a missed meeting", () => {
     expect(await instancesOf(noShow)).toEqual([{ status: "completed", generation: 1, reason: "meeting_booked" }]);
   });
 
-  it("starts nothing for a lead that has another meeting ahead", async () => {
+  it("starts nothing if the lead has another meeting ahead", async () => {
     await fact("meeting.booked", { meeting: aMeeting("two"), occurredAt: hoursAgo(2) });
     expect(await fact("meeting.missed", { meeting: aMeeting("one", -1) })).toMatchObject({ started: 0 });
     expect(await theLead()).toMatchObject({ status: "meeting-booked", is_booked: true });
@@ -283,7 +283,7 @@ describe("a missed meeting", () => {
 });
 
 describe("a reply, a snooze, an opt-out", () => {
-  it("a reply keeps the next step from going out, and is told in the next digest", async () => {
+  it("a reply blocks the next step, and appears in the next digest", async () => {
     await fact("lead.replied");
     await runHere();
     expect(await sentOf(chase)).toBe(0);
@@ -295,7 +295,7 @@ describe("a reply, a snooze, an opt-out", () => {
     });
   });
 
-  it("a snooze lasts as long as the latest one says, in whatever order they come", async () => {
+  it("a snooze lasts as the latest one says, in any order of arrival", async () => {
     await fact("lead.snoozed", { until: FAR_AHEAD.toISOString(), occurredAt: hoursAgo(2) });
     expect(await fact("lead.snoozed", { until: null, occurredAt: hoursAgo(3) })).toMatchObject({ outcome: "stale" });
     await runHere();
@@ -326,7 +326,7 @@ describe("a reply, a snooze, an opt-out", () => {
 
 const enrolment = (...leads: unknown[]): Columns => ({ lead: undefined, sequence: { id: chase.id }, leads });
 
-describe("a lead whose id no version of a UUID allows, as another system made it", () => {
+describe("a lead whose id from another system has no valid UUID version", () => {
   it("opts out and is enrolled like any other", async () => {
     const id = "22222222-2222-2222-2222-222222222222";
     const email = "other-made@example.test";
@@ -364,7 +364,7 @@ describe("an opt-out of an address", () => {
     expect(await isOut("second")).toBe(true);
   });
 
-  it("holds for a lead that gets the address afterwards, and ends what follows it up", async () => {
+  it("applies to a lead that gets the address afterwards, and ends its sequences", async () => {
     const touchId = await addTouch(sql, instanceId, chase.steps[0] ?? "");
     const outcome = await enrolled({ externalId: "known", email: address });
     expect(outcome).toMatchObject({ ended: 1, cancelledTouches: 1, started: 0, verdicts: ["opted_out"] });
@@ -397,7 +397,7 @@ describe("an opt-out of an address", () => {
 });
 
 describe("an enrolment", () => {
-  it("gives each lead a verdict, and starts those that may", async () => {
+  it("returns an outcome per lead, and starts the permitted ones", async () => {
     await sql.query("update lead set external_id = 'known' where id = $1", [leadId]);
     await addLead(sql, workspaceId, { external_id: "booked", status: "meeting-booked" });
     await addLead(sql, workspaceId, { external_id: "gone", email: null, opted_out_at: hoursAgo(1) });
@@ -438,7 +438,7 @@ describe("an enrolment", () => {
     });
   });
 
-  it("of those who were in the sequence begins a new generation when it is asked to, whose steps go out again", async () => {
+  it("with `restart` starts a new generation for leads already in the sequence, and its steps go out again", async () => {
     await sql.query("update lead set external_id = 'again' where id = $1", [leadId]);
     await runHere();
     await fact("lead.enrolled", { ...enrolment({ externalId: "again" }), restart: true });
@@ -449,7 +449,7 @@ describe("an enrolment", () => {
     expect(await sentOf(chase)).toBe(2);
   });
 
-  it("that comes late changes nothing that was told since, and adds what nobody knows", async () => {
+  it("that arrives late changes no newer detail, and adds unknown details", async () => {
     await sql.query("update lead set external_id = 'told', phone = null where id = $1", [leadId]);
     const told = (hours: number, lead: object) =>
       fact("lead.enrolled", { ...enrolment({ externalId: "told", ...lead }), occurredAt: hoursAgo(hours) });
@@ -462,7 +462,7 @@ describe("an enrolment", () => {
     expect(await known()).toEqual({ ...afterwards, first_name: "Ada Augusta" });
   });
 
-  it("of a sender whose clock runs ahead does not keep what is told later from counting", async () => {
+  it("of a sender whose clock runs ahead does not block later facts", async () => {
     await sql.query("update lead set external_id = 'ahead' where id = $1", [leadId]);
     const inAMinute = hoursAgo(-1 / 60);
     await fact("lead.enrolled", { ...enrolment({ externalId: "ahead", firstName: "Ada" }), occurredAt: inAMinute });
@@ -473,7 +473,7 @@ describe("an enrolment", () => {
     expect(await one("select first_name from lead where id = $1", leadId)).toEqual({ first_name: "Augusta" });
   });
 
-  it("that comes late restarts nothing that started since, and what started before", async () => {
+  it("that arrives late restarts what started before it, and nothing that started since", async () => {
     await sql.query("update lead set external_id = 'late' where id = $1", [leadId]);
     const again = (hours: number) =>
       fact("lead.enrolled", { ...enrolment({ externalId: "late" }), restart: true, occurredAt: hoursAgo(hours) });
@@ -531,7 +531,7 @@ describe("an enrolment", () => {
   it.each([
     ["before", [{ email: "Office@example.test" }, { externalId: "ada", email: "office@example.test" }]],
     ["after", [{ externalId: "ada", email: "office@example.test" }, { email: "Office@example.test" }]],
-  ])("takes an address alone for whoever has it, %s the other", async (_, leads) => {
+  ])("matches an address alone to the lead that has it, %s the other", async (_, leads) => {
     const third = { externalId: "bob", email: "other@example.test" };
     expect(await fact("lead.enrolled", enrolment(...leads, third))).toMatchObject({
       started: 2,
@@ -539,7 +539,7 @@ describe("an enrolment", () => {
     });
   });
 
-  it("loses no lead by one whose LinkedIn address a database cannot hold", async () => {
+  it("loses no other lead to a LinkedIn address that the database cannot store", async () => {
     const outcome = await fact(
       "lead.enrolled",
       enrolment(
@@ -566,11 +566,11 @@ describe("an enrolment", () => {
   });
 });
 
-describe("a lead with a time that somebody typed as infinity", () => {
+describe("a lead with a time of infinity", () => {
   const infinite = (column: string, value: string) =>
     sql.query(`update lead set ${column} = $2, external_id = 'endless' where id = $1`, [leadId, value]);
 
-  it.each(["infinity", "-infinity"])("keeps no fact about it back: missed_at %s", async (value) => {
+  it.each(["infinity", "-infinity"])("does not block a fact: missed_at %s", async (value) => {
     await fact("meeting.cancelled", { meeting: aMeeting("one"), occurredAt: hoursAgo(2) });
     await infinite("missed_at", value);
     for (const type of ["lead.replied", "lead.opted_out"]) {
@@ -590,7 +590,7 @@ describe("a lead with a time that somebody typed as infinity", () => {
     expect(await fact("meeting.booked", { meeting: aMeeting("one") })).toMatchObject({ started: 0 });
   });
 
-  it("is told of its meeting all the same, if that has no end", async () => {
+  it("can still book a meeting without an end", async () => {
     await fact("meeting.booked", { meeting: aMeeting("one"), occurredAt: hoursAgo(2) });
     await sql.query("update appointment set ends_at = 'infinity' where lead_id = $1", [leadId]);
     expect(await theLead()).toMatchObject({ is_booked: true });
@@ -610,7 +610,7 @@ describe("a touch that waits for approval", () => {
     ({ id: touchId } = (await one("select id from touch where instance_id = $1", instanceId)) as { id: string });
   });
 
-  it("goes out once it is approved as it was shown, and not as it was not", async () => {
+  it("goes out if it is approved with the fingerprint that was shown, and not with another", async () => {
     const { fingerprint } = await one("select fingerprint from touch where id = $1", touchId);
     const other = await fact("touch.approved", { ...waiting, touchId, fingerprint: "0".repeat(64) });
     expect(other).toEqual({ outcome: "refused", reason: "touchId: text_changed" });
@@ -619,7 +619,7 @@ describe("a touch that waits for approval", () => {
     expect(await statusOf()).toEqual({ status: "sent", decided_by: "hana" });
   });
 
-  it("never goes out once it is rejected", async () => {
+  it("never goes out after a rejection", async () => {
     const rejected = { ...waiting, touchId, reason: "Too pushy", eventId: "rejected" };
     expect(await fact("touch.rejected", rejected)).toMatchObject({ outcome: "applied" });
     expect(await fact("touch.rejected", rejected)).toEqual({ outcome: "duplicate" });
@@ -658,8 +658,8 @@ describe("facts applied at the same time", () => {
   });
 });
 
-describe("what was refused", () => {
-  it("has changed nothing and may come again", async () => {
+describe("a refused fact", () => {
+  it("changes nothing and can be sent again", async () => {
     const before = await rowsOf(sql, workspaceId);
     const stranger = await addLead(sql, await addWorkspace(sql));
     const detail = { meeting: aMeeting("one"), lead: { id: stranger }, eventId: "twice" };
@@ -670,7 +670,7 @@ describe("what was refused", () => {
     expect(await fact("meeting.booked", { ...detail, lead: { id: leadId } })).toMatchObject({ outcome: "applied" });
   });
 
-  it("is a fact of a workspace that is not there, or one of the future that may start something", async () => {
+  it("names an unknown workspace, or a future time for a fact that may start a sequence", async () => {
     const nowhere = { workspaceId: "0190f0f0-0000-7000-8000-000000000001" };
     expect(await fact("lead.replied", nowhere)).toMatchObject({ reason: expect.stringContaining("no workspace") });
     expect(await fact("lead.snoozed", { until: null, occurredAt: hoursAgo(-1) })).toEqual({

@@ -38,7 +38,7 @@ it("the database normalises addresses and numbers as the code does", async () =>
   expect(await normalisedBySql("normalise_phone", texts)).toEqual(texts.map(normalisePhone));
 });
 
-it("a value that is sent to is compared by the very address that it is sent to", async () => {
+it("a recipient is compared by the exact address that is sent to", async () => {
   const stored = fc.sample(untidy, { numRuns: 20_000, seed: 11 }).concat(" Bob <Bob@x.example> ");
   const sent = stored.filter((text) => addressToSend(text) !== undefined);
   expect(sent.length).toBeGreaterThan(10);
@@ -47,7 +47,7 @@ it("a value that is sent to is compared by the very address that it is sent to",
   );
 });
 
-it("the normalised forms follow the address and the number, whoever writes them", async () => {
+it("the normalised forms follow the address and the number after any write", async () => {
   const id = await addLead(sql, await addWorkspace(sql), { email: " Bob <Bob@x.example>", phone: "0049 30 1" });
   const stored = async () =>
     (await sql.query("select normalised_email, normalised_phone from lead where id = $1", [id])).rows[0];
@@ -89,7 +89,7 @@ it.each([
   ]);
 });
 
-it("an enrolment repairs an address on entry, and rejects what is not exactly one", async () => {
+it("an enrolment repairs an address, and rejects a field that is not exactly one address", async () => {
   const workspaceId = await addWorkspace(sql);
   const { id } = await addSequence(sql, workspaceId);
   const emails = [

@@ -26,7 +26,7 @@ beforeEach(async () => {
 
 const stored = async () => (await sql.query("select * from lead where workspace_id = $1", [workspaceId])).rows;
 
-it("stores each lead column of an event, and renders those that templates may read", async () => {
+it("stores each lead column of an event, and renders the template columns", async () => {
   const fact = { workspaceId, eventId: "columns", occurredAt: hoursAgo(1), sequence: { id: sequence.id } };
   await tell(onPool(sql), "lead.enrolled", { ...fact, leads: [EXAMPLES] });
   expect(await stored()).toEqual([expect.objectContaining(STORED)]);

@@ -64,7 +64,7 @@ describe("a booking that is not valid, but names the person", () => {
     ["holds a detail that nobody knows", { ...aMeeting("m"), title: "Demo" }, "meeting.unknown key title: was ignored"],
     ["has no id", { ...aMeeting("m"), id: undefined }, "meeting.id: is missing"],
     ["has an id that is too long", aMeeting("m".repeat(1_000)), "meeting.id: is not valid"],
-  ])("stops and books where it %s, starts nothing, and says so", async (_, meeting, warning) => {
+  ])("stops and books if it %s, starts nothing, and warns", async (_, meeting, warning) => {
     const outcome = await fact("meeting.booked", { meeting });
     expect(outcome).toMatchObject({ outcome: "applied", ended: 1, started: 0 });
     expect(outcome).toHaveProperty("warnings", expect.arrayContaining([expect.stringContaining(warning)]));
@@ -98,7 +98,7 @@ describe("a booking that is not valid, but names the person", () => {
     expect(await live(prepare)).toBe(1);
   });
 
-  it("keeps the times that are known when it is reported again without any, and when it moves without any", async () => {
+  it("keeps the known times if it is reported again or moved without times", async () => {
     await fact("meeting.booked", { meeting: aMeeting("m"), occurredAt: hoursAgo(5) });
     const before = await meetings();
     await fact("meeting.booked", { meeting: { id: "m" }, occurredAt: hoursAgo(4) });
@@ -111,7 +111,7 @@ describe("a booking that is not valid, but names the person", () => {
     expect(await live(prepare)).toBe(1);
   });
 
-  it("is cancelled by its id alone, whatever the rest is", async () => {
+  it("is cancelled by its id alone, even if the rest is invalid", async () => {
     await fact("meeting.booked", { meeting: aMeeting("m"), occurredAt: hoursAgo(5) });
     const outcome = await fact("meeting.cancelled", { meeting: { id: "m", startsAt: "soon" }, colour: "red" });
     expect(outcome).toMatchObject({ outcome: "applied", ended: 1, warnings: expect.any(Array) });
@@ -137,13 +137,13 @@ describe("a fact that stops", () => {
     expect(ahead).toBe(false);
   });
 
-  it("is applied once without an event id of its own", async () => {
+  it("is applied once even without an event id", async () => {
     const detail = { ...detailOf({}), eventId: undefined };
     expect(await tell(onPool(sql), "lead.replied", detail)).toMatchObject({ outcome: "applied" });
     expect(await tell(onPool(sql), "lead.replied", detail)).toEqual({ outcome: "duplicate" });
   });
 
-  it("names no value in a warning, not even where a key is one", async () => {
+  it("names no value in a warning, even if a key contains one", async () => {
     const secret = "secret@lenient.test";
     const outcome = await fact("meeting.booked", {
       [secret]: secret,
@@ -154,7 +154,7 @@ describe("a fact that stops", () => {
     expect(JSON.stringify(outcome)).not.toContain("secret");
   });
 
-  it("is rejected where it names nobody", () => {
+  it("is rejected if it names no person", () => {
     for (const nobody of [undefined, null, {}, { email: "" }, { name: "Ada" }, "ada@lenient.test", []]) {
       expect(
         parseEvent(bodyOf("meeting.booked", { ...detailOf({ meeting: aMeeting("m") }), lead: nobody })),
@@ -165,7 +165,7 @@ describe("a fact that stops", () => {
   });
 });
 
-it("whatever a booking holds beside the person, it stops", () => {
+it("a booking stops for any content besides the person", () => {
   fc.assert(
     fc.property(
       fc.anything(),

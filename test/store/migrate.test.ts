@@ -53,7 +53,7 @@ const tables = async () => {
 };
 
 describe("from zero", () => {
-  it("applies every migration of this repository, oldest first, and tells each", async () => {
+  it("applies every migration of this repository, oldest first, and reports each", async () => {
     const names = (await readdir(MIGRATIONS, { withFileTypes: true }))
       .filter((entry) => entry.isDirectory())
       .map(({ name }) => name);
@@ -67,7 +67,7 @@ describe("from zero", () => {
     );
   });
 
-  it("leaves a history in which each migration is finished, with Prisma's own checksum", async () => {
+  it("leaves a history with each migration finished and with Prisma's checksum", async () => {
     await write("1_tables", TABLES);
     await run();
     expect(await history()).toEqual([{ name: "1_tables", finished: true, rolled_back: false }]);
@@ -91,7 +91,7 @@ describe("a second time", () => {
     expect((await client.query("SELECT * FROM _prisma_migrations")).rows).toEqual(before);
   });
 
-  it("applies what is new, and only that", async () => {
+  it("applies only new migrations", async () => {
     await write("1_tables", TABLES);
     await run();
     await write("2_function", FUNCTION);
@@ -114,7 +114,7 @@ describe("a second time", () => {
     expect(await run()).toEqual({ applied: [] });
   });
 
-  it("tells that the database is ahead, and still applies what it lacks", async () => {
+  it("reports that the database is ahead, and still applies missing migrations", async () => {
     await write("1_tables", TABLES);
     await write("2_function", FUNCTION);
     await run();
@@ -131,7 +131,7 @@ describe("a migration that fails", () => {
     await write("2_broken", BROKEN);
   });
 
-  it("is named, with the database's own message and the line, and nothing of it is kept", async () => {
+  it("is named with the database's message and the line, and is rolled back", async () => {
     await expect(run()).rejects.toMatchObject({
       name: "MigrationFailed",
       code: "migration_failed",
@@ -145,7 +145,7 @@ describe("a migration that fails", () => {
     ]);
   });
 
-  it("stands in the way of the next attempt, which tells the first error again", async () => {
+  it("blocks the next attempt, which repeats the first error", async () => {
     await run().catch(() => undefined);
     await write("2_broken", "CREATE TABLE street (id int);");
     await expect(run()).rejects.toMatchObject({
@@ -156,7 +156,7 @@ describe("a migration that fails", () => {
     expect(await tables()).toEqual(["_prisma_migrations", "town"]);
   });
 
-  it("is applied once it has been corrected and a retry is asked for; the history keeps both attempts", async () => {
+  it("is applied after a correction and a requested retry; the history keeps both attempts", async () => {
     await run().catch(() => undefined);
     await write("2_broken", "CREATE TABLE street (id int);");
     expect(await run({ retryFailed: true })).toEqual({ applied: ["2_broken"] });
@@ -167,7 +167,7 @@ describe("a migration that fails", () => {
     ]);
   });
 
-  it("is reported as cut off where its migrator was killed", async () => {
+  it("is reported as interrupted if its migrator was killed", async () => {
     await rm(join(directory, "2_broken"), { recursive: true });
     await run();
     await client.query("UPDATE _prisma_migrations SET finished_at = NULL, applied_steps_count = 0");
@@ -188,7 +188,7 @@ it("refuses a migration that was edited after it was applied, and applies nothin
   expect(await history()).toHaveLength(1);
 });
 
-it("lets one of several migrators work, and the others find it done", async () => {
+it("lets one of several migrators work; the others find nothing to do", async () => {
   await write("1_tables", TABLES);
   await write("2_function", FUNCTION);
   await client.query("SELECT pg_advisory_lock($1)", [LOCK_OF_PRISMA]);
@@ -260,7 +260,7 @@ describe("through a transaction pooler", () => {
   });
 });
 
-it("writes nothing where the connection works in a schema other than public, and names the setting", async () => {
+it("writes nothing if the connection uses a schema other than public, and names the setting", async () => {
   await write("1_tables", TABLES);
   const name = new URL(database.url).pathname.slice(1);
   await client.query(`CREATE SCHEMA crm; ALTER DATABASE ${name} SET search_path = crm, public`);
@@ -280,7 +280,7 @@ it("refuses a database with tables of its own and no history", async () => {
   expect(await tables()).toEqual(["somebody_elses"]);
 });
 
-it("refuses a folder without migrations, or one that is not there", async () => {
+it("rejects a folder that has no migrations or does not exist", async () => {
   await expect(run()).rejects.toMatchObject({
     code: "migrations_missing",
     message: expect.stringContaining(directory),
@@ -309,7 +309,7 @@ it("says that a database cannot be reached, and why, and never the password", as
   }
 });
 
-it("says so where the connection is lost in the middle of a migration", async () => {
+it("reports a connection lost during a migration", async () => {
   await write("1_cut", "SELECT pg_terminate_backend(pg_backend_pid());");
   await expect(run()).rejects.toMatchObject({ code: "database_unreachable", message: expect.stringContaining("lost") });
 });

@@ -84,7 +84,7 @@ async function stoppedAfter(touch: Columns): Promise<Chased> {
 }
 
 describe("an instance that is reopened", () => {
-  it("goes on at the step it stood at, sends each step once, and completes", async () => {
+  it("continues at its step, sends each step once, and completes", async () => {
     const chased = await stoppedByMistake();
     expect(await reopen(chased, MONDAY)).toEqual({
       outcome: "reopened",
@@ -98,13 +98,13 @@ describe("an instance that is reopened", () => {
     expect(await instanceOf(chased)).toMatchObject({ status: "completed", completed_reason: "out_of_steps" });
   });
 
-  it("stays ended where nobody reopens it", async () => {
+  it("negative control: stays ended without a reopening", async () => {
     await stoppedByMistake();
     await runThroughTheWeek();
     expect(sentBodies()).toEqual(["one"]);
   });
 
-  it("leaves on record who, why, and what it had been", async () => {
+  it("records who reopened it, why, and its earlier state", async () => {
     const chased = await stoppedByMistake();
     await reopen(chased);
     const { rows } = await sql.query("select * from reopening");
@@ -125,7 +125,7 @@ describe("an instance that is reopened", () => {
     ]);
   });
 
-  it("sends the step that the stop kept from going out, after its attempt had failed for now", async () => {
+  it("sends the step that was cancelled while it waited for a retry", async () => {
     runner.channel.answer = () => ({ kind: "retry", reason: "provider_is_busy" });
     const chased = await stoppedByMistake();
     runner.channel.reset();
@@ -176,14 +176,14 @@ describe("an instance that is reopened", () => {
     ["failed for now", { ...STOPPED, failures: 1 }],
     ["were put off by the provider", STOPPED],
     ["were not begun", { ...STOPPED, attempts: 0, channel: "webhook" }],
-  ])("sends a step whose attempts %s", async (_, touch) => {
+  ])("sends a step with attempts that %s", async (_, touch) => {
     const chased = await stoppedAfter(touch);
     expect(await reopen(chased)).toMatchObject({ outcome: "reopened", position: 1 });
     await runThroughTheWeek();
     expect(sentBodies()).toEqual(["one", "two", "three"]);
   });
 
-  it("takes over what was still to be sent when a person cancelled it", async () => {
+  it("continues with the touches that were unsent when a person cancelled it", async () => {
     const chased = await aChasedLead();
     await addTouch(sql, chased.instanceId, chased.steps[0] ?? "", { next_attempt_at: MONDAY, recheck_at: MONDAY });
     await sql.query("update follow_up_instance set position = 2, status = 'cancelled', next_step_due = null");
@@ -192,7 +192,7 @@ describe("an instance that is reopened", () => {
     expect(sentBodies()).toEqual(["one", "two", "three"]);
   });
 
-  it("does not go back to a step that an earlier stop kept from going out, and that was passed over since", async () => {
+  it("does not return to a step that an earlier stop cancelled and that was skipped since", async () => {
     const chased = await stoppedAfter({ ...STOPPED, attempts: 0 });
     expect(await reopen(chased)).toMatchObject({ position: 1 });
     await sql.query("update follow_up_step set condition = 'linkedin_connected' where position = 1");
@@ -203,7 +203,7 @@ describe("an instance that is reopened", () => {
     expect(await reopen(chased)).toMatchObject({ outcome: "reopened", position: 2, generation: 3 });
   });
 
-  it("keeps the delay after what was sent before an earlier reopening", async () => {
+  it("keeps the delay after a touch sent before an earlier reopening", async () => {
     const chased = await stoppedByMistake();
     await reopen(chased, MONDAY);
     await book(chased);
@@ -267,7 +267,7 @@ describe("it is refused, and nothing changes,", () => {
     expect(await everyRow(sql)).toEqual(before);
   });
 
-  it("where there is no such instance", async () => {
+  it("if the instance does not exist", async () => {
     const { workspaceId } = await stoppedByMistake();
     const none = { instanceId: workspaceId } as Chased;
     expect(await reopen(none)).toEqual({ outcome: "refused", reason: "not_found" });
@@ -293,7 +293,7 @@ describe("at once", () => {
     expect(await instanceOf(chased)).toMatchObject({ status: "completed" });
   });
 
-  it("a booking that waits for a reopening ends what was reopened, before anything is sent", async () => {
+  it("a booking that waits for a reopening ends the reopened instance before anything is sent", async () => {
     const chased = await stoppedByMistake();
     const open = await openTransaction(sql);
     const within = onPool(open as unknown as pg.Pool);

@@ -98,7 +98,7 @@ async function openHouse(first: readonly string[]) {
 }
 
 describe("leads inside a sequence", () => {
-  it("get each step that they started with once, in its order, however the sequence is rewritten meanwhile", async () => {
+  it("get each step of their version once, in order, however the sequence is rewritten", async () => {
     await fc.assert(
       fc.asyncProperty(keys, fc.array(move, { maxLength: 12 }), async (first, moves) => {
         const house = await openHouse(first);
@@ -111,7 +111,7 @@ describe("leads inside a sequence", () => {
     );
   });
 
-  it("are told the words of the latest file, in whatever version they are", async () => {
+  it("get the texts of the latest file, in every version", async () => {
     const workspaceId = await addWorkspace(pool);
     const [sequence] = await save(workspaceId, chase(["a", "b"]));
     const { instanceId } = await addFollowedLead(pool, workspaceId, sequence?.id ?? "");
@@ -136,7 +136,7 @@ describe("several sequences", () => {
     expect(rows).toEqual([{ name: "Chase" }]);
   });
 
-  it("that two write at once, in other orders, are those of one of them", async () => {
+  it("written concurrently in different orders are those of one writer", async () => {
     const workspaceId = await addWorkspace(pool);
     const names = ["A", "B", "C", "D"];
     const all = (key: string) => names.map((name) => ({ ...chase([key]), name }));
@@ -160,8 +160,8 @@ describe("several sequences", () => {
   });
 });
 
-describe("what a person agreed to", () => {
-  it("is not written over what somebody else has changed since", async () => {
+describe("a confirmed change", () => {
+  it("does not overwrite a change made since", async () => {
     const workspaceId = await addWorkspace(pool);
     await save(workspaceId, chase(["a"]));
     const mine = chase(["a", "b"]);
@@ -174,7 +174,7 @@ describe("what a person agreed to", () => {
     expect((await saveSequences(database.prisma, workspaceId, [mine], again))[0]?.version).toBe(2);
   });
 
-  it("is no conflict where somebody else wrote the same", async () => {
+  it("does not conflict with an identical change", async () => {
     const workspaceId = await addWorkspace(pool);
     await save(workspaceId, chase(["a"]));
     const mine = chase(["a", "b"]);
@@ -183,7 +183,7 @@ describe("what a person agreed to", () => {
     expect((await saveSequences(database.prisma, workspaceId, [mine], seen))[0]).toEqual(first);
   });
 
-  it("waits for who writes at this moment, and then looks at what that was", async () => {
+  it("waits for a concurrent writer, and then compares with its result", async () => {
     const workspaceId = await addWorkspace(pool);
     const [saved] = await save(workspaceId, chase(["a"]));
     const mine = chase(["a", "b"]);

@@ -53,7 +53,7 @@ async function bodiesOf(sequenceId: string): Promise<readonly string[]> {
 }
 
 describe("a sequence that is saved", () => {
-  it("is there with its steps, in their order", async () => {
+  it("is stored with its steps, in order", async () => {
     const second = { key: "b", delayMinutes: 0, channel: "sms", body: "b", condition: "phone_provided" } as const;
     const sequence = await aSequence(email("a", { needsApproval: true, timeToLiveMinutes: 90 }), second);
     const { id, stepIds } = await save(sequence);
@@ -115,7 +115,7 @@ describe("a sequence that is saved", () => {
   });
 });
 
-describe("a sequence that has faults", () => {
+describe("an invalid sequence", () => {
   it("is refused with all of them, and leaves no trace", async () => {
     const before = await everyRow(pool);
     const faults = await faultsOf({
@@ -156,7 +156,7 @@ describe("a sequence that has faults", () => {
     expect(await everyRow(pool)).toEqual(before);
   });
 
-  it.each([null, "a sequence", { steps: 5 }, {}])("is refused where it is none: %j", async (sequence) => {
+  it.each([null, "a sequence", { steps: 5 }, {}])("is refused: %j", async (sequence) => {
     expect(await faultsOf(sequence)).not.toEqual([]);
   });
 
@@ -164,7 +164,7 @@ describe("a sequence that has faults", () => {
     expect(await faultsOf(await aSequence())).toEqual(["steps: must hold at least one step"]);
   });
 
-  it("needs a workspace that is there", async () => {
+  it("needs an existing workspace", async () => {
     const workspaceId = "0190f0f0-0000-7000-8000-000000000001";
     const sequence = { ...(await aSequence(email("a"))), workspaceId };
     expect(await faultsOf(sequence)).toEqual([`workspaceId: there is no workspace ${workspaceId}`]);
@@ -182,7 +182,7 @@ describe("a sequence that leads are in", () => {
     expect(await bodiesOf(id)).toEqual(["a"]);
   });
 
-  it("may change in every way once nobody is in it any more", async () => {
+  it("may change in every way once no lead is in it", async () => {
     const sequence = await aSequence(email("a"), email("b"), email("c"));
     const { id } = await save(sequence);
     await addFollowedLead(pool, sequence.workspaceId, id, { instance: { status: "completed" } });
@@ -190,7 +190,7 @@ describe("a sequence that leads are in", () => {
     expect(await bodiesOf(id)).toEqual(["b", "a"]);
   });
 
-  it("leaves those who are inside the steps that they started with, and gives the new ones to those who start", async () => {
+  it("keeps the steps of leads inside it, and gives the new steps to leads that start", async () => {
     const sequence = await aSequence(email("a"), email("b"));
     const before = await save(sequence);
     const early = await addFollowedLead(pool, sequence.workspaceId, before.id);
@@ -201,7 +201,7 @@ describe("a sequence that leads are in", () => {
     expect(await aheadOf(late.instanceId)).toEqual(["c", "b"]);
   });
 
-  it("says the new words to everybody who still has that step ahead, in whatever version", async () => {
+  it("gives the new texts to every lead that has the step ahead, in every version", async () => {
     const sequence = await aSequence(email("a"), email("b"));
     const { id } = await save(sequence);
     const early = await addFollowedLead(pool, sequence.workspaceId, id);
@@ -220,7 +220,7 @@ describe("a sequence that leads are in", () => {
     expect(await versionOf(email("b"), email("a"))).toBe(5);
   });
 
-  it("keeps a step that was sent to somebody, in the version of that time", async () => {
+  it("keeps a sent step in its version", async () => {
     const sequence = await aSequence(email("a"), email("b"));
     const { id, stepIds } = await save(sequence);
     const { instanceId } = await addFollowedLead(pool, sequence.workspaceId, id, { instance: { status: "completed" } });
@@ -233,7 +233,7 @@ describe("a sequence that leads are in", () => {
     expect(rows).toEqual([{ key: "b" }]);
   });
 
-  it("sees the lead who enrols at this very moment", async () => {
+  it("sees a lead that enrols concurrently", async () => {
     const sequence = await aSequence(email("a"));
     const { id } = await save(sequence);
     const enrolment = await openTransaction(pool);
@@ -244,7 +244,7 @@ describe("a sequence that leads are in", () => {
     expect(await faults).toEqual(["triggerOn: cannot change from no_response while leads are in the sequence (1)"]);
   });
 
-  it("gives the lead who enrols while it is saved one whole version", async () => {
+  it("gives a lead that enrols during the save one whole version", async () => {
     const sequence = await aSequence(email("a"), email("b"));
     const { id } = await save(sequence);
     const saving = await openTransaction(pool);
@@ -258,7 +258,7 @@ describe("a sequence that leads are in", () => {
 });
 
 describe("a restart", () => {
-  it("starts with the version of that time, unless it goes on further down", async () => {
+  it("starts with the current version, unless it continues at a later step", async () => {
     const sequence = await aSequence(email("a"), email("b"));
     const { id } = await save(sequence);
     const { instanceId } = await addFollowedLead(pool, sequence.workspaceId, id, { instance: { position: 2 } });

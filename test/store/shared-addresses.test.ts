@@ -56,7 +56,7 @@ const liveIn = async (sequence: Sequence) =>
   ).map(({ lead_id }) => lead_id);
 
 describe("a booking that names its person by an address of two leads", () => {
-  it("books both and ends what chases them", async () => {
+  it("books both and ends their chasing sequences", async () => {
     const outcome = await fact("meeting.booked", { meeting: aMeeting("one") });
     expect(outcome).toEqual({ outcome: "applied", ended: 2, cancelledTouches: 0, started: 1 });
     for (const lead of [first, second]) {
@@ -75,7 +75,7 @@ describe("a booking that names its person by an address of two leads", () => {
     ]);
   });
 
-  it("starts it for the oldest where none was contacted, and for one who may be contacted", async () => {
+  it("starts it for the oldest lead if none was contacted, and only for one that may be contacted", async () => {
     await sql.query("update lead set last_outbound_at = null where workspace_id = $1", [workspaceId]);
     await fact("meeting.booked", { meeting: aMeeting("one") });
     expect(await liveIn(prepare)).toEqual([first]);
@@ -85,7 +85,7 @@ describe("a booking that names its person by an address of two leads", () => {
     expect(await liveIn(prepare)).toEqual([second]);
   });
 
-  it("stays with the lead that has the sequence when the same person books again", async () => {
+  it("stays with the lead that has the sequence if the person books again", async () => {
     await fact("meeting.booked", { meeting: aMeeting("one"), occurredAt: hoursAgo(3) });
     await sql.query("update lead set last_outbound_at = now() where id = $1", [first]);
     await fact("meeting.booked", { meeting: aMeeting("two"), occurredAt: hoursAgo(2) });
@@ -108,7 +108,7 @@ describe("a booking that names its person by an address of two leads", () => {
     expect([await isBooked(stranger), await isBooked(abroad)]).toEqual([false, false]);
   });
 
-  it("is about one lead alone where it names that lead by its id", async () => {
+  it("concerns only the lead that it names by id", async () => {
     await fact("meeting.booked", { meeting: aMeeting("one"), lead: { id: first } });
     expect([await isBooked(first), await isBooked(second)]).toEqual([true, false]);
   });
@@ -127,7 +127,7 @@ describe("a booking that names its person by an address of two leads", () => {
     expect(await liveIn(noShow)).toEqual(status === "missed" ? [second] : []);
   });
 
-  it("is moved for both, and goes on preparing for the one", async () => {
+  it("is moved for both, and continues to prepare the one", async () => {
     await fact("meeting.booked", { meeting: aMeeting("one"), occurredAt: hoursAgo(3) });
     const moved = await fact("meeting.rescheduled", { meeting: aMeeting("two", 5), replaces: "one" });
     expect(moved).toMatchObject({ outcome: "applied", ended: 0, started: 0 });
@@ -141,7 +141,7 @@ describe("a booking that names its person by an address of two leads", () => {
     expect(await liveIn(prepare)).toEqual([second]);
   });
 
-  it("that replaces one that is not known yet keeps its booking from counting when it arrives", async () => {
+  it("that replaces an unknown one stops it from booking when it arrives", async () => {
     await fact("meeting.rescheduled", { meeting: aMeeting("two", 5), replaces: "one" });
     expect(await fact("meeting.booked", { meeting: aMeeting("one"), occurredAt: hoursAgo(3) })).toMatchObject({
       outcome: "stale",
@@ -154,7 +154,7 @@ describe("a booking that names its person by an address of two leads", () => {
     }
   });
 
-  it("that is cancelled already when it arrives ends what chased both before it", async () => {
+  it("that arrives already cancelled ends the earlier chases of both", async () => {
     await fact("meeting.cancelled", { meeting: aMeeting("one"), occurredAt: hoursAgo(1) });
     const late = await fact("meeting.booked", { meeting: aMeeting("one"), occurredAt: hoursAgo(2) });
     expect(late).toMatchObject({ outcome: "stale", ended: 2 });
@@ -196,13 +196,13 @@ describe("a meeting that is reported for another person than before", () => {
     }
   });
 
-  it("is cancelled for those that have it, and for no other", async () => {
+  it("is cancelled only for the leads that have it", async () => {
     await sql.query("update lead set status = 'meeting-booked' where id = $1", [other]);
     await fact("meeting.cancelled", { meeting: aMeeting("one"), ...OTHER });
     expect([await isBooked(first), await isBooked(second), await isBooked(other)]).toEqual([false, false, true]);
   });
 
-  it("ends alike in whatever order it is reported", async () => {
+  it("ends alike in any order of reports", async () => {
     const said: readonly [string, Columns][] = [
       ["meeting.booked", { meeting: aMeeting("x", 2), occurredAt: hoursAgo(9) }],
       ["meeting.booked", { meeting: aMeeting("x", 3), occurredAt: hoursAgo(8), ...OTHER }],
@@ -252,7 +252,7 @@ it("a booking by a shared address in two spellings stops both leads", async () =
   ]);
 });
 
-describe("a fact about an address that nobody knows", () => {
+describe("a fact about an unknown address", () => {
   it.each(["meeting.booked", "lead.replied", "lead.opted_out"])("makes a lead by %s, and says so", async (type) => {
     const meeting = type === "meeting.booked" ? { meeting: aMeeting("one") } : {};
     const outcome = await fact(type, { lead: { email: "nobody@example.test" }, ...meeting });

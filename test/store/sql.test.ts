@@ -16,7 +16,7 @@ const instant = fc.date({
   noInvalidDate: true,
 });
 
-describe("an array comes to PostgreSQL as it was given", () => {
+describe("an array reaches PostgreSQL unchanged", () => {
   it.each([
     [
       "texts, whatever is in them",
@@ -40,7 +40,7 @@ describe("an array comes to PostgreSQL as it was given", () => {
 
 const strings = (...parts: string[]): TemplateStringsArray => Object.assign(parts, { raw: parts });
 
-it("leaves a column of nulls to unnest, which fills it up, and sends any other whole", async () => {
+it("omits a column of nulls, which unnest fills up, and sends any other whole", async () => {
   const rows = await db.$queryRaw`
     select * from unnest(${["a", "b"]}::text[], ${column([null, null])}::int[], ${column([null, 7])}::int[])
                     as given (name, nothing, something)`;
