@@ -147,9 +147,9 @@ function inOrder(touches: readonly OutgoingTouch[], touchIds: readonly string[])
 
 const idsOf = (touches: readonly EndedTouch[]): string[] => touches.map(({ touchId }) => touchId);
 
-function withoutAll(touchIds: readonly string[], met: readonly string[]): readonly string[] {
-  if (met.length === touchIds.length) return [];
-  const known = new Set(met);
+function withoutAll(touchIds: readonly string[], others: readonly string[]): readonly string[] {
+  if (others.length === touchIds.length) return [];
+  const known = new Set(others);
   return touchIds.filter((id) => !known.has(id));
 }
 

@@ -48,7 +48,7 @@ export class FairShare {
 
   /** `limit`: the most steps claimed in total. */
   constructor(due: readonly DueWorkspace[], limit: number) {
-    this.#waiting = due.map(begin);
+    this.#waiting = due.map(waitingFrom);
     this.#left = limit;
   }
 
@@ -106,7 +106,7 @@ export class FairShare {
   }
 }
 
-const begin = ({ id, capped }: DueWorkspace): Waiting => ({
+const waitingFrom = ({ id, capped }: DueWorkspace): Waiting => ({
   id,
   capped,
   cursor: { after: null, channels: new Set(CHANNELS) },

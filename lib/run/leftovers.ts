@@ -2,19 +2,19 @@ import { CHANNELS, type Channel } from "../domain/labels.ts";
 import { deliver } from "./deliver.ts";
 import { type RunContext, sendsItself } from "./step.ts";
 import type { DeliveryReport, RecoveredReport } from "./step-reports.ts";
-import type { LeftBehind } from "./store-ports.ts";
+import type { Leftover } from "./store-ports.ts";
 
 /** Touches per listing. If time remains after these, the next ones are listed. */
 const LISTED_AT_MOST = 10_000;
 
 /**
- * Sends claimed touches whose time has come, fairly between workspaces and at each channel's own rate. A touch that is
- * taken up but not sent is left to the next run.
+ * Sends claimed touches whose retry time has passed, in fair turns between workspaces and at each channel's own rate.
+ * A touch that is taken up but not sent waits for the next run.
  */
 export async function sendLeftovers(context: RunContext, report: RecoveredReport): Promise<void> {
   const { batch, store, stopping } = context;
   while (!stopping()) {
-    const listed = await store.findLeftBehind({ ...batch, limit: LISTED_AT_MOST });
+    const listed = await store.findLeftovers({ ...batch, limit: LISTED_AT_MOST });
     const before = report.takenUp;
     await (sendsItself(context) ? sendByChannel : enqueueInBatches)(context, listed, report);
     if (report.takenUp === before) return;
@@ -23,7 +23,7 @@ export async function sendLeftovers(context: RunContext, report: RecoveredReport
 
 async function enqueueInBatches(
   context: RunContext,
-  listed: readonly LeftBehind[],
+  listed: readonly Leftover[],
   report: RecoveredReport,
 ): Promise<void> {
   const { now, store, settings, stopping, claimedUntil } = context;
@@ -56,11 +56,7 @@ export async function enqueue(
 }
 
 /** Waits for all channels even if one fails, then rethrows the first error. */
-async function sendByChannel(
-  context: RunContext,
-  listed: readonly LeftBehind[],
-  report: RecoveredReport,
-): Promise<void> {
+async function sendByChannel(context: RunContext, listed: readonly Leftover[], report: RecoveredReport): Promise<void> {
   const byChannel = Map.groupBy(listed, ({ channel }) => channel);
   const ends = await Promise.allSettled(
     CHANNELS.map((channel) => sendInTurn(context, channel, byChannel.get(channel) ?? [], report)),
@@ -72,7 +68,7 @@ async function sendByChannel(
 async function sendInTurn(
   context: RunContext,
   channel: Channel,
-  waiting: readonly LeftBehind[],
+  waiting: readonly Leftover[],
   report: RecoveredReport,
 ): Promise<void> {
   const { now, store, settings, stopping, leftMs, claimedUntil, throughput, health } = context;

@@ -9,7 +9,7 @@ const DEFAULT_PAUSE_MS = 1_000;
 /** Longest pause within a run, which lasts under a minute; the next attempt waits for the rest. */
 const PAUSE_AT_MOST_MS = 5_000;
 /** How often a waiting send checks whether the run must stop. */
-const LOOK_UP_MS = 100;
+const POLL_MS = 100;
 /** Accepted sends after which one more may be in flight. */
 const FASTER_AFTER = 10;
 
@@ -25,7 +25,7 @@ const REAL_CLOCK: Clock = { now: () => performance.now(), wait: (ms) => setTimeo
 export interface RateLimitOptions {
   /** Most sends in flight on one channel. */
   readonly sendsAtOnce: number;
-  /** True once the run must stop: then no send begins, not even a waiting one. */
+  /** True once the run must stop: then no send starts, not even a waiting one. */
   readonly stopping: () => boolean;
   readonly health: ChannelHealth;
   readonly clock?: Clock;
@@ -34,7 +34,7 @@ export interface RateLimitOptions {
 /**
  * Gives each channel its own concurrency limit: at most `sendsAtOnce` sends in flight, fewer while the provider
  * throttles. A send that still waits when the run stops returns `retry` with the reason `run_stopped`. A send whose
- * channel has closed by then is not begun either. Create one set per run.
+ * channel has closed by then does not start either. Create one set per run.
  */
 export function rateLimitedChannels(channels: Channels, options: RateLimitOptions): Channels {
   const limited = (channel: MessageChannel): MessageChannel => {
@@ -84,7 +84,7 @@ class RateLimit {
     for (;;) {
       const left = this.#pausedUntil - clock.now();
       if (left <= 0 || stopping()) return;
-      await clock.wait(Math.min(left, LOOK_UP_MS));
+      await clock.wait(Math.min(left, POLL_MS));
     }
   }
 

@@ -50,7 +50,7 @@ export interface DeliveryReport {
 export interface RecoveredReport {
   /** Touches whose time to live ended while they awaited approval. */
   expired: number;
-  /** Touches whose sender died. They may have been sent; someone must check. */
+  /** Touches whose sender died. They may have been sent; a person must check. */
   unknown: number;
   /** Touches whose sender died on an idempotent channel: claimed again. */
   reclaimed: number;

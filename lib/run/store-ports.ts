@@ -50,19 +50,19 @@ export interface DeliveryStore {
 /** Recovers touches that an earlier run left. */
 export interface LeftoverStore {
   /** True if a lease expired, a claimed touch is sendable, or an approval request outlived its time to live. */
-  isTouchLeftBehind(query: Omit<BatchQuery, "limit">): Promise<boolean>;
+  hasTouchesToRecover(query: Omit<BatchQuery, "limit">): Promise<boolean>;
   /** Expires touches whose time to live ended before approval, and advances their instances. Returns their number. */
-  expireWaiting(query: BatchQuery): Promise<number>;
+  expireApprovals(query: BatchQuery): Promise<number>;
   /** Ends expired leases: touches become `claimed` again on an idempotent channel, else `unknown`. */
   expireLeases(query: BatchQuery): Promise<{ readonly unknown: number; readonly reclaimed: number }>;
   /** Sendable claimed touches: the oldest of each workspace, then the second oldest of each, and so on. */
-  findLeftBehind(query: BatchQuery): Promise<readonly LeftBehind[]>;
+  findLeftovers(query: BatchQuery): Promise<readonly Leftover[]>;
   /** Takes the touches that still wait and returns them in order. No other run takes them before `recheckAt`. */
   claimAgain(touchIds: readonly string[], now: Date, recheckAt: Date): Promise<readonly string[]>;
   /** Workspaces with sendable claimed touches, oldest first, including touches that a sender or queue holds. */
-  findWaiting(query: BatchQuery, recheckAt: Date): Promise<readonly WaitingWorkspace[]>;
+  findSendableWorkspaces(query: BatchQuery, recheckAt: Date): Promise<readonly SendableWorkspace[]>;
   /** Number of sendable claimed touches that no sender or queue holds, up to `limit`. */
-  countWaiting(query: BatchQuery): Promise<number>;
+  countSendable(query: BatchQuery): Promise<number>;
 }
 
 /** Closes digest windows, and claims and settles digests. */
@@ -255,13 +255,13 @@ export type Settlement =
       readonly mayHaveArrived?: true;
     };
 
-export interface LeftBehind {
+export interface Leftover {
   readonly id: string;
   readonly workspaceId: string;
   readonly channel: Channel;
 }
 
-export interface WaitingWorkspace {
+export interface SendableWorkspace {
   readonly id: string;
   /** Since when its oldest touch may be sent. */
   readonly since: Date;
@@ -269,7 +269,7 @@ export interface WaitingWorkspace {
 
 export interface ClosedWindows {
   /** Workspaces checked. */
-  readonly looked: number;
+  readonly checked: number;
   /** Closed windows without events or without receivers. */
   readonly skipped: number;
 }

@@ -49,8 +49,8 @@ export function closeDigestWindows(
   return db.transaction(async (transaction) => {
     const which = sql`order by next_digest_at, id limit ${query.limit} for no key update skip locked`;
     const windows = await closedWindows(transaction, query, close, which);
-    if (windows.length === 0) return { looked: 0, skipped: 0 };
-    return { looked: windows.length, skipped: await makeDigests(transaction, windows, query.now) };
+    if (windows.length === 0) return { checked: 0, skipped: 0 };
+    return { checked: windows.length, skipped: await makeDigests(transaction, windows, query.now) };
   });
 }
 
@@ -148,5 +148,5 @@ export async function rehearseDigests(
        select from notification_event as event
         where event.workspace_id = closed.id and event.digest_id is null
           and (event.occurred_at < closed.window_end or event.occurred_at > ${aheadOf(query.now)}))`;
-  return { looked: windows.length, skipped: closed.length - withReceiver, digests };
+  return { checked: windows.length, skipped: closed.length - withReceiver, digests };
 }

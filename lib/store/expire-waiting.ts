@@ -12,7 +12,7 @@ const expiredRow = z.object({ touchId: z.guid(), instanceWaits: z.boolean() });
  * Expires waiting touches whose time to live has ended, oldest first, and moves their instances to the next step.
  * Returns how many it expired. Skips touches that a person is deciding on.
  */
-export function expireWaiting(db: Transactional, { now, limit, workspaceId }: BatchQuery): Promise<number> {
+export function expireApprovals(db: Transactional, { now, limit, workspaceId }: BatchQuery): Promise<number> {
   return db.transaction(async (transaction) => {
     const rows = parseDueRows(
       await many(transaction, z.unknown())`

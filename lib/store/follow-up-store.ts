@@ -7,7 +7,7 @@ import type { Database } from "./connect.ts";
 import { translateErrors } from "./database-errors.ts";
 import { closeDigestWindows, isDigestDue } from "./digest-windows.ts";
 import { claimDigests, countDigests, expireDigestLeases, settleDigest } from "./digests.ts";
-import { expireWaiting } from "./expire-waiting.ts";
+import { expireApprovals } from "./expire-waiting.ts";
 import { overlapLock } from "./overlap-lock.ts";
 import { rehearsal } from "./rehearsal.ts";
 import { resumePaused } from "./resume.ts";
@@ -18,11 +18,11 @@ import { readSendFacts, startSending } from "./start-sending.ts";
 import { suppressUndeliverable } from "./suppressions.ts";
 import {
   claimAgain,
-  countWaiting,
+  countSendable,
   expireLeases,
-  findLeftBehind,
-  findWaiting,
-  isTouchLeftBehind,
+  findLeftovers,
+  findSendableWorkspaces,
+  hasTouchesToRecover,
   release,
   reschedule,
   settle,
@@ -58,12 +58,12 @@ function followUpStore(db: Transactional): FollowUpStore {
     readSendFacts: (touchIds) => readSendFacts(db, touchIds),
     reschedule: (touches) => reschedule(db, touches),
     release: (touchIds, now) => release(db, touchIds, now),
-    isTouchLeftBehind: (query) => isTouchLeftBehind(db, query),
-    expireWaiting: (query) => expireWaiting(db, query),
+    hasTouchesToRecover: (query) => hasTouchesToRecover(db, query),
+    expireApprovals: (query) => expireApprovals(db, query),
     expireLeases: (query) => expireLeases(db, query),
-    findWaiting: (query, recheckAt) => findWaiting(db, query, recheckAt),
-    countWaiting: (query) => countWaiting(db, query),
-    findLeftBehind: (query) => findLeftBehind(db, query),
+    findSendableWorkspaces: (query, recheckAt) => findSendableWorkspaces(db, query, recheckAt),
+    countSendable: (query) => countSendable(db, query),
+    findLeftovers: (query) => findLeftovers(db, query),
     claimAgain: (touchIds, now, recheckAt) => claimAgain(db, touchIds, now, recheckAt),
     settle: async (settlements, now) => {
       await settle(db, settlements, now);

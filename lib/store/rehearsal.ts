@@ -6,7 +6,7 @@ import type {
   ClaimQuery,
   DueWorkspace,
   FollowUpStore,
-  LeftBehind,
+  Leftover,
   Plan,
   PlanCandidates,
   ResumableReason,
@@ -21,7 +21,7 @@ import { rehearseCompleteBooked } from "./rehearse-backstop.ts";
 import { rehearseResume } from "./resume.ts";
 import { type DueRow, parseDueRows } from "./rows.ts";
 import type { Queryable, Transactional } from "./sql.ts";
-import { findWaiting, leftBehindRow } from "./touches.ts";
+import { findSendableWorkspaces, leftoverRow } from "./touches.ts";
 
 type Rehearsed = Pick<
   FollowUpStore,
@@ -30,11 +30,11 @@ type Rehearsed = Pick<
   | "findDueWorkspaces"
   | "claimDue"
   | "countDue"
-  | "expireWaiting"
+  | "expireApprovals"
   | "expireLeases"
-  | "findWaiting"
-  | "countWaiting"
-  | "findLeftBehind"
+  | "findSendableWorkspaces"
+  | "countSendable"
+  | "findLeftovers"
   | "claimAgain"
   | "closeDigestWindows"
   | "expireDigestLeases"
@@ -66,20 +66,20 @@ export function rehearsal(db: Transactional): Rehearsed {
     findDueWorkspaces: (query) => safely(db, (part) => claims.findWorkspaces(part, query)),
     claimDue: (query, plan) => safely(db, (part) => claims.claim(part, query, plan)),
     countDue: (query) => safely(db, (part) => claims.countLeft(part, query)),
-    expireWaiting: (query) => safely(db, (part) => (first("waiting") ? countExpiring(part, query) : none())),
+    expireApprovals: (query) => safely(db, (part) => (first("waiting") ? countExpiring(part, query) : none())),
     expireLeases: (query) =>
       safely(db, (part) =>
         first("leases") ? countDeadLeases(part, query) : Promise.resolve({ unknown: 0, reclaimed: 0 }),
       ),
-    findWaiting: (query, recheckAt) => safely(db, (part) => findWaiting(part, query, recheckAt, query.now)),
+    findSendableWorkspaces: (query, recheckAt) =>
+      safely(db, (part) => findSendableWorkspaces(part, query, recheckAt, query.now)),
     // A dry run takes up all waiting touches; those in the delivery queue are not the run's.
-    countWaiting: none,
-    findLeftBehind: (query) =>
-      safely(db, (part) => (first("left") ? findLeftBehind(part, query) : Promise.resolve([]))),
+    countSendable: none,
+    findLeftovers: (query) => safely(db, (part) => (first("left") ? findLeftovers(part, query) : Promise.resolve([]))),
     claimAgain: (touchIds) => Promise.resolve(touchIds),
     closeDigestWindows: (query, close) =>
       safely(db, async (part) => {
-        if (!first("windows")) return { looked: 0, skipped: 0 };
+        if (!first("windows")) return { checked: 0, skipped: 0 };
         const closed = await rehearseDigests(part, query, close);
         digests.toMake = closed.digests;
         return closed;
@@ -219,11 +219,11 @@ async function countDeadLeases(db: Queryable, { now, workspaceId }: BatchQuery) 
 }
 
 /** Due touches that are claimed, or would be claimed again after their lease expired. */
-async function findLeftBehind(db: Queryable, { now, workspaceId }: BatchQuery): Promise<readonly LeftBehind[]> {
+async function findLeftovers(db: Queryable, { now, workspaceId }: BatchQuery): Promise<readonly Leftover[]> {
   const rows = await db.$queryRaw`
     select id, workspace_id as "workspaceId", channel::text from touch
      where recheck_at <= ${now} and ${CHANNEL_IS_KNOWN} and (status = 'claimed' or (${DEAD(now)} and ${REPEATABLE}))
        and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
      order by id`;
-  return z.array(leftBehindRow).parse(rows);
+  return z.array(leftoverRow).parse(rows);
 }

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { CHANNELS, REPEATABLE_CHANNELS } from "../domain/labels.ts";
-import type { BatchQuery, LeftBehind, Rescheduled, Settlement, WaitingWorkspace } from "../run/store-ports.ts";
+import type { BatchQuery, Leftover, Rescheduled, SendableWorkspace, Settlement } from "../run/store-ports.ts";
 import { CHANNEL_IS_KNOWN } from "./channel-columns.ts";
 import { insertTouchEvents } from "./digest-events.ts";
 import { instant } from "./rows.ts";
@@ -77,7 +77,7 @@ export async function release(db: Queryable, touchIds: readonly string[], now: D
 }
 
 /** A cheap check, because most runs find none: planning the full statements would cost several times as much. */
-export async function isTouchLeftBehind(
+export async function hasTouchesToRecover(
   db: Queryable,
   { now, workspaceId }: Omit<BatchQuery, "limit">,
 ): Promise<boolean> {
@@ -119,11 +119,11 @@ export async function expireLeases(db: Queryable, { now, limit, workspaceId }: B
  * Claimed touches whose `recheck_at` has passed, in send order: retries, and touches that a run or a lost message left.
  * Workspaces take turns, so that a large one does not delay the others.
  */
-export async function findLeftBehind(
+export async function findLeftovers(
   db: Queryable,
   { now, limit, workspaceId }: BatchQuery,
-): Promise<readonly LeftBehind[]> {
-  return await many(db, leftBehindRow)`
+): Promise<readonly Leftover[]> {
+  return await many(db, leftoverRow)`
     select id, workspace_id as "workspaceId", channel::text
       from (select id, workspace_id, channel, next_attempt_at,
                    row_number() over (partition by workspace_id order by next_attempt_at, id) as turn
@@ -134,7 +134,7 @@ export async function findLeftBehind(
      limit ${limit}`;
 }
 
-export const leftBehindRow = z.object({ id: z.guid(), workspaceId: z.guid(), channel: z.enum(CHANNELS) });
+export const leftoverRow = z.object({ id: z.guid(), workspaceId: z.guid(), channel: z.enum(CHANNELS) });
 
 /** Takes the touches that still wait and returns them in order. No other run takes them before `recheckAt`. */
 export async function claimAgain(
@@ -162,12 +162,12 @@ export async function claimAgain(
  * queue or another run holds, which are rechecked by `recheckAt` at the latest. With `after`, only touches rechecked
  * later than that.
  */
-export async function findWaiting(
+export async function findSendableWorkspaces(
   db: Queryable,
   { now, limit, workspaceId }: BatchQuery,
   recheckAt: Date,
   after?: Date,
-): Promise<readonly WaitingWorkspace[]> {
+): Promise<readonly SendableWorkspace[]> {
   return await many(db, z.object({ id: z.guid(), since: instant }))`
     select workspace_id as id, min(next_attempt_at) as since
       from touch
@@ -180,7 +180,7 @@ export async function findWaiting(
 }
 
 /** Number of touches that may go and that no run or queue holds, up to `limit`: this run left them to the next one. */
-export async function countWaiting(db: Queryable, { now, limit, workspaceId }: BatchQuery): Promise<number> {
+export async function countSendable(db: Queryable, { now, limit, workspaceId }: BatchQuery): Promise<number> {
   const { count } = await one(db, z.object({ count: z.int() }))`
     select count(*)::int as count
       from (select from touch

@@ -38,10 +38,10 @@ export const notificationDigests: RunStep<"notification-digests", "notificationD
 async function closeWindows(context: RunContext, report: DigestsReport): Promise<void> {
   const { now, batch, store, stopping } = context;
   while (!stopping()) {
-    const { looked, skipped } = await store.closeDigestWindows(batch, (open) => closeWindow(open, now));
+    const { checked, skipped } = await store.closeDigestWindows(batch, (open) => closeWindow(open, now));
     report.checked += skipped;
     report.skipped += skipped;
-    if (looked === 0) return;
+    if (checked === 0) return;
   }
 }
 

@@ -20,7 +20,7 @@ export const recoverTouches: RunStep<"recover-touches", "recovered", RecoveredRe
   }),
   async run(context, report) {
     const { batch, store } = context;
-    if (!(await store.isTouchLeftBehind(batch))) return;
+    if (!(await store.hasTouchesToRecover(batch))) return;
     await expireApprovals(context, report);
     await endDeadLeases(context, report);
     await sendLeftovers(context, report);
@@ -31,7 +31,7 @@ export const recoverTouches: RunStep<"recover-touches", "recovered", RecoveredRe
 
 async function expireApprovals({ batch, store, stopping }: RunContext, report: RecoveredReport): Promise<void> {
   while (!stopping()) {
-    const expired = await store.expireWaiting(batch);
+    const expired = await store.expireApprovals(batch);
     report.expired += expired;
     if (expired === 0) return;
   }

@@ -6,7 +6,7 @@ import { ALL_OPEN, FairShare, type Open } from "../fair-share.ts";
 import { enqueue, sendLeftovers } from "../leftovers.ts";
 import { type RunContext, type RunStep, sendsItself, sumOf } from "../step.ts";
 import { BACKLOG_COUNTED, noDelivery, PROBLEMS_REPORTED, type SendDueReport } from "../step-reports.ts";
-import type { DueWorkspace, WaitingWorkspace } from "../store-ports.ts";
+import type { DueWorkspace, SendableWorkspace } from "../store-ports.ts";
 import { sampleOf, tally } from "../tally.ts";
 
 const WORKSPACES_AT_MOST = 10_000;
@@ -42,13 +42,13 @@ export const sendDue: RunStep<"send-due", "results", SendDueReport> = {
     const { now, batch, limit, store, claimedUntil } = context;
     const query = { ...batch, limit: WORKSPACES_AT_MOST };
     const due = await store.findDueWorkspaces(query);
-    const waiting = await store.findWaiting(query, claimedUntil);
+    const waiting = await store.findSendableWorkspaces(query, claimedUntil);
     reportOldest(report, due, waiting, now);
     await new Claimers(context, new FairShare(due, limit), report).run();
     if (recovered && waiting.length > 0) await sendLeftovers(context, recovered);
     if (due.length + waiting.length === 0) return;
     const counted = { ...batch, limit: BACKLOG_COUNTED };
-    report.backlog = Math.min(BACKLOG_COUNTED, (await store.countDue(counted)) + (await store.countWaiting(counted)));
+    report.backlog = Math.min(BACKLOG_COUNTED, (await store.countDue(counted)) + (await store.countSendable(counted)));
   },
   balance: ({ due, claimed, held, paused, skipped, completed, awaitingApproval, expired, delivery }) => {
     const accounted = claimed + held + paused + skipped + completed + awaitingApproval + expired;
@@ -178,7 +178,7 @@ function openChannels({ throughput, health, leftMs }: RunContext): Open {
 function reportOldest(
   report: SendDueReport,
   due: readonly DueWorkspace[],
-  waiting: readonly WaitingWorkspace[],
+  waiting: readonly SendableWorkspace[],
   now: Date,
 ): void {
   const since = new Map(due.map(({ id, oldestDue }) => [id, oldestDue.getTime()]));
