@@ -70,6 +70,8 @@ const chunksOf = <Item>(items: readonly Item[], size: number): Item[][] =>
 /** SQS limits the bytes of body and attributes together, so longer events are truncated. */
 const LONGEST_BODY_BYTES = 200_000;
 const LONGEST_REASON_BYTES = 4_000;
+/** SQS rejects messages with these. Reasons quote values of the event, with control characters escaped as in JSON. */
+const NOT_ALLOWED = /[\uFFFE\uFFFF]/g;
 
 /** The queue of refused events in Amazon SQS. The reason is a message attribute. */
 export function sqsDeadLetterQueue(queueUrl: string): DeadLetterQueue {
@@ -80,7 +82,10 @@ export function sqsDeadLetterQueue(queueUrl: string): DeadLetterQueue {
       const command = new SendMessageCommand({
         QueueUrl: queueUrl,
         MessageBody: truncated(body, LONGEST_BODY_BYTES),
-        MessageAttributes: { reason: text(truncated(reason, LONGEST_REASON_BYTES)), messageId: text(messageId) },
+        MessageAttributes: {
+          reason: text(truncated(reason.replace(NOT_ALLOWED, "\uFFFD"), LONGEST_REASON_BYTES)),
+          messageId: text(messageId),
+        },
       });
       await client.send(command, { abortSignal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
     },
