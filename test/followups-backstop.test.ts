@@ -111,7 +111,7 @@ async function addMatrix(
   );
 }
 
-describe("what the backstop completes", () => {
+describe("the instances that the backstop completes", () => {
   beforeAll(startWorkspace);
 
   const isLive = ({ status }: Combination) => status === "active" || status === "paused";
@@ -122,7 +122,7 @@ describe("what the backstop completes", () => {
   const lacksItsMeeting = ({ triggerOn, meeting }: Combination) =>
     triggerOn === "meeting_selected" && (meeting === "cancelled" || meeting === "missed");
 
-  it("is every live instance of a booked lead outside post-booking sequences, whole, and what a direct write stops; nothing else", async () => {
+  it("are all live instances of booked leads outside post-booking sequences and those that a direct write stops; no others", async () => {
     const bystanders = await addBystanders(sql);
     const combinations = await addMatrix(COMBINATIONS);
     const before = { bystanders: await rowsOf(sql, bystanders), instances: await instancesById() };
@@ -256,7 +256,7 @@ describe("a booking written by raw SQL", () => {
   });
 });
 
-describe("an instance that comes after the booking", () => {
+describe("an instance that starts after the booking", () => {
   beforeAll(startWorkspace);
 
   it("is completed when it was started then", async () => {
@@ -381,7 +381,7 @@ describe("touches", () => {
 });
 
 describe("workspaces", () => {
-  it("are counted one by one, and a run for one of them leaves the others alone", async () => {
+  it("are counted separately, and a run for one does not touch the others", async () => {
     const counts = new Map<string, number>();
     for (const count of [2, 3]) {
       await startWorkspace();
@@ -448,7 +448,7 @@ describe("the time from booking to completion", () => {
     expect(await runBackstop(at)).toMatchObject({ completedCount: 0, remaining: 0, slowestSeconds: 0 });
   });
 
-  it("counts the wait of what the time did not suffice for", async () => {
+  it("counts the waiting time of instances left over when time runs out", async () => {
     const { leadId } = await addFollowedLead(sql, workspaceId, chase.id);
     await book(leadId);
     await backdate(leadId, earlierBy(600));
@@ -493,7 +493,7 @@ describe("a meeting that is over", () => {
     expect(await runBackstop(at(0))).toMatchObject({ unbookedLeads: 0 });
   });
 
-  it("leaves its lead booked where the status still says so", async () => {
+  it("leaves its lead booked if the status still says so", async () => {
     const { leadId, instanceId } = await addFollowedLead(sql, workspaceId, chase.id);
     await addAppointment(sql, leadId, { starts_at: FAR_AHEAD, ends_at: endsAt });
     await book(leadId);
@@ -520,7 +520,7 @@ describe("a meeting that is over", () => {
 describe("a post-booking sequence", () => {
   beforeAll(startWorkspace);
 
-  it("goes on after the booking while the sequence that chased the meeting stops", async () => {
+  it("continues after the booking while the chasing sequence stops", async () => {
     const prepare = await addSequence(sql, workspaceId, { trigger_on: "meeting_selected", steps: [{}, {}] });
     const { leadId, instanceId } = await addFollowedLead(sql, workspaceId, chase.id);
     await book(leadId);
@@ -555,7 +555,7 @@ describe("the daily comparison", () => {
   const compareAt = async (instant: Date): Promise<Report> =>
     runner.run({ only: ["backstop", "send-due"] }, { now: () => Promise.resolve(instant) });
 
-  it("finds what was booked behind the back of the database, completes it, and says so as an error", async () => {
+  it("finds bookings that bypassed the triggers, completes their instances, and reports an error", async () => {
     await sql.query("update run set compared_at = null");
     const missed = await addFollowedLead(sql, workspaceId, chase.id);
     const waiting = await addTouch(sql, missed.instanceId, chase.steps[1] ?? "", { status: "awaiting_approval" });
@@ -583,7 +583,7 @@ describe("the daily comparison", () => {
     expect(runner.channel.sentTo(workspaceId).map(({ leadId }) => leadId)).toEqual([due.leadId]);
   });
 
-  it("finds nothing where the marker is right, once in a day and again when the day is over", async () => {
+  it("finds nothing if the marker is right, once a day and again on the next day", async () => {
     await sql.query("update run set compared_at = null");
     const { leadId } = await addFollowedLead(sql, workspaceId, chase.id);
     await book(leadId);
@@ -614,7 +614,7 @@ describe("a backstop that fails", () => {
     return { orphan, due: await addFollowedLead(sql, workspaceId, chase.id) };
   }
 
-  it("is told, and then nothing is sent in that run although the other steps run", async () => {
+  it("is reported, and the run sends nothing although the other steps run", async () => {
     const { orphan, due } = await addDueAndOrphan();
     await sql.query(`
       create or replace function broken() returns trigger language plpgsql as $$ begin raise 'the disk is on fire'; end $$`);
@@ -638,7 +638,7 @@ describe("a backstop that fails", () => {
     expect(await rowsOf(sql, workspaceId)).toEqual(before);
   });
 
-  it("is made good by the next run, which sends", async () => {
+  it("is repaired by the next run, which sends", async () => {
     const { orphan, due } = await addDueAndOrphan();
     const report = await runner.run({ workspaceId });
     expect(report).toMatchObject({ success: true, statusCode: 200, errors: [] });
@@ -693,7 +693,7 @@ describe("two backstops at once", () => {
     expect(counts.reduce((sum, count) => sum + count)).toBe(4_000);
   });
 
-  it("pass over a row that somebody else holds, and tell that it remains", async () => {
+  it("skip a row that another transaction has locked, and report it as remaining", async () => {
     const held = await addFollowedLead(sql, workspaceId, chase.id);
     const free = await addFollowedLead(sql, workspaceId, chase.id);
     await book(held.leadId);

@@ -92,7 +92,7 @@ describe("a setting that weakens a guarantee", () => {
   });
 });
 
-it("a schema other than public is named in one line, also where the tables are in the search path", async () => {
+it("a schema other than public is named in one line, even if the tables are in the search path", async () => {
   await sql.query(`create schema crm; alter role ${role} set search_path = crm, public`);
   const { report, sent } = await runAs(url);
   expect(report).toMatchObject({

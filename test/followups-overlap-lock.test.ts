@@ -100,7 +100,7 @@ const LOCKED = {
 };
 
 describe("two invocations at once", () => {
-  it("run the steps once: the other completes booked leads and says who holds the lock and since when", async () => {
+  it("run the steps once: the other completes booked leads and reports the lock's holder and its start", async () => {
     await addDue(1);
     const { pass, reached, open } = gate();
     first.channel.answer = async (touch) => {
@@ -135,7 +135,7 @@ describe("two invocations at once", () => {
     expect(await second.run()).toMatchObject({ skipped: false, results: { delivery: { sent: 1 } } });
   });
 
-  it("run the steps in exactly one of five, whichever comes first", async () => {
+  it("run the steps in exactly one of five", async () => {
     await addDue(1);
     const runners = Array.from({ length: 5 }, () => openRunner(database.url));
     const { pass, open } = gate();
@@ -157,7 +157,7 @@ describe("two invocations at once", () => {
     await Promise.all(runners.map((runner) => runner.close()));
   });
 
-  it("run the steps twice when the one ends before the other begins", async () => {
+  it("run the steps twice if one ends before the other starts", async () => {
     await addDue(1);
     expect(await first.run({ workspaceId })).toMatchObject({ skipped: false, results: { delivery: { sent: 1 } } });
     await addDue(1);
@@ -166,7 +166,7 @@ describe("two invocations at once", () => {
 });
 
 describe("a holder that dies", () => {
-  it("by the hand of the server lets the next run in", async () => {
+  it("lets the next run in if the server ended its connection", async () => {
     await addDue(1);
     const held = await take(first);
     expect(await second.run({ workspaceId })).toMatchObject({ ...LOCKED, heldBy: { pid: held.pid } });
@@ -176,7 +176,7 @@ describe("a holder that dies", () => {
     expect(await second.run({ workspaceId })).toMatchObject({ skipped: false, results: { delivery: { sent: 1 } } });
   });
 
-  it("by kill -9 lets the next run in", async () => {
+  it("lets the next run in after kill -9", async () => {
     await addDue(1);
     const { child, pid } = await holdInAnotherProcess();
     expect(await second.run({ workspaceId })).toMatchObject({ ...LOCKED, heldBy: { pid, runId: null } });
@@ -203,7 +203,7 @@ describe("a holder that dies", () => {
 });
 
 describe("a connection of the lock that is lost in the middle of a run", () => {
-  it("stops new work from being started, and is told as a failure", async () => {
+  it("stops new work, and is reported as a failure", async () => {
     await addDue(100);
     let held: HeldLock | undefined;
     const { lock } = first.ports;
@@ -234,7 +234,7 @@ describe("a connection of the lock that is lost in the middle of a run", () => {
     expect(second.channel.sent).toHaveLength(99);
   });
 
-  it("is no matter in a run whose connection lives", async () => {
+  it("does not happen in a run with a live connection", async () => {
     await addDue(100);
     const report = await first.run({ workspaceId }, { settings: { batchSize: 60, sendsAtOnce: 1 } });
     expect(report).toMatchObject({ success: true, results: { due: 100, delivery: { sent: 100 }, backlog: 0 } });
@@ -272,7 +272,7 @@ describe("a lock that is still taken after its holder's deadline", () => {
   });
 });
 
-describe("a connection that breaks while the lock is asked for", () => {
+describe("a connection that breaks during the lock query", () => {
   it("is not held, and does not end the process", async () => {
     const pool = openPool(database.url);
     pool.once("acquire", (client) => setImmediate(() => client.emit("error", new Error("the server has gone away"))));
@@ -309,7 +309,7 @@ describe("a holder of another database role", () => {
     await sql.query(`drop role ${role}`);
   });
 
-  it("is told since when it holds the lock, though that role may not see when its transaction started", async () => {
+  it("is reported with its start, even if the role may not see the start of its transaction", async () => {
     const held = await take(first);
     const since = await secondOfStart(held.pid);
     const { rows } = await other.ports.database.pool.query<{ xact_start: Date | null }>(
@@ -350,7 +350,7 @@ describe("a holder of another database role", () => {
 });
 
 describe("a holder that left no row in run", () => {
-  it("is told by its server process and the second in which it took the lock", async () => {
+  it("is reported by its server process and the second in which it took the lock", async () => {
     const held = await take(first);
     const since = await secondOfStart(held.pid);
     const report = await second.run({ workspaceId });

@@ -46,7 +46,7 @@ const NO_STEPS = {
 const TABLES = "20261129000000_tables";
 const LAWS = "20261129000100_laws";
 
-describe("a database that lacks what the code was built with", () => {
+describe("a database that lacks something the code was built with", () => {
   it.each<[string, string, readonly string[]]>([
     [
       "a migration that was not applied",
@@ -130,7 +130,7 @@ describe("a database that is ahead of the code", () => {
     ["a column more in every table that is written", "alter table touch add column cost int not null default 0"],
     ["a table more", "create table invoice (id int)"],
     ["a label more", "alter type lead_status add value 'won'"],
-  ])("is worked on as ever: %s", async (_, statement) => {
+  ])("is used as usual: %s", async (_, statement) => {
     await sql.query(statement);
     expect(await runner.run()).toMatchObject({ statusCode: 200, success: true, results: { delivery: { sent: 4 } } });
   });
@@ -159,7 +159,7 @@ describe("a database that cannot be reached", () => {
     expect(JSON.stringify(report)).not.toContain("a-secret");
   }
 
-  it("is not called out of date where nobody listens", async () => {
+  it("is not reported as out of date if the connection is refused", async () => {
     const server = net.createServer().listen(0, "127.0.0.1");
     await once(server, "listening");
     const port = String(portOf(server));
@@ -168,15 +168,15 @@ describe("a database that cannot be reached", () => {
     expectUnreachable(await runOn(withUrl((url) => Object.assign(url, { hostname: "127.0.0.1", port }))));
   });
 
-  it("is not called out of date where it does not exist", async () => {
+  it("is not reported as out of date if it does not exist", async () => {
     expectUnreachable(await runOn(withUrl((url) => Object.assign(url, { pathname: "/not_there" }))));
   });
 
-  it("is not called out of date where it does not know who asks", async () => {
+  it("is not reported as out of date if the role is unknown", async () => {
     expectUnreachable(await runOn(withUrl((url) => Object.assign(url, { username: "stranger" }))));
   });
 
-  it("is not called out of date where what listens hangs up", async () => {
+  it("is not reported as out of date if the server hangs up", async () => {
     const server = net.createServer((socket) => socket.destroy()).listen(0, "127.0.0.1");
     await once(server, "listening");
     const port = String(portOf(server));
@@ -184,7 +184,7 @@ describe("a database that cannot be reached", () => {
     server.close();
   });
 
-  it("is not called out of date where it goes away before the schema is read", async () => {
+  it("is not reported as out of date if it stops before the schema is read", async () => {
     const line = await openLine(database.url);
     const far = openRunner(line.url);
     const missingSchema = async () => {
@@ -195,7 +195,7 @@ describe("a database that cannot be reached", () => {
     await far.close();
   });
 
-  it("is not called out of date where it goes away in the middle of a run, and what was done is told", async () => {
+  it("is not reported as out of date if it stops during a run, and the finished work is reported", async () => {
     const line = await openLine(database.url);
     const far = openRunner(line.url);
     far.channel.answer = async (touch) => {
@@ -217,7 +217,7 @@ describe("a database that cannot be reached", () => {
   });
 });
 
-describe("what is lost after the gate was passed", () => {
+describe("a loss after the gate was passed", () => {
   const losing = (statement: string) => {
     let lost = false;
     runner.channel.answer = async (touch) => {
@@ -242,7 +242,7 @@ describe("what is lost after the gate was passed", () => {
     ["a table that the next claim writes", "alter table touch rename to tap", "touch", 0],
     ["a column that the end of a sending writes", "alter table touch drop column sent_at", "sent_at", 0],
     ["a label that the end of a sending writes", "alter type touch_status rename value 'sent' to 'gone'", "sent", 0],
-  ])("%s is told as out of date, with the results of what ran", async (_, statement, name, sent) => {
+  ])("of %s is reported as out of date, with the results of the steps that ran", async (_, statement, name, sent) => {
     const report = await losing(statement);
     expect(report).toMatchObject({
       statusCode: 503,
@@ -258,7 +258,7 @@ describe("what is lost after the gate was passed", () => {
     expect(rows).toEqual([{ success: false, reason: "schema_out_of_date" }]);
   });
 
-  it("does no harm where nothing of the run needs it", async () => {
+  it("does no harm if the run does not need it", async () => {
     expect(await losing("drop table intake_event")).toMatchObject({
       statusCode: 200,
       success: true,

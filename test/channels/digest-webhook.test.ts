@@ -62,7 +62,7 @@ describe("a digest by webhook", () => {
     expect(await sendTo(port)).toMatchObject({ kind });
   });
 
-  it("waits as long as the receiver asks", async () => {
+  it("waits as long as the receiver requests", async () => {
     const { port } = await httpServer(answering(429, "", { "retry-after": "120" }));
     expect(await sendTo(port)).toEqual({ kind: "retry", reason: "webhook_429", throttled: { retryAfterMs: 120_000 } });
   });
@@ -76,14 +76,14 @@ describe("a digest by webhook", () => {
     },
   );
 
-  it("that never left may go again: nobody listens, nobody picks up, no handshake", async () => {
+  it("that never left is retried: connection refused, no answer, no handshake", async () => {
     expect(await sendTo(await deadPort())).toEqual({ kind: "retry", reason: "webhook_econnrefused" });
     expect(await sendTo(await unansweredPort(), 500)).toMatchObject({ kind: "retry" });
     const plain = await tcpServer((socket) => socket.once("data", () => socket.end("no TLS here")));
     expect(await send(`https://127.0.0.1:${plain}/`)).toMatchObject({ kind: "retry" });
   });
 
-  it("goes to no private address, not without TLS, and to nothing that is no URL; and never tells the URL", async () => {
+  it("goes to no private address, not without TLS, and to no invalid URL, and never reports the URL", async () => {
     const outcomes = [
       await send(`https://10.0.0.1${SECRET_PATH}`, { network: PUBLIC_NETWORK }),
       await send(`https://169.254.169.254${SECRET_PATH}`, { network: PUBLIC_NETWORK }),

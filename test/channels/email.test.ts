@@ -141,7 +141,7 @@ describe("e-mail as files", () => {
     expect(await readdir(directory)).toEqual([]);
   });
 
-  it("lets no line break in a subject make a header", async () => {
+  it("cannot get a header through a line break in the subject", async () => {
     await fileChannel(directory).send(aTouch({ message: { subject: "Hi\r\nBcc: all@example.com", body: "x" } }));
     const mail = await readFile(join(directory, `${aTouch().id}.eml`), "utf8");
     expect(mail).not.toMatch(/^Bcc:/m);
@@ -169,7 +169,7 @@ describe("e-mail as files", () => {
       expect(mail).toContain(line);
   });
 
-  it("is a fault of the channel where it may not write", async () => {
+  it("is a channel fault if the folder is not writable", async () => {
     await writeFile(join(directory, "a-file"), "");
     const channel = fileChannel(join(directory, "a-file", "outbox"));
     const fault = { kind: "channel_down", scope: "channel", reason: "outbox_enotdir" };

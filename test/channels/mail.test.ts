@@ -34,13 +34,13 @@ function headersOf(mail: string): Readonly<Record<string, string>> {
 const [FIRST, SECOND] = ["<one@eu-central-1.amazonses.com>", "<two@northwind.example>"] as const;
 
 describe("the thread of an e-mail", () => {
-  it("is begun by one that answers none", async () => {
+  it("starts with a mail that answers none", async () => {
     const { headers } = await sent([{ thread: [] }]);
     expect(headers[0]).not.toHaveProperty("in-reply-to");
     expect(headers[0]).not.toHaveProperty("references");
   });
 
-  it("is told with the mail before, and all of them, oldest first", async () => {
+  it("references the previous mail and all earlier mails, oldest first", async () => {
     const { headers } = await sent([{ thread: [FIRST] }, { thread: [FIRST, SECOND] }]);
     expect(headers).toMatchObject([
       { "in-reply-to": FIRST, references: FIRST },
@@ -48,13 +48,13 @@ describe("the thread of an e-mail", () => {
     ]);
   });
 
-  it("goes on with what was accepted: the id is the one that the receiver sees", async () => {
+  it("continues with accepted mails, by the id that the receiver sees", async () => {
     const { headers, providerIds } = await sent([{}, { id: "2", thread: [`<${aTouch().id}@northwind.example>`] }]);
     expect(headers.map((header) => header["message-id"])).toEqual(providerIds);
     expect(headers[1]?.["in-reply-to"]).toBe(providerIds[0]);
   });
 
-  it("leaves out what no receiver can know", async () => {
+  it("omits mails that no receiver has", async () => {
     const { headers } = await sent([{ thread: ["file:one.eml", FIRST, "<a\r\nBcc: all@example.com>", ""] }]);
     expect(headers[0]).toMatchObject({ "in-reply-to": FIRST, references: FIRST });
     expect(headers[0]).not.toHaveProperty("bcc");
@@ -63,7 +63,7 @@ describe("the thread of an e-mail", () => {
   it.each([
     ["eu-central-1", "<m-1@eu-central-1.amazonses.com>"],
     ["us-east-1", "<m-1@email.amazonses.com>"],
-  ])("goes on with the id that SES gives it, in %s", async (region, id) => {
+  ])("continues with the id from SES, in %s", async (region, id) => {
     const json = { "content-type": "application/json" };
     const { port, requests } = await httpServer(answering(200, JSON.stringify({ MessageId: "m-1" }), json));
     process.env["AWS_ENDPOINT_URL_SESV2"] = `http://127.0.0.1:${port}`;
@@ -81,7 +81,7 @@ describe("the receiver of an e-mail", () => {
     "c@example.com\r\nBcc: d@example.com",
     '"vip@gmail.example x"@internal.example',
     "info@bücher.example",
-  ])("is never one of several, or another than what is written: %j", async (email) => {
+  ])("is rejected if it is several addresses or ambiguous: %j", async (email) => {
     const { headers, providerIds } = await sent([{ email }]);
     expect(headers).toEqual([]);
     expect(providerIds).toEqual(["not accepted: undeliverable_address"]);
@@ -92,7 +92,7 @@ describe("the receiver of an e-mail", () => {
     ["Bob <bob@example.com>", "bob@example.com"],
     [" fred&sons@example.com ", "fred&sons@example.com"],
     ["info@xn--bcher-kva.example", "info@xn--bcher-kva.example"],
-  ])("of %j is %s alone", async (email, to) => {
+  ])("of %j is only %s", async (email, to) => {
     expect((await sent([{ email }])).headers).toMatchObject([{ to }]);
   });
 });
@@ -116,12 +116,12 @@ describe("the way to unsubscribe", () => {
   const mailto = "stop@northwind.example";
   const mail = `<mailto:stop@northwind.example?subject=unsubscribe%20${aTouch().id}>`;
 
-  it("is not told where there is none", async () => {
+  it("is omitted if not configured", async () => {
     const { headers } = await sent([{}]);
     expect(Object.keys(headers[0] ?? {}).filter((name) => name.startsWith("list-"))).toEqual([]);
   });
 
-  it("is one click where there is a URL, and a mail where there is an address", async () => {
+  it("is one click for a URL, and a mail for an address", async () => {
     const both = await sent([{}], { unsubscribe: { url, mailto } });
     expect(both.headers[0]).toMatchObject({
       "list-unsubscribe": `${oneClick}, ${mail}`,

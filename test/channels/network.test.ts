@@ -14,7 +14,7 @@ import { endpointAt } from "./webhook-endpoint.ts";
 
 afterEach(closeServers);
 
-describe("a webhook is no way into the network", () => {
+describe("a webhook cannot reach the inner network", () => {
   /** A network in which every name resolves to the next list of `answers`. The last list repeats. */
   const network = (mayReach: Network["mayReach"], ...answers: readonly string[][]) => {
     const asked: string[] = [];
@@ -68,7 +68,7 @@ describe("a webhook is no way into the network", () => {
     expect(requests).toEqual([]);
   });
 
-  it("and refuses a port that no security group lets out, at once", async () => {
+  it("and rejects a port that the security group blocks, without a connection", async () => {
     const url = "https://receiver.example:8443/";
     const outcome = await webhookChannel(endpointAt(0, { url, network: PUBLIC_NETWORK })).send(aTouch());
     expect(outcome).toEqual(refusedBy("port_not_allowed"));
@@ -82,7 +82,7 @@ describe("a webhook is no way into the network", () => {
     expect(requests).toHaveLength(1);
   });
 
-  it("refuses a name that means an inner address, and asks nobody there", async () => {
+  it("rejects a name that resolves to an inner address, without a request", async () => {
     const { port, requests } = await httpServer(answering(200));
     const inner = network(isPublicAddress, ["127.0.0.1", "::1"]);
     const url = `http://receiver.test:${port}/`;
@@ -102,7 +102,7 @@ describe("a webhook is no way into the network", () => {
     expect(requests).toMatchObject([{ headers: { host: `receiver.test:${port}` } }]);
   });
 
-  it("checks anew for each touch", async () => {
+  it("checks the address again for each touch", async () => {
     const { port, requests } = await httpServer(answering(200));
     const rebinding = network(isFriendly, ["127.0.0.1"], ["127.0.0.2"]);
     const channel = webhookChannel(endpointAt(port, { url: `http://receiver.test:${port}/`, network: rebinding }));
@@ -120,7 +120,7 @@ describe("a webhook is no way into the network", () => {
     });
   });
 
-  it("asks for the certificate of the name, and says nothing before it has seen it", async () => {
+  it("verifies the certificate of the name before it sends anything", async () => {
     const heard: Buffer[] = [];
     const port = await tcpServer((socket) => socket.once("data", (data) => socket.destroy(void heard.push(data))));
     const url = `https://receiver.test:${port}/`;

@@ -25,7 +25,7 @@ describe("the field Retry-After", () => {
     ["soon", null],
     ["2026-11-25T12:00:30Z", null],
     ["Wed, 99 Nov 2026 12:00:30 GMT", null],
-  ])("asks with %p for %p ms", (field, ms) => {
+  ])("reads %p as %p ms", (field, ms) => {
     expect(retryAfterMs(field, NOON)).toBe(ms);
   });
 });

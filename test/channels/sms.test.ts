@@ -63,7 +63,7 @@ describe("a text message", () => {
     return { outcome: await channelAt(server.port).send(aTouch()), server };
   };
 
-  it("says who sends what to whom, of which kind, and which touch it is", async () => {
+  it("states sender, recipient, text, kind and touch", async () => {
     const { outcome, server } = await sent(accepting);
     expect(outcome).toEqual({ kind: "accepted", providerId: "m-1" });
     expect(server.requests).toHaveLength(1);

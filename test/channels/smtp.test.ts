@@ -199,7 +199,7 @@ const close = (socket: Socket) => void socket.destroy();
 const HASTY = { connectMs: 200, answerMs: 400 };
 const BIG = { subject: "Big", body: "0123456789abcde\n".repeat(2 ** 19) };
 
-describe("a mail whose dialogue breaks", () => {
+describe("a mail with an interrupted SMTP dialogue", () => {
   it.each<[string, Script, object]>([
     ["closes before it greets", { "": close }, down("channel")],
     ["never greets", { "": null }, down("channel")],
@@ -212,7 +212,7 @@ describe("a mail whose dialogue breaks", () => {
     ["closes before it takes the text", { DATA: close }, passing],
     ["never asks for the text", { DATA: null }, passing],
     ["talks nonsense before it takes the text", { DATA: "what?" }, passing],
-  ])("was never sent where the server %s", async (_what, script, expected) => {
+  ])("was never sent if the server %s", async (_what, script, expected) => {
     const { port } = await scriptedServer(script);
     const reason = expect.stringMatching(/^smtp_[a-z_]+$/);
     expect(await smtpAt(port, HASTY).send(aTouch())).toEqual({ ...expected, reason });
@@ -221,7 +221,7 @@ describe("a mail whose dialogue breaks", () => {
   it.each<[string, (socket: Socket) => void]>([
     ["closes", (socket) => void socket.once("data", () => socket.destroy())],
     ["stalls", (socket) => void socket.pause()],
-  ])("was never sent where the server %s in the middle of the text", async (_what, then) => {
+  ])("was never sent if the server %s during the text", async (_what, then) => {
     const { port } = await scriptedServer({
       DATA: (socket) => {
         socket.removeAllListeners("data");
@@ -241,7 +241,7 @@ describe("a mail whose dialogue breaks", () => {
   it.each<[string, string, object]>([
     ["the hello", "EHLO", down("channel")],
     ["the sender", "MAIL", passing],
-  ])("ends at its deadline where the server answers %s without end", async (_what, word, expected) => {
+  ])("ends at its deadline if the server answers %s without end", async (_what, word, expected) => {
     const { port } = await scriptedServer({
       [word]: (socket) => {
         const drip = setInterval(() => socket.write("250-and another thing\r\n"), 20);
@@ -251,7 +251,7 @@ describe("a mail whose dialogue breaks", () => {
     expect(await smtpAt(port, HASTY).send(aTouch())).toEqual({ ...expected, reason: "smtp_deadline" });
   });
 
-  it("is of unknown outcome where the last answer never ends", async () => {
+  it("has an unknown outcome if the last answer never ends", async () => {
     const { port } = await rawSmtpServer((socket) => {
       const drip = setInterval(() => socket.write("250-and another thing\r\n"), 20);
       socket.on("close", () => clearInterval(drip));
@@ -272,7 +272,7 @@ describe("a mail whose dialogue breaks", () => {
     expect(mails).toHaveLength(2);
   });
 
-  it("is accepted with the message id that the touch gave it, and quickly where nothing breaks", async () => {
+  it("is accepted quickly, with the message id from the touch", async () => {
     const { port, mails } = await smtpServer({});
     const outcome = await smtpAt(port).send(aTouch());
     expect(outcome).toEqual({ kind: "accepted", providerId: `<${aTouch().id}@northwind.example>` });
@@ -301,13 +301,13 @@ describe("credentials for SMTP", () => {
     expect(heard).not.toContain("MAIL");
   });
 
-  it("do where a setting allows it", async () => {
+  it("are sent over plain text if a setting allows it", async () => {
     const { port, heard } = await scriptedServer({ ...LOGIN, DATA: close });
     await smtpChannel(urlOf(port), { plaintext: true }).send(aTouch());
     expect(heard).toEqual(expect.arrayContaining(["AUTH", "MAIL"]));
   });
 
-  it("are withheld from a server whose certificate nobody vouches for", async () => {
+  it("are withheld from a server with an untrusted certificate", async () => {
     const { port, mails } = await smtpServer({ disabledCommands: [], authOptional: true });
     const outcome = await smtpChannel(urlOf(port)).send(aTouch());
     expect(outcome).toEqual({ ...down("channel"), reason: expect.stringMatching(/cert|signature/) });

@@ -29,7 +29,7 @@ describe("a task", () => {
     expect([...tasks.values()].map(({ title }) => title)).toEqual(["Call Ada", "Call Ada"]);
   });
 
-  it("is one, however often its touch comes", async () => {
+  it("is created once for any number of deliveries of its touch", async () => {
     const { tasks, channel } = keeper();
     await channel.send(aTouch());
     await channel.send(aTouch());

@@ -101,7 +101,7 @@ it("an address that needs no repair is read as one that does", () => {
   );
 });
 
-describe("text that names a person who stops us", () => {
+describe("text that names a person to stop", () => {
   it.each([
     ["fred&sons@example.com", "fred&sons@example.com"],
     ["Info@BÜCHER.example", "info@xn--bcher-kva.example"],
@@ -125,7 +125,7 @@ describe("text that names a person who stops us", () => {
     }
   });
 
-  it.each(["", "ada", "@example.com", "ada@", "   "])("%j names nobody", (text) => {
+  it.each(["", "ada", "@example.com", "ada@", "   "])("%j names no person", (text) => {
     expect(addressKeys(text)).toEqual([]);
   });
 });

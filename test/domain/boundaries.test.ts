@@ -10,7 +10,7 @@ import { DAY } from "./wall-clock.ts";
 beforeAll(loadHolidays);
 
 describe("midnight", () => {
-  it("begins the new day, also right after the day before it was asked for", () => {
+  it("starts the new day, even right after a query for the day before", () => {
     const [noon, midnight] = [new Date("2026-06-03T12:00Z"), new Date("2026-06-04T00:00Z")];
     expect(startOfLocalDay(noon, "UTC")).toEqual(new Date("2026-06-03T00:00Z"));
     expect(localDayOf(midnight, "UTC")).toBe("2026-06-04");
@@ -19,7 +19,7 @@ describe("midnight", () => {
     expect(localDayOf(new Date(midnight.getTime() - 1), "UTC")).toBe("2026-06-03");
   });
 
-  it("opens a window at the last instant that is looked at, 366 days on", () => {
+  it("opens a window at the last instant searched, after 366 days", () => {
     const calendar = { zone: "UTC", window: ALWAYS_OPEN, isHoliday: (date: string) => date < "2027-06-04" };
     const from = nextOpening(new Date("2026-06-03T00:00Z"), calendar)?.from;
     expect(from).toEqual(new Date("2027-06-04T00:00Z"));
@@ -34,18 +34,18 @@ it("a delay of exactly a day keeps the local time of day, one of a minute less i
   expect(later(1_439)).toEqual(new Date("2026-03-29T10:59Z"));
 });
 
-it("a holiday on a day of 23 hours is one all the same", () => {
+it("is a holiday also on a day of 23 hours", () => {
   expect(holidayCalendar("DE", "BB")("2024-03-31")).toBe(true);
   expect(holidayCalendar("DE", "BE")("2024-03-31")).toBe(false);
 });
 
-describe("where no other opening is in sight", () => {
+describe("if no other opening is in range", () => {
   const today = { days: ALWAYS_OPEN.days, start: "00:00", end: "24:00" };
   const allLaterDays = Array.from({ length: 400 }, (_, index) =>
     new Date(NOON.getTime() + (index + 1) * DAY).toISOString().slice(0, 10),
   );
 
-  it("a cap that is reached holds for a day, and one that is not lets pass", () => {
+  it("a full cap holds for a day, and a free one lets pass", () => {
     const holidays = { country: null, region: null, ownDates: allLaterDays };
     const workspace = { sendWindow: today, holidays, dailyCap: 1 };
     expect(decide(anItem({ workspace: { ...workspace, dailyCapUsed: 1 } }), NOON)).toMatchObject({

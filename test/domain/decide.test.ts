@@ -25,7 +25,7 @@ describe("decide", () => {
     });
   });
 
-  it("says which rules an item passed before the one that decided", () => {
+  it("returns the rules that an item passed before the deciding rule", () => {
     const { passed } = decideOn({ lead: { automationEnabled: false } });
     expect(passed).toEqual(["not_booked", "may_be_contacted", "step_left", "workspace_and_sequence_on"]);
   });
@@ -43,7 +43,7 @@ describe("decide", () => {
       expect(decideOn(parts)).toMatchObject({ kind: "complete", reason });
     });
 
-    it("but goes on with a booked lead in a post-booking sequence", () => {
+    it("but not a booked lead in a post-booking sequence", () => {
       const parts: ItemParts = { lead: { isBooked: true }, sequence: { triggerOn: "meeting_selected" } };
       expect(decideOn(parts).kind).toBe("send");
     });
@@ -102,7 +102,7 @@ describe("decide", () => {
       expect(decideOn({ lead: { automationEnabled: false } })).toMatchObject({ kind: "pause", reason: "manual" });
     });
 
-    it("a lead whose reply waits for an answer, until it counts as ghosted", () => {
+    it("a lead with an unanswered reply, until it counts as ghosted", () => {
       const lead = { lastOutboundAt: EARLIER, lastInboundAt: minutesAfter(EARLIER, 1) };
       expect(decideOn({ lead })).toMatchObject({
         kind: "pause",
@@ -115,7 +115,7 @@ describe("decide", () => {
       expect(decideOn({ lead: { lastInboundAt: EARLIER } })).toMatchObject({ kind: "pause", reason: "lead_replied" });
     });
 
-    it("not a lead whose reply was answered, even in the same instant", () => {
+    it("not a lead with an answered reply, even in the same instant", () => {
       expect(decideOn({ lead: { lastInboundAt: EARLIER, lastOutboundAt: EARLIER } }).kind).toBe("send");
     });
 
@@ -130,7 +130,7 @@ describe("decide", () => {
       expect(decideOn({ lead })).toMatchObject({ kind: "pause", reason: "awaiting_enrichment" });
     });
 
-    it("when the template asks for what the lead lacks, naming all of it", () => {
+    it("when the lead lacks values of the template, naming all of them", () => {
       const steps = [aStep({ subject: "{{ lead.first_name }}", body: "{{ lead.company }} {{ lead.last_name }}" })];
       const lead = { firstName: null, company: "  ", lastName: "Byron" };
       expect(decideOn({ steps, lead })).toMatchObject({
@@ -179,12 +179,12 @@ describe("decide", () => {
       ["a connection", { steps: [aStep({ condition: "linkedin_connected" })], lead: { linkedinConnectedAt: EARLIER } }],
       ["no reply so far", { steps: [aStep({ condition: "no_reply" })] }],
       ["a channel that needs no address", { steps: [aStep({ channel: "task" })], lead: { email: null, phone: null } }],
-    ])("not a step whose condition holds: %s", (_, parts) => {
+    ])("not a step with a satisfied condition: %s", (_, parts) => {
       expect(decideOn(parts).kind).toBe("send");
     });
   });
 
-  it("asks for approval with the text that would be sent", () => {
+  it("requests approval with the text that would be sent", () => {
     expect(decideOn({ steps: [aStep({ needsApproval: true })] })).toMatchObject({
       kind: "awaitApproval",
       message: { subject: "Hello Ada" },
@@ -194,7 +194,7 @@ describe("decide", () => {
   it.each<[Partial<LeadFacts>, string, string, string]>([
     [{ timeZone: "Asia/Tokyo" }, "Europe/Berlin", "Asia/Tokyo", "lead"],
     [{}, "Europe/Berlin", "Europe/Berlin", "workspace"],
-  ])("says which time zone it used and whose it is", (lead, timeZone, zone, from) => {
+  ])("returns the time zone it used and its owner", (lead, timeZone, zone, from) => {
     expect(decideOn({ lead, workspace: { timeZone } }).zone).toEqual({ zone, from });
   });
 });

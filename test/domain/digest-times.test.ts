@@ -44,7 +44,7 @@ describe("the next digest", () => {
     expect(next(after, { time, zone })).toBe(expected);
   });
 
-  it("is as much later as the clock jumps over it, and the first of two where the clock shows it twice", () => {
+  it("shifts with a skipped hour, and is the first of a repeated one", () => {
     const digest = { time: "02:30", zone: "America/New_York" };
     expect(next("2030-03-10T06:00Z", digest)).toBe("2030-03-10T07:30Z");
     expect(next("2030-03-10T07:30Z", digest)).toBe("2030-03-11T06:30Z");
@@ -53,13 +53,13 @@ describe("the next digest", () => {
     expect(next("2030-11-03T05:30Z", twice)).toBe("2030-11-04T06:30Z");
   });
 
-  it("comes once for the two sides of a day that a zone skipped", () => {
+  it("is sent once around a day that a zone skipped", () => {
     const digest = { time: "08:00", zone: "Pacific/Apia" };
     expect(next("2011-12-29T18:00Z", digest)).toBe("2011-12-30T18:00Z");
     expect(next("2011-12-30T18:00Z", digest)).toBe("2011-12-31T18:00Z");
   });
 
-  it("shows its time on the local clock, whatever the zone and the day, unless the clock jumps over that", () => {
+  it("has its local time in any zone on any day, unless the clock skips it", () => {
     for (const moments of [moment, changing]) {
       fc.assert(
         fc.property(moments, ({ zone, after, minute }) => {
@@ -72,7 +72,7 @@ describe("the next digest", () => {
     }
   });
 
-  it("leaves out none: until it comes, the clock shows its time for no first time", () => {
+  it("skips no occurrence of its local time", () => {
     fc.assert(
       fc.property(fc.oneof(moment, changing), ({ zone, after, minute }) => {
         const at = nextDigest(new Date(after), { time: timeOf(minute), zone }).getTime();
@@ -107,7 +107,7 @@ describe("a window", () => {
     return [closed.end?.toISOString() ?? null, closed.nextEnd.toISOString()];
   };
 
-  it("ends at the digest's time, however late it is looked at on that day", () => {
+  it("ends at the digest's time, however late the run is on that day", () => {
     const expected = ["2030-06-03T06:00:00.000Z", "2030-06-04T06:00:00.000Z"];
     expect(close("2030-06-03T06:00Z", "2030-06-03T06:00Z")).toEqual(expected);
     expect(close("2030-06-03T06:00Z", "2030-06-04T05:59Z")).toEqual(expected);
@@ -120,7 +120,7 @@ describe("a window", () => {
     ]);
   });
 
-  it("that has not ended is left open", () => {
+  it("stays open until it has ended", () => {
     expect(close("2030-06-04T06:00Z", "2030-06-03T12:00Z")).toEqual([null, "2030-06-04T06:00:00.000Z"]);
   });
 
@@ -130,7 +130,7 @@ describe("a window", () => {
     expect(close(null, "2030-06-03T05:00Z", { lastTold: "2030-06-03T04:00Z" })[1]).toBe("2030-06-04T06:00:00.000Z");
   });
 
-  it("goes by UTC where the zone does not exist", () => {
+  it("uses UTC if the zone does not exist", () => {
     expect(close(null, "2030-06-03T05:00Z", { zone: "Mars/Olympus_Mons" })[1]).toBe("2030-06-03T08:00:00.000Z");
   });
 

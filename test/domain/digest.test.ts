@@ -51,7 +51,7 @@ describe("a digest", () => {
     jest.restoreAllMocks();
   });
 
-  it("tells the same as mail and as Slack message", () => {
+  it("has the same content as mail and as Slack message", () => {
     expect(digestMail(several)).toMatchObject({ subject: "Harbour Homes: Meetings booked 3, and more", body: TEXT });
     expect(digestSlackText(several)).toBe(TEXT);
     const { html } = digestMail(several);
@@ -70,7 +70,7 @@ describe("a digest", () => {
     expect(digestMail(contents(nameless)).body).toContain("- a lead without a name\n");
   });
 
-  it("escapes HTML in names in the mail, and what Slack would take for links and mentions in the message", () => {
+  it("escapes HTML in the mail, and Slack links and mentions in the message", () => {
     const evil = example({ firstName: "<script>alert('1')</script>", lastName: "<!channel>", company: "A & B" });
     const { html } = digestMail(contents(evil));
     expect(html).not.toMatch(/<script|<!channel/);
@@ -91,7 +91,7 @@ describe("a digest", () => {
     expect(digestMail(contents(example({})))).toEqual(written);
   });
 
-  it("has a line for each lead and no tag of anybody else, whatever the names are", () => {
+  it("has a line per lead and no foreign tag, for any names", () => {
     const text = fc.oneof(
       fc.string({ unit: "binary" }),
       fc.constantFrom("\r\nBcc: a@b.test", "<img src=x>", "\u2028- "),

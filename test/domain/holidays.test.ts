@@ -20,14 +20,14 @@ describe("a holiday calendar", () => {
     expect(holidaysIn(2026, "DE")).toEqual(GERMANY_IN_2026.map((day) => `2026-${day}`));
   });
 
-  it("adds those of a region and of a district in it", () => {
+  it("includes the holidays of a region and its district", () => {
     const added = (region: string) =>
       holidaysIn(2026, "DE", region).filter((date) => !holidaysIn(2026, "DE").includes(date));
     expect(added("BY")).toEqual(["2026-01-06", "2026-06-04", "2026-11-01"]);
     expect(added("BY-A")).toEqual(["2026-01-06", "2026-06-04", "2026-08-08", "2026-08-15", "2026-11-01"]);
   });
 
-  it("has own dates beside them, and alone where there is no country", () => {
+  it("includes own dates, also without a country", () => {
     const both = holidayCalendar("DE", null, ["2026-06-05"]);
     expect(["2026-06-05", "2026-12-25", "2026-12-24"].map(both)).toEqual([true, true, false]);
     const alone = holidayCalendar(null, null, ["2026-06-05"]);
@@ -45,26 +45,26 @@ describe("a holiday calendar", () => {
     expect(holidaysIn(2027, "GB", "ENG")).toEqual(expect.arrayContaining(["2027-12-27", "2027-12-28"]));
   });
 
-  it("counts all days of a long holiday, also those in the year after", () => {
+  it("counts all days of a long holiday, even those in the next year", () => {
     expect(holidaysIn(2026, "RU")).toEqual(
       expect.arrayContaining([1, 2, 3, 4, 5, 6, 7].map((day) => `2026-01-0${day}`)),
     );
     expect(["2028-01-02", "2028-01-03", "2027-12-28"].map(holidayCalendar("SZ", null))).toEqual([true, false, true]);
   });
 
-  it("counts a holiday that begins at sunset for the day after it", () => {
+  it("counts a holiday that starts at sunset for the next day", () => {
     expect(["2026-09-20", "2026-09-21", "2026-09-22"].map(holidayCalendar("IL", null))).toEqual([false, true, false]);
     expect(
       ["03-19", "03-20", "03-21", "03-22", "03-23"].map((day) => holidayCalendar("TR", null)(`2026-${day}`)),
     ).toEqual([false, true, true, true, false]);
   });
 
-  it("leaves a day open of which a holiday takes a part", () => {
+  it("leaves a day open that is only partly a holiday", () => {
     expect(["2027-12-24", "2027-12-25", "2027-12-31"].map(holidayCalendar("IS", null))).toEqual([false, true, false]);
     expect(holidayCalendar("IS", null)("2023-12-24")).toBe(true);
   });
 
-  it("answers alike whichever year was asked first", () => {
+  it("is the same for any order of years", () => {
     const dates = ["2031-12-25", "2026-12-25", "2026-12-27", "2025-12-25", "2026-12-25"];
     expect(dates.map(holidayCalendar("CA", null))).toEqual([true, true, false, true, true]);
   });
@@ -132,7 +132,7 @@ describe("a country or region", () => {
     },
   );
 
-  it("is refused where a region stands without a country", () => {
+  it("is refused for a region without a country", () => {
     expect(() => holidayCalendar(null, "BY")).toThrow("holiday_region is set without holiday_country");
   });
 });

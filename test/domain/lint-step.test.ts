@@ -150,7 +150,7 @@ describe("a step that is linted", () => {
       { body: `${"{% if true %}".repeat(21)}x${"{% endif %}".repeat(21)}` },
       ["body: more than 20 tags inside each other (line 1, column 261)"],
     ],
-  ])("reports what is wrong and where: %j", (step, faults) => {
+  ])("reports each fault and its place: %j", (step, faults) => {
     expect(faultsOf(step)).toEqual(faults);
   });
 

@@ -103,7 +103,7 @@ describe("the times of a meeting", () => {
       "2026-12-03T13:00",
       ["it has no start: an hour before its end was assumed"],
     ],
-  ])("are read, and what is assumed is named, where they %s", (_, sent, starts, ends, assumed) => {
+  ])("are read, with the assumption named, if they %s", (_, sent, starts, ends, assumed) => {
     expect(read(sent)).toEqual({ starts: `${starts}:00.000Z`, ends: `${ends}:00.000Z`, assumed });
   });
 
@@ -114,11 +114,11 @@ describe("the times of a meeting", () => {
     [{ startsAt: "1970-01-01T00:00:00Z", endsAt: 5 }],
     [{ startsAt: Number.NaN, endsAt: Number.POSITIVE_INFINITY }],
     [{ startsAt: [], endsAt: { dateTime: {} } }],
-  ])("are none where they cannot be read: %j", (sent) => {
+  ])("are undefined if unreadable: %j", (sent) => {
     expect(readMeetingTimes(sent).times).toBeNull();
   });
 
-  it("whatever they are, are nothing or end after they start, and no assumption repeats a value", () => {
+  it("are undefined or end after they start for any input, and no assumption repeats a value", () => {
     const value = fc.oneof(
       fc.anything(),
       fc.date({ noInvalidDate: true }).map((date) => date.toISOString().slice(0, 16)),

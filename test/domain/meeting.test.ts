@@ -10,7 +10,7 @@ const told = (over: Partial<MeetingState> = {}): MeetingState => ({
   ...over,
 });
 
-describe("what is told of a meeting", () => {
+describe("a report about a meeting", () => {
   /** Ascending: each is newer than the previous one. */
   const inOrder: readonly MeetingState[] = [
     told({ status: "cancelled", startsAt: at(30), endsAt: at(59) }),
@@ -21,7 +21,7 @@ describe("what is told of a meeting", () => {
     told({ status: "cancelled", startsAt: at(9), endsAt: at(20), lastEventAt: at(1) }),
   ];
 
-  it("is news after all that comes before it: by the provider's time, what it says, and when the meeting is", () => {
+  it("is newer by the provider's time, then its kind, then the meeting's time", () => {
     for (const [index, later] of inOrder.entries()) {
       expect(isNews(later, null)).toBe(true);
       for (const [other, known] of inOrder.entries()) expect(isNews(later, known)).toBe(index > other);

@@ -28,7 +28,7 @@ describe("nextState", () => {
     expect(state).toMatchObject({ position: 2, nextStepDue: new Date(NOON.getTime() + 1) });
   });
 
-  it("completes an instance whose last step was claimed or skipped", () => {
+  it("completes an instance after its last step was claimed or skipped", () => {
     expect(evolved({ instance: { position: 2 } })).toMatchObject({
       status: "completed",
       reason: "out_of_steps",
@@ -76,7 +76,7 @@ describe("nextState", () => {
     });
   });
 
-  it("never moves back, and what stays active is due later than now", () => {
+  it("never moves back, and an active instance is due later than now", () => {
     const parts = fc.record({
       position: fc.integer({ min: 1, max: 5 }),
       delays: fc.array(fc.integer({ min: 0, max: 10_000 }), { maxLength: 4 }),

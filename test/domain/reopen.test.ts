@@ -30,21 +30,21 @@ describe("a sequence that is reopened", () => {
     ["with the first of several such steps", { position: 3, touches: [touch(1, true), touch(2, true)] }, 1],
     ["after what went out meanwhile", { position: 3, touches: [touch(1, true), touch(2, false)] }, 3],
     ["with the last step, where that one was stopped", { position: 5, touches: [touch(4, false), touch(5, true)] }, 5],
-  ])("goes on %s", (_, changes, position) => {
+  ])("continues %s", (_, changes, position) => {
     expect(goingOn(ended(changes), NOON)).toMatchObject({ position });
   });
 
-  it("has nothing to go on with where its last step was done with", () => {
+  it("has no next step if its last step was done", () => {
     expect(goingOn(ended({ position: LENGTH, touches: [touch(LENGTH, false)] }), NOON)).toBeNull();
   });
 
-  it("waits its delay after the last step that was done with, and is due now where that is over", () => {
+  it("waits its delay after the last finished step, and is due now if that has passed", () => {
     const at = (doneAt: Date) => goingOn(ended({ position: 2, touches: [touch(1, false, doneAt)] }), NOON)?.nextStepDue;
     expect(at(new Date(NOON.getTime() - 3_600_000))).toEqual(new Date(NOON.getTime() + 23 * 3_600_000));
     expect(at(STARTED)).toEqual(NOON);
   });
 
-  it("is not kept back by a time zone that does not exist", () => {
+  it("is not blocked by an unknown time zone", () => {
     expect(goingOn(ended({ zone: "Mars/Olympus" }), NOON)).toEqual({ position: 1, nextStepDue: NOON });
   });
 

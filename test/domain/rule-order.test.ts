@@ -40,7 +40,7 @@ describe("the table of rules", () => {
     expect(OBSTACLES.map(([rule]) => rule)).toEqual(RULES.map(({ name }) => name));
   });
 
-  it.each(OBSTACLES)("%s decides where it alone applies, after all rules before it passed", (rule, obstacle) => {
+  it.each(OBSTACLES)("%s decides if only it applies, after all earlier rules passed", (rule, obstacle) => {
     const decision = decide(itemWith(obstacle), NOON);
     expect(decision.rule).toBe(rule);
     expect(decision.passed).toEqual(OBSTACLES.slice(0, decision.passed.length).map(([name]) => name));
@@ -51,7 +51,7 @@ describe("the table of rules", () => {
     OBSTACLES.slice(index + 1).map(([weaker, second]) => ({ stronger, weaker, item: itemWith(first, second) })),
   );
 
-  it.each(pairs)("$stronger wins over $weaker where both apply", ({ stronger, item }) => {
+  it.each(pairs)("$stronger wins over $weaker if both apply", ({ stronger, item }) => {
     expect(decide(item, NOON).rule).toBe(stronger);
   });
 });

@@ -31,7 +31,7 @@ describe("the time to live", () => {
     expect(at("2026-06-03T13:00:00.000Z", { steps, instance }).kind).toBe("expire");
   });
 
-  it("ends nothing that has none", () => {
+  it("does not apply to a step without one", () => {
     expect(at("2029-06-03T12:00:00.000Z", {})).toMatchObject({ ...ready, expiresAt: null });
   });
 });
@@ -46,7 +46,7 @@ describe("the send window", () => {
     expect(at(now, { workspace })).toMatchObject({ ...hold("outside_send_window", until), rule: "window_open" });
   });
 
-  it.each(["2026-06-03T07:00:00.000Z", "2026-06-03T14:59:59.999Z"])("lets pass at %s, and tells its end", (now) => {
+  it.each(["2026-06-03T07:00:00.000Z", "2026-06-03T14:59:59.999Z"])("lets pass at %s, and returns its end", (now) => {
     expect(at(now, { workspace })).toMatchObject({ ...ready, sendUntil: new Date("2026-06-03T15:00Z") });
   });
 
@@ -76,7 +76,7 @@ describe("the send window", () => {
     expect(at("2026-12-24T12:00Z", { workspace })).toMatchObject(ready);
   });
 
-  it("opens at 09:00 on the new clock, asked on the evening before spring-forward in Los Angeles", () => {
+  it("opens at 09:00 on the new clock when computed the evening before spring-forward in Los Angeles", () => {
     const parts = {
       workspace: { sendWindow: { ...OFFICE, days: ALWAYS_OPEN.days } },
       lead: { timeZone: "America/Los_Angeles" },
@@ -94,7 +94,7 @@ describe("the send window", () => {
   });
 });
 
-describe("send times that cannot be", () => {
+describe("impossible send times", () => {
   it.each<[string, ItemParts, string, string]>([
     [
       "a time that is none",
@@ -109,7 +109,7 @@ describe("send times that cannot be", () => {
       "workspace: holiday_country",
     ],
     ["a window of no day", { workspace: { sendWindow: { ...OFFICE, days: [] } } }, "no_opening", "within a year"],
-  ])("hold for a day, and say what: %s", (_, parts, reason, named) => {
+  ])("hold for a day, and name the fault: %s", (_, parts, reason, named) => {
     expect(atNoon(parts)).toMatchObject({
       ...hold(reason, "2026-06-04T12:00Z"),
       rule: "send_times_known",
@@ -135,7 +135,7 @@ describe("the gap", () => {
     expect(at("2026-06-03T12:00:00.001Z", parts(NOON, 0))).toMatchObject(ready);
   });
 
-  it("holds on to the next opening where it ends outside the send window", () => {
+  it("holds until the next opening if it ends outside the send window", () => {
     const office = { lead: { lastOutboundAt: NOON }, workspace: { gapMinutes: 240, sendWindow: OFFICE } };
     expect(at("2026-06-03T12:30Z", office)).toMatchObject(hold("too_soon", "2026-06-04T07:00Z"));
   });
@@ -146,7 +146,7 @@ describe("the channel of a day", () => {
     lead: { lastTouchAt: { ...NO_TOUCH, [channel]: when } },
   });
 
-  it("is used until the lead's next local day begins", () => {
+  it("is used until the lead's next local day starts", () => {
     const parts = used("email", NOON);
     expect(at("2026-06-03T21:59:59.999Z", parts)).toMatchObject({
       ...hold("channel_used_today", "2026-06-03T22:00Z"),
@@ -172,7 +172,7 @@ describe("the cap of a day", () => {
     expect(atNoon({ workspace: { dailyCap, dailyCapUsed } }).reason).toBe(reason);
   });
 
-  it("holds until the workspace's next day, whatever the lead's zone", () => {
+  it("holds until the workspace's next day, for any zone of the lead", () => {
     const workspace = { dailyCap: 1, dailyCapUsed: 1 };
     const held = { ...hold("daily_cap_reached", "2026-06-03T22:00Z"), rule: "below_daily_cap" };
     expect(atNoon({ workspace, lead: { timeZone: "Asia/Tokyo" } })).toMatchObject(held);
@@ -184,7 +184,7 @@ describe("the cap of a day", () => {
   });
 });
 
-it("a decision tells the inputs of the rules on time", () => {
+it("a decision returns the inputs of the rules on time", () => {
   const [lastOutboundAt, touched] = [minutesAfter(NOON, -3_000), minutesAfter(NOON, -4_000)];
   const workspace = { sendWindow: OFFICE, gapMinutes: 30, dailyCap: 5, dailyCapUsed: 2 };
   const lead = { lastOutboundAt, lastTouchAt: { ...NO_TOUCH, email: touched, sms: lastOutboundAt } };

@@ -29,7 +29,7 @@ describe("a rule that runs before one that it depends on", () => {
   });
 });
 
-it("each rule has its own sentence that says what holds if a step passes it", () => {
+it("each rule has its own sentence for what holds if a step passes it", () => {
   const sentences = RULES.map(({ says }) => says);
   for (const sentence of sentences) expect(sentence).toMatch(/^[A-Z][^.]+\.$/);
   expect(new Set(sentences).size).toBe(RULES.length);

@@ -122,7 +122,7 @@ describe("in every zone of the time zone database, around the changes of its clo
     });
   });
 
-  it("a step that goes may go on until the instant that its decision tells", () => {
+  it("a step that may go now may go until the end of its decision", () => {
     inEveryZone((asked) => {
       const decision = decideAt(asked, asked.now);
       if (decision.kind !== "send") return;
@@ -131,7 +131,7 @@ describe("in every zone of the time zone database, around the changes of its clo
     });
   });
 
-  it("deciding twice gives the same, also after other zones and instants were asked for", () => {
+  it("a decision is repeatable, even after queries for other zones and instants", () => {
     const asked = fc.constantFrom(...ZONES).chain(askedIn);
     fc.assert(
       fc.property(asked, asked, (one, other) => {
@@ -165,15 +165,15 @@ describe("the earliest send", () => {
   };
   const now = new Date("2026-06-03T12:00Z");
 
-  it("is never before it is asked for, on whatever channel", () => {
+  it("is never before the requested instant, on any channel", () => {
     for (const channel of CHANNELS) expect(earliestSend({ ...facts(), channel }, now)?.from).toBe(now);
   });
 
-  it("is none where the window opens on no day", () => {
+  it("does not exist if the window opens on no day", () => {
     expect(earliestSend(facts({ sendWindow: { ...ALWAYS_OPEN, days: [] } }), now)).toBeNull();
   });
 
-  it("is refused for a window that has no such time", () => {
+  it("is refused for a window with an invalid time", () => {
     expect(() => earliestSend(facts({ sendWindow: { ...ALWAYS_OPEN, start: "9:00" } }), now)).toThrow(RangeError);
   });
 });

@@ -9,7 +9,7 @@ const stateAfter = (parts: ItemParts, now = NOON) => {
 };
 
 describe("an instance", () => {
-  it("whose step is too old goes on to the next, and is complete without one", () => {
+  it("skips an expired step, and completes if it was the last", () => {
     const old = aStep({ timeToLiveMinutes: 60 });
     const now = minutesAfter(NOON, 60);
     const next = aStep({ position: 2, delayMinutes: 30 });
@@ -27,7 +27,7 @@ describe("an instance", () => {
     });
   });
 
-  it("of a lead that has booked is completed, on its step, at the instant of the decision", () => {
+  it("of a booked lead completes at its step, at the instant of the decision", () => {
     expect(stateAfter({ lead: { isBooked: true } })).toEqual({
       status: "completed",
       position: 1,

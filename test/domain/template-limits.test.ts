@@ -128,7 +128,7 @@ describe("a template that is made to break the parser", () => {
 });
 
 describe("a template that the lint accepts", () => {
-  it("makes no more than the limit, and what it makes is what LiquidJS makes", () => {
+  it("renders at most the limit, and renders like LiquidJS", () => {
     const reference = new Liquid({ locale: "en-US" });
     const values = { lead: snakeCased(SAMPLE_LEAD), workspace: WORKSPACE };
     let accepted = 0;

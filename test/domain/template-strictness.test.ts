@@ -7,7 +7,7 @@ const { workspace } = anItem();
 const bodyOf = (body: string) => render(aStep({ body }), aLead(), workspace);
 
 describe("a template", () => {
-  it("reads what a lead has, and nothing that every object inherits", () => {
+  it("reads a lead's own values, and no inherited property", () => {
     for (const name of ["lead.constructor", "constructor", "__proto__", "lead.first_name.constructor", "lead"]) {
       expect(bodyOf(`{{ ${name} }}`)).toMatchObject({ fault: "body: unknown variable, line 1, column 4" });
     }
@@ -17,7 +17,7 @@ describe("a template", () => {
     expect(bodyOf("{{ lead.company | upcase }}")).toMatchObject({ message: { body: "ANALYTICAL ENGINES" } });
   });
 
-  it("spells months in English, whatever the machine speaks", () => {
+  it("spells months in English under any locale", () => {
     expect(bodyOf("{{ '2026-03-08' | date: '%B' }}")).toMatchObject({ message: { body: "March" } });
   });
 
@@ -34,7 +34,7 @@ describe("a step of two texts", () => {
   const rendered = (step: Parameters<typeof aStep>[0], lead = aLead()) => render(aStep(step), lead, workspace);
   const nameless = aLead({ firstName: null, lastName: null });
 
-  it("lacks what either lacks", () => {
+  it("lacks the values that either text lacks", () => {
     const names = ["lead.first_name"];
     expect(rendered({ subject: "{{ lead.first_name }}", body: "Hi" }, nameless)).toEqual({ kind: "missing", names });
     expect(rendered({ subject: "Hi", body: "{{ lead.first_name }}" }, nameless)).toEqual({ kind: "missing", names });
@@ -43,7 +43,7 @@ describe("a step of two texts", () => {
     expect(rendered(text)).toMatchObject({ message: { body: "Ada" } });
   });
 
-  it("has the faults of both, one after the other, and then says nothing of what is missing", () => {
+  it("has the faults of both texts in order, and then lists no missing values", () => {
     expect(rendered({ subject: "{{ x", body: "{{ y" })).toEqual({
       kind: "invalid",
       fault: "subject: an output is not closed, line 1, column 1; body: an output is not closed, line 1, column 1",

@@ -8,7 +8,7 @@ const { workspace } = anItem();
 const rendered = (step: Parameters<typeof aStep>[0], lead = aLead()) => render(aStep(step), lead, workspace);
 
 describe("a step that is rendered", () => {
-  it("puts in what the lead and the workspace are called", () => {
+  it("inserts the names of lead and workspace", () => {
     expect(
       rendered({
         subject: "{{ lead.first_name }} {{lead.last_name}} of {{ lead.company }}",
@@ -36,7 +36,7 @@ describe("a step that is rendered", () => {
     expect(rendered(step)).toMatchObject({ message: { body: "Analytical Engines!" } });
   });
 
-  it("keeps its subject on one line, whatever a lead is called", () => {
+  it("keeps its subject on one line for any name of a lead", () => {
     const lead = aLead({ firstName: "\tA\r\nBcc: x\u2028y \u0001\u007f  z\u0085" });
     expect(rendered({ body: "x" }, lead)).toMatchObject({ message: { subject: "Hello A Bcc: x y z" } });
     expect(rendered({ subject: "Hi {{ lead.first_name | append: '\n' }}", body: "x" }, lead)).toMatchObject({
@@ -77,12 +77,12 @@ describe("a step that is rendered", () => {
     expect(fault).toMatch(/and 2 more$/);
   });
 
-  it("may have no subject where it is not an e-mail", () => {
+  it("may have no subject if it is not an e-mail", () => {
     const step = { channel: "sms", subject: null, body: "Hi" } as const;
     expect(rendered(step)).toEqual({ kind: "rendered", message: { subject: null, body: "Hi" } });
   });
 
-  it("takes what a lead is called for words, never for a template", () => {
+  it("inserts names as text, never as a template", () => {
     expect(rendered({ body: "{{ lead.first_name }}" }, aLead({ firstName: "{{ lead.company }}" }))).toMatchObject({
       message: { body: "{{ lead.company }}" },
     });

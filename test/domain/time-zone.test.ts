@@ -63,7 +63,7 @@ describe("a time zone", () => {
     }
   });
 
-  it("that is invalid counts as UTC where a reckoning must not fail", () => {
+  it("that is invalid counts as UTC where a computation must not fail", () => {
     const utc = { time: "08:00:00", zone: "UTC", end: NOW, lastTold: null };
     for (const zone of INVALID_ZONES) {
       expect(capDayOf(zone, NOW)).toBe("2026-11-29");

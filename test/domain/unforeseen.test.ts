@@ -14,7 +14,7 @@ describe("a fault that no person can repair in the settings", () => {
   const itemWith = (fault: Error) =>
     anItem({ workspace: { holidays: { country: null, region: null, ownDates: unreadable(fault) } } });
 
-  it("is thrown on as it is, where a setting that does not exist would be held", () => {
+  it("is rethrown unchanged, unlike a setting that does not exist", () => {
     const fault = new Error("the disk is gone");
     expect(() => decide(itemWith(fault), NOON)).toThrow(fault);
     expect(decide(itemWith(new RangeError("no such date")), NOON)).toMatchObject({
@@ -25,13 +25,13 @@ describe("a fault that no person can repair in the settings", () => {
   });
 });
 
-it("a hold for a window that never opens is told in full", () => {
+it("a hold for a window that never opens has a full explanation", () => {
   expect(decide(anItem({ workspace: { sendWindow: { ...ALWAYS_OPEN, days: [] } } }), NOON)).toMatchObject({
     detail: "workspace workspace: the send window does not open within a year",
   });
 });
 
-it("a hold for a condition that is not known tells which", () => {
+it("a hold for an unknown condition names it", () => {
   expect(decide(anItem({ steps: [aStep({ condition: "moon_is_full" })] }), NOON)).toMatchObject({
     reason: "unknown_condition",
     detail: "condition: moon_is_full",

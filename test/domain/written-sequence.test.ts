@@ -23,7 +23,7 @@ const sequence: fc.Arbitrary<WrittenSequence> = fc.record({
 const wayOf = ({ steps: of }: WrittenSequence) => of.map(({ key, delayMinutes }) => [key, delayMinutes]);
 
 describe("a change of a sequence", () => {
-  it("is none exactly where both are the same", () => {
+  it("is empty exactly if both are the same", () => {
     fc.assert(
       fc.property(sequence, sequence, (before, after) => {
         expect(changeOf(before, after).isNone).toBe(JSON.stringify(before) === JSON.stringify(after));
@@ -32,7 +32,7 @@ describe("a change of a sequence", () => {
     );
   });
 
-  it("needs a new version exactly where the steps, their order or their delays differ", () => {
+  it("needs a new version exactly if the steps, their order or their delays differ", () => {
     fc.assert(
       fc.property(sequence, sequence, (before, after) => {
         const differs = JSON.stringify(wayOf(before)) !== JSON.stringify(wayOf(after));
@@ -41,7 +41,7 @@ describe("a change of a sequence", () => {
     );
   });
 
-  it("tells each step of both once", () => {
+  it("lists each step of both once", () => {
     fc.assert(
       fc.property(sequence, sequence, (before, after) => {
         const told = changeOf(before, after).steps;
@@ -55,7 +55,7 @@ describe("a change of a sequence", () => {
     );
   });
 
-  it("is all of it, where there was nothing before", () => {
+  it("lists all steps of a new sequence", () => {
     fc.assert(
       fc.property(sequence, (after) => {
         const change = changeOf(undefined, after);
