@@ -1,3 +1,5 @@
+// Imports nothing from node_modules, because `backstop` also runs it before `npm ci`. As a program it prints the fault.
+
 import { readFile } from "node:fs/promises";
 
 const ROOT = new URL("../", import.meta.url);
@@ -29,3 +31,13 @@ function schemaInside(client: string): string {
 
 /** Prisma aligns the columns of the embedded schema, so ignore whitespace. */
 const withoutAlignment = (schema: string): string => schema.replaceAll(/\s+/g, " ").trim();
+
+// No top-level await: Jest's global set-up loads this file with `require`.
+if (import.meta.main) void check();
+
+async function check(): Promise<void> {
+  const fault = await faultOfGeneratedClient();
+  if (fault === undefined) return;
+  process.stderr.write(`${fault}\n`);
+  process.exitCode = 1;
+}
