@@ -1,4 +1,5 @@
 import { tmpdir } from "node:os";
+import { perChannel } from "../../lib/domain/labels.ts";
 import { loadConfig, runSettings } from "../../lib/platform/config.ts";
 import { wire } from "../../lib/platform/wire.ts";
 import type { MessageChannel } from "../../lib/run/channel-ports.ts";
@@ -31,7 +32,7 @@ export const shippedSettings = (databaseUrl: string): RunSettings => runSettings
 export function openEngine(databaseUrl: string): Engine {
   const config = configFor(databaseUrl);
   const wired = wire(config, silent);
-  const ports = { ...wired, channels: { email: noOp, sms: noOp, webhook: noOp, task: noOp } };
+  const ports = { ...wired, channels: perChannel(() => noOp) };
   const settings = runSettings(config);
   return {
     ports,
