@@ -3,9 +3,9 @@ import { type FileHandle, open } from "node:fs/promises";
 import { stringify } from "csv-stringify/sync";
 import type { EnrolmentVerdict } from "../lib/domain/enrolment.ts";
 import { FACT_SCHEMAS, MOST_LEADS } from "../lib/run/intake/facts.ts";
-import { databaseNow } from "../lib/store/clock.ts";
 import { leadEnrolled } from "../lib/store/facts/enrol.ts";
 import type { Transactional } from "../lib/store/sql.ts";
+import { databaseNow } from "../lib/store/sql.ts";
 import { ADDED, type LeadFile, type LeadRow } from "./lead-file.ts";
 import { fileProblem, Problem } from "./problem.ts";
 

@@ -4,7 +4,7 @@ import {
   type WrittenSequence,
   type WrittenStep,
 } from "../lib/domain/written-sequence.ts";
-import type { SequencePlan } from "../lib/store/stored-sequences.ts";
+import type { SequencePlan } from "../lib/store/sequences.ts";
 import { formatDuration } from "./sequence-file.ts";
 
 /** Describes the changes to a sequence; one line if there are none. */

@@ -98,7 +98,7 @@ it("a schema other than public is named in one line, even if the tables are in t
   expect(report).toMatchObject({
     reason: "unsafe_database_settings",
     unsafeSettings: [
-      `Backstop works in the schema public only, and this connection works in crm: ALTER ROLE ${role} SET search_path = public`,
+      `Backstop uses only the schema public, but this connection uses crm: ALTER ROLE ${role} SET search_path = public`,
     ],
   });
   expect(sent).toBe(0);

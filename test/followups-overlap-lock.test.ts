@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import type { HeldLock } from "../lib/run/ports.ts";
-import { overlapLock } from "../lib/store/overlap-lock.ts";
+import { overlapLock } from "../lib/store/runs.ts";
 import {
   addBystanders,
   addFollowedLead,

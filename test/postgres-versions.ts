@@ -75,7 +75,7 @@ async function isRefused(url: string): Promise<string> {
     () => "",
     (error: { stderr: string }) => error.stderr,
   );
-  if (!/runs PostgreSQL 14\.\d+, and Backstop needs PostgreSQL 15 or later.*Nothing was written/.test(message)) {
+  if (!/runs PostgreSQL 14\.\d+, but Backstop needs PostgreSQL 15 or later.*Nothing was written/.test(message)) {
     throw new Error(`it was not refused by name: ${message}`);
   }
   const again = await backstop(["explain", "01000000-0000-7000-8000-000000000001"], url).catch((error) => error.stderr);

@@ -1,9 +1,15 @@
 import Table from "cli-table3";
 import { Command, InvalidArgumentError } from "commander";
-import { type ApprovalAnswer, approveTouch, currentText, rejectTouch } from "../../lib/store/approvals.ts";
-import { databaseNow } from "../../lib/store/clock.ts";
-import { onPool, type Queryable, type Transactional } from "../../lib/store/sql.ts";
-import { findTouch, listWaiting, type WaitingTouch } from "../../lib/store/waiting-touches.ts";
+import {
+  type ApprovalAnswer,
+  approveTouch,
+  currentText,
+  findTouch,
+  listWaiting,
+  rejectTouch,
+  type WaitingTouch,
+} from "../../lib/store/approvals.ts";
+import { databaseNow, onPool, type Queryable, type Transactional } from "../../lib/store/sql.ts";
 import { nonBlank, uuid } from "../arguments.ts";
 import { withExistingDatabase } from "../existing-database.ts";
 import { LOCAL_FOLDER } from "../postgres/local-database.ts";

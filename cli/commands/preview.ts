@@ -2,7 +2,7 @@ import { Command } from "commander";
 import { lintStep, SAMPLE_LEAD } from "../../lib/domain/lint-step.ts";
 import { type Rendered, render } from "../../lib/domain/templates.ts";
 import type { Database } from "../../lib/store/connect.ts";
-import { findStepToRender, findTemplateLead, type StepToRender } from "../../lib/store/step-texts.ts";
+import { findStepToRender, findTemplateLead, type StepToRender } from "../../lib/store/lookups.ts";
 import { uuid } from "../arguments.ts";
 import { withExistingDatabase } from "../existing-database.ts";
 import { LOCAL_FOLDER } from "../postgres/local-database.ts";

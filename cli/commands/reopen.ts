@@ -1,8 +1,7 @@
 import { Command } from "commander";
-import { databaseNow } from "../../lib/store/clock.ts";
 import type { Database } from "../../lib/store/connect.ts";
 import { reopenInstance } from "../../lib/store/reopen.ts";
-import { onPool } from "../../lib/store/sql.ts";
+import { databaseNow, onPool } from "../../lib/store/sql.ts";
 import { nonBlank, uuid } from "../arguments.ts";
 import { withExistingDatabase } from "../existing-database.ts";
 import { LOCAL_FOLDER } from "../postgres/local-database.ts";

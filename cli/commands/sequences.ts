@@ -3,8 +3,7 @@ import { join, resolve } from "node:path";
 import { Command } from "commander";
 import type { Database } from "../../lib/store/connect.ts";
 import { SequenceRefused } from "../../lib/store/sequence-to-save.ts";
-import { saveSequences } from "../../lib/store/sequences.ts";
-import { findSequences, planSequences, type SequencePlan } from "../../lib/store/stored-sequences.ts";
+import { findStoredSequences, planSequences, type SequencePlan, saveSequences } from "../../lib/store/sequences.ts";
 import { chooseWorkspace, withExistingDatabase } from "../existing-database.ts";
 import { LOCAL_FOLDER } from "../postgres/local-database.ts";
 import { fileProblem, Problem } from "../problem.ts";
@@ -111,7 +110,7 @@ function invalidFiles(faults: readonly string[]): Problem {
 async function exportTo(directory: string, options: Options): Promise<void> {
   await withExistingDatabase(options.folder, async (database) => {
     const workspace = await chooseWorkspace(database, options.workspace);
-    const stored = await findSequences(database.prisma, workspace.id);
+    const stored = await findStoredSequences(database.prisma, workspace.id);
     await mkdir(directory, { recursive: true });
     const used = new Set<string>();
     for (const { name, written } of stored) {

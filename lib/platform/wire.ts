@@ -6,7 +6,7 @@ import type { Log, RunPorts } from "../run/ports.ts";
 import { type Database, openDatabase } from "../store/connect.ts";
 import { storePorts } from "../store/follow-up-store.ts";
 import { iamConnection } from "../store/iam-connection.ts";
-import { createTask } from "../store/tasks.ts";
+import { createTask } from "../store/touches.ts";
 import type { Config } from "./config.ts";
 
 /** Wires the ports of a run from the configuration. Opens no connection before the first query. */

@@ -1,10 +1,11 @@
 import * as z from "zod";
+import { CHANNELS, TOUCH_STATUSES } from "../domain/labels.ts";
 import { type Message, render } from "../domain/templates.ts";
-import type { DueCandidate } from "../run/store-ports.ts";
+import type { BatchQuery, DueCandidate } from "../run/store-ports.ts";
 import { advanceInstances } from "./advance-instances.ts";
 import { candidateColumns, readCandidates } from "./candidates.ts";
-import { parseDueRows } from "./rows.ts";
-import { execute, many, one, type Queryable, sql } from "./sql.ts";
+import { instant, instantOrNull, parseDueRows } from "./rows.ts";
+import { execute, many, one, type Queryable, sql, type Transactional } from "./sql.ts";
 import { CANCEL_REASON } from "./start-sending.ts";
 
 export interface Approval {
@@ -35,13 +36,13 @@ export interface ApprovalAnswer {
  */
 export async function approveTouch(transaction: Queryable, approval: Approval): Promise<ApprovalAnswer> {
   const { touchId, at, by } = approval;
-  const waiting = await lockWaiting(transaction, approval);
-  if ("refused" in waiting) return refused(waiting.refused);
-  const { stop, tooOld, candidate } = waiting;
-  if (stop ?? tooOld) return refused(stop ?? "expired");
-  const text = textOf(waiting);
-  if ("fault" in text) return refused(text.fault);
-  if ((await refresh(transaction, touchId, text.message)) !== approval.fingerprint) return refused("text_changed");
+  const locked = await lockWaiting(transaction, approval);
+  if ("refused" in locked) return refuse(locked.refused);
+  const { stop, tooOld, candidate } = locked;
+  if (stop ?? tooOld) return refuse(stop ?? "expired");
+  const text = textOf(locked);
+  if ("fault" in text) return refuse(text.fault);
+  if ((await storeText(transaction, touchId, text.message)) !== approval.fingerprint) return refuse("text_changed");
   await execute(transaction)`
     update touch
        set status = 'claimed', next_attempt_at = ${at}, recheck_at = ${at}, decided_at = ${at}, decided_by = ${by}
@@ -58,11 +59,11 @@ export async function currentText(
   transaction: Queryable,
   touch: Pick<Approval, "workspaceId" | "touchId" | "at">,
 ): Promise<ShownText | { readonly refused: string }> {
-  const waiting = await lockWaiting(transaction, touch);
-  if ("refused" in waiting) return waiting;
-  const text = textOf(waiting);
+  const locked = await lockWaiting(transaction, touch);
+  if ("refused" in locked) return locked;
+  const text = textOf(locked);
   if ("fault" in text) return { refused: text.fault };
-  return { message: text.message, fingerprint: await refresh(transaction, touch.touchId, text.message) };
+  return { message: text.message, fingerprint: await storeText(transaction, touch.touchId, text.message) };
 }
 
 export interface ShownText {
@@ -73,20 +74,20 @@ export interface ShownText {
 /** Rejects a waiting touch: it is never sent, and its instance continues. Runs in the caller's transaction. */
 export async function rejectTouch(transaction: Queryable, rejection: Rejection): Promise<ApprovalAnswer> {
   const { touchId, reason, at, by } = rejection;
-  const waiting = await lockWaiting(transaction, rejection);
-  if ("refused" in waiting) return refused(waiting.refused);
+  const locked = await lockWaiting(transaction, rejection);
+  if ("refused" in locked) return refuse(locked.refused);
   await execute(transaction)`
     update touch
        set status = 'rejected', reason = ${reason}, recheck_at = null, decided_at = ${at}, decided_by = ${by}
      where id = ${touchId}::uuid`;
-  await advanceInstances(transaction, [waiting.candidate], at);
+  await advanceInstances(transaction, [locked.candidate], at);
   return { outcome: "rejected" };
 }
 
-const refused = (reason: string): ApprovalAnswer => ({ outcome: "refused", reason });
+const refuse = (reason: string): ApprovalAnswer => ({ outcome: "refused", reason });
 
 /** A touch that waits for approval, locked with its lead and its instance. */
-interface Waiting {
+interface LockedTouch {
   readonly candidate: DueCandidate;
   readonly stepId: string;
   readonly channel: string;
@@ -95,7 +96,7 @@ interface Waiting {
   readonly tooOld: boolean;
 }
 
-const waitingRow = z.object({
+const lockedRow = z.object({
   touchStatus: z.string(),
   decided: z.boolean(),
   instanceWaits: z.boolean(),
@@ -106,14 +107,14 @@ const waitingRow = z.object({
 });
 
 /** Whether the instance waits for this touch. */
-export const INSTANCE_WAITS = sql`
+const INSTANCE_WAITS = sql`
   coalesce(instance.paused_reason = 'awaiting_approval', false) and instance.generation = touch.generation`;
 
 /** Locks the lead first, then instance and touch: the lock order of every transaction that waits for several rows. */
 async function lockWaiting(
   db: Queryable,
   { workspaceId, touchId, at }: Pick<Approval, "workspaceId" | "touchId" | "at">,
-): Promise<Waiting | { readonly refused: string }> {
+): Promise<LockedTouch | { readonly refused: string }> {
   await execute(db)`
     select from lead
      where workspace_id = ${workspaceId}::uuid
@@ -130,19 +131,23 @@ async function lockWaiting(
        for no key update of instance, touch`;
   const [dueRow] = parseDueRows(rows);
   if (!dueRow) return { refused: "not_found" };
-  const { decided, touchStatus, instanceWaits, ...waiting } = waitingRow.parse(dueRow.row);
+  const { decided, touchStatus, instanceWaits, ...touch } = lockedRow.parse(dueRow.row);
   if (decided) return { refused: "already_decided" };
   if (touchStatus !== "awaiting_approval") return { refused: ENDED[touchStatus] ?? "not_waiting" };
-  if (!instanceWaits) return { refused: waiting.stop ?? "instance_not_waiting" };
+  if (!instanceWaits) return { refused: touch.stop ?? "instance_not_waiting" };
   const [candidate] = await readCandidates(db, [dueRow], at);
   if (!candidate) return { refused: "not_found" };
-  return { candidate, ...waiting };
+  return { candidate, ...touch };
 }
 
 const ENDED: Readonly<Record<string, string>> = { cancelled: "cancelled", expired: "expired" };
 
 /** The text as rendered now, or why it cannot be rendered. */
-function textOf({ candidate, stepId, channel }: Waiting): { readonly message: Message } | { readonly fault: string } {
+function textOf({
+  candidate,
+  stepId,
+  channel,
+}: LockedTouch): { readonly message: Message } | { readonly fault: string } {
   if ("fault" in candidate.read) return { fault: "unreadable_row" };
   const { lead, workspace, sequence } = candidate.read.item;
   const step = sequence.steps.find(({ id }) => id === stepId);
@@ -153,11 +158,93 @@ function textOf({ candidate, stepId, channel }: Waiting): { readonly message: Me
 }
 
 /** Stores the current text on the touch and returns its fingerprint. */
-async function refresh(db: Queryable, touchId: string, { subject, body }: Message): Promise<string> {
+async function storeText(db: Queryable, touchId: string, { subject, body }: Message): Promise<string> {
   const { fingerprint } = await one(db, z.object({ fingerprint: z.string() }))`
     update touch
        set subject = ${subject}, body = ${body}, fingerprint = message_fingerprint(${subject}::text, ${body}::text)
      where id = ${touchId}::uuid
     returning fingerprint`;
   return fingerprint;
+}
+
+const expiredRow = z.object({ touchId: z.guid(), instanceWaits: z.boolean() });
+
+/**
+ * Expires waiting touches whose time to live has ended, oldest first, and moves their instances to the next step.
+ * Returns how many it expired. Skips touches that a person is deciding on.
+ */
+export function expireApprovals(db: Transactional, { now, limit, workspaceId }: BatchQuery): Promise<number> {
+  return db.transaction(async (transaction) => {
+    const rows = parseDueRows(
+      await many(transaction, z.unknown())`
+        select ${candidateColumns(now)}, touch.id as "touchId",
+               ${INSTANCE_WAITS} as "instanceWaits"
+          from touch
+          join follow_up_instance as instance on instance.id = touch.instance_id
+          join lead on lead.workspace_id = touch.workspace_id and lead.id = touch.lead_id
+         where touch.status = 'awaiting_approval' and touch.recheck_at <= ${now}
+           and (${workspaceId}::uuid is null or touch.workspace_id = ${workspaceId}::uuid)
+         order by touch.recheck_at, touch.id
+         limit ${limit}
+           for no key update of instance, touch skip locked`,
+    );
+    if (rows.length === 0) return 0;
+    const touchIds = rows.map(({ row }) => expiredRow.parse(row).touchId);
+    await execute(transaction)`
+      update touch set status = 'expired', reason = 'nobody_decided', recheck_at = null
+       where id = any(${touchIds}::uuid[])`;
+    const waiting = rows.filter(({ row }) => expiredRow.parse(row).instanceWaits);
+    await advanceInstances(transaction, await readCandidates(transaction, waiting, now), now);
+    return rows.length;
+  });
+}
+
+const listedRow = z.object({
+  id: z.guid(),
+  workspaceId: z.guid(),
+  workspaceName: z.string(),
+  sequenceName: z.string(),
+  position: z.int(),
+  channel: z.enum(CHANNELS),
+  status: z.enum(TOUCH_STATUSES),
+  claimedAt: instant,
+  expiresAt: instantOrNull,
+});
+
+/** A touch that waits, or waited, for approval: with readable names, without its text. */
+export type WaitingTouch = z.infer<typeof listedRow>;
+
+const COLUMNS = sql`
+  touch.id, workspace.id as "workspaceId", workspace.name as "workspaceName", sequence.name as "sequenceName",
+  step.position, touch.channel::text, touch.status::text, touch.claimed_at as "claimedAt", touch.expires_at as "expiresAt"`;
+
+/** Touches that wait for approval, by expiry, then by age. */
+export async function listWaiting(
+  db: Queryable,
+  { workspaceId, limit }: { readonly workspaceId: string | null; readonly limit: number },
+): Promise<readonly WaitingTouch[]> {
+  return await many(db, listedRow)`
+    select ${COLUMNS}
+      from follow_up_instance as instance
+      join touch on touch.instance_id = instance.id and touch.generation = instance.generation
+       and touch.status = 'awaiting_approval'
+      join follow_up_step as step on step.id = touch.step_id
+      join follow_up_sequence as sequence on sequence.id = instance.sequence_id
+      join workspace on workspace.id = instance.workspace_id
+     where instance.paused_reason = 'awaiting_approval'
+       and (${workspaceId}::uuid is null or instance.workspace_id = ${workspaceId}::uuid)
+     order by touch.expires_at, touch.claimed_at, touch.id
+     limit ${limit}`;
+}
+
+/** Undefined if there is no such touch. */
+export async function findTouch(db: Queryable, touchId: string): Promise<WaitingTouch | undefined> {
+  const [touch] = await many(db, listedRow)`
+    select ${COLUMNS}
+      from touch
+      join follow_up_step as step on step.id = touch.step_id
+      join follow_up_sequence as sequence on sequence.id = step.sequence_id
+      join workspace on workspace.id = touch.workspace_id
+     where touch.id = ${touchId}::uuid`;
+  return touch;
 }

@@ -2,9 +2,8 @@ import * as z from "zod";
 import { DAY_MS } from "../domain/instants.ts";
 import { type BackstopReport, nothingCompleted } from "../run/step-reports.ts";
 import type { CompleteBooked } from "../run/store-ports.ts";
-import { databaseNow } from "./clock.ts";
-import { insertDigestEvents } from "./digest-events.ts";
-import { execute, exists, many, one, type Queryable, type Sql, sql } from "./sql.ts";
+import { insertDigestEvents } from "./digests.ts";
+import { databaseNow, execute, exists, many, one, type Queryable, type Sql, sql } from "./sql.ts";
 import { endMarked } from "./stops.ts";
 import { cancelTouchesAndTasks } from "./unsent-touches.ts";
 

@@ -1,8 +1,44 @@
 import * as z from "zod";
-import { DIGEST_CHANNELS } from "../domain/labels.ts";
+import { DIGEST_CHANNELS, type NotificationKind } from "../domain/labels.ts";
 import type { OutgoingDigest } from "../run/channel-ports.ts";
 import type { BatchQuery, DigestSettlement } from "../run/store-ports.ts";
-import { execute, many, one, type Queryable } from "./sql.ts";
+import { empty, execute, many, one, type Queryable, raw, type Sql, sql } from "./sql.ts";
+
+interface DigestEvents {
+  /** A kind, or an expression for it. */
+  readonly kind: NotificationKind | Sql;
+  /** The one column that describes the event. Which one a kind needs is a law of the table. */
+  readonly column: "lead_id" | "touch_id" | "count" | "detail";
+  readonly value: Sql;
+  readonly workspaceId?: Sql;
+  /** A FROM clause with what follows it. One event per row; without it, one event. */
+  readonly from?: Sql;
+  /** The time of receipt: the digest of an earlier time may already be closed. */
+  readonly now: Date;
+}
+
+/** A statement that inserts events for the next digest. */
+export const insertDigestEvents = ({ kind, column, value, workspaceId, from = empty, now }: DigestEvents): Sql => sql`
+      insert into notification_event (workspace_id, kind, ${raw(column)}, occurred_at)
+      select ${workspaceId ?? sql`workspace_id`}, ${typeof kind === "string" ? raw(`'${kind}'`) : kind}, ${value}, ${now} ${from}`;
+
+/** Same, with one event per touch of `from`, which has the columns `id` and `workspace_id`. */
+export const insertTouchEvents = (kind: DigestEvents["kind"], now: Date, from: Sql): Sql =>
+  insertDigestEvents({ kind, column: "touch_id", value: sql`id`, from, now });
+
+/** Queues one event per lead for the next digest. */
+export async function insertLeadEvents(
+  db: Queryable,
+  kind: "meeting_booked" | "lead_replied",
+  {
+    workspaceId,
+    leadIds,
+    now,
+  }: { readonly workspaceId: string; readonly leadIds: readonly string[]; readonly now: Date },
+): Promise<void> {
+  const leads = { workspaceId: sql`${workspaceId}::uuid`, value: sql`unnest(${[...leadIds]}::uuid[])` };
+  await execute(db)`${insertDigestEvents({ ...leads, kind, column: "lead_id", now })}`;
+}
 
 /** Number of deliveries with that status whose `recheck_at` has passed. */
 export async function countDigests(
@@ -116,18 +152,17 @@ export async function claimDigests(
   return rows.map(({ workspaceName, sections, ...digest }) => ({ ...digest, contents: { workspaceName, sections } }));
 }
 
-/** Settles a delivery; a no-op if it is no longer `sending`. This run does not send it again. */
+/** Settles a delivery; a no-op if it is no longer `sending`. */
 export async function settleDigest(db: Queryable, settlement: DigestSettlement, now: Date): Promise<void> {
   const { id, status } = settlement;
   await execute(db)`
     update digest_delivery
-       set status = ${status === "retry" ? "pending" : status}::digest_delivery_status,
+       set status = ${status}::digest_delivery_status,
            reason = ${"reason" in settlement ? settlement.reason : null},
            provider_id = ${"providerId" in settlement ? settlement.providerId : null},
            failures = coalesce(${"failures" in settlement ? settlement.failures : null}::int, failures),
            attempts = attempts - ${"attemptUnused" in settlement ? 1 : 0}::int,
-           recheck_at = greatest(${"nextAttemptAt" in settlement ? settlement.nextAttemptAt : null}::timestamptz,
-                                 ${status === "retry" ? now : null}::timestamptz + interval '1 millisecond'),
+           recheck_at = ${"recheckAt" in settlement ? settlement.recheckAt : null},
            sent_at = ${status === "sent" ? now : null}
      where id = ${id}::uuid and status = 'sending'`;
 }

@@ -1,19 +1,17 @@
 import type { RunPorts } from "../run/ports.ts";
 import type { FollowUpStore } from "../run/store-ports.ts";
+import { expireApprovals } from "./approvals.ts";
 import { completeBooked } from "./backstop.ts";
 import { claimDue, countDue, findDueWorkspaces } from "./claim.ts";
-import { databaseNow } from "./clock.ts";
 import type { Database } from "./connect.ts";
 import { translateErrors } from "./database-errors.ts";
 import { closeDigestWindows, isDigestDue } from "./digest-windows.ts";
 import { claimDigests, countDigests, expireDigestLeases, settleDigest } from "./digests.ts";
-import { expireApprovals } from "./expire-waiting.ts";
-import { overlapLock } from "./overlap-lock.ts";
 import { rehearsal } from "./rehearsal.ts";
 import { resumePaused } from "./resume.ts";
-import { finishRun, startRun } from "./runs.ts";
+import { finishRun, overlapLock, startRun } from "./runs.ts";
 import { schemaGate } from "./schema-gate.ts";
-import { onPool, onSnapshot, type Transactional } from "./sql.ts";
+import { databaseNow, onPool, onSnapshot, type Transactional } from "./sql.ts";
 import { readSendFacts, startSending } from "./start-sending.ts";
 import { suppressUndeliverable } from "./suppressions.ts";
 import {

@@ -30,35 +30,35 @@ export class MigrationFailed extends Error {
   }
 
   static now(migration: string, reason: string, cause: unknown): MigrationFailed {
-    const message = `migration ${migration} failed: ${reason}. Nothing of it was kept; ${CORRECT_AND_RETRY}`;
+    const message = `migration ${migration} failed: ${reason}. Its changes were rolled back. ${CORRECT_AND_RETRY}`;
     return new MigrationFailed("migration_failed", migration, message, { cause });
   }
 
   static before(migration: string, history: { startedAt: Date; logs: string | null }): MigrationFailed {
     const reason = databaseMessage(history.logs);
-    const what = reason ? `failed: ${reason}` : "was cut off before it was done";
-    const message = `migration ${migration}, begun at ${timeOf(history.startedAt)}, ${what}. Nothing was applied now; ${CORRECT_AND_RETRY}`;
+    const what = reason ? `failed: ${reason}` : "was interrupted";
+    const message = `migration ${migration}, started at ${timeOf(history.startedAt)}, ${what}. Nothing was applied. ${CORRECT_AND_RETRY}`;
     return new MigrationFailed("migration_failed_before", migration, message);
   }
 
   static edited(migration: string, history: { startedAt: Date }): MigrationFailed {
-    const message = `migration ${migration} was changed after it was applied at ${timeOf(history.startedAt)}. Nothing was applied now; restore its migration.sql and put the change into a new migration`;
+    const message = `migration ${migration} was changed after it was applied at ${timeOf(history.startedAt)}. Nothing was applied. Restore its migration.sql and put the change into a new migration`;
     return new MigrationFailed("migration_edited", migration, message);
   }
 
   static noMigrations(directory: string, reason: string, cause?: unknown): MigrationFailed {
-    const message = `there are no migrations to apply in ${directory}: ${reason}`;
+    const message = `found no migrations in ${directory}: ${reason}`;
     return new MigrationFailed("migrations_missing", undefined, message, { cause });
   }
 
   static locked(minutes: number, pid: number | undefined, cause: unknown): MigrationFailed {
-    const terminate = `if no migration runs, a pooler kept its lock: end it with SELECT pg_terminate_backend(${pid ?? "pid"})`;
-    const message = `another migrator (process ${pid ?? "unknown"}) has held the lock for ${minutes} minutes. Nothing was applied now; let it end and migrate again; ${terminate}`;
+    const terminate = `If no migration is running, a pooler kept its lock: end it with SELECT pg_terminate_backend(${pid ?? "pid"})`;
+    const message = `another migrator (process ${pid ?? "unknown"}) has held the lock for ${minutes} minutes. Nothing was applied. Wait until it ends, then migrate again. ${terminate}`;
     return new MigrationFailed("migrations_locked", undefined, message, { cause });
   }
 
   static serverTooOld(version: string): MigrationFailed {
-    const message = `the database runs PostgreSQL ${version}, and Backstop needs PostgreSQL 15 or later (tested up to 18). Nothing was written`;
+    const message = `the database runs PostgreSQL ${version}, but Backstop needs PostgreSQL 15 or later (tested up to 18). Nothing was written`;
     return new MigrationFailed("server_too_old", undefined, message);
   }
 
@@ -70,8 +70,7 @@ export class MigrationFailed extends Error {
   static from(error: unknown): MigrationFailed {
     if (error instanceof MigrationFailed) return error;
     if (error instanceof Error && "code" in error && error.code === "P3005") {
-      const message =
-        "the database has tables, but no history of migrations. Nothing was applied; give an empty database";
+      const message = "the database has tables but no migration history. Nothing was applied. Use an empty database";
       return new MigrationFailed("database_not_empty", undefined, message, { cause: error });
     }
     const text = error instanceof Error ? error.message : String(error);
@@ -87,9 +86,9 @@ export class MigrationFailed extends Error {
 
 /** Backstop's SQL functions always use `public` and ignore the session's search path. */
 export const notPublic = (schema: string | null, role: string): string =>
-  `Backstop works in the schema public only, and this connection works in ${schema ?? "none"}: ALTER ROLE ${role} SET search_path = public`;
+  `Backstop uses only the schema public, but this connection uses ${schema ?? "none"}: ALTER ROLE ${role} SET search_path = public`;
 
-const CORRECT_AND_RETRY = "correct its migration.sql, then migrate again with --retry-failed";
+const CORRECT_AND_RETRY = "Correct its migration.sql, then migrate again with --retry-failed";
 
 /** Extracts the one useful line: the engine logs its own stack around it. */
 function databaseMessage(logs: string | null): string | undefined {

@@ -1,8 +1,7 @@
 import * as z from "zod";
 import { SchemaOutOfDate } from "../run/ports.ts";
-import type { Database } from "./connect.ts";
+import type { Database, Db } from "./connect.ts";
 import { EXPECTED_SCHEMA } from "./expected-schema.ts";
-import type { ExpectedSchema } from "./read-schema.ts";
 import { settingsGate } from "./settings-gate.ts";
 import { many, onPool, type Queryable } from "./sql.ts";
 
@@ -14,7 +13,7 @@ import { many, onPool, type Queryable } from "./sql.ts";
  */
 export function schemaGate(
   { pool }: Pick<Database, "pool">,
-  expected = EXPECTED_SCHEMA,
+  expected: ExpectedSchema = EXPECTED_SCHEMA,
 ): () => Promise<readonly string[]> {
   const db = onPool(pool);
   const requireSafeSettings = settingsGate(pool);
@@ -61,3 +60,40 @@ async function missingNames(db: Queryable, { columns, labels }: ExpectedSchema):
 
 const namesOf = (kind: string, byOwner: Readonly<Record<string, readonly string[]>>): readonly string[] =>
   Object.entries(byOwner).flatMap(([owner, names]) => names.map((name) => `${kind} ${owner}.${name}`));
+
+/** The names in the database that the code relies on. */
+export interface ExpectedSchema {
+  readonly migrations: readonly string[];
+  /** Column names by table. */
+  readonly columns: Readonly<Record<string, readonly string[]>>;
+  /** Labels by enum type, in their order. */
+  readonly labels: Readonly<Record<string, readonly string[]>>;
+}
+
+const ownerRow = z.object({ owner: z.string(), names: z.array(z.string()) });
+
+/** Reads the schema of a migrated database, to generate the expected one. */
+export async function readSchema(db: Db): Promise<ExpectedSchema> {
+  const migrations = await many(db, z.object({ name: z.string() }))`
+    select migration_name as name from _prisma_migrations
+     where finished_at is not null and rolled_back_at is null order by migration_name`;
+  const columns = await many(db, ownerRow)`
+    select relname::text as owner, array_agg(attname::text order by attnum) as names
+      from pg_attribute join pg_class on pg_class.oid = attrelid
+     where relnamespace = current_schema()::regnamespace and relkind = 'r' and attnum > 0 and not attisdropped
+       and relname <> '_prisma_migrations'
+     group by relname order by relname`;
+  const labels = await many(db, ownerRow)`
+    select typname::text as owner, array_agg(enumlabel::text order by enumsortorder) as names
+      from pg_enum join pg_type on pg_type.oid = enumtypid
+     where typnamespace = current_schema()::regnamespace
+     group by typname order by typname`;
+  return {
+    migrations: migrations.map(({ name }) => name),
+    columns: namesByOwner(columns),
+    labels: namesByOwner(labels),
+  };
+}
+
+const namesByOwner = (rows: readonly z.infer<typeof ownerRow>[]): Record<string, string[]> =>
+  Object.fromEntries(rows.map(({ owner, names }) => [owner, names]));

@@ -5,7 +5,7 @@ import { lintStep } from "../domain/lint-step.ts";
 /** A label of a closed set. The error names the unknown value and lists the known ones. */
 const label = <Label extends string>(what: string, labels: readonly Label[]) =>
   z.enum(labels, {
-    error: ({ input }) => `there is no ${what} ${JSON.stringify(input)}; known are ${labels.join(", ")}`,
+    error: ({ input }) => `unknown ${what} ${JSON.stringify(input)}; use one of ${labels.join(", ")}`,
   });
 
 const textFields = {
@@ -17,7 +17,7 @@ const textFields = {
 const key = z
   .string()
   .max(64)
-  .regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, "must be small letters and digits, with single hyphens between them");
+  .regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, "must be lowercase letters and digits, separated by single hyphens");
 
 /** The fields of a step and a sequence, without delays, which have several notations. */
 export const stepFields = {
@@ -28,7 +28,7 @@ export const stepFields = {
   needsApproval: z.boolean().default(false),
 };
 export const sequenceFields = {
-  name: z.string().regex(/^\P{Cc}*[^\s\p{Cc}]\P{Cc}*$/u, "must be a name, on one line"),
+  name: z.string().regex(/^\P{Cc}*[^\s\p{Cc}]\P{Cc}*$/u, "must be a name on one line"),
   triggerOn: label("trigger", SEQUENCE_TRIGGERS),
   active: z.boolean().default(true),
 };
@@ -38,7 +38,7 @@ export const delayMinutes = z.int32().min(0);
 export const timeToLiveMinutes = z.int32().min(1);
 
 /** Steps in order; positions count from 1. */
-export const stepsOf = <Step extends z.ZodType>(step: Step) => z.array(step).min(1, "must hold at least one step");
+export const stepsOf = <Step extends z.ZodType>(step: Step) => z.array(step).min(1, "must contain at least one step");
 
 /** Null by default. For a time to live, null means that the touch never expires. */
 export const orNull = <Type extends z.ZodType>(type: Type) => type.nullable().default(null);
@@ -97,6 +97,6 @@ export function faultsOfSteps(sequence: unknown): readonly SequenceFault[] {
     const other = named && keys.get(named);
     if (named && other === undefined) keys.set(named, index);
     if (other === undefined || named === undefined) return faults;
-    return [...faults, { path: ["steps", index, "key"], message: `is that of step ${Number(other) + 1} already` }];
+    return [...faults, { path: ["steps", index, "key"], message: `repeats the key of step ${Number(other) + 1}` }];
   });
 }

@@ -40,49 +40,49 @@ const RULES: readonly SettingRule[] = [
     name: "default_transaction_isolation",
     isSafe: is("read committed"),
     safe: "'read committed'",
-    danger: "statements would miss what was committed since their transaction began",
+    danger: "statements would miss data that was committed after their transaction started",
   },
   {
     name: "default_transaction_read_only",
     isSafe: is("off"),
     safe: "off",
-    danger: "nothing can be written",
+    danger: "the engine cannot write",
   },
   {
     name: "synchronous_commit",
     isSafe: (value) => value !== "off",
     safe: "on",
-    danger: "a crash of the server could undo a claim that was sent",
+    danger: "a server crash could undo the claim of a touch that was sent",
   },
   {
     name: "session_replication_role",
     isSafe: is("origin"),
     safe: "origin",
-    danger: "the triggers that keep the laws do not run",
+    danger: "the triggers that enforce the laws do not run",
   },
   {
     name: "idle_in_transaction_session_timeout",
     isSafe: outlastsARun,
     safe: "0",
-    danger: "the overlap lock would be lost in the middle of a run",
+    danger: "a run would lose its overlap lock",
   },
   {
     name: "transaction_timeout",
     isSafe: outlastsARun,
     safe: "0",
-    danger: "the overlap lock would be lost in the middle of a run",
+    danger: "a run would lose its overlap lock",
   },
   {
     name: "DateStyle",
     isSafe: (value) => value.startsWith("ISO"),
     safe: "'ISO, MDY'",
-    danger: "times could not be read",
+    danger: "the engine cannot parse timestamps",
   },
   {
     name: "array_nulls",
     isSafe: is("on"),
     safe: "on",
-    danger: "missing values would be stored as the text NULL",
+    danger: "missing values are stored as the text NULL",
   },
 ];
 
@@ -114,7 +114,7 @@ function ofSetting({ name, value, role }: z.infer<typeof settingRows>[number]): 
 function ofConnection(found: z.infer<typeof settingRows>[number] | undefined): readonly string[] {
   if (!found) return [];
   const { schema, role, limit } = found;
-  const tooFew = `the role may have ${limit} connections, and a run takes ${POOL_SIZE}`;
+  const tooFew = `the role may have ${limit} connections, but a run uses ${POOL_SIZE}`;
   return [
     ...(schema === "public" ? [] : [notPublic(schema, role)]),
     ...(limit >= 0 && limit < POOL_SIZE ? [`${tooFew}: ALTER ROLE ${role} CONNECTION LIMIT -1`] : []),
@@ -122,8 +122,8 @@ function ofConnection(found: z.infer<typeof settingRows>[number] | undefined): r
 }
 
 const POOL_OF_ONE =
-  "the pooler gives one connection at a time, and a run holds one for its lock while it works on others: " +
-  `raise its pool (pgbouncer: default_pool_size) to ${POOL_SIZE} or more`;
+  "the pooler provides one connection at a time, but a run holds one for its lock and uses others: " +
+  `increase its pool (pgbouncer: default_pool_size) to ${POOL_SIZE} or more`;
 
 const PATIENCE_MS = 5_000;
 

@@ -165,3 +165,11 @@ async function withConnection<Result>(
 }
 
 const ignore = () => undefined;
+
+const clockRow = z.object({ now: z.date() });
+
+/** The database clock, truncated to milliseconds. It also stamps bookings, so that the two are comparable. */
+export async function databaseNow(db: Queryable): Promise<Date> {
+  const { now } = await one(db, clockRow)`select date_trunc('milliseconds', clock_timestamp()) as now`;
+  return now;
+}

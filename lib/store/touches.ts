@@ -2,7 +2,7 @@ import * as z from "zod";
 import { CHANNELS, REPEATABLE_CHANNELS } from "../domain/labels.ts";
 import type { BatchQuery, Leftover, Rescheduled, SendableWorkspace, Settlement } from "../run/store-ports.ts";
 import { CHANNEL_IS_KNOWN } from "./channel-columns.ts";
-import { insertTouchEvents } from "./digest-events.ts";
+import { insertTouchEvents } from "./digests.ts";
 import { instant } from "./rows.ts";
 import { column, execute, exists, many, one, type Queryable, type Sql, sql } from "./sql.ts";
 
@@ -189,4 +189,21 @@ export async function countSendable(db: Queryable, { now, limit, workspaceId }: 
                and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
              limit ${limit}) as waiting`;
   return count;
+}
+
+/** A manual task; at most one per touch. */
+export interface NewTask {
+  readonly touchId: string;
+  readonly workspaceId: string;
+  readonly leadId: string;
+  readonly title: string;
+  readonly notes: string;
+}
+
+/** Inserts the task. A second call for the same touch is a no-op. */
+export async function createTask(db: Queryable, task: NewTask): Promise<void> {
+  await execute(db)`
+    insert into task (workspace_id, touch_id, lead_id, title, notes)
+    values (${task.workspaceId}::uuid, ${task.touchId}::uuid, ${task.leadId}::uuid, ${task.title}, ${task.notes})
+        on conflict (workspace_id, touch_id) do nothing`;
 }

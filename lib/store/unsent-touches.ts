@@ -1,4 +1,4 @@
-import { insertTouchEvents } from "./digest-events.ts";
+import { insertTouchEvents } from "./digests.ts";
 import { type Sql, sql } from "./sql.ts";
 
 interface Stop {

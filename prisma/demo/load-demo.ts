@@ -1,7 +1,6 @@
 import * as z from "zod";
-import { databaseNow } from "../../lib/store/clock.ts";
 import type { Database } from "../../lib/store/connect.ts";
-import { execute, one, onPool, type Queryable, raw } from "../../lib/store/sql.ts";
+import { databaseNow, execute, one, onPool, type Queryable, raw } from "../../lib/store/sql.ts";
 import { demoIdRange } from "./demo-id.ts";
 import { type LeadHistory, leadHistory } from "./lead-history.ts";
 import * as rowsOf from "./lead-rows.ts";

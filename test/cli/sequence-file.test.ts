@@ -88,14 +88,14 @@ steps:
     body: Hi
 `;
     expect(faultsOf(file)).toEqual([
-      expect.stringMatching(/^2:1 triggerOn: there is no trigger "full_moon"/),
+      expect.stringMatching(/^2:1 triggerOn: unknown trigger "full_moon"/),
       "3:1 colour: unknown key",
       "4:1 workspaceId: unknown key",
       expect.stringMatching(/^6:5 step 1, subject: is empty/),
       expect.stringMatching(/^7:5 step 1, delay: must be a duration such as/),
       expect.stringMatching(/^9:5 step 1, body: unknown variable lead.frist_name/),
       expect.stringMatching(/^10:5 step 2, delay: Invalid input/),
-      "10:5 step 2, key: is that of step 1 already",
+      "10:5 step 2, key: repeats the key of step 1",
     ]);
   });
 
@@ -113,7 +113,7 @@ steps:
       withSteps('[{key: a, delay: 1 day, channel: task, body: "\\e[2J"}]'),
       /control character/,
     ],
-    ["a name on two lines", withSteps(`[${STEP}]`).replace("A", '"A\\nB"'), /must be a name, on one line/],
+    ["a name on two lines", withSteps(`[${STEP}]`).replace("A", '"A\\nB"'), /must be a name on one line/],
     ["a delay beyond all", withSteps("[{key: a, delay: 999999999 weeks, channel: task, body: x}]"), /delay: Too big/],
     ["no steps", withSteps("[]"), /at least one step/],
     ["nothing", "", /expected object/],
@@ -150,7 +150,7 @@ describe("the files of a folder", () => {
     for (const [name, content] of Object.entries(files)) await writeFile(join(inFolder, name), content);
     const { faults } = await readSequenceFiles([...paths, inFolder]);
     expect(faults).toEqual([
-      `${paths[1]}:3:1: steps: must hold at least one step`,
+      `${paths[1]}:3:1: steps: must contain at least one step`,
       `${paths[3]}:1:1: is not UTF-8 text`,
       `${paths[4]}:1:1: has 262145 bytes; the maximum is 262144`,
       `${inFolder}:1:1: is not a file`,

@@ -95,8 +95,8 @@ steps:
     const before = await everyRow(sql);
     const { code, stderr } = await run("apply", good, bad, worse, ...here(), "--yes");
     expect(code).toBe(1);
-    expect(stderr).toContain(`${bad}:2:1: triggerOn: there is no trigger "never"`);
-    expect(stderr).toContain(`${bad}:3:1: steps: must hold at least one step`);
+    expect(stderr).toContain(`${bad}:2:1: triggerOn: unknown trigger "never"`);
+    expect(stderr).toContain(`${bad}:3:1: steps: must contain at least one step`);
     expect(stderr).toContain(`${worse}:1:`);
     expect(stderr).toMatch(/nothing was applied: correct the 3 errors above and try again\n$/);
     expect(await everyRow(sql)).toEqual(before);

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from "@jest/globals";
 import { taskChannel } from "../../lib/channels/task.ts";
 import type { SendOutcome } from "../../lib/run/channel-ports.ts";
-import { createTask } from "../../lib/store/tasks.ts";
+import { createTask } from "../../lib/store/touches.ts";
 import { addFollowedLead, addSequence, addTouch, addWorkspace, FAR_AHEAD, LONG_AGO } from "../support/factories.ts";
 import { accept, useRunner } from "../support/run.ts";
 import { openTransaction } from "../support/transactions.ts";

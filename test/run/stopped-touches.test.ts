@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import { onPool } from "../../lib/store/sql.ts";
-import { createTask } from "../../lib/store/tasks.ts";
+import { createTask } from "../../lib/store/touches.ts";
 import {
   addFollowedLead,
   addInstance,

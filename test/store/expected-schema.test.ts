@@ -3,7 +3,7 @@ import * as labels from "../../lib/domain/labels.ts";
 import { openDatabase } from "../../lib/store/connect.ts";
 import { EXPECTED_SCHEMA } from "../../lib/store/expected-schema.ts";
 import { Prisma } from "../../lib/store/generated/client.ts";
-import { readSchema } from "../../lib/store/read-schema.ts";
+import { readSchema } from "../../lib/store/schema-gate.ts";
 import { atEnd } from "../support/at-end.ts";
 import { useDatabase } from "../support/use-database.ts";
 

@@ -5,9 +5,8 @@ import { planBatch } from "../../lib/run/plan.ts";
 import { claimDue } from "../../lib/store/claim.ts";
 import { openDatabase } from "../../lib/store/connect.ts";
 import { SequenceRefused } from "../../lib/store/sequence-to-save.ts";
-import { saveSequences } from "../../lib/store/sequences.ts";
+import { planSequences, saveSequences } from "../../lib/store/sequences.ts";
 import { onPool } from "../../lib/store/sql.ts";
-import { planSequences } from "../../lib/store/stored-sequences.ts";
 import { atEnd } from "../support/at-end.ts";
 import { addFollowedLead, addWorkspace } from "../support/factories.ts";
 import { openTransaction, untilBlockedBy } from "../support/transactions.ts";
@@ -168,7 +167,7 @@ describe("a confirmed change", () => {
     const seen = await planSequences(database.prisma, workspaceId, [mine]);
     await save(workspaceId, chase(["a"], " by another"));
     await expect(saveSequences(database.prisma, workspaceId, [mine], seen)).rejects.toThrow(
-      /somebody else has changed/,
+      /changed since you reviewed it/,
     );
     const again = await planSequences(database.prisma, workspaceId, [mine]);
     expect((await saveSequences(database.prisma, workspaceId, [mine], again))[0]?.version).toBe(2);
@@ -197,6 +196,6 @@ describe("a confirmed change", () => {
     );
     await untilBlockedBy(pool, other.pid);
     await other.commit();
-    expect(await mineSaved).toMatch(/somebody else has changed/);
+    expect(await mineSaved).toMatch(/changed since you reviewed it/);
   });
 });

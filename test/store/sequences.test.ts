@@ -138,11 +138,11 @@ describe("an invalid sequence", () => {
     });
     expect(faults).toEqual([
       "workspaceId: Invalid GUID",
-      "name: must be a name, on one line",
-      'triggerOn: there is no trigger "full_moon"; known are no_response, meeting_selected, manual, setter_reply, meeting_missed',
-      "step 1, key: must be small letters and digits, with single hyphens between them",
-      'step 1, channel: there is no channel "pigeon"; known are email, sms, webhook, task',
-      'step 1, condition: there is no condition "phone_provded"; known are always, phone_provided, linkedin_connected, no_reply',
+      "name: must be a name on one line",
+      'triggerOn: unknown trigger "full_moon"; use one of no_response, meeting_selected, manual, setter_reply, meeting_missed',
+      "step 1, key: must be lowercase letters and digits, separated by single hyphens",
+      'step 1, channel: unknown channel "pigeon"; use one of email, sms, webhook, task',
+      'step 1, condition: unknown condition "phone_provded"; use one of always, phone_provided, linkedin_connected, no_reply',
       expect.stringMatching(/^step 1, delayMinutes: Too small/),
       expect.stringMatching(/^step 2, delayMinutes: Invalid input: expected int/),
       expect.stringMatching(/^step 2, timeToLiveMinutes: Too small/),
@@ -151,7 +151,7 @@ describe("an invalid sequence", () => {
       'Unrecognized key: "colour"',
       "step 2, subject: holds a line break or another control character",
       expect.stringMatching(/^step 2, body: unknown variable lead.frist_name; known are/),
-      "step 3, key: is that of step 2 already",
+      "step 3, key: repeats the key of step 2",
     ]);
     expect(await everyRow(pool)).toEqual(before);
   });
@@ -161,7 +161,7 @@ describe("an invalid sequence", () => {
   });
 
   it("needs a step", async () => {
-    expect(await faultsOf(await aSequence())).toEqual(["steps: must hold at least one step"]);
+    expect(await faultsOf(await aSequence())).toEqual(["steps: must contain at least one step"]);
   });
 
   it("needs an existing workspace", async () => {

@@ -1,8 +1,7 @@
 import type { FactOutcome } from "../../run/intake/apply-messages.ts";
 import { type Fact, stops } from "../../run/intake/facts.ts";
-import { databaseNow } from "../clock.ts";
-import { insertDigestEvents } from "../digest-events.ts";
-import { execute, exists, type Queryable, sql, type Transactional } from "../sql.ts";
+import { insertDigestEvents } from "../digests.ts";
+import { databaseNow, execute, exists, type Queryable, sql, type Transactional } from "../sql.ts";
 
 /** How far the sender's clock may be ahead of ours. */
 const CLOCK_TOLERANCE_MS = 5 * 60_000;

@@ -1,6 +1,6 @@
 import type { FactOutcome } from "../../run/intake/apply-messages.ts";
 import type { FactOf } from "../../run/intake/facts.ts";
-import { insertLeadEvents } from "../digest-events.ts";
+import { insertLeadEvents } from "../digests.ts";
 import { execute, type Transactional } from "../sql.ts";
 import { applyOnce } from "./apply-once.ts";
 import { endSuppressed } from "./instances.ts";

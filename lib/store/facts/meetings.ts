@@ -3,7 +3,7 @@ import { isNews, type MeetingState } from "../../domain/meeting.ts";
 import { isTimeZone } from "../../domain/time-zone.ts";
 import type { FactOutcome } from "../../run/intake/apply-messages.ts";
 import type { FactOf } from "../../run/intake/facts.ts";
-import { insertLeadEvents } from "../digest-events.ts";
+import { insertLeadEvents } from "../digests.ts";
 import type { Queryable, Transactional } from "../sql.ts";
 import { applyOnce } from "./apply-once.ts";
 import { addEnded, NOTHING_ENDED, startOn } from "./instances.ts";
