@@ -1,7 +1,7 @@
 import { repairBy } from "../domain/instants.ts";
 import { afterWaiting } from "../domain/next-state.ts";
 import type { DueCandidate } from "../run/store-ports.ts";
-import type { Queryable } from "./sql.ts";
+import { execute, type Queryable } from "./sql.ts";
 
 /** Where an instance continues; a null due time means that no step is left. */
 interface Onward {
@@ -16,7 +16,7 @@ interface Onward {
  */
 export async function advanceInstances(db: Queryable, candidates: readonly DueCandidate[], now: Date): Promise<void> {
   const onward = candidates.map((candidate) => onwardFrom(candidate, now));
-  await db.$executeRaw`
+  await execute(db)`
     update follow_up_instance as instance
        set status = case when onward.next_step_due is null then 'completed' else 'active' end::instance_status,
            position = onward.position, next_step_due = onward.next_step_due, paused_reason = null,

@@ -3,22 +3,21 @@ import type { AheadForCap, WorkspaceFacts } from "../domain/due-item.ts";
 import { capDayEnd } from "../domain/send-times.ts";
 import type { DueCandidate } from "../run/store-ports.ts";
 import { LAST_TOUCHES } from "./channel-columns.ts";
-import { Prisma } from "./generated/client.ts";
 import { TEMPLATE_COLUMNS } from "./lead-texts.ts";
 import { candidateOf, type DueRow, instant, parseSequences, type ReadSequence, walkedBy } from "./rows.ts";
 import { loadHolidaysFor, SEND_TIMES } from "./send-time-rows.ts";
-import type { Queryable } from "./sql.ts";
+import { many, type Queryable, type Sql, sql } from "./sql.ts";
 import { TWIN_TOUCHES } from "./twins.ts";
 
 /** The columns of a lead that `decide` reads. */
-const DECIDE_COLUMNS = Prisma.sql`
+const DECIDE_COLUMNS = sql`
   ${TEMPLATE_COLUMNS}, lead.linkedin_connected_at, lead.time_zone,
   lead.status::text, lead.is_booked, lead.automation_enabled, lead.opted_out_at, lead.snoozed_until,
   lead.suppressed_reason::text, lead.email_undeliverable, lead.phone_undeliverable,
   lead.last_inbound_at, lead.last_outbound_at, ${LAST_TOUCHES}, ${TWIN_TOUCHES}, lead.enrichment_status::text`;
 
 /** The columns that `candidateOf` reads; an instance without a due time counts as due now. */
-export const candidateColumns = (now: Date): Prisma.Sql => Prisma.sql`
+export const candidateColumns = (now: Date): Sql => sql`
   instance.id, instance.workspace_id, instance.lead_id, instance.sequence_id, instance.version, instance.generation,
   instance.position, coalesce(instance.next_step_due, ${now}) as next_step_due, instance.held_since, ${DECIDE_COLUMNS}`;
 
@@ -42,7 +41,7 @@ async function readSequences(
   now: Date,
 ): Promise<ReadonlyMap<string, ReadSequence>> {
   const walked = [...new Map(rows.map((row) => [walkedBy(row), row])).values()];
-  const sequences = await db.$queryRaw`
+  const sequences = await many(db, z.unknown())`
     select sequence.id, walked.version, sequence.trigger_on::text, sequence.active, workspace.id as workspace_id,
            workspace.name as workspace_name, workspace.time_zone as workspace_time_zone, workspace.paused_at,
            workspace.ghosted_after_days, workspace.email_from, ${SEND_TIMES},
@@ -96,8 +95,8 @@ async function readCapQueues(
 ): Promise<CapQueues> {
   const capped = cappedOf(sequences);
   if (capped.length === 0) return new Map();
-  const waiting = await db.$queryRaw`
-    select capped.id, waits.held_since as since, waits.next_step_due as comes_back
+  const waiting = await many(db, waitingRow)`
+    select capped.id, waits.held_since as since, waits.next_step_due as "comesBack"
       from unnest(
         ${capped.map(({ id }) => id)}::uuid[],
         ${capped.map(({ timeZone }) => capDayEnd(timeZone, now))}::timestamptz[],
@@ -112,12 +111,10 @@ async function readCapQueues(
         order by instance.held_since
         limit capped.places) as waits
      order by waits.held_since`;
-  return Map.groupBy(z.array(waitingRow).parse(waiting), ({ id }) => id);
+  return Map.groupBy(waiting, ({ id }) => id);
 }
 
-const waitingRow = z
-  .object({ id: z.guid(), since: instant, comes_back: instant })
-  .transform(({ id, since, comes_back: comesBack }) => ({ id, since, comesBack }));
+const waitingRow = z.object({ id: z.guid(), since: instant, comesBack: instant });
 
 /** The workspaces whose cap has something left, and how much. */
 function cappedOf(sequences: ReadonlyMap<string, ReadSequence>) {

@@ -14,20 +14,19 @@ import type {
 import { advanceInstances } from "./advance-instances.ts";
 import { candidateColumns, readCandidates } from "./candidates.ts";
 import { isLockTimeout } from "./database-errors.ts";
-import { Prisma } from "./generated/client.ts";
 import { type DueRow, instant, parseDueRows } from "./rows.ts";
-import { column, type Queryable, type Transactional } from "./sql.ts";
+import { column, empty, execute, many, one, type Queryable, type Sql, sql, type Transactional } from "./sql.ts";
 import { writeClaims } from "./write-claims.ts";
 
-const dueWorkspaceRow = z.object({ id: z.guid(), capped: z.boolean(), oldest_due: instant });
+const dueWorkspaceRow = z.object({ id: z.guid(), capped: z.boolean(), oldestDue: instant });
 
 /** The workspaces with due steps, the one with the oldest first. Uses one index lookup per workspace. */
 export async function findDueWorkspaces(
   db: Queryable,
   { now, limit, workspaceId }: BatchQuery,
 ): Promise<DueWorkspace[]> {
-  const rows = await db.$queryRaw`
-    select workspace.id, workspace.daily_cap is not null as capped, oldest.next_step_due as oldest_due
+  return await many(db, dueWorkspaceRow)`
+    select workspace.id, workspace.daily_cap is not null as capped, oldest.next_step_due as "oldestDue"
       from workspace
      cross join lateral (
        select next_step_due from follow_up_instance as instance
@@ -38,10 +37,6 @@ export async function findDueWorkspaces(
      where ${workspaceId}::uuid is null or workspace.id = ${workspaceId}::uuid
      order by oldest.next_step_due
      limit ${limit}`;
-  return z
-    .array(dueWorkspaceRow)
-    .parse(rows)
-    .map(({ id, capped, oldest_due }) => ({ id, capped, oldestDue: oldest_due }));
 }
 
 /**
@@ -105,15 +100,10 @@ async function advanceWithoutApproval(
     touch?.status === "awaiting_approval" && touchId === null ? [candidate] : [],
   );
   if (refused.length === 0) return;
-  const waiting = await transaction.$queryRaw`
-    select instance_id from touch
+  const waiting = await many(transaction, z.object({ instanceId: z.guid() }))`
+    select instance_id as "instanceId" from touch
      where instance_id = any(${refused.map(({ instanceId }) => instanceId)}::uuid[]) and status = 'awaiting_approval'`;
-  const stillWaiting = new Set(
-    z
-      .array(z.object({ instance_id: z.guid() }))
-      .parse(waiting)
-      .map((row) => row.instance_id),
-  );
+  const stillWaiting = new Set(waiting.map(({ instanceId }) => instanceId));
   const passed = refused.filter(({ instanceId }) => !stillWaiting.has(instanceId));
   await advanceInstances(transaction, passed, now);
 }
@@ -125,9 +115,9 @@ async function advanceWithoutApproval(
 export async function readDue(
   db: Queryable,
   { now, share, workspaces }: Pick<ClaimQuery, "now" | "share" | "workspaces">,
-  { locking, also }: { readonly locking: Prisma.Sql; readonly also: Prisma.Sql },
+  { locking, also }: { readonly locking: Sql; readonly also: Sql },
 ): Promise<DueRow[]> {
-  const rows = await db.$queryRaw`
+  const rows = await many(db, z.unknown())`
     select due.*
       from unnest(
         ${workspaces.map(({ id }) => id)}::uuid[],
@@ -155,12 +145,12 @@ export async function readDue(
 
 /** Skips rows that another transaction holds, and instances whose next step is on a channel of `without`. */
 const locking = (without: readonly ClosedChannel[]) => ({
-  locking: Prisma.sql`for no key update skip locked`,
-  also: without.length === 0 ? Prisma.empty : Prisma.sql`and ${notOf(without)}`,
+  locking: sql`for no key update skip locked`,
+  also: without.length === 0 ? empty : sql`and ${notOf(without)}`,
 });
 
 /** Whether the next step of `instance` is on none of these channels; true if no step is left, so that it completes. */
-const notOf = (closed: readonly ClosedChannel[]): Prisma.Sql => Prisma.sql`
+const notOf = (closed: readonly ClosedChannel[]): Sql => sql`
   not exists (
     select from unnest(
         ${closed.map(({ channel }) => channel)}::text[],
@@ -183,23 +173,20 @@ class CapsHeld extends Error {}
 
 /** Another claim releases the lock in milliseconds; an open psql transaction may not. */
 const waitForCaps: LockCaps = async (db, workspaceIds) => {
-  await db.$executeRaw`set local lock_timeout = '2s'`;
+  await execute(db)`set local lock_timeout = '2s'`;
   try {
-    await db.$executeRaw`select from workspace where id = any(${workspaceIds}::uuid[]) order by id for no key update`;
+    await execute(db)`select from workspace where id = any(${workspaceIds}::uuid[]) order by id for no key update`;
   } catch (cause) {
     throw isLockTimeout(cause) ? new CapsHeld("a workspace with a cap is held", { cause }) : cause;
   }
-  await db.$executeRaw`set local lock_timeout to default`;
+  await execute(db)`set local lock_timeout to default`;
   return workspaceIds;
 };
 
 const lockFreeCaps: LockCaps = async (db, workspaceIds) => {
-  const rows = await db.$queryRaw`
+  const free = await many(db, z.object({ id: z.guid() }))`
     select id from workspace where id = any(${workspaceIds}::uuid[]) order by id for no key update skip locked`;
-  return z
-    .array(z.object({ id: z.guid() }))
-    .parse(rows)
-    .map(({ id }) => id);
+  return free.map(({ id }) => id);
 };
 
 /** Adds the touches of this claim to the caps of its workspaces, which are locked. */
@@ -211,7 +198,7 @@ async function useCaps(db: Queryable, plans: readonly Plan[], now: Date): Promis
     if (workspace.dailyCap !== null) used.set(workspace, (used.get(workspace) ?? 0) + 1);
   }
   const counted = [...used];
-  await db.$executeRaw`
+  await execute(db)`
     update workspace set cap_day = counted.day, cap_used = counted.used
       from unnest(
         ${counted.map(([{ id }]) => id)}::uuid[],
@@ -221,15 +208,13 @@ async function useCaps(db: Queryable, plans: readonly Plan[], now: Date): Promis
      where workspace.id = counted.id`;
 }
 
-const countRow = z.object({ count: z.int() });
-
 /** Number of due steps that are not claimed, up to `limit`. */
 export async function countDue(
   db: Queryable,
   { now, limit, workspaceId }: BatchQuery,
-  also: Prisma.Sql = Prisma.empty,
+  also: Sql = empty,
 ): Promise<number> {
-  const rows = await db.$queryRaw`
+  const { count } = await one(db, z.object({ count: z.int() }))`
     select count(*)::int as count
       from (select from workspace
              join follow_up_instance as instance on instance.workspace_id = workspace.id
@@ -237,5 +222,5 @@ export async function countDue(
               and instance.status = 'active' and (not instance.lead_booked or instance.post_booking)
               and instance.next_step_due <= ${now} ${also}
             limit ${limit}) as due`;
-  return z.tuple([countRow]).parse(rows)[0].count;
+  return count;
 }

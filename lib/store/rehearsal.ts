@@ -16,11 +16,10 @@ import { CHANNEL_IS_KNOWN } from "./channel-columns.ts";
 import { countDue, findDueWorkspaces, inTurn, readDue } from "./claim.ts";
 import { rehearseDigests } from "./digest-windows.ts";
 import { countDigests } from "./digests.ts";
-import { Prisma } from "./generated/client.ts";
 import { rehearseCompleteBooked } from "./rehearse-backstop.ts";
 import { rehearseResume } from "./resume.ts";
 import { type DueRow, parseDueRows } from "./rows.ts";
-import type { Queryable, Transactional } from "./sql.ts";
+import { empty, many, one, type Queryable, type Sql, sql, type Transactional } from "./sql.ts";
 import { findSendableWorkspaces, leftoverRow } from "./touches.ts";
 
 type Rehearsed = Pick<
@@ -119,9 +118,8 @@ class RehearsedClaims {
     const due = await findDueWorkspaces(db, query);
     const found = new Set(due.map(({ id }) => id));
     const others = [...this.#resumed].flatMap(([id, ids]) => (ids.length > 0 && !found.has(id) ? [id] : []));
-    const rows = await db.$queryRaw`
+    const workspaces = await many(db, z.object({ id: z.guid(), capped: z.boolean() }))`
       select id, daily_cap is not null as capped from workspace where id = any(${others}::uuid[]) order by id`;
-    const workspaces = z.array(z.object({ id: z.guid(), capped: z.boolean() })).parse(rows);
     return [...due, ...workspaces.map((workspace) => ({ ...workspace, oldestDue: query.now }))];
   }
 
@@ -147,14 +145,14 @@ class RehearsedClaims {
     return Math.min(limit, Math.max(0, due + left - this.#decided.length));
   }
 
-  #notEnded(): Prisma.Sql {
-    return Prisma.sql`and instance.id <> all(${[...this.#ended]}::uuid[])`;
+  #notEnded(): Sql {
+    return sql`and instance.id <> all(${[...this.#ended]}::uuid[])`;
   }
 
   /** The share of each workspace: due instances first, then those that would have resumed. */
   async #next(db: Queryable, { now, share, workspaces }: ClaimQuery): Promise<readonly DueRow[]> {
     const from = workspaces.map((workspace) => ({ ...workspace, after: this.#after.get(workspace.id) ?? null }));
-    const due = await readDue(db, { now, share, workspaces: from }, { locking: Prisma.empty, also: this.#notEnded() });
+    const due = await readDue(db, { now, share, workspaces: from }, { locking: empty, also: this.#notEnded() });
     for (const { workspace_id: id, id: instanceId, next_step_due: nextStepDue } of due) {
       this.#after.set(id, { nextStepDue, instanceId });
     }
@@ -168,7 +166,7 @@ class RehearsedClaims {
 
 /** An instance without a due time counts as due now. */
 async function readResumed(db: Queryable, ids: readonly string[], now: Date): Promise<DueRow[]> {
-  const rows = await db.$queryRaw`
+  const rows = await many(db, z.unknown())`
     select ${candidateColumns(now)}
       from follow_up_instance as instance
       join lead on lead.workspace_id = instance.workspace_id and lead.id = instance.lead_id
@@ -182,7 +180,7 @@ async function findTouched(db: Queryable, plans: readonly Plan[]): Promise<Reado
   const planned = plans.flatMap(({ candidate: { instanceId }, touch }) =>
     touch ? [{ instanceId, stepId: touch.stepId }] : [],
   );
-  const rows = await db.$queryRaw`
+  const touched = await many(db, z.object({ key: z.string() }))`
     select touch.instance_id || ' ' || touch.step_id as key
       from unnest(
         ${planned.map(({ instanceId }) => instanceId)}::uuid[],
@@ -190,40 +188,33 @@ async function findTouched(db: Queryable, plans: readonly Plan[]): Promise<Reado
       join follow_up_instance as instance on instance.id = planned.instance_id
       join touch on touch.instance_id = planned.instance_id and touch.generation = instance.generation
                 and touch.step_id = planned.step_id`;
-  return new Set(
-    z
-      .array(z.object({ key: z.string() }))
-      .parse(rows)
-      .map(({ key }) => key),
-  );
+  return new Set(touched.map(({ key }) => key));
 }
 
 async function countExpiring(db: Queryable, { now, workspaceId }: BatchQuery): Promise<number> {
-  const rows = await db.$queryRaw`
+  const { count } = await one(db, z.object({ count: z.int() }))`
     select count(*)::int as count from touch
      where status = 'awaiting_approval' and recheck_at <= ${now}
        and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)`;
-  return z.tuple([z.object({ count: z.int() })]).parse(rows)[0].count;
+  return count;
 }
 
-const DEAD = (now: Date): Prisma.Sql => Prisma.sql`status = 'sending' and recheck_at <= ${now}`;
-const REPEATABLE = Prisma.sql`channel::text = any(${[...REPEATABLE_CHANNELS]}::text[])`;
+const DEAD = (now: Date): Sql => sql`status = 'sending' and recheck_at <= ${now}`;
+const REPEATABLE = sql`channel::text = any(${[...REPEATABLE_CHANNELS]}::text[])`;
 
 async function countDeadLeases(db: Queryable, { now, workspaceId }: BatchQuery) {
-  const rows = await db.$queryRaw`
+  return await one(db, z.object({ unknown: z.int(), reclaimed: z.int() }))`
     select count(*) filter (where not ${REPEATABLE})::int as unknown,
            count(*) filter (where ${REPEATABLE})::int as reclaimed
       from touch
      where ${DEAD(now)} and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)`;
-  return z.tuple([z.object({ unknown: z.int(), reclaimed: z.int() })]).parse(rows)[0];
 }
 
 /** Due touches that are claimed, or would be claimed again after their lease expired. */
 async function findLeftovers(db: Queryable, { now, workspaceId }: BatchQuery): Promise<readonly Leftover[]> {
-  const rows = await db.$queryRaw`
+  return await many(db, leftoverRow)`
     select id, workspace_id as "workspaceId", channel::text from touch
      where recheck_at <= ${now} and ${CHANNEL_IS_KNOWN} and (status = 'claimed' or (${DEAD(now)} and ${REPEATABLE}))
        and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
      order by id`;
-  return z.array(leftoverRow).parse(rows);
 }

@@ -3,26 +3,25 @@ import type { EnrichmentReport } from "../run/step-reports.ts";
 import type { BatchQuery, ResumableReason } from "../run/store-ports.ts";
 import { byAddress } from "./channel-columns.ts";
 import { CONTACT_BLOCK } from "./contact-rule.ts";
-import { Prisma } from "./generated/client.ts";
-import type { Queryable, Transactional } from "./sql.ts";
+import { exists, many, one, type Queryable, raw, type Sql, sql, type Transactional } from "./sql.ts";
 
 /** When a pause ends, as SQL on `instance`, `lead` and `workspace`. */
 interface PauseEnd {
-  readonly isOver: Prisma.Sql;
+  readonly isOver: Sql;
   /** When the pause ends if nothing else changes; null if it never ends by time alone. */
-  readonly overAt: Prisma.Sql;
+  readonly overAt: Sql;
 }
 
 /**
  * Only a lead that may be contacted resumes. Each column that is read here or in a `PauseEnd` has a trigger that
  * rechecks the pauses it can end: a pause that waits for a change is not rechecked by time.
  */
-const MAY_BE_CONTACTED = Prisma.sql`
+const MAY_BE_CONTACTED = sql`
   ${CONTACT_BLOCK} is null and lead.automation_enabled and workspace.paused_at is null`;
 
 /** Whether the lead has the address that the next step needs. If not, `decide` skips the step once it is due. */
-const DATA_IS_THERE = Prisma.sql`
-  coalesce((select ${byAddress(Prisma.sql`step.channel`, (kind) => Prisma.sql`btrim(lead.${Prisma.raw(kind)}) <> ''`, Prisma.sql`true`)}
+const DATA_IS_THERE = sql`
+  coalesce((select ${byAddress(sql`step.channel`, (kind) => sql`btrim(lead.${raw(kind)}) <> ''`, sql`true`)}
               from follow_up_step as step
              where step.sequence_id = instance.sequence_id and step.version = instance.version and step.position >= instance.position
              order by step.position
@@ -32,18 +31,18 @@ const DATA_IS_THERE = Prisma.sql`
 
 const PAUSE_ENDS: Readonly<Record<ResumableReason, (now: Date) => PauseEnd>> = {
   lead_snoozed: (now) => ({
-    isOver: Prisma.sql`(lead.snoozed_until is null or lead.snoozed_until <= ${now})`,
-    overAt: Prisma.sql`lead.snoozed_until`,
+    isOver: sql`(lead.snoozed_until is null or lead.snoozed_until <= ${now})`,
+    overAt: sql`lead.snoozed_until`,
   }),
   lead_replied: (now) => {
-    const overAt = Prisma.sql`
+    const overAt = sql`
     case when lead.last_outbound_at > lead.last_inbound_at and lead.last_inbound_at < '10000-01-01'
          then lead.last_inbound_at + make_interval(hours => 24 * workspace.ghosted_after_days) end`;
-    return { isOver: Prisma.sql`(${overAt} <= ${now})`, overAt };
+    return { isOver: sql`(${overAt} <= ${now})`, overAt };
   },
   awaiting_enrichment: () => ({
-    isOver: Prisma.sql`(lead.enrichment_status <> 'pending' or ${DATA_IS_THERE})`,
-    overAt: Prisma.sql`null::timestamptz`,
+    isOver: sql`(lead.enrichment_status <> 'pending' or ${DATA_IS_THERE})`,
+    overAt: sql`null::timestamptz`,
   }),
 };
 
@@ -68,31 +67,28 @@ export async function resumePaused(
   );
 }
 
-const isDue = ({ now, workspaceId }: Omit<BatchQuery, "limit">, reason: ResumableReason): Prisma.Sql => Prisma.sql`
+const isDue = ({ now, workspaceId }: Omit<BatchQuery, "limit">, reason: ResumableReason): Sql => sql`
   instance.status = 'paused' and instance.paused_reason = ${reason}::paused_reason and instance.recheck_at <= ${now}
   and (${workspaceId}::uuid is null or instance.workspace_id = ${workspaceId}::uuid)`;
 
 async function lockPaused(db: Queryable, query: BatchQuery, reason: ResumableReason): Promise<readonly string[]> {
-  const rows = await db.$queryRaw`
+  const paused = await many(db, z.object({ id: z.guid() }))`
     select id
       from follow_up_instance as instance
      where ${isDue(query, reason)}
      order by recheck_at
      limit ${query.limit}
        for no key update skip locked`;
-  return z
-    .array(z.object({ id: z.guid() }))
-    .parse(rows)
-    .map(({ id }) => id);
+  return paused.map(({ id }) => id);
 }
 
 /** The CTE `judged`: whether the pause of each selected instance is over. */
-function judged(now: Date, reason: ResumableReason, which: Prisma.Sql): Prisma.Sql {
+function judged(now: Date, reason: ResumableReason, which: Sql): Sql {
   const { isOver, overAt } = PAUSE_ENDS[reason](now);
-  return Prisma.sql`
+  return sql`
     judged as materialized (
       select instance.id, instance.workspace_id, coalesce(${MAY_BE_CONTACTED} and ${isOver}, false) as resumes,
-             not ${reason === "awaiting_enrichment" ? DATA_IS_THERE : Prisma.sql`true`} as without_data,
+             not ${reason === "awaiting_enrichment" ? DATA_IS_THERE : sql`true`} as without_data,
              case when ${overAt} > ${now} then ${overAt} else 'infinity' end as recheck_at
         from follow_up_instance as instance
         join lead on lead.workspace_id = instance.workspace_id and lead.id = instance.lead_id
@@ -100,7 +96,7 @@ function judged(now: Date, reason: ResumableReason, which: Prisma.Sql): Prisma.S
        where ${which})`;
 }
 
-const COUNTS = Prisma.sql`
+const COUNTS = sql`
   count(*)::int as checked, count(*) filter (where resumes)::int as resumed,
   count(*) filter (where resumes and without_data)::int as "skippedSteps"`;
 
@@ -110,8 +106,8 @@ async function evaluate(
   reason: ResumableReason,
   ids: readonly string[],
 ): Promise<EnrichmentReport> {
-  const rows = await db.$queryRaw`
-    with ${judged(now, reason, Prisma.sql`instance.id = any(${[...ids]}::uuid[])`)},
+  return await one(db, countsRow)`
+    with ${judged(now, reason, sql`instance.id = any(${[...ids]}::uuid[])`)},
     changed as (
       update follow_up_instance as instance
          set status = case when resumes then 'active' else 'paused' end::instance_status,
@@ -121,10 +117,9 @@ async function evaluate(
         from judged
        where instance.id = judged.id)
     select ${COUNTS} from judged`;
-  return z.tuple([countsRow]).parse(rows)[0];
 }
 
-const rehearsedRow = countsRow.extend({ workspace_id: z.guid(), ids: z.array(z.guid()) });
+const rehearsedRow = countsRow.extend({ workspaceId: z.guid(), ids: z.array(z.guid()) });
 
 export interface RehearsedResume {
   readonly report: EnrichmentReport;
@@ -139,27 +134,25 @@ export async function rehearseResume(
   query: Omit<BatchQuery, "limit">,
   ended: readonly string[],
 ): Promise<RehearsedResume> {
-  const which = Prisma.sql`
+  const which = sql`
     ${isDue(query, reason)} and not (instance.lead_booked and not instance.post_booking)
     and instance.id <> all(${[...ended]}::uuid[])`;
-  const rows = await db.$queryRaw`
+  const workspaces = await many(db, rehearsedRow)`
     with ${judged(query.now, reason, which)}
-    select ${COUNTS}, workspace_id,
+    select ${COUNTS}, workspace_id as "workspaceId",
            coalesce(array_agg(id::text order by id) filter (where resumes), '{}') as ids
       from judged
      group by workspace_id`;
   const report = { checked: 0, resumed: 0, skippedSteps: 0 };
-  const workspaces = z.array(rehearsedRow).parse(rows);
   for (const { checked, resumed, skippedSteps } of workspaces) {
     report.checked += checked;
     report.resumed += resumed;
     report.skippedSteps += skippedSteps;
   }
-  return { report, resumed: new Map(workspaces.map(({ workspace_id: id, ids }) => [id, ids])) };
+  return { report, resumed: new Map(workspaces.map(({ workspaceId, ids }) => [workspaceId, ids])) };
 }
 
 /** A cheap check, because most runs find no pause: planning the full statement would cost several times as much. */
 async function isAnyDue(db: Queryable, query: BatchQuery, reason: ResumableReason): Promise<boolean> {
-  const rows = await db.$queryRaw`select from follow_up_instance as instance where ${isDue(query, reason)} limit 1`;
-  return z.array(z.unknown()).parse(rows).length > 0;
+  return await exists(db)`select from follow_up_instance as instance where ${isDue(query, reason)} limit 1`;
 }

@@ -20,21 +20,20 @@ import {
   lastTouchOf,
 } from "./channel-columns.ts";
 import { CONTACT_BLOCK } from "./contact-rule.ts";
-import { Prisma } from "./generated/client.ts";
 import { columnFaults, instant, instantOrNull } from "./rows.ts";
 import { loadHolidaysFor, SEND_TIMES, sendTimeColumns, sendTimesOf } from "./send-time-rows.ts";
-import type { Queryable } from "./sql.ts";
+import { many, type Queryable, raw, type Sql, sql } from "./sql.ts";
 import { flagSuppressed, RECIPIENT_HASH, SUPPRESSED_NOW } from "./suppressions.ts";
 import { ALL_TWINS_LOCKED, lockTwins, REACHED_AT, TWIN_TOUCHES, twinTouchColumns, twinTouchOf } from "./twins.ts";
 
 const judgedRow = z.object({
   id: z.guid(),
-  workspace_id: z.guid(),
-  lead_id: z.guid(),
+  workspaceId: z.guid(),
+  leadId: z.guid(),
   channel: z.enum(CHANNELS),
   failures: z.int(),
-  deferred_since: instantOrNull,
-  next_attempt_at: instant,
+  deferredSince: instantOrNull,
+  waitingSince: instant,
   subject: z.string().nullable(),
   body: z.string(),
   fate: z.enum(["start", "cancel", "expire", "doubt", "wait"]),
@@ -42,18 +41,15 @@ const judgedRow = z.object({
   unflagged: z.boolean(),
   email: z.string().nullable(),
   phone: z.string().nullable(),
-  email_from: z.string(),
+  from: z.string(),
   thread: z.array(z.string()),
 });
 type JudgedRow = z.infer<typeof judgedRow>;
 
-const UNDELIVERABLE = byAddress(
-  Prisma.sql`touch.channel`,
-  (kind) => Prisma.sql`lead.${Prisma.raw(kind)}_undeliverable`,
-);
+const UNDELIVERABLE = byAddress(sql`touch.channel`, (kind) => sql`lead.${raw(kind)}_undeliverable`);
 
 /** Why `touch` may no longer be sent, given `lead` and `instance`; null if it may. */
-export const CANCEL_REASON = Prisma.sql`
+export const CANCEL_REASON = sql`
   coalesce(${CONTACT_BLOCK},
     case when not lead.automation_enabled then 'automation_off'
          when lead.last_inbound_at > coalesce(
@@ -64,7 +60,7 @@ export const CANCEL_REASON = Prisma.sql`
     end)`;
 
 /** The Message-IDs of the instance's earlier e-mails in this generation, oldest first. */
-export const threadOf = (touch: Prisma.Sql): Prisma.Sql => Prisma.sql`
+export const threadOf = (touch: Sql): Sql => sql`
   array(
     select earlier.provider_id from touch as earlier
      where earlier.instance_id = ${touch}.instance_id and earlier.generation = ${touch}.generation
@@ -88,7 +84,7 @@ export const threadOf = (touch: Prisma.Sql): Prisma.Sql => Prisma.sql`
  * underestimates claimed touches and chooses nested loops.
  */
 export async function startSending(db: Queryable, touchIds: readonly string[], lease: Lease): Promise<StartedSending> {
-  const rows = await db.$queryRaw`
+  const judged = await many(db, judgedRow)`
     with ${lockTwins(touchIds)},
     judged as materialized (
       select touch.id, touch.workspace_id, touch.instance_id, touch.lead_id, touch.generation, touch.channel,
@@ -145,21 +141,20 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
     reached as (
       update lead
          set last_outbound_at = moved.last_outbound_at,
-             ${lastTouchesBy(Prisma.sql`moved.channel`, lease.now)}
+             ${lastTouchesBy(sql`moved.channel`, lease.now)}
         from moved
        where lead.id = moved.lead_id and moved.stamps),
     noted as (
       insert into notification_event (workspace_id, kind, touch_id, occurred_at)
       select workspace_id, 'touch_unknown', id, ${lease.now} from moved where fate = 'doubt')
-    select id, workspace_id, lead_id, channel::text, failures, deferred_since, next_attempt_at, subject, body, fate, why, email,
-           phone,
+    select id, workspace_id as "workspaceId", lead_id as "leadId", channel::text, failures,
+           deferred_since as "deferredSince", next_attempt_at as "waitingSince", subject, body, fate, why, email, phone,
            stop is null and suppressed is not null as unflagged,
-           (select email_from from workspace where id = fated.workspace_id) as email_from,
-           case when channel = 'email' and last_email_at is not null and fate = 'start' then ${threadOf(Prisma.sql`fated`)} else '{}' end as thread
+           (select email_from from workspace where id = fated.workspace_id) as "from",
+           case when channel = 'email' and last_email_at is not null and fate = 'start' then ${threadOf(sql`fated`)} else '{}' end as thread
       from fated
      order by id`;
-  const judged = z.array(judgedRow).parse(rows);
-  const unflagged = judged.filter((row) => row.unflagged).map((row) => row.lead_id);
+  const unflagged = judged.filter((row) => row.unflagged).map((row) => row.leadId);
   if (unflagged.length > 0) await flagSuppressed(db, unflagged);
   return {
     started: judged.filter(({ fate }) => fate === "start").map(outgoingTouch),
@@ -170,9 +165,9 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
   };
 }
 
-const isClosed = (closed: readonly ClosedChannel[]): Prisma.Sql => {
-  if (closed.length === 0) return Prisma.sql`false`;
-  return Prisma.sql`exists (
+const isClosed = (closed: readonly ClosedChannel[]): Sql => {
+  if (closed.length === 0) return sql`false`;
+  return sql`exists (
     select from unnest(
       ${closed.map(({ channel }) => channel)}::text[],
       ${closed.map(({ workspaceId }) => workspaceId)}::uuid[]) as closed (channel, workspace_id)
@@ -184,19 +179,22 @@ const withFate = (judged: readonly JudgedRow[], wanted: JudgedRow["fate"]): Ende
 
 const outgoingTouch = (row: JudgedRow): OutgoingTouch => ({
   id: row.id,
-  workspaceId: row.workspace_id,
-  leadId: row.lead_id,
+  workspaceId: row.workspaceId,
+  leadId: row.leadId,
   channel: row.channel,
   failures: row.failures,
-  deferredSince: row.deferred_since,
-  waitingSince: row.next_attempt_at,
-  from: row.email_from,
+  deferredSince: row.deferredSince,
+  waitingSince: row.waitingSince,
+  from: row.from,
   email: row.email,
   phone: row.phone,
   message: { subject: row.subject, body: row.body },
   thread: row.thread,
 });
 
+const touchRow = z.looseObject({ id: z.guid(), workspace_id: z.guid() });
+
+/** Has the names of the columns, because a fault names the column. */
 const factsRow = z.object({
   id: z.guid(),
   workspace_id: z.guid(),
@@ -217,7 +215,7 @@ export async function readSendFacts(
   db: Queryable,
   touchIds: readonly string[],
 ): Promise<ReadonlyMap<string, TouchSendFacts | UnreadableTouch>> {
-  const rows = await db.$queryRaw`
+  const rows = await many(db, touchRow)`
     select touch.id, touch.workspace_id, touch.channel::text,
            coalesce(lead.last_outbound_at = touch.last_attempt_at, false) as tried_last,
            workspace.paused_at is not null or not sequence.active
@@ -231,12 +229,7 @@ export async function readSendFacts(
       join workspace on workspace.id = touch.workspace_id
      where touch.id = any(${[...touchIds]}::uuid[]) and touch.status = 'claimed'`;
   await loadHolidaysFor(rows);
-  return new Map(
-    z
-      .array(z.looseObject({ id: z.guid(), workspace_id: z.guid() }))
-      .parse(rows)
-      .map((row) => [row.id, sendFactsOf(row)]),
-  );
+  return new Map(rows.map((row) => [row.id, sendFactsOf(row)]));
 }
 
 function sendFactsOf(row: { readonly workspace_id: string }): TouchSendFacts | UnreadableTouch {

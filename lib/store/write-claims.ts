@@ -5,21 +5,20 @@ import { ADDRESS_KINDS, type AddressKind } from "../domain/labels.ts";
 import type { OutgoingTouch } from "../run/channel-ports.ts";
 import type { ClaimedPlan, ClaimQuery, DueCandidate, Plan } from "../run/store-ports.ts";
 import { byAddress, lastTouchesBy } from "./channel-columns.ts";
-import { Prisma } from "./generated/client.ts";
-import { column, type Queryable } from "./sql.ts";
+import { column, join, many, type Queryable, raw, type Sql, sql } from "./sql.ts";
 import { threadOf } from "./start-sending.ts";
 
 const touchedRow = z.object({
-  instance_id: z.string(),
-  touch_id: z.string(),
-  email_from: z.string().nullable(),
+  instanceId: z.string(),
+  touchId: z.string(),
+  from: z.string().nullable(),
   thread: z.array(z.string()).nullable(),
 });
 
-const hashOf = (kind: AddressKind): Prisma.Sql => Prisma.raw(`to_${kind}`);
-const KINDS = Prisma.join(ADDRESS_KINDS.map((kind) => Prisma.raw(kind)));
-const HASHES = Prisma.join(ADDRESS_KINDS.map(hashOf));
-const RECIPIENT = byAddress(Prisma.sql`plan.channel`, hashOf);
+const hashOf = (kind: AddressKind): Sql => raw(`to_${kind}`);
+const KINDS = join(ADDRESS_KINDS.map((kind) => raw(kind)));
+const HASHES = join(ADDRESS_KINDS.map(hashOf));
+const RECIPIENT = byAddress(sql`plan.channel`, hashOf);
 
 /**
  * Moves the instances and inserts the touches in one statement. The caller has locked the instances and their leads. A
@@ -36,13 +35,13 @@ export async function writeClaims(
 ): Promise<ClaimedPlan[]> {
   const states = plans.map(({ state }) => state);
   const startedLeads = plans.map(({ candidate, starts }) => (starts ? leadOf(candidate) : null));
-  const rows = await db.$queryRaw`
+  const rows = await many(db, touchedRow)`
     with plan as materialized (
       select * from unnest(
         ${plans.map(({ candidate }) => candidate.instanceId)}::uuid[],
         ${startedLeads.map((lead) => lead !== null)}::boolean[],
         ${column(startedLeads.map((lead) => (lead?.lastTouchAt.email ? true : null)))}::boolean[],
-        ${Prisma.join(ADDRESS_KINDS.map((kind) => Prisma.sql`${column(startedLeads.map((lead) => normalised(lead, kind)))}::text[]`))},
+        ${join(ADDRESS_KINDS.map((kind) => sql`${column(startedLeads.map((lead) => normalised(lead, kind)))}::text[]`))},
         ${states.map((state) => state.status)}::text[],
         ${states.map((state) => state.position)}::int[],
         ${column(states.map((state) => (state.status === "active" ? state.nextStepDue : null)))}::timestamptz[],
@@ -74,7 +73,7 @@ export async function writeClaims(
         from plan
         join going on going.id = plan.step_id
        cross join lateral (
-         select ${Prisma.join(ADDRESS_KINDS.map((kind) => Prisma.sql`suppression_hash(going.workspace_id, plan.${Prisma.raw(kind)})`))}
+         select ${join(ADDRESS_KINDS.map((kind) => sql`suppression_hash(going.workspace_id, plan.${raw(kind)})`))}
           offset 0) as hashes (${HASHES})
        where plan.begins and not exists (
          select from suppression where workspace_id = going.workspace_id and hash in (${HASHES}))),
@@ -108,26 +107,22 @@ export async function writeClaims(
     reached as (
       update lead
          set last_outbound_at = ${now},
-             ${lastTouchesBy(Prisma.sql`touched.channel`, now)}
+             ${lastTouchesBy(sql`touched.channel`, now)}
         from touched
        where touched.status = 'sending' and lead.id = touched.lead_id),
     noted as (
       insert into notification_event (workspace_id, kind, touch_id, occurred_at)
       select workspace_id, 'approval_waiting', id, ${now} from touched where status = 'awaiting_approval')
-    select touched.instance_id, touched.id as touch_id, case when touched.status = 'sending' then going.email_from end as email_from,
-           case when plan.has_thread and touched.channel = 'email' then ${threadOf(Prisma.sql`touched`)} end as thread
+    select touched.instance_id as "instanceId", touched.id as "touchId",
+           case when touched.status = 'sending' then going.email_from end as "from",
+           case when plan.has_thread and touched.channel = 'email' then ${threadOf(sql`touched`)} end as thread
       from touched
       join plan on plan.instance_id = touched.instance_id
       left join going on going.id = touched.step_id`;
-  const touched = new Map(
-    z
-      .array(touchedRow)
-      .parse(rows)
-      .map((row) => [row.instance_id, row]),
-  );
+  const touched = new Map(rows.map((row) => [row.instanceId, row]));
   return plans.map((plan) => {
     const row = touched.get(plan.candidate.instanceId);
-    return { plan, touchId: row?.touch_id ?? null, started: row ? startedTouch(row, plan, now) : null };
+    return { plan, touchId: row?.touchId ?? null, started: row ? startedTouch(row, plan, now) : null };
   });
 }
 
@@ -141,16 +136,16 @@ const leadOf = ({ read }: DueCandidate): LeadFacts | null => ("item" in read ? r
 /** Null if the touch stays claimed. */
 function startedTouch(row: z.infer<typeof touchedRow>, { candidate, touch }: Plan, now: Date): OutgoingTouch | null {
   const lead = leadOf(candidate);
-  if (row.email_from === null || !touch || !lead) return null;
+  if (row.from === null || !touch || !lead) return null;
   return {
-    id: row.touch_id,
+    id: row.touchId,
     workspaceId: candidate.workspaceId,
     leadId: lead.id,
     channel: touch.channel,
     failures: 0,
     deferredSince: null,
     waitingSince: now,
-    from: row.email_from,
+    from: row.from,
     email: lead.email,
     phone: lead.phone,
     message: touch.message,
