@@ -9,7 +9,7 @@ import { databaseNow } from "../lib/store/sql.ts";
 import { ADDED, type LeadFile, type LeadRow } from "./lead-file.ts";
 import { fileProblem, Problem } from "./problem.ts";
 
-export interface Import {
+interface Import {
   readonly workspaceId: string;
   readonly sequence: { readonly id: string } | { readonly name: string };
   /** Output file: each input row with its verdict. Overwritten if it exists. */

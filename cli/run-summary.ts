@@ -8,7 +8,7 @@ import type { DemoBooking } from "./demo.ts";
 import { REASON_TEXTS, stepLines } from "./reason-texts.ts";
 
 /** What the command did itself, in addition to the report. */
-export interface CommandContext {
+interface CommandContext {
   readonly data: "loaded" | "kept";
   /** Null if no lead could book. */
   readonly booking: DemoBooking | null;
@@ -60,7 +60,7 @@ function bookingLines({ leadId, outcome }: DemoBooking): string[] {
 }
 
 const appliedBooking = ({ ended, cancelledTouches, started }: FactOutcome & { outcome: "applied" }): string =>
-  `stopped ${ended} sequences immediately, cancelled ${cancelledTouches} unsent touches, started ${started} sequences for the meeting`;
+  `sequences stopped: ${ended}, unsent touches cancelled: ${cancelledTouches}, sequences started for the meeting: ${started}`;
 
 const CUT_SHORT_TEXTS: Readonly<Record<string, string>> = {
   out_of_time: "out of time: the next run continues",

@@ -18,7 +18,7 @@ export function describeChanges({ after, stored, change, inside }: SequencePlan)
     if (!before) return `new, with ${after.steps.length} steps`;
     if (!change.needsNewVersion) return "changes for all leads that have not reached these steps";
     const finish =
-      inside === 0 ? "no leads in progress" : `${inside} leads in progress finish the version that they started`;
+      inside === 0 ? "no leads in progress" : `leads in progress (${inside}) finish the version that they started`;
     return `version ${(stored?.version ?? 0) + 1}; ${finish}`;
   }
 }

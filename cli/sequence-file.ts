@@ -59,14 +59,14 @@ const stepSchema = z
   );
 const sequenceSchema = z.strictObject({ ...sequenceFields, steps: stepsOf(stepSchema) });
 
-export interface PlacedFault {
+interface PlacedFault {
   /** Counts from 1. */
   readonly line: number;
   readonly column: number;
   readonly message: string;
 }
 
-export type ParsedSequenceFile =
+type ParsedSequenceFile =
   | { readonly sequence: WrittenSequence }
   /** All faults, in the order of their positions. */
   | { readonly faults: readonly PlacedFault[] };
@@ -148,7 +148,7 @@ const fileStep = (step: WrittenStep) => ({
 /** Far above any real sequence. Larger files are not read. */
 const MAX_BYTES = 256 * 1024;
 
-export interface SequenceFiles {
+interface SequenceFiles {
   readonly sequences: readonly WrittenSequence[];
   /** All faults of all files, each with its file, line and column. */
   readonly faults: readonly string[];

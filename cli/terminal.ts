@@ -1,5 +1,7 @@
 import { createInterface } from "node:readline/promises";
+import { InvalidArgumentError } from "commander";
 import ora, { type Ora } from "ora";
+import * as z from "zod";
 import { Problem } from "./problem.ts";
 
 /** Writes progress to standard error, so that standard output holds the result only. */
@@ -49,3 +51,16 @@ export async function confirm(question: string, signal: AbortSignal): Promise<bo
 
 /** Formats an instant in UTC, to the minute. */
 export const formatMinute = (instant: Date): string => instant.toISOString().replace(/:\d\d\.\d{3}Z$/, "Z");
+
+/** Parses a UUID from the command line. */
+export function uuid(text: string): string {
+  const parsed = z.guid().safeParse(text);
+  if (parsed.success) return parsed.data;
+  throw new InvalidArgumentError("Expected a UUID, such as 0190f0f0-0000-7000-8000-000000000001.");
+}
+
+/** Parses a text from the command line. Rejects blank text. */
+export function nonBlank(text: string): string {
+  if (text.trim() !== "") return text.trim();
+  throw new InvalidArgumentError("The text must not be empty.");
+}

@@ -10,12 +10,11 @@ import {
   type WaitingTouch,
 } from "../../lib/store/approvals.ts";
 import { databaseNow, onPool, type Queryable, type Transactional } from "../../lib/store/sql.ts";
-import { nonBlank, uuid } from "../arguments.ts";
 import { withExistingDatabase } from "../existing-database.ts";
 import { LOCAL_FOLDER } from "../postgres/local-database.ts";
 import { Problem } from "../problem.ts";
 import { refusalText } from "../reason-texts.ts";
-import { formatMinute } from "../terminal.ts";
+import { formatMinute, nonBlank, uuid } from "../terminal.ts";
 
 const HELP = `
 A step that needs approval is stored as a waiting touch, and its sequence is paused. \`show\` prints the text and its fingerprint.

@@ -5,12 +5,11 @@ import type { Decision } from "../../lib/domain/decision.ts";
 import type { Database } from "../../lib/store/connect.ts";
 import { type ExplainedInstance, explainInstance } from "../../lib/store/explain.ts";
 import { databaseNow, onPool } from "../../lib/store/sql.ts";
-import { uuid } from "../arguments.ts";
 import { withExistingDatabase } from "../existing-database.ts";
 import { LOCAL_FOLDER } from "../postgres/local-database.ts";
 import { Problem } from "../problem.ts";
 import { REASON_TEXTS } from "../reason-texts.ts";
-import { formatMinute } from "../terminal.ts";
+import { formatMinute, uuid } from "../terminal.ts";
 
 const HELP = `
 Prints the touches of an instance so far, and what the engine would decide about the next step now: the rules that pass, the

@@ -60,8 +60,7 @@ async function readEvent(file: string | undefined): Promise<unknown> {
 }
 
 /** Reads a file, or standard input for `-`. Throws a Problem if the file cannot be read. */
-export const readEventText = (file: string): Promise<string> =>
-  file === "-" ? text(process.stdin) : readEventFile(file);
+const readEventText = (file: string): Promise<string> => (file === "-" ? text(process.stdin) : readEventFile(file));
 
 async function readEventFile(file: string): Promise<string> {
   try {
@@ -144,7 +143,7 @@ export function intakeCommand(): Command {
 /** The Lambda timeout of a scheduled run. */
 const INVOCATION_MS = 50_000;
 
-export interface InvocationOptions {
+interface InvocationOptions {
   readonly databaseUrl: string;
   /** The folder to which e-mail is written as files, unless the environment names another transport. */
   readonly outbox: string;

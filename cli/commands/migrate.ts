@@ -37,7 +37,7 @@ export function migrateCommand(): Command {
     });
 }
 
-export interface MigrateDatabaseOptions {
+interface MigrateDatabaseOptions {
   readonly retryFailed?: boolean | undefined;
   readonly onProgress: (line: string) => void;
 }

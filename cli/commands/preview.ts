@@ -3,10 +3,10 @@ import { lintStep, SAMPLE_LEAD } from "../../lib/domain/lint-step.ts";
 import { type Rendered, render } from "../../lib/domain/templates.ts";
 import type { Database } from "../../lib/store/connect.ts";
 import { findStepToRender, findTemplateLead, type StepToRender } from "../../lib/store/lookups.ts";
-import { uuid } from "../arguments.ts";
 import { withExistingDatabase } from "../existing-database.ts";
 import { LOCAL_FOLDER } from "../postgres/local-database.ts";
 import { Problem } from "../problem.ts";
+import { uuid } from "../terminal.ts";
 
 const HELP = `
 Renders with the code that sends, and sends nothing. Without --lead it uses a sample lead with complete data, so that only the

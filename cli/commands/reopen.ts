@@ -2,12 +2,11 @@ import { Command } from "commander";
 import type { Database } from "../../lib/store/connect.ts";
 import { reopenInstance } from "../../lib/store/reopen.ts";
 import { databaseNow, onPool } from "../../lib/store/sql.ts";
-import { nonBlank, uuid } from "../arguments.ts";
 import { withExistingDatabase } from "../existing-database.ts";
 import { LOCAL_FOLDER } from "../postgres/local-database.ts";
 import { Problem } from "../problem.ts";
 import { refusalText } from "../reason-texts.ts";
-import { formatMinute } from "../terminal.ts";
+import { formatMinute, nonBlank, uuid } from "../terminal.ts";
 
 const HELP = `
 Use it for a sequence that was stopped by mistake, for example by a test booking. A run never reopens an instance.

@@ -10,7 +10,7 @@ import { Command } from "commander";
 import { namesOf, STAGE_PATTERN } from "../../lib/platform/names.ts";
 import { Problem } from "../problem.ts";
 
-interface Choice {
+interface Options {
   readonly stage: string;
   readonly name?: string;
   readonly group?: string;
@@ -55,14 +55,14 @@ export function scheduleCommand(print: Print = toStandardOutput): Command {
         .option("--stage <stage>", "the stage that owns the schedule", "dev")
         .option("--name <name>", "the schedule's name, if it differs from the stack's default")
         .option("--group <group>", "the schedule's group, if it differs from the stack's default")
-        .action((choice: Choice) => withScheduler(action, choice, print)),
+        .action((options: Options) => withScheduler(action, options, print)),
     );
   }
   return schedule;
 }
 
-async function withScheduler(action: Action, choice: Choice, print: Print): Promise<void> {
-  const id = scheduleId(choice);
+async function withScheduler(action: Action, options: Options, print: Print): Promise<void> {
+  const id = scheduleId(options);
   const client = new SchedulerClient({ maxAttempts: MAX_ATTEMPTS });
   try {
     await action(client, id, print);
@@ -73,7 +73,7 @@ async function withScheduler(action: Action, choice: Choice, print: Print): Prom
   }
 }
 
-function scheduleId({ stage, name, group }: Choice): ScheduleId {
+function scheduleId({ stage, name, group }: Options): ScheduleId {
   if (!STAGE_PATTERN.test(stage)) throw new Problem(`"${stage}" is not a valid stage name; a valid name is dev`);
   const names = namesOf(stage);
   return { stage, name: name ?? names.schedule, group: group ?? names.scheduleGroup };

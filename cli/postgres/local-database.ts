@@ -10,7 +10,7 @@ import { clusterFiles, ensureCluster } from "./cluster.ts";
 import { findPostgres } from "./programs.ts";
 import { startServer, stopAbandonedServer } from "./server.ts";
 
-export interface LocalDatabaseOptions {
+interface LocalDatabaseOptions {
   /** Called with progress messages for a person. */
   readonly onProgress: (line: string) => void;
   /** The folder for local files; by default `.local` beside package.json. */
@@ -21,7 +21,7 @@ export interface LocalDatabaseOptions {
   readonly settings?: Readonly<Record<string, string>> | undefined;
 }
 
-export interface DatabaseOptions extends LocalDatabaseOptions {
+interface DatabaseOptions extends LocalDatabaseOptions {
   /** By default DATABASE_URL of the environment. Without either, a local PostgreSQL is used. */
   readonly databaseUrl?: string | undefined;
 }

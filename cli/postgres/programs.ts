@@ -14,7 +14,7 @@ export interface PostgresBinaries {
 }
 
 /** The system user that runs PostgreSQL if we are root: PostgreSQL refuses to run as root. */
-export interface PostgresAccount {
+interface PostgresAccount {
   readonly uid: number;
   readonly gid: number;
 }
@@ -104,13 +104,13 @@ export function spawnSettings({ account }: PostgresPrograms): SpawnOptions {
   return { ...account, cwd: "/", env: { ...Object.fromEntries(own), LC_ALL: "C" } };
 }
 
-export interface RunOptions {
+interface RunOptions {
   /** Interrupts the program. It is the caller's task to check the signal afterwards. */
   readonly signal?: AbortSignal;
   readonly input?: string;
 }
 
-export interface EndedProgram {
+interface EndedProgram {
   /** The exit code, or the name of the signal that ended the program. */
   readonly code: number | string;
   /** Standard output and standard error. */

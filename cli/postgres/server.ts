@@ -17,7 +17,7 @@ import {
   worksIn,
 } from "./programs.ts";
 
-export interface PostgresServer {
+interface PostgresServer {
   readonly url: string;
   /** Resolves if the server ends without `stop`. */
   readonly died: Promise<Problem>;
@@ -25,7 +25,7 @@ export interface PostgresServer {
   stop(): Promise<void>;
 }
 
-export interface ServerOptions {
+interface ServerOptions {
   readonly onProgress: (line: string) => void;
   readonly signal: AbortSignal;
   /** By default a free port. */

@@ -12,7 +12,7 @@ export interface TemporaryPostgres {
   stop(): Promise<void>;
 }
 
-export interface TemporaryPostgresOptions {
+interface TemporaryPostgresOptions {
   readonly onProgress: (line: string) => void;
   /** The PostgreSQL to run; by default the one in node_modules. */
   readonly programs?: PostgresPrograms | undefined;

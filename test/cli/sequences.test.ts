@@ -68,7 +68,7 @@ steps:
 `,
     );
     const { stdout } = await run("apply", file, ...here(), "--yes");
-    expect(stdout).toBe(`Chase: version 2; 1 leads in progress finish the version that they started
+    expect(stdout).toBe(`Chase: version 2; leads in progress (1) finish the version that they started
   + step 1, b
       + delay: 0 minutes
       + channel: task
