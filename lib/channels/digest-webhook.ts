@@ -39,7 +39,7 @@ export function digestWebhook({
 function outcomeOfFault(thrown: unknown): SendOutcome {
   if (thrown instanceof NotReachable) return { kind: "refused", reason: thrown.code };
   if (!(thrown instanceof NoAnswer)) throw thrown;
-  return { kind: thrown.begun ? "unknown" : "retry", reason: `webhook_${thrown.code}` };
+  return { kind: thrown.connected ? "unknown" : "retry", reason: `webhook_${thrown.code}` };
 }
 
 /** Plain text: names cannot add formatting, and Slack fetches no link previews. */

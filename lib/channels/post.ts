@@ -19,12 +19,12 @@ export class NoAnswer extends Error {
   /** The error code, such as `econnrefused`, or `no_answer`. */
   readonly code: string;
   /** False if no part of the request can have been sent. */
-  readonly begun: boolean;
-  constructor(thrown: unknown, begun: boolean) {
+  readonly connected: boolean;
+  constructor(thrown: unknown, connected: boolean) {
     const code = codeOf(thrown);
     super(code);
     this.code = code;
-    this.begun = begun;
+    this.connected = connected;
   }
 }
 
@@ -35,7 +35,7 @@ export class NoAnswer extends Error {
 export function post(url: URL, { headers, body }: PostRequest, network: Network, timeoutMs: number): Promise<Answer> {
   assertReachable(url, network);
   const secure = url.protocol === "https:";
-  let begun = false;
+  let connected = false;
   return new Promise((resolve, reject) => {
     const options = {
       method: "POST",
@@ -52,14 +52,14 @@ export function post(url: URL, { headers, body }: PostRequest, network: Network,
     } as const;
     (secure ? https : http)
       .request(url, options)
-      .on("socket", (socket) => socket.once(secure ? "secureConnect" : "connect", () => (begun = true)))
+      .on("socket", (socket) => socket.once(secure ? "secureConnect" : "connect", () => (connected = true)))
       .on("response", (response) => {
         resolve({ status: response.statusCode ?? 0, retryAfter: response.headers["retry-after"] });
         response.destroy();
       })
-      .on("error", (thrown) => reject(thrown instanceof NotReachable ? thrown : new NoAnswer(thrown, begun)))
+      .on("error", (thrown) => reject(thrown instanceof NotReachable ? thrown : new NoAnswer(thrown, connected)))
       // A protocol upgrade, for example, closes the request without an error event.
-      .on("close", () => reject(new NoAnswer(undefined, begun)))
+      .on("close", () => reject(new NoAnswer(undefined, connected)))
       .end(body);
   });
 }

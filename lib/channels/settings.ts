@@ -12,4 +12,4 @@ export const signingSecret = z
   .refine((secret) => {
     const { length } = Buffer.from(secret.slice("whsec_".length), "base64");
     return length >= 24 && length <= 64;
-  }, "must hold 24 to 64 bytes");
+  }, "must contain 24 to 64 bytes");

@@ -67,7 +67,7 @@ const SILENT: Meaning = { means: "down", scope: "workspace", unless: "retry", lo
 function outcomeOfFault(thrown: unknown): SendOutcome {
   if (thrown instanceof NotReachable) return outcomeOfMeaning(DOWN, `webhook_${thrown.code}`);
   if (!(thrown instanceof NoAnswer)) return outcomeOfMeaning(SILENT, "webhook_no_answer");
-  return outcomeOfMeaning(thrown.begun ? SILENT : DOWN, `webhook_${thrown.code}`);
+  return outcomeOfMeaning(thrown.connected ? SILENT : DOWN, `webhook_${thrown.code}`);
 }
 
 /**

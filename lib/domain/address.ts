@@ -27,7 +27,7 @@ type ReadAddress =
 export function readAddress(text: string): ReadAddress {
   if (isPlain(text)) return { address: text, name: null };
   const { name, plain } = partsOf(text);
-  if (/\p{Cc}/u.test(plain) || /\p{Cc}/u.test(name ?? "")) return { fault: "must hold no control characters" };
+  if (/\p{Cc}/u.test(plain) || /\p{Cc}/u.test(name ?? "")) return { fault: "must not contain control characters" };
   const at = plain.lastIndexOf("@");
   const local = plain.slice(0, at);
   const domain = asciiDomain(plain.slice(at + 1));

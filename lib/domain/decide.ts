@@ -83,7 +83,7 @@ export function decide(item: DueItem, now: Date): Decision {
     }
     passed += 1;
   }
-  throw new Error(`no rule decided on instance ${item.instance.id}; the last one always does`);
+  throw new Error(`no rule decided instance ${item.instance.id}; the last rule always decides`);
 }
 
 const inputsOf = ({ step, lead, workspace }: RuleContext): Decision["inputs"] => ({

@@ -11,7 +11,7 @@ export async function loadHolidays(): Promise<void> {
 }
 
 function loaded() {
-  if (!library) throw new Error("holidays were asked for before loadHolidays()");
+  if (!library) throw new Error("holidays were used before loadHolidays()");
   return library;
 }
 

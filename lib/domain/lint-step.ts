@@ -26,13 +26,13 @@ export function lintStep({ channel, subject, body }: StepTexts): readonly StepFa
 function subjectFaults(channel: Step["channel"], subject: string | null): readonly string[] {
   if (subject === null || subject.trim() === "")
     return CHANNEL_REGISTRY[channel].isMail ? ["is empty; an e-mail needs one"] : [];
-  const oneLine = /\p{Cc}|\u2028|\u2029/u.test(subject) ? ["holds a line break or another control character"] : [];
+  const oneLine = /\p{Cc}|\u2028|\u2029/u.test(subject) ? ["contains a line break or another control character"] : [];
   return textFaults(subject, oneLine);
 }
 
 function bodyFaults(body: string): readonly string[] {
   if (body.trim() === "") return ["is empty"];
-  return textFaults(body, /[^\P{Cc}\t\n\r]/u.test(body) ? ["holds a control character"] : []);
+  return textFaults(body, /[^\P{Cc}\t\n\r]/u.test(body) ? ["contains a control character"] : []);
 }
 
 function textFaults(text: string, found: readonly string[]): readonly string[] {

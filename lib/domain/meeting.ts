@@ -19,9 +19,9 @@ const RANK: Readonly<Record<AppointmentStatus, number>> = { cancelled: 1, missed
  * Whether the event is newer than the known state. The order is total, so the same events produce the same state in any
  * order of arrival.
  */
-export function isNews(told: MeetingState, known: MeetingState | null): boolean {
+export function isNews(event: MeetingState, known: MeetingState | null): boolean {
   if (known === null) return true;
-  for (const [index, place] of placeOf(told).entries()) {
+  for (const [index, place] of placeOf(event).entries()) {
     const difference = place - (placeOf(known)[index] ?? 0);
     if (difference !== 0) return difference > 0;
   }

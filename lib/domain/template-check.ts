@@ -159,7 +159,7 @@ class Check implements ValueContext {
     const [start, name] = /^([A-Za-z][\w-]*)\s*=/.exec(text) ?? [];
     if (start === undefined || name === "lead" || name === "workspace") {
       const hint = "write {% assign name = value %}, with a name of your own";
-      this.faults.add(at, "an assign without a name of its own", { quoted: text, hint });
+      this.faults.add(at, "an assign without a valid name", { quoted: text, hint });
       return;
     }
     const value = text.slice(start.length);
@@ -177,7 +177,7 @@ class Check implements ValueContext {
   #open(name: string, at: number): void {
     this.#blocks.push({ name, at, hasElse: false });
     if (this.#blocks.length === MOST_DEEP + 1) {
-      this.faults.add(at, `more than ${MOST_DEEP} tags inside each other`);
+      this.faults.add(at, `more than ${MOST_DEEP} nested tags`);
     }
   }
 

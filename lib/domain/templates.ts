@@ -186,7 +186,7 @@ function fill(
 /** PostgreSQL rejects NUL characters, which would fail the whole batch. */
 function checked(text: string): Filled {
   if (text.length > LONGEST_TEXT) return TOO_LONG;
-  if (text.includes("\0")) return { kind: "faulty", faults: ["the text holds a NUL character"] };
+  if (text.includes("\0")) return { kind: "faulty", faults: ["the text contains a NUL character"] };
   return { kind: "filled", text };
 }
 

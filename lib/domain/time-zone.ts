@@ -60,10 +60,10 @@ const MINUTES_PER_DAY = 24 * 60;
  */
 export function laterInZone(from: Date, delayMinutes: number, zone: string): Date {
   if (delayMinutes < MINUTES_PER_DAY) return new Date(from.getTime() + delayMinutes * MINUTE_MS);
-  const asked = `${delayMinutes} ${zone}`;
+  const key = `${delayMinutes} ${zone}`;
   const later = laterFrom(from.getTime());
-  const time = later.get(asked) ?? laterByCalendar(from, delayMinutes, zone);
-  later.set(asked, time);
+  const time = later.get(key) ?? laterByCalendar(from, delayMinutes, zone);
+  later.set(key, time);
   return new Date(time);
 }
 

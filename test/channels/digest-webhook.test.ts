@@ -24,8 +24,8 @@ const send = (
 const sendTo = (port: number, answerTimeoutMs = 5_000) =>
   send(`http://127.0.0.1:${port}${SECRET_PATH}`, { answerTimeoutMs });
 
-describe("a digest by webhook", () => {
-  it("is a POST as Slack takes it, plain, with the delivery as its key", async () => {
+describe("a digest sent to a webhook", () => {
+  it("is a plain-text POST for Slack, with the delivery id as idempotency key", async () => {
     const { port, requests } = await httpServer(answering(200, "ok"));
     expect(await sendTo(port)).toEqual({ kind: "accepted", providerId: `webhook:${digest.id}` });
     expect(requests).toMatchObject([
@@ -57,7 +57,7 @@ describe("a digest by webhook", () => {
     [503, "retry"],
     [502, "unknown"],
     [504, "unknown"],
-  ])("that is answered %i is: %s", async (status, kind) => {
+  ])("with the response %i is: %s", async (status, kind) => {
     const { port } = await httpServer(answering(status, "", { location: "/elsewhere" }));
     expect(await sendTo(port)).toMatchObject({ kind });
   });

@@ -82,7 +82,7 @@ describe("e-mail through SES", () => {
     [400, "LimitExceededException", "", slow(600_000)],
     [503, "ServiceUnavailable", "", { kind: "retry" }],
     [500, "InternalFailure", "", { kind: "unknown" }],
-  ])("understands %i %s (%s): %j", async (status, exception, text, expected) => {
+  ])("maps %i %s (%s) to %j", async (status, exception, text, expected) => {
     const { port, requests } = await httpServer(sesFault(status, exception, text));
     const reason = expect.stringMatching(new RegExp(`^ses_${status}_[a-z_]+$`));
     expect(await sesAt(port).send(aTouch())).toEqual({ ...expected, reason });
@@ -99,7 +99,7 @@ describe("e-mail through SES", () => {
     },
   );
 
-  it("is of unknown outcome after a success that names no message", async () => {
+  it("has an unknown outcome after a success without a message id", async () => {
     const { port } = await httpServer(answering(200, "{}", JSON_ANSWER));
     expect(await sesAt(port).send(aTouch())).toMatchObject({ kind: "unknown" });
   });
@@ -123,7 +123,7 @@ describe("e-mail as files", () => {
     directory = await temporaryFolder();
   });
 
-  it("leaves one complete mail for each touch, however often it is sent", async () => {
+  it("writes one complete mail per touch, even if it is sent repeatedly", async () => {
     const channel = fileChannel(join(directory, "deep", "outbox"));
     const outcome = await channel.send(aTouch());
     await channel.send(aTouch());
@@ -147,7 +147,7 @@ describe("e-mail as files", () => {
     expect(mail).not.toMatch(/^Bcc:/m);
   });
 
-  it("writes a digest as text and as HTML, under the id of its delivery, and says that a machine wrote it", async () => {
+  it("writes a digest as text and HTML, with its delivery id and Auto-Submitted", async () => {
     const id = "0190f0f0-0000-7000-8000-000000000002";
     const examples = [
       { firstName: "<b>Ada</b>", lastName: null, company: null, channel: null, reason: null, detail: null },

@@ -110,7 +110,7 @@ describe("the id of an e-mail", () => {
   });
 });
 
-describe("the way to unsubscribe", () => {
+describe("List-Unsubscribe", () => {
   const url = "https://northwind.example/unsubscribe/{touchId}?again={touchId}";
   const oneClick = `<https://northwind.example/unsubscribe/${aTouch().id}?again=${aTouch().id}>`;
   const mailto = "stop@northwind.example";
@@ -142,7 +142,7 @@ describe("a lead with line breaks in its name", () => {
   const lead = aLead({ firstName: "A\r\nBcc: all@example.com\r\n\r\nbody", company: "x\u0085\u2028Cc: y" });
   const step = aStep({ subject: "For {{ lead.first_name }} of {{ lead.company }}", body: "Hi" });
 
-  it("makes no header of an e-mail", async () => {
+  it("adds no header to an e-mail", async () => {
     const rendered = render(step, lead, { name: "Northwind" });
     if (rendered.kind !== "rendered") throw new Error("it was not rendered");
     const { headers } = await sent([{ message: rendered.message }]);

@@ -56,12 +56,12 @@ describe("a webhook cannot reach the inner network", () => {
     "https://[2001:db8::1]",
     "https://localhost",
     "https://LOCALHOST",
-  ])("and refuses %s", async (url) => {
+  ])("refuses %s", async (url) => {
     const outcome = await webhookChannel(endpointAt(0, { url, network: PUBLIC_NETWORK })).send(aTouch());
     expect(outcome).toEqual(refusedBy("address_not_allowed"));
   });
 
-  it("and refuses to speak without TLS", async () => {
+  it("refuses to connect without TLS", async () => {
     const { port, requests } = await httpServer(answering(200));
     const outcome = await webhookChannel(endpointAt(port, { network: PUBLIC_NETWORK })).send(aTouch());
     expect(outcome).toEqual(refusedBy("protocol_not_allowed"));
@@ -76,7 +76,7 @@ describe("a webhook cannot reach the inner network", () => {
     expect(() => assertReachable(new URL(url), ANY_NETWORK)).not.toThrow();
   });
 
-  it("unless the operator allows it: then the same request arrives", async () => {
+  it("accepts the same request if the operator allows any network", async () => {
     const { port, requests } = await httpServer(answering(200));
     expect(await webhookChannel(endpointAt(port)).send(aTouch())).toMatchObject({ kind: "accepted" });
     expect(requests).toHaveLength(1);
@@ -91,7 +91,7 @@ describe("a webhook cannot reach the inner network", () => {
     expect(requests).toEqual([]);
   });
 
-  it("connects to the address it checked, though the name means another a moment later", async () => {
+  it("connects to the checked address, even if the name then resolves to another", async () => {
     const { port, requests } = await httpServer(answering(200));
     const rebinding = network(isFriendly, ["127.0.0.1"], ["127.0.0.2"]);
     const url = `http://receiver.test:${port}/`;
@@ -111,7 +111,7 @@ describe("a webhook cannot reach the inner network", () => {
     expect(requests).toHaveLength(1);
   });
 
-  it("leaves out the inner ones of a name's addresses", async () => {
+  it("skips the internal addresses of a name", async () => {
     const { port } = await httpServer(answering(200));
     const mixed = network(isFriendly, ["127.0.0.2", "127.0.0.1", "::1"]);
     const url = `http://receiver.test:${port}/`;
@@ -133,16 +133,16 @@ describe("a webhook cannot reach the inner network", () => {
     expect(said).not.toMatch(/webhook|Guten Tag/);
   });
 
-  it("may go again when the name means nothing now", async () => {
+  it("is retried if the name does not resolve now", async () => {
     const url = "https://nowhere.invalid/";
     expect(await webhookChannel(endpointAt(0, { url })).send(aTouch())).toMatchObject({ kind: "channel_down" });
   });
 
-  it.each(["93.184.215.14", "8.8.8.8", "::ffff:8.8.8.8", "2606:4700::1111"])("takes %s for public", (address) => {
+  it.each(["93.184.215.14", "8.8.8.8", "::ffff:8.8.8.8", "2606:4700::1111"])("treats %s as public", (address) => {
     expect(isPublicAddress(address)).toBe(true);
   });
 
-  it("takes no address of version 4 for public in one spelling and for inner in another", () => {
+  it("treats all spellings of an IPv4 address alike", () => {
     fc.assert(fc.property(fc.ipV4(), (address) => isPublicAddress(address) === isPublicAddress(`::ffff:${address}`)));
     const inner = fc
       .constantFrom("10.", "127.", "0.")

@@ -4,7 +4,7 @@ import { retryAfterMs } from "../../lib/channels/post.ts";
 const NOON = new Date("2026-11-25T12:00:00.500Z");
 const HOUR_MS = 3_600_000;
 
-describe("the field Retry-After", () => {
+describe("Retry-After", () => {
   it.each<[string | undefined, number | null]>([
     ["0", 0],
     ["120", 120_000],

@@ -142,7 +142,7 @@ describe("a text message", () => {
     [503, "ServiceUnavailable", undefined, undefined, retried, "503_service_unavailable"],
     [500, "SomethingElse", undefined, undefined, { kind: "unknown" }, "500_something_else"],
     [504, "GatewayTimeout", undefined, undefined, { kind: "unknown" }, "504_gateway_timeout"],
-  ])("understands %i %s %s of the field %s: %j", async (status, exception, reason, field, expected, told) => {
+  ])("maps %i %s %s of the field %s to %j", async (status, exception, reason, field, expected, told) => {
     const { outcome, server } = await sent(failing(status, exception, reason, field));
     expect(outcome).toEqual({ ...expected, reason: `sms_${told}` });
     // The client makes one attempt even for retryable errors.
@@ -153,11 +153,11 @@ describe("a text message", () => {
     ["a page of a proxy", answering(200, "<html>welcome</html>")],
     ["a success without an id", answering(200, "{}", JSON_ANSWER)],
     ["a gateway that gave up", answering(502, "<html>bad gateway</html>")],
-  ])("is of unknown outcome after %s", async (_answer, answer) => {
+  ])("has an unknown outcome after %s", async (_answer, answer) => {
     expect(await sent(answer)).toMatchObject({ outcome: { kind: "unknown" } });
   });
 
-  it("is a fault of the channel when none of the addresses of its host can be connected to", async () => {
+  it("is a channel fault if no address of the host accepts a connection", async () => {
     const port = await deadPort();
     const addresses = [4, 4].map((family, index) => ({ address: `127.0.0.${index + 1}`, family }));
     const lookup: LookupFunction = (_hostname, _options, callback) => callback(null, addresses);
@@ -166,7 +166,7 @@ describe("a text message", () => {
     expect(outcomeOfFault(fault, { name: "sms", answers: [] })).toEqual({ ...down, reason: "sms_not_reached" });
   });
 
-  it("waits no longer for an answer that never ends", async () => {
+  it("stops waiting for a response that never ends", async () => {
     const { port } = await httpServer((response) => {
       response.writeHead(200, JSON_ANSWER).write("{");
       const drip = setInterval(() => response.write(" "), 20);

@@ -65,7 +65,7 @@ const down = (scope: string, unless?: string) => ({
   ...(unless && { otherwise: { kind: unless, reason: expect.any(String) } }),
 });
 
-describe("an answer of an SMTP server", () => {
+describe("a response of an SMTP server", () => {
   it.each<[Stage, number, string, object]>([
     // Amazon SES: "SMTP response codes returned by Amazon SES".
     ["sender", 421, "Too many concurrent SMTP connections", slow()],
@@ -122,7 +122,7 @@ describe("an answer of an SMTP server", () => {
     ["recipient", 535, "5.7.8 credentials invalid", down("channel")],
     ["message", 554, "", refused],
     ["message", 550, "5.7.1 looks like spam", refused],
-  ])("to the %s, %i %s: %j", async (stage, code, text, expected) => {
+  ])("maps, at the stage %s, %i %s to %j", async (stage, code, text, expected) => {
     const { port } = await smtpServer(answeringAt(stage, saying(code, text)));
     const reason = expect.stringMatching(new RegExp(`^smtp_${code}(_\\d+_\\d+_\\d+)?$`));
     expect(await smtpAt(port).send(aTouch())).toEqual({ ...expected, reason });
@@ -133,7 +133,7 @@ describe("an answer of an SMTP server", () => {
     [450, "not now", { retryAfterMs: null }],
     [554, "no SMTP service here", undefined],
     [500, "", undefined],
-  ])("at the greeting, %i %s, is of the channel", async (code, text, throttled) => {
+  ])("is a channel fault at the greeting: %i %s", async (code, text, throttled) => {
     const port = await tcpServer((socket) => socket.end(`${code} ${text}\r\n`));
     const reason = expect.stringMatching(new RegExp(`^smtp_${code}`));
     const fault = { kind: "channel_down", scope: "channel", reason, throttled };
@@ -143,7 +143,7 @@ describe("an answer of an SMTP server", () => {
   it.each([
     [535, undefined],
     [454, { retryAfterMs: null }],
-  ])("to the login, %i, is of the channel", async (code, throttled) => {
+  ])("is a channel fault at the login: %i", async (code, throttled) => {
     const { port } = await smtpServer({
       authOptional: false,
       allowInsecureAuth: true,
@@ -232,7 +232,7 @@ describe("a mail with an interrupted SMTP dialogue", () => {
     expect(await smtpAt(port, HASTY).send(aTouch({ message: BIG }))).toMatchObject(passing);
   });
 
-  it("is of unknown outcome once its last dot went out, and no earlier", async () => {
+  it("has an unknown outcome once the final dot was sent, and not before", async () => {
     const { port, mails } = await rawSmtpServer((socket) => socket.destroy());
     expect(await smtpAt(port).send(aTouch({ message: BIG }))).toMatchObject({ kind: "unknown" });
     expect(mails).toHaveLength(1);
@@ -259,7 +259,7 @@ describe("a mail with an interrupted SMTP dialogue", () => {
     expect(await smtpAt(port, HASTY).send(aTouch())).toEqual({ kind: "unknown", reason: "smtp_deadline" });
   });
 
-  it("goes out over a new connection when the server has closed the one from before", async () => {
+  it("uses a new connection if the server closed the previous one", async () => {
     const sockets: Socket[] = [];
     const { port, mails } = await rawSmtpServer((socket) => {
       sockets.push(socket);
@@ -279,7 +279,7 @@ describe("a mail with an interrupted SMTP dialogue", () => {
     expect(mails.join("")).toContain("Guten Tag, Ada");
   });
 
-  it("is a fault of the channel when the server's name does not resolve", async () => {
+  it("is a channel fault if the server's name does not resolve", async () => {
     const outcome = await smtpChannel("smtp://nowhere.invalid:25").send(aTouch());
     expect(outcome).toEqual({ ...down("channel"), reason: "smtp_enotfound" });
   });
@@ -293,7 +293,7 @@ describe("credentials for SMTP", () => {
   };
   const urlOf = (port: number) => `smtp://user:password@127.0.0.1:${port}`;
 
-  it("never go over a connection without TLS, and that is a fault of the channel", async () => {
+  it("are never sent without TLS, which is a channel fault", async () => {
     const { port, heard } = await scriptedServer(LOGIN);
     const outcome = await smtpChannel(urlOf(port)).send(aTouch());
     expect(outcome).toEqual({ ...down("channel"), reason: "smtp_502" });

@@ -22,7 +22,7 @@ itKeepsTheContract({
 });
 
 describe("a task", () => {
-  it("is titled by its subject, or else by the first line of its text", async () => {
+  it("has its subject as title, or else the first line of its text", async () => {
     const { tasks, channel } = keeper();
     await channel.send(aTouch({ id: "a", message: { subject: "Call Ada", body: "by noon" } }));
     await channel.send(aTouch({ id: "b", message: { subject: null, body: "\nCall Ada\nby noon" } }));

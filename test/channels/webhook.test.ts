@@ -33,7 +33,7 @@ itKeepsTheContract({
 afterEach(closeServers);
 
 describe("a webhook", () => {
-  it("is a POST that the receiver can verify, and that names the touch as its key", async () => {
+  it("is a POST that the receiver can verify, with the touch id as idempotency key", async () => {
     const { port, requests } = await httpServer(answering(204));
     const outcome = await webhookChannel(endpointAt(port)).send(aTouch());
     expect(outcome).toEqual({ kind: "accepted", providerId: `webhook:${aTouch().id}` });
@@ -87,7 +87,7 @@ describe("a webhook", () => {
     [502, "channel_down", "retry"],
     [503, "channel_down", "retry"],
     [504, "channel_down", "retry"],
-  ])("that is answered %i is: %s, and otherwise %s", async (status, kind, otherwise) => {
+  ])("with the response %i is: %s, and otherwise %s", async (status, kind, otherwise) => {
     const { port } = await httpServer(answering(status));
     const outcome = await webhookChannel(endpointAt(port)).send(aTouch());
     const reason = `webhook_${status}`;
@@ -102,7 +102,7 @@ describe("a webhook", () => {
     [429, "2", { retryAfterMs: 2_000 }],
     [503, "2", { retryAfterMs: 2_000 }],
     [408, "2", undefined],
-  ])("that is answered %i with Retry-After %p says of its rate limit: %j", async (status, retryAfter, throttled) => {
+  ])("with the response %i and Retry-After %p has the rate limit %j", async (status, retryAfter, throttled) => {
     const { port } = await httpServer(answering(status, "", retryAfter ? { "retry-after": retryAfter } : {}));
     const outcome = await webhookChannel(endpointAt(port)).send(aTouch());
     expect(outcome).toEqual({ kind: "retry", reason: `webhook_${status}`, throttled });
@@ -116,7 +116,7 @@ describe("a webhook", () => {
     expect(inside.requests).toEqual([]);
   });
 
-  it("reads no more of an answer than its head", async () => {
+  it("reads only the head of a response", async () => {
     const { port } = await httpServer((response) => {
       response.writeHead(200);
       const drip = setInterval(() => response.write("x".repeat(1_000)), 1);
@@ -129,7 +129,7 @@ describe("a webhook", () => {
     ["changes the protocol", "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"],
     ["speaks of nothing but early hints", "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"],
     ["sends a head without an end", `HTTP/1.1 200 OK\r\nX: ${"x".repeat(100_000)}`],
-  ])("may go again when the receiver %s, if it answers others", async (_what, answer) => {
+  ])("is retried if the receiver %s but responds to others", async (_what, answer) => {
     const port = await tcpServer((socket) => socket.once("data", () => socket.end(answer)));
     const outcome = await webhookChannel(endpointAt(port)).send(aTouch());
     expect(outcome).toMatchObject({ kind: "channel_down", scope: "workspace", otherwise: { kind: "retry" } });

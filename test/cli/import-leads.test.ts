@@ -95,7 +95,7 @@ describe("an import", () => {
       "9,booked,",
       "10,invalid,repeats the lead on line 2",
       "11,invalid,is longer than 65536 characters",
-      "12,invalid,firstName: must hold no control characters",
+      "12,invalid,firstName: must not contain control characters",
       expect.stringMatching(/^13,invalid,"a quote is not closed/),
       "14,enrolled,",
     ]);

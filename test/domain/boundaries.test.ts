@@ -27,7 +27,7 @@ describe("midnight", () => {
   });
 });
 
-it("a delay of exactly a day keeps the local time of day, one of a minute less is elapsed time", () => {
+it("a delay of one day keeps the local time of day; a shorter delay is elapsed time", () => {
   const noonBeforeSpringForward = new Date("2026-03-28T11:00Z");
   const later = (minutes: number) => laterInZone(noonBeforeSpringForward, minutes, "Europe/Berlin");
   expect(later(1_440)).toEqual(new Date("2026-03-29T10:00Z"));
@@ -55,7 +55,7 @@ describe("if no other opening is in range", () => {
     expect(decide(anItem({ workspace }), NOON).kind).toBe("send");
   });
 
-  it("a window of no day is shut by its days", () => {
+  it("reports a window without days as closed days", () => {
     const { lead, workspace } = anItem();
     const withDays = (days: readonly number[]) => ({ ...workspace, sendWindow: { ...today, days } });
     expect(shutNow({ lead, workspace: withDays([]), channel: "email" }, NOON)).toBe("closed_day");

@@ -58,7 +58,7 @@ describe("the next opening", () => {
     expect(openingAfter("2026-06-06T03:00Z", angeles)).toBe("2026-06-09T00:30Z");
   });
 
-  it("passes over holidays", () => {
+  it("skips holidays", () => {
     const berlin = calendar("Europe/Berlin", "09:00-17:00", MONDAY_TO_FRIDAY, ["2026-12-24", "2026-12-25"]);
     expect(openingAfter("2026-12-23T16:00Z", berlin)).toBe("2026-12-28T08:00Z");
     expect(openingAfter("2026-12-24T12:00Z", berlin)).toBe("2026-12-28T08:00Z");
@@ -111,7 +111,7 @@ describe("the next opening", () => {
 describe("an overnight window", () => {
   const nights = calendar("Europe/Berlin", "22:00-06:00", MONDAY_TO_FRIDAY);
 
-  it("is open from its start over midnight until before its end", () => {
+  it("is open from its start, across midnight, until just before its end", () => {
     expect(openingAfter("2026-06-03T12:00Z", nights)).toBe("2026-06-03T20:00Z");
     expect(isOpen("2026-06-03T20:00Z", nights)).toBe(true);
     expect(isOpen("2026-06-03T22:00Z", nights)).toBe(true);
@@ -126,21 +126,21 @@ describe("an overnight window", () => {
     expect(openingAfter(mondayAtThree, nights)).toBe("2026-06-08T20:00Z");
   });
 
-  it("belongs to the holiday on which it would open, not to the one into which it runs", () => {
+  it("belongs to the holiday on which it would open, not to the holiday that it runs into", () => {
     const withHoliday = calendar("Europe/Berlin", "22:00-06:00", DAILY, ["2026-06-04"]);
     expect(isOpen("2026-06-04T01:00Z", withHoliday)).toBe(true);
     expect(openingAfter("2026-06-04T04:00Z", withHoliday)).toBe("2026-06-05T20:00Z");
     expect(openingAfter("2026-06-05T01:00Z", withHoliday)).toBe("2026-06-05T20:00Z");
   });
 
-  it("lasts a whole day with an end like its start", () => {
+  it("lasts a whole day if start and end are equal", () => {
     const wholeDays = calendar("Europe/Berlin", "09:00-09:00", [1]);
     expect(isOpen("2026-06-08T07:00Z", wholeDays)).toBe(true);
     expect(isOpen("2026-06-09T06:59:59.999Z", wholeDays)).toBe(true);
     expect(openingAfter("2026-06-09T07:00Z", wholeDays)).toBe("2026-06-15T07:00Z");
   });
 
-  it.each(["00:00-00:00", "00:00-24:00"])("and the calendar day from midnight to midnight: %s", (hours) => {
+  it.each(["00:00-00:00", "00:00-24:00"])("lasts the calendar day from midnight to midnight: %s", (hours) => {
     const mondays = calendar("Europe/Berlin", hours, [1]);
     expect(openingAfter("2026-06-07T21:59:59.999Z", mondays)).toBe("2026-06-07T22:00Z");
     expect(isOpen("2026-06-08T21:59:59.999Z", mondays)).toBe(true);
@@ -160,7 +160,7 @@ describe("when the clock jumps forward", () => {
     expect(openingAfter(now, calendar(zone, hours))).toBe(opening);
   });
 
-  it("a window that it skips whole stays shut that day", () => {
+  it("a window that is skipped completely stays closed that day", () => {
     const skipped = calendar("Europe/Berlin", "02:10-02:50");
     expect(openingAfter("2026-03-28T12:00Z", skipped)).toBe("2026-03-30T00:10Z");
     expect(openingAfter("2026-03-28T12:00Z", { ...skipped, window: { ...skipped.window, days: [7] } })).toBe(
@@ -198,13 +198,13 @@ describe("when the clock is set back", () => {
 });
 
 describe("when the calendar skips or repeats a day", () => {
-  it("a day that the zone skips opens no window", () => {
+  it("a skipped day opens no window", () => {
     const samoa = "Pacific/Apia";
     expect(openingAfter("2011-12-30T06:00Z", calendar(samoa, "09:00-17:00"))).toBe("2011-12-30T19:00Z");
     expect(openingAfter("2011-12-30T06:00Z", calendar(samoa, "09:00-17:00", [5]))).toBe("2012-01-05T19:00Z");
   });
 
-  it("the night before a skipped day runs on into the day after it", () => {
+  it("an overnight window before a skipped day continues on the day after it", () => {
     const threeOnSaturday = "2011-12-30T13:00Z";
     expect(isOpen(threeOnSaturday, calendar("Pacific/Apia", "22:00-06:00", [4]))).toBe(true);
     expect(openingAfter(threeOnSaturday, calendar("Pacific/Apia", "22:00-06:00", [5]))).toBe("2012-01-06T08:00Z");
@@ -284,7 +284,7 @@ describe("a local day", () => {
     expect(startOfNextLocalDay(instant, zone)).toEqual(new Date(next));
   });
 
-  it("is refused in a zone that does not exist", () => {
+  it("throws for an invalid zone", () => {
     for (const ask of [localDayOf, startOfLocalDay, startOfNextLocalDay]) {
       expect(() => ask(new Date("2026-06-03T12:00Z"), "Mars/Olympus_Mons")).toThrow(RangeError);
     }
@@ -361,7 +361,7 @@ const SEARCHED_DAYS = 5;
 const CASES_PER_ZONE = { numRuns: 6 };
 
 describe("in every zone of the time zone database, around the changes of its clock", () => {
-  it("the opening is the earliest instant that may be, as a search minute by minute finds it", () => {
+  it("the opening is the earliest allowed instant, as a search by minutes finds it", () => {
     for (const zone of ZONES) {
       fc.assert(
         fc.property(askedIn(zone), (asked) => {
@@ -376,7 +376,7 @@ describe("in every zone of the time zone database, around the changes of its clo
     }
   });
 
-  it("an opening is its own next opening, and holds always end", () => {
+  it("an opening is its own next opening, and every hold ends", () => {
     for (const zone of ZONES) {
       fc.assert(
         fc.property(askedIn(zone), (asked) => {
@@ -389,7 +389,7 @@ describe("in every zone of the time zone database, around the changes of its clo
     }
   });
 
-  it("a local day is the one that the clock shows, from its start until before that of the next", () => {
+  it("a local day is what the clock shows, from its start until the start of the next", () => {
     for (const zone of ZONES) {
       const dayAt = (instant: number) => wallClock(instant, zone).day;
       fc.assert(

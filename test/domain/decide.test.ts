@@ -16,7 +16,7 @@ const LATER = minutesAfter(NOON, 60);
 const EARLIER = minutesAfter(NOON, -60);
 
 describe("decide", () => {
-  it("sends a step that nothing stands in the way of, rendered for its lead", () => {
+  it("sends a step without obstacles, rendered for its lead", () => {
     expect(decideOn({})).toMatchObject({
       kind: "send",
       rule: "ready",
@@ -53,7 +53,7 @@ describe("decide", () => {
       expect(decideOn(parts)).toMatchObject({ kind: "complete", reason: "opted_out" });
     });
 
-    it("not for a step that was deleted from the middle: the next one takes its place", () => {
+    it("not for a deleted step in the middle: the next step takes its place", () => {
       const steps = [aStep(), aStep({ position: 5 })];
       expect(decideOn({ steps, instance: { position: 2 } })).toMatchObject({ kind: "send", step: { position: 5 } });
     });
@@ -82,12 +82,12 @@ describe("decide", () => {
       expect(decideOn(parts)).toMatchObject({ kind: "hold", reason, until: minutesAfter(NOON, minutes) });
     });
 
-    it("no step of another channel for the sender of e-mails", () => {
+    it("no step of another channel because of an invalid e-mail sender", () => {
       const workspace = { hasSender: false };
       expect(decideOn({ workspace, steps: [aStep({ channel: "sms" })] })).toMatchObject({ kind: "send" });
     });
 
-    it("and names the row and the column of an invalid time zone, not its value", () => {
+    it("and reports the row and column of an invalid time zone, not its value", () => {
       expect(decideOn({ lead: { id: "a-lead", timeZone: "Mars/Olympus_Mons" } })).toMatchObject({
         detail: "lead a-lead: time_zone is not a time zone",
       });
@@ -98,7 +98,7 @@ describe("decide", () => {
   });
 
   describe("pauses", () => {
-    it("a lead that automation is switched off for", () => {
+    it("a lead with automation switched off", () => {
       expect(decideOn({ lead: { automationEnabled: false } })).toMatchObject({ kind: "pause", reason: "manual" });
     });
 
@@ -140,7 +140,7 @@ describe("decide", () => {
       });
     });
 
-    it("not when the template brings a default for it", () => {
+    it("not if the template has a default", () => {
       const steps = [aStep({ subject: "Hi", body: "Dear {{ lead.first_name | default: 'reader' }}" })];
       const decision = decideOn({ steps, lead: { firstName: null } });
       expect(decision).toMatchObject({ kind: "send", message: { body: "Dear reader" } });
@@ -246,7 +246,7 @@ describe("for any lead, sequence and instant", () => {
     fc.assert(fc.property(items, instant, (item, now) => expect(decide(item, now)).toEqual(decide(item, now))));
   });
 
-  it("nothing goes to a lead that is booked, opted out, blacklisted, unqualified or not interested", () => {
+  it("a lead that is booked, opted out, blacklisted, unqualified or not interested gets nothing", () => {
     fc.assert(
       fc.property(items, instant, (item, now) => {
         const { kind } = decide(item, now);
@@ -259,7 +259,7 @@ describe("for any lead, sequence and instant", () => {
     );
   });
 
-  it("nothing goes out past a waiting reply, a snooze, a pause or a switch that is off", () => {
+  it("nothing is sent during a waiting reply, a snooze, a pause or while switched off", () => {
     fc.assert(
       fc.property(items, instant, (item, now) => {
         const { lead, workspace, sequence } = item;
@@ -271,7 +271,7 @@ describe("for any lead, sequence and instant", () => {
     );
   });
 
-  it("a text that goes out holds no placeholder and has an address to go to", () => {
+  it("a text that is sent contains no placeholder and has an address", () => {
     fc.assert(
       fc.property(items, instant, (item, now) => {
         const decision = decide(item, now);
@@ -283,7 +283,7 @@ describe("for any lead, sequence and instant", () => {
     );
   });
 
-  it("every hold and every pause that ends by itself names an instant after now", () => {
+  it("every hold, and every pause with an end, ends after now", () => {
     fc.assert(
       fc.property(items, instant, (item, now) => {
         const decision = decide(item, now);

@@ -113,7 +113,7 @@ describe("a window", () => {
     expect(close("2030-06-03T06:00Z", "2030-06-04T05:59Z")).toEqual(expected);
   });
 
-  it("that was missed for days is closed with the last of them", () => {
+  it("that was missed for days ends with the last missed digest", () => {
     expect(close("2030-06-03T06:00Z", "2030-06-05T06:00Z")).toEqual([
       "2030-06-05T06:00:00.000Z",
       "2030-06-06T06:00:00.000Z",
@@ -124,7 +124,7 @@ describe("a window", () => {
     expect(close("2030-06-04T06:00Z", "2030-06-03T12:00Z")).toEqual([null, "2030-06-04T06:00:00.000Z"]);
   });
 
-  it("that was never reckoned ends at the next time, but not twice on a local day", () => {
+  it("without a stored end ends at the next time, but not twice on a local day", () => {
     expect(close(null, "2030-06-03T05:00Z")).toEqual([null, "2030-06-03T06:00:00.000Z"]);
     expect(close(null, "2030-06-03T05:00Z", { lastTold: "2030-06-02T06:00Z" })[1]).toBe("2030-06-03T06:00:00.000Z");
     expect(close(null, "2030-06-03T05:00Z", { lastTold: "2030-06-03T04:00Z" })[1]).toBe("2030-06-04T06:00:00.000Z");
@@ -134,7 +134,7 @@ describe("a window", () => {
     expect(close(null, "2030-06-03T05:00Z", { zone: "Mars/Olympus_Mons" })[1]).toBe("2030-06-03T08:00:00.000Z");
   });
 
-  it("follows the one before it without a gap and without an overlap, in every zone", () => {
+  it("follows the previous window without gap or overlap, in every zone", () => {
     fc.assert(
       fc.property(moment, fc.array(fc.integer({ min: 1, max: 5 * 1_440 }), { maxLength: 20 }), (start, waits) => {
         const digest = { time: timeOf(start.minute), zone: start.zone };

@@ -65,7 +65,7 @@ describe("a digest", () => {
     expect(html.match(/<h2>.*<\/h2>/g)).toHaveLength(5);
   });
 
-  it("calls a lead without a name so", () => {
+  it("names a lead without a name as such", () => {
     const nameless = example({ firstName: " ", lastName: null, company: null });
     expect(digestMail(contents(nameless)).body).toContain("- a lead without a name\n");
   });
@@ -79,12 +79,12 @@ describe("a digest", () => {
     expect(text).toContain("- &lt;script&gt;alert('1')&lt;/script&gt; &lt;!channel&gt;, A &amp; B");
   });
 
-  it("reads no template out of a name", () => {
+  it("never executes a name as a template", () => {
     const name = "{{ workspace }}{% raw %}";
     expect(digestMail(contents(example({ firstName: name }))).body).toContain(`- ${name} Lovelace`);
   });
 
-  it("is written however long the machine keeps it waiting", () => {
+  it("is rendered even if the machine stalls", () => {
     const written = digestMail(contents(example({})));
     let looks = 0;
     jest.spyOn(performance, "now").mockImplementation(() => 10_000 * looks++);

@@ -4,9 +4,9 @@ import type * as Holidays from "../../lib/domain/holidays.ts";
 /** A fresh copy of the module, even if other tests have loaded it. */
 const untouched = "../../lib/domain/holidays.ts?untouched";
 
-it("public holidays are refused before they are loaded, own dates are not, and loading twice is harmless", async () => {
+it("public holidays throw before they are loaded, own dates do not, and loading twice is harmless", async () => {
   const { hasHolidays, holidayCalendar, loadHolidays }: typeof Holidays = await import(untouched);
-  const early = "holidays were asked for before loadHolidays()";
+  const early = "holidays were used before loadHolidays()";
   expect(() => hasHolidays("DE", null)).toThrow(early);
   expect(() => holidayCalendar("DE", null)).toThrow(early);
   expect(holidayCalendar(null, null, ["2026-12-24"])("2026-12-24")).toBe(true);

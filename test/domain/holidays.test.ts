@@ -16,7 +16,7 @@ function holidaysIn(year: number, country: string, region: string | null = null)
 const GERMANY_IN_2026 = ["01-01", "04-03", "04-06", "05-01", "05-14", "05-25", "10-03", "12-25", "12-26"];
 
 describe("a holiday calendar", () => {
-  it("knows the public holidays of a country, and no other days that have a name", () => {
+  it("contains the public holidays of a country, and no other named days", () => {
     expect(holidaysIn(2026, "DE")).toEqual(GERMANY_IN_2026.map((day) => `2026-${day}`));
   });
 
@@ -35,12 +35,12 @@ describe("a holiday calendar", () => {
     expect(holidayCalendar(null, null)("2026-06-05")).toBe(false);
   });
 
-  it("keeps the own dates of one workspace from another in the same country", () => {
+  it("does not mix the own dates of two workspaces in one country", () => {
     expect(holidayCalendar("FR", null, ["2026-06-05"])("2026-06-05")).toBe(true);
     expect(holidayCalendar("FR", null, [])("2026-06-05")).toBe(false);
   });
 
-  it("moves a holiday as its country does, also into the year before", () => {
+  it("moves a holiday as its country does, also into the previous year", () => {
     expect(holidaysIn(2021, "US")).toEqual(expect.arrayContaining(["2021-07-05", "2021-12-31"]));
     expect(holidaysIn(2027, "GB", "ENG")).toEqual(expect.arrayContaining(["2027-12-27", "2027-12-28"]));
   });
@@ -115,7 +115,7 @@ describe("a country or region", () => {
     expect(() => holidayCalendar(country, region)).toThrow(RangeError);
   });
 
-  it("is named by its columns in the refusal, not by its value", () => {
+  it("appears in the error as its columns, not as its value", () => {
     expect(() => holidayCalendar("DE", "ZZ")).toThrow(
       "holiday_country and holiday_region have no known holidays; expected codes such as DE and BY",
     );

@@ -10,7 +10,7 @@ const faultsOf = (step: Partial<Parameters<typeof lintStep>[0]>) =>
     ({ part, message }) => `${part}: ${message}`,
   );
 
-describe("a step that is linted", () => {
+describe("linting a step", () => {
   it.each([
     [{ subject: "Hello {{ lead.first_name }}", body: "{{ workspace.name }}: {{ lead.company | default: 'you' }}" }],
     [{ body: "{% assign name = lead.first_name %}{{ name }} {% if lead.first_name.size > 3 %}x{% endif %}" }],
@@ -27,7 +27,7 @@ describe("a step that is linted", () => {
     [{ body: "{% if lead.company == 'x' %}Hi{% endif %}" }],
     [{ channel: "sms" as const, subject: null }],
     [{ channel: "task" as const, subject: " " }],
-  ])("has no fault when it can be sent: %j", (step) => {
+  ])("finds no fault if the step can be sent: %j", (step) => {
     expect(faultsOf(step)).toEqual([]);
   });
 
@@ -35,11 +35,11 @@ describe("a step that is linted", () => {
     [{ subject: "" }, ["subject: is empty; an e-mail needs one"]],
     [{ subject: null }, ["subject: is empty; an e-mail needs one"]],
     [{ subject: "\t\n" }, ["subject: is empty; an e-mail needs one"]],
-    [{ subject: "Hi\nthere" }, ["subject: holds a line break or another control character"]],
-    [{ subject: "Hi\u0007" }, ["subject: holds a line break or another control character"]],
+    [{ subject: "Hi\nthere" }, ["subject: contains a line break or another control character"]],
+    [{ subject: "Hi\u0007" }, ["subject: contains a line break or another control character"]],
     [{ body: " \n\t" }, ["body: is empty"]],
-    [{ body: "a\0b" }, ["body: holds a control character"]],
-    [{ body: "a\u001b[2Jb" }, ["body: holds a control character"]],
+    [{ body: "a\0b" }, ["body: contains a control character"]],
+    [{ body: "a\u001b[2Jb" }, ["body: contains a control character"]],
     [
       { body: "Hi {{ lead.first_name }, you" },
       ['body: an output is not closed "{{ lead.first_name }, you" (line 1, column 4)'],
@@ -112,7 +112,7 @@ describe("a step that is linted", () => {
     [
       { body: "{% assign lead = 'x' %}{{ 'x' }}" },
       [
-        `body: an assign without a name of its own "lead = 'x'"; write {% assign name = value %}, with a name of your own (line 1, column 11)`,
+        `body: an assign without a valid name "lead = 'x'"; write {% assign name = value %}, with a name of your own (line 1, column 11)`,
       ],
     ],
     [
@@ -148,7 +148,7 @@ describe("a step that is linted", () => {
     [{ body: "x{% greet %}" }, [`body: unknown tag greet; ${TAGS} (line 1, column 2)`]],
     [
       { body: `${"{% if true %}".repeat(21)}x${"{% endif %}".repeat(21)}` },
-      ["body: more than 20 tags inside each other (line 1, column 261)"],
+      ["body: more than 20 nested tags (line 1, column 261)"],
     ],
   ])("reports each fault and its place: %j", (step, faults) => {
     expect(faultsOf(step)).toEqual(faults);
@@ -161,7 +161,7 @@ describe("a step that is linted", () => {
         body: "{{ lead.first_name",
       }),
     ).toEqual([
-      "subject: holds a line break or another control character",
+      "subject: contains a line break or another control character",
       `subject: unknown variable lead.nickname; ${KNOWN} (line 1, column 4)`,
       `subject: unknown filter shout; ${FILTERS} (line 1, column 20)`,
       `subject: unknown filter whisper; ${FILTERS} (line 2, column 22)`,

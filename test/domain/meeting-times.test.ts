@@ -34,7 +34,7 @@ describe("the times of a meeting", () => {
       "13:30",
     ],
     ["with a duration", { startsAt: "2026-12-03T13:00:00Z", durationMinutes: "30" }, "13:00", "13:30"],
-  ])("are read without any assumption %s", (_, sent, starts, ends) => {
+  ])("are parsed without assumptions %s", (_, sent, starts, ends) => {
     const expected = { starts: `2026-12-03T${starts}:00.000Z`, ends: `2026-12-03T${ends}:00.000Z`, assumed: [] };
     expect(read(sent)).toEqual(expected);
   });

@@ -29,8 +29,8 @@ describe("a report about a meeting", () => {
   });
 });
 
-describe("a lead is expected", () => {
-  it("as long as its meeting is confirmed and not over", () => {
+describe("a meeting is ahead", () => {
+  it("while it is confirmed and not over", () => {
     expect(isAhead(told(), at(39))).toBe(true);
     expect(isAhead(told(), at(40))).toBe(false);
     expect(isAhead(told({ status: "cancelled" }), at(39))).toBe(false);

@@ -10,7 +10,7 @@ const evolved = (parts: ItemParts, now = NOON) => {
 };
 
 describe("nextState", () => {
-  it("makes the next step due its delay after the step before it was claimed", () => {
+  it("makes the next step due its delay after the previous step was claimed", () => {
     expect(evolved({})).toEqual({
       status: "active",
       position: 2,
@@ -19,11 +19,11 @@ describe("nextState", () => {
     });
   });
 
-  it("passes over a gap between positions", () => {
+  it("skips gaps between positions", () => {
     expect(evolved({ steps: [aStep(), aStep({ position: 7 })] })).toMatchObject({ status: "active", position: 7 });
   });
 
-  it("never makes two steps due in one run, even without a delay between them", () => {
+  it("never makes two steps due in one run, even without a delay", () => {
     const state = evolved({ steps: [aStep(), aStep({ position: 2, delayMinutes: 0 })] });
     expect(state).toMatchObject({ position: 2, nextStepDue: new Date(NOON.getTime() + 1) });
   });
@@ -37,7 +37,7 @@ describe("nextState", () => {
     expect(evolved({ instance: { position: 2 }, lead: { email: null } })).toMatchObject({ status: "completed" });
   });
 
-  it("keeps the local time of day across a change of daylight-saving time", () => {
+  it("keeps the local time of day across a clock change", () => {
     const steps = [aStep(), aStep({ position: 2, delayMinutes: 24 * 60 + 30 })];
     const noonBeforeSpringForward = new Date("2026-03-28T11:00:00Z");
     expect(evolved({ steps }, noonBeforeSpringForward)).toMatchObject({
@@ -47,13 +47,13 @@ describe("nextState", () => {
     expect(evolved({ steps }, noonBeforeFallBack)).toMatchObject({ nextStepDue: new Date("2026-10-25T11:30:00Z") });
   });
 
-  it("counts less than a day as elapsed time, even over the change", () => {
+  it("counts less than a day as elapsed time, even across the change", () => {
     const steps = [aStep(), aStep({ position: 2, delayMinutes: 23 * 60 })];
     const now = new Date("2026-03-28T12:00:00Z");
     expect(evolved({ steps }, now)).toMatchObject({ nextStepDue: minutesAfter(now, 23 * 60) });
   });
 
-  it("remembers through any number of holds when the step was first due", () => {
+  it("keeps the first due time of the step through any number of holds", () => {
     const held = { workspace: { pausedAt: NOON } };
     expect(evolved({ ...held })).toMatchObject({ position: 1, hold: { reason: "workspace_paused", since: NOON } });
     const again = { nextStepDue: minutesAfter(NOON, 15), heldSince: NOON };

@@ -22,14 +22,14 @@ const ended = (changes: Partial<EndedInstance>): EndedInstance => ({
   ...changes,
 });
 
-describe("a sequence that is reopened", () => {
+describe("reopening a sequence", () => {
   it.each<[string, Partial<EndedInstance>, number]>([
-    ["where it stood", { position: 3, touches: [touch(1, false), touch(2, false)] }, 3],
-    ["where it stood, past steps that were skipped", { position: 4, touches: [touch(1, false)] }, 4],
-    ["with the step that the stop kept from going out", { position: 3, touches: [touch(1, false), touch(2, true)] }, 2],
-    ["with the first of several such steps", { position: 3, touches: [touch(1, true), touch(2, true)] }, 1],
-    ["after what went out meanwhile", { position: 3, touches: [touch(1, true), touch(2, false)] }, 3],
-    ["with the last step, where that one was stopped", { position: 5, touches: [touch(4, false), touch(5, true)] }, 5],
+    ["at its position", { position: 3, touches: [touch(1, false), touch(2, false)] }, 3],
+    ["at its position, after skipped steps", { position: 4, touches: [touch(1, false)] }, 4],
+    ["at the step that the stop prevented", { position: 3, touches: [touch(1, false), touch(2, true)] }, 2],
+    ["at the first of several such steps", { position: 3, touches: [touch(1, true), touch(2, true)] }, 1],
+    ["after a later step that was sent", { position: 3, touches: [touch(1, true), touch(2, false)] }, 3],
+    ["at the last step if it was stopped", { position: 5, touches: [touch(4, false), touch(5, true)] }, 5],
   ])("continues %s", (_, changes, position) => {
     expect(goingOn(ended(changes), NOON)).toMatchObject({ position });
   });
@@ -53,7 +53,7 @@ describe("a sequence that is reopened", () => {
     stopped: fc.boolean(),
     doneAt: fc.date({ noInvalidDate: true, min: STARTED, max: NOON }),
   });
-  it("never goes back to a step that was done with, nor into the past, and leaves out no step that it had before it", () => {
+  it("never repeats a finished step, is never due in the past, and skips no pending step", () => {
     fc.assert(
       fc.property(fc.array(past), fc.integer({ min: 1, max: LENGTH }), (touches, position) => {
         const onward = goingOn(ended({ touches, position }), NOON);

@@ -36,7 +36,7 @@ function itemWith(...obstacles: readonly Obstacle[]) {
 }
 
 describe("the table of rules", () => {
-  it("has an obstacle here for each rule, in the same order", () => {
+  it("has an obstacle in this test for each rule, in the same order", () => {
     expect(OBSTACLES.map(([rule]) => rule)).toEqual(RULES.map(({ name }) => name));
   });
 

@@ -15,7 +15,7 @@ const ready = { kind: "send", rule: "ready" };
 describe("the time to live", () => {
   const steps = [aStep({ timeToLiveMinutes: 60 })];
 
-  it("ends the step at its last instant, and not a millisecond before", () => {
+  it("expires the step at its end, and not a millisecond before", () => {
     const before = at("2026-06-03T12:59:59.999Z", { steps });
     expect(before).toMatchObject({ ...ready, expiresAt: minutesAfter(NOON, 60) });
     expect(at("2026-06-03T13:00:00.000Z", { steps })).toMatchObject({
@@ -50,7 +50,7 @@ describe("the send window", () => {
     expect(at(now, { workspace })).toMatchObject({ ...ready, sendUntil: new Date("2026-06-03T15:00Z") });
   });
 
-  it("is that of the lead's own zone", () => {
+  it("uses the lead's own zone", () => {
     const lead = { timeZone: "Asia/Tokyo" };
     expect(at("2026-06-03T08:00Z", { workspace, lead })).toMatchObject(
       hold("outside_send_window", "2026-06-04T00:00Z"),
@@ -58,7 +58,7 @@ describe("the send window", () => {
     expect(at("2026-06-03T08:00Z", { workspace })).toMatchObject(ready);
   });
 
-  it("holds over a closed day, from its first instant to its last", () => {
+  it("holds during a closed day, from its first instant to its last", () => {
     const monday = "2026-06-08T07:00Z";
     expect(at("2026-06-05T21:59:59.999Z", { workspace })).toMatchObject(hold("outside_send_window", monday));
     expect(at("2026-06-05T22:00:00.000Z", { workspace })).toMatchObject(hold("closed_day", monday));
@@ -66,7 +66,7 @@ describe("the send window", () => {
     expect(at("2026-06-07T22:00:00.000Z", { workspace })).toMatchObject(hold("outside_send_window", monday));
   });
 
-  it("holds over a holiday of the place and over a date of the workspace's own", () => {
+  it("holds during a public holiday and an own date of the workspace", () => {
     const holidays = { country: "DE", region: null, ownDates: ["2026-12-24"] };
     const closed = { workspace: { sendWindow: OFFICE, holidays } };
     for (const now of ["2026-12-23T23:00:00.000Z", "2026-12-24T12:00Z", "2026-12-25T12:00Z"]) {
@@ -87,7 +87,7 @@ describe("the send window", () => {
   it.each([
     ["Pacific/Auckland", "09:00", "2026-06-05T21:00Z", "2026-06-07T21:00Z"],
     ["America/Los_Angeles", "17:30", "2026-06-07T00:30Z", "2026-06-09T00:30Z"],
-  ])("of Monday to Friday picks no Saturday and no Sunday of %s at %s", (timeZone, start, saturday, monday) => {
+  ])("from Monday to Friday includes no Saturday and no Sunday of %s at %s", (timeZone, start, saturday, monday) => {
     const parts = { workspace: { sendWindow: { ...OFFICE, start, end: "20:00" } }, lead: { timeZone } };
     expect(at(saturday, parts)).toMatchObject(hold("closed_day", monday));
     expect(at(monday, parts)).toMatchObject(ready);
@@ -130,7 +130,7 @@ describe("the gap", () => {
     expect(at("2026-06-03T13:00:00.000Z", parts(NOON))).toMatchObject(ready);
   });
 
-  it("of no minutes still keeps two touches of one instant apart", () => {
+  it("of zero minutes still separates two touches at one instant", () => {
     expect(atNoon(parts(NOON, 0))).toMatchObject(hold("too_soon", "2026-06-03T12:00:00.001Z"));
     expect(at("2026-06-03T12:00:00.001Z", parts(NOON, 0))).toMatchObject(ready);
   });
@@ -141,7 +141,7 @@ describe("the gap", () => {
   });
 });
 
-describe("the channel of a day", () => {
+describe("the daily limit of a channel", () => {
   const used = (channel: "email" | "sms", when: Date): ItemParts => ({
     lead: { lastTouchAt: { ...NO_TOUCH, [channel]: when } },
   });
@@ -155,7 +155,7 @@ describe("the channel of a day", () => {
     expect(at("2026-06-03T22:00:00.000Z", parts)).toMatchObject(ready);
   });
 
-  it("leaves the other channels free", () => {
+  it("does not affect other channels", () => {
     expect(atNoon(used("sms", NOON))).toMatchObject(ready);
     expect(atNoon({ ...used("sms", NOON), steps: [aStep({ channel: "sms" })] }).reason).toBe("channel_used_today");
   });
@@ -178,7 +178,7 @@ describe("the cap of a day", () => {
     expect(atNoon({ workspace, lead: { timeZone: "Asia/Tokyo" } })).toMatchObject(held);
   });
 
-  it("holds on to the next opening after that day", () => {
+  it("holds until the next opening after that day", () => {
     const workspace = { dailyCap: 1, dailyCapUsed: 1, sendWindow: OFFICE };
     expect(atNoon({ workspace })).toMatchObject(hold("daily_cap_reached", "2026-06-04T07:00Z"));
   });

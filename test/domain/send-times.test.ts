@@ -102,7 +102,7 @@ function firstMinute(asked: Asked, until: number, holds: (time: number) => boole
 }
 
 describe("in every zone of the time zone database, around the changes of its clock", () => {
-  it("a step goes exactly when window, day, holiday, gap and channel allow it, else a hold ends later", () => {
+  it("a step is sent exactly if window, day, holiday, gap and channel allow it; otherwise it is held", () => {
     inEveryZone((asked) => {
       const decision = decideAt(asked, asked.now);
       expect(decision.kind).toBe(mayGo(asked.now, asked) ? "send" : "hold");
@@ -110,7 +110,7 @@ describe("in every zone of the time zone database, around the changes of its clo
     });
   });
 
-  it("at the end of a hold the same item is sent, and at no minute before", () => {
+  it("the same item is sent at the end of its hold, and at no minute before", () => {
     inEveryZone((asked) => {
       const decision = decideAt(asked, asked.now);
       if (decision.kind !== "hold") return;
@@ -142,7 +142,7 @@ describe("in every zone of the time zone database, around the changes of its clo
     );
   });
 
-  it("a workspace at its cap holds over its own local day, and then until all else allows it", () => {
+  it("a workspace at its cap holds until its next local day, and then until all other rules pass", () => {
     inEveryZone((asked) => {
       const item = itemOf(asked);
       const workspace = { ...item.workspace, timeZone: asked.zone, dailyCap: 1, dailyCapUsed: 1 };

@@ -18,7 +18,7 @@ describe("an instance", () => {
     expect(stateAfter({ steps: [old] }, now)).toMatchObject({ status: "completed", reason: "out_of_steps" });
   });
 
-  it("that is held stays active, on its step", () => {
+  it("that is held stays active at its step", () => {
     expect(stateAfter({ sequence: { active: false } })).toEqual({
       status: "active",
       position: 1,

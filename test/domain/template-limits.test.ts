@@ -35,7 +35,7 @@ afterEach(() => {
   for (const [name, original] of Object.entries(originals)) liquid.registerFilter(name, original);
 });
 
-describe("a template that would take long or grow without end", () => {
+describe("a template that would take long or grow without limit", () => {
   const start = '{% assign x = "0123456789" %}';
 
   it.each([
@@ -54,7 +54,7 @@ describe("a template that would take long or grow without end", () => {
       "{% for i in (1..9) %}{% for j in (1..9) %}x{% endfor %}{% endfor %}",
       ["the tag for is not allowed, line 1, column 1", "the tag for is not allowed, line 1, column 22"],
     ],
-  ])("is rejected by the lint and for every lead: %s", (_name, text, faults) => {
+  ])("is rejected by the linter and for every lead: %s", (_name, text, faults) => {
     expect(filledBy(text)).toEqual({ kind: "faulty", faults });
     expect(faultsOf(text)).toHaveLength(faults.length);
   });
@@ -88,7 +88,7 @@ describe("a template that would take long or grow without end", () => {
     expect(made).toBeLessThanOrEqual(LONGEST_TEXT);
   });
 
-  it("is filled up to the limit and not beyond it", () => {
+  it("is rendered up to the limit and not beyond it", () => {
     const lead = (length: number) => ({ ...SAMPLE_LEAD, company: "x".repeat(length) });
     expect(filledBy("{{ lead.company }}", lead(LONGEST_TEXT))).toMatchObject({ kind: "filled" });
     expect(filledBy("{{ lead.company }}", lead(LONGEST_TEXT + 1))).toEqual(TOO_LONG);
@@ -98,9 +98,9 @@ describe("a template that would take long or grow without end", () => {
   });
 });
 
-describe("a template that is made to break the parser", () => {
+describe("a template that attacks the parser", () => {
   it.each([
-    ["deep tags", "{% if true %}".repeat(7_000), "more than 20 tags inside each other"],
+    ["deep tags", "{% if true %}".repeat(7_000), "more than 20 nested tags"],
     ["deep brackets", `{{ lead${"[lead".repeat(15_000)} }}`, "a bracket or a range"],
     ["deep parentheses", `{{ ${"(".repeat(90_000)} }}`, "a bracket or a range"],
     [
@@ -127,7 +127,7 @@ describe("a template that is made to break the parser", () => {
   });
 });
 
-describe("a template that the lint accepts", () => {
+describe("a template that the linter accepts", () => {
   it("renders at most the limit, and renders like LiquidJS", () => {
     const reference = new Liquid({ locale: "en-US" });
     const values = { lead: snakeCased(SAMPLE_LEAD), workspace: WORKSPACE };
@@ -146,7 +146,7 @@ describe("a template that the lint accepts", () => {
     expect(accepted).toBeGreaterThan(numRuns / 4);
   });
 
-  it("makes no more than the limit for any other lead either", () => {
+  it("stays within the limit for any other lead", () => {
     const value = fc.oneof(
       fc.constant(null),
       fc.nat(200_000).map((length) => "<a b>".repeat(length / 5)),
@@ -162,8 +162,8 @@ describe("a template that the lint accepts", () => {
   });
 });
 
-describe("any text at all", () => {
-  it("is filled, lacks a value or is faulty; its faults quote nothing of it or of the lead", () => {
+describe("any text", () => {
+  it("is rendered, lacks a value or is faulty; its faults quote neither the text nor the lead", () => {
     const lead = { ...SAMPLE_LEAD, lastName: "Qzlead", company: null };
     const any = fc.property(soups(), (text) => {
       made = 0;

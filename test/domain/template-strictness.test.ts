@@ -21,7 +21,7 @@ describe("a template", () => {
     expect(bodyOf("{{ '2026-03-08' | date: '%B' }}")).toMatchObject({ message: { body: "March" } });
   });
 
-  it("is refused beyond a length that no message has, and taken below it", () => {
+  it("is rejected above the maximum length, and accepted below it", () => {
     const long = `${"x".repeat(99_900)}{{ lead.company | upcase }}`;
     expect(bodyOf(long)).toMatchObject({ kind: "rendered" });
     expect(bodyOf(`${"x".repeat(100)}${long}`)).toMatchObject({ kind: "invalid" });
@@ -30,7 +30,7 @@ describe("a template", () => {
   });
 });
 
-describe("a step of two texts", () => {
+describe("a step with subject and body", () => {
   const rendered = (step: Parameters<typeof aStep>[0], lead = aLead()) => render(aStep(step), lead, workspace);
   const nameless = aLead({ firstName: null, lastName: null });
 
@@ -54,7 +54,7 @@ describe("a step of two texts", () => {
   });
 });
 
-it.each(TEMPLATE_NAMES)("a linted text may use %s, as it stands and through a filter", (name) => {
+it.each(TEMPLATE_NAMES)("a linted text may use %s, directly and through a filter", (name) => {
   for (const text of [`{{ ${name} }}`, `{{ ${name} | upcase }}`]) {
     expect(lintStep({ channel: "email", subject: text, body: text })).toEqual([]);
   }

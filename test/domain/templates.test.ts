@@ -7,7 +7,7 @@ import { aLead, anItem, aStep } from "./items.ts";
 const { workspace } = anItem();
 const rendered = (step: Parameters<typeof aStep>[0], lead = aLead()) => render(aStep(step), lead, workspace);
 
-describe("a step that is rendered", () => {
+describe("rendering a step", () => {
   it("inserts the names of lead and workspace", () => {
     expect(
       rendered({
@@ -23,14 +23,14 @@ describe("a step that is rendered", () => {
     });
   });
 
-  it("names each value that is absent or blank, once, and sends no placeholder", () => {
+  it("reports each absent or blank value once, and sends no placeholder", () => {
     const lead = aLead({ firstName: null, company: " \n" });
     const body = "{{ lead.company }} {{ lead.first_name | upcase }} {{ lead.last_name }}";
     expect(rendered({ body }, lead)).toEqual({ kind: "missing", names: ["lead.first_name", "lead.company"] });
     expect(rendered({ body })).toMatchObject({ kind: "rendered" });
   });
 
-  it("does without a value that the template has another word for", () => {
+  it("uses the default of the template for a missing value", () => {
     const step = { subject: "Hi", body: "{{ lead.company | default: 'your team' }}{% if lead.phone %}!{% endif %}" };
     expect(rendered(step, aLead({ company: null, phone: null }))).toMatchObject({ message: { body: "your team" } });
     expect(rendered(step)).toMatchObject({ message: { body: "Analytical Engines!" } });
@@ -44,7 +44,7 @@ describe("a step that is rendered", () => {
     });
   });
 
-  it("leaves the lines of its body as they are", () => {
+  it("keeps the lines of the body", () => {
     expect(rendered({ body: "Hi\n\n  there\t{{ lead.first_name }}\r\n" })).toMatchObject({
       message: { body: "Hi\n\n  there\tAda\r\n" },
     });
@@ -56,22 +56,22 @@ describe("a step that is rendered", () => {
     [{ body: "Hi {{ lead.first_name" }, "body: an output is not closed, line 1, column 4"],
     [{ body: "Hi\n{{ lead.first_name | shout }}" }, "body: unknown filter, line 2, column 22"],
     [{ subject: "{{ lead.nickname }}" }, "subject: unknown variable, line 1, column 4"],
-    [{ body: "a\0b" }, "body: the text holds a NUL character"],
-    [{ body: '{{ "\\u0000" }}' }, "body: the text holds a NUL character"],
+    [{ body: "a\0b" }, "body: the text contains a NUL character"],
+    [{ body: '{{ "\\u0000" }}' }, "body: the text contains a NUL character"],
     [{ body: "{% include 'package.json' %}" }, "body: the tag include is not allowed, line 1, column 1"],
     [{ body: "{% for i in (1..99999999) %}x{% endfor %}" }, "body: the tag for is not allowed, line 1, column 1"],
-  ])("is invalid for every lead with such a text: %j", (step, fault: unknown) => {
+  ])("is invalid for every lead with this text: %j", (step, fault: unknown) => {
     expect(rendered(step)).toEqual({ kind: "invalid", fault });
   });
 
-  it("names the faults of both parts, and faults before missing values", () => {
+  it("reports the faults of both parts, and faults before missing values", () => {
     const step = { subject: "{{ lead.first_name", body: "{{ lead.last_name | shout }}" };
     expect(rendered(step, aLead({ lastName: null }))).toMatchObject({
       fault: "subject: an output is not closed, line 1, column 1; body: unknown filter, line 1, column 21",
     });
   });
 
-  it("names five faults and counts the others", () => {
+  it("lists five faults and counts the rest", () => {
     const { fault } = rendered({ body: "{{ x }}".repeat(7) }) as { readonly fault: string };
     expect(fault.split("; ")).toHaveLength(6);
     expect(fault).toMatch(/and 2 more$/);
@@ -103,7 +103,7 @@ describe("a value that the lead lacks", () => {
     "{% assign team = lead.company | upcase %}{{ team | append: '!' }}",
     "{{ lead.company | default: lead.company }}",
     "{% if lead.first_name %}{{ lead.company }}{% endif %}",
-  ])("pauses the step by its name in %s", (body) => {
+  ])("pauses the step and is reported by name in %s", (body) => {
     expect(rendered({ body }, lead)).toEqual(missing);
     expect(rendered({ body })).toMatchObject({ kind: "rendered" });
   });
@@ -125,15 +125,15 @@ describe("a value that the lead lacks", () => {
     expect(rendered({ body }, lead)).toMatchObject({ message: { body: text } });
   });
 
-  it("is called by its position if the template assigns its name in another branch only", () => {
+  it("is reported by position if the template assigns its name only in another branch", () => {
     const body = "{% if lead.company %}{% assign team = 'you' %}{% endif %}{{ team }}";
     expect(rendered({ body }, lead)).toEqual({ kind: "missing", names: ["the name assigned in line 1, column 32"] });
     expect(rendered({ body })).toMatchObject({ message: { body: "you" } });
   });
 });
 
-describe("the short way of a plain text", () => {
-  it("fills as LiquidJS does", () => {
+describe("the fast path for plain texts", () => {
+  it("renders like LiquidJS", () => {
     const both = fc.property(templates(), leads(), fc.string(), (template, values, workspaceName) => {
       const here = { name: workspaceName };
       const [short, long] = [textTemplate(template)(values, here), liquidTemplate(template)(values, here)];

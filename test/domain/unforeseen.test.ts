@@ -10,7 +10,7 @@ const unreadable = (fault: Error): readonly string[] =>
     },
   });
 
-describe("a fault that no person can repair in the settings", () => {
+describe("an error that is not a fault of settings", () => {
   const itemWith = (fault: Error) =>
     anItem({ workspace: { holidays: { country: null, region: null, ownDates: unreadable(fault) } } });
 

@@ -98,7 +98,7 @@ describe("the providers of an environment", () => {
     [{ WEBHOOK_SECRET_ARN: ARN }, /WEBHOOK_URL: is required for WEBHOOK_SECRET_ARN/],
     [{ ...url, WEBHOOK_SECRET: SECRET, WEBHOOK_SECRET_ARN: ARN }, /WEBHOOK_SECRET: must not be set together/],
     [{ ...url, WEBHOOK_SECRET: "swordfish" }, /WEBHOOK_SECRET: must be whsec_ and base64(?![\s\S]*swordfish)/],
-    [{ ...url, WEBHOOK_SECRET: "whsec_c2hvcnQ=" }, /WEBHOOK_SECRET: must hold 24 to 64 bytes/],
+    [{ ...url, WEBHOOK_SECRET: "whsec_c2hvcnQ=" }, /WEBHOOK_SECRET: must contain 24 to 64 bytes/],
     [{ ...url, WEBHOOK_SECRET_ARN: "backstop/webhook" }, /WEBHOOK_SECRET_ARN: must be the ARN of a secret/],
     [{ WEBHOOK_URL: "HTTP://receiver.example/", WEBHOOK_SECRET: SECRET }, /WEBHOOK_URL: must be https, unless/],
     [

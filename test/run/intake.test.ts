@@ -55,7 +55,7 @@ const hasReplied = async () => {
 };
 
 describe("a batch of events", () => {
-  it("has each refused by itself, with the reason, and the rest applied", async () => {
+  it("refuses each invalid event with its reason, and applies the rest", async () => {
     const stranger = await addLead(sql, await addWorkspace(sql));
     const reply = (changes?: Columns) => bodyOf("lead.replied", detail(changes));
     const snooze = (changes?: Columns) => bodyOf("lead.snoozed", detail({ until: null, ...changes }));
@@ -101,7 +101,7 @@ describe("a batch of events", () => {
       personless: "detail: lead: must have one of id, externalId, email, phone",
       "no workspace": expect.stringContaining("detail: workspaceId: "),
       "unknown key": 'detail: unknown key "colour"',
-      "control character": "detail: eventId: must hold no control characters",
+      "control character": "detail: eventId: must not contain control characters",
       "lone surrogate": "detail: eventId: must be well-formed Unicode",
       "wrong tenant": expect.stringContaining(`there is no lead ${stranger} in workspace ${workspaceId}`),
       nowhere: expect.stringContaining("there is no workspace"),
@@ -123,7 +123,7 @@ describe("a batch of events", () => {
     expect(third.report).toMatchObject({ duplicate: 1 });
   });
 
-  it("does not wait for one event that another transaction keeps from being applied", async () => {
+  it("does not wait for an event that another transaction blocks", async () => {
     const another = await addWorkspace(sql);
     const theirs = await addLead(sql, another);
     const messages = messagesOf({
@@ -151,7 +151,7 @@ describe("a batch of events", () => {
     expect(await hasReplied()).toBe(false);
   });
 
-  it("leaves no address and no name in the log or in a reason", async () => {
+  it("writes no address and no name to the log or a reason", async () => {
     await addLead(sql, workspaceId, { email: "secret@example.test" });
     await addLead(sql, workspaceId, { email: "secret@example.test" });
     const lead = { email: "secret@example.test" };

@@ -110,7 +110,7 @@ const POISONS: readonly Poison[] = [
   {
     name: "a template that makes a text no database takes",
     step: { body: 'Hello {{ "\\u0000" }}' },
-    problem: { reason: "invalid_template", detail: "body: the text holds a NUL character" },
+    problem: { reason: "invalid_template", detail: "body: the text contains a NUL character" },
     ...heldForADay("invalid_template"),
   },
   {

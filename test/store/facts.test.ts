@@ -551,8 +551,8 @@ describe("an enrolment", () => {
       ),
     );
     const verdicts = [
-      "invalid: linkedinUrl: must hold no control characters",
-      "invalid: linkedinUrl: must hold no control characters",
+      "invalid: linkedinUrl: must not contain control characters",
+      "invalid: linkedinUrl: must not contain control characters",
       "invalid: linkedinUrl: must be well-formed Unicode",
       "enrolled",
     ];

@@ -110,7 +110,7 @@ it("an enrolment repairs an address, and rejects a field that is not exactly one
       "enrolled",
       "enrolled",
       "invalid: email: must be exactly one e-mail address",
-      "invalid: email: must hold no control characters",
+      "invalid: email: must not contain control characters",
     ],
   });
   const { rows } = await sql.query("select email from lead where workspace_id = $1 order by email", [workspaceId]);

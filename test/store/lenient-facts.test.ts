@@ -43,7 +43,7 @@ const live = async (sequence: Sequence) =>
 
 const inDays = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString();
 
-describe("a booking that is not valid, but names the person", () => {
+describe("an invalid booking that names the person", () => {
   it.each<[string, Columns, string]>([
     [
       "ends before it starts",
@@ -63,7 +63,7 @@ describe("a booking that is not valid, but names the person", () => {
     ["has no end", { id: "m", startsAt: inDays(3) }, "meeting: it has no end"],
     ["holds a detail that nobody knows", { ...aMeeting("m"), title: "Demo" }, "meeting.unknown key title: was ignored"],
     ["has no id", { ...aMeeting("m"), id: undefined }, "meeting.id: is missing"],
-    ["has an id that is too long", aMeeting("m".repeat(1_000)), "meeting.id: is not valid"],
+    ["has an id that is too long", aMeeting("m".repeat(1_000)), "meeting.id: is invalid"],
   ])("stops and books if it %s, starts nothing, and warns", async (_, meeting, warning) => {
     const outcome = await fact("meeting.booked", { meeting });
     expect(outcome).toMatchObject({ outcome: "applied", ended: 1, started: 0 });
@@ -197,7 +197,7 @@ describe("a fact that starts", () => {
     expect(parseEvent(bodyOf(type, detailOf(detail)))).toMatchObject({ ok: false });
   });
 
-  it("may not come from a clock that is ahead", async () => {
+  it("is rejected if it is in the future", async () => {
     const ahead = { until: null, occurredAt: inDays(1) };
     expect(await fact("lead.snoozed", ahead)).toMatchObject({
       outcome: "refused",

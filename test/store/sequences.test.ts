@@ -149,7 +149,7 @@ describe("an invalid sequence", () => {
       expect.stringMatching(/^step 3, body: Invalid input: expected string/),
       expect.stringMatching(/^step 3, delayMinutes: Invalid input/),
       'Unrecognized key: "colour"',
-      "step 2, subject: holds a line break or another control character",
+      "step 2, subject: contains a line break or another control character",
       expect.stringMatching(/^step 2, body: unknown variable lead.frist_name; known are/),
       "step 3, key: repeats the key of step 2",
     ]);

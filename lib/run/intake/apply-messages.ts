@@ -30,7 +30,7 @@ export interface IntakeReport extends Outcomes {
   warned: number;
 }
 
-interface TakenIn {
+interface AppliedMessages {
   readonly report: IntakeReport;
   /** Messages that the queue must redeliver. */
   readonly failedMessageIds: readonly string[];
@@ -44,26 +44,29 @@ const MESSAGES_AT_ONCE = 3;
  * reason; a failed one is redelivered. Redeliveries of applied events are no-ops. Throws SchemaOutOfDate, or
  * DatabaseUnreachable before any message is processed.
  */
-export async function applyMessages(messages: readonly ReceivedMessage[], ports: IntakePorts): Promise<TakenIn> {
+export async function applyMessages(
+  messages: readonly ReceivedMessage[],
+  ports: IntakePorts,
+): Promise<AppliedMessages> {
   await requireSchema(ports);
   const report = nothingApplied();
   const failed = await pLimit(MESSAGES_AT_ONCE).map(messages, async (message) => {
-    const became = await takeIn(message, ports);
-    count(became, report);
-    return became.outcome === "failed" ? [message.messageId] : [];
+    const result = await applyMessage(message, ports);
+    count(result, report);
+    return result.outcome === "failed" ? [message.messageId] : [];
   });
   ports.log.info("intake.finished", { messages: messages.length, ...report });
   return { report, failedMessageIds: failed.flat() };
 }
 
-type Became = FactOutcome | { readonly outcome: "failed" };
+type Result = FactOutcome | { readonly outcome: "failed" };
 
 /** Adds one outcome to the report. */
-export function count(became: Became, report: IntakeReport): void {
-  report[became.outcome]++;
-  if (became.outcome !== "applied" && became.outcome !== "stale") return;
-  report.created += became.created ?? 0;
-  report.warned += became.warnings ? 1 : 0;
+export function count(result: Result, report: IntakeReport): void {
+  report[result.outcome]++;
+  if (result.outcome !== "applied" && result.outcome !== "stale") return;
+  report.created += result.created ?? 0;
+  report.warned += result.warnings ? 1 : 0;
 }
 
 const nothingApplied = (): IntakeReport => ({
@@ -88,20 +91,20 @@ async function requireSchema({ missingSchema }: Pick<IntakePorts, "missingSchema
   if (missing.length > 0) throw new SchemaOutOfDate(missing);
 }
 
-async function takeIn(message: ReceivedMessage, ports: IntakePorts): Promise<Became> {
+async function applyMessage(message: ReceivedMessage, ports: IntakePorts): Promise<Result> {
   const { deadLetters, log } = ports;
   const { messageId, body } = message;
   try {
     const parsed = parseEvent(body);
     const origin = parsed.ok ? { type: parsed.fact.type, workspaceId: parsed.fact.workspaceId } : {};
-    const became = parsed.ok
+    const result = parsed.ok
       ? await ports.apply(parsed.fact)
       : ({ outcome: "refused", reason: parsed.reason } as const);
-    if (became.outcome === "refused") {
-      await deadLetters.keep(message, became.reason);
-      log.error("event.refused", { messageId, ...origin, reason: became.reason });
-    } else log.info(`event.${became.outcome}`, { messageId, ...origin, ...remarksOf(became) });
-    return became;
+    if (result.outcome === "refused") {
+      await deadLetters.keep(message, result.reason);
+      log.error("event.refused", { messageId, ...origin, reason: result.reason });
+    } else log.info(`event.${result.outcome}`, { messageId, ...origin, ...remarksOf(result) });
+    return result;
   } catch (thrown) {
     // Log only the message: the details of a database error contain row values.
     log.error("event.failed", { messageId, fault: thrown instanceof Error ? thrown.message : String(thrown) });
@@ -109,9 +112,9 @@ async function takeIn(message: ReceivedMessage, ports: IntakePorts): Promise<Bec
   }
 }
 
-function remarksOf(became: FactOutcome) {
-  if (became.outcome !== "applied" && became.outcome !== "stale") return {};
-  const { created, warnings } = became;
+function remarksOf(result: FactOutcome) {
+  if (result.outcome !== "applied" && result.outcome !== "stale") return {};
+  const { created, warnings } = result;
   return { ...(created !== undefined && { created }), ...(warnings && { warnings }) };
 }
 

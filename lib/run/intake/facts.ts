@@ -4,7 +4,7 @@ import { LEAD_COLUMNS, LEAD_KEYS, type LeadKey } from "../../domain/lead-columns
 import { isTimeZone } from "../../domain/time-zone.ts";
 
 const ONE_LINE = /^\P{Cc}*$/u;
-const NOT_ONE_LINE = "must hold no control characters";
+const NOT_ONE_LINE = "must not contain control characters";
 const NOT_WELL_FORMED = "must be well-formed Unicode";
 
 /** Single-line text that is safe in the database and in mail headers. */
@@ -22,15 +22,15 @@ const LATEST = Date.parse("2200-01-01T00:00:00Z");
 const instant = z.iso
   .datetime({ offset: true, error: "must be an instant, as in 2026-11-25T14:00:00Z" })
   .refine((text) => Date.parse(text) >= EARLIEST && Date.parse(text) < LATEST, {
-    error: "must lie between the years 2000 and 2200",
+    error: "must be between the years 2000 and 2200",
     abort: true,
   })
   .transform((text) => new Date(text));
 
 const about = {
   workspaceId: z.guid().describe("The tenant."),
-  eventId: line(200).describe("The sender's own id of the event: the same id is applied once, however often it comes."),
-  occurredAt: instant.describe("When it happened, after the sender's clock: events are put in order by it."),
+  eventId: line(200).describe("The sender's own id of the event. An id is applied once, however often it arrives."),
+  occurredAt: instant.describe("When it happened, by the sender's clock. It decides which fact is later."),
 };
 
 const oneKey = <Shape extends Record<string, z.ZodOptional>>(shape: Shape, description: string) =>
@@ -46,7 +46,7 @@ const namingEmail = z
   .string()
   .max(320)
   .refine((text) => addressKeys(text).length > 0, "must be an e-mail address")
-  .describe("In any form in which it may have been written to.");
+  .describe("In any notation in which a message may have been sent to it.");
 
 /** Keys that identify a lead. */
 export const LEAD_REFERENCE = {
@@ -57,7 +57,7 @@ export const LEAD_REFERENCE = {
     .string()
     .max(40)
     .refine((text) => normalisePhone(text) !== null, "must be a phone number")
-    .describe("Compared by its digits, with the international prefix.")
+    .describe("Compared by its digits, including the international prefix.")
     .optional(),
 };
 const lead = z
@@ -66,12 +66,12 @@ const lead = z
     error: `must have one of ${Object.keys(LEAD_REFERENCE).join(", ")}`,
   })
   .meta({
-    description: "Every lead that one of these names. If none is known, a lead is added, unless `id` alone is given.",
+    description: "All leads that match one of these keys. If none matches, a lead is added, unless only `id` is given.",
     minProperties: 1,
   });
 export type LeadReference = z.infer<typeof lead>;
 
-const noTimes = "Null for both where the calendar does not say: the lead is booked, and nothing starts.";
+const noTimes = "Both times are null if the calendar does not give them. The lead is then booked, and nothing starts.";
 const meeting = z
   .strictObject({
     id: line(200).describe("The calendar's id of the meeting."),
@@ -80,7 +80,7 @@ const meeting = z
   })
   .refine(({ startsAt, endsAt }) => (startsAt === null ? endsAt === null : endsAt !== null && endsAt > startsAt), {
     path: ["endsAt"],
-    error: "must be after startsAt, or null as that is",
+    error: "must be after startsAt, or null if startsAt is null",
   });
 
 /** Columns with a stricter schema than one line of text. */
@@ -123,7 +123,7 @@ export type LeadToEnrol = z.infer<typeof leadToEnrol>;
 
 export const MOST_LEADS = 1_000;
 
-const aboutTouch = { ...about, touchId: z.guid(), by: line(200).describe("Who decided.") };
+const aboutTouch = { ...about, touchId: z.guid(), by: line(200).describe("The person who decided.") };
 const aboutMeeting = { ...about, lead, meeting };
 
 /** Schemas of all supported events by detail type. */
@@ -131,58 +131,54 @@ export const FACT_SCHEMAS = {
   "lead.enrolled": z
     .strictObject({
       ...about,
-      sequence: oneKey({ id: z.guid().optional(), name: line(200).optional() }, "The sequence that they enter."),
+      sequence: oneKey({ id: z.guid().optional(), name: line(200).optional() }, "The sequence that the leads enter."),
       // An invalid lead gets its own verdict and does not block the others.
-      leads: z.array(z.unknown()).min(1).max(MOST_LEADS).describe("As the last table says."),
+      leads: z.array(z.unknown()).min(1).max(MOST_LEADS).describe("Each as in the last table."),
       restart: z
         .boolean()
         .default(false)
-        .describe(
-          "Whether leads that are or were in the sequence begin anew; not those that began since `occurredAt`.",
-        ),
+        .describe("Whether leads that are or were in the sequence restart it, unless they started after `occurredAt`."),
     })
     .describe(
-      "Leads enter a sequence, and what is told of them is written down unless something newer was told. The outcome holds a " +
-        "verdict on each: `enrolled`, `already_enrolled`, `booked`, `opted_out`, `complained`, or `invalid: …` with the reason.",
+      "Leads enter a sequence. Their details are stored unless newer ones are known. The outcome contains one verdict " +
+        "per lead: `enrolled`, `already_enrolled`, `booked`, `opted_out`, `complained`, or `invalid: …` with the reason.",
     ),
-  "lead.replied": z.strictObject({ ...about, lead }).describe("A lead wrote or called: sequences wait."),
+  "lead.replied": z.strictObject({ ...about, lead }).describe("A lead wrote or called. Its sequences pause."),
   "lead.snoozed": z
     .strictObject({ ...about, lead, until: instant.nullable().describe("Null ends the snooze.") })
-    .describe("Sequences of a lead wait until then."),
+    .describe("The sequences of a lead pause until that time."),
   "lead.opted_out": z
     .strictObject({ ...about, lead })
     .describe(
-      "A lead wants to hear no more: everything ends, of all leads that share its address or number, also of those that come later.",
+      "A lead opted out. All sequences end for every lead with its address or number, including leads that are added later.",
     ),
   "meeting.booked": z
     .strictObject(aboutMeeting)
-    .describe("A lead has booked: what chased the meeting ends, post-booking sequences start."),
+    .describe("A lead booked a meeting. Its other sequences end, and its post-booking sequences start."),
   "meeting.rescheduled": z
     .strictObject({
       ...aboutMeeting,
-      replaces: line(200)
-        .describe("The id that the meeting had before, where the calendar gave it a new one.")
-        .optional(),
+      replaces: line(200).describe("The previous id of the meeting, if the calendar gave it a new one.").optional(),
     })
-    .describe("A meeting has another time. Never a cancellation."),
+    .describe("A meeting moved to another time. It is never treated as a cancellation."),
   "meeting.cancelled": z
     .strictObject(aboutMeeting)
-    .describe("A meeting will not take place. Nothing starts again by itself."),
+    .describe("A meeting was cancelled. No sequence restarts automatically."),
   "meeting.missed": z
     .strictObject(aboutMeeting)
-    .describe("The lead did not come: sequences with the trigger meeting_missed start."),
+    .describe("The lead missed the meeting. Sequences with the trigger `meeting_missed` start."),
   "touch.approved": z
     .strictObject({
       ...aboutTouch,
       fingerprint: z
         .string()
         .regex(/^[0-9a-f]{64}$/, "must be 64 hexadecimal digits")
-        .describe("Of the text that was shown."),
+        .describe("The fingerprint of the text that the person saw."),
     })
-    .describe("A person approves a touch that waits. Refused where its text is no longer the one that was shown."),
+    .describe("A person approves a waiting touch. Rejected if its text has changed since the person saw it."),
   "touch.rejected": z
     .strictObject({ ...aboutTouch, reason: line(500) })
-    .describe("A person rejects a touch that waits: it is never sent, and the sequence goes on."),
+    .describe("A person rejects a waiting touch. It is never sent, and its sequence continues."),
 } as const;
 
 type Schemas = typeof FACT_SCHEMAS;

@@ -111,7 +111,7 @@ function leadOf(sent: unknown, warnings: string[]): unknown {
       if (!isSent(value)) return [];
       const text = typeof value === "number" ? String(value) : value;
       const { success } = LEAD_REFERENCE[key as keyof typeof LEAD_REFERENCE].safeParse(text);
-      if (!success) warnings.push(`lead.${key}: is not valid, and was ignored`);
+      if (!success) warnings.push(`lead.${key}: is invalid and was ignored`);
       return success ? [[key, text]] : [];
     }),
   );
@@ -135,7 +135,9 @@ function idOf(sent: unknown, where: string, warnings: string[]): string | undefi
   const text = typeof sent === "number" ? String(sent) : sent;
   if (typeof text === "string" && FACT_SCHEMAS["lead.replied"].shape.eventId.safeParse(text).success) return text;
   const isText = typeof text === "string" && text !== "";
-  warnings.push(`${where}: ${isText ? "is not valid, its fingerprint" : "is missing, one of the event"} was used`);
+  warnings.push(
+    `${where}: ${isText ? "is invalid, so its fingerprint" : "is missing, so an id derived from the event"} was used`,
+  );
   return isText ? `sha256:${sha256(text)}` : undefined;
 }
 
