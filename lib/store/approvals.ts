@@ -8,7 +8,7 @@ import { instant, instantOrNull, parseDueRows } from "./rows.ts";
 import { execute, many, one, type Queryable, sql, type Transactional } from "./sql.ts";
 import { CANCEL_REASON } from "./start-sending.ts";
 
-export interface Approval {
+interface Approval {
   readonly workspaceId: string;
   readonly touchId: string;
   /** Fingerprint of the text that the person saw. */
@@ -17,7 +17,7 @@ export interface Approval {
   readonly at: Date;
 }
 
-export interface Rejection extends Omit<Approval, "fingerprint"> {
+interface Rejection extends Omit<Approval, "fingerprint"> {
   readonly reason: string;
 }
 
@@ -66,7 +66,7 @@ export async function currentText(
   return { message: text.message, fingerprint: await storeText(transaction, touch.touchId, text.message) };
 }
 
-export interface ShownText {
+interface ShownText {
   readonly message: Message;
   readonly fingerprint: string;
 }

@@ -92,7 +92,7 @@ async function completeFound(db: Queryable, query: CompleteBooked, startedMs: nu
   }
 }
 
-export interface BookedLead {
+interface BookedLead {
   readonly workspaceId: string;
   readonly leadId: string;
   readonly now: Date;

@@ -14,30 +14,8 @@ export interface ExplainedInstance {
   readonly nextStepDue: Date | null;
   /** The instance as a claim would read it if it were due now. */
   readonly candidate: DueCandidate;
-  readonly touches: readonly ExplainedTouch[];
-  readonly reopenings: readonly ExplainedReopening[];
-}
-
-/** Records that a person reopened the instance after it had ended. */
-export interface ExplainedReopening {
-  readonly generation: number;
-  readonly position: number;
-  readonly endedAs: string;
-  readonly endedReason: string | null;
-  readonly reason: string;
-  readonly reopenedBy: string;
-  readonly reopenedAt: Date;
-}
-
-export interface ExplainedTouch {
-  readonly generation: number;
-  readonly position: number;
-  readonly channel: (typeof CHANNELS)[number];
-  readonly status: (typeof TOUCH_STATUSES)[number];
-  readonly reason: string | null;
-  readonly claimedAt: Date;
-  readonly sentAt: Date | null;
-  readonly nextAttemptAt: Date | null;
+  readonly touches: readonly z.infer<typeof touchRow>[];
+  readonly reopenings: readonly z.infer<typeof reopeningRow>[];
 }
 
 const instanceRow = z.object({
@@ -84,7 +62,7 @@ const touchRow = z.object({
   nextAttemptAt: instant.nullable(),
 });
 
-async function touchesOf(db: Queryable, instanceId: string): Promise<readonly ExplainedTouch[]> {
+async function touchesOf(db: Queryable, instanceId: string): Promise<ExplainedInstance["touches"]> {
   return await many(db, touchRow)`
     select touch.generation, step.position, touch.channel::text, touch.status::text, touch.reason,
            touch.claimed_at as "claimedAt", touch.sent_at as "sentAt", touch.next_attempt_at as "nextAttemptAt"
@@ -93,6 +71,7 @@ async function touchesOf(db: Queryable, instanceId: string): Promise<readonly Ex
      order by touch.claimed_at, step.position`;
 }
 
+/** A person reopened the instance after it had ended. */
 const reopeningRow = z.object({
   generation: z.int(),
   position: z.int(),
@@ -103,7 +82,7 @@ const reopeningRow = z.object({
   reopenedAt: instant,
 });
 
-async function reopeningsOf(db: Queryable, instanceId: string): Promise<readonly ExplainedReopening[]> {
+async function reopeningsOf(db: Queryable, instanceId: string): Promise<ExplainedInstance["reopenings"]> {
   return await many(db, reopeningRow)`
     select generation, position, ended_as::text as "endedAs", ended_reason as "endedReason", reason,
            reopened_by as "reopenedBy", reopened_at as "reopenedAt"

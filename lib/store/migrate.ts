@@ -6,7 +6,7 @@ import { isLockTimeout, unreachableFrom } from "./database-errors.ts";
 import { MigrationFailed } from "./migration-failed.ts";
 import { describeScriptError, openSchemaEngine, type SchemaEngine, type ScriptObserver } from "./schema-engine.ts";
 
-export interface MigrateOptions {
+interface MigrateOptions {
   /** The folder that holds one sub-folder per migration. */
   readonly directory: string;
   /** Marks failed and interrupted migrations as rolled back in the history, and applies them again. */
@@ -195,7 +195,7 @@ function toMigrationList(directory: string, migrations: readonly MigrationFile[]
 }
 
 /** The session in which another migrator holds the lock. */
-export interface MigrationLockHolder {
+interface MigrationLockHolder {
   readonly pid: number;
   /** Empty if this role may not see it. */
   readonly application: string;

@@ -1,4 +1,4 @@
-export type MigrationFailureCode =
+type MigrationFailureCode =
   | "migration_failed"
   | "migration_failed_before"
   | "migration_edited"

@@ -116,9 +116,9 @@ async function readPast(db: Queryable, row: DueRow, completedReason: string | nu
         join follow_up_step as step on step.workspace_id = touch.workspace_id and step.id = touch.step_id
        where touch.instance_id = ${id}::uuid
          and touch.generation >= (
-           select max(begun)
-             from generate_series(1, ${generation}::int) as begun
-            where not exists (select from reopening where instance_id = ${id}::uuid and generation = begun)))
+           select max(earlier)
+             from generate_series(1, ${generation}::int) as earlier
+            where not exists (select from reopening where instance_id = ${id}::uuid and generation = earlier)))
     select position, done_at as "doneAt", stopped
       from past
      where generation = ${generation} or not stopped

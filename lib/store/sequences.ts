@@ -129,7 +129,7 @@ async function rewrite(db: Db, sequenceId: string, { steps }: WrittenSequence): 
 }
 
 /** The latest version of a stored sequence. */
-export interface StoredSequence {
+interface StoredSequence {
   readonly id: string;
   readonly name: string;
   readonly version: number;

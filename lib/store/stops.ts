@@ -24,12 +24,12 @@ export async function endMarked(db: Queryable, query: CompleteBooked): Promise<v
   }
 }
 
-const REASON_OF_TOUCH = sql`(select meant.reason from meant where meant.id = touch.instance_id)`;
+const REASON_OF_TOUCH = sql`(select affected.reason from affected where affected.id = touch.instance_id)`;
 
 const batchRow = z.object({ leads: z.int(), postBooking: z.int(), byLeadStatus: z.int(), cancelledTouches: z.int() });
 
-/** CTEs: `marked` leads, ordered, limited and locked by `which`, and `meant`, the instances of theirs to end. */
-const meant = ({ now, workspaceId }: Pick<CompleteBooked, "now" | "workspaceId">, which: Sql): Sql => sql`
+/** CTEs: `marked` leads, ordered, limited and locked by `which`, and `affected`, the instances of theirs to end. */
+const affected = ({ now, workspaceId }: Pick<CompleteBooked, "now" | "workspaceId">, which: Sql): Sql => sql`
     marked as materialized (
       select id, workspace_id,
              ${CONTACT_BAR} as bar,
@@ -38,7 +38,7 @@ const meant = ({ now, workspaceId }: Pick<CompleteBooked, "now" | "workspaceId">
         from lead
        where stop_cause is not null and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
        ${which}),
-    meant as materialized (
+    affected as materialized (
       select instance.id, instance.lead_id, marked.bar, coalesce(marked.bar, marked.cause) as reason
         from marked
         join follow_up_instance as instance
@@ -54,28 +54,28 @@ async function endBatch(
   { now, workspaceId }: Pick<CompleteBooked, "now" | "workspaceId">,
 ): Promise<z.infer<typeof batchRow>> {
   return await one(db, batchRow)`
-    with ${meant({ now, workspaceId }, sql`order by id limit ${BATCH_SIZE} for no key update skip locked`)},
+    with ${affected({ now, workspaceId }, sql`order by id limit ${BATCH_SIZE} for no key update skip locked`)},
     taken as materialized (
       select id, status in ('active', 'paused') as live
         from follow_up_instance
-       where id = any(array(select id from meant))
+       where id = any(array(select id from affected))
        order by id
          for no key update skip locked),
     ended as (
       update follow_up_instance as instance
-         set status = case when meant.bar is null then 'cancelled' else 'completed' end::instance_status,
-             completed_at = ${now}, completed_reason = meant.reason, next_step_due = null, paused_reason = null
-        from taken join meant using (id)
+         set status = case when affected.bar is null then 'cancelled' else 'completed' end::instance_status,
+             completed_at = ${now}, completed_reason = affected.reason, next_step_due = null, paused_reason = null
+        from taken join affected using (id)
        where instance.id = taken.id and taken.live
-      returning meant.bar is null as post_booking),
+      returning affected.bar is null as post_booking),
     ${cancelTouchesAndTasks({ instanceIds: sql`array(select id from taken)`, reason: REASON_OF_TOUCH, now })},
     cleared as (
       update lead set stop_cause = null
        where id = any(array(
          select id from marked
           where not exists (
-            select from meant
-             where meant.lead_id = marked.id and not exists (select from taken where taken.id = meant.id)))))
+            select from affected
+             where affected.lead_id = marked.id and not exists (select from taken where taken.id = affected.id)))))
     select (select count(*)::int from marked) as leads,
            (select count(*)::int from ended where post_booking) as "postBooking",
            (select count(*)::int from ended where not post_booking) as "byLeadStatus",
@@ -95,10 +95,10 @@ const rehearsedRow = z.object({
  */
 export async function rehearseEndMarked(db: Queryable, query: CompleteBooked): Promise<readonly string[]> {
   const { ids, ...ended } = await one(db, rehearsedRow)`
-    with ${meant(query, empty)},
+    with ${affected(query, empty)},
     rest as materialized (
-      select meant.id, meant.bar is null as post_booking, instance.status in ('active', 'paused') as live
-        from meant join follow_up_instance as instance on instance.id = meant.id
+      select affected.id, affected.bar is null as post_booking, instance.status in ('active', 'paused') as live
+        from affected join follow_up_instance as instance on instance.id = affected.id
        where not (instance.status in ('active', 'paused') and instance.lead_booked and not instance.post_booking))
     select (select count(*)::int from rest where live and post_booking) as "postBooking",
            (select count(*)::int from rest where live and not post_booking) as "byLeadStatus",

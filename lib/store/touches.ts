@@ -192,7 +192,7 @@ export async function countSendable(db: Queryable, { now, limit, workspaceId }: 
 }
 
 /** A manual task; at most one per touch. */
-export interface NewTask {
+interface NewTask {
   readonly touchId: string;
   readonly workspaceId: string;
   readonly leadId: string;

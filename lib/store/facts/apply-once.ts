@@ -6,7 +6,7 @@ import { databaseNow, execute, exists, type Queryable, sql, type Transactional }
 /** How far the sender's clock may be ahead of ours. */
 const CLOCK_TOLERANCE_MS = 5 * 60_000;
 
-export type ApplyFact<Given extends Origin> = (transaction: Queryable, now: Date, fact: Given) => Promise<FactOutcome>;
+type ApplyFact<Given extends Origin> = (transaction: Queryable, now: Date, fact: Given) => Promise<FactOutcome>;
 type Origin = Pick<Fact, "workspaceId" | "eventId" | "occurredAt" | "type" | "warnings">;
 
 /**

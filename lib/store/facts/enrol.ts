@@ -20,14 +20,14 @@ export const leadEnrolled = (db: Transactional, fact: Enrolment): Promise<FactOu
   applyOnce(db, fact, async (transaction, now) => {
     const [sequence] = await lockStartableSequences(transaction, fact.workspaceId, fact.sequence);
     if (!sequence) return refuseFact("sequence: the workspace has no such sequence, or it has no step");
-    const told = readLeads(fact.leads);
+    const entries = readLeads(fact.leads);
     // Never later than now: a sender's clock that is ahead would make every later update stale.
     const detailsUpdatedAt = fact.occurredAt < now ? fact.occurredAt : now;
-    const written = await writeLeads(transaction, { workspaceId: fact.workspaceId, detailsUpdatedAt }, told);
+    const written = await writeLeads(transaction, { workspaceId: fact.workspaceId, detailsUpdatedAt }, entries);
     const leadIds = [...written.values()];
     const ended = await endSuppressed(transaction, { workspaceId: fact.workspaceId, leadIds, now });
     const leads = await readEnrolmentFacts(transaction, fact, sequence, leadIds);
-    const verdicts = told.map((lead, index) => {
+    const verdicts = entries.map((lead, index) => {
       if ("invalid" in lead) return lead.invalid;
       const facts = leads.get(written.get(index) ?? "");
       if (!facts) return "invalid: repeats another lead of this event";

@@ -63,7 +63,7 @@ export async function startOn(
   return started;
 }
 
-export interface Moment {
+interface Moment {
   readonly now: Date;
   /** When the event that starts them occurred. */
   readonly startedAt: Date;
