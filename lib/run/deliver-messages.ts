@@ -9,7 +9,7 @@ import type { RunSettings } from "./step.ts";
 import { type DeliveryReport, noDelivery } from "./step-reports.ts";
 
 /** A message of the delivery queue. Holds ids only: the content is read from the database at send time. */
-export const deliveryMessage = z.strictObject({ touchIds: z.array(z.guid()).min(1).max(100) });
+const deliveryMessage = z.strictObject({ touchIds: z.array(z.guid()).min(1).max(100) });
 export type DeliveryMessage = z.infer<typeof deliveryMessage>;
 
 export interface ReceivedMessage {
@@ -17,7 +17,7 @@ export interface ReceivedMessage {
   readonly body: string;
 }
 
-export interface DeliveredMessages {
+interface DeliveredMessages {
   readonly delivery: DeliveryReport;
   /** Channels that failed. */
   readonly channelFaults: readonly ChannelFault[];

@@ -24,7 +24,7 @@ export interface ChannelRoom {
 }
 
 /** The plans of a batch, and the candidates without room, which stay due. */
-export interface PlannedBatch {
+interface PlannedBatch {
   readonly plans: readonly Plan[];
   readonly leftDue: LeftDue;
 }

@@ -36,7 +36,7 @@ export interface HeldLock {
   release(): Promise<void>;
 }
 
-export interface RunRecord {
+interface RunRecord {
   /** Inserts the row of a new run and returns its id. */
   start(run: StartedRun): Promise<string>;
   finish(runId: string, report: StoredReport, finishedAt: Date): Promise<void>;

@@ -22,7 +22,7 @@ export interface Clock {
 
 const REAL_CLOCK: Clock = { now: () => performance.now(), wait: (ms) => setTimeout(ms) };
 
-export interface RateLimitOptions {
+interface RateLimitOptions {
   /** Most sends in flight on one channel. */
   readonly sendsAtOnce: number;
   /** True once the run must stop: then no send starts, not even a waiting one. */

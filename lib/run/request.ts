@@ -17,7 +17,7 @@ const requestSchema = z.strictObject({
 export type RunRequest = z.infer<typeof requestSchema>;
 export type Trigger = RunRequest["trigger"];
 
-export type ParsedRequest =
+type ParsedRequest =
   | { readonly ok: true; readonly request: RunRequest }
   | { readonly ok: false; readonly trigger: Trigger; readonly faults: readonly string[] };
 

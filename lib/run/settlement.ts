@@ -12,7 +12,7 @@ export interface Attempt {
   readonly deferredSince?: Date | null;
 }
 
-export interface SettlementContext {
+interface SettlementContext {
   readonly now: Date;
   /** Failures after which the attempt fails for good. */
   readonly failuresAtMost: number;

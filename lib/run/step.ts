@@ -27,7 +27,7 @@ export interface RunContext extends DeliveryContext {
 }
 
 /** In-memory state of a dry run. */
-export interface Rehearsal {
+interface Rehearsal {
   /** Collects decisions. */
   readonly sample: SampleDecision[];
   /** A dry run writes nothing between batches, so this counts the touches of all batches. */
@@ -66,7 +66,7 @@ export interface RunStep<Name extends string, Key extends string, StepReport ext
 /** A step of any name and report. */
 export type AnyStep = RunStep<string, string, object>;
 
-export interface EarlierReports {
+interface EarlierReports {
   readonly recovered: RecoveredReport | null;
 }
 

@@ -12,7 +12,7 @@ import type { BackstopReport, EnrichmentReport } from "./step-reports.ts";
 export interface FollowUpStore extends InstanceStore, ClaimStore, DeliveryStore, LeftoverStore, DigestStore {}
 
 /** Ends and resumes instances. */
-export interface InstanceStore {
+interface InstanceStore {
   /** Completes every live instance of a booked lead outside post-booking sequences, in batches. */
   completeBooked(query: CompleteBooked): Promise<void>;
   /** Resumes instances whose pause for that reason is over. */
@@ -20,7 +20,7 @@ export interface InstanceStore {
 }
 
 /** Claims due steps. */
-export interface ClaimStore {
+interface ClaimStore {
   /** Workspaces with due steps, oldest due first. */
   findDueWorkspaces(query: BatchQuery): Promise<readonly DueWorkspace[]>;
   /**
@@ -48,7 +48,7 @@ export interface DeliveryStore {
 }
 
 /** Recovers touches that an earlier run left. */
-export interface LeftoverStore {
+interface LeftoverStore {
   /** True if a lease expired, a claimed touch is sendable, or an approval request outlived its time to live. */
   hasTouchesToRecover(query: Omit<BatchQuery, "limit">): Promise<boolean>;
   /** Expires touches whose time to live ended before approval, and advances their instances. Returns their number. */
@@ -66,7 +66,7 @@ export interface LeftoverStore {
 }
 
 /** Closes digest windows, and claims and settles digests. */
-export interface DigestStore {
+interface DigestStore {
   /** True if a window has ended or a delivery is waiting. Costs two index lookups. */
   isDigestDue(query: Omit<BatchQuery, "limit">): Promise<boolean>;
   /**
@@ -146,7 +146,7 @@ export interface Plan {
 }
 
 /** The part of a decision that the report shows. */
-export type ReportedDecision = Pick<Decision, "kind" | "reason" | "rule"> & {
+type ReportedDecision = Pick<Decision, "kind" | "reason" | "rule"> & {
   readonly detail?: string;
   readonly until?: Date;
 };

@@ -121,7 +121,7 @@ async function evaluate(
 
 const rehearsedRow = countsRow.extend({ workspaceId: z.guid(), ids: z.array(z.guid()) });
 
-export interface RehearsedResume {
+interface RehearsedResume {
   readonly report: EnrichmentReport;
   /** The ids of the instances that would resume, by workspace. */
   readonly resumed: ReadonlyMap<string, readonly string[]>;

@@ -6,7 +6,7 @@ import { type RunContext, type RunStep, sumOf } from "../step.ts";
 import type { DigestSettlement } from "../store-ports.ts";
 
 /** Each checked digest counts once per receiver, and once if it has none. */
-export interface DigestsReport {
+interface DigestsReport {
   checked: number;
   sent: number;
   /** No events, or no receiver. */
