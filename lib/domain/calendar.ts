@@ -112,7 +112,6 @@ interface Stretch {
   /** The local clock time at `from`, in milliseconds since midnight. */
   readonly clockAtFrom: number;
   readonly day: LocalDay;
-  readonly dayStart: number;
   /** The zone's previous day. Not the previous date if the zone skipped that date. */
   readonly dayBefore: LocalDay;
   /** The stretch that starts where this one ends. */
@@ -125,9 +124,6 @@ export function localDayOf(instant: Date, zone: string): string {
   if (known && reaches(known, instant.getTime())) return stretchAt(instant, zone).day.date;
   return zonedDateTime(instant.getTime(), zone).toPlainDate().toString();
 }
-
-/** The start of the local day that contains the instant. Throws RangeError for an invalid zone. */
-export const startOfLocalDay = (instant: Date, zone: string): Date => new Date(stretchAt(instant, zone).dayStart);
 
 /**
  * The start of the next local day. Handles zones that skip midnight or a whole date. Throws RangeError for an invalid
@@ -166,14 +162,12 @@ function keepFirst(zone: string, start: Temporal.ZonedDateTime): Stretch {
 function stretchFrom(start: Temporal.ZonedDateTime): Stretch {
   const clockAtFrom = start.toPlainTime().since(MIDNIGHT).total("milliseconds");
   const end = endOfStretch(start, start.add({ milliseconds: DAY_MS - clockAtFrom }));
-  const dayStart = start.startOfDay();
   return {
     from: start.epochMilliseconds,
     until: end.epochMilliseconds,
     clockAtFrom,
     day: localDay(start),
-    dayStart: dayStart.epochMilliseconds,
-    dayBefore: localDay(dayStart.subtract({ milliseconds: 1 })),
+    dayBefore: localDay(start.startOfDay().subtract({ milliseconds: 1 })),
     following: onceFrom(end.epochMilliseconds, start.timeZoneId),
   };
 }

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "@jest/globals";
-import { localDayOf, nextOpening, startOfLocalDay, startOfNextLocalDay } from "../../lib/domain/calendar.ts";
+import { localDayOf, nextOpening, startOfNextLocalDay } from "../../lib/domain/calendar.ts";
 import { decide } from "../../lib/domain/decide.ts";
 import { holidayCalendar, loadHolidays } from "../../lib/domain/holidays.ts";
 import { shutNow } from "../../lib/domain/send-times.ts";
@@ -12,9 +12,8 @@ beforeAll(loadHolidays);
 describe("midnight", () => {
   it("starts the new day, even right after a query for the day before", () => {
     const [noon, midnight] = [new Date("2026-06-03T12:00Z"), new Date("2026-06-04T00:00Z")];
-    expect(startOfLocalDay(noon, "UTC")).toEqual(new Date("2026-06-03T00:00Z"));
+    expect(startOfNextLocalDay(noon, "UTC")).toEqual(midnight);
     expect(localDayOf(midnight, "UTC")).toBe("2026-06-04");
-    expect(startOfLocalDay(midnight, "UTC")).toEqual(midnight);
     expect(startOfNextLocalDay(midnight, "UTC")).toEqual(new Date("2026-06-05T00:00Z"));
     expect(localDayOf(new Date(midnight.getTime() - 1), "UTC")).toBe("2026-06-03");
   });
