@@ -4,15 +4,15 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import type { Command } from "commander";
 import type pg from "pg";
-import { invokeCommand } from "../../cli/commands/invoke.ts";
-import { startCommand } from "../../cli/commands/start.ts";
-import { openDatabase } from "../../lib/store/connect.ts";
-import { loadDemo } from "../../prisma/demo/load-demo.ts";
-import { type EndedProgram, startProgram } from "../support/child-process.ts";
-import { createDatabase, createEmptyDatabase, type TestDatabase } from "../support/database.ts";
-import { addFollowedLead, addSequence, addWorkspace, everyRow } from "../support/factories.ts";
-import { temporaryFolder } from "../support/temporary-folder.ts";
-import { openPool } from "../support/use-database.ts";
+import { invokeCommand } from "../../../cli/commands/invoke.ts";
+import { startCommand } from "../../../cli/commands/start.ts";
+import { openDatabase } from "../../../lib/store/connect.ts";
+import { loadDemo } from "../../../prisma/demo/load-demo.ts";
+import { type EndedProgram, startProgram } from "../../support/child-process.ts";
+import { createDatabase, createEmptyDatabase, type TestDatabase } from "../../support/database.ts";
+import { addFollowedLead, addSequence, addWorkspace, everyRow } from "../../support/factories.ts";
+import { temporaryFolder } from "../../support/temporary-folder.ts";
+import { openPool } from "../../support/use-database.ts";
 
 const folder = await temporaryFolder();
 
@@ -169,7 +169,7 @@ describe("invoke", () => {
   });
 });
 
-const fromRoot = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+const fromRoot = (path: string): string => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
 
 describe("--help", () => {
   it("has examples for start and invoke", () => {

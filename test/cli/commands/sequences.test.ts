@@ -2,12 +2,12 @@ import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeEach, describe, expect, it } from "@jest/globals";
-import { startProgram } from "../support/child-process.ts";
-import { addFollowedLead, addSequence, addWorkspace, everyRow } from "../support/factories.ts";
-import { temporaryFolder } from "../support/temporary-folder.ts";
-import { useDatabase } from "../support/use-database.ts";
+import { startProgram } from "../../support/child-process.ts";
+import { addFollowedLead, addSequence, addWorkspace, everyRow } from "../../support/factories.ts";
+import { temporaryFolder } from "../../support/temporary-folder.ts";
+import { useDatabase } from "../../support/use-database.ts";
 
-const EXAMPLES = fileURLToPath(new URL("../../sequences", import.meta.url));
+const EXAMPLES = fileURLToPath(new URL("../../../sequences", import.meta.url));
 
 const { database, sql } = await useDatabase();
 let workspaceId: string;

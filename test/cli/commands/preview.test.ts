@@ -1,8 +1,8 @@
 import { beforeAll, expect, it } from "@jest/globals";
-import { startProgram } from "../support/child-process.ts";
-import { createEmptyDatabase } from "../support/database.ts";
-import { addLead, addSequence, addWorkspace } from "../support/factories.ts";
-import { useDatabase } from "../support/use-database.ts";
+import { startProgram } from "../../support/child-process.ts";
+import { createEmptyDatabase } from "../../support/database.ts";
+import { addLead, addSequence, addWorkspace } from "../../support/factories.ts";
+import { useDatabase } from "../../support/use-database.ts";
 
 const { database, sql: pool } = await useDatabase();
 let workspaceId: string;

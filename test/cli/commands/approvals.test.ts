@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from "@jest/globals";
-import { type EndedProgram, startProgram } from "../support/child-process.ts";
-import { addFollowedLead, addSequence, addTouch, addWorkspace, everyRow } from "../support/factories.ts";
-import { useDatabase } from "../support/use-database.ts";
+import { type EndedProgram, startProgram } from "../../support/child-process.ts";
+import { addFollowedLead, addSequence, addTouch, addWorkspace, everyRow } from "../../support/factories.ts";
+import { useDatabase } from "../../support/use-database.ts";
 
 const { database, sql } = await useDatabase();
 let workspaceId: string;

@@ -1,9 +1,9 @@
 import { fileURLToPath } from "node:url";
 import { beforeAll, expect, it } from "@jest/globals";
-import { openDatabase } from "../../lib/store/connect.ts";
-import { loadDemo } from "../../prisma/demo/load-demo.ts";
-import { startProgram } from "../support/child-process.ts";
-import { useDatabase } from "../support/use-database.ts";
+import { openDatabase } from "../../../lib/store/connect.ts";
+import { loadDemo } from "../../../prisma/demo/load-demo.ts";
+import { startProgram } from "../../support/child-process.ts";
+import { useDatabase } from "../../support/use-database.ts";
 
 const { database } = await useDatabase();
 
@@ -17,7 +17,7 @@ async function intake(file: string) {
   const environment = { DATABASE_URL: database.url };
   const { code, stdout, stderr } = await startProgram(
     "cli/main.ts",
-    ["intake", fileURLToPath(new URL(`../../${file}`, import.meta.url))],
+    ["intake", fileURLToPath(new URL(`../../../${file}`, import.meta.url))],
     { environment },
   ).ended;
   return { code, stderr, outcome: stdout === "" ? null : JSON.parse(stdout) };

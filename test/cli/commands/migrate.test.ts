@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it } from "@jest/globals";
-import { startProgram } from "../support/child-process.ts";
-import { createEmptyDatabase, type TestDatabase } from "../support/database.ts";
+import { startProgram } from "../../support/child-process.ts";
+import { createEmptyDatabase, type TestDatabase } from "../../support/database.ts";
 
 let database: TestDatabase;
 

@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, it, jest } from "@jest/globals";
-import { nextMinute, scheduleCommand } from "../../cli/commands/schedule.ts";
-import { Problem } from "../../cli/problem.ts";
-import { FakeScheduler } from "../support/fake-scheduler.ts";
+import { nextMinute, scheduleCommand } from "../../../cli/commands/schedule.ts";
+import { Problem } from "../../../cli/problem.ts";
+import { FakeScheduler } from "../../support/fake-scheduler.ts";
 
 /** A schedule that sets every field of EventBridge Scheduler's API. */
 const aSchedule = {

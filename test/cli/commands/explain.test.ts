@@ -1,7 +1,14 @@
 import { beforeEach, describe, expect, it } from "@jest/globals";
-import { startProgram } from "../support/child-process.ts";
-import { addFollowedLead, addSequence, addTouch, addWorkspace, everyRow, type Sequence } from "../support/factories.ts";
-import { useDatabase } from "../support/use-database.ts";
+import { startProgram } from "../../support/child-process.ts";
+import {
+  addFollowedLead,
+  addSequence,
+  addTouch,
+  addWorkspace,
+  everyRow,
+  type Sequence,
+} from "../../support/factories.ts";
+import { useDatabase } from "../../support/use-database.ts";
 
 const { database, sql } = await useDatabase();
 let workspaceId: string;
