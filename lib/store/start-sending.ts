@@ -20,6 +20,7 @@ import {
   lastTouchOf,
 } from "./channel-columns.ts";
 import { CONTACT_BLOCK } from "./contact-rule.ts";
+import { insertTouchEvents } from "./digests.ts";
 import { columnFaults, instant, instantOrNull } from "./rows.ts";
 import { loadHolidaysFor, SEND_TIMES, sendTimeColumns, sendTimesOf } from "./send-time-rows.ts";
 import { many, type Queryable, raw, type Sql, sql } from "./sql.ts";
@@ -144,9 +145,7 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
              ${lastTouchesBy(sql`moved.channel`, lease.now)}
         from moved
        where lead.id = moved.lead_id and moved.stamps),
-    noted as (
-      insert into notification_event (workspace_id, kind, touch_id, occurred_at)
-      select workspace_id, 'touch_unknown', id, ${lease.now} from moved where fate = 'doubt')
+    event as (${insertTouchEvents("touch_unknown", lease.now, sql`from moved where fate = 'doubt'`)})
     select id, workspace_id as "workspaceId", lead_id as "leadId", channel::text, failures,
            deferred_since as "deferredSince", next_attempt_at as "waitingSince", subject, body, fate, why, email, phone,
            stop is null and suppressed is not null as unflagged,

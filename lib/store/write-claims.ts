@@ -5,6 +5,7 @@ import { ADDRESS_KINDS, type AddressKind } from "../domain/labels.ts";
 import type { OutgoingTouch } from "../run/channel-ports.ts";
 import type { ClaimedPlan, ClaimQuery, DueCandidate, Plan } from "../run/store-ports.ts";
 import { byAddress, lastTouchesBy } from "./channel-columns.ts";
+import { insertTouchEvents } from "./digests.ts";
 import { column, join, many, type Queryable, raw, type Sql, sql } from "./sql.ts";
 import { threadOf } from "./start-sending.ts";
 
@@ -110,9 +111,7 @@ export async function writeClaims(
              ${lastTouchesBy(sql`touched.channel`, now)}
         from touched
        where touched.status = 'sending' and lead.id = touched.lead_id),
-    noted as (
-      insert into notification_event (workspace_id, kind, touch_id, occurred_at)
-      select workspace_id, 'approval_waiting', id, ${now} from touched where status = 'awaiting_approval')
+    event as (${insertTouchEvents("approval_waiting", now, sql`from touched where status = 'awaiting_approval'`)})
     select touched.instance_id as "instanceId", touched.id as "touchId",
            case when touched.status = 'sending' then going.email_from end as "from",
            case when plan.has_thread and touched.channel = 'email' then ${threadOf(sql`touched`)} end as thread
