@@ -2,10 +2,8 @@ import * as z from "zod";
 import type { AheadForCap, WorkspaceFacts } from "../domain/due-item.ts";
 import { capDayEnd } from "../domain/send-times.ts";
 import type { DueCandidate } from "../run/store-ports.ts";
-import { LAST_TOUCHES } from "./channel-columns.ts";
-import { TEMPLATE_COLUMNS } from "./lead-texts.ts";
+import { LAST_TOUCHES, loadHolidaysFor, SEND_TIMES, TEMPLATE_COLUMNS } from "./columns.ts";
 import { candidateOf, type DueRow, instant, parseSequences, type ReadSequence, walkedBy } from "./rows.ts";
-import { loadHolidaysFor, SEND_TIMES } from "./send-time-rows.ts";
 import { many, type Queryable, type Sql, sql } from "./sql.ts";
 import { TWIN_TOUCHES } from "./twins.ts";
 

@@ -12,8 +12,8 @@ import type {
   ResumableReason,
 } from "../run/store-ports.ts";
 import { candidateColumns, readCandidates } from "./candidates.ts";
-import { CHANNEL_IS_KNOWN } from "./channel-columns.ts";
 import { countDue, findDueWorkspaces, inTurn, readDue } from "./claim.ts";
+import { CHANNEL_IS_KNOWN } from "./columns.ts";
 import { rehearseDigests } from "./digest-windows.ts";
 import { countDigests } from "./digests.ts";
 import { rehearseCompleteBooked } from "./rehearse-backstop.ts";

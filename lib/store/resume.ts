@@ -1,7 +1,7 @@
 import * as z from "zod";
 import type { EnrichmentReport } from "../run/step-reports.ts";
 import type { BatchQuery, ResumableReason } from "../run/store-ports.ts";
-import { byAddress } from "./channel-columns.ts";
+import { byAddress } from "./columns.ts";
 import { CONTACT_BLOCK } from "./contact-rule.ts";
 import { exists, many, one, type Queryable, raw, type Sql, sql, type Transactional } from "./sql.ts";
 

@@ -10,9 +10,14 @@ import {
 } from "../domain/labels.ts";
 import { capDayOf } from "../domain/send-times.ts";
 import type { DueCandidate } from "../run/store-ports.ts";
-import { lastTouchColumns, lastTouchOf } from "./channel-columns.ts";
-import { templateColumns, templateLeadOf } from "./lead-texts.ts";
-import { sendTimeColumns, sendTimesOf } from "./send-time-rows.ts";
+import {
+  lastTouchColumns,
+  lastTouchOf,
+  sendTimeColumns,
+  sendTimesOf,
+  templateColumns,
+  templateLeadOf,
+} from "./columns.ts";
 import { twinTouchColumns, twinTouchOf } from "./twins.ts";
 
 /** A `timestamptz` from the driver: infinity is a number, and a year after 275760 is an invalid Date. */

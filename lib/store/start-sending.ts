@@ -18,11 +18,14 @@ import {
   lastTouchColumns,
   lastTouchesBy,
   lastTouchOf,
-} from "./channel-columns.ts";
+  loadHolidaysFor,
+  SEND_TIMES,
+  sendTimeColumns,
+  sendTimesOf,
+} from "./columns.ts";
 import { CONTACT_BLOCK } from "./contact-rule.ts";
 import { insertTouchEvents } from "./digests.ts";
 import { columnFaults, instant, instantOrNull } from "./rows.ts";
-import { loadHolidaysFor, SEND_TIMES, sendTimeColumns, sendTimesOf } from "./send-time-rows.ts";
 import { many, type Queryable, raw, type Sql, sql } from "./sql.ts";
 import { flagSuppressed, RECIPIENT_HASH, SUPPRESSED_NOW } from "./suppressions.ts";
 import { ALL_TWINS_LOCKED, lockTwins, REACHED_AT, TWIN_TOUCHES, twinTouchColumns, twinTouchOf } from "./twins.ts";

@@ -1,6 +1,6 @@
 import { ADDRESS_KINDS, type AddressKind } from "../domain/labels.ts";
 import type { Settlement } from "../run/store-ports.ts";
-import { byAddress, literal } from "./channel-columns.ts";
+import { byAddress, literal } from "./columns.ts";
 import { isLockTimeout } from "./database-errors.ts";
 import { execute, join, type Queryable, raw, type Sql, sql, type Transactional } from "./sql.ts";
 

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { CHANNELS, REPEATABLE_CHANNELS } from "../domain/labels.ts";
 import type { BatchQuery, Leftover, Rescheduled, SendableWorkspace, Settlement } from "../run/store-ports.ts";
-import { CHANNEL_IS_KNOWN } from "./channel-columns.ts";
+import { CHANNEL_IS_KNOWN } from "./columns.ts";
 import { insertTouchEvents } from "./digests.ts";
 import { instant } from "./rows.ts";
 import { column, execute, exists, many, one, type Queryable, type Sql, sql } from "./sql.ts";

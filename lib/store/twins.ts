@@ -1,7 +1,7 @@
 import * as z from "zod";
 import type { LeadFacts } from "../domain/due-item.ts";
 import { ADDRESS_KINDS, type AddressKind } from "../domain/labels.ts";
-import { byAddress, channelsTo, lastTouchTo, literal } from "./channel-columns.ts";
+import { byAddress, channelsTo, lastTouchTo, literal } from "./columns.ts";
 import { join, raw, type Sql, sql } from "./sql.ts";
 
 // Twins are leads of one workspace that share an address or number: a message to one also reaches the other.

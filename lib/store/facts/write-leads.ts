@@ -4,7 +4,7 @@ import type { EnrolmentVerdict } from "../../domain/enrolment.ts";
 import { LEAD_KEYS, type LeadKey } from "../../domain/lead-columns.ts";
 import { type LeadToEnrol, leadToEnrol } from "../../run/intake/facts.ts";
 import { faultsOf } from "../../run/intake/parse-event.ts";
-import { columnOf } from "../lead-texts.ts";
+import { leadColumn } from "../columns.ts";
 import { join, many, type Queryable, type Sql, sql } from "../sql.ts";
 import { hasEmail } from "./leads.ts";
 
@@ -74,8 +74,8 @@ export async function writeLeads(
   return new Map(written.map(({ place, id }) => [place, id]));
 }
 
-const COLUMNS = join(LEAD_KEYS.map(columnOf));
-const DETAILS = LEAD_KEYS.filter((key) => key !== "externalId").map(columnOf);
+const COLUMNS = join(LEAD_KEYS.map(leadColumn));
+const DETAILS = LEAD_KEYS.filter((key) => key !== "externalId").map(leadColumn);
 
 /** Assignments for all details of `lead`: the newer of the given and the stored value, if both are present. */
 const latestDetailsAt = (detailsUpdatedAt: Date): Sql =>
