@@ -25,7 +25,7 @@ import {
   rowsOf,
   type Sequence,
 } from "./support/factories.ts";
-import { openRunner, type Runner, useRunner } from "./support/run.ts";
+import { clockAt, openRunner, type Runner, useRunner } from "./support/run.ts";
 import { openTransaction, untilBlockedBy } from "./support/transactions.ts";
 
 const { database, sql, runner } = await useRunner();
@@ -413,7 +413,7 @@ describe("the time from booking to completion", () => {
     const { leadId } = await addFollowedLead(sql, workspaceId, chase.id);
     await book(leadId);
     await backdate(leadId, orphanSince);
-    const report = await runner.run({ only: ["backstop"], workspaceId }, { now: () => Promise.resolve(now) });
+    const report = await runner.run({ only: ["backstop"], workspaceId }, clockAt(now));
     // The time between reading the clock and the completion counts too.
     expect(backstopOf(report).slowestSeconds).toBeGreaterThanOrEqual(expected);
     expect(backstopOf(report).slowestSeconds).toBeLessThanOrEqual(expected + (report.durationMs + 1) / 1_000);
@@ -425,7 +425,7 @@ describe("the time from booking to completion", () => {
       await book(leadId);
       await backdate(leadId, earlierBy(seconds));
     }
-    const report = await runner.run({ only: ["backstop"], workspaceId }, { now: () => Promise.resolve(now) });
+    const report = await runner.run({ only: ["backstop"], workspaceId }, clockAt(now));
     expect(Math.floor(backstopOf(report).slowestSeconds)).toBe(500);
   });
 
@@ -437,7 +437,7 @@ describe("the time from booking to completion", () => {
     await backdate(free.leadId, earlierBy(60));
     const other = await openTransaction(sql);
     await other.query("select from follow_up_instance where id = $1 for update", [held.instanceId]);
-    const at = { now: () => Promise.resolve(now) };
+    const at = clockAt(now);
     const waiting = await runBackstop(at);
     expect(waiting).toMatchObject({ completedCount: 1, remaining: 1 });
     expect(Math.floor(waiting.slowestSeconds)).toBe(7_200);
@@ -472,7 +472,7 @@ describe("the time from booking to completion", () => {
 describe("a meeting that is over", () => {
   beforeAll(startWorkspace);
   const endsAt = new Date("2100-01-04T10:00:00Z");
-  const at = (offsetMs: number) => ({ now: () => Promise.resolve(new Date(endsAt.getTime() + offsetMs)) });
+  const at = (offsetMs: number) => clockAt(endsAt.getTime() + offsetMs);
 
   async function bookedUntil(leadId: string): Promise<Date | null> {
     const { rows } = await sql.query<{ booked_until: Date | null }>("select booked_until from lead where id = $1", [
@@ -553,7 +553,7 @@ describe("the daily comparison", () => {
   const now = new Date("2031-05-06T10:00:00Z");
   const DAY_MS = 24 * 60 * 60_000;
   const compareAt = async (instant: Date): Promise<Report> =>
-    runner.run({ only: ["backstop", "send-due"] }, { now: () => Promise.resolve(instant) });
+    runner.run({ only: ["backstop", "send-due"] }, clockAt(instant));
 
   it("finds bookings that bypassed the triggers, completes their instances, and reports an error", async () => {
     await sql.query("update run set compared_at = null");
@@ -597,7 +597,7 @@ describe("the daily comparison", () => {
 describe("a daily comparison that is dated ahead", () => {
   it("as after a clock that ran ahead, puts the next one off by no day", async () => {
     await sql.query("update run set compared_at = '2099-01-01'");
-    const at = { now: () => Promise.resolve(new Date("2032-05-06T10:00:00Z")) };
+    const at = clockAt("2032-05-06T10:00:00Z");
     const compared = async () => backstopOf(await runner.run({ only: ["backstop"] }, at)).missedByMarker;
     expect(await compared()).toBe(0);
     expect(await compared()).toBeNull();

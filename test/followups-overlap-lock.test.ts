@@ -13,7 +13,7 @@ import {
   rowsOf,
   type Sequence,
 } from "./support/factories.ts";
-import { accept, openRunner, type Runner } from "./support/run.ts";
+import { accept, clockAt, openRunner, type Runner } from "./support/run.ts";
 import { until } from "./support/transactions.ts";
 import { openPool, useDatabase } from "./support/use-database.ts";
 
@@ -244,7 +244,7 @@ describe("a connection of the lock that is lost in the middle of a run", () => {
 
 describe("a lock that is still taken after its holder's deadline", () => {
   const deadline = new Date("2035-01-08T09:00:00Z");
-  const pastDeadline = (ms: number) => ({ now: () => Promise.resolve(new Date(deadline.getTime() + ms)) });
+  const pastDeadline = (ms: number) => clockAt(deadline.getTime() + ms);
 
   it("does not stop the work once that is more than five seconds ago, and is reported", async () => {
     await addDue(1);
@@ -339,7 +339,7 @@ describe("a holder of another database role", () => {
   it("does not stop the work for longer than any invocation lasts", async () => {
     const held = await take(first);
     const since = await secondOfStart(held.pid);
-    const at = (ms: number) => ({ now: () => Promise.resolve(new Date(since.getTime() + ms)) });
+    const at = (ms: number) => clockAt(since.getTime() + ms);
     expect(await other.run({ workspaceId }, at(LONGEST_INVOCATION_MS))).toMatchObject(LOCKED);
     expect(await other.run({ workspaceId }, at(LONGEST_INVOCATION_MS + 60_000))).toMatchObject({
       success: true,
@@ -364,7 +364,7 @@ describe("a holder that left no row in run", () => {
     await addDue(1);
     const held = await take(first);
     const { rows } = await sql.query<{ now: Date }>("select now()");
-    const at = (ms: number) => ({ now: () => Promise.resolve(new Date((rows[0]?.now.getTime() ?? 0) + ms)) });
+    const at = (ms: number) => clockAt((rows[0]?.now.getTime() ?? 0) + ms);
     expect(await second.run({ workspaceId }, at(LONGEST_INVOCATION_MS))).toMatchObject(LOCKED);
     expect(await second.run({ workspaceId }, at(LONGEST_INVOCATION_MS + 60_000))).toMatchObject({
       success: true,

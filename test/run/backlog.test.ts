@@ -13,7 +13,7 @@ import {
   type Columns,
   FAR_AHEAD,
 } from "../support/factories.ts";
-import { accept, type Changes, useRunner } from "../support/run.ts";
+import { accept, type Changes, clockAt, useRunner } from "../support/run.ts";
 import { openTransaction, until } from "../support/transactions.ts";
 
 const NOW = new Date("2030-01-07T09:00:00Z");
@@ -40,10 +40,7 @@ async function runWith(costMs: (touch: OutgoingTouch) => number, now = NOW, chan
     return accept(touch);
   };
   const settings = { batchSize: 500, claimers: 3, ...changes.settings };
-  const report = await runner.run(
-    {},
-    { remainingMs: () => remaining, now: () => Promise.resolve(now), ...changes, settings },
-  );
+  const report = await runner.run({}, { remainingMs: () => remaining, ...clockAt(now), ...changes, settings });
   expect(report.errors).toEqual([]);
   return report;
 }
@@ -122,7 +119,7 @@ describe("a channel whose answers take two seconds", () => {
       }
       return accept(touch);
     };
-    const report = await runner.run({}, { now: () => Promise.resolve(NOW), settings });
+    const report = await runner.run({}, { ...clockAt(NOW), settings });
     expect(resultsOf(report)).toMatchObject({ due: 2_200, backlog: 0, delivery: { sent: 2_200 } });
   });
 
@@ -153,7 +150,7 @@ describe("a channel whose answers take two seconds", () => {
       return accept(touch);
     };
     const settings = { batchSize: 100, claimers: 3 };
-    const report = await runner.run({}, { now: () => Promise.resolve(NOW), settings });
+    const report = await runner.run({}, { ...clockAt(NOW), settings });
     expect(resultsOf(report)).toMatchObject({ held: 100, delivery: { sent: 400 } });
   });
 });
@@ -240,7 +237,7 @@ describe("beside a tenant with more due than a run can send", () => {
       {},
       {
         settings: { batchSize: 1 },
-        now: () => Promise.resolve(NOW),
+        ...clockAt(NOW),
         remainingMs: () => remaining,
         store: {
           ...store,

@@ -3,7 +3,7 @@ import { nextOpening } from "../../lib/domain/calendar.ts";
 import { capDayEnd, capDayOf } from "../../lib/domain/send-times.ts";
 import type { DueCandidate, FollowUpStore } from "../../lib/run/store-ports.ts";
 import { addInstance, addLead, addSequence, addWorkspace } from "../support/factories.ts";
-import { type Runner, useRunner } from "../support/run.ts";
+import { clockAt, type Runner, useRunner } from "../support/run.ts";
 import { type Send, simulate } from "../support/simulation.ts";
 
 /** A Monday. */
@@ -127,7 +127,7 @@ describe("a place that an older step leaves", () => {
     const newer = await add("UTC", START + 9 * HOUR, null);
     const runAt = async (hours: number) => {
       runner.channel.sent.length = 0;
-      await runner.run({}, { now: () => Promise.resolve(new Date(START + hours * HOUR)) });
+      await runner.run({}, clockAt(START + hours * HOUR));
       return runner.channel.sent.map(({ leadId }) => leadId);
     };
     expect(await runAt(10)).toEqual([]);
@@ -148,7 +148,7 @@ describe("a place that an older step leaves", () => {
     const held = { hold_reason: reason, held_since: new Date(START - DAY), next_step_due: new Date(START + 11 * HOUR) };
     await addInstance(sql, await addLead(sql, workspaceId), id, held);
     await addInstance(sql, await addLead(sql, workspaceId), id, { next_step_due: new Date(START) });
-    const report = await runner.run({}, { now: () => Promise.resolve(new Date(START + 10 * HOUR)) });
+    const report = await runner.run({}, clockAt(START + 10 * HOUR));
     expect(report.results).toMatchObject({ claimed: 1, held: 0 });
   });
 });

@@ -7,7 +7,7 @@ import { deliverMessages } from "../../lib/run/deliver-messages.ts";
 import { answering, closeServers, deadPort, httpServer, SILENCES, smtpServer, tcpServer } from "../channels/servers.ts";
 import { endpointAt } from "../channels/webhook-endpoint.ts";
 import { addFollowedLead, addSequence, addWorkspace, type Columns } from "../support/factories.ts";
-import { type Changes, SETTINGS, useRunner } from "../support/run.ts";
+import { type Changes, clockAt, SETTINGS, useRunner } from "../support/run.ts";
 import { type OpenTransaction, openTransaction } from "../support/transactions.ts";
 
 const NOW = Date.UTC(2030, 0, 7, 9);
@@ -28,7 +28,7 @@ async function addDue(count: number, step: Columns, workspace: Columns = {}): Pr
 function runThrough(provider: MessageChannel, hours = 0, changes: Changes = {}) {
   const now = new Date(NOW + hours * HOUR_MS);
   const channels = { ...runner.ports.channels, email: provider, webhook: provider };
-  return runner.run({}, { now: () => Promise.resolve(now), channels, ...changes });
+  return runner.run({}, { ...clockAt(now), channels, ...changes });
 }
 
 async function touchesOf(workspaceId: string) {
@@ -368,8 +368,7 @@ describe("a digest by an e-mail channel that takes nothing", () => {
   it("waits, uses up no attempt, and is sent when the channel takes mails again", async () => {
     const columns = { time_zone: "Europe/Berlin", digest_time: "08:00", digest_email: "sales@harbour.test" };
     const workspaceId = await addWorkspace(sql, columns);
-    const at = (instant: string) => ({ now: () => Promise.resolve(new Date(instant)) });
-    await runner.run({}, at("2030-06-02T18:00Z"));
+    await runner.run({}, clockAt("2030-06-02T18:00Z"));
     await sql.query(
       "insert into notification_event (workspace_id, kind, occurred_at) values ($1, 'backstop_completed', $2)",
       [workspaceId, new Date("2030-06-03T05:00Z")],

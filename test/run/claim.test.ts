@@ -21,7 +21,7 @@ import {
   rowsOf,
   type Sequence,
 } from "../support/factories.ts";
-import { leftClaimed, noLock, openRunner, useRunner } from "../support/run.ts";
+import { clockAt, leftClaimed, noLock, openRunner, useRunner } from "../support/run.ts";
 import { openTransaction, untilBlockedBy } from "../support/transactions.ts";
 
 const { database, sql, runner } = await useRunner({ empty: true });
@@ -247,7 +247,7 @@ describe("a change committed between claim and send", () => {
     await sql.query(
       "update follow_up_instance set status = 'active', paused_reason = null, next_step_due = now() + interval '1 year' where status = 'paused'",
     );
-    const later = { now: () => Promise.resolve(new Date(Date.parse(report.timestamp ?? "") + (minutes + 1) * 60_000)) };
+    const later = clockAt(Date.parse(report.timestamp ?? "") + (minutes + 1) * 60_000);
     expect(await runner.run({}, later)).toMatchObject({ recovered: { takenUp: 1, delivery: { sent: 1 } } });
   });
 
@@ -503,7 +503,7 @@ describe("one claim", () => {
     const due = await addFollowedLead(sql, workspaceId, chase.id, { instance: { next_step_due: now } });
     const later = { next_step_due: new Date(now.getTime() + 1) };
     const notDue = await addFollowedLead(sql, workspaceId, chase.id, { instance: later });
-    await runner.run({}, { now: () => Promise.resolve(now) });
+    await runner.run({}, clockAt(now));
     expect(runner.channel.sent.map(({ leadId }) => leadId)).toEqual([due.leadId]);
     expect(await instanceRow(notDue.instanceId)).toMatchObject(later);
   });
@@ -548,7 +548,7 @@ describe("one claim", () => {
 const NOW = new Date("2030-01-07T09:00:00Z");
 const DAY_MS = 24 * 60 * 60_000;
 const at = (offsetMs: number) => new Date(NOW.getTime() + offsetMs);
-const now = { now: () => Promise.resolve(NOW) };
+const now = clockAt(NOW);
 
 /** A paused instance that is due for a recheck; `resumes` is the expected result. */
 interface Paused {
@@ -670,7 +670,7 @@ describe.each([
   it("checks an instance that may not resume once, and again after a change", async () => {
     const held = forbidden(over).filter(({ instance }) => instance === undefined);
     const ids = await Promise.all(held.map(addPaused));
-    const runAt = (instant: Date) => runner.run({ only: [step] }, { now: () => Promise.resolve(instant) });
+    const runAt = (instant: Date) => runner.run({ only: [step] }, clockAt(instant));
     expect(await runAt(NOW)).toMatchObject({ [key]: { checked: held.length, resumed: 0 } });
     for (const day of [1, 8, 400]) expect(await runAt(at(day * DAY_MS))).toMatchObject({ [key]: { checked: 0 } });
     const switchedOff = ids[held.findIndex(({ name }) => name === "is switched off")];
@@ -756,7 +756,7 @@ describe("a pause that is over", () => {
     const { instanceId } = await addFollowedLead(sql, workspaceId, chase.id, { lead, instance: paused });
     await runner.run({}, now);
     expect(await instanceRow(instanceId)).toMatchObject({ status: "paused", recheck_at: at(1) });
-    await runner.run({}, { now: () => Promise.resolve(at(1)) });
+    await runner.run({}, clockAt(at(1)));
     expect(runner.channel.sent).toHaveLength(1);
   });
 

@@ -7,7 +7,7 @@ import type { Report } from "../../lib/run/report.ts";
 import { prepareAws } from "../channels/aws.ts";
 import { closeServers, httpServer } from "../channels/servers.ts";
 import { addFollowedLead, addSequence, addWorkspace, type Sequence } from "../support/factories.ts";
-import { SETTINGS, useRunner } from "../support/run.ts";
+import { clockAt, SETTINGS, useRunner } from "../support/run.ts";
 
 const request = z.object({ Entries: z.array(z.object({ Id: z.string(), MessageBody: z.string() })) });
 type Entry = z.infer<typeof request>["Entries"][number];
@@ -51,9 +51,8 @@ async function addDue(count: number): Promise<void> {
   for (let number = 0; number < count; number++) await addFollowedLead(sql, workspaceId, chase.id);
 }
 
-const minutesAfter = ({ timestamp }: Report, minutes: number) => ({
-  now: () => Promise.resolve(new Date(Date.parse(timestamp ?? "") + minutes * 60_000)),
-});
+const minutesAfter = ({ timestamp }: Report, minutes: number) =>
+  clockAt(Date.parse(timestamp ?? "") + minutes * 60_000);
 
 const deliver = (messages: readonly ReceivedMessage[], remainingMs = 60_000) =>
   deliverMessages(messages, { remainingMs: () => remainingMs }, runner.ports, SETTINGS);

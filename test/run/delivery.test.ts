@@ -3,7 +3,7 @@ import { taskChannel } from "../../lib/channels/task.ts";
 import type { SendOutcome } from "../../lib/run/channel-ports.ts";
 import { createTask } from "../../lib/store/touches.ts";
 import { addFollowedLead, addSequence, addTouch, addWorkspace, FAR_AHEAD, LONG_AGO } from "../support/factories.ts";
-import { accept, useRunner } from "../support/run.ts";
+import { accept, clockAt, useRunner } from "../support/run.ts";
 import { openTransaction } from "../support/transactions.ts";
 
 const { sql: pool, runner } = await useRunner();
@@ -159,20 +159,19 @@ describe("a touch that failed for now", () => {
       send_until: new Date("2030-01-07T17:00:00Z"),
     });
     await pool.query("update workspace set window_start = '09:00', window_end = '17:00' where id = $1", [workspaceId]);
-    const at = (instant: Date) => ({ now: () => Promise.resolve(instant) });
-    expect((await runner.run({ workspaceId }, at(night))).recovered).toMatchObject({
+    expect((await runner.run({ workspaceId }, clockAt(night))).recovered).toMatchObject({
       delivery: { deferred: 1, sent: 0 },
     });
     const morning = new Date("2030-01-08T09:00:00Z");
     expect(await touchesOf(workspaceId)).toMatchObject([{ status: "claimed", next_attempt_at: morning }]);
-    const early = at(new Date(morning.getTime() - 1));
+    const early = clockAt(new Date(morning.getTime() - 1));
     expect((await runner.run({ workspaceId }, early)).recovered).toMatchObject({ takenUp: 0 });
-    expect((await runner.run({ workspaceId }, at(morning))).recovered).toMatchObject({ delivery: { sent: 1 } });
+    expect((await runner.run({ workspaceId }, clockAt(morning))).recovered).toMatchObject({ delivery: { sent: 1 } });
   });
 
   it("expires if its time to live ends before it is sent, and not earlier", async () => {
     const now = new Date("2030-01-07T12:00:00Z");
-    const at = { now: () => Promise.resolve(now) };
+    const at = clockAt(now);
     const over = await leftBehind({ ...READY, expires_at: now });
     const inTime = await leftBehind({ ...READY, expires_at: new Date(now.getTime() + 1) });
     expect((await runner.run({ workspaceId: over }, at)).recovered).toMatchObject({

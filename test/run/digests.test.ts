@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from "@jest/globals";
 import type pg from "pg";
 import type { DigestSender, OutgoingDigest, SendOutcome } from "../../lib/run/channel-ports.ts";
 import { addFollowedLead, addLead, addSequence, addTouch, addWorkspace, type Columns } from "../support/factories.ts";
-import { type Changes, noLock, openRunner, useRunner } from "../support/run.ts";
+import { type Changes, clockAt, noLock, openRunner, useRunner } from "../support/run.ts";
 import { openTransaction } from "../support/transactions.ts";
 
 const { database, sql, runner } = await useRunner();
@@ -25,7 +25,7 @@ beforeEach(() => {
 });
 
 const MINUTE_MS = 60_000;
-const at = (instant: string | Date): Changes => ({ now: () => Promise.resolve(new Date(instant)), digests });
+const at = (instant: string | Date): Changes => ({ ...clockAt(instant), digests });
 const runAt = (instant: string | Date, workspaceId: string, changes: Changes = {}) =>
   runner.run({ workspaceId }, { ...at(instant), ...changes });
 const digestsAt = async (instant: string | Date, workspaceId: string, changes: Changes = {}) => {

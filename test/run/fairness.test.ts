@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import { addWorkspaceWithDue } from "../support/due.ts";
 import { addInstance, addLead, addSequence, addWorkspace } from "../support/factories.ts";
-import { useRunner } from "../support/run.ts";
+import { clockAt, useRunner } from "../support/run.ts";
 
 const NOW = new Date("2030-01-07T09:00:00Z");
 const DAY_MS = 24 * 60 * 60_000;
@@ -12,8 +12,7 @@ const BATCH = { batchSize: 100 };
 
 const { sql, runner } = await useRunner({ empty: true });
 
-const runAt = (now: Date, changes = {}) =>
-  runner.run({}, { now: () => Promise.resolve(now), settings: BATCH, ...changes });
+const runAt = (now: Date, changes = {}) => runner.run({}, { ...clockAt(now), settings: BATCH, ...changes });
 
 /** Number of sends up to the last one for any of these workspaces. */
 const servedAfter = (workspaceIds: readonly string[]): number => {

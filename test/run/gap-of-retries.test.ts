@@ -1,6 +1,6 @@
 import { expect, it } from "@jest/globals";
 import { addInstance, addLead, addSequence, addWorkspace, type Columns } from "../support/factories.ts";
-import { useRunner } from "../support/run.ts";
+import { clockAt, useRunner } from "../support/run.ts";
 
 const { sql, runner } = await useRunner({ empty: true });
 
@@ -9,7 +9,7 @@ const EVENING = "2030-01-07T16:59:00Z";
 const NEXT_MORNING = "2030-01-08T09:00:00Z";
 const MINUTE_MS = 60_000;
 
-const runAt = (instant: string) => runner.run({}, { now: () => Promise.resolve(new Date(instant)) });
+const runAt = (instant: string) => runner.run({}, clockAt(instant));
 const minutesAfter = (instant: string, minutes: number) =>
   new Date(Date.parse(instant) + minutes * MINUTE_MS).toISOString();
 

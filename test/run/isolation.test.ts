@@ -13,7 +13,7 @@ import {
   writeOdd,
 } from "../support/odd-values.ts";
 import { ONE_CASE_IN } from "../support/one-case-in.ts";
-import { type LogLine, useRunner } from "../support/run.ts";
+import { clockAt, type LogLine, useRunner } from "../support/run.ts";
 import { LEFT, type Served, servedOf } from "../support/served.ts";
 import { takeInFactsOf } from "../support/tenant-facts.ts";
 import { deleteAll } from "../support/use-database.ts";
@@ -66,7 +66,7 @@ async function playRound(odds: readonly Odd[]): Promise<Round> {
     if (tenant && (await writeOdd(sql, tenant.id, odd)) > 0) taken.push({ odd, tenant: await renamed(tenant, odd) });
   }
   const runAt = (instant: Date, event = {}) =>
-    runner.run(event, { now: () => Promise.resolve(instant), digests: { email: sender, webhook: sender } });
+    runner.run(event, { ...clockAt(instant), digests: { email: sender, webhook: sender } });
   const reports = [await runAt(NOW, { dryRun: true }), await runAt(NOW)];
   const facts = await takeInFactsOf(runner.ports.database, sql, [healthy, ...taken.map(({ tenant }) => tenant)]);
   reports.push(await runAt(new Date(NOW.getTime() + 60_000)));

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import { addFollowedLead, addInstance, addSequence, addWorkspace } from "../support/factories.ts";
-import { accept, leftClaimed, useRunner } from "../support/run.ts";
+import { accept, clockAt, leftClaimed, useRunner } from "../support/run.ts";
 
 const { sql, runner } = await useRunner({ empty: true });
 let workspaceId: string;
@@ -9,7 +9,7 @@ let leadId: string;
 /** Time of the first attempt. */
 const FIRST = "2030-01-07T12:00:00Z";
 const hoursAfter = (hours: number) => new Date(Date.parse(FIRST) + hours * 60 * 60_000);
-const runAfter = (hours: number) => runner.run({}, { now: () => Promise.resolve(hoursAfter(hours)) });
+const runAfter = (hours: number) => runner.run({}, clockAt(hoursAfter(hours)));
 
 beforeEach(async () => {
   workspaceId = await addWorkspace(sql);
@@ -118,7 +118,7 @@ it("a touch of another sequence does not take the turn of an attempt that a repl
     },
   };
   await sql.query("update touch set next_attempt_at = $1, recheck_at = $1 where status = 'claimed'", [hoursAfter(20)]);
-  await runner.run({}, { store, now: () => Promise.resolve(hoursAfter(1)) });
+  await runner.run({}, { store, ...clockAt(hoursAfter(1)) });
   await runAfter(24);
   expect(sentChannels()).toEqual([]);
   expect(await statesOf("touch", "reason")).toEqual([

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { translated } from "../../lib/store/database-errors.ts";
 import { addFollowedLead, addLead, addSequence, addWorkspace, type Columns } from "../support/factories.ts";
 import { ONE_CASE_IN } from "../support/one-case-in.ts";
-import { useRunner } from "../support/run.ts";
+import { clockAt, useRunner } from "../support/run.ts";
 
 const NOW = new Date("2030-01-07T09:00:00Z");
 const CANARY = "Qzcanary";
@@ -45,7 +45,7 @@ async function addStepFor(lead: Columns, step: Columns): Promise<string> {
   return (await addFollowedLead(sql, workspaceId, id, { lead })).instanceId;
 }
 
-const runAt = (instant: Date) => runner.run({}, { now: () => Promise.resolve(instant) });
+const runAt = (instant: Date) => runner.run({}, clockAt(instant));
 
 /** Everything that a run leaves for an operator: report, log lines and `run` rows. */
 async function tracesOf(report: unknown): Promise<string> {

@@ -9,7 +9,7 @@ import {
   type Columns,
   rowsOf,
 } from "../support/factories.ts";
-import { leftClaimed, useRunner } from "../support/run.ts";
+import { clockAt, leftClaimed, useRunner } from "../support/run.ts";
 
 const NOW = new Date("2030-01-07T09:00:00Z");
 const DAY_MS = 24 * 60 * 60_000;
@@ -241,7 +241,7 @@ async function instanceRow(id: string): Promise<Columns | undefined> {
   return rows[0];
 }
 
-const runAt = (instant: Date) => runner.run({}, { now: () => Promise.resolve(instant) });
+const runAt = (instant: Date) => runner.run({}, clockAt(instant));
 
 describe("a poison row", () => {
   it.each(POISONS)("is reported and set aside, and the rest of its batch is sent: $name", async (poison) => {
@@ -355,9 +355,7 @@ describe("ids that another system made, and no version of a UUID allows", () => 
     const { leadId, instanceId } = await addFollowedLead(sql, own, chase.id, { lead: { id }, instance: { id } });
     expect(await runAt(NOW)).toMatchObject({ success: true, results: { due: 1, delivery: { sent: 1 } } });
     await addFollowedLead(sql, own, (await addSequence(sql, own)).id, { lead: { email: "second@example.test" } });
-    expect(
-      await runner.run({}, { now: () => Promise.resolve(NOW), store: leftClaimed(runner.ports.store) }),
-    ).toMatchObject({
+    expect(await runner.run({}, { ...clockAt(NOW), store: leftClaimed(runner.ports.store) })).toMatchObject({
       success: true,
       results: { due: 1, delivery: { sent: 1 } },
     });

@@ -16,7 +16,7 @@ import {
 } from "../channels/servers.ts";
 import { endpointAt } from "../channels/webhook-endpoint.ts";
 import { addFollowedLead, addSequence, addWorkspace } from "../support/factories.ts";
-import { useRunner } from "../support/run.ts";
+import { clockAt, useRunner } from "../support/run.ts";
 import { deleteAll } from "../support/use-database.ts";
 
 const NOW = Date.UTC(2030, 0, 7, 9);
@@ -41,7 +41,7 @@ const runThrough = (provider: MessageChannel, hours = 0, settings = {}) =>
   runner.run(
     {},
     {
-      now: () => Promise.resolve(new Date(NOW + hours * HOUR_MS)),
+      ...clockAt(NOW + hours * HOUR_MS),
       channels: { ...runner.ports.channels, email: provider, webhook: provider },
       settings,
     },

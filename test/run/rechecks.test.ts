@@ -7,7 +7,7 @@ import {
   addWorkspace,
   type Columns,
 } from "../support/factories.ts";
-import { useRunner } from "../support/run.ts";
+import { clockAt, useRunner } from "../support/run.ts";
 import { openTransaction, untilBlockedBy } from "../support/transactions.ts";
 
 const NOW = new Date("2030-01-07T09:00:00Z");
@@ -21,7 +21,7 @@ const { sql, runner } = await useRunner({ empty: true });
 const STEPS = ["resume-snoozed", "resume-ghosted", "resume-awaiting-enrichment"] as const;
 
 const resumeAt = async (hours: number) => {
-  const report = await runner.run({ only: [...STEPS] }, { now: () => Promise.resolve(at(hours)) });
+  const report = await runner.run({ only: [...STEPS] }, clockAt(at(hours)));
   expect(report).toMatchObject({ success: true });
   const { snoozed, resumed, enrichmentResumed } = report;
   const total = (key: "checked" | "resumed") =>

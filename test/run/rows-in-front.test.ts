@@ -9,7 +9,7 @@ import {
   FAR_AHEAD,
   LONG_AGO,
 } from "../support/factories.ts";
-import { useRunner } from "../support/run.ts";
+import { clockAt, useRunner } from "../support/run.ts";
 import { openTransaction } from "../support/transactions.ts";
 
 /** A Monday. */
@@ -25,7 +25,7 @@ beforeAll(async () => {
   await sql.query("alter type lead_status add value 'won'");
 });
 
-const run = () => runner.run({}, { now: () => Promise.resolve(NOW), settings: BATCH });
+const run = () => runner.run({}, { ...clockAt(NOW), settings: BATCH });
 const shutOn = (day: string) => ({ own_holidays: [day] });
 
 interface Obstacle {

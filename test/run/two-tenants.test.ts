@@ -11,7 +11,7 @@ import {
   LONG_AGO,
   rowsOf,
 } from "../support/factories.ts";
-import { useRunner } from "../support/run.ts";
+import { clockAt, useRunner } from "../support/run.ts";
 
 /** A Monday. */
 const NOW = new Date("2030-01-07T09:00:00Z");
@@ -56,7 +56,7 @@ async function addTenant(): Promise<Tenant> {
   return { id, due, booked };
 }
 
-const run = (event: Columns = {}) => runner.run(event, { now: () => Promise.resolve(NOW) });
+const run = (event: Columns = {}) => runner.run(event, clockAt(NOW));
 const sentTo = ({ id }: Tenant) => runner.channel.sentTo(id).length;
 
 describe("of two tenants with the same in every field that is no key", () => {

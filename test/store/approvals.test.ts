@@ -10,7 +10,7 @@ import {
   type Columns,
   type Sql,
 } from "../support/factories.ts";
-import { useRunner } from "../support/run.ts";
+import { clockAt, useRunner } from "../support/run.ts";
 import { openTransaction, untilBlockedBy } from "../support/transactions.ts";
 
 const { sql, runner } = await useRunner({ empty: true });
@@ -21,7 +21,7 @@ const SHOWN = "2030-01-07T10:00:00Z";
 const DECIDED = "2030-01-07T11:00:00Z";
 const NEXT_DAY = "2030-01-08T11:00:00Z";
 
-const runAt = (instant: string) => runner.run({}, { now: () => Promise.resolve(new Date(instant)) });
+const runAt = (instant: string) => runner.run({}, clockAt(instant));
 
 interface Shown {
   readonly workspaceId: string;

@@ -12,7 +12,7 @@ import {
   type Columns,
   everyRow,
 } from "../support/factories.ts";
-import { useRunner } from "../support/run.ts";
+import { clockAt, useRunner } from "../support/run.ts";
 import { openTransaction, untilBlockedBy } from "../support/transactions.ts";
 
 const { sql, runner } = await useRunner({ empty: true });
@@ -25,7 +25,7 @@ const [MONDAY = "", TUESDAY = ""] = DAYS;
 /** A touch that was tried once and then cancelled by a booking. */
 const STOPPED = { status: "cancelled", reason: "meeting_booked", attempts: 1 };
 
-const runAt = (at: string) => runner.run({}, { now: () => Promise.resolve(new Date(at)) });
+const runAt = (at: string) => runner.run({}, clockAt(at));
 const sentBodies = () => runner.channel.sent.map(({ message }) => message.body);
 
 interface Chased {

@@ -95,6 +95,11 @@ interface UsedRunner extends UsedDatabase {
   readonly runner: Runner;
 }
 
+/** Changes a run's clock: it reads this instant. */
+export const clockAt = (instant: Date | string | number): { now: RunPorts["now"] } => ({
+  now: () => Promise.resolve(new Date(instant)),
+});
+
 /** A store that starts no touch within its claim, as with a delivery queue. */
 export const leftClaimed = (store: FollowUpStore): FollowUpStore => ({
   ...store,

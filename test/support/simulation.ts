@@ -1,7 +1,7 @@
 import type pg from "pg";
 import type { OutgoingTouch } from "../../lib/run/channel-ports.ts";
 import type { Report } from "../../lib/run/report.ts";
-import { accept, type Runner } from "./run.ts";
+import { accept, clockAt, type Runner } from "./run.ts";
 
 /** A half-open interval in Unix milliseconds: `from` is inclusive, `until` exclusive. */
 export type Span = readonly [from: number, until: number];
@@ -47,7 +47,7 @@ export async function simulate(runner: Runner, sql: pg.Pool, simulation: Simulat
     at = afterOutage(Math.max(at + MINUTE_MS, Math.ceil(next / MINUTE_MS) * MINUTE_MS), outages);
     if (at >= until) break;
     const now = new Date(at);
-    reports.push(await runner.run({ trigger: "schedule" }, { now: () => Promise.resolve(now) }));
+    reports.push(await runner.run({ trigger: "schedule" }, clockAt(now)));
   }
   return { reports, sends };
 }
