@@ -376,14 +376,16 @@ describe("a digest by an e-mail channel that takes nothing", () => {
     const digestsBy = (port: number) => ({ digests: { ...runner.ports.digests, email: smtpAt(port).digests } });
     const dead = await deadPort();
     for (const instant of ["2030-06-03T06:00Z", "2030-06-03T07:00Z", "2030-06-03T08:00Z"]) {
-      const report = await runner.run({}, { ...at(instant), ...digestsBy(dead) });
+      const report = await runner.run({}, { ...clockAt(instant), ...digestsBy(dead) });
       expect(report).toMatchObject({ success: false, notificationDigests: { checked: 1, retrying: 1 } });
       expect(report.channelFaults).toEqual([{ channel: "email", workspaceId: null, reason: "smtp_econnrefused" }]);
     }
     const deliveries = () => sql.query("select status, attempts, failures from digest_delivery");
     expect((await deliveries()).rows).toEqual([{ status: "pending", attempts: 0, failures: 0 }]);
     const { port, mails } = await smtpServer({});
-    expect(await runner.run({}, { ...at("2030-06-03T09:00Z"), ...digestsBy(port) })).toMatchObject({ success: true });
+    expect(await runner.run({}, { ...clockAt("2030-06-03T09:00Z"), ...digestsBy(port) })).toMatchObject({
+      success: true,
+    });
     expect((await deliveries()).rows).toEqual([{ status: "sent", attempts: 1, failures: 0 }]);
     expect(mails).toHaveLength(1);
   });
