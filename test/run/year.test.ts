@@ -120,7 +120,7 @@ beforeAll(async () => {
   await addPlace(BERLIN);
   await addPlace(NEW_YORK);
   year = await simulate(runner, sql, { from: START, until: START + 365 * DAY, outages: OUTAGES, takes });
-}, 120_000);
+}, 300_000);
 
 function leadOf({ touch }: Send): Followed {
   const lead = leads.get(touch.leadId);
