@@ -15,13 +15,14 @@ export interface DemoOrder {
 }
 
 /** Called before each table of each part; `done` of `leads` have their rows. */
-export type DemoProgress = (progress: { readonly what: string; readonly done: number; readonly leads: number }) => void;
+type DemoProgress = (progress: { readonly what: string; readonly done: number; readonly leads: number }) => void;
 
 /** Leads whose rows are inserted together: few round trips, and statements of some 10 MB. */
 const PART_SIZE = 10_000;
+
 /**
  * Loads demo data into a migrated database without workspaces, in one transaction. Two loads of one order differ only
- * in `booked_at`, which a trigger stamps. Rethrows database errors, for example if the data exists already.
+ * in `booked_at`, which a trigger stamps. Throws if the data exists already.
  */
 export async function loadDemo(
   { prisma, pool }: Database,
@@ -47,24 +48,17 @@ async function fill(
     );
     await insertLeads(db, part, now.getTime(), (what) => onProgress({ what, done, leads }));
   }
-  await execute(
-    db,
-  )`analyze lead, follow_up_sequence, follow_up_step, follow_up_instance, touch, task, appointment, notification_event`;
+  await execute(db)`
+    analyze lead, follow_up_sequence, follow_up_step, follow_up_instance, touch, task, appointment, notification_event`;
 }
 
 /** In chronological order: leads are enrolled first and book later. */
 async function insertLeads(db: Queryable, leads: readonly LeadHistory[], now: number, onTable: (what: string) => void) {
-  const fillTable = async (
-    what: string,
-    table: string,
-    rows: (lead: LeadHistory, now: number) => readonly object[],
-  ) => {
+  type RowsOf = (lead: LeadHistory, now: number) => readonly object[];
+  const fillTable = async (what: string, table: string, rowsOfLead: RowsOf) => {
     onTable(what);
-    await insert(
-      db,
-      table,
-      leads.flatMap((lead) => rows(lead, now)),
-    );
+    const rows = leads.flatMap((lead) => rowsOfLead(lead, now));
+    await insert(db, table, rows);
   };
   await fillTable("leads", "lead", rowsOf.leadRows);
   await fillTable("instances", "follow_up_instance", rowsOf.instanceRows);
