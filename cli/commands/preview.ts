@@ -1,6 +1,6 @@
 import { Command } from "commander";
-import { lintStep, SAMPLE_LEAD } from "../../lib/domain/lint-step.ts";
 import { type Rendered, render } from "../../lib/domain/templates.ts";
+import { lintStep, SAMPLE_LEAD } from "../../lib/domain/written-sequence.ts";
 import type { Database } from "../../lib/store/connect.ts";
 import { findStepToRender, findTemplateLead, type StepToRender } from "../../lib/store/lookups.ts";
 import { withExistingDatabase } from "../existing-database.ts";

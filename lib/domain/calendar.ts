@@ -1,6 +1,5 @@
 import { Temporal } from "temporal-polyfill";
-import { DAY_MS, MINUTE_MS } from "./instants.ts";
-import { zonedDateTime } from "./time-zone.ts";
+import { DAY_MS, MINUTE_MS, zonedDateTime } from "./time-zone.ts";
 
 /**
  * The hours in which sending is allowed: the local clock shows `start` or later, but not yet `end`.

@@ -1,6 +1,5 @@
 import type { Decision, Verdict } from "./decision.ts";
 import type { DueItem } from "./due-item.ts";
-import { repairBy } from "./instants.ts";
 import { contextOf, type Evaluate, messageOf, type RuleContext, stepOf } from "./rule-context.ts";
 import {
   automationOff,
@@ -24,6 +23,7 @@ import {
   windowShut,
 } from "./rules-on-time.ts";
 import { lastOnChannelAt, lastReachedAt } from "./send-times.ts";
+import { repairBy } from "./time-zone.ts";
 
 interface Rule {
   readonly name: string;

@@ -1,6 +1,6 @@
 import type { default as Holidays, HolidaysTypes } from "date-holidays";
 import { Temporal } from "temporal-polyfill";
-import { DAY_MS } from "./instants.ts";
+import { DAY_MS } from "./time-zone.ts";
 
 let library: { readonly Holidays: typeof Holidays; readonly places: Holidays } | undefined;
 

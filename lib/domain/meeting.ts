@@ -1,7 +1,6 @@
 import { Temporal } from "temporal-polyfill";
-import { MINUTE_MS } from "./instants.ts";
 import type { AppointmentStatus } from "./labels.ts";
-import { isTimeZone } from "./time-zone.ts";
+import { isTimeZone, MINUTE_MS } from "./time-zone.ts";
 
 /** The state of a meeting according to one event. */
 export interface MeetingState {

@@ -2,10 +2,10 @@ import { addressToSend, numberToSend } from "./address.ts";
 import { CHANNEL_REGISTRY } from "./channels.ts";
 import type { ContactBar, SkipReason, StatusBar, Verdict } from "./decision.ts";
 import type { LeadFacts } from "./due-item.ts";
-import { daysAfter, recheckSoon, repairBy } from "./instants.ts";
 import { ADDRESS_OF_CHANNEL, type AddressKind, LEAD_STATUSES, type LeadStatus, type StepCondition } from "./labels.ts";
 import { isGiven } from "./lead-columns.ts";
 import { type RuleContext, stepOf } from "./rule-context.ts";
+import { daysAfter, recheckSoon, repairBy } from "./time-zone.ts";
 
 export function booked({ lead, sequence }: RuleContext): Verdict | undefined {
   if (!lead.isBooked || sequence.triggerOn === "meeting_selected") return undefined;

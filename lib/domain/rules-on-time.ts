@@ -1,8 +1,7 @@
 import type { Verdict } from "./decision.ts";
-import { minutesAfter, recheckSoon, repairBy } from "./instants.ts";
 import { factsOf, type RuleContext, stepOf } from "./rule-context.ts";
 import { capDayEnd, channelUsedToday, earliestSend, shutNow, tooSoon } from "./send-times.ts";
-import { isTimeZone } from "./time-zone.ts";
+import { isTimeZone, minutesAfter, recheckSoon, repairBy } from "./time-zone.ts";
 
 export function tooOld(given: RuleContext): Verdict | undefined {
   const end = expiryOf(given);

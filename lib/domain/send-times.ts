@@ -1,9 +1,8 @@
 import { localDayOf, nextOpening, type Opening, startOfNextLocalDay } from "./calendar.ts";
 import type { HolidayPlace, LeadFacts, WorkspaceFacts } from "./due-item.ts";
 import { type HolidayCalendar, holidayCalendar } from "./holidays.ts";
-import { DAY_MS, MINUTE_MS } from "./instants.ts";
 import { ADDRESS_OF_CHANNEL, type Channel } from "./labels.ts";
-import { zoneOrUtc, zoneUsed } from "./time-zone.ts";
+import { DAY_MS, MINUTE_MS, zoneOrUtc, zoneUsed } from "./time-zone.ts";
 
 /** The facts that decide when a lead may be contacted. */
 export interface SendFacts {

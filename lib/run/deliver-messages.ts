@@ -1,12 +1,12 @@
 import pLimit from "p-limit";
 import * as z from "zod";
-import { AdaptiveBatch } from "./adaptive-batch.ts";
 import { type ChannelFault, ChannelHealth } from "./channel-health.ts";
 import { type DeliveryContext, deliver, leaseOf } from "./deliver.ts";
 import { type RunPorts, SchemaOutOfDate } from "./ports.ts";
 import { rateLimitedChannels } from "./rate-limit.ts";
 import type { RunSettings } from "./step.ts";
 import { type DeliveryReport, noDelivery } from "./step-reports.ts";
+import { AdaptiveBatch } from "./throughput.ts";
 
 /** A message of the delivery queue. Holds ids only: the content is read from the database at send time. */
 const deliveryMessage = z.strictObject({ touchIds: z.array(z.guid()).min(1).max(100) });

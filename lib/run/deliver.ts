@@ -1,11 +1,9 @@
 import { type Channel, REPEATABLE_CHANNELS } from "../domain/labels.ts";
-import type { BatchSize } from "./adaptive-batch.ts";
 import type { ChannelHealth } from "./channel-health.ts";
 import type { MessageChannel, OutgoingTouch, SendOutcome } from "./channel-ports.ts";
 import type { Log } from "./ports.ts";
 import { redactError } from "./redact-error.ts";
-import { broken, rescheduled } from "./reschedule.ts";
-import { settlementOf, TOUCH_FAILURES_AT_MOST } from "./settlement.ts";
+import { broken, rescheduled, settlementOf, TOUCH_FAILURES_AT_MOST } from "./settlement.ts";
 import type { DeliveryReport } from "./step-reports.ts";
 import {
   CHANNEL_CLOSED,
@@ -15,6 +13,7 @@ import {
   type TouchSendFacts,
   type UnreadableTouch,
 } from "./store-ports.ts";
+import type { BatchSize } from "./throughput.ts";
 
 /** Dependencies of delivery, shared by a run and the consumer of the delivery queue. */
 export interface DeliveryContext {

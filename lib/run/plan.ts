@@ -2,10 +2,10 @@ import { NORMALISE } from "../domain/address.ts";
 import { decide } from "../domain/decide.ts";
 import type { Decision } from "../domain/decision.ts";
 import type { DueItem, LeadFacts, WorkspaceFacts } from "../domain/due-item.ts";
-import { repairBy } from "../domain/instants.ts";
 import { ADDRESS_KINDS, ADDRESS_OF_CHANNEL, type AddressKind, type Channel } from "../domain/labels.ts";
 import { type InstanceState, nextState } from "../domain/next-state.ts";
 import { lastReachedAt } from "../domain/send-times.ts";
+import { repairBy } from "../domain/time-zone.ts";
 import type { LeftDue } from "./fair-share.ts";
 import type { ClosedChannel, DueCandidate, NewTouch, Plan } from "./store-ports.ts";
 

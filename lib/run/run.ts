@@ -1,4 +1,3 @@
-import { AdaptiveBatch } from "./adaptive-batch.ts";
 import { ChannelHealth } from "./channel-health.ts";
 import { leaseOf } from "./deliver.ts";
 import { PlannedTouches } from "./plan.ts";
@@ -13,12 +12,11 @@ import {
 import { rateLimitedChannels } from "./rate-limit.ts";
 import { imbalances, type Reason, type Report } from "./report.ts";
 import { parseRequest, type RunRequest } from "./request.ts";
-import { RunTime, runSteps, type SharedContext } from "./run-steps.ts";
 import type { AnyStep, RunSettings } from "./step.ts";
 import { PROBLEMS_REPORTED } from "./step-reports.ts";
 import { sendDue } from "./steps/send-due.ts";
-import { noSteps, STEPS, type StepName } from "./steps.ts";
-import { Throughput } from "./throughput.ts";
+import { noSteps, RunTime, runSteps, type SharedContext, STEPS, type StepName } from "./steps.ts";
+import { AdaptiveBatch, Throughput } from "./throughput.ts";
 
 /** The platform's data about one invocation. */
 export interface Invocation {

@@ -1,5 +1,5 @@
 import type { Decision } from "../domain/decision.ts";
-import type { DigestWindow, OpenWindow } from "../domain/digest-times.ts";
+import type { DigestWindow, OpenWindow } from "../domain/digest.ts";
 import type { DueItem } from "../domain/due-item.ts";
 import type { Channel } from "../domain/labels.ts";
 import type { InstanceState } from "../domain/next-state.ts";

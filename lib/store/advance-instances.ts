@@ -1,5 +1,5 @@
-import { repairBy } from "../domain/instants.ts";
 import { afterWaiting } from "../domain/next-state.ts";
+import { repairBy } from "../domain/time-zone.ts";
 import type { DueCandidate } from "../run/store-ports.ts";
 import { execute, type Queryable } from "./sql.ts";
 

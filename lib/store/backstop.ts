@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { DAY_MS } from "../domain/instants.ts";
+import { DAY_MS } from "../domain/time-zone.ts";
 import { type BackstopReport, nothingCompleted } from "../run/step-reports.ts";
 import type { CompleteBooked } from "../run/store-ports.ts";
 import { insertDigestEvents } from "./digests.ts";

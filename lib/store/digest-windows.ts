@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { DigestWindow, OpenWindow } from "../domain/digest-times.ts";
+import type { DigestWindow, OpenWindow } from "../domain/digest.ts";
 import type { BatchQuery, ClosedWindows } from "../run/store-ports.ts";
 import { instantOrNull } from "./rows.ts";
 import { empty, many, one, type Queryable, type Sql, sql, type Transactional } from "./sql.ts";

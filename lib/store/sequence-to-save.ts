@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { CHANNELS, SEQUENCE_TRIGGERS, STEP_CONDITIONS } from "../domain/labels.ts";
-import { lintStep } from "../domain/lint-step.ts";
+import { lintStep } from "../domain/written-sequence.ts";
 
 /** A label of a closed set. The error names the unknown value and lists the known ones. */
 const label = <Label extends string>(what: string, labels: readonly Label[]) =>

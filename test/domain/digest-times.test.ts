@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
-import { closeWindow, type DigestTime, nextDigest } from "../../lib/domain/digest-times.ts";
+import { closeWindow, type DigestTime, nextDigest } from "../../lib/domain/digest.ts";
 import { DAY, FIRST, LAST, MINUTE, offsetChanges, timeOf, wallClock, ZONES } from "./wall-clock.ts";
 
 const next = (after: string, digest: DigestTime): string =>

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { lintStep } from "../../lib/domain/lint-step.ts";
+import { lintStep } from "../../lib/domain/written-sequence.ts";
 
 const TAGS = "allowed are assign, case, comment, if, raw, unless";
 const FILTERS =

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
 import { type FilterImplOptions, Liquid } from "liquidjs";
-import { lintStep, SAMPLE_LEAD } from "../../lib/domain/lint-step.ts";
 import { FILTERS, LONGEST_TEXT, liquid } from "../../lib/domain/template-language.ts";
 import { liquidTemplate, TEMPLATE_NAMES, textTemplate } from "../../lib/domain/templates.ts";
+import { lintStep, SAMPLE_LEAD } from "../../lib/domain/written-sequence.ts";
 import { ONE_CASE_IN } from "../support/one-case-in.ts";
 
 const WORKSPACE = { name: "Northwind" };

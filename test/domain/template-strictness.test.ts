@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
-import { lintStep } from "../../lib/domain/lint-step.ts";
 import { render, TEMPLATE_NAMES } from "../../lib/domain/templates.ts";
+import { lintStep } from "../../lib/domain/written-sequence.ts";
 import { aLead, anItem, aStep } from "./items.ts";
 
 const { workspace } = anItem();

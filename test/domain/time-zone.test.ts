@@ -2,7 +2,7 @@ import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
 import { Temporal } from "temporal-polyfill";
 import { nextOpening, startOfNextLocalDay } from "../../lib/domain/calendar.ts";
-import { closeWindow, nextDigest } from "../../lib/domain/digest-times.ts";
+import { closeWindow, nextDigest } from "../../lib/domain/digest.ts";
 import { capDayEnd, capDayOf } from "../../lib/domain/send-times.ts";
 import { isTimeZone, laterInZone } from "../../lib/domain/time-zone.ts";
 import { INVALID_ZONES, LEGACY_NAMES, VALID_ZONES } from "../support/zones.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
-import { AdaptiveBatch } from "../../lib/run/adaptive-batch.ts";
+import { AdaptiveBatch } from "../../lib/run/throughput.ts";
 
 const group = fc.record({
   touches: fc.integer({ min: 1, max: 1_000 }),

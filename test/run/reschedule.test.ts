@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import type { SendFacts } from "../../lib/domain/send-times.ts";
-import { rescheduled } from "../../lib/run/reschedule.ts";
+import { rescheduled } from "../../lib/run/settlement.ts";
 import type { TouchSendFacts } from "../../lib/run/store-ports.ts";
 import { aLead, anItem, type ItemParts, minutesAfter, NOON } from "../domain/items.ts";
 

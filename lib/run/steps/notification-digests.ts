@@ -1,4 +1,4 @@
-import { closeWindow } from "../../domain/digest-times.ts";
+import { closeWindow } from "../../domain/digest.ts";
 import type { OutgoingDigest, SendOutcome } from "../channel-ports.ts";
 import { redactError } from "../redact-error.ts";
 import { DIGEST_FAILURES_AT_MOST, settlementOf } from "../settlement.ts";
