@@ -11,7 +11,7 @@ import { rehearsal } from "./rehearsal.ts";
 import { resumePaused } from "./resume.ts";
 import { finishRun, overlapLock, startRun } from "./runs.ts";
 import { schemaGate } from "./schema-gate.ts";
-import { databaseNow, onPool, onSnapshot, type Transactional } from "./sql.ts";
+import { databaseNow, exists, onPool, onSnapshot, type Transactional } from "./sql.ts";
 import { readSendFacts, startSending } from "./start-sending.ts";
 import { suppressUndeliverable } from "./suppressions.ts";
 import {
@@ -30,12 +30,11 @@ import {
 export function storePorts(database: Database): Omit<RunPorts, "channels" | "digests" | "queue" | "log"> {
   const { prisma, pool } = database;
   const statements = onPool(pool);
-  const lock = overlapLock(pool);
   return {
     now: () => databaseNow(statements),
     missingSchema: schemaGate(database),
-    workspaceExists: async (id) => (await translateErrors(prisma.workspace.count({ where: { id } }))) === 1,
-    lock: { tryAcquire: () => translateErrors(lock.tryAcquire()), holder: () => translateErrors(lock.holder()) },
+    workspaceExists: (id) => exists(statements)`select from workspace where id = ${id}::uuid`,
+    lock: overlapLock(pool),
     runs: {
       start: (run) => translateErrors(startRun(prisma, run)),
       finish: (runId, report, finishedAt) => translateErrors(finishRun(prisma, runId, report, finishedAt)),

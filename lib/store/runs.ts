@@ -2,6 +2,7 @@ import type pg from "pg";
 import * as z from "zod";
 import type { HeldLock, LockHolder, OverlapLock, StartedRun, StoredReport } from "../run/ports.ts";
 import type { Db } from "./connect.ts";
+import { translateErrors } from "./database-errors.ts";
 import { many, onPool, type Queryable } from "./sql.ts";
 
 /** Inserts the row of a started run and returns its id. A row that stays unfinished means that the run died. */
@@ -31,27 +32,26 @@ const SINCE_EPOCH = 1_577_836_800;
  * connection, and would pin a proxied one.
  */
 export function overlapLock(pool: pg.Pool): OverlapLock {
-  return {
-    async tryAcquire() {
-      const client = await pool.connect();
-      const connection = watched(client);
-      try {
-        await client.query("begin");
-        const { rows } = await client.query(ACQUIRE, [CLASS_ID, OBJECT_ID, SINCE_CLASS_ID, SINCE_EPOCH]);
-        const { acquired, pid } = z.object({ acquired: z.boolean(), pid: z.int() }).parse(rows[0]);
-        if (acquired) return heldLock(client, pid, connection);
-        await client.query("rollback");
-        connection.unwatch();
-        client.release(!connection.isAlive());
-        return undefined;
-      } catch (thrown) {
-        connection.unwatch();
-        client.release(true);
-        throw thrown;
-      }
-    },
-    holder: () => findHolder(onPool(pool)),
-  };
+  return { tryAcquire: () => translateErrors(tryAcquire(pool)), holder: () => findHolder(onPool(pool)) };
+}
+
+async function tryAcquire(pool: pg.Pool): Promise<HeldLock | undefined> {
+  const client = await pool.connect();
+  const connection = watched(client);
+  try {
+    await client.query("begin");
+    const { rows } = await client.query(ACQUIRE, [CLASS_ID, OBJECT_ID, SINCE_CLASS_ID, SINCE_EPOCH]);
+    const { acquired, pid } = z.object({ acquired: z.boolean(), pid: z.int() }).parse(rows[0]);
+    if (acquired) return heldLock(client, pid, connection);
+    await client.query("rollback");
+    connection.unwatch();
+    client.release(!connection.isAlive());
+    return undefined;
+  } catch (thrown) {
+    connection.unwatch();
+    client.release(true);
+    throw thrown;
+  }
 }
 
 /**
