@@ -21,12 +21,7 @@ const NOT_TO_BE_CONTACTED: readonly string[] = ["blacklisted", "unqualified", "n
 describe("an enrolment", () => {
   it.each<[string, Partial<EnrolmentFacts>, Partial<typeof CHASE>, string]>([
     ["accepts a lead without any obstacle", {}, {}, "enrolled"],
-    [
-      "rejects a lead that opted out, whatever its status",
-      { optedOutAt: SOME_TIME, status: "blacklisted" },
-      {},
-      "opted_out",
-    ],
+    ["rejects a lead that opted out, in any status", { optedOutAt: SOME_TIME, status: "blacklisted" }, {}, "opted_out"],
     ["rejects a booked lead", { isBooked: true }, {}, "booked"],
     ["rejects a lead that booked after the enrolment event", { bookedSince: true }, {}, "booked"],
     [

@@ -96,14 +96,9 @@ describe("the send window", () => {
 
 describe("impossible send times", () => {
   it.each<[string, ItemParts, string, string]>([
+    ["an invalid time", { workspace: { sendWindow: { ...OFFICE, start: "9:00" } } }, "invalid_send_times", '"9:00"'],
     [
-      "a time that is none",
-      { workspace: { sendWindow: { ...OFFICE, start: "9:00" } } },
-      "invalid_send_times",
-      '"9:00"',
-    ],
-    [
-      "a country that is none",
+      "an unknown country",
       { workspace: { holidays: { country: "XX", region: null, ownDates: [] } } },
       "invalid_send_times",
       "workspace: holiday_country",

@@ -77,7 +77,7 @@ const POINTS: Readonly<Record<string, (arrives: (leadId: string) => Promise<void
     return leadId;
   },
 
-  "between a decision made anew and the second start": async (arrives) => {
+  "between a repeated decision and the second start": async (arrives) => {
     const { leadId } = await addDue();
     const shut = async () => {
       await sql.query("update touch set send_until = claimed_at");

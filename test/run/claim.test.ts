@@ -110,7 +110,7 @@ describe("ten runs at once without the overlap lock", () => {
 
 describe.each([
   ["begins with its claim", () => runner.ports.store],
-  ["is begun after its claim", () => leftClaimed(runner.ports.store)],
+  ["starts after its claim", () => leftClaimed(runner.ports.store)],
 ])("an e-mail that %s", (_, store) => {
   it("replies to the mails of its instance in this generation, oldest first, and to no other mail", async () => {
     const long = await addSequence(sql, workspaceId, { steps: [{}, {}, {}, {}, {}] });

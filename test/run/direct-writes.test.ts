@@ -140,7 +140,7 @@ describe("a meeting that is changed by a direct write", () => {
     expect(await instanceOf(instanceId)).toEqual(GOES_ON);
   });
 
-  it("starts no sequence, whatever changes", async () => {
+  it("starts no sequence for any change", async () => {
     await addSequence(sql, workspaceId, { trigger_on: "meeting_missed" });
     await write("update appointment set status = 'missed' where lead_id = :lead");
     await backstop();

@@ -107,7 +107,7 @@ describe("the rate limit of a channel", () => {
     [3_000, 3_000],
     [59_999, 5_000],
   ])(
-    "is halved when it is throttled, and begins nothing before the pause is over: asked %p, %i ms",
+    "is halved by throttling, and starts nothing before the pause ends: Retry-After %p, %i ms",
     async (asked, pause) => {
       const { clock, provider, send } = limited(4);
       const outcomes = send(12);

@@ -201,7 +201,7 @@ describe("a pause that only a change can end", () => {
   it.each([
     ["a new name", "update lead set first_name = 'Eve'"],
     ["a reply to a lead that is waited for", "update lead set last_inbound_at = now()"],
-    ["a send to a lead whose reply nobody answered", "update lead set last_outbound_at = '2020-01-01'"],
+    ["a send to a lead with an unanswered reply", "update lead set last_outbound_at = '2020-01-01'"],
     ["a new name of the workspace", "update workspace set name = 'Harbour'"],
     ["a pause of the workspace", "update workspace set paused_at = now()"],
     ["another text of the step", "update follow_up_step set body = 'Hi'"],

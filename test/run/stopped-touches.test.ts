@@ -44,7 +44,7 @@ const set = async (assignment: string) => sql.query(`update lead set ${assignmen
 
 /** Ways to stop a chasing sequence, each with its own statement. */
 const STOPS: Readonly<Record<string, () => Promise<unknown>>> = {
-  "a booking that is told": () => fact("meeting.booked", { meeting: aMeeting(leadId) }),
+  "a booking by an event": () => fact("meeting.booked", { meeting: aMeeting(leadId) }),
   "a booking that is typed": () => set("status = 'meeting-booked'").then(run),
   "an opt-out": () => fact("lead.opted_out"),
   "a status that bars contact": () => set("status = 'unqualified'").then(run),

@@ -508,8 +508,8 @@ describe("an enrolment", () => {
   });
 
   it.each([
-    ["nobody has yet", false],
-    ["somebody without an external id has", true],
+    ["no lead has yet", false],
+    ["a lead without an external id has", true],
   ])(
     "takes two external ids with one address for two people, as two events would: an address that %s",
     async (_, isKnown) => {

@@ -61,7 +61,7 @@ describe("an invalid booking that names the person", () => {
       "meeting: it is a whole day",
     ],
     ["has no end", { id: "m", startsAt: inDays(3) }, "meeting: it has no end"],
-    ["holds a detail that nobody knows", { ...aMeeting("m"), title: "Demo" }, "meeting.unknown key title: was ignored"],
+    ["has an unknown detail", { ...aMeeting("m"), title: "Demo" }, "meeting.unknown key title: was ignored"],
     ["has no id", { ...aMeeting("m"), id: undefined }, "meeting.id: is missing"],
     ["has an id that is too long", aMeeting("m".repeat(1_000)), "meeting.id: is invalid"],
   ])("stops and books if it %s, starts nothing, and warns", async (_, meeting, warning) => {
@@ -124,7 +124,7 @@ describe("a fact that stops", () => {
     ["from a clock that is ahead", { occurredAt: inDays(1) }],
     ["without a time", { occurredAt: undefined }],
     ["with a time that cannot be read", { occurredAt: "yesterday" }],
-    ["with a key that nobody knows", { colour: "red" }],
+    ["with an unknown key", { colour: "red" }],
     ["with an event id that is too long", { eventId: "e".repeat(1_000) }],
     ["that names the lead by several keys", { lead: { email: "ada@lenient.test", externalId: "nobody" } }],
     ["one of whose names is not valid", { lead: { email: "ada@lenient.test", id: "ada" } }],

@@ -158,7 +158,7 @@ describe("an instance that is reopened", () => {
   });
 
   it.each([
-    ["whose outcome nobody knows", { status: "unknown", attempts: 1 }],
+    ["with an unknown outcome", { status: "unknown", attempts: 1 }],
     ["that may have arrived, though it was to be tried again", { ...STOPPED, channel: "webhook", failures: 1 }],
     ["that may have arrived before its sender died", { ...STOPPED, channel: "task" }],
     ["that a person rejected", { status: "rejected" }],
@@ -175,7 +175,7 @@ describe("an instance that is reopened", () => {
   it.each([
     ["failed for now", { ...STOPPED, failures: 1 }],
     ["were put off by the provider", STOPPED],
-    ["were not begun", { ...STOPPED, attempts: 0, channel: "webhook" }],
+    ["never started", { ...STOPPED, attempts: 0, channel: "webhook" }],
   ])("sends a step with attempts that %s", async (_, touch) => {
     const chased = await stoppedAfter(touch);
     expect(await reopen(chased)).toMatchObject({ outcome: "reopened", position: 1 });

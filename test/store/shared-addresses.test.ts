@@ -171,7 +171,7 @@ describe("a meeting that is reported for another person than before", () => {
   });
 
   it.each(["meeting.booked", "meeting.rescheduled"])(
-    "by %s is of both: nobody is chased who may have it",
+    "by %s concerns both: no lead that may have it is chased",
     async (type) => {
       expect(await fact(type, { meeting: aMeeting("one", 4), ...OTHER })).toMatchObject({
         outcome: "applied",

@@ -18,11 +18,7 @@ const instant = fc.date({
 
 describe("an array reaches PostgreSQL unchanged", () => {
   it.each([
-    [
-      "texts, whatever is in them",
-      orNull(fc.oneof(text, fc.constantFrom('"', "\\", "{}", ",", "NULL", "null", "", " a "))),
-      "text[]",
-    ],
+    ["any texts", orNull(fc.oneof(text, fc.constantFrom('"', "\\", "{}", ",", "NULL", "null", "", " a "))), "text[]"],
     ["whole numbers", orNull(fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 })), "int[]"],
     ["truths", orNull(fc.boolean()), "boolean[]"],
     ["instants of all years", orNull(instant), "timestamptz[]"],
