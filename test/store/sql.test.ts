@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
-import { column, onPool } from "../../lib/store/sql.ts";
+import * as z from "zod";
+import { column, execute, exists, many, one, onPool } from "../../lib/store/sql.ts";
 import { useDatabase } from "../support/use-database.ts";
 
 const { sql: pool } = await useDatabase();
@@ -45,4 +46,33 @@ it("omits a column of nulls, which unnest fills up, and sends any other whole", 
     { name: "a", nothing: null, something: null },
     { name: "b", nothing: null, something: 7 },
   ]);
+});
+
+describe("the query functions", () => {
+  const row = z.object({ n: z.int() });
+
+  it("`many` parses each row", async () => {
+    expect(await many(db, row)`select n from generate_series(1, ${2}::int) as n`).toEqual([{ n: 1 }, { n: 2 }]);
+    await expect(many(db, row)`select 'x' as n`).rejects.toThrow(z.ZodError);
+  });
+
+  it("`one` rejects a query that returns no row or several", async () => {
+    expect(await one(db, row)`select 7 as n`).toEqual({ n: 7 });
+    await expect(one(db, row)`select 7 as n where false`).rejects.toThrow(z.ZodError);
+    await expect(one(db, row)`select n from generate_series(1, 2) as n`).rejects.toThrow(z.ZodError);
+  });
+
+  it("`exists` and `execute` report rows without columns", async () => {
+    expect(await exists(db)`select from generate_series(1, 2)`).toBe(true);
+    expect(await exists(db)`select where false`).toBe(false);
+    expect(await execute(db)`select from generate_series(1, 2)`).toBe(2);
+  });
+
+  it("translate a database error in a statement and in a transaction, without the value", async () => {
+    const expected = { message: "invalid input syntax for type integer (SQLSTATE 22P02)", code: "22P02" };
+    await expect(execute(db)`select ${"secret"}::text::int`).rejects.toMatchObject(expected);
+    await expect(db.transaction((part) => execute(part)`select ${"secret"}::text::int`)).rejects.toMatchObject(
+      expected,
+    );
+  });
 });
