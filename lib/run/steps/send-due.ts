@@ -3,10 +3,10 @@ import type { Channel } from "../../domain/labels.ts";
 import { type ClaimedTurn, claimTurn } from "../claiming.ts";
 import { type ClaimedTouches, deliver } from "../deliver.ts";
 import { ALL_OPEN, FairShare, type Open } from "../fair-share.ts";
-import { sampleOf, tally } from "../report.ts";
 import { type RunContext, type RunStep, sendsItself, sumOf } from "../step.ts";
 import { BACKLOG_COUNTED, noDelivery, PROBLEMS_REPORTED, type SendDueReport } from "../step-reports.ts";
 import type { DueWorkspace, SendableWorkspace } from "../store-ports.ts";
+import { sampleOf, tally } from "../tally.ts";
 import { enqueue, sendLeftovers } from "./recover-touches.ts";
 
 const WORKSPACES_AT_MOST = 10_000;
