@@ -157,12 +157,12 @@ export async function settleDigest(db: Queryable, settlement: DigestSettlement, 
   const { id, status } = settlement;
   await execute(db)`
     update digest_delivery
-       set status = ${status}::digest_delivery_status,
+       set status = ${status === "retry" ? "pending" : status}::digest_delivery_status,
            reason = ${"reason" in settlement ? settlement.reason : null},
            provider_id = ${"providerId" in settlement ? settlement.providerId : null},
            failures = coalesce(${"failures" in settlement ? settlement.failures : null}::int, failures),
            attempts = attempts - ${"attemptUnused" in settlement ? 1 : 0}::int,
-           recheck_at = ${"recheckAt" in settlement ? settlement.recheckAt : null},
+           recheck_at = ${status === "retry" ? settlement.nextAttemptAt : null},
            sent_at = ${status === "sent" ? now : null}
      where id = ${id}::uuid and status = 'sending'`;
 }
