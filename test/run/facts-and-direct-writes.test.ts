@@ -96,6 +96,29 @@ it("after any facts and direct writes, one run leaves no chase of a booked lead 
   );
 }, 120_000);
 
+it("a status that books a lead again by hand does not keep the preparation of its cancelled meeting", async () => {
+  const setting = await twoLeads();
+  const { workspaceId, leads } = setting;
+  await fact(workspaceId, "meeting.booked", { meeting: aMeeting("one"), occurredAt: hoursAgo(3) });
+  const prepared = async () =>
+    (
+      await sql.query(
+        "select status::text from follow_up_instance where workspace_id = $1 and lead_id = $2 and post_booking",
+        [workspaceId, leads[0]],
+      )
+    ).rows;
+  expect(await prepared()).toEqual([{ status: "active" }]);
+  for (const write of [
+    "update lead set status = 'not-interested' where workspace_id = $1 and id = $2",
+    "update appointment set status = 'cancelled' where workspace_id = $1 and lead_id = $2",
+    "update lead set status = 'meeting-booked' where workspace_id = $1 and id = $2",
+  ]) {
+    await make({ write, lead: 0 }, setting);
+  }
+  await make("run", setting);
+  expect(await prepared()).toEqual([{ status: "cancelled" }]);
+});
+
 it("a meeting that a fact moves into the past prepares nothing more, as after a direct write", async () => {
   const { workspaceId } = await twoLeads();
   await fact(workspaceId, "meeting.booked", { meeting: aMeeting("one"), occurredAt: hoursAgo(3) });

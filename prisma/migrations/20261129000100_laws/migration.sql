@@ -173,7 +173,9 @@ DECLARE
     AND NEW."missed_at" IS NOT DISTINCT FROM OLD."missed_at";
 BEGIN
   IF NEW."booked_until" IS NOT NULL OR (booked AND NOT OLD."is_booked") THEN
-    NEW."stop_cause" := CASE WHEN barred AND NEW."stop_cause" IS NOT NULL THEN 'barred' END;
+    -- A booking by status alone has no meeting to prepare, so a mark that ends a preparation stays.
+    NEW."stop_cause" := CASE WHEN barred AND NEW."stop_cause" IS NOT NULL THEN 'barred'
+      WHEN NEW."booked_until" IS NULL AND NEW."stop_cause" IN ('meeting_cancelled', 'meeting_missed') THEN NEW."stop_cause" END;
   ELSIF OLD."is_booked" AND NOT booked AND ran_out IS NOT TRUE THEN
     NEW."stop_cause" := coalesce(nullif(NEW."stop_cause", 'barred'), 'unbooked');
   END IF;
