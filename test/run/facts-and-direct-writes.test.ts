@@ -96,6 +96,14 @@ it("after any facts and direct writes, one run leaves no chase of a booked lead 
   );
 }, 120_000);
 
+it("a meeting that a fact moves into the past prepares nothing more, also after a later fact of another past meeting", async () => {
+  const { workspaceId } = await twoLeads();
+  await fact(workspaceId, "meeting.booked", { meeting: aMeeting("one"), occurredAt: hoursAgo(3) });
+  await fact(workspaceId, "meeting.booked", { meeting: aMeeting("two", -1), occurredAt: hoursAgo(1) });
+  const moved = { meeting: aMeeting("one", -1), occurredAt: hoursAgo(2) };
+  expect(await fact(workspaceId, "meeting.booked", moved)).toMatchObject({ outcome: "applied", ended: 1 });
+});
+
 it("a status that books a lead again by hand does not keep the preparation of its cancelled meeting", async () => {
   const setting = await twoLeads();
   const { workspaceId, leads } = setting;

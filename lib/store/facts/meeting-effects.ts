@@ -66,16 +66,22 @@ export async function recordMeeting(db: Queryable, meeting: MeetingToRecord): Pr
            confirmed_at = greatest(appointment.confirmed_at, excluded.confirmed_at)`;
 }
 
-const otherMeetingsRow = z.object({ confirmed: z.boolean(), bookedSince: z.boolean(), laterEvent: z.boolean() });
+const otherMeetingsRow = z.object({
+  isAhead: z.boolean(),
+  confirmed: z.boolean(),
+  bookedSince: z.boolean(),
+  laterEvent: z.boolean(),
+});
 
-/** Whether another meeting keeps the lead booked, was confirmed after `occurredAt`, or had any event after it. */
+/** Whether another meeting is ahead, keeps the lead booked, was confirmed after `occurredAt`, or had any event after it. */
 async function readOtherMeetings(
   db: Queryable,
   { workspaceId, meetingId, occurredAt }: { workspaceId: string; meetingId: string; occurredAt: Date },
   leadId: string,
 ): Promise<z.infer<typeof otherMeetingsRow>> {
   return await one(db, otherMeetingsRow)`
-    select coalesce(bool_or(appointment.status = 'confirmed' and (
+    select coalesce(bool_or(appointment.status = 'confirmed' and appointment.ends_at > clock_timestamp()), false) as "isAhead",
+           coalesce(bool_or(appointment.status = 'confirmed' and (
              appointment.last_event_at > ${occurredAt} or appointment.ends_at > clock_timestamp())), false) as confirmed,
            coalesce(bool_or(appointment.confirmed_at > ${occurredAt}), false) as "bookedSince",
            coalesce(bool_or(appointment.last_event_at > ${occurredAt}), false) as "laterEvent"
@@ -110,8 +116,9 @@ const bookedStatus = z.object({ status: z.enum(LEAD_STATUSES) });
 export async function bookLead(db: Queryable, change: MeetingChange, lead: LockedLead): Promise<Effect> {
   const { fact, known, now, endsAt } = change;
   const isOver = endsAt !== null && endsAt <= now;
+  const prepared = isOver && isAhead(known, now) ? await endPreparation(db, change, lead) : NOTHING_ENDED;
   if (isOver && (await others(db, change, lead)).laterEvent) {
-    return { ...(await applyLateBooking(db, change, lead)), starting: null };
+    return { ...addEnded(await applyLateBooking(db, change, lead), prepared), starting: null };
   }
   const { status } = await one(db, bookedStatus)`
     update lead
@@ -121,36 +128,37 @@ export async function bookLead(db: Queryable, change: MeetingChange, lead: Locke
     returning status::text`;
   const { workspaceId } = fact;
   const completed = await completeBookedLead(db, { workspaceId, leadId: lead.id, now, startedBefore: null });
-  const prepared = isOver && isAhead(known, now) ? await endPreparation(db, change, lead) : NOTHING_ENDED;
   const ended = addEnded(completed, prepared);
   // A second meeting is a new booking. A moved meeting is not, unless the lead was no longer booked.
   const begins = !isAhead(known, now) && (fact.type === "meeting.booked" || lead.bookedUntil === null);
   return { ...ended, starting: begins && !isOver ? { ...lead, status } : null };
 }
 
-/** Cancels the post-booking sequences of a meeting that moved into the past, unless another keeps the lead booked. */
+/** Cancels the post-booking sequences of a meeting that is no longer ahead, unless another is. */
 async function endPreparation(db: Queryable, change: MeetingChange, lead: LockedLead): Promise<Ended> {
-  if ((await others(db, change, lead)).confirmed) return NOTHING_ENDED;
+  if ((await others(db, change, lead)).isAhead) return NOTHING_ENDED;
   const { workspaceId } = change.fact;
-  const ending = { which: "post_booking", status: "cancelled", reason: "meeting_cancelled" } as const;
+  const reason = change.status === "missed" ? "meeting_missed" : "meeting_cancelled";
+  const ending = { which: "post_booking", status: "cancelled", reason } as const;
   return await endInstances(db, { workspaceId, leadIds: [lead.id], now: change.now, ...ending });
 }
 
-/** Unbooks the lead and cancels its post-booking sequences, unless another meeting keeps it booked. */
+/**
+ * Cancels the post-booking sequences of the lead, unless another meeting is ahead. Unbooks it, unless another keeps it
+ * booked.
+ */
 export async function unbookLead(db: Queryable, change: MeetingChange, lead: LockedLead): Promise<Effect> {
-  const { fact, status, known, now } = change;
+  const { fact, status, known } = change;
   const { confirmed, bookedSince } = await others(db, change, lead);
-  if (confirmed) return { ...NOTHING_ENDED, starting: null };
-  const { workspaceId, occurredAt } = fact;
+  const ended = await endPreparation(db, change, lead);
+  if (confirmed) return { ...ended, starting: null };
+  const { occurredAt } = fact;
   const missed = status === "missed" && !bookedSince;
   await execute(db)`
     update lead
        set status = case when status = 'meeting-booked' then 'qualified' else status end,
            missed_at = case when ${missed} then ${occurredAt}::timestamptz else missed_at end
      where id = ${lead.id}::uuid`;
-  const reason = status === "missed" ? "meeting_missed" : "meeting_cancelled";
-  const ending = { which: "post_booking", status: "cancelled", reason } as const;
-  const ended = await endInstances(db, { workspaceId, leadIds: [lead.id], now, ...ending });
   return { ...ended, starting: missed && known?.status !== "missed" ? lead : null };
 }
 
