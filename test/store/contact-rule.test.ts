@@ -117,8 +117,9 @@ describe("the triggers", () => {
       const pause = { status: "paused", paused_reason: "lead_snoozed", recheck_at: FAR_AHEAD };
       const instance = await addInstance(sql, lead, id, pause);
       await sql.query("update lead set status = $2::lead_status where id = $1", [lead, status]);
-      const { rows } = await sql.query("select recheck_at < now() as rechecked from follow_up_instance where id = $1", [
+      const { rows } = await sql.query("select recheck_at <> $2 as rechecked from follow_up_instance where id = $1", [
         instance,
+        FAR_AHEAD,
       ]);
       const barred = contactBar({ status, optedOutAt: null, suppressed: null }) !== undefined;
       expect(rows).toEqual([{ rechecked: !barred && status !== "meeting-booked" }]);
