@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { Webhook, WebhookVerificationError } from "standardwebhooks";
 import * as z from "zod";
+import { DAY_MS } from "../lib/domain/time-zone.ts";
 import type { FactOutcome } from "../lib/run/intake/apply-messages.ts";
 import { applyEvent } from "../lib/run/intake/apply-messages.ts";
 import type { Database } from "../lib/store/connect.ts";
@@ -15,7 +16,6 @@ export interface DemoBooking {
   readonly outcome: FactOutcome;
 }
 
-const DAY_MS = 24 * 60 * 60_000;
 const candidates = z.array(z.object({ workspaceId: z.guid(), leadId: z.guid() }));
 
 /**

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import pg from "pg";
 import * as z from "zod";
+import { DAY_MS } from "../../lib/domain/time-zone.ts";
 import { FOLDER, MESSAGE, makeDatabase } from "../database.ts";
 import { installPackages } from "../install-packages.ts";
 
@@ -81,7 +82,6 @@ export function* firstDrips(due: number, portion: number): Generator<readonly Fi
 
 export const nextDrip = ({ id, step }: Drip): Drip => ({ id, step: step + 1 });
 
-const DAY_MS = 24 * 60 * 60_000;
 export const tomorrow = (): Date => new Date(Date.now() + DAY_MS);
 const inTheNextWeeks = (share: number): Date => new Date(tomorrow().getTime() + share * 14 * DAY_MS);
 

@@ -90,7 +90,7 @@ export const STEP_FIELDS = [
 const isSameStep = (one: WrittenStep, other: WrittenStep): boolean =>
   STEP_FIELDS.every((field) => one[field] === other[field]);
 
-export interface StepFault {
+interface TextFault {
   readonly part: "subject" | "body";
   /** The error message for the author. */
   readonly message: string;
@@ -100,7 +100,7 @@ export interface StepFault {
  * All faults in a step's templates; empty if the step can be sent to a lead with every value. Checks with the rendering
  * code. Messages quote the template: show them to its author, but never log them.
  */
-export function lintStep({ channel, subject, body }: StepTexts): readonly StepFault[] {
+export function lintStep({ channel, subject, body }: StepTexts): readonly TextFault[] {
   return [
     ...subjectFaults(channel, subject).map((message) => ({ part: "subject" as const, message })),
     ...bodyFaults(body).map((message) => ({ part: "body" as const, message })),

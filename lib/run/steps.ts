@@ -72,7 +72,7 @@ export class RunTime {
 }
 
 /** A step that failed or was not run for safety, with its error. */
-export interface StepFault {
+interface StepFault {
   readonly step: string;
   readonly thrown: unknown;
 }

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { DIGEST_CHANNELS, type NotificationKind } from "../domain/labels.ts";
+import { DIGEST_CHANNELS, type DigestDeliveryStatus, type NotificationKind } from "../domain/labels.ts";
 import type { OutgoingDigest } from "../run/channel-ports.ts";
 import type { BatchQuery, DigestSettlement } from "../run/store-ports.ts";
 import { empty, execute, many, one, type Queryable, raw, type Sql, sql } from "./sql.ts";
@@ -155,9 +155,10 @@ export async function claimDigests(
 /** Settles a delivery; a no-op if it is no longer `sending`. */
 export async function settleDigest(db: Queryable, settlement: DigestSettlement, now: Date): Promise<void> {
   const { id, status } = settlement;
+  const stored: DigestDeliveryStatus = status === "retry" ? "pending" : status;
   await execute(db)`
     update digest_delivery
-       set status = ${status === "retry" ? "pending" : status}::digest_delivery_status,
+       set status = ${stored}::digest_delivery_status,
            reason = ${"reason" in settlement ? settlement.reason : null},
            provider_id = ${"providerId" in settlement ? settlement.providerId : null},
            failures = coalesce(${"failures" in settlement ? settlement.failures : null}::int, failures),

@@ -42,8 +42,8 @@ type Rehearsed = Pick<
 
 /**
  * The dry-run versions of the store's writing methods: they compute the effect and write nothing. Remembers what
- * earlier steps would have changed, for the steps that build on it. Each method does all its work on its first call,
- * whatever the limit, so that the next call finds nothing; only claims continue page by page.
+ * earlier steps would have changed, for the steps that build on it. On its first call, each method does all its work and
+ * ignores the limit; the next call finds nothing. Only claims continue page by page.
  */
 export function rehearsal(db: Transactional): Rehearsed {
   const ended: string[] = [];

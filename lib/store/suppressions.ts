@@ -54,24 +54,26 @@ export async function suppressRecipients(
 /**
  * Suppresses the addresses that providers report as undeliverable. Each address has its own transaction, apart from the
  * settlement: a suppression locks all leads of its address, and a settlement must not wait for a lead. After waiting
- * two seconds for a lock, skips that address and all after it; their next rejection suppresses them.
+ * two seconds for a lock, skips that address: its next rejection suppresses it. The others then wait only briefly, so a
+ * lead that one workspace holds keeps no address of another from its suppression.
  */
 export async function suppressUndeliverable(
   db: Transactional,
   settlements: readonly Settlement[],
   now: Date,
 ): Promise<void> {
+  let lockTimeout = "2s";
   for (const settled of settlements) {
     if (!("undeliverable" in settled)) continue;
     try {
       await db.transaction(async (transaction) => {
-        await execute(transaction)`set local lock_timeout = '2s'`;
+        await execute(transaction)`select set_config('lock_timeout', ${lockTimeout}, true)`;
         const why = { reason: "undeliverable", source: "provider" } as const;
         await suppressRecipients(transaction, [settled.id], why, now);
       });
     } catch (thrown) {
-      if (isLockTimeout(thrown)) return;
-      throw thrown;
+      if (!isLockTimeout(thrown)) throw thrown;
+      lockTimeout = "50ms";
     }
   }
 }

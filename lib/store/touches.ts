@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { CHANNELS, REPEATABLE_CHANNELS } from "../domain/labels.ts";
+import { CHANNELS, REPEATABLE_CHANNELS, type TouchStatus } from "../domain/labels.ts";
 import type { BatchQuery, Leftover, Rescheduled, SendableWorkspace, Settlement } from "../run/store-ports.ts";
 import { CHANNEL_IS_KNOWN } from "./columns.ts";
 import { insertTouchEvents } from "./digests.ts";
@@ -33,7 +33,7 @@ export async function settle(db: Queryable, settlements: readonly Settlement[], 
              sent_at = case when settled.status = 'sent' then ${now}::timestamptz end
         from unnest(
           ${settlements.map(({ id }) => id)}::uuid[],
-          ${settlements.map(({ status }) => (status === "retry" ? "claimed" : status))}::text[],
+          ${settlements.map(({ status }): TouchStatus => (status === "retry" ? "claimed" : status))}::text[],
           ${column(settlements.map((settled) => ("reason" in settled ? settled.reason : null)))}::text[],
           ${column(settlements.map((settled) => ("providerId" in settled ? settled.providerId : null)))}::text[],
           ${column(settlements.map((settled) => ("nextAttemptAt" in settled ? settled.nextAttemptAt : null)))}::timestamptz[],

@@ -59,7 +59,7 @@ export async function writeClaims(
         ${column(plans.map(({ touch }) => touch?.expectedOutboundAt ?? null))}::timestamptz[],
         ${column(plans.map(({ touch }) => touch?.sendUntil ?? null))}::timestamptz[],
         ${column(plans.map(({ touch }) => touch?.expiresAt ?? null))}::timestamptz[]
-      ) as plan (instance_id, begins, has_thread, ${KINDS}, status, position, next_step_due, hold_reason, held_since,
+      ) as plan (instance_id, starts, has_thread, ${KINDS}, status, position, next_step_due, hold_reason, held_since,
                  paused_reason, recheck_at, completed_reason, touch_status, step_id, channel, subject, body,
                  expected_outbound_at, send_until, expires_at)),
     going as materialized (
@@ -69,14 +69,14 @@ export async function writeClaims(
         join workspace on workspace.id = step.workspace_id
        where step.id = any(${[...new Set(plans.flatMap(({ touch }) => touch?.stepId ?? []))]}::uuid[])
          and sequence.active and workspace.paused_at is null),
-    begun as materialized (
+    started as materialized (
       select plan.instance_id, ${RECIPIENT} as recipient_hash
         from plan
         join going on going.id = plan.step_id
        cross join lateral (
          select ${join(ADDRESS_KINDS.map((kind) => sql`suppression_hash(going.workspace_id, plan.${raw(kind)})`))}
           offset 0) as hashes (${HASHES})
-       where plan.begins and not exists (
+       where plan.starts and not exists (
          select from suppression where workspace_id = going.workspace_id and hash in (${HASHES}))),
     moved as (
       update follow_up_instance as instance
@@ -93,15 +93,15 @@ export async function writeClaims(
                          claimed_at, expected_outbound_at, send_until, expires_at, next_attempt_at, recheck_at,
                          attempts, last_attempt_at, recipient_hash)
       select moved.workspace_id, moved.id, moved.lead_id, plan.step_id, moved.generation, plan.channel::channel,
-             case when begun.instance_id is not null then 'sending' else plan.touch_status end::touch_status,
+             case when started.instance_id is not null then 'sending' else plan.touch_status end::touch_status,
              plan.subject, plan.body, ${now}::timestamptz, plan.expected_outbound_at, plan.send_until, plan.expires_at,
-             case when plan.touch_status = 'claimed' and begun.instance_id is null then ${now}::timestamptz end,
+             case when plan.touch_status = 'claimed' and started.instance_id is null then ${now}::timestamptz end,
              case when plan.touch_status = 'claimed' then ${recheckAt}::timestamptz end,
-             (begun.instance_id is not null)::int,
-             case when begun.instance_id is not null then ${now}::timestamptz end, begun.recipient_hash
+             (started.instance_id is not null)::int,
+             case when started.instance_id is not null then ${now}::timestamptz end, started.recipient_hash
         from plan
         join moved on moved.id = plan.instance_id
-        left join begun on begun.instance_id = plan.instance_id
+        left join started on started.instance_id = plan.instance_id
        where plan.touch_status is not null
           on conflict (instance_id, generation, step_id) do nothing
       returning id, workspace_id, instance_id, lead_id, step_id, generation, channel, status),

@@ -1,8 +1,7 @@
+import { DAY_MS } from "../../lib/domain/time-zone.ts";
 import { demoId } from "./demo-id.ts";
 import { type DemoSequence, type DemoStep, SEQUENCES } from "./sequences.ts";
 import { type DemoWorkspace, WORKSPACES } from "./workspaces.ts";
-
-const DAY_MS = 24 * 60 * 60_000;
 
 /** The ids of the workspaces, in the order of `WORKSPACES`. */
 export const DEMO_WORKSPACE_IDS: readonly string[] = WORKSPACES.map(({ id }) => id);

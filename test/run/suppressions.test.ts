@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import { onPool } from "../../lib/store/sql.ts";
-import { suppressRecipients } from "../../lib/store/suppressions.ts";
+import { suppressRecipients, suppressUndeliverable } from "../../lib/store/suppressions.ts";
 import {
   addFollowedLead,
   addInstance,
@@ -291,6 +291,24 @@ describe("a touch that went to an address", () => {
     expect(suppressed.rows).toEqual([{ hash: hashOf("old@example.test"), reason: "undeliverable", kind: "email" }]);
     const flags = await sql.query("select email_undeliverable from lead where id = $1", [leadId]);
     expect(flags.rows).toEqual([{ email_undeliverable: false }]);
+  });
+
+  it("is suppressed by its rejection while another transaction holds a rejected lead of another workspace", async () => {
+    const held = await followed({ email: "held@example.test" });
+    const neighbour = await addWorkspace(sql);
+    const other = await addSequence(sql, neighbour);
+    await addFollowedLead(sql, neighbour, other.id, { lead: { email: "full@example.test" } });
+    await runner.run();
+    const { rows: touches } = await sql.query("select id from touch order by workspace_id = $1", [neighbour]);
+    const holder = await openTransaction(sql);
+    await holder.query("select from lead where id = $1 for update", [held.leadId]);
+    const rejected = touches.map(
+      ({ id }) => ({ id, status: "failed", reason: "smtp_550", undeliverable: true }) as const,
+    );
+    await suppressUndeliverable(onPool(sql), rejected, new Date());
+    await holder.rollback();
+    const { rows } = await sql.query("select hash from suppression");
+    expect(rows).toEqual([{ hash: hashOf("full@example.test", neighbour) }]);
   });
 
   it("suppresses no address if it was never sent", async () => {

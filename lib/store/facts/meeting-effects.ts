@@ -66,27 +66,25 @@ export async function recordMeeting(db: Queryable, meeting: MeetingToRecord): Pr
            confirmed_at = greatest(appointment.confirmed_at, excluded.confirmed_at)`;
 }
 
-const otherMeetingsRow = z.object({
+const otherMeetings = z.object({
   isAhead: z.boolean(),
   confirmed: z.boolean(),
   bookedSince: z.boolean(),
   laterEvent: z.boolean(),
 });
+type OtherMeetings = z.infer<typeof otherMeetings>;
 
 /** Whether another meeting is ahead, keeps the lead booked, was confirmed after `occurredAt`, or had any event after it. */
-async function readOtherMeetings(
-  db: Queryable,
-  { workspaceId, meetingId, occurredAt }: { workspaceId: string; meetingId: string; occurredAt: Date },
-  leadId: string,
-): Promise<z.infer<typeof otherMeetingsRow>> {
-  return await one(db, otherMeetingsRow)`
+async function readOtherMeetings(db: Queryable, { fact }: MeetingChange, lead: LockedLead): Promise<OtherMeetings> {
+  const { workspaceId, meeting, occurredAt } = fact;
+  return await one(db, otherMeetings)`
     select coalesce(bool_or(appointment.status = 'confirmed' and appointment.ends_at > clock_timestamp()), false) as "isAhead",
            coalesce(bool_or(appointment.status = 'confirmed' and (
              appointment.last_event_at > ${occurredAt} or appointment.ends_at > clock_timestamp())), false) as confirmed,
            coalesce(bool_or(appointment.confirmed_at > ${occurredAt}), false) as "bookedSince",
            coalesce(bool_or(appointment.last_event_at > ${occurredAt}), false) as "laterEvent"
       from appointment
-     where workspace_id = ${workspaceId}::uuid and lead_id = ${leadId}::uuid and external_id <> ${meetingId}`;
+     where workspace_id = ${workspaceId}::uuid and lead_id = ${lead.id}::uuid and external_id <> ${meeting.id}`;
 }
 
 export type MeetingFact = FactOf<"meeting.booked" | "meeting.rescheduled" | "meeting.cancelled" | "meeting.missed">;
@@ -107,17 +105,15 @@ export interface Effect extends Ended {
   readonly starting: LockedLead | null;
 }
 
-const others = (db: Queryable, { fact }: MeetingChange, { id }: LockedLead) =>
-  readOtherMeetings(db, { workspaceId: fact.workspaceId, meetingId: fact.meeting.id, occurredAt: fact.occurredAt }, id);
-
 const bookedStatus = z.object({ status: z.enum(LEAD_STATUSES) });
 
 /** Books the lead and completes its sequences outside post-booking. */
 export async function bookLead(db: Queryable, change: MeetingChange, lead: LockedLead): Promise<Effect> {
   const { fact, known, now, endsAt } = change;
   const isOver = endsAt !== null && endsAt <= now;
-  const prepared = isOver && isAhead(known, now) ? await endPreparation(db, change, lead) : NOTHING_ENDED;
-  if (isOver && (await others(db, change, lead)).laterEvent) {
+  const others = isOver ? await readOtherMeetings(db, change, lead) : null;
+  const prepared = others && isAhead(known, now) ? await endPreparation(db, change, lead, others) : NOTHING_ENDED;
+  if (others?.laterEvent) {
     return { ...addEnded(await applyLateBooking(db, change, lead), prepared), starting: null };
   }
   const { status } = await one(db, bookedStatus)`
@@ -135,8 +131,13 @@ export async function bookLead(db: Queryable, change: MeetingChange, lead: Locke
 }
 
 /** Cancels the post-booking sequences of a meeting that is no longer ahead, unless another is. */
-async function endPreparation(db: Queryable, change: MeetingChange, lead: LockedLead): Promise<Ended> {
-  if ((await others(db, change, lead)).isAhead) return NOTHING_ENDED;
+async function endPreparation(
+  db: Queryable,
+  change: MeetingChange,
+  lead: LockedLead,
+  others: OtherMeetings,
+): Promise<Ended> {
+  if (others.isAhead) return NOTHING_ENDED;
   const { workspaceId } = change.fact;
   const reason = change.status === "missed" ? "meeting_missed" : "meeting_cancelled";
   const ending = { which: "post_booking", status: "cancelled", reason } as const;
@@ -149,11 +150,11 @@ async function endPreparation(db: Queryable, change: MeetingChange, lead: Locked
  */
 export async function unbookLead(db: Queryable, change: MeetingChange, lead: LockedLead): Promise<Effect> {
   const { fact, status, known } = change;
-  const { confirmed, bookedSince } = await others(db, change, lead);
-  const ended = await endPreparation(db, change, lead);
-  if (confirmed) return { ...ended, starting: null };
+  const others = await readOtherMeetings(db, change, lead);
+  const ended = await endPreparation(db, change, lead, others);
+  if (others.confirmed) return { ...ended, starting: null };
   const { occurredAt } = fact;
-  const missed = status === "missed" && !bookedSince;
+  const missed = status === "missed" && !others.bookedSince;
   await execute(db)`
     update lead
        set status = case when status = 'meeting-booked' then 'qualified' else status end,
