@@ -21,21 +21,37 @@ interface CommandContext {
 
 const PROBLEMS_SHOWN = 12;
 
-/** The summary of a run for a person. Coloured only on a terminal. */
+/** The summary of `npm start` for a person. Coloured only on a terminal. */
 export function runSummary(report: Report, context: CommandContext): string {
-  const { results } = report;
-  const sections = [
+  const text = textOf([
     context.booking ? [title("Booking by event, before the run"), ...bookingLines(context.booking)] : [],
+    ...reportSections(report),
+    [title("Output"), ...outputLines(context)],
+    [title("Next"), ...suggestions(report, context)],
+  ]);
+  return `\n${text}\n`;
+}
+
+/** A report for a person. Coloured only on a terminal. */
+export const reportText = (report: Report): string => textOf(reportSections(report));
+
+type Section = readonly string[];
+
+const textOf = (sections: readonly Section[]): string =>
+  sections
+    .filter((section) => section.length > 0)
+    .map((section) => section.join("\n"))
+    .join("\n\n");
+
+function reportSections(report: Report): readonly Section[] {
+  const { results } = report;
+  return [
     [headline(report), ...report.errors.map((error) => paint("red", `  ${error}`))],
     [title("Steps"), ...stepLines(report)],
     results ? [title("Decisions"), reasonTable(results)] : [],
     results ? [title("Balance"), ...balance(results)] : [],
     results?.problems.length ? [title("Rows to correct"), ...problems(results)] : [],
-    [title("Output"), ...outputLines(context)],
-    [title("Next"), ...suggestions(report, context)],
   ];
-  const texts = sections.filter((section) => section.length > 0).map((section) => section.join("\n"));
-  return `\n${texts.join("\n\n")}\n`;
 }
 
 const paint = (format: Parameters<typeof styleText>[0], text: string): string =>

@@ -27,6 +27,22 @@ export class Spinner {
     this.#last = line;
   }
 
+  /** Shows the line and the seconds that have passed until the work ends. */
+  async during<Result>(line: string, work: () => Promise<Result>): Promise<Result> {
+    const startedMs = performance.now();
+    const showTime = () => {
+      const seconds = Math.round((performance.now() - startedMs) / 1_000);
+      this.show(line, seconds > 0 ? `, ${seconds} s` : "");
+    };
+    showTime();
+    const timer = setInterval(showTime, 1_000);
+    try {
+      return await work();
+    } finally {
+      clearInterval(timer);
+    }
+  }
+
   stop(): void {
     this.#ora?.stop();
   }

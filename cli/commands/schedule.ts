@@ -1,14 +1,17 @@
+import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import {
-  ConflictException,
-  CreateScheduleCommand,
   GetScheduleCommand,
   type GetScheduleCommandOutput,
   SchedulerClient,
   UpdateScheduleCommand,
 } from "@aws-sdk/client-scheduler";
 import { Command } from "commander";
+import { oneAttempt, within } from "../../lib/channels/aws-request.ts";
 import { namesOf, STAGE_PATTERN } from "../../lib/platform/names.ts";
+import type { Report } from "../../lib/run/report.ts";
 import { Problem } from "../problem.ts";
+import { reportText } from "../run-summary.ts";
+import { Spinner } from "../terminal.ts";
 
 interface Options {
   readonly stage: string;
@@ -28,7 +31,9 @@ touches are still sent: docs/runbook.md#stop-everything says how to stop them.
 Region and credentials come from AWS_REGION, AWS_PROFILE or the shared AWS configuration files. Required permissions:
   status           scheduler:GetSchedule
   pause, resume    also scheduler:UpdateSchedule, and iam:PassRole for the schedule's role
-  run-now          also scheduler:CreateSchedule, and iam:PassRole for the schedule's role
+  run-now          also lambda:InvokeFunction for the schedule's function
+
+run-now waits for the run, which takes up to a minute, and prints its report. Exit code: 0 if the run succeeded, 1 otherwise.
 
 Examples:
   $ npm run backstop -- schedule status --stage dev
@@ -46,7 +51,7 @@ export function scheduleCommand(print: Print = toStandardOutput): Command {
     ["status", "show whether the schedule is running or paused", status],
     ["pause", "start no more runs; a no-op if the schedule is paused", pause],
     ["resume", "start runs again; a no-op if the schedule is running", resume],
-    ["run-now", "start one run at the next full minute, also while paused", runNow],
+    ["run-now", "start one run now, also while paused, and print its report", runNow],
   ];
   for (const [name, description, action] of actions) {
     schedule.addCommand(
@@ -67,7 +72,7 @@ async function withScheduler(action: Action, options: Options, print: Print): Pr
   try {
     await action(client, id, print);
   } catch (thrown) {
-    throw withAdvice(thrown, id);
+    throw withAdvice(thrown, (key) => ADVICE[key]?.(id));
   } finally {
     client.destroy();
   }
@@ -100,41 +105,53 @@ async function resume(client: SchedulerClient, id: ScheduleId, print: Print): Pr
   print("a deploy that changes the schedule keeps it running, unless cdk.json or -c paused=true pauses it");
 }
 
-/**
- * Creates a schedule with the same target that runs once, at the next full minute, and then deletes itself. The caller
- * needs no permission to invoke the function. The name contains the minute, so a second call is a no-op.
- */
+/** Invokes the function that the schedule targets, waits for the run and prints its report. */
 async function runNow(client: SchedulerClient, id: ScheduleId, print: Print): Promise<void> {
   const { Target } = await find(client, id);
-  if (!Target) throw new Problem(`${id.group}/${id.name} has no target: deploy the stage again`);
-  const at = nextMinute(new Date()).toISOString();
-  const name = `run-now-${at.slice(0, 16).replace(":", "-")}`;
-  const command = new CreateScheduleCommand({
-    Name: name,
-    ClientToken: name,
-    GroupName: id.group,
-    Description: "Backstop: one run between two ticks. Deletes itself.",
-    ScheduleExpression: `at(${at.slice(0, 19)})`,
-    ScheduleExpressionTimezone: "UTC",
-    FlexibleTimeWindow: { Mode: "OFF" },
-    ActionAfterCompletion: "DELETE",
-    Target,
-  });
-  const isNew = await client.send(command).then(
-    () => true,
-    (thrown) => {
-      if (thrown instanceof ConflictException) return false;
-      throw thrown;
-    },
-  );
-  print(`a run ${isNew ? "starts" : "is already requested and starts"} at ${at}`);
+  const arn = Target?.Arn ?? "";
+  if (!FUNCTION_ARN.test(arn)) throw new Problem(`${id.group}/${id.name} targets no function: deploy the stage again`);
+  const spinner = new Spinner();
+  const answer = await spinner.during(`Invoking ${arn}`, () => invokeOnce(arn)).finally(() => spinner.stop());
+  if (!isReport(answer)) throw new Problem(`the function returned no report, but ${JSON.stringify(answer)}`);
+  print(readable(answer));
+  if (!answer.success) throw new Problem(`the run failed with status ${answer.statusCode}`);
 }
 
-/** Time for the request to reach Scheduler before the minute starts. */
-const ARRIVAL_MS = 5_000;
+/** May end with a version or an alias, which the API accepts too. */
+const FUNCTION_ARN = /^arn:[\w-]+:lambda:.+:function:/;
 
-/** The next full minute that is still possible. Scheduler has a resolution of one minute. */
-export const nextMinute = (now: Date): Date => new Date(Math.ceil((now.getTime() + ARRIVAL_MS) / 60_000) * 60_000);
+/** Twice the longest run, with time for a cold start. A second attempt would start a second run. */
+const INVOCATION_LIMITS = { connectMs: 5_000, answerMs: 120_000 };
+
+/** Returns what the function returned. Throws a Problem if it failed, or if there is no answer. */
+async function invokeOnce(arn: string): Promise<unknown> {
+  const client = new LambdaClient(oneAttempt(INVOCATION_LIMITS));
+  // A failed manual run returns its report; a failed scheduled run throws.
+  const Payload = Buffer.from(JSON.stringify({ trigger: "manual" }));
+  const command = new InvokeCommand({ FunctionName: arn, InvocationType: "RequestResponse", Payload });
+  try {
+    const answer = await client.send(command, within(INVOCATION_LIMITS));
+    const text = answer.Payload?.transformToString() ?? "";
+    if (answer.FunctionError) throw new Problem(`the function failed (${answer.FunctionError}): ${text}`);
+    return JSON.parse(text);
+  } catch (thrown) {
+    throw withAdvice(thrown, (key) => INVOCATION_ADVICE[key]?.(arn));
+  } finally {
+    client.destroy();
+  }
+}
+
+const isReport = (answer: unknown): answer is Report =>
+  typeof answer === "object" && answer !== null && "success" in answer && "statusCode" in answer;
+
+/** A function of another version may lack figures that the summary shows; its report is printed as JSON. */
+function readable(report: Report): string {
+  try {
+    return reportText(report);
+  } catch {
+    return JSON.stringify(report, null, 2);
+  }
+}
 
 /** Sends all fields, because UpdateSchedule resets omitted ones. Returns false if the state is already the same. */
 async function change(client: SchedulerClient, id: ScheduleId, state: State): Promise<boolean> {
@@ -170,7 +187,7 @@ const ADVICE: Readonly<Record<string, (id: ScheduleId) => string>> = {
   "Region is missing": () => "no AWS region is set: set AWS_REGION to the region of the stage",
   ThrottlingException: () => `AWS throttled the request ${MAX_ATTEMPTS} times: try again in a minute`,
   AccessDeniedException: ({ group, name }) =>
-    `the credentials lack a permission for ${group}/${name}: scheduler:GetSchedule, scheduler:UpdateSchedule, scheduler:CreateSchedule or iam:PassRole`,
+    `the credentials lack a permission for ${group}/${name}: scheduler:GetSchedule, scheduler:UpdateSchedule or iam:PassRole`,
   ConflictException: ({ group, name }) =>
     `another request is changing ${group}/${name}: run \`schedule status\`, then try again`,
   ...each(["ExpiredTokenException", "UnrecognizedClientException", "InvalidSignatureException"], () => {
@@ -181,15 +198,27 @@ const ADVICE: Readonly<Record<string, (id: ScheduleId) => string>> = {
   }),
 };
 
-/** Translates an error into a Problem with advice. Returns an unknown error unchanged. */
-function withAdvice(thrown: unknown, id: ScheduleId): unknown {
-  if (!(thrown instanceof Error)) return thrown;
+/** Advice for the errors that only an invocation has. `ADVICE` has the others. */
+const INVOCATION_ADVICE: Readonly<Record<string, (arn: string) => string>> = {
+  ResourceNotFoundException: (arn) => `there is no function ${arn}: deploy the stage again`,
+  AccessDeniedException: (arn) => `the credentials lack the permission lambda:InvokeFunction for ${arn}`,
+  TooManyRequestsException: () =>
+    "Lambda started no run, because other invocations use all of its concurrency: try again in a minute",
+  ...each(["ECONNREFUSED", "ENOTFOUND"], () => "Lambda cannot be reached: check the network and AWS_REGION"),
+  ...each(["AbortError", "TimeoutError", "ECONNRESET", "ETIMEDOUT", "EPIPE", "ServiceException"], () => {
+    return "there was no answer from Lambda, but the run may have started: look for its report in the table run or in the log";
+  }),
+};
+
+/** Translates an error into a Problem with advice. Returns an error without advice unchanged. */
+function withAdvice(thrown: unknown, adviceFor: (key: string) => string | undefined): unknown {
+  if (!(thrown instanceof Error) || thrown instanceof Problem) return thrown;
   const code = "code" in thrown ? String(thrown.code) : "";
-  // The SDK wraps some network errors so that only the message contains the code.
-  const codeInMessage = /\bE[A-Z]{4,}\b/.exec(thrown.message)?.[0] ?? "";
-  const keys = [thrown.name, code, thrown.message, codeInMessage];
-  const advice = keys.map((key) => ADVICE[key]).find((found) => found !== undefined);
-  return advice === undefined ? thrown : new Problem(advice(id), { cause: thrown });
+  // The SDK wraps some network errors so that only the message contains the name or the code.
+  const nameInMessage = /\b(?:E[A-Z]{4,}|TimeoutError)\b/.exec(thrown.message)?.[0] ?? "";
+  const keys = [thrown.name, code, thrown.message, nameInMessage];
+  const advice = keys.map(adviceFor).find((found) => found !== undefined);
+  return advice === undefined ? thrown : new Problem(advice, { cause: thrown });
 }
 
 function each<Value>(names: readonly string[], value: Value): Record<string, Value> {

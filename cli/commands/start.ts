@@ -140,21 +140,12 @@ async function invokeScheduled(databaseUrl: string, outbox: string, spinner: Spi
   const event: unknown = JSON.parse(await readFile(EVENT, "utf8"));
   // Overrides the environment: demo leads are reached only through files and a receiver on this machine.
   process.env["EMAIL_TRANSPORT"] = "files";
-  const startedMs = performance.now();
-  const showTime = () => {
-    const seconds = Math.round((performance.now() - startedMs) / 1_000);
-    spinner.show("Invoking functions/followups.ts with events/scheduled.json", seconds > 0 ? `, ${seconds} s` : "");
-  };
-  showTime();
-  const timer = setInterval(showTime, 1_000);
-  try {
-    return await withReceiver((environment) => {
+  return spinner.during("Invoking functions/followups.ts with events/scheduled.json", () =>
+    withReceiver((environment) => {
       Object.assign(process.env, environment);
       return invokeFollowUps(event, { databaseUrl, outbox });
-    });
-  } finally {
-    clearInterval(timer);
-  }
+    }),
+  );
 }
 
 /** The names of the mails; empty if the folder does not exist yet. */

@@ -1,8 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, it, jest } from "@jest/globals";
-import { nextMinute, scheduleCommand } from "../../../cli/commands/schedule.ts";
+import { scheduleCommand } from "../../../cli/commands/schedule.ts";
 import { Problem } from "../../../cli/problem.ts";
-import { FakeScheduler } from "../../support/fake-scheduler.ts";
+import type { Report } from "../../../lib/run/report.ts";
+import { noSteps } from "../../../lib/run/steps.ts";
+import { FakeAws } from "../../support/fake-aws.ts";
 
 /** A schedule that sets every field of EventBridge Scheduler's API. */
 const aSchedule = {
@@ -23,24 +25,19 @@ const aSchedule = {
   Target: {
     Arn: "arn:aws:lambda:eu-central-1:111122223333:function:backstop-dev-follow-ups",
     RoleArn: "arn:aws:iam::111122223333:role/schedule",
-    Input: '{"trigger":"schedule","scheduledTime":"<aws.scheduler.scheduled-time>"}',
+    Input: '{"trigger":"schedule","scheduledTime":"<aws.aws.scheduled-time>"}',
     DeadLetterConfig: { Arn: "arn:aws:sqs:eu-central-1:111122223333:backstop-dev-undelivered-ticks" },
     RetryPolicy: { MaximumEventAgeInSeconds: 60, MaximumRetryAttempts: 0 },
   },
 };
 
-const ALL_BUT_DATE = [
-  ...(["hrtime", "nextTick", "performance", "queueMicrotask", "setImmediate", "clearImmediate"] as const),
-  ...(["setInterval", "clearInterval", "setTimeout", "clearTimeout"] as const),
-];
-
 const usual = { ...process.env };
-let scheduler: FakeScheduler;
+let aws: FakeAws;
 
 beforeEach(async () => {
-  scheduler = new FakeScheduler();
-  scheduler.schedules.set("backstop-dev/backstop-dev-follow-ups", aSchedule);
-  const address = await scheduler.listen();
+  aws = new FakeAws();
+  aws.schedules.set("backstop-dev/backstop-dev-follow-ups", aSchedule);
+  const address = await aws.listen();
   process.env = {
     ...usual,
     AWS_REGION: "eu-central-1",
@@ -50,12 +47,13 @@ beforeEach(async () => {
     AWS_SHARED_CREDENTIALS_FILE: "/nonexistent",
     AWS_EC2_METADATA_DISABLED: "true",
     AWS_ENDPOINT_URL_SCHEDULER: address,
+    AWS_ENDPOINT_URL_LAMBDA: address,
   };
 });
 
 afterEach(async () => {
   process.env = usual;
-  await scheduler.close();
+  await aws.close();
 });
 
 describe("pause and resume", () => {
@@ -71,10 +69,10 @@ describe("pause and resume", () => {
     ["resume", "is already running", "ENABLED"],
   ])("are no-ops when repeated: %s", async (verb, answer, state) => {
     await run(verb);
-    scheduler.requests.length = 0;
+    aws.requests.length = 0;
     expect(await run(verb)).toContain(answer);
     expect(current()).toEqual({ ...aSchedule, State: state });
-    expect(scheduler.requests).toEqual(["GET /schedules/backstop-dev-follow-ups"]);
+    expect(aws.requests).toEqual(["GET /schedules/backstop-dev-follow-ups"]);
   });
 
   it("print what a later deploy does to them", async () => {
@@ -91,18 +89,18 @@ describe("pause and resume", () => {
   });
 
   it("retry when AWS throttles", async () => {
-    scheduler.refusals.push({ status: 429, type: "ThrottlingException" }, { status: 429, type: "ThrottlingException" });
+    aws.refusals.push({ status: 429, type: "ThrottlingException" }, { status: 429, type: "ThrottlingException" });
     await run("pause");
-    expect(scheduler.requests).toHaveLength(4);
+    expect(aws.requests).toHaveLength(4);
     expect(current()).toMatchObject({ State: "DISABLED" });
   });
 
   it("stop with advice when AWS keeps throttling", async () => {
-    for (let time = 0; time < 10; time++) scheduler.refusals.push({ status: 429, type: "ThrottlingException" });
+    for (let time = 0; time < 10; time++) aws.refusals.push({ status: 429, type: "ThrottlingException" });
     const result = run("pause");
     await expect(result).rejects.toThrow(Problem);
     await expect(result).rejects.toThrow(/^AWS throttled the request 4 times: try again in a minute$/);
-    expect(scheduler.requests).toHaveLength(4);
+    expect(aws.requests).toHaveLength(4);
     expect(current()).toEqual(aSchedule);
   });
 });
@@ -112,7 +110,7 @@ describe("status", () => {
     const output = await run("status");
     for (const part of ["running", "rate(1 minute) (Europe/Berlin)", aSchedule.Target.Arn])
       expect(output).toContain(part);
-    expect(scheduler.requests).toEqual(["GET /schedules/backstop-dev-follow-ups"]);
+    expect(aws.requests).toEqual(["GET /schedules/backstop-dev-follow-ups"]);
   });
 
   it("prints paused after a pause", async () => {
@@ -122,55 +120,137 @@ describe("status", () => {
 });
 
 describe("run-now", () => {
-  const oneTime = () => [...scheduler.schedules].filter(([key]) => key.startsWith("backstop-dev/run-now-"));
+  const FUNCTION = aSchedule.Target.Arn;
+  const invocations = () => aws.requests.filter((request) => request.startsWith("POST "));
 
-  it("creates a schedule that runs the stage's own target once, at the next full minute, and deletes itself", async () => {
+  /** A report as the function returns it. */
+  const aReport = (fields: Partial<Report>): Report => ({
+    ...{ statusCode: 200, success: true, errors: [], skipped: false, ...noSteps(), channelFaults: [] },
+    ...{ runId: "17", trigger: "manual", dryRun: false, timestamp: "2026-11-25T09:00:00.000Z", durationMs: 1_200 },
+    ...fields,
+  });
+
+  beforeEach(() => {
+    aws.invoked = { payload: aReport({}) };
+  });
+
+  it("invokes the schedule's function once, waits, and prints the run", async () => {
     const output = await run("run-now");
-    const [, minute = ""] = /starts at (.*:00)\.000Z/.exec(output) ?? [];
-    expect(Date.parse(`${minute}Z`) - Date.now()).toBeGreaterThan(0);
-    expect(Date.parse(`${minute}Z`) - Date.now()).toBeLessThanOrEqual(65_000);
-    expect(oneTime()).toEqual([
-      [
-        `backstop-dev/run-now-${minute.slice(0, -3).replace(":", "-")}`,
-        expect.objectContaining({
-          ScheduleExpression: `at(${minute})`,
-          ScheduleExpressionTimezone: "UTC",
-          FlexibleTimeWindow: { Mode: "OFF" },
-          ActionAfterCompletion: "DELETE",
-          Target: aSchedule.Target,
-        }),
-      ],
+    expect(output).toContain("Run 17 succeeded after 1.2 s");
+    expect(output).toMatch(/^ {2}send-due +did not run$/m);
+    expect(aws.invocations).toEqual([{ type: "RequestResponse", event: { trigger: "manual" } }]);
+    expect(aws.requests).toEqual([
+      "GET /schedules/backstop-dev-follow-ups",
+      `POST /2015-03-31/functions/${FUNCTION}/invocations`,
     ]);
     expect(current()).toEqual(aSchedule);
   });
 
-  it("called twice within the same minute creates one schedule, and says so", async () => {
-    jest.useFakeTimers({ now: new Date("2026-11-25T09:00:10Z"), doNotFake: ALL_BUT_DATE });
-    try {
-      expect(await run("run-now")).toBe("a run starts at 2026-11-25T09:01:00.000Z");
-      expect(await run("run-now")).toBe("a run is already requested and starts at 2026-11-25T09:01:00.000Z");
-    } finally {
-      jest.useRealTimers();
-    }
-    expect(oneTime()).toHaveLength(1);
+  it.each([
+    ["is paused", { State: "DISABLED" }],
+    ["has ended", { EndDate: 1_600_000_000 }],
+  ])("works while the schedule %s", async (_, fields) => {
+    aws.schedules.set("backstop-dev/backstop-dev-follow-ups", { ...aSchedule, ...fields });
+    expect(await run("run-now")).toContain("Run 17 succeeded");
+    expect(current()).toEqual({ ...aSchedule, ...fields });
   });
 
-  it("skips a minute that will have started when the request arrives", () => {
-    expect(nextMinute(new Date("2026-11-25T09:00:54Z"))).toEqual(new Date("2026-11-25T09:01:00Z"));
-    expect(nextMinute(new Date("2026-11-25T09:00:56Z"))).toEqual(new Date("2026-11-25T09:02:00Z"));
+  it.each([":live", ":12", ":$LATEST"])("keeps the qualifier %s of the target", async (qualifier) => {
+    const Target = { ...aSchedule.Target, Arn: `${FUNCTION}${qualifier}` };
+    aws.schedules.set("backstop-dev/backstop-dev-follow-ups", { ...aSchedule, Target });
+    await run("run-now");
+    expect(invocations()).toEqual([`POST /2015-03-31/functions/${FUNCTION}${qualifier}/invocations`]);
+  });
+
+  it.each([400, 500, 503] as const)("fails if the run answers %i, and prints its errors", async (statusCode) => {
+    aws.invoked = { payload: aReport({ statusCode, success: false, errors: ["send-due: out of paper"] }) };
+    const lines: string[] = [];
+    const result = print(lines, "run-now");
+    await expect(result).rejects.toThrow(Problem);
+    await expect(result).rejects.toThrow(`the run failed with status ${statusCode}`);
+    expect(lines.join("\n")).toContain("send-due: out of paper");
+  });
+
+  it("prints the report of another version as JSON", async () => {
+    const payload = { statusCode: 200, success: true, runId: "18", errors: [] };
+    aws.invoked = { payload };
+    expect(JSON.parse(await run("run-now"))).toEqual(payload);
+  });
+
+  it("fails with the function's own error if the function fails", async () => {
+    const payload = { errorType: "Sandbox.Timedout", errorMessage: "Task timed out: connect ECONNREFUSED" };
+    aws.invoked = { payload, functionError: "Unhandled" };
+    const result = run("run-now");
+    await expect(result).rejects.toThrow(Problem);
+    await expect(result).rejects.toThrow(/^the function failed \(Unhandled\): .*Task timed out/);
+    expect(invocations()).toHaveLength(1);
+  });
+
+  it("fails if the function returns no report", async () => {
+    aws.invoked = { payload: "hello" };
+    await expect(run("run-now")).rejects.toThrow('the function returned no report, but "hello"');
+  });
+
+  it("does not repeat an invocation without an answer, and says that the run may have started", async () => {
+    aws.invoked = { payload: null, instead: "close" };
+    const result = run("run-now");
+    await expect(result).rejects.toThrow(Problem);
+    await expect(result).rejects.toThrow("the run may have started");
+    expect(invocations()).toHaveLength(1);
+  });
+
+  it("waits longer than a run may take, and then does not repeat the invocation", async () => {
+    aws.invoked = { payload: null, instead: "wait" };
+    const timeout = jest.spyOn(AbortSignal, "timeout").mockImplementation(() => {
+      const limit = new AbortController();
+      setTimeout(() => limit.abort(), 200);
+      return limit.signal;
+    });
+    try {
+      await expect(run("run-now")).rejects.toThrow("the run may have started");
+      expect(timeout.mock.calls).toEqual([[120_000]]);
+    } finally {
+      timeout.mockRestore();
+    }
+    expect(invocations()).toHaveLength(1);
+  });
+
+  it.each([
+    [429, "TooManyRequestsException", "started no run"],
+    [403, "AccessDeniedException", "lambda:InvokeFunction"],
+    [404, "ResourceNotFoundException", "there is no function"],
+    [500, "ServiceException", "may have started"],
+  ])("invokes once and gives advice when Lambda answers %i %s", async (status, type, advice) => {
+    aws.invocationRefusal = { status, type };
+    const result = run("run-now");
+    await expect(result).rejects.toThrow(Problem);
+    await expect(result).rejects.toThrow(advice);
+    expect(invocations()).toHaveLength(1);
+  });
+
+  it("gives advice when Lambda is unreachable", async () => {
+    process.env["AWS_ENDPOINT_URL_LAMBDA"] = "http://127.0.0.1:1";
+    await expect(run("run-now")).rejects.toThrow(/^Lambda cannot be reached: /);
+  });
+
+  it("rejects a schedule that targets no function", async () => {
+    const Target = { ...aSchedule.Target, Arn: "arn:aws:sqs:eu-central-1:111122223333:queue" };
+    aws.schedules.set("backstop-dev/backstop-dev-follow-ups", { ...aSchedule, Target });
+    await expect(run("run-now")).rejects.toThrow("targets no function: deploy the stage again");
+    expect(invocations()).toEqual([]);
   });
 });
 
 describe("the selected schedule", () => {
   it("is the one of the stage", async () => {
-    scheduler.schedules.set("backstop-production/backstop-production-follow-ups", { ...aSchedule, State: "DISABLED" });
+    aws.schedules.set("backstop-production/backstop-production-follow-ups", { ...aSchedule, State: "DISABLED" });
     expect(await run("status", "--stage", "production")).toContain("backstop-production-follow-ups is paused");
   });
 
   it("can be named explicitly", async () => {
-    scheduler.schedules.set("ours/nightly", aSchedule);
+    aws.schedules.set("ours/nightly", aSchedule);
     expect(await run("pause", "--group", "ours", "--name", "nightly")).toContain("ours/nightly is now paused");
-    expect(scheduler.schedules.get("ours/nightly")).toMatchObject({ State: "DISABLED" });
+    expect(aws.schedules.get("ours/nightly")).toMatchObject({ State: "DISABLED" });
     expect(current()).toEqual(aSchedule);
   });
 
@@ -182,7 +262,7 @@ describe("the selected schedule", () => {
 
   it("cannot belong to an invalid stage", async () => {
     await expect(run("pause", "--stage", "No Stage")).rejects.toThrow(Problem);
-    expect(scheduler.requests).toEqual([]);
+    expect(aws.requests).toEqual([]);
   });
 });
 
@@ -192,7 +272,7 @@ describe("an error that a person can fix is one line", () => {
     [403, "ExpiredTokenException", "sign in again"],
     [409, "ConflictException", "try again"],
   ])("when AWS answers %i %s", async (status, type, advice) => {
-    scheduler.refusals.push({ status, type });
+    aws.refusals.push({ status, type });
     const result = run("pause");
     await expect(result).rejects.toThrow(Problem);
     await expect(result).rejects.toThrow(new RegExp(`^.*${advice}.*$`));
@@ -215,16 +295,20 @@ describe("an error that a person can fix is one line", () => {
 });
 
 it("rethrows an unknown error", async () => {
-  scheduler.refusals.push({ status: 400, type: "ValidationException" });
+  aws.refusals.push({ status: 400, type: "ValidationException" });
   await expect(run("status")).rejects.not.toThrow(Problem);
 });
 
 function current(): unknown {
-  return scheduler.schedules.get("backstop-dev/backstop-dev-follow-ups");
+  return aws.schedules.get("backstop-dev/backstop-dev-follow-ups");
 }
 
 async function run(...words: readonly string[]): Promise<string> {
   const lines: string[] = [];
-  await scheduleCommand((line) => lines.push(line)).parseAsync(words, { from: "user" });
+  await print(lines, ...words);
   return lines.join("\n");
+}
+
+async function print(lines: string[], ...words: readonly string[]): Promise<void> {
+  await scheduleCommand((line) => lines.push(line)).parseAsync(words, { from: "user" });
 }
