@@ -60,7 +60,7 @@ async function findNothing(database: LoadedDatabase): Promise<void> {
     throw new Error(`expected nothing to do, but the backstop completed ${completedCount} instances`);
 }
 
-export interface Statement {
+interface Statement {
   readonly text: string;
   readonly values: readonly unknown[];
 }
@@ -68,7 +68,7 @@ export interface Statement {
 const sent = z.object({ text: z.string(), values: z.array(z.unknown()).default([]) });
 
 /** The statements that `work` sends outside transactions, as the server receives them. */
-export async function statementsOf({ pool }: Database, work: () => Promise<unknown>): Promise<readonly Statement[]> {
+async function statementsOf({ pool }: Database, work: () => Promise<unknown>): Promise<readonly Statement[]> {
   const statements: Statement[] = [];
   const query = pool.query;
   pool.query = ((...given: unknown[]) => {

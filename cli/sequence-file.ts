@@ -32,7 +32,7 @@ type Unit = keyof typeof MINUTES;
 const PATTERN = /^(\d{1,9}) (minute|hour|day|week)s?$/;
 
 /** Parses a duration such as `3 days`. Returns minutes. */
-export const duration = z
+const duration = z
   .string()
   .regex(PATTERN, 'must be a duration such as "90 minutes", "4 hours", "3 days" or "2 weeks"')
   .transform((text) => {

@@ -4,7 +4,7 @@ import { CHANNELS, type Channel } from "../lib/domain/labels.ts";
 import type { Configuration } from "./configuration.ts";
 
 /** The environment and permissions that sending functions need for the stage's channels. */
-export interface Channels {
+interface Channels {
   readonly environment: Readonly<Record<string, string>>;
   readonly statements: readonly PolicyStatement[];
 }

@@ -12,7 +12,7 @@ export interface Cluster {
   readonly password: string;
 }
 
-export interface ClusterOptions {
+interface ClusterOptions {
   readonly onProgress: (line: string) => void;
   readonly signal: AbortSignal;
   /** Whether its data must survive a power failure. */

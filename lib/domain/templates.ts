@@ -142,9 +142,6 @@ function plainTemplate(text: string): Prepared | undefined {
 /** Memory that LiquidJS keeps per tag, value or filter, as measured. */
 const BYTES_PER_PART = 800;
 
-/** Like `textTemplate`, but always with LiquidJS and without the cache. */
-export const liquidTemplate = (text: string): TextTemplate => parsedTemplate(text).fill;
-
 function parsedTemplate(text: string): Prepared {
   const { faults, assigned, parts } = checkTemplate(text, TEMPLATE_NAMES);
   const weight = 2 * text.length + BYTES_PER_PART * parts;

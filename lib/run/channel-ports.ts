@@ -64,7 +64,7 @@ export type SendOutcome =
   | ChannelDown;
 
 /** Permanent: a retry would be refused again. */
-export interface Refused {
+interface Refused {
   readonly kind: "refused";
   readonly reason: string;
   /** The provider says that the address or number is unreachable for any message. */

@@ -19,7 +19,7 @@ import { noSteps, RunTime, runSteps, type SharedContext, STEPS, type StepName } 
 import { AdaptiveBatch, Throughput } from "./throughput.ts";
 
 /** The platform's data about one invocation. */
-export interface Invocation {
+interface Invocation {
   readonly requestId: string;
   /** Milliseconds until the invocation is cut off. */
   readonly remainingMs: () => number;

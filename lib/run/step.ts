@@ -70,7 +70,7 @@ interface EarlierReports {
   readonly recovered: RecoveredReport | null;
 }
 
-export interface Balance {
+interface Balance {
   readonly taken: number;
   readonly accounted: number;
   /** What was taken, as in "instances were due". */

@@ -38,7 +38,7 @@ const AHEAD_MS = 5_000;
 const MEMORY_MS = 10_000;
 
 /** Reserved touches of one channel that are being sent. */
-export interface Sending extends BatchSize {
+interface Sending extends BatchSize {
   /** Ends the sending and releases the touches that were not sent. */
   end(): void;
 }

@@ -9,14 +9,14 @@ import { type DueRow, instant, parseDueRows } from "./rows.ts";
 import { execute, many, type Queryable, sql, type Transactional } from "./sql.ts";
 import { cancelUnsentTouches } from "./unsent-touches.ts";
 
-export interface Reopening {
+interface Reopening {
   readonly instanceId: string;
   readonly reason: string;
   readonly by: string;
   readonly at: Date;
 }
 
-export type ReopenAnswer =
+type ReopenAnswer =
   | ({ readonly outcome: "reopened"; readonly generation: number } & GoingOn)
   | { readonly outcome: "refused"; readonly reason: string };
 

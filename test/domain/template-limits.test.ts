@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
 import { type FilterImplOptions, Liquid } from "liquidjs";
 import { FILTERS, LONGEST_TEXT, liquid } from "../../lib/domain/template-language.ts";
-import { liquidTemplate, TEMPLATE_NAMES, textTemplate } from "../../lib/domain/templates.ts";
+import { TEMPLATE_NAMES, textTemplate } from "../../lib/domain/templates.ts";
 import { lintStep, SAMPLE_LEAD } from "../../lib/domain/written-sequence.ts";
 import { ONE_CASE_IN } from "../support/one-case-in.ts";
 
@@ -136,7 +136,7 @@ describe("a template that the linter accepts", () => {
       if (faultsOf(text).length > 0) return;
       accepted++;
       made = 0;
-      const filled = liquidTemplate(text)(SAMPLE_LEAD, WORKSPACE);
+      const filled = textTemplate(text)(SAMPLE_LEAD, WORKSPACE);
       expect(made).toBeLessThanOrEqual(LONGEST_TEXT);
       expect(filled).toEqual({ kind: "filled", text: reference.parseAndRenderSync(text, values) });
       expect(sizeOf(filled.kind === "filled" ? filled.text : "")).toBeLessThanOrEqual(LONGEST_TEXT);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import type pg from "pg";
 import { approveTouch } from "../../lib/store/approvals.ts";
-import { type ReopenAnswer, reopenInstance } from "../../lib/store/reopen.ts";
+import { reopenInstance } from "../../lib/store/reopen.ts";
 import { onPool, type Transactional } from "../../lib/store/sql.ts";
 import {
   addFollowedLead,
@@ -51,7 +51,7 @@ async function aChasedLead(first: Columns = {}): Promise<Chased> {
 const book = ({ leadId }: Chased) => sql.query("update lead set status = 'meeting-booked' where id = $1", [leadId]);
 const unbook = ({ leadId }: Chased) => sql.query("update lead set status = 'qualified' where id = $1", [leadId]);
 
-const reopen = ({ instanceId }: Chased, at = TUESDAY, on = db): Promise<ReopenAnswer> =>
+const reopen = ({ instanceId }: Chased, at = TUESDAY, on = db) =>
   reopenInstance(on, { instanceId, reason: "the calendar sent a test booking", by: "Hana", at: new Date(at) });
 
 async function instanceOf({ instanceId }: Chased): Promise<pg.QueryResultRow> {

@@ -62,7 +62,7 @@ export async function applyMessages(
 type Result = FactOutcome | { readonly outcome: "failed" };
 
 /** Adds one outcome to the report. */
-export function count(result: Result, report: IntakeReport): void {
+function count(result: Result, report: IntakeReport): void {
   report[result.outcome]++;
   if (result.outcome !== "applied" && result.outcome !== "stale") return;
   report.created += result.created ?? 0;
