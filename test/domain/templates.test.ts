@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
+import { TEMPLATE_KEYS, type TemplateKey } from "../../lib/domain/lead-columns.ts";
 import { render, TEMPLATE_NAMES, textTemplate } from "../../lib/domain/templates.ts";
 import { ONE_CASE_IN } from "../support/one-case-in.ts";
 import { aLead, anItem, aStep } from "./items.ts";
@@ -184,5 +185,6 @@ function leads() {
   // Faster than fast-check's own full-Unicode unit, which takes a second to prepare.
   const unit = fc.nat(0x10ffff).map((code) => String.fromCodePoint(code));
   const value = fc.oneof(fc.string({ unit }), fc.constant(null), fc.constant(" "), fc.constant("{{ x }}"));
-  return fc.record({ firstName: value, lastName: value, company: value, email: value, phone: value });
+  const values = TEMPLATE_KEYS.map((key) => [key, value] as const);
+  return fc.record(Object.fromEntries(values) as Record<TemplateKey, typeof value>);
 }
