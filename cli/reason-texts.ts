@@ -1,7 +1,10 @@
+import type { Decision } from "../lib/domain/decision.ts";
 import type { Report } from "../lib/run/report.ts";
 import { STEPS, type StepReports } from "../lib/run/steps.ts";
 
-/** Texts for the reasons in a report. A reason without a text is shown by its name. */
+type DueReason = Exclude<Decision["reason"], "awaiting_approval" | "condition_always"> | "already_claimed";
+
+/** Texts for the reasons of decisions on due steps. A reason that only newer code knows is shown by its name. */
 export const REASON_TEXTS: Readonly<Record<string, string>> = {
   ready: "all rules passed: claimed",
   needs_approval: "the text needs approval: waiting",
@@ -41,7 +44,7 @@ export const REASON_TEXTS: Readonly<Record<string, string>> = {
   unreadable_row: "the row is invalid: held for a day",
   decision_failed: "the decision failed because of a bug: held for a day",
   already_claimed: "the step was claimed before: not sent again",
-};
+} satisfies Record<DueReason, string>;
 
 /** Why an approval, a rejection or a reopening was refused, and what to do. */
 const REFUSAL_TEXTS: Readonly<Record<string, string>> = {

@@ -1,3 +1,4 @@
+import type { Decision } from "../domain/decision.ts";
 import { PROBLEMS_REPORTED, type Problem, type SampleDecision, type SendDueReport } from "./step-reports.ts";
 import type { ClaimedPlan, Plan } from "./store-ports.ts";
 
@@ -39,7 +40,7 @@ export function sampleOf({ candidate: { instanceId, position }, decision }: Plan
 
 const LONGEST_DETAIL = 300;
 
-const PROBLEM_REASONS: ReadonlySet<string> = new Set([
+const PROBLEM_REASONS: ReadonlySet<string> = new Set<Decision["reason"] | "already_claimed">([
   "unreadable_row",
   "decision_failed",
   "invalid_time_zone",

@@ -3,7 +3,12 @@ import { decide, RULES } from "../../lib/domain/decide.ts";
 import { aLead, anItem, aStep, type ItemParts, minutesAfter, NOON } from "./items.ts";
 
 type StepParts = Parameters<typeof aStep>[0];
-type Obstacle = Omit<ItemParts, "steps"> & { readonly step?: StepParts; readonly noSteps?: true };
+type Obstacle = Omit<ItemParts, "steps" | "instance"> & {
+  readonly step?: StepParts;
+  readonly noSteps?: true;
+  /** For a rule that depends on the instant alone: an earlier instant than `NOON`. */
+  readonly now?: Date;
+};
 
 /** An obstacle for each rule, in order of priority; the last rule has none. */
 const OBSTACLES: readonly (readonly [string, Obstacle])[] = [
@@ -28,11 +33,13 @@ const OBSTACLES: readonly (readonly [string, Obstacle])[] = [
   ["ready", {}],
 ];
 
-function itemWith(...obstacles: readonly Obstacle[]) {
+function decideWith(...obstacles: readonly Obstacle[]) {
+  const now = obstacles.find((obstacle) => obstacle.now)?.now ?? NOON;
   const merged = <Key extends "lead" | "workspace" | "step">(key: Key) =>
     Object.assign({}, ...obstacles.map((obstacle) => obstacle[key])) as NonNullable<Obstacle[Key]>;
   const steps = obstacles.some(({ noSteps }) => noSteps) ? [] : [aStep(merged("step"))];
-  return anItem({ lead: merged("lead"), workspace: merged("workspace"), steps });
+  const instance = { nextStepDue: now };
+  return decide(anItem({ instance, lead: merged("lead"), workspace: merged("workspace"), steps }), now);
 }
 
 describe("the table of rules", () => {
@@ -41,17 +48,17 @@ describe("the table of rules", () => {
   });
 
   it.each(OBSTACLES)("%s decides if only it applies, after all earlier rules passed", (rule, obstacle) => {
-    const decision = decide(itemWith(obstacle), NOON);
+    const decision = decideWith(obstacle);
     expect(decision.rule).toBe(rule);
     expect(decision.passed).toEqual(OBSTACLES.slice(0, decision.passed.length).map(([name]) => name));
     expect(OBSTACLES[decision.passed.length]?.[0]).toBe(rule);
   });
 
   const pairs = OBSTACLES.flatMap(([stronger, first], index) =>
-    OBSTACLES.slice(index + 1).map(([weaker, second]) => ({ stronger, weaker, item: itemWith(first, second) })),
+    OBSTACLES.slice(index + 1).map(([weaker, second]) => ({ stronger, weaker, decision: decideWith(first, second) })),
   );
 
-  it.each(pairs)("$stronger wins over $weaker if both apply", ({ stronger, item }) => {
-    expect(decide(item, NOON).rule).toBe(stronger);
+  it.each(pairs)("$stronger wins over $weaker if both apply", ({ stronger, decision }) => {
+    expect(decision.rule).toBe(stronger);
   });
 });
