@@ -1,8 +1,8 @@
 import { RetentionDays } from "aws-cdk-lib/aws-logs";
 import * as z from "zod";
-import { unsubscribeUrl } from "../lib/channels/settings.ts";
 import { runOptions } from "../lib/platform/config.ts";
 import { STAGE_PATTERN } from "../lib/platform/names.ts";
+import { arnOf, channelOptions } from "./channels.ts";
 import { faultsOfSchedule, isZoneOfSchedule } from "./schedule.ts";
 
 /** The validated configuration of one stage. */
@@ -57,9 +57,6 @@ const PROXY_ARN = /^arn:aws[a-z-]*:rds:([a-z0-9-]+):(\d{12}):db-proxy:(prx-[0-9a
 const retentions = Object.values(RetentionDays).filter((days): days is number => typeof days === "number");
 const idOf = (kind: string) =>
   z.string().regex(new RegExp(`^${kind}-[0-9a-f]{8,17}$`), `must be an id such as ${kind}-0123456789abcdef0`);
-/** The ARN of one resource, without wildcards, because it is used to grant access. */
-const arnOf = (service: string, resource: string, what: string) =>
-  z.string().regex(new RegExp(`^arn:aws[a-z-]*:${service}:[a-z0-9-]+:\\d{12}:${resource}[^*?]+$`), `must be ${what}`);
 const role = z
   .string()
   .regex(/^[a-z_][a-z0-9_]{0,62}$/, "must be one PostgreSQL role in lower case, without a wildcard");
@@ -96,10 +93,6 @@ const vpc = vpcFields
     error: "requires both vpcId and privateSubnetIds, or neither if the stack creates the network",
     when: ({ value }) => isObject(value),
   });
-
-const unsubscribe = z
-  .strictObject({ url: unsubscribeUrl.optional(), mailto: z.email().optional() })
-  .refine(({ url, mailto }) => url !== undefined || mailto !== undefined, { error: "requires url, mailto or both" });
 
 /** The user for migrations, unless configured. */
 export const DEFAULT_MIGRATOR = "backstop_migrate";
@@ -141,34 +134,7 @@ const fields = z.strictObject({
   }),
   migrate: migrate.optional(),
   schedule: schedule.prefault({}),
-  emailIdentityArns: z.array(arnOf("ses", "identity/", "the ARN of one SES identity")).min(1),
-  unsubscribe: unsubscribe.optional(),
-  sms: z
-    .strictObject({
-      originationIdentityArn: arnOf(
-        "sms-voice",
-        "(?:phone-number|pool|sender-id)/",
-        "the ARN of one phone number, pool or sender id",
-      ),
-      messageType: z.enum(["PROMOTIONAL", "TRANSACTIONAL"]),
-      configurationSet: z
-        .string()
-        .regex(/^[A-Za-z0-9_-]{1,64}$/, "must be the name of a configuration set")
-        .optional(),
-    })
-    .optional(),
-  webhook: z
-    .strictObject({
-      url: z
-        .url({ protocol: /^https$/, error: "must be an https URL" })
-        .refine((url) => !URL.parse(url)?.port, "must be on port 443"),
-      secretArn: arnOf("secretsmanager", "secret:", "the whole ARN of one secret").regex(
-        /-[A-Za-z0-9]{6}$/,
-        "must end with the six characters that Secrets Manager adds to the name",
-      ),
-      secretKeyArn: arnOf("kms", "key/", "the ARN of one key").optional(),
-    })
-    .optional(),
+  ...channelOptions,
   /** If true, workspaces may receive digests by webhook, which needs a route to the internet. */
   digestWebhooks: z.boolean().default(false),
   delivery: z

@@ -1,4 +1,4 @@
-import { RemovalPolicy } from "aws-cdk-lib";
+import { RemovalPolicy, Stack } from "aws-cdk-lib";
 import {
   FlowLogDestination,
   InterfaceVpcEndpointAwsService,
@@ -15,6 +15,7 @@ import {
 import { LogGroup } from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
 import type { StageNames } from "../lib/platform/names.ts";
+import { channelsOf, type VpcEndpoint } from "./channels.ts";
 import type { Configuration } from "./configuration.ts";
 
 const ADDRESSES = "10.0.0.0/16";
@@ -30,7 +31,7 @@ export class CreatedNetwork extends Construct {
 
   constructor(scope: Construct, id: string, configuration: Configuration, names: StageNames) {
     super(scope, id);
-    const internet = needsInternet(configuration);
+    const internet = needsInternet(configuration, Stack.of(this));
     const vpc = new Vpc(this, "Vpc", {
       vpcName: names.stack,
       ipAddresses: IpAddresses.cidr(ADDRESSES),
@@ -55,7 +56,7 @@ export class CreatedNetwork extends Construct {
     const description = "Backstop: the endpoints of the services that the functions call.";
     const group = new SecurityGroup(this, "Endpoints", { vpc: vpc as IVpc, description, allowAllOutbound: false });
     group.addIngressRule(Peer.ipv4(ADDRESSES), Port.tcp(443), "HTTPS from inside the network");
-    for (const { id, service } of vpcEndpointsOf(configuration)) {
+    for (const { id, service } of vpcEndpointsOf(configuration, Stack.of(this))) {
       vpc.addInterfaceEndpoint(id, { service, subnets: this.functions, securityGroups: [group], open: false });
     }
   }
@@ -70,28 +71,21 @@ function subnets(internet: boolean): SubnetConfiguration[] {
   ];
 }
 
-/** An AWS service that the functions call. A subnet without a NAT gateway needs a VPC endpoint for it. */
-interface VpcEndpoint {
-  readonly id: string;
-  readonly service: InterfaceVpcEndpointAwsService;
-  readonly use: string;
-}
-
 /**
  * The VPC endpoints that the configuration needs. Database, logs, metrics and failed invocations need none: RDS Proxy
  * is in the VPC, the function signs its own database tokens, and Lambda delivers the rest.
  */
-export function vpcEndpointsOf({ sms, webhook, delivery, intake }: Configuration): readonly VpcEndpoint[] {
-  const { EMAIL, PINPOINT_SMS_VOICE_V2, SECRETS_MANAGER, SQS } = InterfaceVpcEndpointAwsService;
+export function vpcEndpointsOf(configuration: Configuration, stack: Stack): readonly VpcEndpoint[] {
+  const { delivery, intake } = configuration;
   const queues = [...(delivery ? ["deliveries"] : []), ...(intake ? ["refused events"] : [])];
   return [
-    { id: "Email", service: EMAIL, use: "mails through Amazon SES" },
-    ...(sms ? [{ id: "Sms", service: PINPOINT_SMS_VOICE_V2, use: "texts through AWS End User Messaging" }] : []),
-    ...(webhook ? [{ id: "Secrets", service: SECRETS_MANAGER, use: "the webhook's signing secret" }] : []),
-    ...(queues.length > 0 ? [{ id: "Queue", service: SQS, use: queues.join(" and ") }] : []),
+    ...channelsOf(configuration, stack).endpoints,
+    ...(queues.length > 0
+      ? [{ id: "Queue", service: InterfaceVpcEndpointAwsService.SQS, use: queues.join(" and ") }]
+      : []),
   ];
 }
 
 /** Only webhooks, of touches and of digests, go to the public internet. */
-export const needsInternet = ({ webhook, digestWebhooks }: Configuration): boolean =>
-  webhook !== undefined || digestWebhooks;
+export const needsInternet = (configuration: Configuration, stack: Stack): boolean =>
+  channelsOf(configuration, stack).internet || configuration.digestWebhooks;

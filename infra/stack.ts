@@ -31,7 +31,7 @@ export class BackstopStack extends Stack {
     this.applyBoundary(configuration);
     Tags.of(this).add("application", "backstop");
     Tags.of(this).add("stage", configuration.stage);
-    for (const [name, value] of Object.entries(outputsOf(props, this.region))) new CfnOutput(this, name, { value });
+    for (const [name, value] of Object.entries(outputsOf(props, this))) new CfnOutput(this, name, { value });
   }
 
   private makeWorkers(props: StageProps): readonly Construct[] {
@@ -82,7 +82,8 @@ export class BackstopStack extends Stack {
 }
 
 /** Stack outputs: the names of the resources, and commands for the next steps. */
-function outputsOf({ configuration, names, revision }: StageProps, region: string): Readonly<Record<string, string>> {
+function outputsOf({ configuration, names, revision }: StageProps, stack: Stack): Readonly<Record<string, string>> {
+  const { region } = stack;
   const payload = '{"trigger":"manual","dryRun":true}';
   return {
     Revision: revision,
@@ -97,7 +98,7 @@ function outputsOf({ configuration, names, revision }: StageProps, region: strin
       EventBusName: names.eventBus,
       PutEvent: `aws events put-events --region ${region} --entries '${exampleEntry(names)}'`,
     }),
-    RequiredEndpoints: requiredEndpoints(configuration),
+    RequiredEndpoints: requiredEndpoints(configuration, stack),
   };
 }
 
@@ -108,8 +109,8 @@ function exampleEntry({ eventBus }: StageNames): string {
   return JSON.stringify([entry]);
 }
 
-function requiredEndpoints(configuration: Configuration): string {
-  const endpoints = vpcEndpointsOf(configuration).map(({ id, use }) => `${id} (${use})`);
-  const internet = needsInternet(configuration) ? "; webhooks need a NAT gateway, because they leave AWS" : "";
+function requiredEndpoints(configuration: Configuration, stack: Stack): string {
+  const endpoints = vpcEndpointsOf(configuration, stack).map(({ id, use }) => `${id} (${use})`);
+  const internet = needsInternet(configuration, stack) ? "; webhooks need a NAT gateway, because they leave AWS" : "";
   return `without a NAT gateway, the subnets need VPC endpoints for: ${endpoints.join(", ")}${internet}`;
 }

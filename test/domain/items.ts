@@ -1,4 +1,5 @@
 import type { DueItem, LeadFacts, Step } from "../../lib/domain/due-item.ts";
+import { perChannel } from "../../lib/domain/labels.ts";
 
 export const NOON = new Date("2026-06-03T12:00:00.000Z");
 export const minutesAfter = (instant: Date, minutes: number): Date => new Date(instant.getTime() + minutes * 60_000);
@@ -23,7 +24,7 @@ export const aLead = (over: Partial<LeadFacts> = {}): LeadFacts => ({
   snoozedUntil: null,
   lastInboundAt: null,
   lastOutboundAt: null,
-  lastTouchAt: { email: null, sms: null, webhook: null, task: null },
+  lastTouchAt: perChannel(() => null),
   twinTouchAt: null,
   enrichmentStatus: "not_requested",
   ...over,
