@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
+import { CHANNELS, SEQUENCE_TRIGGERS, STEP_CONDITIONS } from "../../lib/domain/labels.ts";
 import type { Database } from "../../lib/store/connect.ts";
 import { SequenceRefused } from "../../lib/store/sequence-to-save.ts";
 import { findStoredSequences, planSequences, type SequencePlan, saveSequences } from "../../lib/store/sequences.ts";
@@ -11,20 +12,23 @@ import { describeChanges } from "../sequence-diff.ts";
 import { readSequenceFiles, writeSequenceFile } from "../sequence-file.ts";
 import { confirm, showProgress } from "../terminal.ts";
 
+const names = new Intl.ListFormat("en-GB", { type: "disjunction" });
+const oneOf = (labels: readonly string[]): string => names.format(labels);
+
 const APPLY_HELP = `
 A file has one sequence, which the workspace identifies by its name. The folder sequences/ has examples:
 
   name: Chase after a demo
-  triggerOn: no_response            no_response, meeting_selected, manual, setter_reply or meeting_missed
+  triggerOn: no_response            ${oneOf(SEQUENCE_TRIGGERS)}
   active: true                      an inactive sequence holds its leads; default true
   steps:
     - key: recap                    identifies the step, also after it moves
       delay: 0 minutes              after the previous step; for the first step, after the start
-      channel: email                email, sms, webhook or task
+      channel: email                ${oneOf(CHANNELS)}
       subject: For {{ lead.first_name }}
       body: |                       literal text, line by line; other texts with ": " need quotes
         Hello {{ lead.first_name }}, ...
-      condition: no_reply           always, phone_provided, linkedin_connected or no_reply; default always
+      condition: no_reply           ${oneOf(STEP_CONDITIONS)}; default always
       needsApproval: true           a person approves each text; default false
       timeToLive: 2 days            an older step expires; default never
 

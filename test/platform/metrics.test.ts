@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { figuresOf, figuresOfDelivery } from "../../lib/platform/metrics.ts";
+import { DOWN_METRICS, figuresOf, figuresOfDelivery } from "../../lib/platform/metrics.ts";
 import type { Report } from "../../lib/run/report.ts";
 import { noDelivery } from "../../lib/run/step-reports.ts";
 import { addFollowedLead, addSequence, addWorkspace } from "../support/factories.ts";
@@ -52,9 +52,7 @@ describe("the metrics of a run", () => {
       RowsToRepair: 0,
       SentDigests: 0,
       LostDigests: 0,
-      EmailDown: 0,
-      SmsDown: 0,
-      WebhookDown: 0,
+      ...Object.fromEntries(DOWN_METRICS.map(({ metric }) => [metric, 0])),
       RefusedWorkspaces: 0,
     });
     expect(report.backstop?.slowestSeconds).toBeGreaterThan(0);
@@ -130,9 +128,7 @@ it("the metrics of a delivery batch are its outcomes", () => {
     { name: "RetryingTouches", value: 0 },
     { name: "FailedTouches", value: 0 },
     { name: "UnknownTouches", value: 1 },
-    { name: "EmailDown", value: 0 },
-    { name: "SmsDown", value: 1 },
-    { name: "WebhookDown", value: 0 },
+    ...DOWN_METRICS.map(({ channel, metric }) => ({ name: metric, value: channel === "sms" ? 1 : 0 })),
     { name: "RefusedWorkspaces", value: 1 },
   ]);
 });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
+import { perChannel } from "../../lib/domain/labels.ts";
 import { ChannelHealth } from "../../lib/run/channel-health.ts";
 import type { MessageChannel, SendOutcome } from "../../lib/run/channel-ports.ts";
 import { type Clock, rateLimitedChannels } from "../../lib/run/rate-limit.ts";
@@ -72,7 +73,7 @@ function limited(sendsAtOnce: number) {
   const provider = new SlowProvider();
   let stopping = false;
   const options = { sendsAtOnce, stopping: () => stopping, health: new ChannelHealth(), clock };
-  const { email, sms } = rateLimitedChannels({ email: provider, sms: idle, webhook: idle, task: idle }, options);
+  const { email, sms } = rateLimitedChannels({ ...perChannel(() => idle), email: provider }, options);
   const send = (count: number) => Promise.all(Array.from({ length: count }, () => email.send(aTouch())));
   return { clock, provider, sms, email, send, stop: () => (stopping = true) };
 }

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from "@jest/globals";
+import type { Channel } from "../../lib/domain/labels.ts";
 import { DAY, dateOf, MINUTE, wallClock, weekdayOf } from "../domain/wall-clock.ts";
 import { addInstance, addLead, addSequence, addWorkspace, type Columns } from "../support/factories.ts";
 import { useRunner } from "../support/run.ts";
@@ -14,7 +15,7 @@ const OUTAGES: readonly Span[] = [
 ];
 
 interface Step {
-  readonly channel: "email" | "sms" | "webhook" | "task";
+  readonly channel: Channel;
   readonly delayMinutes: number;
 }
 const afterDays = (days: number, channel: Step["channel"]): Step => ({ channel, delayMinutes: days * 24 * 60 });

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { describe, expect, it } from "@jest/globals";
+import { CHANNELS } from "../../lib/domain/labels.ts";
 import { openDatabase } from "../../lib/store/connect.ts";
 import { explainInstance } from "../../lib/store/explain.ts";
 import { SequenceRefused, type SequenceToSave } from "../../lib/store/sequence-to-save.ts";
@@ -141,7 +142,7 @@ describe("an invalid sequence", () => {
       "name: must be a name on one line",
       'triggerOn: unknown trigger "full_moon"; use one of no_response, meeting_selected, manual, setter_reply, meeting_missed',
       "step 1, key: must be lowercase letters and digits, separated by single hyphens",
-      'step 1, channel: unknown channel "pigeon"; use one of email, sms, webhook, task',
+      `step 1, channel: unknown channel "pigeon"; use one of ${CHANNELS.join(", ")}`,
       'step 1, condition: unknown condition "phone_provded"; use one of always, phone_provided, linkedin_connected, no_reply',
       expect.stringMatching(/^step 1, delayMinutes: Too small/),
       expect.stringMatching(/^step 2, delayMinutes: Invalid input: expected int/),

@@ -1,4 +1,5 @@
 import pg from "pg";
+import { perChannel } from "../../lib/domain/labels.ts";
 import { loadConfig, runSettings } from "../../lib/platform/config.ts";
 import { wire } from "../../lib/platform/wire.ts";
 import type { DigestSender, MessageChannel } from "../../lib/run/channel-ports.ts";
@@ -64,9 +65,8 @@ const watchDigests = (sender: DigestSender): DigestSender => ({
 
 const config = loadConfig(process.env);
 const { database, ...ports } = wire(config, { info: () => undefined, error: () => undefined });
-const { email, sms, webhook, task } = ports.channels;
 const digests = { email: watchDigests(ports.digests.email), webhook: watchDigests(ports.digests.webhook) };
-const channels = { email: watch(email), sms: watch(sms), webhook: watch(webhook), task: watch(task) };
+const channels = perChannel((channel) => watch(ports.channels[channel]));
 const invocation = { requestId: "killed", remainingMs: () => 60_000 };
 const report = await runFollowUps(
   {},

@@ -1,5 +1,6 @@
 import { beforeEach } from "@jest/globals";
 import type { Context } from "aws-lambda";
+import { perChannel } from "../../lib/domain/labels.ts";
 import { loadConfig } from "../../lib/platform/config.ts";
 import { wire } from "../../lib/platform/wire.ts";
 import type { MessageChannel, OutgoingTouch, SendOutcome } from "../../lib/run/channel-ports.ts";
@@ -68,7 +69,7 @@ export function openRunner(url: string): Runner {
     info: (event: string, fields: Record<string, unknown>) => lines.push({ level: "info", event, fields }),
     error: (event: string, fields: Record<string, unknown>) => lines.push({ level: "error", event, fields }),
   };
-  const channels = { email: channel, sms: channel, webhook: channel, task: channel };
+  const channels = perChannel(() => channel);
   const ports = { ...wire(config, log), channels };
   return {
     ports,
