@@ -1,7 +1,6 @@
 /**
- * The channels. Types, lists, SQL and metrics are derived from this registry. A new channel needs an entry here, a
- * provider in lib/channels, its wiring in lib/platform/wire.ts and infra/channels.ts, and a migration that adds its
- * label and the column `lead.last_<channel>_at`.
+ * The channels, in the order of the database's labels. Types, lists, SQL and metrics are derived from this registry.
+ * CONTRIBUTING.md says what else a new channel needs.
  */
 interface ChannelEntry {
   /** The lead's address that it sends to; null if it needs none. */

@@ -1,5 +1,7 @@
 import { afterEach, describe, expect, it } from "@jest/globals";
 import type { TimeLimits } from "../../lib/channels/aws-request.ts";
+import { CHANNEL_REGISTRY } from "../../lib/domain/channels.ts";
+import type { Channel } from "../../lib/domain/labels.ts";
 import type { MessageChannel, OutgoingTouch } from "../../lib/run/channel-ports.ts";
 import { closeServers } from "./servers.ts";
 
@@ -28,8 +30,8 @@ export type Behaviour =
 
 export interface ChannelUnderTest {
   readonly name: string;
-  /** Whether delivery is idempotent. If so, no outcome is ever unknown. */
-  readonly repeatable: boolean;
+  /** If its delivery is idempotent according to the registry, no outcome is ever unknown. */
+  readonly channel: Channel;
   /** The behaviours that apply to its provider: a file is never late. */
   readonly behaviours: readonly Behaviour[];
   /** The wait that its provider requests when it throttles, if the protocol supports that. */
@@ -142,7 +144,7 @@ export function itKeepsTheContract(subject: ChannelUnderTest): void {
       // For a repeatable channel, a lost response is a channel fault, unless it responds to other touches.
       const arrival = { reason: IMPERSONAL, mayHaveArrived: true };
       const otherwise = { kind: "retry", ...arrival };
-      const lostOutcome = subject.repeatable
+      const lostOutcome = CHANNEL_REGISTRY[subject.channel].repeatable
         ? { kind: "channel_down", scope: "workspace", ...arrival, otherwise }
         : { kind: "unknown", reason: IMPERSONAL };
       expect(outcome).toEqual(lostOutcome);

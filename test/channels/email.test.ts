@@ -46,7 +46,7 @@ const rawMailIn = (body: string): string => Buffer.from(JSON.parse(body).Content
 
 itKeepsTheContract({
   name: "e-mail through SES",
-  repeatable: false,
+  channel: "email",
   behaviours: NETWORK_BEHAVIOURS,
   unaddressed,
   async open(behaviour, limits) {
@@ -107,7 +107,7 @@ describe("e-mail through SES", () => {
 
 itKeepsTheContract({
   name: "e-mail as files",
-  repeatable: false,
+  channel: "email",
   behaviours: ["accepts"],
   unaddressed,
   async open() {

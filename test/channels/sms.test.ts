@@ -44,7 +44,7 @@ const ANSWERS: Readonly<Record<Exclude<Behaviour, "gone" | "unreachable">, Param
 
 itKeepsTheContract({
   name: "sms",
-  repeatable: false,
+  channel: "sms",
   behaviours: NETWORK_BEHAVIOURS,
   unaddressed: { without: { phone: null }, reason: "no_phone" },
   async open(behaviour, limits) {

@@ -43,7 +43,7 @@ const SERVERS: Readonly<Record<Answering, () => ReturnType<typeof smtpServer>>> 
 
 itKeepsTheContract({
   name: "e-mail over SMTP",
-  repeatable: false,
+  channel: "email",
   behaviours: NETWORK_BEHAVIOURS,
   unaddressed: { without: { email: null }, reason: "no_email" },
   async open(behaviour, limits) {

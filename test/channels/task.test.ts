@@ -12,7 +12,7 @@ function keeper() {
 
 itKeepsTheContract({
   name: "task",
-  repeatable: true,
+  channel: "task",
   behaviours: ["accepts"],
   unaddressed: null,
   open() {

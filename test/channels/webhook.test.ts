@@ -17,7 +17,7 @@ const ANSWERS: Readonly<Record<Exclude<Behaviour, "gone" | "unreachable">, Param
 
 itKeepsTheContract({
   name: "webhook",
-  repeatable: true,
+  channel: "webhook",
   retryAfterMs: 120_000,
   behaviours: NETWORK_BEHAVIOURS,
   unaddressed: null,

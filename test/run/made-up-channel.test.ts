@@ -2,8 +2,8 @@ import { expect, it, jest } from "@jest/globals";
 import { CHANNEL_REGISTRY } from "../../lib/domain/channels.ts";
 
 // A registry with one more channel. Every module below is imported after it, so that all lists and SQL contain it.
-const fax = { address: "phone", repeatable: false, isMail: false, downMetric: "FaxDown" };
-jest.unstable_mockModule("../../lib/domain/channels.ts", () => ({ CHANNEL_REGISTRY: { ...CHANNEL_REGISTRY, fax } }));
+const telex = { address: "phone", repeatable: false, isMail: false, downMetric: "TelexDown" };
+jest.unstable_mockModule("../../lib/domain/channels.ts", () => ({ CHANNEL_REGISTRY: { ...CHANNEL_REGISTRY, telex } }));
 
 const { perChannel } = await import("../../lib/domain/labels.ts");
 const { METRIC_UNITS } = await import("../../lib/platform/metrics.ts");
@@ -12,19 +12,19 @@ const { addInstance, addLead, addSequence, addTouch, addWorkspace } = await impo
 const { useRunner } = await import("../support/run.ts");
 
 const { sql, runner } = await useRunner();
-await sql.query("alter type channel add value 'fax'");
-await sql.query("alter table lead add column last_fax_at timestamptz(3)");
+await sql.query("alter type channel add value 'telex'");
+await sql.query("alter table lead add column last_telex_at timestamptz(3)");
 
 const channels = perChannel(() => runner.channel);
 const run = () => runner.run({}, { channels });
-const faxes = { steps: [{ channel: "fax", subject: null }] };
+const telexes = { steps: [{ channel: "telex", subject: null }] };
 
 const workspaceId = await addWorkspace(sql);
-const sequence = await addSequence(sql, workspaceId, faxes);
+const sequence = await addSequence(sql, workspaceId, telexes);
 
 const touchOf = async (leadId: string) => {
   const { rows } = await sql.query(
-    `select touch.status::text, touch.reason, touch.recipient_hash is not null as hashed, lead.last_fax_at is not null as stamped
+    `select touch.status::text, touch.reason, touch.recipient_hash is not null as hashed, lead.last_telex_at is not null as stamped
        from touch join lead on lead.id = touch.lead_id where lead.id = $1`,
     [leadId],
   );
@@ -32,13 +32,13 @@ const touchOf = async (leadId: string) => {
 };
 
 it("is known to metrics", () => {
-  expect(METRIC_UNITS).toMatchObject({ FaxDown: "Count" });
+  expect(METRIC_UNITS).toMatchObject({ TelexDown: "Count" });
 });
 
 it("is accepted as the channel of a step", () => {
-  const step = { key: "fax", channel: "fax", subject: null, body: "Hello", delayMinutes: 0 };
-  const sequence = { workspaceId, name: "By fax", triggerOn: "manual", active: true, steps: [step] };
-  expect(parseSequenceToSave(sequence).steps).toMatchObject([{ channel: "fax" }]);
+  const step = { key: "telex", channel: "telex", subject: null, body: "Hello", delayMinutes: 0 };
+  const sequence = { workspaceId, name: "By telex", triggerOn: "manual", active: true, steps: [step] };
+  expect(parseSequenceToSave(sequence).steps).toMatchObject([{ channel: "telex" }]);
 });
 
 it("sends, stamps its column and the hash of its address, and reaches one of two leads with the same number", async () => {
@@ -60,7 +60,7 @@ it("sends nothing to a number that is suppressed or undeliverable since the clai
   ] as const) {
     const lead = await addLead(sql, workspaceId, { phone });
     const instance = await addInstance(sql, lead, sequence.id, { next_step_due: "2100-01-01" });
-    const due = { channel: "fax", next_attempt_at: "2020-01-01", recheck_at: "2020-01-01" };
+    const due = { channel: "telex", next_attempt_at: "2020-01-01", recheck_at: "2020-01-01" };
     await addTouch(sql, instance, sequence.steps[0] ?? "", due);
     await sql.query(
       `insert into suppression (workspace_id, hash, reason, kind, source)

@@ -574,7 +574,7 @@ const NAMELESS_LAWS: readonly Law[] = [
   },
   {
     name: "a step has a known channel",
-    breaks: step("channel = 'fax'"),
+    breaks: step("channel = 'pigeon'"),
     keeps: step("channel = 'task'"),
     code: NO_LABEL,
   },
