@@ -4,24 +4,22 @@ import { contextOf, type Evaluate, messageOf, type RuleContext, stepOf } from ".
 import {
   automationOff,
   booked,
+  capReached,
   channelUnreachable,
+  channelUsed,
   conditionFalse,
+  expiryOf,
+  gapNotOver,
   noStepLeft,
   notToBeContacted,
   replyWaiting,
   senderInvalid,
+  sendTimesUnknown,
   snoozed,
   switchedOff,
-} from "./rules-on-contact.ts";
-import {
-  capReached,
-  channelUsed,
-  expiryOf,
-  gapNotOver,
-  sendTimesUnknown,
   tooOld,
   windowShut,
-} from "./rules-on-time.ts";
+} from "./rules.ts";
 import { lastOnChannelAt, lastReachedAt } from "./send-times.ts";
 import { repairBy } from "./time-zone.ts";
 

@@ -1,5 +1,5 @@
 import type { LeadFacts } from "./due-item.ts";
-import { contactBar, mayBeContacted } from "./rules-on-contact.ts";
+import { contactBar, mayBeContacted } from "./rules.ts";
 import { isTimeZone } from "./time-zone.ts";
 
 /** The facts that decide whether a lead may enter a sequence. */

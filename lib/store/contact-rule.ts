@@ -1,4 +1,4 @@
-import { BARRING_STATUSES } from "../domain/rules-on-contact.ts";
+import { BARRING_STATUSES } from "../domain/rules.ts";
 import { raw, sql } from "./sql.ts";
 
 const WHEN_SUPPRESSED = sql`

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import { type EnrolmentFacts, enrolmentVerdict } from "../../lib/domain/enrolment.ts";
 import { LEAD_STATUSES } from "../../lib/domain/labels.ts";
-import { mayBeContacted } from "../../lib/domain/rules-on-contact.ts";
+import { mayBeContacted } from "../../lib/domain/rules.ts";
 
 const lead = (over: Partial<EnrolmentFacts> = {}): EnrolmentFacts => ({
   status: "new",

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import { RULES } from "../../lib/domain/decide.ts";
 import { contextOf, messageOf } from "../../lib/domain/rule-context.ts";
-import { conditionFalse } from "../../lib/domain/rules-on-contact.ts";
+import { conditionFalse } from "../../lib/domain/rules.ts";
 import { ALWAYS_OPEN, anItem, type ItemParts, NOON } from "./items.ts";
 
 const ready = RULES.at(-1)?.evaluate ?? (() => undefined);

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import * as z from "zod";
 import { LEAD_STATUSES } from "../../lib/domain/labels.ts";
-import { contactBar } from "../../lib/domain/rules-on-contact.ts";
+import { contactBar } from "../../lib/domain/rules.ts";
 import { CONTACT_BAR, CONTACT_BLOCK, SUPPRESSION } from "../../lib/store/contact-rule.ts";
 import { Prisma } from "../../lib/store/generated/client.ts";
 import { onPool } from "../../lib/store/sql.ts";

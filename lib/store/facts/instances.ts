@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { SequenceTrigger } from "../../domain/labels.ts";
-import { mayBeContacted } from "../../domain/rules-on-contact.ts";
+import { mayBeContacted } from "../../domain/rules.ts";
 import { isTimeZone, laterInZone, zoneUsed } from "../../domain/time-zone.ts";
 import { SUPPRESSION } from "../contact-rule.ts";
 import { execute, many, one, type Queryable, sql } from "../sql.ts";
