@@ -94,6 +94,9 @@ const vpc = vpcFields
     when: ({ value }) => isObject(value),
   });
 
+/** The administrator of a database that the stack creates. It signs in with a password. */
+export const ADMINISTRATOR = "backstop_admin";
+
 /** The user for migrations, unless configured. */
 export const DEFAULT_MIGRATOR = "backstop_migrate";
 
@@ -177,6 +180,8 @@ const fields = z.strictObject({
 type Rule = readonly [path: readonly string[], error: string, holds: (stage: StageParts) => boolean];
 type StageParts = Partial<z.output<typeof fields>>;
 
+const NOT_THE_ADMINISTRATOR = `must not be ${ADMINISTRATOR}: RDS refuses the password of a user that signs in with IAM`;
+
 const RULES: readonly Rule[] = [
   [["home"], "is required without a proxy: account and region", ({ proxy, home }) => !!proxy || !!home],
   [
@@ -199,6 +204,8 @@ const RULES: readonly Rule[] = [
     "must not be set with a proxy: it is for a database that the stack creates",
     ({ proxy, database }) => !proxy || !database?.capacity,
   ],
+  [["database", "user"], NOT_THE_ADMINISTRATOR, ({ proxy, database }) => !!proxy || database?.user !== ADMINISTRATOR],
+  [["migrate", "user"], NOT_THE_ADMINISTRATOR, ({ proxy, migrate: given }) => !!proxy || given?.user !== ADMINISTRATOR],
   [
     ["migrate"],
     "requires host, resourceId and securityGroupId of the database with a proxy",

@@ -16,7 +16,7 @@ import {
 import { AwsCustomResource, AwsCustomResourcePolicy, PhysicalResourceId } from "aws-cdk-lib/custom-resources";
 import { Construct } from "constructs";
 import type { StageNames } from "../lib/platform/names.ts";
-import type { Configuration } from "./configuration.ts";
+import { ADMINISTRATOR, type Configuration } from "./configuration.ts";
 
 interface CreatedDatabaseProps {
   readonly configuration: Configuration;
@@ -25,7 +25,6 @@ interface CreatedDatabaseProps {
   readonly subnets: SubnetSelection;
 }
 
-const ADMINISTRATOR = "backstop_admin";
 const BACKUPS = Duration.days(7);
 /** In Aurora capacity units. */
 const CAPACITY = { least: 0.5, most: 4 };
@@ -119,26 +118,44 @@ interface Roles {
 }
 
 /**
- * One idempotent statement that creates both roles with IAM sign-in. It grants what they need, also on future tables.
- * The configuration schema allows only names that need no quotes.
+ * One idempotent statement that creates both roles with IAM sign-in. It grants them, and the administrator who runs it,
+ * what they need on present and future tables. The configuration schema allows only names that need no quotes.
+ *
+ * RDS refuses the password of every role that inherits from `rds_iam`, also through other roles (Aurora User Guide,
+ * "Database authentication"). Default privileges of the migrator can be changed only by a member of it, so the
+ * administrator is one until the end of the statement, and never has both memberships. PostgreSQL 16 and later keep a
+ * membership with ADMIN only, from which nothing is inherited.
  */
 export function rolesStatement({ database, runner, migrator }: Roles): string {
   const make = (role: string) =>
-    `if not exists (select from pg_roles where rolname = '${role}') then create role ${role} login; end if; grant rds_iam to ${role}; grant connect on database ${database} to ${role};`;
-  return [
-    "do $$ begin",
-    make(runner),
-    make(migrator),
-    `grant create on database ${database} to ${migrator};`,
-    `grant usage, create on schema public to ${migrator};`,
-    `grant usage on schema public to ${runner};`,
-    `grant ${migrator} to current_user;`,
-    `alter default privileges for role ${migrator} in schema public grant select, insert, update, delete on tables to ${runner};`,
-    "end $$",
-  ].join("\n");
+    `if not exists (select from pg_roles where rolname = '${role}') then create role ${role} login; end if;`;
+  const rows = "select, insert, update, delete";
+  return `do $$
+declare existing regclass;
+begin
+  ${make(runner)}
+  ${make(migrator)}
+  grant connect on database ${database} to ${runner}, ${migrator};
+  grant create on database ${database} to ${migrator};
+  grant usage on schema public to ${runner};
+  grant usage, create on schema public to ${migrator};
+  grant ${migrator} to current_user;
+  alter default privileges for role ${migrator} in schema public grant ${rows} on tables to ${runner}, current_user;
+  for existing in
+    select oid from pg_class
+     where relnamespace = 'public'::regnamespace and relkind = 'r' and relowner = '${migrator}'::regrole
+  loop
+    execute format('grant ${rows} on %s to ${runner}, current_user', existing);
+  end loop;
+  revoke ${runner}, ${migrator} from current_user;
+  grant rds_iam to ${runner}, ${migrator};
+  if pg_has_role(current_user, 'rds_iam', 'usage') then
+    raise exception '% inherits from rds_iam, and RDS would refuse its password: revoke ${runner} and ${migrator} from the roles that it is a member of; nothing was changed', current_user;
+  end if;
+end $$`;
 }
 
-/** Creates the roles of the stack's own database, as its administrator, through the Data API. */
+/** Creates the roles of the stack's own database, as its administrator with its password, through the Data API. */
 export class DatabaseRoles extends Construct {
   constructor(scope: Construct, id: string, cluster: DatabaseCluster, configuration: Configuration, migrator: string) {
     super(scope, id);

@@ -93,9 +93,12 @@ describe("the configuration of a stage", () => {
     const made = {
       proxy: undefined,
       vpc: { availabilityZones: ["eu-central-1a"] },
-      migrate: { host: "db.example.com" },
+      database: { name: "backstop", user: "backstop_admin" },
+      migrate: { host: "db.example.com", user: "backstop_admin" },
     };
     const message = messageOf(() => anExample(made));
+    expect(message).toContain("✖ must not be backstop_admin");
+    for (const place of ["database.user", "migrate.user"]) expect(message).toContain(`→ at ${place}`);
     expect(message).toContain("✖ is required without a proxy: account and region\n  → at home");
     expect(message).toContain("✖ must be at least two if the stack creates the database\n  → at vpc.availabilityZones");
     expect(message).toContain("✖ accepts only user if the stack creates the database\n  → at migrate");

@@ -1,6 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { afterAll, beforeAll, expect, it } from "@jest/globals";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import type pg from "pg";
+import { PROJECT } from "../../infra/bundle.ts";
 import { rolesStatement } from "../../infra/created-database.ts";
 import { migrate } from "../../lib/store/migrate.ts";
 import { createEmptyDatabase, MIGRATIONS, type TestDatabase } from "../support/database.ts";
@@ -8,51 +11,149 @@ import { addFollowedLead, addSequence, addWorkspace } from "../support/factories
 import { openRunner } from "../support/run.ts";
 import { openPool } from "../support/use-database.ts";
 
-const suffix = randomBytes(6).toString("hex");
-const [runner, migrator] = [`run_${suffix}`, `migrate_${suffix}`];
-let database: TestDatabase;
-let sql: pg.Pool;
-
-beforeAll(async () => {
-  database = await createEmptyDatabase();
-  sql = openPool(database.url);
-  // RDS has this role; its members log in with a token.
-  await sql.query("do $$ begin create role rds_iam; exception when duplicate_object then null; end $$");
-});
-
-afterAll(async () => {
-  await sql.query(`drop owned by ${runner}, ${migrator}`);
-  await sql.query(`drop role ${runner}, ${migrator}`);
-  await sql.end();
-  await database.drop();
-});
-
-async function urlOf(role: string): Promise<string> {
-  await sql.query(`alter role ${role} password 'of-this-test'`);
-  const url = new URL(database.url);
-  Object.assign(url, { username: role, password: "of-this-test" });
-  return url.href;
+interface Roles {
+  readonly database: string;
+  readonly runner: string;
+  readonly migrator: string;
 }
 
-it("creates two roles, also when run twice: one migrates and the other runs", async () => {
-  const statement = rolesStatement({ database: new URL(database.url).pathname.slice(1), runner, migrator });
-  await sql.query(statement);
-  await sql.query(statement);
-  const { applied } = await migrate({ connectionString: await urlOf(migrator) }, { directory: MIGRATIONS });
-  expect(applied.length).toBeGreaterThan(0);
+/** How people make and remove the roles, in the order of the page: first the SQL that makes them. */
+const [BY_HAND = "", REMOVAL = ""] = sqlOf(await readFile(join(PROJECT, "docs/deploy.md"), "utf8"));
 
-  const workspaceId = await addWorkspace(sql);
-  const { id } = await addSequence(sql, workspaceId);
-  await addFollowedLead(sql, workspaceId, id);
-  const running = openRunner(await urlOf(runner));
-  expect(await running.run({ trigger: "schedule" })).toMatchObject({
-    success: true,
-    results: { delivery: { sent: 1 } },
+/** With it, PostgreSQL 16 and later add an inheriting membership to each role that the administrator creates. */
+const SELF_GRANT = "alter role %I set createrole_self_grant = 'set, inherit'";
+
+describe.each([
+  { name: "the statement of the stack", statementOf: rolesStatement, repeatable: true },
+  { name: "the SQL of the page", statementOf: (roles: Roles) => named(BY_HAND, roles), repeatable: false },
+])("$name, run by an administrator who is not a superuser", ({ statementOf, repeatable }) => {
+  const suffix = randomBytes(6).toString("hex");
+  const [administrator, runner, migrator] = [`admin_${suffix}`, `run_${suffix}`, `migrate_${suffix}`];
+  let database: TestDatabase;
+  let superuser: pg.Pool;
+  let admin: pg.Pool;
+  let version: number;
+  let roles: Roles;
+
+  beforeAll(async () => {
+    database = await createEmptyDatabase();
+    superuser = openPool(database.url);
+    roles = { database: new URL(database.url).pathname.slice(1), runner, migrator };
+    version = await majorVersion(superuser);
+    await makeAdministrator();
+    admin = openPool(await urlOf(administrator));
+    await admin.query(statementOf(roles));
   });
-  await running.close();
 
-  const asRunner = openPool(await urlOf(runner));
-  await expect(asRunner.query("drop table touch")).rejects.toThrow("must be owner");
-  await expect(asRunner.query("create table mine (id int)")).rejects.toThrow("permission denied");
-  await asRunner.end();
+  afterAll(async () => {
+    await admin.query(named(REMOVAL, roles));
+    await admin.end();
+    await superuser.query(`alter database ${roles.database} owner to current_user`);
+    await superuser.query(`drop owned by ${administrator}; drop role ${administrator}`);
+    await superuser.end();
+    await database.drop();
+  });
+
+  /** As on RDS: owns the database, may create roles, may grant `rds_iam`, whose members sign in with a token. */
+  async function makeAdministrator(): Promise<void> {
+    await superuser.query("do $$ begin create role rds_iam; exception when duplicate_object then null; end $$");
+    await superuser.query(`create role ${administrator} login createrole`);
+    await superuser.query(`alter database ${roles.database} owner to ${administrator}`);
+    if (version < 16) return;
+    await superuser.query(`grant rds_iam to ${administrator} with admin true, inherit false, set false`);
+    await superuser.query(SELF_GRANT.replace("%I", administrator));
+  }
+
+  async function urlOf(role: string): Promise<string> {
+    await superuser.query(`alter role ${role} password 'of-this-test'`);
+    const url = new URL(database.url);
+    Object.assign(url, { username: role, password: "of-this-test" });
+    return url.href;
+  }
+
+  /** RDS refuses the password of a role for which this is true. */
+  const signsInWithTokens = async (role: string) => {
+    const { rows } = await superuser.query("select pg_has_role($1, 'rds_iam', 'USAGE') as usage", [role]);
+    return rows[0].usage;
+  };
+
+  it("makes two roles that sign in with tokens, and leaves the administrator its password", async () => {
+    expect(await signsInWithTokens(runner)).toBe(true);
+    expect(await signsInWithTokens(migrator)).toBe(true);
+    expect(await signsInWithTokens(administrator)).toBe(false);
+  });
+
+  it("leaves no membership in the roles but the one that PostgreSQL 16 adds and does not revoke", async () => {
+    const { rows } = await superuser.query(
+      `select to_jsonb(membership) - '{oid,roleid,member,grantor}'::text[] as options
+         from pg_auth_members as membership
+        where member = $1::regrole and roleid in ($2::regrole, $3::regrole)`,
+      [administrator, runner, migrator],
+    );
+    const onlyAdmin = { options: { admin_option: true, inherit_option: false, set_option: false } };
+    expect(rows).toEqual(version < 16 ? [] : [onlyAdmin, onlyAdmin]);
+  });
+
+  it("lets one migrate and the other run, and the administrator do what the runbook says", async () => {
+    const { applied } = await migrate({ connectionString: await urlOf(migrator) }, { directory: MIGRATIONS });
+    expect(applied.length).toBeGreaterThan(0);
+    const workspaceId = await addWorkspace(admin);
+    const { id } = await addSequence(admin, workspaceId);
+    await addFollowedLead(admin, workspaceId, id);
+
+    const running = openRunner(await urlOf(runner));
+    expect(await running.run({ trigger: "schedule" })).toMatchObject({
+      success: true,
+      results: { delivery: { sent: 1 } },
+    });
+    await running.close();
+
+    expect((await admin.query("select report from run")).rowCount).toBe(1);
+    expect((await admin.query("update workspace set paused_at = now()")).rowCount).toBe(1);
+    const asRunner = openPool(await urlOf(runner));
+    await expect(asRunner.query("drop table touch")).rejects.toThrow("must be owner");
+    await expect(asRunner.query("create table mine (id int)")).rejects.toThrow("permission denied");
+    await asRunner.end();
+  });
+
+  if (!repeatable) return;
+
+  it("may be run again, and gives another runner the tables that exist", async () => {
+    const another = { ...roles, runner: `${runner}_2` };
+    await admin.query(statementOf(another));
+    await admin.query(statementOf(another));
+    const asAnother = openPool(await urlOf(another.runner));
+    expect((await asAnother.query("select from workspace")).rowCount).toBe(1);
+    await asAnother.end();
+    expect(await signsInWithTokens(administrator)).toBe(false);
+    await superuser.query(`drop owned by ${another.runner}; drop role ${another.runner}`);
+  });
+
+  it("changes nothing if the administrator would inherit from rds_iam through another role", async () => {
+    const another = { ...roles, runner: `${runner}_3` };
+    const team = `team_${suffix}`;
+    await admin.query(`create role ${another.runner} login`);
+    await superuser.query(`create role ${team}; grant ${another.runner} to ${team}; grant ${team} to ${administrator}`);
+    await expect(admin.query(statementOf(another))).rejects.toThrow("RDS would refuse its password");
+    expect(await signsInWithTokens(administrator)).toBe(false);
+    expect(await signsInWithTokens(another.runner)).toBe(false);
+    await superuser.query(`drop role ${team}, ${another.runner}`);
+  });
 });
+
+const majorVersion = async (sql: pg.Pool): Promise<number> =>
+  Math.floor(
+    (await sql.query("select current_setting('server_version_num')::int as version")).rows[0].version / 10_000,
+  );
+
+/** The SQL blocks of a page. */
+function sqlOf(page: string): readonly string[] {
+  return [...page.matchAll(/^ *```sql\n([\s\S]*?)^ *```$/gm)].map(([, sql = ""]) => sql);
+}
+
+/** The SQL with the names of a test in place of those of the page. */
+const named = (sql: string, { database, runner, migrator }: Roles): string =>
+  sql
+    .replaceAll("DATABASE backstop ", `DATABASE ${database} `)
+    .replaceAll("backstop_run", runner)
+    .replaceAll("backstop_migrate", migrator);
