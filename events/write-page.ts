@@ -15,8 +15,9 @@ export async function generatedFiles(): Promise<Readonly<Record<string, string>>
 
 const FACTS = Object.keys(FACT_SCHEMAS) as readonly FactType[];
 
-interface Schema {
-  readonly type?: string;
+/** The part of JSON Schema that the docs show. */
+export interface Schema {
+  readonly type?: string | readonly string[];
   readonly format?: string;
   readonly description?: string;
   readonly default?: unknown;
@@ -24,12 +25,13 @@ interface Schema {
   readonly maxItems?: number;
   readonly properties?: Readonly<Record<string, Schema>>;
   readonly required?: readonly string[];
+  readonly const?: string;
   readonly anyOf?: readonly Schema[];
   readonly items?: Schema;
 }
 
 /** The schema of the input, as a sender writes it: instants are text. */
-const schemaOf = (schema: z.ZodType): Schema => z.toJSONSchema(schema, { io: "input" }) as Schema;
+export const schemaOf = (schema: z.ZodType): Schema => z.toJSONSchema(schema, { io: "input" }) as Schema;
 
 /** The schema of one type's detail. Adds the schema of a lead, which an enrolment parses separately. */
 function detailOf(type: FactType): Schema {
@@ -87,7 +89,7 @@ function table(title: string, schema: Schema): string {
 }
 
 /** Nested keys are rows of the same table, such as `lead.email`. The items of a list have their own table. */
-function rowsOf({ properties = {}, required = [] }: Schema, prefix = ""): string[][] {
+export function rowsOf({ properties = {}, required = [] }: Schema, prefix = ""): string[][] {
   return Object.entries(properties).flatMap(([key, schema]) => {
     const needed = required.includes(key) ? "yes" : "";
     const row = [`\`${prefix}${key}\``, typeOf(schema), needed, meaningOf(schema)];
@@ -95,13 +97,15 @@ function rowsOf({ properties = {}, required = [] }: Schema, prefix = ""): string
   });
 }
 
-function typeOf({ type, format, maxLength, maxItems, anyOf, items, properties }: Schema): string {
+function typeOf({ type, format, maxLength, maxItems, anyOf, items, properties, const: only }: Schema): string {
+  if (only !== undefined) return `\`${only}\``;
   if (anyOf) return anyOf.map(typeOf).join(" or ");
   if (items) return `list of at most ${maxItems}`;
   if (properties) return "object";
   if (format === "date-time") return "instant";
   const most = maxLength === undefined ? "" : `, at most ${maxLength}`;
-  return `${format === "uri" ? "URL" : (format ?? (type === "string" ? "text" : type))}${most}`;
+  const names = [type].flat().map((name) => (name === "string" ? "text" : name));
+  return `${format === "uri" ? "URL" : (format ?? names.join(" or "))}${most}`;
 }
 
 const meaningOf = ({ description = "", default: given }: Schema): string =>

@@ -46,7 +46,7 @@ function outcomeOfFault(thrown: unknown): SendOutcome {
 const slackMessage = (text: string) => ({ text, mrkdwn: false, unfurl_links: false, unfurl_media: false });
 
 /** Same transient statuses as the touch webhook. After a gateway error the receiver may still have the digest. */
-const PASSING = new Set([408, 425, 429]);
+const PASSING = new Set([408, 409, 423, 425, 429]);
 const OF_A_GATEWAY = new Set([502, 504]);
 
 function outcomeOf({ status, retryAfter }: Answer, id: string, now: Date): SendOutcome {

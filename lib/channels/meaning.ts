@@ -19,8 +19,8 @@ export type Meaning =
   | { readonly means: "undeliverable" }
   /** The provider permanently refuses this message. */
   | { readonly means: "refused" }
-  /** A transient error: the provider did not accept the message. */
-  | { readonly means: "retry" }
+  /** A transient error: the provider did not accept the message, or accepted it in an earlier attempt (`lost`). */
+  | { readonly means: "retry"; readonly lost?: true }
   /** The provider may have accepted the message. */
   | { readonly means: "unknown" };
 
@@ -46,6 +46,8 @@ export function outcomeOfMeaning(meaning: Meaning, reason: string): SendOutcome 
         ...(slow && { throttled: { retryAfterMs: null } }),
       };
     }
+    case "retry":
+      return { kind: "retry", reason, ...(meaning.lost && { mayHaveArrived: true }) };
     default:
       return { kind: meaning.means, reason };
   }

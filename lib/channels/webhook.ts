@@ -4,6 +4,7 @@ import { type Meaning, outcomeOfMeaning } from "./meaning.ts";
 import { type Network, NotReachable } from "./network.ts";
 import { type Answer, NoAnswer, type PostRequest, post, retryAfterMs } from "./post.ts";
 import { signingSecret } from "./settings.ts";
+import { payloadOf } from "./webhook-payload.ts";
 
 /** The Standard Webhooks specification, "Request timeouts", recommends 15 to 30 seconds. */
 const ANSWER_TIMEOUT_MS = 15_000;
@@ -26,8 +27,8 @@ export function webhookChannel(endpoint: WebhookEndpoint, answerTimeoutMs = ANSW
     async send(touch) {
       const secret = await usableSecret(endpoint);
       if (secret === null) return outcomeOfMeaning(DOWN, "webhook_secret");
+      const request = signed(touch, secret, endpoint.now());
       try {
-        const request = signed(touch, secret, endpoint.now());
         const answer = await post(new URL(endpoint.url), request, endpoint.network, answerTimeoutMs);
         return outcomeOf(answer, touch, endpoint.now());
       } catch (thrown) {
@@ -47,9 +48,8 @@ async function usableSecret(endpoint: WebhookEndpoint): Promise<string | null> {
 }
 
 function signed(touch: OutgoingTouch, secret: string, now: Date): PostRequest {
-  const { id, workspaceId, leadId, message } = touch;
-  const data = { touchId: id, workspaceId, leadId, subject: message.subject, body: message.body };
-  const body = JSON.stringify({ type: "touch.due", timestamp: now.toISOString(), data });
+  const { id } = touch;
+  const body = JSON.stringify(payloadOf(touch, now));
   const headers = {
     "webhook-id": id,
     "webhook-timestamp": String(Math.floor(now.getTime() / 1000)),
@@ -75,8 +75,10 @@ function outcomeOfFault(thrown: unknown): SendOutcome {
  * failure". Only 2xx is success, a redirect is a failure, and 410 asks the sender to stop.
  */
 const STATUSES: readonly (Meaning & { readonly status: RegExp })[] = [
-  // Transient for this touch: RFC 9110 section 15.5.9, RFC 8470.
-  { status: /^4(08|25)$/, means: "retry" },
+  // Transient for this touch: RFC 9110 section 15.5.9, RFC 4918 section 11.3, RFC 8470.
+  { status: /^4(08|23|25)$/, means: "retry" },
+  // An earlier attempt is still in progress: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
+  { status: /^409$/, means: "retry", lost: true },
   // Concerns the URL, method, protocol or signature, which all touches share. If the receiver accepts other touches,
   // the fault concerns only this one.
   { status: /^4(01|03)$/, means: "down", scope: "workspace", unless: "retry" },

@@ -9,13 +9,15 @@ interface ChannelEntry {
   readonly repeatable: boolean;
   /** Whether its messages need a subject, and the workspace a sender. */
   readonly isMail: boolean;
+  /** Whether its messages contain the lead's details, sequence and step, which a claim does not read. */
+  readonly needsDetails: boolean;
   /** The metric that is 1 if the provider accepts nothing from any workspace; null if that cannot happen. */
   readonly downMetric: string | null;
 }
 
 export const CHANNEL_REGISTRY = {
-  email: { address: "email", repeatable: false, isMail: true, downMetric: "EmailDown" },
-  sms: { address: "phone", repeatable: false, isMail: false, downMetric: "SmsDown" },
-  webhook: { address: null, repeatable: true, isMail: false, downMetric: "WebhookDown" },
-  task: { address: null, repeatable: true, isMail: false, downMetric: null },
+  email: { address: "email", repeatable: false, isMail: true, needsDetails: false, downMetric: "EmailDown" },
+  sms: { address: "phone", repeatable: false, isMail: false, needsDetails: false, downMetric: "SmsDown" },
+  webhook: { address: null, repeatable: true, isMail: false, needsDetails: true, downMetric: "WebhookDown" },
+  task: { address: null, repeatable: true, isMail: false, needsDetails: false, downMetric: null },
 } as const satisfies Readonly<Record<string, ChannelEntry>>;

@@ -1,5 +1,6 @@
 import type { DigestContents } from "../domain/digest.ts";
 import type { Channel, DigestChannel } from "../domain/labels.ts";
+import type { LeadKey } from "../domain/lead-columns.ts";
 import type { Message } from "../domain/templates.ts";
 
 export interface MessageChannel {
@@ -38,6 +39,19 @@ export interface OutgoingTouch {
   readonly message: Message;
   /** Message-IDs of the instance's earlier e-mails to the lead, in angle brackets, oldest first. */
   readonly thread: readonly string[];
+  /** Set on channels whose registry entry says `needsDetails`. */
+  readonly details?: TouchDetails;
+}
+
+/** What a receiver needs to deliver a touch itself, or to find the lead in another system. */
+export interface TouchDetails {
+  /** The number of the current attempt, from 1. Attempts that a channel fault ended do not count. */
+  readonly attempt: number;
+  readonly workspaceName: string;
+  /** All lead columns, as stored. */
+  readonly lead: Readonly<Record<LeadKey, string | null>>;
+  readonly sequence: { readonly id: string; readonly name: string };
+  readonly step: { readonly key: string; readonly position: number };
 }
 
 /** A due digest for one receiver. */

@@ -1,3 +1,4 @@
+import { CHANNEL_REGISTRY } from "../domain/channels.ts";
 import { type Channel, REPEATABLE_CHANNELS } from "../domain/labels.ts";
 import type { ChannelHealth } from "./channel-health.ts";
 import type { MessageChannel, OutgoingTouch, SendOutcome } from "./channel-ports.ts";
@@ -121,7 +122,8 @@ async function sendGroup(
   const { now, store, health, adaptiveBatch, remainingMs, log } = context;
   const failuresAtMost = TOUCH_FAILURES_AT_MOST;
   const startedMs = remainingMs();
-  const outcomes = await Promise.all(touches.map(async (touch) => ({ touch, outcome: await send(context, touch) })));
+  const ready = await withDetails(store, touches);
+  const outcomes = await Promise.all(ready.map(async (touch) => ({ touch, outcome: await send(context, touch) })));
   // Settle the group together: the answers to other touches show whether the channel is at fault.
   const settlements = outcomes.map(({ touch, outcome }) => {
     const othersAnswered = outcome.kind === "channel_down" && health.answeredAnother(touch, outcome);
@@ -136,6 +138,17 @@ async function sendGroup(
     const { id: touchId, ...fields } = settlement;
     log.info("touch.not_sent", { touchId, ...fields });
   }
+}
+
+/** Reads the details of a whole group at once, and only for channels that need them. */
+async function withDetails(store: DeliveryStore, touches: readonly OutgoingTouch[]): Promise<readonly OutgoingTouch[]> {
+  const needing = touches.filter(({ channel }) => CHANNEL_REGISTRY[channel].needsDetails);
+  if (needing.length === 0) return touches;
+  const read = await store.readDetails(needing.map(({ id }) => id));
+  return touches.map((touch) => {
+    const details = read.get(touch.id);
+    return details ? { ...touch, details } : touch;
+  });
 }
 
 /** Restores the order of `touchIds`, in which touches that hit a channel fault come last. */

@@ -5,7 +5,7 @@ import type { Channel } from "../domain/labels.ts";
 import type { InstanceState } from "../domain/next-state.ts";
 import type { SendFacts } from "../domain/send-times.ts";
 import type { Message } from "../domain/templates.ts";
-import type { OutgoingDigest, OutgoingTouch } from "./channel-ports.ts";
+import type { OutgoingDigest, OutgoingTouch, TouchDetails } from "./channel-ports.ts";
 import type { BackstopReport, EnrichmentReport } from "./step-reports.ts";
 
 /** Database operations of the steps. Every method is safe with a concurrent run. */
@@ -38,6 +38,8 @@ export interface DeliveryStore {
    * expires those that are too old. Touches that may not be sent now stay claimed and are returned as `waiting`.
    */
   startSending(touchIds: readonly string[], lease: Lease): Promise<StartedSending>;
+  /** Details by touch id, for channels that need them. */
+  readDetails(touchIds: readonly string[]): Promise<ReadonlyMap<string, TouchDetails>>;
   /** Facts by touch id, for the touches that are still claimed. */
   readSendFacts(touchIds: readonly string[]): Promise<ReadonlyMap<string, TouchSendFacts | UnreadableTouch>>;
   /** Stores new send times of claimed touches. */

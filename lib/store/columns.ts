@@ -4,6 +4,7 @@ import { loadHolidays } from "../domain/holidays.ts";
 import { ADDRESS_OF_CHANNEL, type AddressKind, CHANNELS, type Channel, perChannel } from "../domain/labels.ts";
 import {
   LEAD_COLUMNS,
+  LEAD_KEYS,
   type LeadKey,
   TEMPLATE_KEYS,
   type TemplateKey,
@@ -72,7 +73,11 @@ export const leadColumn = (key: LeadKey): Sql => raw(LEAD_COLUMNS[key].column);
 /** The columns of `lead` that templates may read, named as in code. */
 export const TEMPLATE_COLUMNS = join(TEMPLATE_KEYS.map((key) => sql`lead.${leadColumn(key)} as ${raw(`"${key}"`)}`));
 
+/** All registered columns of `lead` as arguments of `json_build_object`, named as in code. */
+export const LEAD_TEXTS = join(LEAD_KEYS.map((key) => sql`${raw(`'${key}'`)}, lead.${leadColumn(key)}`));
+
 const text = z.string().nullable();
+export const leadTexts = Object.fromEntries(LEAD_KEYS.map((key) => [key, text])) as Record<LeadKey, typeof text>;
 export const templateColumns = Object.fromEntries(TEMPLATE_KEYS.map((key) => [key, text])) as Record<
   TemplateKey,
   typeof text

@@ -14,6 +14,7 @@ import { schemaGate } from "./schema-gate.ts";
 import { databaseNow, exists, onPool, onSnapshot, type Transactional } from "./sql.ts";
 import { readSendFacts, startSending } from "./start-sending.ts";
 import { suppressUndeliverable } from "./suppressions.ts";
+import { readDetails } from "./touch-details.ts";
 import {
   claimAgain,
   countSendable,
@@ -52,6 +53,7 @@ function followUpStore(db: Transactional): FollowUpStore {
     findDueWorkspaces: (query) => findDueWorkspaces(db, query),
     countDue: (query) => countDue(db, query),
     startSending: (touchIds, lease) => startSending(db, touchIds, lease),
+    readDetails: (touchIds) => readDetails(db, touchIds),
     readSendFacts: (touchIds) => readSendFacts(db, touchIds),
     reschedule: (touches) => reschedule(db, touches),
     release: (touchIds, now) => release(db, touchIds, now),

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from "@jest/globals";
 import type { TimeLimits } from "../../lib/channels/aws-request.ts";
 import { CHANNEL_REGISTRY } from "../../lib/domain/channels.ts";
 import type { Channel } from "../../lib/domain/labels.ts";
+import { LEAD_KEYS, type LeadKey } from "../../lib/domain/lead-columns.ts";
 import type { MessageChannel, OutgoingTouch } from "../../lib/run/channel-ports.ts";
 import { closeServers } from "./servers.ts";
 
@@ -65,6 +66,8 @@ export const ADA = "ada@example.com";
 export const PHONE = "+4930123456";
 export const SECRETS_OF_ADA = `${ADA} ${PHONE} Guten Tag`;
 
+const NO_TEXTS = Object.fromEntries(LEAD_KEYS.map((key) => [key, null])) as Record<LeadKey, null>;
+
 export const aTouch = (over: Partial<OutgoingTouch> = {}): OutgoingTouch => ({
   id: "0190f0f0-0000-7000-8000-000000000001",
   workspaceId: "workspace",
@@ -78,6 +81,13 @@ export const aTouch = (over: Partial<OutgoingTouch> = {}): OutgoingTouch => ({
   phone: PHONE,
   message: { subject: "Grüße", body: "Guten Tag, Ada" },
   thread: [],
+  details: {
+    attempt: 2,
+    workspaceName: "Northwind",
+    lead: { ...NO_TEXTS, externalId: "crm-17", email: ADA, phone: PHONE, firstName: "Ada" },
+    sequence: { id: "sequence", name: "No answer yet" },
+    step: { key: "nudge", position: 2 },
+  },
   ...over,
 });
 

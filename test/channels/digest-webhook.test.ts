@@ -52,6 +52,8 @@ describe("a digest sent to a webhook", () => {
     [404, "refused"],
     [410, "refused"],
     [408, "retry"],
+    [409, "retry"],
+    [423, "retry"],
     [429, "retry"],
     [500, "retry"],
     [503, "retry"],

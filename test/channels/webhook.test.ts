@@ -46,8 +46,13 @@ describe("a webhook", () => {
       timestamp: expect.any(String),
       data: {
         touchId: aTouch().id,
+        attempt: 2,
         workspaceId: "workspace",
+        workspaceName: "Northwind",
         leadId: "lead",
+        lead: aTouch().details?.lead,
+        sequence: { id: "sequence", name: "No answer yet" },
+        step: { key: "nudge", position: 2 },
         subject: "Grüße",
         body: "Guten Tag, Ada",
       },
@@ -77,10 +82,11 @@ describe("a webhook", () => {
     [404, "channel_down", "refused"],
     [405, "channel_down", "refused"],
     [408, "retry", undefined],
-    [409, "refused", undefined],
+    [409, "retry", undefined],
     [410, "channel_down", "refused"],
     [413, "refused", undefined],
     [422, "refused", undefined],
+    [423, "retry", undefined],
     [425, "retry", undefined],
     [429, "retry", undefined],
     [500, "channel_down", "retry"],
@@ -95,6 +101,12 @@ describe("a webhook", () => {
     expect("otherwise" in outcome ? outcome.otherwise : undefined).toEqual(
       otherwise && { kind: otherwise, reason, ...([502, 504].includes(status) && { mayHaveArrived: true }) },
     );
+  });
+
+  it("may have arrived before if the receiver says that an attempt is in progress", async () => {
+    const { port } = await httpServer(answering(409));
+    const outcome = await webhookChannel(endpointAt(port)).send(aTouch());
+    expect(outcome).toEqual({ kind: "retry", reason: "webhook_409", mayHaveArrived: true });
   });
 
   it.each<[number, string | undefined, unknown]>([

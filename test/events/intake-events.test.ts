@@ -1,5 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
 import { expect, it } from "@jest/globals";
+import { webhookFiles } from "../../events/webhook-page.ts";
 import { generatedFiles } from "../../events/write-page.ts";
 import { FACT_SCHEMAS } from "../../lib/run/intake/facts.ts";
 import { parseEvent } from "../../lib/run/intake/parse-event.ts";
@@ -7,7 +8,7 @@ import { parseEvent } from "../../lib/run/intake/parse-event.ts";
 const PROJECT = new URL("../../", import.meta.url);
 
 it("docs/ match the schemas; otherwise run `npm run generate:events`", async () => {
-  for (const [path, content] of Object.entries(await generatedFiles())) {
+  for (const [path, content] of Object.entries({ ...(await generatedFiles()), ...(await webhookFiles()) })) {
     expect([path, await readFile(new URL(path, PROJECT), "utf8")]).toEqual([path, content]);
   }
 });
