@@ -1,33 +1,27 @@
 #!/usr/bin/env node
 import { Command } from "commander";
-import { approvalsCommand } from "./commands/approvals.ts";
-import { explainCommand } from "./commands/explain.ts";
-import { intakeCommand, invokeCommand } from "./commands/invoke.ts";
-import { leadsCommand } from "./commands/leads.ts";
-import { migrateCommand } from "./commands/migrate.ts";
-import { previewCommand } from "./commands/preview.ts";
-import { reopenCommand } from "./commands/reopen.ts";
-import { scheduleCommand } from "./commands/schedule.ts";
-import { sequencesCommand } from "./commands/sequences.ts";
-import { startCommand } from "./commands/start.ts";
 import { runProgram } from "./problem.ts";
+
+/** In the order of the help. Each loads its own module: a command starts twice as fast without those of the others. */
+const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
+  ["start", async () => (await import("./commands/start.ts")).startCommand()],
+  ["invoke", async () => (await import("./commands/invoke.ts")).invokeCommand()],
+  ["intake", async () => (await import("./commands/invoke.ts")).intakeCommand()],
+  ["explain", async () => (await import("./commands/explain.ts")).explainCommand()],
+  ["approvals", async () => (await import("./commands/approvals.ts")).approvalsCommand()],
+  ["reopen", async () => (await import("./commands/reopen.ts")).reopenCommand()],
+  ["leads", async () => (await import("./commands/leads.ts")).leadsCommand()],
+  ["migrate", async () => (await import("./commands/migrate.ts")).migrateCommand()],
+  ["preview", async () => (await import("./commands/preview.ts")).previewCommand()],
+  ["schedule", async () => (await import("./commands/schedule.ts")).scheduleCommand()],
+  ["sequences", async () => (await import("./commands/sequences.ts")).sequencesCommand()],
+]);
 
 const program = new Command("backstop")
   .description(
     "Backstop sends leads sequences of touches. When a lead books a meeting, it stops every sequence that follows up " +
       "the lead, and reports the result in every run.",
   )
-  .addCommand(startCommand())
-  .addCommand(invokeCommand())
-  .addCommand(intakeCommand())
-  .addCommand(explainCommand())
-  .addCommand(approvalsCommand())
-  .addCommand(reopenCommand())
-  .addCommand(leadsCommand())
-  .addCommand(migrateCommand())
-  .addCommand(previewCommand())
-  .addCommand(scheduleCommand())
-  .addCommand(sequencesCommand())
   .addHelpText(
     "after",
     `
@@ -44,4 +38,6 @@ Examples:
   $ DATABASE_URL=postgresql://me:secret@db.example.com/backstop npm run backstop -- migrate`,
   );
 
+const load = COMMANDS.get(process.argv[2] ?? "");
+for (const command of load ? [load] : COMMANDS.values()) program.addCommand(await command());
 await runProgram(program);

@@ -38,8 +38,8 @@ export function esbuildOptions(entry: string, folder: string): BuildOptions {
     bundle: true,
     chunkNames: "[name]-[hash]",
     entryPoints: [{ in: entry, out: "index" }],
-    // pg loads the native driver only on request; Lambda has none.
-    external: ["pg-native"],
+    // Packages load them in browsers, or on request, and never in Lambda: a browser parser, and pg's native driver.
+    external: ["bowser", "pg-native"],
     format: "esm",
     loader: { ".wasm": "file" },
     logLevel: "silent",
