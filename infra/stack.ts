@@ -16,6 +16,8 @@ import { logGroupNameOf, type StageProps } from "./worker-function.ts";
 
 /** All resources of one stage. */
 export class BackstopStack extends Stack {
+  readonly #zones: readonly string[];
+
   constructor(app: App, configuration: Configuration, revision: string) {
     const names = namesOf(configuration.stage);
     super(app, names.stack, {
@@ -23,6 +25,7 @@ export class BackstopStack extends Stack {
       description: `Backstop, stage ${configuration.stage}: follow-ups that stop when a meeting is booked.`,
       env: homeOf(configuration),
     });
+    this.#zones = configuration.vpc.availabilityZones;
     const foundation = foundationOf(this, configuration, names);
     const props: StageProps = { configuration, names, revision, foundation };
     this.migrateBefore(this.makeWorkers(props), props);
@@ -32,6 +35,11 @@ export class BackstopStack extends Stack {
     Tags.of(this).add("application", "backstop");
     Tags.of(this).add("stage", configuration.stage);
     for (const [name, value] of Object.entries(outputsOf(props, this))) new CfnOutput(this, name, { value });
+  }
+
+  /** The configured zones. The CDK would ask the account for them, with credentials. */
+  override get availabilityZones(): string[] {
+    return [...this.#zones];
   }
 
   private makeWorkers(props: StageProps): readonly Construct[] {

@@ -1,7 +1,19 @@
 import { describe, expect, it } from "@jest/globals";
 import { Match } from "aws-cdk-lib/assertions";
 import { AwsSolutionsChecks } from "cdk-nag";
-import { anExample, aStack, aTemplate, created, everything } from "./example.ts";
+import { type Configuration, readConfiguration } from "../../infra/configuration.ts";
+import { anExample, aStack, aTemplate, cdkJson, created, everything, lookupsOf } from "./example.ts";
+
+const existingDatabase = {
+  user: "owner",
+  host: "db.cluster-abc.eu-central-1.rds.amazonaws.com",
+  resourceId: "cluster-ABCDEFGHIJ",
+  securityGroupId: "sg-0fedcba9876543210",
+};
+const exampleVpc = cdkJson.context.backstop.dev["vpc"];
+
+const aStageOfCdkJson = (stage: string): Configuration =>
+  readConfiguration({ stages: cdkJson.context.backstop, stage, paused: undefined });
 
 const template = aTemplate(anExample(created));
 const withWebhooks = aTemplate(anExample({ ...everything, ...created }));
@@ -37,8 +49,7 @@ describe("a network that the stack creates", () => {
     aTemplate(anExample({ ...created, digestWebhooks: true })).resourceCountIs("AWS::EC2::NatGateway", 1);
   });
 
-  it("uses the configured zones without a lookup", () => {
-    expect(aStack(anExample(created)).availabilityZones).toBeDefined();
+  it("has its subnets in the configured zones", () => {
     template.allResourcesProperties("AWS::EC2::Subnet", {
       AvailabilityZone: Match.stringLikeRegexp("^eu-central-1[ab]$"),
       MapPublicIpOnLaunch: false,
@@ -145,13 +156,7 @@ describe("the migrations of a deploy", () => {
   });
 
   it("connect to a configured existing database, and exist only if configured", () => {
-    const migrate = {
-      user: "owner",
-      host: "db.cluster-abc.eu-central-1.rds.amazonaws.com",
-      resourceId: "cluster-ABCDEFGHIJ",
-      securityGroupId: "sg-0fedcba9876543210",
-    };
-    const existing = aTemplate(anExample({ migrate }));
+    const existing = aTemplate(anExample({ migrate: existingDatabase }));
     existing.hasResourceProperties("AWS::IAM::Policy", {
       PolicyDocument: {
         Statement: [
@@ -166,6 +171,21 @@ describe("the migrations of a deploy", () => {
     aTemplate().resourceCountIs("Custom::Trigger", 0);
     aTemplate(anExample({ ...created, migrate: undefined })).resourceCountIs("Custom::Trigger", 0);
   });
+});
+
+const shapes: readonly (readonly [string, Configuration])[] = [
+  ["an existing network and proxy", anExample()],
+  ["existing ones, with every option", anExample({ ...everything, migrate: existingDatabase })],
+  ["a network and a database that the stack creates", anExample(created)],
+  ["created ones, with every option", anExample({ ...everything, ...created })],
+  ["a database that the stack creates in an existing network", anExample({ ...created, vpc: exampleVpc })],
+  ...Object.keys(cdkJson.context.backstop).map(
+    (stage) => [`the stage ${stage} of cdk.json`, aStageOfCdkJson(stage)] as const,
+  ),
+];
+
+it.each(shapes)("needs no credentials to synthesise: %s", (_, configuration) => {
+  expect(lookupsOf(configuration)).toEqual([]);
 });
 
 it.each([

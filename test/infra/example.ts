@@ -36,14 +36,28 @@ export function aFreshTemplate(configuration: Configuration = anExample()): Temp
   return Template.fromStack(aStack(configuration));
 }
 
-const templates = new Map<string, Template>();
+const synthesised = new Map<string, Readonly<{ stack: BackstopStack; template: Template }>>();
+
+/** The stack of a configuration and its template, cached for all tests of a suite. */
+function aSynthesis(configuration: Configuration) {
+  const key = JSON.stringify(configuration);
+  const known = synthesised.get(key);
+  if (known) return known;
+  const stack = aStack(configuration);
+  const made = { stack, template: Template.fromStack(stack) };
+  synthesised.set(key, made);
+  return made;
+}
 
 /** The template of a configuration, cached for all tests of a suite. Do not change it. */
 export function aTemplate(configuration: Configuration = anExample()): Template {
-  const key = JSON.stringify(configuration);
-  const template = templates.get(key) ?? aFreshTemplate(configuration);
-  templates.set(key, template);
-  return template;
+  return aSynthesis(configuration).template;
+}
+
+/** What `cdk synth` would ask the account for. */
+export function lookupsOf(configuration: Configuration): readonly unknown[] {
+  const app = aSynthesis(configuration).stack.node.root as App;
+  return app.synth().manifest.missing ?? [];
 }
 
 /** All channels and options, on a slower schedule. */
