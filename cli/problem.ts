@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { SchemaOutOfDate, UnsafeDatabaseSettings } from "../lib/run/ports.ts";
+import { printable } from "./print.ts";
 
 /** An error that a person can fix. Printed without a stack, as one line that says what is wrong and what to do. */
 export class Problem extends Error {
@@ -49,8 +50,9 @@ export async function runProgram(program: Command): Promise<void> {
     await program.parseAsync();
   } catch (thrown) {
     const error = isUnusableDatabase(thrown) ? new Problem(`${thrown.code}: ${thrown.message}`) : thrown;
-    if (error instanceof Problem) process.stderr.write(`backstop: ${error.message.replaceAll("\n", " ")}\n`);
-    else if (!(error instanceof Interrupted)) process.stderr.write(`backstop: this is a bug.\n${stackOf(error)}\n`);
+    if (error instanceof Problem) process.stderr.write(printable(`backstop: ${error.message.replaceAll("\n", " ")}\n`));
+    else if (!(error instanceof Interrupted))
+      process.stderr.write(printable(`backstop: this is a bug.\n${stackOf(error)}\n`));
     // Exit now: timers and sockets of abandoned work may keep the event loop alive.
     process.exit(error instanceof Problem || error instanceof Interrupted ? error.exitCode : 70);
   }

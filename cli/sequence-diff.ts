@@ -12,7 +12,7 @@ export function describeChanges({ after, stored, change, inside }: SequencePlan)
   const before = stored?.written;
   if (change.isNone) return `${after.name}: no change`;
   const lines = [...headLines(before, after), ...change.steps.flatMap((step) => stepLines(step, after))];
-  return printable([`${after.name}: ${summary()}`, ...lines.map((line) => `  ${line}`)].join("\n"));
+  return [`${after.name}: ${summary()}`, ...lines.map((line) => `  ${line}`)].join("\n");
 
   function summary(): string {
     if (!before) return `new, with ${after.steps.length} steps`;
@@ -77,6 +77,3 @@ function commonLength(one: readonly string[], other: readonly string[]): number 
   const differs = one.findIndex((line, index) => line !== other[index]);
   return differs === -1 ? Math.min(one.length, other.length) : differs;
 }
-
-/** Replaces control characters, so that a terminal does not interpret them. */
-const printable = (text: string): string => text.replaceAll(/[^\P{Cc}\n\t]/gu, "\u{fffd}");

@@ -1,4 +1,3 @@
-import { open } from "node:fs/promises";
 import {
   type Document,
   type ErrorCode,
@@ -24,7 +23,7 @@ import {
   stepsOf,
   timeToLiveMinutes,
 } from "../lib/store/sequence-to-save.ts";
-import { Problem } from "./problem.ts";
+import { openFile } from "./open-file.ts";
 
 const MINUTES = { week: 7 * 24 * 60, day: 24 * 60, hour: 60, minute: 1 };
 type Unit = keyof typeof MINUTES;
@@ -154,7 +153,7 @@ interface SequenceFiles {
   readonly faults: readonly string[];
 }
 
-/** Reads all files, also if some are invalid. Throws a Problem if a file cannot be opened. */
+/** Reads all files, also if some are invalid or cannot be read. */
 export async function readSequenceFiles(paths: readonly string[]): Promise<SequenceFiles> {
   const files = await Promise.all([...new Set(paths)].map(readSequenceFile));
   const named = Map.groupBy(
@@ -185,14 +184,11 @@ async function readSequenceFile(path: string): Promise<SequenceFile> {
 }
 
 async function readText(path: string): Promise<string | { readonly fault: string }> {
-  const file = await open(path).catch((cause: NodeJS.ErrnoException) => {
-    const reason = cause.code === "ENOENT" ? "the file does not exist" : cause.code;
-    throw new Problem(`${path} cannot be read: ${reason}`, { cause });
-  });
+  const file = await openFile(path);
+  if ("fault" in file) return { fault: `cannot be read: ${file.fault}` };
   try {
-    const stats = await file.stat();
-    if (!stats.isFile()) return { fault: "is not a file" };
-    if (stats.size > MAX_BYTES) return { fault: `has ${stats.size} bytes; the maximum is ${MAX_BYTES}` };
+    const { size } = await file.stat();
+    if (size > MAX_BYTES) return { fault: `has ${size} bytes; the maximum is ${MAX_BYTES}` };
     return decoded(await file.readFile());
   } finally {
     await file.close();

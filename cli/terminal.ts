@@ -2,11 +2,12 @@ import { createInterface } from "node:readline/promises";
 import { InvalidArgumentError } from "commander";
 import ora, { type Ora } from "ora";
 import * as z from "zod";
+import { printable } from "./print.ts";
 import { Problem } from "./problem.ts";
 
 /** Writes progress to standard error, so that standard output holds the result only. */
 export function showProgress(line: string): void {
-  process.stderr.write(`${line}\n`);
+  process.stderr.write(`${printable(line)}\n`);
 }
 
 /** Shows progress on standard error: one changing line on a terminal, plain lines elsewhere. */

@@ -12,6 +12,7 @@ import {
 import { databaseNow, onPool, type Queryable, type Transactional } from "../../lib/store/sql.ts";
 import { withExistingDatabase } from "../existing-database.ts";
 import { LOCAL_FOLDER } from "../postgres/local-database.ts";
+import { print } from "../print.ts";
 import { Problem } from "../problem.ts";
 import { refusalText } from "../reason-texts.ts";
 import { formatMinute, nonBlank, uuid } from "../terminal.ts";
@@ -51,7 +52,7 @@ const listCommand = () =>
     .description("Lists the touches that need approval, by expiry. Shows no text, name or address.")
     .option("--workspace <id>", "only this workspace", uuid)
     .action(({ workspace, folder }: { workspace?: string; folder: string }) =>
-      print(folder, async (statements) => {
+      printOn(folder, async (statements) => {
         const touches = await listWaiting(statements, { workspaceId: workspace ?? null, limit: MAX_LISTED + 1 });
         return touches.length === 0 ? "No touch needs approval.\n" : tableOf(touches);
       }),
@@ -61,7 +62,7 @@ const showCommand = () =>
   withFolder(touchCommand("show"))
     .description("Shows the text as it would be sent now, with its fingerprint.")
     .action((touchId: string, { folder }: { folder: string }) =>
-      print(folder, async (statements) => show(statements, await existing(statements, touchId))),
+      printOn(folder, async (statements) => show(statements, await existing(statements, touchId))),
     );
 
 interface ApproveOptions {
@@ -76,7 +77,7 @@ const approveCommand = () =>
     .requiredOption("--fingerprint <sha256>", "the fingerprint that `show` printed", sha256)
     .requiredOption("--by <name>", "who approves it; stored", nonBlank)
     .action((touchId: string, { fingerprint, by, folder }: ApproveOptions) =>
-      print(folder, async (statements) => {
+      printOn(folder, async (statements) => {
         const { workspaceId } = await existing(statements, touchId);
         const at = await databaseNow(statements);
         const approval = { workspaceId, touchId, fingerprint, by, at };
@@ -97,7 +98,7 @@ const rejectCommand = () =>
     .requiredOption("--reason <text>", "why; stored, so leave out names and addresses", nonBlank)
     .requiredOption("--by <name>", "who rejects it; stored", nonBlank)
     .action((touchId: string, { reason, by, folder }: RejectOptions) =>
-      print(folder, async (statements) => {
+      printOn(folder, async (statements) => {
         const { workspaceId } = await existing(statements, touchId);
         const at = await databaseNow(statements);
         const rejection = { workspaceId, touchId, reason, by, at };
@@ -110,8 +111,8 @@ const touchCommand = (name: string) => new Command(name).argument("<touch>", "th
 const withFolder = (command: Command) =>
   command.option("--folder <path>", "folder of the local database", LOCAL_FOLDER);
 
-async function print(folder: string, work: (statements: Transactional) => Promise<string>): Promise<void> {
-  process.stdout.write(await withExistingDatabase(folder, ({ pool }) => work(onPool(pool))));
+async function printOn(folder: string, work: (statements: Transactional) => Promise<string>): Promise<void> {
+  print(await withExistingDatabase(folder, ({ pool }) => work(onPool(pool))));
 }
 
 async function existing(db: Queryable, touchId: string): Promise<WaitingTouch> {

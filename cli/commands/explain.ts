@@ -7,6 +7,7 @@ import { type ExplainedInstance, explainInstance } from "../../lib/store/explain
 import { databaseNow, onPool } from "../../lib/store/sql.ts";
 import { withExistingDatabase } from "../existing-database.ts";
 import { LOCAL_FOLDER } from "../postgres/local-database.ts";
+import { print } from "../print.ts";
 import { Problem } from "../problem.ts";
 import { REASON_TEXTS } from "../reason-texts.ts";
 import { formatMinute, uuid } from "../terminal.ts";
@@ -30,7 +31,7 @@ export function explainCommand(): Command {
     .option("--folder <path>", "folder of the local database", LOCAL_FOLDER)
     .addHelpText("after", HELP)
     .action(async (instanceId: string, { folder }: { folder: string }) => {
-      process.stdout.write(await withExistingDatabase(folder, (database) => explain(instanceId, database)));
+      print(await withExistingDatabase(folder, (database) => explain(instanceId, database)));
     });
 }
 

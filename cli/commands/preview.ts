@@ -5,6 +5,7 @@ import type { Database } from "../../lib/store/connect.ts";
 import { findStepToRender, findTemplateLead, type StepToRender } from "../../lib/store/lookups.ts";
 import { withExistingDatabase } from "../existing-database.ts";
 import { LOCAL_FOLDER } from "../postgres/local-database.ts";
+import { print } from "../print.ts";
 import { Problem } from "../problem.ts";
 import { uuid } from "../terminal.ts";
 
@@ -40,7 +41,7 @@ export function previewCommand(): Command {
     .addHelpText("after", HELP)
     .action(async (stepId: string, { lead, folder }: Options) => {
       const { text, canBeSent } = await preview(stepId, lead, folder);
-      process.stdout.write(text);
+      print(text);
       process.exitCode = canBeSent ? 0 : 1;
     });
 }

@@ -4,6 +4,7 @@ import { reopenInstance } from "../../lib/store/reopen.ts";
 import { databaseNow, onPool } from "../../lib/store/sql.ts";
 import { withExistingDatabase } from "../existing-database.ts";
 import { LOCAL_FOLDER } from "../postgres/local-database.ts";
+import { print } from "../print.ts";
 import { Problem } from "../problem.ts";
 import { refusalText } from "../reason-texts.ts";
 import { formatMinute, nonBlank, uuid } from "../terminal.ts";
@@ -43,7 +44,7 @@ export function reopenCommand(): Command {
     .option("--folder <path>", "folder of the local database", LOCAL_FOLDER)
     .addHelpText("after", HELP)
     .action(async (instanceId: string, { folder, ...record }: Options) => {
-      process.stdout.write(await withExistingDatabase(folder, (database) => reopen(database, instanceId, record)));
+      print(await withExistingDatabase(folder, (database) => reopen(database, instanceId, record)));
     });
 }
 

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
@@ -6,7 +7,9 @@ import type { Database } from "../../lib/store/connect.ts";
 import { SequenceRefused } from "../../lib/store/sequence-to-save.ts";
 import { findStoredSequences, planSequences, type SequencePlan, saveSequences } from "../../lib/store/sequences.ts";
 import { chooseWorkspace, withExistingDatabase } from "../existing-database.ts";
+import { fileNamesFor } from "../file-names.ts";
 import { LOCAL_FOLDER } from "../postgres/local-database.ts";
+import { print } from "../print.ts";
 import { fileProblem, Problem } from "../problem.ts";
 import { describeChanges } from "../sequence-diff.ts";
 import { readSequenceFiles, writeSequenceFile } from "../sequence-file.ts";
@@ -87,7 +90,7 @@ async function apply(paths: readonly string[], options: ApplyOptions): Promise<v
   await withExistingDatabase(options.folder, async (database, signal) => {
     const workspace = await chooseWorkspace(database, options.workspace);
     const plans = await planSequences(database.prisma, workspace.id, sequences);
-    process.stdout.write(`${plans.map(describeChanges).join("\n")}\n`);
+    print(`${plans.map(describeChanges).join("\n")}\n`);
     if (options.dryRun || plans.every(({ change }) => change.isNone)) return;
     if (!options.yes && !(await confirm(`Apply these changes to ${workspace.name}?`, signal))) {
       throw new Problem("nothing was applied");
@@ -115,28 +118,24 @@ async function exportTo(directory: string, options: Options): Promise<void> {
   await withExistingDatabase(options.folder, async (database) => {
     const workspace = await chooseWorkspace(database, options.workspace);
     const stored = await findStoredSequences(database.prisma, workspace.id);
+    const written = stored.flatMap((sequence) => sequence.written ?? []);
+    const names = fileNamesFor(written.map(({ name }) => name));
+    const paths = names.map((name) => join(directory, `${name}.yaml`));
+    requireNew(paths);
     await mkdir(directory, { recursive: true });
-    const used = new Set<string>();
-    for (const { name, written } of stored) {
-      if (!written) continue;
-      const path = join(directory, `${freeName(name, used)}.yaml`);
-      await writeNew(path, writeSequenceFile(written));
-      process.stdout.write(`${path}\n`);
+    for (const [place, sequence] of written.entries()) {
+      const path = paths[place] ?? "";
+      await writeNew(path, writeSequenceFile(sequence));
+      print(`${path}\n`);
     }
   });
 }
 
-/** A file name of letters, digits and hyphens, numbered if it is used already. */
-function freeName(name: string, used: Set<string>): string {
-  const plain =
-    name
-      .toLowerCase()
-      .replaceAll(/[^\p{L}\p{N}]+/gu, "-")
-      .replaceAll(/^-+|-+$/g, "")
-      .slice(0, 60) || "sequence";
-  const free = used.has(plain) ? `${plain}-${used.size + 1}` : plain;
-  used.add(free);
-  return free;
+function requireNew(paths: readonly string[]): void {
+  const existing = paths.filter((path) => existsSync(path));
+  if (existing.length === 0) return;
+  const exist = existing.length === 1 ? "already exists" : "already exist";
+  throw new Problem(`nothing was exported: ${existing.join(", ")} ${exist}; move them, or choose another directory`);
 }
 
 async function writeNew(path: string, text: string): Promise<void> {

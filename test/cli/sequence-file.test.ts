@@ -1,6 +1,8 @@
+import { execFile } from "node:child_process";
 import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
 import { parseSequenceFile, readSequenceFiles, writeSequenceFile } from "../../cli/sequence-file.ts";
@@ -148,12 +150,16 @@ describe("the files of a folder", () => {
     };
     const paths = Object.keys(files).map((name) => join(inFolder, name));
     for (const [name, content] of Object.entries(files)) await writeFile(join(inFolder, name), content);
-    const { faults } = await readSequenceFiles([...paths, inFolder]);
+    const fifo = join(inFolder, "fifo.yaml");
+    await promisify(execFile)("mkfifo", [fifo]);
+    const { faults } = await readSequenceFiles([...paths, inFolder, fifo, join(inFolder, "none.yaml")]);
     expect(faults).toEqual([
       `${paths[1]}:3:1: steps: must contain at least one step`,
       `${paths[3]}:1:1: is not UTF-8 text`,
       `${paths[4]}:1:1: has 262145 bytes; the maximum is 262144`,
-      `${inFolder}:1:1: is not a file`,
+      `${inFolder}:1:1: cannot be read: it is a folder`,
+      `${fifo}:1:1: cannot be read: it is a pipe or a device; save it to a file first`,
+      `${inFolder}/none.yaml:1:1: cannot be read: the file does not exist`,
       `${paths[2]}:1:1: name: ${paths[0]} has the same name`,
     ]);
   });

@@ -1,4 +1,4 @@
-import { readdir, writeFile } from "node:fs/promises";
+import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeEach, describe, expect, it } from "@jest/globals";
@@ -48,8 +48,34 @@ describe("sequences apply", () => {
     expect(await everyRow(sql)).toEqual(applied);
     expect(await run("export", folder, ...here())).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/already exists/),
+      stderr: expect.stringMatching(/already exist/),
     });
+  });
+
+  it("exports a file for each sequence, also if names differ in punctuation only, and all or none", async () => {
+    for (const name of ["Nudge", "Nudge-3", "nudge!", "Nudge\u001b[2J"]) await addSequence(sql, workspaceId, { name });
+    const { code, stdout } = await run("export", folder, ...here());
+    expect(code).toBe(0);
+    const sorted = ["nudge-2.yaml", "nudge-2j.yaml", "nudge-3.yaml", "nudge.yaml"];
+    expect((await readdir(folder)).sort()).toEqual(sorted);
+    expect(stdout.trimEnd().split("\n").sort()).toEqual(sorted.map((name) => join(folder, name)));
+    for (const name of sorted.slice(0, 2)) await rm(join(folder, name));
+    const again = await run("export", folder, ...here());
+    expect(again).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/nudge\.yaml, .*nudge-3\.yaml already exist/),
+    });
+    expect((await readdir(folder)).sort()).toEqual(sorted.slice(2));
+  });
+
+  it("prints no control character of a row to the terminal", async () => {
+    await sql.query("update workspace set name = $2 where id = $1", [workspaceId, "Harbour\u001b[31m\u202eHomes"]);
+    const file = join(folder, "new.yaml");
+    const step = "{ key: a, delay: 1 day, channel: task, body: x }";
+    await writeFile(file, `name: New\ntriggerOn: manual\nsteps: [${step}]\n`);
+    const { stdout, stderr } = await run("apply", file, ...here(), "--yes");
+    expect(stdout + stderr).toMatch(/Harbour\ufffd\[31m\ufffdHomes/);
+    expect(stdout + stderr).not.toMatch(/[^\P{Cc}\n]|\u202e/u);
   });
 
   it("reports what a change means for leads in progress, and changes no other workspace", async () => {
