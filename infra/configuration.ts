@@ -2,7 +2,8 @@ import { RetentionDays } from "aws-cdk-lib/aws-logs";
 import * as z from "zod";
 import { runOptions } from "../lib/platform/config.ts";
 import { STAGE_PATTERN } from "../lib/platform/names.ts";
-import { arnOf, channelOptions } from "./channels.ts";
+import { alarmOptions, mostPeriodsOf, runPeriodOf } from "./alarm-options.ts";
+import { channelOptions } from "./channels.ts";
 import { faultsOfSchedule, isZoneOfSchedule } from "./schedule.ts";
 
 /** The validated configuration of one stage. */
@@ -61,6 +62,8 @@ const role = z
   .string()
   .regex(/^[a-z_][a-z0-9_]{0,62}$/, "must be one PostgreSQL role in lower case, without a wildcard");
 
+const account = z.string().regex(/^\d{12}$/, "must be the twelve digits of an AWS account");
+
 const schedule = z.strictObject({
   expression: z
     .string()
@@ -114,7 +117,7 @@ const migrate = z.strictObject({
 const fields = z.strictObject({
   home: z
     .strictObject({
-      account: z.string().regex(/^\d{12}$/, "must be the twelve digits of an AWS account"),
+      account,
       region: z.string().regex(/^[a-z]{2}(?:-[a-z]+)+-\d$/, "must be a region such as eu-central-1"),
     })
     .optional(),
@@ -150,15 +153,11 @@ const fields = z.strictObject({
     .strictObject({
       /** Maximum number of concurrent workers that apply events. The SQS minimum is two. */
       maximumConcurrency: z.int().min(2).max(1000).default(2),
+      /** Other accounts that may put events on the bus. */
+      accounts: z.array(account).default([]),
     })
     .optional(),
-  alarms: z
-    .strictObject({
-      topicArn: arnOf("sns", "", "the ARN of one SNS topic").optional(),
-      completionsPerHour: z.int().min(1).default(20),
-      oldestDueMinutes: z.int().min(1).default(30),
-    })
-    .prefault({}),
+  alarms: alarmOptions.prefault({}),
   testEvents: z.enum(["createRegistry", "useRegistry"]).optional(),
   logLevel: z.enum(["DEBUG", "INFO", "WARN", "ERROR"]).default("INFO"),
   logRetentionDays: z
@@ -216,7 +215,19 @@ const RULES: readonly Rule[] = [
     "accepts only user if the stack creates the database",
     ({ proxy, migrate: given }) => !!proxy || !(given?.host || given?.resourceId || given?.securityGroupId),
   ],
+  [
+    ["alarms", "noSuccessfulRun", "of"],
+    "is longer than CloudWatch evaluates: at most a day of intervals, or a week of intervals of an hour and more",
+    isWatchable,
+  ],
 ];
+
+/** An invalid schedule is reported at its own place. */
+function isWatchable({ alarms, schedule: given }: StageParts): boolean {
+  const wanted = alarms?.noSuccessfulRun?.of;
+  if (wanted === undefined || !given || faultsOfSchedule(given.expression).length > 0) return true;
+  return wanted <= mostPeriodsOf(runPeriodOf(given.expression));
+}
 
 /** Schema of one stage's configuration. It reports all errors at once, including those across keys. */
 const stageSchema = RULES.reduce<z.ZodType<z.output<typeof fields>, unknown>>(

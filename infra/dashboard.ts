@@ -95,7 +95,7 @@ function runs({ configuration, names }: RunDashboardProps): IWidget[] {
     graph("Age of the oldest due step (seconds)", ["OldestDue"]),
     graph("Rows to repair", ["RowsToRepair"]),
     graph("Digests", ["SentDigests", "LostDigests"]),
-    ...(configuration.intake ? [factsToReview(names)] : []),
+    ...(configuration.intake ? facts(names) : []),
     graphOf(
       "Channels that accept nothing",
       THIRD,
@@ -104,12 +104,18 @@ function runs({ configuration, names }: RunDashboardProps): IWidget[] {
   ];
 }
 
-const factsToReview = ({ intakeFunction }: RunDashboardProps["names"]): IWidget =>
-  graphOf(
-    "Facts to review: created leads, warnings",
-    THIRD,
-    (["CreatedLeads", "WarnedFacts"] as const).map((name) => metricOf(intakeFunction, name)),
-  );
+function facts({ intakeFunction }: RunDashboardProps["names"]): IWidget[] {
+  const graph = (title: string, metrics: readonly MetricName[]) =>
+    graphOf(
+      title,
+      THIRD,
+      metrics.map((name) => metricOf(intakeFunction, name)),
+    );
+  return [
+    graph("Facts", ["AppliedFacts", "StaleFacts", "DuplicateFacts", "RefusedFacts", "FailedFacts"]),
+    graph("Facts to review: created leads, warnings", ["CreatedLeads", "WarnedFacts"]),
+  ];
+}
 
 function machinery({ functions, queues, foundation }: RunDashboardProps): IWidget[] {
   const perFunction = (title: string, metric: (one: IFunction) => IMetric) =>

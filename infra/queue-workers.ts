@@ -1,13 +1,19 @@
 import { Duration, Stack } from "aws-cdk-lib";
 import { EventBus, Rule } from "aws-cdk-lib/aws-events";
 import { SqsQueue } from "aws-cdk-lib/aws-events-targets";
-import type { IFunction } from "aws-cdk-lib/aws-lambda";
+import { AccountPrincipal, PolicyStatement } from "aws-cdk-lib/aws-iam";
+import type { Function as LambdaFunction } from "aws-cdk-lib/aws-lambda";
 import { Construct } from "constructs";
 import { DeadLetters, WorkQueue } from "./queues.ts";
 import { type StageProps, WorkerFunction } from "./worker-function.ts";
 
 interface QueueWorkerProps extends StageProps {
   readonly maximumConcurrency: number;
+}
+
+interface IntakeProps extends QueueWorkerProps {
+  /** Other accounts that may put events on the bus. */
+  readonly accounts: readonly string[];
 }
 
 /** Long enough for a batch in which every touch runs into the provider's timeout. */
@@ -17,7 +23,7 @@ export const DELIVERY_TIME_LIMIT = Duration.seconds(60);
 export class Delivery extends Construct {
   readonly queue: WorkQueue;
   readonly failed: DeadLetters;
-  readonly function: IFunction;
+  readonly function: LambdaFunction;
 
   constructor(scope: Construct, id: string, props: QueueWorkerProps) {
     super(scope, id);
@@ -51,9 +57,9 @@ export const INTAKE_TIME_LIMIT = Duration.seconds(60);
 export class Intake extends Construct {
   readonly queue: WorkQueue;
   readonly refused: DeadLetters;
-  readonly function: IFunction;
+  readonly function: LambdaFunction;
 
-  constructor(scope: Construct, id: string, props: QueueWorkerProps) {
+  constructor(scope: Construct, id: string, props: IntakeProps) {
     super(scope, id);
     const { names, maximumConcurrency } = props;
     this.refused = new DeadLetters(this, "RefusedEvents", names.refusedEvents);
@@ -67,13 +73,7 @@ export class Intake extends Construct {
       attempts: 1_000,
       deadLetters: this.refused,
     });
-    new Rule(this, "Everything", {
-      ruleName: names.eventBus,
-      description: "Backstop: sends every event of this bus to the intake, which refuses unknown types.",
-      eventBus: new EventBus(this, "Bus", { eventBusName: names.eventBus }),
-      eventPattern: { account: [Stack.of(this).account] },
-      targets: [new SqsQueue(this.queue, { deadLetterQueue: this.refused })],
-    });
+    this.makeBus(props);
     const worker = new WorkerFunction(this, "Worker", {
       ...props,
       entry: "intake",
@@ -86,5 +86,28 @@ export class Intake extends Construct {
     this.refused.grantSendMessages(worker.function);
     this.queue.feed(worker.function, maximumConcurrency);
     this.function = worker.function;
+  }
+  /**
+   * A bus that its own account and the configured ones may use. An event carries the account that sent it.
+   * @see https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-bus-perms.html
+   */
+  private makeBus({ names, accounts }: IntakeProps): void {
+    const eventBus = new EventBus(this, "Bus", { eventBusName: names.eventBus });
+    for (const account of accounts) {
+      const statement = new PolicyStatement({
+        sid: `account-${account}`,
+        principals: [new AccountPrincipal(account)],
+        actions: ["events:PutEvents"],
+        resources: [eventBus.eventBusArn],
+      });
+      eventBus.addToResourcePolicy(statement);
+    }
+    new Rule(this, "Everything", {
+      ruleName: names.eventBus,
+      description: "Backstop: sends every event of this bus to the intake, which refuses unknown types.",
+      eventBus,
+      eventPattern: { account: [Stack.of(this).account, ...accounts] },
+      targets: [new SqsQueue(this.queue, { deadLetterQueue: this.refused })],
+    });
   }
 }

@@ -11,6 +11,7 @@ import { foundationOf } from "./foundation.ts";
 import { Migration } from "./migration.ts";
 import { needsInternet, vpcEndpointsOf } from "./network.ts";
 import { Delivery, Intake } from "./queue-workers.ts";
+import { SavedQueries } from "./saved-queries.ts";
 import { TestEvents } from "./test-events.ts";
 import { logGroupNameOf, type StageProps } from "./worker-function.ts";
 
@@ -49,6 +50,7 @@ export class BackstopStack extends Stack {
     const followUps = new FollowUpsFunction(this, "FollowUps", { ...props, deliveries: delivery?.queue });
     const schedule = new FollowUpsSchedule(this, "Schedule", { configuration, names, function: followUps.function });
     const alarms = new Alarms(this, "Alarms", { ...props, followUps, schedule, delivery, intake });
+    new SavedQueries(this, "Queries", { names, followUps, delivery, intake });
     const workers = [followUps, delivery, intake].filter((worker) => worker !== undefined);
     new RunDashboard(this, "Dashboard", {
       ...props,

@@ -45,6 +45,16 @@ export const METRIC_UNITS = {
   SentDigests: "Count",
   /** Digests that failed permanently or have an unknown outcome. */
   LostDigests: "Count",
+  /** Facts that changed something. */
+  AppliedFacts: "Count",
+  /** Facts older than one that was applied before. */
+  StaleFacts: "Count",
+  /** Redeliveries of applied facts. */
+  DuplicateFacts: "Count",
+  /** Facts that were not applied and wait for a person. */
+  RefusedFacts: "Count",
+  /** Attempts that failed; the queue redelivers the fact. */
+  FailedFacts: "Count",
   /** Leads that the intake created because a fact named an unknown person. */
   CreatedLeads: "Count",
   /** Facts that were applied with warnings. */
@@ -123,8 +133,16 @@ function channelFigures(faults: readonly ChannelFault[]): readonly Figure[] {
 }
 
 /** The metrics of one batch of facts. */
-export const figuresOfIntake = ({ created, warned }: IntakeReport): readonly Figure[] =>
-  figures({ CreatedLeads: created, WarnedFacts: warned });
+export const figuresOfIntake = (report: IntakeReport): readonly Figure[] =>
+  figures({
+    AppliedFacts: report.applied,
+    StaleFacts: report.stale,
+    DuplicateFacts: report.duplicate,
+    RefusedFacts: report.refused,
+    FailedFacts: report.failed,
+    CreatedLeads: report.created,
+    WarnedFacts: report.warned,
+  });
 
 function touchesOf(deliveries: readonly DeliveryReport[], unknownBefore = 0): readonly Figure[] {
   const total = (outcome: "sent" | "retrying" | "failed" | "unknown") =>

@@ -30,5 +30,7 @@ export function namesOf(stage: string) {
     dashboard: prefix,
     /** Prefix of every alarm name. */
     alarmPrefix: `${prefix}-`,
+    /** Folder of the saved queries in CloudWatch Logs Insights. */
+    queryPrefix: `${prefix}/`,
   };
 }

@@ -113,7 +113,8 @@ describe("the configuration of a stage", () => {
         sms: { originationIdentityArn: "arn:aws:sms-voice:eu-central-1:111122223333:pool/*", messageType: "OTHER" },
         webhook: { url: "http://example.com", secretArn: "arn:aws:secretsmanager:eu-central-1:111122223333:secret:s" },
         delivery: { maximumConcurrency: 1 },
-        alarms: { topicArn: "topic", completionsPerHour: 0 },
+        alarms: { topics: { page: "topic" }, completionsPerHour: 0, noTicksMinutes: 1 },
+        intake: { accounts: ["1234"] },
       }),
     );
     for (const place of [
@@ -122,11 +123,26 @@ describe("the configuration of a stage", () => {
       "webhook.url",
       "webhook.secretArn",
       "delivery.maximumConcurrency",
-      "alarms.topicArn",
+      "alarms.topics.page",
+      "alarms.topics.ticket",
       "alarms.completionsPerHour",
+      "alarms.noTicksMinutes",
+      "intake.accounts[0]",
     ]) {
       expect(message).toContain(`→ at ${place}\n`.trimEnd());
     }
+  });
+
+  it.each([
+    ["rate(1 minute)", { failing: 6, of: 5 }, "failing must be at most of"],
+    ["rate(1 minute)", { failing: 5, of: 1441 }, "is longer than CloudWatch evaluates"],
+    ["rate(1 hour)", { failing: 5, of: 169 }, "is longer than CloudWatch evaluates"],
+  ])("rejects an alarm on missing runs that can never fire: %s, %j", (expression, noSuccessfulRun, fault) => {
+    const message = messageOf(() => anExample({ schedule: { expression }, alarms: { noSuccessfulRun } }));
+    expect(message).toContain(fault);
+    expect(message).toContain("→ at alarms.noSuccessfulRun");
+    const { alarms } = anExample({ schedule: { expression }, alarms: { noSuccessfulRun: { failing: 5, of: 168 } } });
+    expect(alarms.noSuccessfulRun?.of).toBe(168);
   });
 
   it("rejects a webhook on a port that the security groups block", () => {

@@ -7,7 +7,6 @@ import { AwsSolutionsChecks } from "cdk-nag";
 import { PROJECT } from "../../infra/bundle.ts";
 import type { BackstopStack } from "../../infra/stack.ts";
 import { loadConfig, loadIntakeConfig } from "../../lib/platform/config.ts";
-import { METRIC_UNITS } from "../../lib/platform/metrics.ts";
 import { namesOf } from "../../lib/platform/names.ts";
 import { FACT_SCHEMAS } from "../../lib/run/intake/facts.ts";
 import { parseEvent } from "../../lib/run/intake/parse-event.ts";
@@ -237,6 +236,25 @@ describe("the intake", () => {
     });
   });
 
+  it("accepts the events of other accounts only if they are configured", () => {
+    withIntake.resourceCountIs("AWS::Events::EventBusPolicy", 0);
+    const accounts = ["222233334444", "333344445555"];
+    const shared = aTemplate(anExample({ intake: { accounts } }));
+    shared.hasResourceProperties("AWS::Events::Rule", { EventPattern: { account: ["111122223333", ...accounts] } });
+    shared.resourceCountIs("AWS::Events::EventBusPolicy", 2);
+    for (const account of accounts) {
+      shared.hasResourceProperties("AWS::Events::EventBusPolicy", {
+        StatementId: `cdk-account-${account}`,
+        Statement: {
+          Effect: "Allow",
+          Principal: { AWS: `arn:aws:iam::${account}:root` },
+          Action: "events:PutEvents",
+          Resource: { "Fn::GetAtt": [Match.stringLikeRegexp("^IntakeBus"), "Arn"] },
+        },
+      });
+    }
+  });
+
   it("delivers batches of ten with partial batch responses, and retries for four days", () => {
     withIntake.hasResourceProperties("AWS::Lambda::EventSourceMapping", {
       EventSourceArn: arnOf(events),
@@ -289,146 +307,6 @@ describe("the intake", () => {
 
   it("passes the AwsSolutions rules", () => {
     expect(violationsOf(aStack(anExample({ intake: {} })))).toEqual([]);
-  });
-});
-
-describe("the alarms", () => {
-  const withQueue = aTemplate(anExample(everything));
-  const alarmsOf = (from: Template) =>
-    Object.values(from.findResources("AWS::CloudWatch::Alarm")).map(({ Properties }) => Properties);
-
-  it("are these, each with a complete section in the runbook", async () => {
-    const sections = (await readFile(join(PROJECT, "docs/runbook.md"), "utf8")).split(/^#+ /m).slice(1);
-    const anchors = new Map(sections.map((section) => [anchorOf(section), section]));
-    const names = alarmsOf(withQueue).map((alarm) => alarm["AlarmName"].replace("backstop-dev-", ""));
-    expect(names.sort()).toEqual([
-      "backstop-completes-much",
-      "booking-to-stop-too-slow",
-      "deliver-near-time-out",
-      "deliveries-wait",
-      "email-down",
-      "events-wait",
-      "failed-deliveries",
-      "failed-runs",
-      "intake-near-time-out",
-      "lost-digests",
-      "near-time-out",
-      "no-successful-run",
-      "oldest-due-too-old",
-      "proxy-pinning",
-      "refused-events",
-      "refused-workspaces",
-      "run-failed",
-      "sms-down",
-      "undelivered-ticks",
-      "unknown-touches",
-      "webhook-down",
-    ]);
-    for (const name of names) {
-      for (const part of ["**Means.**", "**Look.**", "**Do.**"]) expect(anchors.get(name)).toContain(part);
-    }
-    for (const alarm of alarmsOf(withQueue)) {
-      expect(alarm["AlarmDescription"]).toContain(`docs/runbook.md#${alarm["AlarmName"].replace("backstop-dev-", "")}`);
-    }
-  });
-
-  it("watch only metrics that the functions emit", () => {
-    const told = [...JSON.stringify(alarmsOf(withQueue)).matchAll(/"MetricName":"(\w+)","Namespace":"Backstop"/g)].map(
-      ([, name = ""]) => name,
-    );
-    expect(told.length).toBeGreaterThanOrEqual(6);
-    for (const name of told) expect(Object.keys(METRIC_UNITS)).toContain(name);
-  });
-
-  const alarmAt = (expression: string, name: string) =>
-    alarmsOf(aTemplate(anExample({ schedule: { expression } }))).find(
-      (alarm) => alarm["AlarmName"] === `backstop-dev-${name}`,
-    );
-
-  it.each([
-    ["rate(1 minute)", 1_800],
-    ["rate(15 minutes)", 1_800],
-    ["rate(1 hour)", 7_200],
-    ["rate(1 day)", 172_800],
-  ])("allow a due step to wait for at least two ticks: %s", (expression, seconds) => {
-    expect(alarmAt(expression, "oldest-due-too-old")).toMatchObject({
-      Threshold: seconds,
-      AlarmDescription: expect.stringContaining(`more than ${seconds / 60} minutes`),
-    });
-  });
-
-  it.each([
-    ["rate(1 minute)", 90],
-    ["rate(1 hour)", 3_630],
-    ["cron(0/5 8-18 * * ? *)", 785 * 60 + 30],
-  ])("on booking-to-stop fire 30 s above the longest time between two ticks: %s", (expression, above) => {
-    expect(alarmAt(expression, "booking-to-stop-too-slow")).toMatchObject({ Threshold: above });
-  });
-
-  it.each([
-    ["rate(12 hours)", 2],
-    ["rate(1 day)", 1],
-    ["rate(2 days)", 1],
-  ])("on missing runs evaluate one day if the schedule ticks once a day or less: %s", (expression, periods) => {
-    expect(alarmAt(expression, "no-successful-run")).toMatchObject({ EvaluationPeriods: periods });
-  });
-
-  it("on booking-to-stop use the maximum of the metric", () => {
-    withQueue.hasResourceProperties("AWS::CloudWatch::Alarm", {
-      AlarmName: "backstop-dev-booking-to-stop-too-slow",
-      MetricName: "BookingToStop",
-      Dimensions: [{ Name: "service", Value: "backstop-dev-follow-ups" }],
-      Statistic: "Maximum",
-      Period: 300,
-      Threshold: 330,
-      ComparisonOperator: "GreaterThanThreshold",
-    });
-  });
-
-  it("on unknown touches add those of runs and of deliveries", () => {
-    for (const service of ["backstop-dev-follow-ups", "backstop-dev-deliver"]) {
-      withQueue.hasResourceProperties("AWS::CloudWatch::Alarm", {
-        AlarmName: "backstop-dev-unknown-touches",
-        Metrics: Match.arrayWith([
-          Match.objectLike({
-            MetricStat: Match.objectLike({
-              Metric: Match.objectLike({
-                MetricName: "UnknownTouches",
-                Dimensions: [{ Name: "service", Value: service }],
-              }),
-            }),
-          }),
-        ]),
-      });
-    }
-    template.hasResourceProperties("AWS::CloudWatch::Alarm", {
-      AlarmName: "backstop-dev-unknown-touches",
-      MetricName: "UnknownTouches",
-    });
-  });
-
-  it("on missing runs evaluate two intervals, and only while the schedule ticks", () => {
-    withQueue.hasResourceProperties("AWS::CloudWatch::Alarm", {
-      AlarmName: "backstop-dev-no-successful-run",
-      EvaluationPeriods: 2,
-      Metrics: Match.arrayWith([
-        Match.objectLike({ Expression: "IF(FILL(ticks, 0) > 0 AND FILL(successes, 0) < 1, 1, 0)" }),
-        Match.objectLike({ Id: "ticks", MetricStat: Match.objectLike({ Period: 300 }) }),
-      ]),
-    });
-  });
-
-  it("notify the configured topic, if any", () => {
-    const topicArn = "arn:aws:sns:eu-central-1:111122223333:backstop-dev-alarms";
-    for (const alarm of alarmsOf(template)) expect(alarm["AlarmActions"]).toEqual([topicArn]);
-    for (const alarm of alarmsOf(aTemplate(anExample({ alarms: {} })))) expect(alarm["AlarmActions"]).toBeUndefined();
-  });
-
-  it("have no actions in a paused stage, and never fire on missing data", () => {
-    for (const alarm of alarmsOf(aTemplate(anExample({ paused: true })))) expect(alarm["ActionsEnabled"]).toBe(false);
-    for (const alarm of alarmsOf(template)) {
-      expect(alarm).toMatchObject({ ActionsEnabled: true, TreatMissingData: "notBreaching" });
-    }
   });
 });
 
@@ -568,12 +446,6 @@ describe("the stack", () => {
 
 function violationsOf(stack: BackstopStack): readonly string[] {
   return new AwsSolutionsChecks(stack).validateScope(stack).violations.map((violation) => violation.ruleName);
-}
-
-/** The anchor that a repository's web page gives to a heading. */
-function anchorOf(section: string): string {
-  const [heading = ""] = section.split("\n");
-  return heading.toLowerCase().replaceAll(" ", "-");
 }
 
 function logicalId(type: string): string {

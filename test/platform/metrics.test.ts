@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { DOWN_METRICS, figuresOf, figuresOfDelivery } from "../../lib/platform/metrics.ts";
+import { DOWN_METRICS, figuresOf, figuresOfDelivery, figuresOfIntake } from "../../lib/platform/metrics.ts";
 import type { Report } from "../../lib/run/report.ts";
 import { noDelivery } from "../../lib/run/step-reports.ts";
 import { addFollowedLead, addSequence, addWorkspace } from "../support/factories.ts";
@@ -130,5 +130,18 @@ it("the metrics of a delivery batch are its outcomes", () => {
     { name: "UnknownTouches", value: 1 },
     ...DOWN_METRICS.map(({ channel, metric }) => ({ name: metric, value: channel === "sms" ? 1 : 0 })),
     { name: "RefusedWorkspaces", value: 1 },
+  ]);
+});
+
+it("the metrics of a batch of facts count each outcome, and what a person should review", () => {
+  const report = { applied: 7, stale: 1, duplicate: 2, refused: 3, failed: 4, created: 5, warned: 6 };
+  expect(figuresOfIntake(report)).toEqual([
+    { name: "AppliedFacts", value: 7 },
+    { name: "StaleFacts", value: 1 },
+    { name: "DuplicateFacts", value: 2 },
+    { name: "RefusedFacts", value: 3 },
+    { name: "FailedFacts", value: 4 },
+    { name: "CreatedLeads", value: 5 },
+    { name: "WarnedFacts", value: 6 },
   ]);
 });
