@@ -13,9 +13,13 @@ const unsubscribe = z
   .strictObject({ url: unsubscribeUrl.optional(), mailto: z.email().optional() })
   .refine(({ url, mailto }) => url !== undefined || mailto !== undefined, { error: "requires url, mailto or both" });
 
+const configurationSet = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, "must be the name of a configuration set");
+
 /** The options of a stage for its channels. */
 export const channelOptions = {
   emailIdentityArns: z.array(arnOf("ses", "identity/", "the ARN of one SES identity")).min(1),
+  /** Without it, SES uses the default configuration set of the identity, which the functions have no permission for. */
+  emailConfigurationSet: configurationSet.optional(),
   unsubscribe: unsubscribe.optional(),
   sms: z
     .strictObject({
@@ -25,10 +29,7 @@ export const channelOptions = {
         "the ARN of one phone number, pool or sender id",
       ),
       messageType: z.enum(["PROMOTIONAL", "TRANSACTIONAL"]),
-      configurationSet: z
-        .string()
-        .regex(/^[A-Za-z0-9_-]{1,64}$/, "must be the name of a configuration set")
-        .optional(),
+      configurationSet: configurationSet.optional(),
     })
     .optional(),
   webhook: z
@@ -89,41 +90,45 @@ const PARTS: Readonly<Record<Channel, (options: Options, stack: Stack) => Channe
   task: () => NO_CHANNELS,
 };
 
-function email({ emailIdentityArns, unsubscribe: chosen }: Options): ChannelNeeds {
+function email(options: Options, stack: Stack): ChannelNeeds {
+  const { emailIdentityArns, emailConfigurationSet, unsubscribe: chosen } = options;
   // SendEmail with raw content also requires the permission ses:SendRawEmail.
   const actions = ["ses:SendEmail", "ses:SendRawEmail"];
+  const resources = [...emailIdentityArns];
+  if (emailConfigurationSet) resources.push(configurationSetArn("ses", emailConfigurationSet, stack));
   return {
     ...NO_CHANNELS,
     environment: {
       EMAIL_TRANSPORT: "ses",
+      ...(emailConfigurationSet && { EMAIL_CONFIGURATION_SET: emailConfigurationSet }),
       ...(chosen?.url && { EMAIL_UNSUBSCRIBE_URL: chosen.url }),
       ...(chosen?.mailto && { EMAIL_UNSUBSCRIBE_MAILTO: chosen.mailto }),
     },
-    statements: [new PolicyStatement({ actions, resources: [...emailIdentityArns] })],
+    statements: [new PolicyStatement({ actions, resources })],
     endpoints: [{ id: "Email", service: InterfaceVpcEndpointAwsService.EMAIL, use: "mails through Amazon SES" }],
   };
 }
 
 function sms({ sms: chosen }: Options, stack: Stack): ChannelNeeds {
   if (!chosen) return NO_CHANNELS;
-  const { originationIdentityArn, messageType, configurationSet } = chosen;
+  const { originationIdentityArn, messageType, configurationSet: set } = chosen;
   const resources = [originationIdentityArn];
-  if (configurationSet) resources.push(configurationSetArn(configurationSet, stack));
+  if (set) resources.push(configurationSetArn("sms-voice", set, stack));
   const service = InterfaceVpcEndpointAwsService.PINPOINT_SMS_VOICE_V2;
   return {
     ...NO_CHANNELS,
     environment: {
       SMS_ORIGINATION_IDENTITY: originationIdentityArn,
       SMS_MESSAGE_TYPE: messageType,
-      ...(configurationSet && { SMS_CONFIGURATION_SET: configurationSet }),
+      ...(set && { SMS_CONFIGURATION_SET: set }),
     },
     statements: [new PolicyStatement({ actions: ["sms-voice:SendTextMessage"], resources })],
     endpoints: [{ id: "Sms", service, use: "texts through AWS End User Messaging" }],
   };
 }
 
-function configurationSetArn(name: string, stack: Stack): string {
-  const components = { service: "sms-voice", resource: "configuration-set", resourceName: name };
+function configurationSetArn(service: string, name: string, stack: Stack): string {
+  const components = { service, resource: "configuration-set", resourceName: name };
   return Arn.format({ ...components, arnFormat: ArnFormat.SLASH_RESOURCE_NAME }, stack);
 }
 

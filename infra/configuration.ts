@@ -4,6 +4,7 @@ import { runOptions } from "../lib/platform/config.ts";
 import { STAGE_PATTERN } from "../lib/platform/names.ts";
 import { alarmOptions, mostPeriodsOf, runPeriodOf } from "./alarm-options.ts";
 import { channelOptions } from "./channels.ts";
+import { type Fault, faultsOfPlacement, PROXY_ARN } from "./placement.ts";
 import { faultsOfSchedule, isZoneOfSchedule } from "./schedule.ts";
 
 /** The validated configuration of one stage. */
@@ -30,13 +31,6 @@ export function readConfiguration(context: Context): Configuration {
   throw new ConfigurationError(`stage "${stage}" in cdk.json is not valid:\n${z.prettifyError(parsed.error)}`);
 }
 
-/** Account and region of the stage, from `home` or else from the proxy's ARN. */
-export function homeOf({ proxy, home }: Configuration): { readonly account: string; readonly region: string } {
-  if (home) return home;
-  const [, region = "", account = ""] = PROXY_ARN.exec(proxy?.arn ?? "") ?? [];
-  return { account, region };
-}
-
 function chosenStage(stage: unknown, known: readonly string[]): string {
   const choice = `cdk.json defines ${known.length === 0 ? "no stage" : known.join(", ")}`;
   if (typeof stage !== "string") throw new ConfigurationError(`choose a stage with -c stage=<name>; ${choice}`);
@@ -52,8 +46,6 @@ function withPaused(stage: unknown, paused: unknown): unknown {
   if (paused === undefined || !isObject(stage)) return stage;
   return { ...stage, paused: paused === "true" || (paused === "false" ? false : paused) };
 }
-
-const PROXY_ARN = /^arn:aws[a-z-]*:rds:([a-z0-9-]+):(\d{12}):db-proxy:(prx-[0-9a-z]+)$/;
 
 const retentions = Object.values(RetentionDays).filter((days): days is number => typeof days === "number");
 const idOf = (kind: string) =>
@@ -229,11 +221,22 @@ function isWatchable({ alarms, schedule: given }: StageParts): boolean {
   return wanted <= mostPeriodsOf(runPeriodOf(given.expression));
 }
 
-/** Schema of one stage's configuration. It reports all errors at once, including those across keys. */
-const stageSchema = RULES.reduce<z.ZodType<z.output<typeof fields>, unknown>>(
+/** Rules that name the keys to correct themselves. */
+const FINDERS: readonly ((stage: unknown) => readonly Fault[])[] = [faultsOfPlacement];
+
+const stage = RULES.reduce<z.ZodType<z.output<typeof fields>, unknown>>(
   (schema, [path, error, holds]) =>
     schema.refine(holds, { path: [...path], error, when: ({ value }) => isObject(value) }),
   fields as z.ZodType<z.output<typeof fields>, unknown>,
+);
+
+/** Schema of one stage's configuration. It reports all errors at once, including those across keys. */
+const stageSchema = stage.superRefine(
+  (value, context) => {
+    for (const { path, message } of FINDERS.flatMap((faultsOf) => faultsOf(value)))
+      context.addIssue({ code: "custom", path: [...path], message });
+  },
+  { when: ({ value }) => isObject(value) },
 );
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -1,13 +1,23 @@
 import { SESv2Client, SendEmailCommand } from "@aws-sdk/client-sesv2";
 import nodemailer from "nodemailer";
 import { oneAttempt, outcomeOfFault, PROVIDER_LIMITS, type Service, within } from "./aws-request.ts";
-import { type EmailChannel, type EmailOptions, emailChannel } from "./mail.ts";
+import { type EmailChannel, type EmailOptions, emailChannel, type Mail } from "./mail.ts";
+
+interface SesOptions extends EmailOptions {
+  /** Named on each mail, which replaces the default configuration set of its identity. */
+  readonly configurationSet?: string | undefined;
+}
 
 /**
  * E-mail through Amazon SES, in the function's own region and with its own role. SES replaces our Message-ID with one
- * built from its response id and the region. nodemailer returns it in the form that the receiver sees.
+ * built from its response id and the region. nodemailer returns it in the form that the receiver sees. So that a mail
+ * can be found without that response, it also has a tag with our id, which SES repeats in the mail's events.
  */
-export function sesChannel({ limits = PROVIDER_LIMITS, unsubscribe = {} }: EmailOptions = {}): EmailChannel {
+export function sesChannel({
+  limits = PROVIDER_LIMITS,
+  unsubscribe = {},
+  configurationSet,
+}: SesOptions = {}): EmailChannel {
   const client = new SESv2Client(oneAttempt(limits));
   const sesClient = {
     config: client.config,
@@ -21,9 +31,10 @@ export function sesChannel({ limits = PROVIDER_LIMITS, unsubscribe = {} }: Email
     },
   };
   const transport = nodemailer.createTransport({ SES: { sesClient, SendEmailCommand } });
-  return emailChannel(async (mail) => {
+  return emailChannel(async (mail, id) => {
+    const ses = { EmailTags: [tagOf(mail, id)], ...(configurationSet && { ConfigurationSetName: configurationSet }) };
     try {
-      const { response, messageId } = await transport.sendMail(mail);
+      const { response, messageId } = await transport.sendMail({ ...mail, ses });
       if (!response) return { kind: "unknown", reason: "ses_no_message_id" };
       return { kind: "accepted", providerId: messageId };
     } catch (thrown) {
@@ -31,6 +42,12 @@ export function sesChannel({ limits = PROVIDER_LIMITS, unsubscribe = {} }: Email
     }
   }, unsubscribe);
 }
+
+/** SES accepts ASCII letters, digits, `_` and `-` (API reference, MessageTag), which ids consist of. */
+const tagOf = ({ headers }: Mail, id: string) => ({
+  Name: "X-Backstop-Touch" in headers ? "backstop-touch" : "backstop-digest",
+  Value: id,
+});
 
 /**
  * The exceptions of SendEmail: SES v2 API reference, and Developer Guide, "Amazon SES email sending errors". Texts are

@@ -35,6 +35,7 @@ const settings = functionSettings.extend({
   /** Whether credentials may be sent over a connection without TLS. */
   SMTP_PLAINTEXT: z.enum(["forbid", "allow"]).default("forbid"),
   OUTBOX_DIRECTORY: nonEmpty.optional(),
+  EMAIL_CONFIGURATION_SET: nonEmpty.optional(),
   EMAIL_UNSUBSCRIBE_URL: unsubscribeUrl.optional(),
   EMAIL_UNSUBSCRIBE_MAILTO: z.email().optional(),
   SMS_ORIGINATION_IDENTITY: nonEmpty.optional(),

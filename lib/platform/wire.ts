@@ -72,7 +72,7 @@ async function loadEmail(config: Config): Promise<EmailChannel> {
   const unsubscribe = { url: config.EMAIL_UNSUBSCRIBE_URL, mailto: config.EMAIL_UNSUBSCRIBE_MAILTO };
   switch (config.EMAIL_TRANSPORT) {
     case "ses":
-      return (await import("../channels/ses.ts")).sesChannel({ unsubscribe });
+      return loadSes(config, unsubscribe);
     case "smtp":
       return loadSmtp(config, unsubscribe);
     case "files":
@@ -80,6 +80,11 @@ async function loadEmail(config: Config): Promise<EmailChannel> {
     default:
       return config.EMAIL_TRANSPORT satisfies never;
   }
+}
+
+async function loadSes({ EMAIL_CONFIGURATION_SET }: Config, unsubscribe: Unsubscribe): Promise<EmailChannel> {
+  const { sesChannel } = await import("../channels/ses.ts");
+  return sesChannel({ unsubscribe, configurationSet: EMAIL_CONFIGURATION_SET });
 }
 
 async function loadSmtp(config: Config, unsubscribe: Unsubscribe): Promise<EmailChannel> {

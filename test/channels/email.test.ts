@@ -17,10 +17,31 @@ type Answering = Exclude<Behaviour, "gone" | "unreachable">;
 
 const unaddressed = { without: { email: null }, reason: "no_email" };
 const touchOf = (mail: string): string => /^X-Backstop-Touch: (\S+)/im.exec(mail)?.[1] ?? "no touch";
+const aDigest = {
+  id: "0190f0f0-0000-7000-8000-000000000002",
+  workspaceId: "workspace",
+  channel: "email",
+  failures: 0,
+  from: "Northwind <hello@northwind.example>",
+  to: null,
+  contents: {
+    workspaceName: "Northwind",
+    sections: [
+      {
+        kind: "lead_replied",
+        count: 1,
+        examples: [
+          { firstName: "<b>Ada</b>", lastName: null, company: null, channel: null, reason: null, detail: null },
+        ],
+      },
+    ],
+  },
+} as const;
+
 /** The real client, pointed at a local server with the AWS SDK's endpoint variable. */
-function sesAt(port: number, limits = PROVIDER_LIMITS) {
+function sesAt(port: number, limits = PROVIDER_LIMITS, configurationSet?: string) {
   process.env["AWS_ENDPOINT_URL_SESV2"] = `http://127.0.0.1:${port}`;
-  return sesChannel({ limits });
+  return sesChannel({ limits, configurationSet });
 }
 
 const JSON_ANSWER = { "content-type": "application/json" };
@@ -99,6 +120,26 @@ describe("e-mail through SES", () => {
     },
   );
 
+  it("tags each mail with its touch, because SES replaces the Message-ID", async () => {
+    const { port, requests } = await httpServer(acceptedBySes);
+    await sesAt(port).send(aTouch());
+    await sesAt(port).digests.send(aDigest, "sales@northwind.example");
+    const sent = requests.map(({ body }) => JSON.parse(body));
+    expect(sent.map(({ EmailTags }) => EmailTags)).toEqual([
+      [{ Name: "backstop-touch", Value: aTouch().id }],
+      [{ Name: "backstop-digest", Value: aDigest.id }],
+    ]);
+    for (const { EmailTags } of sent)
+      for (const tag of EmailTags) expect(`${tag.Name}${tag.Value}`).toMatch(/^[A-Za-z0-9_-]{1,256}$/);
+  });
+
+  it("names the configuration set on each mail, and none if there is none", async () => {
+    const { port, requests } = await httpServer(acceptedBySes);
+    await sesAt(port, PROVIDER_LIMITS, "follow-ups").send(aTouch());
+    await sesAt(port).send(aTouch());
+    expect(requests.map(({ body }) => JSON.parse(body).ConfigurationSetName)).toEqual(["follow-ups", undefined]);
+  });
+
   it("has an unknown outcome after a success without a message id", async () => {
     const { port } = await httpServer(answering(200, "{}", JSON_ANSWER));
     expect(await sesAt(port).send(aTouch())).toMatchObject({ kind: "unknown" });
@@ -148,19 +189,12 @@ describe("e-mail as files", () => {
   });
 
   it("writes a digest as text and HTML, with its delivery id and Auto-Submitted", async () => {
-    const id = "0190f0f0-0000-7000-8000-000000000002";
-    const examples = [
-      { firstName: "<b>Ada</b>", lastName: null, company: null, channel: null, reason: null, detail: null },
-    ];
-    const contents = { workspaceName: "Northwind", sections: [{ kind: "lead_replied", count: 1, examples }] } as const;
-    const from = "Northwind <hello@northwind.example>";
-    const digest = { id, workspaceId: "workspace", channel: "email", failures: 0, from, to: null, contents } as const;
-    const outcome = await fileChannel(directory).digests.send(digest, "sales@northwind.example");
-    expect(outcome).toEqual({ kind: "accepted", providerId: `<${id}@northwind.example>` });
-    const mail = await readFile(join(directory, `${id}.eml`), "utf8");
+    const outcome = await fileChannel(directory).digests.send(aDigest, "sales@northwind.example");
+    expect(outcome).toEqual({ kind: "accepted", providerId: `<${aDigest.id}@northwind.example>` });
+    const mail = await readFile(join(directory, `${aDigest.id}.eml`), "utf8");
     for (const line of [
       "To: sales@northwind.example",
-      `X-Backstop-Digest: ${id}`,
+      `X-Backstop-Digest: ${aDigest.id}`,
       "Auto-Submitted: auto-generated",
       "Subject: Northwind: Replies of leads 1",
       "- <b>Ada</b>",

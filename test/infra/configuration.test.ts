@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
-import { ConfigurationError, homeOf, readConfiguration } from "../../infra/configuration.ts";
+import { ConfigurationError, readConfiguration } from "../../infra/configuration.ts";
+import { homeOf } from "../../infra/placement.ts";
 import { faultsOfSchedule, longestInterval, shortestInterval } from "../../infra/schedule.ts";
 import { anExample, cdkJson } from "./example.ts";
 
@@ -112,6 +113,7 @@ describe("the configuration of a stage", () => {
       anExample({
         sms: { originationIdentityArn: "arn:aws:sms-voice:eu-central-1:111122223333:pool/*", messageType: "OTHER" },
         webhook: { url: "http://example.com", secretArn: "arn:aws:secretsmanager:eu-central-1:111122223333:secret:s" },
+        emailConfigurationSet: "arn:aws:ses:eu-central-1:111122223333:configuration-set/follow-ups",
         delivery: { maximumConcurrency: 1 },
         alarms: { topics: { page: "topic" }, completionsPerHour: 0, noTicksMinutes: 1 },
         intake: { accounts: ["1234"] },
@@ -122,6 +124,7 @@ describe("the configuration of a stage", () => {
       "sms.messageType",
       "webhook.url",
       "webhook.secretArn",
+      "emailConfigurationSet",
       "delivery.maximumConcurrency",
       "alarms.topics.page",
       "alarms.topics.ticket",
@@ -150,6 +153,60 @@ describe("the configuration of a stage", () => {
     const at = (url: string) => () => anExample({ webhook: { url, secretArn } });
     expect(messageOf(at("https://hooks.example.com:8443/"))).toContain("✖ must be on port 443\n  → at webhook.url");
     expect(at("https://hooks.example.com:443/")).not.toThrow();
+  });
+
+  it("rejects what is in another region or account, where the functions cannot use it", () => {
+    const [here, there] = ["eu-central-1:111122223333", "us-east-1:444455556666"];
+    const ses = "SES sends only with identities of the function's own region and account";
+    const message = messageOf(() =>
+      anExample({
+        vpc: { ...(stages.dev["vpc"] as object), availabilityZones: ["eu-central-1a", "eu-west-1a"] },
+        emailIdentityArns: [
+          `arn:aws:ses:${here}:identity/example.com`,
+          "arn:aws:ses:us-east-1:111122223333:identity/example.com",
+          "arn:aws:ses:eu-central-1:444455556666:identity/example.com",
+        ],
+        sms: { originationIdentityArn: `arn:aws:sms-voice:${there}:pool/pool-1`, messageType: "TRANSACTIONAL" },
+        webhook: {
+          url: "https://hooks.example.com/",
+          secretArn: `arn:aws:secretsmanager:${here}:secret:backstop/webhook-AbCdEf`,
+          secretKeyArn: `arn:aws:kms:${there}:key/1`,
+        },
+        alarms: { topics: { page: `arn:aws:sns:${there}:alarms`, ticket: `arn:aws:sns:${here}:alarms` } },
+        permissionsBoundary: "arn:aws:iam::444455556666:policy/boundary",
+        paused: "perhaps",
+      }),
+    );
+    for (const fault of [
+      "✖ is not a zone of the stage's region, eu-central-1\n  → at vpc.availabilityZones[1]",
+      `✖ is in region us-east-1 instead of region eu-central-1: ${ses}\n  → at emailIdentityArns[1]`,
+      `✖ is in account 444455556666 instead of account 111122223333: ${ses}\n  → at emailIdentityArns[2]`,
+      "✖ is in region us-east-1 instead of region eu-central-1: the functions send texts in their own region\n  → at sms.originationIdentityArn",
+      "→ at webhook.secretKeyArn",
+      "→ at alarms.topics.page",
+      "→ at permissionsBoundary",
+      "→ at paused",
+    ])
+      expect(message).toContain(fault);
+    expect(message).not.toContain("emailIdentityArns[0]");
+  });
+
+  it("accepts a text sender that another account shares, a secret of another region, and a boundary of AWS", () => {
+    const elsewhere = "us-east-1:444455556666";
+    expect(() =>
+      anExample({
+        sms: {
+          originationIdentityArn: "arn:aws:sms-voice:eu-central-1:444455556666:pool/pool-1",
+          messageType: "TRANSACTIONAL",
+        },
+        webhook: {
+          url: "https://hooks.example.com/",
+          secretArn: `arn:aws:secretsmanager:${elsewhere}:secret:backstop/webhook-AbCdEf`,
+          secretKeyArn: `arn:aws:kms:${elsewhere}:key/1`,
+        },
+        permissionsBoundary: "arn:aws:iam::aws:policy/PowerUserAccess",
+      }),
+    ).not.toThrow();
   });
 
   it.each([

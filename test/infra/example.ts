@@ -73,6 +73,7 @@ export const everything = {
     secretArn: "arn:aws:secretsmanager:eu-central-1:111122223333:secret:backstop/webhook-AbCdEf",
     secretKeyArn: "arn:aws:kms:eu-central-1:111122223333:key/01234567-89ab-cdef-0123-456789abcdef",
   },
+  emailConfigurationSet: "follow-ups",
   unsubscribe: { url: "https://example.com/unsubscribe/{touchId}", mailto: "stop@example.com" },
   delivery: { maximumConcurrency: 7 },
   intake: { maximumConcurrency: 3 },

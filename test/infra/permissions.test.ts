@@ -58,6 +58,9 @@ describe("permissions", () => {
     DATABASE,
     "secretsmanager:GetSecretValue on arn:aws:secretsmanager:eu-central-1:111122223333:secret:backstop/webhook-AbCdEf",
     ...EMAIL,
+    ...["ses:SendEmail", "ses:SendRawEmail"].map(
+      (action) => `${action} on arn:aws:ses:eu-central-1:111122223333:configuration-set/follow-ups`,
+    ),
     "sms-voice:SendTextMessage on arn:aws:sms-voice:eu-central-1:111122223333:configuration-set/follow-ups",
     "sms-voice:SendTextMessage on arn:aws:sms-voice:eu-central-1:111122223333:phone-number/phone-0123",
   ];

@@ -127,6 +127,7 @@ describe("the function", () => {
         SMS_MESSAGE_TYPE: "TRANSACTIONAL",
         WEBHOOK_URL: everything.webhook.url,
         WEBHOOK_SECRET_ARN: everything.webhook.secretArn,
+        EMAIL_CONFIGURATION_SET: "follow-ups",
         EMAIL_UNSUBSCRIBE_URL: everything.unsubscribe.url,
         EMAIL_UNSUBSCRIBE_MAILTO: everything.unsubscribe.mailto,
       });

@@ -1,0 +1,104 @@
+import * as z from "zod";
+
+/** An error of a stage's configuration, at its key. */
+export interface Fault {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+}
+
+interface Home {
+  readonly account: string;
+  readonly region: string;
+}
+
+export const PROXY_ARN = /^arn:aws[a-z-]*:rds:([a-z0-9-]+):(\d{12}):db-proxy:(prx-[0-9a-z]+)$/;
+
+interface Housed {
+  readonly home?: Home | undefined;
+  readonly proxy?: { readonly arn: string } | undefined;
+}
+
+/** Account and region of the stage, from `home` or else from the proxy's ARN. */
+export function homeOf({ proxy, home }: Housed): Home {
+  if (home) return home;
+  const [, region = "", account = ""] = PROXY_ARN.exec(proxy?.arn ?? "") ?? [];
+  return { account, region };
+}
+
+const text = z.string().catch("");
+const texts = z.array(text).catch([]);
+const part = <Shape extends z.ZodRawShape>(shape: Shape) => z.object(shape).optional().catch(undefined);
+
+/** What decides where things must be. An invalid key has an error of its own, and is read as missing. */
+const places = z.object({
+  home: part({ account: text, region: text }),
+  proxy: part({ arn: text }),
+  vpc: part({ availabilityZones: texts }),
+  emailIdentityArns: texts,
+  sms: part({ originationIdentityArn: text }),
+  webhook: part({ secretArn: text, secretKeyArn: text }),
+  alarms: part({ topics: part({ page: text, ticket: text }) }),
+  permissionsBoundary: text,
+});
+type Places = z.output<typeof places>;
+
+/** The errors of a stage that names what its functions cannot use, because it is in another region or account. */
+export function faultsOfPlacement(stage: unknown): readonly Fault[] {
+  const found = places.parse(stage);
+  const home = homeOf(found);
+  if (!home.region) return [];
+  return [...faultsOfZones(found, home), ...faultsOfChannels(found, home), ...faultsOfOthers(found, home)];
+}
+
+const faultsOfZones = ({ vpc }: Places, { region }: Home): readonly Fault[] =>
+  (vpc?.availabilityZones ?? []).flatMap((zone, index) =>
+    /-\d[a-z]$/.test(zone) && zone.slice(0, -1) !== region
+      ? [{ path: ["vpc", "availabilityZones", index], message: `is not a zone of the stage's region, ${region}` }]
+      : [],
+  );
+
+/** A client calls its provider in the function's region. AWS shares origination identities between accounts. */
+function faultsOfChannels({ emailIdentityArns, sms, webhook }: Places, home: Home): readonly Fault[] {
+  const ses = "SES sends only with identities of the function's own region and account";
+  const { region: ofSecret } = placeOf(webhook?.secretArn);
+  return [
+    ...emailIdentityArns.flatMap((arn, index) => elsewhere(["emailIdentityArns", index], arn, home, ses)),
+    ...elsewhere(["sms", "originationIdentityArn"], sms?.originationIdentityArn, { region: home.region }, SAME_REGION),
+    ...elsewhere(
+      ["webhook", "secretKeyArn"],
+      webhook?.secretKeyArn,
+      { region: ofSecret },
+      "a secret's key is beside it",
+    ),
+  ];
+}
+
+const faultsOfOthers = ({ alarms, permissionsBoundary }: Places, { region, account }: Home): readonly Fault[] => [
+  ...(["page", "ticket"] as const).flatMap((severity) =>
+    elsewhere(
+      ["alarms", "topics", severity],
+      alarms?.topics?.[severity],
+      { region },
+      "an alarm notifies topics of its own region",
+    ),
+  ),
+  ...elsewhere(["permissionsBoundary"], permissionsBoundary, { account }, "a boundary is a policy of its own account"),
+];
+
+const SAME_REGION = "the functions send texts in their own region";
+
+/** The error of an ARN that is not in the wanted place. A part that either side lacks is not compared. */
+function elsewhere(path: Fault["path"], arn: string | undefined, wanted: Partial<Home>, why: string): Fault[] {
+  const actual = placeOf(arn);
+  const keys = ["region", "account"] as const;
+  const wrong = keys.filter((key) => wanted[key] && actual[key] && wanted[key] !== actual[key]);
+  if (wrong.length === 0) return [];
+  const named = (place: Partial<Home>) => wrong.map((key) => `${key} ${place[key]}`).join(", ");
+  return [{ path, message: `is in ${named(actual)} instead of ${named(wanted)}: ${why}` }];
+}
+
+/** Region and account of an ARN; empty where it has none, as a policy that AWS manages has no account. */
+function placeOf(arn = ""): Home {
+  const [, , , region = "", account = ""] = arn.split(":");
+  return { region, account: account === "aws" ? "" : account };
+}
