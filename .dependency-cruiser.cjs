@@ -1,4 +1,4 @@
-/** Allowed imports: functions, cli → lib/platform → lib/store, lib/channels → lib/run → lib/domain. */
+/** Allowed imports: functions, cli → lib/platform → lib/operate → lib/store, lib/channels → lib/run → lib/domain. */
 /** @type {import("dependency-cruiser").IConfiguration} */
 module.exports = {
   forbidden: [
@@ -14,13 +14,19 @@ module.exports = {
       name: "run-knows-ports-only",
       severity: "error",
       from: { path: "^lib/run/" },
-      to: { path: "^(lib/(store|channels|platform)|functions|infra|cli)/" },
+      to: { path: "^(lib/(store|channels|operate|platform)|functions|infra|cli)/" },
     },
     {
       name: "adapters-know-neither-steps-nor-wiring",
       severity: "error",
       from: { path: "^lib/(store|channels)/" },
-      to: { path: "^(functions|infra|cli|lib/platform|lib/run/steps)/" },
+      to: { path: "^(functions|infra|cli|lib/platform|lib/operate|lib/run/steps)/" },
+    },
+    {
+      name: "operations-know-the-store-only",
+      severity: "error",
+      from: { path: "^lib/operate/" },
+      to: { path: "^(lib/(channels|platform)|functions|infra|cli)/" },
     },
     {
       name: "store-and-channels-do-not-meet",

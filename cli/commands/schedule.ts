@@ -1,4 +1,3 @@
-import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import {
   GetScheduleCommand,
   type GetScheduleCommandOutput,
@@ -6,9 +5,9 @@ import {
   UpdateScheduleCommand,
 } from "@aws-sdk/client-scheduler";
 import { Command } from "commander";
-import { oneAttempt, within } from "../../lib/channels/aws-request.ts";
 import { namesOf, STAGE_PATTERN } from "../../lib/platform/names.ts";
 import type { Report } from "../../lib/run/report.ts";
+import { type Advice, each, invokeFunction, withAdvice } from "../aws.ts";
 import { Problem } from "../problem.ts";
 import { reportText } from "../run-summary.ts";
 import { Spinner } from "../terminal.ts";
@@ -72,7 +71,7 @@ async function withScheduler(action: Action, options: Options, print: Print): Pr
   try {
     await action(client, id, print);
   } catch (thrown) {
-    throw withAdvice(thrown, (key) => ADVICE[key]?.(id));
+    throw withAdvice(thrown, ADVICE, id);
   } finally {
     client.destroy();
   }
@@ -121,25 +120,11 @@ async function runNow(client: SchedulerClient, id: ScheduleId, print: Print): Pr
 const FUNCTION_ARN = /^arn:[\w-]+:lambda:.+:function:/;
 
 /** Twice the longest run, with time for a cold start. A second attempt would start a second run. */
-const INVOCATION_LIMITS = { connectMs: 5_000, answerMs: 120_000 };
+const ANSWER_MS = 120_000;
 
-/** Returns what the function returned. Throws a Problem if it failed, or if there is no answer. */
-async function invokeOnce(arn: string): Promise<unknown> {
-  const client = new LambdaClient(oneAttempt(INVOCATION_LIMITS));
-  // A failed manual run returns its report; a failed scheduled run throws.
-  const Payload = Buffer.from(JSON.stringify({ trigger: "manual" }));
-  const command = new InvokeCommand({ FunctionName: arn, InvocationType: "RequestResponse", Payload });
-  try {
-    const answer = await client.send(command, within(INVOCATION_LIMITS));
-    const text = answer.Payload?.transformToString() ?? "";
-    if (answer.FunctionError) throw new Problem(`the function failed (${answer.FunctionError}): ${text}`);
-    return JSON.parse(text);
-  } catch (thrown) {
-    throw withAdvice(thrown, (key) => INVOCATION_ADVICE[key]?.(arn));
-  } finally {
-    client.destroy();
-  }
-}
+/** A failed manual run returns its report; a failed scheduled run throws. */
+const invokeOnce = (arn: string): Promise<unknown> =>
+  invokeFunction(arn, { trigger: "manual" }, { answerMs: ANSWER_MS, maxAttempts: 1, advice: INVOCATION_ADVICE });
 
 const isReport = (answer: unknown): answer is Report =>
   typeof answer === "object" && answer !== null && "success" in answer && "statusCode" in answer;
@@ -180,47 +165,24 @@ interface ScheduleId {
 const MAX_ATTEMPTS = 4;
 
 /** Advice for each error, by the name or code that the SDK gives it. */
-const ADVICE: Readonly<Record<string, (id: ScheduleId) => string>> = {
+const ADVICE: Advice<ScheduleId> = {
   ResourceNotFoundException: ({ group, name }) =>
     `there is no schedule ${group}/${name} in this account and region: deploy the stage, or check --stage, --name, --group and AWS_REGION`,
-  CredentialsProviderError: () => "no AWS credentials were found: set AWS_PROFILE, or sign in with: aws sso login",
-  "Region is missing": () => "no AWS region is set: set AWS_REGION to the region of the stage",
   ThrottlingException: () => `AWS throttled the request ${MAX_ATTEMPTS} times: try again in a minute`,
   AccessDeniedException: ({ group, name }) =>
     `the credentials lack a permission for ${group}/${name}: scheduler:GetSchedule, scheduler:UpdateSchedule or iam:PassRole`,
   ConflictException: ({ group, name }) =>
     `another request is changing ${group}/${name}: run \`schedule status\`, then try again`,
-  ...each(["ExpiredTokenException", "UnrecognizedClientException", "InvalidSignatureException"], () => {
-    return "AWS rejected the credentials, which are expired or invalid: sign in again";
-  }),
   ...each(["ECONNREFUSED", "ECONNRESET", "ENOTFOUND", "ETIMEDOUT", "TimeoutError"], () => {
     return "EventBridge Scheduler cannot be reached: check the network and AWS_REGION";
   }),
 };
 
-/** Advice for the errors that only an invocation has. `ADVICE` has the others. */
-const INVOCATION_ADVICE: Readonly<Record<string, (arn: string) => string>> = {
-  ResourceNotFoundException: (arn) => `there is no function ${arn}: deploy the stage again`,
-  AccessDeniedException: (arn) => `the credentials lack the permission lambda:InvokeFunction for ${arn}`,
+/** Advice for the errors of an invocation that differ for a run. */
+const INVOCATION_ADVICE: Advice<string> = {
   TooManyRequestsException: () =>
     "Lambda started no run, because other invocations use all of its concurrency: try again in a minute",
-  ...each(["ECONNREFUSED", "ENOTFOUND"], () => "Lambda cannot be reached: check the network and AWS_REGION"),
   ...each(["AbortError", "TimeoutError", "ECONNRESET", "ETIMEDOUT", "EPIPE", "ServiceException"], () => {
     return "there was no answer from Lambda, but the run may have started: look for its report in the table run or in the log";
   }),
 };
-
-/** Translates an error into a Problem with advice. Returns an error without advice unchanged. */
-function withAdvice(thrown: unknown, adviceFor: (key: string) => string | undefined): unknown {
-  if (!(thrown instanceof Error) || thrown instanceof Problem) return thrown;
-  const code = "code" in thrown ? String(thrown.code) : "";
-  // The SDK wraps some network errors so that only the message contains the name or the code.
-  const nameInMessage = /\b(?:E[A-Z]{4,}|TimeoutError)\b/.exec(thrown.message)?.[0] ?? "";
-  const keys = [thrown.name, code, thrown.message, nameInMessage];
-  const advice = keys.map(adviceFor).find((found) => found !== undefined);
-  return advice === undefined ? thrown : new Problem(advice, { cause: thrown });
-}
-
-function each<Value>(names: readonly string[], value: Value): Record<string, Value> {
-  return Object.fromEntries(names.map((name) => [name, value]));
-}

@@ -147,12 +147,26 @@ const connectionString = z
   .object({ DATABASE_URL: databaseUrl })
   .transform((env) => ({ connectionString: env.DATABASE_URL }));
 
+/** Where the database is: behind IAM, or at a URL. */
+export type DatabaseAddress = IamEndpoint | { readonly connectionString: string };
+
 /** The configuration of the intake. */
-export type IntakeConfig = z.infer<typeof intakeSettings> & (IamEndpoint | { readonly connectionString: string });
+export type IntakeConfig = z.infer<typeof intakeSettings> & DatabaseAddress;
 
 /** The configuration of the intake. Throws as `loadConfig`. */
 export const loadIntakeConfig = (env: Environment): IntakeConfig =>
-  parse(z.intersection(intakeSettings, env["DATABASE_URL"] === undefined ? iamEndpoint : connectionString), env);
+  parse(z.intersection(intakeSettings, databaseAddress(env)), env);
+
+const databaseAddress = (env: Environment) => (env["DATABASE_URL"] === undefined ? iamEndpoint : connectionString);
+
+const operateSettings = functionSettings.extend({ AWS_LAMBDA_FUNCTION_NAME: nonEmpty.default("backstop-operate") });
+
+/** The configuration of the functions that answer questions and carry out orders. */
+export type OperateConfig = z.infer<typeof operateSettings> & DatabaseAddress;
+
+/** The configuration of the functions `look` and `operate`. Throws as `loadConfig`. */
+export const loadOperateConfig = (env: Environment): OperateConfig =>
+  parse(z.intersection(operateSettings, databaseAddress(env)), env);
 
 function parse<Parsed>(schema: z.ZodType<Parsed>, env: Environment): Parsed {
   const parsed = schema.safeParse(env);

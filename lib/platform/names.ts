@@ -12,6 +12,10 @@ export function namesOf(stage: string) {
     followUpsFunction: `${prefix}-follow-ups`,
     deliverFunction: `${prefix}-deliver`,
     intakeFunction: `${prefix}-intake`,
+    /** Answers questions, with a database role that may only SELECT. */
+    lookFunction: `${prefix}-look`,
+    /** Carries out orders. */
+    operateFunction: `${prefix}-operate`,
     migrateFunction: `${prefix}-migrate`,
     schedule: `${prefix}-follow-ups`,
     scheduleGroup: prefix,

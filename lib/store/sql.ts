@@ -6,6 +6,8 @@ import { Prisma } from "./generated/client.ts";
 /** Builds a fragment of a statement; its values become parameters. */
 export const { sql, empty, join, raw } = Prisma;
 export type Sql = Prisma.Sql;
+/** Connections to one database. */
+export type Pool = pg.Pool;
 
 /** Runs statements: the pool, one of its connections, or a Prisma client or transaction. */
 export interface Queryable {
@@ -52,20 +54,37 @@ export interface Transactional extends Queryable {
  */
 export const onPool = (pool: pg.Pool): Transactional => ({
   ...statementsOn(pool),
-  transaction: (work) => inTransaction(pool, work),
+  transaction: (work) => atomically(pool, work),
 });
 
 /**
  * Runs `work` on one read-only snapshot. PostgreSQL rejects writes and row locks in it, so no other transaction waits
  * for it. A failed part leaves the snapshot usable.
  */
-export async function onSnapshot(pool: pg.Pool, work: (snapshot: Transactional) => Promise<void>): Promise<void> {
-  await withConnection(pool, async (client) => {
-    await client.query("begin isolation level repeatable read read only");
-    await work({ ...statementsOn(client), transaction: (part) => translateErrors(inSavepoint(client, part)) });
-    await client.query("rollback");
+export const onSnapshot = <Result>(pool: pg.Pool, work: Work<Result>): Promise<Result> =>
+  onOneConnection(pool, ["begin isolation level repeatable read read only", "rollback"], work);
+
+/** Commits everything that `work` writes, or nothing. A failed part leaves the transaction usable. */
+export const atomically = <Result>(pool: pg.Pool, work: Work<Result>): Promise<Result> =>
+  onOneConnection(pool, ["begin", "commit"], work);
+
+/** The transactions inside are savepoints. */
+type Work<Result> = (transaction: Transactional) => Promise<Result>;
+
+const onOneConnection = <Result>(
+  pool: pg.Pool,
+  [begin, end]: readonly [begin: string, end: string],
+  work: Work<Result>,
+): Promise<Result> =>
+  withConnection(pool, async (client) => {
+    await client.query(begin);
+    const result = await work({
+      ...statementsOn(client),
+      transaction: (part) => translateErrors(inSavepoint(client, part)),
+    });
+    await client.query(end);
+    return result;
   });
-}
 
 /**
  * One column of a multi-column `unnest`. A column of nulls is sent empty, because `unnest` pads with nulls. At least
@@ -119,14 +138,6 @@ const isPlain = (element: unknown): boolean =>
 /** PostgreSQL rejects ISO 8601 for other years; the driver encodes those. */
 const isOfFourDigits = (value: unknown): value is Date =>
   value instanceof Date && value.getUTCFullYear() >= 1 && value.getUTCFullYear() <= 9999;
-
-const inTransaction = <Result>(pool: pg.Pool, work: (transaction: Queryable) => Promise<Result>): Promise<Result> =>
-  withConnection(pool, async (client) => {
-    await client.query("begin");
-    const result = await work(statementsOn(client));
-    await client.query("commit");
-    return result;
-  });
 
 async function inSavepoint<Result>(
   client: pg.PoolClient,

@@ -1,0 +1,101 @@
+import Table from "cli-table3";
+import { Command } from "commander";
+import type * as z from "zod";
+import { pauseWorkspace, resumeWorkspace } from "../../lib/operate/pause-workspace.ts";
+import { listWorkspaces, showWorkspace } from "../../lib/operate/workspaces.ts";
+import { type Place, printAnswer, type Signature, withOperator, withPlace, withSignature } from "../operator.ts";
+import { formatMinute } from "../terminal.ts";
+
+type Asked = Place & { readonly json?: boolean };
+
+const HELP = `
+A workspace is named by its id or its name. A paused workspace claims and sends nothing; its sequences still stop when a lead
+books.
+
+Examples:
+  $ npm run backstop -- workspaces list
+  $ npm run backstop -- workspaces show "Harbour Homes" --stage production
+  $ npm run backstop -- workspaces pause "Harbour Homes" --by Hana --reason "wrong price list"
+  $ npm run backstop -- workspaces resume "Harbour Homes" --by Hana --reason "price list corrected"`;
+
+/** The command `workspaces list|show|pause|resume`. Throws errors and refusals as Problem. */
+export function workspacesCommand(): Command {
+  return new Command("workspaces")
+    .summary("list, show, pause or resume workspaces")
+    .description("Lists, shows, pauses and resumes workspaces.")
+    .addCommand(listCommand())
+    .addCommand(showCommand())
+    .addCommand(switchCommand("pause", pauseWorkspace, ["is now paused", "was paused already"]))
+    .addCommand(switchCommand("resume", resumeWorkspace, ["is resumed", "was not paused"]))
+    .addHelpText("after", HELP);
+}
+
+const listCommand = () =>
+  withPlace(new Command("list"))
+    .description(listWorkspaces.summary)
+    .option("--json", "print the answer as JSON")
+    .action(({ json, ...place }: Asked) =>
+      withOperator(place, async (operator) => {
+        const answer = await operator.ask(listWorkspaces, {});
+        printAnswer(listWorkspaces, answer, { json, text: tableOf(answer) });
+      }),
+    );
+
+const showCommand = () =>
+  withPlace(new Command("show"))
+    .description(showWorkspace.summary)
+    .argument("<workspace>", "the id or the name")
+    .option("--json", "print the answer as JSON")
+    .action((workspace: string, { json, ...place }: Asked) =>
+      withOperator(place, async (operator) => {
+        const answer = await operator.ask(showWorkspace, { workspace });
+        printAnswer(showWorkspace, answer, { json, text: settingsText(answer) });
+      }),
+    );
+
+const switchCommand = (
+  name: string,
+  given: typeof pauseWorkspace,
+  [changed, unchanged]: readonly [changed: string, unchanged: string],
+) =>
+  withSignature(withPlace(new Command(name)))
+    .description(given.summary)
+    .argument("<workspace>", "the id or the name")
+    .action((workspace: string, { by, reason, ...place }: Place & Signature) =>
+      withOperator(place, async (operator) => {
+        const answer = await operator.order(given, { workspace }, { by, reason });
+        process.stdout.write(`${answer.name} ${answer.changed ? changed : unchanged}.\n`);
+      }),
+    );
+
+function tableOf({ workspaces }: z.output<typeof listWorkspaces.answer>): string {
+  if (workspaces.length === 0) return "There is no workspace yet.\n";
+  const head = ["workspace", "time zone", "leads", "live", "state"];
+  const table = new Table({ head, style: { head: [], border: [], compact: true } });
+  for (const { name, timeZone, leads, liveInstances, pausedAt } of workspaces) {
+    table.push([name, timeZone, leads, liveInstances, pausedAt ? `paused ${formatMinute(pausedAt)}` : "running"]);
+  }
+  return `${table.toString()}\n`;
+}
+
+const WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+
+function settingsText(workspace: z.output<typeof showWorkspace.answer>): string {
+  const { sendWindow, holidays, digest, dailyCap, pausedAt } = workspace;
+  const days = sendWindow.days.map((day) => WEEKDAYS[day - 1]).join(" ");
+  const country = [holidays.country, holidays.region].filter((part) => part !== null).join("-");
+  const rows = [
+    ["id", workspace.id],
+    ["state", pausedAt ? `paused since ${formatMinute(pausedAt)}` : "running"],
+    ["time zone", workspace.timeZone],
+    ["send window", `${days} ${sendWindow.start}-${sendWindow.end}`],
+    ["holidays", [country || "none", ...holidays.own].join(", ")],
+    ["daily cap", dailyCap === null ? "none" : String(dailyCap)],
+    ["gap", `${workspace.gapMinutes} min between two touches of a lead`],
+    ["ghosted after", `${workspace.ghostedAfterDays} days without a reply`],
+    ["sender", workspace.emailFrom],
+    ["digest", digest.muted ? "muted" : `${digest.time} to ${digest.email ?? digest.webhookUrl ?? "nobody"}`],
+    ["leads", `${workspace.leads}, with ${workspace.liveInstances} live sequences`],
+  ] as const;
+  return `${workspace.name}\n${rows.map(([key, value]) => `  ${key.padEnd(13)}  ${value}`).join("\n")}\n`;
+}

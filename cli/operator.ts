@@ -1,0 +1,122 @@
+import { randomUUID } from "node:crypto";
+import type { Command } from "commander";
+import * as z from "zod";
+import type { Order, Question } from "../lib/operate/operation.ts";
+import {
+  answerQuestion,
+  carryOutOrder,
+  type OrderRequest,
+  type QuestionRequest,
+  reply,
+} from "../lib/operate/requests.ts";
+import { namesOf, STAGE_PATTERN } from "../lib/platform/names.ts";
+import { invokeFunction } from "./aws.ts";
+import { withExistingDatabase } from "./existing-database.ts";
+import { LOCAL_FOLDER } from "./postgres/local-database.ts";
+import { Problem } from "./problem.ts";
+import { nonBlank, Spinner } from "./terminal.ts";
+
+/** Where a command works: a deployed stage, or the database of DATABASE_URL or of the folder. */
+export interface Place {
+  readonly stage?: string;
+  readonly folder: string;
+}
+
+/** Who orders, and why. */
+export interface Signature {
+  readonly by: string;
+  readonly reason: string;
+}
+
+/** Asks questions and gives orders; a refusal is a Problem. The answers are the same in every place. */
+export interface Operator {
+  ask<Input extends z.ZodType, Answer extends z.ZodType>(
+    asked: Question<Input, Answer>,
+    input: z.input<Input>,
+  ): Promise<z.output<Answer>>;
+  /** A repeated request of the same `orderId` is carried out once. */
+  order<Input extends z.ZodType, Answer extends z.ZodType>(
+    given: Order<Input, Answer>,
+    input: z.input<Input>,
+    signature: Signature & { readonly orderId?: string },
+  ): Promise<z.output<Answer>>;
+}
+
+/** Adds --stage and --folder. */
+export const withPlace = (command: Command): Command =>
+  command
+    .option("--stage <name>", "the deployed stage; without it, the database of DATABASE_URL or of the folder")
+    .option("--folder <path>", "folder of the local database", LOCAL_FOLDER);
+
+/** Adds --by and --reason, which an order requires. */
+export const withSignature = (command: Command): Command =>
+  command
+    .requiredOption("--by <name>", "who orders it; stored", nonBlank)
+    .requiredOption("--reason <text>", "why; stored, so leave out names and addresses", nonBlank);
+
+/** Runs `work` with an operator of that place. Throws known errors as Problem. */
+export async function withOperator<Result>(
+  place: Place,
+  work: (operator: Operator) => Promise<Result>,
+): Promise<Result> {
+  if (place.stage !== undefined) return await work(operatorOf(functionsOf(place.stage)));
+  return await withExistingDatabase(place.folder, ({ pool }) =>
+    work(
+      operatorOf({
+        look: (request) => answerQuestion(pool, request),
+        operate: (request) => carryOutOrder(pool, request, null),
+      }),
+    ),
+  );
+}
+
+/** Prints the answer: as text, or with --json as it is. */
+export function printAnswer<Answer extends z.ZodType>(
+  { answer: schema }: { readonly answer: Answer },
+  answer: z.output<Answer>,
+  { json, text }: { readonly json: boolean | undefined; readonly text: string },
+): void {
+  process.stdout.write(json ? `${JSON.stringify(z.encode(schema, answer), null, 2)}\n` : text);
+}
+
+/** What answers requests with a `Reply`. */
+interface Transport {
+  look(request: QuestionRequest): Promise<unknown>;
+  operate(request: OrderRequest): Promise<unknown>;
+}
+
+/** A question and an order may be repeated, so that a lost answer is no failure. */
+const MAX_ATTEMPTS = 3;
+const ANSWER_MS = 65_000;
+
+function functionsOf(stage: string): Transport {
+  if (!STAGE_PATTERN.test(stage)) throw new Problem(`"${stage}" is not a valid stage name; a valid name is dev`);
+  const { lookFunction, operateFunction } = namesOf(stage);
+  const invoke = async (name: string, event: unknown): Promise<unknown> => {
+    const spinner = new Spinner();
+    const invocation = { answerMs: ANSWER_MS, maxAttempts: MAX_ATTEMPTS };
+    return await spinner
+      .during(`Asking ${name}`, () => invokeFunction(name, event, invocation))
+      .finally(() => spinner.stop());
+  };
+  return {
+    look: (request) => invoke(lookFunction, request),
+    operate: (request) => invoke(operateFunction, request),
+  };
+}
+
+const operatorOf = ({ look, operate }: Transport): Operator => ({
+  async ask(asked, input) {
+    return z.decode(asked.answer, answerOf(await look({ question: asked.name, input })));
+  },
+  async order(given, input, { by, reason, orderId = randomUUID() }) {
+    return z.decode(given.answer, answerOf(await operate({ order: given.name, input, orderId, by, reason })));
+  },
+});
+
+/** Passes every answer through JSON, so that no place gives more than another. */
+function answerOf(replied: unknown): z.input<z.ZodAny> {
+  const parsed = reply.parse(JSON.parse(JSON.stringify(replied)));
+  if (parsed.outcome === "refused") throw new Problem(`refused (${parsed.code}): ${parsed.message}`);
+  return parsed.answer;
+}

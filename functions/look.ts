@@ -1,0 +1,11 @@
+import { answerQuestion } from "../lib/operate/requests.ts";
+import { loadOperateConfig } from "../lib/platform/config.ts";
+import { lambdaSetup } from "../lib/platform/lambda.ts";
+import { wireOperate } from "../lib/platform/wire-operate.ts";
+
+const config = loadOperateConfig(process.env);
+const { handle } = lambdaSetup(config);
+const pool = wireOperate(config);
+
+/** Answers one question, `{ question, input }`. Its database role may only SELECT. */
+export const handler = handle((event) => answerQuestion(pool, event));

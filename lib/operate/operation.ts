@@ -1,0 +1,76 @@
+import * as z from "zod";
+import type { Transactional } from "../store/sql.ts";
+
+/** An instant: ISO 8601 UTC in JSON, a Date in code. */
+export const isoInstant = z.codec(z.iso.datetime(), z.date(), {
+  decode: (text) => new Date(text),
+  encode: (date) => date.toISOString(),
+});
+
+/** What a question and an order have in common: a name and two schemas, whose input sides are JSON. */
+interface Operation<Input extends z.ZodType, Answer extends z.ZodType> {
+  /** The words of the command that asks it, such as `workspaces list`. */
+  readonly name: string;
+  /** One sentence for the help. */
+  readonly summary: string;
+  readonly input: Input;
+  readonly answer: Answer;
+}
+
+/** Something that a person asks. It writes nothing: it runs in a read-only transaction. */
+export interface Question<Input extends z.ZodType = z.ZodType, Answer extends z.ZodType = z.ZodType>
+  extends Operation<Input, Answer> {
+  /** Throws Refused. `now` is the database's time. */
+  run(db: Transactional, input: z.output<Input>, now: Date): Promise<z.output<Answer>>;
+}
+
+/** Who orders, why and when. */
+export interface Placed {
+  /** Chosen by the client. The same id is carried out once. */
+  readonly orderId: string;
+  readonly by: string;
+  readonly reason: string;
+  /** The id of the AWS request; null outside AWS. */
+  readonly requestId: string | null;
+  /** The database's time. */
+  readonly at: Date;
+}
+
+/** What an order did. */
+export interface Done<Answer> {
+  readonly answer: Answer;
+  /** The workspace that it concerns, which its record names. */
+  readonly workspaceId: string | null;
+}
+
+/**
+ * Something that a person tells a stage to do. All that it writes commits together with its record, or nothing does.
+ * The answer is stored with the record, so it holds no personal data.
+ */
+export interface Order<Input extends z.ZodType = z.ZodType, Answer extends z.ZodType = z.ZodType>
+  extends Operation<Input, Answer> {
+  /** Throws Refused; then nothing was changed. */
+  run(db: Transactional, input: z.output<Input>, placed: Placed): Promise<Done<z.output<Answer>>>;
+}
+
+/** Infers the types of a question from its schemas. */
+export const question = <Input extends z.ZodType, Answer extends z.ZodType>(
+  asked: Question<Input, Answer>,
+): Question<Input, Answer> => asked;
+
+/** Infers the types of an order from its schemas. */
+export const order = <Input extends z.ZodType, Answer extends z.ZodType>(
+  given: Order<Input, Answer>,
+): Order<Input, Answer> => given;
+
+/** The answer to a request that cannot be carried out: what is wrong, which one, and what to do. Nothing was changed. */
+export class Refused extends Error {
+  override readonly name = "Refused";
+  /** Stable, for programs: `not_found`, `ambiguous`, `invalid_input` or a reason of the operation. */
+  readonly code: string;
+
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
+}

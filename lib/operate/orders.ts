@@ -1,0 +1,5 @@
+import type { Order } from "./operation.ts";
+import { pauseWorkspace, resumeWorkspace } from "./pause-workspace.ts";
+
+/** All orders. A new one is one file in this folder and one entry here. */
+export const ORDERS: readonly Order[] = [pauseWorkspace, resumeWorkspace];

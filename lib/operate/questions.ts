@@ -1,0 +1,5 @@
+import type { Question } from "./operation.ts";
+import { listWorkspaces, showWorkspace } from "./workspaces.ts";
+
+/** All questions. A new one is one file in this folder and one entry here. */
+export const QUESTIONS: readonly Question[] = [listWorkspaces, showWorkspace];

@@ -1,0 +1,72 @@
+import * as z from "zod";
+import type { Queryable } from "../store/sql.ts";
+import { readWorkspaceSettings, readWorkspaces, type WorkspaceRow } from "../store/workspaces.ts";
+import { isoInstant, question, Refused } from "./operation.ts";
+
+/** How a person names a workspace: its id or its name. */
+export const workspaceName = z.string().trim().min(1).max(200);
+
+const MAX_LISTED = 1_000;
+
+const summary = z.object({
+  id: z.guid(),
+  name: z.string(),
+  timeZone: z.string(),
+  pausedAt: isoInstant.nullable(),
+  leads: z.int(),
+  liveInstances: z.int(),
+  createdAt: isoInstant,
+});
+
+/** `workspaces list`: by name, at most 1,000. */
+export const listWorkspaces = question({
+  name: "workspaces list",
+  summary: "Lists the workspaces with their leads and live instances.",
+  input: z.strictObject({}),
+  answer: z.object({ workspaces: z.array(summary) }),
+  run: async (db) => ({ workspaces: await readWorkspaces(db, { idOrName: null, limit: MAX_LISTED }) }),
+});
+
+/** `workspaces show`: the settings of one workspace. */
+export const showWorkspace = question({
+  name: "workspaces show",
+  summary: "Shows the settings of a workspace.",
+  input: z.strictObject({ workspace: workspaceName }),
+  answer: summary.extend({
+    sendWindow: z.object({ days: z.array(z.int()), start: z.string(), end: z.string() }),
+    holidays: z.object({ country: z.string().nullable(), region: z.string().nullable(), own: z.array(z.string()) }),
+    dailyCap: z.int().nullable(),
+    gapMinutes: z.int(),
+    ghostedAfterDays: z.int(),
+    emailFrom: z.string(),
+    digest: z.object({
+      time: z.string(),
+      email: z.string().nullable(),
+      webhookUrl: z.string().nullable(),
+      muted: z.boolean(),
+    }),
+  }),
+  async run(db, { workspace }) {
+    const found = await theWorkspace(db, workspace);
+    const settings = await readWorkspaceSettings(db, found.id);
+    if (!settings) throw new Refused("not_found", `the workspace ${found.id} was removed just now`);
+    return { ...found, ...settings };
+  },
+});
+
+/** The one workspace with this id or name. Refuses an unknown or ambiguous name, and lists the candidates. */
+export async function theWorkspace(db: Queryable, idOrName: string): Promise<WorkspaceRow> {
+  const [found, ...others] = await readWorkspaces(db, { idOrName, limit: MAX_LISTED });
+  if (found && others.length === 0) return found;
+  if (found) {
+    throw new Refused(
+      "ambiguous",
+      `several workspaces are called "${idOrName}": use an id of ${named([found, ...others])}`,
+    );
+  }
+  const known = await readWorkspaces(db, { idOrName: null, limit: 20 });
+  throw new Refused("not_found", `there is no workspace "${idOrName}"; there are ${named(known) || "none"}`);
+}
+
+const named = (workspaces: readonly WorkspaceRow[]): string =>
+  workspaces.map(({ id, name }) => `${name} (${id})`).join(", ");

@@ -1,0 +1,11 @@
+import { openDatabase } from "../store/connect.ts";
+import type { Pool } from "../store/sql.ts";
+import type { OperateConfig } from "./config.ts";
+import { connectionTo } from "./connection.ts";
+
+/** Below the functions' time limit, so that a slow question ends with an error and not with the process. */
+const ANSWER_TIMEOUT_MS = 50_000;
+
+/** The connections of the functions `look` and `operate`. Opens none before the first query. */
+export const wireOperate = (config: OperateConfig): Pool =>
+  openDatabase({ ...connectionTo(config), query_timeout: ANSWER_TIMEOUT_MS }).pool;

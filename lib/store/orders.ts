@@ -1,0 +1,45 @@
+import * as z from "zod";
+import { execute, many, type Queryable } from "./sql.ts";
+
+interface NewOrder {
+  readonly orderId: string;
+  readonly name: string;
+  /** SHA-256 of the input. */
+  readonly inputHash: Uint8Array;
+  readonly by: string;
+  readonly reason: string;
+  readonly requestId: string | null;
+  readonly at: Date;
+}
+
+const earlierRow = z.object({ isSame: z.boolean(), answer: z.unknown() });
+
+/**
+ * The earlier order with this id, "another" if it is not the same order; undefined if the order is new, which inserts
+ * its record. Waits for a transaction that is carrying out the same order.
+ */
+export async function findOrder(
+  db: Queryable,
+  order: NewOrder,
+): Promise<{ readonly answer: unknown } | "another" | undefined> {
+  const { orderId, name, inputHash, by, reason, requestId, at } = order;
+  const inserted = await execute(db)`
+    insert into placed_order (id, name, input_hash, placed_by, reason, request_id, placed_at, answer)
+    values (${orderId}::uuid, ${name}, ${inputHash}, ${by}, ${reason}, ${requestId}, ${at}, 'null')
+        on conflict (id) do nothing`;
+  if (inserted === 1) return undefined;
+  const [earlier] = await many(db, earlierRow)`
+    select name = ${name} and input_hash = ${inputHash} as "isSame", answer
+      from placed_order where id = ${orderId}::uuid`;
+  return earlier?.isSame ? { answer: earlier.answer } : "another";
+}
+
+/** Completes the record that `findOrder` inserted. */
+export async function recordOrder(
+  db: Queryable,
+  done: { readonly orderId: string; readonly workspaceId: string | null; readonly answer: unknown },
+): Promise<void> {
+  await execute(db)`
+    update placed_order set workspace_id = ${done.workspaceId}::uuid, answer = ${JSON.stringify(done.answer)}::jsonb
+     where id = ${done.orderId}::uuid`;
+}
