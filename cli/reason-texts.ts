@@ -29,7 +29,7 @@ export const REASON_TEXTS: Readonly<Record<string, string>> = {
   condition_linkedin_connected: "the step requires a LinkedIn connection: step skipped",
   condition_no_reply: "the step is for leads that never replied: step skipped",
   invalid_time_zone: "the time zone is invalid: held for a day",
-  invalid_sender: "email_from of the workspace is not exactly one address: held for a day",
+  invalid_sender: "the sender of the lead or the workspace is not exactly one address: held for a day",
   invalid_send_times: "the send window or a holiday calendar is invalid: held for a day",
   no_opening: "the send window does not open within a year: held for a day",
   outside_send_window: "the send window is closed in the lead's time zone: held",

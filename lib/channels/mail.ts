@@ -1,7 +1,17 @@
-import { addressToSend, isSender, readAddress } from "../domain/address.ts";
+import { addressToSend, readAddress } from "../domain/address.ts";
 import { digestMail } from "../domain/digest.ts";
-import type { DigestSender, MessageChannel, OutgoingDigest, OutgoingTouch, SendOutcome } from "../run/channel-ports.ts";
+import { isGiven } from "../domain/lead-columns.ts";
+import { bareAddress, type Mailbox, mailboxOf, ownSenderFault, workspaceMailbox } from "../domain/sender.ts";
+import type {
+  DigestSender,
+  FaultScope,
+  MessageChannel,
+  OutgoingDigest,
+  OutgoingTouch,
+  SendOutcome,
+} from "../run/channel-ports.ts";
 import type { TimeLimits } from "./aws-request.ts";
+import { fromOf, subjectOf } from "./mail-header.ts";
 
 /** One transport for both touches and digests. */
 export interface EmailChannel extends MessageChannel {
@@ -18,27 +28,34 @@ export function emailChannel(
   sendMail: (mail: Mail, id: string) => Promise<SendOutcome>,
   unsubscribe: Unsubscribe,
 ): EmailChannel {
-  const send = async (from: string, mail: () => Mail, id: string): Promise<SendOutcome> => {
-    if (!isSender(from)) return { kind: "channel_down", scope: "workspace", reason: "invalid_sender" };
-    return sendMail(mail(), id);
-  };
   return {
     async send(touch) {
-      const { email, from, id } = touch;
+      const { email, from, ownSender, id } = touch;
       if (!email) return { kind: "refused", reason: "no_email", notAsked: true };
       const to = addressToSend(email);
       if (to === undefined) return UNDELIVERABLE;
-      return send(from, () => mailOf(touch, to, unsubscribe), id);
+      if (ownSenderFault(ownSender) !== undefined) return invalidSender("sender");
+      const sender = mailboxOf(ownSender, from);
+      if (!sender) return invalidSender("workspace");
+      const outcome = await sendMail(mailOf(touch, sender, to, unsubscribe), id);
+      return isGiven(ownSender.senderEmail) ? aboutOwnSender(outcome) : outcome;
     },
     digests: {
       async send(digest, receiver) {
         const to = readAddress(receiver);
         if ("fault" in to) return UNDELIVERABLE;
-        return send(digest.from, () => digestMailOf(digest, to.address), digest.id);
+        const sender = workspaceMailbox(digest.from);
+        return sender ? sendMail(digestMailOf(digest, sender, to.address), digest.id) : invalidSender("workspace");
       },
     },
   };
 }
+
+const invalidSender = (scope: FaultScope): SendOutcome => ({ kind: "channel_down", scope, reason: "invalid_sender" });
+
+/** What a provider has against the sender of a mail concerns the lead's own sender, not the workspace's. */
+const aboutOwnSender = (outcome: SendOutcome): SendOutcome =>
+  outcome.kind === "channel_down" && outcome.scope === "workspace" ? { ...outcome, scope: "sender" } : outcome;
 
 /** Only exactly one address is accepted: nodemailer would parse other text into several. */
 const UNDELIVERABLE = { kind: "refused", reason: "undeliverable_address", notAsked: true } as const;
@@ -54,16 +71,19 @@ export interface Unsubscribe {
 export type Mail = ReturnType<typeof mailOf> | ReturnType<typeof digestMailOf>;
 
 /** A touch as nodemailer mail options. */
-function mailOf(touch: OutgoingTouch, to: string, unsubscribe: Unsubscribe) {
+function mailOf(touch: OutgoingTouch, sender: Mailbox, to: string, unsubscribe: Unsubscribe) {
+  const { headers, ...addresses } = addressesOf(sender, to);
+  const replyTo = isGiven(touch.ownSender.replyTo) ? bareAddress(touch.ownSender.replyTo) : undefined;
   return {
-    messageId: messageIdOf(touch),
+    messageId: messageIdOf(touch.id, sender),
     ...threadHeaders(touch.thread),
-    from: senderOf(touch.from),
-    to: { name: "", address: to },
-    subject: touch.message.subject ?? "",
+    ...addresses,
+    ...(replyTo !== undefined && { replyTo: { name: "", address: replyTo } }),
+    subject: subjectOf(touch.message.subject ?? ""),
     text: touch.message.body,
     ...unsubscribeHeaders(touch.id, unsubscribe),
     headers: {
+      ...headers,
       "X-Backstop-Touch": touch.id,
       // Not in `list`: nodemailer would format it as a URL. RFC 8058 section 3.1 requires an https URL beside it.
       ...(unsubscribe.url !== undefined && { "List-Unsubscribe-Post": "List-Unsubscribe=One-Click" }),
@@ -72,30 +92,28 @@ function mailOf(touch: OutgoingTouch, to: string, unsubscribe: Unsubscribe) {
 }
 
 /** A digest as nodemailer mail options. `Auto-Submitted` (RFC 3834) prevents automatic replies. */
-function digestMailOf(digest: OutgoingDigest, to: string) {
+function digestMailOf(digest: OutgoingDigest, sender: Mailbox, to: string) {
   const { subject, body, html } = digestMail(digest.contents);
+  const { headers, ...addresses } = addressesOf(sender, to);
   return {
-    messageId: messageIdOf(digest),
-    from: senderOf(digest.from),
-    to: { name: "", address: to },
-    subject,
+    messageId: messageIdOf(digest.id, sender),
+    ...addresses,
+    subject: subjectOf(subject),
     text: body,
     html,
-    headers: { "X-Backstop-Digest": digest.id, "Auto-Submitted": "auto-generated" },
+    headers: { ...headers, "X-Backstop-Digest": digest.id, "Auto-Submitted": "auto-generated" },
   };
 }
 
-/** Derived from the touch or delivery id, so that duplicates share one Message-ID. */
-function messageIdOf({ id, from }: Pick<OutgoingTouch, "id" | "from">): string {
-  const sender = readAddress(from);
-  return `<${id}@${"address" in sender ? sender.address.split("@").at(-1) : "localhost"}>`;
-}
+/** Parsed addresses, because nodemailer parses text differently. */
+const addressesOf = (sender: Mailbox, to: string) => ({
+  ...fromOf(sender),
+  to: { name: "", address: to },
+  envelope: { from: sender.address, to },
+});
 
-/** Parsed here because nodemailer parses addresses differently. */
-function senderOf(from: string): string | { readonly name: string; readonly address: string } {
-  const sender = readAddress(from);
-  return "address" in sender ? { name: sender.name ?? "", address: sender.address } : from;
-}
+/** Derived from the touch or delivery id, so that duplicates share one Message-ID. */
+const messageIdOf = (id: string, { address }: Mailbox): string => `<${id}@${address.split("@").at(-1)}>`;
 
 /** RFC 5322 section 3.6.4: In-Reply-To names the parent; References lists the thread, oldest first. */
 function threadHeaders(thread: readonly string[]) {

@@ -1,8 +1,12 @@
 import * as z from "zod";
 
+/** A header line has at most 998 characters, and a URL cannot be folded: RFC 5322 section 2.1.1. */
+const LONGEST_UNSUBSCRIBE_URL = 800;
+
 /** A one-click unsubscribe URL (RFC 8058). `{touchId}` identifies the touch. */
 export const unsubscribeUrl = z
   .url({ protocol: /^https$/, error: "must be an https URL" })
+  .max(LONGEST_UNSUBSCRIBE_URL, `must be at most ${LONGEST_UNSUBSCRIBE_URL} characters, to fit in a header line`)
   .refine((url) => url.includes("{touchId}"), "must contain {touchId}, which identifies the recipient");
 
 /** A signing secret: `whsec_`, then 24 to 64 bytes in base64. Standard Webhooks specification, "Signature scheme". */

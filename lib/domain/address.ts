@@ -131,6 +131,10 @@ function asciiDomain(domain: string): string {
 /** The specials of RFC 5322 and control characters, in syntax that JavaScript and PostgreSQL share. */
 const SPECIAL = String.raw`\[\]"(),:;<>@\\\x01-\x1f\x7f`;
 const ADDRESS = String.raw`[^${SPECIAL}\s]+@[^${SPECIAL}\s]+`;
+
+/** Matches `a@b`. The CHECK constraints of a lead's `sender_email` and `reply_to` use the same pattern. */
+export const ADDRESS_PATTERN = `^${ADDRESS}$`;
+
 const NAME = String.raw`("([^"\\\x01-\x1f\x7f]|\\[^\x01-\x1f\x7f])*"|[^${SPECIAL}]*)`;
 
 /** Matches `a@b` or `Name <a@b>`. The CHECK constraint `email_from_is_one_address` uses the same pattern. */

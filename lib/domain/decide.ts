@@ -40,7 +40,7 @@ export const RULES: readonly Rule[] = [
   { name: "no_reply_waiting", says: "No reply of the lead waits for an answer.", evaluate: replyWaiting },
   { name: "not_snoozed", says: "The lead is not snoozed.", evaluate: snoozed },
   { name: "send_times_known", says: "Time zone, send window and holidays are valid.", evaluate: sendTimesUnknown },
-  { name: "sender_known", says: "The workspace has a sender for e-mails.", evaluate: senderInvalid },
+  { name: "sender_known", says: "The e-mail has a valid sender.", evaluate: senderInvalid },
   { name: "condition_true", says: "The condition of the step is true.", evaluate: conditionFalse },
   { name: "channel_reachable", says: "The lead has one usable address for the channel.", evaluate: channelUnreachable },
   { name: "still_fresh", says: "The step is younger than its time to live.", evaluate: tooOld },

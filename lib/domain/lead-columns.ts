@@ -50,6 +50,27 @@ const columns = {
     example: "Europe/Berlin",
     description: "An IANA time zone. Abbreviations such as `PST` and `IST` are rejected: each means several zones.",
   },
+  senderName: {
+    column: "sender_name",
+    inTemplates: true,
+    longest: 200,
+    example: "Hana Weber",
+    description: "The person who follows up this lead. E-mails show it as the sender's name.",
+  },
+  senderEmail: {
+    column: "sender_email",
+    inTemplates: true,
+    longest: 320,
+    example: "hana@harbour.example",
+    description: "The address that this lead's e-mails come from. Default: the workspace's sender.",
+  },
+  replyTo: {
+    column: "reply_to",
+    inTemplates: true,
+    longest: 320,
+    example: "hana.replies@harbour.example",
+    description: "The address that answers to this lead's e-mails go to. Default: where they come from.",
+  },
 } as const satisfies Readonly<Record<string, LeadColumn>>;
 
 /** The name of a column in code and in facts. */

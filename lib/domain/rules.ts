@@ -6,6 +6,7 @@ import { ADDRESS_OF_CHANNEL, type AddressKind, LEAD_STATUSES, type LeadStatus, t
 import { isGiven } from "./lead-columns.ts";
 import { factsOf, type RuleContext, stepOf } from "./rule-context.ts";
 import { capDayEnd, channelUsedToday, earliestSend, shutNow, tooSoon } from "./send-times.ts";
+import { ownSenderFault } from "./sender.ts";
 import { daysAfter, isTimeZone, minutesAfter, recheckSoon, repairBy } from "./time-zone.ts";
 
 export function booked({ lead, sequence }: RuleContext): Verdict | undefined {
@@ -78,11 +79,20 @@ export function snoozed({ lead, now }: RuleContext): Verdict | undefined {
   return { kind: "pause", reason: "lead_snoozed", recheckAt: lead.snoozedUntil };
 }
 
-/** A database constraint rejects most invalid senders. One hold for the rest avoids a failure per mail. */
+/** Database constraints reject most invalid senders. One hold for the rest avoids a failure per mail. */
 export function senderInvalid(given: RuleContext): Verdict | undefined {
-  if (!CHANNEL_REGISTRY[stepOf(given).channel].isMail || given.workspace.hasSender) return undefined;
-  const detail = `workspace ${given.workspace.id}: email_from is not exactly one address`;
-  return { kind: "hold", reason: "invalid_sender", until: repairBy(given.now), detail };
+  if (!CHANNEL_REGISTRY[stepOf(given).channel].isMail) return undefined;
+  const detail = senderFault(given);
+  return detail === undefined
+    ? undefined
+    : { kind: "hold", reason: "invalid_sender", until: repairBy(given.now), detail };
+}
+
+function senderFault({ lead, workspace }: RuleContext): string | undefined {
+  const own = ownSenderFault(lead);
+  if (own !== undefined) return `lead ${lead.id}: ${own}`;
+  if (workspace.hasSender || isGiven(lead.senderEmail)) return undefined;
+  return `workspace ${workspace.id}: email_from is not exactly one address`;
 }
 
 const CONDITIONS: Readonly<Record<StepCondition, (lead: LeadFacts) => boolean>> = {

@@ -1,4 +1,5 @@
 import type { Channel } from "../domain/labels.ts";
+import type { OwnSender } from "../domain/sender.ts";
 import type { ChannelDown, FaultScope, Retry, SendOutcome } from "./channel-ports.ts";
 
 /** Consecutive faults that close a scope: about the number of sends in flight. */
@@ -11,6 +12,8 @@ export interface Sent {
   readonly id: string;
   readonly workspaceId: string;
   readonly channel: Channel;
+  /** Absent for a digest, which has the workspace's sender. */
+  readonly ownSender?: Pick<OwnSender, "senderEmail">;
 }
 
 /** A channel that fails, for one workspace if `workspaceId` is set. */
@@ -18,6 +21,8 @@ export interface ChannelFault {
   readonly channel: Channel;
   readonly workspaceId: string | null;
   readonly reason: string;
+  /** Only mails from leads' own senders fail. */
+  readonly ofLeadSender?: true;
 }
 
 interface ScopeState extends Omit<ChannelFault, "reason"> {
@@ -35,7 +40,7 @@ interface ScopeState extends Omit<ChannelFault, "reason"> {
  * single message proves that the channel works. Each run starts with a new instance, so faults clear by themselves.
  */
 export class ChannelHealth {
-  /** By channel, then by workspace; null: the whole channel. */
+  /** By channel, then by `keyOf`. */
   readonly #scopes = new Map<Channel, Map<string | null, ScopeState>>();
   /** The number of the last fault, by message id. */
   readonly #lastFault = new Map<string, number>();
@@ -54,7 +59,7 @@ export class ChannelHealth {
       state.reason = outcome.reason;
       this.#lastFault.set(sent.id, this.#outcomes);
     } else if (outcome.kind === "accepted" || (outcome.kind === "refused" && !outcome.notAsked)) {
-      for (const scope of SCOPES) {
+      for (const scope of scopesOf(sent)) {
         const state = this.#scope(sent, scope);
         state.faultsInARow = 0;
         state.lastAnswer = this.#outcomes;
@@ -68,7 +73,7 @@ export class ChannelHealth {
   /** Returns the outcome of a message whose channel is closed, or null if the message may be sent. */
   closed(sent: Omit<Sent, "id">): ChannelDown | Retry | null {
     if (!this.#hasFailed) return null;
-    for (const scope of SCOPES) {
+    for (const scope of scopesOf(sent)) {
       const state = this.#known(sent, scope);
       if (state?.pause) return { ...state.pause, notStarted: true };
       if (state && isClosed(state)) return { kind: "channel_down", scope, reason: state.reason, notStarted: true };
@@ -82,9 +87,9 @@ export class ChannelHealth {
     return lastAnswer > (this.#lastFault.get(sent.id) ?? Number.POSITIVE_INFINITY);
   }
 
-  /** Scopes in which this invocation sends nothing more. */
+  /** Channels and workspaces in which this invocation sends nothing more. `closed` also covers senders. */
   closedScopes(): readonly Omit<ChannelFault, "reason">[] {
-    return this.#all().filter((state) => state.pause !== null || isClosed(state));
+    return this.#all().filter((state) => !state.ofLeadSender && (state.pause !== null || isClosed(state)));
   }
 
   /**
@@ -93,11 +98,15 @@ export class ChannelHealth {
    */
   faults(): readonly ChannelFault[] {
     const found = this.#all().filter((state) => isClosed(state) || (state.faultsInARow > 0 && state.lastAnswer === 0));
-    const faults = found.map(({ channel, workspaceId, reason }) => {
+    const faults = found.map(({ channel, workspaceId, reason, ofLeadSender }) => {
+      if (ofLeadSender) return { channel, workspaceId, reason, ofLeadSender };
       const dead = (this.#scopes.get(channel)?.get(null)?.lastAnswer ?? 0) === 0;
       return { channel, workspaceId: dead ? null : workspaceId, reason };
     });
-    return [...new Map(faults.map((fault) => [`${fault.channel} ${fault.workspaceId}`, fault])).values()];
+    const keyed = faults.map(
+      (fault) => [`${fault.channel} ${fault.workspaceId} ${fault.ofLeadSender}`, fault] as const,
+    );
+    return [...new Map(keyed).values()];
   }
 
   #all(): readonly ScopeState[] {
@@ -105,7 +114,7 @@ export class ChannelHealth {
   }
 
   #known(sent: Omit<Sent, "id">, scope: FaultScope): ScopeState | undefined {
-    return this.#scopes.get(sent.channel)?.get(scope === "channel" ? null : sent.workspaceId);
+    return this.#scopes.get(sent.channel)?.get(keyOf(sent, scope));
   }
 
   #scope(sent: Sent, scope: FaultScope): ScopeState {
@@ -113,13 +122,31 @@ export class ChannelHealth {
     if (known) return known;
     const { channel } = sent;
     const workspaceId = scope === "channel" ? null : sent.workspaceId;
-    const state = { channel, workspaceId, faultsInARow: 0, reason: "", lastAnswer: 0, pause: null };
+    const state: ScopeState = {
+      channel,
+      workspaceId,
+      faultsInARow: 0,
+      reason: "",
+      lastAnswer: 0,
+      pause: null,
+      ...(scope === "sender" && { ofLeadSender: true }),
+    };
     const states = this.#scopes.get(channel) ?? new Map<string | null, ScopeState>();
-    this.#scopes.set(channel, states.set(workspaceId, state));
+    this.#scopes.set(channel, states.set(keyOf(sent, scope), state));
     return state;
   }
 }
 
-const SCOPES: readonly FaultScope[] = ["channel", "workspace"];
+const SHARED: readonly FaultScope[] = ["channel", "workspace"];
+const WITH_SENDER: readonly FaultScope[] = [...SHARED, "sender"];
+
+const scopesOf = ({ ownSender }: Omit<Sent, "id">): readonly FaultScope[] =>
+  ownSender?.senderEmail ? WITH_SENDER : SHARED;
+
+/** Null for the channel, the id of the workspace, or the workspace and the sender's address. */
+function keyOf({ workspaceId, ownSender }: Omit<Sent, "id">, scope: FaultScope): string | null {
+  if (scope === "channel") return null;
+  return scope === "workspace" ? workspaceId : `${workspaceId} ${ownSender?.senderEmail}`;
+}
 
 const isClosed = ({ faultsInARow }: ScopeState): boolean => faultsInARow >= FAULTS_IN_A_ROW;

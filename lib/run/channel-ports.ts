@@ -1,6 +1,7 @@
 import type { DigestContents } from "../domain/digest.ts";
 import type { Channel, DigestChannel } from "../domain/labels.ts";
 import type { LeadKey } from "../domain/lead-columns.ts";
+import type { OwnSender } from "../domain/sender.ts";
 import type { Message } from "../domain/templates.ts";
 
 export interface MessageChannel {
@@ -33,7 +34,9 @@ export interface OutgoingTouch {
   readonly deferredSince: Date | null;
   /** Since when it may be sent. A send that is not started does not reset it. */
   readonly waitingSince: Date;
+  /** The workspace's sender, which the lead's own one overrides. */
   readonly from: string;
+  readonly ownSender: OwnSender;
   readonly email: string | null;
   readonly phone: string | null;
   readonly message: Message;
@@ -102,7 +105,7 @@ export interface Retry {
 export interface ChannelDown {
   readonly kind: "channel_down";
   readonly reason: string;
-  /** Affected messages: all, or those of the workspace that owns the sender or account. */
+  /** Affected messages: all, those of the workspace that owns the sender or account, or those of a lead's own sender. */
   readonly scope: FaultScope;
   /** As in `Retry`. */
   readonly mayHaveArrived?: true;
@@ -113,7 +116,7 @@ export interface ChannelDown {
   readonly notStarted?: true;
 }
 
-export type FaultScope = "channel" | "workspace";
+export type FaultScope = "channel" | "workspace" | "sender";
 
 /** The provider enforces a rate limit; the sender must slow down. */
 export interface Throttled {

@@ -34,6 +34,8 @@ export const DIGEST_FAILURES_AT_MOST = 24;
 
 const DEFERRED_AT_MOST_MS = 24 * 60 * 60_000;
 const FIRST_BACKOFF_MS = 60_000;
+/** A refused sender of one lead is tried this often: soon enough after a repair, and its touches crowd out no others. */
+const SENDER_RECHECK_MS = 60 * 60_000;
 /** Reached after seven failures of a digest, and by deferrals. A touch fails for good before. */
 const BACKOFF_AT_MOST_MS = 60 * 60_000;
 
@@ -58,13 +60,15 @@ export function settlementOf(attempt: Attempt, outcome: SendOutcome, context: Se
 
 /**
  * A channel fault uses no attempt. The message that hit it backs off for up to a minute. Messages that were not started
- * keep their age and go in the next run, which thus probes the channel with other messages.
+ * keep their age and go in the next run, which thus probes the channel with other messages. Messages of a lead's own
+ * sender wait for up to an hour.
  */
 function afterChannelFault(attempt: Attempt, outcome: ChannelDown, context: SettlementContext): Settlement {
-  const { reason, otherwise, notStarted, mayHaveArrived } = outcome;
+  const { reason, otherwise, notStarted, mayHaveArrived, scope } = outcome;
   if (otherwise && context.othersAnswered) return settlementOf(attempt, otherwise, context);
   const { id, failures, waitingSince } = attempt;
-  const nextAttemptAt = notStarted ? waitingSince : inMs(backoffMs(1, context.jitter), context);
+  const waitMs = scope === "sender" ? jittered(SENDER_RECHECK_MS, context.jitter) : backoffMs(1, context.jitter);
+  const nextAttemptAt = notStarted && scope !== "sender" ? waitingSince : inMs(waitMs, context);
   const arrival = mayHaveArrived && { mayHaveArrived };
   return { id, status: "retry", reason, failures, nextAttemptAt, attemptUnused: true, ...arrival };
 }

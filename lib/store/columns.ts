@@ -70,8 +70,12 @@ export const byAddress = (channel: Sql, branch: (kind: AddressKind) => Sql, othe
 /** The name of a lead's column, for SQL. */
 export const leadColumn = (key: LeadKey): Sql => raw(LEAD_COLUMNS[key].column);
 
-/** The columns of `lead` that templates may read, named as in code. */
-export const TEMPLATE_COLUMNS = join(TEMPLATE_KEYS.map((key) => sql`lead.${leadColumn(key)} as ${raw(`"${key}"`)}`));
+/** Columns of `lead`, named as in code. */
+export const leadColumnsAs = (keys: readonly LeadKey[]): Sql =>
+  join(keys.map((key) => sql`lead.${leadColumn(key)} as ${raw(`"${key}"`)}`));
+
+/** The columns of `lead` that templates may read. */
+export const TEMPLATE_COLUMNS = leadColumnsAs(TEMPLATE_KEYS);
 
 /** All registered columns of `lead` as arguments of `json_build_object`, named as in code. */
 export const LEAD_TEXTS = join(LEAD_KEYS.map((key) => sql`${raw(`'${key}'`)}, lead.${leadColumn(key)}`));

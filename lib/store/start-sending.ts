@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { CHANNELS } from "../domain/labels.ts";
 import { lastReachedAt } from "../domain/send-times.ts";
+import { ownSenderOf, SENDER_KEYS } from "../domain/sender.ts";
 import type { OutgoingTouch } from "../run/channel-ports.ts";
 import {
   CHANNEL_CLOSED,
@@ -18,6 +19,7 @@ import {
   lastTouchColumns,
   lastTouchesBy,
   lastTouchOf,
+  leadColumnsAs,
   loadHolidaysFor,
   SEND_TIMES,
   sendTimeColumns,
@@ -45,10 +47,15 @@ const judgedRow = z.object({
   unflagged: z.boolean(),
   email: z.string().nullable(),
   phone: z.string().nullable(),
+  senderName: z.string().nullable(),
+  senderEmail: z.string().nullable(),
+  replyTo: z.string().nullable(),
   from: z.string(),
   thread: z.array(z.string()),
 });
 type JudgedRow = z.infer<typeof judgedRow>;
+
+const OWN_SENDER = leadColumnsAs(SENDER_KEYS);
 
 const UNDELIVERABLE = byAddress(sql`touch.channel`, (kind) => sql`lead.${raw(kind)}_undeliverable`);
 
@@ -94,7 +101,7 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
       select touch.id, touch.workspace_id, touch.instance_id, touch.lead_id, touch.generation, touch.channel,
              touch.status, touch.next_attempt_at, touch.unknown_attempt_at, touch.attempts, touch.failures,
              touch.deferred_since, touch.subject, touch.body,
-             lead.last_outbound_at = touch.last_attempt_at as tried_last, lead.email, lead.phone,
+             lead.last_outbound_at = touch.last_attempt_at as tried_last, lead.email, lead.phone, ${OWN_SENDER},
              lead.last_email_at, lead.last_outbound_at, ${RECIPIENT_HASH} as recipient_hash, touch.expires_at <= ${lease.now} as too_old,
              ${CANCEL_REASON} as stop, ${SUPPRESSED_NOW} as suppressed,
              case when (select paused_at from workspace where id = touch.workspace_id) is not null
@@ -151,6 +158,7 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
     event as (${insertTouchEvents("touch_unknown", lease.now, sql`from moved where fate = 'doubt'`)})
     select id, workspace_id as "workspaceId", lead_id as "leadId", channel::text, failures,
            deferred_since as "deferredSince", next_attempt_at as "waitingSince", subject, body, fate, why, email, phone,
+           "senderName", "senderEmail", "replyTo",
            stop is null and suppressed is not null as unflagged,
            (select email_from from workspace where id = fated.workspace_id) as "from",
            case when channel = 'email' and last_email_at is not null and fate = 'start' then ${threadOf(sql`fated`)} else '{}' end as thread
@@ -188,6 +196,7 @@ const outgoingTouch = (row: JudgedRow): OutgoingTouch => ({
   deferredSince: row.deferredSince,
   waitingSince: row.waitingSince,
   from: row.from,
+  ownSender: ownSenderOf(row),
   email: row.email,
   phone: row.phone,
   message: { subject: row.subject, body: row.body },

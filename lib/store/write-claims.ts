@@ -2,6 +2,7 @@ import * as z from "zod";
 import { NORMALISE } from "../domain/address.ts";
 import type { LeadFacts } from "../domain/due-item.ts";
 import { ADDRESS_KINDS, type AddressKind } from "../domain/labels.ts";
+import { ownSenderOf } from "../domain/sender.ts";
 import type { OutgoingTouch } from "../run/channel-ports.ts";
 import type { ClaimedPlan, ClaimQuery, DueCandidate, Plan } from "../run/store-ports.ts";
 import { byAddress, lastTouchesBy } from "./columns.ts";
@@ -145,6 +146,7 @@ function startedTouch(row: z.infer<typeof touchedRow>, { candidate, touch }: Pla
     deferredSince: null,
     waitingSince: now,
     from: row.from,
+    ownSender: ownSenderOf(lead),
     email: lead.email,
     phone: lead.phone,
     message: touch.message,

@@ -77,6 +77,7 @@ export const aTouch = (over: Partial<OutgoingTouch> = {}): OutgoingTouch => ({
   deferredSince: null,
   waitingSince: new Date("2030-01-07T09:00:00Z"),
   from: "Northwind <hello@northwind.example>",
+  ownSender: { senderName: null, senderEmail: null, replyTo: null },
   email: ADA,
   phone: PHONE,
   message: { subject: "Grüße", body: "Guten Tag, Ada" },

@@ -14,12 +14,27 @@ afterEach(closeServers);
 
 /** Sends touches over SMTP. Returns the received mails and the outcomes. */
 async function sent(touches: readonly Partial<OutgoingTouch>[], options: EmailOptions = {}) {
-  const { port, mails } = await smtpServer({});
+  const senders: string[] = [];
+  const { port, mails } = await smtpServer({
+    onMailFrom: ({ address }, _session, callback) => {
+      senders.push(address);
+      callback();
+    },
+  });
   const channel = smtpChannel(`smtp://127.0.0.1:${port}`, options);
   const outcomes = [];
   for (const touch of touches) outcomes.push(await channel.send(aTouch(touch)));
-  return { headers: mails.map(headersOf), providerIds: outcomes.map(providerIdOf) };
+  return { mails, senders, headers: mails.map(headersOf), providerIds: outcomes.map(providerIdOf) };
 }
+
+/** A header field as a mail program shows it: RFC 2047, also within quotes, as many programs do. */
+const shown = (field = ""): string =>
+  field
+    .replaceAll(/(\?=)\s+(?==\?)/g, "$1")
+    .replaceAll(/=\?utf-8\?([qb])\?([^?]*)\?=/gi, (_, encoding: string, text: string) => {
+      if (encoding.toLowerCase() === "b") return Buffer.from(text, "base64").toString();
+      return decodeURIComponent(text.replaceAll("_", "=20").replaceAll(/=([0-9A-F]{2})/g, "%$1"));
+    });
 
 const providerIdOf = (outcome: Awaited<ReturnType<MessageChannel["send"]>>): string =>
   outcome.kind === "accepted" ? outcome.providerId : `not accepted: ${outcome.reason}`;
@@ -135,6 +150,120 @@ describe("List-Unsubscribe", () => {
     const { headers } = await sent([{}], { unsubscribe: { mailto } });
     expect(headers[0]?.["list-unsubscribe"]).toBe(mail);
     expect(headers[0]).not.toHaveProperty("list-unsubscribe-post");
+  });
+});
+
+describe("the sender of an e-mail", () => {
+  const from = "Northwind <hello@northwind.example>";
+  const NONE = { senderName: null, senderEmail: null, replyTo: null };
+
+  it("is the lead's own, each part alone; the workspace's name never stands before another address", async () => {
+    const { headers, senders } = await sent(
+      [
+        NONE,
+        { ...NONE, senderName: " ", senderEmail: "", replyTo: " " },
+        { ...NONE, senderEmail: "hana@harbour.example" },
+        { ...NONE, senderName: "Hana Weber" },
+        { senderName: "Weber, Hana <3", senderEmail: "Hana@Bücher.example", replyTo: "answers@harbour.example" },
+      ].map((ownSender) => ({ from, ownSender })),
+    );
+    expect(headers.map((header) => [shown(header["from"]), header["reply-to"]])).toEqual([
+      [from, undefined],
+      [from, undefined],
+      ["hana@harbour.example", undefined],
+      ["Hana Weber <hello@northwind.example>", undefined],
+      ['"Weber, Hana <3" <Hana@xn--bcher-kva.example>', "answers@harbour.example"],
+    ]);
+    // The test server decodes the domain.
+    expect(senders.at(-1)).toBe("Hana@bücher.example");
+    expect(headers.at(-1)?.["message-id"]).toBe(`<${aTouch().id}@xn--bcher-kva.example>`);
+  });
+
+  it.each([
+    { ...NONE, senderEmail: "a@x.example, b@x.example" },
+    { ...NONE, senderEmail: "Ann <a@x.example>" },
+    { ...NONE, replyTo: "a@x.example\r\nBcc: b@x.example" },
+    { ...NONE, senderName: "A\r\nBcc: b@x.example" },
+  ])("blocks only this lead if it is invalid: %j", async (ownSender) => {
+    const { port, mails } = await smtpServer({});
+    const outcome = await smtpChannel(`smtp://127.0.0.1:${port}`).send(aTouch({ ownSender }));
+    expect(outcome).toEqual({ kind: "channel_down", scope: "sender", reason: "invalid_sender" });
+    expect(mails).toEqual([]);
+  });
+
+  it("does not need the workspace's sender if the lead has its own", async () => {
+    const ownSender = { ...NONE, senderEmail: "hana@harbour.example" };
+    expect((await sent([{ from: "nobody", ownSender }])).headers).toMatchObject([{ from: "hana@harbour.example" }]);
+  });
+
+  it.each([
+    [{ ...NONE, senderEmail: "hana@harbour.example" }, "sender"],
+    [{ ...NONE, senderName: "Hana" }, "workspace"],
+    [NONE, "workspace"],
+  ])("that a provider refuses is the lead's or the workspace's: %j", async (ownSender, scope) => {
+    const { port } = await smtpServer({
+      onMailFrom: (_address, _session, callback) => callback(Object.assign(new Error("no"), { responseCode: 550 })),
+    });
+    const outcome = await smtpChannel(`smtp://127.0.0.1:${port}`).send(aTouch({ ownSender }));
+    expect(outcome).toMatchObject({ kind: "channel_down", scope });
+  });
+});
+
+describe("texts of an e-mail", () => {
+  const LOOKALIKE = "=?utf-8?Q?Your_bank?=";
+  const LONG = "x".repeat(1_200);
+
+  it.each([
+    LOOKALIKE,
+    `Hello ${LOOKALIKE} and more`,
+    `Grüße ${LOOKALIKE}`,
+    "=?utf-8?X?x?=",
+    "=?utf-8?Q?a b?=",
+    "=?=?utf-8?q?x?=",
+    "50 =? 60",
+    LONG,
+    `Grüße ${LONG}`,
+    `a ${LONG} b`,
+    'He said "Grüße"',
+    "Plain words",
+  ])("the subject and the name of the sender are shown as written: %j", async (text) => {
+    const from = `"${text.replaceAll('"', '\\"')}" <hello@northwind.example>`;
+    const { mails, headers } = await sent([{ from, message: { subject: text, body: "Hello" } }]);
+    expect(shown(headers[0]?.["subject"])).toBe(text);
+    const [, name = ""] = /^(.*) <hello@northwind\.example>$/s.exec(shown(headers[0]?.["from"])) ?? [];
+    expect(name.replace(/^"(.*)"$/s, "$1").replaceAll(/\\(.)/g, "$1")).toBe(text);
+    expect(Math.max(...(mails[0] ?? "").split("\r\n").map((line) => Buffer.byteLength(line)))).toBeLessThanOrEqual(998);
+  });
+
+  it("plain names and subjects are not encoded", async () => {
+    const { headers } = await sent([
+      { from: "Ann of Northwind <ann@northwind.example>", message: { subject: "A, b", body: "c" } },
+    ]);
+    expect(headers[0]).toMatchObject({ from: "Ann of Northwind <ann@northwind.example>", subject: "A, b" });
+  });
+
+  it.each([LONG, `${LONG} ${LONG}`, `ü${LONG}`, `https://example.com/${LONG}?a=b`])(
+    "no line of the body is longer than 998 characters",
+    async (body) => {
+      const { mails } = await sent([{ message: { subject: "Hi", body } }]);
+      expect(Math.max(...(mails[0] ?? "").split("\r\n").map((line) => line.length))).toBeLessThanOrEqual(998);
+    },
+  );
+
+  it("SES gets the encoded name, and the bare address as sender", async () => {
+    const json = { "content-type": "application/json" };
+    const { port, requests } = await httpServer(answering(200, JSON.stringify({ MessageId: "m-1" }), json));
+    process.env["AWS_ENDPOINT_URL_SESV2"] = `http://127.0.0.1:${port}`;
+    process.env["AWS_REGION"] = "eu-central-1";
+    const outcome = await sesChannel().send(aTouch({ from: `"${LOOKALIKE}" <hello@northwind.example>` }));
+    expect(providerIdOf(outcome)).toBe("<m-1@eu-central-1.amazonses.com>");
+    const request = JSON.parse(requests[0]?.body ?? "");
+    const raw = Buffer.from(request.Content.Raw.Data, "base64").toString();
+    expect(shown(headersOf(raw)["from"])).toBe(`${LOOKALIKE} <hello@northwind.example>`);
+    expect(request).toMatchObject({
+      FromEmailAddress: "hello@northwind.example",
+      Destination: { ToAddresses: ["ada@example.com"] },
+    });
   });
 });
 

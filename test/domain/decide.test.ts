@@ -64,7 +64,15 @@ describe("decide", () => {
       ["a paused workspace", { workspace: { pausedAt: EARLIER } }, "workspace_paused", 15],
       ["a sequence that is switched off", { sequence: { active: false } }, "sequence_inactive", 15],
       ["a time zone that does not exist", { lead: { timeZone: "Mars/Olympus_Mons" } }, "invalid_time_zone", 1_440],
-      ["a sender that is not one address", { workspace: { hasSender: false } }, "invalid_sender", 1_440],
+      [
+        "a sender that is not one address",
+        { workspace: { hasSender: false }, lead: { senderEmail: null } },
+        "invalid_sender",
+        1_440,
+      ],
+      ["a lead's own sender that is not one address", { lead: { senderEmail: "a@b, c@d" } }, "invalid_sender", 1_440],
+      ["a lead's address for replies with a name", { lead: { replyTo: "A <a@b.example>" } }, "invalid_sender", 1_440],
+      ["a lead's sender with a line break in its name", { lead: { senderName: "A\nB" } }, "invalid_sender", 1_440],
       [
         "a condition that this code does not know",
         { steps: [aStep({ condition: "moon_is_full" })] },
@@ -82,9 +90,14 @@ describe("decide", () => {
       expect(decideOn(parts)).toMatchObject({ kind: "hold", reason, until: minutesAfter(NOON, minutes) });
     });
 
+    it("no step because of the workspace's sender if the lead has its own", () => {
+      expect(decideOn({ workspace: { hasSender: false } })).toMatchObject({ kind: "send" });
+    });
+
     it("no step of another channel because of an invalid e-mail sender", () => {
       const workspace = { hasSender: false };
-      expect(decideOn({ workspace, steps: [aStep({ channel: "sms" })] })).toMatchObject({ kind: "send" });
+      const lead = { senderEmail: "a@b, c@d" };
+      expect(decideOn({ workspace, lead, steps: [aStep({ channel: "sms" })] })).toMatchObject({ kind: "send" });
     });
 
     it("and reports the row and column of an invalid time zone, not its value", () => {

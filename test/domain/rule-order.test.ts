@@ -20,7 +20,7 @@ const OBSTACLES: readonly (readonly [string, Obstacle])[] = [
   ["no_reply_waiting", { lead: { lastInboundAt: minutesAfter(NOON, 1) } }],
   ["not_snoozed", { lead: { snoozedUntil: minutesAfter(NOON, 1) } }],
   ["send_times_known", { lead: { timeZone: "Mars/Olympus_Mons" } }],
-  ["sender_known", { workspace: { hasSender: false } }],
+  ["sender_known", { lead: { senderEmail: "nobody" } }],
   ["condition_true", { step: { condition: "linkedin_connected" } }],
   ["channel_reachable", { lead: { email: null } }],
   ["still_fresh", { step: { timeToLiveMinutes: 0 } }],

@@ -221,6 +221,38 @@ describe("a provider that takes nothing of one workspace", () => {
   });
 });
 
+describe("a provider that takes nothing from the own sender of some leads", () => {
+  const isBarred = (address: string) => address === "barred@north.test";
+
+  it("delays only the e-mails of these leads, fails none, and serves them once their sender is in order", async () => {
+    const workspaceId = await addDue(20, { channel: "email" });
+    const healthy = await addDue(20, { channel: "email" });
+    await sql.query(
+      `update lead set sender_email = 'barred@north.test'
+        where id in (select id from lead where workspace_id = $1 order by id limit 15)`,
+      [workspaceId],
+    );
+    const { asked, opened } = refusingSenders(550, isBarred);
+    const { port } = await opened;
+    const report = await runThrough(smtpAt(port));
+    expect(report).toMatchObject({
+      success: true,
+      channelFaults: [{ channel: "email", workspaceId, reason: "smtp_550", ofLeadSender: true }],
+      results: { delivery: { sent: 25, retrying: 15 } },
+    });
+    expect(asked.filter(isBarred).length).toBeLessThanOrEqual(2 * SETTINGS.sendsAtOnce);
+    expect(await touchesOf(healthy)).toEqual([{ status: "sent", failures: 0, attempts: 1, count: 20 }]);
+    expect(await touchesOf(workspaceId)).toEqual([
+      { ...UNTOUCHED, count: 15 },
+      { status: "sent", failures: 0, attempts: 1, count: 5 },
+    ]);
+    await sql.query("update lead set sender_email = 'fine@north.test' where sender_email is not null");
+    expect(await runThrough(smtpAt(port), 0.4)).toMatchObject({ recovered: { delivery: { sent: 0 } } });
+    expect(await runThrough(smtpAt(port), 1)).toMatchObject({ success: true, channelFaults: [] });
+    expect(await touchesOf(workspaceId)).toEqual([{ status: "sent", failures: 0, attempts: 1, count: 20 }]);
+  });
+});
+
 describe("an answer that may be about the channel or about one touch", () => {
   it.each<[string, (response: ServerResponse) => void, string]>([
     ["was lost, so that the touch may have arrived", SILENCES.cuts, "unknown"],

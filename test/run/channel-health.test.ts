@@ -33,6 +33,30 @@ describe("the health of a channel", () => {
     expect(health.closed(sent("x", "other"))).toBeNull();
   });
 
+  it("closes it only for the lead's own sender that caused the fault, and names no other scope", () => {
+    const health = new ChannelHealth();
+    const from = (id: string, senderEmail: string | null) => ({ ...sent(id), ownSender: { senderEmail } });
+    for (let fault = 0; fault < 10; fault++) health.note(from(`${fault}`, "bad@x.example"), down("sender"));
+    expect(health.closed(from("x", "bad@x.example"))).toEqual({ ...down("sender"), notStarted: true });
+    expect(health.closed(from("x", "good@x.example"))).toBeNull();
+    expect(health.closed(from("x", null))).toBeNull();
+    expect(health.closed({ ...from("x", "bad@x.example"), workspaceId: "other" })).toBeNull();
+    expect(health.closedScopes()).toEqual([]);
+    const fault = { channel: "email", workspaceId: "one", reason: "a_fault", ofLeadSender: true };
+    expect(health.faults()).toEqual([fault]);
+    expect(JSON.stringify(health.faults())).not.toContain("x.example");
+  });
+
+  it("blames the mail of a lead's own sender if the provider accepted another mail from it", () => {
+    const health = new ChannelHealth();
+    const from = (id: string, senderEmail: string) => ({ ...sent(id), ownSender: { senderEmail } });
+    health.note(from("a", "ann@x.example"), down("sender"));
+    health.note(from("b", "bob@x.example"), ACCEPTED);
+    expect(health.answeredAnother(from("a", "ann@x.example"), down("sender"))).toBe(false);
+    health.note(from("c", "ann@x.example"), ACCEPTED);
+    expect(health.answeredAnother(from("a", "ann@x.example"), down("sender"))).toBe(true);
+  });
+
   it("blames the channel if it answered no workspace, and the workspace if it answered others", () => {
     const fault = { channel: "email", reason: "a_fault" };
     expect(healthAfter(["a", down("workspace")]).faults()).toEqual([{ ...fault, workspaceId: null }]);

@@ -181,6 +181,18 @@ const POISONS: readonly Poison[] = [
     problem: { reason: "invalid_sender", detail: names("workspace", "email_from") },
     ...heldForADay("invalid_sender"),
   },
+  ...["sender_email", "reply_to"].map((column) => ({
+    name: `a lead's ${column} that the database takes for an address, and that is none`,
+    lead: { [column]: "ann@localhost" },
+    problem: { reason: "invalid_sender", detail: names("lead", column) },
+    ...heldForADay("invalid_sender"),
+  })),
+  {
+    name: "a lead's sender name with a control character that the database accepts",
+    lead: { sender_name: "Ann\u0085Bcc: b@x.example" },
+    problem: { reason: "invalid_sender", detail: names("lead", "sender_name") },
+    ...heldForADay("invalid_sender"),
+  },
   {
     name: "a holiday country that does not exist",
     workspace: { holiday_country: "ZZ" },

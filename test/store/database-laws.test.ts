@@ -54,6 +54,7 @@ const waiting = set("touch", "waiting");
 const step = set("follow_up_step", "step");
 const sequence = set("follow_up_sequence", "chase");
 const workspace = set("workspace", "here");
+const lead = set("lead", "lead");
 const appointment = set("appointment", "appointment");
 
 const values = (columns: Readonly<Record<string, string>>): string =>
@@ -396,6 +397,25 @@ const OTHER_LAWS: readonly Law[] = [
     breaks: workspace(`email_from = '${from}'`),
     keeps: workspace(`email_from = '"Ann, Bob" <a@x.example>'`),
   })),
+  ...["Hana\nBcc: b@x.example", `Hana \x7f`, "x".repeat(201)].map((name) => ({
+    name: "sender_name_is_one_line",
+    breaks: lead(`sender_name = '${name}'`),
+    keeps: lead(`sender_name = 'Hana "H." Weber, =?utf-8?Q?x?='`),
+  })),
+  ...(["sender_email", "reply_to"] as const).flatMap((column) =>
+    [
+      "nobody",
+      "a@x.example, b@x.example",
+      "Ann <a@x.example>",
+      "a@x.example\nBcc: b@x.example",
+      " a@x.example",
+      "",
+    ].map((address) => ({
+      name: `${column}_is_one_address`,
+      breaks: lead(`${column} = '${address}'`),
+      keeps: lead(`${column} = 'ann@x.example'`),
+    })),
+  ),
   { name: "daily_cap_is_positive", breaks: workspace("daily_cap = 0"), keeps: workspace("daily_cap = 1") },
   { name: "gap_is_not_negative", breaks: workspace("gap_minutes = -1"), keeps: workspace("gap_minutes = 0") },
   {

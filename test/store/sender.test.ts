@@ -1,6 +1,6 @@
 import { expect, it } from "@jest/globals";
 import fc from "fast-check";
-import { isSender, SENDER_PATTERN } from "../../lib/domain/address.ts";
+import { ADDRESS_PATTERN, isSender, SENDER_PATTERN } from "../../lib/domain/address.ts";
 import { useDatabase } from "../support/use-database.ts";
 
 const { sql } = await useDatabase();
@@ -27,12 +27,20 @@ it.each([
   expect(isSender(text)).toBe(may);
 });
 
-it("the CHECK of the database and the code read the shape of a sender alike", async () => {
+it.each([
+  ["email_from_is_one_address", SENDER_PATTERN],
+  ["sender_email_is_one_address", ADDRESS_PATTERN],
+  ["reply_to_is_one_address", ADDRESS_PATTERN],
+])("the CHECK %s and the code have the same pattern", async (name, pattern) => {
   const check = await sql.query<{ text: string }>(
-    "select pg_get_constraintdef(oid) as text from pg_constraint where conname = 'email_from_is_one_address'",
+    "select pg_get_constraintdef(oid) as text from pg_constraint where conname = $1",
+    [name],
   );
   const [, inDatabase = ""] = /~ '(.*)'::text/s.exec(check.rows[0]?.text ?? "") ?? [];
-  expect(inDatabase.replaceAll("''", "'").replaceAll("\\\\", "\\")).toBe(SENDER_PATTERN.replaceAll("\\\\", "\\"));
+  expect(inDatabase.replaceAll("''", "'").replaceAll("\\\\", "\\")).toBe(pattern.replaceAll("\\\\", "\\"));
+});
+
+it("the database and the code read the shape of a sender alike", async () => {
   const pattern = new RegExp(SENDER_PATTERN);
   const piece = fc.constantFrom(
     "a",

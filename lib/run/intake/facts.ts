@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { addressKeys, normalisePhone, readAddress } from "../../domain/address.ts";
 import { LEAD_COLUMNS, LEAD_KEYS, type LeadKey } from "../../domain/lead-columns.ts";
+import { bareAddress } from "../../domain/sender.ts";
 import { isTimeZone } from "../../domain/time-zone.ts";
 
 const ONE_LINE = /^\P{Cc}*$/u;
@@ -83,6 +84,19 @@ const meeting = z
     error: "must be after startsAt, or null if startsAt is null",
   });
 
+/** An address of the person who follows up the lead. A name beside it would be lost. */
+const ownAddress = (key: LeadKey) =>
+  z
+    .string()
+    .max(LEAD_COLUMNS[key].longest)
+    .transform((text, context) => {
+      const address = bareAddress(text);
+      if (address !== undefined) return address;
+      context.addIssue("must be exactly one e-mail address, without a name");
+      return z.NEVER;
+    })
+    .meta({ format: "email" });
+
 /** Columns with a stricter schema than one line of text. */
 const STRICTER: Readonly<Partial<Record<LeadKey, z.ZodType<string>>>> = {
   email: z
@@ -95,6 +109,8 @@ const STRICTER: Readonly<Partial<Record<LeadKey, z.ZodType<string>>>> = {
       return z.NEVER;
     })
     .meta({ format: "email" }),
+  senderEmail: ownAddress("senderEmail"),
+  replyTo: ownAddress("replyTo"),
   linkedinUrl: z
     .url({ protocol: /^https?$/ })
     .max(LEAD_COLUMNS.linkedinUrl.longest)
