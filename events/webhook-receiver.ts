@@ -1,6 +1,6 @@
 import { createServer, type Server } from "node:http";
 import { text } from "node:stream/consumers";
-import { Webhook, WebhookVerificationError } from "standardwebhooks";
+import { Webhook } from "standardwebhooks";
 import type { WebhookPayload } from "../lib/channels/webhook-payload.ts";
 
 /** A made-up CRM. It finds the record by the first of these values that is not null. */
@@ -17,18 +17,18 @@ export function webhookReceiver(secret: string, crm: Crm, progress = new Map<str
     progress.set(id, "filing");
     const { lead, sequence, step, workspaceName } = data;
     const title = `${data.subject ?? sequence.name} (${workspaceName}: ${sequence.name}, step ${step.position})`;
-    await crm.addNote([lead.externalId, lead.email, lead.phone], { title, text: data.body });
-    progress.set(id, "filed");
-    return 204;
+    try {
+      await crm.addNote([lead.externalId, lead.email, lead.phone], { title, text: data.body });
+      progress.set(id, "filed");
+      return 204;
+    } catch {
+      progress.delete(id);
+      return 503;
+    }
   }
   return createServer(async (request, response) => {
     const headers = request.headers as Record<string, string>;
-    const id = headers["webhook-id"] ?? "";
-    const status = await file(id, await text(request), headers).catch((thrown: unknown) => {
-      if (thrown instanceof WebhookVerificationError) return 401;
-      progress.delete(id);
-      return 503;
-    });
-    response.writeHead(status).end();
+    const filed = text(request).then((body) => file(headers["webhook-id"] ?? "", body, headers));
+    response.writeHead(await filed.catch(() => 401)).end();
   });
 }

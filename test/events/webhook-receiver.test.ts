@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect } from "node:net";
 import { afterEach, beforeEach, expect, it } from "@jest/globals";
 import * as z from "zod";
 import { type Crm, webhookReceiver } from "../../events/webhook-receiver.ts";
@@ -99,6 +99,18 @@ it("is told again after a failure of the CRM", async () => {
     expect(await touches()).toMatchObject([{ status: "claimed", reason: "webhook_503" }]);
     addNote = works;
     await runTo(port, minutesLater(2));
+  });
+  expect(notes).toHaveLength(1);
+});
+
+it("survives a request that breaks off", async () => {
+  await addDueWebhook();
+  await withReceiver(async (port) => {
+    const socket = connect(port, "127.0.0.1");
+    await once(socket, "connect");
+    socket.end("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{");
+    await once(socket.resume(), "close");
+    await runTo(port, NOW);
   });
   expect(notes).toHaveLength(1);
 });

@@ -216,6 +216,10 @@ describe("the configuration of a stage", () => {
       { url: "https://example.com/" },
       "✖ must contain {touchId}, which identifies the recipient\n  → at unsubscribe.url",
     ],
+    [
+      { url: `https://example.com/${"{touchId}/".repeat(25)}` },
+      "✖ must be at most 900 characters with the touch id, to fit in a header line\n  → at unsubscribe.url",
+    ],
     [{ mailto: "Stop <stop@example.com>" }, "→ at unsubscribe.mailto"],
   ])("rejects an invalid unsubscribe address: %j", (unsubscribe, fault) => {
     expect(messageOf(() => anExample({ unsubscribe }))).toContain(fault);
