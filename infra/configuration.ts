@@ -4,6 +4,7 @@ import { runOptions } from "../lib/platform/config.ts";
 import { STAGE_PATTERN } from "../lib/platform/names.ts";
 import { alarmOptions, mostPeriodsOf, runPeriodOf } from "./alarm-options.ts";
 import { channelOptions } from "./channels.ts";
+import { databaseOptions, ONLY_IF_CREATED, role } from "./database-options.ts";
 import { type Fault, faultsOfPlacement, PROXY_ARN } from "./placement.ts";
 import { faultsOfSchedule, isZoneOfSchedule } from "./schedule.ts";
 
@@ -50,10 +51,6 @@ function withPaused(stage: unknown, paused: unknown): unknown {
 const retentions = Object.values(RetentionDays).filter((days): days is number => typeof days === "number");
 const idOf = (kind: string) =>
   z.string().regex(new RegExp(`^${kind}-[0-9a-f]{8,17}$`), `must be an id such as ${kind}-0123456789abcdef0`);
-const role = z
-  .string()
-  .regex(/^[a-z_][a-z0-9_]{0,62}$/, "must be one PostgreSQL role in lower case, without a wildcard");
-
 const account = z.string().regex(/^\d{12}$/, "must be the twelve digits of an AWS account");
 
 const schedule = z.strictObject({
@@ -124,12 +121,7 @@ const fields = z.strictObject({
       securityGroupId: idOf("sg"),
     })
     .optional(),
-  database: z.strictObject({
-    name: z.string().regex(/^[a-z_][a-z0-9_]{0,62}$/, "must be the name of a database in lower case"),
-    user: role,
-    /** In Aurora capacity units; only for a database that the stack creates. */
-    capacity: z.strictObject({ least: z.number().min(0.5).max(256), most: z.number().min(1).max(256) }).optional(),
-  }),
+  database: databaseOptions,
   migrate: migrate.optional(),
   schedule: schedule.prefault({}),
   ...channelOptions,
@@ -165,6 +157,13 @@ const fields = z.strictObject({
     .regex(/^arn:aws[a-z-]*:iam::(\d{12}|aws):policy\/.+$/, "must be the ARN of a managed policy")
     .optional(),
   paused: z.boolean().default(false),
+  /** Whether one customer-managed key encrypts logs, queues, event bus, database and secrets. */
+  customerKey: z.boolean().default(false),
+  /** Whether a destroy keeps the log groups. */
+  keepLogs: z.boolean().default(false),
+  terminationProtection: z.boolean().default(false),
+  /** Whether the stack adds rules to the security groups of an existing proxy and database. */
+  changeExistingSecurityGroups: z.boolean().default(true),
 });
 
 /** A rule across keys. Its errors are reported together with those of single keys. */
@@ -190,11 +189,13 @@ const RULES: readonly Rule[] = [
     "must be at least two if the stack creates the database",
     ({ proxy, vpc: given }) => !!proxy || (given?.availabilityZones?.length ?? 2) >= 2,
   ],
-  [
-    ["database", "capacity"],
-    "must not be set with a proxy: it is for a database that the stack creates",
-    ({ proxy, database }) => !proxy || !database?.capacity,
-  ],
+  ...ONLY_IF_CREATED.map(
+    (key): Rule => [
+      ["database", key],
+      "must not be set with a proxy: it is for a database that the stack creates",
+      ({ proxy, database }) => !proxy || database?.[key] === undefined,
+    ],
+  ),
   [["database", "user"], NOT_THE_ADMINISTRATOR, ({ proxy, database }) => !!proxy || database?.user !== ADMINISTRATOR],
   [["migrate", "user"], NOT_THE_ADMINISTRATOR, ({ proxy, migrate: given }) => !!proxy || given?.user !== ADMINISTRATOR],
   [

@@ -1,12 +1,9 @@
 import { createHash } from "node:crypto";
-import { Duration, RemovalPolicy, type Stack, Validations } from "aws-cdk-lib";
+import { Duration, RemovalPolicy, Stack, Validations } from "aws-cdk-lib";
 import { type IVpc, SecurityGroup, type SubnetSelection } from "aws-cdk-lib/aws-ec2";
 import { PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
-import { LogGroup } from "aws-cdk-lib/aws-logs";
 import {
   AuroraPostgresEngineVersion,
-  ClusterInstance,
-  Credentials,
   DatabaseCluster,
   DatabaseClusterEngine,
   DatabaseProxy,
@@ -16,10 +13,10 @@ import {
 import { AwsCustomResource, AwsCustomResourcePolicy, PhysicalResourceId } from "aws-cdk-lib/custom-resources";
 import { Construct } from "constructs";
 import type { StageNames } from "../lib/platform/names.ts";
-import { ADMINISTRATOR, type Configuration } from "./configuration.ts";
+import { clusterOptionsOf } from "./cluster-options.ts";
+import { type LogSettings, logGroupNamed } from "./logs.ts";
 
-interface CreatedDatabaseProps {
-  readonly configuration: Configuration;
+interface CreatedDatabaseProps extends LogSettings {
   readonly names: StageNames;
   readonly vpc: IVpc;
   readonly subnets: SubnetSelection;
@@ -53,14 +50,13 @@ export class CreatedDatabase extends Construct {
     this.acknowledge();
   }
 
-  private makeCluster({ configuration, names, vpc, subnets }: CreatedDatabaseProps): DatabaseCluster {
+  private makeCluster(props: CreatedDatabaseProps): DatabaseCluster {
+    const { configuration, names, vpc, subnets } = props;
     const { least, most } = configuration.database.capacity ?? CAPACITY;
-    return new DatabaseCluster(this, "Cluster", {
+    const cluster = new DatabaseCluster(this, "Cluster", {
       clusterIdentifier: names.stack,
       engine: DatabaseClusterEngine.auroraPostgres({ version: AuroraPostgresEngineVersion.VER_17_9 }),
       defaultDatabaseName: configuration.database.name,
-      credentials: Credentials.fromGeneratedSecret(ADMINISTRATOR),
-      writer: ClusterInstance.serverlessV2("Writer", { publiclyAccessible: false }),
       serverlessV2MinCapacity: least,
       serverlessV2MaxCapacity: most,
       vpc,
@@ -73,14 +69,22 @@ export class CreatedDatabase extends Construct {
       removalPolicy: RemovalPolicy.SNAPSHOT,
       backup: { retention: BACKUPS },
       copyTagsToSnapshot: true,
+      ...clusterOptionsOf(props),
     });
+    if (configuration.database.exportLog) {
+      const name = `/aws/rds/cluster/${names.stack}/postgresql`;
+      // Otherwise RDS would create the log group, without retention and key.
+      cluster.node.addDependency(logGroupNamed(name, this, "ClusterLog", props));
+    }
+    return cluster;
   }
 
-  private makeProxy({ configuration, names, vpc, subnets }: CreatedDatabaseProps): DatabaseProxy {
+  private makeProxy(props: CreatedDatabaseProps): DatabaseProxy {
+    const { configuration, names, vpc, subnets } = props;
     const role = new Role(this, "ProxyRole", { assumedBy: new ServicePrincipal("rds.amazonaws.com") });
     // With end-to-end IAM the proxy signs in to the database as the function's own user.
     this.cluster.grantConnect(role, configuration.database.user);
-    return new DatabaseProxy(this, "Proxy", {
+    const proxy = new DatabaseProxy(this, "Proxy", {
       dbProxyName: names.stack,
       proxyTarget: ProxyTarget.fromCluster(this.cluster),
       defaultAuthScheme: DefaultAuthScheme.IAM_AUTH,
@@ -92,6 +96,9 @@ export class CreatedDatabase extends Construct {
       // Shorter than a run, so that a run without a connection can still report it.
       borrowTimeout: Duration.seconds(10),
     });
+    // Otherwise RDS creates the log group, without the key.
+    if (props.key) proxy.node.addDependency(logGroupNamed(`/aws/rds/proxy/${names.stack}`, this, "ProxyLog", props));
+    return proxy;
   }
 
   private acknowledge(): void {
@@ -155,10 +162,16 @@ begin
 end $$`;
 }
 
+interface DatabaseRolesProps extends LogSettings {
+  readonly cluster: DatabaseCluster;
+  readonly migrator: string;
+}
+
 /** Creates the roles of the stack's own database, as its administrator with its password, through the Data API. */
 export class DatabaseRoles extends Construct {
-  constructor(scope: Construct, id: string, cluster: DatabaseCluster, configuration: Configuration, migrator: string) {
+  constructor(scope: Construct, id: string, props: DatabaseRolesProps) {
     super(scope, id);
+    const { configuration, cluster, migrator } = props;
     const { name, user } = configuration.database;
     const sql = rolesStatement({ database: name, runner: user, migrator });
     const secretArn = cluster.secret?.secretArn ?? "";
@@ -175,15 +188,18 @@ export class DatabaseRoles extends Construct {
       policy: AwsCustomResourcePolicy.fromStatements([
         new PolicyStatement({ actions: ["rds-data:ExecuteStatement"], resources: [cluster.clusterArn] }),
         new PolicyStatement({ actions: ["secretsmanager:GetSecretValue"], resources: [secretArn] }),
+        ...this.decryptSecret(props),
       ]),
-      logGroup: new LogGroup(this, "Log", {
-        logGroupName: `/backstop/${configuration.stage}/database-roles`,
-        retention: configuration.logRetentionDays,
-        removalPolicy: RemovalPolicy.DESTROY,
-      }),
+      logGroup: logGroupNamed(`/backstop/${configuration.stage}/database-roles`, this, "Log", props),
     });
     // The Data API needs an instance, not only the cluster.
     resource.node.addDependency(cluster);
+  }
+
+  private decryptSecret({ key }: DatabaseRolesProps): readonly PolicyStatement[] {
+    if (!key) return [];
+    const conditions = { StringEquals: { "kms:ViaService": `secretsmanager.${Stack.of(this).region}.amazonaws.com` } };
+    return [new PolicyStatement({ actions: ["kms:Decrypt"], resources: [key.keyArn], conditions })];
   }
 }
 

@@ -1,5 +1,6 @@
 import { Duration, RemovalPolicy, Stack, TimeZone } from "aws-cdk-lib";
 import { type IRole, PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
+import type { IKey } from "aws-cdk-lib/aws-kms";
 import type { IFunction, Function as LambdaFunction } from "aws-cdk-lib/aws-lambda";
 import { SqsDestination } from "aws-cdk-lib/aws-lambda-destinations";
 import {
@@ -36,8 +37,8 @@ export class FollowUpsFunction extends Construct {
 
   constructor(scope: Construct, id: string, props: FollowUpsFunctionProps) {
     super(scope, id);
-    const { configuration, names, deliveries } = props;
-    this.failedRuns = new DeadLetters(this, "FailedRuns", names.failedRuns);
+    const { configuration, names, key, deliveries } = props;
+    this.failedRuns = new DeadLetters(this, "FailedRuns", names.failedRuns, key);
     const worker = new WorkerFunction(this, "Worker", {
       ...props,
       entry: "followups",
@@ -62,6 +63,7 @@ export class FollowUpsFunction extends Construct {
 interface FollowUpsScheduleProps {
   readonly configuration: Configuration;
   readonly names: StageNames;
+  readonly key: IKey | undefined;
   readonly function: IFunction;
 }
 
@@ -73,13 +75,14 @@ export class FollowUpsSchedule extends Construct {
   readonly group: ScheduleGroup;
   readonly undeliveredTicks: DeadLetters;
 
-  constructor(scope: Construct, id: string, { configuration, names, function: target }: FollowUpsScheduleProps) {
+  constructor(scope: Construct, id: string, props: FollowUpsScheduleProps) {
     super(scope, id);
+    const { configuration, names, key, function: target } = props;
     const { expression, timeZone } = configuration.schedule;
     this.group = new ScheduleGroup(this, "Group", { scheduleGroupName: names.scheduleGroup });
     // A retained group would keep its name, and the stage could not be deployed again.
     this.group.applyRemovalPolicy(RemovalPolicy.DESTROY);
-    this.undeliveredTicks = new DeadLetters(this, "UndeliveredTicks", names.undeliveredTicks);
+    this.undeliveredTicks = new DeadLetters(this, "UndeliveredTicks", names.undeliveredTicks, key);
     new Schedule(this, "Schedule", {
       scheduleName: names.schedule,
       scheduleGroup: this.group,
@@ -88,7 +91,7 @@ export class FollowUpsSchedule extends Construct {
       timeWindow: TimeWindow.off(),
       enabled: !configuration.paused,
       target: new InvokeFunction(target, {
-        role: this.makeRole(this.group),
+        role: this.makeRole(this.group, key),
         input: ScheduleTargetInput.fromObject({ trigger: "schedule", scheduledTime: ContextAttribute.scheduledTime }),
         retryAttempts: 0,
         maxEventAge: OLDEST_USEFUL_TICK,
@@ -98,11 +101,14 @@ export class FollowUpsSchedule extends Construct {
   }
 
   /** Only schedules of this group and account may assume the role. */
-  private makeRole(group: ScheduleGroup): Role {
+  private makeRole(group: ScheduleGroup, key: IKey | undefined): Role {
     const conditions = {
       StringEquals: { "aws:SourceAccount": Stack.of(this).account, "aws:SourceArn": group.scheduleGroupArn },
     };
-    return new Role(this, "Role", { assumedBy: new ServicePrincipal("scheduler.amazonaws.com", { conditions }) });
+    const role = new Role(this, "Role", { assumedBy: new ServicePrincipal("scheduler.amazonaws.com", { conditions }) });
+    // The CDK lets the role send to the dead-letter queue, but not encrypt with its key.
+    key?.grant(role, "kms:Decrypt", "kms:GenerateDataKey");
+    return role;
   }
 }
 

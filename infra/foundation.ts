@@ -13,7 +13,12 @@ import type { Construct } from "constructs";
 import type { StageNames } from "../lib/platform/names.ts";
 import { type Configuration, DEFAULT_MIGRATOR } from "./configuration.ts";
 import { CreatedDatabase, DatabaseRoles } from "./created-database.ts";
+import type { LogSettings } from "./logs.ts";
 import { CreatedNetwork } from "./network.ts";
+
+interface FoundationSettings extends LogSettings {
+  readonly names: StageNames;
+}
 
 export const POSTGRESQL = Port.tcp(5432);
 
@@ -42,14 +47,15 @@ export interface Foundation {
 }
 
 /** Uses the network and proxy that the configuration names, and creates those that it does not. */
-export function foundationOf(scope: Construct, configuration: Configuration, names: StageNames): Foundation {
-  const { proxy } = configuration;
-  return proxy ? existingFoundation(scope, configuration, proxy) : createdFoundation(scope, configuration, names);
+export function foundationOf(scope: Construct, settings: FoundationSettings): Foundation {
+  const { proxy } = settings.configuration;
+  return proxy ? existingFoundation(scope, settings.configuration, proxy) : createdFoundation(scope, settings);
 }
 
-function createdFoundation(scope: Construct, configuration: Configuration, names: StageNames): Foundation {
-  const { vpc, functions, database: subnets } = networkOf(scope, configuration, names);
-  const database = new CreatedDatabase(scope, "Database", { configuration, names, vpc, subnets });
+function createdFoundation(scope: Construct, settings: FoundationSettings): Foundation {
+  const { configuration, names } = settings;
+  const { vpc, functions, database: subnets } = networkOf(scope, settings);
+  const database = new CreatedDatabase(scope, "Database", { ...settings, vpc, subnets });
   const { cluster, proxy, proxySecurityGroup } = database;
   const migrator = configuration.migrate?.user ?? DEFAULT_MIGRATOR;
   return {
@@ -64,7 +70,7 @@ function createdFoundation(scope: Construct, configuration: Configuration, names
       user: migrator,
       securityGroup: database.clusterSecurityGroup,
     },
-    roles: new DatabaseRoles(scope, "DatabaseRoles", cluster, configuration, migrator),
+    roles: new DatabaseRoles(scope, "DatabaseRoles", { ...settings, cluster, migrator }),
   };
 }
 
@@ -74,8 +80,9 @@ interface Network {
   readonly database: SubnetSelection;
 }
 
-function networkOf(scope: Construct, configuration: Configuration, names: StageNames): Network {
-  if (configuration.vpc.vpcId === undefined) return new CreatedNetwork(scope, "Network", configuration, names);
+function networkOf(scope: Construct, settings: FoundationSettings): Network {
+  const { configuration } = settings;
+  if (configuration.vpc.vpcId === undefined) return new CreatedNetwork(scope, "Network", settings);
   const subnets = { subnetType: SubnetType.PRIVATE_WITH_EGRESS };
   return { vpc: existingVpc(scope, configuration.vpc), functions: subnets, database: subnets };
 }
@@ -84,8 +91,11 @@ type Migrate = NonNullable<Configuration["migrate"]>;
 type Proxy = NonNullable<Configuration["proxy"]>;
 
 /** An existing network and proxy, exactly as configured: nothing is looked up in the account. */
-function existingFoundation(scope: Construct, { vpc, migrate }: Configuration, proxy: Proxy): Foundation {
-  const securityGroup = SecurityGroup.fromSecurityGroupId(scope, "ProxySecurityGroup", proxy.securityGroupId);
+function existingFoundation(scope: Construct, configuration: Configuration, proxy: Proxy): Foundation {
+  const { vpc, migrate, changeExistingSecurityGroups: mutable } = configuration;
+  const securityGroup = SecurityGroup.fromSecurityGroupId(scope, "ProxySecurityGroup", proxy.securityGroupId, {
+    mutable,
+  });
   return {
     vpc: existingVpc(scope, vpc),
     subnets: { subnetType: SubnetType.PRIVATE_WITH_EGRESS },
@@ -97,15 +107,16 @@ function existingFoundation(scope: Construct, { vpc, migrate }: Configuration, p
     }),
     proxySecurityGroup: securityGroup,
     proxyName: proxy.name,
-    direct: migrate && directDatabase(scope, migrate),
+    direct: migrate && directDatabase(scope, migrate, mutable),
     roles: undefined,
   };
 }
 
-function directDatabase(scope: Construct, { host, resourceId, securityGroupId, user }: Migrate): DirectDatabase {
+function directDatabase(scope: Construct, migrate: Migrate, mutable: boolean): DirectDatabase {
+  const { host, resourceId, securityGroupId, user } = migrate;
   if (!host || !resourceId || !securityGroupId)
     throw new Error("the configuration does not name the database to migrate");
-  const securityGroup = SecurityGroup.fromSecurityGroupId(scope, "DatabaseSecurityGroup", securityGroupId);
+  const securityGroup = SecurityGroup.fromSecurityGroupId(scope, "DatabaseSecurityGroup", securityGroupId, { mutable });
   return { host, resourceId, user, securityGroup };
 }
 

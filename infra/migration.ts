@@ -20,17 +20,18 @@ const TIME_LIMIT = Duration.minutes(14);
  */
 export class Migration extends Construct {
   readonly trigger: Trigger;
+  readonly securityGroup: SecurityGroup;
 
   constructor(scope: Construct, id: string, props: MigrationProps) {
     super(scope, id);
-    const logGroup = logGroupOf(this, props.names.migrateFunction, props.configuration);
+    const logGroup = logGroupOf(this, props.names.migrateFunction, props);
     const role = new FunctionRole(this, "Role", { functionName: props.names.migrateFunction, logGroup });
     role.addToPolicy(this.letConnect(props.database));
-    const group = this.makeSecurityGroup(props);
-    const handler = this.makeFunction(props, { role, logGroup, securityGroups: [group] });
+    this.securityGroup = this.makeSecurityGroup(props);
+    const handler = this.makeFunction(props, { role, logGroup, securityGroups: [this.securityGroup] });
     this.trigger = new Trigger(this, "Trigger", { handler, timeout: TIME_LIMIT });
     // Wait for the permissions and the network path to the database.
-    this.trigger.executeAfter(handler, role, group, props.database.securityGroup);
+    this.trigger.executeAfter(handler, role, this.securityGroup, props.database.securityGroup);
   }
 
   private makeSecurityGroup({ foundation: { vpc }, database }: MigrationProps): SecurityGroup {

@@ -1,4 +1,4 @@
-import { RemovalPolicy, Stack, Validations } from "aws-cdk-lib";
+import { Stack, Validations } from "aws-cdk-lib";
 import {
   FlowLogDestination,
   InterfaceVpcEndpointAwsService,
@@ -12,11 +12,15 @@ import {
   SubnetType,
   Vpc,
 } from "aws-cdk-lib/aws-ec2";
-import { LogGroup } from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
 import type { StageNames } from "../lib/platform/names.ts";
 import { channelsOf, type VpcEndpoint } from "./channels.ts";
 import type { Configuration } from "./configuration.ts";
+import { type LogSettings, logGroupNamed } from "./logs.ts";
+
+interface NetworkProps extends LogSettings {
+  readonly names: StageNames;
+}
 
 const ADDRESSES = "10.0.0.0/16";
 
@@ -29,7 +33,7 @@ export class CreatedNetwork extends Construct {
   readonly functions: SubnetSelection = { subnetGroupName: "functions" };
   readonly database: SubnetSelection = { subnetGroupName: "database" };
 
-  constructor(scope: Construct, id: string, configuration: Configuration, names: StageNames) {
+  constructor(scope: Construct, id: string, { configuration, names, key }: NetworkProps) {
     super(scope, id);
     const internet = needsInternet(configuration, Stack.of(this));
     const vpc = new Vpc(this, "Vpc", {
@@ -41,11 +45,7 @@ export class CreatedNetwork extends Construct {
       // Nothing uses the default security group, and restricting it would add a custom resource with its own function.
       restrictDefaultSecurityGroup: false,
     });
-    const logGroup = new LogGroup(this, "FlowLog", {
-      logGroupName: `/backstop/${configuration.stage}/flow`,
-      retention: configuration.logRetentionDays,
-      removalPolicy: RemovalPolicy.DESTROY,
-    });
+    const logGroup = logGroupNamed(`/backstop/${configuration.stage}/flow`, this, "FlowLog", { configuration, key });
     vpc.addFlowLog("Flow", { destination: FlowLogDestination.toCloudWatchLogs(logGroup) });
     Validations.of(vpc).acknowledge({
       id: "CloudFormation-Validate::W3010",

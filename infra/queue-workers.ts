@@ -27,8 +27,8 @@ export class Delivery extends Construct {
 
   constructor(scope: Construct, id: string, props: QueueWorkerProps) {
     super(scope, id);
-    const { configuration, names, maximumConcurrency } = props;
-    this.failed = new DeadLetters(this, "FailedDeliveries", names.failedDeliveries);
+    const { configuration, names, key, maximumConcurrency } = props;
+    this.failed = new DeadLetters(this, "FailedDeliveries", names.failedDeliveries, key);
     this.queue = new WorkQueue(this, "Queue", {
       queueName: names.deliveries,
       timeLimit: DELIVERY_TIME_LIMIT,
@@ -36,6 +36,7 @@ export class Delivery extends Construct {
       retention: Duration.days(1),
       attempts: 5,
       deadLetters: this.failed,
+      key,
     });
     const worker = new WorkerFunction(this, "Worker", {
       ...props,
@@ -61,8 +62,8 @@ export class Intake extends Construct {
 
   constructor(scope: Construct, id: string, props: IntakeProps) {
     super(scope, id);
-    const { names, maximumConcurrency } = props;
-    this.refused = new DeadLetters(this, "RefusedEvents", names.refusedEvents);
+    const { names, key, maximumConcurrency } = props;
+    this.refused = new DeadLetters(this, "RefusedEvents", names.refusedEvents, key);
     this.queue = new WorkQueue(this, "Queue", {
       queueName: names.events,
       timeLimit: INTAKE_TIME_LIMIT,
@@ -72,6 +73,7 @@ export class Intake extends Construct {
       // The function refuses invalid events itself, so only transient errors cause a redelivery.
       attempts: 1_000,
       deadLetters: this.refused,
+      key,
     });
     this.makeBus(props);
     const worker = new WorkerFunction(this, "Worker", {
@@ -91,8 +93,8 @@ export class Intake extends Construct {
    * A bus that its own account and the configured ones may use. An event carries the account that sent it.
    * @see https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-bus-perms.html
    */
-  private makeBus({ names, accounts }: IntakeProps): void {
-    const eventBus = new EventBus(this, "Bus", { eventBusName: names.eventBus });
+  private makeBus({ names, key, accounts }: IntakeProps): void {
+    const eventBus = new EventBus(this, "Bus", { eventBusName: names.eventBus, ...(key && { kmsKey: key }) });
     for (const account of accounts) {
       const statement = new PolicyStatement({
         sid: `account-${account}`,

@@ -1,11 +1,12 @@
 import { type App, CfnOutput, Stack, Tags } from "aws-cdk-lib";
+import type { ISecurityGroup } from "aws-cdk-lib/aws-ec2";
 import { ManagedPolicy, PermissionsBoundary } from "aws-cdk-lib/aws-iam";
-import type { Construct } from "constructs";
 import { namesOf, type StageNames } from "../lib/platform/names.ts";
 import { Alarms } from "./alarms.ts";
 import type { Configuration } from "./configuration.ts";
 import { acknowledgeProviders } from "./created-database.ts";
 import { RunDashboard } from "./dashboard.ts";
+import { stageKeyOf } from "./encryption.ts";
 import { FollowUpsFunction, FollowUpsSchedule } from "./follow-ups.ts";
 import { foundationOf } from "./foundation.ts";
 import { Migration } from "./migration.ts";
@@ -15,6 +16,8 @@ import { Delivery, Intake } from "./queue-workers.ts";
 import { SavedQueries } from "./saved-queries.ts";
 import { TestEvents } from "./test-events.ts";
 import { logGroupNameOf, type StageProps } from "./worker-function.ts";
+
+type Worker = FollowUpsFunction | Delivery | Intake;
 
 /** All resources of one stage. */
 export class BackstopStack extends Stack {
@@ -26,17 +29,21 @@ export class BackstopStack extends Stack {
       stackName: names.stack,
       description: `Backstop, stage ${configuration.stage}: follow-ups that stop when a meeting is booked.`,
       env: homeOf(configuration),
+      terminationProtection: configuration.terminationProtection,
     });
     this.#zones = configuration.vpc.availabilityZones;
-    const foundation = foundationOf(this, configuration, names);
-    const props: StageProps = { configuration, names, revision, foundation };
-    this.migrateBefore(this.makeWorkers(props), props);
+    const key = stageKeyOf(this, configuration, names);
+    const foundation = foundationOf(this, { configuration, names, key });
+    const props: StageProps = { configuration, names, revision, foundation, key };
+    const workers = this.makeWorkers(props);
+    const migration = this.migrateBefore(workers, props);
     acknowledgeProviders(this);
     this.makeTestEvents(props);
     this.applyBoundary(configuration);
     Tags.of(this).add("application", "backstop");
     Tags.of(this).add("stage", configuration.stage);
-    for (const [name, value] of Object.entries(outputsOf(props, this))) new CfnOutput(this, name, { value });
+    const outputs = { ...outputsOf(props, this), ...requiredRules(configuration, workers, migration) };
+    for (const [name, value] of Object.entries(outputs)) new CfnOutput(this, name, { value });
   }
 
   /** The configured zones. The CDK would ask the account for them, with credentials. */
@@ -44,12 +51,12 @@ export class BackstopStack extends Stack {
     return [...this.#zones];
   }
 
-  private makeWorkers(props: StageProps): readonly Construct[] {
+  private makeWorkers(props: StageProps): readonly Worker[] {
     const { configuration, names } = props;
     const delivery = configuration.delivery && new Delivery(this, "Delivery", { ...props, ...configuration.delivery });
     const intake = configuration.intake && new Intake(this, "Intake", { ...props, ...configuration.intake });
     const followUps = new FollowUpsFunction(this, "FollowUps", { ...props, deliveries: delivery?.queue });
-    const schedule = new FollowUpsSchedule(this, "Schedule", { configuration, names, function: followUps.function });
+    const schedule = new FollowUpsSchedule(this, "Schedule", { ...props, function: followUps.function });
     const alarms = new Alarms(this, "Alarms", { ...props, followUps, schedule, delivery, intake });
     new SavedQueries(this, "Queries", { names, followUps, delivery, intake });
     const workers = [followUps, delivery, intake].filter((worker) => worker !== undefined);
@@ -67,13 +74,14 @@ export class BackstopStack extends Stack {
   }
 
   /** Deploy order: roles, then migrations, then the functions that need both. */
-  private migrateBefore(workers: readonly Construct[], props: StageProps): void {
+  private migrateBefore(workers: readonly Worker[], props: StageProps): Migration | undefined {
     const { direct: database, roles } = props.foundation;
     if (roles) for (const worker of workers) worker.node.addDependency(roles);
-    if (!props.configuration.migrate || !database) return;
+    if (!props.configuration.migrate || !database) return undefined;
     const migration = new Migration(this, "Migration", { ...props, database });
     if (roles) migration.trigger.executeAfter(roles);
     migration.trigger.executeBefore(...workers);
+    return migration;
   }
 
   private makeTestEvents({ configuration: { testEvents, intake }, names }: StageProps): void {
@@ -90,6 +98,21 @@ export class BackstopStack extends Stack {
     const policy = ManagedPolicy.fromManagedPolicyArn(this, "PermissionsBoundary", permissionsBoundary);
     PermissionsBoundary.of(this).apply(policy);
   }
+}
+
+/** Inbound rules that a person must add, if the stage does not change existing security groups. */
+function requiredRules(
+  { proxy, migrate, changeExistingSecurityGroups }: Configuration,
+  workers: readonly Worker[],
+  migration: Migration | undefined,
+): Readonly<Record<string, string>> {
+  if (!proxy || changeExistingSecurityGroups) return {};
+  const groups = workers.flatMap((worker) => worker.function.connections.securityGroups);
+  const rule = (to: string, from: readonly ISecurityGroup[]) =>
+    `${to} from ${from.map(({ securityGroupId }) => securityGroupId).join(", ")}`;
+  const rules = [rule(proxy.securityGroupId, groups)];
+  if (migration && migrate?.securityGroupId) rules.push(rule(migrate.securityGroupId, [migration.securityGroup]));
+  return { RequiredRules: `allow inbound TCP 5432 to ${rules.join("; to ")}` };
 }
 
 /** Stack outputs: the names of the resources, and commands for the next steps. */

@@ -1,19 +1,21 @@
-import { Arn, type ArnComponents, ArnFormat, type Duration, RemovalPolicy, Stack, Validations } from "aws-cdk-lib";
+import { Arn, type ArnComponents, ArnFormat, type Duration, Stack, Validations } from "aws-cdk-lib";
 import { type IVpc, Peer, Port, SecurityGroup } from "aws-cdk-lib/aws-ec2";
 import { Effect, PolicyDocument, PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
+import type { IKey } from "aws-cdk-lib/aws-kms";
 import {
   Architecture,
   type EventInvokeConfigOptions,
   Function as LambdaFunction,
   Runtime,
 } from "aws-cdk-lib/aws-lambda";
-import { type ILogGroup, LogGroup } from "aws-cdk-lib/aws-logs";
+import type { ILogGroup, LogGroup } from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
 import type { StageNames } from "../lib/platform/names.ts";
 import { codeOfFunction } from "./bundle.ts";
 import { channelsOf, letUseChannels, NO_CHANNELS } from "./channels.ts";
 import type { Configuration } from "./configuration.ts";
 import { type Foundation, POSTGRESQL } from "./foundation.ts";
+import { type LogSettings, logGroupNamed } from "./logs.ts";
 
 /** What every part of a stage is made from. */
 export interface StageProps {
@@ -21,6 +23,8 @@ export interface StageProps {
   readonly names: StageNames;
   readonly revision: string;
   readonly foundation: Foundation;
+  /** The customer-managed key, if the stage has one. */
+  readonly key: IKey | undefined;
 }
 
 interface WorkerFunctionProps extends StageProps {
@@ -52,8 +56,8 @@ export class WorkerFunction extends Construct {
   }
 
   private makeFunction(props: WorkerFunctionProps, environment: Readonly<Record<string, string>>): LambdaFunction {
-    const { configuration, foundation, functionName, reservedConcurrency } = props;
-    const logGroup = logGroupOf(this, functionName, configuration);
+    const { foundation, functionName, reservedConcurrency } = props;
+    const logGroup = logGroupOf(this, functionName, props);
     return new LambdaFunction(this, "Function", {
       ...codeOf(props.entry),
       functionName,
@@ -88,11 +92,8 @@ export function codeOf(entry: string) {
   };
 }
 
-export function logGroupOf(scope: Construct, functionName: string, configuration: Configuration): LogGroup {
-  const logGroupName = logGroupNameOf(functionName);
-  const retention = configuration.logRetentionDays;
-  return new LogGroup(scope, "Log", { logGroupName, retention, removalPolicy: RemovalPolicy.DESTROY });
-}
+export const logGroupOf = (scope: Construct, functionName: string, settings: LogSettings): LogGroup =>
+  logGroupNamed(logGroupNameOf(functionName), scope, "Log", settings);
 
 function securityGroupOf(scope: Construct, vpc: IVpc, entry: string): SecurityGroup {
   const description = `Backstop: the function ${entry}, without inbound traffic.`;
@@ -164,6 +165,12 @@ export class FunctionRole extends Role {
       reason:
         "Lambda creates network interfaces whose ids are not known in advance. The function's code is denied these actions.",
     });
+    for (const action of ["GenerateDataKey", "ReEncrypt"]) {
+      Validations.of(this).acknowledge({
+        id: `AwsSolutions-IAM5[Action::kms:${action}*]`,
+        reason: "The CDK's grant to send to an encrypted queue. It is limited to the key of the stage.",
+      });
+    }
   }
 }
 

@@ -108,6 +108,16 @@ describe("the configuration of a stage", () => {
     expect(homeOf(anExample({ proxy: undefined, vpc, home, migrate: {} }))).toEqual(home);
   });
 
+  it("rejects options of a database that the stack does not create, each by name", () => {
+    const options = { standby: true, exportLog: true, performanceInsights: true, rotatePassword: false };
+    const message = messageOf(() => anExample({ database: { name: "backstop", user: "backstop_run", ...options } }));
+    for (const option of Object.keys(options)) {
+      expect(message).toContain(
+        `✖ must not be set with a proxy: it is for a database that the stack creates\n  → at database.${option}`,
+      );
+    }
+  });
+
   it("rejects channel settings that grant too much or cannot work", () => {
     const message = messageOf(() =>
       anExample({

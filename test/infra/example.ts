@@ -86,3 +86,22 @@ export const created = {
   vpc: { availabilityZones: ["eu-central-1a", "eu-central-1b"] },
   migrate: {},
 };
+
+/** A stage that creates its database, with every option for regulated accounts. */
+export const regulated = {
+  ...everything,
+  ...created,
+  database: {
+    name: "backstop",
+    user: "backstop_run",
+    capacity: { least: 2, most: 8 },
+    standby: true,
+    exportLog: true,
+    performanceInsights: true,
+    rotatePassword: true,
+  },
+  logRetentionDays: 400,
+  customerKey: true,
+  keepLogs: true,
+  terminationProtection: true,
+};
