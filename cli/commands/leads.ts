@@ -2,26 +2,38 @@ import { basename } from "node:path";
 import { Command } from "commander";
 import * as z from "zod";
 import { LEAD_COLUMNS, LEAD_KEYS } from "../../lib/domain/lead-columns.ts";
-import { onPool } from "../../lib/store/sql.ts";
+import { onPool, rehearsingOnPool } from "../../lib/store/sql.ts";
+import { CRM_EXPORTS } from "../csv/crm-exports.ts";
 import { chooseWorkspace, withExistingDatabase } from "../existing-database.ts";
-import { type Imported, importLeads } from "../import-leads.ts";
-import { openLeadFile } from "../lead-file.ts";
+import { type Imported, importLeads, type Remark, type RowWithVerdict } from "../import-leads.ts";
+import { type LeadFile, openLeadFile } from "../lead-file.ts";
 import { LOCAL_FOLDER } from "../postgres/local-database.ts";
+import { print } from "../print.ts";
 import { Spinner, showProgress } from "../terminal.ts";
+import { createVerdictFile, type VerdictFile } from "../verdict-file.ts";
 
 const HELP = `
-The file is CSV in UTF-8: a heading, then one lead per line. Each lead needs an email or an external_id, which identify it. An
-empty cell leaves the stored value unchanged.
+The file is CSV: a heading, then one row for each lead. Each lead needs an email or an external_id, which identify it. An empty
+cell leaves the stored value unchanged.
 
   ${LEAD_KEYS.map((key) => LEAD_COLUMNS[key].column).join(",")}
   ${LEAD_KEYS.map((key) => LEAD_COLUMNS[key].example).join(",")}
+
+Exports of ${CRM_EXPORTS.map(({ name }) => name)
+  .sort()
+  .join(", ")} are read with their own columns. The import detects commas, semicolons, tabs and
+pipes, and UTF-8, UTF-16 and Windows-1252, and prints what it found.
+
+An invalid value of an optional cell is dropped with a warning, and the lead is enrolled. National phone numbers are numbers of the
+row's Country, or else of the workspace's country (holiday_country), and are stored in the international form. Rows whose column
+says that the person opted out are not enrolled.
 
 The import writes leads.verdicts.csv next to leads.csv: each row with its line, its verdict and the reason.
 
   enrolled            the lead is now in the sequence
   already_enrolled    the lead is or was in the sequence; nothing was started
   booked              the lead has a meeting, so that no sequence starts
-  opted_out           the lead or its address has opted out
+  opted_out           the lead, its address or a column of the file has opted out
   complained          the lead or its address reported a message as spam
   invalid             the row is invalid, or the lead must not be contacted; see the reason
 
@@ -30,13 +42,17 @@ no lead is enrolled twice. You can correct the verdict file and import it.
 
 Exit code: 0 if no row was invalid, 1 otherwise.
 
-Example:
-  $ npm run backstop -- leads import leads.csv --sequence "Chase after no reply" --workspace "Harbour Homes"`;
+Examples:
+  $ npm run backstop -- leads import leads.csv --sequence "Chase after no reply" --workspace "Harbour Homes" --dry-run
+  $ npm run backstop -- leads import leads.csv --sequence Chase --map "Work Email=email" --ignore-other-columns`;
 
 interface Options {
   readonly sequence: string;
   readonly workspace?: string;
   readonly folder: string;
+  readonly map: readonly string[];
+  readonly ignoreOtherColumns: boolean;
+  readonly dryRun: boolean;
 }
 
 /** The command `leads import`. Throws errors as Problem; an invalid row sets the exit code. */
@@ -49,34 +65,90 @@ export function leadsCommand(): Command {
         .argument("<file>", "the CSV file")
         .requiredOption("--sequence <id or name>", "the sequence to enrol them in")
         .option("--workspace <id or name>", "required if there are several workspaces")
+        .option("--map <heading=column>", "read a column of the file as a column of the lead; repeatable", collect, [])
+        .option("--ignore-other-columns", "leave out columns that are not known", false)
+        .option("--dry-run", "print the verdicts and write nothing", false)
         .option("--folder <path>", "folder of the local database", LOCAL_FOLDER)
         .addHelpText("after", HELP)
         .action(importFrom),
     );
 }
 
+const collect = (pair: string, before: readonly string[]): readonly string[] => [...before, pair];
+
 async function importFrom(path: string, options: Options): Promise<void> {
-  const file = await openLeadFile(path);
+  const file = await openLeadFile(path, options);
+  showProgress(describe(path, file));
   const verdictPath = `${path.replace(/\.csv$/i, "")}.verdicts.csv`;
   const imported = await withExistingDatabase(options.folder, async (database, signal) => {
-    const { id: workspaceId } = await chooseWorkspace(database, options.workspace);
+    const { id: workspaceId, holidayCountry: country } = await chooseWorkspace(database, options.workspace);
     const sequence = z.guid().safeParse(options.sequence).success
       ? { id: options.sequence }
       : { name: options.sequence };
-    const spinner = new Spinner();
-    const onProgress = (rows: number) => spinner.show(`Importing ${basename(path)}`, `: ${rows} rows`);
-    const task = { workspaceId, sequence, verdictPath, onProgress, signal };
-    return await importLeads(onPool(database.pool), file, task).finally(() => spinner.stop());
+    const verdicts = options.dryRun ? PRINTED : withProgress(await createVerdictFile(verdictPath, file), path);
+    const db = options.dryRun ? rehearsingOnPool(database.pool) : onPool(database.pool);
+    const task = { workspaceId, country, sequence, onVerdicts: verdicts.write, signal };
+    return await importLeads(db, file, task).finally(verdicts.close);
   });
-  printCounts(imported, verdictPath);
+  printCounts(imported, options.dryRun ? undefined : verdictPath);
 }
 
-function printCounts({ counts, invalid }: Imported, verdictPath: string): void {
+/** Writes verdicts, and shows the number of rows until it is closed. */
+function withProgress({ write, close }: VerdictFile, path: string): VerdictFile {
+  const spinner = new Spinner();
+  let count = 0;
+  return {
+    write: async (rows) => {
+      await write(rows);
+      count += rows.length;
+      spinner.show(`Importing ${basename(path)}`, `: ${count} rows`);
+    },
+    close: () => {
+      spinner.stop();
+      return close();
+    },
+  };
+}
+
+/** The verdicts of a dry run, one line for each row. */
+const PRINTED: VerdictFile = {
+  write: (rows) => Promise.resolve(print(rows.map(verdictLine).join(""))),
+  close: () => Promise.resolve(),
+};
+
+const verdictLine = ({ line, verdict, reason }: RowWithVerdict): string =>
+  `line ${line}: ${verdict}${reason ? `, ${reason}` : ""}\n`;
+
+const DELIMITER_NAMES: Readonly<Record<string, string>> = {
+  ",": "commas",
+  ";": "semicolons",
+  "\t": "tabs",
+  "|": "pipes",
+};
+
+/** How the file is read: its encoding, its delimiter, its CRM and the columns that are not imported. */
+function describe(path: string, { encoding, delimiter, crm, ignored }: LeadFile): string {
+  const kind = `${encoding} with ${DELIMITER_NAMES[delimiter] ?? JSON.stringify(delimiter)}`;
+  const from = crm ? `, an export of ${crm.name}` : "";
+  const check = encoding === "windows-1252" ? "; if names look wrong, save it as CSV UTF-8" : "";
+  const left = ignored.length > 0 ? `\nNot imported: ${ignored.join(", ")}` : "";
+  return `${basename(path)} is ${kind}${from}${check}${left}`;
+}
+
+function printCounts({ counts, invalid, warned, warnings }: Imported, verdictPath: string | undefined): void {
   const all = Object.values(counts).reduce((sum, count) => sum + count, 0);
   const lines = Object.entries(counts).map(([verdict, count]) => `  ${verdict} ${count}`);
-  process.stdout.write(`${[`${all} rows`, ...lines, `Verdicts: ${verdictPath}`].join("\n")}\n`);
-  for (const { line, reason } of invalid) showProgress(`line ${line}: ${reason}`);
-  const notShown = (counts["invalid"] ?? 0) - invalid.length;
-  if (notShown > 0) showProgress(`and ${notShown} more; see ${verdictPath}`);
+  const dropped = warned > 0 ? [`${warned} rows with a warning`] : [];
+  const end = verdictPath === undefined ? "Dry run: nothing was written" : `Verdicts: ${verdictPath}`;
+  print(`${[`${all} rows`, ...lines, ...dropped, end].join("\n")}\n`);
+  if (verdictPath !== undefined) {
+    showRemarks(invalid, counts["invalid"] ?? 0, verdictPath);
+    showRemarks(warnings, warned, verdictPath);
+  }
   process.exitCode = invalid.length > 0 ? 1 : 0;
+}
+
+function showRemarks(remarks: readonly Remark[], count: number, verdictPath: string): void {
+  for (const { line, reason } of remarks) showProgress(`line ${line}: ${reason}`);
+  if (count > remarks.length) showProgress(`and ${count - remarks.length} more; see ${verdictPath}`);
 }

@@ -5,7 +5,7 @@
 interface LeadColumn {
   /** Its name in SQL and in CSV headings. Templates read it as `lead.<column>`. */
   readonly column: string;
-  /** Other names in CSV headings. */
+  /** Other names in CSV headings. If a file has several, the first one with a value counts. */
   readonly aliases?: readonly string[];
   /** Whether templates may read it. */
   readonly inTemplates: boolean;
@@ -27,6 +27,7 @@ const columns = {
   },
   email: {
     column: "email",
+    aliases: ["email address"],
     inTemplates: true,
     longest: 320,
     example: "ada@example.com",
@@ -34,8 +35,20 @@ const columns = {
   },
   firstName: { column: "first_name", inTemplates: true, longest: 200, example: "Ada" },
   lastName: { column: "last_name", inTemplates: true, longest: 200, example: "Byron" },
-  company: { column: "company", inTemplates: true, longest: 200, example: "Analytical Engines" },
-  phone: { column: "phone", inTemplates: true, longest: 40, example: "+4930123456" },
+  company: {
+    column: "company",
+    aliases: ["company name"],
+    inTemplates: true,
+    longest: 200,
+    example: "Analytical Engines",
+  },
+  phone: {
+    column: "phone",
+    aliases: ["mobile phone", "mobile", "phone number"],
+    inTemplates: true,
+    longest: 40,
+    example: "+4930123456",
+  },
   linkedinUrl: {
     column: "linkedin_url",
     aliases: ["linkedin"],

@@ -57,6 +57,12 @@ export const onPool = (pool: pg.Pool): Transactional => ({
   transaction: (work) => atomically(pool, work),
 });
 
+/** Like `onPool`, but every transaction is rolled back when its work is done, so that nothing is written. */
+export const rehearsingOnPool = (pool: pg.Pool): Transactional => ({
+  ...statementsOn(pool),
+  transaction: (work) => onOneConnection(pool, ["begin", "rollback"], work),
+});
+
 /**
  * Runs `work` on one read-only snapshot. PostgreSQL rejects writes and row locks in it, so no other transaction waits
  * for it. A failed part leaves the snapshot usable.

@@ -1,8 +1,10 @@
-import { readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { beforeEach, describe, expect, it } from "@jest/globals";
+import { LONGEST_ROW } from "../../cli/csv/rows.ts";
 import { importLeads } from "../../cli/import-leads.ts";
 import { openLeadFile } from "../../cli/lead-file.ts";
+import { createVerdictFile } from "../../cli/verdict-file.ts";
 import { onPool } from "../../lib/store/sql.ts";
 import { startProgram } from "../support/child-process.ts";
 import { addLead, addSequence, addWorkspace, everyRow, rowsOf, type Sequence } from "../support/factories.ts";
@@ -20,14 +22,15 @@ beforeEach(async () => {
   path = join(await temporaryFolder(), "leads.csv");
 });
 
-/** Imports a file of these lines. Returns the counts, and the verdicts with their reasons by line. */
-async function importing(lines: readonly string[] | string | Buffer, sequence: Sequence = chase) {
+/** Imports a file of these lines. Returns the counts, and the rows of the verdict file. */
+async function importing(lines: readonly string[] | string | Buffer, sequence: Sequence = chase, country = "DE") {
   await writeFile(path, Array.isArray(lines) ? lines.join("\n") : (lines as string | Buffer));
-  const verdictPath = `${path}.verdicts.csv`;
+  const file = await openLeadFile(path, { map: [], ignoreOtherColumns: false });
+  const verdicts = await createVerdictFile(`${path}.verdicts.csv`, file);
   const { signal } = new AbortController();
-  const task = { workspaceId, sequence: { id: sequence.id }, verdictPath, onProgress: () => undefined, signal };
-  const { counts } = await importLeads(onPool(sql), await openLeadFile(path), task);
-  const [, ...rows] = (await readFile(verdictPath, "utf8")).trimEnd().split("\n");
+  const task = { workspaceId, country, sequence: { id: sequence.id }, onVerdicts: verdicts.write, signal };
+  const { counts } = await importLeads(onPool(sql), file, task).finally(verdicts.close);
+  const [, ...rows] = (await readFile(`${path}.verdicts.csv`, "utf8")).trimEnd().split("\n");
   return { counts, rows };
 }
 
@@ -79,7 +82,7 @@ describe("an import", () => {
       "out@example.test,",
       "booked@example.test,",
       "A@example.test,Ada again",
-      `f@example.test,${"x".repeat(64 * 1024)}`,
+      `f@example.test,${"x".repeat(LONGEST_ROW)}`,
       "g@example.test,\u0007",
       '"h@example.test,Hal',
       "i@example.test,Ida",
@@ -94,22 +97,23 @@ describe("an import", () => {
       "8,opted_out,",
       "9,booked,",
       "10,invalid,repeats the lead on line 2",
-      "11,invalid,is longer than 65536 characters",
-      "12,invalid,firstName: must not contain control characters",
+      "11,invalid,is longer than 262144 characters",
+      "12,enrolled,first_name is dropped: must not contain control characters",
       expect.stringMatching(/^13,invalid,"a quote is not closed/),
       "14,enrolled,",
     ]);
-    expect(await enrolled()).toBe(2);
+    expect(await enrolled()).toBe(3);
   });
 
-  it("rejects rows with an invalid time zone, and enrols the others", async () => {
+  it("enrols leads with an invalid time zone in the workspace's zone, with a warning", async () => {
     const tomorrow = await addSequence(sql, workspaceId, { steps: [{ delay_minutes: 1440 }] });
     const zones = ["America/New_York", "PST", "BST", "EST", "(GMT-05:00) Eastern Standard Time", "Eastern Time", ""];
     const rows = Array.from({ length: 1_000 }, (_, place) => `p${place}@example.test,${zones[place % zones.length]}`);
     const { counts, rows: verdicts } = await importing(["email,time_zone", ...rows], tomorrow);
-    expect(counts).toEqual({ enrolled: 428, invalid: 572 });
-    expect(verdicts[1]).toContain("invalid,timeZone: is not a time zone; expected a name such as Europe/Berlin");
-    expect(await enrolled()).toBe(428);
+    expect(counts).toEqual({ enrolled: 1_000 });
+    const dropped = "time_zone is dropped: is not a time zone; expected a name such as Europe/Berlin";
+    expect(verdicts.filter((row) => row.endsWith(`enrolled,${dropped}`))).toHaveLength(572);
+    expect(await enrolled()).toBe(1_000);
   });
 
   it("can be repeated: no lead is enrolled twice", async () => {
@@ -161,22 +165,13 @@ describe("an import", () => {
   it("reads a line end that is split between chunks, also in a row that is too long", async () => {
     const rows = Array.from({ length: 20_000 }, (_, number) => `lead${number}@example.test`);
     const part = 64 * 1024;
-    const tooLong = "x".repeat(2 * part - "email\r".length - 1);
+    const tooLong = "x".repeat(LONGEST_ROW + 2 * part - "email\r".length - 1);
     await writeFile(path, `email\r${tooLong}\r${rows.join("\r\n")}`);
     const found: unknown[] = [];
-    for await (const { line, read } of (await openLeadFile(path)).rows) found.push([line, read]);
+    for await (const { line, read } of (await openLeadFile(path)).rows(null)) found.push([line, read]);
     expect(found).toEqual([
-      [2, { fault: "is longer than 65536 characters" }],
-      ...rows.map((email, index) => [index + 3, { lead: { email } }]),
-    ]);
-  });
-
-  it("rejects only the row that is not UTF-8", async () => {
-    const text = Buffer.from("email,first_name\na@example.test,Ren\u00e9\nb@example.test,Bob\n", "latin1");
-    const { rows } = await importing(text);
-    expect(rows.map((row) => row.split(",").slice(-2))).toEqual([
-      ["invalid", "is not UTF-8 text"],
-      ["enrolled", ""],
+      [2, { fault: "is longer than 262144 characters" }],
+      ...rows.map((email, index) => [index + 3, { lead: { email }, warnings: [] }]),
     ]);
   });
 
@@ -191,9 +186,9 @@ describe("an import", () => {
   });
 
   it.each([
-    ["email,colour,email", /no column "colour"; email occurs twice/],
+    ["email,colour,email", /no column "colour"; "email" occurs twice/],
     ["first_name", /email or external_id is needed/],
-    ["email;first_name", /no column "email;first_name"/],
+    ["email;colour", /no column "colour"/],
     ["", /email or external_id is needed/],
   ])("rejects the heading %j and changes nothing", async (heading, fault) => {
     const before = await everyRow(sql);
@@ -215,6 +210,21 @@ describe("leads import", () => {
     expect(stderr).toMatch(/line 3: email: must be exactly one e-mail address/);
     expect(stdout + stderr).not.toMatch(/\b(secret|Eve|Ada)\b/);
     expect(code).toBe(1);
+  });
+
+  it("prints the verdicts of a dry run, and writes neither rows nor a file", async () => {
+    await writeFile(path, "E-Post;colour;phone\na@example.test;red;+49 30 123456\nsecret;;\nb@example.test;;1e9\n");
+    const before = await everyRow(sql);
+    const words = [path, "--sequence", "Chase", "--map", "E-Post=email", "--ignore-other-columns", "--dry-run"];
+    const { code, stdout, stderr } = await run(...words);
+    expect(stdout).toMatch(
+      /^line 2: enrolled\nline 3: invalid, email: must be exactly one e-mail address\nline 4: enrolled, phone is dropped: .*\n3 rows\n/,
+    );
+    expect(stdout).toMatch(/\n {2}enrolled 2\n {2}invalid 1\n1 rows with a warning\nDry run: nothing was written\n$/);
+    expect(stderr).toMatch(/leads\.csv is utf-8 with semicolons\nNot imported: colour\n/);
+    expect(code).toBe(1);
+    expect(await everyRow(sql)).toEqual(before);
+    expect(await readdir(dirname(path))).toEqual(["leads.csv"]);
   });
 
   it("reports a missing file and a missing sequence", async () => {

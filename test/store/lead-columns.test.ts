@@ -41,13 +41,8 @@ it("stores each lead column of a CSV file", async () => {
   const path = join(await temporaryFolder(), "leads.csv");
   await writeFile(path, [Object.keys(STORED), Object.values(STORED)].map((cells) => cells.join(",")).join("\n"));
   const { signal } = new AbortController();
-  const task = {
-    workspaceId,
-    sequence: { id: sequence.id },
-    verdictPath: `${path}.verdicts.csv`,
-    onProgress: () => undefined,
-    signal,
-  };
+  const given = { workspaceId, country: null, sequence: { id: sequence.id }, onVerdicts: () => undefined };
+  const task = { ...given, signal };
   expect(await importLeads(onPool(sql), await openLeadFile(path), task)).toMatchObject({ counts: { enrolled: 1 } });
   expect(await stored()).toEqual([expect.objectContaining(STORED)]);
 });
