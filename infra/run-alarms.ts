@@ -85,7 +85,8 @@ function noSuccessfulRun({ configuration, names, schedule }: AlarmsProps): Alarm
     severity: "page",
     description: `The schedule ticks, but ${failing} of ${of} intervals had no successful run. Nothing is sent, and sequences of booked leads are not completed.`,
     metric: new MathExpression({
-      expression: "IF(FILL(ticks, 0) > 0 AND FILL(successes, 0) < 1, 1, 0)",
+      // Not FILL(ticks, 0): metrics arrive minutes late, and the latest periods would always count as quiet.
+      expression: "SUM([ticks, -1 * FILL(successes, 0)])",
       label: "ticks without a successful run",
       usingMetrics: {
         ticks: schedule.group.metricAttempts({ statistic: "Sum", period }),

@@ -181,7 +181,7 @@ describe("the alarm on missing successful runs", () => {
         DatapointsToAlarm: 3,
         EvaluationPeriods: 10,
         Metrics: Match.arrayWith([
-          Match.objectLike({ Expression: "IF(FILL(ticks, 0) > 0 AND FILL(successes, 0) < 1, 1, 0)" }),
+          Match.objectLike({ Expression: "SUM([ticks, -1 * FILL(successes, 0)])" }),
           Match.objectLike({ Id: "ticks", MetricStat: Match.objectLike({ Period: 300 }) }),
         ]),
       },
