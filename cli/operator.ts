@@ -13,6 +13,7 @@ import { namesOf, STAGE_PATTERN } from "../lib/platform/names.ts";
 import { invokeFunction } from "./aws.ts";
 import { withExistingDatabase } from "./existing-database.ts";
 import { LOCAL_FOLDER } from "./postgres/local-database.ts";
+import { print } from "./print.ts";
 import { Problem } from "./problem.ts";
 import { nonBlank, Spinner } from "./terminal.ts";
 
@@ -76,7 +77,7 @@ export function printAnswer<Answer extends z.ZodType>(
   answer: z.output<Answer>,
   { json, text }: { readonly json: boolean | undefined; readonly text: string },
 ): void {
-  process.stdout.write(json ? `${JSON.stringify(z.encode(schema, answer), null, 2)}\n` : text);
+  print(json ? `${JSON.stringify(z.encode(schema, answer), null, 2)}\n` : text);
 }
 
 /** What answers requests with a `Reply`. */

@@ -11,6 +11,7 @@ import { LOCAL_FOLDER } from "../postgres/local-database.ts";
 import { print } from "../print.ts";
 import { Spinner, showProgress } from "../terminal.ts";
 import { createVerdictFile, type VerdictFile } from "../verdict-file.ts";
+import { findCommand, showCommand } from "./lead-questions.ts";
 
 const HELP = `
 The file is CSV: a heading, then one row for each lead. Each lead needs an email or an external_id, which identify it. An empty
@@ -58,7 +59,9 @@ interface Options {
 /** The command `leads import`. Throws errors as Problem; an invalid row sets the exit code. */
 export function leadsCommand(): Command {
   return new Command("leads")
-    .summary("import leads from a CSV file")
+    .summary("find, show or import leads")
+    .addCommand(findCommand())
+    .addCommand(showCommand())
     .addCommand(
       new Command("import")
         .description("Enrols the leads of a CSV file in a sequence, and creates the leads that do not exist yet.")

@@ -1,5 +1,7 @@
+import { findLeads } from "./find-leads.ts";
 import type { Question } from "./operation.ts";
+import { showLead } from "./show-lead.ts";
 import { listWorkspaces, showWorkspace } from "./workspaces.ts";
 
 /** All questions. A new one is one file in this folder and one entry here. */
-export const QUESTIONS: readonly Question[] = [listWorkspaces, showWorkspace];
+export const QUESTIONS: readonly Question[] = [listWorkspaces, showWorkspace, findLeads, showLead];

@@ -1,0 +1,91 @@
+import type * as z from "zod";
+import type { showLead } from "../../lib/operate/show-lead.ts";
+import { REASON_TEXTS } from "../reason-texts.ts";
+import { formatMinute } from "../terminal.ts";
+
+type Answer = z.output<typeof showLead.answer>;
+type Live = Answer["instances"][number];
+
+/** The answer of `leads show` for a terminal: who it is, what happened, and what goes next. */
+export function storyText(answer: Answer): string {
+  const { lead, zone, story } = answer;
+  const name = [lead.firstName, lead.lastName].filter((part) => part !== null).join(" ") || "(no name)";
+  const names = [lead.company, lead.email, lead.phone, lead.externalId].filter((part) => part !== null);
+  const local = inZone(zone.zone);
+  const heading = [
+    `${name}, ${lead.status}, in ${lead.workspace}`,
+    ...names.map((text) => `  ${text}`),
+    `  id ${lead.id}`,
+  ];
+  const events = story.map((event) => `  ${local(event.at)}  ${sentenceOf(event)}`);
+  return [
+    [...heading, ...stateLines(answer)].join("\n"),
+    [`What happened (times in ${zone.zone}, then UTC):`, ...events].join("\n"),
+    answer.instances.length === 0
+      ? "No sequence is live: nothing goes out."
+      : answer.instances.map((instance) => nextText(instance, local)).join("\n\n"),
+  ].join("\n\n");
+}
+
+function stateLines({ state }: Answer): string[] {
+  return [
+    ...(state.isBooked ? ["  has booked a meeting"] : []),
+    ...(state.automationEnabled ? [] : ["  automation is off"]),
+    ...(state.suppressedReason ? [`  the address is suppressed: ${state.suppressedReason}`] : []),
+    ...(state.emailUndeliverable ? ["  the e-mail address does not accept messages"] : []),
+    ...(state.phoneUndeliverable ? ["  the phone number does not accept messages"] : []),
+    ...(state.snoozedUntil ? [`  snoozed until ${formatMinute(state.snoozedUntil)}`] : []),
+  ];
+}
+
+const EVENT_TEXTS: Readonly<Record<string, string>> = {
+  lead_created: "the lead was created",
+  lead_wrote: "the lead wrote last",
+  opted_out: "the lead opted out",
+  booked: "the lead booked a meeting",
+  meeting_missed: "the lead missed a meeting",
+};
+
+function sentenceOf({ what, sequence, position, channel, reason, by }: Answer["story"][number]): string {
+  const step = position === null ? "" : `, step ${position}`;
+  const subject = sequence === null ? "" : ` "${sequence}"${step}`;
+  const details = [channel, reason, by === null ? null : `by ${by}`].filter((part) => part !== null);
+  const text = EVENT_TEXTS[what] ?? what.replaceAll("_", " ");
+  return `${text}${subject}${details.length > 0 ? ` (${details.join(", ")})` : ""}`;
+}
+
+function nextText({ sequence, position, status, why, nextStepDue, now }: Live, local: (at: Date) => string): string {
+  const due = nextStepDue ? `, due ${local(nextStepDue)}` : "";
+  const heading = `"${sequence}" is ${status}${why ? ` (${why})` : ""} at step ${position}${due}`;
+  if (!now.readable) return `${heading}\n  It cannot be decided: ${now.fault}`;
+  const { decision } = now;
+  const detail = decision.detail ? ` (${decision.detail})` : "";
+  const others = decision.blockers.slice(1).map(({ rule: name, reason }) => `  also     ${name}: ${textOf(reason)}`);
+  return [
+    heading,
+    `  decides  ${decision.rule}: ${textOf(decision.reason)}${detail}`,
+    ...others,
+    `  zone     ${decision.zone.zone} (${decision.zone.from})`,
+    `  next     ${outlookText(decision.outlook, local)}`,
+  ].join("\n");
+}
+
+function outlookText(
+  outlook: Extract<Live["now"], { readable: true }>["decision"]["outlook"],
+  local: (at: Date) => string,
+) {
+  if (outlook.goes === "not") return `does not go until that changes: ${textOf(outlook.reason)}`;
+  return `${outlook.needsApproval ? "waits for approval from" : "goes at the earliest"} ${local(outlook.at)}`;
+}
+
+const textOf = (reason: string): string => REASON_TEXTS[reason] ?? reason;
+
+/** An instant in the zone and in UTC; in UTC alone if the zone is unknown. */
+function inZone(zone: string): (at: Date) => string {
+  try {
+    const format = new Intl.DateTimeFormat("sv", { timeZone: zone, dateStyle: "short", timeStyle: "short" });
+    return (at) => `${format.format(at)} (${formatMinute(at)})`;
+  } catch {
+    return formatMinute;
+  }
+}

@@ -1,0 +1,141 @@
+import * as z from "zod";
+import { CHANNELS, INSTANCE_STATUSES } from "../domain/labels.ts";
+import type { DueCandidate } from "../run/store-ports.ts";
+import { candidateColumns, readCandidates } from "./candidates.ts";
+import { instant, instantOrNull, parseDueRows } from "./rows.ts";
+import { many, one, type Queryable } from "./sql.ts";
+
+const stateRow = z.object({
+  isBooked: z.boolean(),
+  bookedAt: instantOrNull,
+  missedAt: instantOrNull,
+  bookedUntil: instantOrNull,
+  automationEnabled: z.boolean(),
+  optedOutAt: instantOrNull,
+  snoozedUntil: instantOrNull,
+  suppressedReason: z.string().nullable(),
+  emailUndeliverable: z.boolean(),
+  phoneUndeliverable: z.boolean(),
+  lastInboundAt: instantOrNull,
+  lastOutboundAt: instantOrNull,
+  timeZone: z.string().nullable(),
+  workspaceTimeZone: z.string(),
+});
+export type LeadState = z.infer<typeof stateRow>;
+
+export async function readLeadState(db: Queryable, leadId: string): Promise<LeadState> {
+  return await one(db, stateRow)`
+    select lead.is_booked as "isBooked", lead.booked_at as "bookedAt", lead.missed_at as "missedAt",
+           lead.booked_until as "bookedUntil", lead.automation_enabled as "automationEnabled",
+           lead.opted_out_at as "optedOutAt", lead.snoozed_until as "snoozedUntil",
+           lead.suppressed_reason::text as "suppressedReason", lead.email_undeliverable as "emailUndeliverable",
+           lead.phone_undeliverable as "phoneUndeliverable", lead.last_inbound_at as "lastInboundAt",
+           lead.last_outbound_at as "lastOutboundAt", lead.time_zone as "timeZone",
+           workspace.time_zone as "workspaceTimeZone"
+      from lead join workspace on workspace.id = lead.workspace_id
+     where lead.id = ${leadId}::uuid`;
+}
+
+const eventRow = z.object({
+  at: instant,
+  what: z.string(),
+  sequence: z.string().nullable(),
+  position: z.int().nullable(),
+  channel: z.enum(CHANNELS).nullable(),
+  touchId: z.guid().nullable(),
+  reason: z.string().nullable(),
+  by: z.string().nullable(),
+});
+export type StoryEvent = z.infer<typeof eventRow>;
+
+/** What happened to a lead, the latest `limit` events in order. Holds no text and no address. */
+export async function readStory(db: Queryable, leadId: string, limit: number): Promise<StoryEvent[]> {
+  const events = await many(db, eventRow)`
+    select at, what, sequence, position, channel::text, touch_id as "touchId", reason, by
+      from (
+        select created_at as at, 'lead_created' as what, null as sequence, null::int as position,
+               null::channel as channel, null::uuid as touch_id, null as reason, null as by
+          from lead where id = ${leadId}::uuid
+        union all
+        select lead.opted_out_at, 'opted_out', null, null, null, null, null, null
+          from lead where id = ${leadId}::uuid and opted_out_at is not null
+        union all
+        select lead.last_inbound_at, 'lead_wrote', null, null, null, null, null, null
+          from lead where id = ${leadId}::uuid and last_inbound_at is not null
+        union all
+        select lead.booked_at, 'booked', null, null, null, null, null, null
+          from lead where id = ${leadId}::uuid and booked_at is not null
+        union all
+        select lead.missed_at, 'meeting_missed', null, null, null, null, null, null
+          from lead where id = ${leadId}::uuid and missed_at is not null
+        union all
+        select appointment.created_at, 'meeting_' || appointment.status::text, null, null, null, null,
+               'starts ' || to_char(appointment.starts_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI"Z"'), null
+          from lead join appointment on appointment.workspace_id = lead.workspace_id and appointment.lead_id = lead.id
+         where lead.id = ${leadId}::uuid
+        union all
+        select instance.created_at, 'sequence_started', sequence.name, null, null, null, null, null
+          from follow_up_instance as instance join follow_up_sequence as sequence on sequence.id = instance.sequence_id
+         where instance.lead_id = ${leadId}::uuid
+        union all
+        select instance.completed_at, 'sequence_' || instance.status::text, sequence.name, null, null, null,
+               instance.completed_reason, null
+          from follow_up_instance as instance join follow_up_sequence as sequence on sequence.id = instance.sequence_id
+         where instance.lead_id = ${leadId}::uuid and instance.completed_at is not null
+        union all
+        select reopening.reopened_at, 'sequence_reopened', sequence.name, reopening.position, null, null,
+               reopening.reason, reopening.reopened_by
+          from follow_up_instance as instance
+          join reopening on reopening.instance_id = instance.id
+          join follow_up_sequence as sequence on sequence.id = instance.sequence_id
+         where instance.lead_id = ${leadId}::uuid
+        union all
+        select coalesce(touch.sent_at, touch.last_attempt_at, touch.claimed_at), 'touch_' || touch.status::text,
+               sequence.name, step.position, touch.channel, touch.id, touch.reason, touch.decided_by
+          from follow_up_instance as instance
+          join touch on touch.instance_id = instance.id
+          join follow_up_step as step on step.id = touch.step_id
+          join follow_up_sequence as sequence on sequence.id = step.sequence_id
+         where instance.lead_id = ${leadId}::uuid
+        union all
+        select coalesce(task.done_at, task.cancelled_at),
+               case when task.done_at is not null then 'task_done' else 'task_cancelled' end, null, null, 'task',
+               task.touch_id, null, null
+          from lead join task on task.workspace_id = lead.workspace_id and task.lead_id = lead.id
+         where lead.id = ${leadId}::uuid and coalesce(task.done_at, task.cancelled_at) is not null
+      ) as event
+     order by at desc, what desc
+     limit ${limit}`;
+  return events.reverse();
+}
+
+const instanceRow = z.object({
+  instanceStatus: z.enum(INSTANCE_STATUSES),
+  why: z.string().nullable(),
+  sequenceName: z.string(),
+  due: instant.nullable(),
+  generation: z.int(),
+});
+
+/** A live instance, as a claim would read it if it were due now. */
+export interface LiveInstance extends z.infer<typeof instanceRow> {
+  readonly candidate: DueCandidate;
+}
+
+/** The live instances of a lead, in the order in which they started. */
+export async function readLiveInstances(db: Queryable, leadId: string, now: Date): Promise<LiveInstance[]> {
+  const rows = await many(db, z.unknown())`
+    select ${candidateColumns(now)}, instance.next_step_due as due, instance.status::text as "instanceStatus",
+           coalesce(instance.paused_reason::text, instance.hold_reason) as why, sequence.name as "sequenceName"
+      from follow_up_instance as instance
+      join lead on lead.workspace_id = instance.workspace_id and lead.id = instance.lead_id
+      join follow_up_sequence as sequence on sequence.id = instance.sequence_id
+     where instance.lead_id = ${leadId}::uuid and instance.live
+     order by instance.started_at, instance.id`;
+  const dueRows = parseDueRows(rows);
+  const candidates = await readCandidates(db, dueRows, now);
+  return dueRows.flatMap(({ row }, index) => {
+    const candidate = candidates[index];
+    return candidate ? [{ ...instanceRow.parse(row), candidate }] : [];
+  });
+}

@@ -1,0 +1,169 @@
+import { describe, expect, it } from "@jest/globals";
+import * as fc from "fast-check";
+import * as z from "zod";
+import { findLeads } from "../../lib/operate/find-leads.ts";
+import type { Question } from "../../lib/operate/operation.ts";
+import { answerQuestion } from "../../lib/operate/requests.ts";
+import { showLead } from "../../lib/operate/show-lead.ts";
+import { addAppointment, addFollowedLead, addSequence, addWorkspace } from "../support/factories.ts";
+import { useRunner } from "../support/run.ts";
+
+const { sql, runner } = await useRunner({ empty: true });
+
+async function ask<Input extends z.ZodType, Answer extends z.ZodType>(
+  asked: Question<Input, Answer>,
+  input: z.input<Input>,
+): Promise<z.output<Answer>> {
+  const replied = await answerQuestion(sql, { question: asked.name, input });
+  if (replied.outcome === "refused") throw new Error(`${replied.code}: ${replied.message}`);
+  return z.decode(asked.answer, JSON.parse(JSON.stringify(replied.answer)));
+}
+
+describe("leads find", () => {
+  it("finds a lead by a part of its name, company or address, and by number, external id and id", async () => {
+    const workspaceId = await addWorkspace(sql);
+    const chase = await addSequence(sql, workspaceId);
+    const columns = {
+      first_name: "Ada",
+      last_name: "Byron",
+      company: "Engines 100%",
+      email: "ada@example.test",
+      phone: "+491512000111",
+      external_id: "crm_7",
+    };
+    const { leadId } = await addFollowedLead(sql, workspaceId, chase.id, { lead: columns });
+    const texts = ["a byr", "engines 100%", "ADA@example", "+49 1512 000111", "crm_7", leadId, " Ada@Example.test "];
+    for (const text of texts) expect((await ask(findLeads, { text })).leads.map(({ id }) => id)).toEqual([leadId]);
+    for (const text of ["100_", "crm%7", "Grace"]) expect((await ask(findLeads, { text })).leads).toEqual([]);
+  });
+
+  it("finds only in the workspace that is given", async () => {
+    const [one, other] = [await addWorkspace(sql, { name: "One" }), await addWorkspace(sql, { name: "Other" })];
+    const chase = await addSequence(sql, one);
+    await addFollowedLead(sql, one, chase.id, { lead: { email: "ada@example.test" } });
+    expect((await ask(findLeads, { text: "ada@", workspace: other })).leads).toEqual([]);
+    expect((await ask(findLeads, { text: "ada@", workspace: "One" })).leads).toHaveLength(1);
+    await expect(ask(showLead, { lead: "ada@example.test", workspace: "Other" })).rejects.toThrow("not_found");
+  });
+});
+
+describe("leads show", () => {
+  it("lists the candidates if several leads have the address", async () => {
+    const workspaceId = await addWorkspace(sql);
+    const chase = await addSequence(sql, workspaceId);
+    const twins = [1, 2].map(() =>
+      addFollowedLead(sql, workspaceId, chase.id, { lead: { email: "two@example.test" } }),
+    );
+    const [one, other] = await Promise.all(twins);
+    const refused = ask(showLead, { lead: "two@example.test" });
+    await expect(refused).rejects.toThrow(one?.leadId);
+    await expect(refused).rejects.toThrow(other?.leadId);
+  });
+
+  it("tells what happened in order, from the start of the sequence to the booking that stopped it", async () => {
+    const workspaceId = await addWorkspace(sql);
+    const chase = await addSequence(sql, workspaceId, { name: "Chase", steps: [{}, {}] });
+    const { leadId } = await addFollowedLead(sql, workspaceId, chase.id);
+    await runner.run();
+    await addAppointment(sql, leadId);
+    await runner.run();
+    const { story, state, instances } = await ask(showLead, { lead: leadId });
+    const happened = story.map(({ what }) => what);
+    expect(happened).toEqual(
+      expect.arrayContaining(["sequence_started", "touch_sent", "booked", "sequence_completed"]),
+    );
+    expect(happened.indexOf("touch_sent")).toBeLessThan(happened.indexOf("sequence_completed"));
+    expect(story.find(({ what }) => what === "sequence_completed")).toMatchObject({
+      sequence: "Chase",
+      reason: "meeting_booked",
+    });
+    expect(state.isBooked).toBe(true);
+    expect(instances).toEqual([]);
+  });
+
+  it("says all that stands against the next step, and what would have to change", async () => {
+    const workspaceId = await addWorkspace(sql, { paused_at: new Date() });
+    const chase = await addSequence(sql, workspaceId);
+    const { leadId } = await addFollowedLead(sql, workspaceId, chase.id, { lead: { automation_enabled: false } });
+    const { instances } = await ask(showLead, { lead: leadId });
+    expect(instances).toMatchObject([
+      {
+        now: {
+          readable: true,
+          decision: {
+            kind: "hold",
+            reason: "workspace_paused",
+            blockers: [{ reason: "workspace_paused" }, { reason: "manual" }],
+            outlook: { goes: "not", reason: "workspace_paused" },
+          },
+        },
+      },
+    ]);
+  });
+
+  it("names the fault of a row that cannot be read", async () => {
+    const workspaceId = await addWorkspace(sql);
+    const chase = await addSequence(sql, workspaceId);
+    const { leadId } = await addFollowedLead(sql, workspaceId, chase.id);
+    await sql.query("update lead set linkedin_connected_at = 'infinity' where id = $1", [leadId]);
+    const { instances } = await ask(showLead, { lead: leadId });
+    expect(instances).toMatchObject([
+      { now: { readable: false, fault: expect.stringMatching(/linkedin_connected_at/) } },
+    ]);
+  });
+
+  it("agrees with the next run, whatever the state of lead and workspace", async () => {
+    const cases = fc.record({
+      lead: fc.record({
+        automation_enabled: fc.boolean(),
+        status: fc.constantFrom("new", "qualified", "meeting-booked", "unqualified"),
+        first_name: fc.constantFrom("Ada", null),
+        email: fc.constantFrom("ada@example.test", null, "no address"),
+        opted_out_at: fc.constantFrom(null, new Date("2026-01-01T00:00:00Z")),
+        snoozed_until: fc.constantFrom(null, new Date("2100-01-01T00:00:00Z")),
+        last_inbound_at: fc.constantFrom(null, new Date("2026-01-01T00:00:00Z")),
+      }),
+      workspace: fc.record({
+        paused_at: fc.constantFrom(null, new Date("2026-01-01T00:00:00Z")),
+        window_days: fc.constantFrom([1, 2, 3, 4, 5, 6, 7], [new Date().getUTCDay() === 0 ? 1 : 7]),
+        daily_cap: fc.constantFrom(null, 1, 5),
+      }),
+      step: fc.record({
+        needs_approval: fc.boolean(),
+        body: fc.constantFrom("Hello", "Hello {{ lead.first_name }}"),
+        condition: fc.constantFrom("always", "no_reply"),
+      }),
+    });
+    await fc.assert(
+      fc.asyncProperty(cases, async ({ lead, workspace, step }) => {
+        const workspaceId = await addWorkspace(sql, { ...workspace, name: crypto.randomUUID() });
+        const chase = await addSequence(sql, workspaceId, { steps: [step] });
+        const { leadId } = await addFollowedLead(sql, workspaceId, chase.id, { lead });
+        const { instances } = await ask(showLead, { lead: leadId });
+        const [instance] = instances;
+        if (!instance?.now.readable) throw new Error("no live instance was shown");
+        const { decision } = instance.now;
+        const report = await runner.run({ trigger: "manual", workspaceId });
+        expect(outcomeOf(report.results, report.backstop?.completedCount ?? 0)).toBe(OUTCOMES[decision.kind]);
+        if (decision.kind === "send") expect(decision.blockers).toEqual([]);
+      }),
+      { numRuns: 40 },
+    );
+  });
+});
+
+const OUTCOMES: Readonly<Record<string, string>> = {
+  send: "claimed",
+  awaitApproval: "awaitingApproval",
+  hold: "held",
+  pause: "paused",
+  skip: "skipped",
+  expire: "expired",
+  complete: "completed",
+};
+
+function outcomeOf(results: object | null, stopped: number): string {
+  if (stopped > 0) return "completed";
+  const counts = Object.entries(results ?? {}).filter(([, count]) => count === 1);
+  return counts.map(([name]) => name).find((name) => Object.values(OUTCOMES).includes(name)) ?? "nothing";
+}
