@@ -43,9 +43,13 @@ export const FIVE_MINUTES = Duration.minutes(5);
  * The sum of the metrics. A metric without data counts as 0: SUM skips series that are missing, where `+` would return
  * nothing, and FILL may leave a metric empty that has never had data, such as one that counts rare faults.
  */
-export function sumOf(label: string, usingMetrics: Readonly<Record<string, IMetric>>): IMetric {
+export function sumOf(
+  label: string,
+  usingMetrics: Readonly<Record<string, IMetric>>,
+  period: Duration = FIVE_MINUTES,
+): IMetric {
   const filled = Object.keys(usingMetrics).map((name) => `FILL(${name}, 0)`);
-  return new MathExpression({ expression: `SUM([${filled.join(", ")}])`, label, usingMetrics, period: FIVE_MINUTES });
+  return new MathExpression({ expression: `SUM([${filled.join(", ")}])`, label, usingMetrics, period });
 }
 
 /** Sum over runs and the deliver function. */

@@ -1,3 +1,4 @@
+import { Duration } from "aws-cdk-lib";
 import { Alarm, ComparisonOperator, TreatMissingData } from "aws-cdk-lib/aws-cloudwatch";
 import { SnsAction } from "aws-cdk-lib/aws-cloudwatch-actions";
 import { Topic } from "aws-cdk-lib/aws-sns";
@@ -8,9 +9,11 @@ import {
   type AlarmsProps,
   nearTimeOut,
   ofRunsAndDeliveries,
+  sumOf,
   tenMinutesOld,
   waiting,
 } from "./alarm.ts";
+import { metricOf } from "./dashboard.ts";
 import { DELIVERY_TIME_LIMIT, INTAKE_TIME_LIMIT } from "./queue-workers.ts";
 import { promiseAlarms, workAlarms } from "./run-alarms.ts";
 
@@ -101,7 +104,10 @@ function deliveryAlarms({ delivery }: AlarmsProps): readonly AlarmDefinition[] {
   ];
 }
 
-function intakeAlarms({ intake }: AlarmsProps): readonly AlarmDefinition[] {
+/** Longer than the six minutes after which the queue redelivers an event, so that each period has an attempt. */
+const REDELIVERED = Duration.minutes(10);
+
+function intakeAlarms({ names, intake }: AlarmsProps): readonly AlarmDefinition[] {
   if (!intake) return [];
   return [
     tenMinutesOld(
@@ -109,6 +115,23 @@ function intakeAlarms({ intake }: AlarmsProps): readonly AlarmDefinition[] {
       "Events have not been applied for more than ten minutes. Bookings and opt-outs among them are not known yet.",
       intake.queue,
     ),
+    {
+      name: "events-fail",
+      severity: "ticket",
+      // SQS leaves messages with more than three attempts out of the age that events-wait watches.
+      description:
+        "Events have failed for half an hour. They are retried for four days, and events-wait may have ended.",
+      metric: sumOf(
+        "failed attempts",
+        {
+          facts: metricOf(names.intakeFunction, "FailedFacts", REDELIVERED),
+          errors: intake.function.metricErrors({ period: REDELIVERED }),
+        },
+        REDELIVERED,
+      ),
+      above: 0,
+      periods: 3,
+    },
     waiting("refused-events", "An event was refused, or could not be applied for four days.", intake.refused),
     nearTimeOut("intake-near-time-out", "A batch of events", intake.function, INTAKE_TIME_LIMIT),
   ];

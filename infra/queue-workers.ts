@@ -1,5 +1,5 @@
-import { Duration, Stack } from "aws-cdk-lib";
-import { EventBus, Rule } from "aws-cdk-lib/aws-events";
+import { Duration } from "aws-cdk-lib";
+import { EventBus, Match, Rule } from "aws-cdk-lib/aws-events";
 import { SqsQueue } from "aws-cdk-lib/aws-events-targets";
 import { AccountPrincipal, PolicyStatement } from "aws-cdk-lib/aws-iam";
 import type { Function as LambdaFunction } from "aws-cdk-lib/aws-lambda";
@@ -90,7 +90,8 @@ export class Intake extends Construct {
     this.function = worker.function;
   }
   /**
-   * A bus that its own account and the configured ones may use. An event carries the account that sent it.
+   * A bus that its own account and the configured ones may use. Its policy alone decides: a rule for some accounts would
+   * drop the events of others without a trace.
    * @see https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-bus-perms.html
    */
   private makeBus({ names, key, accounts }: IntakeProps): void {
@@ -108,7 +109,7 @@ export class Intake extends Construct {
       ruleName: names.eventBus,
       description: "Backstop: sends every event of this bus to the intake, which refuses unknown types.",
       eventBus,
-      eventPattern: { account: [Stack.of(this).account, ...accounts] },
+      eventPattern: { source: Match.prefix("") },
       targets: [new SqsQueue(this.queue, { deadLetterQueue: this.refused })],
     });
   }

@@ -36,6 +36,7 @@ describe("the alarms", () => {
       "deliver-near-time-out",
       "deliveries-wait",
       "email-down",
+      "events-fail",
       "events-wait",
       "failed-deliveries",
       "intake-near-time-out",
@@ -123,6 +124,16 @@ describe("in a stage that is configured as paused, the alarms", () => {
       AlarmDescription: expect.stringContaining("Severity: ticket"),
     });
   });
+});
+
+it("the alarm on failing events still fires when SQS no longer counts their age", () => {
+  const events = withQueue.findResources("AWS::SQS::Queue", { Properties: { QueueName: "backstop-dev-events" } });
+  const [redeliveredAfter] = Object.values(events).map(({ Properties }) => Properties["VisibilityTimeout"] as number);
+  const alarm = alarmsOf(withQueue).get("events-fail");
+  expect(alarm).toMatchObject({ EvaluationPeriods: 3, DatapointsToAlarm: 3 });
+  const periods = [...JSON.stringify(alarm).matchAll(/"Period":(\d+)/g)].map(([, period]) => Number(period));
+  expect(periods).toHaveLength(2);
+  for (const period of periods) expect(period).toBeGreaterThan(redeliveredAfter ?? Number.POSITIVE_INFINITY);
 });
 
 describe("the alarm on missing ticks", () => {

@@ -231,7 +231,7 @@ describe("the intake", () => {
     withIntake.hasResourceProperties("AWS::Events::EventBus", { Name: "backstop-dev" });
     withIntake.hasResourceProperties("AWS::Events::Rule", {
       EventBusName: { Ref: idOf("AWS::Events::EventBus", { Name: "backstop-dev" }) },
-      EventPattern: { account: ["111122223333"] },
+      EventPattern: { source: [{ prefix: "" }] },
       State: "ENABLED",
       Targets: [Match.objectLike({ Arn: arnOf(events), DeadLetterConfig: { Arn: arnOf(refused) } })],
     });
@@ -241,7 +241,7 @@ describe("the intake", () => {
     withIntake.resourceCountIs("AWS::Events::EventBusPolicy", 0);
     const accounts = ["222233334444", "333344445555"];
     const shared = aTemplate(anExample({ intake: { accounts } }));
-    shared.hasResourceProperties("AWS::Events::Rule", { EventPattern: { account: ["111122223333", ...accounts] } });
+    shared.hasResourceProperties("AWS::Events::Rule", { EventPattern: { source: [{ prefix: "" }] } });
     shared.resourceCountIs("AWS::Events::EventBusPolicy", 2);
     for (const account of accounts) {
       shared.hasResourceProperties("AWS::Events::EventBusPolicy", {
