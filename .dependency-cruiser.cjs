@@ -7,7 +7,8 @@ module.exports = {
       severity: "error",
       from: { path: "^lib/domain/" },
       to: {
-        pathNot: "^(lib/domain/|node_modules/(temporal-polyfill|temporal-spec|liquidjs|libphonenumber-js|date-holidays)/|(node:)?url$)",
+        pathNot:
+          "^(lib/domain/|node_modules/(temporal-polyfill|temporal-spec|liquidjs|libphonenumber-js|date-holidays)/|(node:)?url$)",
       },
     },
     {
