@@ -4,6 +4,7 @@ import { runOptions } from "../lib/platform/config.ts";
 import { STAGE_PATTERN } from "../lib/platform/names.ts";
 import { alarmOptions, mostPeriodsOf, runPeriodOf } from "./alarm-options.ts";
 import { channelOptions } from "./channels.ts";
+import { faultsOfConnections } from "./connections.ts";
 import { databaseOptions, ONLY_IF_CREATED, role } from "./database-options.ts";
 import { type Fault, faultsOfPlacement, PROXY_ARN } from "./placement.ts";
 import { faultsOfSchedule, isZoneOfSchedule } from "./schedule.ts";
@@ -223,7 +224,7 @@ function isWatchable({ alarms, schedule: given }: StageParts): boolean {
 }
 
 /** Rules that name the keys to correct themselves. */
-const FINDERS: readonly ((stage: unknown) => readonly Fault[])[] = [faultsOfPlacement];
+const FINDERS: readonly ((stage: unknown) => readonly Fault[])[] = [faultsOfPlacement, faultsOfConnections];
 
 const stage = RULES.reduce<z.ZodType<z.output<typeof fields>, unknown>>(
   (schema, [path, error, holds]) =>

@@ -14,6 +14,7 @@ import { AwsCustomResource, AwsCustomResourcePolicy, PhysicalResourceId } from "
 import { Construct } from "constructs";
 import type { StageNames } from "../lib/platform/names.ts";
 import { clusterOptionsOf } from "./cluster-options.ts";
+import { CAPACITY } from "./connections.ts";
 import { type LogSettings, logGroupNamed } from "./logs.ts";
 
 interface CreatedDatabaseProps extends LogSettings {
@@ -23,8 +24,6 @@ interface CreatedDatabaseProps extends LogSettings {
 }
 
 const BACKUPS = Duration.days(7);
-/** In Aurora capacity units. */
-const CAPACITY = { least: 0.5, most: 4 };
 
 /** Aurora Serverless PostgreSQL behind an RDS Proxy. Both accept IAM tokens; the functions have no password. */
 export class CreatedDatabase extends Construct {

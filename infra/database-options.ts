@@ -21,6 +21,8 @@ const ofCreated = z.strictObject({
 export const databaseOptions = ofCreated.extend({
   name: z.string().regex(/^[a-z_][a-z0-9_]{0,62}$/, "must be the name of a database in lower case"),
   user: role,
+  /** How many connections an existing database, or its proxy, gives to Backstop. */
+  connections: z.int().min(1).optional(),
 });
 
 /** The keys of `database` that must not be set for an existing database. */

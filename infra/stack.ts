@@ -4,6 +4,7 @@ import { ManagedPolicy, PermissionsBoundary } from "aws-cdk-lib/aws-iam";
 import { namesOf, type StageNames } from "../lib/platform/names.ts";
 import { Alarms } from "./alarms.ts";
 import type { Configuration } from "./configuration.ts";
+import { connectionsText } from "./connections.ts";
 import { acknowledgeProviders } from "./created-database.ts";
 import { RunDashboard } from "./dashboard.ts";
 import { stageKeyOf } from "./encryption.ts";
@@ -132,6 +133,7 @@ function outputsOf({ configuration, names, revision }: StageProps, stack: Stack)
       EventBusName: names.eventBus,
       PutEvent: `aws events put-events --region ${region} --entries '${exampleEntry(names)}'`,
     }),
+    MostConnections: connectionsText(configuration),
     RequiredEndpoints: requiredEndpoints(configuration, stack),
   };
 }

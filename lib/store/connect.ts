@@ -1,6 +1,7 @@
 import { PrismaPg } from "@prisma/adapter-pg";
 import pg from "pg";
 import { type Prisma, PrismaClient } from "./generated/client.ts";
+import { POOL_SIZE } from "./pool-size.ts";
 
 /** A Prisma client or transaction; store functions accept both. */
 export type Db = Prisma.TransactionClient;
@@ -11,9 +12,6 @@ export interface Database {
   readonly pool: pg.Pool;
   close(): Promise<void>;
 }
-
-/** Most connections that a run uses: one for its lock, and one per claimer. */
-export const POOL_SIZE = 4;
 
 /** Opens a pool that connects on the first query. An idle pool does not keep the process alive. */
 export function openDatabase(connection: pg.PoolConfig): Database {

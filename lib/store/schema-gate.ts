@@ -1,10 +1,11 @@
 import type pg from "pg";
 import * as z from "zod";
 import { SchemaOutOfDate, UnsafeDatabaseSettings } from "../run/ports.ts";
-import { type Database, type Db, POOL_SIZE } from "./connect.ts";
+import type { Database, Db } from "./connect.ts";
 import { translateErrors } from "./database-errors.ts";
 import { EXPECTED_SCHEMA } from "./expected-schema.ts";
 import { notPublic } from "./migration-failed.ts";
+import { POOL_SIZE } from "./pool-size.ts";
 import { many, onPool, type Queryable } from "./sql.ts";
 
 /**

@@ -201,6 +201,38 @@ describe("the configuration of a stage", () => {
     expect(message).not.toContain("emailIdentityArns[0]");
   });
 
+  it("counts the connections that its functions need against those of the database", () => {
+    const database = (options: object) => ({ database: { name: "backstop", user: "backstop_run", ...options } });
+    const created = {
+      proxy: undefined,
+      home: { account: "111122223333", region: "eu-central-1" },
+      vpc: { availabilityZones: ["eu-central-1a", "eu-central-1b"] },
+    };
+    const large = { delivery: { maximumConcurrency: 300 }, intake: {} };
+    expect(messageOf(() => anExample({ ...created, ...large }))).toContain(
+      "✖ at 4 means 822 connections. 2 runs, 300 deliveries, 2 intakes at once, with 4 connections each, need 1216, and 15 are kept free: raise it, or lower maximumConcurrency\n  → at database.capacity.most",
+    );
+    // 300 deliveries fit into 6 units and not into 5.5; a small minimum limits the maximum.
+    const capacity = (least: number, most: number) => database({ capacity: { least, most } });
+    expect(() => anExample({ ...created, ...large, ...capacity(0.5, 6) })).not.toThrow();
+    expect(messageOf(() => anExample({ ...created, ...large, ...capacity(0.5, 5.5) }))).toContain("1138 connections");
+    const huge = { delivery: { maximumConcurrency: 500 } };
+    expect(messageOf(() => anExample({ ...created, ...huge, ...capacity(0.5, 64) }))).toContain("2000 connections");
+    expect(() => anExample({ ...created, ...huge, ...capacity(1, 64) })).not.toThrow();
+
+    expect(() => anExample({ ...large, ...database({}) })).not.toThrow();
+    expect(() => anExample({ ...large, ...database({ connections: 1231 }) })).not.toThrow();
+    expect(messageOf(() => anExample({ ...large, ...database({ connections: 1230 }) }))).toContain(
+      "→ at database.connections",
+    );
+    expect(messageOf(() => anExample({ ...created, ...database({ connections: 100 }) }))).toContain(
+      "✖ must not be set without a proxy",
+    );
+    expect(messageOf(() => anExample({ reservedConcurrency: 40, ...database({ connections: 100 }) }))).toContain(
+      "40 runs at once",
+    );
+  });
+
   it("accepts a text sender that another account shares, a secret of another region, and a boundary of AWS", () => {
     const elsewhere = "us-east-1:444455556666";
     expect(() =>

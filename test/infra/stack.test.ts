@@ -427,6 +427,7 @@ describe("the stack", () => {
       FireTestEvent: { Value: expect.stringContaining("aws lambda invoke") },
       PauseSchedule: { Value: expect.stringContaining("schedule pause --stage dev") },
       Revision: { Value: REVISION },
+      MostConnections: { Value: "2 runs at once, with 4 connections each, need 8" },
       RequiredEndpoints: {
         Value: "without a NAT gateway, the subnets need VPC endpoints for: Email (mails through Amazon SES)",
       },
