@@ -13,7 +13,7 @@ const workers = z.object({ maximumConcurrency: z.number() }).optional().catch(un
 
 /** What decides how many connections there are. An invalid key has an error of its own, and is read as missing. */
 const sizes = z.object({
-  proxy: z.unknown(),
+  proxy: z.unknown().optional(),
   database: z
     .object({
       connections: count,

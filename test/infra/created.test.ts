@@ -2,7 +2,7 @@ import { describe, expect, it } from "@jest/globals";
 import { Match } from "aws-cdk-lib/assertions";
 import { AwsSolutionsChecks } from "cdk-nag";
 import { type Configuration, readConfiguration } from "../../infra/configuration.ts";
-import { anExample, aStack, aTemplate, cdkJson, created, everything, lookupsOf } from "./example.ts";
+import { anExample, aStack, aTemplate, cdkJson, created, everything, lookupsOf, regulated } from "./example.ts";
 
 const existingDatabase = {
   user: "owner",
@@ -178,6 +178,7 @@ const shapes: readonly (readonly [string, Configuration])[] = [
   ["existing ones, with every option", anExample({ ...everything, migrate: existingDatabase })],
   ["a network and a database that the stack creates", anExample(created)],
   ["created ones, with every option", anExample({ ...everything, ...created })],
+  ["created ones, with the options for regulated accounts", anExample(regulated)],
   ["a database that the stack creates in an existing network", anExample({ ...created, vpc: exampleVpc })],
   ...Object.keys(cdkJson.context.backstop).map(
     (stage) => [`the stage ${stage} of cdk.json`, aStageOfCdkJson(stage)] as const,

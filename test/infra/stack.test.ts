@@ -61,6 +61,14 @@ describe("the schedule", () => {
     });
   });
 
+  it("is repeated whole by the command of the runbook that pauses it without this repository", async () => {
+    const runbook = await readFile(join(PROJECT, "docs/runbook.md"), "utf8");
+    const [, query = ""] = /aws scheduler get-schedule [^"]*--query "\{(.*)\}"/.exec(runbook) ?? [];
+    const [schedule] = Object.values(template.findResources("AWS::Scheduler::Schedule"));
+    const repeated = [...query.matchAll(/(\w+): /g)].map(([, key]) => key);
+    expect(repeated.sort()).toEqual(Object.keys(schedule?.["Properties"]).sort());
+  });
+
   it("is deleted with its group, so that the stage can be deployed again", () => {
     template.hasResource("AWS::Scheduler::ScheduleGroup", { DeletionPolicy: "Delete" });
   });

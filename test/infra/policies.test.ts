@@ -1,0 +1,69 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, it } from "@jest/globals";
+import * as z from "zod";
+import { PROJECT } from "../../infra/bundle.ts";
+import { anExample, aTemplate, everything, regulated } from "./example.ts";
+
+const texts = z.union([z.string(), z.array(z.string())]).transform((one) => [one].flat());
+const policy = z.strictObject({
+  Version: z.literal("2012-10-17"),
+  Statement: z.array(
+    z.strictObject({
+      Sid: z.string(),
+      Effect: z.literal("Allow"),
+      Action: texts,
+      Resource: texts,
+      Condition: z.unknown().optional(),
+    }),
+  ),
+});
+
+const policyOf = async (name: string) =>
+  policy.parse(JSON.parse(await readFile(join(PROJECT, `infra/policies/${name}.json`), "utf8")));
+
+/** IAM's name of a service where it differs from CloudFormation's. */
+const IAM_NAMES: Readonly<Record<string, string>> = { eventschemas: "schemas" };
+
+/** The services of all resources of a template, by their names in IAM. */
+function servicesOf(template: ReturnType<typeof aTemplate>): readonly string[] {
+  const types = Object.values(template.toJSON()["Resources"] as Record<string, { Type: string }>).map(
+    ({ Type }) => Type,
+  );
+  const services = types
+    .filter((type) => type.startsWith("AWS::"))
+    .map((type) => type.split("::")[1]?.toLowerCase() ?? "");
+  return [...new Set(services)].map((service) => IAM_NAMES[service] ?? service).sort();
+}
+
+describe("the policy for a deploy", () => {
+  it.each([
+    ["beside an existing network and database", anExample({ ...everything, testEvents: "createRegistry" }), ["deploy"]],
+    [
+      "that creates everything",
+      anExample({ ...regulated, testEvents: "createRegistry" }),
+      ["deploy", "deploy-created"],
+    ],
+  ])("covers each service of a stage %s", async (_, configuration, names) => {
+    const Statement = (await Promise.all(names.map(policyOf))).flatMap((one) => one.Statement);
+    const allowed = new Set(Statement.flatMap(({ Action }) => Action).map((action) => action.split(":")[0]));
+    expect(servicesOf(aTemplate(configuration)).filter((service) => !allowed.has(service))).toEqual([]);
+  });
+
+  it("passes and changes only roles whose names start like those of the stack", async () => {
+    const { Statement } = await policyOf("deploy");
+    const onRoles = Statement.filter(({ Action }) => Action.some((action) => action.startsWith("iam:")));
+    const resources = onRoles.flatMap(({ Resource }) => Resource);
+    expect(resources.filter((resource) => !/role\/(backstop-\*|aws-service-role\/rds\.)/.test(resource))).toEqual([]);
+  });
+});
+
+it.each(["deploy", "deploy-created", "on-call"])(
+  "the policy %s fits IAM: no wildcard action, at most 6,144 characters",
+  async (name) => {
+    const { Statement } = await policyOf(name);
+    for (const action of Statement.flatMap(({ Action }) => Action)) expect(action).toMatch(/^[a-z0-9-]+:[A-Za-z]+$/);
+    const text = await readFile(join(PROJECT, `infra/policies/${name}.json`), "utf8");
+    expect(text.replaceAll(/\s/g, "").length).toBeLessThanOrEqual(6_144);
+  },
+);
