@@ -1,14 +1,14 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "@jest/globals";
-import { Match, Template } from "aws-cdk-lib/assertions";
+import { Match, type Template } from "aws-cdk-lib/assertions";
 import { AwsSolutionsChecks } from "cdk-nag";
 import { PROJECT } from "../../infra/bundle.ts";
 import { findingsOf } from "../../infra/findings.ts";
-import { anExample, aStack, aTemplate, created, everything, regulated } from "./example.ts";
+import { anExample, aStack, aTemplate, created, everything, lookupsOf, regulated } from "./example.ts";
 
 const stack = aStack(anExample(regulated));
-const template = Template.fromStack(stack);
+const template = aTemplate(anExample(regulated));
 const plain = aTemplate(anExample({ ...everything, ...created }));
 const [keyId = ""] = Object.keys(template.findResources("AWS::KMS::Key"));
 const KEY = { "Fn::GetAtt": [keyId, "Arn"] };
@@ -110,6 +110,10 @@ describe("the options of a created database", () => {
 });
 
 describe("a stage", () => {
+  it("with all options needs no credentials to synthesise", () => {
+    expect(lookupsOf(anExample(regulated))).toEqual([]);
+  });
+
   it("keeps its log groups after a destroy only if configured", () => {
     const policies = (from: Template) =>
       Object.values(from.findResources("AWS::Logs::LogGroup")).map((group) => group["DeletionPolicy"]);
