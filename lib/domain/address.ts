@@ -91,17 +91,14 @@ export const NORMALISE: Readonly<Record<AddressKind, (text: string) => string | 
   phone: normalisePhone,
 };
 
-/** Every form in which a row may store the number in `text`: with and without the plus. Empty without digits. */
-export function phoneKeys(text: string): readonly string[] {
-  const digits = normalisePhone(text)?.replaceAll("+", "");
-  return digits === undefined ? [] : [`+${digits}`, digits];
-}
-
-/** The number to send to, or undefined unless the stored value is exactly one number. */
+/**
+ * The number to send to, or undefined unless the stored value is exactly one number with its international prefix.
+ * Without the prefix, a provider could read it as a number of another country.
+ */
 export function numberToSend(stored: string): string | undefined {
   const plain = stored.replace(INVISIBLE, " ").trim();
   const number = normalisePhone(plain);
-  return number && ONE_NUMBER.test(plain) && /^\+?[1-9][0-9]{2,14}$/.test(number) ? number : undefined;
+  return number && ONE_NUMBER.test(plain) && /^\+[1-9][0-9]{2,14}$/.test(number) ? number : undefined;
 }
 
 /** Digits with common separators. Two numbers in one value are too long for E.164 or contain two pluses. */

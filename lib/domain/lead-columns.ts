@@ -48,6 +48,8 @@ const columns = {
     inTemplates: true,
     longest: 40,
     example: "+4930123456",
+    description:
+      "In the international form, or a national number of the workspace's country. Stored in E.164 if it is exactly one number.",
   },
   linkedinUrl: {
     column: "linkedin_url",

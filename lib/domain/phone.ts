@@ -1,4 +1,10 @@
-import { type CountryCode, isSupportedCountry, parsePhoneNumberFromString } from "libphonenumber-js/min";
+import {
+  type CountryCode,
+  getCountryCallingCode,
+  isSupportedCountry,
+  parsePhoneNumberFromString,
+} from "libphonenumber-js/min";
+import { normalisePhone } from "./address.ts";
 
 type ReadNumber =
   | {
@@ -44,4 +50,29 @@ function national(text: string, country: CountryCode): ReadNumber {
   if (abroad?.isValid() && abroad.country === country && abroad.number !== parsed.number)
     return { fault: `it could be +${abroad.countryCallingCode} … or a national number; add the plus` };
   return { number: parsed.number };
+}
+
+/** The number in E.164, or the text if it is not exactly one number. */
+export function phoneToStore(text: string, country: string | null): string {
+  const read = readNumber(text, country);
+  return "number" in read ? read.number : text;
+}
+
+/**
+ * Every form in which a row may store the number in `text`, normalised: the international form with and without its
+ * plus, and the national form if the number is of the country. Empty without digits.
+ */
+export function phoneKeys(text: string, country: string | null): readonly string[] {
+  const number = phoneToStore(text, country);
+  const digits = normalisePhone(number)?.replaceAll("+", "");
+  if (digits === undefined) return [];
+  return [...new Set([`+${digits}`, digits, ...nationalKeys(`+${digits}`, country)])];
+}
+
+function nationalKeys(number: string, country: string | null): readonly string[] {
+  const parsed = parsePhoneNumberFromString(number, { extract: false });
+  if (!parsed || country === null || !isSupportedCountry(country)) return [];
+  return parsed.countryCallingCode === getCountryCallingCode(country)
+    ? [parsed.formatNational().replaceAll(/\D/g, "")]
+    : [];
 }

@@ -58,7 +58,7 @@ export const LEAD_REFERENCE = {
     .string()
     .max(40)
     .refine((text) => normalisePhone(text) !== null, "must be a phone number")
-    .describe("Compared by its digits, including the international prefix.")
+    .describe("In the international form, or a national number of the workspace's country (`holiday_country`).")
     .optional(),
 };
 const lead = z

@@ -8,7 +8,7 @@ import { many, type Queryable, type Transactional } from "../sql.ts";
 import { applyOnce } from "./apply-once.ts";
 import { endSuppressed, lockStartableSequences, type StartableSequence, startInstances } from "./instances.ts";
 import { refuseFact } from "./leads.ts";
-import { readLeads, writeLeads } from "./write-leads.ts";
+import { readLeads, withPhones, writeLeads } from "./write-leads.ts";
 
 type Enrolment = FactOf<"lead.enrolled">;
 
@@ -20,7 +20,7 @@ export const leadEnrolled = (db: Transactional, fact: Enrolment): Promise<FactOu
   applyOnce(db, fact, async (transaction, now) => {
     const [sequence] = await lockStartableSequences(transaction, fact.workspaceId, fact.sequence);
     if (!sequence) return refuseFact("sequence: the workspace has no such sequence, or it has no step");
-    const entries = readLeads(fact.leads);
+    const entries = await withPhones(transaction, fact.workspaceId, readLeads(fact.leads));
     // Never later than now: a sender's clock that is ahead would make every later update stale.
     const detailsUpdatedAt = fact.occurredAt < now ? fact.occurredAt : now;
     const written = await writeLeads(transaction, { workspaceId: fact.workspaceId, detailsUpdatedAt }, entries);

@@ -1,6 +1,7 @@
 import * as z from "zod";
-import { addressKeys, phoneKeys } from "../../domain/address.ts";
+import { addressKeys } from "../../domain/address.ts";
 import { SUPPRESSION_REASONS } from "../../domain/labels.ts";
+import { phoneKeys, phoneToStore } from "../../domain/phone.ts";
 import type { LeadReference } from "../../run/intake/facts.ts";
 import { instant } from "../rows.ts";
 import { execute, many, type Queryable, type Sql, sql } from "../sql.ts";
@@ -37,7 +38,17 @@ export const hasEmail = (...addresses: readonly string[]): Sql =>
   sql`lead.normalised_email = any(${addresses.flatMap(addressKeys)}::text[])`;
 
 /** Whether `lead` has this number. Uses the index `lead_normalised_phone`. */
-const hasPhone = (number = ""): Sql => sql`lead.normalised_phone = any(${[...phoneKeys(number)]}::text[])`;
+const hasPhone = (number: string, country: string | null): Sql =>
+  sql`lead.normalised_phone = any(${[...phoneKeys(number, country)]}::text[])`;
+
+const countryRow = z.object({ country: z.string().nullable() });
+
+/** The country of the workspace's national phone numbers; null if it has none. */
+export async function phoneCountry(db: Queryable, workspaceId: string): Promise<string | null> {
+  const [workspace] = await many(db, countryRow)`
+    select holiday_country as country from workspace where id = ${workspaceId}::uuid`;
+  return workspace?.country ?? null;
+}
 
 /** The leads that a fact is about. */
 export interface LeadsToFind {
@@ -57,10 +68,11 @@ export async function findLeads(
   db: Queryable,
   { workspaceId, lead, leadIds = [], meetingIds = [] }: LeadsToFind,
 ): Promise<readonly FoundLead[]> {
-  const { id, externalId, email, phone } = lead;
+  const { id, externalId, email, phone = "" } = lead;
+  const country = phone === "" ? null : await phoneCountry(db, workspaceId);
   const named = sql`
     (id = any(${[...leadIds, ...(id === undefined ? [] : [id])]}::uuid[]) or external_id = ${externalId ?? null}
-     or ${hasEmail(...(email === undefined ? [] : [email]))} or ${hasPhone(phone)})`;
+     or ${hasEmail(...(email === undefined ? [] : [email]))} or ${hasPhone(phone, country)})`;
   return await many(db, foundRow)`
     select id, status::text, time_zone as "timeZone", opted_out_at as "optedOutAt",
            suppressed_reason::text as suppressed, booked_until as "bookedUntil",
@@ -93,9 +105,10 @@ export async function findOrAddLeads(db: Queryable, wanted: LeadsToFind): Promis
   const address = addressKeys(email ?? "")[0] ?? null;
   if (id !== undefined && externalId === null && address === null && phone === null)
     return refuseFact(`lead.id: there is no lead ${id} in workspace ${workspaceId}`);
+  const number = phone === null ? null : phoneToStore(phone, await phoneCountry(db, workspaceId));
   await execute(db)`
     insert into lead (workspace_id, external_id, email, phone)
-    values (${workspaceId}::uuid, ${externalId}, ${address}, ${phone})`;
+    values (${workspaceId}::uuid, ${externalId}, ${address}, ${number})`;
   return { leads: await findLeads(db, wanted), created: 1 };
 }
 

@@ -2,11 +2,12 @@ import * as z from "zod";
 import { addressKeys } from "../../domain/address.ts";
 import type { EnrolmentVerdict } from "../../domain/enrolment.ts";
 import { LEAD_KEYS, type LeadKey } from "../../domain/lead-columns.ts";
+import { phoneKeys, phoneToStore } from "../../domain/phone.ts";
 import { type LeadToEnrol, leadToEnrol } from "../../run/intake/facts.ts";
 import { faultsOf } from "../../run/intake/parse-event.ts";
 import { leadColumn } from "../columns.ts";
-import { join, many, type Queryable, type Sql, sql } from "../sql.ts";
-import { hasEmail } from "./leads.ts";
+import { execute, join, many, type Queryable, type Sql, sql } from "../sql.ts";
+import { hasEmail, phoneCountry } from "./leads.ts";
 
 type ReadLead = LeadToEnrol | { readonly invalid: Extract<EnrolmentVerdict, `invalid: ${string}`> };
 
@@ -35,6 +36,46 @@ function keysOf({ externalId, email }: LeadToEnrol): Readonly<Record<"own" | "ot
   if (externalId === undefined) return { own: [...any, ...alone], others: any };
   const id = `externalId ${externalId}`;
   return { own: [id, ...any], others: [id, ...alone] };
+}
+
+/**
+ * Returns the leads with their numbers in E.164, as far as they can be read. A suppression of another notation of a
+ * number then also applies to it: an application may have stored that notation.
+ */
+export async function withPhones(
+  db: Queryable,
+  workspaceId: string,
+  leads: readonly ReadLead[],
+): Promise<readonly ReadLead[]> {
+  if (leads.every((lead) => "invalid" in lead || lead.phone === undefined)) return leads;
+  const country = await phoneCountry(db, workspaceId);
+  const stored = leads.map((lead) =>
+    "invalid" in lead || lead.phone === undefined ? lead : { ...lead, phone: phoneToStore(lead.phone, country) },
+  );
+  const numbers = stored.flatMap((lead) => ("invalid" in lead ? [] : (lead.phone ?? [])));
+  await extendSuppressions(db, workspaceId, numbers, country);
+  return stored;
+}
+
+async function extendSuppressions(
+  db: Queryable,
+  workspaceId: string,
+  numbers: readonly string[],
+  country: string | null,
+): Promise<void> {
+  const forms = numbers.flatMap((number) =>
+    phoneKeys(number, country).flatMap((form) => (form === number ? [] : [{ number, form }])),
+  );
+  await execute(db)`
+    insert into suppression (workspace_id, hash, reason, kind, since, source)
+    select known.workspace_id, suppression_hash(known.workspace_id, given.number), known.reason, known.kind, known.since,
+           known.source
+      from unnest(${forms.map(({ number }) => number)}::text[], ${forms.map(({ form }) => form)}::text[])
+             as given (number, form)
+      join suppression as known on known.workspace_id = ${workspaceId}::uuid and known.kind = 'phone'
+                               and known.hash = suppression_hash(known.workspace_id, given.form)
+     order by 2
+        on conflict do nothing`;
 }
 
 /**
