@@ -15,7 +15,7 @@ import { withExistingDatabase } from "./existing-database.ts";
 import { LOCAL_FOLDER } from "./postgres/local-database.ts";
 import { print } from "./print.ts";
 import { Problem } from "./problem.ts";
-import { nonBlank, Spinner } from "./terminal.ts";
+import { confirm, nonBlank, Spinner } from "./terminal.ts";
 
 /** Where a command works: a deployed stage, or the database of DATABASE_URL or of the folder. */
 export interface Place {
@@ -55,18 +55,45 @@ export const withSignature = (command: Command): Command =>
     .requiredOption("--by <name>", "who orders it; stored", nonBlank)
     .requiredOption("--reason <text>", "why; stored, so leave out names and addresses", nonBlank);
 
-/** Runs `work` with an operator of that place. Throws known errors as Problem. */
+/** Whether and how a person reviews the changes of an order before it is given. */
+export type Review = Partial<Signature> & { readonly dryRun?: boolean; readonly yes?: boolean };
+
+/** Adds --dry-run and --yes, and --by and --reason, which are required without --dry-run. */
+export const withReview = (command: Command): Command =>
+  command
+    .option("--dry-run", "only show the changes")
+    .option("--yes", "apply without a question")
+    .option("--by <name>", "who orders it; stored", nonBlank)
+    .option("--reason <text>", "why; stored, so leave out names and addresses", nonBlank);
+
+/** Who orders, and why; undefined for a dry run. Throws a Problem without them. */
+export function signatureOf({ dryRun, by, reason }: Review): Signature | undefined {
+  if (dryRun) return undefined;
+  if (by !== undefined && reason !== undefined) return { by, reason };
+  throw new Problem(
+    "who applies it, and why? Add --by <name> and --reason <text>, or --dry-run to show the changes only",
+  );
+}
+
+/** Asks the question, unless --yes answers it. Throws a Problem if the answer is no. */
+export async function requireYes(question: string, { yes }: Review, signal: AbortSignal): Promise<void> {
+  if (!yes && !(await confirm(question, signal))) throw new Problem("nothing was applied");
+}
+
+/** Runs `work` with an operator of that place, and a signal that aborts on Ctrl-C. Throws known errors as Problem. */
 export async function withOperator<Result>(
   place: Place,
-  work: (operator: Operator) => Promise<Result>,
+  work: (operator: Operator, signal: AbortSignal) => Promise<Result>,
 ): Promise<Result> {
-  if (place.stage !== undefined) return await work(operatorOf(functionsOf(place.stage)));
-  return await withExistingDatabase(place.folder, ({ pool }) =>
+  // With a stage there is nothing to clean up: Ctrl-C ends the process.
+  if (place.stage !== undefined) return await work(operatorOf(functionsOf(place.stage)), new AbortController().signal);
+  return await withExistingDatabase(place.folder, ({ pool }, signal) =>
     work(
       operatorOf({
         look: (request) => answerQuestion(pool, request),
         operate: (request) => carryOutOrder(pool, request, null),
       }),
+      signal,
     ),
   );
 }

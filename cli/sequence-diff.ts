@@ -5,7 +5,7 @@ import {
   type WrittenStep,
 } from "../lib/domain/written-sequence.ts";
 import type { SequencePlan } from "../lib/store/sequences.ts";
-import { formatDuration } from "./sequence-file.ts";
+import { formatDuration } from "./duration.ts";
 
 /** Describes the changes to a sequence; one line if there are none. */
 export function describeChanges({ after, stored, change, inside }: SequencePlan): string {
@@ -63,8 +63,8 @@ function value(step: Partial<WrittenStep>, field: (typeof STEP_FIELDS)[number]):
   return typeof found === "number" ? formatDuration(found) : found;
 }
 
-/** The changed lines, without the common lines at the beginning and the end. */
-function fieldLines(name: string, before: unknown, after: unknown): readonly string[] {
+/** The changed lines of a value, without the common lines at the beginning and the end. Undefined has no lines. */
+export function fieldLines(name: string, before: unknown, after: unknown): readonly string[] {
   const old = before === undefined ? [] : String(before).split("\n");
   const now = after === undefined ? [] : String(after).split("\n");
   const start = commonLength(old, now);

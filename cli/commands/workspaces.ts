@@ -5,6 +5,7 @@ import { pauseWorkspace, resumeWorkspace } from "../../lib/operate/pause-workspa
 import { listWorkspaces, showWorkspace } from "../../lib/operate/workspaces.ts";
 import { type Place, printAnswer, type Signature, withOperator, withPlace, withSignature } from "../operator.ts";
 import { formatMinute } from "../terminal.ts";
+import { applyWorkspaceCommand, exportWorkspaceCommand } from "./apply-workspace.ts";
 
 type Asked = Place & { readonly json?: boolean };
 
@@ -13,6 +14,7 @@ A workspace is named by its id or its name. A paused workspace claims and sends 
 books.
 
 Examples:
+  $ npm run backstop -- workspaces apply workspaces/harbour-homes.yaml --by Hana --reason "first set-up"
   $ npm run backstop -- workspaces list
   $ npm run backstop -- workspaces show "Harbour Homes" --stage production
   $ npm run backstop -- workspaces pause "Harbour Homes" --by Hana --reason "wrong price list"
@@ -21,8 +23,10 @@ Examples:
 /** The command `workspaces list|show|pause|resume`. Throws errors and refusals as Problem. */
 export function workspacesCommand(): Command {
   return new Command("workspaces")
-    .summary("list, show, pause or resume workspaces")
-    .description("Lists, shows, pauses and resumes workspaces.")
+    .summary("create, change, list, show, pause or resume workspaces")
+    .description("Creates workspaces and changes their settings from files; lists, shows, pauses and resumes them.")
+    .addCommand(applyWorkspaceCommand())
+    .addCommand(exportWorkspaceCommand())
     .addCommand(listCommand())
     .addCommand(showCommand())
     .addCommand(switchCommand("pause", pauseWorkspace, ["is now paused", "was paused already"]))

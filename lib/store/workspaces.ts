@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { instant, instantOrNull } from "./rows.ts";
-import { execute, many, type Queryable } from "./sql.ts";
+import { execute, many, one, type Queryable } from "./sql.ts";
 
 const workspaceRow = z.object({
   id: z.guid(),
@@ -30,6 +30,8 @@ export async function readWorkspaces(
 }
 
 const settingsRow = z.object({
+  name: z.string(),
+  timeZone: z.string(),
   sendWindow: z.object({ days: z.array(z.int()), start: z.string(), end: z.string() }),
   holidays: z.object({ country: z.string().nullable(), region: z.string().nullable(), own: z.array(z.string()) }),
   dailyCap: z.int().nullable(),
@@ -48,7 +50,8 @@ export type WorkspaceSettings = z.infer<typeof settingsRow>;
 /** Times are local, as HH:MM; days count from 1, Monday. */
 export async function readWorkspaceSettings(db: Queryable, id: string): Promise<WorkspaceSettings | undefined> {
   const [settings] = await many(db, settingsRow)`
-    select json_build_object('days', window_days, 'start', to_char(window_start, 'HH24:MI'),
+    select name, time_zone as "timeZone",
+           json_build_object('days', window_days, 'start', to_char(window_start, 'HH24:MI'),
                              'end', to_char(window_end, 'HH24:MI')) as "sendWindow",
            json_build_object('country', holiday_country, 'region', holiday_region, 'own', own_holidays) as holidays,
            daily_cap as "dailyCap", gap_minutes as "gapMinutes", ghosted_after_days as "ghostedAfterDays",
@@ -57,6 +60,45 @@ export async function readWorkspaceSettings(db: Queryable, id: string): Promise<
                              'webhookUrl', digest_webhook_url, 'muted', digest_muted) as digest
       from workspace where id = ${id}::uuid`;
   return settings;
+}
+
+/** Adds a workspace. Returns its id. */
+export async function createWorkspace(db: Queryable, settings: WorkspaceSettings): Promise<string> {
+  const { sendWindow, holidays, digest } = settings;
+  const { id } = await one(db, z.object({ id: z.guid() }))`
+    insert into workspace (name, time_zone, window_days, window_start, window_end, holiday_country, holiday_region,
+                           own_holidays, daily_cap, gap_minutes, ghosted_after_days, email_from, digest_time, digest_email,
+                           digest_webhook_url, digest_muted)
+    values (${settings.name}, ${settings.timeZone}, ${sendWindow.days}::smallint[], ${sendWindow.start}::time,
+            ${sendWindow.end}::time, ${holidays.country}, ${holidays.region}, ${holidays.own}::date[],
+            ${settings.dailyCap}, ${settings.gapMinutes}, ${settings.ghostedAfterDays}, ${settings.emailFrom},
+            ${digest.time}::time, ${digest.email}, ${digest.webhookUrl}, ${digest.muted})
+    returning id`;
+  return id;
+}
+
+export async function updateWorkspace(db: Queryable, id: string, settings: WorkspaceSettings): Promise<void> {
+  const { sendWindow, holidays, digest } = settings;
+  await execute(db)`
+    update workspace
+       set name = ${settings.name}, time_zone = ${settings.timeZone}, window_days = ${sendWindow.days}::smallint[],
+           window_start = ${sendWindow.start}::time, window_end = ${sendWindow.end}::time,
+           holiday_country = ${holidays.country}, holiday_region = ${holidays.region},
+           own_holidays = ${holidays.own}::date[], daily_cap = ${settings.dailyCap},
+           gap_minutes = ${settings.gapMinutes}, ghosted_after_days = ${settings.ghostedAfterDays},
+           email_from = ${settings.emailFrom}, digest_time = ${digest.time}::time, digest_email = ${digest.email},
+           digest_webhook_url = ${digest.webhookUrl}, digest_muted = ${digest.muted}
+     where id = ${id}::uuid`;
+}
+
+/** Makes other writers of the workspace wait until the transaction ends. */
+export async function lockWorkspace(db: Queryable, id: string): Promise<void> {
+  await execute(db)`select from workspace where id = ${id}::uuid for no key update`;
+}
+
+/** Makes other transactions that give a workspace this name wait until the transaction ends. */
+export async function lockWorkspaceName(db: Queryable, name: string): Promise<void> {
+  await execute(db)`select pg_advisory_xact_lock(hashtext('backstop.workspace-name'), hashtext(${name}))`;
 }
 
 /** Pauses a workspace at that instant, or resumes it with null. Returns whether that changed anything. */
