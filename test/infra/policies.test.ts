@@ -67,3 +67,23 @@ it.each(["deploy", "deploy-created", "on-call"])(
     expect(text.replaceAll(/\s/g, "").length).toBeLessThanOrEqual(6_144);
   },
 );
+
+describe("the policy for people on call", () => {
+  /** IAM's name of a service where it differs from that of the AWS CLI. */
+  const services: Readonly<Record<string, string>> = { sesv2: "ses", "pinpoint-sms-voice-v2": "sms-voice" };
+  /** Commands of the AWS CLI that are not named after their action. */
+  const actions: Readonly<Record<string, string>> = { "logs:tail": "logs:filterlogevents" };
+
+  it("allows every AWS command of the runbook", async () => {
+    const { Statement } = await policyOf("on-call");
+    const allowed = new Set(Statement.flatMap(({ Action }) => Action).map((action) => action.toLowerCase()));
+    const runbook = await readFile(join(PROJECT, "docs/runbook.md"), "utf8");
+    const commands = [...runbook.matchAll(/\baws ([a-z0-9-]+) ([a-z]+(?:-[a-z]+)*)/g)];
+    const needed = commands
+      // Signing in to a database is a permission of its user.
+      .filter(([, , command]) => command !== "generate-db-auth-token")
+      .map(([, service = "", command = ""]) => `${services[service] ?? service}:${command.replaceAll("-", "")}`);
+    expect(needed.length).toBeGreaterThan(20);
+    expect(needed.filter((action) => !allowed.has(actions[action] ?? action))).toEqual([]);
+  });
+});
