@@ -1,8 +1,9 @@
 import * as z from "zod";
-import { normaliseEmail, normalisePhone } from "../domain/address.ts";
+import { normaliseEmail } from "../domain/address.ts";
 import { LEAD_STATUSES } from "../domain/labels.ts";
+import { phoneKeys } from "../domain/phone.ts";
 import { instant } from "./rows.ts";
-import { many, type Queryable, sql } from "./sql.ts";
+import { many, type Queryable, type Sql, sql } from "./sql.ts";
 
 const foundRow = z.object({
   id: z.guid(),
@@ -33,30 +34,42 @@ const COLUMNS = sql`
   lead.status::text, lead.created_at as "createdAt"`;
 
 /** Uses one index lookup per workspace and kind of name. */
-const IS_NAMED = (text: string) => sql`
+const isNamed = (text: string, numbers: readonly string[]): Sql => sql`
   (lead.id::text = lower(${text}) or lead.external_id = ${text}
-   or lead.normalised_email = ${normaliseEmail(text)} or lead.normalised_phone = ${normalisePhone(text)})`;
+   or lead.normalised_email = ${normaliseEmail(text)} or lead.normalised_phone = any(${[...numbers]}::text[]))`;
+
+/** The text as a number, in every form in which a row of these workspaces may store it. */
+async function numbersIn(db: Queryable, { text, workspaceId }: LeadQuery): Promise<readonly string[]> {
+  const countries = await many(db, z.object({ country: z.string().nullable() }))`
+    select distinct holiday_country as country from workspace
+     where ${workspaceId}::uuid is null or id = ${workspaceId}::uuid`;
+  return countries.flatMap(({ country }) => phoneKeys(text, country));
+}
 
 /** The leads with exactly this id, external id, address or number. */
-export async function readLeadsNamed(db: Queryable, { text, workspaceId, limit }: LeadQuery): Promise<FoundLead[]> {
+export async function readLeadsNamed(db: Queryable, query: LeadQuery): Promise<FoundLead[]> {
+  const { text, workspaceId, limit } = query;
+  const named = isNamed(text, await numbersIn(db, query));
   return await many(db, foundRow)`
     select ${COLUMNS}
       from workspace join lead on lead.workspace_id = workspace.id
-     where (${workspaceId}::uuid is null or workspace.id = ${workspaceId}::uuid) and ${IS_NAMED(text)}
+     where (${workspaceId}::uuid is null or workspace.id = ${workspaceId}::uuid) and ${named}
      order by lead.created_at desc, lead.id
      limit ${limit}`;
 }
 
 /** Also those with this text in a name, a company or an address. Reads all leads of the workspaces. */
-export async function searchLeads(db: Queryable, { text, workspaceId, limit }: LeadQuery): Promise<FoundLead[]> {
+export async function searchLeads(db: Queryable, query: LeadQuery): Promise<FoundLead[]> {
+  const { text, workspaceId, limit } = query;
+  const named = isNamed(text, await numbersIn(db, query));
   const part = `%${text.replaceAll(/[\\%_]/g, "\\$&")}%`;
   return await many(db, foundRow)`
     select ${COLUMNS}
       from workspace join lead on lead.workspace_id = workspace.id
      where (${workspaceId}::uuid is null or workspace.id = ${workspaceId}::uuid)
-       and (${IS_NAMED(text)}
+       and (${named}
             or concat_ws(' ', lead.first_name, lead.last_name) ilike ${part} or lead.company ilike ${part}
             or lead.email ilike ${part})
-     order by ${IS_NAMED(text)} desc, lead.created_at desc, lead.id
+     order by ${named} desc, lead.created_at desc, lead.id
      limit ${limit}`;
 }
