@@ -51,7 +51,7 @@ function stepLines(change: StepChange, { steps }: WrittenSequence): readonly str
 const UNWRITTEN: Partial<WrittenStep> = { condition: "always", needsApproval: false };
 
 const valueLines = (before: Partial<WrittenStep>, after: WrittenStep): readonly string[] =>
-  STEP_FIELDS.filter((field) => (before[field] ?? null) !== after[field])
+  STEP_FIELDS.filter((field) => value(before, field) !== value(after, field))
     .flatMap((field) => fieldLines(NAMES[field] ?? field, value(before, field), value(after, field)))
     .map((line) => `    ${line}`);
 
@@ -60,6 +60,7 @@ const NAMES: Readonly<Record<string, string>> = { delayMinutes: "delay", timeToL
 
 function value(step: Partial<WrittenStep>, field: (typeof STEP_FIELDS)[number]): string | boolean | undefined {
   const found = step[field] ?? undefined;
+  if (typeof found === "object") return found.length > 0 ? found.join(", ") : undefined;
   return typeof found === "number" ? formatDuration(found) : found;
 }
 

@@ -43,7 +43,10 @@ export function parseSequenceFile(text: string): ParsedSequenceFile {
 /** The YAML that parses to this sequence. Omits fields that have their default. */
 export function writeSequenceFile({ name, triggerOn, active, steps }: WrittenSequence): string {
   const head = { name, triggerOn, ...(active ? {} : { active }) };
-  return stringify({ ...head, steps: steps.map(fileStep) }, { lineWidth: 0, blockQuote: "literal" });
+  return stringify(
+    { ...head, steps: steps.map(fileStep) },
+    { lineWidth: 0, blockQuote: "literal", aliasDuplicateObjects: false },
+  );
 }
 
 const fileStep = (step: WrittenStep) => ({
@@ -53,6 +56,7 @@ const fileStep = (step: WrittenStep) => ({
   ...(step.condition === "always" ? {} : { condition: step.condition }),
   ...(step.needsApproval ? { needsApproval: true } : {}),
   ...(step.timeToLiveMinutes === null ? {} : { timeToLive: formatDuration(step.timeToLiveMinutes) }),
+  ...(step.allow.length > 0 ? { allow: step.allow } : {}),
   ...(step.subject === null ? {} : { subject: step.subject }),
   body: step.body,
 });

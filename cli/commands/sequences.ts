@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
-import { CHANNELS, SEQUENCE_TRIGGERS, STEP_CONDITIONS } from "../../lib/domain/labels.ts";
+import { CHANNELS, PLACEHOLDER_KINDS, SEQUENCE_TRIGGERS, STEP_CONDITIONS } from "../../lib/domain/labels.ts";
 import type { Database } from "../../lib/store/connect.ts";
 import { SequenceRefused } from "../../lib/store/sequence-to-save.ts";
 import { findStoredSequences, planSequences, type SequencePlan, saveSequences } from "../../lib/store/sequences.ts";
@@ -34,6 +34,10 @@ A file has one sequence, which the workspace identifies by its name. The folder 
       condition: no_reply           ${oneOf(STEP_CONDITIONS)}; default always
       needsApproval: true           a person approves each text; default false
       timeToLive: 2 days            an older step expires; default never
+      allow: [square_brackets]      sends placeholders of other tools as they are; default none
+
+Texts such as [First Name], {first_name} or <b> are errors, because they would be sent as they are. Kinds for allow:
+${PLACEHOLDER_KINDS.join(", ")}.
 
 If any file is invalid, the command prints all errors with their positions and applies nothing. It shows the changes and asks
 before it applies them in one transaction. Applying the same files again is a no-op.

@@ -74,6 +74,8 @@ export interface Step {
   readonly condition: string;
   readonly subject: string | null;
   readonly body: string;
+  /** Placeholders that the texts send as they are: labels of `PLACEHOLDER_KINDS`, or unknown ones of a newer database. */
+  readonly allow: readonly string[];
   readonly needsApproval: boolean;
   /** How long after its due time the step may still be sent; null means no limit. */
   readonly timeToLiveMinutes: number | null;

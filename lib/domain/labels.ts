@@ -38,6 +38,20 @@ export const REPEATABLE_CHANNELS = CHANNELS.filter((channel) => CHANNEL_REGISTRY
 export const STEP_CONDITIONS = ["always", "phone_provided", "linkedin_connected", "no_reply"] as const;
 export type StepCondition = (typeof STEP_CONDITIONS)[number];
 
+/** Texts that other tools replace or interpret, and Backstop would send as they are. `lib/domain/placeholders.ts` finds them. */
+export const PLACEHOLDER_KINDS = [
+  "angle_brackets",
+  "asterisk_bars",
+  "braces",
+  "dollar_braces",
+  "html",
+  "marked_names",
+  "percent_signs",
+  "spintax",
+  "square_brackets",
+] as const;
+export type PlaceholderKind = (typeof PLACEHOLDER_KINDS)[number];
+
 export const INSTANCE_STATUSES = ["active", "paused", "completed", "cancelled"] as const;
 export type InstanceStatus = (typeof INSTANCE_STATUSES)[number];
 

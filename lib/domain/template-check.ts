@@ -1,9 +1,11 @@
 import { Liquid, type TagToken, Tokenizer, type TopLevelToken, TypeGuards } from "liquidjs";
-import { LONGEST_TEXT, liquid, TAGS, type TemplateFault, TemplateFaults } from "./template-language.ts";
-import { checkCondition, checkLiterals, checkSingleValue, type Piece, type ValueContext } from "./template-value.ts";
+import { adviceOn, describePlaceholder, findPlaceholders, isBrace, LIQUID } from "./placeholders.ts";
+import { BLOCKS, BRANCHES, OpenTags } from "./template-blocks.ts";
+import type { Piece, ValueContext } from "./template-expression.ts";
+import { type TemplateFault, TemplateFaults } from "./template-faults.ts";
+import { LONGEST_TEXT, liquid, TAGS } from "./template-language.ts";
+import { checkCondition, checkLiterals, checkSingleValue } from "./template-value.ts";
 
-/** Maximum nesting of tags: LiquidJS recurses. */
-const MOST_DEEP = 20;
 /** Maximum number of tags, outputs, values, operators and filters in one text. */
 const MOST_PARTS = 1_000;
 class TooManyParts extends Error {}
@@ -19,14 +21,14 @@ interface CheckedTemplate {
 
 /**
  * Reports everything in a text that is outside the template language. Linear time, no recursion. `names` are the values
- * that a template may use.
+ * that a template may use, and `allow` the kinds of placeholders that are sent as they are.
  */
-export function checkTemplate(text: string, names: readonly string[]): CheckedTemplate {
+export function checkTemplate(text: string, names: readonly string[], allow: readonly string[]): CheckedTemplate {
   if (text.length > LONGEST_TEXT) {
     const what = `the template is longer than ${LONGEST_TEXT} characters`;
     return { faults: [{ what, line: 1, column: 1 }], assigned: new Map(), parts: 0 };
   }
-  const check = new Check(text, names);
+  const check = new Check(text, names, allow);
   check.run();
   return { faults: check.faults.all, assigned: check.assigned, parts: check.parts };
 }
@@ -35,20 +37,10 @@ export function checkTemplate(text: string, names: readonly string[]): CheckedTe
 const TAGS_OF_LIQUID: ReadonlySet<string> = new Set(Object.keys(new Liquid().tags));
 const ALLOWED_TAGS = [...TAGS].join(", ");
 
-/** Tags with an end tag, allowed or not. */
-const BLOCKS: ReadonlySet<string> = new Set(["if", "unless", "case", "for", "tablerow", "capture", "block"]);
-/** Branch tags, with the blocks that may contain them. */
-const BRANCHES: ReadonlyMap<string, readonly string[]> = new Map([
-  ["elsif", ["if", "unless"]],
-  ["else", ["if", "unless", "case", "for"]],
-  ["when", ["case"]],
-]);
-
-interface Block {
-  readonly name: string;
-  readonly at: number;
-  hasElse: boolean;
-}
+/** Names that LiquidJS reads as something else, so that it ignores an assignment to them. */
+const RESERVED: ReadonlySet<string> = new Set(
+  "lead workspace true false nil null empty blank and or not contains".split(" "),
+);
 
 class Check implements ValueContext {
   readonly faults: TemplateFaults;
@@ -57,13 +49,20 @@ class Check implements ValueContext {
   parts = 0;
   readonly #text: string;
   readonly #names: ReadonlySet<string>;
-  readonly #blocks: Block[] = [];
+  readonly #open: OpenTags;
   /** The open `comment` or `raw` tag. */
   #skipped: TagToken | undefined;
+  readonly #allow: readonly string[];
+  /** The text with `LIQUID` in place of everything that is Liquid. */
+  #plain = "";
+  /** Where the check is. */
+  #at = 0;
 
-  constructor(text: string, names: readonly string[]) {
+  constructor(text: string, names: readonly string[], allow: readonly string[]) {
     this.#text = text;
+    this.#allow = allow;
     this.faults = new TemplateFaults(text);
+    this.#open = new OpenTags(this.faults);
     this.#names = new Set(names);
     this.knownNames = names.join(", ");
   }
@@ -72,30 +71,56 @@ class Check implements ValueContext {
     if (++this.parts > MOST_PARTS) throw new TooManyParts();
   };
 
+  readonly checkText = (piece: Piece): void => this.#placeholders(piece, { braces: false });
+
   readonly isKnown = (name: string): boolean => {
     const bare = name.endsWith(".size") ? name.slice(0, -".size".length) : name;
     return this.#names.has(bare) || this.assigned.has(bare);
   };
 
   run(): void {
-    for (const token of this.#tokens()) {
-      try {
-        if (!this.#isSkipped(token)) this.#check(token);
-        if (!TypeGuards.isHTMLToken(token)) this.count();
-      } catch (thrown) {
-        if (!(thrown instanceof TooManyParts)) throw thrown;
-        this.faults.add(token.begin, `more than ${MOST_PARTS} tags, outputs, values and filters`);
-        return;
-      }
+    try {
+      this.#checkTokens();
+      this.#placeholders({ text: this.#plain, at: 0 }, { braces: true });
+    } catch (thrown) {
+      if (!(thrown instanceof TooManyParts)) throw thrown;
+      this.faults.add(this.#at, `more than ${MOST_PARTS} tags, outputs, values, filters and placeholders`);
     }
-    const open = this.#skipped ? [{ name: this.#skipped.name, at: this.#skipped.begin }] : this.#blocks;
-    for (const { name, at } of open) this.faults.add(at, `the tag ${name} is not closed`);
+  }
+
+  #checkTokens(): void {
+    for (const token of this.#tokens()) {
+      this.#at = token.begin;
+      const isSkipped = this.#isSkipped(token);
+      if (!isSkipped) this.#check(token);
+      if (!TypeGuards.isHTMLToken(token)) this.count();
+      const text = token.getText();
+      this.#plain += TypeGuards.isHTMLToken(token) && !isSkipped ? text : LIQUID.repeat(text.length);
+    }
+    // The end tags of other blocks may be inside an open `comment` or `raw`.
+    if (this.#skipped) this.faults.add(this.#skipped.begin, `the tag ${this.#skipped.name} is not closed`);
+    else this.#open.reportUnclosed();
   }
 
   #check(token: TopLevelToken): void {
     if (TypeGuards.isTagToken(token)) this.#tag(token);
-    else if (TypeGuards.isOutputToken(token)) {
-      checkSingleValue({ text: token.content, at: token.contentRange[0] }, this);
+    else {
+      this.#open.contain(token);
+      if (TypeGuards.isOutputToken(token)) {
+        checkSingleValue({ text: token.content, at: token.contentRange[0] }, this);
+      }
+    }
+  }
+
+  #placeholders({ text, at }: Piece, { braces }: { readonly braces: boolean }): void {
+    for (const found of findPlaceholders(text, this.#allow)) {
+      if (!braces && isBrace(found)) continue;
+      this.#at = at + found.index;
+      this.count();
+      this.faults.add(this.#at, describePlaceholder(found), {
+        quoted: this.#text.slice(this.#at, this.#at + found.text.length),
+        hint: adviceOn(found, this.#names),
+      });
     }
   }
 
@@ -103,10 +128,14 @@ class Check implements ValueContext {
   #isSkipped(token: TopLevelToken): boolean {
     const tag = TypeGuards.isTagToken(token) ? token : undefined;
     if (this.#skipped) {
-      if (tag?.name === `end${this.#skipped.name}`) this.#skipped = undefined;
+      if (tag?.name === `end${this.#skipped.name}`) {
+        this.#noArguments(tag.name, tag.begin, argumentsOf(tag));
+        this.#skipped = undefined;
+      }
       return true;
     }
     if (tag?.name === "comment" || tag?.name === "raw") this.#skipped = tag;
+    if (tag?.name === "raw") this.#noArguments("raw", tag.begin, argumentsOf(tag));
     return this.#skipped !== undefined;
   }
 
@@ -128,7 +157,7 @@ class Check implements ValueContext {
 
   /** LiquidJS cannot read past this point. The end tags of open blocks may follow, so do not report them as open. */
   #unreadable(at: number): void {
-    this.#blocks.length = 0;
+    this.#open.forget();
     const start = this.#text.slice(at, at + 40);
     if (start.startsWith("{{")) this.faults.add(at, "an output is not closed", { quoted: start });
     else if (/^\{%-?\s*(-?%\}|[^\w\s-])/.test(start)) this.faults.add(at, "a tag without a name", { quoted: start });
@@ -138,12 +167,14 @@ class Check implements ValueContext {
   #tag(tag: TagToken): void {
     const { name, begin } = tag;
     const piece = argumentsOf(tag);
-    if (TAGS.has(name)) this.#allowed(name, begin, piece);
-    else if (BRANCHES.has(name)) this.#branch(name, begin, piece);
+    if (TAGS.has(name)) {
+      this.#open.contain(tag);
+      this.#allowed(name, begin, piece);
+    } else if (BRANCHES.has(name)) this.#branch(name, begin, piece);
     else if (name.startsWith("end")) this.#end(name, begin, piece);
     else if (TAGS_OF_LIQUID.has(name)) {
       this.faults.add(begin, `the tag ${name} is not allowed`, { hint: `allowed are ${ALLOWED_TAGS}` });
-      if (BLOCKS.has(name)) this.#open(name, begin);
+      this.#open.add(name, begin);
       this.#assign(/^[A-Za-z][\w-]*/.exec(piece.text)?.[0], begin);
     } else this.faults.add(begin, "unknown tag", { quoted: name, hint: `allowed are ${ALLOWED_TAGS}` });
   }
@@ -152,12 +183,12 @@ class Check implements ValueContext {
     if (name === "assign") this.#assignment(piece);
     else if (name === "case") checkSingleValue(piece, this);
     else checkCondition(piece, this);
-    if (BLOCKS.has(name)) this.#open(name, at);
+    this.#open.add(name, at);
   }
 
   #assignment({ text, at }: Piece): void {
     const [start, name] = /^([A-Za-z][\w-]*)\s*=/.exec(text) ?? [];
-    if (start === undefined || name === "lead" || name === "workspace") {
+    if (start === undefined || name === undefined || RESERVED.has(name)) {
       const hint = "write {% assign name = value %}, with a name of your own";
       this.faults.add(at, "an assign without a valid name", { quoted: text, hint });
       return;
@@ -174,33 +205,17 @@ class Check implements ValueContext {
     this.assigned.set(name, `the name assigned in line ${line}, column ${column}`);
   }
 
-  #open(name: string, at: number): void {
-    this.#blocks.push({ name, at, hasElse: false });
-    if (this.#blocks.length === MOST_DEEP + 1) {
-      this.faults.add(at, `more than ${MOST_DEEP} nested tags`);
-    }
-  }
-
   #branch(name: string, at: number, piece: Piece): void {
-    const block = this.#blocks.at(-1);
-    const homes = BRANCHES.get(name) ?? [];
-    if (!block || !homes.includes(block.name)) {
-      this.faults.add(at, `${name} without ${homes.slice(0, 2).join(" or ")} before it`);
-    } else if (block.hasElse) this.faults.add(at, `${name} after else`);
-    else if (name === "else") {
-      block.hasElse = true;
-      this.#noArguments(name, at, piece);
-    }
+    const isInPlace = this.#open.branch(name, at);
+    if (name === "else" && isInPlace) this.#noArguments(name, at, piece);
     if (name === "elsif") checkCondition(piece, this);
     if (name === "when") checkLiterals(piece, this);
   }
 
   #end(name: string, at: number, piece: Piece): void {
     const opener = name.slice("end".length);
-    if (this.#blocks.at(-1)?.name === opener) {
-      this.#blocks.pop();
-      this.#noArguments(name, at, piece);
-    } else if (BLOCKS.has(opener) || TAGS.has(opener)) this.faults.add(at, `${name} without ${opener} before it`);
+    if (this.#open.close(opener)) this.#noArguments(name, at, piece);
+    else if (BLOCKS.has(opener) || TAGS.has(opener)) this.faults.add(at, `${name} without ${opener} before it`);
     else this.faults.add(at, "unknown tag", { quoted: name, hint: `allowed are ${ALLOWED_TAGS}` });
   }
 

@@ -1,5 +1,6 @@
 import {
   AssertionError,
+  type Comparable,
   type Context,
   Drop,
   defaultOperators,
@@ -9,6 +10,7 @@ import {
   type Operators,
   toValue,
 } from "liquidjs";
+import { Temporal } from "temporal-polyfill";
 
 /**
  * Limit in characters for a template, for its rendered text, and for the total size of all values that one rendering
@@ -47,22 +49,20 @@ export const FILTERS: ReadonlyMap<string, FilterRule> = new Map([
   ["url_encode", takes(0)],
 ]);
 
+/** Whether a value counts as empty in a condition: nothing, blank text, `nil`, `empty`, `blank` or a missing value. */
+const isNothing = (value: unknown): boolean =>
+  value === null || value === undefined || value instanceof Drop || (typeof value === "string" && value.trim() === "");
+
 /**
- * A value that the lead lacks. Filters pass it on, `default` replaces it, conditions treat it as false, and an output
- * reports its name.
+ * A value that the lead lacks. Filters pass it on, `default` replaces it, and an output reports its name. In a
+ * condition it is empty: false, equal to nothing but other empty values, and neither less nor greater than any value.
  */
-export class Missing extends Drop {
-  readonly #name: string;
-  readonly #report: (name: string) => void;
+export class Missing extends Drop implements Comparable {
+  readonly name: string;
 
-  constructor(name: string, report: (name: string) => void) {
+  constructor(name: string) {
     super();
-    this.#name = name;
-    this.#report = report;
-  }
-
-  reportName(): void {
-    this.#report(this.#name);
+    this.name = name;
   }
 
   override valueOf(): null {
@@ -73,7 +73,30 @@ export class Missing extends Drop {
   override liquidMethodMissing(): this {
     return this;
   }
+
+  equals(other: unknown): boolean {
+    return isNothing(other);
+  }
+  gt(): boolean {
+    return false;
+  }
+  geq(): boolean {
+    return false;
+  }
+  lt(): boolean {
+    return false;
+  }
+  leq(): boolean {
+    return false;
+  }
 }
+
+/** The names of missing values that the outputs of a rendering need, by the values given to LiquidJS. */
+export const missingNames = new WeakMap<object, Set<string>>();
+
+const RESULT_OF = "a result of the filter ";
+/** Whether a missing value is what a filter left of a value, and so depends on the lead. */
+export const isFilterResult = (name: string): boolean => name.startsWith(RESULT_OF);
 
 /** Whether LiquidJS threw because of the size limit. A checked template violates no other assertion. */
 export const isTooMuch = (thrown: unknown): boolean =>
@@ -104,7 +127,27 @@ function workOf(filter: string, value: unknown, args: readonly unknown[]): numbe
   return filter === "replace" || filter === "remove" || filter === "split" ? sizes + searchWork(value, args[0]) : sizes;
 }
 
-/** Wraps a filter to limit its work and result. Missing values pass through. */
+/**
+ * `date` without a clock and without the zone of the machine, so that a text stays the same between its approval and
+ * its sending. Takes ISO 8601 and keeps the local time as written; anything else, such as `now`, is no date.
+ */
+function date(this: InFilter, value: unknown, ...args: unknown[]): unknown {
+  const parsed = typeof value === "string" ? dateIn(value) : undefined;
+  return parsed === undefined ? undefined : dateOfLiquid.apply(this, [`${parsed}Z`, ...args]);
+}
+
+const dateOfLiquid = filters["date"] as Filter;
+
+/** An ISO 8601 date or time without its zone; undefined for any other text. */
+export function dateIn(text: string): string | undefined {
+  try {
+    return Temporal.PlainDateTime.from(text.trim().replace(/z$/i, "")).toString();
+  } catch {
+    return undefined;
+  }
+}
+
+/** Wraps a filter to limit its work and result. Missing values pass through. A value of which nothing is left is missing. */
 function limited(name: string, filter: Filter): Filter {
   return function (this: InFilter, given: unknown, ...args: unknown[]): unknown {
     const missing = [given, ...args].find((value) => value instanceof Missing);
@@ -114,14 +157,14 @@ function limited(name: string, filter: Filter): Filter {
     use(this.context, workOf(name, value, args));
     const result: unknown = filter.apply(this, [value, ...args]) ?? "";
     use(this.context, sizeOf(result));
-    return result;
+    return name !== "default" && isNothing(result) && !isNothing(value) ? new Missing(RESULT_OF + name) : result;
   };
 }
 
 /** Converts an output value to text. LiquidJS calls it as the last filter of each output. */
 function written(this: InFilter, value: unknown): string {
   if (value instanceof Missing) {
-    value.reportName();
+    missingNames.get(this.context.environments)?.add(value.name);
     return "";
   }
   const plain: unknown = toValue(value);
@@ -146,7 +189,9 @@ function comparison(name: string): [string, Operators[string]] {
     name,
     (left: unknown, right: unknown, context: Context) => {
       use(context, sizeOf(left) + sizeOf(right));
-      return compare(left, right, context);
+      // LiquidJS asks the left side first, and its `empty` does not equal a missing value.
+      const swaps = isMissing(right) && (name === "==" || name === "!=");
+      return swaps ? compare(right, left, context) : compare(left, right, context);
     },
   ];
 }
@@ -164,6 +209,7 @@ export const liquid = new Liquid({
   ownPropertyOnly: true,
   // Fixed, so that the text does not depend on the machine's locale.
   locale: "en-US",
+  timezoneOffset: 0,
   // Prevents file access.
   templates: {},
   parseLimit: LONGEST_TEXT,
@@ -174,62 +220,7 @@ export const liquid = new Liquid({
 
 for (const name of Object.keys(liquid.tags)) if (!TAGS.has(name)) delete liquid.tags[name];
 for (const name of Object.keys(liquid.filters)) {
-  const filter = filters[name];
+  const filter = name === "date" ? date : filters[name];
   if (FILTERS.has(name) && typeof filter === "function") liquid.registerFilter(name, limited(name, filter));
   else liquid.unregisterFilter(name);
-}
-
-/** An error in a template, with its position. */
-export interface TemplateFault {
-  /** The error. Never quotes the template, so it may be logged and stored. */
-  readonly what: string;
-  /** The faulty text from the template. For its author only. */
-  readonly quoted?: string;
-  /** The suggested correction. */
-  readonly hint?: string;
-  /** From 1. */
-  readonly line: number;
-  readonly column: number;
-}
-
-/** For reports and logs: kind and position, without template text. */
-export const withoutText = ({ what, line, column }: TemplateFault): string => `${what}, line ${line}, column ${column}`;
-
-/** For the author of the template only: quotes it. */
-export function forAuthor({ what, quoted, hint, line, column }: TemplateFault): string {
-  const words = quoted === undefined ? what : `${what} ${shortened(quoted)}`;
-  return `${words}${hint === undefined ? "" : `; ${hint}`} (line ${line}, column ${column})`;
-}
-
-const LONGEST_QUOTE = 80;
-
-/** Truncates long text. Quotes it unless it is a plain name. */
-function shortened(text: string): string {
-  const short = text.length > LONGEST_QUOTE ? `${text.slice(0, LONGEST_QUOTE)}…` : text;
-  return /^[\w.-]+$/.test(short) ? short : JSON.stringify(short);
-}
-
-/** Collects the faults of one text. */
-export class TemplateFaults {
-  readonly all: TemplateFault[] = [];
-  readonly #lineStarts: number[] = [0];
-
-  constructor(text: string) {
-    for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n", end + 1)) this.#lineStarts.push(end + 1);
-  }
-
-  /** `index` is the position in the text, from 0. */
-  add(index: number, what: string, more: { readonly quoted?: string; readonly hint?: string } = {}): void {
-    this.all.push({ what, ...more, ...this.positionOf(index) });
-  }
-
-  positionOf(index: number): { readonly line: number; readonly column: number } {
-    let [line, above] = [1, this.#lineStarts.length];
-    while (line < above) {
-      const middle = Math.ceil((line + above) / 2);
-      if ((this.#lineStarts[middle - 1] ?? 0) <= index) line = middle;
-      else above = middle - 1;
-    }
-    return { line, column: index - (this.#lineStarts[line - 1] ?? 0) + 1 };
-  }
 }

@@ -1,21 +1,7 @@
 import { type FilteredValueToken, filters, type Token, Tokenizer, TypeGuards, type ValueToken } from "liquidjs";
-import type { TemplateFaults } from "./template-language.ts";
-import { FILTERS } from "./template-language.ts";
-
-/** A part of a template and its start index. */
-export interface Piece {
-  readonly text: string;
-  readonly at: number;
-}
-
-/** The state that checks of values share with the check of the whole template. */
-export interface ValueContext {
-  readonly faults: TemplateFaults;
-  readonly isKnown: (name: string) => boolean;
-  readonly knownNames: string;
-  /** Counts an operand, operator or filter. Throws if there are too many. */
-  readonly count: () => void;
-}
+import { hasOpenShape, type Piece, parsed, type ValueContext } from "./template-expression.ts";
+import type { TemplateFaults } from "./template-faults.ts";
+import { dateIn, FILTERS } from "./template-language.ts";
 
 type FilterToken = FilteredValueToken["filters"][number];
 
@@ -33,6 +19,24 @@ export function checkSingleValue(piece: Piece, context: ValueContext): void {
     });
   }
   checkParts(value, piece, context);
+  checkSentTexts(value, piece, context);
+}
+
+/** Filters whose arguments are not sent. */
+const TAKES_TEXT_AWAY: ReadonlySet<string> = new Set(["date", "remove", "replace", "split"]);
+
+/** Checks the literals that may become part of the text. */
+function checkSentTexts({ initial, filters: chain }: FilteredValueToken, piece: Piece, context: ValueContext): void {
+  const args = chain.flatMap((filter) => (TAKES_TEXT_AWAY.has(filter.name) ? [] : filter.args));
+  for (const token of [...initial.postfix, ...args]) {
+    if (Array.isArray(token)) continue;
+    const at = piece.at + token.begin;
+    if (TypeGuards.isQuotedToken(token)) context.checkText({ text: token.getText().slice(1, -1), at: at + 1 });
+    else if (TypeGuards.isLiteralToken(token)) {
+      const hint = 'write a text in quotation marks, such as "you"';
+      context.faults.add(at, "a word that is not a text", { quoted: token.getText(), hint });
+    }
+  }
 }
 
 /** Checks operands with operators, as in an `if`. */
@@ -44,6 +48,10 @@ export function checkCondition(piece: Piece, context: ValueContext): void {
     context.faults.add(piece.at, "an incomplete condition", { quoted: piece.text, hint });
   }
   checkParts(value, piece, context);
+  for (const token of constantsIn(value.initial.postfix)) {
+    const hint = 'compare it with a value, as in {% if lead.company == "A" or lead.company == "B" %}';
+    context.faults.add(piece.at + token.begin, "a condition that is always true", { quoted: token.getText(), hint });
+  }
 }
 
 /** Checks the values of a `when`. They must be literals, so that comparisons read no more than the template. */
@@ -71,42 +79,6 @@ export function checkLiterals(piece: Piece, context: ValueContext): void {
   }
 }
 
-function parsed(piece: Piece, context: ValueContext): FilteredValueToken | undefined {
-  const { faults } = context;
-  if (piece.text === "") faults.add(piece.at, "a value is missing");
-  if (piece.text === "" || hasOpenShape(piece, context)) return undefined;
-  const tokenizer = new Tokenizer(piece.text);
-  try {
-    const value = tokenizer.readFilteredValue();
-    tokenizer.skipBlank();
-    if (tokenizer.end()) return value;
-    faults.add(piece.at + tokenizer.p, "something after the value", { quoted: tokenizer.remaining() });
-  } catch (thrown) {
-    faults.add(piece.at + tokenizer.p, "a value that cannot be read", { quoted: piece.text, ...reasonOf(thrown) });
-  }
-  return undefined;
-}
-
-/** The LiquidJS message without its position, which is relative to the piece. */
-const reasonOf = (thrown: unknown): { readonly hint?: string } =>
-  thrown instanceof Error ? { hint: thrown.message.replace(/, line:\d+, col:\d+$/, "") } : {};
-
-const TEXT_OR_BRACKET = /"[^"\\]*(?:\\.[^"\\]*)*"|'[^'\\]*(?:\\.[^'\\]*)*'|["'()[\]]/gs;
-
-/** Reports brackets, which make LiquidJS recurse, and unclosed quotation marks, which it accepts. */
-function hasOpenShape({ text, at }: Piece, { faults }: ValueContext): boolean {
-  for (const { 0: match, index } of text.matchAll(TEXT_OR_BRACKET)) {
-    if (match.length > 1) continue;
-    if (match === '"' || match === "'") {
-      faults.add(at + index, "a quotation mark that is not closed", { quoted: text });
-    } else {
-      faults.add(at + index, "a bracket or a range", { quoted: text, hint: "write names with dots, and no brackets" });
-    }
-    return true;
-  }
-  return false;
-}
-
 /** Whether each operator has its operands and nothing is left over. LiquidJS ignores leftovers. */
 function isComplete(postfix: readonly Token[]): boolean {
   let depth = 0;
@@ -117,6 +89,25 @@ function isComplete(postfix: readonly Token[]): boolean {
   return depth === 1;
 }
 
+/** Texts and numbers that stand alone in a condition, as the second text in `lead.company == "A" or "B"`. */
+function constantsIn(postfix: readonly Token[]): readonly Token[] {
+  const stack: (Token | undefined)[] = [];
+  const constants: (Token | undefined)[] = [];
+  for (const token of postfix) {
+    if (!TypeGuards.isOperatorToken(token)) stack.push(token);
+    else {
+      const operands = token.operator === "not" ? [stack.pop()] : [stack.pop(), stack.pop()];
+      if (LOGICAL.has(token.operator)) constants.push(...operands);
+      stack.push(undefined);
+    }
+  }
+  return [...constants, ...stack].filter(
+    (token) => token !== undefined && (TypeGuards.isQuotedToken(token) || TypeGuards.isNumberToken(token)),
+  ) as readonly Token[];
+}
+
+const LOGICAL: ReadonlySet<string> = new Set(["and", "or", "not"]);
+
 function checkParts({ initial, filters: chain }: FilteredValueToken, piece: Piece, context: ValueContext): void {
   for (const token of initial.postfix) {
     context.count();
@@ -125,6 +116,7 @@ function checkParts({ initial, filters: chain }: FilteredValueToken, piece: Piec
   for (const [index, filter] of chain.entries()) {
     context.count();
     checkFilter(filter, piece, context);
+    if (filter.name === "date") checkDate(index === 0 ? initial.postfix[0] : undefined, piece, context);
     checkPair(chain[index - 1]?.name, filter, chain[index + 1]?.name, piece, context);
   }
 }
@@ -138,6 +130,15 @@ function checkOperand(token: Token, piece: Piece, { faults, isKnown, knownNames 
   const name = token.getText();
   if (token.variable || !isKnown(name))
     faults.add(at, "unknown variable", { quoted: name, hint: `known are ${knownNames}` });
+}
+
+/** `now` and `today` are no dates: a text must not change between its approval and its sending. */
+function checkDate(token: Token | undefined, piece: Piece, { faults }: ValueContext): void {
+  if (!token || TypeGuards.isPropertyAccessToken(token)) return;
+  const text = token.getText();
+  if (TypeGuards.isQuotedToken(token) && dateIn(text.slice(1, -1)) !== undefined) return;
+  const hint = 'write a date such as "2026-03-08"; there is no current date, because an approved text must not change';
+  faults.add(piece.at + token.begin, "a date filter without a date", { quoted: text, hint });
 }
 
 const ALLOWED = [...FILTERS.keys()].join(", ");

@@ -1,9 +1,10 @@
 import { CHANNEL_REGISTRY } from "./channels.ts";
 import type { Step } from "./due-item.ts";
-import type { Channel, SequenceTrigger, StepCondition } from "./labels.ts";
+import type { Channel, PlaceholderKind, SequenceTrigger, StepCondition } from "./labels.ts";
 import { LEAD_COLUMNS, TEMPLATE_KEYS, type TemplateLead } from "./lead-columns.ts";
 import { checkTemplate } from "./template-check.ts";
-import { forAuthor } from "./template-language.ts";
+import { forAuthor } from "./template-faults.ts";
+import { isFilterResult } from "./template-language.ts";
 import { type StepTexts, TEMPLATE_NAMES, textTemplate } from "./templates.ts";
 
 /** A sequence as its author writes it, independent of any database. */
@@ -24,6 +25,8 @@ export interface WrittenStep {
   readonly channel: Channel;
   readonly subject: string | null;
   readonly body: string;
+  /** Placeholders that the texts send as they are; sorted, each once. */
+  readonly allow: readonly PlaceholderKind[];
   readonly condition: StepCondition;
   readonly needsApproval: boolean;
   /** Null means no limit. */
@@ -83,12 +86,13 @@ export const STEP_FIELDS = [
   "condition",
   "needsApproval",
   "timeToLiveMinutes",
+  "allow",
   "subject",
   "body",
 ] as const satisfies readonly (keyof WrittenStep)[];
 
 const isSameStep = (one: WrittenStep, other: WrittenStep): boolean =>
-  STEP_FIELDS.every((field) => one[field] === other[field]);
+  STEP_FIELDS.every((field) => JSON.stringify(one[field]) === JSON.stringify(other[field]));
 
 interface TextFault {
   readonly part: "subject" | "body";
@@ -100,31 +104,33 @@ interface TextFault {
  * All faults in a step's templates; empty if the step can be sent to a lead with every value. Checks with the rendering
  * code. Messages quote the template: show them to its author, but never log them.
  */
-export function lintStep({ channel, subject, body }: StepTexts): readonly TextFault[] {
+export function lintStep({ channel, subject, body, allow }: StepTexts): readonly TextFault[] {
   return [
-    ...subjectFaults(channel, subject).map((message) => ({ part: "subject" as const, message })),
-    ...bodyFaults(body).map((message) => ({ part: "body" as const, message })),
+    ...subjectFaults(channel, subject, allow).map((message) => ({ part: "subject" as const, message })),
+    ...bodyFaults(body, allow).map((message) => ({ part: "body" as const, message })),
   ];
 }
 
-function subjectFaults(channel: Step["channel"], subject: string | null): readonly string[] {
+function subjectFaults(channel: Channel, subject: string | null, allow: Step["allow"]): readonly string[] {
   if (subject === null || subject.trim() === "")
     return CHANNEL_REGISTRY[channel].isMail ? ["is empty; an e-mail needs one"] : [];
   const oneLine = /\p{Cc}|\u2028|\u2029/u.test(subject) ? ["contains a line break or another control character"] : [];
-  return textFaults(subject, oneLine);
+  return textFaults(subject, allow, oneLine);
 }
 
-function bodyFaults(body: string): readonly string[] {
+function bodyFaults(body: string, allow: Step["allow"]): readonly string[] {
   if (body.trim() === "") return ["is empty"];
-  return textFaults(body, /[^\P{Cc}\t\n\r]/u.test(body) ? ["contains a control character"] : []);
+  return textFaults(body, allow, /[^\P{Cc}\t\n\r]/u.test(body) ? ["contains a control character"] : []);
 }
 
-function textFaults(text: string, found: readonly string[]): readonly string[] {
-  const faults = [...found, ...checkTemplate(text, TEMPLATE_NAMES).faults.map(forAuthor)];
+function textFaults(text: string, allow: Step["allow"], found: readonly string[]): readonly string[] {
+  const faults = [...found, ...checkTemplate(text, TEMPLATE_NAMES, allow).faults.map(forAuthor)];
   if (faults.length > 0) return faults;
-  const filled = textTemplate(text)(SAMPLE_LEAD, SOMEWHERE);
+  const filled = textTemplate(text, allow)(SAMPLE_LEAD, SOMEWHERE);
   if (filled.kind === "filled") return [];
-  return filled.kind === "faulty" ? filled.faults : filled.names.map((name) => `${name} has no value here`);
+  if (filled.kind === "faulty") return filled.faults;
+  // What a filter leaves of a value depends on the lead.
+  return filled.names.filter((name) => !isFilterResult(name)).map((name) => `${name} has no value here`);
 }
 
 /** A sample lead with every value. */

@@ -48,7 +48,7 @@ async function readSequences(
              select json_agg(json_build_object(
                       'id', step.id, 'position', step.position, 'delayMinutes', step.delay_minutes,
                       'channel', step.channel, 'condition', step.condition, 'subject', step.subject,
-                      'body', step.body, 'needsApproval', step.needs_approval,
+                      'body', step.body, 'allow', step.allowed_placeholders, 'needsApproval', step.needs_approval,
                       'timeToLiveMinutes', step.time_to_live_minutes) order by step.position)
                from follow_up_step as step
               where step.sequence_id = walked.id and step.version = walked.version), '[]'::json) as steps

@@ -36,9 +36,9 @@ export async function findStepToRender(db: Db, stepId: string): Promise<StepToRe
     }),
   );
   if (!step) return undefined;
-  const { channel, subject, body, position, sequence } = step;
+  const { channel, subject, body, allow, position, sequence } = step;
   return {
-    texts: { channel, subject, body },
+    texts: { channel, subject, body, allow },
     position,
     sequenceName: sequence.name,
     workspace: sequence.workspace,

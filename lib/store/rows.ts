@@ -77,6 +77,7 @@ const stepRow = z.object({
   condition: z.string(),
   subject: z.string().nullable(),
   body: z.string(),
+  allow: z.array(z.string()),
   needsApproval: z.boolean(),
   timeToLiveMinutes: z.int().nullable(),
 });

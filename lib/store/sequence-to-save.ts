@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { CHANNELS, SEQUENCE_TRIGGERS, STEP_CONDITIONS } from "../domain/labels.ts";
+import { CHANNELS, PLACEHOLDER_KINDS, SEQUENCE_TRIGGERS, STEP_CONDITIONS } from "../domain/labels.ts";
 import { lintStep } from "../domain/written-sequence.ts";
 
 /** A label of a closed set. The error names the unknown value and lists the known ones. */
@@ -8,10 +8,14 @@ const label = <Label extends string>(what: string, labels: readonly Label[]) =>
     error: ({ input }) => `unknown ${what} ${JSON.stringify(input)}; use one of ${labels.join(", ")}`,
   });
 
+const allow = z.array(label("kind of placeholder", PLACEHOLDER_KINDS)).transform((kinds) => [...new Set(kinds)].sort());
+
 const textFields = {
   channel: label("channel", CHANNELS),
   subject: z.string().nullable().default(null),
   body: z.string(),
+  /** Placeholders that the texts send as they are. */
+  allow: allow.default([]),
 };
 
 const key = z
@@ -83,7 +87,7 @@ export function faultText({ path, message }: SequenceFault): string {
 }
 
 const steps = z.object({ steps: z.array(z.unknown()) }).catch({ steps: [] });
-const texts = z.object(textFields);
+const texts = z.object({ ...textFields, allow: textFields.allow.catch([]) });
 const keyed = z.object({ key });
 
 /** Lints each step whose texts parse and finds duplicate keys, even if the rest of the sequence is invalid. */

@@ -97,7 +97,7 @@ async function write(db: Db, workspaceId: string, { after, stored, change }: Seq
   if (change.needsNewVersion) {
     const place = { workspaceId, sequenceId: id, version };
     await db.followUpStep.createMany({
-      data: steps.map((step, index) => ({ ...place, position: index + 1, ...step })),
+      data: steps.map((step, index) => ({ ...place, position: index + 1, ...step, allow: [...step.allow] })),
     });
   }
   const select = { id: true };
@@ -115,17 +115,20 @@ async function rewrite(db: Db, sequenceId: string, { steps }: WrittenSequence): 
     update follow_up_step as step
        set channel = written.channel::channel, subject = written.subject, body = written.body,
            condition = written.condition::step_condition, needs_approval = written.needs_approval,
-           time_to_live_minutes = written.time_to_live_minutes
+           time_to_live_minutes = written.time_to_live_minutes,
+           allowed_placeholders = string_to_array(written.allow, ',')::placeholder_kind[]
       from unnest(
         ${steps.map(({ key }) => key)}::text[], ${steps.map(({ channel }) => channel)}::text[],
         ${steps.map(({ subject }) => subject)}::text[], ${steps.map(({ body }) => body)}::text[],
         ${steps.map(({ condition }) => condition)}::text[], ${steps.map(({ needsApproval }) => needsApproval)}::boolean[],
-        ${steps.map(({ timeToLiveMinutes }) => timeToLiveMinutes)}::int[]
-      ) as written (key, channel, subject, body, condition, needs_approval, time_to_live_minutes)
+        ${steps.map(({ timeToLiveMinutes }) => timeToLiveMinutes)}::int[],
+        ${steps.map(({ allow }) => allow.join())}::text[]
+      ) as written (key, channel, subject, body, condition, needs_approval, time_to_live_minutes, allow)
      where step.sequence_id = ${sequenceId}::uuid and step.key = written.key
-       and (step.channel::text, step.subject, step.body, step.condition::text, step.needs_approval, step.time_to_live_minutes)
+       and (step.channel::text, step.subject, step.body, step.condition::text, step.needs_approval, step.time_to_live_minutes,
+            step.allowed_placeholders)
          is distinct from (written.channel, written.subject, written.body, written.condition, written.needs_approval,
-                           written.time_to_live_minutes)`;
+                           written.time_to_live_minutes, string_to_array(written.allow, ',')::placeholder_kind[])`;
 }
 
 /** The latest version of a stored sequence. */
@@ -164,6 +167,7 @@ const writtenStep = (step: WrittenStep): WrittenStep => ({
   channel: step.channel,
   subject: step.subject,
   body: step.body,
+  allow: step.allow,
   condition: step.condition,
   needsApproval: step.needsApproval,
   timeToLiveMinutes: step.timeToLiveMinutes,

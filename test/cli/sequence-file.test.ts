@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
 import { parseSequenceFile, readSequenceFiles, writeSequenceFile } from "../../cli/sequence-file.ts";
-import { CHANNELS, SEQUENCE_TRIGGERS, STEP_CONDITIONS } from "../../lib/domain/labels.ts";
+import { CHANNELS, PLACEHOLDER_KINDS, SEQUENCE_TRIGGERS, STEP_CONDITIONS } from "../../lib/domain/labels.ts";
 import type { WrittenSequence } from "../../lib/domain/written-sequence.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
@@ -51,6 +51,7 @@ const written: fc.Arbitrary<WrittenSequence> = fc.record({
       channel: fc.constantFrom(...CHANNELS),
       subject: fc.constantFrom("Hi", "- hi: you", "null", "7"),
       body: text,
+      allow: fc.constant([...PLACEHOLDER_KINDS]),
       condition: fc.constantFrom(...STEP_CONDITIONS),
       needsApproval: fc.boolean(),
       timeToLiveMinutes: fc.option(fc.integer({ min: 1, max: 100_000 })),
@@ -67,6 +68,19 @@ const faultsOf = (file: string): readonly string[] => {
 const withSteps = (steps: string) => `name: A\ntriggerOn: manual\nsteps: ${steps}`;
 
 describe("a sequence file", () => {
+  it("allows placeholders of other tools by their kind, per step", () => {
+    const step = (more: string) => `{key: a, delay: 1 day, channel: task, body: "[x] {Hi|Hello}"${more}}`;
+    const kinds = ["spintax", "square_brackets"];
+    expect(parseSequenceFile(withSteps(`[${step(", allow: [square_brackets, spintax]")}]`))).toMatchObject({
+      sequence: { steps: [{ allow: kinds }] },
+    });
+    expect(faultsOf(withSteps(`[${step("")}]`))).toEqual([
+      expect.stringMatching(/^3:47 step 1, body: .*\(square_brackets\) "\[x\]".*\(line 1, column 1\)$/),
+      expect.stringMatching(/^3:47 step 1, body: .*\(spintax\) "\{Hi\|Hello\}".*\(line 1, column 5\)$/),
+    ]);
+    expect(faultsOf(withSteps(`[${step(", allow: [everything]")}]`))).toHaveLength(3);
+  });
+
   it("is parsed to the sequence that it was written from, with any texts", () => {
     fc.assert(
       fc.property(written, (sequence) => {

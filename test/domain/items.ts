@@ -41,6 +41,7 @@ export const aStep = (over: Partial<Step> = {}): Step => ({
   condition: "always",
   subject: "Hello {{ lead.first_name }}",
   body: "Shall we talk, {{ lead.first_name }}?",
+  allow: [],
   needsApproval: false,
   timeToLiveMinutes: null,
   ...over,

@@ -1,12 +1,13 @@
 import { describe, expect, it } from "@jest/globals";
+import { TEMPLATE_NAMES } from "../../lib/domain/templates.ts";
 import { lintStep } from "../../lib/domain/written-sequence.ts";
 
 const TAGS = "allowed are assign, case, comment, if, raw, unless";
 const FILTERS =
   "allowed are append, capitalize, date, default, downcase, escape, first, last, prepend, remove, replace, split, strip, truncate, truncatewords, upcase, url_encode";
-const KNOWN = "known are lead.email, lead.first_name, lead.last_name, lead.company, lead.phone, workspace.name";
+const KNOWN = `known are ${TEMPLATE_NAMES.join(", ")}`;
 const faultsOf = (step: Partial<Parameters<typeof lintStep>[0]>) =>
-  lintStep({ channel: "email", subject: "Hello", body: "Hello", ...step }).map(
+  lintStep({ channel: "email", subject: "Hello", body: "Hello", allow: [], ...step }).map(
     ({ part, message }) => `${part}: ${message}`,
   );
 
@@ -21,7 +22,7 @@ describe("linting a step", () => {
     ],
     [{ body: "{% case lead.company %}{% when 'x', \"y\" or 3 %}a{% else %}b{% endcase %}" }],
     [{ body: "{%- unless lead.company == 'x' and lead.phone -%}a{%- elsif not lead.phone -%}b{%- endunless -%}" }],
-    [{ body: "{% assign a = 'x' %}{% assign a = a | append: a %}{{ a }} {{ 'now' | date: '%B' }}" }],
+    [{ body: "{% assign a = 'x' %}{% assign a = a | append: a %}{{ a }} {{ '2026-03-08' | date: '%B' }}" }],
     [{ body: `${"{% if true %}".repeat(20)}x${"{% endif %}".repeat(20)}` }],
     [{ body: "{% raw %}{{ x }}{% endraw %}" }],
     [{ body: "{% if lead.company == 'x' %}Hi{% endif %}" }],
@@ -149,6 +150,73 @@ describe("linting a step", () => {
     [
       { body: `${"{% if true %}".repeat(21)}x${"{% endif %}".repeat(21)}` },
       ["body: more than 20 nested tags (line 1, column 261)"],
+    ],
+    ...["lead.phone |", "lead.phone | append: 'a',", "lead.phone | append: , 'a'", "lead.phone | upcase:"].map(
+      (value): [object, string[]] => [
+        { body: `{{ ${value} }}` },
+        [
+          `body: something that Liquid ignores ${JSON.stringify(value)}; write one | before each filter, one : before its arguments, and one comma between them (line 1, column 4)`,
+        ],
+      ],
+    ),
+    [
+      { body: "{{ lead.first_name or 'there' }}" },
+      ["body: more than one value \"lead.first_name or 'there'\"; write one value and its filters (line 1, column 4)"],
+    ],
+    ...["nil", "blank", "empty", "true"].map((word): [object, string[]] => [
+      { body: `x{{ lead.company | default: ${word} }}` },
+      [`body: a word that is not a text ${word}; write a text in quotation marks, such as "you" (line 1, column 29)`],
+    ]),
+    [
+      { body: "{% if lead.company == 'A' or 'B' %}x{% endif %}" },
+      [
+        'body: a condition that is always true "\'B\'"; compare it with a value, as in {% if lead.company == "A" or lead.company == "B" %} (line 1, column 30)',
+      ],
+    ],
+    [
+      { body: "{% case lead.company %} Hi {% when 'A' %}x{% endcase %}" },
+      ["body: something between case and its first when, which is never sent (line 1, column 24)"],
+    ],
+    [
+      { body: "{% case lead.company %}{% if lead.phone %}x{% endif %}{% when 'A' %}x{% endcase %}" },
+      ["body: something between case and its first when, which is never sent (line 1, column 24)"],
+    ],
+    ...["true", "nil", "blank", "not", "contains"].map((name): [object, string[]] => [
+      { body: `{% assign ${name} = 'x' %}y` },
+      [
+        `body: an assign without a valid name "${name} = 'x'"; write {% assign name = value %}, with a name of your own (line 1, column 11)`,
+      ],
+    ]),
+    [
+      { body: "{% raw x %}a{% endraw y %}" },
+      [
+        "body: something after raw x; write {% raw %} (line 1, column 1)",
+        "body: something after endraw y; write {% endraw %} (line 1, column 13)",
+      ],
+    ],
+    ...["'now'", "'today'", "'tomorrow'", "5"].map((value): [object, string[]] => [
+      { body: `{{ ${value} | date: '%A' }}` },
+      [
+        `body: a date filter without a date ${value === "5" ? 5 : JSON.stringify(value)}; write a date such as "2026-03-08"; there is no current date, because an approved text must not change (line 1, column 4)`,
+      ],
+    ]),
+    [
+      { body: "{{ lead.company | default: \u201cyou\u201d }}" },
+      [
+        'body: a character that Liquid cannot read "lead.company | default: \u201cyou\u201d"; it contains a typographic quotation mark (U+201C); write the plain character, or delete it (line 1, column 28)',
+      ],
+    ],
+    [
+      { body: "{{ lead.\u200bcompany }}" },
+      [
+        'body: a character that Liquid cannot read "lead.\u200bcompany"; it contains an invisible character (U+200B); write the plain character, or delete it (line 1, column 9)',
+      ],
+    ],
+    [
+      { body: '{{ lead.company | default: \u201cyou" }}' },
+      [
+        'body: an output is not closed "{{ lead.company | default: \u201cyou\\" }}"; it contains a typographic quotation mark (U+201C) (line 1, column 1)',
+      ],
     ],
   ])("reports each fault and its place: %j", (step, faults) => {
     expect(faultsOf(step)).toEqual(faults);

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "@jest/globals";
+import { afterEach, describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
 import { TEMPLATE_KEYS, type TemplateKey } from "../../lib/domain/lead-columns.ts";
 import { render, TEMPLATE_NAMES, textTemplate } from "../../lib/domain/templates.ts";
@@ -104,6 +104,8 @@ describe("a value that the lead lacks", () => {
     "{% assign team = lead.company | upcase %}{{ team | append: '!' }}",
     "{{ lead.company | default: lead.company }}",
     "{% if lead.first_name %}{{ lead.company }}{% endif %}",
+    "{% assign team = lead.company | default: lead.company %}Hi {{ team | upcase }},",
+    "{% if lead.company != 'x' %}{{ lead.company }}{% endif %}",
   ])("pauses the step and is reported by name in %s", (body) => {
     expect(rendered({ body }, lead)).toEqual(missing);
     expect(rendered({ body })).toMatchObject({ kind: "rendered" });
@@ -113,10 +115,13 @@ describe("a value that the lead lacks", () => {
     ["{{ lead.company | default: 'you' }}", "you"],
     ["{{ lead.company | upcase | default: 'you' }}", "you"],
     ["{{ lead.company | default: lead.first_name }}", "Ada"],
+    ["{{ lead.company | default: lead.company | default: 'you' }}", "you"],
     ["{% assign team = lead.company %}{{ team | default: 'you' }}", "you"],
     ["{% if lead.company %}{{ lead.company }}{% else %}you{% endif %}", "you"],
     ["{% unless lead.company %}you{% endunless %}", "you"],
-    ["{% if lead.company == blank and lead.company == nil %}you{% endif %}", "you"],
+    ["{% if lead.company == blank and lead.company == nil and lead.company == '' %}you{% endif %}", "you"],
+    ["{% if empty == lead.company and '' == lead.company and lead.company != 'x' %}you{% endif %}", "you"],
+    ["{% if lead.company.size < 9 or lead.company <= 'x' or 'x' > lead.company %}x{% else %}you{% endif %}", "you"],
     [
       "{% if lead.company.size > 0 or lead.company contains 'a' or 'null' contains lead.company %}x{% else %}you{% endif %}",
       "you",
@@ -133,11 +138,50 @@ describe("a value that the lead lacks", () => {
   });
 });
 
+describe("a value of which a filter leaves nothing", () => {
+  const lead = aLead({ firstName: "Dr.", company: "next week" });
+
+  it.each([
+    ["Hi {{ lead.first_name | remove: 'Dr.' }},", "remove"],
+    ["Hi {{ lead.first_name | replace: 'Dr.', ' ' }},", "replace"],
+    ["Hi {{ lead.first_name | split: 'Dr' | first | append: ',' }}", "first"],
+    ["{% assign on = lead.company | date: '%A' %}See you on {{ on }}", "date"],
+  ])("pauses the step like a missing value: %s", (body, filter) => {
+    expect(rendered({ body }, lead)).toEqual({ kind: "missing", names: [`a result of the filter ${filter}`] });
+    expect(rendered({ body: body.replace(" }}", " | default: 'you' }}") }, lead)).toMatchObject({ kind: "rendered" });
+  });
+});
+
+describe("a date in a text", () => {
+  const zone = process.env["TZ"];
+  afterEach(() => {
+    if (zone === undefined) delete process.env["TZ"];
+    else process.env["TZ"] = zone;
+  });
+
+  it.each(["America/Los_Angeles", "Pacific/Auckland"])(
+    "does not depend on the clock or the zone of the machine: %s",
+    (tz) => {
+      process.env["TZ"] = tz;
+      const on = (company: string) =>
+        rendered({ body: "{{ lead.company | date: '%d %B %H:%M' }}" }, aLead({ company }));
+      expect(on("2026-03-08")).toMatchObject({ message: { body: "08 March 00:00" } });
+      expect(on("2026-03-08 23:30")).toMatchObject({ message: { body: "08 March 23:30" } });
+      expect(on("2026-03-08T10:00:00Z")).toMatchObject({ message: { body: "08 March 10:00" } });
+      expect(on("2026-03-08T10:00:00+02:00")).toMatchObject({ message: { body: "08 March 10:00" } });
+      for (const none of ["now", "today", "2026-02-30", "soon", "5"])
+        expect(on(none)).toMatchObject({ kind: "missing" });
+    },
+  );
+});
+
 describe("the fast path for plain texts", () => {
   it("renders like LiquidJS", () => {
     const both = fc.property(templates(), leads(), fc.string(), (template, values, workspaceName) => {
       const here = { name: workspaceName };
-      const [short, long] = [`${template}\n`, `${template}\n${A_TAG}`].map((text) => textTemplate(text)(values, here));
+      const [short, long] = [`${template}\n`, `${template}\n${A_TAG}`].map((text) =>
+        textTemplate(text, [])(values, here),
+      );
       expect(comparable(short)).toEqual(comparable(long));
     });
     fc.assert(both, { numRuns: Math.ceil(2_000 / ONE_CASE_IN) });

@@ -9,6 +9,7 @@ const step: fc.Arbitrary<WrittenStep> = fc.record({
   channel: fc.constantFrom(...CHANNELS),
   subject: fc.constantFrom(null, "Hi"),
   body: fc.constantFrom("one", "two"),
+  allow: fc.subarray(["html", "spintax"] as const),
   condition: fc.constantFrom(...STEP_CONDITIONS),
   needsApproval: fc.boolean(),
   timeToLiveMinutes: fc.constantFrom(null, 60),

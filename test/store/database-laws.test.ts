@@ -355,6 +355,11 @@ const SEQUENCE_LAWS: readonly Law[] = [
     breaks: step("time_to_live_minutes = 0"),
     keeps: step("time_to_live_minutes = 1"),
   },
+  {
+    name: "allowed_placeholders_are_a_list",
+    breaks: step("allowed_placeholders = array[null]::public.placeholder_kind[]"),
+    keeps: step("allowed_placeholders = '{html,spintax}'"),
+  },
   { name: "email_has_subject", breaks: step("subject = ' '"), keeps: step("subject = 'Hi'") },
   { name: "email_has_subject", breaks: step("subject = null"), keeps: step("subject = null, channel = 'sms'") },
   {

@@ -22,6 +22,7 @@ const stepOf = (key: string, body = key): WrittenStep => ({
   channel: "task",
   subject: null,
   body,
+  allow: [],
   condition: "always",
   needsApproval: false,
   timeToLiveMinutes: null,

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { describe, expect, it } from "@jest/globals";
+import { decide } from "../../lib/domain/decide.ts";
 import { CHANNELS } from "../../lib/domain/labels.ts";
 import { openDatabase } from "../../lib/store/connect.ts";
 import { explainInstance } from "../../lib/store/explain.ts";
@@ -114,6 +115,55 @@ describe("a sequence that is saved", () => {
     const [one, other] = await Promise.all([save(sequence), save(sequence)]);
     expect(one).toEqual(other);
   });
+});
+
+describe("a step with a placeholder of another tool", () => {
+  const marked = (over: Partial<StepToSave> = {}) =>
+    email("{Hi|Hello} [x]", { key: "a", subject: "[Webinar]", delayMinutes: 0, ...over });
+  const braces = { kind: "hold", reason: "invalid_template" };
+
+  it("is refused, or saved if it allows the kinds by name", async () => {
+    expect(await faultsOf(await aSequence(marked({ allow: ["spintax"] })))).toEqual([
+      expect.stringMatching(/^step 1, subject: .*\(square_brackets\) "\[Webinar\]".*\(line 1, column 1\)$/),
+      expect.stringMatching(/^step 1, body: .*\(square_brackets\) "\[x\]".*\(line 1, column 12\)$/),
+    ]);
+    expect(await faultsOf(await aSequence(marked({ allow: ["brackets"] as never })))).toContainEqual(
+      expect.stringMatching(/^step 1, allow, 0: unknown kind of placeholder "brackets"; use one of angle_brackets, /),
+    );
+    const sequence = await aSequence(marked({ allow: ["square_brackets", "spintax", "spintax"] }));
+    const { id } = await save(sequence);
+    const allowed = () =>
+      pool.query("select allowed_placeholders::text as kinds from follow_up_step where sequence_id = $1", [id]);
+    expect((await allowed()).rows).toEqual([{ kinds: "{spintax,square_brackets}" }]);
+    await save({ ...sequence, steps: [email("Hi", { key: "a", delayMinutes: 0 })] });
+    expect((await allowed()).rows).toEqual([{ kinds: "{}" }]);
+  });
+
+  it("that was stored before holds its own leads by name, and those of no other tenant", async () => {
+    const decidedOn = async (sequence: SequenceToSave) => {
+      const { id } = await save(sequence);
+      const { instanceId } = await addFollowedLead(pool, sequence.workspaceId, id);
+      return async () => {
+        const instance = await explainInstance(onPool(pool), instanceId, new Date("2026-03-10T10:00:00Z"));
+        if (!instance || "fault" in instance.candidate.read) throw new Error("the instance cannot be read");
+        return decide(instance.candidate.read.item, new Date("2026-03-10T10:00:00Z"));
+      };
+    };
+    const [one, other] = [await aSequence(marked({ allow })), await aSequence(marked({ allow }))];
+    const [decideOne, decideOther] = [await decidedOn(one), await decidedOn(other)];
+    expect(await decideOne()).not.toMatchObject(braces);
+    await pool.query("update follow_up_step set allowed_placeholders = '{spintax}' where workspace_id = $1", [
+      one.workspaceId,
+    ]);
+    expect(await decideOne()).toMatchObject({
+      ...braces,
+      detail:
+        "subject: a placeholder of another tool (square_brackets), line 1, column 1; " +
+        "body: a placeholder of another tool (square_brackets), line 1, column 12",
+    });
+    expect(await decideOther()).not.toMatchObject(braces);
+  });
+  const allow: StepToSave["allow"] = ["spintax", "square_brackets"];
 });
 
 describe("an invalid sequence", () => {

@@ -24,7 +24,7 @@ it("shows the text for a lead as it would be sent", async () => {
   const step = await aStep({ body: "Hi {{ lead.first_name | upcase }},\nyours, {{ workspace.name }}" });
   const { code, stdout } = await preview([step, "--lead", lead]);
   expect(stdout).toMatch(/^Step 1 of ".+" \(email\), for the lead /);
-  expect(stdout).toContain("\n\nSubject: For Grace Bcc: x\n\nHi GRACE\r\nBCC: X,\nyours, Harbour Homes\n");
+  expect(stdout).toContain("\n\nSubject: For Grace Bcc: x\n\nHi GRACE\u{fffd}\nBCC: X,\nyours, Harbour Homes\n");
   expect(code).toBe(0);
 });
 
@@ -41,6 +41,13 @@ it("names the values that the lead lacks, with code 1", async () => {
   const step = await aStep({ body: "{{ lead.company }}" });
   const ended = await preview([step, "--lead", lead]);
   expect(ended).toMatchObject({ code: 1, stdout: expect.stringContaining("lacks lead.first_name, lead.company\n") });
+});
+
+it("uses the placeholders that the step allows", async () => {
+  const body = "[x] and {y}";
+  const { code, stdout } = await preview([await aStep({ body, allowed_placeholders: "{square_brackets}" })]);
+  expect(stdout).toMatch(/The step cannot be sent\n\nThe body: .*\(braces\) "\{y\}".*\(line 1, column 9\)\n$/);
+  expect(code).toBe(1);
 });
 
 it("prints every error in the texts, with code 1", async () => {
