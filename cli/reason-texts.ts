@@ -102,6 +102,7 @@ const SENTENCES: Sentences = {
   enrichmentResumed: ({ checked, resumed, skippedSteps }) =>
     resumeSentence("after a data lookup", checked, resumed) +
     (skippedSteps > 0 ? `, ${count(skippedSteps)} of them without the data: step skipped` : ""),
+  repaired: ({ checked, resumed }) => resumeSentence("after a repair", checked, resumed),
   results: ({ due, delivery }) => {
     if (due === 0) return "nothing was due";
     return `${count(due)} steps were due${delivery ? `: ${deliverySentence(delivery)}` : "; sent nothing"}`;

@@ -95,6 +95,7 @@ const LOCKED = {
   snoozed: null,
   resumed: null,
   enrichmentResumed: null,
+  repaired: null,
   results: null,
   recovered: null,
 };

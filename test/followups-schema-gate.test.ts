@@ -39,6 +39,7 @@ const NO_STEPS = {
   snoozed: null,
   resumed: null,
   enrichmentResumed: null,
+  repaired: null,
   results: null,
   recovered: null,
   notificationDigests: null,

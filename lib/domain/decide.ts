@@ -84,6 +84,13 @@ export function decide(item: DueItem, now: Date): Decision {
   throw new Error(`no rule decided instance ${item.instance.id}; the last rule always decides`);
 }
 
+/** Whether a pause for missing data is over: the next step has its values, or needs none because it will not be sent. */
+export function isRepaired(item: DueItem, now: Date): boolean {
+  const given = contextOf(item, now);
+  const goesWithoutText = [noStepLeft, conditionFalse, channelUnreachable].some((rule) => rule(given) !== undefined);
+  return goesWithoutText || templateIncomplete(given)?.kind !== "pause";
+}
+
 const inputsOf = ({ step, lead, workspace }: RuleContext): Decision["inputs"] => ({
   sendWindow: workspace.sendWindow,
   gapMinutes: workspace.gapMinutes,
@@ -96,7 +103,8 @@ const inputsOf = ({ step, lead, workspace }: RuleContext): Decision["inputs"] =>
 function templateIncomplete({ rendered, now }: RuleContext): Verdict | undefined {
   const text = rendered();
   if (text.kind === "missing") {
-    return { kind: "pause", reason: "missing_data", recheckAt: null, detail: `missing: ${text.names.join(", ")}` };
+    const detail = `missing: ${text.names.join(", ")}`;
+    return { kind: "pause", reason: "missing_data", recheckAt: repairBy(now), detail };
   }
   if (text.kind === "invalid") {
     return { kind: "hold", reason: "invalid_template", until: repairBy(now), detail: text.fault };

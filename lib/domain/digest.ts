@@ -6,7 +6,7 @@ import type { Message } from "./templates.ts";
 import { zonedDateTime, zoneOrUtc } from "./time-zone.ts";
 
 interface DigestSection {
-  /** A label of `NOTIFICATION_KINDS`, or an unknown one if the database is newer than this code. */
+  /** `MISSING_DATA`, a label of `NOTIFICATION_KINDS`, or an unknown one if the database is newer than this code. */
   readonly kind: string;
   readonly count: number;
   /** A sample, latest first. */
@@ -31,6 +31,9 @@ export interface DigestContents {
   readonly sections: readonly DigestSection[];
 }
 
+/** The section that lists what is paused because a value is missing. Each digest repeats it until it is repaired. */
+export const MISSING_DATA = "missing_data";
+
 /** A digest as an e-mail, with the same content as text and HTML. */
 interface DigestMail extends Message {
   readonly subject: string;
@@ -40,7 +43,7 @@ interface DigestMail extends Message {
 /** For the built-in templates below. Workspace templates use a smaller language. */
 const liquid = new Liquid({ strictVariables: true, strictFilters: true, locale: "en-US", templates: {} });
 
-const TITLES: Readonly<Record<NotificationKind, string>> = {
+const TITLES: Readonly<Record<NotificationKind | typeof MISSING_DATA, string>> = {
   meeting_booked: "Meetings booked",
   lead_replied: "Replies of leads",
   approval_waiting: "Texts put up for approval",
@@ -49,9 +52,10 @@ const TITLES: Readonly<Record<NotificationKind, string>> = {
   backstop_completed: "Sequences of booked leads that the backstop ended",
   lead_created: "Leads added by a booking, reply or opt-out of an unknown person",
   fact_warned: "Events that were applied with warnings, and started nothing",
+  [MISSING_DATA]: "Leads that wait for a missing value, until it is added",
 };
 
-const isKnown = (kind: string): kind is NotificationKind => Object.hasOwn(TITLES, kind);
+const isKnown = (kind: string): kind is keyof typeof TITLES => Object.hasOwn(TITLES, kind);
 const titleOf = (kind: string): string => (isKnown(kind) ? TITLES[kind] : kind.replaceAll("_", " "));
 
 const SUBJECT = liquid.parse(

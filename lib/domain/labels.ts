@@ -35,6 +35,9 @@ export const perChannel = <Value>(of: (channel: Channel) => Value): Readonly<Rec
 /** Channels with idempotent delivery. A touch with an unknown outcome may be sent again. */
 export const REPEATABLE_CHANNELS = CHANNELS.filter((channel) => CHANNEL_REGISTRY[channel].repeatable);
 
+/** How a person on our side contacts a lead. */
+export const CONTACT_CHANNELS = ["email", "call", "sms", "whatsapp", "linkedin", "other"] as const;
+
 export const STEP_CONDITIONS = ["always", "phone_provided", "linkedin_connected", "no_reply"] as const;
 export type StepCondition = (typeof STEP_CONDITIONS)[number];
 

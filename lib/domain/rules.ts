@@ -63,8 +63,8 @@ export function switchedOff({ workspace, sequence, now }: RuleContext): Verdict 
   return undefined;
 }
 
-export function automationOff({ lead }: RuleContext): Verdict | undefined {
-  return lead.automationEnabled ? undefined : { kind: "pause", reason: "manual", recheckAt: null };
+export function automationOff({ lead, now }: RuleContext): Verdict | undefined {
+  return lead.automationEnabled ? undefined : { kind: "pause", reason: "manual", recheckAt: repairBy(now) };
 }
 
 export function replyWaiting({ lead, workspace }: RuleContext): Verdict | undefined {

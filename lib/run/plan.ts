@@ -1,5 +1,5 @@
 import { NORMALISE } from "../domain/address.ts";
-import { decide } from "../domain/decide.ts";
+import { decide, isRepaired as hasItsData } from "../domain/decide.ts";
 import type { Decision } from "../domain/decision.ts";
 import type { DueItem, LeadFacts, WorkspaceFacts } from "../domain/due-item.ts";
 import { ADDRESS_KINDS, ADDRESS_OF_CHANNEL, type AddressKind, type Channel } from "../domain/labels.ts";
@@ -69,6 +69,19 @@ function planOne(candidate: DueCandidate, now: Date, used: UsedRoom, planned: Pl
     return { candidate, decision, state, touch, starts: claims && used.start(item.lead, touch.channel) };
   } catch (thrown) {
     return holdBroken(candidate, "decision_failed", detailOf(thrown), now);
+  }
+}
+
+/**
+ * Whether a pause for missing data is over. A row that cannot be read or decided counts as repaired: the claim then
+ * holds it and reports its fault.
+ */
+export function isRepaired({ read }: DueCandidate, now: Date): boolean {
+  if ("fault" in read) return true;
+  try {
+    return hasItsData(read.item, now);
+  } catch {
+    return true;
   }
 }
 

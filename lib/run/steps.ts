@@ -2,7 +2,7 @@ import { type AnyStep, type RunContext, StoppedLate } from "./step.ts";
 import { backstop } from "./steps/backstop.ts";
 import { notificationDigests } from "./steps/notification-digests.ts";
 import { recoverTouches } from "./steps/recover-touches.ts";
-import { resumeAwaitingEnrichment, resumeGhosted, resumeSnoozed } from "./steps/resume.ts";
+import { resumeAwaitingEnrichment, resumeGhosted, resumeRepaired, resumeSnoozed } from "./steps/resume.ts";
 import { sendDue } from "./steps/send-due.ts";
 
 /** The steps of a run, in order. The names in a request and the keys of the report derive from this list. */
@@ -11,6 +11,7 @@ export const STEPS = [
   resumeSnoozed,
   resumeGhosted,
   resumeAwaitingEnrichment,
+  resumeRepaired,
   recoverTouches,
   sendDue,
   notificationDigests,

@@ -1,7 +1,7 @@
 import type { Decision } from "../domain/decision.ts";
 import type { DigestWindow, OpenWindow } from "../domain/digest.ts";
 import type { DueItem } from "../domain/due-item.ts";
-import type { Channel } from "../domain/labels.ts";
+import type { Channel, PausedReason } from "../domain/labels.ts";
 import type { InstanceState } from "../domain/next-state.ts";
 import type { SendFacts } from "../domain/send-times.ts";
 import type { Message } from "../domain/templates.ts";
@@ -99,7 +99,7 @@ export interface CompleteBooked extends Omit<BatchQuery, "limit"> {
 }
 
 /** Pauses that a run ends. */
-export type ResumableReason = "lead_snoozed" | "lead_replied" | "awaiting_enrichment";
+export type ResumableReason = Exclude<PausedReason, "awaiting_approval">;
 
 export interface DueWorkspace {
   readonly id: string;

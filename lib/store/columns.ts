@@ -18,7 +18,7 @@ export const literal = (label: Channel | AddressKind): Sql => raw(`'${label}'`);
 /** Excludes touches on channels that only newer code knows. */
 export const CHANNEL_IS_KNOWN = sql`touch.channel::text = any(${[...CHANNELS]}::text[])`;
 
-const lastTouchColumn = (channel: Channel): Sql => raw(`last_${channel}_at`);
+export const lastTouchColumn = (channel: Channel): Sql => raw(`last_${channel}_at`);
 
 /** The columns of `lead` for when each channel last reached it. */
 export const LAST_TOUCHES = join(CHANNELS.map((channel) => sql`lead.${lastTouchColumn(channel)}`));

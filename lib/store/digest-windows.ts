@@ -1,6 +1,7 @@
 import * as z from "zod";
 import type { DigestWindow, OpenWindow } from "../domain/digest.ts";
 import type { BatchQuery, ClosedWindows } from "../run/store-ports.ts";
+import { hasMissingData } from "./digests.ts";
 import { instantOrNull } from "./rows.ts";
 import { empty, many, one, type Queryable, type Sql, sql, type Transactional } from "./sql.ts";
 
@@ -76,8 +77,8 @@ type ClosedWindow = DigestWindow & { readonly id: string };
 
 /**
  * Makes a digest of every event from before the end of its window that has no digest yet, however late it committed.
- * Includes events that are dated too far ahead, because the clock was wrong. Makes no digest without events. Returns
- * how many closed windows have no receiver or no event.
+ * Includes events that are dated too far ahead, because the clock was wrong. Makes no digest if there is neither an
+ * event nor an instance that waits for a missing value. Returns how many closed windows get no delivery.
  */
 async function makeDigests(db: Queryable, windows: readonly ClosedWindow[], now: Date): Promise<number> {
   const { skipped } = await one(db, z.object({ skipped: z.int() }))`
@@ -105,7 +106,8 @@ async function makeDigests(db: Queryable, windows: readonly ClosedWindow[], now:
          select min(occurred_at) as occurred_at from notification_event as event
           where event.workspace_id = closed.workspace_id and event.digest_id is null
             and (event.occurred_at < closed.window_end or event.occurred_at > ${aheadOf(now)})) as first
-       where closed.window_end is not null and first.occurred_at is not null
+       where closed.window_end is not null
+         and (first.occurred_at is not null or ${hasMissingData(sql`closed.workspace_id`)})
           on conflict (workspace_id, window_end) do nothing
       returning id, workspace_id, window_end),
     assigned as (
@@ -144,9 +146,9 @@ export async function rehearseDigests(
       join workspace on workspace.id = closed.id and not workspace.digest_muted
      cross join lateral (
        values (workspace.digest_email), (workspace.digest_webhook_url)) as receiver (address)
-     where receiver.address is not null and exists (
+     where receiver.address is not null and (${hasMissingData(sql`closed.id`)} or exists (
        select from notification_event as event
         where event.workspace_id = closed.id and event.digest_id is null
-          and (event.occurred_at < closed.window_end or event.occurred_at > ${aheadOf(query.now)}))`;
+          and (event.occurred_at < closed.window_end or event.occurred_at > ${aheadOf(query.now)})))`;
   return { checked: windows.length, skipped: closed.length - withReceiver, digests };
 }

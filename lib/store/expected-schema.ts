@@ -4,6 +4,7 @@ export const EXPECTED_SCHEMA = {
     "20261129000000_tables",
     "20261129000100_laws",
     "20261130000200_lead_senders",
+    "20261130000300_lead_contacted",
     "20261130000600_allowed_placeholders",
     "20261130000800_orders",
   ],
@@ -122,6 +123,8 @@ export const EXPECTED_SCHEMA = {
       "sender_name",
       "sender_email",
       "reply_to",
+      "first_inbound_at",
+      "last_contacted_at",
     ],
     notification_digest: ["id", "workspace_id", "window_start", "window_end"],
     notification_event: [

@@ -1,8 +1,11 @@
 import * as z from "zod";
+import { isRepaired } from "../run/plan.ts";
 import type { EnrichmentReport } from "../run/step-reports.ts";
 import type { BatchQuery, ResumableReason } from "../run/store-ports.ts";
+import { candidateColumns, readCandidates } from "./candidates.ts";
 import { byAddress } from "./columns.ts";
 import { CONTACT_BLOCK } from "./contact-rule.ts";
+import { parseDueRows } from "./rows.ts";
 import { exists, many, one, type Queryable, raw, type Sql, sql, type Transactional } from "./sql.ts";
 
 /** When a pause ends, as SQL on `instance`, `lead` and `workspace`. */
@@ -29,7 +32,10 @@ const DATA_IS_THERE = sql`
             select from follow_up_step as step
              where step.sequence_id = instance.sequence_id and step.version = instance.version and step.position >= instance.position))`;
 
-const PAUSE_ENDS: Readonly<Record<ResumableReason, (now: Date) => PauseEnd>> = {
+const NEVER = sql`null::timestamptz`;
+
+/** `repaired`: the instances whose step has all its values. Only pauses for missing data read it. */
+const PAUSE_ENDS: Readonly<Record<ResumableReason, (now: Date, repaired: readonly string[]) => PauseEnd>> = {
   lead_snoozed: (now) => ({
     isOver: sql`(lead.snoozed_until is null or lead.snoozed_until <= ${now})`,
     overAt: sql`lead.snoozed_until`,
@@ -37,14 +43,30 @@ const PAUSE_ENDS: Readonly<Record<ResumableReason, (now: Date) => PauseEnd>> = {
   lead_replied: (now) => {
     const overAt = sql`
     case when lead.last_outbound_at > lead.last_inbound_at and lead.last_inbound_at < '10000-01-01'
-         then lead.last_inbound_at + make_interval(hours => 24 * workspace.ghosted_after_days) end`;
+         then greatest(lead.last_inbound_at, case when lead.last_contacted_at < '10000-01-01' then lead.last_contacted_at end)
+              + make_interval(hours => 24 * workspace.ghosted_after_days) end`;
     return { isOver: sql`(${overAt} <= ${now})`, overAt };
   },
   awaiting_enrichment: () => ({
     isOver: sql`(lead.enrichment_status <> 'pending' or ${DATA_IS_THERE})`,
-    overAt: sql`null::timestamptz`,
+    overAt: NEVER,
   }),
+  missing_data: (_, repaired) => ({ isOver: sql`instance.id = any(${[...repaired]}::uuid[])`, overAt: NEVER }),
+  // The lead's switch is part of MAY_BE_CONTACTED. A pause that a person typed has no recheck time.
+  manual: () => ({ isOver: sql`true`, overAt: NEVER }),
 };
+
+/** Which of these instances have all the data that their pause waits for. Reads the steps' texts, so not in SQL. */
+async function findRepaired(db: Queryable, reason: ResumableReason, now: Date, which: Sql): Promise<readonly string[]> {
+  if (reason !== "missing_data") return [];
+  const rows = await many(db, z.unknown())`
+    select ${candidateColumns(now)}
+      from follow_up_instance as instance
+      join lead on lead.workspace_id = instance.workspace_id and lead.id = instance.lead_id
+     where ${which}`;
+  const candidates = await readCandidates(db, parseDueRows(rows), now);
+  return candidates.filter((candidate) => isRepaired(candidate, now)).map(({ instanceId }) => instanceId);
+}
 
 const countsRow = z.object({ checked: z.int(), resumed: z.int(), skippedSteps: z.int() });
 
@@ -83,8 +105,8 @@ async function lockPaused(db: Queryable, query: BatchQuery, reason: ResumableRea
 }
 
 /** The CTE `judged`: whether the pause of each selected instance is over. */
-function judged(now: Date, reason: ResumableReason, which: Sql): Sql {
-  const { isOver, overAt } = PAUSE_ENDS[reason](now);
+function judged(now: Date, reason: ResumableReason, which: Sql, repaired: readonly string[]): Sql {
+  const { isOver, overAt } = PAUSE_ENDS[reason](now, repaired);
   return sql`
     judged as materialized (
       select instance.id, instance.workspace_id, coalesce(${MAY_BE_CONTACTED} and ${isOver}, false) as resumes,
@@ -106,8 +128,10 @@ async function evaluate(
   reason: ResumableReason,
   ids: readonly string[],
 ): Promise<EnrichmentReport> {
+  const which = sql`instance.id = any(${[...ids]}::uuid[])`;
+  const repaired = await findRepaired(db, reason, now, which);
   return await one(db, countsRow)`
-    with ${judged(now, reason, sql`instance.id = any(${[...ids]}::uuid[])`)},
+    with ${judged(now, reason, which, repaired)},
     changed as (
       update follow_up_instance as instance
          set status = case when resumes then 'active' else 'paused' end::instance_status,
@@ -137,8 +161,9 @@ export async function rehearseResume(
   const which = sql`
     ${isDue(query, reason)} and not (instance.lead_booked and not instance.post_booking)
     and instance.id <> all(${[...ended]}::uuid[])`;
+  const repaired = await findRepaired(db, reason, query.now, which);
   const workspaces = await many(db, rehearsedRow)`
-    with ${judged(query.now, reason, which)}
+    with ${judged(query.now, reason, which, repaired)}
     select ${COUNTS}, workspace_id as "workspaceId",
            coalesce(array_agg(id::text order by id) filter (where resumes), '{}') as ids
       from judged

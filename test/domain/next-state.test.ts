@@ -68,7 +68,7 @@ describe("nextState", () => {
       status: "paused",
       position: 1,
       reason: "manual",
-      recheckAt: null,
+      recheckAt: minutesAfter(NOON, 24 * 60),
     });
     expect(evolved({ steps: [aStep({ needsApproval: true })] })).toMatchObject({
       status: "paused",

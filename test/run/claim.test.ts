@@ -629,11 +629,24 @@ const ENRICHED: readonly Paused[] = [
   ...forbidden({ enrichment_status: "failed" }),
 ];
 
+const NEEDS_COMPANY: Columns = { body: "How is {{ lead.company }}?" };
+const REPAIRED: readonly Paused[] = [
+  { name: "has all values", resumes: true, lead: {} },
+  { name: "has the company", resumes: true, lead: { company: "Harbour" }, step: NEEDS_COMPANY },
+  { name: "lacks the company", resumes: false, lead: {}, step: NEEDS_COMPANY },
+  { name: "has a blank company", resumes: false, lead: { company: " " }, step: NEEDS_COMPANY },
+  ...forbidden({ company: "Harbour" }),
+];
+
+const SWITCHED: readonly Paused[] = [{ name: "is switched on", resumes: true, lead: {} }, ...forbidden({})];
+
 describe.each([
+  { step: "resume-repaired", key: "repaired", reason: "missing_data", cases: REPAIRED },
+  { step: "resume-repaired", key: "repaired", reason: "manual", cases: SWITCHED },
   { step: "resume-snoozed", key: "snoozed", reason: "lead_snoozed", cases: SNOOZED },
   { step: "resume-ghosted", key: "resumed", reason: "lead_replied", cases: GHOSTED },
   { step: "resume-awaiting-enrichment", key: "enrichmentResumed", reason: "awaiting_enrichment", cases: ENRICHED },
-] as const)("$step", ({ step, key, reason, cases }) => {
+] as const)("$step of $reason", ({ step, key, reason, cases }) => {
   async function addPaused({
     lead,
     instance,
@@ -720,8 +733,8 @@ async function addMany(rows: {
 }): Promise<void> {
   await sql.query(
     `with led as (
-       insert into lead (workspace_id, email, status, automation_enabled, last_inbound_at, last_outbound_at, enrichment_status)
-       select $1, 'ada-' || number || '@example.test', 'qualified', $4, $5, $6, $7 from generate_series(1, $3::int) as number returning id)
+       insert into lead (workspace_id, first_name, email, status, automation_enabled, last_inbound_at, last_outbound_at, enrichment_status)
+       select $1, 'Ada', 'ada-' || number || '@example.test', 'qualified', $4, $5, $6, $7 from generate_series(1, $3::int) as number returning id)
      insert into follow_up_instance (workspace_id, lead_id, sequence_id, status, paused_reason, recheck_at)
      select $1, id, $2, 'paused', $8::paused_reason, $9 from led`,
     [

@@ -415,3 +415,45 @@ describe("many workspaces", () => {
     expect(again.notificationDigests).toMatchObject({ sent: 0 });
   });
 });
+
+describe("an instance that waits for a missing value", () => {
+  const WAITING = { status: "paused", paused_reason: "missing_data", recheck_at: "2099-01-01T00:00Z" };
+  const NO_NAME = { first_name: null, external_id: "crm-17" };
+  const linesOf = (place: number) =>
+    told[place]?.digest.contents.sections.map(({ kind, count, examples }) => [
+      kind,
+      count,
+      examples.map(({ firstName, reason }) => `${firstName}: ${reason}`),
+    ]);
+
+  it("is listed in every digest, also without another event, until it is repaired", async () => {
+    const id = await addListener();
+    const needs = { body: "How is {{ lead.company }}?" };
+    const sequence = await addSequence(sql, id, { name: "Chase", steps: [needs] });
+    const { leadId } = await addFollowedLead(sql, id, sequence.id, { instance: WAITING });
+    await addFollowedLead(sql, id, sequence.id, { lead: NO_NAME, instance: WAITING });
+    const both = [["missing_data", 2, ["Ada: Chase", "crm-17: Chase"]]];
+    expect(await digestsAt("2030-06-03T06:00Z", id)).toMatchObject({ sent: 1 });
+    expect(await digestsAt("2030-06-03T07:00Z", id)).toEqual(NOTHING);
+    await addEvent(id, "2030-06-04T05:00Z");
+    expect(await digestsAt("2030-06-04T06:00Z", id)).toMatchObject({ sent: 1 });
+    expect([linesOf(0), linesOf(1)]).toEqual([both, [["backstop_completed", 1, []], ...both]]);
+
+    await sql.query("update lead set company = 'Harbour' where id = $1", [leadId]);
+    expect(await digestsAt("2030-06-05T06:00Z", id)).toMatchObject({ sent: 1 });
+    expect(linesOf(2)).toEqual([["missing_data", 1, ["crm-17: Chase"]]]);
+    await sql.query("update lead set company = 'Harbour', first_name = 'Eve' where workspace_id = $1", [id]);
+    expect(await digestsAt("2030-06-06T06:00Z", id)).toEqual({ ...NOTHING, checked: 1, skipped: 1 });
+  });
+
+  it("is no reason to send a digest to a muted workspace, and a dry run foretells the digest", async () => {
+    const id = await addListener();
+    const { id: sequenceId } = await addSequence(sql, id, { steps: [{ body: "{{ lead.company }}" }] });
+    await addFollowedLead(sql, id, sequenceId, { instance: WAITING });
+    const foretold = await runner.run({ workspaceId: id, dryRun: true }, at("2030-06-03T06:00Z"));
+    expect(foretold.notificationDigests).toEqual({ ...NOTHING, checked: 1, retrying: 1 });
+    await sql.query("update workspace set digest_muted = true where id = $1", [id]);
+    expect(await digestsAt("2030-06-03T06:00Z", id)).toEqual({ ...NOTHING, checked: 1, skipped: 1 });
+    expect(told).toEqual([]);
+  });
+});

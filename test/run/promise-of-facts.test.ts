@@ -18,6 +18,7 @@ async function aWorld(): Promise<void> {
   ({ id: chaseId } = await addSequence(sql, workspaceId, { steps }));
   await addSequence(sql, workspaceId, { steps, trigger_on: "meeting_selected" });
   await addSequence(sql, workspaceId, { steps, trigger_on: "meeting_missed" });
+  await addSequence(sql, workspaceId, { steps, trigger_on: "setter_reply" });
   const added = Array.from({ length: LEADS }, (_, index) =>
     addFollowedLead(sql, workspaceId, chaseId, {
       lead: { external_id: `lead-${index}`, email: `lead-${index}@example.test` },
@@ -47,7 +48,7 @@ const fact = fc.record({
   kind: fc.constant("fact" as const),
   type: fc.constantFrom(
     ...["meeting.booked", "meeting.booked", "meeting.rescheduled", "meeting.cancelled", "meeting.missed"],
-    ...["lead.replied", "lead.snoozed", "lead.opted_out", "lead.enrolled"],
+    ...["lead.replied", "lead.contacted", "lead.snoozed", "lead.opted_out", "lead.enrolled"],
   ),
   lead,
   meeting: fc.nat(2),
@@ -114,13 +115,21 @@ function detailOf({ type, lead: index, meeting, ago }: Extract<Step, { kind: "fa
     endsAt: hoursAgo(-24 * meeting - 1),
   };
   if (type.startsWith("meeting")) return { ...about, lead: { externalId }, meeting: meetingOf };
-  return { ...about, lead: { externalId }, ...(type === "lead.snoozed" && { until: hoursAgo(-30) }) };
+  const more = { "lead.snoozed": { until: hoursAgo(-30) }, "lead.contacted": { channel: "call" } }[type];
+  return { ...about, lead: { externalId }, ...more };
 }
 
 /** Moves all past timestamps back by that many days. */
 const letDaysPass = async (days: number) => {
   const columns = {
-    lead: ["last_outbound_at", "last_task_at", "last_inbound_at", "snoozed_until"],
+    lead: [
+      "last_outbound_at",
+      "last_task_at",
+      "last_inbound_at",
+      "first_inbound_at",
+      "last_contacted_at",
+      "snoozed_until",
+    ],
     follow_up_instance: ["next_step_due", "recheck_at"],
     touch: ["next_attempt_at", "recheck_at", "expected_outbound_at"],
   };

@@ -1,4 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
+import { LEAD_COLUMNS, TEMPLATE_KEYS } from "../../lib/domain/lead-columns.ts";
+import type { ResumableReason } from "../../lib/run/store-ports.ts";
 import {
   addFollowedLead,
   addInstance,
@@ -18,19 +20,19 @@ const ANSWERED = at(-24 * 7.5);
 
 const { sql, runner } = await useRunner({ empty: true });
 
-const STEPS = ["resume-snoozed", "resume-ghosted", "resume-awaiting-enrichment"] as const;
+const STEPS = ["resume-snoozed", "resume-ghosted", "resume-awaiting-enrichment", "resume-repaired"] as const;
 
 const resumeAt = async (hours: number) => {
   const report = await runner.run({ only: [...STEPS] }, clockAt(at(hours)));
   expect(report).toMatchObject({ success: true });
-  const { snoozed, resumed, enrichmentResumed } = report;
+  const { snoozed, resumed, enrichmentResumed, repaired } = report;
   const total = (key: "checked" | "resumed") =>
-    [snoozed, resumed, enrichmentResumed].reduce((sum, counts) => sum + (counts?.[key] ?? Number.NaN), 0);
+    [snoozed, resumed, enrichmentResumed, repaired].reduce((sum, counts) => sum + (counts?.[key] ?? Number.NaN), 0);
   return { checked: total("checked"), resumed: total("resumed") };
 };
 
 interface Pause {
-  readonly reason: "lead_snoozed" | "lead_replied" | "awaiting_enrichment";
+  readonly reason: ResumableReason;
   readonly lead?: Columns;
   readonly workspace?: Columns;
   readonly sequence?: Columns;
@@ -52,7 +54,16 @@ async function addPaused({ reason, lead, workspace, sequence, instance, steps = 
 const SNOOZE_OVER: Pause = { reason: "lead_snoozed" };
 const GHOSTED: Pause = { reason: "lead_replied", lead: { last_inbound_at: REPLIED, last_outbound_at: ANSWERED } };
 const DATA_CAME: Pause = { reason: "awaiting_enrichment", lead: { enrichment_status: "completed" } };
-const OVER = [SNOOZE_OVER, GHOSTED, DATA_CAME];
+const REPAIRED: Pause = { reason: "missing_data" };
+/** As a run pauses a lead whose automation is off. */
+const SWITCHED_ON: Pause = { reason: "manual", instance: { recheck_at: NOW } };
+const OVER = [SNOOZE_OVER, GHOSTED, DATA_CAME, REPAIRED, SWITCHED_ON];
+/** A step that needs a value, which the lead lacks. */
+const lacks = (column: string): Pause => ({
+  reason: "missing_data",
+  lead: { [column]: null },
+  steps: [{ channel: "task", subject: null, body: `About {{ lead.${column} }}` }],
+});
 const SMS = { channel: "sms", subject: null };
 const NO_PHONE = { enrichment_status: "pending", phone: null };
 
@@ -112,6 +123,45 @@ const CHANGES: readonly Change[] = [
       of: "sequenceId",
       statement: "update follow_up_sequence set trigger_on = 'meeting_selected' where id = $1",
     }),
+  ),
+  ...TEMPLATE_KEYS.map((key) => {
+    const { column, example } = LEAD_COLUMNS[key];
+    return ofLead(`the lead has a ${column}`, lacks(column), `${column} = '${example}'`);
+  }),
+  {
+    name: "missing_data: an application writes back every column of the lead",
+    pause: lacks("company"),
+    of: "leadId",
+    statement: "update lead set company = 'Harbour', last_outbound_at = last_outbound_at, phone = phone where id = $1",
+  },
+  {
+    name: "missing_data: the workspace has a name",
+    pause: { reason: "missing_data", workspace: { name: " " }, steps: [{ body: "From {{ workspace.name }}" }] },
+    of: "workspaceId",
+    statement: "update workspace set name = 'Harbour' where id = $1",
+  },
+  {
+    name: "missing_data: the text needs the value no longer",
+    pause: lacks("company"),
+    of: "sequenceId",
+    statement: "update follow_up_step set body = 'Hello' where sequence_id = $1",
+  },
+  {
+    name: "missing_data: the condition skips the step",
+    pause: lacks("company"),
+    of: "sequenceId",
+    statement: "update follow_up_step set condition = 'linkedin_connected' where sequence_id = $1",
+  },
+  {
+    name: "missing_data: the step is gone",
+    pause: lacks("company"),
+    of: "sequenceId",
+    statement: "delete from follow_up_step where sequence_id = $1",
+  },
+  ofLead(
+    "a contact is taken back",
+    { ...GHOSTED, lead: { ...GHOSTED.lead, last_contacted_at: at(-1) } },
+    "last_contacted_at = null",
   ),
   ofLead("it ends early", { reason: "lead_snoozed", lead: { snoozed_until: at(999) } }, "snoozed_until = null"),
   ofLead(
@@ -240,14 +290,79 @@ describe("a pause that only a change can end", () => {
   });
 });
 
+describe("a manual pause that a person typed", () => {
+  const BY_HAND = "update follow_up_instance set status = 'paused', paused_reason = 'manual', next_step_due = null";
+
+  it.each<readonly [string, Pause]>([
+    [
+      "an active instance",
+      { reason: "manual", instance: { status: "active", paused_reason: null, next_step_due: NOW } },
+    ],
+    ["another pause", { reason: "lead_snoozed", lead: { snoozed_until: at(999) } }],
+  ])("stays when the lead's automation is switched off and on again: over %s", async (_, pause) => {
+    await addPaused(pause);
+    await sql.query(BY_HAND);
+    await sql.query("update lead set automation_enabled = false");
+    await sql.query("update lead set automation_enabled = true, company = 'Harbour'");
+    await sql.query("update workspace set paused_at = now()");
+    await sql.query("update workspace set paused_at = null");
+    expect(await resumeAt(1)).toEqual({ checked: 0, resumed: 0 });
+  });
+});
+
+describe("a run that pauses", () => {
+  it.each<readonly [string, Pause, string]>([
+    ["manual", { reason: "manual", lead: { automation_enabled: false } }, "automation_enabled = true"],
+    ["missing_data", lacks("company"), "company = 'Harbour'"],
+  ])("resumes and sends once the cause is gone: %s", async (reason, pause, repair) => {
+    const active = { status: "active", paused_reason: null, next_step_due: NOW };
+    const { leadId, instanceId } = await addPaused({ ...pause, instance: active });
+    const runAt = (hours: number) => runner.run({}, clockAt(at(hours)));
+    expect(await runAt(0)).toMatchObject({ results: { reasons: { [reason]: 1 } } });
+    expect(await runAt(1)).toMatchObject({ repaired: { checked: 0 }, results: { due: 0 } });
+    expect(await runAt(24)).toMatchObject({ repaired: { checked: 1, resumed: 0 }, results: { due: 0 } });
+    expect(await runAt(48)).toMatchObject({ repaired: { checked: 0 }, results: { due: 0 } });
+    await sql.query(`update lead set ${repair} where id = $1`, [leadId]);
+    expect(await runAt(49)).toMatchObject({ repaired: { checked: 1, resumed: 1 }, results: { delivery: { sent: 1 } } });
+    const { rows } = await sql.query("select status::text from follow_up_instance where id = $1", [instanceId]);
+    expect(rows).toEqual([{ status: "completed" }]);
+  });
+});
+
+describe("a value that is added while a run checks its pause", () => {
+  const ADDED = "update lead set company = 'Harbour'";
+
+  it("resumes the instance, whichever of the two commits first", async () => {
+    const { instanceId } = await addPaused(lacks("company"));
+    const change = await openTransaction(sql);
+    await change.query(ADDED);
+    expect(await resumeAt(0)).toEqual({ checked: 0, resumed: 0 });
+    await change.commit();
+    expect(await resumeAt(0)).toEqual({ checked: 1, resumed: 1 });
+
+    await sql.query("update lead set company = null");
+    await sql.query(
+      "update follow_up_instance set status = 'paused', paused_reason = 'missing_data', next_step_due = null",
+    );
+    const run = await openTransaction(sql);
+    await run.query("select from follow_up_instance where id = $1 for no key update", [instanceId]);
+    await run.query("update follow_up_instance set recheck_at = 'infinity' where id = $1", [instanceId]);
+    const changed = sql.query(ADDED);
+    await untilBlockedBy(sql, run.pid);
+    await run.commit();
+    await changed;
+    expect(await resumeAt(1)).toEqual({ checked: 1, resumed: 1 });
+  });
+});
+
 describe("a pause of a sequence that prepares a meeting", () => {
   it("ends while the lead is booked, and one of a sequence that chases the meeting does not", async () => {
     const prepares = { trigger_on: "meeting_selected" };
     const lead = { status: "meeting-booked" };
     for (const pause of OVER) await addPaused({ ...pause, lead: { ...pause.lead, ...lead }, sequence: prepares });
-    expect(await resumeAt(0)).toEqual({ checked: 3, resumed: 3 });
+    expect(await resumeAt(0)).toEqual({ checked: OVER.length, resumed: OVER.length });
     for (const pause of OVER) await addPaused({ ...pause, lead: { ...pause.lead, ...lead } });
-    expect(await resumeAt(0)).toEqual({ checked: 3, resumed: 0 });
+    expect(await resumeAt(0)).toEqual({ checked: OVER.length, resumed: 0 });
   });
 });
 

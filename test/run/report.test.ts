@@ -167,7 +167,16 @@ const becameOfDue = ({ claimed, held, paused, skipped, completed, awaitingApprov
 
 describe("the report", () => {
   it("has one key per step, in a fixed order", () => {
-    const keys = ["backstop", "snoozed", "resumed", "enrichmentResumed", "results", "recovered", "notificationDigests"];
+    const keys = [
+      "backstop",
+      "snoozed",
+      "resumed",
+      "enrichmentResumed",
+      "repaired",
+      "results",
+      "recovered",
+      "notificationDigests",
+    ];
     expect(Object.keys(noSteps())).toEqual(keys);
   });
 

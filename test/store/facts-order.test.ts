@@ -23,6 +23,7 @@ beforeAll(async () => {
   chase = await addSequence(sql, workspaceId);
   await addSequence(sql, workspaceId, { trigger_on: "meeting_selected" });
   await addSequence(sql, workspaceId, { trigger_on: "meeting_missed" });
+  await addSequence(sql, workspaceId, { trigger_on: "setter_reply" });
 });
 
 type Told = readonly [type: string, detail: Columns];
@@ -42,6 +43,7 @@ const history = (): readonly Told[] =>
       ["meeting.cancelled", { meeting: aMeeting("three", 2), occurredAt: hoursAgo(15) }],
       ["meeting.booked", { meeting: aMeeting("four", 2), occurredAt: hoursAgo(12) }],
       ["lead.replied", { occurredAt: hoursAgo(10) }],
+      ["lead.contacted", { channel: "email", occurredAt: hoursAgo(9.5) }],
       ["lead.snoozed", { until: FAR_AHEAD.toISOString(), occurredAt: hoursAgo(9) }],
       ["lead.snoozed", { until: null, occurredAt: hoursAgo(8) }],
       ["lead.opted_out", { occurredAt: hoursAgo(7) }],

@@ -42,6 +42,7 @@ async function factsOf(sql: Sql, { id: workspaceId, leads }: TenantCopy): Promis
   const details = {
     "lead.opted_out": about("opts out"),
     "lead.replied": about("replies"),
+    "lead.contacted": { ...about("is called"), channel: "call" },
     "lead.snoozed": { ...about("sleeps"), until: null },
     "meeting.booked": { ...about("books"), meeting: aMeeting("new", 2_000) },
     "touch.approved": { eventId: "fact approved", by: "Hana", ...rows[0] },

@@ -77,6 +77,8 @@ export async function addWholeTenant(sql: Sql): Promise<string> {
     last_outbound_at: new Date(LONG_AGO.getTime() + 1),
   });
   await chased("enriched", { ...paused("awaiting_enrichment") }, { enrichment_status: "completed" });
+  await chased("completed data", { ...paused("missing_data") });
+  await chased("switched on", { ...paused("manual") });
   const due = { attempts: 1, failures: 1, next_attempt_at: HOUR_AGO, recheck_at: HOUR_AGO, last_attempt_at: LONG_AGO };
   await touched("retried", later, due, { last_outbound_at: LONG_AGO, last_email_at: LONG_AGO });
   await touched("decided anew", later, { ...due, send_until: HOUR_AGO, expected_outbound_at: LONG_AGO });
@@ -96,7 +98,7 @@ export async function addWholeTenant(sql: Sql): Promise<string> {
     ends_at: new Date("2029-01-01T11:00:00Z"),
   });
   await addInstance(sql, over, prepare.id, { next_step_due: HOUR_AGO });
-  for (const role of ["opts out", "books", "replies", "sleeps", "enrols"]) await chased(role, later);
+  for (const role of ["opts out", "books", "replies", "is called", "sleeps", "enrols"]) await chased(role, later);
 
   await sql.query(
     `with digest as (

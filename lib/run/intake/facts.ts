@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { addressKeys, normalisePhone, readAddress } from "../../domain/address.ts";
+import { CONTACT_CHANNELS } from "../../domain/labels.ts";
 import { LEAD_COLUMNS, LEAD_KEYS, type LeadKey } from "../../domain/lead-columns.ts";
 import { bareAddress } from "../../domain/sender.ts";
 import { isTimeZone } from "../../domain/time-zone.ts";
@@ -160,6 +161,20 @@ export const FACT_SCHEMAS = {
         "per lead: `enrolled`, `already_enrolled`, `booked`, `opted_out`, `complained`, or `invalid: …` with the reason.",
     ),
   "lead.replied": z.strictObject({ ...about, lead }).describe("A lead wrote or called. Its sequences pause."),
+  "lead.contacted": z
+    .strictObject({
+      ...about,
+      lead,
+      channel: z
+        .enum(CONTACT_CHANNELS)
+        .describe("How. `email` and `sms` also count as the day's message on that channel."),
+    })
+    .describe(
+      "Someone on our side wrote or called, outside Backstop; do not report Backstop's own touches. A reply is thereby " +
+        "answered, and paused sequences wait for `ghosted_after_days` of silence. Starts sequences with the trigger " +
+        "`setter_reply` if the lead had written, and otherwise those with `no_response` if the lead is in no sequence. " +
+        "A contact more than 30 days old starts nothing.",
+    ),
   "lead.snoozed": z
     .strictObject({ ...about, lead, until: instant.nullable().describe("Null ends the snooze.") })
     .describe("The sequences of a lead pause until that time."),

@@ -35,6 +35,19 @@ export const resumeAwaitingEnrichment: RunStep<"resume-awaiting-enrichment", "en
   run: (context, report) => resume(context, "awaiting_enrichment", report),
 };
 
+/** Resumes leads whose missing value was added, or whose automation was switched back on. */
+export const resumeRepaired: RunStep<"resume-repaired", "repaired", ResumeReport> = {
+  name: "resume-repaired",
+  reportKey: "repaired",
+  sends: false,
+  timeShare: TIME_SHARE,
+  emptyReport: () => ({ checked: 0, resumed: 0 }),
+  async run(context, report) {
+    await resume(context, "manual", report);
+    await resume(context, "missing_data", report);
+  },
+};
+
 /** Resumes in batches until one is empty. Terminates because every checked row leaves the set. */
 async function resume(
   { batch, store, stopping }: RunContext,

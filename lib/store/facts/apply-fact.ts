@@ -6,7 +6,7 @@ import { schemaGate } from "../schema-gate.ts";
 import { onPool, type Transactional } from "../sql.ts";
 import { applyOnce } from "./apply-once.ts";
 import { leadEnrolled } from "./enrol.ts";
-import { leadOptedOut, leadReplied, leadSnoozed } from "./lead-facts.ts";
+import { leadContacted, leadOptedOut, leadReplied, leadSnoozed } from "./lead-facts.ts";
 import { refuseFact } from "./leads.ts";
 import { meetingBooked, meetingCancelled, meetingMissed, meetingRescheduled } from "./meetings.ts";
 
@@ -28,6 +28,7 @@ const outcomeOf = ({ outcome, reason }: ApprovalAnswer): FactOutcome =>
 const APPLY: { readonly [Type in FactType]: Apply<Type> } = {
   "lead.enrolled": leadEnrolled,
   "lead.replied": leadReplied,
+  "lead.contacted": leadContacted,
   "lead.snoozed": leadSnoozed,
   "lead.opted_out": leadOptedOut,
   "meeting.booked": meetingBooked,

@@ -53,9 +53,10 @@ const factsRow = z.object({
   startedSince: z.boolean(),
 });
 
-async function readEnrolmentFacts(
+/** The facts of `enrolmentVerdict` by lead id, for an entry into the sequence at `occurredAt`. */
+export async function readEnrolmentFacts(
   db: Queryable,
-  { occurredAt }: Enrolment,
+  { occurredAt }: Pick<Enrolment, "occurredAt">,
   sequence: StartableSequence,
   leadIds: readonly string[],
 ): Promise<ReadonlyMap<string, z.infer<typeof factsRow>>> {

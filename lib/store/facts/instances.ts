@@ -3,7 +3,7 @@ import type { SequenceTrigger } from "../../domain/labels.ts";
 import { mayBeContacted } from "../../domain/rules.ts";
 import { isTimeZone, laterInZone, zoneUsed } from "../../domain/time-zone.ts";
 import { SUPPRESSION } from "../contact-rule.ts";
-import { execute, many, one, type Queryable, sql } from "../sql.ts";
+import { execute, many, one, type Queryable, type Sql, sql } from "../sql.ts";
 import { cancelTouchesAndTasks } from "../unsent-touches.ts";
 import type { LockedLead } from "./leads.ts";
 
@@ -125,10 +125,10 @@ function firstDue(
 interface Ending {
   readonly workspaceId: string;
   readonly leadIds: readonly string[];
-  /** Only post-booking sequences, or all sequences. */
-  readonly which: "post_booking" | "all";
+  /** All sequences, only post-booking ones, or only those of a trigger that started at or after an instant. */
+  readonly which: "post_booking" | "all" | { readonly trigger: SequenceTrigger; readonly startedSince: Date };
   readonly status: "completed" | "cancelled";
-  readonly reason: "meeting_cancelled" | "meeting_missed" | "opted_out" | "complained";
+  readonly reason: "meeting_cancelled" | "meeting_missed" | "opted_out" | "complained" | "had_replied";
   readonly now: Date;
 }
 
@@ -150,7 +150,7 @@ export async function endInstances(db: Queryable, ending: Ending): Promise<Ended
       select id, status in ('active', 'paused') as live
         from follow_up_instance
        where workspace_id = ${workspaceId}::uuid and lead_id = any(${[...leadIds]}::uuid[])
-         and (post_booking or ${which} = 'all')
+         and ${isChosen(which)}
        order by id
          for no key update),
     changed as (
@@ -160,6 +160,15 @@ export async function endInstances(db: Queryable, ending: Ending): Promise<Ended
        where id = any(array(select id from chosen where live))),
     ${cancelTouchesAndTasks({ instanceIds: sql`array(select id from chosen)`, reason: sql`${reason}`, now })}
     select (select count(*)::int from chosen where live) as ended, (select count(*)::int from cancelled) as "cancelledTouches"`;
+}
+
+function isChosen(which: Ending["which"]): Sql {
+  if (which === "all") return sql`true`;
+  if (which === "post_booking") return sql`post_booking`;
+  return sql`
+    started_at >= ${which.startedSince} and exists (
+      select from follow_up_sequence as sequence
+       where sequence.id = sequence_id and trigger_on = ${which.trigger}::sequence_trigger)`;
 }
 
 const suppressedRow = z.object({ id: z.guid(), reason: z.enum(["opted_out", "complained"]) });

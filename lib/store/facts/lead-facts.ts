@@ -3,26 +3,59 @@ import type { FactOf } from "../../run/intake/facts.ts";
 import { insertLeadEvents } from "../digests.ts";
 import { execute, type Transactional } from "../sql.ts";
 import { applyOnce } from "./apply-once.ts";
-import { endSuppressed } from "./instances.ts";
+import {
+  endUnanswered,
+  latestContact,
+  pauseAnswered,
+  recordContact,
+  recordReply,
+  startAfterContact,
+} from "./conversation.ts";
+import { addEnded, endSuppressed } from "./instances.ts";
 import { createdBy, findOrAddLeads, isRefused, lockAddressOf } from "./leads.ts";
 
 const NOTHING = { ended: 0, cancelledTouches: 0, started: 0 };
 
 /**
- * Records a reply. The next decision pauses the lead's sequences, and claimed touches are cancelled instead of sent.
+ * Records a reply. The next decision pauses the lead's sequences, and claimed touches are cancelled instead of sent. A
+ * reply from before a known contact has the effects that it would have had in time: the contact answered it.
  */
 export const leadReplied = (db: Transactional, given: FactOf<"lead.replied">): Promise<FactOutcome> =>
   applyOnce(db, given, async (transaction, now, fact) => {
-    const { workspaceId, occurredAt } = fact;
+    const { workspaceId } = fact;
     const found = await findOrAddLeads(transaction, fact);
     if (isRefused(found)) return found;
-    const leadIds = found.leads.map(({ id }) => id);
-    await execute(transaction)`
-      update lead set last_inbound_at = greatest(last_inbound_at, least(${occurredAt}::timestamptz, ${now}::timestamptz))
-       where id = any(${leadIds}::uuid[])`;
-    await insertLeadEvents(transaction, "lead_replied", { workspaceId, leadIds, now });
-    return { outcome: "applied", ...NOTHING, ...createdBy(found) };
+    const at = notAfter(now, fact.occurredAt);
+    const states = await recordReply(transaction, found.leads, at);
+    await insertLeadEvents(transaction, "lead_replied", { workspaceId, leadIds: found.leads.map(({ id }) => id), now });
+    const paused = await pauseAnswered(transaction, { workspaceId, states, now });
+    const late = states.filter(({ contactedAt }) => contactedAt !== null && contactedAt >= at);
+    const ended = await endUnanswered(transaction, { workspaceId, states: late, repliedAt: at, now });
+    const contactedAt = latestContact(late);
+    const started =
+      contactedAt === null || fact.warnings.length > 0
+        ? 0
+        : await startAfterContact(transaction, { workspaceId, leads: found.leads, contactedAt, now });
+    return { outcome: "applied", ...addEnded(ended, paused), started, ...createdBy(found) };
   });
+
+/**
+ * Records that someone on our side wrote or called. Answers the lead's reply, so that its pauses end by silence, and
+ * starts the sequences with the trigger `setter_reply` or `no_response`.
+ */
+export const leadContacted = (db: Transactional, given: FactOf<"lead.contacted">): Promise<FactOutcome> =>
+  applyOnce(db, given, async (transaction, now, fact) => {
+    const { workspaceId, channel } = fact;
+    const found = await findOrAddLeads(transaction, fact);
+    if (isRefused(found)) return found;
+    const contactedAt = notAfter(now, fact.occurredAt);
+    const states = await recordContact(transaction, found.leads, { channel, at: contactedAt });
+    const paused = await pauseAnswered(transaction, { workspaceId, states, now });
+    const started = await startAfterContact(transaction, { workspaceId, leads: found.leads, contactedAt, now });
+    return { outcome: "applied", ...paused, started, ...createdBy(found) };
+  });
+
+const notAfter = (now: Date, at: Date): Date => (at < now ? at : now);
 
 /**
  * Pauses the lead's sequences until `until`; null ends the snooze. The latest `occurredAt` wins, in any arrival order.
