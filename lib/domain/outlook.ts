@@ -49,7 +49,7 @@ export function outlookOf(item: DueItem, now: Date): Outlook {
     const decision = decide(onDay(item, now, at), at);
     if (decision.kind === "send") return { goes: "at", at, needsApproval: false };
     if (decision.kind === "awaitApproval") return { goes: "at", at, needsApproval: true };
-    const endsByTime = decision.kind === "hold" && !NEEDS_CHANGE.includes(decision.reason) && decision.until > at;
+    const endsByTime = decision.kind === "hold" && !needsChange(decision.reason) && decision.until > at;
     if (!endsByTime) return { goes: "not", rule: decision.rule, reason: decision.reason };
     at = decision.until;
   }
@@ -68,6 +68,9 @@ const NEEDS_CHANGE: readonly string[] = [
   "unreadable_row",
   "decision_failed",
 ];
+
+/** Whether a hold for this reason ends only when somebody changes something. */
+export const needsChange = (reason: string): boolean => NEEDS_CHANGE.includes(reason);
 
 /** On a later day of the cap, nothing of it is used yet. */
 function onDay(item: DueItem, now: Date, at: Date): DueItem {

@@ -1,8 +1,16 @@
 import { planWorkspace } from "./apply-workspace.ts";
 import { findLeads } from "./find-leads.ts";
+import { forecast } from "./forecast.ts";
 import type { Question } from "./operation.ts";
 import { showLead } from "./show-lead.ts";
 import { listWorkspaces, showWorkspace } from "./workspaces.ts";
 
 /** All questions. A new one is one file in this folder and one entry here. */
-export const QUESTIONS: readonly Question[] = [listWorkspaces, showWorkspace, planWorkspace, findLeads, showLead];
+export const QUESTIONS: readonly Question[] = [
+  listWorkspaces,
+  showWorkspace,
+  planWorkspace,
+  findLeads,
+  showLead,
+  forecast,
+];

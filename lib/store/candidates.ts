@@ -72,7 +72,7 @@ interface Waiting {
 type CapQueues = ReadonlyMap<string, readonly Waiting[]>;
 
 /** Holds that end by time. A step that waits for a person would reserve a place in the cap every day and use none. */
-const ENDS_BY_TIME = [
+export const ENDS_BY_TIME: readonly string[] = [
   "daily_cap_reached",
   "outside_send_window",
   "closed_day",
@@ -104,7 +104,7 @@ async function readCapQueues(
          from follow_up_instance as instance
         where instance.workspace_id = capped.id and instance.status = 'active'
           and (not instance.lead_booked or instance.post_booking) and instance.next_step_due < capped.day_end
-          and instance.hold_reason = any(${ENDS_BY_TIME}::text[])
+          and instance.hold_reason = any(${[...ENDS_BY_TIME]}::text[])
           and instance.id <> all(${[...decided]}::uuid[])
         order by instance.held_since
         limit capped.places) as waits

@@ -71,7 +71,7 @@ function claim(
     const workspaces = query.workspaces.filter((workspace) => !workspace.capped || locked.has(workspace.id));
     const rows = await readDue(transaction, { ...query, workspaces }, locking(query.without ?? []));
     if (rows.length === 0) return [];
-    const plans = plan(inTurn(await readCandidates(transaction, rows, query.now), capped));
+    const plans = plan(inTurn(await readCandidates(transaction, rows, query.now)));
     if (plans.length === 0) return [];
     const claimed = await writeClaims(transaction, plans, query);
     await advanceWithoutApproval(transaction, claimed, query.now);
@@ -80,9 +80,9 @@ function claim(
   });
 }
 
-/** Puts the step that has waited longest first, so that it gets what is left of a cap. */
-export const inTurn = (candidates: readonly DueCandidate[], capped: readonly string[]): readonly DueCandidate[] =>
-  capped.length === 0 ? candidates : candidates.toSorted((one, other) => dueSince(one) - dueSince(other));
+/** Puts the step that has waited longest first, so that it gets what is left of a cap, and its lead's next touch. */
+export const inTurn = (candidates: readonly DueCandidate[]): readonly DueCandidate[] =>
+  candidates.toSorted((one, other) => dueSince(one) - dueSince(other));
 
 /** When a step was due before any hold. */
 const dueSince = ({ heldSince, nextStepDue }: DueCandidate): number => (heldSince ?? nextStepDue).getTime();

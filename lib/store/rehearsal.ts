@@ -128,8 +128,7 @@ class RehearsedClaims {
     if (rows.length === 0) return [];
     for (const { id } of rows) this.#decided.push(id);
     const candidates = await readCandidates(db, rows, query.now, this.#decided);
-    const capped = query.workspaces.flatMap((workspace) => (workspace.capped ? [workspace.id] : []));
-    const plans = plan(inTurn(candidates, capped));
+    const plans = plan(inTurn(candidates));
     const claimedBefore = await findTouched(db, plans);
     return plans.map((planned) => {
       const { touch, candidate } = planned;

@@ -59,7 +59,7 @@ async function nextLook(sql: pg.Pool): Promise<number | null> {
   const { rows } = await sql.query<{ next: Date | null }>(
     `select least((select min(next_step_due) from follow_up_instance where status = 'active'),
                   (select min(recheck_at) from follow_up_instance where status = 'paused' and recheck_at < 'infinity'),
-                  (select min(recheck_at) from touch where status in ('claimed', 'sending'))) as next`,
+                  (select min(recheck_at) from touch where status in ('claimed', 'sending', 'awaiting_approval'))) as next`,
   );
   return rows[0]?.next?.getTime() ?? null;
 }

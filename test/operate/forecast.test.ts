@@ -1,0 +1,136 @@
+import { expect, it } from "@jest/globals";
+import * as z from "zod";
+import { forecast } from "../../lib/operate/forecast.ts";
+import { type Foreseen, futureOf } from "../../lib/operate/future.ts";
+import { answerQuestion } from "../../lib/operate/requests.ts";
+import { readLivePage } from "../../lib/store/live-instances.ts";
+import { onPool } from "../../lib/store/sql.ts";
+import { addInstance, addLead, addSequence, addTouch, addWorkspace } from "../support/factories.ts";
+import { useRunner } from "../support/run.ts";
+import { simulate } from "../support/simulation.ts";
+
+const { sql, runner } = await useRunner({ empty: true });
+
+const MINUTE = 60_000;
+const DAY = 24 * 60 * MINUTE;
+/** Two weeks with the change to summer time in Europe and in the United States, and holidays. */
+const START = Date.parse("2027-03-10T06:00:00Z");
+const END = START + 14 * DAY;
+
+async function followed(workspaceId: string, at: Date) {
+  const page = await readLivePage(onPool(sql), { workspaceId, after: null, limit: 10_000 }, at);
+  return page.map(({ instanceStatus, ...row }) => ({ ...row, status: instanceStatus }));
+}
+
+const touchesOf = (foreseen: Iterable<Foreseen>): string[] =>
+  [...foreseen].flatMap(({ kind, at, instanceId, position, channel }) =>
+    kind === "touch" ? [`${at.toISOString()} ${instanceId} ${position} ${channel}`] : [],
+  );
+
+async function sentTouches(): Promise<string[]> {
+  const { rows } = await sql.query(
+    `select touch.sent_at, touch.instance_id, step.position, touch.channel::text
+       from touch join follow_up_step as step on step.id = touch.step_id where touch.status = 'sent'`,
+  );
+  return rows.map((row) => `${row.sent_at.toISOString()} ${row.instance_id} ${row.position} ${row.channel}`);
+}
+
+const WEEK = { window_days: [1, 2, 3, 4, 5], window_start: "09:00", window_end: "17:00" };
+const PLACES = [
+  { name: "Gap and holidays", time_zone: "Europe/Berlin", holiday_country: "DE", gap_minutes: 2_000, ...WEEK },
+  { name: "Cap", time_zone: "America/New_York", daily_cap: 3, ...WEEK },
+  {
+    name: "Night",
+    time_zone: "Asia/Kolkata",
+    window_days: [1, 2, 3, 4, 5, 6, 7],
+    window_start: "22:00",
+    window_end: "04:00",
+  },
+];
+const ZONES = [null, "Europe/London", "America/Sao_Paulo", "Asia/Kathmandu", "Australia/Lord_Howe"];
+const STEPS = [
+  { delay_minutes: 0, time_to_live_minutes: 3 * 24 * 60 },
+  { delay_minutes: 90, channel: "sms" },
+  { delay_minutes: 2 * 24 * 60, condition: "no_reply" },
+  { delay_minutes: 24 * 60, needs_approval: true, time_to_live_minutes: 2 * 24 * 60 },
+  { delay_minutes: 4 * 24 * 60, channel: "task" },
+];
+
+async function populate(): Promise<string[]> {
+  const ids: string[] = [];
+  for (const place of PLACES) {
+    const workspaceId = await addWorkspace(sql, place);
+    ids.push(workspaceId);
+    const chase = await addSequence(sql, workspaceId, { name: "Chase", steps: STEPS });
+    const nurture = await addSequence(sql, workspaceId, {
+      name: "Nurture",
+      steps: [{}, { delay_minutes: 3 * 24 * 60 }],
+    });
+    for (let index = 0; index < 14; index += 1) {
+      const snoozed = index % 9 === 0;
+      const leadId = await addLead(sql, workspaceId, {
+        time_zone: ZONES[index % ZONES.length],
+        automation_enabled: index % 13 !== 0,
+        snoozed_until: snoozed ? new Date(START + 3 * DAY) : null,
+        // Every seventh lead shares its address with the one before.
+        ...(index % 7 === 0 && { email: `shared-${Math.floor(index / 14)}@example.test` }),
+      });
+      const due = new Date(START + ((index * 7_919) % 4_000) * MINUTE);
+      await addInstance(sql, leadId, chase.id, { next_step_due: due });
+      if (index % 3 === 0) await addInstance(sql, leadId, nurture.id, { next_step_due: due });
+    }
+  }
+  return ids;
+}
+
+it("foresees exactly the touches that the engine sends, across the change to summer time, holidays, gaps and caps", async () => {
+  const workspaces = await populate();
+  const foreseen: string[] = [];
+  for (const id of workspaces) {
+    foreseen.push(...touchesOf(futureOf(await followed(id, new Date(START)), new Date(START), new Date(END))));
+  }
+  await simulate(runner, sql, { from: START - MINUTE, until: END });
+  const sent = await sentTouches();
+  expect(sent.length).toBeGreaterThan(80);
+  expect(foreseen.toSorted()).toEqual(sent.toSorted());
+});
+
+it("says per workspace what goes out by day and hour, what is held, and what waits for approval", async () => {
+  const workspaceId = await addWorkspace(sql, { name: "Harbour Homes" });
+  const chase = await addSequence(sql, workspaceId, {
+    steps: [{}, { needs_approval: true, time_to_live_minutes: 60 }],
+  });
+  const other = await addWorkspace(sql, { name: "Paused", paused_at: new Date() });
+  const paused = await addSequence(sql, other);
+  await addInstance(sql, await addLead(sql, workspaceId), chase.id);
+  await addInstance(sql, await addLead(sql, other), paused.id);
+  const replied = await answerQuestion(sql, { question: "forecast", input: { days: 7 } });
+  if (replied.outcome !== "answered") throw new Error(replied.message);
+  const { workspaces } = z.decode(forecast.answer, JSON.parse(JSON.stringify(replied.answer)));
+  expect(workspaces).toMatchObject([
+    {
+      workspace: "Harbour Homes",
+      liveInstances: 1,
+      days: [{ touches: { email: 1 } }],
+      approvals: { waiting: 1, expiring: 1 },
+      outcomes: [],
+    },
+    { workspace: "Paused", days: [], outcomes: [{ kind: "hold", reason: "workspace_paused", steps: 1 }] },
+  ]);
+  expect((await sql.query("select from touch")).rowCount).toBe(0);
+});
+
+it("foresees that a text that waits now expires, and what follows it", async () => {
+  const at = new Date(START);
+  const workspaceId = await addWorkspace(sql);
+  const chase = await addSequence(sql, workspaceId, { steps: [{ needs_approval: true }, { delay_minutes: 60 }] });
+  const [first = ""] = chase.steps;
+  const instanceId = await addInstance(sql, await addLead(sql, workspaceId), chase.id, {
+    status: "paused",
+    paused_reason: "awaiting_approval",
+  });
+  const expiresAt = new Date(START + 30 * MINUTE);
+  await addTouch(sql, instanceId, first, { status: "awaiting_approval", expires_at: expiresAt, recheck_at: expiresAt });
+  const kinds = [...futureOf(await followed(workspaceId, at), at, new Date(END))].map(({ kind }) => kind);
+  expect(kinds).toEqual(["approval_expired", "touch", "complete"].slice(0, 2));
+});
