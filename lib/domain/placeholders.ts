@@ -135,10 +135,11 @@ export function adviceOn({ kind, text }: Placeholder, names: Iterable<string>): 
 }
 
 /** The value of a lead that another tool's name means: `Contact.FirstName` is `lead.first_name`. */
-function nameFor(text: string, names: Iterable<string>): string | undefined {
-  const squeezed = text.toLowerCase().replaceAll(/[^a-z]/g, "");
-  return [...names].find((name) => {
-    const own = name.slice(name.lastIndexOf(".") + 1).replaceAll("_", "");
-    return name.startsWith("lead.") && squeezed.includes(own);
-  });
+export function nameFor(text: string, names: Iterable<string>): string | undefined {
+  const words = new Set(text.split(/[^\w ]+/).map(squeezed));
+  return [...names].find(
+    (name) => name.startsWith("lead.") && words.has(squeezed(name.slice(name.lastIndexOf(".") + 1))),
+  );
 }
+
+const squeezed = (name: string): string => name.toLowerCase().replaceAll(/[_ ]/g, "");

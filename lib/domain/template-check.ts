@@ -45,10 +45,9 @@ const RESERVED: ReadonlySet<string> = new Set(
 class Check implements ValueContext {
   readonly faults: TemplateFaults;
   readonly assigned = new Map<string, string>();
-  readonly knownNames: string;
+  readonly names: ReadonlySet<string>;
   parts = 0;
   readonly #text: string;
-  readonly #names: ReadonlySet<string>;
   readonly #open: OpenTags;
   /** The open `comment` or `raw` tag. */
   #skipped: TagToken | undefined;
@@ -63,8 +62,7 @@ class Check implements ValueContext {
     this.#allow = allow;
     this.faults = new TemplateFaults(text);
     this.#open = new OpenTags(this.faults);
-    this.#names = new Set(names);
-    this.knownNames = names.join(", ");
+    this.names = new Set(names);
   }
 
   readonly count = (): void => {
@@ -75,7 +73,7 @@ class Check implements ValueContext {
 
   readonly isKnown = (name: string): boolean => {
     const bare = name.endsWith(".size") ? name.slice(0, -".size".length) : name;
-    return this.#names.has(bare) || this.assigned.has(bare);
+    return this.names.has(bare) || this.assigned.has(bare);
   };
 
   run(): void {
@@ -119,7 +117,7 @@ class Check implements ValueContext {
       this.count();
       this.faults.add(this.#at, describePlaceholder(found), {
         quoted: this.#text.slice(this.#at, this.#at + found.text.length),
-        hint: adviceOn(found, this.#names),
+        hint: adviceOn(found, this.names),
       });
     }
   }

@@ -11,7 +11,7 @@ export interface Piece {
 export interface ValueContext {
   readonly faults: TemplateFaults;
   readonly isKnown: (name: string) => boolean;
-  readonly knownNames: string;
+  readonly names: ReadonlySet<string>;
   /** Counts an operand, operator or filter. Throws if there are too many. */
   readonly count: () => void;
   /** Checks a text in quotation marks that may be sent. */
@@ -32,7 +32,8 @@ export function parsed(piece: Piece, context: ValueContext): FilteredValueToken 
     } else if (spelled(value) === withoutBlanks(piece.text)) return value;
     else faults.add(piece.at, "something that Liquid ignores", { quoted: piece.text, hint: SIGNS });
   } catch (thrown) {
-    faults.add(piece.at + tokenizer.p, "a value that cannot be read", { quoted: piece.text, ...reasonOf(thrown) });
+    const hint = HANDLEBARS.test(piece.text) ? PLAIN_LIQUID : reasonOf(thrown);
+    faults.add(piece.at + tokenizer.p, "a value that cannot be read", { quoted: piece.text, ...(hint && { hint }) });
   }
   return undefined;
 }
@@ -52,8 +53,12 @@ function spelled({ initial, filters: chain }: FilteredValueToken): string {
 const withoutBlanks = (text: string): string => text.replaceAll(/\s+/g, "");
 
 /** The LiquidJS message without its position, which is relative to the piece. */
-const reasonOf = (thrown: unknown): { readonly hint?: string } =>
-  thrown instanceof Error ? { hint: thrown.message.replace(/, line:\d+, col:\d+$/, "") } : {};
+const reasonOf = (thrown: unknown): string | undefined =>
+  thrown instanceof Error ? thrown.message.replace(/, line:\d+, col:\d+$/, "") : undefined;
+
+/** The signs of https://handlebarsjs.com/guide/: `{{{name}}}`, `{{#if name}}`, `{{/if}}`, `{{^}}`, `{{! note }}`. */
+const HANDLEBARS = /^[{#/^!&]/;
+const PLAIN_LIQUID = "write {{ name }}, {% if name %} … {% endif %} and {% comment %} … {% endcomment %}";
 
 const TEXT_OR_BRACKET = /"[^"\\]*(?:\\.[^"\\]*)*"|'[^'\\]*(?:\\.[^'\\]*)*'|["'()[\]]/gs;
 

@@ -1,4 +1,5 @@
 import { type FilteredValueToken, filters, type Token, Tokenizer, TypeGuards, type ValueToken } from "liquidjs";
+import { nameFor } from "./placeholders.ts";
 import { hasOpenShape, type Piece, parsed, type ValueContext } from "./template-expression.ts";
 import type { TemplateFaults } from "./template-faults.ts";
 import { dateIn, FILTERS } from "./template-language.ts";
@@ -121,15 +122,17 @@ function checkParts({ initial, filters: chain }: FilteredValueToken, piece: Piec
   }
 }
 
-function checkOperand(token: Token, piece: Piece, { faults, isKnown, knownNames }: ValueContext): void {
+function checkOperand(token: Token, piece: Piece, { faults, isKnown, names }: ValueContext): void {
   const at = piece.at + token.begin;
   if (TypeGuards.isNumberToken(token) && token.size() > LONGEST_NUMBER) {
     faults.add(at, `a number of more than ${LONGEST_NUMBER} digits`);
   }
   if (!TypeGuards.isPropertyAccessToken(token)) return;
   const name = token.getText();
-  if (token.variable || !isKnown(name))
-    faults.add(at, "unknown variable", { quoted: name, hint: `known are ${knownNames}` });
+  if (!token.variable && isKnown(name)) return;
+  const meant = nameFor(name, names);
+  const known = `known are ${[...names].join(", ")}`;
+  faults.add(at, "unknown variable", { quoted: name, hint: meant ? `write ${meant}; ${known}` : known });
 }
 
 /** `now` and `today` are no dates: a text must not change between its approval and its sending. */

@@ -131,7 +131,17 @@ describe("linting a step", () => {
     [{ body: "{{ lead.name }}" }, [`body: unknown variable lead.name; ${KNOWN} (line 1, column 4)`]],
     [
       { body: "{{ lead.first_name.last }}" },
-      [`body: unknown variable lead.first_name.last; ${KNOWN} (line 1, column 4)`],
+      [`body: unknown variable lead.first_name.last; write lead.first_name; ${KNOWN} (line 1, column 4)`],
+    ],
+    ...["first_name", "firstName", "contact.firstname", "FIRST_NAME"].map((name): [object, string[]] => [
+      { body: `{{ ${name} }}` },
+      [`body: unknown variable ${name}; write lead.first_name; ${KNOWN} (line 1, column 4)`],
+    ]),
+    [
+      { body: "{{#if lead.phone}}x" },
+      [
+        'body: a value that cannot be read "#if lead.phone"; write {{ name }}, {% if name %} … {% endif %} and {% comment %} … {% endcomment %} (line 1, column 3)',
+      ],
     ],
     [{ body: "{{ lead }}" }, [`body: unknown variable lead; ${KNOWN} (line 1, column 4)`]],
     [
