@@ -1,17 +1,27 @@
 import {
+  type SequenceChange,
   STEP_FIELDS,
   type StepChange,
   type WrittenSequence,
   type WrittenStep,
 } from "../lib/domain/written-sequence.ts";
-import type { SequencePlan } from "../lib/store/sequences.ts";
 import { formatDuration } from "./duration.ts";
 
+/** The effect of applying a file. */
+export interface ShownPlan {
+  readonly before: WrittenSequence | null;
+  readonly after: WrittenSequence;
+  readonly change: SequenceChange;
+  /** The latest version; 0 if the sequence is new. */
+  readonly version: number;
+  /** Number of leads in the sequence. */
+  readonly inside: number;
+}
+
 /** Describes the changes to a sequence; one line if there are none. */
-export function describeChanges({ after, stored, change, inside }: SequencePlan): string {
-  const before = stored?.written;
+export function describeChanges({ before, after, version, change, inside }: ShownPlan): string {
   if (change.isNone) return `${after.name}: no change`;
-  const lines = [...headLines(before, after), ...change.steps.flatMap((step) => stepLines(step, after))];
+  const lines = [...headLines(before ?? undefined, after), ...change.steps.flatMap((step) => stepLines(step, after))];
   return [`${after.name}: ${summary()}`, ...lines.map((line) => `  ${line}`)].join("\n");
 
   function summary(): string {
@@ -19,7 +29,7 @@ export function describeChanges({ after, stored, change, inside }: SequencePlan)
     if (!change.needsNewVersion) return "changes for all leads that have not reached these steps";
     const finish =
       inside === 0 ? "no leads in progress" : `leads in progress (${inside}) finish the version that they started`;
-    return `version ${(stored?.version ?? 0) + 1}; ${finish}`;
+    return `version ${version + 1}; ${finish}`;
   }
 }
 

@@ -1,19 +1,30 @@
 import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import Table from "cli-table3";
 import { Command } from "commander";
+import type * as z from "zod";
 import { CHANNELS, PLACEHOLDER_KINDS, SEQUENCE_TRIGGERS, STEP_CONDITIONS } from "../../lib/domain/labels.ts";
-import type { Database } from "../../lib/store/connect.ts";
-import { SequenceRefused } from "../../lib/store/sequence-to-save.ts";
-import { findStoredSequences, planSequences, type SequencePlan, saveSequences } from "../../lib/store/sequences.ts";
-import { chooseWorkspace, withExistingDatabase } from "../existing-database.ts";
+import { changeOf, type WrittenSequence } from "../../lib/domain/written-sequence.ts";
+import { applySequences, planApplySequences } from "../../lib/operate/apply-sequences.ts";
+import { exportSequences, listSequences, showSequence, writable } from "../../lib/operate/sequences.ts";
 import { fileNamesFor } from "../file-names.ts";
-import { LOCAL_FOLDER } from "../postgres/local-database.ts";
-import { print } from "../print.ts";
+import {
+  type Operator,
+  type Place,
+  printAnswer,
+  type Review,
+  requireYes,
+  signatureOf,
+  withOperator,
+  withPlace,
+  withReview,
+} from "../operator.ts";
+import { print, printable } from "../print.ts";
 import { fileProblem, Problem } from "../problem.ts";
 import { describeChanges } from "../sequence-diff.ts";
 import { readSequenceFiles, writeSequenceFile } from "../sequence-file.ts";
-import { confirm, showProgress } from "../terminal.ts";
+import { showProgress } from "../terminal.ts";
 
 const names = new Intl.ListFormat("en-GB", { type: "disjunction" });
 const oneOf = (labels: readonly string[]): string => names.format(labels);
@@ -49,28 +60,35 @@ Exit code: 0 if the changes were applied or shown with --dry-run, 1 otherwise.
 
 Examples:
   $ npm run backstop -- sequences apply sequences/*.yaml --dry-run
-  $ npm run backstop -- sequences apply sequences/*.yaml --workspace "Harbour Homes" --yes`;
+  $ npm run backstop -- sequences apply sequences/*.yaml --workspace "Harbour Homes" --by Hana --reason "new texts"`;
 
-interface Options {
-  readonly workspace?: string;
-  readonly folder: string;
-}
+type Options = Place & { readonly workspace?: string };
+type Asked = Options & { readonly json?: boolean };
 
-/** The commands `sequences apply` and `sequences export`. Throw errors as Problem. */
+/** The commands `sequences list|show|export|apply`. Throw errors and refusals as Problem. */
 export function sequencesCommand(): Command {
   return new Command("sequences")
-    .summary("apply sequences from files, or export them")
-    .description("Applies sequences from YAML files that you can version and review, or exports them.")
+    .summary("apply sequences from files; list, show or export them")
+    .description("Applies sequences from YAML files that you can version and review; lists, shows and exports them.")
     .addCommand(
-      command("apply", "change the sequences of a workspace to match the files")
+      withReview(command("apply", applySequences.summary))
         .argument("<files...>", "YAML files, one sequence each")
-        .option("--dry-run", "only show the changes")
-        .option("--yes", "apply without a question")
         .addHelpText("after", APPLY_HELP)
         .action((files: string[], options: ApplyOptions) => apply(files, options)),
     )
     .addCommand(
-      command("export", "write the sequences of a workspace to files; applying them is a no-op")
+      command("list", listSequences.summary)
+        .option("--json", "print the answer as JSON")
+        .action((options: Asked) => list(options)),
+    )
+    .addCommand(
+      command("show", `${showSequence.summary} The output is a file for \`sequences apply\`.`)
+        .argument("<sequence>", "the id or the name")
+        .option("--json", "print the answer as JSON")
+        .action((sequence: string, options: Asked) => show(sequence, options)),
+    )
+    .addCommand(
+      command("export", "Writes the sequences of a workspace to files; applying them is a no-op.")
         .argument("<directory>", "folder for the files; existing files are not overwritten")
         .addHelpText("after", "\nExample:\n  $ npm run backstop -- sequences export exported/")
         .action((directory: string, options: Options) => exportTo(resolve(directory), options)),
@@ -78,39 +96,36 @@ export function sequencesCommand(): Command {
 }
 
 const command = (name: string, description: string): Command =>
-  new Command(name)
+  withPlace(new Command(name))
     .description(description)
-    .option("--workspace <id or name>", "required if there are several workspaces")
-    .option("--folder <path>", "folder of the local database", LOCAL_FOLDER);
+    .option("--workspace <id or name>", "required if there are several workspaces");
 
-interface ApplyOptions extends Options {
-  readonly dryRun?: boolean;
-  readonly yes?: boolean;
-}
+type ApplyOptions = Options & Review;
 
 async function apply(paths: readonly string[], options: ApplyOptions): Promise<void> {
+  const signature = signatureOf(options);
   const { sequences, faults } = await readSequenceFiles(paths);
   if (faults.length > 0) throw invalidFiles(faults);
-  await withExistingDatabase(options.folder, async (database, signal) => {
-    const workspace = await chooseWorkspace(database, options.workspace);
-    const plans = await planSequences(database.prisma, workspace.id, sequences);
-    print(`${plans.map(describeChanges).join("\n")}\n`);
-    if (options.dryRun || plans.every(({ change }) => change.isNone)) return;
-    if (!options.yes && !(await confirm(`Apply these changes to ${workspace.name}?`, signal))) {
-      throw new Problem("nothing was applied");
-    }
-    await save(database, workspace.id, plans);
-    showProgress(`Applied to ${workspace.name}`);
+  await withOperator(options, async (operator, signal) => {
+    const { plans, workspace, workspaceId } = await operator.ask(planApplySequences, {
+      ...inWorkspace(options),
+      sequences: sequences.map(writable),
+    });
+    const shown = plans.map((plan, index) => shownPlan(plan, sequences[index]));
+    print(`${shown.map(describeChanges).join("\n")}\n`);
+    if (!signature || shown.every(({ change }) => change.isNone)) return;
+    await requireYes(`Apply these changes to ${workspace}?`, options, signal);
+    const seen = plans.map(({ fingerprint }) => fingerprint);
+    await operator.order(applySequences, { workspaceId, sequences: sequences.map(writable), seen }, signature);
+    showProgress(`Applied to ${workspace}`);
   });
 }
 
-async function save({ prisma }: Database, workspaceId: string, plans: readonly SequencePlan[]): Promise<void> {
-  const sequences = plans.map(({ after }) => after);
-  try {
-    await saveSequences(prisma, workspaceId, sequences, plans);
-  } catch (thrown) {
-    throw thrown instanceof SequenceRefused ? invalidFiles(thrown.faults) : thrown;
-  }
+const inWorkspace = ({ workspace }: Options) => (workspace === undefined ? {} : { workspace });
+
+function shownPlan(plan: z.output<typeof planApplySequences.answer>["plans"][number], after?: WrittenSequence) {
+  if (!after) throw new Error("the answer has more plans than there are files");
+  return { ...plan, after, change: changeOf(plan.before ?? undefined, after) };
 }
 
 function invalidFiles(faults: readonly string[]): Problem {
@@ -118,11 +133,32 @@ function invalidFiles(faults: readonly string[]): Problem {
   return new Problem(`nothing was applied: correct the ${faults.length} errors above and try again`);
 }
 
+const list = ({ json, ...options }: Asked): Promise<void> =>
+  withOperator(options, async (operator) => {
+    const answer = await operator.ask(listSequences, inWorkspace(options));
+    printAnswer(listSequences, answer, { json, text: tableOf(answer) });
+  });
+
+function tableOf({ workspace, sequences }: z.output<typeof listSequences.answer>): string {
+  if (sequences.length === 0) return printable(`${workspace} has no sequence yet.\n`);
+  const head = ["sequence", "starts on", "steps", "version", "leads", "state"];
+  const table = new Table({ head, style: { head: [], border: [], compact: true } });
+  for (const { name, triggerOn, steps, version, live, active } of sequences) {
+    table.push([printable(name), triggerOn, steps, version, live, active ? "active" : "inactive"]);
+  }
+  return `${table.toString()}\n`;
+}
+
+const show = (sequence: string, { json, ...options }: Asked): Promise<void> =>
+  withOperator(options, async (operator) => {
+    const answer = await operator.ask(showSequence, { ...inWorkspace(options), sequence });
+    const head = `# version ${answer.version}, ${answer.id}\n`;
+    printAnswer(showSequence, answer, { json, text: printable(head + writeSequenceFile(answer.sequence)) });
+  });
+
 async function exportTo(directory: string, options: Options): Promise<void> {
-  await withExistingDatabase(options.folder, async (database) => {
-    const workspace = await chooseWorkspace(database, options.workspace);
-    const stored = await findStoredSequences(database.prisma, workspace.id);
-    const written = stored.flatMap((sequence) => sequence.written ?? []);
+  await withOperator(options, async (operator) => {
+    const written = await allSequences(operator, options);
     const names = fileNamesFor(written.map(({ name }) => name));
     const paths = names.map((name) => join(directory, `${name}.yaml`));
     requireNew(paths);
@@ -133,6 +169,20 @@ async function exportTo(directory: string, options: Options): Promise<void> {
       print(`${path}\n`);
     }
   });
+}
+
+async function allSequences(operator: Operator, options: Options): Promise<readonly WrittenSequence[]> {
+  const all: WrittenSequence[] = [];
+  let after: string | null = null;
+  do {
+    const page: z.output<typeof exportSequences.answer> = await operator.ask(exportSequences, {
+      ...inWorkspace(options),
+      after,
+    });
+    all.push(...page.sequences);
+    after = page.next;
+  } while (after !== null);
+  return all;
 }
 
 function requireNew(paths: readonly string[]): void {

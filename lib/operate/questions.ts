@@ -1,7 +1,9 @@
+import { planApplySequences } from "./apply-sequences.ts";
 import { planWorkspace } from "./apply-workspace.ts";
 import { findLeads } from "./find-leads.ts";
 import { forecast } from "./forecast.ts";
 import type { Question } from "./operation.ts";
+import { exportSequences, listSequences, showSequence } from "./sequences.ts";
 import { showLead } from "./show-lead.ts";
 import { listWorkspaces, showWorkspace } from "./workspaces.ts";
 
@@ -10,6 +12,10 @@ export const QUESTIONS: readonly Question[] = [
   listWorkspaces,
   showWorkspace,
   planWorkspace,
+  listSequences,
+  showSequence,
+  exportSequences,
+  planApplySequences,
   findLeads,
   showLead,
   forecast,

@@ -54,6 +54,15 @@ export const showWorkspace = question({
   },
 });
 
+/** The one workspace with this id or name, or the only one. Refuses a missing choice, and lists the workspaces. */
+export async function theOrOnlyWorkspace(db: Queryable, idOrName: string | undefined): Promise<WorkspaceRow> {
+  if (idOrName !== undefined) return await theWorkspace(db, idOrName);
+  const [only, ...others] = await readWorkspaces(db, { idOrName: null, limit: 20 });
+  if (only && others.length === 0) return only;
+  if (!only) throw new Refused("not_found", "there is no workspace yet: create one with workspaces apply");
+  throw new Refused("ambiguous", `there are several workspaces: select one of ${named([only, ...others])}`);
+}
+
 /** The one workspace with this id or name. Refuses an unknown or ambiguous name, and lists the candidates. */
 export async function theWorkspace(db: Queryable, idOrName: string): Promise<WorkspaceRow> {
   const [found, ...others] = await readWorkspaces(db, { idOrName, limit: MAX_LISTED });

@@ -47,11 +47,12 @@ export const stepsOf = <Step extends z.ZodType>(step: Step) => z.array(step).min
 /** Null by default. For a time to live, null means that the touch never expires. */
 export const orNull = <Type extends z.ZodType>(type: Type) => type.nullable().default(null);
 
-const sequenceSchema = z.strictObject({
-  workspaceId: z.guid(),
+/** A sequence and its steps. `faultsOfSteps` finds what a schema cannot. */
+export const writtenSequence = z.strictObject({
   ...sequenceFields,
   steps: stepsOf(z.strictObject({ ...stepFields, delayMinutes, timeToLiveMinutes: orNull(timeToLiveMinutes) })),
 });
+const sequenceSchema = z.strictObject({ workspaceId: z.guid(), ...writtenSequence.shape });
 
 /** A sequence as a person writes it. */
 export type SequenceToSave = z.input<typeof sequenceSchema>;

@@ -228,7 +228,7 @@ describe("a sequence that leads are in", () => {
     const { id } = await save(sequence);
     await addFollowedLead(pool, sequence.workspaceId, id, { instance: { status } });
     expect(await faultsOf({ ...sequence, triggerOn: "meeting_selected", steps: [email("b")] })).toEqual([
-      "triggerOn: cannot change from no_response while leads are in the sequence (1)",
+      `${sequence.name}: triggerOn: cannot change from no_response while leads are in the sequence (1)`,
     ]);
     expect(await bodiesOf(id)).toEqual(["a"]);
   });
@@ -292,7 +292,9 @@ describe("a sequence that leads are in", () => {
     const faults = faultsOf({ ...sequence, triggerOn: "manual" });
     await untilBlockedBy(pool, enrolment.pid);
     await enrolment.commit();
-    expect(await faults).toEqual(["triggerOn: cannot change from no_response while leads are in the sequence (1)"]);
+    expect(await faults).toEqual([
+      `${sequence.name}: triggerOn: cannot change from no_response while leads are in the sequence (1)`,
+    ]);
   });
 
   it("gives a lead that enrols during the save one whole version", async () => {

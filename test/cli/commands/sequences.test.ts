@@ -22,6 +22,7 @@ const run = (...words: string[]) =>
   startProgram("cli/main.ts", ["sequences", ...words], {
     environment: { NO_COLOR: "1", DATABASE_URL: database.url },
   }).ended;
+const yes = ["--yes", "--by", "Hana", "--reason", "new texts"];
 const here = () => ["--workspace", workspaceId];
 const filesOf = async (of: string) => (await readdir(of)).map((name) => join(of, name));
 
@@ -33,18 +34,22 @@ describe("sequences apply", () => {
       code: 0,
       stdout: expect.stringMatching(/Chase after no reply: new, with 5 steps\n/),
     });
-    expect(await run("apply", ...examples, ...here())).toMatchObject({
+    expect(await run("apply", ...examples, ...here(), ...yes.slice(1))).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(/no terminal to confirm at: use --yes/),
     });
+    expect(await run("apply", ...examples, ...here(), "--yes")).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/Add --by <name> and --reason <text>/),
+    });
     expect(await everyRow(sql)).toEqual(before);
 
-    expect(await run("apply", ...examples, ...here(), "--yes")).toMatchObject({ code: 0 });
+    expect(await run("apply", ...examples, ...here(), ...yes)).toMatchObject({ code: 0 });
     const applied = await everyRow(sql);
     const unchanged = { code: 0, stdout: expect.stringMatching(/^(.*: no change\n){3,}$/) };
-    expect(await run("apply", ...examples, ...here(), "--yes")).toMatchObject(unchanged);
+    expect(await run("apply", ...examples, ...here(), ...yes)).toMatchObject(unchanged);
     expect(await run("export", folder, ...here())).toMatchObject({ code: 0 });
-    expect(await run("apply", ...(await filesOf(folder)), ...here(), "--yes")).toMatchObject(unchanged);
+    expect(await run("apply", ...(await filesOf(folder)), ...here(), ...yes)).toMatchObject(unchanged);
     expect(await everyRow(sql)).toEqual(applied);
     expect(await run("export", folder, ...here())).toMatchObject({
       code: 1,
@@ -73,7 +78,7 @@ describe("sequences apply", () => {
     const file = join(folder, "new.yaml");
     const step = "{ key: a, delay: 1 day, channel: task, body: x }";
     await writeFile(file, `name: New\ntriggerOn: manual\nsteps: [${step}]\n`);
-    const { stdout, stderr } = await run("apply", file, ...here(), "--yes");
+    const { stdout, stderr } = await run("apply", file, ...here(), ...yes);
     expect(stdout + stderr).toMatch(/Harbour\ufffd\[31m\ufffdHomes/);
     expect(stdout + stderr).not.toMatch(/[^\P{Cc}\n]|\u202e/u);
   });
@@ -93,7 +98,7 @@ steps:
   - {key: a, delay: 3 days, channel: task, body: "one\\n2"}
 `,
     );
-    const { stdout } = await run("apply", file, ...here(), "--yes");
+    const { stdout } = await run("apply", file, ...here(), ...yes);
     expect(stdout).toBe(`Chase: version 2; leads in progress (1) finish the version that they started
   + step 1, b
       + delay: 0 minutes
@@ -119,7 +124,7 @@ steps:
     await writeFile(bad, "name: A\ntriggerOn: never\nsteps: []\n");
     await writeFile(worse, "name: [");
     const before = await everyRow(sql);
-    const { code, stderr } = await run("apply", good, bad, worse, ...here(), "--yes");
+    const { code, stderr } = await run("apply", good, bad, worse, ...here(), ...yes);
     expect(code).toBe(1);
     expect(stderr).toContain(`${bad}:2:1: triggerOn: unknown trigger "never"`);
     expect(stderr).toContain(`${bad}:3:1: steps: must contain at least one step`);
@@ -131,13 +136,13 @@ steps:
   it("requires --workspace if there are several, and reports an unknown one", async () => {
     await addWorkspace(sql);
     const [good = ""] = await filesOf(EXAMPLES);
-    expect(await run("apply", good, "--yes")).toMatchObject({
+    expect(await run("apply", good, ...yes)).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/select one with --workspace/),
+      stderr: expect.stringMatching(/there are several workspaces: select one of .*Harbour Homes/),
     });
-    expect(await run("apply", good, "--workspace", "Nowhere")).toMatchObject({
+    expect(await run("apply", good, "--workspace", "Nowhere", "--dry-run")).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/no workspace Nowhere/),
+      stderr: expect.stringMatching(/no workspace "Nowhere"/),
     });
   });
 });

@@ -1,0 +1,91 @@
+import * as z from "zod";
+import { faultsOfSteps, faultText, SequenceRefused, writtenSequence } from "../store/sequence-to-save.ts";
+import { planSequences, upsertSequences } from "../store/sequences.ts";
+import { order, question, Refused } from "./operation.ts";
+import { storedSequence, writable } from "./sequences.ts";
+import { theOrOnlyWorkspace, workspaceName } from "./workspaces.ts";
+
+/** Completely valid, and each name once. */
+const sequences = z
+  .array(writtenSequence)
+  .min(1)
+  .superRefine((given, context) => {
+    const names = new Set<string>();
+    for (const [index, sequence] of given.entries()) {
+      const faults = faultsOfSteps(sequence).map((fault) => `${sequence.name}: ${faultText(fault)}`);
+      if (names.has(sequence.name)) faults.push(`${sequence.name}: another sequence has the same name`);
+      names.add(sequence.name);
+      for (const message of faults) context.addIssue({ code: "custom", path: [index], message });
+    }
+  });
+
+/** `sequences plan`: what `sequences apply` would change. */
+export const planApplySequences = question({
+  name: "sequences plan",
+  summary: "Shows what applying sequences would change.",
+  input: z.strictObject({
+    /** May be left out if there is only one workspace. */
+    workspace: workspaceName.optional(),
+    sequences,
+  }),
+  answer: z.object({
+    workspaceId: z.guid(),
+    workspace: z.string(),
+    /** One for each sequence, in the same order. */
+    plans: z.array(
+      z.object({
+        /** The latest version; null if the sequence is new. */
+        before: storedSequence.nullable(),
+        version: z.int(),
+        /** Leads in the sequence; counted only if the change depends on it, else 0. */
+        inside: z.int(),
+        fingerprint: z.string().nullable(),
+      }),
+    ),
+  }),
+  async run(db, { workspace, sequences: given }) {
+    const { id, name } = await theOrOnlyWorkspace(db, workspace);
+    const plans = await planSequences(db, id, given);
+    return {
+      workspaceId: id,
+      workspace: name,
+      plans: plans.map(({ stored, inside, fingerprint }) => ({
+        before: stored?.written ? writable(stored.written) : null,
+        version: stored?.version ?? 0,
+        inside,
+        fingerprint,
+      })),
+    };
+  },
+});
+
+/** `sequences apply`: stores sequences that were reviewed, all or none. */
+export const applySequences = order({
+  name: "sequences apply",
+  summary: "Changes the sequences of a workspace to match the files.",
+  input: z.strictObject({
+    workspaceId: z.guid(),
+    sequences,
+    /** The `fingerprint` of each plan that the person saw, in the same order. */
+    seen: z.array(z.string().nullable()),
+  }),
+  answer: z.object({
+    workspaceId: z.guid(),
+    saved: z.array(z.object({ id: z.guid(), name: z.string(), version: z.int() })),
+  }),
+  async run(db, { workspaceId, sequences: given, seen }) {
+    if (seen.length !== given.length) throw new Refused("invalid_input", "seen: must have one entry for each sequence");
+    try {
+      const saved = await upsertSequences(
+        db,
+        workspaceId,
+        given,
+        seen.map((fingerprint) => ({ fingerprint })),
+      );
+      const named = saved.map(({ id, version }, index) => ({ id, name: given[index]?.name ?? "", version }));
+      return { workspaceId, answer: { workspaceId, saved: named } };
+    } catch (thrown) {
+      throw thrown instanceof SequenceRefused ? new Refused("not_applied", thrown.faults.join("; ")) : thrown;
+    }
+  },
+});

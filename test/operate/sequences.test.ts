@@ -1,0 +1,157 @@
+import { randomUUID } from "node:crypto";
+import { describe, expect, it } from "@jest/globals";
+import { applySequences, planApplySequences } from "../../lib/operate/apply-sequences.ts";
+import { answerQuestion, carryOutOrder } from "../../lib/operate/requests.ts";
+import { exportSequences, listSequences, showSequence } from "../../lib/operate/sequences.ts";
+import { addFollowedLead, addSequence, addWorkspace, everyRow } from "../support/factories.ts";
+import { useDatabase } from "../support/use-database.ts";
+
+const { sql } = await useDatabase({ empty: true });
+
+const chase = (body: string, name = "Chase") => ({
+  name,
+  triggerOn: "manual",
+  active: true,
+  steps: [
+    {
+      key: "a",
+      delayMinutes: 60,
+      channel: "task",
+      subject: null,
+      body,
+      allow: ["braces", "html"],
+      condition: "always",
+      needsApproval: false,
+      timeToLiveMinutes: null,
+    },
+  ],
+});
+
+const ask = (question: string, input: object) => answerQuestion(sql, { question, input });
+
+async function answerOf(question: string, input: object) {
+  const replied = await ask(question, input);
+  if (replied.outcome === "refused") throw new Error(replied.message);
+  return replied.answer;
+}
+
+async function planned(sequences: readonly object[], workspace: string) {
+  return planApplySequences.answer.parse(await answerOf(planApplySequences.name, { workspace, sequences }));
+}
+
+const apply = (input: object) =>
+  carryOutOrder(sql, { order: applySequences.name, input, orderId: randomUUID(), by: "Hana", reason: "texts" }, null);
+
+async function applied(sequences: readonly object[], workspace: string) {
+  const { workspaceId, plans } = await planned(sequences, workspace);
+  return await apply({ workspaceId, sequences, seen: plans.map(({ fingerprint }) => fingerprint) });
+}
+
+describe("sequences apply", () => {
+  it("stores all sequences, and changes none of another workspace", async () => {
+    const [mine, other] = [await addWorkspace(sql, { name: "Mine" }), await addWorkspace(sql, { name: "Other" })];
+    await applied([chase("theirs")], other);
+    const theirs = await answerOf(exportSequences.name, { workspace: other });
+    expect(await applied([chase("one"), chase("two", "Second")], "Mine")).toMatchObject({
+      answer: { workspaceId: mine, saved: [{ name: "Chase", version: 1 }, { name: "Second" }] },
+    });
+    expect(await answerOf(exportSequences.name, { workspace: mine })).toEqual({
+      sequences: [chase("one"), chase("two", "Second")],
+      next: null,
+    });
+    expect(await answerOf(exportSequences.name, { workspace: other })).toEqual(theirs);
+  });
+
+  it("refuses sequences that changed since they were shown, with none of the others stored", async () => {
+    const id = await addWorkspace(sql);
+    await applied([chase("one")], id);
+    const mine = [chase("mine"), chase("new", "New")];
+    const { plans } = await planned(mine, id);
+    await applied([chase("by another")], id);
+    const before = await everyRow(sql);
+    const seen = plans.map(({ fingerprint }) => fingerprint);
+    expect(await apply({ workspaceId: id, sequences: mine, seen })).toMatchObject({
+      outcome: "refused",
+      code: "not_applied",
+      message: expect.stringMatching(/Chase: changed since you reviewed it/),
+    });
+    expect(await everyRow(sql)).toEqual(before);
+    expect(await applied(mine, id)).toMatchObject({ outcome: "answered" });
+  });
+
+  it("refuses a faulty text, a name that occurs twice and a missing review, all faults together", async () => {
+    const id = await addWorkspace(sql);
+    const sequences = [chase("{{ lead.nickname }}"), chase(" "), chase("good", "Good")];
+    for (const [name, input] of [
+      [planApplySequences.name, { workspace: id, sequences }],
+      [applySequences.name, { workspaceId: id, sequences, seen: [null, null, null] }],
+    ] as const) {
+      const replied = name === planApplySequences.name ? await ask(name, input) : await apply(input);
+      expect(replied).toMatchObject({
+        code: "invalid_input",
+        message: expect.stringMatching(/step 1, body.*nickname.*step 1, body: is empty.*another sequence has the same/),
+      });
+    }
+    expect(await apply({ workspaceId: id, sequences: [chase("x")], seen: [] })).toMatchObject({
+      code: "invalid_input",
+    });
+    expect(await ask(listSequences.name, {})).toMatchObject({ answer: { sequences: [] } });
+  });
+});
+
+describe("sequences list, show and export", () => {
+  it("lists each sequence with its latest steps and the leads in it", async () => {
+    const id = await addWorkspace(sql);
+    const { id: chased } = await addSequence(sql, id, { name: "Chase", steps: [{}, {}] });
+    await addSequence(sql, id, { name: "Quiet", active: false });
+    await addFollowedLead(sql, id, chased);
+    await addFollowedLead(sql, id, chased, { instance: { status: "completed" } });
+    expect(await answerOf(listSequences.name, {})).toMatchObject({
+      workspaceId: id,
+      sequences: [
+        { id: chased, name: "Chase", steps: 2, live: 1, active: true },
+        { name: "Quiet", steps: 1, live: 0, active: false },
+      ],
+    });
+  });
+
+  it("shows a sequence by its id or its name, and lists those there are for another name", async () => {
+    const id = await addWorkspace(sql);
+    await applied([chase("one")], id);
+    const shown = await answerOf(showSequence.name, { sequence: "Chase" });
+    expect(shown).toMatchObject({ version: 1, sequence: chase("one") });
+    expect(await answerOf(showSequence.name, { sequence: (shown as { id: string }).id })).toEqual(shown);
+    expect(await ask(showSequence.name, { sequence: "Case" })).toMatchObject({
+      code: "not_found",
+      message: expect.stringMatching(/there is no sequence "Case" in Harbour Homes; there are Chase/),
+    });
+  });
+
+  it("needs a workspace if there are several, and finds nothing of another", async () => {
+    const [one, other] = [await addWorkspace(sql, { name: "One" }), await addWorkspace(sql, { name: "Other" })];
+    await applied([chase("one")], one);
+    expect(await ask(listSequences.name, {})).toMatchObject({
+      code: "ambiguous",
+      message: expect.stringMatching(/One.*Other/),
+    });
+    expect(await ask(showSequence.name, { workspace: other, sequence: "Chase" })).toMatchObject({ code: "not_found" });
+    expect(await answerOf(showSequence.name, { workspace: "One", sequence: "Chase" })).toMatchObject({ version: 1 });
+  });
+
+  it("exports every sequence once, page by page, whatever the order of names in a language", async () => {
+    const id = await addWorkspace(sql);
+    const names = Array.from({ length: 23 }, (_, index) => `${["ä", "Z", "a", "😀"][index % 4]}${index}`);
+    await applied(
+      names.map((name) => chase("x", name)),
+      id,
+    );
+    const found: string[] = [];
+    let after: string | null = null;
+    do {
+      const page = exportSequences.answer.parse(await answerOf(exportSequences.name, { workspace: id, after }));
+      found.push(...page.sequences.map(({ name }) => name));
+      after = page.next;
+    } while (after !== null);
+    expect(found.toSorted()).toEqual(names.toSorted());
+  });
+});
