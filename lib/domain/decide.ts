@@ -84,11 +84,15 @@ export function decide(item: DueItem, now: Date): Decision {
   throw new Error(`no rule decided instance ${item.instance.id}; the last rule always decides`);
 }
 
-/** Whether a pause for missing data is over: the next step has its values, or needs none because it will not be sent. */
-export function isRepaired(item: DueItem, now: Date): boolean {
+/**
+ * The names of the values that the next step lacks, as in `lead.company`. Empty if it has them all, or needs none because
+ * it will not be sent.
+ */
+export function missingValues(item: DueItem, now: Date): readonly string[] {
   const given = contextOf(item, now);
-  const goesWithoutText = [noStepLeft, conditionFalse, channelUnreachable].some((rule) => rule(given) !== undefined);
-  return goesWithoutText || templateIncomplete(given)?.kind !== "pause";
+  if ([noStepLeft, conditionFalse, channelUnreachable].some((rule) => rule(given) !== undefined)) return [];
+  const text = given.rendered();
+  return text.kind === "missing" ? text.names : [];
 }
 
 const inputsOf = ({ step, lead, workspace }: RuleContext): Decision["inputs"] => ({

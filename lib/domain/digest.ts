@@ -5,7 +5,7 @@ import type { NotificationKind } from "./labels.ts";
 import type { Message } from "./templates.ts";
 import { zonedDateTime, zoneOrUtc } from "./time-zone.ts";
 
-interface DigestSection {
+export interface DigestSection {
   /** `MISSING_DATA`, a label of `NOTIFICATION_KINDS`, or an unknown one if the database is newer than this code. */
   readonly kind: string;
   readonly count: number;
@@ -18,7 +18,7 @@ export interface DigestExample {
   readonly firstName: string | null;
   readonly lastName: string | null;
   readonly company: string | null;
-  /** The channel of a touch and the reason for its state. */
+  /** The channel of a touch and the reason for its state; or a sequence and what it lacks. */
   readonly channel: string | null;
   readonly reason: string | null;
   /** The text to show instead, for an event without a lead. */

@@ -1,5 +1,5 @@
 import { NORMALISE } from "../domain/address.ts";
-import { decide, isRepaired as hasItsData } from "../domain/decide.ts";
+import { decide, missingValues } from "../domain/decide.ts";
 import type { Decision } from "../domain/decision.ts";
 import type { DueItem, LeadFacts, WorkspaceFacts } from "../domain/due-item.ts";
 import { ADDRESS_KINDS, ADDRESS_OF_CHANNEL, type AddressKind, type Channel } from "../domain/labels.ts";
@@ -73,15 +73,15 @@ function planOne(candidate: DueCandidate, now: Date, used: UsedRoom, planned: Pl
 }
 
 /**
- * Whether a pause for missing data is over. A row that cannot be read or decided counts as repaired: the claim then
- * holds it and reports its fault.
+ * The names of the values that the next step lacks. Empty for a row that cannot be read or decided: its pause ends, so
+ * that the claim holds it and reports its fault.
  */
-export function isRepaired({ read }: DueCandidate, now: Date): boolean {
-  if ("fault" in read) return true;
+export function missingIn(candidate: DueCandidate | undefined, now: Date): readonly string[] {
+  if (!candidate || "fault" in candidate.read) return [];
   try {
-    return hasItsData(read.item, now);
+    return missingValues(candidate.read.item, now);
   } catch {
-    return true;
+    return [];
   }
 }
 

@@ -1,8 +1,8 @@
 import * as z from "zod";
-import { MISSING_DATA } from "../domain/digest.ts";
 import { DIGEST_CHANNELS, type DigestDeliveryStatus, type NotificationKind } from "../domain/labels.ts";
 import type { OutgoingDigest } from "../run/channel-ports.ts";
 import type { BatchQuery, DigestSettlement } from "../run/store-ports.ts";
+import { readMissingData } from "./missing-data.ts";
 import { empty, execute, many, one, type Queryable, raw, type Sql, sql } from "./sql.ts";
 
 interface DigestEvents {
@@ -99,35 +99,9 @@ const takenRow = z.object({
 /** Examples per kind; further events are only counted. */
 const EXAMPLES = 20;
 
-/** Whether an instance of the workspace waits for a missing value of its lead. */
-export const hasMissingData = (workspaceId: Sql): Sql => sql`
-  exists (select from follow_up_instance where workspace_id = ${workspaceId} and paused_reason = 'missing_data')`;
-
 /**
- * A section with what waits for a missing value, as a JSON array; empty if nothing does. A lead without a name is shown
- * by another value that identifies it.
- */
-const missingData = (workspaceId: Sql): Sql => sql`
-  case when ${hasMissingData(workspaceId)} then jsonb_build_array(jsonb_build_object(
-    'kind', ${MISSING_DATA}::text,
-    'count', (select count(*) from follow_up_instance
-               where workspace_id = ${workspaceId} and paused_reason = 'missing_data'),
-    'examples', array(
-      select jsonb_build_object(
-               'firstName', case when btrim(concat(lead.first_name, lead.last_name)) = ''
-                                 then coalesce(lead.external_id, lead.email, lead.phone, lead.id::text)
-                                 else lead.first_name end,
-               'lastName', lead.last_name, 'company', lead.company, 'channel', null, 'reason', sequence.name, 'detail', null)
-        from follow_up_instance as instance
-        join lead on lead.workspace_id = instance.workspace_id and lead.id = instance.lead_id
-        join follow_up_sequence as sequence on sequence.id = instance.sequence_id
-       where instance.workspace_id = ${workspaceId} and instance.paused_reason = 'missing_data'
-       order by instance.id
-       limit ${EXAMPLES}))) else '[]' end`;
-
-/**
- * In one statement, moves due deliveries to `sending` and reads their contents and current receiver. Skips channels
- * that only newer code knows.
+ * In one statement, moves due deliveries to `sending` and reads their events and current receiver. Skips channels that
+ * only newer code knows. Adds what waits for a missing value.
  */
 export async function claimDigests(
   db: Queryable,
@@ -152,7 +126,7 @@ export async function claimDigests(
            workspace.email_from as "from", workspace.name as "workspaceName",
            case when digest_muted then null when taken.channel = 'email' then digest_email
                 else digest_webhook_url end as "to",
-           section.sections || ${missingData(sql`taken.workspace_id`)} as sections
+           section.sections
       from taken
       join workspace on workspace.id = taken.workspace_id
      cross join lateral (
@@ -176,7 +150,14 @@ export async function claimDigests(
               and lead.id = coalesce(ranked.lead_id, touch.lead_id)
             group by ranked.kind) as kind_section) as section
      order by taken.id`;
-  return rows.map(({ workspaceName, sections, ...digest }) => ({ ...digest, contents: { workspaceName, sections } }));
+  const missing = await readMissingData(db, [...new Set(rows.map((row) => row.workspaceId))], {
+    now,
+    examples: EXAMPLES,
+  });
+  return rows.map(({ workspaceName, sections, ...digest }) => ({
+    ...digest,
+    contents: { workspaceName, sections: [...sections, ...(missing.get(digest.workspaceId) ?? [])] },
+  }));
 }
 
 /** Settles a delivery; a no-op if it is no longer `sending`. */

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { isRepaired } from "../run/plan.ts";
+import { missingIn } from "../run/plan.ts";
 import type { EnrichmentReport } from "../run/step-reports.ts";
 import type { BatchQuery, ResumableReason } from "../run/store-ports.ts";
 import { candidateColumns, readCandidates } from "./candidates.ts";
@@ -65,7 +65,7 @@ async function findRepaired(db: Queryable, reason: ResumableReason, now: Date, w
       join lead on lead.workspace_id = instance.workspace_id and lead.id = instance.lead_id
      where ${which}`;
   const candidates = await readCandidates(db, parseDueRows(rows), now);
-  return candidates.filter((candidate) => isRepaired(candidate, now)).map(({ instanceId }) => instanceId);
+  return candidates.filter((candidate) => missingIn(candidate, now).length === 0).map(({ instanceId }) => instanceId);
 }
 
 const countsRow = z.object({ checked: z.int(), resumed: z.int(), skippedSteps: z.int() });

@@ -423,26 +423,28 @@ describe("an instance that waits for a missing value", () => {
     told[place]?.digest.contents.sections.map(({ kind, count, examples }) => [
       kind,
       count,
-      examples.map(({ firstName, reason }) => `${firstName}: ${reason}`),
+      examples.map(({ firstName, channel, reason }) => `${firstName}, ${channel}: ${reason}`),
     ]);
 
   it("is listed in every digest, also without another event, until it is repaired", async () => {
     const id = await addListener();
     const needs = { body: "How is {{ lead.company }}?" };
     const sequence = await addSequence(sql, id, { name: "Chase", steps: [needs] });
-    const { leadId } = await addFollowedLead(sql, id, sequence.id, { instance: WAITING });
+    await addFollowedLead(sql, id, sequence.id, { instance: WAITING });
     await addFollowedLead(sql, id, sequence.id, { lead: NO_NAME, instance: WAITING });
-    const both = [["missing_data", 2, ["Ada: Chase", "crm-17: Chase"]]];
+    const both = [
+      ["missing_data", 2, ["Ada, Chase: missing lead.company", "crm-17, Chase: missing lead.first_name, lead.company"]],
+    ];
     expect(await digestsAt("2030-06-03T06:00Z", id)).toMatchObject({ sent: 1 });
     expect(await digestsAt("2030-06-03T07:00Z", id)).toEqual(NOTHING);
     await addEvent(id, "2030-06-04T05:00Z");
     expect(await digestsAt("2030-06-04T06:00Z", id)).toMatchObject({ sent: 1 });
     expect([linesOf(0), linesOf(1)]).toEqual([both, [["backstop_completed", 1, []], ...both]]);
 
-    await sql.query("update lead set company = 'Harbour' where id = $1", [leadId]);
+    await sql.query("update lead set company = 'Harbour'");
     expect(await digestsAt("2030-06-05T06:00Z", id)).toMatchObject({ sent: 1 });
-    expect(linesOf(2)).toEqual([["missing_data", 1, ["crm-17: Chase"]]]);
-    await sql.query("update lead set company = 'Harbour', first_name = 'Eve' where workspace_id = $1", [id]);
+    expect(linesOf(2)).toEqual([["missing_data", 1, ["crm-17, Chase: missing lead.first_name"]]]);
+    await sql.query("update lead set first_name = 'Eve' where workspace_id = $1", [id]);
     expect(await digestsAt("2030-06-06T06:00Z", id)).toEqual({ ...NOTHING, checked: 1, skipped: 1 });
   });
 
