@@ -15,6 +15,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ["preview", async () => (await import("./commands/preview.ts")).previewCommand()],
   ["schedule", async () => (await import("./commands/schedule.ts")).scheduleCommand()],
   ["forecast", async () => (await import("./commands/forecast.ts")).forecastCommand()],
+  ["runs", async () => (await import("./commands/runs.ts")).runsCommand()],
   ["workspaces", async () => (await import("./commands/workspaces.ts")).workspacesCommand()],
   ["sequences", async () => (await import("./commands/sequences.ts")).sequencesCommand()],
 ]);

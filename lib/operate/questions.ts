@@ -3,6 +3,7 @@ import { planWorkspace } from "./apply-workspace.ts";
 import { findLeads } from "./find-leads.ts";
 import { forecast } from "./forecast.ts";
 import type { Question } from "./operation.ts";
+import { listRuns, showRun } from "./runs.ts";
 import { exportSequences, listSequences, showSequence } from "./sequences.ts";
 import { showLead } from "./show-lead.ts";
 import { listWorkspaces, showWorkspace } from "./workspaces.ts";
@@ -19,4 +20,6 @@ export const QUESTIONS: readonly Question[] = [
   findLeads,
   showLead,
   forecast,
+  listRuns,
+  showRun,
 ];

@@ -1,0 +1,62 @@
+import * as z from "zod";
+import { readRun, readRuns } from "../store/run-history.ts";
+import { isoInstant, question, Refused } from "./operation.ts";
+
+const MAX_LISTED = 1_000;
+
+const summary = z.object({
+  id: z.guid(),
+  trigger: z.string(),
+  startedAt: isoInstant,
+  finishedAt: isoInstant.nullable(),
+  /** Null while it runs, and if it died. */
+  success: z.boolean().nullable(),
+  /** Its deadline passed and it never finished: it died. */
+  timedOut: z.boolean(),
+  durationMs: z.number().nullable(),
+  /** Why it did not do all its work, such as `locked`. */
+  reason: z.string().nullable(),
+  /** The number of errors. */
+  errors: z.int(),
+  /** The promise: the longest time from a booking to the stop, in seconds; null if the backstop did not run. */
+  slowestSeconds: z.number().nullable(),
+  /** Instances of booked leads that the backstop completed. */
+  completed: z.number().nullable(),
+  sent: z.number().nullable(),
+  backlog: z.number().nullable(),
+});
+
+/** `runs list`: the newest first. `next` continues with older ones. */
+export const listRuns = question({
+  name: "runs list",
+  summary: "Lists the latest runs, with the time from a booking to the stop.",
+  input: z.strictObject({
+    /** The `next` of the answer before. */
+    after: z.guid().optional(),
+    limit: z.int().min(1).max(MAX_LISTED).default(20),
+  }),
+  answer: z.object({ runs: z.array(summary), next: z.guid().nullable() }),
+  async run(db, { after, limit }) {
+    const runs = await readRuns(db, { before: after ?? null, limit: limit + 1 });
+    const listed = runs.slice(0, limit);
+    return { runs: listed, next: runs.length > limit ? (listed.at(-1)?.id ?? null) : null };
+  },
+});
+
+/** `runs show`: one run with its report, which holds no personal data. */
+export const showRun = question({
+  name: "runs show",
+  summary: "Shows the report of a run.",
+  input: z.strictObject({
+    /** Without it, the latest run. */
+    run: z.guid().optional(),
+  }),
+  answer: summary.extend({ requestId: z.string(), deadlineAt: isoInstant, report: z.unknown() }),
+  async run(db, { run }) {
+    const id = run ?? (await readRuns(db, { before: null, limit: 1 }))[0]?.id;
+    if (id === undefined) throw new Refused("not_found", "there was no run yet");
+    const found = await readRun(db, id);
+    if (!found) throw new Refused("not_found", `there is no run ${id}: runs list shows the latest`);
+    return found;
+  },
+});
