@@ -11,6 +11,7 @@ import { LOCAL_FOLDER } from "../postgres/local-database.ts";
 import { print } from "../print.ts";
 import { Spinner, showProgress } from "../terminal.ts";
 import { createVerdictFile, type VerdictFile } from "../verdict-file.ts";
+import { optInCommand, optOutCommand, resumeCommand, snoozeCommand, stopCommand } from "./lead-orders.ts";
 import { findCommand, showCommand } from "./lead-questions.ts";
 
 const HELP = `
@@ -47,6 +48,17 @@ Examples:
   $ npm run backstop -- leads import leads.csv --sequence "Chase after no reply" --workspace "Harbour Homes" --dry-run
   $ npm run backstop -- leads import leads.csv --sequence Chase --map "Work Email=email" --ignore-other-columns`;
 
+const EXAMPLES = `
+A lead is named by its e-mail address, phone number, external id or id. If several leads have the name, add --workspace, or use the
+id. Orders need --by and --reason, which "leads show" lists.
+
+Examples:
+  $ npm run backstop -- leads find "ada by"
+  $ npm run backstop -- leads show ada@example.com --stage production
+  $ npm run backstop -- leads stop ada@example.com --sequence Chase --by Hana --reason "called us"
+  $ npm run backstop -- leads snooze +4930123456 --until 2026-12-24 --by Hana --reason "on holiday"
+  $ npm run backstop -- leads opt-in ada@example.com --by Hana --reason "corrected mailbox"`;
+
 interface Options {
   readonly sequence: string;
   readonly workspace?: string;
@@ -59,9 +71,15 @@ interface Options {
 /** The command `leads import`. Throws errors as Problem; an invalid row sets the exit code. */
 export function leadsCommand(): Command {
   return new Command("leads")
-    .summary("find, show or import leads")
+    .summary("find, show, import, stop, resume, snooze, opt out or opt in leads")
+    .addHelpText("after", EXAMPLES)
     .addCommand(findCommand())
     .addCommand(showCommand())
+    .addCommand(stopCommand())
+    .addCommand(resumeCommand())
+    .addCommand(snoozeCommand())
+    .addCommand(optOutCommand())
+    .addCommand(optInCommand())
     .addCommand(
       new Command("import")
         .description("Enrols the leads of a CSV file in a sequence, and creates the leads that do not exist yet.")

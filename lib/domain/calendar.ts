@@ -135,6 +135,10 @@ export function startOfNextLocalDay(instant: Date, zone: string): Date {
   return new Date(later.from);
 }
 
+/** When this local date such as `2026-12-24` starts. Throws RangeError for an invalid zone. */
+export const startOfLocalDay = (date: string, zone: string): Date =>
+  new Date(Temporal.PlainDate.from(date).toZonedDateTime(zone).epochMilliseconds);
+
 /** A cache of the first stretch per zone: a run asks for one instant and the days after it in many zones. */
 const firstKnown = new Map<string, Stretch>();
 const KEPT_ZONES = 1_000;

@@ -64,7 +64,7 @@ export const zonedDateTime = (epochMilliseconds: number, zone: string): Temporal
 
 const NANOSECONDS = 1_000_000n;
 
-const MINUTES_PER_DAY = 24 * 60;
+export const MINUTES_PER_DAY = 24 * 60;
 
 /**
  * Adds a delay in local calendar time. Whole days keep the local time of day across daylight-saving changes; the

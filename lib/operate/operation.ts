@@ -41,6 +41,8 @@ export interface Done<Answer> {
   readonly answer: Answer;
   /** The workspace that it concerns, which its record names. */
   readonly workspaceId: string | null;
+  /** The lead that it concerns, whose story shows the order. */
+  readonly leadId?: string;
 }
 
 /**

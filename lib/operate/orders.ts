@@ -1,7 +1,20 @@
 import { applySequences } from "./apply-sequences.ts";
 import { applyWorkspace } from "./apply-workspace.ts";
 import type { Order } from "./operation.ts";
+import { optInLead, optOutLead } from "./opt-out-lead.ts";
 import { pauseWorkspace, resumeWorkspace } from "./pause-workspace.ts";
+import { snoozeLead } from "./snooze-lead.ts";
+import { resumeLead, stopLead } from "./stop-lead.ts";
 
 /** All orders. A new one is one file in this folder and one entry here. */
-export const ORDERS: readonly Order[] = [applyWorkspace, applySequences, pauseWorkspace, resumeWorkspace];
+export const ORDERS: readonly Order[] = [
+  applyWorkspace,
+  applySequences,
+  pauseWorkspace,
+  resumeWorkspace,
+  stopLead,
+  resumeLead,
+  snoozeLead,
+  optOutLead,
+  optInLead,
+];

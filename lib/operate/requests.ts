@@ -53,9 +53,9 @@ export const carryOutOrder = (pool: Pool, event: unknown, requestId: string | nu
         throw new Refused("order_id_used", `the order id ${orderId} belongs to another order: use a new UUID`);
       }
       if (earlier) return earlier.answer;
-      const { answer, workspaceId } = await given.run(db, input, placed);
+      const { answer, workspaceId, leadId = null } = await given.run(db, input, placed);
       const stored = z.encode(given.answer, answer);
-      await recordOrder(db, { orderId, workspaceId, answer: stored });
+      await recordOrder(db, { orderId, workspaceId, leadId, answer: stored });
       return stored;
     });
   });

@@ -7,7 +7,7 @@ import { question, Refused } from "./operation.ts";
 import { theOrOnlyWorkspace, workspaceName } from "./workspaces.ts";
 
 /** Names a sequence of a workspace: its id or its name. */
-const sequenceName = z.string().trim().min(1).max(1_000);
+export const sequenceName = z.string().trim().min(1).max(1_000);
 
 /** May be left out if there is only one workspace. */
 const ofWorkspace = { workspace: workspaceName.optional() };
@@ -87,7 +87,8 @@ interface Named {
   readonly idOrName: string;
 }
 
-async function theSequence(db: Queryable, { workspaceId, workspace, idOrName }: Named): Promise<StoredSequence> {
+/** The one sequence of a workspace with this id or name. Refuses an unknown name, and lists the known ones. */
+export async function theSequence(db: Queryable, { workspaceId, workspace, idOrName }: Named): Promise<StoredSequence> {
   const [found] = await findStoredSequences(db, workspaceId, { idOrName });
   if (found) return found;
   const known = (await readSequences(db, workspaceId, 20)).map(({ name }) => name).join(", ") || "none";

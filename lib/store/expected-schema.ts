@@ -7,6 +7,7 @@ export const EXPECTED_SCHEMA = {
     "20261130000300_lead_contacted",
     "20261130000600_allowed_placeholders",
     "20261130000800_orders",
+    "20261130001000_orders_of_leads",
   ],
   columns: {
     appointment: [
@@ -148,6 +149,7 @@ export const EXPECTED_SCHEMA = {
       "request_id",
       "placed_at",
       "answer",
+      "lead_id",
     ],
     reopening: [
       "id",

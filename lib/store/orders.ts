@@ -37,9 +37,15 @@ export async function findOrder(
 /** Completes the record that `findOrder` inserted. */
 export async function recordOrder(
   db: Queryable,
-  done: { readonly orderId: string; readonly workspaceId: string | null; readonly answer: unknown },
+  done: {
+    readonly orderId: string;
+    readonly workspaceId: string | null;
+    readonly leadId: string | null;
+    readonly answer: unknown;
+  },
 ): Promise<void> {
   await execute(db)`
-    update placed_order set workspace_id = ${done.workspaceId}::uuid, answer = ${JSON.stringify(done.answer)}::jsonb
+    update placed_order
+       set workspace_id = ${done.workspaceId}::uuid, lead_id = ${done.leadId}::uuid, answer = ${JSON.stringify(done.answer)}::jsonb
      where id = ${done.orderId}::uuid`;
 }

@@ -103,6 +103,12 @@ export async function readStory(db: Queryable, leadId: string, limit: number): P
                task.touch_id, null, null
           from lead join task on task.workspace_id = lead.workspace_id and task.lead_id = lead.id
          where lead.id = ${leadId}::uuid and coalesce(task.done_at, task.cancelled_at) is not null
+        union all
+        select placed_order.placed_at, placed_order.name, null, null, null, null, placed_order.reason,
+               placed_order.placed_by
+          from lead
+          join placed_order on placed_order.workspace_id = lead.workspace_id and placed_order.lead_id = lead.id
+         where lead.id = ${leadId}::uuid
       ) as event
      order by at desc, what desc
      limit ${limit}`;

@@ -19,7 +19,8 @@ export function applyOnce<Given extends Origin>(
   apply: ApplyFact<Given>,
 ): Promise<FactOutcome> {
   return db.transaction(async (transaction) => {
-    const refusal = await lockWorkspace(transaction, fact.workspaceId);
+    await lockFacts(transaction, fact.workspaceId);
+    const refusal = await refuseUnknown(transaction, fact.workspaceId);
     if (refusal) return refusal;
     if (await isKnown(transaction, fact)) return { outcome: "duplicate" };
     const now = await databaseNow(transaction);
@@ -46,12 +47,12 @@ const withWarnings = (outcome: FactOutcome, { warnings }: Origin): FactOutcome =
     ? { ...outcome, warnings: [...warnings, ...(outcome.warnings ?? [])] }
     : outcome;
 
-/**
- * Serialises the facts of a workspace, so that two never create the same lead or deadlock. Refuses if there is no such
- * workspace.
- */
-async function lockWorkspace(db: Queryable, workspaceId: string): Promise<FactOutcome | undefined> {
+/** Serialises the facts of a workspace, so that two never create the same lead or deadlock. */
+export async function lockFacts(db: Queryable, workspaceId: string): Promise<void> {
   await execute(db)`select pg_advisory_xact_lock(hashtext('backstop.intake'), hashtext(${workspaceId}::uuid::text))`;
+}
+
+async function refuseUnknown(db: Queryable, workspaceId: string): Promise<FactOutcome | undefined> {
   if (await exists(db)`select from workspace where id = ${workspaceId}::uuid`) return undefined;
   return { outcome: "refused", reason: `workspaceId: there is no workspace ${workspaceId}` };
 }

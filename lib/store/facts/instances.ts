@@ -125,10 +125,14 @@ function firstDue(
 interface Ending {
   readonly workspaceId: string;
   readonly leadIds: readonly string[];
-  /** All sequences, only post-booking ones, or only those of a trigger that started at or after an instant. */
-  readonly which: "post_booking" | "all" | { readonly trigger: SequenceTrigger; readonly startedSince: Date };
+  /** All sequences, only post-booking ones, those of a trigger that started at or after an instant, or one. */
+  readonly which:
+    | "post_booking"
+    | "all"
+    | { readonly trigger: SequenceTrigger; readonly startedSince: Date }
+    | { readonly sequenceId: string };
   readonly status: "completed" | "cancelled";
-  readonly reason: "meeting_cancelled" | "meeting_missed" | "opted_out" | "complained" | "had_replied";
+  readonly reason: "meeting_cancelled" | "meeting_missed" | "opted_out" | "complained" | "had_replied" | "stopped";
   readonly now: Date;
 }
 
@@ -165,6 +169,7 @@ export async function endInstances(db: Queryable, ending: Ending): Promise<Ended
 function isChosen(which: Ending["which"]): Sql {
   if (which === "all") return sql`true`;
   if (which === "post_booking") return sql`post_booking`;
+  if ("sequenceId" in which) return sql`sequence_id = ${which.sequenceId}::uuid`;
   return sql`
     started_at >= ${which.startedSince} and exists (
       select from follow_up_sequence as sequence

@@ -1,0 +1,109 @@
+import { Command, InvalidArgumentError, Option } from "commander";
+import * as z from "zod";
+import { optInLead, optOutLead } from "../../lib/operate/opt-out-lead.ts";
+import { snoozeLead } from "../../lib/operate/snooze-lead.ts";
+import { resumeLead, stopLead } from "../../lib/operate/stop-lead.ts";
+import { type Place, type Signature, withOperator, withPlace, withSignature } from "../operator.ts";
+import { print } from "../print.ts";
+import { Problem } from "../problem.ts";
+import { refusalText } from "../reason-texts.ts";
+import { formatMinute } from "../terminal.ts";
+
+type Ordered = Place & Signature & { readonly workspace?: string };
+
+/** A command with the lead's name, the place, and who orders it and why. */
+const orderOn = (name: string, summary: string): Command =>
+  withSignature(withPlace(new Command(name)))
+    .description(summary)
+    .argument("<lead>", "an e-mail address, phone number, external id or id")
+    .option("--workspace <id or name>", "only this workspace");
+
+const named = (lead: string, { workspace }: Ordered) => ({ lead, ...(workspace !== undefined && { workspace }) });
+
+/** `leads stop`. */
+export const stopCommand = () =>
+  orderOn("stop", stopLead.summary)
+    .option("--sequence <id or name>", "only this sequence; without it, automation is switched off as well")
+    .action((lead: string, { sequence, ...given }: Ordered & { readonly sequence?: string }) =>
+      withOperator(given, async (operator) => {
+        const input = { ...named(lead, given), ...(sequence !== undefined && { sequence }) };
+        const { ended, cancelledTouches, sending } = await operator.order(stopLead, input, given);
+        const late = sending > 0 ? ` ${sending} messages are being sent now, and may still arrive.` : "";
+        const off = sequence === undefined ? " Automation is off." : "";
+        print(`Ended ${ended} sequences and cancelled ${cancelledTouches} unsent messages.${off}${late}\n`);
+      }),
+    );
+
+/** `leads resume`. */
+export const resumeCommand = () =>
+  orderOn("resume", resumeLead.summary).action((lead: string, given: Ordered) =>
+    withOperator(given, async (operator) => {
+      const { switchedOn, resuming } = await operator.order(resumeLead, named(lead, given), given);
+      const state = switchedOn ? "Automation is on again." : "Automation was on already.";
+      print(`${state} The next run resumes ${resuming} paused sequences. Ended ones stay ended: see reopen.\n`);
+    }),
+  );
+
+type SnoozeOptions = Ordered & { readonly until?: string; readonly days?: number; readonly end?: boolean };
+
+/** `leads snooze`. */
+export const snoozeCommand = () =>
+  orderOn("snooze", snoozeLead.summary)
+    .addOption(new Option("--until <date>", "the day on which it ends, such as 2026-12-24").argParser(dateOf))
+    .addOption(new Option("--days <number>", "for so many days").argParser(daysOf).conflicts("until"))
+    .addOption(new Option("--end", "end the snooze now").conflicts(["until", "days"]))
+    .action((lead: string, options: SnoozeOptions) =>
+      withOperator(options, async (operator) => {
+        const input = { ...named(lead, options), length: lengthOf(options) };
+        const { until, zone } = await operator.order(snoozeLead, input, options);
+        const end = until && new Intl.DateTimeFormat("sv", { timeZone: zone, dateStyle: "short", timeStyle: "short" });
+        print(until && end ? `Snoozed until ${end.format(until)} in ${zone} (${formatMinute(until)}).\n` : ENDED);
+      }),
+    );
+
+const ENDED = "The snooze is over: the next run resumes what it paused.\n";
+
+function lengthOf({ until, days, end }: SnoozeOptions) {
+  if (until !== undefined) return { kind: "until", date: until } as const;
+  if (days !== undefined) return { kind: "days", days } as const;
+  if (end) return { kind: "end" } as const;
+  throw new Problem("until when? Add --until <date>, --days <number> or --end");
+}
+
+function dateOf(text: string): string {
+  if (z.iso.date().safeParse(text).success) return text;
+  throw new InvalidArgumentError("Expected a date, such as 2026-12-24.");
+}
+
+function daysOf(text: string): number {
+  if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("Expected a number of days, from 1 to 3650.");
+}
+
+/** `leads opt-out`. */
+export const optOutCommand = () =>
+  orderOn("opt-out", optOutLead.summary).action((lead: string, given: Ordered) =>
+    withOperator(given, async (operator) => {
+      const { ended, cancelledTouches } = await operator.order(optOutLead, named(lead, given), given);
+      print(`Opted out. Ended ${ended} sequences and cancelled ${cancelledTouches} unsent messages.\n`);
+    }),
+  );
+
+/** `leads opt-in`. */
+export const optInCommand = () =>
+  orderOn("opt-in", optInLead.summary).action((lead: string, given: Ordered) =>
+    withOperator(given, async (operator) => {
+      const { lifted, leads, barredBy } = await operator.order(optInLead, named(lead, given), given);
+      const removed = lifted.map(({ kind, reason }) => `${reason} of the ${kind}`).join(", ");
+      print(
+        [
+          lifted.length === 0 && leads === 0 ? "Nothing was suppressed." : `Removed: ${removed || "the opt-out"}.`,
+          ...(leads > 1 ? [`The opt-out of ${leads} leads was taken back: they share the address or number.`] : []),
+          barredBy === null
+            ? "The lead may be contacted. Ended sequences stay ended: see reopen."
+            : `The lead may still not be contacted: ${refusalText(barredBy)}.`,
+          "",
+        ].join("\n"),
+      );
+    }),
+  );
