@@ -39,7 +39,7 @@ interface Details {
   /** Our message is the latest. */
   readonly answered?: true;
   readonly snoozed?: Hours;
-  /** When a pause for enrichment is rechecked. */
+  /** When a pause for enrichment or missing data is rechecked. */
   readonly recheck?: Hours;
   /** By status alone, by an appointment, or by both and already processed; or an appointment that was missed. */
   readonly booking?: "by_hand" | "by_calendar" | "earlier" | "missed";
@@ -132,6 +132,7 @@ const PAUSED: readonly Story[] = [
     status: "paused",
     reason: "missing_data",
     due: [-4 * DAY, -1],
+    recheck: [-2, DAY],
     lacks: "company",
   }),
   story("paused by hand", 12, CHASED, { ...LATER, status: "paused", reason: "manual", due: [-9 * DAY, -1] }),
