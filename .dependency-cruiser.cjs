@@ -8,7 +8,7 @@ module.exports = {
       from: { path: "^lib/domain/" },
       to: {
         pathNot:
-          "^(lib/domain/|node_modules/(temporal-polyfill|temporal-spec|liquidjs|libphonenumber-js|date-holidays)/|(node:)?url$)",
+          "^(lib/domain/|node_modules/(temporal-polyfill|temporal-spec|liquidjs|libphonenumber-js|date-holidays|fastest-levenshtein)/|(node:)?url$)",
       },
     },
     {

@@ -30,6 +30,9 @@ An invalid value of an optional cell is dropped with a warning, and the lead is 
 row's Country, or else of the workspace's country (holiday_country), and are stored in the international form. Rows whose column
 says that the person opted out are not enrolled.
 
+--map "Job Title=fields.job_title" stores other columns as custom fields, which texts read as {{ lead.fields.job_title }}. A
+heading such as fields.job_title needs no --map.
+
 The import writes leads.verdicts.csv next to leads.csv: each row with its line, its verdict and the reason.
 
   enrolled            the lead is now in the sequence
@@ -86,7 +89,12 @@ export function leadsCommand(): Command {
         .argument("<file>", "the CSV file")
         .requiredOption("--sequence <id or name>", "the sequence to enrol them in")
         .option("--workspace <id or name>", "required if there are several workspaces")
-        .option("--map <heading=column>", "read a column of the file as a column of the lead; repeatable", collect, [])
+        .option(
+          "--map <heading=column>",
+          "read a column of the file as a column or custom field of the lead; repeatable",
+          collect,
+          [],
+        )
         .option("--ignore-other-columns", "leave out columns that are not known", false)
         .option("--dry-run", "print the verdicts and write nothing", false)
         .option("--folder <path>", "folder of the local database", LOCAL_FOLDER)

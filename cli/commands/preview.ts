@@ -1,7 +1,10 @@
 import { Command } from "commander";
+import { unknownFields } from "../../lib/domain/field-lint.ts";
+import type { TemplateLead } from "../../lib/domain/lead-columns.ts";
 import { type Rendered, render } from "../../lib/domain/templates.ts";
-import { lintStep, SAMPLE_LEAD } from "../../lib/domain/written-sequence.ts";
+import { lintStep, sampleLeadFor } from "../../lib/domain/written-sequence.ts";
 import type { Database } from "../../lib/store/connect.ts";
+import { readFieldNames } from "../../lib/store/lead-fields.ts";
 import { findStepToRender, findTemplateLead, type StepToRender } from "../../lib/store/lookups.ts";
 import { withExistingDatabase } from "../existing-database.ts";
 import { LOCAL_FOLDER } from "../postgres/local-database.ts";
@@ -58,24 +61,31 @@ async function previewOn(database: Database, stepId: string, leadId: string | un
   const step = await findStepToRender(database.prisma, stepId);
   if (!step)
     throw new Problem(`there is no step ${stepId}; \`npm run backstop -- preview --help\` shows how to find the ids`);
-  return previewOf(step, await findLead(database, step, leadId), leadId);
+  const known = await readFieldNames(database.prisma, step.workspace.id);
+  return previewOf(step, await findLead(database, step, leadId), leadId, known);
 }
 
-async function findLead({ prisma }: Database, { workspace }: StepToRender, leadId: string | undefined) {
-  if (leadId === undefined) return SAMPLE_LEAD;
+async function findLead({ prisma }: Database, { workspace, texts }: StepToRender, leadId: string | undefined) {
+  if (leadId === undefined) return sampleLeadFor(texts);
   const lead = await findTemplateLead(prisma, workspace.id, leadId);
   if (!lead) throw new Problem(`the step's workspace, ${workspace.name}, has no lead ${leadId}`);
   return lead;
 }
 
-function previewOf(step: StepToRender, lead: typeof SAMPLE_LEAD, leadId: string | undefined): Preview {
+function previewOf(
+  step: StepToRender,
+  lead: TemplateLead,
+  leadId: string | undefined,
+  knownFields: readonly string[],
+): Preview {
   const { texts, position, sequenceName, workspace } = step;
   const rendered = render(texts, lead, workspace);
-  const faults = lintStep(texts).map(({ part, message }) => `The ${part}: ${message}`);
+  const unknown = unknownFields(texts, knownFields);
+  const faults = [...lintStep(texts), ...unknown].map(({ part, message }) => `The ${part}: ${message}`);
   const recipient = leadId === undefined ? "a sample lead" : `the lead ${leadId}`;
   const heading = `Step ${position} of "${sequenceName}" (${texts.channel}), for ${recipient}`;
   const blocks = [heading, ...textOf(rendered, faults.length > 0), ...(faults.length > 0 ? [faults.join("\n")] : [])];
-  return { text: `${blocks.join("\n\n")}\n`, canBeSent: rendered.kind === "rendered" };
+  return { text: `${blocks.join("\n\n")}\n`, canBeSent: rendered.kind === "rendered" && unknown.length === 0 };
 }
 
 function textOf(rendered: Rendered, linted: boolean): readonly string[] {

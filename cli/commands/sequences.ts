@@ -2,9 +2,10 @@ import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import Table from "cli-table3";
-import { Command } from "commander";
+import { Command, InvalidArgumentError } from "commander";
 import type * as z from "zod";
 import { CHANNELS, PLACEHOLDER_KINDS, SEQUENCE_TRIGGERS, STEP_CONDITIONS } from "../../lib/domain/labels.ts";
+import { isFieldName } from "../../lib/domain/lead-fields.ts";
 import { changeOf, type WrittenSequence } from "../../lib/domain/written-sequence.ts";
 import { applySequences, planApplySequences } from "../../lib/operate/apply-sequences.ts";
 import { exportSequences, listSequences, showSequence, writable } from "../../lib/operate/sequences.ts";
@@ -53,6 +54,9 @@ ${PLACEHOLDER_KINDS.join(", ")}.
 If any file is invalid, the command prints all errors with their positions and applies nothing. It shows the changes and asks
 before it applies them in one transaction. Applying the same files again is a no-op.
 
+Texts may use the custom fields of the workspace's leads, as in {{ lead.fields.job_title }}. A field that no lead has yet is an
+error, unless --new-field names it.
+
 Leads in the sequence keep the steps, the order and the delays that they started with. Texts, channel, condition, approval and
 time to live change for every lead that has not reached the step. Sequences without a file are unchanged.
 
@@ -73,6 +77,7 @@ export function sequencesCommand(): Command {
     .addCommand(
       withReview(command("apply", applySequences.summary))
         .argument("<files...>", "YAML files, one sequence each")
+        .option("--new-field <name>", "a custom field that leads get later; repeatable", eachNewField, [])
         .addHelpText("after", APPLY_HELP)
         .action((files: string[], options: ApplyOptions) => apply(files, options)),
     )
@@ -100,23 +105,30 @@ const command = (name: string, description: string): Command =>
     .description(description)
     .option("--workspace <id or name>", "required if there are several workspaces");
 
-type ApplyOptions = Options & Review;
+type ApplyOptions = Options & Review & { readonly newField: readonly string[] };
+
+function eachNewField(name: string, before: readonly string[]): readonly string[] {
+  if (isFieldName(name)) return [...before, name];
+  throw new InvalidArgumentError("It is not a name of a custom field, such as job_title.");
+}
 
 async function apply(paths: readonly string[], options: ApplyOptions): Promise<void> {
   const signature = signatureOf(options);
   const { sequences, faults } = await readSequenceFiles(paths);
   if (faults.length > 0) throw invalidFiles(faults);
   await withOperator(options, async (operator, signal) => {
-    const { plans, workspace, workspaceId } = await operator.ask(planApplySequences, {
-      ...inWorkspace(options),
-      sequences: sequences.map(writable),
-    });
+    const asked = { sequences: sequences.map(writable), newFields: [...options.newField] };
+    const answer = await operator.ask(planApplySequences, { ...inWorkspace(options), ...asked });
+    const { plans, workspace, workspaceId, unknownFields } = answer;
+    if (unknownFields.length > 0) {
+      throw invalidFiles(unknownFields, "; --new-field <name> allows a field that leads get later");
+    }
     const shown = plans.map((plan, index) => shownPlan(plan, sequences[index]));
     print(`${shown.map(describeChanges).join("\n")}\n`);
     if (!signature || shown.every(({ change }) => change.isNone)) return;
     await requireYes(`Apply these changes to ${workspace}?`, options, signal);
     const seen = plans.map(({ fingerprint }) => fingerprint);
-    await operator.order(applySequences, { workspaceId, sequences: sequences.map(writable), seen }, signature);
+    await operator.order(applySequences, { workspaceId, ...asked, seen }, signature);
     showProgress(`Applied to ${workspace}`);
   });
 }
@@ -128,9 +140,9 @@ function shownPlan(plan: z.output<typeof planApplySequences.answer>["plans"][num
   return { ...plan, after, change: changeOf(plan.before ?? undefined, after) };
 }
 
-function invalidFiles(faults: readonly string[]): Problem {
+function invalidFiles(faults: readonly string[], advice = ""): Problem {
   for (const fault of faults) showProgress(fault);
-  return new Problem(`nothing was applied: correct the ${faults.length} errors above and try again`);
+  return new Problem(`nothing was applied: correct the ${faults.length} errors above and try again${advice}`);
 }
 
 const list = ({ json, ...options }: Asked): Promise<void> =>

@@ -1,5 +1,14 @@
-import { LEAD_COLUMNS, LEAD_KEYS } from "../../lib/domain/lead-columns.ts";
-import { CRM_EXPORTS, type CrmExport, ROW_FACTS, type RowFact, type Target } from "./crm-exports.ts";
+import { LEAD_COLUMNS, LEAD_KEYS, type LeadKey } from "../../lib/domain/lead-columns.ts";
+import { MOST_FIELDS } from "../../lib/domain/lead-fields.ts";
+import {
+  CRM_EXPORTS,
+  type CrmExport,
+  fieldTarget,
+  isFieldTarget,
+  ROW_FACTS,
+  type RowFact,
+  type Target,
+} from "./crm-exports.ts";
 
 /** The columns of a file. */
 export interface ColumnMapping {
@@ -54,7 +63,7 @@ export function mapColumns(
 ): ColumnMapping | { readonly faults: readonly string[] } {
   const plain = headings.map(plainName);
   const crm = CRM_EXPORTS.find(({ signs }) => signs.some((sign) => plain.includes(plainName(sign))));
-  const builtIn = builtInPlaces(plain, crm);
+  const builtIn = new Map([...builtInPlaces(plain, crm), ...fieldPlaces(headings)]);
   const asked = askedFor(map, headings);
   const places = chosenPlaces(builtIn, asked);
   const used = new Set([...places.values()].flat());
@@ -64,6 +73,7 @@ export function mapColumns(
     ...asked.faults,
     ...(ignoreOtherColumns ? [] : others.map((name) => `there is no column ${quoted(name)}`)),
     ...twice(headings, plain, used),
+    ...tooManyFields(places),
     ...(places.has("email") || places.has("externalId") ? [] : ["email or external_id is needed"]),
   ];
   if (faults.length > 0) return { faults };
@@ -73,13 +83,13 @@ export function mapColumns(
 
 type Places = ReadonlyMap<Target, readonly number[]>;
 
-const TARGETS: readonly Target[] = [...LEAD_KEYS, ...FACTS];
+const COLUMN_TARGETS: readonly (LeadKey | RowFact)[] = [...LEAD_KEYS, ...FACTS];
 
 /** The columns of each target in the order in which they count: the CRM's names, then those of every file. */
 function builtInPlaces(plain: readonly string[], crm: CrmExport | undefined): Places {
   const isOf = (target: Target) => [...OWN].flatMap(([name, key]) => (key === target ? [name] : []));
   return new Map(
-    TARGETS.map((target) => {
+    COLUMN_TARGETS.map((target) => {
       const names = (crm?.columns[target] ?? []).map((name) => withPrefix(name, crm));
       const places = [...names, ...isOf(target)].flatMap((name) => placesOf(name, plain));
       return [target, [...new Set(places)]] as const;
@@ -87,9 +97,20 @@ function builtInPlaces(plain: readonly string[], crm: CrmExport | undefined): Pl
   );
 }
 
+/** The columns whose headings are custom fields, such as `fields.job_title`. */
+function fieldPlaces(headings: readonly string[]): Places {
+  const found = headings.flatMap((heading, place) => {
+    const target = fieldTarget(heading);
+    return target ? [{ target, place }] : [];
+  });
+  const byTarget = Map.groupBy(found, ({ target }) => target);
+  return new Map([...byTarget].map(([target, places]) => [target, places.map(({ place }) => place)]));
+}
+
 /** The columns that a person has mapped replace the built-in ones of the same target. */
 function chosenPlaces(builtIn: Places, asked: Asked): Places {
-  const chosen = TARGETS.map((target) => {
+  const targets = [...new Set([...builtIn.keys(), ...asked.places.keys()])];
+  const chosen = targets.map((target) => {
     const own = builtIn.get(target)?.filter((place) => !asked.taken.has(place)) ?? [];
     return [target, asked.places.get(target) ?? own] as const;
   });
@@ -120,11 +141,12 @@ function askedFor(map: readonly string[], headings: readonly string[]): Asked {
   const faults: string[] = [];
   for (const pair of map) {
     const [heading, name] = [pair.slice(0, pair.lastIndexOf("=")).trim(), pair.slice(pair.lastIndexOf("=") + 1).trim()];
-    const target = LEAD_KEYS.find((key) => LEAD_COLUMNS[key].column === name);
+    const target = LEAD_KEYS.find((key) => LEAD_COLUMNS[key].column === name) ?? fieldTarget(name);
     const place = headings.findIndex((given) => given.toLowerCase() === heading.toLowerCase());
     if (!pair.includes("=")) faults.push(`--map ${quoted(pair)} is not of the form "Heading=column"`);
     else if (place === -1) faults.push(`--map ${quoted(pair)}: the file has no column ${quoted(heading)}`);
-    else if (!target) faults.push(`--map ${quoted(pair)}: ${quoted(name)} is no column of a lead`);
+    else if (!target)
+      faults.push(`--map ${quoted(pair)}: ${quoted(name)} is neither a column of a lead nor a custom field`);
     else if (taken.has(place)) faults.push(`--map ${quoted(pair)}: ${quoted(heading)} is mapped twice`);
     else {
       taken.add(place);
@@ -132,6 +154,11 @@ function askedFor(map: readonly string[], headings: readonly string[]): Asked {
     }
   }
   return { places, taken, faults };
+}
+
+function tooManyFields(places: Places): readonly string[] {
+  const count = [...places.keys()].filter(isFieldTarget).length;
+  return count > MOST_FIELDS ? [`${count} custom fields; a lead has at most ${MOST_FIELDS}`] : [];
 }
 
 /** The places of the columns that an import has added: the last ones. */

@@ -1,15 +1,16 @@
 import { getCountries, isSupportedCountry } from "libphonenumber-js/min";
 import { LEAD_COLUMNS, LEAD_KEYS, type LeadKey } from "../../lib/domain/lead-columns.ts";
+import { fieldFault, type LeadFields } from "../../lib/domain/lead-fields.ts";
 import { readNumber } from "../../lib/domain/phone.ts";
 import { isTimeZone, zonedDateTime } from "../../lib/domain/time-zone.ts";
 import { leadToEnrol } from "../../lib/run/intake/facts.ts";
 import type { ColumnMapping } from "./column-mapping.ts";
-import type { Target } from "./crm-exports.ts";
+import { isFieldTarget, type Target } from "./crm-exports.ts";
 
 /** A row's lead, or the reason why the row has none. */
 export type ReadLead =
   | {
-      readonly lead: Readonly<Record<string, string>>;
+      readonly lead: Readonly<Record<string, string | LeadFields>>;
       /** Values that were dropped, by column and without the value. */
       readonly warnings: readonly string[];
     }
@@ -31,15 +32,33 @@ export function readLead(cells: readonly string[], columns: LeadColumns, country
   if (given("optedOut").some((text) => OPTED_OUT.test(text))) return { optedOutBy: optOutHeading(cells, columns) };
   const [ownCountry] = given("country");
   const place = ownCountry === undefined ? country : countryCode(ownCountry);
-  const read = LEAD_KEYS.map((key) => ({ key, ...firstUsable(key, given(key), place) }));
+  const read = LEAD_KEYS.map((key) => ({
+    key,
+    column: LEAD_COLUMNS[key].column,
+    ...firstUsable(given(key), (text) => readCell(key, text, place)),
+  }));
   const invalid = read.find(({ key, faults }) => KEYS.has(key) && faults.length > 0);
-  if (invalid) return { fault: `${LEAD_COLUMNS[invalid.key].column}: ${invalid.faults[0]}` };
+  if (invalid) return { fault: `${invalid.column}: ${invalid.faults[0]}` };
+  const readFields = [...columns.places.keys()].filter(isFieldTarget).map((target) => ({
+    key: target.slice("fields.".length),
+    column: target,
+    ...firstUsable(given(target), readField),
+  }));
+  const fields = valuesOf(readFields);
   return {
-    lead: Object.fromEntries(read.flatMap(({ key, value }) => (value === undefined ? [] : [[key, value]]))),
-    warnings: read.flatMap(({ key, faults }) =>
-      faults.map((fault) => `${LEAD_COLUMNS[key].column} is dropped: ${fault}`),
+    lead: { ...valuesOf(read), ...(Object.keys(fields).length > 0 && { fields }) },
+    warnings: [...read, ...readFields].flatMap(({ column, faults }) =>
+      faults.map((fault) => `${column} is dropped: ${fault}`),
     ),
   };
+}
+
+const valuesOf = (read: readonly { readonly key: string; readonly value: string | undefined }[]): LeadFields =>
+  Object.fromEntries(read.flatMap(({ key, value }) => (value === undefined ? [] : [[key, value]])));
+
+function readField(text: string): ReadCell {
+  const fault = text.includes("\u{fffd}") ? LOST_CHARACTER : fieldFault(text);
+  return fault === undefined ? { value: text } : { fault };
 }
 
 function optOutHeading(cells: readonly string[], { places, headings }: LeadColumns): string {
@@ -48,10 +67,10 @@ function optOutHeading(cells: readonly string[], { places, headings }: LeadColum
 }
 
 /** The first valid value, and the faults of those before it. */
-function firstUsable(key: LeadKey, texts: readonly string[], country: string | null) {
+function firstUsable(texts: readonly string[], readText: (text: string) => ReadCell) {
   const faults: string[] = [];
   for (const text of texts) {
-    const read = readCell(key, text, country);
+    const read = readText(text);
     if ("value" in read) return { value: read.value, faults };
     faults.push(read.fault);
   }
@@ -61,7 +80,7 @@ function firstUsable(key: LeadKey, texts: readonly string[], country: string | n
 type ReadCell = { readonly value: string } | { readonly fault: string };
 
 function readCell(key: LeadKey, text: string, country: string | null): ReadCell {
-  if (text.includes("\u{fffd}")) return { fault: "it has a character that an earlier program has lost" };
+  if (text.includes("\u{fffd}")) return { fault: LOST_CHARACTER };
   if (key === "phone") {
     const read = readNumber(text, country);
     return "fault" in read ? read : { value: read.number };
@@ -73,6 +92,7 @@ function readCell(key: LeadKey, text: string, country: string | null): ReadCell 
   return parsed.success ? { value } : { fault: parsed.error.issues[0]?.message ?? "is invalid" };
 }
 
+const LOST_CHARACTER = "it has a character that an earlier program has lost";
 const ROUNDED = /^\d[.,]\d+E\+\d+$/i;
 
 const REPAIRS: Readonly<Partial<Record<LeadKey, (text: string) => string>>> = {

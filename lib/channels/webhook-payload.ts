@@ -32,12 +32,13 @@ export const webhookPayload = z.looseObject({
     workspaceName: z.string(),
     leadId: z.guid().describe("The id of the lead in Backstop. Facts about the lead may name it."),
     lead: z
-      .looseObject(
-        Object.fromEntries(LEAD_KEYS.map((key) => [key, leadText(key)])) as Record<
+      .looseObject({
+        ...(Object.fromEntries(LEAD_KEYS.map((key) => [key, leadText(key)])) as Record<
           LeadKey,
           ReturnType<typeof leadText>
-        >,
-      )
+        >),
+        fields: z.record(z.string(), z.string()).describe("The custom fields by name."),
+      })
       .describe("The lead at the time of this attempt. A key is null if the value is unknown."),
     sequence: z.looseObject({ id: z.guid(), name: z.string() }),
     step: z.looseObject({

@@ -1,3 +1,5 @@
+import type { LeadFields } from "./lead-fields.ts";
+
 /**
  * The text columns of a lead that facts, CSV files and templates use. Schemas, SQL, CSV headings, template names and
  * docs are derived from this list. A new column needs an entry here, a migration and a line in `schema.prisma`.
@@ -102,7 +104,7 @@ export type TemplateKey = {
 export const TEMPLATE_KEYS = LEAD_KEYS.filter((key) => columns[key].inTemplates) as readonly TemplateKey[];
 
 /** The values of a lead that templates may read. */
-export type TemplateLead = Readonly<Record<TemplateKey, string | null>>;
+export type TemplateLead = Readonly<Record<TemplateKey, string | null>> & { readonly fields: LeadFields };
 
 /** Whether a stored value counts. Null and blank text do not. */
 export const isGiven = (value: string | null): value is string => value !== null && value.trim() !== "";

@@ -1,4 +1,5 @@
 import { Liquid, type TagToken, Tokenizer, type TopLevelToken, TypeGuards } from "liquidjs";
+import { fieldRead } from "./lead-fields.ts";
 import { adviceOn, describePlaceholder, findPlaceholders, isBrace, LIQUID } from "./placeholders.ts";
 import { BLOCKS, BRANCHES, OpenTags } from "./template-blocks.ts";
 import type { Piece, ValueContext } from "./template-expression.ts";
@@ -10,11 +11,20 @@ import { checkCondition, checkLiterals, checkSingleValue } from "./template-valu
 const MOST_PARTS = 1_000;
 class TooManyParts extends Error {}
 
+export interface UsedField {
+  readonly name: string;
+  /** From 1. */
+  readonly line: number;
+  readonly column: number;
+}
+
 interface CheckedTemplate {
   /** In order of position; empty for a valid template. */
   readonly faults: readonly TemplateFault[];
   /** Maps each assigned name to its description for reports. */
   readonly assigned: ReadonlyMap<string, string>;
+  /** The custom fields that it reads, each at its first place. */
+  readonly fields: readonly UsedField[];
   /** The number of tags, outputs, values, operators and filters. */
   readonly parts: number;
 }
@@ -26,11 +36,12 @@ interface CheckedTemplate {
 export function checkTemplate(text: string, names: readonly string[], allow: readonly string[]): CheckedTemplate {
   if (text.length > LONGEST_TEXT) {
     const what = `the template is longer than ${LONGEST_TEXT} characters`;
-    return { faults: [{ what, line: 1, column: 1 }], assigned: new Map(), parts: 0 };
+    return { faults: [{ what, line: 1, column: 1 }], assigned: new Map(), fields: [], parts: 0 };
   }
   const check = new Check(text, names, allow);
   check.run();
-  return { faults: check.faults.all, assigned: check.assigned, parts: check.parts };
+  const fields = [...check.fields].map(([name, at]) => ({ name, ...check.faults.positionOf(at) }));
+  return { faults: check.faults.all, assigned: check.assigned, fields, parts: check.parts };
 }
 
 /** All LiquidJS tags. A closed list, so reports may name them. */
@@ -46,6 +57,8 @@ class Check implements ValueContext {
   readonly faults: TemplateFaults;
   readonly assigned = new Map<string, string>();
   readonly names: ReadonlySet<string>;
+  /** The index of the first use of each custom field. */
+  readonly fields = new Map<string, number>();
   parts = 0;
   readonly #text: string;
   readonly #open: OpenTags;
@@ -71,7 +84,10 @@ class Check implements ValueContext {
 
   readonly checkText = (piece: Piece): void => this.#placeholders(piece, { braces: false });
 
-  readonly isKnown = (name: string): boolean => {
+  readonly isKnown = (name: string, at: number): boolean => {
+    const field = fieldRead(name);
+    if (field !== undefined && !this.fields.has(field)) this.fields.set(field, at);
+    if (field !== undefined) return true;
     const bare = name.endsWith(".size") ? name.slice(0, -".size".length) : name;
     return this.names.has(bare) || this.assigned.has(bare);
   };

@@ -10,7 +10,8 @@ export interface Piece {
 /** The state that checks of values share with the check of the whole template. */
 export interface ValueContext {
   readonly faults: TemplateFaults;
-  readonly isKnown: (name: string) => boolean;
+  /** Whether a template may read that name. `at` is where it does. */
+  readonly isKnown: (name: string, at: number) => boolean;
   readonly names: ReadonlySet<string>;
   /** Counts an operand, operator or filter. Throws if there are too many. */
   readonly count: () => void;

@@ -129,9 +129,9 @@ function checkOperand(token: Token, piece: Piece, { faults, isKnown, names }: Va
   }
   if (!TypeGuards.isPropertyAccessToken(token)) return;
   const name = token.getText();
-  if (!token.variable && isKnown(name)) return;
+  if (!token.variable && isKnown(name, at)) return;
   const meant = nameFor(name, names);
-  const known = `known are ${[...names].join(", ")}`;
+  const known = `known are ${[...names].join(", ")}, and lead.fields.<name> for custom fields`;
   faults.add(at, "unknown variable", { quoted: name, hint: meant ? `write ${meant}; ${known}` : known });
 }
 

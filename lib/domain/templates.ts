@@ -1,6 +1,7 @@
 import { CHANNEL_REGISTRY } from "./channels.ts";
 import type { Step, WorkspaceFacts } from "./due-item.ts";
 import { isGiven, LEAD_COLUMNS, TEMPLATE_KEYS, type TemplateLead } from "./lead-columns.ts";
+import { FIELD_NAME_PATTERN, fieldOf, fieldRead } from "./lead-fields.ts";
 import { findPlaceholders, LIQUID } from "./placeholders.ts";
 import { checkTemplate } from "./template-check.ts";
 import { withoutText } from "./template-faults.ts";
@@ -71,7 +72,12 @@ const READS: ReadonlyMap<string, Read> = new Map<string, Read>([
   ["workspace.name", (_lead, workspace) => workspace.name],
 ]);
 
-/** The names that a template may use. */
+const readerOf = (name: string): Read | undefined => {
+  const field = fieldRead(name);
+  return field === undefined ? READS.get(name) : (lead) => fieldOf(lead.fields, field);
+};
+
+/** The names that a template may use, besides those of custom fields. */
 export const TEMPLATE_NAMES: readonly string[] = [...READS.keys()];
 
 type Filled =
@@ -118,8 +124,9 @@ export function textTemplate(text: string, allow: readonly string[]): TextTempla
   return fill;
 }
 
+const NAMES_PATTERN = [...TEMPLATE_NAMES, `lead.fields.${FIELD_NAME_PATTERN}`].join("|").replaceAll(".", "\\.");
 /** Matches a plain output of a known name, or the start of any other Liquid syntax. */
-const OUTPUT = new RegExp(`\\{\\{ *(${TEMPLATE_NAMES.join("|").replaceAll(".", "\\.")}) *\\}\\}|\\{\\{|\\{%`, "g");
+const OUTPUT = new RegExp(`\\{\\{ *(${NAMES_PATTERN}) *\\}\\}|\\{\\{|\\{%`, "g");
 
 /**
  * Fast path for templates that contain only text and plain outputs of known names. Gives the same result as LiquidJS,
@@ -131,7 +138,7 @@ function plainTemplate(text: string, allow: readonly string[]): Prepared | undef
   let end = 0;
   for (const match of text.matchAll(OUTPUT)) {
     const name = match[1] ?? "";
-    const read = READS.get(name);
+    const read = readerOf(name);
     if (!read) return undefined;
     parts.push({ before: text.slice(end, match.index), name, read });
     end = match.index + match[0].length;
@@ -156,12 +163,13 @@ function plainTemplate(text: string, allow: readonly string[]): Prepared | undef
 const BYTES_PER_PART = 800;
 
 function parsedTemplate(text: string, allow: readonly string[]): Prepared {
-  const { faults, assigned, parts } = checkTemplate(text, TEMPLATE_NAMES, allow);
+  const { faults, assigned, fields, parts } = checkTemplate(text, TEMPLATE_NAMES, allow);
   const weight = 2 * text.length + BYTES_PER_PART * parts;
   if (faults.length > 0) return { fill: faulty(faults.map(withoutText)), weight };
   try {
     const template = liquid.parse(text);
-    return { fill: (lead, workspace) => fill(template, assigned, lead, workspace), weight };
+    const used = { assigned, fields: fields.map(({ name }) => name) };
+    return { fill: (lead, workspace) => fill(template, used, lead, workspace), weight };
   } catch {
     return { fill: faulty(["the template cannot be read"]), weight };
   }
@@ -176,14 +184,21 @@ const TOO_LONG: Filled = {
   faults: [`the text, or a value in it, becomes longer than ${LONGEST_TEXT} characters`],
 };
 
+interface UsedNames {
+  /** Maps each assigned name to its description for reports. */
+  readonly assigned: ReadonlyMap<string, string>;
+  /** The custom fields that the template reads. */
+  readonly fields: readonly string[];
+}
+
 function fill(
   template: ReturnType<typeof liquid.parse>,
-  assigned: ReadonlyMap<string, string>,
+  used: UsedNames,
   lead: TemplateLead,
   workspace: TemplateWorkspace,
 ): Filled {
   const missing = new Set<string>();
-  const values = valuesOf(lead, workspace, assigned);
+  const values = valuesOf(lead, workspace, used);
   missingNames.set(values, missing);
   try {
     const text: unknown = liquid.renderSync(template, values);
@@ -207,7 +222,7 @@ const ENTRIES = [...READS].map(([name, read]) => {
 });
 
 /** The values for LiquidJS: `lead`, `workspace`, and each assigned name, which is `Missing` until assigned. */
-function valuesOf(lead: TemplateLead, workspace: TemplateWorkspace, assigned: ReadonlyMap<string, string>): object {
+function valuesOf(lead: TemplateLead, workspace: TemplateWorkspace, { assigned, fields }: UsedNames): object {
   const values: Record<string, Record<string, string | Missing> | Missing> = {};
   for (const [name, calledInReports] of assigned) values[name] = new Missing(calledInReports);
   const owners: Record<"lead" | "workspace", Record<string, string | Missing>> = { lead: {}, workspace: {} };
@@ -215,5 +230,9 @@ function valuesOf(lead: TemplateLead, workspace: TemplateWorkspace, assigned: Re
     const value = read(lead, workspace);
     owners[owner][key] = isGiven(value) ? value : new Missing(name);
   }
-  return Object.assign(values, owners);
+  const given = fields.map((name) => [name, fieldOf(lead.fields, name)] as const);
+  const ownFields = Object.fromEntries(
+    given.map(([name, value]) => [name, isGiven(value) ? value : new Missing(`lead.fields.${name}`)]),
+  );
+  return Object.assign(values, { ...owners, lead: { ...owners.lead, fields: ownFields } });
 }

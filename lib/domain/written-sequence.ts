@@ -1,8 +1,8 @@
 import { CHANNEL_REGISTRY } from "./channels.ts";
 import type { Step } from "./due-item.ts";
 import type { Channel, PlaceholderKind, SequenceTrigger, StepCondition } from "./labels.ts";
-import { LEAD_COLUMNS, TEMPLATE_KEYS, type TemplateLead } from "./lead-columns.ts";
-import { checkTemplate } from "./template-check.ts";
+import { LEAD_COLUMNS, TEMPLATE_KEYS, type TemplateKey, type TemplateLead } from "./lead-columns.ts";
+import { checkTemplate, type UsedField } from "./template-check.ts";
 import { forAuthor } from "./template-faults.ts";
 import { isFilterResult } from "./template-language.ts";
 import { type StepTexts, TEMPLATE_NAMES, textTemplate } from "./templates.ts";
@@ -94,7 +94,7 @@ export const STEP_FIELDS = [
 const isSameStep = (one: WrittenStep, other: WrittenStep): boolean =>
   STEP_FIELDS.every((field) => JSON.stringify(one[field]) === JSON.stringify(other[field]));
 
-interface TextFault {
+export interface TextFault {
   readonly part: "subject" | "body";
   /** The error message for the author. */
   readonly message: string;
@@ -124,17 +124,28 @@ function bodyFaults(body: string, allow: Step["allow"]): readonly string[] {
 }
 
 function textFaults(text: string, allow: Step["allow"], found: readonly string[]): readonly string[] {
-  const faults = [...found, ...checkTemplate(text, TEMPLATE_NAMES, allow).faults.map(forAuthor)];
+  const checked = checkTemplate(text, TEMPLATE_NAMES, allow);
+  const faults = [...found, ...checked.faults.map(forAuthor)];
   if (faults.length > 0) return faults;
-  const filled = textTemplate(text, allow)(SAMPLE_LEAD, SOMEWHERE);
+  const filled = textTemplate(text, allow)(sampleLead(checked.fields), SOMEWHERE);
   if (filled.kind === "filled") return [];
   if (filled.kind === "faulty") return filled.faults;
   // What a filter leaves of a value depends on the lead.
   return filled.names.filter((name) => !isFilterResult(name)).map((name) => `${name} has no value here`);
 }
 
-/** A sample lead with every value. */
-export const SAMPLE_LEAD = Object.fromEntries(
-  TEMPLATE_KEYS.map((key) => [key, LEAD_COLUMNS[key].example]),
-) as TemplateLead;
+/** A sample lead with every value that the texts of a step may read. */
+export const sampleLeadFor = ({ subject, body, allow }: StepTexts): TemplateLead =>
+  sampleLead([subject ?? "", body].flatMap((text) => checkTemplate(text, TEMPLATE_NAMES, allow).fields));
+
+const sampleLead = (fields: readonly UsedField[]): TemplateLead => ({
+  ...SAMPLE_LEAD,
+  fields: Object.fromEntries(fields.map(({ name }) => [name, `(${name})`])),
+});
+
+/** A sample lead with every column and no custom field. */
+export const SAMPLE_LEAD: TemplateLead = {
+  ...(Object.fromEntries(TEMPLATE_KEYS.map((key) => [key, LEAD_COLUMNS[key].example])) as Record<TemplateKey, string>),
+  fields: {},
+};
 const SOMEWHERE = { name: "Northwind" };

@@ -1,4 +1,6 @@
 import * as z from "zod";
+import { FIELD_NAME } from "../domain/lead-fields.ts";
+import { unknownFieldsOf } from "../store/lead-fields.ts";
 import { faultsOfSteps, faultText, SequenceRefused, writtenSequence } from "../store/sequence-to-save.ts";
 import { planSequences, upsertSequences } from "../store/sequences.ts";
 import { order, question, Refused } from "./operation.ts";
@@ -19,6 +21,9 @@ const sequences = z
     }
   });
 
+/** Custom fields that the texts may read although no lead has them yet. */
+const newFields = z.array(z.string().regex(FIELD_NAME)).default([]);
+
 /** `sequences plan`: what `sequences apply` would change. */
 export const planApplySequences = question({
   name: "sequences plan",
@@ -27,10 +32,13 @@ export const planApplySequences = question({
     /** May be left out if there is only one workspace. */
     workspace: workspaceName.optional(),
     sequences,
+    newFields,
   }),
   answer: z.object({
     workspaceId: z.guid(),
     workspace: z.string(),
+    /** The custom fields in the texts that no lead of the workspace has: one message each. Applying is refused then. */
+    unknownFields: z.array(z.string()),
     /** One for each sequence, in the same order. */
     plans: z.array(
       z.object({
@@ -43,12 +51,13 @@ export const planApplySequences = question({
       }),
     ),
   }),
-  async run(db, { workspace, sequences: given }) {
+  async run(db, { workspace, sequences: given, newFields: added }) {
     const { id, name } = await theOrOnlyWorkspace(db, workspace);
     const plans = await planSequences(db, id, given);
     return {
       workspaceId: id,
       workspace: name,
+      unknownFields: [...(await unknownFieldsOf(db, id, given, added))],
       plans: plans.map(({ stored, inside, fingerprint }) => ({
         before: stored?.written ? writable(stored.written) : null,
         version: stored?.version ?? 0,
@@ -66,6 +75,7 @@ export const applySequences = order({
   input: z.strictObject({
     workspaceId: z.guid(),
     sequences,
+    newFields,
     /** The `fingerprint` of each plan that the person saw, in the same order. */
     seen: z.array(z.string().nullable()),
   }),
@@ -73,15 +83,13 @@ export const applySequences = order({
     workspaceId: z.guid(),
     saved: z.array(z.object({ id: z.guid(), name: z.string(), version: z.int() })),
   }),
-  async run(db, { workspaceId, sequences: given, seen }) {
+  async run(db, { workspaceId, sequences: given, newFields: added, seen }) {
     if (seen.length !== given.length) throw new Refused("invalid_input", "seen: must have one entry for each sequence");
     try {
-      const saved = await upsertSequences(
-        db,
-        workspaceId,
-        given,
-        seen.map((fingerprint) => ({ fingerprint })),
-      );
+      const saved = await upsertSequences(db, workspaceId, given, {
+        seen: seen.map((fingerprint) => ({ fingerprint })),
+        newFields: added,
+      });
       const named = saved.map(({ id, version }, index) => ({ id, name: given[index]?.name ?? "", version }));
       return { workspaceId, answer: { workspaceId, saved: named } };
     } catch (thrown) {

@@ -1,6 +1,7 @@
 import type { DigestContents } from "../domain/digest.ts";
 import type { Channel, DigestChannel } from "../domain/labels.ts";
 import type { LeadKey } from "../domain/lead-columns.ts";
+import type { LeadFields } from "../domain/lead-fields.ts";
 import type { OwnSender } from "../domain/sender.ts";
 import type { Message } from "../domain/templates.ts";
 
@@ -51,8 +52,8 @@ export interface TouchDetails {
   /** The number of the current attempt, from 1. Attempts that a channel fault ended do not count. */
   readonly attempt: number;
   readonly workspaceName: string;
-  /** All lead columns, as stored. */
-  readonly lead: Readonly<Record<LeadKey, string | null>>;
+  /** All lead columns and the custom fields, as stored. */
+  readonly lead: Readonly<Record<LeadKey, string | null>> & { readonly fields: LeadFields };
   readonly sequence: { readonly id: string; readonly name: string };
   readonly step: { readonly key: string; readonly position: number };
 }

@@ -75,25 +75,31 @@ export const leadColumnsAs = (keys: readonly LeadKey[]): Sql =>
   join(keys.map((key) => sql`lead.${leadColumn(key)} as ${raw(`"${key}"`)}`));
 
 /** The columns of `lead` that templates may read. */
-export const TEMPLATE_COLUMNS = leadColumnsAs(TEMPLATE_KEYS);
+export const TEMPLATE_COLUMNS = sql`${leadColumnsAs(TEMPLATE_KEYS)}, lead.fields`;
 
-/** All registered columns of `lead` as arguments of `json_build_object`, named as in code. */
-export const LEAD_TEXTS = join(LEAD_KEYS.map((key) => sql`${raw(`'${key}'`)}, lead.${leadColumn(key)}`));
+/** All registered columns and the custom fields of `lead` as arguments of `json_build_object`, named as in code. */
+export const LEAD_TEXTS = sql`
+  ${join(LEAD_KEYS.map((key) => sql`${raw(`'${key}'`)}, lead.${leadColumn(key)}`))}, 'fields', lead.fields`;
 
 const text = z.string().nullable();
-export const leadTexts = Object.fromEntries(LEAD_KEYS.map((key) => [key, text])) as Record<LeadKey, typeof text>;
-export const templateColumns = Object.fromEntries(TEMPLATE_KEYS.map((key) => [key, text])) as Record<
-  TemplateKey,
-  typeof text
->;
+/** The custom fields of a lead. */
+export const leadFields = z.record(z.string(), z.string());
+export const leadTexts = {
+  ...(Object.fromEntries(LEAD_KEYS.map((key) => [key, text])) as Record<LeadKey, typeof text>),
+  fields: leadFields,
+};
+export const templateColumns = {
+  ...(Object.fromEntries(TEMPLATE_KEYS.map((key) => [key, text])) as Record<TemplateKey, typeof text>),
+  fields: leadFields,
+};
 
-const NO_TEXTS = Object.fromEntries(TEMPLATE_KEYS.map((key) => [key, null])) as TemplateLead;
+const NO_TEXTS = Object.fromEntries(TEMPLATE_KEYS.map((key) => [key, null])) as Record<TemplateKey, null>;
 
 /** The values of a row that templates may read. */
 export function templateLeadOf(row: TemplateLead): TemplateLead {
   const lead: Record<TemplateKey, string | null> = { ...NO_TEXTS };
   for (const key of TEMPLATE_KEYS) lead[key] = row[key];
-  return lead;
+  return { ...lead, fields: row.fields };
 }
 
 /** The columns of `workspace` that determine send times, as `sendTimeColumns` parses them. */

@@ -3,6 +3,7 @@ export const EXPECTED_SCHEMA = {
   migrations: [
     "20261129000000_tables",
     "20261129000100_laws",
+    "20261130000100_custom_fields",
     "20261130000200_lead_senders",
     "20261130000300_lead_contacted",
     "20261130000600_allowed_placeholders",
@@ -121,12 +122,14 @@ export const EXPECTED_SCHEMA = {
       "stop_cause",
       "is_booked",
       "created_at",
+      "fields",
       "sender_name",
       "sender_email",
       "reply_to",
       "first_inbound_at",
       "last_contacted_at",
     ],
+    lead_field: ["workspace_id", "name", "created_at"],
     notification_digest: ["id", "workspace_id", "window_start", "window_end"],
     notification_event: [
       "id",

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { TEMPLATE_KEYS, type TemplateKey, type TemplateLead } from "../domain/lead-columns.ts";
 import type { StepTexts } from "../domain/templates.ts";
+import { leadFields } from "./columns.ts";
 import type { Db } from "./connect.ts";
 import { translateErrors } from "./database-errors.ts";
 
@@ -45,10 +46,13 @@ export async function findStepToRender(db: Db, stepId: string): Promise<StepToRe
   };
 }
 
-const select = Object.fromEntries(TEMPLATE_KEYS.map((key) => [key, true])) as Record<TemplateKey, true>;
+const select = {
+  ...(Object.fromEntries(TEMPLATE_KEYS.map((key) => [key, true])) as Record<TemplateKey, true>),
+  fields: true,
+};
 
 /** The values of a lead that a template may read; undefined if the workspace has no such lead. */
 export async function findTemplateLead(db: Db, workspaceId: string, leadId: string): Promise<TemplateLead | undefined> {
   const lead = await translateErrors(db.lead.findFirst({ where: { id: leadId, workspaceId }, select }));
-  return lead ?? undefined;
+  return lead ? { ...lead, fields: leadFields.parse(lead.fields) } : undefined;
 }

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { changeOf, type SequenceChange, type WrittenSequence, type WrittenStep } from "../domain/written-sequence.ts";
 import type { Db } from "./connect.ts";
+import { addFieldNames, unknownFieldsOf } from "./lead-fields.ts";
 import { parseSequenceToSave, SequenceRefused } from "./sequence-to-save.ts";
 import { execute, exists, many, type Queryable, sql } from "./sql.ts";
 import { findStoredSequences, fingerprintOf, type StoredSequence } from "./stored-sequences.ts";
@@ -31,13 +32,19 @@ export const saveSequences = (
   sequences: readonly WrittenSequence[],
   seen?: readonly Seen[],
 ): Promise<readonly SavedSequence[]> =>
-  db.$transaction((transaction) => upsertSequences(transaction, workspaceId, sequences, seen), PATIENT);
+  db.$transaction((transaction) => upsertSequences(transaction, workspaceId, sequences, { seen }), PATIENT);
 
 /** Long enough to wait for another writer of the same sequences. */
 const PATIENT = { timeout: 60_000 };
 
 /** A sequence as a person reviewed it. */
 type Seen = Pick<SequencePlan, "fingerprint">;
+
+interface Reviewed {
+  readonly seen?: readonly Seen[] | undefined;
+  /** Custom fields that no lead may have yet. */
+  readonly newFields?: readonly string[];
+}
 
 /**
  * Upserts parsed sequences of one workspace, all or none: call it in a transaction. Does not write unchanged ones.
@@ -46,18 +53,23 @@ type Seen = Pick<SequencePlan, "fingerprint">;
  * changing those makes a new version for later enrolments. A step's text, channel, condition, approval and time to live
  * change for every lead that has the step ahead. The trigger cannot change while leads are enrolled.
  *
- * `seen` is the plan that a person agreed to, in the same order; refuses sequences that changed since. Throws
- * SequenceRefused.
+ * Refuses custom fields that the workspace does not have. `newFields` adds some first, after the sequences are locked:
+ * the lock order of an enrolment. `seen` is the plan that a person agreed to, in the same order; refuses sequences that
+ * changed since. Throws SequenceRefused.
  */
 export async function upsertSequences(
   db: Queryable,
   workspaceId: string,
   sequences: readonly WrittenSequence[],
-  seen?: readonly Seen[],
+  { seen, newFields = [] }: Reviewed = {},
 ): Promise<readonly SavedSequence[]> {
   await lockSequences(db, workspaceId, sequences);
+  await addFieldNames(db, workspaceId, newFields);
   const plans = await planSequences(db, workspaceId, sequences);
-  const faults = plans.flatMap((plan, index) => conflicts(plan, seen?.[index]));
+  const faults = [
+    ...plans.flatMap((plan, index) => conflicts(plan, seen?.[index])),
+    ...(await unknownFieldsOf(db, workspaceId, sequences)),
+  ];
   if (faults.length > 0) throw new SequenceRefused(faults);
   const saved: SavedSequence[] = [];
   for (const plan of plans) saved.push(await write(db, workspaceId, plan));

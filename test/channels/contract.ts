@@ -85,7 +85,14 @@ export const aTouch = (over: Partial<OutgoingTouch> = {}): OutgoingTouch => ({
   details: {
     attempt: 2,
     workspaceName: "Northwind",
-    lead: { ...NO_TEXTS, externalId: "crm-17", email: ADA, phone: PHONE, firstName: "Ada" },
+    lead: {
+      ...NO_TEXTS,
+      externalId: "crm-17",
+      email: ADA,
+      phone: PHONE,
+      firstName: "Ada",
+      fields: { title: "Director" },
+    },
     sequence: { id: "sequence", name: "No answer yet" },
     step: { key: "nudge", position: 2 },
   },

@@ -231,7 +231,7 @@ describe("a heading", () => {
     const content = "email,Colour,Shoe Size,email\na@x.test,red,9,b@x.test\n";
     const options = { map: ["Nope=email", "Colour=shade", "Colour"] };
     await expect(reading(content, options)).rejects.toThrow(
-      /the file has no column "Nope".*"shade" is no column of a lead.*not of the form.*no column "Colour".*no column "Shoe Size".*"email" occurs twice/,
+      /the file has no column "Nope".*"shade" is neither a column of a lead nor a custom field.*not of the form.*no column "Colour".*no column "Shoe Size".*"email" occurs twice/,
     );
     const { file, rows } = await reading(content.replace(",email", ",").replace(",b@x.test", ","), {
       ignoreOtherColumns: true,

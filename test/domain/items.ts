@@ -16,6 +16,7 @@ export const aLead = (over: Partial<LeadFacts> = {}): LeadFacts => ({
   senderName: "Hana Weber",
   senderEmail: "hana@northwind.example",
   replyTo: "hana.replies@northwind.example",
+  fields: {},
   linkedinConnectedAt: null,
   timeZone: null,
   status: "qualified",

@@ -197,8 +197,11 @@ describe("the fast path for plain texts", () => {
   };
 });
 
+/** Names that JavaScript or LiquidJS could take for properties of the object. */
+const FIELDS = ["title", "size", "first", "last", "constructor"];
+
 function templates(): fc.Arbitrary<string> {
-  const name = fc.constantFrom(...TEMPLATE_NAMES);
+  const name = fc.constantFrom(...TEMPLATE_NAMES, ...FIELDS.map((field) => `lead.fields.${field}`));
   const piece = fc.oneof(
     name.map((one) => `{{ ${one} }}`),
     name.map((one) => `{{${one}}}`),
@@ -230,5 +233,6 @@ function leads() {
   const unit = fc.nat(0x10ffff).map((code) => String.fromCodePoint(code));
   const value = fc.oneof(fc.string({ unit }), fc.constant(null), fc.constant(" "), fc.constant("{{ x }}"));
   const values = TEMPLATE_KEYS.map((key) => [key, value] as const);
-  return fc.record(Object.fromEntries(values) as Record<TemplateKey, typeof value>);
+  const fields = fc.dictionary(fc.constantFrom(...FIELDS), fc.string({ unit }));
+  return fc.record({ ...(Object.fromEntries(values) as Record<TemplateKey, typeof value>), fields });
 }

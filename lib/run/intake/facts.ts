@@ -4,6 +4,7 @@ import { CONTACT_CHANNELS } from "../../domain/labels.ts";
 import { LEAD_COLUMNS, LEAD_KEYS, type LeadKey } from "../../domain/lead-columns.ts";
 import { bareAddress } from "../../domain/sender.ts";
 import { isTimeZone } from "../../domain/time-zone.ts";
+import { fieldsSchema } from "./fields-schema.ts";
 
 const ONE_LINE = /^\P{Cc}*$/u;
 const NOT_ONE_LINE = "must not contain control characters";
@@ -132,9 +133,13 @@ function schemaOf(key: LeadKey): z.ZodOptional<z.ZodType<string>> {
 
 /** A lead in an enrolment. Absent fields keep their values. */
 export const leadToEnrol = z
-  .strictObject(
-    Object.fromEntries(LEAD_KEYS.map((key) => [key, schemaOf(key)])) as Record<LeadKey, ReturnType<typeof schemaOf>>,
-  )
+  .strictObject({
+    ...(Object.fromEntries(LEAD_KEYS.map((key) => [key, schemaOf(key)])) as Record<
+      LeadKey,
+      ReturnType<typeof schemaOf>
+    >),
+    fields: fieldsSchema,
+  })
   .refine((lead) => lead.externalId !== undefined || lead.email !== undefined, "must have an externalId or an email");
 export type LeadToEnrol = z.infer<typeof leadToEnrol>;
 

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { enrolmentVerdict } from "../../domain/enrolment.ts";
 import { SUPPRESSION_REASONS } from "../../domain/labels.ts";
+import { MOST_FIELDS } from "../../domain/lead-fields.ts";
 import type { FactOutcome } from "../../run/intake/apply-messages.ts";
 import type { FactOf } from "../../run/intake/facts.ts";
 import { instant } from "../rows.ts";
@@ -24,21 +25,24 @@ export const leadEnrolled = (db: Transactional, fact: Enrolment): Promise<FactOu
     // Never later than now: a sender's clock that is ahead would make every later update stale.
     const detailsUpdatedAt = fact.occurredAt < now ? fact.occurredAt : now;
     const written = await writeLeads(transaction, { workspaceId: fact.workspaceId, detailsUpdatedAt }, entries);
-    const leadIds = [...written.values()];
+    const leadIds = [...written.ids.values()];
     const ended = await endSuppressed(transaction, { workspaceId: fact.workspaceId, leadIds, now });
     const leads = await readEnrolmentFacts(transaction, fact, sequence, leadIds);
     const verdicts = entries.map((lead, index) => {
       if ("invalid" in lead) return lead.invalid;
-      const facts = leads.get(written.get(index) ?? "");
+      if (written.overfull.has(index)) return OVERFULL;
+      const facts = leads.get(written.ids.get(index) ?? "");
       if (!facts) return "invalid: repeats another lead of this event";
       return enrolmentVerdict(facts, { ...sequence, restart: fact.restart });
     });
-    const entering = [...written]
+    const entering = [...written.ids]
       .filter(([index]) => verdicts[index] === "enrolled")
       .flatMap(([, id]) => leads.get(id) ?? []);
     const started = await startInstances(transaction, sequence, entering, { now, startedAt: detailsUpdatedAt });
     return { outcome: "applied", ...ended, started, verdicts };
   });
+
+const OVERFULL = `invalid: fields: the lead would have more than ${MOST_FIELDS} custom fields` as const;
 
 const factsRow = z.object({
   id: z.guid(),

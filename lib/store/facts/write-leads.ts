@@ -2,6 +2,7 @@ import * as z from "zod";
 import { addressKeys } from "../../domain/address.ts";
 import type { EnrolmentVerdict } from "../../domain/enrolment.ts";
 import { LEAD_KEYS, type LeadKey } from "../../domain/lead-columns.ts";
+import { MOST_FIELDS } from "../../domain/lead-fields.ts";
 import { phoneKeys, phoneToStore } from "../../domain/phone.ts";
 import { type LeadToEnrol, leadToEnrol } from "../../run/intake/facts.ts";
 import { faultsOf } from "../../run/intake/parse-event.ts";
@@ -78,41 +79,52 @@ async function extendSuppressions(
         on conflict do nothing`;
 }
 
+interface WrittenLeads {
+  /** Lead ids by index in `sent`, without invalid entries, duplicates and overfull leads. */
+  readonly ids: ReadonlyMap<number, string>;
+  /** The entries that were not written, because the lead would get too many custom fields. */
+  readonly overfull: ReadonlySet<number>;
+}
+
 /**
  * Upserts leads, matched by external id, else by e-mail address. Absent values leave the stored ones unchanged; values
- * older than the stored details only fill empty columns. Returns lead ids by index in `sent`, without invalid entries
- * and duplicates. All returned leads are locked.
+ * older than the stored details only fill empty columns and fields. All returned leads are locked.
  */
 export async function writeLeads(
   db: Queryable,
   { workspaceId, detailsUpdatedAt }: { readonly workspaceId: string; readonly detailsUpdatedAt: Date },
   sent: readonly ReadLead[],
-): Promise<ReadonlyMap<number, string>> {
-  const leads = await recognise(
+): Promise<WrittenLeads> {
+  const recognised = await recognise(
     db,
     workspaceId,
     sent.flatMap((lead, place) => ("invalid" in lead ? [] : [{ ...lead, place }])),
   );
+  const leads = recognised.filter(({ fieldNames }) => fieldNames.length <= MOST_FIELDS);
+  const overfull = recognised.filter(({ fieldNames }) => fieldNames.length > MOST_FIELDS).map(({ place }) => place);
   const written = await many(db, z.object({ place: z.int(), id: z.guid() }))`
     with sent as (
       select given.*, coalesce(given.known, uuid_v7()) as id
         from unnest(
                ${leads.map(({ place }) => place)}::int[], ${leads.map(({ known }) => known)}::uuid[],
-               ${join(LEAD_KEYS.map((key) => sql`${texts(leads, key)}::text[]`))})
-             as given (place, known, ${COLUMNS})),
+               ${join(LEAD_KEYS.map((key) => sql`${texts(leads, key)}::text[]`))},
+               ${leads.map(({ fields = {} }) => JSON.stringify(fields))}::jsonb[])
+             as given (place, known, ${COLUMNS}, fields)),
     changed as (
       update lead
          set external_id = coalesce(sent.external_id, lead.external_id), ${latestDetailsAt(detailsUpdatedAt)},
+             fields = case when lead.details_updated_at > ${detailsUpdatedAt} then sent.fields || lead.fields
+                           else lead.fields || sent.fields end,
              details_updated_at = greatest(lead.details_updated_at, ${detailsUpdatedAt})
         from sent
        where lead.id = sent.known),
     added as (
-      insert into lead (id, workspace_id, ${COLUMNS}, details_updated_at)
-      select id, ${workspaceId}::uuid, ${COLUMNS}, ${detailsUpdatedAt}
+      insert into lead (id, workspace_id, ${COLUMNS}, fields, details_updated_at)
+      select id, ${workspaceId}::uuid, ${COLUMNS}, fields, ${detailsUpdatedAt}
         from sent
        where known is null)
     select place, id from sent`;
-  return new Map(written.map(({ place, id }) => [place, id]));
+  return { ids: new Map(written.map(({ place, id }) => [place, id])), overfull: new Set(overfull) };
 }
 
 const COLUMNS = join(LEAD_KEYS.map(leadColumn));
@@ -130,23 +142,33 @@ const latestDetailsAt = (detailsUpdatedAt: Date): Sql =>
 
 const texts = (leads: readonly LeadToEnrol[], key: LeadKey) => leads.map((lead) => lead[key] ?? null);
 
-/** Adds the id of the stored lead, or null. Leaves out a second entry for the same stored lead. */
+/**
+ * Adds the id of the stored lead, or null, and the names of the custom fields that it will have. Leaves out a second entry
+ * for the same stored lead.
+ */
 async function recognise<Lead extends LeadToEnrol>(
   db: Queryable,
   workspaceId: string,
   leads: readonly Lead[],
-): Promise<readonly (Lead & { readonly known: string | null })[]> {
+): Promise<readonly (Lead & { readonly known: string | null; readonly fieldNames: readonly string[] })[]> {
   const known = await lockKnown(db, workspaceId, leads);
   const taken = new Set<string>();
   return leads.flatMap((lead) => {
-    const id = known(lead);
-    if (id !== null && taken.has(id)) return [];
-    if (id !== null) taken.add(id);
-    return [{ ...lead, known: id }];
+    const stored = known(lead);
+    if (stored && taken.has(stored.id)) return [];
+    if (stored) taken.add(stored.id);
+    const fieldNames = [...new Set([...(stored?.fieldNames ?? []), ...Object.keys(lead.fields ?? {})])];
+    return [{ ...lead, known: stored?.id ?? null, fieldNames }];
   });
 }
 
-const knownRow = z.object({ id: z.guid(), externalId: z.string().nullable(), email: z.string().nullable() });
+const knownRow = z.object({
+  id: z.guid(),
+  externalId: z.string().nullable(),
+  email: z.string().nullable(),
+  fieldNames: z.array(z.string()),
+});
+type KnownLead = z.infer<typeof knownRow>;
 
 /**
  * Locks, in id order, the stored leads that match or share an e-mail address with a match. Returns a lookup by lead.
@@ -155,10 +177,11 @@ async function lockKnown(
   db: Queryable,
   workspaceId: string,
   leads: readonly LeadToEnrol[],
-): Promise<(lead: LeadToEnrol) => string | null> {
+): Promise<(lead: LeadToEnrol) => KnownLead | null> {
   const externalIds = texts(leads, "externalId");
   const rows = await many(db, knownRow)`
-    select id, external_id as "externalId", normalised_email as email
+    select id, external_id as "externalId", normalised_email as email,
+           array(select jsonb_object_keys(fields)) as "fieldNames"
       from lead
      where workspace_id = ${workspaceId}::uuid
        and (external_id = any(${externalIds}::text[])
@@ -168,21 +191,21 @@ async function lockKnown(
                                                and external_id = any(${externalIds}::text[]))))
      order by id
        for update`;
-  const byExternalId = new Map<string, string>();
-  const byEmail = new Map<string, { readonly id: string; readonly externalId: string | null }>();
-  for (const { id, externalId, email } of rows) {
-    if (externalId !== null) byExternalId.set(externalId, id);
-    if (email !== null && !byEmail.has(email)) byEmail.set(email, { id, externalId });
+  const byExternalId = new Map<string, KnownLead>();
+  const byEmail = new Map<string, KnownLead>();
+  for (const row of rows) {
+    if (row.externalId !== null) byExternalId.set(row.externalId, row);
+    if (row.email !== null && !byEmail.has(row.email)) byEmail.set(row.email, row);
   }
   return ({ externalId, email }) => {
     const named = externalId === undefined ? undefined : byExternalId.get(externalId);
     if (named !== undefined) return named;
     const address = addressKeys(email ?? "").find((key) => byEmail.has(key)) ?? "";
     const addressed = byEmail.get(address);
-    if (!addressed || externalId === undefined) return addressed?.id ?? null;
+    if (!addressed || externalId === undefined) return addressed ?? null;
     // The same address with another external id is another lead, even if the first lead got its own id in this call.
     if (addressed.externalId !== null) return null;
     byEmail.set(address, { ...addressed, externalId });
-    return addressed.id;
+    return addressed;
   };
 }

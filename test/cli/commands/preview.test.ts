@@ -87,3 +87,12 @@ it("has a help text", async () => {
   expect(code).toBe(0);
   expect(stdout).toMatch(/^Usage: backstop preview .*sends nothing.*Exit code.*Examples:/s);
 });
+
+it("names a custom field that no lead of the workspace has, with code 1", async () => {
+  const lead = await addLead(pool, workspaceId, { fields: '{"job_title": "CTO"}' });
+  const step = await aStep({ body: "{{ lead.fields.job_title }} {{ lead.fields.job_titel }}" });
+  const [sample, own] = await Promise.all([preview([step]), preview([step, "--lead", lead])]);
+  const fault = "The body: no lead of the workspace has lead.fields.job_titel; similar: job_title (line 1, column 32)";
+  expect(sample).toMatchObject({ code: 1, stdout: expect.stringContaining(`(job_title) (job_titel)\n\n${fault}\n`) });
+  expect(own).toMatchObject({ code: 1, stdout: expect.stringContaining("the lead lacks lead.fields.job_titel\n") });
+});

@@ -57,6 +57,26 @@ describe("sequences apply", () => {
     });
   });
 
+  it("rejects a custom field that no lead has with all its places, unless --new-field names it", async () => {
+    await addFollowedLead(sql, workspaceId, (await addSequence(sql, workspaceId)).id, {
+      lead: { fields: '{"plan": "Pro"}' },
+    });
+    const file = join(folder, "fields.yaml");
+    const step = "{ key: a, delay: 0 minutes, channel: sms, body: '{{ lead.fields.plan }} {{ lead.fields.plans }}' }";
+    await writeFile(file, `name: Fields\ntriggerOn: manual\nsteps:\n  - ${step}\n`);
+    const before = await everyRow(sql);
+    const order = ["--yes", "--by", "Hana", "--reason", "test"];
+    for (const mode of [["--dry-run"], order]) {
+      const { code, stderr } = await run("apply", file, ...here(), ...mode);
+      expect(stderr).toContain("Fields: step 1, body: no lead of the workspace has lead.fields.plans; similar: plan");
+      expect(stderr).toContain("--new-field <name> allows a field that leads get later");
+      expect(code).toBe(1);
+    }
+    expect(await everyRow(sql)).toEqual(before);
+    expect(await run("apply", file, ...here(), ...order, "--new-field", "plans")).toMatchObject({ code: 0 });
+    expect(await run("apply", file, ...here(), ...order)).toMatchObject({ code: 0 });
+  });
+
   it("exports a file for each sequence, also if names differ in punctuation only, and all or none", async () => {
     for (const name of ["Nudge", "Nudge-3", "nudge!", "Nudge\u001b[2J"]) await addSequence(sql, workspaceId, { name });
     const { code, stdout } = await run("export", folder, ...here());
