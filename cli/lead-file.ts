@@ -52,9 +52,8 @@ async function encodingOf(path: string): Promise<Encoding> {
 const invalidHeading = (path: string, faults: readonly string[]): Problem =>
   new Problem(
     `the heading of ${path} is invalid: ${faults.join("; ")}. The columns are ` +
-      `${LEAD_KEYS.map((key) => LEAD_COLUMNS[key].column).join(", ")}. Name yours with --map "Heading=column", store ` +
-      'others as custom fields with --map "Job Title=fields.job_title", and leave ' +
-      "the rest out with --ignore-other-columns",
+      `${LEAD_KEYS.map((key) => LEAD_COLUMNS[key].column).join(", ")}. Name yours with --map "Heading=column"; ` +
+      "other columns are custom fields, or left out with --ignore-other-columns",
   );
 
 const DELIMITERS = [",", ";", "\t", "|"];

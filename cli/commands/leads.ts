@@ -4,6 +4,7 @@ import * as z from "zod";
 import { LEAD_COLUMNS, LEAD_KEYS } from "../../lib/domain/lead-columns.ts";
 import { onPool, rehearsingOnPool } from "../../lib/store/sql.ts";
 import { CRM_EXPORTS } from "../csv/crm-exports.ts";
+import { isFieldTarget } from "../csv/field-columns.ts";
 import { chooseWorkspace, withExistingDatabase } from "../existing-database.ts";
 import { type Imported, importLeads, type Remark, type RowWithVerdict } from "../import-leads.ts";
 import { type LeadFile, openLeadFile } from "../lead-file.ts";
@@ -30,8 +31,8 @@ An invalid value of an optional cell is dropped with a warning, and the lead is 
 row's Country, or else of the workspace's country (holiday_country), and are stored in the international form. Rows whose column
 says that the person opted out are not enrolled.
 
---map "Job Title=fields.job_title" stores other columns as custom fields, which texts read as {{ lead.fields.job_title }}. A
-heading such as fields.job_title needs no --map.
+Other columns become custom fields: texts read Job Title as {{ lead.fields.job_title }}. --map "Job Title=fields.role" gives it
+another name.
 
 The import writes leads.verdicts.csv next to leads.csv: each row with its line, its verdict and the reason.
 
@@ -95,7 +96,7 @@ export function leadsCommand(): Command {
           collect,
           [],
         )
-        .option("--ignore-other-columns", "leave out columns that are not known", false)
+        .option("--ignore-other-columns", "leave out columns that would become custom fields", false)
         .option("--dry-run", "print the verdicts and write nothing", false)
         .option("--folder <path>", "folder of the local database", LOCAL_FOLDER)
         .addHelpText("after", HELP)
@@ -155,13 +156,15 @@ const DELIMITER_NAMES: Readonly<Record<string, string>> = {
   "|": "pipes",
 };
 
-/** How the file is read: its encoding, its delimiter, its CRM and the columns that are not imported. */
-function describe(path: string, { encoding, delimiter, crm, ignored }: LeadFile): string {
+/** How the file is read: its encoding, its delimiter, its CRM, and the columns that are custom fields or are not imported. */
+function describe(path: string, { encoding, delimiter, crm, places, ignored }: LeadFile): string {
   const kind = `${encoding} with ${DELIMITER_NAMES[delimiter] ?? JSON.stringify(delimiter)}`;
   const from = crm ? `, an export of ${crm.name}` : "";
   const check = encoding === "windows-1252" ? "; if names look wrong, save it as CSV UTF-8" : "";
+  const fields = [...places.keys()].filter(isFieldTarget);
+  const named = fields.length > 0 ? `\nCustom fields: ${fields.join(", ")}` : "";
   const left = ignored.length > 0 ? `\nNot imported: ${ignored.join(", ")}` : "";
-  return `${basename(path)} is ${kind}${from}${check}${left}`;
+  return `${basename(path)} is ${kind}${from}${check}${named}${left}`;
 }
 
 function printCounts({ counts, invalid, warned, warnings }: Imported, verdictPath: string | undefined): void {

@@ -4,6 +4,7 @@ import type * as z from "zod";
 import { pauseWorkspace, resumeWorkspace } from "../../lib/operate/pause-workspace.ts";
 import { listWorkspaces, showWorkspace } from "../../lib/operate/workspaces.ts";
 import { type Place, printAnswer, type Signature, withOperator, withPlace, withSignature } from "../operator.ts";
+import { print } from "../print.ts";
 import { formatMinute } from "../terminal.ts";
 import { applyWorkspaceCommand, exportWorkspaceCommand } from "./apply-workspace.ts";
 
@@ -68,7 +69,7 @@ const switchCommand = (
     .action((workspace: string, { by, reason, ...place }: Place & Signature) =>
       withOperator(place, async (operator) => {
         const answer = await operator.order(given, { workspace }, { by, reason });
-        process.stdout.write(`${answer.name} ${answer.changed ? changed : unchanged}.\n`);
+        print(`${answer.name} ${answer.changed ? changed : unchanged}.\n`);
       }),
     );
 

@@ -1,14 +1,6 @@
 import { LEAD_COLUMNS, LEAD_KEYS, type LeadKey } from "../../lib/domain/lead-columns.ts";
-import { MOST_FIELDS } from "../../lib/domain/lead-fields.ts";
-import {
-  CRM_EXPORTS,
-  type CrmExport,
-  fieldTarget,
-  isFieldTarget,
-  ROW_FACTS,
-  type RowFact,
-  type Target,
-} from "./crm-exports.ts";
+import { CRM_EXPORTS, type CrmExport, ROW_FACTS, type RowFact, type Target } from "./crm-exports.ts";
+import { fieldTarget, nameFields, quoted } from "./field-columns.ts";
 
 /** The columns of a file. */
 export interface ColumnMapping {
@@ -24,8 +16,9 @@ export interface ColumnMapping {
 
 /** How a person wants other columns to be read. */
 export interface MappingOptions {
-  /** Each as in `Work Email=email`. */
+  /** Each as in `Work Email=email` or `Role=fields.role`. */
   readonly map: readonly string[];
+  /** Otherwise, they are custom fields. */
   readonly ignoreOtherColumns: boolean;
 }
 
@@ -56,7 +49,10 @@ export const isKnownHeading = (heading: string): boolean => {
   return OWN.has(plain) || CRM_EXPORTS.some(({ signs }) => signs.some((sign) => plainName(sign) === plain));
 };
 
-/** Maps the headings, or returns all faults. */
+/**
+ * Maps the headings, or returns all faults. Columns that neither a lead nor the CRM's bookkeeping has are custom fields,
+ * and so is the country.
+ */
 export function mapColumns(
   headings: readonly string[],
   { map, ignoreOtherColumns }: MappingOptions,
@@ -65,21 +61,28 @@ export function mapColumns(
   const crm = CRM_EXPORTS.find(({ signs }) => signs.some((sign) => plain.includes(plainName(sign))));
   const builtIn = new Map([...builtInPlaces(plain, crm), ...fieldPlaces(headings)]);
   const asked = askedFor(map, headings);
-  const places = chosenPlaces(builtIn, asked);
-  const used = new Set([...places.values()].flat());
-  const known = new Set([...used, ...[...builtIn.values()].flat(), ...ignoredPlaces(plain, crm)]);
-  const others = headings.filter((_, place) => plain[place] !== "" && !known.has(place));
+  const chosen = chosenPlaces(builtIn, asked);
+  const known = new Set([...knownPlaces(builtIn), ...asked.taken, ...ignoredPlaces(plain, crm)]);
+  const others = headings.flatMap((heading, place) =>
+    plain[place] === "" || known.has(place) ? [] : [{ heading: withoutPrefix(heading, crm), place }],
+  );
+  const named = nameFields(ignoreOtherColumns ? [] : others, chosen, headings);
   const faults = [
     ...asked.faults,
-    ...(ignoreOtherColumns ? [] : others.map((name) => `there is no column ${quoted(name)}`)),
-    ...twice(headings, plain, used),
-    ...tooManyFields(places),
-    ...(places.has("email") || places.has("externalId") ? [] : ["email or external_id is needed"]),
+    ...named.faults,
+    ...twice(headings, plain, new Set([...chosen.values()].flat())),
+    ...(chosen.has("email") || chosen.has("externalId") ? [] : ["email or external_id is needed"]),
   ];
   if (faults.length > 0) return { faults };
+  const places: Places = new Map([...chosen, ...named.places]);
+  const used = new Set([...places.values()].flat());
   const own = headings.slice(0, headings.length - addedPlaces(plain).length);
   return { crm, places, ownWidth: own.length, ignored: own.filter((name, place) => name && !used.has(place)) };
 }
+
+/** The columns that are not custom fields by default. */
+const knownPlaces = (builtIn: Places): readonly number[] =>
+  [...builtIn].flatMap(([target, places]) => (target === "country" ? [] : places));
 
 type Places = ReadonlyMap<Target, readonly number[]>;
 
@@ -122,6 +125,9 @@ const ignoredPlaces = (plain: readonly string[], crm: CrmExport | undefined): re
   ...(crm?.ignored ?? []).flatMap((name) => placesOf(withPrefix(name, crm), plain)),
 ];
 
+const withoutPrefix = (heading: string, crm: CrmExport | undefined): string =>
+  crm?.prefix !== undefined && heading.startsWith(crm.prefix) ? heading.slice(crm.prefix.length) : heading;
+
 const withPrefix = (name: string, crm: CrmExport | undefined): string => `${crm?.prefix ?? ""}${name}`;
 
 function placesOf(name: string, plain: readonly string[]): readonly number[] {
@@ -156,11 +162,6 @@ function askedFor(map: readonly string[], headings: readonly string[]): Asked {
   return { places, taken, faults };
 }
 
-function tooManyFields(places: Places): readonly string[] {
-  const count = [...places.keys()].filter(isFieldTarget).length;
-  return count > MOST_FIELDS ? [`${count} custom fields; a lead has at most ${MOST_FIELDS}`] : [];
-}
-
 /** The places of the columns that an import has added: the last ones. */
 function addedPlaces(plain: readonly string[]): readonly number[] {
   const start = plain.length - ADDED.length;
@@ -173,5 +174,3 @@ const twice = (headings: readonly string[], plain: readonly string[], used: Read
     const first = plain.indexOf(plain[place] ?? "");
     return first !== place && used.has(place) && used.has(first) ? [`${quoted(heading)} occurs twice`] : [];
   });
-
-const quoted = (text: string): string => JSON.stringify(text.slice(0, 80));

@@ -1,19 +1,8 @@
 import type { LeadKey } from "../../lib/domain/lead-columns.ts";
-import { isFieldName } from "../../lib/domain/lead-fields.ts";
+import type { FieldTarget } from "./field-columns.ts";
 
 /** What a column of a file is: a column of the lead, a custom field of the lead, or a fact about the row. */
 export type Target = LeadKey | FieldTarget | RowFact;
-
-/** A custom field, as `--map` and headings name it. */
-export type FieldTarget = `fields.${string}`;
-
-export const isFieldTarget = (target: Target): target is FieldTarget => target.startsWith("fields.");
-
-/** The custom field that a heading or `--map` names; undefined if it names none. */
-export function fieldTarget(text: string): FieldTarget | undefined {
-  const name = /^fields\.(.*)$/i.exec(text.trim())?.[1]?.toLowerCase();
-  return name !== undefined && isFieldName(name) ? `fields.${name}` : undefined;
-}
 
 /**
  * `country`: where national phone numbers of the row belong. `optedOut`: whether the person must not be contacted.

@@ -5,7 +5,8 @@ import { readNumber } from "../../lib/domain/phone.ts";
 import { isTimeZone, zonedDateTime } from "../../lib/domain/time-zone.ts";
 import { leadToEnrol } from "../../lib/run/intake/facts.ts";
 import type { ColumnMapping } from "./column-mapping.ts";
-import { isFieldTarget, type Target } from "./crm-exports.ts";
+import type { Target } from "./crm-exports.ts";
+import { isFieldTarget } from "./field-columns.ts";
 
 /** A row's lead, or the reason why the row has none. */
 export type ReadLead =

@@ -17,11 +17,9 @@ beforeEach(async () => {
 });
 
 const exportOf = (crm: string) => fileURLToPath(new URL(`exports/${crm}.csv`, import.meta.url));
-// The titles and street of two files become custom fields or are left out.
-const options = { map: [], ignoreOtherColumns: true };
 
 async function importing(crm: string, db = onPool(sql)) {
-  const file = await openLeadFile(exportOf(crm), options);
+  const file = await openLeadFile(exportOf(crm));
   const rows: RowWithVerdict[] = [];
   const { signal } = new AbortController();
   const onVerdicts = (batch: readonly RowWithVerdict[]) => void rows.push(...batch);
@@ -30,7 +28,7 @@ async function importing(crm: string, db = onPool(sql)) {
   return { file, counts, verdicts: rows.map(({ line, verdict, reason }) => [line, verdict, reason]) };
 }
 
-const COLUMNS = "external_id, first_name, last_name, company, email, phone, linkedin_url, time_zone";
+const COLUMNS = "external_id, first_name, last_name, company, email, phone, linkedin_url, time_zone, fields";
 const leads = async () =>
   (await sql.query(`select ${COLUMNS} from lead where workspace_id = $1 order by email`, [workspaceId])).rows.map(
     Object.values,
@@ -54,8 +52,19 @@ it("imports an export of HubSpot", async () => {
       "+14155550100",
       "https://www.linkedin.com/in/ada",
       "US/Eastern",
+      { country_region: "United States" },
     ],
-    ["902", "Bo", null, "Bo & Sons", "bo@example.test", "+4915123456789", null, "Europe/Berlin"],
+    [
+      "902",
+      "Bo",
+      null,
+      "Bo & Sons",
+      "bo@example.test",
+      "+4915123456789",
+      null,
+      "Europe/Berlin",
+      { country_region: "Germany" },
+    ],
   ]);
 });
 
@@ -76,6 +85,7 @@ it("imports an export of Apollo, without the numbers of companies", async () => 
       "+14155550100",
       "http://www.linkedin.com/in/ada",
       null,
+      { title: "CEO", seniority: "C suite", country: "United States" },
     ],
   ]);
 });
@@ -88,9 +98,10 @@ it("imports a report of Salesforce in Windows-1252 with semicolons, without its 
     [4, "enrolled", "phone is dropped: it is not exactly one phone number of DE"],
     [5, "opted_out", 'the column "Email Opt Out" says so'],
   ]);
+  const zoe = { title: "Geschäftsführerin", street: "Hauptstraße 1\nHinterhaus", country: "Germany" };
   expect(await leads()).toEqual([
-    ["00Q5e00000AbCdF", null, null, null, "bo@example.test", null, null, null],
-    ["00Q5e00000AbCdE", "Zoë", "Müller", "Müller & Söhne", "zoe@example.test", "+4930123456", null, null],
+    ["00Q5e00000AbCdF", null, null, null, "bo@example.test", null, null, null, { country: "Germany" }],
+    ["00Q5e00000AbCdE", "Zoë", "Müller", "Müller & Söhne", "zoe@example.test", "+4930123456", null, null, zoe],
   ]);
 });
 
@@ -102,7 +113,7 @@ it("imports an export of Pipedrive in UTF-16 with tabs", async () => {
     [3, "opted_out", 'the column "Person - Marketing status" says so'],
   ]);
   expect(await leads()).toEqual([
-    ["71", "Ada", "Byron", "Analytical Engines", "ada@example.test", "+4930123456", null, null],
+    ["71", "Ada", "Byron", "Analytical Engines", "ada@example.test", "+4930123456", null, null, {}],
   ]);
 });
 

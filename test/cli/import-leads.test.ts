@@ -186,9 +186,9 @@ describe("an import", () => {
   });
 
   it.each([
-    ["email,colour,email", /no column "colour"; "email" occurs twice/],
+    ["email,色,email", /"色" is no name of a custom field; "email" occurs twice/],
     ["first_name", /email or external_id is needed/],
-    ["email;colour", /no column "colour"/],
+    ["email;色", /"色" is no name of a custom field/],
     ["", /email or external_id is needed/],
   ])("rejects the heading %j and changes nothing", async (heading, fault) => {
     const before = await everyRow(sql);

@@ -6,6 +6,7 @@ import { describe, expect, it } from "@jest/globals";
 import * as fc from "fast-check";
 import { type MappingOptions, mapColumns } from "../../cli/csv/column-mapping.ts";
 import { CRM_EXPORTS } from "../../cli/csv/crm-exports.ts";
+import { isFieldTarget } from "../../cli/csv/field-columns.ts";
 import { LONGEST_ROW } from "../../cli/csv/rows.ts";
 import { openLeadFile } from "../../cli/lead-file.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
@@ -204,7 +205,7 @@ describe("a cell", () => {
     expect(await leadOf("phone,country", "(415) 555-0100,USA")).toMatchObject({ phone: "+14155550100" });
     expect(await leadOf("phone,country", "+1 415 555 0100,Germany")).toMatchObject({ phone: "+14155550100" });
     const unknown = { warnings: [expect.stringMatching(/no international prefix, and no country is known/)] };
-    expect(await leadOf("phone,country", "030 123456,Atlantis")).toEqual(unknown);
+    expect(await leadOf("phone,country", "030 123456,Atlantis")).toMatchObject(unknown);
     expect(await leadOf("phone", "030 123456", null)).toEqual(unknown);
   });
 });
@@ -227,22 +228,52 @@ describe("a heading", () => {
     ]);
   });
 
-  it("that is unknown is an error with all others, or left out", async () => {
-    const content = "email,Colour,Shoe Size,email\na@x.test,red,9,b@x.test\n";
-    const options = { map: ["Nope=email", "Colour=shade", "Colour"] };
-    await expect(reading(content, options)).rejects.toThrow(
-      /the file has no column "Nope".*"shade" is neither a column of a lead nor a custom field.*not of the form.*no column "Colour".*no column "Shoe Size".*"email" occurs twice/,
+  it("that is unknown is a custom field, unless other columns are left out", async () => {
+    const content = "email,Job Title,Café No. 1,Country\na@x.test,CEO,n/a,Germany\n";
+    const { file, rows } = await reading(content);
+    expect([...file.places.keys()].filter(isFieldTarget)).toEqual(
+      ["job_title", "cafe_no_1", "country"].map((name) => `fields.${name}`),
     );
-    const { file, rows } = await reading(content.replace(",email", ",").replace(",b@x.test", ","), {
-      ignoreOtherColumns: true,
-    });
-    expect(file.ignored).toEqual(["Colour", "Shoe Size"]);
-    expect(rows).toEqual([lead(2, { email: "a@x.test" })]);
+    const fields = { job_title: "CEO", country: "Germany" };
+    expect(rows).toEqual([{ line: 2, read: { lead: { email: "a@x.test", fields }, warnings: [] } }]);
+    const without = await reading(content, { map: ["Job Title=fields.role"], ignoreOtherColumns: true });
+    expect(without.file.ignored).toEqual(["Café No. 1"]);
+    expect(without.rows).toMatchObject([{ read: { lead: { fields: { role: "CEO" } } } }]);
+  });
+
+  it("of a custom field with an invalid value loses the value with a warning, and only it", async () => {
+    const { rows } = await reading(`email,Title,Note\na@x.test,${"x".repeat(1_001)},"one\ntwo"\n`);
+    const warnings = ["fields.title is dropped: has more than 1000 characters"];
+    expect(rows).toEqual([{ line: 2, read: { lead: { email: "a@x.test", fields: { note: "one\ntwo" } }, warnings } }]);
+  });
+
+  it("that cannot be mapped is an error, with all others", async () => {
+    const many = Array.from({ length: 51 }, (_, index) => `f${index}`).join(",");
+    const options = {
+      map: ["Nope=email", "Colour=shade", "Colour", "Size=fields.1", "Size=email", "Size=fields.x"],
+    };
+    await expect(reading(`Colour,Size,色,Col-our,col our,${many}\n`, options)).rejects.toThrow(
+      new RegExp(
+        [
+          'the file has no column "Nope"',
+          '"shade" is neither a column',
+          "is not of the form",
+          '"fields.1" is neither',
+          "mapped twice",
+          '"色" is no name of a custom field',
+          '"Col-our" and "col our" would both be the custom field col_our',
+          "5\\d columns would be custom fields; a lead has at most 50",
+        ].join(".*"),
+      ),
+    );
+    await expect(reading("Colour,Size\n")).rejects.toThrow(/email or external_id is needed/);
+    await expect(reading("email,E-Mail\n")).rejects.toThrow(/"E-Mail" occurs twice/);
   });
 
   it("reason, verdict or line is a column of ours at the end only", async () => {
     expect((await reading("email,line,verdict,reason\na@x.test,2,enrolled,\n")).file.ignored).toEqual([]);
-    await expect(reading("reason,email\nx,a@x.test\n")).rejects.toThrow(/no column "reason"/);
+    const { places } = (await reading("reason,email\nx,a@x.test\n")).file;
+    expect([...places.keys()]).toEqual(["email", "fields.reason"]);
   });
 
   it.each(CRM_EXPORTS.map((crm) => [crm.name, crm] as const))("of %s has one meaning", (_, crm) => {
