@@ -14,6 +14,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ["migrate", async () => (await import("./commands/migrate.ts")).migrateCommand()],
   ["preview", async () => (await import("./commands/preview.ts")).previewCommand()],
   ["schedule", async () => (await import("./commands/schedule.ts")).scheduleCommand()],
+  ["console", async () => (await import("./commands/console.ts")).consoleCommand()],
   ["forecast", async () => (await import("./commands/forecast.ts")).forecastCommand()],
   ["runs", async () => (await import("./commands/runs.ts")).runsCommand()],
   ["workspaces", async () => (await import("./commands/workspaces.ts")).workspacesCommand()],

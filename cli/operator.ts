@@ -10,6 +10,7 @@ import {
   reply,
 } from "../lib/operate/requests.ts";
 import { namesOf, STAGE_PATTERN } from "../lib/platform/names.ts";
+import type { Pool } from "../lib/store/sql.ts";
 import { invokeFunction } from "./aws.ts";
 import { withExistingDatabase } from "./existing-database.ts";
 import { LOCAL_FOLDER } from "./postgres/local-database.ts";
@@ -87,16 +88,15 @@ export async function withOperator<Result>(
 ): Promise<Result> {
   // With a stage there is nothing to clean up: Ctrl-C ends the process.
   if (place.stage !== undefined) return await work(operatorOf(functionsOf(place.stage)), new AbortController().signal);
-  return await withExistingDatabase(place.folder, ({ pool }, signal) =>
-    work(
-      operatorOf({
-        look: (request) => answerQuestion(pool, request),
-        operate: (request) => carryOutOrder(pool, request, null),
-      }),
-      signal,
-    ),
-  );
+  return await withExistingDatabase(place.folder, ({ pool }, signal) => work(operatorOn(pool), signal));
 }
+
+/** An operator on a database. */
+export const operatorOn = (pool: Pool): Operator =>
+  operatorOf({
+    look: (request) => answerQuestion(pool, request),
+    operate: (request) => carryOutOrder(pool, request, null),
+  });
 
 /** Prints the answer: as text, or with --json as it is. */
 export function printAnswer<Answer extends z.ZodType>(

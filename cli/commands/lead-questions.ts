@@ -2,8 +2,8 @@ import { Command } from "commander";
 import type * as z from "zod";
 import { findLeads } from "../../lib/operate/find-leads.ts";
 import { showLead } from "../../lib/operate/show-lead.ts";
+import { storyText } from "../lead-story.ts";
 import { type Place, printAnswer, withOperator, withPlace } from "../operator.ts";
-import { storyText } from "./lead-story.ts";
 
 type Asked = Place & { readonly workspace?: string; readonly json?: boolean };
 

@@ -1,7 +1,7 @@
 import type * as z from "zod";
-import type { showLead } from "../../lib/operate/show-lead.ts";
-import { REASON_TEXTS } from "../reason-texts.ts";
-import { formatMinute } from "../terminal.ts";
+import type { showLead } from "../lib/operate/show-lead.ts";
+import { REASON_TEXTS } from "./reason-texts.ts";
+import { formatMinute } from "./terminal.ts";
 
 type Answer = z.output<typeof showLead.answer>;
 type Live = Answer["instances"][number];
@@ -17,9 +17,9 @@ export function storyText(answer: Answer): string {
     ...names.map((text) => `  ${text}`),
     `  id ${lead.id}`,
   ];
-  const events = story.map((event) => `  ${local(event.at)}  ${sentenceOf(event)}`);
+  const events = story.map((event) => `  ${local(event.at)}  ${eventText(event)}`);
   return [
-    [...heading, ...stateLines(answer)].join("\n"),
+    [...heading, ...stateLines(answer).map((line) => `  ${line}`)].join("\n"),
     [`What happened (times in ${zone.zone}, then UTC):`, ...events].join("\n"),
     answer.instances.length === 0
       ? "No sequence is live: nothing goes out."
@@ -27,14 +27,15 @@ export function storyText(answer: Answer): string {
   ].join("\n\n");
 }
 
-function stateLines({ state }: Answer): string[] {
+/** What holds for the lead as a whole. */
+export function stateLines({ state }: Answer): string[] {
   return [
-    ...(state.isBooked ? ["  has booked a meeting"] : []),
-    ...(state.automationEnabled ? [] : ["  automation is off"]),
-    ...(state.suppressedReason ? [`  the address is suppressed: ${state.suppressedReason}`] : []),
-    ...(state.emailUndeliverable ? ["  the e-mail address does not accept messages"] : []),
-    ...(state.phoneUndeliverable ? ["  the phone number does not accept messages"] : []),
-    ...(state.snoozedUntil ? [`  snoozed until ${formatMinute(state.snoozedUntil)}`] : []),
+    ...(state.isBooked ? ["has booked a meeting"] : []),
+    ...(state.automationEnabled ? [] : ["automation is off"]),
+    ...(state.suppressedReason ? [`the address is suppressed: ${state.suppressedReason}`] : []),
+    ...(state.emailUndeliverable ? ["the e-mail address does not accept messages"] : []),
+    ...(state.phoneUndeliverable ? ["the phone number does not accept messages"] : []),
+    ...(state.snoozedUntil ? [`snoozed until ${formatMinute(state.snoozedUntil)}`] : []),
   ];
 }
 
@@ -46,7 +47,8 @@ const EVENT_TEXTS: Readonly<Record<string, string>> = {
   meeting_missed: "the lead missed a meeting",
 };
 
-function sentenceOf({ what, sequence, position, channel, reason, by }: Answer["story"][number]): string {
+/** One event of the story. */
+export function eventText({ what, sequence, position, channel, reason, by }: Answer["story"][number]): string {
   const step = position === null ? "" : `, step ${position}`;
   const subject = sequence === null ? "" : ` "${sequence}"${step}`;
   const details = [channel, reason, by === null ? null : `by ${by}`].filter((part) => part !== null);
@@ -54,20 +56,25 @@ function sentenceOf({ what, sequence, position, channel, reason, by }: Answer["s
   return `${text}${subject}${details.length > 0 ? ` (${details.join(", ")})` : ""}`;
 }
 
-function nextText({ sequence, position, status, why, nextStepDue, now }: Live, local: (at: Date) => string): string {
+const nextText = (instance: Live, local: (at: Date) => string): string => nextLines(instance, local).join("\n  ");
+
+/** A live sequence, then what is decided about its next step now. */
+export function nextLines(
+  { sequence, position, status, why, nextStepDue, now }: Live,
+  local: (at: Date) => string,
+): readonly string[] {
   const due = nextStepDue ? `, due ${local(nextStepDue)}` : "";
   const heading = `"${sequence}" is ${status}${why ? ` (${why})` : ""} at step ${position}${due}`;
-  if (!now.readable) return `${heading}\n  It cannot be decided: ${now.fault}`;
+  if (!now.readable) return [heading, `It cannot be decided: ${now.fault}`];
   const { decision } = now;
   const detail = decision.detail ? ` (${decision.detail})` : "";
-  const others = decision.blockers.slice(1).map(({ rule: name, reason }) => `  also     ${name}: ${textOf(reason)}`);
   return [
     heading,
-    `  decides  ${decision.rule}: ${textOf(decision.reason)}${detail}`,
-    ...others,
-    `  zone     ${decision.zone.zone} (${decision.zone.from})`,
-    `  next     ${outlookText(decision.outlook, local)}`,
-  ].join("\n");
+    `decides  ${decision.rule}: ${textOf(decision.reason)}${detail}`,
+    ...decision.blockers.slice(1).map(({ rule, reason }) => `also     ${rule}: ${textOf(reason)}`),
+    `zone     ${decision.zone.zone} (${decision.zone.from})`,
+    `next     ${outlookText(decision.outlook, local)}`,
+  ];
 }
 
 function outlookText(
@@ -81,7 +88,7 @@ function outlookText(
 const textOf = (reason: string): string => REASON_TEXTS[reason] ?? reason;
 
 /** An instant in the zone and in UTC; in UTC alone if the zone is unknown. */
-function inZone(zone: string): (at: Date) => string {
+export function inZone(zone: string): (at: Date) => string {
   try {
     const format = new Intl.DateTimeFormat("sv", { timeZone: zone, dateStyle: "short", timeStyle: "short" });
     return (at) => `${format.format(at)} (${formatMinute(at)})`;

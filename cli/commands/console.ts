@@ -1,0 +1,36 @@
+import { once } from "node:events";
+import { Command, InvalidArgumentError } from "commander";
+import { startConsole } from "../console/server.ts";
+import { type Place, withOperator, withPlace } from "../operator.ts";
+
+const HELP = `
+The page listens on 127.0.0.1 only. The printed address opens one session in one
+browser. It shows the workspaces, the forecast, and the story of a lead, and
+changes nothing. Ctrl-C ends it.
+
+Examples:
+  $ npm run backstop -- console
+  $ npm run backstop -- console --stage production --port 4000`;
+
+/** The command `console`. Throws known errors as Problem. */
+export function consoleCommand(): Command {
+  return withPlace(new Command("console"))
+    .summary("open a page to look at a stage")
+    .description("Serves a local page that shows what a stage does.")
+    .option("--port <number>", "0 chooses a free one", port, 0)
+    .addHelpText("after", HELP)
+    .action(({ port: wanted, ...place }: Place & { port: number }) =>
+      withOperator(place, async (operator, signal) => {
+        const page = await startConsole(operator, wanted);
+        process.stdout.write(`${page.url}\n`);
+        if (!signal.aborted) await once(signal, "abort");
+        await page.close();
+      }),
+    );
+}
+
+function port(text: string): number {
+  const number = Number(text);
+  if (Number.isInteger(number) && number >= 0 && number <= 65_535) return number;
+  throw new InvalidArgumentError("Expected a port number from 0 to 65535.");
+}
