@@ -49,6 +49,8 @@ export interface LeadFacts extends TemplateLead {
   readonly snoozedUntil: Date | null;
   readonly lastInboundAt: Date | null;
   readonly lastOutboundAt: Date | null;
+  /** When a person on our side last wrote or called. */
+  readonly lastContactedAt: Date | null;
   /** When sending of a touch last started, per channel. */
   readonly lastTouchAt: Readonly<Record<Channel, Date | null>>;
   /** When sending to the same address or number last started for another lead; null if no other lead shares them. */

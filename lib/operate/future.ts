@@ -270,10 +270,11 @@ function lookAt({ status, holdReason, nextStepDue, pausedReason, approvalExpires
   if (pausedReason === "awaiting_approval") return approvalExpiresAt;
   const { lead, workspace } = item;
   if (pausedReason === "lead_snoozed") return lead.snoozedUntil ?? nextStepDue;
-  const { lastInboundAt, lastOutboundAt } = lead;
+  const { lastInboundAt, lastOutboundAt, lastContactedAt } = lead;
   const isAnswered = lastInboundAt && lastOutboundAt && lastOutboundAt > lastInboundAt;
   if (pausedReason !== "lead_replied" || !isAnswered) return null;
-  return new Date(lastInboundAt.getTime() + workspace.ghostedAfterDays * 86_400_000);
+  const silentSince = Math.max(lastInboundAt.getTime(), lastContactedAt?.getTime() ?? 0);
+  return new Date(silentSince + workspace.ghostedAfterDays * 86_400_000);
 }
 
 function withState(walking: Walking, state: InstanceState): Walking {

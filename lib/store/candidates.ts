@@ -12,7 +12,7 @@ const DECIDE_COLUMNS = sql`
   ${TEMPLATE_COLUMNS}, lead.linkedin_connected_at, lead.time_zone,
   lead.status::text, lead.is_booked, lead.automation_enabled, lead.opted_out_at, lead.snoozed_until,
   lead.suppressed_reason::text, lead.email_undeliverable, lead.phone_undeliverable,
-  lead.last_inbound_at, lead.last_outbound_at, ${LAST_TOUCHES}, ${TWIN_TOUCHES}, lead.enrichment_status::text`;
+  lead.last_inbound_at, lead.last_outbound_at, lead.last_contacted_at, ${LAST_TOUCHES}, ${TWIN_TOUCHES}, lead.enrichment_status::text`;
 
 /** The columns that `candidateOf` reads; an instance without a due time counts as due now. */
 export const candidateColumns = (now: Date): Sql => sql`

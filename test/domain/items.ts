@@ -28,6 +28,7 @@ export const aLead = (over: Partial<LeadFacts> = {}): LeadFacts => ({
   snoozedUntil: null,
   lastInboundAt: null,
   lastOutboundAt: null,
+  lastContactedAt: null,
   lastTouchAt: perChannel(() => null),
   twinTouchAt: null,
   enrichmentStatus: "not_requested",

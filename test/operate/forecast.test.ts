@@ -83,8 +83,23 @@ async function populate(): Promise<string[]> {
   return ids;
 }
 
+/** A person answers the replies of every fifth lead: the silence that ends the pause counts from the answer. */
+async function answerReplies(): Promise<void> {
+  await sql.query(
+    `with numbered as (select id, row_number() over (order by id) as number from lead)
+     update lead set last_inbound_at = $1, last_outbound_at = $2, last_contacted_at = $2
+       from numbered where numbered.id = lead.id and number % 5 = 2`,
+    [new Date(START - 6 * DAY), new Date(START - 2 * DAY)],
+  );
+  await sql.query(
+    `update follow_up_instance set status = 'paused', paused_reason = 'lead_replied', next_step_due = null
+      where lead_id in (select id from lead where last_contacted_at is not null)`,
+  );
+}
+
 it("foresees exactly the touches that the engine sends, across the change to summer time, holidays, gaps and caps", async () => {
   const workspaces = await populate();
+  await answerReplies();
   const foreseen: string[] = [];
   for (const id of workspaces) {
     foreseen.push(...touchesOf(futureOf(await followed(id, new Date(START)), new Date(START), new Date(END))));
