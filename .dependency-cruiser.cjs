@@ -64,7 +64,6 @@ module.exports = {
     doNotFollow: { path: "node_modules" },
     exclude: { path: "^(lib/store/generated)" },
     parser: "swc",
-    tsPreCompilationDeps: true,
     enhancedResolveOptions: { exportsFields: ["exports"], conditionNames: ["import", "node", "default", "types"] },
   },
 };

@@ -12,6 +12,7 @@ export function each<Value>(names: readonly string[], value: Value): Record<stri
 /** Advice that all services share. */
 const COMMON: Advice<unknown> = {
   CredentialsProviderError: () => "no AWS credentials were found: set AWS_PROFILE, or sign in with: aws sso login",
+  "Region not accepted": () => "AWS_REGION is not the name of a region; a valid name is eu-central-1",
   "Region is missing": () => "no AWS region is set: set AWS_REGION to the region of the stage",
   ...each(["ExpiredTokenException", "UnrecognizedClientException", "InvalidSignatureException"], () => {
     return "AWS rejected the credentials, which are expired or invalid: sign in again";
@@ -23,7 +24,7 @@ export function withAdvice<Subject>(thrown: unknown, advice: Advice<Subject>, su
   if (!(thrown instanceof Error) || thrown instanceof Problem) return thrown;
   const code = "code" in thrown ? String(thrown.code) : "";
   // The SDK wraps some network errors so that only the message contains the name or the code.
-  const nameInMessage = /\b(?:E[A-Z]{4,}|TimeoutError)\b/.exec(thrown.message)?.[0] ?? "";
+  const nameInMessage = /^Region not accepted|\b(?:E[A-Z]{4,}|TimeoutError)\b/.exec(thrown.message)?.[0] ?? "";
   const keys = [thrown.name, code, thrown.message, nameInMessage];
   const found = keys.map((key) => (advice[key] ?? COMMON[key])?.(subject)).find((text) => text !== undefined);
   return found === undefined ? thrown : new Problem(found, { cause: thrown });

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { InvalidEnvironment } from "../lib/platform/invalid-environment.ts";
 import { SchemaOutOfDate, UnsafeDatabaseSettings } from "../lib/run/ports.ts";
 import { printable } from "./print.ts";
 
@@ -6,6 +7,14 @@ import { printable } from "./print.ts";
 export class Problem extends Error {
   override readonly name = "Problem";
   readonly exitCode: number = 1;
+}
+
+/** The exit code of a usage error: EX_USAGE of sysexits.h, which also has 70 for a bug. */
+const USAGE_EXIT_CODE = 64;
+
+/** The command line or the environment is invalid. Nothing was done. */
+export class UsageProblem extends Problem {
+  override readonly exitCode: number = USAGE_EXIT_CODE;
 }
 
 /** A signal ended the program. Nothing is printed; the exit code is 128 plus the signal's number, as in a shell. */
@@ -49,13 +58,22 @@ export async function runProgram(program: Command): Promise<void> {
   try {
     await program.parseAsync();
   } catch (thrown) {
-    const error = isUnusableDatabase(thrown) ? new Problem(`${thrown.code}: ${thrown.message}`) : thrown;
+    const error = problemOf(thrown);
     if (error instanceof Problem) process.stderr.write(printable(`backstop: ${error.message.replaceAll("\n", " ")}\n`));
     else if (!(error instanceof Interrupted))
       process.stderr.write(printable(`backstop: this is a bug.\n${stackOf(error)}\n`));
     // Exit now: timers and sockets of abandoned work may keep the event loop alive.
     process.exit(error instanceof Problem || error instanceof Interrupted ? error.exitCode : 70);
   }
+}
+
+/** Translates errors that a person can fix into a Problem. Returns other errors unchanged. */
+function problemOf(thrown: unknown): unknown {
+  if (isUnusableDatabase(thrown)) return new Problem(`${thrown.code}: ${thrown.message}`, { cause: thrown });
+  if (thrown instanceof InvalidEnvironment) {
+    return new UsageProblem(`the environment is not valid: ${thrown.faults.join("; ")}`, { cause: thrown });
+  }
+  return thrown;
 }
 
 const isUnusableDatabase = (thrown: unknown): thrown is SchemaOutOfDate | UnsafeDatabaseSettings =>

@@ -59,10 +59,10 @@ const paint = (format: Parameters<typeof styleText>[0], text: string): string =>
 const title = (text: string): string => paint("bold", text);
 const count = (amount: number): string => amount.toLocaleString("en");
 
-function headline({ success, runId, durationMs, reason }: Report): string {
+function headline({ success, runId, dryRun, durationMs, reason }: Report): string {
   const outcome = success ? paint("green", "succeeded") : paint("red", "failed");
   const why = reason ? ` (${CUT_SHORT_TEXTS[reason] ?? reason})` : "";
-  const run = runId === null ? "The run" : `Run ${runId}`;
+  const run = runId === null ? `The ${dryRun ? "dry run" : "run"}` : `Run ${runId}`;
   return `${run} ${outcome} after ${(durationMs / 1_000).toFixed(1)} s${why}`;
 }
 

@@ -49,13 +49,16 @@ export class Spinner {
   }
 }
 
+interface Question {
+  readonly question: string;
+  /** What to do instead where there is no terminal. */
+  readonly otherwise: string;
+  readonly signal: AbortSignal;
+}
+
 /** Asks a question at the terminal; every answer except yes means no. Throws a Problem if there is no terminal. */
-export async function confirm(question: string, signal: AbortSignal): Promise<boolean> {
-  if (!process.stdin.isTTY) {
-    throw new Problem(
-      "there is no terminal to confirm at: use --yes to apply without a question, or --dry-run to show the changes only",
-    );
-  }
+export async function confirm({ question, otherwise, signal }: Question): Promise<boolean> {
+  if (!process.stdin.isTTY) throw new Problem(`there is no terminal to confirm at: ${otherwise}`);
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   // readline swallows Ctrl-C. Raise the signal so that its listeners can clean up.
   terminal.on("SIGINT", () => process.kill(process.pid, "SIGINT"));

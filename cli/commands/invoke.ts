@@ -3,47 +3,67 @@ import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import type { Context } from "aws-lambda";
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { applyEvent } from "../../lib/run/intake/apply-messages.ts";
 import { type Report, RunFailed } from "../../lib/run/report.ts";
+import { parseRequest } from "../../lib/run/request.ts";
+import { STEPS } from "../../lib/run/steps.ts";
 import { openDatabase } from "../../lib/store/connect.ts";
 import { intakeStore } from "../../lib/store/facts/apply-fact.ts";
 import { contentsOf } from "../../prisma/demo/load-demo.ts";
 import { requireCurrentSchema, requireExistingDatabase, withExistingDatabase } from "../existing-database.ts";
 import { LOCAL_FOLDER, withDatabase } from "../postgres/local-database.ts";
+import { print } from "../print.ts";
 import { Problem } from "../problem.ts";
+import { reportText } from "../run-summary.ts";
 import { Spinner } from "../terminal.ts";
 
 const INVOKE_HELP = `
-The event has the form that AWS would send. All keys are optional; unknown keys are rejected with a message that names them.
+The event has the form that AWS would send. All keys are optional; unknown keys
+are rejected with a message that names them.
   trigger        schedule or manual (default)
   dryRun         true decides and reports, and changes nothing
   only           names of steps, such as ["backstop"]
   workspaceId    one workspace only
   limit          maximum number of due steps
 
-The report is the only text on standard output. E-mails are written to .local/outbox unless EMAIL_TRANSPORT is smtp (with
-SMTP_URL) or ses. If DATABASE_URL contains more than demo data, EMAIL_TRANSPORT is required, so that no e-mail to a real lead
-is marked as sent by mistake.
+On a terminal, the command prints a summary; into a pipe or a file, the report
+as JSON and nothing else. --json and --summary select one of them.
+
+E-mails are written to .local/outbox unless EMAIL_TRANSPORT is smtp (with
+SMTP_URL) or ses. If DATABASE_URL contains more than demo data, a run that sends
+requires EMAIL_TRANSPORT, so that no e-mail to a real lead is marked as sent by
+mistake. A dry run needs none.
 
 Exit code: 0 if the run succeeded, 1 otherwise.
 
 Examples:
   $ npm run backstop -- invoke events/dry-run.json
   $ npm run --silent backstop -- invoke events/backstop-only.json | jq .backstop
-  $ echo '{"only": ["send-due"], "limit": 10}' | npm run backstop -- invoke -`;
+  $ echo '{"limit": 10}' | npm run backstop -- invoke - --summary`;
+
+interface InvokeOptions {
+  readonly folder: string;
+  readonly json?: true;
+  readonly summary?: true;
+}
 
 /** The command `invoke [file]`. Throws errors as Problem; a failed run sets the exit code. */
 export function invokeCommand(): Command {
   return new Command("invoke")
     .summary("invoke the function with an event and print its report")
-    .description("Invokes functions/followups.ts in this process as AWS does, and prints the report as JSON.")
+    .description(
+      "Invokes functions/followups.ts in this process as AWS does, and prints a summary or the report as JSON.",
+    )
     .argument("[file]", "JSON file with the event; - reads standard input; the default is the event {}")
+    .addOption(new Option("--json", "print the report as JSON").conflicts("summary"))
+    .option("--summary", "print a summary")
     .option("--folder <path>", "folder of the local database and the e-mails", LOCAL_FOLDER)
     .addHelpText("after", INVOKE_HELP)
-    .action(async (file: string | undefined, { folder }: { folder: string }) => {
+    .action(async (file: string | undefined, { folder, json, summary }: InvokeOptions) => {
       const report = await invoke(await readEvent(file), resolve(folder));
-      process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
+      const readable = summary ?? (!json && process.stdout.isTTY);
+      print(`${readable ? reportText(report) : JSON.stringify(report, null, 2)}\n`);
       process.exitCode = report.success ? 0 : 1;
     });
 }
@@ -84,7 +104,7 @@ async function invoke(event: unknown, folder: string) {
   try {
     return await withDatabase(
       async (databaseUrl) => {
-        if (given && !process.env["EMAIL_TRANSPORT"]) await requireDemoOnly(databaseUrl);
+        if (given && !process.env["EMAIL_TRANSPORT"] && maySend(event)) await requireDemoOnly(databaseUrl);
         spinner.show("Invoking functions/followups.ts");
         return await invokeFollowUps(event, { databaseUrl, outbox: join(folder, "outbox") });
       },
@@ -93,6 +113,14 @@ async function invoke(event: unknown, folder: string) {
   } finally {
     spinner.stop();
   }
+}
+
+/** Whether the run of this event may send something. An invalid event is rejected by the run. */
+function maySend(event: unknown): boolean {
+  const parsed = parseRequest(event);
+  if (!parsed.ok || parsed.request.dryRun) return false;
+  const { only } = parsed.request;
+  return STEPS.some(({ name, sends }) => sends && (only?.includes(name) ?? true));
 }
 
 /** Real leads need EMAIL_TRANSPORT: e-mails in files do not reach them. The run itself rejects an outdated schema. */
@@ -114,15 +142,18 @@ async function requireDemoOnly(databaseUrl: string): Promise<void> {
 }
 
 const INTAKE_HELP = `
-The event has the form that EventBridge delivers: "detail-type" names the fact, "detail" has the fields of docs/events.md.
+The event has the form that EventBridge delivers: "detail-type" names the fact,
+"detail" has the fields of docs/events.md.
 
-The outcome goes to standard output as JSON: applied, stale, duplicate, or refused with the reason. A refused event is not stored.
+The outcome goes to standard output as JSON: applied, stale, duplicate, or
+refused with the reason. A refused event is not stored.
 
 Exit code: 0 if the event was not refused, 1 otherwise.
 
 Examples:
   $ npm run backstop -- intake events/intake/lead.enrolled.json
-  $ jq '.detail.eventId = "mine"' events/intake/meeting.booked.json | npm run backstop -- intake -`;
+  $ jq '.detail.eventId = "mine"' events/intake/meeting.booked.json |
+      npm run backstop -- intake -`;
 
 /** The command `intake <file>`. Throws errors as Problem. */
 export function intakeCommand(): Command {

@@ -4,12 +4,13 @@ import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError } from "commander";
 import type { Report } from "../../lib/run/report.ts";
 import { type Database, openDatabase } from "../../lib/store/connect.ts";
+import { placeOf } from "../../lib/store/database-errors.ts";
 import { clearDemo, contentsOf, loadDemo } from "../../prisma/demo/load-demo.ts";
 import { bookByEvent, withReceiver } from "../demo.ts";
 import { discardLocalDatabase, LOCAL_FOLDER, withDatabase } from "../postgres/local-database.ts";
 import { fileProblem, Problem } from "../problem.ts";
 import { runSummary } from "../run-summary.ts";
-import { Spinner } from "../terminal.ts";
+import { confirm, Spinner } from "../terminal.ts";
 import { invokeFollowUps } from "./invoke.ts";
 import { migrateDatabase } from "./migrate.ts";
 
@@ -18,13 +19,17 @@ const DEFAULT_LEADS = 3_000;
 const DEFAULT_SEED = 1;
 
 const HELP = `
-The command opens the local database in .local/postgres, applies the migrations and loads demo data if the database is empty.
-It books one lead by an event, invokes functions/followups.ts with events/scheduled.json, and prints a summary of the run.
-E-mails are written to .local/outbox and the report to .local/report.json. Webhooks go to a local receiver that rejects some of
-them. Run the command again to continue with the same data.
+The command opens the local database in .local/postgres, applies the migrations
+and loads demo data if the database is empty. It books one lead by an event,
+invokes functions/followups.ts with events/scheduled.json, and prints a summary
+of the run. E-mails are written to .local/outbox and the report to
+.local/report.json. Webhooks go to a local receiver that rejects some of them.
+Run the command again to continue with the same data.
 
-With DATABASE_URL, the command uses that database, but only if all its workspaces and leads are demo data. --fresh therefore
-never removes other data.
+With DATABASE_URL, the command uses that database:
+  empty         it asks before it loads demo data; --yes answers yes
+  demo data     it continues with them, or loads them again with --fresh
+  other data    it changes nothing and exits with 1, also with --fresh
 
 Exit code: 0 if the run succeeded, 1 otherwise.
 
@@ -35,6 +40,7 @@ Examples:
 
 interface Options {
   readonly fresh?: true;
+  readonly yes?: true;
   readonly leads?: number;
   readonly seed?: number;
   readonly folder: string;
@@ -50,6 +56,7 @@ export function startCommand(): Command {
     .option("--fresh", "remove the demo data and load it again")
     .option("--leads <count>", `number of leads to load (default: ${DEFAULT_LEADS})`, integer(10, 10_000_000))
     .option("--seed <number>", `seed of the demo data (default: ${DEFAULT_SEED})`, integer(0, 1_000_000))
+    .option("--yes", "load demo data into an empty DATABASE_URL without a question")
     .option("--folder <path>", "folder of the local database, e-mails and report", LOCAL_FOLDER)
     .addHelpText("after", HELP)
     .action(async ({ folder, ...options }: Options) => {
@@ -72,7 +79,7 @@ async function start(options: Options): Promise<Report> {
   const { folder } = options;
   try {
     if (options.fresh && !process.env["DATABASE_URL"]) await discardLocalDatabase({ folder, onProgress });
-    return await withDatabase((url) => startOn(url, options, spinner), { folder, onProgress });
+    return await withDatabase((url, signal) => startOn(url, { ...options, signal }, spinner), { folder, onProgress });
   } catch (error) {
     throw fileProblem(error, folder) ?? error;
   } finally {
@@ -80,7 +87,11 @@ async function start(options: Options): Promise<Report> {
   }
 }
 
-async function startOn(url: string, options: Options, spinner: Spinner): Promise<Report> {
+interface Start extends Options {
+  readonly signal: AbortSignal;
+}
+
+async function startOn(url: string, options: Start, spinner: Spinner): Promise<Report> {
   const outbox = join(options.folder, "outbox");
   const database = openDatabase({ connectionString: url });
   const { data, booking } = await prepared(database, url, options, spinner).finally(() => database.close());
@@ -98,20 +109,16 @@ async function startOn(url: string, options: Options, spinner: Spinner): Promise
 }
 
 /** Prepares demo data and books one lead by event. The run finds the bookings in the data itself. */
-async function prepared(database: Database, url: string, options: Options, spinner: Spinner) {
+async function prepared(database: Database, url: string, options: Start, spinner: Spinner) {
   const data = await prepare(database, url, options, spinner);
   return { data, booking: await bookByEvent(database) };
 }
 
 /** Migrates the database and loads demo data. Throws a Problem before it changes anything. */
-async function prepare(
-  database: Database,
-  url: string,
-  options: Options,
-  spinner: Spinner,
-): Promise<"loaded" | "kept"> {
+async function prepare(database: Database, url: string, options: Start, spinner: Spinner): Promise<"loaded" | "kept"> {
   const contents = await contentsOf(database);
   if (contents === "other" && process.env["DATABASE_URL"]) throw notDemoProblem();
+  if (contents === "nothing" && process.env["DATABASE_URL"]) await requireConsent(url, options, spinner);
   if (contents !== "nothing" && !options.fresh && (options.leads ?? options.seed) !== undefined)
     throw alreadyLoadedProblem();
   await migrateDatabase(url, { onProgress: (line) => spinner.show(line) });
@@ -123,6 +130,16 @@ async function prepare(
     spinner.show(`Loading demo data of ${number(leads)} leads: ${what}`, detail);
   });
   return "loaded";
+}
+
+/** The empty database may be the one that production is about to use. */
+async function requireConsent(url: string, { yes, signal }: Start, spinner: Spinner): Promise<void> {
+  if (yes) return;
+  spinner.stop();
+  const database = `the empty database ${new URL(url).pathname.slice(1)} at ${placeOf({ connectionString: url })}`;
+  const question = `Load demo data into ${database}?`;
+  const otherwise = `use --yes to load demo data into ${database}, or unset DATABASE_URL`;
+  if (!(await confirm({ question, otherwise, signal }))) throw new Problem("nothing was changed");
 }
 
 const number = (count: number): string => count.toLocaleString("en");

@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { DatabaseUnreachable } from "../../lib/run/ports.ts";
+import { faultOfConnectionString } from "../../lib/store/connect.ts";
 import { placeOf } from "../../lib/store/database-errors.ts";
-import { fileProblem, Interrupted, Problem } from "../problem.ts";
+import { fileProblem, Interrupted, Problem, UsageProblem } from "../problem.ts";
 import { clusterFiles, ensureCluster } from "./cluster.ts";
 import { findPostgres } from "./programs.ts";
 import { startServer, stopAbandonedServer } from "./server.ts";
@@ -45,7 +46,7 @@ export async function withDatabase<Result>(
   try {
     if (!url) return await workOnLocal(work, options, interruption);
     requirePostgresUrl(url);
-    options.onProgress(`Using the database of DATABASE_URL at ${placeOf(url)}`);
+    options.onProgress(`Using the database of DATABASE_URL at ${placeOf({ connectionString: url })}`);
     return await workOn(url, [], work, interruption);
   } catch (error) {
     throw error instanceof DatabaseUnreachable && url ? unreachableProblem(error) : error;
@@ -140,10 +141,13 @@ function forgetAbandonedWork(): void {
 }
 
 function requirePostgresUrl(url: string): void {
-  if (URL.canParse(url) && /^postgres(ql)?:$/.test(new URL(url).protocol)) return;
-  throw new Problem(
-    "DATABASE_URL is not a PostgreSQL address: it looks like postgresql://user:password@host:5432/database",
-  );
+  if (!URL.canParse(url) || !/^postgres(ql)?:$/.test(new URL(url).protocol)) {
+    throw new UsageProblem(
+      "DATABASE_URL is not a PostgreSQL address: it looks like postgresql://user:password@host:5432/database",
+    );
+  }
+  const fault = faultOfConnectionString(url);
+  if (fault !== undefined) throw new UsageProblem(`DATABASE_URL cannot be used: ${fault}`);
 }
 
 function unreachableProblem(error: DatabaseUnreachable): Problem {

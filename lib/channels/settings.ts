@@ -21,3 +21,18 @@ export const signingSecret = z
     const { length } = Buffer.from(secret.slice("whsec_".length), "base64");
     return length >= 24 && length <= 64;
   }, "must contain 24 to 64 bytes");
+
+/** The address of an SMTP server. User and password are percent-encoded: `smtps://user:p%40ss@mail.example.com:465`. */
+export const smtpUrl = z
+  .url({ protocol: /^smtps?$/, hostname: /./, error: "must look like smtps://user:password@host:465" })
+  .refine(isPercentEncoded, "must have user and password percent-encoded: %25 stands for %");
+
+function isPercentEncoded(url: string): boolean {
+  const { username = "", password = "" } = URL.parse(url) ?? {};
+  try {
+    decodeURIComponent(username + password);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,7 +1,8 @@
 import * as z from "zod";
-import { signingSecret, unsubscribeUrl } from "../channels/settings.ts";
+import { signingSecret, smtpUrl, unsubscribeUrl } from "../channels/settings.ts";
 import type { RunSettings } from "../run/step.ts";
 import type { IamEndpoint } from "../store/iam-connection.ts";
+import { InvalidEnvironment } from "./invalid-environment.ts";
 
 /** The settings of a run, for the environment and for the stack's configuration. */
 export const runOptions = {
@@ -31,7 +32,7 @@ const settings = functionSettings.extend({
   DATABASE_USER: nonEmpty.optional(),
   AWS_REGION: nonEmpty.optional(),
   EMAIL_TRANSPORT: z.enum(["ses", "smtp", "files"]),
-  SMTP_URL: z.url({ protocol: /^smtps?$/ }).optional(),
+  SMTP_URL: smtpUrl.optional(),
   /** Whether credentials may be sent over a connection without TLS. */
   SMTP_PLAINTEXT: z.enum(["forbid", "allow"]).default("forbid"),
   OUTBOX_DIRECTORY: nonEmpty.optional(),
@@ -105,7 +106,7 @@ const environment = RULES.reduce<z.ZodType<Config>>(
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The configuration of a function that sends. Throws one Error that lists every fault but never a value. */
+/** The configuration of a function that sends. Throws InvalidEnvironment with every fault. */
 export const loadConfig = (env: Environment): Config => parse(environment, env);
 
 /** Each claimer uses one connection. Measured: two leave a tenth of two cores idle; a fourth gains nothing. */
@@ -171,6 +172,5 @@ export const loadOperateConfig = (env: Environment): OperateConfig =>
 function parse<Parsed>(schema: z.ZodType<Parsed>, env: Environment): Parsed {
   const parsed = schema.safeParse(env);
   if (parsed.success) return parsed.data;
-  const faults = parsed.error.issues.map((issue) => `  ${issue.path.join(".")}: ${issue.message}`);
-  throw new Error(`the environment is not valid:\n${faults.join("\n")}`);
+  throw new InvalidEnvironment(parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`));
 }

@@ -44,8 +44,8 @@ interface RunRecord {
 
 export interface StartedRun {
   readonly trigger: string;
-  /** ISO 8601 UTC; null: not scheduled. */
-  readonly scheduledTime: string | null;
+  /** Null: not scheduled. */
+  readonly scheduledTime: Date | null;
   readonly requestId: string;
   readonly startedAt: Date;
   readonly deadlineAt: Date;

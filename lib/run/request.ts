@@ -1,9 +1,10 @@
 import * as z from "zod";
+import { instant } from "./instant.ts";
 import { STEPS } from "./steps.ts";
 
 const requestSchema = z.strictObject({
   trigger: z.enum(["schedule", "manual"]).default("manual"),
-  scheduledTime: z.iso.datetime({ offset: true }).optional(),
+  scheduledTime: instant.optional(),
   dryRun: z.boolean().default(false),
   only: z
     .array(z.enum(STEPS.map(({ name }) => name)))

@@ -28,3 +28,13 @@ export function openDatabase(connection: pg.PoolConfig): Database {
     },
   };
 }
+
+/** Why no connection can be opened with this connection string; undefined if it is well-formed. Connects to nothing. */
+export function faultOfConnectionString(connectionString: string): string | undefined {
+  try {
+    new pg.Client({ connectionString });
+    return undefined;
+  } catch (thrown) {
+    return thrown instanceof Error ? thrown.message : String(thrown);
+  }
+}

@@ -30,11 +30,11 @@ const TRANSLATED = [SchemaOutOfDate, UnsafeDatabaseSettings, DatabaseUnreachable
 
 /**
  * A database error as SchemaOutOfDate, DatabaseUnreachable or an Error with the SQLSTATE, never with row values.
- * Returns other errors unchanged.
+ * Returns other errors unchanged. `place` is the server, because many errors of the driver do not name it.
  */
-export function translated(thrown: unknown): unknown {
+export function translated(thrown: unknown, place?: string): unknown {
   if (TRANSLATED.some((kind) => thrown instanceof kind)) return thrown;
-  const unreachable = unreachableFrom(thrown);
+  const unreachable = unreachableFrom(thrown, place);
   if (unreachable) return unreachable;
   const { sqlState, message, constraint } = serverFault(thrown);
   if (!sqlState) return thrown;
@@ -83,20 +83,28 @@ const field = (value: unknown, key: string): unknown =>
   typeof value === "object" && value !== null ? (value as Record<string, unknown>)[key] : undefined;
 const text = (value: unknown): string => (typeof value === "string" ? value : "");
 
-/** Host and port for a message, never the password. */
-export function placeOf(connectionString: string | undefined): string {
-  if (!connectionString || !URL.canParse(connectionString)) return "the given address";
-  const { hostname, port, searchParams } = new URL(connectionString);
-  return searchParams.get("host") ?? `${hostname || "localhost"}:${port || "5432"}`;
+/** Host and port of a database for a message, never the password. */
+export function placeOf(address: Address): string {
+  if (address.connectionString === undefined) return placeAt(address.host ?? "localhost", address.port ?? 5432);
+  if (!URL.canParse(address.connectionString)) return "the given address";
+  const { hostname, port, searchParams } = new URL(address.connectionString);
+  return placeAt(searchParams.get("host") ?? (hostname || "localhost"), port || 5432);
 }
 
+interface Address {
+  readonly connectionString?: string | undefined;
+  readonly host?: string | undefined;
+  readonly port?: number | undefined;
+}
+
+/** A host that is a path is the folder of a socket. */
+const placeAt = (host: string, port: number | string): string => (host.startsWith("/") ? host : `${host}:${port}`);
+
 /** Describes a failed or lost connection; undefined for any other error. */
-export function unreachableFrom(error: unknown, connectionString?: string): DatabaseUnreachable | undefined {
+export function unreachableFrom(error: unknown, knownPlace?: string): DatabaseUnreachable | undefined {
   if (error instanceof DatabaseUnreachable) return error;
   const links = causeChain(error);
-  const place = connectionString
-    ? placeOf(connectionString)
-    : (links.find((link) => link.place)?.place ?? "the database");
+  const place = knownPlace ?? links.find((link) => link.place)?.place ?? "the database";
   for (const link of links) {
     const detail = describeLink(link, place);
     if (detail) return new DatabaseUnreachable(detail, { cause: error });
@@ -122,7 +130,7 @@ function causeChain(error: unknown, depth = 0): Link[] {
     // A missing socket and a missing file have the same code.
     code: code === "ENOENT" && syscall !== "connect" ? "" : String(originalCode ?? code ?? kind ?? ""),
     message: String(originalMessage ?? message ?? ""),
-    place: typeof host === "string" ? `${host}:${String(port)}` : "",
+    place: typeof host === "string" ? placeAt(host, String(port)) : "",
   };
   const driverError = (meta as { driverAdapterError?: unknown } | undefined)?.driverAdapterError;
   return [link, ...causeChain(cause, depth + 1), ...causeChain(driverError, depth + 1)];

@@ -1,6 +1,6 @@
 import type pg from "pg";
 import * as z from "zod";
-import { translated, translateErrors } from "./database-errors.ts";
+import { placeOf, translated, translateErrors } from "./database-errors.ts";
 import { Prisma } from "./generated/client.ts";
 
 /** Builds a fragment of a statement; its values become parameters. */
@@ -99,7 +99,7 @@ const onOneConnection = <Result>(
 export const column = <Value>(values: readonly (Value | null)[]): readonly (Value | null)[] =>
   values.some((value) => value !== null) ? values : [];
 
-type Connection = Pick<pg.Pool, "query"> | Pick<pg.PoolClient, "query">;
+type Connection = Pick<pg.Pool, "query" | "options"> | Pick<pg.PoolClient, "query">;
 
 const statementsOn = (connection: Connection): Queryable => ({
   $queryRaw: async (query, ...values) => (await run(connection, query, values)).rows,
@@ -115,7 +115,7 @@ async function run(
   try {
     return await connection.query({ text: statement.text, values: statement.values.map(arrayAsText) });
   } catch (thrown) {
-    throw translated(thrown);
+    throw translated(thrown, "options" in connection ? placeOf(connection.options) : undefined);
   }
 }
 
@@ -165,7 +165,9 @@ async function withConnection<Result>(
   pool: pg.Pool,
   work: (client: pg.PoolClient) => Promise<Result>,
 ): Promise<Result> {
-  const client = await translateErrors(pool.connect());
+  const client = await pool.connect().catch((thrown) => {
+    throw translated(thrown, placeOf(pool.options));
+  });
   // If the connection dies between two statements, the next one fails. Without a listener the process would exit.
   client.on("error", ignore);
   let failed = true;

@@ -82,10 +82,13 @@ async function insert(db: Queryable, tableName: string, rows: readonly object[])
     select ${columns} from json_populate_recordset(null::${table}, ${JSON.stringify(rows)}::json)`;
 }
 
-/** `demo` means that every workspace and lead belongs to the demo data, so that the database may be cleared. */
+/**
+ * `demo` means that every workspace and lead belongs to the demo data, so that the database may be cleared. The tables
+ * of another application are `other`.
+ */
 type Contents = "nothing" | "demo" | "other";
 
-const tablesRow = z.object({ workspace: z.boolean(), lead: z.boolean() });
+const tablesRow = z.object({ workspace: z.boolean(), lead: z.boolean(), tables: z.int() });
 const contentsRow = z.object({ workspaces: z.int(), hasOther: z.boolean() });
 
 /** Returns what a database holds, migrated or not. Throws `DatabaseUnreachable`. */
@@ -93,9 +96,12 @@ export const contentsOf = async ({ pool }: Database): Promise<Contents> => await
 
 async function contentsOn(db: Queryable): Promise<Contents> {
   const tables = await one(db, tablesRow)`
-    select to_regclass('workspace') is not null as workspace, to_regclass('lead') is not null as lead`;
+    select to_regclass('workspace') is not null as workspace, to_regclass('lead') is not null as lead,
+           (select count(*)::int from pg_class
+             where relnamespace = current_schema()::regnamespace and relkind in ('r', 'p')
+               and relname <> '_prisma_migrations') as tables`;
   if (tables.workspace !== tables.lead) return "other";
-  if (!tables.lead) return "nothing";
+  if (!tables.lead) return tables.tables === 0 ? "nothing" : "other";
   const [lowest, highest] = demoIdRange("lead");
   const { workspaces, hasOther } = await one(db, contentsRow)`
     select (select count(*)::int from workspace) as workspaces,

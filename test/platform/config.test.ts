@@ -44,6 +44,8 @@ describe("the environment", () => {
   it.each([
     [{}, /DATABASE_HOST: is required unless DATABASE_URL is set/],
     [{ ...local, EMAIL_TRANSPORT: "smtp" }, /SMTP_URL: is required for EMAIL_TRANSPORT=smtp/],
+    [{ ...local, EMAIL_TRANSPORT: "smtp", SMTP_URL: "smtp://" }, /SMTP_URL: must look like/],
+    [{ ...local, EMAIL_TRANSPORT: "smtp", SMTP_URL: "smtp://me:50%@host" }, /SMTP_URL: .*percent-encoded/],
     [{ ...local, OUTBOX_DIRECTORY: undefined }, /OUTBOX_DIRECTORY: is required for EMAIL_TRANSPORT=files/],
   ])("names the settings that a choice requires: %#", (env, message) => {
     expect(() => loadConfig({ EMAIL_TRANSPORT: "ses", ...env })).toThrow(message);

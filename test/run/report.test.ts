@@ -55,6 +55,12 @@ describe("an event that is not valid", () => {
     ["no step at all", { only: [] }, [/^only: /]],
     ["a limit of nothing", { limit: 0 }, [/^limit: /]],
     ["half a limit", { limit: 1.5 }, [/^limit: /]],
+    ["a scheduled time in year 0", { scheduledTime: "0000-01-01T00:00:00Z" }, [/^scheduledTime: .*2000 and 2200/]],
+    [
+      "a scheduled time without a zone",
+      { scheduledTime: "2026-01-01T00:00:00" },
+      [/^scheduledTime: must be an instant/],
+    ],
     ["something else than an object", "backstop", [/^event: /]],
     ["a list", [{}], [/^event: /]],
     [
@@ -109,6 +115,14 @@ describe("an event that is not valid", () => {
     for (const event of [{}, null, undefined, full]) {
       expect(await runner.run(event)).toMatchObject({ statusCode: 200, success: true });
     }
+  });
+
+  it("is not one with a scheduled time in an offset that PostgreSQL lacks", async () => {
+    const scheduledTime = "2030-01-07T09:00:00.123456789+23:59";
+    const report = await runner.run({ scheduledTime });
+    expect(report).toMatchObject({ statusCode: 200, success: true });
+    const { rows } = await sql.query("select scheduled_time from run where id = $1", [report.runId]);
+    expect(rows).toEqual([{ scheduled_time: new Date(scheduledTime) }]);
   });
 
   it("names a workspace that does not exist", async () => {

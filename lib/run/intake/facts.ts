@@ -4,6 +4,7 @@ import { CONTACT_CHANNELS } from "../../domain/labels.ts";
 import { LEAD_COLUMNS, LEAD_KEYS, type LeadKey } from "../../domain/lead-columns.ts";
 import { bareAddress } from "../../domain/sender.ts";
 import { isTimeZone } from "../../domain/time-zone.ts";
+import { instant } from "../instant.ts";
 import { fieldsSchema } from "./fields-schema.ts";
 
 const ONE_LINE = /^\P{Cc}*$/u;
@@ -18,17 +19,6 @@ const line = (most: number) =>
     .max(most)
     .regex(ONE_LINE, NOT_ONE_LINE)
     .refine((text) => text.isWellFormed(), NOT_WELL_FORMED);
-
-const EARLIEST = Date.parse("2000-01-01T00:00:00Z");
-const LATEST = Date.parse("2200-01-01T00:00:00Z");
-
-const instant = z.iso
-  .datetime({ offset: true, error: "must be an instant, as in 2026-11-25T14:00:00Z" })
-  .refine((text) => Date.parse(text) >= EARLIEST && Date.parse(text) < LATEST, {
-    error: "must be between the years 2000 and 2200",
-    abort: true,
-  })
-  .transform((text) => new Date(text));
 
 const about = {
   workspaceId: z.guid().describe("The tenant."),

@@ -28,10 +28,10 @@ const start = (words: readonly string[] = [], url?: string) => backstop(["start"
 const invoke = (words: readonly string[], url?: string) => backstop(["invoke", "--folder", folder, ...words], url);
 
 /** Expects one line that says what to do, without a stack, and nothing on standard output. */
-function expectProblem({ code, stdout, stderr }: EndedProgram, reason: RegExp): void {
+function expectProblem({ code, stdout, stderr }: EndedProgram, reason: RegExp, exitCode = 1): void {
   expect(stderr.split("\n").filter((line) => line.startsWith("backstop:"))).toEqual([expect.stringMatching(reason)]);
   expect(stderr).not.toMatch(/^ +at /m);
-  expect([code, stdout]).toEqual([1, ""]);
+  expect([code, stdout]).toEqual([exitCode, ""]);
 }
 
 const completed = async () => JSON.parse(await readFile(file("report.json"), "utf8")).backstop.completedCount;
@@ -68,8 +68,21 @@ describe("start on the database of DATABASE_URL", () => {
     await database.drop();
   });
 
+  it("asks before it loads demo data into an empty database, and changes nothing without an answer", async () => {
+    const place = /use --yes to load demo data into the empty database \S+ at (127\.0\.0\.1|localhost):\d+/;
+    expectProblem(await start(["--leads", "500"], database.url), place);
+    expect((await sql.query("select from pg_class where relnamespace = 'public'::regnamespace")).rowCount).toBe(0);
+  });
+
+  it("rejects the database of another application, and changes nothing", async () => {
+    await sql.query("create table invoices (id int)");
+    expectProblem(await start(["--yes"], database.url), /contains more than demo data, so nothing was changed/);
+    await sql.query("drop table invoices");
+    expect((await sql.query("select from pg_class where relnamespace = 'public'::regnamespace")).rowCount).toBe(0);
+  });
+
   it("prints the steps, the reasons, a balance that adds up, the rows to correct, and the folder of the e-mails", async () => {
-    const { code, stdout } = await start(["--leads", "500"], database.url);
+    const { code, stdout } = await start(["--leads", "500", "--yes"], database.url);
     expect(code).toBe(0);
     expect(stdout).toMatch(/^Run \S+ succeeded/m);
     expect(stdout).toMatch(/booked a meeting by the event meeting\.booked: sequences stopped: [1-9]/);
@@ -126,7 +139,14 @@ describe("invoke", () => {
 
   afterAll(() => database.drop());
 
-  it("prints the report as JSON and nothing else", async () => {
+  it("prints a summary with --summary", async () => {
+    const { code, stdout } = await invoke(["--summary", ...["events/dry-run.json"].map(fromRoot)], database.url);
+    expect(stdout).toMatch(/^The dry run succeeded after .*\n\nSteps\n/);
+    expect(stdout).toContain("\n\nBalance\n  due ");
+    expect(code).toBe(0);
+  });
+
+  it("prints the report as JSON and nothing else into a pipe", async () => {
     const { code, stdout } = await invoke(["events/dry-run.json"].map(fromRoot), database.url);
     expect(JSON.parse(stdout)).toMatchObject({ errors: [], statusCode: 200, success: true, dryRun: true });
     expect(code).toBe(0);
@@ -163,9 +183,27 @@ describe("invoke", () => {
     await addWorkspace(sql);
     await sql.end();
     expectProblem(await invoke([], database.url), /set EMAIL_TRANSPORT/);
+    await writeFile(file("sends-nothing.json"), JSON.stringify({ only: ["backstop"] }));
+    for (const event of [fromRoot("events/dry-run.json"), file("sends-nothing.json")]) {
+      expect(await invoke([event], database.url)).toMatchObject({ code: 0 });
+    }
     const environment = { DATABASE_URL: database.url, EMAIL_TRANSPORT: "files" };
     const allowed = await startProgram("cli/main.ts", ["invoke", "--folder", folder], { environment }).ended;
     expect(allowed.code).toBe(0);
+  });
+});
+
+describe("an environment that is not valid", () => {
+  const url = "postgresql://me:hush@127.0.0.1:1/none";
+
+  it("is a usage error in one line that names each setting", async () => {
+    const environment = { DATABASE_URL: url, EMAIL_TRANSPORT: "smpt", RUN_BATCH_SIZE: "all" };
+    const ended = await startProgram("cli/main.ts", ["invoke", "--folder", folder], { environment }).ended;
+    expectProblem(ended, /the environment is not valid: EMAIL_TRANSPORT: .*; RUN_BATCH_SIZE: /, 64);
+  });
+
+  it("is not one without a database, whose error names the host", async () => {
+    expectProblem(await backstop(["workspaces", "list"], url), /nothing listens on 127\.0\.0\.1:1/);
   });
 });
 
