@@ -13,10 +13,9 @@ import { namesOf, STAGE_PATTERN } from "../lib/platform/names.ts";
 import type { Pool } from "../lib/store/sql.ts";
 import { invokeFunction } from "./aws.ts";
 import { withExistingDatabase } from "./existing-database.ts";
-import { LOCAL_FOLDER } from "./postgres/local-database.ts";
 import { print } from "./print.ts";
-import { Problem } from "./problem.ts";
-import { confirm, nonBlank, Spinner } from "./terminal.ts";
+import { Problem, UsageProblem } from "./problem.ts";
+import { confirm, folderOption, nonBlank, Spinner } from "./terminal.ts";
 
 /** Where a command works: a deployed stage, or the database of DATABASE_URL or of the folder. */
 export interface Place {
@@ -48,7 +47,7 @@ export interface Operator {
 export const withPlace = (command: Command): Command =>
   command
     .option("--stage <name>", "the deployed stage; without it, the database of DATABASE_URL or of the folder")
-    .option("--folder <path>", "folder of the local database", LOCAL_FOLDER);
+    .addOption(folderOption("folder of the local database"));
 
 /** Adds --by and --reason, which an order requires. */
 export const withSignature = (command: Command): Command =>
@@ -67,18 +66,18 @@ export const withReview = (command: Command): Command =>
     .option("--by <name>", "who orders it; stored", nonBlank)
     .option("--reason <text>", "why; stored, so leave out names and addresses", nonBlank);
 
-/** Who orders, and why; undefined for a dry run. Throws a Problem without them. */
+/** Who orders, and why; undefined for a dry run. Throws a UsageProblem without them. */
 export function signatureOf({ dryRun, by, reason }: Review): Signature | undefined {
   if (dryRun) return undefined;
   if (by !== undefined && reason !== undefined) return { by, reason };
-  throw new Problem(
+  throw new UsageProblem(
     "who applies it, and why? Add --by <name> and --reason <text>, or --dry-run to show the changes only",
   );
 }
 
 /** Asks the question, unless --yes answers it. Throws a Problem if the answer is no. */
 export async function requireYes(question: string, { yes }: Review, signal: AbortSignal): Promise<void> {
-  if (!yes && !(await confirm(question, signal))) throw new Problem("nothing was applied");
+  if (!yes && !(await confirm({ question, signal }))) throw new Problem("nothing was applied");
 }
 
 /** Runs `work` with an operator of that place, and a signal that aborts on Ctrl-C. Throws known errors as Problem. */
@@ -118,7 +117,7 @@ const MAX_ATTEMPTS = 3;
 const ANSWER_MS = 65_000;
 
 function functionsOf(stage: string): Transport {
-  if (!STAGE_PATTERN.test(stage)) throw new Problem(`"${stage}" is not a valid stage name; a valid name is dev`);
+  if (!STAGE_PATTERN.test(stage)) throw new UsageProblem(`"${stage}" is not a valid stage name; a valid name is dev`);
   const { lookFunction, operateFunction } = namesOf(stage);
   const invoke = async (name: string, event: unknown): Promise<unknown> => {
     const spinner = new Spinner();

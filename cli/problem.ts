@@ -1,6 +1,7 @@
-import type { Command } from "commander";
+import { type Command, CommanderError } from "commander";
 import { InvalidEnvironment } from "../lib/platform/invalid-environment.ts";
 import { SchemaOutOfDate, UnsafeDatabaseSettings } from "../lib/run/ports.ts";
+import { DatabaseError } from "../lib/store/database-errors.ts";
 import { printable } from "./print.ts";
 
 /** An error that a person can fix. Printed without a stack, as one line that says what is wrong and what to do. */
@@ -50,31 +51,50 @@ const FILE_ADVICE: Readonly<Record<string, (path: string) => string>> = {
 };
 
 /**
- * Runs a command line. On an error, ends the process with its exit code: a Problem and an unusable database print one
- * line, an interruption prints nothing, and every other error is a bug and prints its stack.
+ * Runs a command line. On an error, ends the process with its exit code: a Problem, an invalid environment and an
+ * unusable database print one line, an interruption prints nothing, and every other error is a bug and prints its
+ * stack.
  */
 export async function runProgram(program: Command): Promise<void> {
   process.stdout.on("error", leaveClosedPipe);
   try {
     await program.parseAsync();
   } catch (thrown) {
-    const error = problemOf(thrown);
-    if (error instanceof Problem) process.stderr.write(printable(`backstop: ${error.message.replaceAll("\n", " ")}\n`));
-    else if (!(error instanceof Interrupted))
-      process.stderr.write(printable(`backstop: this is a bug.\n${stackOf(error)}\n`));
     // Exit now: timers and sockets of abandoned work may keep the event loop alive.
-    process.exit(error instanceof Problem || error instanceof Interrupted ? error.exitCode : 70);
+    process.exit(exitCodeOf(thrown));
   }
+}
+
+/** Prints the error, unless Commander has printed it, and returns the exit code. */
+function exitCodeOf(thrown: unknown): number {
+  if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : USAGE_EXIT_CODE;
+  const error = problemOf(thrown);
+  if (error instanceof Interrupted) return error.exitCode;
+  if (error instanceof Problem) {
+    process.stderr.write(printable(`backstop: ${error.message.replaceAll("\n", " ")}\n`));
+    return error.exitCode;
+  }
+  process.stderr.write(printable(`backstop: this is a bug.\n${stackOf(error)}\n`));
+  return 70;
 }
 
 /** Translates errors that a person can fix into a Problem. Returns other errors unchanged. */
 function problemOf(thrown: unknown): unknown {
   if (isUnusableDatabase(thrown)) return new Problem(`${thrown.code}: ${thrown.message}`, { cause: thrown });
+  if (thrown instanceof DatabaseError && SET_UP.test(thrown.code)) {
+    return new Problem(`the database refused: ${thrown.message}`, { cause: thrown });
+  }
   if (thrown instanceof InvalidEnvironment) {
     return new UsageProblem(`the environment is not valid: ${thrown.faults.join("; ")}`, { cause: thrown });
   }
   return thrown;
 }
+
+/**
+ * SQLSTATEs of what a person sets up: permissions, a read-only server, a full disk or too little memory, time limits
+ * (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+ */
+const SET_UP = /^(42501|25006|53...|55P03|57014)$/;
 
 const isUnusableDatabase = (thrown: unknown): thrown is SchemaOutOfDate | UnsafeDatabaseSettings =>
   thrown instanceof SchemaOutOfDate || thrown instanceof UnsafeDatabaseSettings;

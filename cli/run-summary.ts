@@ -1,10 +1,10 @@
 import { join, relative } from "node:path";
 import { styleText } from "node:util";
-import Table from "cli-table3";
 import type { FactOutcome } from "../lib/run/intake/apply-messages.ts";
 import type { Report } from "../lib/run/report.ts";
 import { BACKLOG_COUNTED, type Hold, type SendDueReport } from "../lib/run/step-reports.ts";
 import type { DemoBooking } from "./demo.ts";
+import { columnsOf, fittedTable } from "./fitted.ts";
 import { REASON_TEXTS, stepLines } from "./reason-texts.ts";
 
 /** What the command did itself, in addition to the report. */
@@ -87,15 +87,11 @@ const CUT_SHORT_TEXTS: Readonly<Record<string, string>> = {
 function reasonTable({ reasons, holds }: SendDueReport): string {
   const sorted = Object.entries(reasons).sort(([, left], [, right]) => right - left);
   if (sorted.length === 0) return "  nothing was due";
-  const table = new Table({
-    ...PLAIN,
-    head: ["reason", "steps", "meaning", "checked again (UTC)"],
-    colAligns: ["left", "right", "left", "left"],
+  const head = ["reason", "steps", "meaning", "checked again (UTC)"];
+  const rows = sorted.map(([reason, amount]) => {
+    return [reason, count(amount), REASON_TEXTS[reason] ?? "", nextTimes(holds[reason])];
   });
-  table.push(
-    ...sorted.map(([reason, amount]) => [reason, count(amount), REASON_TEXTS[reason] ?? "", nextTimes(holds[reason])]),
-  );
-  return table.toString();
+  return fittedTable({ head, rows, rightAligned: ["steps"] }, columnsOf(process.stdout));
 }
 
 function nextTimes(hold: Hold | undefined): string {
@@ -115,12 +111,6 @@ const MINUTE = new Intl.DateTimeFormat("en-GB", {
   hour: "2-digit",
   minute: "2-digit",
 });
-
-/** Without the colours of cli-table3, which it also prints when there is no terminal. */
-const PLAIN = {
-  style: { head: [], border: [] },
-  chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" },
-};
 
 function balance(results: SendDueReport): string[] {
   const { due, claimed, held, paused, skipped, completed, awaitingApproval, expired, delivery, backlog } = results;
@@ -149,13 +139,13 @@ function equation(name: string, total: number, parts: Readonly<Record<string, nu
 }
 
 function problems({ problems: rows }: SendDueReport): string[] {
-  const table = new Table({ ...PLAIN, head: ["instance", "reason", "error"] });
-  const shown = rows.slice(0, PROBLEMS_SHOWN);
-  table.push(
-    ...shown.map(({ instanceId, reason, detail }) => [instanceId, reason, detail ?? REASON_TEXTS[reason] ?? ""]),
-  );
+  const head = ["instance", "reason", "error"];
+  const shown = rows
+    .slice(0, PROBLEMS_SHOWN)
+    .map(({ instanceId, reason, detail }) => [instanceId, reason, detail ?? REASON_TEXTS[reason] ?? ""]);
+  const table = fittedTable({ head, rows: shown }, columnsOf(process.stdout));
   const more = rows.length - shown.length;
-  return [table.toString(), ...(more > 0 ? [`  and ${count(more)} more, listed in the report`] : [])];
+  return [table, ...(more > 0 ? [`  and ${count(more)} more, listed in the report`] : [])];
 }
 
 function outputLines({ outbox, mails, newMails, reportFile }: CommandContext): string[] {

@@ -1,7 +1,8 @@
 import { createInterface } from "node:readline/promises";
-import { InvalidArgumentError } from "commander";
+import { InvalidArgumentError, Option } from "commander";
 import ora, { type Ora } from "ora";
 import * as z from "zod";
+import { LOCAL_FOLDER } from "./postgres/local-database.ts";
 import { printable } from "./print.ts";
 import { Problem } from "./problem.ts";
 
@@ -52,12 +53,14 @@ export class Spinner {
 interface Question {
   readonly question: string;
   /** What to do instead where there is no terminal. */
-  readonly otherwise: string;
+  readonly otherwise?: string;
   readonly signal: AbortSignal;
 }
 
+const REVIEW = "use --yes to apply without a question, or --dry-run to show the changes only";
+
 /** Asks a question at the terminal; every answer except yes means no. Throws a Problem if there is no terminal. */
-export async function confirm({ question, otherwise, signal }: Question): Promise<boolean> {
+export async function confirm({ question, otherwise = REVIEW, signal }: Question): Promise<boolean> {
   if (!process.stdin.isTTY) throw new Problem(`there is no terminal to confirm at: ${otherwise}`);
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   // readline swallows Ctrl-C. Raise the signal so that its listeners can clean up.
@@ -68,6 +71,10 @@ export async function confirm({ question, otherwise, signal }: Question): Promis
     terminal.close();
   }
 }
+
+/** The option --folder. The help shows its default without the path of the checkout. */
+export const folderOption = (description: string): Option =>
+  new Option("--folder <path>", description).default(LOCAL_FOLDER, ".local");
 
 /** Formats an instant in UTC, to the minute. */
 export const formatMinute = (instant: Date): string => instant.toISOString().replace(/:\d\d\.\d{3}Z$/, "Z");

@@ -69,7 +69,7 @@ function tell(line: string): void {
 async function works(url: string): Promise<string> {
   const env = { ...process.env, DATABASE_URL_FOR_TESTS: url };
   await run("npm", ["run", "jest", "--", "-w", "1", ...TESTS], { cwd: CHECKOUT, env });
-  await backstop(["start", "--leads", "300"], url);
+  await backstop(["start", "--yes", "--leads", "300"], url);
   return "migrations, laws and a demo run succeeded";
 }
 

@@ -35,7 +35,7 @@ workspace. A setting without a value in the file stays as it is; null removes it
 If the file is invalid, the command prints all errors with their positions and applies nothing. It shows the changes and asks
 before it applies them. If the workspace changes in between, nothing is applied.
 
-Exit code: 0 if the changes were applied or shown with --dry-run, 1 otherwise.
+Exits with 1 if nothing was applied.
 
 Examples:
   $ npm run backstop -- workspaces apply workspaces/harbour-homes.yaml --by Hana --reason "first set-up"

@@ -1,4 +1,3 @@
-import Table from "cli-table3";
 import { Command, InvalidArgumentError } from "commander";
 import {
   type ApprovalAnswer,
@@ -11,11 +10,11 @@ import {
 } from "../../lib/store/approvals.ts";
 import { databaseNow, onPool, type Queryable, type Transactional } from "../../lib/store/sql.ts";
 import { withExistingDatabase } from "../existing-database.ts";
-import { LOCAL_FOLDER } from "../postgres/local-database.ts";
+import { columnsOf, fittedTable } from "../fitted.ts";
 import { print } from "../print.ts";
 import { Problem } from "../problem.ts";
 import { refusalText } from "../reason-texts.ts";
-import { formatMinute, nonBlank, uuid } from "../terminal.ts";
+import { folderOption, formatMinute, nonBlank, uuid } from "../terminal.ts";
 
 const HELP = `
 A step that needs approval is stored as a waiting touch, and its sequence is paused. \`show\` prints the text and its fingerprint.
@@ -25,7 +24,7 @@ The next run sends an approved touch when the send window, the gap and all other
 that cancels it. A rejected touch is never sent. After either, the sequence continues with its next step. A touch without a
 decision expires at the end of its time to live, and the sequence continues.
 
-Exit code: 0 if the command succeeded, 1 if it was refused, with the reason on standard error.
+Exits with 1 if the decision was refused, with the reason on standard error.
 
 Examples:
   $ npm run backstop -- approvals list
@@ -108,8 +107,7 @@ const rejectCommand = () =>
     );
 
 const touchCommand = (name: string) => new Command(name).argument("<touch>", "the id of the touch", uuid);
-const withFolder = (command: Command) =>
-  command.option("--folder <path>", "folder of the local database", LOCAL_FOLDER);
+const withFolder = (command: Command) => command.addOption(folderOption("folder of the local database"));
 
 async function printOn(folder: string, work: (statements: Transactional) => Promise<string>): Promise<void> {
   print(await withExistingDatabase(folder, ({ pool }) => work(onPool(pool))));
@@ -145,18 +143,16 @@ async function show(statements: Transactional, touch: WaitingTouch): Promise<str
 }
 
 function tableOf(touches: readonly WaitingTouch[]): string {
-  const head = ["touch", "workspace", "sequence", "step", "channel", "created", "expires"];
-  const table = new Table({ head, style: { head: [], border: [], compact: true } });
-  table.push(
-    ...touches
-      .slice(0, MAX_LISTED)
-      .map(({ id, workspaceName, sequenceName, position, channel, claimedAt, expiresAt }) => {
-        const ends = expiresAt ? formatMinute(expiresAt) : "never";
-        return [id, workspaceName, sequenceName, position, channel, formatMinute(claimedAt), ends];
-      }),
-  );
+  const head = ["touch", "step", "times"];
+  const rows = touches
+    .slice(0, MAX_LISTED)
+    .map(({ id, workspaceName, sequenceName, position, channel, claimedAt, expiresAt }) => [
+      id,
+      `step ${position} of "${sequenceName}" in ${workspaceName}, ${channel}`,
+      `created ${formatMinute(claimedAt)}\nexpires ${expiresAt ? formatMinute(expiresAt) : "never"}`,
+    ]);
   const more = touches.length > MAX_LISTED ? `\nOnly the first ${MAX_LISTED} are shown.` : "";
-  return `${table.toString()}${more}\n`;
+  return `${fittedTable({ head, rows }, columnsOf(process.stdout))}${more}\n`;
 }
 
 function sha256(text: string): string {

@@ -1,4 +1,3 @@
-import Table from "cli-table3";
 import { Command } from "commander";
 import { decide, RULES } from "../../lib/domain/decide.ts";
 import type { Decision } from "../../lib/domain/decision.ts";
@@ -6,11 +5,11 @@ import type { Database } from "../../lib/store/connect.ts";
 import { type ExplainedInstance, explainInstance } from "../../lib/store/explain.ts";
 import { databaseNow, onPool } from "../../lib/store/sql.ts";
 import { withExistingDatabase } from "../existing-database.ts";
-import { LOCAL_FOLDER } from "../postgres/local-database.ts";
+import { columnsOf, fittedTable } from "../fitted.ts";
 import { print } from "../print.ts";
 import { Problem } from "../problem.ts";
 import { REASON_TEXTS } from "../reason-texts.ts";
-import { formatMinute, uuid } from "../terminal.ts";
+import { folderOption, formatMinute, uuid } from "../terminal.ts";
 
 const HELP = `
 Prints the touches of an instance so far, and what the engine would decide about the next step now: the rules that pass, the
@@ -28,7 +27,7 @@ export function explainCommand(): Command {
     .summary("show why a step was sent or is not sent")
     .description("Shows the touches of an instance, and what would be decided about its next step now.")
     .argument("<instance>", "the id of the instance", uuid)
-    .option("--folder <path>", "folder of the local database", LOCAL_FOLDER)
+    .addOption(folderOption("folder of the local database"))
     .addHelpText("after", HELP)
     .action(async (instanceId: string, { folder }: { folder: string }) => {
       print(await withExistingDatabase(folder, (database) => explain(instanceId, database)));
@@ -55,17 +54,22 @@ function heading({ candidate, sequenceName, status, why, nextStepDue }: Explaine
 
 function history({ touches }: ExplainedInstance): string {
   if (touches.length === 0) return "No step has been claimed yet.";
-  const table = new Table({
-    head: ["generation", "step", "channel", "touch", "reason", "claimed", "sent", "next attempt"],
-    ...PLAIN,
+  const head = ["generation", "step", "channel", "touch", "times"];
+  const rows = touches.map(({ generation, position, channel, status, reason, ...instants }) => {
+    return [generation, position, channel, reason ? `${status} (${reason})` : status, times(instants)];
   });
-  table.push(
-    ...touches.map(({ generation, position, channel, status, reason, claimedAt, sentAt, nextAttemptAt }) => {
-      const instants = [claimedAt, sentAt, nextAttemptAt].map((instant) => (instant ? formatMinute(instant) : ""));
-      return [generation, position, channel, status, reason ?? "", ...instants];
-    }),
-  );
-  return table.toString();
+  return fittedTable({ head, rows }, columnsOf(process.stdout));
+}
+
+type Instants = Pick<ExplainedInstance["touches"][number], "claimedAt" | "sentAt" | "nextAttemptAt">;
+
+function times({ claimedAt, sentAt, nextAttemptAt }: Instants): string {
+  const named = [
+    ["claimed", claimedAt],
+    ["sent", sentAt],
+    ["next attempt", nextAttemptAt],
+  ] as const;
+  return named.flatMap(([name, instant]) => (instant ? [`${name} ${formatMinute(instant)}`] : [])).join("\n");
 }
 
 /** One line per reopening: who, when, why, and at which step it continued. */
@@ -77,8 +81,6 @@ function reopenings({ reopenings: all }: ExplainedInstance): readonly string[] {
   });
   return [`Reopened:\n${lines.join("\n")}`];
 }
-
-const PLAIN = { style: { head: [], border: [], compact: true } };
 
 function next({ candidate, status }: ExplainedInstance, now: Date): readonly string[] {
   if (status === "completed" || status === "cancelled") return ["The instance has ended: nothing more is sent."];

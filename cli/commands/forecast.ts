@@ -1,8 +1,8 @@
-import Table from "cli-table3";
 import { Command, InvalidArgumentError } from "commander";
 import type * as z from "zod";
 import { CHANNELS } from "../../lib/domain/labels.ts";
 import { forecast } from "../../lib/operate/forecast.ts";
+import { columnsOf, fittedTable } from "../fitted.ts";
 import { type Place, printAnswer, withOperator, withPlace } from "../operator.ts";
 import { REASON_TEXTS } from "../reason-texts.ts";
 import { formatMinute } from "../terminal.ts";
@@ -73,7 +73,6 @@ function workspaceText(workspace: Workspace): string {
 
 function tableOf({ days: all }: Workspace): string {
   const used = CHANNELS.filter((channel) => all.some(({ touches }) => touches[channel]));
-  const table = new Table({ head: ["day", ...used], style: { head: [], border: [], compact: true } });
-  for (const { day, touches } of all) table.push([day, ...used.map((channel) => touches[channel] ?? 0)]);
-  return table.toString();
+  const rows = all.map(({ day, touches }) => [day, ...used.map((channel) => touches[channel] ?? 0)]);
+  return fittedTable({ head: ["day", ...used], rows, rightAligned: used }, columnsOf(process.stdout));
 }

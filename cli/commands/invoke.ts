@@ -12,11 +12,11 @@ import { openDatabase } from "../../lib/store/connect.ts";
 import { intakeStore } from "../../lib/store/facts/apply-fact.ts";
 import { contentsOf } from "../../prisma/demo/load-demo.ts";
 import { requireCurrentSchema, requireExistingDatabase, withExistingDatabase } from "../existing-database.ts";
-import { LOCAL_FOLDER, withDatabase } from "../postgres/local-database.ts";
+import { withDatabase } from "../postgres/local-database.ts";
 import { print } from "../print.ts";
 import { Problem } from "../problem.ts";
 import { reportText } from "../run-summary.ts";
-import { Spinner } from "../terminal.ts";
+import { folderOption, Spinner } from "../terminal.ts";
 
 const INVOKE_HELP = `
 The event has the form that AWS would send. All keys are optional; unknown keys
@@ -35,7 +35,7 @@ SMTP_URL) or ses. If DATABASE_URL contains more than demo data, a run that sends
 requires EMAIL_TRANSPORT, so that no e-mail to a real lead is marked as sent by
 mistake. A dry run needs none.
 
-Exit code: 0 if the run succeeded, 1 otherwise.
+Exits with 1 if the run failed.
 
 Examples:
   $ npm run backstop -- invoke events/dry-run.json
@@ -58,7 +58,7 @@ export function invokeCommand(): Command {
     .argument("[file]", "JSON file with the event; - reads standard input; the default is the event {}")
     .addOption(new Option("--json", "print the report as JSON").conflicts("summary"))
     .option("--summary", "print a summary")
-    .option("--folder <path>", "folder of the local database and the e-mails", LOCAL_FOLDER)
+    .addOption(folderOption("folder of the local database and the e-mails"))
     .addHelpText("after", INVOKE_HELP)
     .action(async (file: string | undefined, { folder, json, summary }: InvokeOptions) => {
       const report = await invoke(await readEvent(file), resolve(folder));
@@ -148,7 +148,7 @@ The event has the form that EventBridge delivers: "detail-type" names the fact,
 The outcome goes to standard output as JSON: applied, stale, duplicate, or
 refused with the reason. A refused event is not stored.
 
-Exit code: 0 if the event was not refused, 1 otherwise.
+Exits with 1 if the event was refused.
 
 Examples:
   $ npm run backstop -- intake events/intake/lead.enrolled.json
@@ -161,7 +161,7 @@ export function intakeCommand(): Command {
     .summary("apply an event, such as a booking, a reply or an enrolment")
     .description("Applies one event as functions/intake.ts does, and prints the outcome.")
     .argument("<file>", "JSON file with the event; - reads standard input")
-    .option("--folder <path>", "folder of the local database", LOCAL_FOLDER)
+    .addOption(folderOption("folder of the local database"))
     .addHelpText("after", INTAKE_HELP)
     .action(async (file: string, { folder }: { folder: string }) => {
       const body = await readEventText(file);

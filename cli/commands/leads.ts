@@ -8,9 +8,8 @@ import { isFieldTarget } from "../csv/field-columns.ts";
 import { chooseWorkspace, withExistingDatabase } from "../existing-database.ts";
 import { type Imported, importLeads, type Remark, type RowWithVerdict } from "../import-leads.ts";
 import { type LeadFile, openLeadFile } from "../lead-file.ts";
-import { LOCAL_FOLDER } from "../postgres/local-database.ts";
 import { print } from "../print.ts";
-import { Spinner, showProgress } from "../terminal.ts";
+import { folderOption, Spinner, showProgress } from "../terminal.ts";
 import { createVerdictFile, type VerdictFile } from "../verdict-file.ts";
 import { optInCommand, optOutCommand, resumeCommand, snoozeCommand, stopCommand } from "./lead-orders.ts";
 import { findCommand, showCommand } from "./lead-questions.ts";
@@ -19,8 +18,7 @@ const HELP = `
 The file is CSV: a heading, then one row for each lead. Each lead needs an email or an external_id, which identify it. An empty
 cell leaves the stored value unchanged.
 
-  ${LEAD_KEYS.map((key) => LEAD_COLUMNS[key].column).join(",")}
-  ${LEAD_KEYS.map((key) => LEAD_COLUMNS[key].example).join(",")}
+${LEAD_KEYS.map((key) => `  ${LEAD_COLUMNS[key].column.padEnd(18)}  ${LEAD_COLUMNS[key].example}`).join("\n")}
 
 Exports of ${CRM_EXPORTS.map(({ name }) => name)
   .sort()
@@ -46,7 +44,7 @@ The import writes leads.verdicts.csv next to leads.csv: each row with its line, 
 An invalid row does not affect other rows. Each transaction enrols a thousand rows. After an interruption, run the import again:
 no lead is enrolled twice. You can correct the verdict file and import it.
 
-Exit code: 0 if no row was invalid, 1 otherwise.
+Exits with 1 if a row was invalid.
 
 Examples:
   $ npm run backstop -- leads import leads.csv --sequence "Chase after no reply" --workspace "Harbour Homes" --dry-run
@@ -98,7 +96,7 @@ export function leadsCommand(): Command {
         )
         .option("--ignore-other-columns", "leave out columns that would become custom fields", false)
         .option("--dry-run", "print the verdicts and write nothing", false)
-        .option("--folder <path>", "folder of the local database", LOCAL_FOLDER)
+        .addOption(folderOption("folder of the local database"))
         .addHelpText("after", HELP)
         .action(importFrom),
     );

@@ -9,7 +9,7 @@ import { showProgress } from "../terminal.ts";
 const MIGRATIONS = fileURLToPath(new URL("../../prisma/migrations", import.meta.url));
 
 const HELP = `
-Exit code: 0 if all migrations are applied, 1 otherwise.
+Exits with 1 if a migration failed.
 
 Examples:
   $ npm run backstop -- migrate

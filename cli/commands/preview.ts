@@ -7,10 +7,9 @@ import type { Database } from "../../lib/store/connect.ts";
 import { readFieldNames } from "../../lib/store/lead-fields.ts";
 import { findStepToRender, findTemplateLead, type StepToRender } from "../../lib/store/lookups.ts";
 import { withExistingDatabase } from "../existing-database.ts";
-import { LOCAL_FOLDER } from "../postgres/local-database.ts";
 import { print } from "../print.ts";
 import { Problem } from "../problem.ts";
-import { uuid } from "../terminal.ts";
+import { folderOption, uuid } from "../terminal.ts";
 
 const HELP = `
 Renders with the code that sends, and sends nothing. Without --lead it uses a sample lead with complete data, so that only the
@@ -18,7 +17,7 @@ texts can be invalid. With --lead it also names the values that the lead lacks.
 
 It does not check whether the lead may be contacted now; \`explain\` does.
 
-The text goes to standard output. Exit code: 0 if the step's texts can be sent, 1 otherwise.
+The text goes to standard output. Exits with 1 if the step's texts cannot be sent.
 
 To find the ids of steps:
   select step.id, sequence.name, step.position from follow_up_step as step
@@ -40,7 +39,7 @@ export function previewCommand(): Command {
     .description("Renders a step for a lead, and prints its subject and body, or why it cannot be sent.")
     .argument("<step>", "the id of the step", uuid)
     .option("--lead <id>", "the lead to render for; by default a sample lead", uuid)
-    .option("--folder <path>", "folder of the local database", LOCAL_FOLDER)
+    .addOption(folderOption("folder of the local database"))
     .addHelpText("after", HELP)
     .action(async (stepId: string, { lead, folder }: Options) => {
       const { text, canBeSent } = await preview(stepId, lead, folder);

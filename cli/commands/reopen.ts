@@ -3,11 +3,10 @@ import type { Database } from "../../lib/store/connect.ts";
 import { reopenInstance } from "../../lib/store/reopen.ts";
 import { databaseNow, onPool } from "../../lib/store/sql.ts";
 import { withExistingDatabase } from "../existing-database.ts";
-import { LOCAL_FOLDER } from "../postgres/local-database.ts";
 import { print } from "../print.ts";
 import { Problem } from "../problem.ts";
 import { refusalText } from "../reason-texts.ts";
-import { formatMinute, nonBlank, uuid } from "../terminal.ts";
+import { folderOption, formatMinute, nonBlank, uuid } from "../terminal.ts";
 
 const HELP = `
 Use it for a sequence that was stopped by mistake, for example by a test booking. A run never reopens an instance.
@@ -22,7 +21,7 @@ run checks all rules as usual.
 To find the instances of a lead:
   select id, completed_at, completed_reason from follow_up_instance where lead_id = '…';
 
-Exit code: 0 if the instance was reopened, 1 if it was refused, with the reason on standard error. \`explain\` shows the reopening.
+Exits with 1 if the reopening was refused, with the reason on standard error. \`explain\` shows a reopening.
 
 Example:
   $ npm run backstop -- reopen 0190f0f0-0000-7000-8000-000000000001 --reason "the calendar sent a test booking" --by Hana`;
@@ -41,7 +40,7 @@ export function reopenCommand(): Command {
     .argument("<instance>", "the id of the instance", uuid)
     .requiredOption("--reason <text>", "why; stored, so leave out names and addresses", nonBlank)
     .requiredOption("--by <name>", "who reopens it; stored", nonBlank)
-    .option("--folder <path>", "folder of the local database", LOCAL_FOLDER)
+    .addOption(folderOption("folder of the local database"))
     .addHelpText("after", HELP)
     .action(async (instanceId: string, { folder, ...record }: Options) => {
       print(await withExistingDatabase(folder, (database) => reopen(database, instanceId, record)));

@@ -1,7 +1,7 @@
-import Table from "cli-table3";
 import { Command, InvalidArgumentError } from "commander";
 import * as z from "zod";
 import { listRuns, showRun } from "../../lib/operate/runs.ts";
+import { columnsOf, fittedTable } from "../fitted.ts";
 import { type Place, printAnswer, withOperator, withPlace } from "../operator.ts";
 import { formatMinute, uuid } from "../terminal.ts";
 
@@ -66,15 +66,21 @@ type Run = z.output<typeof listRuns.answer>["runs"][number];
 
 function listText({ runs, next }: z.output<typeof listRuns.answer>): string {
   if (runs.length === 0) return "There was no run yet.\n";
-  const head = ["started", "run", "outcome", "promise", "stopped", "sent", "still due", "errors", "duration"];
-  const table = new Table({ head, style: { head: [], border: [], compact: true } });
-  for (const run of runs) {
-    const counts = [run.completed, run.sent, run.backlog].map((count) => count ?? "");
-    const promise = secondsText(run.slowestSeconds);
-    table.push([formatMinute(run.startedAt), run.id, outcomeOf(run), promise, ...counts, run.errors, durationOf(run)]);
-  }
-  return `${table.toString()}\n${next === null ? "" : `Older runs: --after ${next}\n`}`;
+  const rows = runs.map((run) => [
+    run.id,
+    outcomeOf(run),
+    linesOf({ started: formatMinute(run.startedAt), took: durationOf(run), promise: secondsText(run.slowestSeconds) }),
+    linesOf({ stopped: run.completed, sent: run.sent, "still due": run.backlog, errors: run.errors }),
+  ]);
+  const table = fittedTable({ head: ["run", "outcome", "times", "counts"], rows }, columnsOf(process.stdout));
+  return `${table}\n${next === null ? "" : `Older runs: --after ${next}\n`}`;
 }
+
+/** One line for each figure that is known. */
+const linesOf = (figures: Readonly<Record<string, string | number | null>>): string =>
+  Object.entries(figures)
+    .flatMap(([name, figure]) => (figure === null || figure === "" ? [] : [`${name} ${figure}`]))
+    .join("\n");
 
 function outcomeOf({ success, reason, timedOut }: Run): string {
   if (success === null) return timedOut ? "timed out" : "in progress";

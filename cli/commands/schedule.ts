@@ -8,7 +8,7 @@ import { Command } from "commander";
 import { namesOf, STAGE_PATTERN } from "../../lib/platform/names.ts";
 import type { Report } from "../../lib/run/report.ts";
 import { type Advice, each, invokeFunction, withAdvice } from "../aws.ts";
-import { Problem } from "../problem.ts";
+import { Problem, UsageProblem } from "../problem.ts";
 import { reportText } from "../run-summary.ts";
 import { Spinner } from "../terminal.ts";
 
@@ -32,7 +32,8 @@ Region and credentials come from AWS_REGION, AWS_PROFILE or the shared AWS confi
   pause, resume    also scheduler:UpdateSchedule, and iam:PassRole for the schedule's role
   run-now          also lambda:InvokeFunction for the schedule's function
 
-run-now waits for the run, which takes up to a minute, and prints its report. Exit code: 0 if the run succeeded, 1 otherwise.
+run-now waits for the run, which takes up to a minute, and prints its report. It exits
+with 1 if the run failed.
 
 Examples:
   $ npm run backstop -- schedule status --stage dev
@@ -78,7 +79,7 @@ async function withScheduler(action: Action, options: Options, print: Print): Pr
 }
 
 function scheduleId({ stage, name, group }: Options): ScheduleId {
-  if (!STAGE_PATTERN.test(stage)) throw new Problem(`"${stage}" is not a valid stage name; a valid name is dev`);
+  if (!STAGE_PATTERN.test(stage)) throw new UsageProblem(`"${stage}" is not a valid stage name; a valid name is dev`);
   const names = namesOf(stage);
   return { stage, name: name ?? names.schedule, group: group ?? names.scheduleGroup };
 }

@@ -1,7 +1,6 @@
 import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import Table from "cli-table3";
 import { Command, InvalidArgumentError } from "commander";
 import type * as z from "zod";
 import { CHANNELS, PLACEHOLDER_KINDS, SEQUENCE_TRIGGERS, STEP_CONDITIONS } from "../../lib/domain/labels.ts";
@@ -10,6 +9,7 @@ import { changeOf, type WrittenSequence } from "../../lib/domain/written-sequenc
 import { applySequences, planApplySequences } from "../../lib/operate/apply-sequences.ts";
 import { exportSequences, listSequences, showSequence, writable } from "../../lib/operate/sequences.ts";
 import { fileNamesFor } from "../file-names.ts";
+import { columnsOf, fittedTable } from "../fitted.ts";
 import {
   type Operator,
   type Place,
@@ -60,7 +60,7 @@ error, unless --new-field names it.
 Leads in the sequence keep the steps, the order and the delays that they started with. Texts, channel, condition, approval and
 time to live change for every lead that has not reached the step. Sequences without a file are unchanged.
 
-Exit code: 0 if the changes were applied or shown with --dry-run, 1 otherwise.
+Exits with 1 if nothing was applied.
 
 Examples:
   $ npm run backstop -- sequences apply sequences/*.yaml --dry-run
@@ -154,11 +154,10 @@ const list = ({ json, ...options }: Asked): Promise<void> =>
 function tableOf({ workspace, sequences }: z.output<typeof listSequences.answer>): string {
   if (sequences.length === 0) return printable(`${workspace} has no sequence yet.\n`);
   const head = ["sequence", "starts on", "steps", "version", "leads", "state"];
-  const table = new Table({ head, style: { head: [], border: [], compact: true } });
-  for (const { name, triggerOn, steps, version, live, active } of sequences) {
-    table.push([printable(name), triggerOn, steps, version, live, active ? "active" : "inactive"]);
-  }
-  return `${table.toString()}\n`;
+  const rows = sequences.map(({ name, triggerOn, steps, version, live, active }) => {
+    return [printable(name), triggerOn, steps, version, live, active ? "active" : "inactive"];
+  });
+  return `${fittedTable({ head, rows }, columnsOf(process.stdout))}\n`;
 }
 
 const show = (sequence: string, { json, ...options }: Asked): Promise<void> =>

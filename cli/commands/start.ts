@@ -7,10 +7,10 @@ import { type Database, openDatabase } from "../../lib/store/connect.ts";
 import { placeOf } from "../../lib/store/database-errors.ts";
 import { clearDemo, contentsOf, loadDemo } from "../../prisma/demo/load-demo.ts";
 import { bookByEvent, withReceiver } from "../demo.ts";
-import { discardLocalDatabase, LOCAL_FOLDER, withDatabase } from "../postgres/local-database.ts";
+import { discardLocalDatabase, withDatabase } from "../postgres/local-database.ts";
 import { fileProblem, Problem } from "../problem.ts";
 import { runSummary } from "../run-summary.ts";
-import { confirm, Spinner } from "../terminal.ts";
+import { confirm, folderOption, Spinner } from "../terminal.ts";
 import { invokeFollowUps } from "./invoke.ts";
 import { migrateDatabase } from "./migrate.ts";
 
@@ -31,7 +31,7 @@ With DATABASE_URL, the command uses that database:
   demo data     it continues with them, or loads them again with --fresh
   other data    it changes nothing and exits with 1, also with --fresh
 
-Exit code: 0 if the run succeeded, 1 otherwise.
+Exits with 1 if the run failed.
 
 Examples:
   $ npm start
@@ -57,7 +57,7 @@ export function startCommand(): Command {
     .option("--leads <count>", `number of leads to load (default: ${DEFAULT_LEADS})`, integer(10, 10_000_000))
     .option("--seed <number>", `seed of the demo data (default: ${DEFAULT_SEED})`, integer(0, 1_000_000))
     .option("--yes", "load demo data into an empty DATABASE_URL without a question")
-    .option("--folder <path>", "folder of the local database, e-mails and report", LOCAL_FOLDER)
+    .addOption(folderOption("folder of the local database, e-mails and report"))
     .addHelpText("after", HELP)
     .action(async ({ folder, ...options }: Options) => {
       const report = await start({ ...options, folder: resolve(folder) });

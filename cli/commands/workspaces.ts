@@ -1,8 +1,8 @@
-import Table from "cli-table3";
 import { Command } from "commander";
 import type * as z from "zod";
 import { pauseWorkspace, resumeWorkspace } from "../../lib/operate/pause-workspace.ts";
 import { listWorkspaces, showWorkspace } from "../../lib/operate/workspaces.ts";
+import { columnsOf, fittedTable } from "../fitted.ts";
 import { type Place, printAnswer, type Signature, withOperator, withPlace, withSignature } from "../operator.ts";
 import { print } from "../print.ts";
 import { formatMinute } from "../terminal.ts";
@@ -76,11 +76,10 @@ const switchCommand = (
 function tableOf({ workspaces }: z.output<typeof listWorkspaces.answer>): string {
   if (workspaces.length === 0) return "There is no workspace yet.\n";
   const head = ["workspace", "time zone", "leads", "live", "state"];
-  const table = new Table({ head, style: { head: [], border: [], compact: true } });
-  for (const { name, timeZone, leads, liveInstances, pausedAt } of workspaces) {
-    table.push([name, timeZone, leads, liveInstances, pausedAt ? `paused ${formatMinute(pausedAt)}` : "running"]);
-  }
-  return `${table.toString()}\n`;
+  const rows = workspaces.map(({ name, timeZone, leads, liveInstances, pausedAt }) => {
+    return [name, timeZone, leads, liveInstances, pausedAt ? `paused ${formatMinute(pausedAt)}` : "running"];
+  });
+  return `${fittedTable({ head, rows }, columnsOf(process.stdout))}\n`;
 }
 
 const WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];

@@ -5,7 +5,7 @@ import { redactError } from "../run/redact-error.ts";
 const MISSING_OBJECT = /^(42P01|42703|42704)$/;
 
 /** An error that the server reported. Its message holds no values of the row. */
-class DatabaseError extends Error {
+export class DatabaseError extends Error {
   /** The SQLSTATE. */
   readonly code: string;
   readonly constraint: string;

@@ -61,7 +61,7 @@ describe("after an installation without scripts", () => {
   });
 
   it("a database of DATABASE_URL needs the Prisma client only", async () => {
-    const { stderr } = await backstop(["start"], { DATABASE_URL: "postgresql://localhost/none" });
+    const { stderr } = await backstop(["start", "--yes"], { DATABASE_URL: "postgresql://localhost/none" });
     expect(stderr.match(/`[^`]+`/g)).toEqual(["`npx prisma generate`"]);
   });
 

@@ -20,8 +20,8 @@ let database: TestDatabase;
 
 afterEach(() => database.drop());
 
-const backstop = (words: readonly string[]) =>
-  startProgram("cli/backstop.js", words, { environment: { DATABASE_URL: database.url, LOG_LEVEL: "SILENT" } }).ended;
+const backstop = (words: readonly string[], url = database.url) =>
+  startProgram("cli/backstop.js", words, { environment: { DATABASE_URL: url, LOG_LEVEL: "SILENT" } }).ended;
 
 async function query(statement: string): Promise<readonly unknown[]> {
   const client = new pg.Client({ connectionString: database.url });
@@ -84,5 +84,17 @@ describe("on a migrated database", () => {
 
   it.each(COMMANDS)("%s does not mention the schema", async (...words) => {
     expect((await backstop(words)).stderr).not.toContain("schema_out_of_date");
+  });
+
+  it("a role without permissions is an error to correct, and no bug", async () => {
+    const role = `without_permissions_${process.pid}`;
+    await query(`create role ${role} login password 'secret'`);
+    const url = Object.assign(new URL(database.url), { username: role, password: "secret" });
+    const { code, stderr } = await backstop(["workspaces", "list"], url.href);
+    await query(`drop role ${role}`);
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: expect.stringMatching(/^backstop: the database refused: permission denied for table .*42501\)$/m),
+    });
   });
 });

@@ -57,12 +57,12 @@ it("prints every error in the texts, with code 1", async () => {
 });
 
 it.each([
-  [["0190f0f0-0000-7000-8000-000000000001"], /^backstop: there is no step 0190f0f0/m],
-  [["one"], /step.*Expected a UUID/s],
-  [[], /missing required argument 'step'/],
-])("reports a missing or invalid argument, with code 1: %j", async (words, message) => {
+  [["0190f0f0-0000-7000-8000-000000000001"], 1, /^backstop: there is no step 0190f0f0/m],
+  [["one"], 64, /step.*Expected a UUID/s],
+  [[], 64, /missing required argument 'step'/],
+] as const)("reports an unknown, an invalid and a missing argument: %j", async (words, code, message) => {
   const ended = await preview(words);
-  expect(ended).toMatchObject({ code: 1, stdout: "", stderr: expect.stringMatching(message) });
+  expect(ended).toMatchObject({ code, stdout: "", stderr: expect.stringMatching(message) });
   expect(ended.stderr).not.toMatch(/^ +at /m);
 });
 
@@ -85,7 +85,7 @@ it("reports a database that is not migrated", async () => {
 it("has a help text", async () => {
   const { code, stdout } = await preview(["--help"]);
   expect(code).toBe(0);
-  expect(stdout).toMatch(/^Usage: backstop preview .*sends nothing.*Exit code.*Examples:/s);
+  expect(stdout).toMatch(/^Usage: backstop preview .*sends nothing.*Exits with 1.*Examples:/s);
 });
 
 it("names a custom field that no lead of the workspace has, with code 1", async () => {

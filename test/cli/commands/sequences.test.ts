@@ -39,7 +39,7 @@ describe("sequences apply", () => {
       stderr: expect.stringMatching(/no terminal to confirm at: use --yes/),
     });
     expect(await run("apply", ...examples, ...here(), "--yes")).toMatchObject({
-      code: 1,
+      code: 64,
       stderr: expect.stringMatching(/Add --by <name> and --reason <text>/),
     });
     expect(await everyRow(sql)).toEqual(before);

@@ -18,7 +18,7 @@ it("shows the settings first, creates the workspace from a file, and applying it
   const file = join(await temporaryFolder(), "harbour.yaml");
   await writeFile(file, "name: Harbour Homes\nsender: hana@harbour.example\ndailyCap: 5\n");
   expect(await run("apply", file, "--yes")).toMatchObject({
-    code: 1,
+    code: 64,
     stderr: expect.stringMatching(/--by .*--reason/),
   });
   expect(await run("apply", file, "--dry-run")).toMatchObject({

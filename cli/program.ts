@@ -1,0 +1,64 @@
+import { Command } from "commander";
+import { columnsOf, fittedText } from "./fitted.ts";
+
+/** In the order of the help. Each loads its own module: a command starts twice as fast without those of the others. */
+const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
+  ["start", async () => (await import("./commands/start.ts")).startCommand()],
+  ["invoke", async () => (await import("./commands/invoke.ts")).invokeCommand()],
+  ["intake", async () => (await import("./commands/invoke.ts")).intakeCommand()],
+  ["explain", async () => (await import("./commands/explain.ts")).explainCommand()],
+  ["approvals", async () => (await import("./commands/approvals.ts")).approvalsCommand()],
+  ["reopen", async () => (await import("./commands/reopen.ts")).reopenCommand()],
+  ["leads", async () => (await import("./commands/leads.ts")).leadsCommand()],
+  ["migrate", async () => (await import("./commands/migrate.ts")).migrateCommand()],
+  ["preview", async () => (await import("./commands/preview.ts")).previewCommand()],
+  ["schedule", async () => (await import("./commands/schedule.ts")).scheduleCommand()],
+  ["console", async () => (await import("./commands/console.ts")).consoleCommand()],
+  ["forecast", async () => (await import("./commands/forecast.ts")).forecastCommand()],
+  ["runs", async () => (await import("./commands/runs.ts")).runsCommand()],
+  ["workspaces", async () => (await import("./commands/workspaces.ts")).workspacesCommand()],
+  ["sequences", async () => (await import("./commands/sequences.ts")).sequencesCommand()],
+]);
+
+const HELP = `
+Commands use the database of DATABASE_URL. Without it, they start a local PostgreSQL with its data in .local/postgres and stop it
+when they end. Results go to standard output, progress and errors to standard error.
+
+Exit codes:
+  0      success
+  1      the command failed or was refused, or its result is negative, such as a failed run or an invalid row
+  64     the command line or an environment variable is invalid; nothing was done
+  70     a bug, with a stack
+  128+n  ended by signal n, such as 130 after Ctrl-C
+
+After kill -9, the local PostgreSQL keeps running, and the next command stops it.
+
+Examples:
+  $ npm start
+  $ npm run backstop -- invoke events/dry-run.json
+  $ npm run backstop -- migrate
+  $ DATABASE_URL=postgresql://me:secret@db.example.com/backstop npm run backstop -- migrate`;
+
+/** The program with the command of that name, or with all commands. Its help texts fit the terminal. */
+export async function programFor(name: string | undefined): Promise<Command> {
+  const program = new Command("backstop")
+    .description(
+      "Backstop sends leads sequences of touches. When a lead books a meeting, it stops every sequence that follows up " +
+        "the lead, and reports the result in every run.",
+    )
+    .addHelpText("after", HELP);
+  const load = COMMANDS.get(name ?? "");
+  for (const command of load ? [load] : COMMANDS.values()) program.addCommand(await command());
+  fitHelp(program);
+  return program;
+}
+
+/** Fits help texts, not errors, and lets `runProgram` choose the exit code. */
+function fitHelp(command: Command): void {
+  command.exitOverride().configureOutput({
+    writeOut: (text) => process.stdout.write(fittedText(text, columnsOf(process.stdout))),
+    writeErr: (text) => process.stderr.write(fittedText(text, columnsOf(process.stderr))),
+    outputError: (text) => process.stderr.write(text),
+  });
+  for (const part of command.commands) fitHelp(part);
+}
