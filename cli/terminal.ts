@@ -2,6 +2,7 @@ import { createInterface } from "node:readline/promises";
 import { InvalidArgumentError, Option } from "commander";
 import ora, { type Ora } from "ora";
 import * as z from "zod";
+import type { Advice } from "../lib/domain/advice.ts";
 import { LOCAL_FOLDER } from "./postgres/local-database.ts";
 import { printable } from "./print.ts";
 import { Problem } from "./problem.ts";
@@ -9,6 +10,13 @@ import { Problem } from "./problem.ts";
 /** Writes progress to standard error, so that standard output holds the result only. */
 export function showProgress(line: string): void {
   process.stderr.write(`${printable(line)}\n`);
+}
+
+/** Shows advice on sequences on standard error. */
+export function showAdvice(advice: readonly Advice[]): void {
+  for (const { sequence, step, text } of advice) {
+    showProgress(`Advice: ${sequence}${step === null ? "" : `, step ${step}`}: ${text}`);
+  }
 }
 
 /** Shows progress on standard error: one changing line on a terminal, plain lines elsewhere. */

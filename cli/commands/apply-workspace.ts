@@ -5,7 +5,7 @@ import { showWorkspace } from "../../lib/operate/workspaces.ts";
 import { type Place, type Review, requireYes, signatureOf, withOperator, withPlace, withReview } from "../operator.ts";
 import { print } from "../print.ts";
 import { Problem } from "../problem.ts";
-import { showProgress } from "../terminal.ts";
+import { showAdvice, showProgress } from "../terminal.ts";
 import { describeSettings, readWorkspaceFile, writeWorkspaceFile } from "../workspace-file.ts";
 
 const APPLY_HELP = `
@@ -58,9 +58,10 @@ async function apply(path: string, { workspace, ...options }: ApplyOptions): Pro
   if ("faults" in file) throw invalidFile(file.faults);
   await withOperator(options, async (operator, signal) => {
     const plan = await operator.ask(planWorkspace, { workspace: workspace ?? null, settings: file.settings });
-    const { workspaceId, before, after, faults } = plan;
+    const { workspaceId, before, after, faults, advice } = plan;
     if (faults.length > 0) throw invalidFile(file.faultTexts(faults));
     print(`${describeSettings(before, after)}\n`);
+    showAdvice(advice);
     if (!signature || isDeepStrictEqual(before, after)) return;
     const question = before ? `Apply these changes to ${before.name}?` : `Create the workspace ${after.name}?`;
     await requireYes(question, options, signal);

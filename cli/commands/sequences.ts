@@ -25,7 +25,7 @@ import { print, printable } from "../print.ts";
 import { fileProblem, Problem } from "../problem.ts";
 import { describeChanges } from "../sequence-diff.ts";
 import { readSequenceFiles, writeSequenceFile } from "../sequence-file.ts";
-import { showProgress } from "../terminal.ts";
+import { showAdvice, showProgress } from "../terminal.ts";
 
 const names = new Intl.ListFormat("en-GB", { type: "disjunction" });
 const oneOf = (labels: readonly string[]): string => names.format(labels);
@@ -56,6 +56,9 @@ before it applies them in one transaction. Applying the same files again is a no
 
 Texts may use the custom fields of the workspace's leads, as in {{ lead.fields.job_title }}. A field that no lead has yet is an
 error, unless --new-field names it.
+
+Advice on standard error prevents nothing: a step that expires before the send window opens, a text that needs a value that
+leads lack, and a sequence that nothing starts.
 
 Leads in the sequence keep the steps, the order and the delays that they started with. Texts, channel, condition, approval and
 time to live change for every lead that has not reached the step. Sequences without a file are unchanged.
@@ -119,12 +122,13 @@ async function apply(paths: readonly string[], options: ApplyOptions): Promise<v
   await withOperator(options, async (operator, signal) => {
     const asked = { sequences: sequences.map(writable), newFields: [...options.newField] };
     const answer = await operator.ask(planApplySequences, { ...inWorkspace(options), ...asked });
-    const { plans, workspace, workspaceId, unknownFields } = answer;
+    const { plans, advice, workspace, workspaceId, unknownFields } = answer;
     if (unknownFields.length > 0) {
       throw invalidFiles(unknownFields, "; --new-field <name> allows a field that leads get later");
     }
     const shown = plans.map((plan, index) => shownPlan(plan, sequences[index]));
     print(`${shown.map(describeChanges).join("\n")}\n`);
+    showAdvice(advice);
     if (!signature || shown.every(({ change }) => change.isNone)) return;
     await requireYes(`Apply these changes to ${workspace}?`, options, signal);
     const seen = plans.map(({ fingerprint }) => fingerprint);

@@ -1,6 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
 import * as z from "zod";
+import type { WrittenSequence } from "../domain/written-sequence.ts";
 import type { Queryable } from "../store/sql.ts";
+import { findStoredSequences } from "../store/stored-sequences.ts";
 import {
   createWorkspace,
   lockWorkspace,
@@ -9,6 +11,7 @@ import {
   readWorkspaces,
   updateWorkspace,
 } from "../store/workspaces.ts";
+import { adviceAnswer, adviceOnTimes } from "./advice.ts";
 import { order, question, Refused } from "./operation.ts";
 import {
   changedSettings,
@@ -54,14 +57,24 @@ export const planWorkspace = question({
     after: storedSettings,
     /** Why `after` cannot be applied. */
     faults: z.array(settingFault),
+    /** Steps of its sequences that the new send times would let expire. It prevents nothing. */
+    advice: adviceAnswer,
   }),
   async run(db, { workspace, settings }, now) {
     const found = await toChange(db, workspace, settings.name);
     const before = found ? ((await readWorkspaceSettings(db, found)) ?? null) : null;
     const after = changedSettings(before, settings);
-    return { workspaceId: found, before, after, faults: [...(await settingFaults(after, now))] };
+    const faults = [...(await settingFaults(after, now))];
+    const advice =
+      found && faults.length === 0 ? await adviceOnTimes(await activeSequences(db, found), after, now) : [];
+    return { workspaceId: found, before, after, faults, advice };
   },
 });
+
+async function activeSequences(db: Queryable, workspaceId: string): Promise<readonly WrittenSequence[]> {
+  const stored = await findStoredSequences(db, workspaceId);
+  return stored.flatMap(({ written }) => (written?.active ? [written] : []));
+}
 
 async function toChange(db: Queryable, workspace: string | null, name: string): Promise<string | null> {
   if (workspace !== null) return (await theWorkspace(db, workspace)).id;

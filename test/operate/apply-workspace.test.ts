@@ -25,7 +25,7 @@ const apply = (input: object) =>
   carryOutOrder(sql, { order: applyWorkspace.name, input, orderId: randomUUID(), by: "Hana", reason: "set-up" }, null);
 
 async function applied(settings: object, workspace: string | null = null) {
-  const { faults, ...reviewed } = await planned(settings, workspace);
+  const { faults, advice: _, ...reviewed } = await planned(settings, workspace);
   expect(faults).toEqual([]);
   return await apply(reviewed);
 }
@@ -68,7 +68,7 @@ describe("workspaces apply", () => {
 
   it("refuses settings that changed since they were shown, and names what changed", async () => {
     await applied({ ...NEW, dailyCap: 5 });
-    const { faults: _, ...reviewed } = await planned({ name: NEW.name, gapMinutes: 60 });
+    const { faults: _, advice: __, ...reviewed } = await planned({ name: NEW.name, gapMinutes: 60 });
     await applied({ name: NEW.name, dailyCap: 6 });
     const before = await everyRow(sql);
     const refused = await apply(reviewed);
@@ -82,7 +82,7 @@ describe("workspaces apply", () => {
   });
 
   it("creates one workspace if two people apply the same new file at the same time", async () => {
-    const { faults: _, ...reviewed } = await planned(NEW);
+    const { faults: _, advice: __, ...reviewed } = await planned(NEW);
     const holder = await openTransaction(sql);
     await holder.query("select pg_advisory_xact_lock(hashtext('backstop.workspace-name'), hashtext($1))", [NEW.name]);
     const both = Promise.all([apply(reviewed), apply(reviewed)]);
@@ -118,7 +118,7 @@ describe("workspaces apply", () => {
   });
 
   it("reports all values that no run could use together, each by its path, and an order with them writes nothing", async () => {
-    const { faults, ...plan } = await planned({ name: "New", holidays: { country: "Germany" } });
+    const { faults, advice: _, ...plan } = await planned({ name: "New", holidays: { country: "Germany" } });
     expect(faults.map(({ path }) => path.join("."))).toEqual(["emailFrom", "holidays.country"]);
     const before = await everyRow(sql);
     expect(await apply(plan)).toMatchObject({ outcome: "refused", code: "invalid_input" });

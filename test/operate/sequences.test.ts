@@ -3,7 +3,7 @@ import { describe, expect, it } from "@jest/globals";
 import { applySequences, planApplySequences } from "../../lib/operate/apply-sequences.ts";
 import { answerQuestion, carryOutOrder } from "../../lib/operate/requests.ts";
 import { exportSequences, listSequences, showSequence } from "../../lib/operate/sequences.ts";
-import { addFollowedLead, addSequence, addWorkspace, everyRow } from "../support/factories.ts";
+import { addAppointment, addFollowedLead, addSequence, addWorkspace, everyRow } from "../support/factories.ts";
 import { useDatabase } from "../support/use-database.ts";
 
 const { sql } = await useDatabase({ empty: true });
@@ -153,5 +153,57 @@ describe("sequences list, show and export", () => {
       after = page.next;
     } while (after !== null);
     expect(found.toSorted()).toEqual(names.toSorted());
+  });
+});
+
+describe("advice", () => {
+  const advised = async (sequences: readonly object[], workspace: string) =>
+    (await planned(sequences, workspace)).advice.map(({ kind, step, text }) => [kind, step, text]);
+
+  it("counts the leads of the workspace that may be contacted and lack a value", async () => {
+    const [id, other] = [await addWorkspace(sql), await addWorkspace(sql, { name: "Other" })];
+    const { id: started } = await addSequence(sql, id, { name: "Chase", trigger_on: "manual" });
+    await addFollowedLead(sql, id, started, { lead: { company: "Acme" } });
+    for (const company of [null, " \u00a0 "]) await addFollowedLead(sql, id, started, { lead: { company } });
+    await addFollowedLead(sql, id, started, { lead: { company: null, status: "blacklisted" } });
+    await addFollowedLead(sql, other, (await addSequence(sql, other)).id, { lead: { company: null } });
+    const text = expect.stringMatching(/pauses for 2 of 3 leads, which lack lead\.company/);
+    expect(await advised([chase("{{ lead.company }}")], id)).toEqual([["value_missing", "a", text]]);
+    expect(await advised([chase(`{{ lead.company | default: "you" }}`)], id)).toEqual([]);
+    await sql.query("update lead set fields = $1 where company = 'Acme'", [{ title: "Engineer" }]);
+    expect(await advised([chase("{{ lead.fields.title }}")], id)).toMatchObject([
+      ["value_missing", "a", expect.stringMatching(/2 of 3 leads, which lack lead\.fields\.title/)],
+    ]);
+  });
+
+  it("says that nothing has started a sequence, until a lead is in it or a meeting is reported", async () => {
+    const id = await addWorkspace(sql);
+    const booked = { ...chase("x", "Booked"), triggerOn: "meeting_selected" };
+    expect(await advised([chase("x"), booked], id)).toMatchObject([
+      ["nothing_starts", null, expect.stringMatching(/leads import/)],
+      ["nothing_starts", null, expect.stringMatching(/meeting\.booked/)],
+    ]);
+    const { leadId } = await addFollowedLead(sql, id, (await addSequence(sql, id, { name: "Chase" })).id);
+    await addAppointment(sql, leadId, { status: "cancelled" });
+    expect(await advised([chase("x"), booked], id)).toEqual([]);
+  });
+
+  it("names a step that expires while the window of the workspace is shut, also when the window changes", async () => {
+    const days = { window_days: [1, 2, 3, 4, 5], window_start: "09:00", window_end: "17:00" };
+    const [open, shut] = [await addWorkspace(sql), await addWorkspace(sql, { name: "Shut", ...days })];
+    const [first] = chase("x").steps;
+    const evening = { ...chase("x"), steps: [first, { ...first, key: "b", delayMinutes: 720, timeToLiveMinutes: 60 }] };
+    for (const id of [open, shut]) {
+      const { id: started } = await addSequence(sql, id, { name: "Chase", trigger_on: "manual" });
+      await addFollowedLead(sql, id, started);
+    }
+    expect(await advised([evening], shut)).toMatchObject([["never_sent", "b", expect.stringMatching(/can never go/)]]);
+    expect(await advised([evening], open)).toEqual([]);
+    await applied([evening], open);
+    const settings = { name: "Harbour Homes", sendWindow: { days: [1, 2, 3, 4, 5], start: "09:00", end: "17:00" } };
+    expect(await answerOf("workspaces plan", { workspace: open, settings })).toMatchObject({
+      faults: [],
+      advice: [{ kind: "never_sent", sequence: "Chase", step: "b" }],
+    });
   });
 });

@@ -1,0 +1,194 @@
+import { nextOpening, type Opening, type SendCalendar } from "./calendar.ts";
+import { ADDRESS_OF_CHANNEL, type SequenceTrigger } from "./labels.ts";
+import { LEAD_COLUMNS, TEMPLATE_KEYS, type TemplateKey, type TemplateLead } from "./lead-columns.ts";
+import { FIELD_NAME_PATTERN } from "./lead-fields.ts";
+import { render } from "./templates.ts";
+import { DAY_MS, laterInZone, MINUTE_MS } from "./time-zone.ts";
+import { SAMPLE_LEAD, type WrittenSequence, type WrittenStep } from "./written-sequence.ts";
+
+export const ADVICE_KINDS = ["never_sent", "may_expire", "value_missing", "nothing_starts"] as const;
+
+/** Something in a valid sequence that its author may not expect. */
+export interface Advice {
+  readonly kind: (typeof ADVICE_KINDS)[number];
+  readonly sequence: string;
+  /** The key of the step; null if it is about the sequence. */
+  readonly step: string | null;
+  /** What happens, why, and what to do. */
+  readonly text: string;
+}
+
+/** The values of leads that sequences use. */
+export interface UsedValues {
+  readonly keys: readonly TemplateKey[];
+  /** Names of custom fields. */
+  readonly fields: readonly string[];
+}
+
+/** How many leads have exactly these of the used values. */
+export interface LeadsByValues extends Pick<UsedValues, "keys" | "fields"> {
+  readonly leads: number;
+}
+
+/** What is known about a sequence that may never start. */
+export interface Starts {
+  /** Whether a lead is or was in it. */
+  readonly hadLeads: boolean;
+  /** Whether a meeting was ever reported for the workspace. */
+  readonly hasMeetings: boolean;
+}
+
+const HOUR_MS = 60 * MINUTE_MS;
+const YEAR_MS = 366 * DAY_MS;
+
+/** The send times of a workspace in the year after an instant. */
+export class SendYear {
+  readonly openings: readonly Opening[];
+  /** The longest time without sending, in milliseconds. */
+  readonly longestClosed: number;
+  readonly #zone: string;
+
+  /** Throws RangeError for an invalid zone, window or holiday place. */
+  constructor(calendar: SendCalendar, from: Date) {
+    this.openings = openingsOf(calendar, from);
+    this.longestClosed = Math.max(
+      0,
+      ...this.openings.slice(1).map((opening, index) => +opening.from - +(this.openings[index]?.until ?? opening.from)),
+    );
+    this.#zone = calendar.zone;
+  }
+
+  /** The share of the due times of a step at which it expires before it may be sent, from 0 to 1. */
+  expiringShare({ delayMinutes, timeToLiveMinutes }: WrittenStep, isFirst: boolean): number {
+    const timeToLive = (timeToLiveMinutes ?? Number.POSITIVE_INFINITY) * MINUTE_MS;
+    if (timeToLive > this.longestClosed) return 0;
+    // The first step follows an enrolment at any hour, the others a message inside the send window.
+    const dues = isFirst
+      ? this.#anyTime()
+      : this.#sentTimes().map((sent) => +laterInZone(sent, delayMinutes, this.#zone));
+    const waits = dues.flatMap((due) => this.#waitFrom(due) ?? []);
+    return waits.length === 0 ? 0 : waits.filter((wait) => wait > 0 && wait >= timeToLive).length / waits.length;
+  }
+
+  #anyTime(): readonly number[] {
+    const start = +(this.openings[0]?.from ?? 0);
+    const end = +(this.openings.at(-1)?.from ?? 0);
+    return Array.from({ length: Math.ceil((end - start) / HOUR_MS) }, (_, hour) => start + hour * HOUR_MS);
+  }
+
+  /** Every hour of each opening, and its last minute. */
+  #sentTimes(): readonly Date[] {
+    return this.openings.flatMap(({ from, until }) => {
+      const hours = Math.ceil((+until - +from) / HOUR_MS);
+      const hourly = Array.from({ length: hours }, (_, hour) => new Date(+from + hour * HOUR_MS));
+      return [...hourly, new Date(Math.max(+from, +until - MINUTE_MS))];
+    });
+  }
+
+  /** Milliseconds from the instant to the next opening; 0 inside one, undefined after the last. */
+  #waitFrom(instant: number): number | undefined {
+    let [low, high] = [0, this.openings.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (+(this.openings[middle]?.until ?? 0) > instant) high = middle;
+      else low = middle + 1;
+    }
+    const opening = this.openings[low];
+    return opening && Math.max(0, +opening.from - instant);
+  }
+}
+
+/** Openings that follow each other directly are one. */
+function openingsOf(calendar: SendCalendar, from: Date): readonly Opening[] {
+  const openings: Opening[] = [];
+  let next = nextOpening(from, calendar);
+  while (next && +next.from < +from + YEAR_MS) {
+    const last = openings.at(-1);
+    if (last && +last.until === +next.from) openings[openings.length - 1] = { from: last.from, until: next.until };
+    else openings.push(next);
+    next = nextOpening(next.until, calendar);
+  }
+  return openings;
+}
+
+/** Steps that expire before the send window opens. */
+export function timeAdvice({ name, steps }: WrittenSequence, year: SendYear): readonly Advice[] {
+  return steps.flatMap((step, index): Advice[] => {
+    const share = year.expiringShare(step, index === 0);
+    if (share === 0) return [];
+    const lives = hours((step.timeToLiveMinutes ?? 0) * MINUTE_MS);
+    const about = { sequence: name, step: step.key };
+    if (share === 1) {
+      const text = `can never go: its time to live (${lives}) is over before the send window opens again`;
+      return [{ kind: "never_sent", ...about, text: `${text}; give it a longer one, or another delay` }];
+    }
+    const text = `expires unsent at about ${percent(share)} of its possible due times: its time to live (${lives}) is no longer`;
+    return [
+      {
+        kind: "may_expire",
+        ...about,
+        text: `${text} than the longest time without sending (${hours(year.longestClosed)})`,
+      },
+    ];
+  });
+}
+
+const hours = (milliseconds: number): string => {
+  const minutes = Math.round(milliseconds / MINUTE_MS);
+  return minutes % 60 === 0 || minutes > 600 ? `${Math.round(minutes / 60)} hours` : `${minutes} minutes`;
+};
+const percent = (share: number): string => (share < 0.01 ? "1 %" : `${Math.round(share * 100)} %`);
+
+/** The values that texts, conditions and channels of the sequences may read. */
+export function valuesUsed(sequences: readonly WrittenSequence[]): UsedValues {
+  const texts = sequences.flatMap(({ steps }) => steps.map(({ subject, body }) => `${subject} ${body}`)).join(" ");
+  const keys = TEMPLATE_KEYS.filter((key) => ADDRESSES.has(key) || texts.includes(`lead.${LEAD_COLUMNS[key].column}`));
+  return { keys, fields: [...new Set([...texts.matchAll(FIELD)].map(([, name = ""]) => name))] };
+}
+const ADDRESSES: ReadonlySet<string | null> = new Set(Object.values(ADDRESS_OF_CHANNEL));
+const FIELD = new RegExp(`lead\\.fields\\.(${FIELD_NAME_PATTERN})`, "g");
+
+/** Values that a text needs and that leads lack, with the number of leads for which the step pauses. */
+export function valueAdvice(sequence: WrittenSequence, population: readonly LeadsByValues[]): readonly Advice[] {
+  const total = population.reduce((sum, { leads }) => sum + leads, 0);
+  return sequence.steps.flatMap((step) => {
+    const lacking = new Map<string, number>();
+    for (const group of population) {
+      if (!reaches(step, group)) continue;
+      for (const name of namesMissing(step, group)) lacking.set(name, (lacking.get(name) ?? 0) + group.leads);
+    }
+    return [...lacking].map(([name, leads]): Advice => {
+      const text = `pauses for ${leads} of ${total} leads, which lack ${name}: give it a default, or add the values`;
+      return { kind: "value_missing", sequence: sequence.name, step: step.key, text };
+    });
+  });
+}
+
+/** Whether the step is not skipped for leads with these values. */
+function reaches({ channel, condition }: WrittenStep, { keys }: UsedValues): boolean {
+  const address = ADDRESS_OF_CHANNEL[channel];
+  return (!address || keys.includes(address)) && (condition !== "phone_provided" || keys.includes("phone"));
+}
+
+function namesMissing(step: WrittenStep, { keys, fields }: UsedValues): readonly string[] {
+  const values = TEMPLATE_KEYS.map((key) => [key, keys.includes(key) ? SAMPLE_LEAD[key] : null]);
+  const texts = Object.fromEntries(fields.map((name) => [name, name]));
+  const lead: TemplateLead = { ...SAMPLE_LEAD, ...Object.fromEntries(values), fields: texts };
+  const rendered = render(step, lead, { name: "a workspace" });
+  return rendered.kind === "missing" ? rendered.names.filter((name) => name.startsWith("lead.")) : [];
+}
+
+const STARTED_BY: Readonly<Record<SequenceTrigger, string>> = {
+  manual: "only an enrolment starts it, and no lead was ever in it: use leads import, or the event lead.enrolled",
+  no_response: "no lead was ever in it: use leads import, or report what your people do with the event lead.contacted",
+  setter_reply: "no lead was ever in it: report what your people do with the event lead.contacted, or use leads import",
+  meeting_selected: "no meeting was ever reported for this workspace: report bookings with the event meeting.booked",
+  meeting_missed: "no meeting was ever reported for this workspace: report no-shows with the event meeting.missed",
+};
+
+/** An active sequence that nothing has started, and nothing known will. */
+export function startAdvice({ name, triggerOn, active }: WrittenSequence, starts: Starts): readonly Advice[] {
+  const isOfMeetings = triggerOn === "meeting_selected" || triggerOn === "meeting_missed";
+  if (!active || starts.hadLeads || (isOfMeetings && starts.hasMeetings)) return [];
+  return [{ kind: "nothing_starts", sequence: name, step: null, text: STARTED_BY[triggerOn] }];
+}

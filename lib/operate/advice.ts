@@ -1,0 +1,59 @@
+import * as z from "zod";
+import {
+  ADVICE_KINDS,
+  type Advice,
+  SendYear,
+  startAdvice,
+  timeAdvice,
+  valueAdvice,
+  valuesUsed,
+} from "../domain/advice.ts";
+import { holidayCalendar, loadHolidays } from "../domain/holidays.ts";
+import type { WrittenSequence } from "../domain/written-sequence.ts";
+import { hasMeetings, namesWithLeads, readLeadsByValues } from "../store/advice-facts.ts";
+import type { Queryable } from "../store/sql.ts";
+import type { WorkspaceSettings } from "../store/workspaces.ts";
+
+export const adviceAnswer = z.array(
+  z.object({ kind: z.enum(ADVICE_KINDS), sequence: z.string(), step: z.string().nullable(), text: z.string() }),
+);
+
+type SendTimes = Pick<WorkspaceSettings, "timeZone" | "sendWindow" | "holidays">;
+
+/** Steps that expire before the send window opens, in the workspace's zone. None if the send times are invalid. */
+export async function adviceOnTimes(
+  sequences: readonly WrittenSequence[],
+  times: SendTimes,
+  now: Date,
+): Promise<Advice[]> {
+  const year = await sendYear(times, now);
+  return year ? sequences.flatMap((sequence) => timeAdvice(sequence, year)) : [];
+}
+
+async function sendYear({ timeZone, sendWindow, holidays }: SendTimes, now: Date): Promise<SendYear | undefined> {
+  if (holidays.country !== null) await loadHolidays();
+  try {
+    const isHoliday = holidayCalendar(holidays.country, holidays.region, holidays.own);
+    return new SendYear({ zone: timeZone, window: sendWindow, isHoliday }, now);
+  } catch (thrown) {
+    // Only rows that were changed by SQL; `decide` holds them by name.
+    if (thrown instanceof RangeError) return undefined;
+    throw thrown;
+  }
+}
+
+/** Values of texts that leads of the workspace lack, and sequences that nothing starts. */
+export async function adviceOnLeads(
+  db: Queryable,
+  workspaceId: string,
+  sequences: readonly WrittenSequence[],
+): Promise<Advice[]> {
+  const population = await readLeadsByValues(db, workspaceId, valuesUsed(sequences));
+  const names = sequences.map(({ name }) => name);
+  const started = await namesWithLeads(db, workspaceId, names);
+  const meetings = await hasMeetings(db, workspaceId);
+  return sequences.flatMap((sequence) => [
+    ...valueAdvice(sequence, population),
+    ...startAdvice(sequence, { hadLeads: started.has(sequence.name), hasMeetings: meetings }),
+  ]);
+}

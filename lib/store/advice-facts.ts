@@ -1,0 +1,50 @@
+import * as z from "zod";
+import type { LeadsByValues, UsedValues } from "../domain/advice.ts";
+import { leadColumn } from "./columns.ts";
+import { CONTACT_BAR } from "./contact-rule.ts";
+import { exists, join, many, type Queryable, sql } from "./sql.ts";
+
+const groupRow = z.object({ given: z.array(z.boolean()), leads: z.int() });
+
+/** The leads of a workspace that may be contacted, by which of these values they have. Reads each lead once. */
+export async function readLeadsByValues(
+  db: Queryable,
+  workspaceId: string,
+  { keys, fields }: UsedValues,
+): Promise<readonly LeadsByValues[]> {
+  const values = [
+    ...keys.map((key) => sql`lead.${leadColumn(key)}`),
+    ...fields.map((name) => sql`lead.fields ->> ${name}`),
+  ];
+  const given = join(values.map((value) => sql`coalesce(${value} ~ '[^[:space:]]', false)`));
+  const groups = await many(db, groupRow)`
+    select array[${given}] as given, count(*)::int as leads
+      from lead
+     where workspace_id = ${workspaceId}::uuid and ${CONTACT_BAR} is null
+     group by 1`;
+  return groups.map((group) => ({
+    leads: group.leads,
+    keys: keys.filter((_, place) => group.given[place]),
+    fields: fields.filter((_, place) => group.given[keys.length + place]),
+  }));
+}
+
+const nameRow = z.object({ name: z.string() });
+
+/** Which of these sequences a lead is or was in. */
+export async function namesWithLeads(
+  db: Queryable,
+  workspaceId: string,
+  names: readonly string[],
+): Promise<ReadonlySet<string>> {
+  const found = await many(db, nameRow)`
+    select name from follow_up_sequence as sequence
+     where workspace_id = ${workspaceId}::uuid and name = any(${names})
+       and exists (select from follow_up_instance as instance
+                    where instance.workspace_id = sequence.workspace_id and instance.sequence_id = sequence.id)`;
+  return new Set(found.map(({ name }) => name));
+}
+
+/** Whether a meeting was ever reported for the workspace. */
+export const hasMeetings = (db: Queryable, workspaceId: string): Promise<boolean> =>
+  exists(db)`select from appointment where workspace_id = ${workspaceId}::uuid limit 1`;
