@@ -77,6 +77,37 @@ function holidaysOf(country: string, region: string | null): Holidays {
   return new Holidays(country, state, district, options);
 }
 
+/** A date on which nothing is sent, with the library's name of it: in English, if the library has one. */
+interface NamedHoliday {
+  readonly date: string;
+  readonly name: string;
+}
+
+/**
+ * The dates of a year that `holidayCalendar` counts for a country or region, in order. Throws RangeError for an unknown
+ * country, region or year.
+ */
+export function holidaysOfYear(country: string, region: string | null, year: number): readonly NamedHoliday[] {
+  const isHoliday = publicHolidays(country, region);
+  const holidays = holidaysOf(country, region);
+  const named = [year - 1, year].flatMap((each) => holidays.getHolidays(each, "en"));
+  const names = new Map(named.flatMap((holiday) => wholeDays(holiday).map((date) => [date, holiday.name] as const)));
+  return [...names]
+    .flatMap(([date, name]) => (date.startsWith(`${year}-`) && isHoliday(date) ? [{ date, name }] : []))
+    .sort((left, right) => left.date.localeCompare(right.date));
+}
+
+/** The codes and names of a country's regions; empty if it has none. */
+export const regionsOf = (country: string): readonly (readonly [code: string, name: string])[] =>
+  Object.entries(loaded().places.getStates(country, "en") ?? {});
+
+/** How the data of some countries differs from the days on which their offices are closed. */
+export const POOR_DATA: Readonly<Record<string, string>> = {
+  AE: "Islamic dates are computed, and may differ by a day from those that are announced; some listed days are no public holidays, and others are missing",
+  CN: "the days around the festivals, and the working days at weekends, are announced each year and missing; days off for some groups only are listed",
+  IN: "only days with a date by rule are listed; Holi, Diwali, Id and the holidays of most states are missing",
+};
+
 function calendarOf(holidays: Holidays): HolidayCalendar {
   const dates = new Set<string>();
   const added = new Set<number>();

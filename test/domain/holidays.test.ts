@@ -1,6 +1,13 @@
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import { nextOpening } from "../../lib/domain/calendar.ts";
-import { hasHolidays, holidayCalendar, loadHolidays } from "../../lib/domain/holidays.ts";
+import {
+  hasHolidays,
+  holidayCalendar,
+  holidaysOfYear,
+  loadHolidays,
+  POOR_DATA,
+  regionsOf,
+} from "../../lib/domain/holidays.ts";
 
 beforeAll(loadHolidays);
 
@@ -25,6 +32,32 @@ describe("a holiday calendar", () => {
       holidaysIn(2026, "DE", region).filter((date) => !holidaysIn(2026, "DE").includes(date));
     expect(added("BY")).toEqual(["2026-01-06", "2026-06-04", "2026-11-01"]);
     expect(added("BY-A")).toEqual(["2026-01-06", "2026-06-04", "2026-08-08", "2026-08-15", "2026-11-01"]);
+  });
+
+  it("is listed with names: exactly the dates that count, also those of long holidays", () => {
+    for (const [country, region] of [
+      ["DE", "BY-A"],
+      ["AE", null],
+      ["TR", null],
+      ["CN", null],
+      ["IN", null],
+    ] as const) {
+      for (const year of [2026, 2027]) {
+        const listed = holidaysOfYear(country, region, year);
+        expect(listed.map(({ date }) => date)).toEqual(holidaysIn(year, country, region));
+        for (const { name } of listed) expect(name).not.toBe("");
+      }
+    }
+    expect(regionsOf("DE")).toContainEqual(["BY", "Bavaria"]);
+  });
+
+  it("warns about each country with poor data as long as it lacks what the warning says", () => {
+    const names = (country: string) => holidaysOfYear(country, null, 2027).map(({ name }) => name);
+    expect(Object.keys(POOR_DATA)).toEqual(["AE", "CN", "IN"]);
+    expect(names("IN").join()).not.toMatch(/holi|diwali|deepavali|eid|id-ul/i);
+    expect(holidaysIn(2027, "CN")).toEqual(expect.arrayContaining(["2027-03-08", "2027-08-01"]));
+    expect(holidaysIn(2027, "CN")).not.toContain("2027-10-04");
+    expect(holidaysIn(2027, "AE")).not.toContain("2027-12-03");
   });
 
   it("includes own dates, also without a country", () => {
