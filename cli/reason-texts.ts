@@ -65,16 +65,19 @@ const REFUSAL_TEXTS: Readonly<Record<string, string>> = {
   meeting_booked: "the lead has booked a meeting",
   opted_out: "the lead has opted out",
   complained: "the lead reported a message as spam",
-  undeliverable_address: "the lead's address does not accept messages; correct it, or reject the touch",
+  undeliverable_address: "the lead's address does not accept messages",
   blacklisted: "the lead is blacklisted",
   unqualified: "the lead is unqualified",
   not_interested: "the lead is not interested",
   automation_off: "automation is off for the lead",
-  lead_replied: "the lead replied after our last message: answer it, or reject the touch",
+  lead_replied: "the lead replied after our last message",
   instance_cancelled: "its sequence was cancelled",
   is_live: "it has not ended: it is active or paused",
   another_is_live: "another instance of the same sequence is active or paused for the lead",
   out_of_steps: "every step was sent: no step is left",
+  sequence_ended: "its sequence was stopped",
+  later_step_went_out: "a later step of its sequence went out",
+  time_to_live_over: "its time to live is over",
 };
 
 /** The text of a refusal, or the reason itself if it has no text. */

@@ -5,6 +5,7 @@ import { optInLead, optOutLead } from "./opt-out-lead.ts";
 import { pauseWorkspace, resumeWorkspace } from "./pause-workspace.ts";
 import { snoozeLead } from "./snooze-lead.ts";
 import { resumeLead, stopLead } from "./stop-lead.ts";
+import { retryTouches, settleTouch } from "./touches.ts";
 
 /** All orders. A new one is one file in this folder and one entry here. */
 export const ORDERS: readonly Order[] = [
@@ -17,4 +18,6 @@ export const ORDERS: readonly Order[] = [
   snoozeLead,
   optOutLead,
   optInLead,
+  settleTouch,
+  retryTouches,
 ];

@@ -6,6 +6,7 @@ import type { Question } from "./operation.ts";
 import { listRuns, showRun } from "./runs.ts";
 import { exportSequences, listSequences, showSequence } from "./sequences.ts";
 import { showLead } from "./show-lead.ts";
+import { listTouches, planRetry } from "./touches.ts";
 import { listWorkspaces, showWorkspace } from "./workspaces.ts";
 
 /** All questions. A new one is one file in this folder and one entry here. */
@@ -22,4 +23,6 @@ export const QUESTIONS: readonly Question[] = [
   forecast,
   listRuns,
   showRun,
+  listTouches,
+  planRetry,
 ];

@@ -1,0 +1,59 @@
+import * as z from "zod";
+import { CHANNELS, TOUCH_STATUSES, type TouchStatus } from "../domain/labels.ts";
+import { byAddress, CHANNEL_IS_KNOWN } from "./columns.ts";
+import { instant } from "./rows.ts";
+import { many, type Queryable, raw, sql } from "./sql.ts";
+
+const listedRow = z.object({
+  id: z.guid(),
+  status: z.enum(TOUCH_STATUSES),
+  reason: z.string().nullable(),
+  channel: z.enum(CHANNELS),
+  workspaceId: z.guid(),
+  workspace: z.string(),
+  leadId: z.guid(),
+  leadName: z.string(),
+  address: z.string().nullable(),
+  sequence: z.string(),
+  position: z.int(),
+  at: instant,
+});
+
+/** A touch with readable names, without its text. `at`: when it was sent, last tried, or else claimed. */
+export type ListedTouch = z.infer<typeof listedRow>;
+
+export interface TouchQuery {
+  readonly statuses: readonly TouchStatus[];
+  /** Null: all workspaces. */
+  readonly workspaceId: string | null;
+  /** Null: of any age. */
+  readonly since: Date | null;
+  /** Only touches that were claimed after this one. */
+  readonly after: string | null;
+  readonly limit: number;
+}
+
+/** When `touch` was sent, last tried, or else claimed. */
+export const TOUCHED_AT = sql`coalesce(touch.sent_at, touch.last_attempt_at, touch.claimed_at)`;
+
+/** Touches with one of these statuses, the oldest claim first. Reads all touches: an index by status would cost each send. */
+export async function readTouches(db: Queryable, query: TouchQuery): Promise<ListedTouch[]> {
+  const { statuses, workspaceId, since, after, limit } = query;
+  return await many(db, listedRow)`
+    select touch.id, touch.status::text, touch.reason, touch.channel::text, touch.workspace_id as "workspaceId",
+           workspace.name as workspace, touch.lead_id as "leadId",
+           concat_ws(' ', lead.first_name, lead.last_name) as "leadName",
+           ${byAddress(sql`touch.channel`, (kind) => sql`lead.${raw(kind)}`)} as address,
+           sequence.name as sequence, step.position, ${TOUCHED_AT} as at
+      from touch
+      join follow_up_step as step on step.id = touch.step_id
+      join follow_up_sequence as sequence on sequence.id = step.sequence_id
+      join workspace on workspace.id = touch.workspace_id
+      join lead on lead.workspace_id = touch.workspace_id and lead.id = touch.lead_id
+     where touch.status::text = any(${[...statuses]}::text[]) and ${CHANNEL_IS_KNOWN}
+       and (${workspaceId}::uuid is null or touch.workspace_id = ${workspaceId}::uuid)
+       and (${since}::timestamptz is null or ${TOUCHED_AT} >= ${since}::timestamptz)
+       and (${after}::uuid is null or touch.id > ${after}::uuid)
+     order by touch.id
+     limit ${limit}`;
+}
