@@ -104,7 +104,7 @@ export const regionsOf = (country: string): readonly (readonly [code: string, na
 /** How the data of some countries differs from the days on which their offices are closed. */
 export const POOR_DATA: Readonly<Record<string, string>> = {
   AE: "Islamic dates are computed, and may differ by a day from those that are announced; some listed days are no public holidays, and others are missing",
-  CN: "the days around the festivals, and the working days at weekends, are announced each year and missing; days off for some groups only are listed",
+  CN: "the days around the festivals, and the working days at weekends, are announced each year and missing; Children's Day is listed, although adults work",
   IN: "only days with a date by rule are listed; Holi, Diwali, Id and the holidays of most states are missing",
 };
 

@@ -48,14 +48,14 @@ describe("a holiday calendar", () => {
         for (const { name } of listed) expect(name).not.toBe("");
       }
     }
-    expect(regionsOf("DE")).toContainEqual(["BY", "Bavaria"]);
+    expect(regionsOf("DE")).toContainEqual(["BY", "Bayern"]);
   });
 
   it("warns about each country with poor data as long as it lacks what the warning says", () => {
     const names = (country: string) => holidaysOfYear(country, null, 2027).map(({ name }) => name);
     expect(Object.keys(POOR_DATA)).toEqual(["AE", "CN", "IN"]);
     expect(names("IN").join()).not.toMatch(/holi|diwali|deepavali|eid|id-ul/i);
-    expect(holidaysIn(2027, "CN")).toEqual(expect.arrayContaining(["2027-03-08", "2027-08-01"]));
+    expect(holidaysIn(2027, "CN")).toContain("2027-06-01");
     expect(holidaysIn(2027, "CN")).not.toContain("2027-10-04");
     expect(holidaysIn(2027, "AE")).not.toContain("2027-12-03");
   });
