@@ -17,6 +17,8 @@ interface CommandContext {
   readonly mails: number;
   readonly newMails: readonly string[];
   readonly reportFile: string;
+  /** What happened to the lead that booked; null if no lead could book. */
+  readonly story: string | null;
 }
 
 const PROBLEMS_SHOWN = 12;
@@ -27,6 +29,7 @@ export function runSummary(report: Report, context: CommandContext): string {
     context.booking ? [title("Booking by event, before the run"), ...bookingLines(context.booking)] : [],
     ...reportSections(report),
     [title("Output"), ...outputLines(context)],
+    context.story ? [title("The story of the lead that booked by event"), ...indented(context.story)] : [],
     [title("Next"), ...suggestions(report, context)],
   ]);
   return `\n${text}\n`;
@@ -155,6 +158,8 @@ function outputLines({ outbox, mails, newMails, reportFile }: CommandContext): s
   ];
 }
 
+const indented = (text: string): string[] => text.split("\n").map((line) => (line === "" ? "" : `  ${line}`));
+
 function suggestions({ results, notificationDigests }: Report, { data, outbox, newMails }: CommandContext): string[] {
   const again =
     (results?.backlog ?? 0) > 0
@@ -162,6 +167,7 @@ function suggestions({ results, notificationDigests }: Report, { data, outbox, n
       : "run again on the same data: the backstop has nothing left to complete";
   const [mail] = newMails;
   return aligned([
+    ["npm run backstop -- console", "look at all this in the browser"],
     ["npm start", again],
     ["npm run backstop -- invoke events/dry-run.json", "what the next run would decide; changes nothing"],
     data === "loaded"

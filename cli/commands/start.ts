@@ -2,12 +2,16 @@ import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError } from "commander";
+import { showLead } from "../../lib/operate/show-lead.ts";
 import type { Report } from "../../lib/run/report.ts";
 import { type Database, openDatabase } from "../../lib/store/connect.ts";
 import { placeOf } from "../../lib/store/database-errors.ts";
 import { clearDemo, contentsOf, loadDemo } from "../../prisma/demo/load-demo.ts";
 import { bookByEvent, withReceiver } from "../demo.ts";
+import { storyText } from "../lead-story.ts";
+import { operatorOn } from "../operator.ts";
 import { discardLocalDatabase, withDatabase } from "../postgres/local-database.ts";
+import { printable } from "../print.ts";
 import { fileProblem, Problem } from "../problem.ts";
 import { runSummary } from "../run-summary.ts";
 import { confirm, folderOption, Spinner } from "../terminal.ts";
@@ -104,8 +108,19 @@ async function startOn(url: string, options: Start, spinner: Spinner): Promise<R
   await writeFile(reportFile, `${JSON.stringify(report, null, 2)}\n`);
   spinner.stop();
   const newMails = mails.filter((name) => !before.has(name));
-  process.stdout.write(runSummary(report, { data, booking, outbox, mails: mails.length, newMails, reportFile }));
+  const story = booking && (await storyOf(url, booking.leadId));
+  process.stdout.write(runSummary(report, { data, booking, outbox, mails: mails.length, newMails, reportFile, story }));
   return report;
+}
+
+/** As `leads show` prints it. */
+async function storyOf(url: string, leadId: string): Promise<string> {
+  const database = openDatabase({ connectionString: url });
+  try {
+    return printable(storyText(await operatorOn(database.pool).ask(showLead, { lead: leadId })));
+  } finally {
+    await database.close();
+  }
 }
 
 /** Prepares demo data and books one lead by event. The run finds the bookings in the data itself. */

@@ -85,7 +85,8 @@ describe("pause and resume", () => {
     for (const part of ["still sent", "docs/runbook.md#stop-everything"]) expect(output).toContain(part);
     const sections = (await readFile("docs/runbook.md", "utf8")).split(/^#+ /m);
     const section = sections.find((one) => one.startsWith("Stop everything\n"));
-    for (const part of ["update-event-source-mapping", "--no-enabled", "paused_at"]) expect(section).toContain(part);
+    for (const part of ["update-event-source-mapping", "--no-enabled", "workspaces pause"])
+      expect(section).toContain(part);
   });
 
   it("retry when AWS throttles", async () => {
