@@ -12,12 +12,12 @@ export function showProgress(line: string): void {
   process.stderr.write(`${printable(line)}\n`);
 }
 
+/** One line of advice on a sequence. */
+export const adviceLine = ({ sequence, step, text }: Advice): string =>
+  `Advice: ${sequence}${step === null ? "" : `, step ${step}`}: ${text}`;
+
 /** Shows advice on sequences on standard error. */
-export function showAdvice(advice: readonly Advice[]): void {
-  for (const { sequence, step, text } of advice) {
-    showProgress(`Advice: ${sequence}${step === null ? "" : `, step ${step}`}: ${text}`);
-  }
-}
+export const showAdvice = (advice: readonly Advice[]): void => advice.map(adviceLine).forEach(showProgress);
 
 /** Shows progress on standard error: one changing line on a terminal, plain lines elsewhere. */
 export class Spinner {

@@ -4,8 +4,9 @@ import { CHANNELS } from "../../lib/domain/labels.ts";
 import { forecast } from "../../lib/operate/forecast.ts";
 import { columnsOf, fittedTable } from "../fitted.ts";
 import { type Place, printAnswer, withOperator, withPlace } from "../operator.ts";
+import { printable } from "../print.ts";
 import { REASON_TEXTS } from "../reason-texts.ts";
-import { formatMinute } from "../terminal.ts";
+import { adviceLine, formatMinute } from "../terminal.ts";
 
 const HELP = `
 The forecast runs the live sequences forward with the rules of a run. It assumes
@@ -67,6 +68,7 @@ function workspaceText(workspace: Workspace): string {
     ...outcomes
       .filter(({ kind }) => kind !== "complete")
       .map(({ reason, steps }) => `  ${String(steps).padStart(6)}  ${REASON_TEXTS[reason] ?? reason}`),
+    ...workspace.advice.map((advice) => `  ${printable(adviceLine(advice))}`),
   ];
   return lines.join("\n");
 }

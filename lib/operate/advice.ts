@@ -12,7 +12,8 @@ import { holidayCalendar, loadHolidays } from "../domain/holidays.ts";
 import type { WrittenSequence } from "../domain/written-sequence.ts";
 import { hasMeetings, namesWithLeads, readLeadsByValues } from "../store/advice-facts.ts";
 import type { Queryable } from "../store/sql.ts";
-import type { WorkspaceSettings } from "../store/workspaces.ts";
+import { findStoredSequences } from "../store/stored-sequences.ts";
+import { readWorkspaceSettings, type WorkspaceSettings } from "../store/workspaces.ts";
 
 export const adviceAnswer = z.array(
   z.object({ kind: z.enum(ADVICE_KINDS), sequence: z.string(), step: z.string().nullable(), text: z.string() }),
@@ -26,7 +27,8 @@ export async function adviceOnTimes(
   times: SendTimes,
   now: Date,
 ): Promise<Advice[]> {
-  const year = await sendYear(times, now);
+  const mayExpire = sequences.some(({ steps }) => steps.some((step) => step.timeToLiveMinutes !== null));
+  const year = mayExpire ? await sendYear(times, now) : undefined;
   return year ? sequences.flatMap((sequence) => timeAdvice(sequence, year)) : [];
 }
 
@@ -42,8 +44,26 @@ async function sendYear({ timeZone, sendWindow, holidays }: SendTimes, now: Date
   }
 }
 
+/** All advice on sequences of a workspace, stored or not. */
+export async function adviceOn(
+  db: Queryable,
+  workspaceId: string,
+  sequences: readonly WrittenSequence[],
+  now: Date,
+): Promise<Advice[]> {
+  const settings = await readWorkspaceSettings(db, workspaceId);
+  const onTimes = settings ? await adviceOnTimes(sequences, settings, now) : [];
+  return [...onTimes, ...(await adviceOnLeads(db, workspaceId, sequences))];
+}
+
+/** The active sequences of a workspace, as they are stored. */
+export async function activeSequences(db: Queryable, workspaceId: string): Promise<readonly WrittenSequence[]> {
+  const stored = await findStoredSequences(db, workspaceId);
+  return stored.flatMap(({ written }) => (written?.active ? [written] : []));
+}
+
 /** Values of texts that leads of the workspace lack, and sequences that nothing starts. */
-export async function adviceOnLeads(
+async function adviceOnLeads(
   db: Queryable,
   workspaceId: string,
   sequences: readonly WrittenSequence[],

@@ -1,12 +1,9 @@
 import * as z from "zod";
 import { FIELD_NAME } from "../domain/lead-fields.ts";
-import type { WrittenSequence } from "../domain/written-sequence.ts";
 import { unknownFieldsOf } from "../store/lead-fields.ts";
 import { faultsOfSteps, faultText, SequenceRefused, writtenSequence } from "../store/sequence-to-save.ts";
 import { planSequences, upsertSequences } from "../store/sequences.ts";
-import type { Queryable } from "../store/sql.ts";
-import { readWorkspaceSettings } from "../store/workspaces.ts";
-import { adviceAnswer, adviceOnLeads, adviceOnTimes } from "./advice.ts";
+import { adviceAnswer, adviceOn } from "./advice.ts";
 import { order, question, Refused } from "./operation.ts";
 import { storedSequence, writable } from "./sequences.ts";
 import { theOrOnlyWorkspace, workspaceName } from "./workspaces.ts";
@@ -74,12 +71,6 @@ export const planApplySequences = question({
     };
   },
 });
-
-async function adviceOn(db: Queryable, workspaceId: string, given: readonly WrittenSequence[], now: Date) {
-  const settings = await readWorkspaceSettings(db, workspaceId);
-  const onTimes = settings ? await adviceOnTimes(given, settings, now) : [];
-  return [...onTimes, ...(await adviceOnLeads(db, workspaceId, given))];
-}
 
 /** `sequences apply`: stores sequences that were reviewed, all or none. */
 export const applySequences = order({

@@ -1,8 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import * as z from "zod";
-import type { WrittenSequence } from "../domain/written-sequence.ts";
 import type { Queryable } from "../store/sql.ts";
-import { findStoredSequences } from "../store/stored-sequences.ts";
 import {
   createWorkspace,
   lockWorkspace,
@@ -11,7 +9,7 @@ import {
   readWorkspaces,
   updateWorkspace,
 } from "../store/workspaces.ts";
-import { adviceAnswer, adviceOnTimes } from "./advice.ts";
+import { activeSequences, adviceAnswer, adviceOnTimes } from "./advice.ts";
 import { order, question, Refused } from "./operation.ts";
 import {
   changedSettings,
@@ -70,11 +68,6 @@ export const planWorkspace = question({
     return { workspaceId: found, before, after, faults, advice };
   },
 });
-
-async function activeSequences(db: Queryable, workspaceId: string): Promise<readonly WrittenSequence[]> {
-  const stored = await findStoredSequences(db, workspaceId);
-  return stored.flatMap(({ written }) => (written?.active ? [written] : []));
-}
 
 async function toChange(db: Queryable, workspace: string | null, name: string): Promise<string | null> {
   if (workspace !== null) return (await theWorkspace(db, workspace)).id;

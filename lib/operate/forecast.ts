@@ -4,6 +4,7 @@ import { capDayOf } from "../domain/send-times.ts";
 import { daysAfter } from "../domain/time-zone.ts";
 import { type LiveRow, readLivePage, readLiveWorkspaces } from "../store/live-instances.ts";
 import type { Queryable } from "../store/sql.ts";
+import { activeSequences, adviceAnswer, adviceOn } from "./advice.ts";
 import { type Foreseen, futureOf } from "./future.ts";
 import { isoInstant, question } from "./operation.ts";
 import { theWorkspace, workspaceName } from "./workspaces.ts";
@@ -26,6 +27,8 @@ const workspaceForecast = z.object({
   approvals: z.object({ waiting: z.int(), expiring: z.int() }),
   /** Local days on which the daily cap holds steps. */
   cappedDays: z.array(z.string()),
+  /** What the authors of its active sequences may not expect. */
+  advice: adviceAnswer,
 });
 
 /** `forecast`: what goes out in the next days if nobody replies, books or approves, and nothing is changed. */
@@ -43,7 +46,8 @@ export const forecast = question({
       const live = await readAll(db, id, now);
       const counts = new Counts(timeZone);
       for (const foreseen of futureOf(live.map(followedOf), now, until)) counts.add(foreseen);
-      workspaces.push({ workspaceId: id, workspace: name, liveInstances: live.length, ...counts.answer });
+      const advice = await adviceOn(db, id, await activeSequences(db, id), now);
+      workspaces.push({ workspaceId: id, workspace: name, liveInstances: live.length, ...counts.answer, advice });
     }
     return { from: now, until, workspaces };
   },

@@ -135,6 +135,28 @@ it("says per workspace what goes out by day and hour, what is held, and what wai
   expect((await sql.query("select from touch")).rowCount).toBe(0);
 });
 
+it("gives advice on the active sequences of each workspace", async () => {
+  const workspaceId = await addWorkspace(sql, { name: "Harbour Homes" });
+  const text = { channel: "task", subject: null, body: "Call {{ lead.company }}" };
+  const chase = await addSequence(sql, workspaceId, { name: "Chase", steps: [text] });
+  await addSequence(sql, workspaceId, { name: "Unused" });
+  await addSequence(sql, workspaceId, { name: "Off", active: false });
+  await addInstance(sql, await addLead(sql, workspaceId, { company: null }), chase.id);
+  const replied = await answerQuestion(sql, { question: "forecast", input: { days: 1 } });
+  expect(replied).toMatchObject({
+    answer: {
+      workspaces: [
+        {
+          advice: [
+            { sequence: "Chase", kind: "value_missing" },
+            { sequence: "Unused", step: null, kind: "nothing_starts" },
+          ],
+        },
+      ],
+    },
+  });
+});
+
 it("foresees that a text that waits now expires, and what follows it", async () => {
   const at = new Date(START);
   const workspaceId = await addWorkspace(sql);
