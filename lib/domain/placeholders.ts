@@ -136,10 +136,21 @@ export function adviceOn({ kind, text }: Placeholder, names: Iterable<string>): 
 
 /** The value of a lead that another tool's name means: `Contact.FirstName` is `lead.first_name`. */
 export function nameFor(text: string, names: Iterable<string>): string | undefined {
-  const words = new Set(text.split(/[^\w ]+/).map(squeezed));
+  const words = new Set(
+    text
+      .split(/[^\w ]+/)
+      .map(squeezed)
+      .map((word) => SHORT_NAMES.get(word) ?? word),
+  );
   return [...names].find(
     (name) => name.startsWith("lead.") && words.has(squeezed(name.slice(name.lastIndexOf(".") + 1))),
   );
 }
+
+/** `FNAME` and `LNAME` are Mailchimp's. */
+const SHORT_NAMES: ReadonlyMap<string, string> = new Map([
+  ["fname", "firstname"],
+  ["lname", "lastname"],
+]);
 
 const squeezed = (name: string): string => name.toLowerCase().replaceAll(/[_ ]/g, "");

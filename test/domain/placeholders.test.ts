@@ -93,6 +93,9 @@ describe("a placeholder of another tool", () => {
         '"[First Name]"; write {{ lead.first_name }}, or allow square_brackets in this step (line 2, column 1)',
       'a single brace (braces) "{"; remove it, or allow braces in this step (line 2, column 18)',
     ]);
+    expect(faultsOf("*|FNAME|*")).toEqual([
+      expect.stringContaining('"*|FNAME|*"; write {{ lead.first_name }}, or allow'),
+    ]);
     expect(faultsOf("a&nbsp;b {Hi|Hello}", ["html"])).toEqual([
       'alternatives to choose from (spintax) "{Hi|Hello}"; remove it, or allow spintax in this step (line 1, column 10)',
     ]);
@@ -164,9 +167,10 @@ it("finding placeholders takes time linear in the text", () => {
   ];
   for (const piece of pieces) {
     const text = `https://${piece.repeat(100_000 / piece.length)}`.slice(0, 100_000);
-    const before = performance.now();
+    const before = process.cpuUsage();
     expect([...findPlaceholders(text, PLACEHOLDER_KINDS)]).toEqual([]);
-    expect(performance.now() - before).toBeLessThan(2_000);
+    // Microseconds of this process, because a busy machine makes it wait.
+    expect(process.cpuUsage(before).user).toBeLessThan(2_000_000);
   }
 });
 

@@ -61,7 +61,7 @@ describe("an invalid booking that names the person", () => {
       "meeting: it is a whole day",
     ],
     ["has no end", { id: "m", startsAt: inDays(3) }, "meeting: it has no end"],
-    ["has an unknown detail", { ...aMeeting("m"), title: "Demo" }, "meeting.unknown key title: was ignored"],
+    ["has an unknown detail", { ...aMeeting("m"), title: "Demo" }, "meeting: unknown key title was ignored"],
     ["has no id", { ...aMeeting("m"), id: undefined }, "meeting.id: is missing"],
     ["has an id that is too long", aMeeting("m".repeat(1_000)), "meeting.id: is invalid"],
   ])("stops and books if it %s, starts nothing, and warns", async (_, meeting, warning) => {
@@ -135,6 +135,13 @@ describe("a fact that stops", () => {
     expect(await live(chase)).toBe(0);
     const { ahead } = await one("select opted_out_at > now() as ahead from lead where id = $1", leadId);
     expect(ahead).toBe(false);
+  });
+
+  it("names an unknown key of the lead in its outcome", async () => {
+    expect(await fact("lead.replied", { lead: { email: "ada@lenient.test", title: "CTO" } })).toMatchObject({
+      outcome: "applied",
+      warnings: ["lead: unknown key title was ignored"],
+    });
   });
 
   it("is applied once even without an event id", async () => {

@@ -105,7 +105,7 @@ function occurredAtOf(sent: unknown, warnings: string[]): unknown {
 
 function leadOf(sent: unknown, warnings: string[]): unknown {
   if (!isRecord(sent)) return sent;
-  const known = knownKeys(sent, Object.keys(LEAD_REFERENCE), "lead.", warnings);
+  const known = knownKeys(sent, Object.keys(LEAD_REFERENCE), "lead: ", warnings);
   return Object.fromEntries(
     Object.entries(known).flatMap(([key, value]) => {
       if (!isSent(value)) return [];
@@ -121,7 +121,7 @@ const TIME_KEYS = ["startsAt", "endsAt", "durationMinutes", "duration", "length"
 
 function meetingOf(sent: unknown, eventId: string, warnings: string[]): unknown {
   const given = isRecord(sent) ? sent : {};
-  const known = knownKeys(given, ["id", ...TIME_KEYS], "meeting.", warnings);
+  const known = knownKeys(given, ["id", ...TIME_KEYS], "meeting: ", warnings);
   const id = idOf(known["id"], "meeting.id", warnings) ?? `event:${eventId}`.slice(0, 200);
   const minutes = known["durationMinutes"] ?? known["duration"] ?? known["length"];
   const { times, assumed } = readMeetingTimes({ ...known, durationMinutes: minutes });
@@ -151,7 +151,7 @@ function knownKeys(
   const unknown = Object.keys(sent).filter((key) => !keys.includes(key));
   for (const key of unknown.slice(0, MOST_NAMED)) {
     const name = /^[A-Za-z][A-Za-z0-9_]{0,39}$/.test(key) ? `unknown key ${key}` : "unknown key";
-    warnings.push(`${where}${name}: was ignored`);
+    warnings.push(`${where}${name} was ignored`);
   }
   return Object.fromEntries(keys.filter((key) => Object.hasOwn(sent, key)).map((key) => [key, sent[key]]));
 }
