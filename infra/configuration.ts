@@ -198,6 +198,16 @@ const RULES: readonly Rule[] = [
     ],
   ),
   [["database", "user"], NOT_THE_ADMINISTRATOR, ({ proxy, database }) => !!proxy || database?.user !== ADMINISTRATOR],
+  [
+    ["database", "lookUser"],
+    NOT_THE_ADMINISTRATOR,
+    ({ proxy, database }) => !!proxy || database?.lookUser !== ADMINISTRATOR,
+  ],
+  [
+    ["database", "lookUser"],
+    "must differ from database.user and migrate.user, because it may only read",
+    ({ database, migrate: given }) => !database?.lookUser || ![database.user, given?.user].includes(database.lookUser),
+  ],
   [["migrate", "user"], NOT_THE_ADMINISTRATOR, ({ proxy, migrate: given }) => !!proxy || given?.user !== ADMINISTRATOR],
   [
     ["migrate"],

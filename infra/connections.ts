@@ -5,7 +5,7 @@ import type { Fault } from "./placement.ts";
 /** Capacity of a database that the stack creates, unless configured. In Aurora capacity units. */
 export const CAPACITY = { least: 0.5, most: 4 };
 
-/** Left for migrations, for people, and for what RDS keeps for itself. */
+/** Left for migrations, for people (one for each question or order under way), and for what RDS keeps for itself. */
 const KEPT_FREE = 15;
 
 const count = z.number().optional().catch(undefined);

@@ -82,7 +82,8 @@ export class CreatedDatabase extends Construct {
     const { configuration, names, vpc, subnets } = props;
     const role = new Role(this, "ProxyRole", { assumedBy: new ServicePrincipal("rds.amazonaws.com") });
     // With end-to-end IAM the proxy signs in to the database as the function's own user.
-    this.cluster.grantConnect(role, configuration.database.user);
+    const { user, lookUser } = configuration.database;
+    for (const one of [user, lookUser]) this.cluster.grantConnect(role, one);
     const proxy = new DatabaseProxy(this, "Proxy", {
       dbProxyName: names.stack,
       proxyTarget: ProxyTarget.fromCluster(this.cluster),
@@ -109,7 +110,7 @@ export class CreatedDatabase extends Construct {
       {
         id: "AwsSolutions-SMG4",
         reason:
-          "The administrator only creates the two roles, through the Data API. Functions and people sign in with IAM.",
+          "The administrator only creates the roles, through the Data API. Functions and people sign in with IAM.",
       },
     );
   }
@@ -119,12 +120,14 @@ interface Roles {
   readonly database: string;
   /** May read and write rows. */
   readonly runner: string;
+  /** May read rows, and nothing else. */
+  readonly reader: string;
   /** May create and alter tables. */
   readonly migrator: string;
 }
 
 /**
- * One idempotent statement that creates both roles with IAM sign-in. It grants them, and the administrator who runs it,
+ * One idempotent statement that creates the roles with IAM sign-in. It grants them, and the administrator who runs it,
  * what they need on present and future tables. The configuration schema allows only names that need no quotes.
  *
  * RDS refuses the password of every role that inherits from `rds_iam`, also through other roles (Aurora User Guide,
@@ -132,31 +135,36 @@ interface Roles {
  * administrator is one until the end of the statement, and never has both memberships. PostgreSQL 16 and later keep a
  * membership with ADMIN only, from which nothing is inherited.
  */
-export function rolesStatement({ database, runner, migrator }: Roles): string {
+export function rolesStatement({ database, runner, reader, migrator }: Roles): string {
   const make = (role: string) =>
     `if not exists (select from pg_roles where rolname = '${role}') then create role ${role} login; end if;`;
   const rows = "select, insert, update, delete";
+  const all = [runner, reader, migrator].join(", ");
+  const defaults = `alter default privileges for role ${migrator} in schema public`;
   return `do $$
 declare existing regclass;
 begin
   ${make(runner)}
+  ${make(reader)}
   ${make(migrator)}
-  grant connect on database ${database} to ${runner}, ${migrator};
+  grant connect on database ${database} to ${all};
   grant create on database ${database} to ${migrator};
-  grant usage on schema public to ${runner};
+  grant usage on schema public to ${runner}, ${reader};
   grant usage, create on schema public to ${migrator};
   grant ${migrator} to current_user;
-  alter default privileges for role ${migrator} in schema public grant ${rows} on tables to ${runner}, current_user;
+  ${defaults} grant ${rows} on tables to ${runner}, current_user;
+  ${defaults} grant select on tables to ${reader};
   for existing in
     select oid from pg_class
      where relnamespace = 'public'::regnamespace and relkind = 'r' and relowner = '${migrator}'::regrole
   loop
     execute format('grant ${rows} on %s to ${runner}, current_user', existing);
+    execute format('grant select on %s to ${reader}', existing);
   end loop;
-  revoke ${runner}, ${migrator} from current_user;
-  grant rds_iam to ${runner}, ${migrator};
+  revoke ${all} from current_user;
+  grant rds_iam to ${all};
   if pg_has_role(current_user, 'rds_iam', 'usage') then
-    raise exception '% inherits from rds_iam, and RDS would refuse its password: revoke ${runner} and ${migrator} from the roles that it is a member of; nothing was changed', current_user;
+    raise exception '% inherits from rds_iam, and RDS would refuse its password: revoke ${all} from the roles that it is a member of; nothing was changed', current_user;
   end if;
 end $$`;
 }
@@ -171,8 +179,8 @@ export class DatabaseRoles extends Construct {
   constructor(scope: Construct, id: string, props: DatabaseRolesProps) {
     super(scope, id);
     const { configuration, cluster, migrator } = props;
-    const { name, user } = configuration.database;
-    const sql = rolesStatement({ database: name, runner: user, migrator });
+    const { name, user, lookUser } = configuration.database;
+    const sql = rolesStatement({ database: name, runner: user, reader: lookUser, migrator });
     const secretArn = cluster.secret?.secretArn ?? "";
     const call = {
       service: "rds-data",

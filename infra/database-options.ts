@@ -21,6 +21,8 @@ const ofCreated = z.strictObject({
 export const databaseOptions = ofCreated.extend({
   name: z.string().regex(/^[a-z_][a-z0-9_]{0,62}$/, "must be the name of a database in lower case"),
   user: role,
+  /** The user of the function `look`, which may only read. */
+  lookUser: role.default("backstop_look"),
   /** How many connections an existing database, or its proxy, gives to Backstop. */
   connections: z.int().min(1).optional(),
 });

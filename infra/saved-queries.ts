@@ -3,11 +3,14 @@ import { Construct } from "constructs";
 import type { StageNames } from "../lib/platform/names.ts";
 import type { FollowUpsFunction } from "./follow-ups.ts";
 import type { Delivery, Intake } from "./queue-workers.ts";
+import type { WorkerFunction } from "./worker-function.ts";
 
 interface Workers {
   readonly followUps: FollowUpsFunction;
   readonly delivery: Delivery | undefined;
   readonly intake: Intake | undefined;
+  readonly look: WorkerFunction;
+  readonly operate: WorkerFunction;
 }
 
 /** Whose log a query reads, and the query. JSON booleans are 0 and 1 in Logs Insights. */

@@ -12,13 +12,14 @@ import { FollowUpsFunction, FollowUpsSchedule } from "./follow-ups.ts";
 import { foundationOf } from "./foundation.ts";
 import { Migration } from "./migration.ts";
 import { needsInternet, vpcEndpointsOf } from "./network.ts";
+import { Operate } from "./operate.ts";
 import { homeOf } from "./placement.ts";
 import { Delivery, Intake } from "./queue-workers.ts";
 import { SavedQueries } from "./saved-queries.ts";
 import { TestEvents } from "./test-events.ts";
-import { logGroupNameOf, type StageProps } from "./worker-function.ts";
+import { logGroupNameOf, type StageProps, type WorkerFunction } from "./worker-function.ts";
 
-type Worker = FollowUpsFunction | Delivery | Intake;
+type Worker = FollowUpsFunction | Delivery | Intake | WorkerFunction;
 
 /** All resources of one stage. */
 export class BackstopStack extends Stack {
@@ -59,8 +60,9 @@ export class BackstopStack extends Stack {
     const followUps = new FollowUpsFunction(this, "FollowUps", { ...props, deliveries: delivery?.queue });
     const schedule = new FollowUpsSchedule(this, "Schedule", { ...props, function: followUps.function });
     const alarms = new Alarms(this, "Alarms", { ...props, followUps, schedule, delivery, intake });
-    new SavedQueries(this, "Queries", { names, followUps, delivery, intake });
-    const workers = [followUps, delivery, intake].filter((worker) => worker !== undefined);
+    const { look, operate } = new Operate(this, "Operate", props);
+    new SavedQueries(this, "Queries", { names, followUps, delivery, intake, look, operate });
+    const workers = [followUps, delivery, intake, look, operate].filter((worker) => worker !== undefined);
     new RunDashboard(this, "Dashboard", {
       ...props,
       alarms: alarms.all,
@@ -89,9 +91,13 @@ export class BackstopStack extends Stack {
     if (!testEvents) return;
     const createRegistry = testEvents === "createRegistry";
     new TestEvents(this, "TestEvents", { functionName: names.followUpsFunction, folder: "events", createRegistry });
-    if (!intake) return;
-    const ofIntake = { functionName: names.intakeFunction, folder: "events/intake", createRegistry: false };
-    new TestEvents(this, "IntakeTestEvents", ofIntake);
+    const others = [
+      ["Look", names.lookFunction, "events/look"],
+      ["Operate", names.operateFunction, "events/operate"],
+      ...(intake ? [["Intake", names.intakeFunction, "events/intake"] as const] : []),
+    ] as const;
+    for (const [id, functionName, folder] of others)
+      new TestEvents(this, `${id}TestEvents`, { functionName, folder, createRegistry: false });
   }
 
   private applyBoundary({ permissionsBoundary }: Configuration): void {
@@ -123,11 +129,14 @@ function outputsOf({ configuration, names, revision }: StageProps, stack: Stack)
   return {
     Revision: revision,
     FunctionName: names.followUpsFunction,
+    LookFunctionName: names.lookFunction,
+    OperateFunctionName: names.operateFunction,
     ScheduleName: names.schedule,
     ScheduleGroupName: names.scheduleGroup,
     FireTestEvent: `aws lambda invoke --region ${region} --function-name ${names.followUpsFunction} --cli-binary-format raw-in-base64-out --payload '${payload}' /dev/stdout`,
     ReadLog: `aws logs tail ${logGroupNameOf(names.followUpsFunction)} --region ${region} --follow`,
     LookAtDashboard: `https://${region}.console.aws.amazon.com/cloudwatch/home?region=${region}#dashboards/dashboard/${names.dashboard}`,
+    ListWorkspaces: `AWS_REGION=${region} npm run backstop -- workspaces list --stage ${configuration.stage}`,
     PauseSchedule: `AWS_REGION=${region} npm run backstop -- schedule pause --stage ${configuration.stage}`,
     ...(configuration.intake && {
       EventBusName: names.eventBus,

@@ -1,5 +1,5 @@
 import { Arn, type ArnComponents, ArnFormat, type Duration, Stack, Validations } from "aws-cdk-lib";
-import { type IVpc, Peer, Port, SecurityGroup } from "aws-cdk-lib/aws-ec2";
+import { Peer, Port, SecurityGroup } from "aws-cdk-lib/aws-ec2";
 import { Effect, PolicyDocument, PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import type { IKey } from "aws-cdk-lib/aws-kms";
 import {
@@ -30,11 +30,17 @@ export interface StageProps {
 interface WorkerFunctionProps extends StageProps {
   /** The file in functions/, without its extension. */
   readonly entry: string;
+  /** The name of its exported handler. */
+  readonly handler?: string;
   readonly functionName: string;
   readonly description: string;
   readonly timeout: Duration;
+  /** The database role that it signs in as, if it is not that of the runs. */
+  readonly databaseUser?: string;
   /** If true, the function sends touches and may use the stage's channels. */
   readonly sends: boolean;
+  /** If true, the function reaches the database and nothing else. */
+  readonly onlyDatabase?: boolean;
   readonly environment?: Readonly<Record<string, string>>;
   readonly reservedConcurrency?: number | undefined;
   readonly whenInvokedAsynchronously?: EventInvokeConfigOptions;
@@ -46,12 +52,12 @@ export class WorkerFunction extends Construct {
 
   constructor(scope: Construct, id: string, props: WorkerFunctionProps) {
     super(scope, id);
-    const { configuration, foundation, sends } = props;
+    const { configuration, foundation, sends, databaseUser = configuration.database.user } = props;
     const channels = sends ? channelsOf(configuration, Stack.of(this)) : NO_CHANNELS;
-    this.function = this.makeFunction(props, { ...environmentOf(props), ...channels.environment });
+    this.function = this.makeFunction(props, { ...environmentOf(props, databaseUser), ...channels.environment });
     const { proxySecurityGroup } = foundation;
     this.function.connections.allowTo(proxySecurityGroup, POSTGRESQL, "Backstop: PostgreSQL through RDS Proxy");
-    foundation.proxy.grantConnect(this.function, configuration.database.user);
+    foundation.proxy.grantConnect(this.function, databaseUser);
     letUseChannels(this.function, channels);
   }
 
@@ -59,7 +65,7 @@ export class WorkerFunction extends Construct {
     const { foundation, functionName, reservedConcurrency } = props;
     const logGroup = logGroupOf(this, functionName, props);
     return new LambdaFunction(this, "Function", {
-      ...codeOf(props.entry),
+      ...codeOf(props.entry, props.handler),
       functionName,
       description: props.description,
       // CPU grows with memory, and the cold start is the most expensive part of a run.
@@ -69,7 +75,7 @@ export class WorkerFunction extends Construct {
       logGroup,
       vpc: foundation.vpc,
       vpcSubnets: foundation.subnets,
-      securityGroups: [securityGroupOf(this, foundation.vpc, props.entry)],
+      securityGroups: [securityGroupOf(this, props)],
       environment,
       ...(reservedConcurrency !== undefined && { reservedConcurrentExecutions: reservedConcurrency }),
       ...props.whenInvokedAsynchronously,
@@ -83,10 +89,10 @@ export const NODE_OPTIONS = "--enable-source-maps --max-semi-space-size=8";
 export const logGroupNameOf = (functionName: string): string => `/aws/lambda/${functionName}`;
 
 /** Properties that all functions share. */
-export function codeOf(entry: string) {
+export function codeOf(entry: string, handler = "handler") {
   return {
     code: codeOfFunction(entry),
-    handler: "index.handler",
+    handler: `index.${handler}`,
     runtime: Runtime.NODEJS_24_X,
     architecture: Architecture.ARM_64,
   };
@@ -95,20 +101,31 @@ export function codeOf(entry: string) {
 export const logGroupOf = (scope: Construct, functionName: string, settings: LogSettings): LogGroup =>
   logGroupNamed(logGroupNameOf(functionName), scope, "Log", settings);
 
-function securityGroupOf(scope: Construct, vpc: IVpc, entry: string): SecurityGroup {
-  const description = `Backstop: the function ${entry}, without inbound traffic.`;
-  const group = new SecurityGroup(scope, "SecurityGroup", { vpc, description, allowAllOutbound: false });
+function securityGroupOf(
+  scope: Construct,
+  { foundation, entry, handler, onlyDatabase }: WorkerFunctionProps,
+): SecurityGroup {
+  const description = `Backstop: the function ${handler ?? entry}, without inbound traffic.`;
+  const group = new SecurityGroup(scope, "SecurityGroup", {
+    vpc: foundation.vpc,
+    description,
+    allowAllOutbound: false,
+  });
+  if (onlyDatabase) return group;
   group.addEgressRule(Peer.anyIpv4(), Port.tcp(443), "HTTPS to the providers, whose addresses change");
   return group;
 }
 
-function environmentOf({ configuration, foundation, revision, environment }: WorkerFunctionProps) {
+function environmentOf(
+  { configuration, foundation, revision, environment }: WorkerFunctionProps,
+  databaseUser: string,
+) {
   const { database, logLevel, batchSize, sendsAtOnce, safetyMarginMs } = configuration;
   return {
     DATABASE_HOST: foundation.proxy.endpoint,
     DATABASE_PORT: "5432",
     DATABASE_NAME: database.name,
-    DATABASE_USER: database.user,
+    DATABASE_USER: databaseUser,
     LOG_LEVEL: logLevel,
     NODE_OPTIONS,
     GIT_REVISION: revision,

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import * as z from "zod";
+import { SchemaOutOfDate } from "../run/ports.ts";
 import { findOrder, recordOrder } from "../store/orders.ts";
 import { atomically, databaseNow, onSnapshot, type Pool } from "../store/sql.ts";
 import { type Order, type Placed, type Question, Refused } from "./operation.ts";
@@ -14,8 +15,10 @@ export const reply = z.discriminatedUnion("outcome", [
 export type Reply = z.infer<typeof reply>;
 
 const text = z.string().trim().min(1).max(500);
-const questionRequest = z.strictObject({ question: z.string(), input: z.unknown().default({}) });
-const orderRequest = z.strictObject({
+/** The event of the function `look`. */
+export const questionRequest = z.strictObject({ question: z.string(), input: z.unknown().default({}) });
+/** The event of the function `operate`. */
+export const orderRequest = z.strictObject({
   order: z.string(),
   input: z.unknown().default({}),
   orderId: z.guid(),
@@ -64,7 +67,7 @@ async function replying(work: () => Promise<unknown>): Promise<Reply> {
   try {
     return { outcome: "answered", answer: await work() };
   } catch (thrown) {
-    if (!(thrown instanceof Refused)) throw thrown;
+    if (!(thrown instanceof Refused || thrown instanceof SchemaOutOfDate)) throw thrown;
     return { outcome: "refused", code: thrown.code, message: thrown.message };
   }
 }

@@ -2,7 +2,6 @@ import { setImmediate } from "node:timers/promises";
 import { Logger } from "@aws-lambda-powertools/logger";
 import { injectLambdaContext } from "@aws-lambda-powertools/logger/middleware";
 import { Metrics } from "@aws-lambda-powertools/metrics";
-import { logMetrics } from "@aws-lambda-powertools/metrics/middleware";
 import middy, { type MiddyfiedHandler } from "@middy/core";
 import type { Context, SQSBatchResponse } from "aws-lambda";
 import * as z from "zod";
@@ -27,6 +26,10 @@ export function lambdaSetup({ AWS_LAMBDA_FUNCTION_NAME, GIT_REVISION, LOG_LEVEL 
   const serviceName = AWS_LAMBDA_FUNCTION_NAME;
   const logger = new Logger({ serviceName, logLevel: LOG_LEVEL, persistentKeys: { revision: GIT_REVISION } });
   const metrics = new Metrics({ namespace: METRIC_NAMESPACE, serviceName });
+  /** Without metrics it would log a warning. */
+  const publish = () => {
+    if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics();
+  };
   return {
     log: {
       info: (event, fields) => logger.info(event, fields),
@@ -42,7 +45,7 @@ export function lambdaSetup({ AWS_LAMBDA_FUNCTION_NAME, GIT_REVISION, LOG_LEVEL 
         return await run(event, lambda);
       })
         .use(injectLambdaContext(logger, { resetKeys: true }))
-        .use(logMetrics(metrics)),
+        .use({ after: publish, onError: publish }),
   };
 }
 

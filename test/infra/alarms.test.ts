@@ -300,7 +300,7 @@ describe("the saved queries", () => {
       const errors = from.findResources("AWS::Logs::QueryDefinition", { Properties: { Name: "backstop-dev/errors" } });
       return Object.values(errors)[0]?.["Properties"]["LogGroupNames"];
     };
-    expect([logsOf(template).length, logsOf(withQueue).length]).toEqual([1, 3]);
+    expect([logsOf(template).length, logsOf(withQueue).length]).toEqual([3, 5]);
   });
 });
 

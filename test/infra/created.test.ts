@@ -87,7 +87,7 @@ describe("a database that the stack creates", () => {
     });
   });
 
-  it("is behind a proxy that requires TLS and IAM, and signs in as one user", () => {
+  it("is behind a proxy that requires TLS and IAM, and signs in as the users of the functions", () => {
     template.hasResourceProperties("AWS::RDS::DBProxy", {
       DBProxyName: "backstop-dev",
       RequireTLS: true,
@@ -98,7 +98,13 @@ describe("a database that the stack creates", () => {
     template.hasResourceProperties("AWS::IAM::Policy", {
       PolicyName: Match.stringLikeRegexp("ProxyRole"),
       PolicyDocument: {
-        Statement: [{ Action: "rds-db:connect", Effect: "Allow", Resource: dbUser(cluster, "backstop_run") }],
+        Statement: [
+          {
+            Action: "rds-db:connect",
+            Effect: "Allow",
+            Resource: ["backstop_look", "backstop_run"].map((user) => dbUser(cluster, user)),
+          },
+        ],
       },
     });
   });
@@ -112,6 +118,8 @@ describe("a database that the stack creates", () => {
       "DatabaseProxySecurityGroup → DatabaseSecurityGroup",
       "FollowUpsWorkerSecurityGroup → DatabaseProxySecurityGroup",
       "MigrationSecurityGroup → DatabaseSecurityGroup",
+      "OperateOrdersSecurityGroup → DatabaseProxySecurityGroup",
+      "OperateQuestionsSecurityGroup → DatabaseProxySecurityGroup",
     ]);
   });
 });
@@ -121,7 +129,7 @@ describe("the migrations of a deploy", () => {
     const [trigger] = ids("Custom::Trigger");
     const [roles] = ids("Custom::AWS");
     expect(dependenciesOf("Custom::Trigger")).toContain(roles);
-    for (const FunctionName of ["backstop-dev-follow-ups", "backstop-dev-deliver"]) {
+    for (const FunctionName of ["follow-ups", "deliver", "look", "operate"].map((name) => `backstop-dev-${name}`)) {
       const found = Object.values(
         withWebhooks.findResources("AWS::Lambda::Function", { Properties: { FunctionName } }),
       );

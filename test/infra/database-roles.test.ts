@@ -14,6 +14,7 @@ import { openPool } from "../support/use-database.ts";
 interface Roles {
   readonly database: string;
   readonly runner: string;
+  readonly reader: string;
   readonly migrator: string;
 }
 
@@ -29,6 +30,7 @@ describe.each([
 ])("$name, run by an administrator who is not a superuser", ({ statementOf, repeatable }) => {
   const suffix = randomBytes(6).toString("hex");
   const [administrator, runner, migrator] = [`admin_${suffix}`, `run_${suffix}`, `migrate_${suffix}`];
+  const reader = `look_${suffix}`;
   let database: TestDatabase;
   let superuser: pg.Pool;
   let admin: pg.Pool;
@@ -38,7 +40,7 @@ describe.each([
   beforeAll(async () => {
     database = await createEmptyDatabase();
     superuser = openPool(database.url);
-    roles = { database: new URL(database.url).pathname.slice(1), runner, migrator };
+    roles = { database: new URL(database.url).pathname.slice(1), runner, reader, migrator };
     version = await majorVersion(superuser);
     await makeAdministrator();
     admin = openPool(await urlOf(administrator));
@@ -77,9 +79,8 @@ describe.each([
     return rows[0].usage;
   };
 
-  it("makes two roles that sign in with tokens, and leaves the administrator its password", async () => {
-    expect(await signsInWithTokens(runner)).toBe(true);
-    expect(await signsInWithTokens(migrator)).toBe(true);
+  it("makes roles that sign in with tokens, and leaves the administrator its password", async () => {
+    for (const role of [runner, reader, migrator]) expect(await signsInWithTokens(role)).toBe(true);
     expect(await signsInWithTokens(administrator)).toBe(false);
   });
 
@@ -87,11 +88,11 @@ describe.each([
     const { rows } = await superuser.query(
       `select to_jsonb(membership) - '{oid,roleid,member,grantor}'::text[] as options
          from pg_auth_members as membership
-        where member = $1::regrole and roleid in ($2::regrole, $3::regrole)`,
-      [administrator, runner, migrator],
+        where member = $1::regrole and roleid = any($2::text[]::regrole[])`,
+      [administrator, [runner, reader, migrator]],
     );
     const onlyAdmin = { options: { admin_option: true, inherit_option: false, set_option: false } };
-    expect(rows).toEqual(version < 16 ? [] : [onlyAdmin, onlyAdmin]);
+    expect(rows).toEqual(version < 16 ? [] : [onlyAdmin, onlyAdmin, onlyAdmin]);
   });
 
   it("lets one migrate and the other run, and the administrator do what the runbook says", async () => {
@@ -116,17 +117,41 @@ describe.each([
     await asRunner.end();
   });
 
+  it("lets the third read everything and write nothing, in tables that a later migration adds too", async () => {
+    const [asMigrator, asReader] = [openPool(await urlOf(migrator)), openPool(await urlOf(reader))];
+    await asMigrator.query("create table later (id int)");
+    for (const table of ["workspace", "lead", "placed_order", "_prisma_migrations", "later"])
+      await asReader.query(`select from ${table}`);
+    for (const write of [
+      "update workspace set paused_at = null",
+      "delete from touch",
+      "insert into later values (1)",
+      "select from workspace for update",
+      "create table mine (id int)",
+      "truncate later",
+    ])
+      await expect(asReader.query(write)).rejects.toThrow(/permission denied|must be owner/);
+    const asRunner = openPool(await urlOf(runner));
+    expect((await asRunner.query("insert into later values (1)")).rowCount).toBe(1);
+    for (const pool of [asMigrator, asReader, asRunner]) await pool.end();
+  });
+
   if (!repeatable) return;
 
-  it("may be run again, and gives another runner the tables that exist", async () => {
-    const another = { ...roles, runner: `${runner}_2` };
+  it("may be run again, and gives another runner and another reader the tables that exist", async () => {
+    const another = { ...roles, runner: `${runner}_2`, reader: `${reader}_2` };
     await admin.query(statementOf(another));
     await admin.query(statementOf(another));
     const asAnother = openPool(await urlOf(another.runner));
-    expect((await asAnother.query("select from workspace")).rowCount).toBe(1);
+    expect((await asAnother.query("select from workspace for update")).rowCount).toBe(1);
     await asAnother.end();
+    const asReader = openPool(await urlOf(another.reader));
+    expect((await asReader.query("select from workspace")).rowCount).toBe(1);
+    await expect(asReader.query("select from workspace for update")).rejects.toThrow("permission denied");
+    await asReader.end();
     expect(await signsInWithTokens(administrator)).toBe(false);
-    await superuser.query(`drop owned by ${another.runner}; drop role ${another.runner}`);
+    const both = `${another.runner}, ${another.reader}`;
+    await superuser.query(`drop owned by ${both}; drop role ${both}`);
   });
 
   it("changes nothing if the administrator would inherit from rds_iam through another role", async () => {
@@ -152,8 +177,9 @@ function sqlOf(page: string): readonly string[] {
 }
 
 /** The SQL with the names of a test in place of those of the page. */
-const named = (sql: string, { database, runner, migrator }: Roles): string =>
+const named = (sql: string, { database, runner, reader, migrator }: Roles): string =>
   sql
     .replaceAll("DATABASE backstop ", `DATABASE ${database} `)
     .replaceAll("backstop_run", runner)
+    .replaceAll("backstop_look", reader)
     .replaceAll("backstop_migrate", migrator);

@@ -28,7 +28,9 @@ const NETWORK_INTERFACES = [
   "DescribeSubnets",
   "UnassignPrivateIpAddresses",
 ].map((action) => `ec2:${action} on *`);
-const DATABASE = "rds-db:connect on arn:aws:rds-db:eu-central-1:111122223333:dbuser:prx-0123456789abcdef0/backstop_run";
+const connectAs = (user: string) =>
+  `rds-db:connect on arn:aws:rds-db:eu-central-1:111122223333:dbuser:prx-0123456789abcdef0/${user}`;
+const DATABASE = connectAs("backstop_run");
 const EMAIL = ["ses:SendEmail", "ses:SendRawEmail"].map(
   (action) => `${action} on arn:aws:ses:eu-central-1:111122223333:identity/example.com`,
 );
@@ -39,18 +41,29 @@ describe("permissions", () => {
     const failedRuns = queue(plain, "backstop-dev-failed-runs");
     expect(allowedTo(plain, "FollowUps")).toEqual([
       ...NETWORK_INTERFACES,
-      ...LOG.map((action) => `${action} on ${logicalId(plain, "AWS::Logs::LogGroup")}`),
+      ...LOG.map((action) => `${action} on ${logOf(plain, "follow-ups")}`),
       DATABASE,
       ...EMAIL,
       ...["GetQueueAttributes", "GetQueueUrl", "SendMessage"].map((action) => `sqs:${action} on ${failedRuns}`),
     ]);
     expect(allowedTo(plain, "ScheduleRole")).toEqual([
-      `lambda:InvokeFunction on ${logicalId(plain, "AWS::Lambda::Function")}`,
+      `lambda:InvokeFunction on ${functionOf(plain, "follow-ups")}`,
       `sqs:SendMessage on ${queue(plain, "backstop-dev-undelivered-ticks")}`,
     ]);
-    expect(allowedTo(plain, "FollowUps").length + allowedTo(plain, "ScheduleRole").length).toBe(
-      allowedTo(plain, "").length,
-    );
+    const known = ["FollowUps", "ScheduleRole", "OperateQuestions", "OperateOrders"];
+    expect(known.flatMap((prefix) => allowedTo(plain, prefix)).length).toBe(allowedTo(plain, "").length);
+  });
+
+  it("of the functions that people call are to connect as their user, and nothing else outside", () => {
+    for (const template of [plain, aTemplate(anExample(everything))]) {
+      for (const [prefix, name, user] of [
+        ["OperateQuestions", "look", "backstop_look"],
+        ["OperateOrders", "operate", "backstop_run"],
+      ] as const) {
+        const log = LOG.map((action) => `${action} on ${logOf(template, name)}`);
+        expect(allowedTo(template, prefix)).toEqual([...NETWORK_INTERFACES, ...log, connectAs(user)]);
+      }
+    }
   });
 
   const channels = [
@@ -68,13 +81,9 @@ describe("permissions", () => {
   it("of a stage with every channel, a queue and an intake are exactly these", () => {
     const full = aTemplate(anExample(everything));
     const [failedRuns, deliveries] = [queue(full, "backstop-dev-failed-runs"), queue(full, "backstop-dev-deliveries")];
-    const logOf = (name: string) => {
-      const group = { Properties: { LogGroupName: `/aws/lambda/backstop-dev-${name}` } };
-      return Object.keys(full.findResources("AWS::Logs::LogGroup", group))[0];
-    };
     expect(allowedTo(full, "FollowUps")).toEqual(
       [
-        ...[...NETWORK_INTERFACES, ...LOG.map((action) => `${action} on ${logOf("follow-ups")}`), ...channels],
+        ...[...NETWORK_INTERFACES, ...LOG.map((action) => `${action} on ${logOf(full, "follow-ups")}`), ...channels],
         ...["GetQueueAttributes", "GetQueueUrl", "SendMessage"].map((action) => `sqs:${action} on ${failedRuns}`),
         ...["GetQueueAttributes", "GetQueueUrl", "SendMessage"].map((action) => `sqs:${action} on ${deliveries}`),
       ].sort(),
@@ -82,14 +91,14 @@ describe("permissions", () => {
     const take = ["ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "GetQueueUrl", "ReceiveMessage"];
     expect(allowedTo(full, "Delivery")).toEqual(
       [
-        ...[...NETWORK_INTERFACES, ...LOG.map((action) => `${action} on ${logOf("deliver")}`), ...channels],
+        ...[...NETWORK_INTERFACES, ...LOG.map((action) => `${action} on ${logOf(full, "deliver")}`), ...channels],
         ...take.map((action) => `sqs:${action} on ${deliveries}`),
       ].sort(),
     );
     const [events, refused] = [queue(full, "backstop-dev-events"), queue(full, "backstop-dev-refused-events")];
     expect(allowedTo(full, "Intake")).toEqual(
       [
-        ...[...NETWORK_INTERFACES, ...LOG.map((action) => `${action} on ${logOf("intake")}`), DATABASE],
+        ...[...NETWORK_INTERFACES, ...LOG.map((action) => `${action} on ${logOf(full, "intake")}`), DATABASE],
         ...take.map((action) => `sqs:${action} on ${events}`),
         ...["GetQueueAttributes", "GetQueueUrl", "SendMessage"].map((action) => `sqs:${action} on ${refused}`),
       ].sort(),
@@ -173,6 +182,16 @@ function nameOf(resource: unknown): string {
   const [logicalId, attribute] = (resource as { "Fn::GetAtt": readonly [string, string] })["Fn::GetAtt"];
   expect(attribute).toBe("Arn");
   return logicalId;
+}
+
+function logOf(template: Template, name: string): string {
+  const group = { Properties: { LogGroupName: `/aws/lambda/backstop-dev-${name}` } };
+  return Object.keys(template.findResources("AWS::Logs::LogGroup", group))[0] ?? "";
+}
+
+function functionOf(template: Template, name: string): string {
+  const named = { Properties: { FunctionName: `backstop-dev-${name}` } };
+  return Object.keys(template.findResources("AWS::Lambda::Function", named))[0] ?? "";
 }
 
 function logicalId(template: Template, type: string): string {

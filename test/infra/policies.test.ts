@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import * as z from "zod";
 import { PROJECT } from "../../infra/bundle.ts";
+import { namesOf } from "../../lib/platform/names.ts";
 import { anExample, aTemplate, everything, regulated } from "./example.ts";
 
 const texts = z.union([z.string(), z.array(z.string())]).transform((one) => [one].flat());
@@ -58,7 +59,7 @@ describe("the policy for a deploy", () => {
   });
 });
 
-it.each(["deploy", "deploy-created", "on-call"])(
+it.each(["deploy", "deploy-created", "on-call", "operator"])(
   "the policy %s fits IAM: no wildcard action, at most 6,144 characters",
   async (name) => {
     const { Statement } = await policyOf(name);
@@ -67,6 +68,14 @@ it.each(["deploy", "deploy-created", "on-call"])(
     expect(text.replaceAll(/\s/g, "").length).toBeLessThanOrEqual(6_144);
   },
 );
+
+it("the policy for operators allows only to invoke the functions look and operate, of every stage", async () => {
+  const { Statement } = await policyOf("operator");
+  const { lookFunction, operateFunction } = namesOf("*");
+  expect(Statement.map(({ Action, Resource }) => [...Action, ...Resource])).toEqual(
+    [lookFunction, operateFunction].map((name) => ["lambda:InvokeFunction", `arn:*:lambda:*:*:function:${name}`]),
+  );
+});
 
 describe("the policy for people on call", () => {
   /** IAM's name of a service where it differs from that of the AWS CLI. */

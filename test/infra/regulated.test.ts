@@ -134,7 +134,7 @@ describe("a stage", () => {
     };
     const changed = aTemplate(anExample({ migrate }));
     const kept = aTemplate(anExample({ migrate, intake: {}, changeExistingSecurityGroups: false }));
-    changed.resourceCountIs("AWS::EC2::SecurityGroupIngress", 2);
+    changed.resourceCountIs("AWS::EC2::SecurityGroupIngress", 4);
     expect(changed.findOutputs("RequiredRules")).toEqual({});
     kept.resourceCountIs("AWS::EC2::SecurityGroupIngress", 0);
     const own = Object.keys(kept.findResources("AWS::EC2::SecurityGroup"));

@@ -6,7 +6,7 @@ import { Queue } from "aws-cdk-lib/aws-sqs";
 import { AwsSolutionsChecks } from "cdk-nag";
 import { PROJECT } from "../../infra/bundle.ts";
 import type { BackstopStack } from "../../infra/stack.ts";
-import { loadConfig, loadIntakeConfig } from "../../lib/platform/config.ts";
+import { loadConfig, loadIntakeConfig, loadOperateConfig } from "../../lib/platform/config.ts";
 import { namesOf } from "../../lib/platform/names.ts";
 import { FACT_SCHEMAS } from "../../lib/run/intake/facts.ts";
 import { parseEvent } from "../../lib/run/intake/parse-event.ts";
@@ -14,6 +14,7 @@ import { parseRequest } from "../../lib/run/request.ts";
 import { aFreshTemplate, anExample, aStack, aTemplate, everything, REVISION } from "./example.ts";
 
 const template = aTemplate();
+const [followUps = ""] = Object.keys(functionsNamed("follow-ups"));
 
 interface Resource {
   readonly Properties: Readonly<Record<string, unknown>>;
@@ -34,7 +35,7 @@ describe("the schedule", () => {
   it("passes the scheduled time to the function", () => {
     template.hasResourceProperties("AWS::Scheduler::Schedule", {
       Target: {
-        Arn: { "Fn::GetAtt": [logicalId("AWS::Lambda::Function"), "Arn"] },
+        Arn: { "Fn::GetAtt": [followUps, "Arn"] },
         Input: '{"trigger":"schedule","scheduledTime":"<aws.scheduler.scheduled-time>"}',
       },
     });
@@ -76,8 +77,7 @@ describe("the schedule", () => {
 
 describe("the function", () => {
   it("ends before the next tick", () => {
-    const [found] = Object.values(template.findResources("AWS::Lambda::Function"));
-    expect(found?.["Properties"]["Timeout"]).toBeLessThan(60);
+    expect(template.toJSON()["Resources"][followUps]["Properties"]["Timeout"]).toBeLessThan(60);
   });
 
   it("runs on Node 24 on ARM", () => {
@@ -119,6 +119,10 @@ describe("the function", () => {
         ([name, value]) => [name, isText(value) ? value : `https://example.com/${name}`] as const,
       );
       const environment = { ...Object.fromEntries(filled), AWS_REGION: "eu-central-1" };
+      if (/-(look|operate)$/.test(Properties["FunctionName"])) {
+        expect(loadOperateConfig(environment)).toMatchObject({ database: "backstop" });
+        continue;
+      }
       if (Properties["FunctionName"] === "backstop-dev-intake") {
         const config = loadIntakeConfig(environment);
         expect(config).toMatchObject({ user: "backstop_run", INTAKE_DEAD_LETTERS_URL: expect.any(String) });
@@ -319,9 +323,65 @@ describe("the intake", () => {
   });
 });
 
+describe("the functions that people call", () => {
+  const propertiesOf = (name: string) => Object.values(functionsNamed(name))[0]?.["Properties"];
+
+  it("are one bundle, each with its handler and its database role, and a limit above that of an answer", () => {
+    const [look, operate] = [propertiesOf("look"), propertiesOf("operate")];
+    expect(look).toMatchObject({
+      Handler: "index.look",
+      Timeout: 60,
+      Environment: { Variables: { DATABASE_USER: "backstop_look" } },
+    });
+    expect(operate).toMatchObject({
+      Handler: "index.operate",
+      Timeout: 60,
+      Environment: { Variables: { DATABASE_USER: "backstop_run" } },
+    });
+    expect(operate.Code).toEqual(look.Code);
+  });
+
+  it("have no channel, because they send nothing", () => {
+    const full = aTemplate(anExample(everything));
+    for (const name of ["look", "operate"]) {
+      const properties = { FunctionName: `backstop-dev-${name}` };
+      const [found] = Object.values(full.findResources("AWS::Lambda::Function", { Properties: properties }));
+      expect(Object.keys(found?.["Properties"]["Environment"]["Variables"])).not.toContain("EMAIL_TRANSPORT");
+    }
+  });
+
+  it("sign in as the configured users", () => {
+    const database = { name: "backstop", user: "runner", lookUser: "reader" };
+    const named = aTemplate(anExample({ database }));
+    for (const [name, user] of [
+      ["look", "reader"],
+      ["operate", "runner"],
+    ]) {
+      named.hasResourceProperties("AWS::Lambda::Function", {
+        FunctionName: `backstop-dev-${name}`,
+        Environment: { Variables: Match.objectLike({ DATABASE_USER: user }) },
+      });
+    }
+  });
+
+  it.each(["look", "operate"])("offer the files of events/%s as test events", async (name) => {
+    const files = await readdir(join(PROJECT, "events", name));
+    const schemas = template.findResources("AWS::EventSchemas::Schema", {
+      Properties: { SchemaName: `_backstop-dev-${name}-schema` },
+    });
+    const [schema] = Object.values(schemas);
+    const { examples } = JSON.parse(schema?.["Properties"]["Content"]).components;
+    expect(Object.keys(examples)).toEqual(files.map((file) => file.replace(".json", "")).sort());
+  });
+});
+
 describe("the test events", () => {
   const eventsIn = (from: Template): Readonly<Record<string, { readonly value: unknown }>> => {
-    const [schema] = Object.values(from.findResources("AWS::EventSchemas::Schema"));
+    const [schema] = Object.values(
+      from.findResources("AWS::EventSchemas::Schema", {
+        Properties: { SchemaName: "_backstop-dev-follow-ups-schema" },
+      }),
+    );
     return JSON.parse(schema?.["Properties"]["Content"]).components.examples;
   };
 
@@ -373,15 +433,26 @@ describe("the network", () => {
     template.allResourcesProperties("AWS::EC2::SecurityGroupEgress", toProxy);
   });
 
-  it("opens the proxy to the function on one port", () => {
-    template.resourceCountIs("AWS::EC2::SecurityGroupIngress", 1);
-    const [from] = Object.keys(template.findResources("AWS::EC2::SecurityGroup"));
-    template.hasResourceProperties("AWS::EC2::SecurityGroupIngress", {
-      GroupId: "sg-0123456789abcdef0",
-      SourceSecurityGroupId: { "Fn::GetAtt": [from, "GroupId"] },
-      FromPort: 5432,
-      ToPort: 5432,
-    });
+  it("allows the functions that people call only outbound traffic to the proxy", () => {
+    const groups = Object.entries(template.findResources("AWS::EC2::SecurityGroup"));
+    const outside = groups.filter(([, { Properties }]) =>
+      Properties["SecurityGroupEgress"]?.some(({ FromPort }: { FromPort?: number }) => FromPort === 443),
+    );
+    expect(outside.map(([id]) => id.replace(/SecurityGroup.*/, ""))).toEqual(["FollowUpsWorker"]);
+    expect(groups).toHaveLength(3);
+  });
+
+  it("opens the proxy to the functions on one port", () => {
+    const groups = Object.keys(template.findResources("AWS::EC2::SecurityGroup"));
+    template.resourceCountIs("AWS::EC2::SecurityGroupIngress", groups.length);
+    for (const from of groups) {
+      template.hasResourceProperties("AWS::EC2::SecurityGroupIngress", {
+        GroupId: "sg-0123456789abcdef0",
+        SourceSecurityGroupId: { "Fn::GetAtt": [from, "GroupId"] },
+        FromPort: 5432,
+        ToPort: 5432,
+      });
+    }
   });
 });
 
@@ -431,6 +502,9 @@ describe("the stack", () => {
   it("has outputs for the next steps", () => {
     expect(template.findOutputs("*")).toMatchObject({
       FunctionName: { Value: "backstop-dev-follow-ups" },
+      LookFunctionName: { Value: "backstop-dev-look" },
+      OperateFunctionName: { Value: "backstop-dev-operate" },
+      ListWorkspaces: { Value: expect.stringContaining("workspaces list --stage dev") },
       ScheduleName: { Value: "backstop-dev-follow-ups" },
       FireTestEvent: { Value: expect.stringContaining("aws lambda invoke") },
       PauseSchedule: { Value: expect.stringContaining("schedule pause --stage dev") },
@@ -458,10 +532,8 @@ function violationsOf(stack: BackstopStack): readonly string[] {
   return new AwsSolutionsChecks(stack).validateScope(stack).violations.map((violation) => violation.ruleName);
 }
 
-function logicalId(type: string): string {
-  const [found = "", ...others] = Object.keys(template.findResources(type));
-  expect(others).toEqual([]);
-  return found;
+function functionsNamed(name: string) {
+  return template.findResources("AWS::Lambda::Function", { Properties: { FunctionName: `backstop-dev-${name}` } });
 }
 
 function queue(name: string): string {

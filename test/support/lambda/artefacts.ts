@@ -9,6 +9,7 @@ import { temporaryFolder } from "../temporary-folder.ts";
 /** The bundle of one function, and its environment in the template. */
 export interface Artefact {
   readonly bundle: string;
+  readonly handler: string;
   /** Without values that only AWS can supply, such as a queue URL. */
   readonly environment: Readonly<Record<string, string>>;
 }
@@ -20,7 +21,10 @@ export interface Artefacts {
 
 interface FunctionResource {
   readonly Metadata: { readonly "aws:asset:path": string };
-  readonly Properties: { readonly Environment?: { readonly Variables: Readonly<Record<string, unknown>> } };
+  readonly Properties: {
+    readonly Handler: string;
+    readonly Environment?: { readonly Variables: Readonly<Record<string, unknown>> };
+  };
 }
 
 /** Synthesises the stack of a configuration with its bundles, as `cdk synth` does. */
@@ -39,7 +43,8 @@ export async function synthesise(configuration: Configuration): Promise<Artefact
       const { Metadata, Properties } = resource;
       const variables = Object.entries(Properties.Environment?.Variables ?? {});
       const texts = variables.filter((entry): entry is [string, string] => typeof entry[1] === "string");
-      return { bundle: join(folder, Metadata["aws:asset:path"]), environment: Object.fromEntries(texts) };
+      const bundle = join(folder, Metadata["aws:asset:path"]);
+      return { bundle, handler: Properties.Handler, environment: Object.fromEntries(texts) };
     },
   };
 }

@@ -8,6 +8,7 @@ import { type Answer, RuntimeApi } from "./runtime-api.ts";
 export interface WorkerOptions {
   /** The folder with `index.mjs` that is uploaded. */
   readonly bundle: string;
+  readonly handler?: string;
   /** The function's environment, in addition to the variables that Lambda sets. */
   readonly environment: Readonly<Record<string, string>>;
   readonly functionName?: string;
@@ -36,12 +37,12 @@ const RUNTIME_CLIENT = join(
 );
 const NATIVE_CLIENT = join(import.meta.dirname, "native-client.cjs");
 
-export async function startWorker({ bundle, environment, functionName }: WorkerOptions): Promise<LambdaWorker> {
+export async function startWorker(options: WorkerOptions): Promise<LambdaWorker> {
   const api = new RuntimeApi();
   const address = await api.listen();
   const startedMs = performance.now();
   const child = spawn(process.execPath, ["--require", NATIVE_CLIENT, RUNTIME_CLIENT], {
-    env: { ...environmentOfLambda(bundle, functionName, address), ...environment },
+    env: { ...environmentOfLambda(options, address), ...options.environment },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const lines = linesOf(child);
@@ -72,7 +73,10 @@ export async function startWorker({ bundle, environment, functionName }: WorkerO
 }
 
 /** The variables that Lambda sets for every function, and as few of this machine's as possible. */
-function environmentOfLambda(bundle: string, functionName = "backstop-dev-follow-ups", address: string) {
+function environmentOfLambda(
+  { bundle, handler = "index.handler", functionName = "backstop-dev-follow-ups" }: WorkerOptions,
+  address: string,
+) {
   return {
     PATH: process.env["PATH"] ?? "",
     TZ: ":UTC",
@@ -86,7 +90,7 @@ function environmentOfLambda(bundle: string, functionName = "backstop-dev-follow
     AWS_LAMBDA_LOG_GROUP_NAME: `/aws/lambda/${functionName}`,
     AWS_LAMBDA_LOG_STREAM_NAME: "local",
     AWS_REGION: "eu-central-1",
-    _HANDLER: "index.handler",
+    _HANDLER: handler,
     LAMBDA_TASK_ROOT: bundle,
   };
 }

@@ -1,0 +1,167 @@
+import { randomUUID } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { withOperator } from "../../cli/operator.ts";
+import { PROJECT } from "../../infra/bundle.ts";
+import type { Question } from "../../lib/operate/operation.ts";
+import { pauseWorkspace, resumeWorkspace } from "../../lib/operate/pause-workspace.ts";
+import { QUESTIONS } from "../../lib/operate/questions.ts";
+import { openDatabase } from "../../lib/store/connect.ts";
+import { loadDemo } from "../../prisma/demo/load-demo.ts";
+import { anExample } from "../infra/example.ts";
+import { type Artefacts, synthesise } from "../support/lambda/artefacts.ts";
+import { type InvokeApi, startInvokeApi } from "../support/lambda/invoke-api.ts";
+import { createProxiedDatabase, type ProxiedDatabase } from "../support/lambda/proxied-database.ts";
+import { type LambdaWorker, startWorker } from "../support/lambda/worker.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
+
+const LOOK = "backstop-dev-look";
+const OPERATE = "backstop-dev-operate";
+const WORKSPACE = "Nordlicht Beratung";
+const ON_STAGE = { stage: "dev", folder: "" };
+
+let artefacts: Artefacts;
+let database: ProxiedDatabase;
+let look: LambdaWorker;
+let operate: LambdaWorker;
+let lambda: InvokeApi;
+let local: { readonly folder: string };
+
+beforeAll(async () => {
+  artefacts = await synthesise(anExample());
+  database = await createProxiedDatabase();
+  look = await start(LOOK, await database.lookEnvironment());
+  operate = await start(OPERATE, database.environment);
+  lambda = await startInvokeApi({ [LOOK]: look, [OPERATE]: operate });
+  local = { folder: await temporaryFolder() };
+  const loaded = openDatabase({ connectionString: database.url });
+  await loadDemo(loaded, { leads: 60, seed: 1 });
+  await loaded.close();
+  await database.sql.query(`
+    insert into run (trigger, request_id, started_at, deadline_at, finished_at, success, report)
+    values ('schedule', 'a-run', now(), now(), now(), true, '{}')`);
+  Object.assign(process.env, {
+    DATABASE_URL: database.url,
+    AWS_ENDPOINT_URL_LAMBDA: lambda.url,
+    AWS_REGION: "eu-central-1",
+    AWS_ACCESS_KEY_ID: "AKIDEXAMPLE",
+    AWS_SECRET_ACCESS_KEY: "a-secret-of-this-test",
+  });
+});
+
+afterAll(async () => {
+  await lambda.close();
+  for (const worker of [look, operate]) await worker.close();
+  await database.drop();
+});
+
+function start(functionName: string, environment: Readonly<Record<string, string>>): Promise<LambdaWorker> {
+  const { bundle, handler, environment: own } = artefacts.of(functionName);
+  return startWorker({ bundle, handler, functionName, environment: { ...own, ...environment } });
+}
+
+/** The input of a question in its test event. */
+async function inputOf({ name }: Question): Promise<unknown> {
+  const file = join(PROJECT, "events/look", `${name.replaceAll(" ", "-")}.json`);
+  return JSON.parse(await readFile(file, "utf8")).input;
+}
+
+/** Both places are asked at once, but their times differ by milliseconds. */
+expect.addEqualityTesters([
+  (one, other) => (one instanceof Date && other instanceof Date ? Math.abs(+one - +other) < 10_000 : undefined),
+]);
+
+const ordersRecorded = async () =>
+  (await database.sql.query("select name, placed_by, reason, request_id from placed_order order by placed_at")).rows;
+
+const pausedAt = async () =>
+  (await database.sql.query("select paused_at from workspace where name = $1", [WORKSPACE])).rows[0].paused_at;
+
+const anOrder = (orderId: string) => ({
+  order: "workspaces pause",
+  input: { workspace: WORKSPACE },
+  orderId,
+  by: "Hana",
+  reason: "wrong price list",
+});
+
+describe("with --stage, through Lambda's Invoke, the bundles under the AWS runtime client and tokens for the proxy,", () => {
+  it.each(QUESTIONS.map((asked) => [asked.name, asked] as const))(
+    "%s gives the same answer as on the database",
+    async (_, asked) => {
+      const input = await inputOf(asked);
+      const [onDatabase, onStage] = await Promise.all(
+        [local, ON_STAGE].map((place) => withOperator(place, (operator) => operator.ask(asked, input))),
+      );
+      expect(lambda.invoked.at(-1)).toBe(LOOK);
+      expect(onStage).toEqual(onDatabase);
+    },
+  );
+
+  it("a refusal is the same", async () => {
+    const pauses = [local, ON_STAGE].map((place) =>
+      withOperator(place, (operator) =>
+        operator.order(pauseWorkspace, { workspace: "Nobody" }, { by: "Hana", reason: "a test" }),
+      ).catch((thrown: Error) => thrown.message),
+    );
+    const [onDatabase, onStage] = await Promise.all(pauses);
+    expect(onStage).toMatch(/not_found.*Nordlicht Beratung/);
+    expect(onStage).toBe(onDatabase);
+    expect(await ordersRecorded()).toEqual([]);
+  });
+
+  it("an order is carried out, and recorded with the id of the AWS request", async () => {
+    const signature = { by: "Hana", reason: "wrong price list" };
+    const answer = await withOperator(ON_STAGE, (operator) =>
+      operator.order(pauseWorkspace, { workspace: WORKSPACE }, signature),
+    );
+    expect(answer).toMatchObject({ name: WORKSPACE, changed: true });
+    expect(await pausedAt()).toBeInstanceOf(Date);
+    expect(await ordersRecorded()).toEqual([
+      {
+        name: "workspaces pause",
+        placed_by: "Hana",
+        reason: "wrong price list",
+        request_id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      },
+    ]);
+  });
+
+  it("an order that arrives twice is one order, on the database and on the stage", async () => {
+    const signature = { by: "Hana", reason: "price list corrected", orderId: randomUUID() };
+    const before = await ordersRecorded();
+    const answers = [];
+    for (const place of [ON_STAGE, ON_STAGE, local]) {
+      answers.push(
+        await withOperator(place, (operator) => operator.order(resumeWorkspace, { workspace: WORKSPACE }, signature)),
+      );
+    }
+    expect(answers).toEqual(Array(3).fill(expect.objectContaining({ name: WORKSPACE, changed: true })));
+    expect((await ordersRecorded()).length - before.length).toBe(1);
+  });
+
+  it("a stage whose functions do not exist is named", async () => {
+    const asked = withOperator({ ...ON_STAGE, stage: "none" }, (operator) =>
+      operator.ask(QUESTIONS[0] as Question, {}),
+    );
+    await expect(asked).rejects.toThrow("there is no function backstop-none-look");
+  });
+});
+
+it("the function look takes no orders, and its database role cannot write; the function operate takes the same order", async () => {
+  const sent = anOrder(randomUUID());
+  expect(await look.invoke(sent)).toMatchObject({ body: { code: "invalid_input" } });
+  const asLook = await start(OPERATE, await database.lookEnvironment());
+  try {
+    expect(await asLook.invoke(sent)).toMatchObject({
+      kind: "error",
+      errorMessage: expect.stringContaining("permission denied"),
+    });
+    expect(await pausedAt()).toBeNull();
+    expect(await operate.invoke(sent)).toMatchObject({ body: { outcome: "answered" } });
+    expect(await pausedAt()).toBeInstanceOf(Date);
+  } finally {
+    await asLook.close();
+  }
+});
