@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import * as z from "zod";
+import { enrolLead } from "../../lib/operate/enrol-lead.ts";
 import { optInLead, optOutLead } from "../../lib/operate/opt-out-lead.ts";
 import { snoozeLead } from "../../lib/operate/snooze-lead.ts";
 import { resumeLead, stopLead } from "../../lib/operate/stop-lead.ts";
@@ -19,6 +20,20 @@ const orderOn = (name: string, summary: string): Command =>
     .option("--workspace <id or name>", "only this workspace");
 
 const named = (lead: string, { workspace }: Ordered) => ({ lead, ...(workspace !== undefined && { workspace }) });
+
+/** `leads enrol`. */
+export const enrolCommand = () =>
+  orderOn("enrol", enrolLead.summary)
+    .requiredOption("--sequence <id or name>", "the sequence to start")
+    .option("--restart", "start from the first step if the lead is or was in the sequence", false)
+    .action((lead: string, { sequence, restart, ...given }: Ordered & { sequence: string; restart: boolean }) =>
+      withOperator(given, async (operator) => {
+        const input = { ...named(lead, given), sequence, restart };
+        const { automationEnabled, ...started } = await operator.order(enrolLead, input, given);
+        const off = automationEnabled ? "" : " Automation is off for the lead, so it pauses: see leads resume.";
+        print(`"${started.sequence}" has started.${off}\n`);
+      }),
+    );
 
 /** `leads stop`. */
 export const stopCommand = () =>

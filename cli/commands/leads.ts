@@ -11,7 +11,8 @@ import { type LeadFile, openLeadFile } from "../lead-file.ts";
 import { print } from "../print.ts";
 import { folderOption, Spinner, showProgress } from "../terminal.ts";
 import { createVerdictFile, type VerdictFile } from "../verdict-file.ts";
-import { optInCommand, optOutCommand, resumeCommand, snoozeCommand, stopCommand } from "./lead-orders.ts";
+import { eraseCommand, exportCommand } from "./lead-data.ts";
+import { enrolCommand, optInCommand, optOutCommand, resumeCommand, snoozeCommand, stopCommand } from "./lead-orders.ts";
 import { findCommand, showCommand } from "./lead-questions.ts";
 
 const HELP = `
@@ -73,15 +74,18 @@ interface Options {
 /** The command `leads import`. Throws errors as Problem; an invalid row sets the exit code. */
 export function leadsCommand(): Command {
   return new Command("leads")
-    .summary("find, show, import, stop, resume, snooze, opt out or opt in leads")
+    .summary("find, show, import, enrol, stop, resume, snooze, opt out, opt in, export or erase leads")
     .addHelpText("after", EXAMPLES)
     .addCommand(findCommand())
     .addCommand(showCommand())
+    .addCommand(enrolCommand())
     .addCommand(stopCommand())
     .addCommand(resumeCommand())
     .addCommand(snoozeCommand())
     .addCommand(optOutCommand())
     .addCommand(optInCommand())
+    .addCommand(exportCommand())
+    .addCommand(eraseCommand())
     .addCommand(
       new Command("import")
         .description("Enrols the leads of a CSV file in a sequence, and creates the leads that do not exist yet.")

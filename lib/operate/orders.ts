@@ -1,5 +1,7 @@
 import { applySequences } from "./apply-sequences.ts";
 import { applyWorkspace } from "./apply-workspace.ts";
+import { enrolLead } from "./enrol-lead.ts";
+import { eraseLead } from "./erase-lead.ts";
 import type { Order } from "./operation.ts";
 import { optInLead, optOutLead } from "./opt-out-lead.ts";
 import { pauseWorkspace, resumeWorkspace } from "./pause-workspace.ts";
@@ -20,4 +22,6 @@ export const ORDERS: readonly Order[] = [
   optInLead,
   settleTouch,
   retryTouches,
+  enrolLead,
+  eraseLead,
 ];

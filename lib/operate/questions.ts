@@ -1,5 +1,6 @@
 import { planApplySequences } from "./apply-sequences.ts";
 import { planWorkspace } from "./apply-workspace.ts";
+import { exportLead } from "./export-lead.ts";
 import { findLeads } from "./find-leads.ts";
 import { forecast } from "./forecast.ts";
 import type { Question } from "./operation.ts";
@@ -20,6 +21,7 @@ export const QUESTIONS: readonly Question[] = [
   planApplySequences,
   findLeads,
   showLead,
+  exportLead,
   forecast,
   listRuns,
   showRun,

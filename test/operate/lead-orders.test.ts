@@ -1,9 +1,8 @@
-import { randomUUID } from "node:crypto";
 import { describe, expect, it } from "@jest/globals";
-import type * as z from "zod";
+import { enrolLead } from "../../lib/operate/enrol-lead.ts";
 import type { Order } from "../../lib/operate/operation.ts";
 import { optInLead, optOutLead } from "../../lib/operate/opt-out-lead.ts";
-import { answerQuestion, carryOutOrder } from "../../lib/operate/requests.ts";
+import { answerQuestion } from "../../lib/operate/requests.ts";
 import { snoozeLead } from "../../lib/operate/snooze-lead.ts";
 import { resumeLead, stopLead } from "../../lib/operate/stop-lead.ts";
 import { onPool } from "../../lib/store/sql.ts";
@@ -20,19 +19,12 @@ import {
   rowsOf,
 } from "../support/factories.ts";
 import { hoursAgo, tell } from "../support/facts.ts";
+import { operatorOn } from "../support/orders.ts";
 import { clockAt, useRunner } from "../support/run.ts";
 
 const { sql, runner } = await useRunner({ empty: true });
 
-async function give<Input extends z.ZodType, Answer extends z.ZodType>(
-  given: Order<Input, Answer>,
-  input: z.input<Input>,
-): Promise<z.input<Answer>> {
-  const signed = { orderId: randomUUID(), by: "Hana", reason: "the lead asked for it" };
-  const replied = await carryOutOrder(sql, { order: given.name, input, ...signed }, null);
-  if (replied.outcome === "refused") throw new Error(`${replied.code}: ${replied.message}`);
-  return replied.answer as z.input<Answer>;
-}
+const { give } = operatorOn(sql);
 
 const later = { next_step_due: FAR_AHEAD };
 
@@ -68,6 +60,32 @@ describe("leads stop", () => {
     expect((await instances(leadId)).map(({ status }) => status)).toEqual(["cancelled", "active"]);
     expect(await leadRow(leadId)).toMatchObject({ automation_enabled: true });
     await expect(give(stopLead, { lead: leadId, sequence: "Chess" })).rejects.toThrow(/Chase/);
+  });
+});
+
+describe("leads enrol", () => {
+  it("starts the sequence for the named lead, and not for another with its address", async () => {
+    const workspaceId = await addWorkspace(sql);
+    const chase = await addSequence(sql, workspaceId, { name: "Chase" });
+    const same = { email: "two@example.test", phone: null };
+    const [first, second] = [await addLead(sql, workspaceId, same), await addLead(sql, workspaceId, same)];
+    const enrolled = { workspaceId, sequence: "Chase", automationEnabled: true };
+    expect(await give(enrolLead, { lead: second, sequence: chase.id })).toEqual(enrolled);
+    expect([await instances(first), await instances(second)]).toMatchObject([[], [{ status: "active", position: 1 }]]);
+  });
+
+  it("refuses with the verdict, restarts only if it is asked to, and says that automation is off", async () => {
+    const { workspaceId, leadId } = await aChasedLead({ automation_enabled: false });
+    const again = { lead: leadId, sequence: "Chase" };
+    await expect(give(enrolLead, again)).rejects.toThrow("already_enrolled");
+    expect(await give(enrolLead, { ...again, restart: true })).toMatchObject({ automationEnabled: false });
+    expect(await instances(leadId)).toMatchObject([{ generation: 2 }]);
+    const booked = await addLead(sql, workspaceId, { status: "meeting-booked" });
+    await expect(give(enrolLead, { ...again, lead: booked })).rejects.toThrow("booked: ");
+    const barred = await addLead(sql, workspaceId, { status: "unqualified" });
+    await expect(give(enrolLead, { ...again, lead: barred })).rejects.toThrow("invalid: the lead is unqualified");
+    await give(optOutLead, { lead: leadId });
+    await expect(give(enrolLead, { ...again, restart: true })).rejects.toThrow("opted_out");
   });
 });
 
@@ -175,6 +193,7 @@ describe("an order about a lead", () => {
     [snoozeLead, { length: { kind: "days", days: 2 } }],
     [optOutLead, {}],
     [optInLead, {}],
+    [enrolLead, { sequence: "Chase", restart: true }],
   ] as const;
 
   it.each(inputs.map(([given, input]) => [given.name, given, input] as const))(

@@ -1,14 +1,14 @@
 import * as z from "zod";
-import { enrolmentVerdict } from "../../domain/enrolment.ts";
+import { type EnrolmentVerdict, enrolmentVerdict } from "../../domain/enrolment.ts";
 import { SUPPRESSION_REASONS } from "../../domain/labels.ts";
 import { MOST_FIELDS } from "../../domain/lead-fields.ts";
 import type { FactOutcome } from "../../run/intake/apply-messages.ts";
 import type { FactOf } from "../../run/intake/facts.ts";
 import { instant } from "../rows.ts";
 import { many, type Queryable, type Transactional } from "../sql.ts";
-import { applyOnce } from "./apply-once.ts";
+import { applyOnce, lockFacts } from "./apply-once.ts";
 import { endSuppressed, lockStartableSequences, type StartableSequence, startInstances } from "./instances.ts";
-import { refuseFact } from "./leads.ts";
+import { lockAddressOf, refuseFact } from "./leads.ts";
 import { readLeads, withPhones, writeLeads } from "./write-leads.ts";
 
 type Enrolment = FactOf<"lead.enrolled">;
@@ -43,6 +43,31 @@ export const leadEnrolled = (db: Transactional, fact: Enrolment): Promise<FactOu
   });
 
 const OVERFULL = `invalid: fields: the lead would have more than ${MOST_FIELDS} custom fields` as const;
+
+interface OneEnrolment {
+  readonly workspaceId: string;
+  readonly leadId: string;
+  readonly sequenceId: string;
+  /** Whether a lead that is or was in the sequence restarts it. */
+  readonly restart: boolean;
+  readonly now: Date;
+}
+
+/** Starts a sequence for a stored lead if it may enter it. `no_steps`: the sequence has none. */
+export async function enrolLead(
+  db: Queryable,
+  { workspaceId, leadId, sequenceId, restart, now }: OneEnrolment,
+): Promise<EnrolmentVerdict | "no_steps"> {
+  await lockFacts(db, workspaceId);
+  const [sequence] = await lockStartableSequences(db, workspaceId, { id: sequenceId });
+  if (!sequence) return "no_steps";
+  await lockAddressOf(db, workspaceId, { id: leadId });
+  const lead = (await readEnrolmentFacts(db, { occurredAt: now }, sequence, [leadId])).get(leadId);
+  if (!lead) return "invalid: the lead was erased";
+  const verdict = enrolmentVerdict(lead, { ...sequence, restart });
+  if (verdict === "enrolled") await startInstances(db, sequence, [lead], { now, startedAt: now });
+  return verdict;
+}
 
 const factsRow = z.object({
   id: z.guid(),
