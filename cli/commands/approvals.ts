@@ -1,24 +1,16 @@
 import { Command, InvalidArgumentError } from "commander";
-import {
-  type ApprovalAnswer,
-  approveTouch,
-  currentText,
-  findTouch,
-  listWaiting,
-  rejectTouch,
-  type WaitingTouch,
-} from "../../lib/store/approvals.ts";
-import { databaseNow, onPool, type Queryable, type Transactional } from "../../lib/store/sql.ts";
-import { withExistingDatabase } from "../existing-database.ts";
+import type * as z from "zod";
+import { approve, listApprovals, reject, showApproval } from "../../lib/operate/approvals.ts";
 import { columnsOf, fittedTable } from "../fitted.ts";
+import { type Place, printAnswer, type Signature, withOperator, withPlace, withSignature } from "../operator.ts";
 import { print } from "../print.ts";
 import { Problem } from "../problem.ts";
-import { refusalText } from "../reason-texts.ts";
-import { folderOption, formatMinute, nonBlank, uuid } from "../terminal.ts";
+import { confirm, formatMinute, uuid } from "../terminal.ts";
 
 const HELP = `
-A step that needs approval is stored as a waiting touch, and its sequence is paused. \`show\` prints the text and its fingerprint.
-\`approve\` approves exactly that text: it is refused if the template or the lead's data has changed since.
+A step that needs approval is stored as a waiting touch, and its sequence is paused. \`show\` prints the recipient, the text and
+its fingerprint. \`approve\` does too, and asks; with the fingerprint of a text that you have read, it does not ask. Exactly that
+text is approved: it is refused if the template or the lead's data has changed since.
 
 The next run sends an approved touch when the send window, the gap and all other rules permit it. A booking or an opt-out before
 that cancels it. A rejected touch is never sent. After either, the sequence continues with its next step. A touch without a
@@ -27,9 +19,9 @@ decision expires at the end of its time to live, and the sequence continues.
 Exits with 1 if the decision was refused, with the reason on standard error.
 
 Examples:
-  $ npm run backstop -- approvals list
+  $ npm run backstop -- approvals list --stage production
   $ npm run backstop -- approvals show 0190f0f0-0000-7000-8000-000000000001
-  $ npm run backstop -- approvals approve 0190f0f0-0000-7000-8000-000000000001 --fingerprint 5f0c… --by Hana
+  $ npm run backstop -- approvals approve 0190f0f0-0000-7000-8000-000000000001 --by Hana --reason "reads well"
   $ npm run backstop -- approvals reject 0190f0f0-0000-7000-8000-000000000001 --reason "too pushy" --by Hana`;
 
 /** The command `approvals`. Throws errors and refusals as Problem. */
@@ -44,115 +36,94 @@ export function approvalsCommand(): Command {
     .addHelpText("after", HELP);
 }
 
-const MAX_LISTED = 100;
+type Asked = Place & { readonly json?: boolean };
 
 const listCommand = () =>
-  withFolder(new Command("list"))
-    .description("Lists the touches that need approval, by expiry. Shows no text, name or address.")
-    .option("--workspace <id>", "only this workspace", uuid)
-    .action(({ workspace, folder }: { workspace?: string; folder: string }) =>
-      printOn(folder, async (statements) => {
-        const touches = await listWaiting(statements, { workspaceId: workspace ?? null, limit: MAX_LISTED + 1 });
-        return touches.length === 0 ? "No touch needs approval.\n" : tableOf(touches);
+  withPlace(new Command("list"))
+    .description(`${listApprovals.summary} Shows no text.`)
+    .option("--workspace <id or name>", "only this workspace")
+    .option("--json", "print the answer as JSON")
+    .action(({ workspace, json, ...place }: Asked & { readonly workspace?: string }) =>
+      withOperator(place, async (operator) => {
+        const answer = await operator.ask(listApprovals, { ...(workspace && { workspace }) });
+        printAnswer(listApprovals, answer, { json, text: tableOf(answer) });
       }),
     );
 
 const showCommand = () =>
-  withFolder(touchCommand("show"))
-    .description("Shows the text as it would be sent now, with its fingerprint.")
-    .action((touchId: string, { folder }: { folder: string }) =>
-      printOn(folder, async (statements) => show(statements, await existing(statements, touchId))),
-    );
-
-interface ApproveOptions {
-  readonly fingerprint: string;
-  readonly by: string;
-  readonly folder: string;
-}
-
-const approveCommand = () =>
-  withFolder(touchCommand("approve"))
-    .description("Approves the text that `show` printed. The next run sends it.")
-    .requiredOption("--fingerprint <sha256>", "the fingerprint that `show` printed", sha256)
-    .requiredOption("--by <name>", "who approves it; stored", nonBlank)
-    .action((touchId: string, { fingerprint, by, folder }: ApproveOptions) =>
-      printOn(folder, async (statements) => {
-        const { workspaceId } = await existing(statements, touchId);
-        const at = await databaseNow(statements);
-        const approval = { workspaceId, touchId, fingerprint, by, at };
-        const answer = await statements.transaction((transaction) => approveTouch(transaction, approval));
-        return resultText(answer, `Approved ${touchId}: the next run sends it when all rules permit it.`);
+  withPlace(touchCommand("show"))
+    .description(showApproval.summary)
+    .option("--json", "print the answer as JSON")
+    .action((touch: string, { json, ...place }: Asked) =>
+      withOperator(place, async (operator) => {
+        const answer = await operator.ask(showApproval, { touch });
+        printAnswer(showApproval, answer, { json, text: shown(answer) });
       }),
     );
 
-interface RejectOptions {
-  readonly reason: string;
-  readonly by: string;
-  readonly folder: string;
-}
+const approveCommand = () =>
+  withSignature(withPlace(touchCommand("approve")))
+    .description("Shows the recipient and the text, asks, and approves it. The next run sends it.")
+    .option(
+      "--fingerprint <sha256>",
+      "the fingerprint that `show` printed: approves that text without a question",
+      sha256,
+    )
+    .action(
+      (touch: string, { fingerprint, by, reason, ...place }: Place & Signature & { readonly fingerprint?: string }) =>
+        withOperator(place, async (operator, signal) => {
+          let read = fingerprint;
+          if (read === undefined) {
+            const text = await operator.ask(showApproval, { touch });
+            print(shown(text));
+            const otherwise = "read the text, and use --fingerprint to approve it";
+            if (!(await confirm({ question: "Approve this text?", otherwise, signal })))
+              throw new Problem("nothing was approved");
+            read = text.fingerprint;
+          }
+          await operator.order(approve, { touch, fingerprint: read }, { by, reason });
+          print(`Approved ${touch}: the next run sends it when all rules permit it.\n`);
+        }),
+    );
 
 const rejectCommand = () =>
-  withFolder(touchCommand("reject"))
-    .description("Rejects a touch. It is never sent, and its sequence continues.")
-    .requiredOption("--reason <text>", "why; stored, so leave out names and addresses", nonBlank)
-    .requiredOption("--by <name>", "who rejects it; stored", nonBlank)
-    .action((touchId: string, { reason, by, folder }: RejectOptions) =>
-      printOn(folder, async (statements) => {
-        const { workspaceId } = await existing(statements, touchId);
-        const at = await databaseNow(statements);
-        const rejection = { workspaceId, touchId, reason, by, at };
-        const answer = await statements.transaction((transaction) => rejectTouch(transaction, rejection));
-        return resultText(answer, `Rejected ${touchId}: it is never sent, and its sequence continues.`);
+  withSignature(withPlace(touchCommand("reject")))
+    .description(reject.summary)
+    .action((touch: string, { by, reason, ...place }: Place & Signature) =>
+      withOperator(place, async (operator) => {
+        await operator.order(reject, { touch }, { by, reason });
+        print(`Rejected ${touch}: it is never sent, and its sequence continues.\n`);
       }),
     );
 
 const touchCommand = (name: string) => new Command(name).argument("<touch>", "the id of the touch", uuid);
-const withFolder = (command: Command) => command.addOption(folderOption("folder of the local database"));
 
-async function printOn(folder: string, work: (statements: Transactional) => Promise<string>): Promise<void> {
-  print(await withExistingDatabase(folder, ({ pool }) => work(onPool(pool))));
-}
-
-async function existing(db: Queryable, touchId: string): Promise<WaitingTouch> {
-  const touch = await findTouch(db, touchId);
-  if (!touch)
-    throw new Problem(
-      `there is no touch ${touchId}; \`npm run backstop -- approvals list\` lists the touches that need approval`,
-    );
-  return touch;
-}
-
-function resultText({ outcome, reason }: ApprovalAnswer, sentence: string): string {
-  if (outcome === "refused") throw new Problem(`refused: ${refusalText(reason ?? "")}`);
-  return `${sentence}\n`;
-}
-
-async function show(statements: Transactional, touch: WaitingTouch): Promise<string> {
-  const { id: touchId, workspaceId } = touch;
-  const at = await databaseNow(statements);
-  const text = await statements.transaction((transaction) => currentText(transaction, { workspaceId, touchId, at }));
-  if ("refused" in text) throw new Problem(`touch ${touchId} is ${touch.status}: ${refusalText(text.refused)}`);
-  const { subject, body } = text.message;
-  const ends = touch.expiresAt ? `, expires ${formatMinute(touch.expiresAt)}` : "";
+function shown(answer: z.output<typeof showApproval.answer>): string {
+  const { id, position, sequenceName, workspaceName, channel, expiresAt, subject, body, fingerprint } = answer;
+  const ends = expiresAt ? `, expires ${formatMinute(expiresAt)}` : "";
   return [
-    `Touch ${touchId}, step ${touch.position} of "${touch.sequenceName}" in ${touch.workspaceName} (${touch.channel})${ends}`,
+    `Touch ${id}, step ${position} of "${sequenceName}" in ${workspaceName} (${channel})${ends}`,
+    `To: ${recipientOf(answer)}`,
     ...(subject === null ? [] : [`Subject: ${subject}`]),
     body,
-    `Fingerprint: ${text.fingerprint}\n`,
+    `Fingerprint: ${fingerprint}\n`,
   ].join("\n\n");
 }
 
-function tableOf(touches: readonly WaitingTouch[]): string {
-  const head = ["touch", "step", "times"];
-  const rows = touches
-    .slice(0, MAX_LISTED)
-    .map(({ id, workspaceName, sequenceName, position, channel, claimedAt, expiresAt }) => [
-      id,
-      `step ${position} of "${sequenceName}" in ${workspaceName}, ${channel}`,
-      `created ${formatMinute(claimedAt)}\nexpires ${expiresAt ? formatMinute(expiresAt) : "never"}`,
-    ]);
-  const more = touches.length > MAX_LISTED ? `\nOnly the first ${MAX_LISTED} are shown.` : "";
-  return `${fittedTable({ head, rows }, columnsOf(process.stdout))}${more}\n`;
+type Waiting = z.output<typeof listApprovals.answer>["touches"][number];
+
+const recipientOf = ({ leadName, recipient, leadId }: Omit<Waiting, "status">): string =>
+  [leadName, recipient ?? leadId].filter((part) => part !== "").join(", ");
+
+function tableOf({ touches, more }: z.output<typeof listApprovals.answer>): string {
+  if (touches.length === 0) return "No touch needs approval.\n";
+  const rows = touches.map((touch) => [
+    touch.id,
+    `step ${touch.position} of "${touch.sequenceName}" in ${touch.workspaceName}, ${touch.channel}\nto ${recipientOf(touch)}`,
+    `created ${formatMinute(touch.claimedAt)}\nexpires ${touch.expiresAt ? formatMinute(touch.expiresAt) : "never"}`,
+  ]);
+  const table = fittedTable({ head: ["touch", "step", "times"], rows }, columnsOf(process.stdout));
+  return `${table}\n${more ? `Only the first ${touches.length} are shown.\n` : ""}`;
 }
 
 function sha256(text: string): string {

@@ -2,12 +2,12 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import * as z from "zod";
 import { enrolLead } from "../../lib/operate/enrol-lead.ts";
 import { optInLead, optOutLead } from "../../lib/operate/opt-out-lead.ts";
+import { refusalText } from "../../lib/operate/refusal-texts.ts";
 import { snoozeLead } from "../../lib/operate/snooze-lead.ts";
 import { resumeLead, stopLead } from "../../lib/operate/stop-lead.ts";
 import { type Place, type Signature, withOperator, withPlace, withSignature } from "../operator.ts";
 import { print } from "../print.ts";
 import { Problem } from "../problem.ts";
-import { refusalText } from "../reason-texts.ts";
 import { formatMinute } from "../terminal.ts";
 
 type Ordered = Place & Signature & { readonly workspace?: string };

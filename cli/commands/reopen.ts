@@ -1,11 +1,11 @@
 import { Command } from "commander";
+import { refusalText } from "../../lib/operate/refusal-texts.ts";
 import type { Database } from "../../lib/store/connect.ts";
 import { reopenInstance } from "../../lib/store/reopen.ts";
 import { databaseNow, onPool } from "../../lib/store/sql.ts";
 import { withExistingDatabase } from "../existing-database.ts";
 import { print } from "../print.ts";
 import { Problem } from "../problem.ts";
-import { refusalText } from "../reason-texts.ts";
 import { folderOption, formatMinute, nonBlank, uuid } from "../terminal.ts";
 
 const HELP = `

@@ -1,6 +1,7 @@
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import * as z from "zod";
 import { TOUCH_STATUSES, type TouchStatus } from "../../lib/domain/labels.ts";
+import { refusalText } from "../../lib/operate/refusal-texts.ts";
 import { listTouches, planRetry, retryTouches, settleTouch } from "../../lib/operate/touches.ts";
 import { columnsOf, fittedTable } from "../fitted.ts";
 import {
@@ -17,7 +18,6 @@ import {
   withSignature,
 } from "../operator.ts";
 import { print } from "../print.ts";
-import { refusalText } from "../reason-texts.ts";
 import { uuid } from "../terminal.ts";
 
 const HELP = `

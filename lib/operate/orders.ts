@@ -1,5 +1,6 @@
 import { applySequences } from "./apply-sequences.ts";
 import { applyWorkspace } from "./apply-workspace.ts";
+import { approve, reject } from "./approvals.ts";
 import { enrolLead } from "./enrol-lead.ts";
 import { eraseLead } from "./erase-lead.ts";
 import type { Order } from "./operation.ts";
@@ -24,4 +25,6 @@ export const ORDERS: readonly Order[] = [
   retryTouches,
   enrolLead,
   eraseLead,
+  approve,
+  reject,
 ];

@@ -1,5 +1,6 @@
 import { planApplySequences } from "./apply-sequences.ts";
 import { planWorkspace } from "./apply-workspace.ts";
+import { listApprovals, showApproval } from "./approvals.ts";
 import { exportLead } from "./export-lead.ts";
 import { findLeads } from "./find-leads.ts";
 import { forecast } from "./forecast.ts";
@@ -27,4 +28,6 @@ export const QUESTIONS: readonly Question[] = [
   showRun,
   listTouches,
   planRetry,
+  listApprovals,
+  showApproval,
 ];

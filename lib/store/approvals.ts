@@ -4,8 +4,9 @@ import { type Message, render } from "../domain/templates.ts";
 import type { BatchQuery, DueCandidate } from "../run/store-ports.ts";
 import { advanceInstances } from "./advance-instances.ts";
 import { candidateColumns, readCandidates } from "./candidates.ts";
+import { byAddress } from "./columns.ts";
 import { instant, instantOrNull, parseDueRows } from "./rows.ts";
-import { execute, many, one, type Queryable, sql, type Transactional } from "./sql.ts";
+import { empty, execute, many, one, type Queryable, raw, type Sql, sql, type Transactional } from "./sql.ts";
 import { CANCEL_REASON } from "./start-sending.ts";
 
 interface Approval {
@@ -51,19 +52,19 @@ export async function approveTouch(transaction: Queryable, approval: Approval): 
   return { outcome: "approved" };
 }
 
-/**
- * Renders a waiting touch and returns its text and fingerprint. Stores both on the touch, so that only the text that
- * was shown can be approved. Runs in the caller's transaction.
- */
+/** The text of a waiting touch as rendered now, with its fingerprint. Writes nothing and takes no lock. */
 export async function currentText(
-  transaction: Queryable,
+  db: Queryable,
   touch: Pick<Approval, "workspaceId" | "touchId" | "at">,
 ): Promise<ShownText | { readonly refused: string }> {
-  const locked = await lockWaiting(transaction, touch);
-  if ("refused" in locked) return locked;
-  const text = textOf(locked);
+  const waiting = await readWaiting(db, touch, empty);
+  if ("refused" in waiting) return waiting;
+  const text = textOf(waiting);
   if ("fault" in text) return { refused: text.fault };
-  return { message: text.message, fingerprint: await storeText(transaction, touch.touchId, text.message) };
+  const { subject, body } = text.message;
+  const { fingerprint } = await one(db, z.object({ fingerprint: z.string() }))`
+    select message_fingerprint(${subject}::text, ${body}::text) as fingerprint`;
+  return { message: text.message, fingerprint };
 }
 
 interface ShownText {
@@ -86,8 +87,8 @@ export async function rejectTouch(transaction: Queryable, rejection: Rejection):
 
 const refuse = (reason: string): ApprovalAnswer => ({ outcome: "refused", reason });
 
-/** A touch that waits for approval, locked with its lead and its instance. */
-interface LockedTouch {
+/** A touch that waits for approval. */
+interface WaitingRow {
   readonly candidate: DueCandidate;
   readonly stepId: string;
   readonly channel: string;
@@ -113,13 +114,22 @@ const INSTANCE_WAITS = sql`
 /** Locks the lead first, then instance and touch: the lock order of every transaction that waits for several rows. */
 async function lockWaiting(
   db: Queryable,
-  { workspaceId, touchId, at }: Pick<Approval, "workspaceId" | "touchId" | "at">,
-): Promise<LockedTouch | { readonly refused: string }> {
+  touch: Pick<Approval, "workspaceId" | "touchId" | "at">,
+): Promise<WaitingRow | { readonly refused: string }> {
+  const { workspaceId, touchId } = touch;
   await execute(db)`
     select from lead
      where workspace_id = ${workspaceId}::uuid
        and id = (select lead_id from touch where workspace_id = ${workspaceId}::uuid and id = ${touchId}::uuid)
        for no key update`;
+  return await readWaiting(db, touch, sql`for no key update of instance, touch`);
+}
+
+async function readWaiting(
+  db: Queryable,
+  { workspaceId, touchId, at }: Pick<Approval, "workspaceId" | "touchId" | "at">,
+  lock: Sql,
+): Promise<WaitingRow | { readonly refused: string }> {
   const rows = await many(db, z.unknown())`
     select ${candidateColumns(at)}, touch.status::text as "touchStatus", touch.decided_at is not null as decided,
            ${INSTANCE_WAITS} as "instanceWaits",
@@ -128,7 +138,7 @@ async function lockWaiting(
       join follow_up_instance as instance on instance.id = touch.instance_id
       join lead on lead.workspace_id = touch.workspace_id and lead.id = touch.lead_id
      where touch.workspace_id = ${workspaceId}::uuid and touch.id = ${touchId}::uuid
-       for no key update of instance, touch`;
+       ${lock}`;
   const [dueRow] = parseDueRows(rows);
   if (!dueRow) return { refused: "not_found" };
   const { decided, touchStatus, instanceWaits, ...touch } = lockedRow.parse(dueRow.row);
@@ -147,7 +157,7 @@ function textOf({
   candidate,
   stepId,
   channel,
-}: LockedTouch): { readonly message: Message } | { readonly fault: string } {
+}: WaitingRow): { readonly message: Message } | { readonly fault: string } {
   if ("fault" in candidate.read) return { fault: "unreadable_row" };
   const { lead, workspace, sequence } = candidate.read.item;
   const step = sequence.steps.find(({ id }) => id === stepId);
@@ -209,14 +219,19 @@ const listedRow = z.object({
   status: z.enum(TOUCH_STATUSES),
   claimedAt: instant,
   expiresAt: instantOrNull,
+  leadId: z.guid(),
+  leadName: z.string(),
+  recipient: z.string().nullable(),
 });
 
-/** A touch that waits, or waited, for approval: with readable names, without its text. */
+/** A touch that waits, or waited, for approval: with readable names and its recipient, without its text. */
 export type WaitingTouch = z.infer<typeof listedRow>;
 
 const COLUMNS = sql`
   touch.id, workspace.id as "workspaceId", workspace.name as "workspaceName", sequence.name as "sequenceName",
-  step.position, touch.channel::text, touch.status::text, touch.claimed_at as "claimedAt", touch.expires_at as "expiresAt"`;
+  step.position, touch.channel::text, touch.status::text, touch.claimed_at as "claimedAt", touch.expires_at as "expiresAt",
+  touch.lead_id as "leadId", concat_ws(' ', lead.first_name, lead.last_name) as "leadName",
+  ${byAddress(sql`touch.channel`, (kind) => sql`lead.${raw(kind)}`)} as recipient`;
 
 /** Touches that wait for approval, by expiry, then by age. */
 export async function listWaiting(
@@ -231,6 +246,7 @@ export async function listWaiting(
       join follow_up_step as step on step.id = touch.step_id
       join follow_up_sequence as sequence on sequence.id = instance.sequence_id
       join workspace on workspace.id = instance.workspace_id
+      join lead on lead.workspace_id = instance.workspace_id and lead.id = instance.lead_id
      where instance.paused_reason = 'awaiting_approval'
        and (${workspaceId}::uuid is null or instance.workspace_id = ${workspaceId}::uuid)
      order by touch.expires_at, touch.claimed_at, touch.id
@@ -245,6 +261,7 @@ export async function findTouch(db: Queryable, touchId: string): Promise<Waiting
       join follow_up_step as step on step.id = touch.step_id
       join follow_up_sequence as sequence on sequence.id = step.sequence_id
       join workspace on workspace.id = touch.workspace_id
+      join lead on lead.workspace_id = touch.workspace_id and lead.id = touch.lead_id
      where touch.id = ${touchId}::uuid`;
   return touch;
 }

@@ -1,0 +1,99 @@
+import * as z from "zod";
+import { CHANNELS, TOUCH_STATUSES } from "../domain/labels.ts";
+import {
+  type ApprovalAnswer,
+  approveTouch,
+  currentText,
+  findTouch,
+  listWaiting,
+  rejectTouch,
+  type WaitingTouch,
+} from "../store/approvals.ts";
+import type { Queryable } from "../store/sql.ts";
+import { isoInstant, order, question, Refused } from "./operation.ts";
+import { refusalText } from "./refusal-texts.ts";
+import { theWorkspace, workspaceName } from "./workspaces.ts";
+
+const MAX_LISTED = 200;
+
+const waitingTouch = z.object({
+  id: z.guid(),
+  workspaceId: z.guid(),
+  workspaceName: z.string(),
+  sequenceName: z.string(),
+  position: z.int(),
+  channel: z.enum(CHANNELS),
+  status: z.enum(TOUCH_STATUSES),
+  claimedAt: isoInstant,
+  /** Null: it waits without end. */
+  expiresAt: isoInstant.nullable(),
+  leadId: z.guid(),
+  leadName: z.string(),
+  /** The lead's address for the channel; null if the channel needs none. */
+  recipient: z.string().nullable(),
+});
+
+/** `approvals list`: by expiry, then by age; at most 200. */
+export const listApprovals = question({
+  name: "approvals list",
+  summary: "Lists the touches that need approval, by expiry.",
+  input: z.strictObject({ workspace: workspaceName.optional() }),
+  answer: z.object({ touches: z.array(waitingTouch), more: z.boolean() }),
+  async run(db, { workspace }) {
+    const workspaceId = workspace === undefined ? null : (await theWorkspace(db, workspace)).id;
+    const touches = await listWaiting(db, { workspaceId, limit: MAX_LISTED + 1 });
+    return { touches: touches.slice(0, MAX_LISTED), more: touches.length > MAX_LISTED };
+  },
+});
+
+/** `approvals show`: the text as it would be sent now. An approval names its fingerprint. */
+export const showApproval = question({
+  name: "approvals show",
+  summary: "Shows the recipient and the text of a touch as it would be sent now, with its fingerprint.",
+  input: z.strictObject({ touch: z.guid() }),
+  answer: waitingTouch.extend({ subject: z.string().nullable(), body: z.string(), fingerprint: z.string() }),
+  async run(db, { touch: touchId }, now) {
+    const touch = await theTouch(db, touchId);
+    const text = await currentText(db, { workspaceId: touch.workspaceId, touchId, at: now });
+    if ("refused" in text)
+      throw new Refused(text.refused, `touch ${touchId} is ${touch.status}: ${refusalText(text.refused)}`);
+    return { ...touch, ...text.message, fingerprint: text.fingerprint };
+  },
+});
+
+const decided = z.object({ touchId: z.guid(), outcome: z.enum(["approved", "rejected"]) });
+
+/** `approvals approve`: exactly the text with this fingerprint. */
+export const approve = order({
+  name: "approvals approve",
+  summary: "Approves the text with the fingerprint that was shown. The next run sends it.",
+  input: z.strictObject({ touch: z.guid(), fingerprint: z.string().regex(/^[0-9a-f]{64}$/) }),
+  answer: decided,
+  async run(db, { touch: touchId, fingerprint }, { by, at }) {
+    const { workspaceId } = await theTouch(db, touchId);
+    return doneOr(await approveTouch(db, { workspaceId, touchId, fingerprint, by, at }), workspaceId, touchId);
+  },
+});
+
+/** `approvals reject`: it is never sent. The reason of the order is stored with the touch. */
+export const reject = order({
+  name: "approvals reject",
+  summary: "Rejects a touch. It is never sent, and its sequence continues.",
+  input: z.strictObject({ touch: z.guid() }),
+  answer: decided,
+  async run(db, { touch: touchId }, { by, at, reason }) {
+    const { workspaceId } = await theTouch(db, touchId);
+    return doneOr(await rejectTouch(db, { workspaceId, touchId, reason, by, at }), workspaceId, touchId);
+  },
+});
+
+async function theTouch(db: Queryable, touchId: string): Promise<WaitingTouch> {
+  const touch = await findTouch(db, touchId);
+  if (touch) return touch;
+  throw new Refused("not_found", `there is no touch ${touchId}: approvals list shows those that need approval`);
+}
+
+function doneOr({ outcome, reason = "" }: ApprovalAnswer, workspaceId: string, touchId: string) {
+  if (outcome === "refused") throw new Refused(reason, refusalText(reason));
+  return { workspaceId, answer: { touchId, outcome } };
+}
