@@ -1,8 +1,7 @@
-import { CHANNELS, type Channel } from "../../lib/domain/labels.ts";
-
-interface Day {
-  readonly day: string;
-  readonly touches: Partial<Record<Channel, number>>;
+/** One bar: its name below it, and its parts from the bottom up. */
+export interface Bar {
+  readonly name: string;
+  readonly parts: readonly { readonly colour: string; readonly value: number }[];
 }
 
 const WIDTH = 640;
@@ -10,20 +9,19 @@ const HEIGHT = 160;
 const BASE = HEIGHT - 24;
 
 /**
- * Stacked bars as SVG: one per day, one colour class per channel. The text of the picture is its label; the page shows
- * the same figures as a table. Numbers and fixed names only, so that it needs no escaping but the label's.
+ * Stacked bars as SVG. The text of the picture is its label; the page shows the same figures as a table. Escapes the
+ * label; the rest are numbers and fixed names.
  */
-export function barsOf(days: readonly Day[], label: string): string {
-  if (days.length === 0) return "";
-  const most = Math.max(1, ...days.map(({ touches }) => totalOf(touches)));
-  const slot = WIDTH / days.length;
-  const bars = days.map((day, index) =>
-    barOf(day, { x: index * slot, width: Math.max(2, slot - 6), scale: (BASE - 14) / most }),
-  );
+export function barsOf(bars: readonly Bar[], label: string): string {
+  if (bars.length === 0) return "";
+  const most = Math.max(...bars.map(totalOf));
+  const scale = most > 0 ? (BASE - 14) / most : 0;
+  const slot = WIDTH / bars.length;
+  const width = Math.max(2, slot - 6);
   return [
-    `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escaped(label)}, at most ${most} on a day">`,
+    `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escaped(label)}, at most ${round(most)}">`,
     `<line class="axis" x1="0" y1="${BASE}" x2="${WIDTH}" y2="${BASE}"/>`,
-    ...bars,
+    ...bars.map((bar, index) => barAt(bar, { x: index * slot, width, scale })),
     "</svg>",
   ].join("");
 }
@@ -34,23 +32,22 @@ interface Slot {
   readonly scale: number;
 }
 
-function barOf({ day, touches }: Day, { x, width, scale }: Slot): string {
+function barAt(bar: Bar, { x, width, scale }: Slot): string {
   let y = BASE;
-  const parts = CHANNELS.flatMap((channel) => {
-    const height = (touches[channel] ?? 0) * scale;
+  const parts = bar.parts.flatMap(({ colour, value }) => {
+    const height = value * scale;
     if (height === 0) return [];
     y -= height;
-    return [
-      `<rect class="${channel}" x="${round(x)}" y="${round(y)}" width="${round(width)}" height="${round(height)}"/>`,
-    ];
+    const place = `x="${round(x)}" y="${round(y)}" width="${round(width)}" height="${round(height)}"`;
+    return [`<rect class="${colour}" ${place}/>`];
   });
   const middle = round(x + width / 2);
-  const count = `<text class="count" x="${middle}" y="${round(y - 3)}">${totalOf(touches)}</text>`;
-  const date = `<text class="day" x="${middle}" y="${HEIGHT - 8}">${Number(day.slice(8))}</text>`;
-  return [...parts, count, date].join("");
+  const total = `<text x="${middle}" y="${round(y - 3)}">${round(totalOf(bar))}</text>`;
+  const name = `<text x="${middle}" y="${HEIGHT - 8}">${escaped(bar.name)}</text>`;
+  return [...parts, total, name].join("");
 }
 
-const totalOf = (touches: Day["touches"]): number => Object.values(touches).reduce((sum, count) => sum + count, 0);
+const totalOf = ({ parts }: Bar): number => parts.reduce((sum, { value }) => sum + value, 0);
 
 const round = (value: number): number => Math.round(value * 10) / 10;
 

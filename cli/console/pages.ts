@@ -5,6 +5,7 @@ import type * as z from "zod";
 import { CHANNELS } from "../../lib/domain/labels.ts";
 import { findLeads } from "../../lib/operate/find-leads.ts";
 import { forecast } from "../../lib/operate/forecast.ts";
+import { listRuns } from "../../lib/operate/runs.ts";
 import { showLead } from "../../lib/operate/show-lead.ts";
 import { listWorkspaces } from "../../lib/operate/workspaces.ts";
 import { eventText, inZone, nextLines, stateLines } from "../lead-story.ts";
@@ -54,13 +55,42 @@ async function page(view: string, title: string, values: object, status = 200): 
 }
 
 const FORECAST_DAYS = 14;
+const RUNS_SHOWN = 20;
+/** The schedule runs each minute, and the next run stops what a booking left. */
+const TARGET_SECONDS = 60;
+
+/** The oldest run first, so that time goes to the right. */
+function promiseView(runs: z.output<typeof listRuns.answer>["runs"]) {
+  const shown = runs.toReversed();
+  const measured = shown.flatMap(({ slowestSeconds }) => slowestSeconds ?? []);
+  return {
+    target: TARGET_SECONDS,
+    worst: measured.length > 0 ? Math.max(...measured) : null,
+    chart: barsOf(
+      shown.map(({ startedAt, slowestSeconds }) => ({
+        name: formatMinute(startedAt).slice(11, 16),
+        parts: [{ colour: (slowestSeconds ?? 0) > TARGET_SECONDS ? "late" : "kept", value: slowestSeconds ?? 0 }],
+      })),
+      "Seconds from a booking to the stop, by run",
+    ),
+    runs: shown.map(({ startedAt, success, timedOut, slowestSeconds, completed, sent }) => ({
+      at: formatMinute(startedAt),
+      outcome: success ? "succeeded" : timedOut ? "timed out" : success === null ? "is running" : "failed",
+      seconds: slowestSeconds,
+      completed,
+      sent,
+    })),
+  };
+}
 
 async function overview(operator: Operator): Promise<Page> {
-  const [{ workspaces }, foreseen] = await Promise.all([
+  const [{ workspaces }, { runs }, foreseen] = await Promise.all([
     operator.ask(listWorkspaces, {}),
+    operator.ask(listRuns, { limit: RUNS_SHOWN }),
     operator.ask(forecast, { days: FORECAST_DAYS }),
   ]);
   return await page("overview", "Overview", {
+    promise: promiseView(runs),
     workspaces: workspaces.map(({ name, timeZone, leads, liveInstances, pausedAt }) => ({
       name,
       timeZone,
@@ -83,7 +113,13 @@ function forecastView({
 }: z.output<typeof forecast.answer>["workspaces"][number]) {
   return {
     workspace,
-    chart: barsOf(days, `Touches per day in ${workspace}`),
+    chart: barsOf(
+      days.map(({ day, touches }) => ({
+        name: String(Number(day.slice(8))),
+        parts: CHANNELS.map((channel) => ({ colour: channel, value: touches[channel] ?? 0 })),
+      })),
+      `Touches per day in ${workspace}`,
+    ),
     days: days.map(({ day, touches }) => ({
       day,
       touches: Object.entries(touches)

@@ -102,10 +102,32 @@ it("shows hostile names as text", async () => {
   }
 });
 
+it("draws the promise of the runs, the worst and the target, and says the same in a table", async () => {
+  const report = {
+    success: true,
+    backstop: { slowestSeconds: 71.5, completedCount: 3 },
+    results: null,
+    durationMs: 9,
+    errors: [],
+  };
+  await sql.query(
+    `insert into run (trigger, request_id, started_at, deadline_at, finished_at, success, report)
+     values ('schedule', 'one', now(), now(), now(), true, $1)`,
+    [report],
+  );
+  const page = await open("/");
+  expect(await page.getByText("Worst of the last 1 runs: 71.5 s. Target: at most 60 s.").count()).toBe(1);
+  expect(await page.locator("svg .late").count()).toBe(1);
+  await page.getByText("The runs as a table").click();
+  expect(await page.getByRole("cell", { name: "71.5" }).count()).toBe(1);
+  expect(await faultsOf(page)).toEqual([]);
+  await page.close();
+});
+
 it("draws the forecast, and says the same in a table", async () => {
   const page = await open("/");
   expect(await page.getByRole("img", { name: /Touches per day/ }).count()).toBe(1);
-  await page.getByText("As a table").click();
+  await page.getByText("As a table", { exact: true }).click();
   expect(await page.getByRole("cell", { name: "1 email" }).count()).toBe(2);
   await page.close();
 });
