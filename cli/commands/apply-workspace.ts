@@ -23,6 +23,7 @@ workspace. A setting without a value in the file stays as it is; null removes it
     country: DE                     ISO 3166-1
     region: BY                      ISO 3166-2; quote numbers, as in "03"
     own: [2026-12-24]
+    working: [2026-10-03]           holidays of the country that are none here
   dailyCap: 200                     touches per day; null: no cap
   gap: 4 hours                      between two touches of a lead; a new workspace: 0 minutes
   ghostedAfter: 7 days              without an answer to our last message, a lead that replied is followed up again

@@ -6,7 +6,7 @@ import { UsageProblem } from "../problem.ts";
 import { showProgress } from "../terminal.ts";
 
 const HELP = `
-Nothing is sent on these dates to leads of a workspace with this country and region. A workspace can add its own dates. Some countries have poor data, for which the command prints a warning: ${Object.keys(POOR_DATA).join(", ")}. Compare the dates with those that the country announces.
+Nothing is sent on these dates to leads of a workspace with this country and region. A workspace can add and remove dates: holidays.own and holidays.working of \`workspaces apply\`. Some countries have poor data, for which the command prints a warning: ${Object.keys(POOR_DATA).join(", ")}. Compare the dates with those that the country announces.
 
 Examples:
   $ npm run backstop -- holidays list --country IN --year 2027

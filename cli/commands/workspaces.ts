@@ -93,7 +93,7 @@ function settingsText(workspace: z.output<typeof showWorkspace.answer>): string 
     ["state", pausedAt ? `paused since ${formatMinute(pausedAt)}` : "running"],
     ["time zone", workspace.timeZone],
     ["send window", `${days} ${sendWindow.start}-${sendWindow.end}`],
-    ["holidays", [country || "none", ...holidays.own].join(", ")],
+    ["holidays", [country || "none", ...holidays.own, ...holidays.working.map((date) => `not ${date}`)].join(", ")],
     ["daily cap", dailyCap === null ? "none" : String(dailyCap)],
     ["gap", `${workspace.gapMinutes} min between two touches of a lead`],
     ["ghosted after", `${workspace.ghostedAfterDays} days without a reply`],

@@ -106,6 +106,8 @@ export interface HolidayPlace {
   readonly country: string | null;
   readonly region: string | null;
   readonly ownDates: readonly string[];
+  /** Dates that are no holidays here, although they are in the country. */
+  readonly workingDates: readonly string[];
 }
 
 /** The first step at or after the position, so deleted steps are skipped. Undefined if none is left. */

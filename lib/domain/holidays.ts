@@ -19,7 +19,8 @@ function loaded() {
 export type HolidayCalendar = (localDate: string) => boolean;
 
 /**
- * The public holidays of a country or region, plus own dates. Without a country, only the own dates. A holiday counts
+ * The public holidays of a country or region without the working dates, plus own dates. Without a country, only the own
+ * dates. A holiday counts
  * only for whole days: one that starts at noon leaves its first day open. Throws RangeError for an unknown country or
  * region, see `hasHolidays`. With a country, the calendar throws RangeError for a date before 1970 or after 2199.
  */
@@ -27,11 +28,13 @@ export function holidayCalendar(
   country: string | null,
   region: string | null,
   ownDates: Iterable<string> = [],
+  workingDates: Iterable<string> = [],
 ): HolidayCalendar {
   const own = new Set(ownDates);
+  const working = new Set(workingDates);
   if (country === null && region === null) return (localDate) => own.has(localDate);
   const isPublicHoliday = publicHolidays(country, region);
-  return (localDate) => own.has(localDate) || isPublicHoliday(localDate);
+  return (localDate) => own.has(localDate) || (isPublicHoliday(localDate) && !working.has(localDate));
 }
 
 /**

@@ -86,7 +86,8 @@ const calendars = new WeakMap<HolidayPlace, HolidayCalendar>();
 
 /** Cached per place object: the leads of a workspace in a batch share it. */
 function holidaysOf(place: HolidayPlace): HolidayCalendar {
-  const known = calendars.get(place) ?? holidayCalendar(place.country, place.region, place.ownDates);
+  const known =
+    calendars.get(place) ?? holidayCalendar(place.country, place.region, place.ownDates, place.workingDates);
   calendars.set(place, known);
   return known;
 }

@@ -35,7 +35,7 @@ export async function adviceOnTimes(
 async function sendYear({ timeZone, sendWindow, holidays }: SendTimes, now: Date): Promise<SendYear | undefined> {
   if (holidays.country !== null) await loadHolidays();
   try {
-    const isHoliday = holidayCalendar(holidays.country, holidays.region, holidays.own);
+    const isHoliday = holidayCalendar(holidays.country, holidays.region, holidays.own, holidays.working);
     return new SendYear({ zone: timeZone, window: sendWindow, isHoliday }, now);
   } catch (thrown) {
     // Only rows that were changed by SQL; `decide` holds them by name.

@@ -26,7 +26,12 @@ const storedSettings = z.object({
   name: z.string(),
   timeZone: z.string(),
   sendWindow: z.object({ days: z.array(z.int()), start: z.string(), end: z.string() }),
-  holidays: z.object({ country: z.string().nullable(), region: z.string().nullable(), own: z.array(z.string()) }),
+  holidays: z.object({
+    country: z.string().nullable(),
+    region: z.string().nullable(),
+    own: z.array(z.string()),
+    working: z.array(z.string()),
+  }),
   dailyCap: z.int().nullable(),
   gapMinutes: z.int(),
   ghostedAfterDays: z.int(),

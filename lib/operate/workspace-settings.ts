@@ -44,6 +44,8 @@ const holidays = z.strictObject({
   country: text.nullable(),
   region: text.nullable(),
   own: z.array(isoDate).max(1_000),
+  /** Dates that are no holidays here, although they are in the country. */
+  working: z.array(isoDate).max(1_000),
 });
 const digest = z.strictObject({
   time: clock.refine((time) => time !== "24:00", 'must be before "24:00"'),
@@ -82,7 +84,7 @@ export type SettingsToChange = z.output<typeof settingsToChange>;
 const DEFAULTS = {
   timeZone: "UTC",
   sendWindow: { days: [1, 2, 3, 4, 5], start: "09:00", end: "17:00" },
-  holidays: { country: null, region: null, own: [] },
+  holidays: { country: null, region: null, own: [], working: [] },
   dailyCap: null,
   gapMinutes: 0,
   ghostedAfterDays: 7,
@@ -103,7 +105,11 @@ export function changedSettings(before: WorkspaceSettings | null, change: Settin
   return {
     ...merged,
     sendWindow: { ...merged.sendWindow, days: inOrder(merged.sendWindow.days) },
-    holidays: { ...merged.holidays, own: inOrder(merged.holidays.own) },
+    holidays: {
+      ...merged.holidays,
+      own: inOrder(merged.holidays.own),
+      working: inOrder(merged.holidays.working),
+    },
   };
 }
 
@@ -143,7 +149,7 @@ export async function placeFaults({ country, region }: Place): Promise<readonly 
 }
 
 function openingFaults({ timeZone, sendWindow: window, holidays: place }: WorkspaceSettings, now: Date) {
-  const isHoliday = holidayCalendar(place.country, place.region, place.own);
+  const isHoliday = holidayCalendar(place.country, place.region, place.own, place.working);
   if (nextOpening(now, { zone: timeZone, window, isHoliday })) return [];
   return [{ path: ["sendWindow"], message: "does not open within a year" }];
 }

@@ -106,7 +106,7 @@ export function templateLeadOf(row: TemplateLead): TemplateLead {
 export const SEND_TIMES = sql`
   workspace.gap_minutes, workspace.window_days, to_char(workspace.window_start, 'HH24:MI') as window_start,
   to_char(workspace.window_end, 'HH24:MI') as window_end, workspace.holiday_country, workspace.holiday_region,
-  workspace.own_holidays::text[] as own_holidays`;
+  workspace.own_holidays::text[] as own_holidays, workspace.working_dates::text[] as working_dates`;
 
 export const sendTimeColumns = {
   gap_minutes: z.int(),
@@ -116,6 +116,7 @@ export const sendTimeColumns = {
   holiday_country: z.string().nullable(),
   holiday_region: z.string().nullable(),
   own_holidays: z.array(z.string()),
+  working_dates: z.array(z.string()),
 };
 
 const sendTimeRow = z.object(sendTimeColumns);
@@ -125,7 +126,12 @@ export const sendTimesOf = (
 ): Pick<WorkspaceFacts, "gapMinutes" | "sendWindow" | "holidays"> => ({
   gapMinutes: row.gap_minutes,
   sendWindow: { days: row.window_days, start: row.window_start, end: row.window_end },
-  holidays: { country: row.holiday_country, region: row.holiday_region, ownDates: row.own_holidays },
+  holidays: {
+    country: row.holiday_country,
+    region: row.holiday_region,
+    ownDates: row.own_holidays,
+    workingDates: row.working_dates,
+  },
 });
 
 /** Loads the holiday data if any of the workspaces has a holiday country. */

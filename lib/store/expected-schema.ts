@@ -7,6 +7,7 @@ export const EXPECTED_SCHEMA = {
     "20261130000200_lead_senders",
     "20261130000300_lead_contacted",
     "20261130000600_allowed_placeholders",
+    "20261130000700_holiday_changes",
     "20261130000800_orders",
     "20261130001000_orders_of_leads",
   ],
@@ -236,6 +237,7 @@ export const EXPECTED_SCHEMA = {
       "digest_muted",
       "next_digest_at",
       "created_at",
+      "working_dates",
     ],
   },
   labels: {

@@ -33,7 +33,12 @@ const settingsRow = z.object({
   name: z.string(),
   timeZone: z.string(),
   sendWindow: z.object({ days: z.array(z.int()), start: z.string(), end: z.string() }),
-  holidays: z.object({ country: z.string().nullable(), region: z.string().nullable(), own: z.array(z.string()) }),
+  holidays: z.object({
+    country: z.string().nullable(),
+    region: z.string().nullable(),
+    own: z.array(z.string()),
+    working: z.array(z.string()),
+  }),
   dailyCap: z.int().nullable(),
   gapMinutes: z.int(),
   ghostedAfterDays: z.int(),
@@ -53,7 +58,7 @@ export async function readWorkspaceSettings(db: Queryable, id: string): Promise<
     select name, time_zone as "timeZone",
            json_build_object('days', window_days, 'start', to_char(window_start, 'HH24:MI'),
                              'end', to_char(window_end, 'HH24:MI')) as "sendWindow",
-           json_build_object('country', holiday_country, 'region', holiday_region, 'own', own_holidays) as holidays,
+           json_build_object('country', holiday_country, 'region', holiday_region, 'own', own_holidays, 'working', working_dates) as holidays,
            daily_cap as "dailyCap", gap_minutes as "gapMinutes", ghosted_after_days as "ghostedAfterDays",
            email_from as "emailFrom",
            json_build_object('time', to_char(digest_time, 'HH24:MI'), 'email', digest_email,
@@ -67,10 +72,11 @@ export async function createWorkspace(db: Queryable, settings: WorkspaceSettings
   const { sendWindow, holidays, digest } = settings;
   const { id } = await one(db, z.object({ id: z.guid() }))`
     insert into workspace (name, time_zone, window_days, window_start, window_end, holiday_country, holiday_region,
-                           own_holidays, daily_cap, gap_minutes, ghosted_after_days, email_from, digest_time, digest_email,
-                           digest_webhook_url, digest_muted)
+                           own_holidays, working_dates, daily_cap, gap_minutes, ghosted_after_days, email_from,
+                           digest_time, digest_email, digest_webhook_url, digest_muted)
     values (${settings.name}, ${settings.timeZone}, ${sendWindow.days}::smallint[], ${sendWindow.start}::time,
             ${sendWindow.end}::time, ${holidays.country}, ${holidays.region}, ${holidays.own}::date[],
+            ${holidays.working}::date[],
             ${settings.dailyCap}, ${settings.gapMinutes}, ${settings.ghostedAfterDays}, ${settings.emailFrom},
             ${digest.time}::time, ${digest.email}, ${digest.webhookUrl}, ${digest.muted})
     returning id`;
@@ -84,7 +90,8 @@ export async function updateWorkspace(db: Queryable, id: string, settings: Works
        set name = ${settings.name}, time_zone = ${settings.timeZone}, window_days = ${sendWindow.days}::smallint[],
            window_start = ${sendWindow.start}::time, window_end = ${sendWindow.end}::time,
            holiday_country = ${holidays.country}, holiday_region = ${holidays.region},
-           own_holidays = ${holidays.own}::date[], daily_cap = ${settings.dailyCap},
+           own_holidays = ${holidays.own}::date[], working_dates = ${holidays.working}::date[],
+           daily_cap = ${settings.dailyCap},
            gap_minutes = ${settings.gapMinutes}, ghosted_after_days = ${settings.ghostedAfterDays},
            email_from = ${settings.emailFrom}, digest_time = ${digest.time}::time, digest_email = ${digest.email},
            digest_webhook_url = ${digest.webhookUrl}, digest_muted = ${digest.muted}

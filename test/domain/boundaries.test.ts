@@ -45,7 +45,7 @@ describe("if no other opening is in range", () => {
   );
 
   it("a full cap holds for a day, and a free one lets pass", () => {
-    const holidays = { country: null, region: null, ownDates: allLaterDays };
+    const holidays = { country: null, region: null, ownDates: allLaterDays, workingDates: [] };
     const workspace = { sendWindow: today, holidays, dailyCap: 1 };
     expect(decide(anItem({ workspace: { ...workspace, dailyCapUsed: 1 } }), NOON)).toMatchObject({
       reason: "daily_cap_reached",

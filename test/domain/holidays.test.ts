@@ -60,6 +60,15 @@ describe("a holiday calendar", () => {
     expect(holidaysIn(2027, "AE")).not.toContain("2027-12-03");
   });
 
+  it("leaves out working dates of the country, but no own date", () => {
+    const isHoliday = holidayCalendar("CN", null, ["2027-10-04", "2027-10-01"], ["2027-06-01", "2027-10-01"]);
+    expect(["2027-06-01", "2027-10-01", "2027-10-02", "2027-10-04"].filter(isHoliday)).toEqual([
+      "2027-10-01",
+      "2027-10-02",
+      "2027-10-04",
+    ]);
+  });
+
   it("includes own dates, also without a country", () => {
     const both = holidayCalendar("DE", null, ["2026-06-05"]);
     expect(["2026-06-05", "2026-12-25", "2026-12-24"].map(both)).toEqual([true, true, false]);

@@ -76,7 +76,7 @@ export const anItem = ({ lead, steps, instance, sequence, workspace }: ItemParts
     ghostedAfterDays: 7,
     hasSender: true,
     sendWindow: ALWAYS_OPEN,
-    holidays: { country: null, region: null, ownDates: [] },
+    holidays: { country: null, region: null, ownDates: [], workingDates: [] },
     gapMinutes: 0,
     dailyCap: null,
     dailyCapUsed: 0,

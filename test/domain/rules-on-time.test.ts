@@ -67,7 +67,7 @@ describe("the send window", () => {
   });
 
   it("holds during a public holiday and an own date of the workspace", () => {
-    const holidays = { country: "DE", region: null, ownDates: ["2026-12-24"] };
+    const holidays = { country: "DE", region: null, ownDates: ["2026-12-24"], workingDates: [] };
     const closed = { workspace: { sendWindow: OFFICE, holidays } };
     for (const now of ["2026-12-23T23:00:00.000Z", "2026-12-24T12:00Z", "2026-12-25T12:00Z"]) {
       expect(at(now, closed)).toMatchObject(hold("holiday", "2026-12-28T08:00Z"));
@@ -99,7 +99,7 @@ describe("impossible send times", () => {
     ["an invalid time", { workspace: { sendWindow: { ...OFFICE, start: "9:00" } } }, "invalid_send_times", '"9:00"'],
     [
       "an unknown country",
-      { workspace: { holidays: { country: "XX", region: null, ownDates: [] } } },
+      { workspace: { holidays: { country: "XX", region: null, ownDates: [], workingDates: [] } } },
       "invalid_send_times",
       "workspace: holiday_country",
     ],

@@ -68,7 +68,7 @@ const itemOf = (asked: Asked): DueItem =>
     workspace: {
       gapMinutes: asked.gapMinutes,
       sendWindow: { days: asked.days, start: timeOf(asked.start), end: timeOf(asked.end) },
-      holidays: { country: null, region: null, ownDates: asked.holidays.map(dateOf) },
+      holidays: { country: null, region: null, ownDates: asked.holidays.map(dateOf), workingDates: [] },
     },
   });
 

@@ -12,7 +12,7 @@ const unreadable = (fault: Error): readonly string[] =>
 
 describe("an error that is not a fault of settings", () => {
   const itemWith = (fault: Error) =>
-    anItem({ workspace: { holidays: { country: null, region: null, ownDates: unreadable(fault) } } });
+    anItem({ workspace: { holidays: { country: null, region: null, ownDates: unreadable(fault), workingDates: [] } } });
 
   it("is rethrown unchanged, unlike a setting that does not exist", () => {
     const fault = new Error("the disk is gone");

@@ -46,7 +46,7 @@ describe("workspaces apply", () => {
       ...NEW,
       timeZone: "Europe/Berlin",
       sendWindow: { days: [1, 6], start: "22:00", end: "24:00" },
-      holidays: { country: "DE", region: "BY", own: ["2026-12-24"] },
+      holidays: { country: "DE", region: "BY", own: ["2026-12-24"], working: ["2026-10-03"] },
       dailyCap: 5,
       gapMinutes: 90,
       ghostedAfterDays: 3,

@@ -42,6 +42,7 @@ export async function addWholeTenant(sql: Sql): Promise<string> {
     holiday_country: "DE",
     holiday_region: "BE",
     own_holidays: ["2030-12-24"],
+    working_dates: ["2030-12-26"],
     daily_cap: 1_000,
     digest_email: "digest@harbour.test",
     digest_webhook_url: "https://hooks.example/secret",
