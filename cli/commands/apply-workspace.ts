@@ -1,8 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
 import { Command } from "commander";
+import type * as z from "zod";
 import { applyWorkspace, planWorkspace } from "../../lib/operate/apply-workspace.ts";
 import { showWorkspace } from "../../lib/operate/workspaces.ts";
 import { type Place, type Review, requireYes, signatureOf, withOperator, withPlace, withReview } from "../operator.ts";
+import { warnOfPoorHolidays } from "../poor-holidays.ts";
 import { print } from "../print.ts";
 import { Problem } from "../problem.ts";
 import { showAdvice, showProgress } from "../terminal.ts";
@@ -59,16 +61,22 @@ async function apply(path: string, { workspace, ...options }: ApplyOptions): Pro
   if ("faults" in file) throw invalidFile(file.faults);
   await withOperator(options, async (operator, signal) => {
     const plan = await operator.ask(planWorkspace, { workspace: workspace ?? null, settings: file.settings });
-    const { workspaceId, before, after, faults, advice } = plan;
+    const { workspaceId, before, after, faults } = plan;
     if (faults.length > 0) throw invalidFile(file.faultTexts(faults));
-    print(`${describeSettings(before, after)}\n`);
-    showAdvice(advice);
+    showPlan(plan);
     if (!signature || isDeepStrictEqual(before, after)) return;
     const question = before ? `Apply these changes to ${before.name}?` : `Create the workspace ${after.name}?`;
     await requireYes(question, options, signal);
     const applied = await operator.order(applyWorkspace, { workspaceId, before, after }, signature);
     showProgress(`${applied.created ? "Created" : "Changed"} ${applied.name} (${applied.workspaceId})`);
   });
+}
+
+function showPlan({ before, after, advice }: z.output<typeof planWorkspace.answer>): void {
+  print(`${describeSettings(before, after)}\n`);
+  showAdvice(advice);
+  const { country } = after.holidays;
+  if (country !== null && country !== before?.holidays.country) warnOfPoorHolidays(country);
 }
 
 function invalidFile(faults: readonly string[]): Problem {

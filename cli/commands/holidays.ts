@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError } from "commander";
 import { hasHolidays, holidaysOfYear, loadHolidays, POOR_DATA, regionsOf } from "../../lib/domain/holidays.ts";
 import { columnsOf, fittedTable } from "../fitted.ts";
+import { warnOfPoorHolidays } from "../poor-holidays.ts";
 import { print } from "../print.ts";
 import { UsageProblem } from "../problem.ts";
 import { showProgress } from "../terminal.ts";
@@ -45,7 +46,7 @@ async function list({ country, region, year }: Options): Promise<void> {
   print(`${fittedTable({ head: ["date", "day", "holiday"], rows }, columnsOf(process.stdout))}\n`);
   const regions = regionsOf(country).map(([code, name]) => `${code} ${name}`);
   if (region === undefined && regions.length > 0) showProgress(`Regions of ${country}: ${regions.join(", ")}`);
-  if (POOR_DATA[country]) showProgress(`Warning: the data of ${country} is poor: ${POOR_DATA[country]}`);
+  warnOfPoorHolidays(country);
 }
 
 function requirePlace(country: string, region: string | undefined): void {

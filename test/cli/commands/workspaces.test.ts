@@ -16,15 +16,17 @@ const signed = ["--by", "Hana", "--reason", "set-up"];
 
 it("shows the settings first, creates the workspace from a file, and applying its export is a no-op", async () => {
   const file = join(await temporaryFolder(), "harbour.yaml");
-  await writeFile(file, "name: Harbour Homes\nsender: hana@harbour.example\ndailyCap: 5\n");
+  await writeFile(file, "name: Harbour Homes\nsender: hana@harbour.example\ndailyCap: 5\nholidays: { country: IN }\n");
   expect(await run("apply", file, "--yes")).toMatchObject({
     code: 64,
     stderr: expect.stringMatching(/--by .*--reason/),
   });
-  expect(await run("apply", file, "--dry-run")).toMatchObject({
+  const dryRun = await run("apply", file, "--dry-run");
+  expect(dryRun).toMatchObject({
     code: 0,
     stdout: expect.stringMatching(/^Harbour Homes: new\n(.*\n)* {2}\+ dailyCap: 5\n/),
   });
+  expect(dryRun.stderr).toMatch(/Warning: the data of IN is poor: /);
   expect((await everyRow(sql))["workspace"] ?? []).toEqual([]);
   expect(await run("apply", file, "--yes", ...signed)).toMatchObject({
     code: 0,
