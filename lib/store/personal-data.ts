@@ -91,7 +91,7 @@ type Erasure =
 /**
  * Deletes all rows about a lead, after it has been opted out: the suppression hashes of its address, its number and the
  * addresses that its touches went to stay, so that no later lead with one of them enters a sequence. Orders about it
- * keep who and when, and lose their reason and the hash of their input.
+ * keep who and when, and lose the rest.
  *
  * Does nothing while a provider call for the lead may be open: a touch is `sending` and its lease has not ended. Waits
  * for a claim that holds the lead; after that, nothing can start.
@@ -107,9 +107,7 @@ export async function eraseLead(db: Queryable, lead: LeadKeys, now: Date): Promi
   await suppress(db, lead, notations, now);
   await suppressRecipients(db, touches, { reason: "opted_out", source: "erasure" }, now);
   const { ended } = await endSuppressed(db, { workspaceId, leadIds: [id], now });
-  await execute(db)`
-    update placed_order set lead_id = null, reason = 'erased with the lead', input_hash = sha256(id::text::bytea)
-     where ${ofLead(lead)}`;
+  await scrubOrders(db, lead);
   const deleted = await deleteRows(db, { ...lead, ...notations });
   return { outcome: "erased", deleted, ended, others: sharing.length - 1 };
 }
@@ -130,6 +128,20 @@ async function sendingUntil(db: Queryable, touches: readonly string[], now: Date
     select max(recheck_at) as until from touch
      where id = any(${[...touches]}::uuid[]) and status = 'sending' and recheck_at > ${now}`;
   return until;
+}
+
+/** Also orders about a row of the lead, such as a touch: their answers may name it. */
+async function scrubOrders(db: Queryable, lead: LeadKeys): Promise<void> {
+  await execute(db)`
+    with named as materialized (
+      select ${lead.id}::text as id
+      union all select id::text from follow_up_instance where lead_id = ${lead.id}::uuid
+      union all select id::text from touch where id = any(${touchIds(lead)})
+      union all select id::text from task where ${ofLead(lead)})
+    update placed_order
+       set lead_id = null, reason = 'erased with the lead', input_hash = sha256(id::text::bytea), answer = 'null'
+     where workspace_id = ${lead.workspaceId}::uuid
+       and (lead_id = ${lead.id}::uuid or exists (select from named where position(named.id in answer::text) > 0))`;
 }
 
 async function suppress(

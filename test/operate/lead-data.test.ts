@@ -2,6 +2,7 @@ import { describe, expect, it } from "@jest/globals";
 import { eraseLead } from "../../lib/operate/erase-lead.ts";
 import { exportLead } from "../../lib/operate/export-lead.ts";
 import { snoozeLead } from "../../lib/operate/snooze-lead.ts";
+import { settleTouch } from "../../lib/operate/touches.ts";
 import { deliverMessages } from "../../lib/run/deliver-messages.ts";
 import { onPool } from "../../lib/store/sql.ts";
 import {
@@ -131,9 +132,15 @@ describe("leads erase", () => {
   it("leaves no name, address, number, text or id of the person in any table", async () => {
     const { workspaceId, leadId } = await aPerson();
     expect(await tablesWith(MARK)).toEqual(["appointment", "lead", "placed_order", "reopening", "task", "touch"]);
+    const { rows: touches } = await sql.query("update touch set status = 'unknown' where lead_id = $1 returning id", [
+      leadId,
+    ]);
+    const touchId = String(touches[0]?.["id"]);
+    await give(settleTouch, { touch: touchId, outcome: "failed" });
+    expect(await tablesWith(new RegExp(touchId))).toContain("placed_order");
     const answer = await give(eraseLead, { lead: leadId });
     expect(await tablesWith(MARK)).toEqual([]);
-    expect(await tablesWith(new RegExp(leadId))).toEqual([]);
+    expect(await tablesWith(new RegExp(`${leadId}|${touchId}`))).toEqual([]);
     expect(answer).toMatchObject({ workspaceId, deleted: { lead: 1, touch: 1, task: 1, reopening: 1 }, others: 0 });
     expect((await runner.run()).errors).toEqual([]);
   });

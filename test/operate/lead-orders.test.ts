@@ -5,6 +5,7 @@ import { optInLead, optOutLead } from "../../lib/operate/opt-out-lead.ts";
 import { answerQuestion } from "../../lib/operate/requests.ts";
 import { snoozeLead } from "../../lib/operate/snooze-lead.ts";
 import { resumeLead, stopLead } from "../../lib/operate/stop-lead.ts";
+import { reopenInstance } from "../../lib/store/reopen.ts";
 import { onPool } from "../../lib/store/sql.ts";
 import {
   addBystanders,
@@ -61,6 +62,19 @@ describe("leads stop", () => {
     expect(await leadRow(leadId)).toMatchObject({ automation_enabled: true });
     await expect(give(stopLead, { lead: leadId, sequence: "Chess" })).rejects.toThrow(/Chase/);
   });
+});
+
+it("a stopped sequence goes on where it was stopped if it is reopened, once automation is on", async () => {
+  const { chase, leadId, instanceId } = await aChasedLead({}, { next_step_due: FAR_AHEAD, position: 2 });
+  await addTouch(sql, instanceId, chase.steps[0] ?? "");
+  await give(stopLead, { lead: leadId });
+  const reopening = { instanceId, reason: "stopped by mistake", by: "Hana", at: new Date() };
+  expect(await reopenInstance(onPool(sql), reopening)).toMatchObject({ outcome: "reopened", position: 1 });
+  await runner.run({}, clockAt("2099-01-01T00:00:00Z"));
+  expect(runner.channel.sent).toEqual([]);
+  await give(resumeLead, { lead: leadId });
+  await runner.run({}, clockAt("2099-01-01T01:00:00Z"));
+  expect(runner.channel.sent).toHaveLength(1);
 });
 
 describe("leads enrol", () => {
