@@ -6,6 +6,7 @@ import { eraseLead } from "./erase-lead.ts";
 import type { Order } from "./operation.ts";
 import { optInLead, optOutLead } from "./opt-out-lead.ts";
 import { pauseWorkspace, resumeWorkspace } from "./pause-workspace.ts";
+import { reopen } from "./reopen.ts";
 import { snoozeLead } from "./snooze-lead.ts";
 import { resumeLead, stopLead } from "./stop-lead.ts";
 import { retryTouches, settleTouch } from "./touches.ts";
@@ -27,4 +28,5 @@ export const ORDERS: readonly Order[] = [
   eraseLead,
   approve,
   reject,
+  reopen,
 ];

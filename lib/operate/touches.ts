@@ -67,7 +67,8 @@ export const settleTouch = order({
     if (!found.settled) {
       throw new Refused("not_unknown", `the touch ${touchId} is ${found.status}: only an unknown one can be settled`);
     }
-    return { workspaceId: found.workspaceId, answer: { touchId, status: found.status } };
+    const { workspaceId, leadId, status } = found;
+    return { workspaceId, leadId, answer: { touchId, status } };
   },
 });
 

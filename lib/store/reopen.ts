@@ -37,6 +37,19 @@ export async function reopenInstance(db: Transactional, reopening: Reopening): P
   }
 }
 
+/** The lead's instance of the sequence: the live one, else the one that started last. Undefined if there was none. */
+export async function findLatestInstance(
+  db: Queryable,
+  { leadId, sequenceId }: { readonly leadId: string; readonly sequenceId: string },
+): Promise<string | undefined> {
+  const [instance] = await many(db, z.object({ id: z.guid() }))`
+    select id from follow_up_instance
+     where lead_id = ${leadId}::uuid and sequence_id = ${sequenceId}::uuid
+     order by live nulls last, started_at desc, id desc
+     limit 1`;
+  return instance?.id;
+}
+
 async function reopen(db: Queryable, reopening: Reopening): Promise<ReopenAnswer> {
   const { instanceId, at } = reopening;
   const found = await lockEnded(db, instanceId, at);

@@ -10,7 +10,12 @@ interface HandSettlement {
   readonly at: Date;
 }
 
-const settledRow = z.object({ workspaceId: z.guid(), status: z.enum(TOUCH_STATUSES), settled: z.boolean() });
+const settledRow = z.object({
+  workspaceId: z.guid(),
+  leadId: z.guid(),
+  status: z.enum(TOUCH_STATUSES),
+  settled: z.boolean(),
+});
 
 /**
  * Settles a touch whose outcome is unknown, as a person found it. Returns its status after that, and whether this call
@@ -28,10 +33,10 @@ export async function settleUnknown(
            sent_at = case when ${outcome} = 'sent' then coalesce(unknown_attempt_at, last_attempt_at, ${at}::timestamptz) end,
            unknown_attempt_at = case when ${outcome} = 'sent' then unknown_attempt_at end
      where id = ${touchId}::uuid and status = 'unknown'
-    returning workspace_id as "workspaceId", status::text, true as settled`;
+    returning workspace_id as "workspaceId", lead_id as "leadId", status::text, true as settled`;
   if (changed[0]) return changed[0];
   const [touch] = await many(db, settledRow)`
-    select workspace_id as "workspaceId", status::text, false as settled from touch where id = ${touchId}::uuid`;
+    select workspace_id as "workspaceId", lead_id as "leadId", status::text, false as settled from touch where id = ${touchId}::uuid`;
   return touch;
 }
 

@@ -11,7 +11,7 @@ const COMMANDS: readonly (readonly string[])[] = [
   ["explain", ID],
   ["preview", ID, "--lead", ID],
   ["approvals", "list"],
-  ["reopen", ID, "--reason", "a mistake", "--by", "me"],
+  ["reopen", ID, "Chase", "--reason", "a mistake", "--by", "me"],
   ["sequences", "export", "unused"],
   ["intake", EVENT],
 ];
