@@ -7,6 +7,7 @@ import {
   lockWorkspaceName,
   readWorkspaceSettings,
   readWorkspaces,
+  storedSettings,
   updateWorkspace,
 } from "../store/workspaces.ts";
 import { activeSequences, adviceAnswer, adviceOnTimes } from "./advice.ts";
@@ -20,29 +21,6 @@ import {
   workspaceSettings,
 } from "./workspace-settings.ts";
 import { theWorkspace, workspaceName } from "./workspaces.ts";
-
-/** Settings as they are stored. They may break a rule that `workspaces apply` checks. */
-const storedSettings = z.object({
-  name: z.string(),
-  timeZone: z.string(),
-  sendWindow: z.object({ days: z.array(z.int()), start: z.string(), end: z.string() }),
-  holidays: z.object({
-    country: z.string().nullable(),
-    region: z.string().nullable(),
-    own: z.array(z.string()),
-    working: z.array(z.string()),
-  }),
-  dailyCap: z.int().nullable(),
-  gapMinutes: z.int(),
-  ghostedAfterDays: z.int(),
-  emailFrom: z.string(),
-  digest: z.object({
-    time: z.string(),
-    email: z.string().nullable(),
-    webhookUrl: z.string().nullable(),
-    muted: z.boolean(),
-  }),
-});
 
 /** `workspaces plan`: what `workspaces apply` would change. */
 export const planWorkspace = question({

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { Queryable } from "../store/sql.ts";
-import { readWorkspaceSettings, readWorkspaces, type WorkspaceRow } from "../store/workspaces.ts";
+import { readWorkspaceSettings, readWorkspaces, storedSettings, type WorkspaceRow } from "../store/workspaces.ts";
 import { isoInstant, question, Refused } from "./operation.ts";
 
 /** How a person names a workspace: its id or its name. */
@@ -32,25 +32,7 @@ export const showWorkspace = question({
   name: "workspaces show",
   summary: "Shows the settings of a workspace.",
   input: z.strictObject({ workspace: workspaceName }),
-  answer: summary.extend({
-    sendWindow: z.object({ days: z.array(z.int()), start: z.string(), end: z.string() }),
-    holidays: z.object({
-      country: z.string().nullable(),
-      region: z.string().nullable(),
-      own: z.array(z.string()),
-      working: z.array(z.string()),
-    }),
-    dailyCap: z.int().nullable(),
-    gapMinutes: z.int(),
-    ghostedAfterDays: z.int(),
-    emailFrom: z.string(),
-    digest: z.object({
-      time: z.string(),
-      email: z.string().nullable(),
-      webhookUrl: z.string().nullable(),
-      muted: z.boolean(),
-    }),
-  }),
+  answer: summary.extend(storedSettings.shape),
   async run(db, { workspace }) {
     const found = await theWorkspace(db, workspace);
     const settings = await readWorkspaceSettings(db, found.id);

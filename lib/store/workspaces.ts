@@ -29,7 +29,8 @@ export async function readWorkspaces(
      limit ${limit}`;
 }
 
-const settingsRow = z.object({
+/** Settings as they are stored. They may break a rule that `workspaces apply` checks. */
+export const storedSettings = z.object({
   name: z.string(),
   timeZone: z.string(),
   sendWindow: z.object({ days: z.array(z.int()), start: z.string(), end: z.string() }),
@@ -50,11 +51,11 @@ const settingsRow = z.object({
     muted: z.boolean(),
   }),
 });
-export type WorkspaceSettings = z.infer<typeof settingsRow>;
+export type WorkspaceSettings = z.infer<typeof storedSettings>;
 
 /** Times are local, as HH:MM; days count from 1, Monday. */
 export async function readWorkspaceSettings(db: Queryable, id: string): Promise<WorkspaceSettings | undefined> {
-  const [settings] = await many(db, settingsRow)`
+  const [settings] = await many(db, storedSettings)`
     select name, time_zone as "timeZone",
            json_build_object('days', window_days, 'start', to_char(window_start, 'HH24:MI'),
                              'end', to_char(window_end, 'HH24:MI')) as "sendWindow",
