@@ -9,6 +9,7 @@ import { pauseWorkspace, resumeWorkspace } from "./pause-workspace.ts";
 import { reopen } from "./reopen.ts";
 import { snoozeLead } from "./snooze-lead.ts";
 import { resumeLead, stopLead } from "./stop-lead.ts";
+import { finish } from "./tasks.ts";
 import { retryTouches, settleTouch } from "./touches.ts";
 
 /** All orders. A new one is one file in this folder and one entry here. */
@@ -24,6 +25,7 @@ export const ORDERS: readonly Order[] = [
   optInLead,
   settleTouch,
   retryTouches,
+  finish,
   enrolLead,
   eraseLead,
   approve,

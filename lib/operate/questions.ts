@@ -8,6 +8,7 @@ import type { Question } from "./operation.ts";
 import { listRuns, showRun } from "./runs.ts";
 import { exportSequences, listSequences, showSequence } from "./sequences.ts";
 import { showLead } from "./show-lead.ts";
+import { listTasks } from "./tasks.ts";
 import { listTouches, planRetry } from "./touches.ts";
 import { listWorkspaces, showWorkspace } from "./workspaces.ts";
 
@@ -28,6 +29,7 @@ export const QUESTIONS: readonly Question[] = [
   showRun,
   listTouches,
   planRetry,
+  listTasks,
   listApprovals,
   showApproval,
 ];

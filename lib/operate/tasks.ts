@@ -1,0 +1,59 @@
+import * as z from "zod";
+import { finishTask, readOpenTasks } from "../store/tasks.ts";
+import { isoInstant, order, question, Refused } from "./operation.ts";
+import { theWorkspace, workspaceName } from "./workspaces.ts";
+
+const MAX_LISTED = 200;
+
+/** `tasks list`: the open ones, the oldest first. `next` continues with younger ones. */
+export const listTasks = question({
+  name: "tasks list",
+  summary: "Lists the open tasks with their lead, the oldest first.",
+  input: z.strictObject({
+    workspace: workspaceName.optional(),
+    /** The `next` of the answer before. */
+    after: z.guid().optional(),
+  }),
+  answer: z.object({
+    tasks: z.array(
+      z.object({
+        id: z.guid(),
+        workspaceId: z.guid(),
+        workspace: z.string(),
+        leadId: z.guid(),
+        leadName: z.string(),
+        email: z.string().nullable(),
+        phone: z.string().nullable(),
+        sequence: z.string(),
+        position: z.int(),
+        title: z.string(),
+        notes: z.string(),
+        createdAt: isoInstant,
+      }),
+    ),
+    next: z.guid().nullable(),
+  }),
+  async run(db, { workspace, after }) {
+    const workspaceId = workspace === undefined ? null : (await theWorkspace(db, workspace)).id;
+    const found = await readOpenTasks(db, { workspaceId, after: after ?? null, limit: MAX_LISTED + 1 });
+    const tasks = found.slice(0, MAX_LISTED);
+    return { tasks, next: found.length > MAX_LISTED ? (tasks.at(-1)?.id ?? null) : null };
+  },
+});
+
+/** `tasks done`: a task that is done already stays as it is. */
+export const finish = order({
+  name: "tasks done",
+  summary: "Marks a task as done.",
+  input: z.strictObject({ task: z.guid() }),
+  answer: z.object({ taskId: z.guid(), changed: z.boolean() }),
+  async run(db, { task: taskId }, { at }) {
+    const task = await finishTask(db, { taskId, at });
+    if (!task) throw new Refused("not_found", `there is no task ${taskId}: tasks list shows the open ones`);
+    if (task.state === "cancelled") {
+      throw new Refused("cancelled", `the task ${taskId} was cancelled, because its sequence was stopped`);
+    }
+    const { workspaceId, leadId, state } = task;
+    return { workspaceId, leadId, answer: { taskId, changed: state === "open" } };
+  },
+});
