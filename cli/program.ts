@@ -17,6 +17,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ["forecast", async () => (await import("./commands/forecast.ts")).forecastCommand()],
   ["touches", async () => (await import("./commands/touches.ts")).touchesCommand()],
   ["tasks", async () => (await import("./commands/tasks.ts")).tasksCommand()],
+  ["doctor", async () => (await import("./commands/doctor.ts")).doctorCommand()],
   ["runs", async () => (await import("./commands/runs.ts")).runsCommand()],
   ["holidays", async () => (await import("./commands/holidays.ts")).holidaysCommand()],
   ["workspaces", async () => (await import("./commands/workspaces.ts")).workspacesCommand()],

@@ -1,6 +1,7 @@
 import { planApplySequences } from "./apply-sequences.ts";
 import { planWorkspace } from "./apply-workspace.ts";
 import { listApprovals, showApproval } from "./approvals.ts";
+import { doctor } from "./doctor.ts";
 import { exportLead } from "./export-lead.ts";
 import { findLeads } from "./find-leads.ts";
 import { forecast } from "./forecast.ts";
@@ -14,6 +15,7 @@ import { listWorkspaces, showWorkspace } from "./workspaces.ts";
 
 /** All questions. A new one is one file in this folder and one entry here. */
 export const QUESTIONS: readonly Question[] = [
+  doctor,
   listWorkspaces,
   showWorkspace,
   planWorkspace,

@@ -6,7 +6,7 @@ import { translateErrors } from "./database-errors.ts";
 import { EXPECTED_SCHEMA } from "./expected-schema.ts";
 import { notPublic } from "./migration-failed.ts";
 import { POOL_SIZE } from "./pool-size.ts";
-import { many, onPool, type Queryable } from "./sql.ts";
+import { many, onPool, type Queryable, type Transactional } from "./sql.ts";
 
 /**
  * A gate that names the migrations, columns and labels that the database lacks for this build. Later migrations and
@@ -34,6 +34,19 @@ export function schemaGate(
       throw thrown;
     }
   };
+}
+
+/** What the database lacks for this build; all migrations if it has none. */
+export async function missingSchema(db: Transactional): Promise<readonly string[]> {
+  try {
+    return await db.transaction(async (part) => [
+      ...(await missingMigrations(part, EXPECTED_SCHEMA)),
+      ...(await missingNames(part, EXPECTED_SCHEMA)),
+    ]);
+  } catch (thrown) {
+    if (thrown instanceof SchemaOutOfDate) return EXPECTED_SCHEMA.migrations.map((name) => `migration ${name}`);
+    throw thrown;
+  }
 }
 
 const missingRow = z.object({ missing: z.string() });
@@ -191,7 +204,7 @@ const settingRow = z.object({
 });
 
 /** Reads only system catalogs, so it also works on an empty database. Skips settings that the server version lacks. */
-async function unsafeSettings(db: Queryable): Promise<readonly string[]> {
+export async function unsafeSettings(db: Queryable): Promise<readonly string[]> {
   const found = await many(db, settingRow)`
     select name, case when name like '%timeout' then extract(epoch from value::interval)::text else value end as value,
            quote_ident(session_user) as role, current_schema() as schema,

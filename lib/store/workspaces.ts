@@ -116,3 +116,10 @@ export async function setPaused(db: Queryable, workspaceId: string, at: Date | n
      where id = ${workspaceId}::uuid and (paused_at is null) = (${at}::timestamptz is not null)`;
   return changed === 1;
 }
+
+/** The senders of all workspaces, each once: `Ada <ada@example.com>`. */
+export async function readSenders(db: Queryable): Promise<readonly string[]> {
+  const rows = await many(db, z.object({ sender: z.string() }))`
+    select distinct email_from as sender from workspace order by 1`;
+  return rows.map(({ sender }) => sender);
+}

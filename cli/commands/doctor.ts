@@ -1,0 +1,86 @@
+import { Command } from "commander";
+import { type CheckResult, inOrder } from "../../lib/operate/checks.ts";
+import { DATABASE_CHECKS, doctor } from "../../lib/operate/doctor.ts";
+import { DatabaseUnreachable, SchemaOutOfDate, UnsafeDatabaseSettings } from "../../lib/run/ports.ts";
+import { withAdvice } from "../aws.ts";
+import { type Place, withOperator, withPlace } from "../operator.ts";
+import { print } from "../print.ts";
+import { Problem } from "../problem.ts";
+import { stageChecks } from "../stage-checks.ts";
+
+const HELP = `
+Checks in the order of their dependencies. A check whose needs failed is skipped, and not passed. Exits with 1 if a check
+failed. With --stage it also checks AWS: the schedule, the queues of failures, the account and the identities of SES. That
+needs more permissions than other commands: infra/policies/on-call.json.
+
+Examples:
+  $ npm run backstop -- doctor
+  $ npm run backstop -- doctor --stage production`;
+
+type Asked = Place & { readonly json?: boolean };
+
+/** The command `doctor`. Throws a Problem if a check failed. */
+export function doctorCommand(): Command {
+  return withPlace(new Command("doctor"))
+    .description(doctor.summary)
+    .option("--json", "print the results as JSON")
+    .addHelpText("after", HELP)
+    .action(async ({ json, ...place }: Asked) => {
+      const results = await diagnose(place);
+      print(json ? `${JSON.stringify(results, null, 2)}\n` : textOf(results));
+      if (!json && place.stage === undefined) print("AWS is not checked: add --stage <name>.\n");
+      const failed = results.filter(({ state }) => state === "failed");
+      if (failed.length > 0) throw new Problem(`failed: ${failed.map(({ name }) => name).join(", ")}`);
+    });
+}
+
+/** The results of all checks of a place. */
+export async function diagnose(place: Place): Promise<readonly CheckResult[]> {
+  const { checks, senders } = await ofDatabase(place);
+  if (place.stage === undefined) return checks;
+  return await inOrder(stageChecks(place.stage, senders), checks, adviceOn);
+}
+
+async function ofDatabase(place: Place): Promise<{ checks: readonly CheckResult[]; senders: readonly string[] }> {
+  try {
+    return await withOperator(place, (operator) => operator.ask(doctor, {}));
+  } catch (thrown) {
+    const failed = failedCheckOf(thrown);
+    if (failed === undefined || !(thrown instanceof Error)) throw thrown;
+    return { checks: checksUpTo(failed, thrown.message), senders: [] };
+  }
+}
+
+/** The check that an error of the question fails. A database is checked before it is asked. */
+function failedCheckOf(thrown: unknown): (typeof DATABASE_CHECKS)[number] | undefined {
+  if (thrown instanceof UnsafeDatabaseSettings) return "settings";
+  if (thrown instanceof SchemaOutOfDate) return "migrations";
+  return thrown instanceof Problem || thrown instanceof DatabaseUnreachable ? "database" : undefined;
+}
+
+function checksUpTo(failed: (typeof DATABASE_CHECKS)[number], remedy: string): readonly CheckResult[] {
+  const at = DATABASE_CHECKS.indexOf(failed);
+  return DATABASE_CHECKS.map((name, index) => {
+    if (index < at) return { name, state: "passed", found: "ok", remedy: null };
+    if (index === at) return { name, state: "failed", found: "not usable", remedy };
+    return { name, state: "skipped", found: `needs ${failed}`, remedy: null };
+  });
+}
+
+/** AWS names the missing permission in its message. */
+function adviceOn(thrown: unknown): string | undefined {
+  const advised = withAdvice(thrown, {}, undefined);
+  if (!(advised instanceof Error)) return undefined;
+  if (advised instanceof Problem) return advised.message;
+  return "$metadata" in advised ? `AWS answered ${advised.name}: ${advised.message}` : undefined;
+}
+
+const SIGNS = { passed: "ok", failed: "FAILED", skipped: "skipped" } as const;
+
+const textOf = (results: readonly CheckResult[]): string =>
+  results
+    .map(({ name, state, found, remedy }) => {
+      const line = `${SIGNS[state].padEnd(8)} ${name.padEnd(15)} ${found}\n`;
+      return remedy === null ? line : `${line}${" ".repeat(9)}→ ${remedy}\n`;
+    })
+    .join("");

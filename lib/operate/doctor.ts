@@ -1,0 +1,97 @@
+import * as z from "zod";
+import { readRuns } from "../store/run-history.ts";
+import { missingSchema, unsafeSettings } from "../store/schema-gate.ts";
+import type { Transactional } from "../store/sql.ts";
+import { readSenders } from "../store/workspaces.ts";
+import { type Check, checkResult, inOrder } from "./checks.ts";
+import { question } from "./operation.ts";
+
+/** The checks of the database, in their order. */
+export const DATABASE_CHECKS = ["database", "settings", "migrations", "last run", "promise", "workspaces"] as const;
+
+/** `doctor`: what the database can say about its stage. The client adds what only AWS can say. */
+export const doctor = question({
+  name: "doctor",
+  summary: "Checks what a stage needs, and names a remedy for what is missing.",
+  input: z.strictObject({}),
+  answer: z.object({
+    checks: z.array(checkResult),
+    /** The sender addresses of the workspaces; empty if they cannot be read. */
+    senders: z.array(z.string()),
+  }),
+  async run(db, _, now) {
+    const senders: string[] = [];
+    const checks = [settings(db), migrations(db), ...runs(db, now), workspaces(db, senders)];
+    const database = { name: "database", state: "passed", found: "it answers", remedy: null } as const;
+    return { checks: [...(await inOrder(checks, [database]))], senders };
+  },
+});
+
+const migrations = (db: Transactional): Check => ({
+  name: "migrations",
+  needs: ["database"],
+  async run() {
+    const missing = await missingSchema(db);
+    if (missing.length === 0) return { found: "all are applied" };
+    const found = `the database lacks ${missing.slice(0, 3).join(", ")}${missing.length > 3 ? ` and ${missing.length - 3} more` : ""}`;
+    return { found, remedy: "deploy with `migrate`, or run: npm run backstop -- migrate" };
+  },
+});
+
+/** Every run checks the settings of its own role, so those show at `last run`. */
+const settings = (db: Transactional): Check => ({
+  name: "settings",
+  needs: ["database"],
+  async run() {
+    const unsafe = await unsafeSettings(db);
+    if (unsafe.length === 0) return { found: "safe" };
+    return { found: `${unsafe.length} unsafe`, remedy: unsafe.join("; ") };
+  },
+});
+
+const DAY_MS = 24 * 3_600_000;
+const SHOW = "npm run backstop -- runs show";
+
+function runs(db: Transactional, now: Date): readonly Check[] {
+  const lastRun: Check = {
+    name: "last run",
+    needs: ["migrations"],
+    async run() {
+      const [latest] = await readRuns(db, { before: null, limit: 1 });
+      if (!latest) return { found: "there was none yet", remedy: "start the schedule, or one run: schedule run-now" };
+      const found = `${latest.startedAt.toISOString()}, ${latest.success ? "a success" : (latest.reason ?? "no success")}`;
+      if (+now - +latest.startedAt > DAY_MS) return { found, remedy: "start the schedule: schedule resume" };
+      if (latest.success === false || latest.timedOut) return { found, remedy: `see why: ${SHOW}` };
+      return { found };
+    },
+  };
+  const promise: Check = {
+    name: "promise",
+    needs: ["last run"],
+    async run() {
+      const [latest, before] = await readRuns(db, { before: null, limit: 2 });
+      const slowest = latest?.slowestSeconds ?? 0;
+      const found = `${slowest} s from a booking to the stop`;
+      const most = promisedSeconds(latest?.startedAt, before?.startedAt);
+      if (slowest <= most) return { found };
+      return { found, remedy: `it should take at most ${most} s: docs/runbook.md#booking-to-stop-too-slow` };
+    },
+  };
+  return [lastRun, promise];
+}
+
+/** The time between the latest two runs, which is at least a minute, and 30 s for the run. */
+function promisedSeconds(latest: Date | undefined, before: Date | undefined): number {
+  const between = latest && before ? (+latest - +before) / 1_000 : 60;
+  return Math.round(Math.max(60, between) + 30);
+}
+
+const workspaces = (db: Transactional, senders: string[]): Check => ({
+  name: "workspaces",
+  needs: ["migrations"],
+  async run() {
+    senders.push(...(await readSenders(db)));
+    if (senders.length > 0) return { found: `${senders.length} senders` };
+    return { found: "there is none yet", remedy: "create one: npm run backstop -- workspaces apply FILE.yaml" };
+  },
+});

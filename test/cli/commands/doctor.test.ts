@@ -1,0 +1,149 @@
+import type { ServerResponse } from "node:http";
+import { afterEach, beforeEach, expect, it } from "@jest/globals";
+import { diagnose } from "../../../cli/commands/doctor.ts";
+import { stageChecks } from "../../../cli/stage-checks.ts";
+import { type Check, inOrder } from "../../../lib/operate/checks.ts";
+import { DATABASE_CHECKS } from "../../../lib/operate/doctor.ts";
+import { closeServers, type HttpDouble, httpServer } from "../../channels/servers.ts";
+import { addWorkspace } from "../../support/factories.ts";
+import { useDatabase } from "../../support/use-database.ts";
+
+const { sql, database } = await useDatabase({ empty: true });
+const LOCAL = { folder: "/nowhere" };
+
+interface Answered {
+  readonly status?: number;
+  readonly type?: string;
+  readonly body: unknown;
+}
+
+let aws: HttpDouble;
+let answers: Record<string, Answered>;
+
+beforeEach(async () => {
+  answers = {
+    schedule: { body: { State: "ENABLED", ScheduleExpression: "rate(1 minute)" } },
+    GetQueueUrl: { status: 400, type: "QueueDoesNotExist", body: { __type: "QueueDoesNotExist" } },
+    account: {
+      body: {
+        ProductionAccessEnabled: true,
+        SendingEnabled: true,
+        SendQuota: { Max24HourSend: 200, SentLast24Hours: 5, MaxSendRate: 14 },
+      },
+    },
+    "example.com": { body: { VerifiedForSendingStatus: true } },
+  };
+  aws = await httpServer((response) => answerTo(response));
+  Object.assign(process.env, {
+    DATABASE_URL: database.url,
+    AWS_ENDPOINT_URL: `http://127.0.0.1:${aws.port}`,
+    AWS_REGION: "eu-central-1",
+    AWS_ACCESS_KEY_ID: "AKIDEXAMPLE",
+    AWS_SECRET_ACCESS_KEY: "a-secret-of-this-test",
+  });
+});
+
+afterEach(closeServers);
+
+function answerTo(response: ServerResponse): void {
+  const { path = "", headers } = aws.requests.at(-1) ?? {};
+  const target = String(headers?.["x-amz-target"] ?? "");
+  const key = Object.keys(answers).find((part) => target.endsWith(part) || path.endsWith(part)) ?? "";
+  const found = path.startsWith("/schedules/") ? answers["schedule"] : answers[key];
+  const { status = 200, type, body } = found ?? { status: 404, type: "NotFoundException", body: {} };
+  response.writeHead(status, { "content-type": "application/json", ...(type && { "x-amzn-errortype": type }) });
+  response.end(JSON.stringify(body));
+}
+
+const addRun = (minutesAgo: number, report: object = { backstop: { slowestSeconds: 20 } }, success = true) =>
+  sql.query(
+    `insert into run (trigger, request_id, started_at, deadline_at, finished_at, success, report)
+     values ('schedule', 'r', now() - $1 * interval '1 minute', now(), now(), $2, $3)`,
+    [minutesAgo, success, report],
+  );
+
+const stateOf = async (name: string) => (await diagnose(LOCAL)).find((result) => result.name === name);
+
+const ofStage = async (senders: readonly string[]) => {
+  const passed = { name: "workspaces", state: "passed", found: "", remedy: null } as const;
+  return (await inOrder(stageChecks("dev", senders), [passed])).slice(1);
+};
+
+it("passes every check of a database that runs, in the order of the list", async () => {
+  await addWorkspace(sql);
+  await addRun(2);
+  await addRun(1);
+  const results = await diagnose(LOCAL);
+  expect(results.map(({ name }) => name)).toEqual(DATABASE_CHECKS);
+  expect(results.filter(({ state }) => state !== "passed")).toEqual([]);
+});
+
+it("names a remedy for what is missing, and skips what needs it", async () => {
+  expect(await stateOf("workspaces")).toMatchObject({ state: "failed", remedy: expect.stringContaining("apply") });
+  expect(await stateOf("last run")).toMatchObject({ state: "failed", remedy: expect.stringContaining("run-now") });
+  expect(await stateOf("promise")).toEqual({
+    name: "promise",
+    state: "skipped",
+    found: "needs last run",
+    remedy: null,
+  });
+  await addRun(1, { reason: "database_unreachable" }, false);
+  expect(await stateOf("last run")).toMatchObject({ state: "failed", remedy: expect.stringContaining("runs show") });
+});
+
+it("fails the promise if a stop took longer than the time between two runs", async () => {
+  await addRun(2);
+  await addRun(1, { backstop: { slowestSeconds: 400 } });
+  expect(await stateOf("promise")).toMatchObject({ state: "failed", remedy: expect.stringContaining("at most 90 s") });
+});
+
+it("fails the migrations if one is missing, and skips what needs them", async () => {
+  const { rows } = await sql.query("select * from _prisma_migrations order by migration_name desc limit 1");
+  await sql.query("delete from _prisma_migrations where id = $1", [rows[0].id]);
+  const results = await diagnose(LOCAL);
+  await sql.query("insert into _prisma_migrations select * from json_populate_record(null::_prisma_migrations, $1)", [
+    JSON.stringify(rows[0]),
+  ]);
+  const states = Object.fromEntries(results.map(({ name, state }) => [name, state]));
+  expect(states).toMatchObject({ database: "passed", migrations: "failed", "last run": "skipped", promise: "skipped" });
+});
+
+it("passes a stage whose schedule runs and whose senders are verified, as an address or by their domain", async () => {
+  const results = await ofStage(["Ada <ada@example.com>"]);
+  expect(results.map(({ name, state }) => [name, state])).toEqual([
+    ["schedule", "passed"],
+    ["queues", "passed"],
+    ["SES account", "passed"],
+    ["SES identities", "passed"],
+  ]);
+});
+
+it("fails a paused schedule, a full queue and a sender that is not verified, each with its remedy", async () => {
+  answers["schedule"] = { body: { State: "DISABLED" } };
+  answers["GetQueueUrl"] = { body: { QueueUrl: `http://127.0.0.1:${aws.port}/queue` } };
+  answers["GetQueueAttributes"] = { body: { Attributes: { ApproximateNumberOfMessages: "3" } } };
+  const [schedule, queues, account, identities] = await ofStage(["ada@other.example"]);
+  expect(schedule).toMatchObject({ state: "failed", remedy: expect.stringContaining("schedule resume --stage dev") });
+  expect(queues).toMatchObject({ state: "failed", found: expect.stringContaining("3 in backstop-dev-failed-runs") });
+  expect(account?.state).toBe("passed");
+  expect(identities).toMatchObject({ state: "failed", found: expect.stringContaining("ada@other.example") });
+});
+
+it("fails an account in the sandbox, and skips the identities", async () => {
+  answers["account"] = { body: { ProductionAccessEnabled: false, SendingEnabled: true } };
+  const results = await ofStage(["ada@example.com"]);
+  expect(results.slice(2).map(({ state }) => state)).toEqual(["failed", "skipped"]);
+});
+
+it("skips a check if one that it needs was skipped, and throws an error without advice", async () => {
+  const check = (name: string, needs: readonly string[], remedy?: string): Check => ({
+    name,
+    needs,
+    run: async () => ({ found: "x", ...(remedy && { remedy }) }),
+  });
+  const results = await inOrder([check("one", [], "mend it"), check("two", ["one"]), check("three", ["two"])], []);
+  expect(results.map(({ state }) => state)).toEqual(["failed", "skipped", "skipped"]);
+  const throwing: Check = { name: "four", run: () => Promise.reject(new Error("a bug")) };
+  await expect(inOrder([throwing], [])).rejects.toThrow("a bug");
+  expect(await inOrder([throwing], [], () => "sign in")).toMatchObject([{ state: "failed", remedy: "sign in" }]);
+});
