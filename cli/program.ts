@@ -16,6 +16,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ["console", async () => (await import("./commands/console.ts")).consoleCommand()],
   ["forecast", async () => (await import("./commands/forecast.ts")).forecastCommand()],
   ["touches", async () => (await import("./commands/touches.ts")).touchesCommand()],
+  ["funnel", async () => (await import("./commands/funnel.ts")).funnelCommand()],
   ["tasks", async () => (await import("./commands/tasks.ts")).tasksCommand()],
   ["doctor", async () => (await import("./commands/doctor.ts")).doctorCommand()],
   ["runs", async () => (await import("./commands/runs.ts")).runsCommand()],

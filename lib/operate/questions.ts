@@ -5,6 +5,7 @@ import { doctor } from "./doctor.ts";
 import { exportLead } from "./export-lead.ts";
 import { findLeads } from "./find-leads.ts";
 import { forecast } from "./forecast.ts";
+import { funnel } from "./funnel.ts";
 import type { Question } from "./operation.ts";
 import { listRuns, showRun } from "./runs.ts";
 import { exportSequences, listSequences, showSequence } from "./sequences.ts";
@@ -31,6 +32,7 @@ export const QUESTIONS: readonly Question[] = [
   showRun,
   listTouches,
   planRetry,
+  funnel,
   listTasks,
   listApprovals,
   showApproval,

@@ -1,0 +1,38 @@
+import * as z from "zod";
+import { CHANNELS } from "../domain/labels.ts";
+import { readFunnel } from "../store/funnel.ts";
+import { question } from "./operation.ts";
+import { theOrOnlyWorkspace, workspaceName } from "./workspaces.ts";
+
+/** `funnel`: by sequence, version and step, the newest version first. */
+export const funnel = question({
+  name: "funnel",
+  summary: "Shows for each step what was sent, and what became of it.",
+  input: z.strictObject({ workspace: workspaceName.optional() }),
+  answer: z.object({
+    workspaceId: z.guid(),
+    workspace: z.string(),
+    /** Steps with a touch. A reply, booking or opt-out counts at the last touch that was sent to the lead before it. */
+    steps: z.array(
+      z.object({
+        sequence: z.string(),
+        version: z.int(),
+        position: z.int(),
+        key: z.string(),
+        channel: z.enum(CHANNELS),
+        sent: z.int(),
+        replied: z.int(),
+        booked: z.int(),
+        optedOut: z.int(),
+        /** Addresses that turned out not to accept messages. */
+        undeliverable: z.int(),
+        failed: z.int(),
+        unknown: z.int(),
+      }),
+    ),
+  }),
+  async run(db, { workspace }) {
+    const { id, name } = await theOrOnlyWorkspace(db, workspace);
+    return { workspaceId: id, workspace: name, steps: await readFunnel(db, id) };
+  },
+});

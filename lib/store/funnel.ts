@@ -1,0 +1,67 @@
+import * as z from "zod";
+import { CHANNELS } from "../domain/labels.ts";
+import { many, type Queryable } from "./sql.ts";
+
+const stepRow = z.object({
+  sequence: z.string(),
+  version: z.int(),
+  position: z.int(),
+  key: z.string(),
+  channel: z.enum(CHANNELS),
+  sent: z.int(),
+  replied: z.int(),
+  booked: z.int(),
+  optedOut: z.int(),
+  undeliverable: z.int(),
+  failed: z.int(),
+  unknown: z.int(),
+});
+
+/**
+ * What became of the touches of a workspace, for each step with a touch. A first reply, a first booking, an opt-out and
+ * a bounce count once, at the last touch that was sent to the lead, or to the address, before. Reads all touches of the
+ * workspace.
+ */
+export async function readFunnel(db: Queryable, workspaceId: string): Promise<z.infer<typeof stepRow>[]> {
+  return await many(db, stepRow)`
+    with made as materialized (
+      select id, lead_id, step_id, status, sent_at, recipient_hash from touch where workspace_id = ${workspaceId}::uuid),
+    happened as (
+      select 'replied' as what, id as lead_id, first_inbound_at as at from lead
+       where workspace_id = ${workspaceId}::uuid and first_inbound_at is not null
+      union all
+      select 'booked', lead.id, least(lead.booked_at, min(appointment.created_at))
+        from lead left join appointment on appointment.workspace_id = lead.workspace_id and appointment.lead_id = lead.id
+       where lead.workspace_id = ${workspaceId}::uuid
+       group by lead.id, lead.booked_at
+      union all
+      select 'opted_out', id, opted_out_at from lead
+       where workspace_id = ${workspaceId}::uuid and opted_out_at is not null),
+    attributed as (
+      (select distinct on (happened.what, happened.lead_id) happened.what, made.step_id
+         from happened join made on made.lead_id = happened.lead_id and made.status = 'sent' and made.sent_at <= happened.at
+        order by happened.what, happened.lead_id, made.sent_at desc, made.id desc)
+      union all
+      (select * from (
+        select distinct on (suppression.hash) 'undeliverable' as what, made.step_id
+          from suppression
+          join made on made.recipient_hash = suppression.hash and made.status = 'sent' and made.sent_at <= suppression.since
+         where suppression.workspace_id = ${workspaceId}::uuid and suppression.reason = 'undeliverable'
+         order by suppression.hash, made.sent_at desc, made.id desc) as bounced)),
+    counted as (
+      select step_id, status::text as what from made where status in ('sent', 'failed', 'unknown')
+      union all
+      select step_id, what from attributed)
+    select sequence.name as sequence, step.version, step.position, step.key, step.channel::text,
+           (count(*) filter (where what = 'sent'))::int as sent, (count(*) filter (where what = 'replied'))::int as replied,
+           (count(*) filter (where what = 'booked'))::int as booked,
+           (count(*) filter (where what = 'opted_out'))::int as "optedOut",
+           (count(*) filter (where what = 'undeliverable'))::int as undeliverable,
+           (count(*) filter (where what = 'failed'))::int as failed,
+           (count(*) filter (where what = 'unknown'))::int as unknown
+      from counted
+      join follow_up_step as step on step.id = counted.step_id
+      join follow_up_sequence as sequence on sequence.id = step.sequence_id
+     group by sequence.name, sequence.id, step.id
+     order by sequence.name, sequence.id, step.version desc, step.position`;
+}
