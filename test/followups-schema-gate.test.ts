@@ -98,7 +98,8 @@ describe("a database that lacks something the code was built with", () => {
 
     expect(report).toMatchObject({ statusCode: 503, success: false, reason: "schema_out_of_date", ...NO_STEPS });
     expect([...(report.missing ?? [])].sort()).toEqual([...missing].sort());
-    for (const name of missing) expect(report.errors.join()).toContain(name);
+    // The text names the first eight, so that it stays readable.
+    for (const name of missing.slice(0, 8)) expect(report.errors.join()).toContain(name);
     expect(runner.channel.sent).toEqual([]);
     expect(await everyRow(sql)).toEqual(before);
   });
