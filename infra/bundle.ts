@@ -1,4 +1,15 @@
-import { cpSync } from "node:fs";
+import { createHash } from "node:crypto";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { join } from "node:path";
 import { AssetHashType, DockerImage } from "aws-cdk-lib";
 import { Code } from "aws-cdk-lib/aws-lambda";
@@ -66,9 +77,7 @@ export function codeOfFunction(name: string): Code {
       command: ["bundle", name],
       local: {
         tryBundle(folder) {
-          buildSync(esbuildOptions(entryOf(name), folder));
-          for (const [from, to] of BESIDE[name] ?? [])
-            cpSync(join(PROJECT, from), join(folder, to), { recursive: true });
+          cpSync(builtOnce(name), folder, { recursive: true });
           return true;
         },
       },
@@ -83,3 +92,40 @@ const BESIDE: Readonly<Record<string, readonly (readonly [from: string, to: stri
     ["node_modules/@prisma/schema-engine-wasm/schema_engine_bg.wasm", "schema_engine_bg.wasm"],
   ],
 };
+
+const KEPT = join(PROJECT, "node_modules/.cache/backstop/bundles");
+
+/** The folder of the bundle, which is built again only if a source, an option or a package has changed. */
+function builtOnce(name: string): string {
+  const kept = join(KEPT, `${name}-${digestOfSources()}`);
+  if (existsSync(kept)) return kept;
+  mkdirSync(KEPT, { recursive: true });
+  const building = mkdtempSync(join(KEPT, "building-"));
+  buildSync(esbuildOptions(entryOf(name), building));
+  for (const [from, to] of BESIDE[name] ?? []) cpSync(join(PROJECT, from), join(building, to), { recursive: true });
+  try {
+    renameSync(building, kept);
+  } catch (thrown) {
+    // Another process has built the same meanwhile.
+    if (!existsSync(kept)) throw thrown;
+    rmSync(building, { recursive: true });
+  }
+  return kept;
+}
+
+/** What a bundle is made of; the packages by their lock file. */
+const SOURCES = ["functions", "infra", "lib", "prisma/migrations", "prisma/schema.prisma", "package-lock.json"];
+
+function digestOfSources(): string {
+  const digest = createHash("sha256");
+  for (const source of SOURCES) {
+    const path = join(PROJECT, source);
+    const within = statSync(path).isDirectory()
+      ? readdirSync(path, { recursive: true, encoding: "utf8" }).sort()
+      : [""];
+    for (const file of within.map((name) => join(path, name))) {
+      if (statSync(file).isFile()) digest.update(file).update(readFileSync(file));
+    }
+  }
+  return digest.digest("hex").slice(0, 32);
+}
