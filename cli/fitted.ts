@@ -4,7 +4,7 @@ import Table from "cli-table3";
 export const columnsOf = (stream: { readonly columns?: number }): number => stream.columns || 80;
 
 /**
- * Fits a help text into this many columns. Lines that start without a space are paragraphs, which are filled anew. A
+ * Fits a help text into this many columns. Lines that start without a space are paragraphs, which are wrapped again. A
  * longer line of a list continues below its second column, and a longer command ends with a backslash.
  */
 export function fittedText(text: string, columns: number): string {

@@ -9,11 +9,10 @@ type Live = Answer["instances"][number];
 /** The answer of `leads show` for a terminal: who it is, what happened, and what goes next. */
 export function storyText(answer: Answer): string {
   const { lead, zone, story } = answer;
-  const name = [lead.firstName, lead.lastName].filter((part) => part !== null).join(" ") || "(no name)";
   const names = [lead.company, lead.email, lead.phone, lead.externalId].filter((part) => part !== null);
   const local = inZone(zone.zone);
   const heading = [
-    `${name}, ${lead.status}, in ${lead.workspace}`,
+    `${nameOf(lead)}, ${lead.status}, in ${lead.workspace}`,
     ...names.map((text) => `  ${text}`),
     `  id ${lead.id}`,
   ];
@@ -26,6 +25,10 @@ export function storyText(answer: Answer): string {
       : answer.instances.map((instance) => nextText(instance, local)).join("\n\n"),
   ].join("\n\n");
 }
+
+/** The full name of a lead. */
+export const nameOf = ({ firstName, lastName }: Pick<Answer["lead"], "firstName" | "lastName">): string =>
+  [firstName, lastName].filter((part) => part !== null).join(" ") || "(no name)";
 
 /** What holds for the lead as a whole. */
 export function stateLines({ state }: Answer): string[] {

@@ -99,3 +99,16 @@ export function nonBlank(text: string): string {
   if (text.trim() !== "") return text.trim();
   throw new InvalidArgumentError("The text must not be empty.");
 }
+
+const WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+
+/** A send window: `Mon Tue 09:00-17:00`. Days count from 1, Monday. */
+export const formatWindow = ({
+  days,
+  start,
+  end,
+}: {
+  readonly days: readonly number[];
+  readonly start: string;
+  readonly end: string;
+}): string => `${days.map((day) => WEEKDAYS[day - 1]).join(" ")} ${start}-${end}`;

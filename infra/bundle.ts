@@ -100,18 +100,25 @@ function builtOnce(name: string): string {
   const kept = join(KEPT, `${name}-${digestOfSources()}`);
   if (existsSync(kept)) return kept;
   mkdirSync(KEPT, { recursive: true });
+  const old = readdirSync(KEPT)
+    .map((folder) => join(KEPT, folder))
+    .filter(isOld);
+  for (const folder of old) rmSync(folder, { recursive: true, force: true });
   const building = mkdtempSync(join(KEPT, "building-"));
   buildSync(esbuildOptions(entryOf(name), building));
   for (const [from, to] of BESIDE[name] ?? []) cpSync(join(PROJECT, from), join(building, to), { recursive: true });
   try {
     renameSync(building, kept);
   } catch (thrown) {
-    // Another process has built the same meanwhile.
+    // Another process has built the same.
     if (!existsSync(kept)) throw thrown;
     rmSync(building, { recursive: true });
   }
   return kept;
 }
+
+/** A synth that runs now may still copy a younger one. */
+const isOld = (folder: string): boolean => Date.now() - statSync(folder).mtimeMs > 3_600_000;
 
 /** What a bundle is made of; the packages by their lock file. */
 const SOURCES = ["functions", "infra", "lib", "prisma/migrations", "prisma/schema.prisma", "package-lock.json"];

@@ -9,7 +9,7 @@ import { columnsOf, fittedTable } from "../fitted.ts";
 import { print } from "../print.ts";
 import { Problem } from "../problem.ts";
 import { REASON_TEXTS } from "../reason-texts.ts";
-import { folderOption, formatMinute, uuid } from "../terminal.ts";
+import { folderOption, formatMinute, formatWindow, uuid } from "../terminal.ts";
 
 const HELP = `
 Prints the touches of an instance so far, and what the engine would decide about the next step now: the rules that pass, the
@@ -100,13 +100,10 @@ function verdict(decision: Decision): string {
 
 function basis({ zone, inputs }: Decision): string {
   const { sendWindow, gapMinutes, lastOutboundAt, lastTouchOnChannelAt, dailyCap, dailyCapUsed } = inputs;
-  const days = sendWindow.days.map((day) => WEEKDAYS[day - 1]).join(" ");
   return [
     `  time zone    ${zone.zone} (${zone.from})`,
-    `  send window  ${days} ${sendWindow.start}-${sendWindow.end}`,
+    `  send window  ${formatWindow(sendWindow)}`,
     `  last touch   ${lastOutboundAt ? formatMinute(lastOutboundAt) : "none"}, on this channel ${lastTouchOnChannelAt ? formatMinute(lastTouchOnChannelAt) : "none"}; gap ${gapMinutes} min`,
     `  daily cap    ${dailyCap === null ? "none" : `${dailyCapUsed} of ${dailyCap} used`}`,
   ].join("\n");
 }
-
-const WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];

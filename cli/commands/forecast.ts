@@ -10,8 +10,8 @@ import { adviceLine, formatMinute } from "../terminal.ts";
 
 const HELP = `
 The forecast runs the live sequences forward with the rules of a run. It assumes
-that nobody replies, books or approves, that nothing is changed, and that every
-message is accepted at once. It changes nothing.
+that no lead replies or books, that no text is approved, that nothing changes,
+and that every message is accepted on its first attempt. It changes nothing.
 
 Days are those of the workspace's time zone.
 
@@ -52,7 +52,7 @@ type Answer = z.output<typeof forecast.answer>;
 type Workspace = Answer["workspaces"][number];
 
 function textOf({ from, until, workspaces }: Answer): string {
-  const heading = `From ${formatMinute(from)} to ${formatMinute(until)}, if nobody replies and nothing changes:`;
+  const heading = `From ${formatMinute(from)} to ${formatMinute(until)}, if no lead replies and nothing changes:`;
   if (workspaces.length === 0) return `${heading}\nno sequence is live, so nothing goes out.\n`;
   return `${[heading, ...workspaces.map(workspaceText)].join("\n\n")}\n`;
 }
@@ -63,7 +63,7 @@ function workspaceText(workspace: Workspace): string {
     `${workspace.workspace}: ${workspace.liveInstances} live sequences`,
     workspace.days.length === 0 ? "  nothing goes out" : tableOf(workspace),
     ...(approvals.waiting > 0 ? [`  ${approvals.waiting} texts will wait for approval`] : []),
-    ...(approvals.expiring > 0 ? [`  ${approvals.expiring} texts expire if nobody approves them`] : []),
+    ...(approvals.expiring > 0 ? [`  ${approvals.expiring} texts expire without an approval`] : []),
     ...(cappedDays.length > 0 ? [`  the daily cap holds steps on ${cappedDays.join(", ")}`] : []),
     ...outcomes
       .filter(({ kind }) => kind !== "complete")

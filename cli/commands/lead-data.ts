@@ -42,7 +42,7 @@ export const exportCommand = () =>
 
 const ERASE_HELP = `
 Deletes the lead, its sequences, messages, tasks, meetings, reopenings and digest events. Hashes of its address, its number and the
-addresses that messages went to stay suppressed, so that a later import enrols nobody with them. Other leads with the address or
+addresses that messages went to stay suppressed, so that a later import enrols no lead with them. Other leads with the address or
 number stay, and get no message any more. Orders about the lead keep who and when, and lose their reason and answer.
 
 It does not reach copies elsewhere: backups, dead-letter queues, providers, your CRM, files of an import.

@@ -5,7 +5,7 @@ import { listWorkspaces, showWorkspace } from "../../lib/operate/workspaces.ts";
 import { columnsOf, fittedTable } from "../fitted.ts";
 import { type Place, printAnswer, type Signature, withOperator, withPlace, withSignature } from "../operator.ts";
 import { print } from "../print.ts";
-import { formatMinute } from "../terminal.ts";
+import { formatMinute, formatWindow } from "../terminal.ts";
 import { applyWorkspaceCommand, exportWorkspaceCommand } from "./apply-workspace.ts";
 
 type Asked = Place & { readonly json?: boolean };
@@ -82,23 +82,20 @@ function tableOf({ workspaces }: z.output<typeof listWorkspaces.answer>): string
   return `${fittedTable({ head, rows }, columnsOf(process.stdout))}\n`;
 }
 
-const WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
-
 function settingsText(workspace: z.output<typeof showWorkspace.answer>): string {
   const { sendWindow, holidays, digest, dailyCap, pausedAt } = workspace;
-  const days = sendWindow.days.map((day) => WEEKDAYS[day - 1]).join(" ");
   const country = [holidays.country, holidays.region].filter((part) => part !== null).join("-");
   const rows = [
     ["id", workspace.id],
     ["state", pausedAt ? `paused since ${formatMinute(pausedAt)}` : "running"],
     ["time zone", workspace.timeZone],
-    ["send window", `${days} ${sendWindow.start}-${sendWindow.end}`],
+    ["send window", formatWindow(sendWindow)],
     ["holidays", [country || "none", ...holidays.own, ...holidays.working.map((date) => `not ${date}`)].join(", ")],
     ["daily cap", dailyCap === null ? "none" : String(dailyCap)],
     ["gap", `${workspace.gapMinutes} min between two touches of a lead`],
     ["ghosted after", `${workspace.ghostedAfterDays} days without a reply`],
     ["sender", workspace.emailFrom],
-    ["digest", digest.muted ? "muted" : `${digest.time} to ${digest.email ?? digest.webhookUrl ?? "nobody"}`],
+    ["digest", digest.muted ? "muted" : `${digest.time} to ${digest.email ?? digest.webhookUrl ?? "no receiver"}`],
     ["leads", `${workspace.leads}, with ${workspace.liveInstances} live sequences`],
   ] as const;
   return `${workspace.name}\n${rows.map(([key, value]) => `  ${key.padEnd(13)}  ${value}`).join("\n")}\n`;

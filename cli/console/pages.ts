@@ -8,7 +8,7 @@ import { forecast } from "../../lib/operate/forecast.ts";
 import { listRuns } from "../../lib/operate/runs.ts";
 import { showLead } from "../../lib/operate/show-lead.ts";
 import { listWorkspaces } from "../../lib/operate/workspaces.ts";
-import { eventText, inZone, nextLines, stateLines } from "../lead-story.ts";
+import { eventText, inZone, nameOf, nextLines, stateLines } from "../lead-story.ts";
 import type { Operator } from "../operator.ts";
 import { REASON_TEXTS } from "../reason-texts.ts";
 import { formatMinute } from "../terminal.ts";
@@ -139,7 +139,7 @@ async function search(operator: Operator, url: URL): Promise<Page> {
   const found = text === "" ? { leads: [], more: false } : await operator.ask(findLeads, { text });
   const leads = found.leads.map((lead) => ({
     ...lead,
-    name: [lead.firstName, lead.lastName].filter(Boolean).join(" ") || "(no name)",
+    name: nameOf(lead),
   }));
   return await page("leads", "Leads", { text, leads, more: found.more });
 }
@@ -148,7 +148,7 @@ async function story(operator: Operator, url: URL): Promise<Page> {
   const answer = await operator.ask(showLead, { lead: url.searchParams.get("id") ?? "" });
   const { lead, zone, instances } = answer;
   const local = inZone(zone.zone);
-  const name = [lead.firstName, lead.lastName].filter(Boolean).join(" ") || "(no name)";
+  const name = nameOf(lead);
   return await page("lead", name, {
     lead,
     name,

@@ -3,6 +3,7 @@ import type { Verdict } from "./decision.ts";
 import type { DueItem } from "./due-item.ts";
 import { contextOf } from "./rule-context.ts";
 import { capDayEnd } from "./send-times.ts";
+import { daysAfter } from "./time-zone.ts";
 
 /** A rule that applies to the step now. */
 export interface Blocker {
@@ -44,7 +45,7 @@ const MOST_DAYS = 400;
  */
 export function outlookOf(item: DueItem, now: Date): Outlook {
   let at = item.instance.nextStepDue > now ? item.instance.nextStepDue : now;
-  const end = new Date(now.getTime() + MOST_DAYS * 86_400_000);
+  const end = daysAfter(now, MOST_DAYS);
   for (let holds = 0; holds < MOST_HOLDS && at < end; holds += 1) {
     const decision = decide(onDay(item, now, at), at);
     if (decision.kind === "send") return { goes: "at", at, needsApproval: false };
@@ -69,7 +70,7 @@ const NEEDS_CHANGE: readonly string[] = [
   "decision_failed",
 ];
 
-/** Whether a hold for this reason ends only when somebody changes something. */
+/** Whether a hold for this reason ends only by a change. */
 export const needsChange = (reason: string): boolean => NEEDS_CHANGE.includes(reason);
 
 /** On a later day of the cap, nothing of it is used yet. */

@@ -9,7 +9,7 @@ import { capDayEnd, channelUsedToday, earliestSend, shutNow, tooSoon } from "./s
 import { ownSenderFault } from "./sender.ts";
 import { daysAfter, isTimeZone, minutesAfter, recheckSoon, repairBy } from "./time-zone.ts";
 
-export function booked({ lead, sequence }: RuleContext): Verdict | undefined {
+export function booked({ lead, sequence }: Pick<RuleContext, "lead" | "sequence">): Verdict | undefined {
   if (!lead.isBooked || sequence.triggerOn === "meeting_selected") return undefined;
   return { kind: "complete", reason: "meeting_booked" };
 }

@@ -1,5 +1,4 @@
 import * as z from "zod";
-import { CHANNELS, TOUCH_STATUSES } from "../domain/labels.ts";
 import {
   type ApprovalAnswer,
   approveTouch,
@@ -8,30 +7,17 @@ import {
   listWaiting,
   rejectTouch,
   type WaitingTouch,
+  waitingTouchRow,
 } from "../store/approvals.ts";
 import type { Queryable } from "../store/sql.ts";
 import { isoInstant, order, question, Refused } from "./operation.ts";
 import { refusalText } from "./refusal-texts.ts";
-import { theWorkspace, workspaceName } from "./workspaces.ts";
+import { workspaceIdOf, workspaceName } from "./workspaces.ts";
 
 const MAX_LISTED = 200;
 
-const waitingTouch = z.object({
-  id: z.guid(),
-  workspaceId: z.guid(),
-  workspaceName: z.string(),
-  sequenceName: z.string(),
-  position: z.int(),
-  channel: z.enum(CHANNELS),
-  status: z.enum(TOUCH_STATUSES),
-  claimedAt: isoInstant,
-  /** Null: it waits without end. */
-  expiresAt: isoInstant.nullable(),
-  leadId: z.guid(),
-  leadName: z.string(),
-  /** The lead's address for the channel; null if the channel needs none. */
-  recipient: z.string().nullable(),
-});
+/** Without `expiresAt` it waits without end. */
+const waitingTouch = waitingTouchRow.extend({ claimedAt: isoInstant, expiresAt: isoInstant.nullable() });
 
 /** `approvals list`: by expiry, then by age; at most 200. */
 export const listApprovals = question({
@@ -40,7 +26,7 @@ export const listApprovals = question({
   input: z.strictObject({ workspace: workspaceName.optional() }),
   answer: z.object({ touches: z.array(waitingTouch), more: z.boolean() }),
   async run(db, { workspace }) {
-    const workspaceId = workspace === undefined ? null : (await theWorkspace(db, workspace)).id;
+    const workspaceId = await workspaceIdOf(db, workspace);
     const touches = await listWaiting(db, { workspaceId, limit: MAX_LISTED + 1 });
     return { touches: touches.slice(0, MAX_LISTED), more: touches.length > MAX_LISTED };
   },

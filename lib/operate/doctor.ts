@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { DAY_MS } from "../domain/time-zone.ts";
 import { readRuns } from "../store/run-history.ts";
 import { missingSchema, unsafeSettings } from "../store/schema-gate.ts";
 import type { Transactional } from "../store/sql.ts";
@@ -49,7 +50,6 @@ const settings = (db: Transactional): Check => ({
   },
 });
 
-const DAY_MS = 24 * 3_600_000;
 const SHOW = "npm run backstop -- runs show";
 
 function runs(db: Transactional, now: Date): readonly Check[] {

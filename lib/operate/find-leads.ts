@@ -1,9 +1,8 @@
 import * as z from "zod";
-import { LEAD_STATUSES } from "../domain/labels.ts";
-import { type FoundLead, readLeadsNamed, searchLeads } from "../store/lead-lookups.ts";
+import { type FoundLead, foundRow, readLeadsNamed, searchLeads } from "../store/lead-lookups.ts";
 import type { Queryable } from "../store/sql.ts";
 import { isoInstant, question, Refused } from "./operation.ts";
-import { theWorkspace, workspaceName } from "./workspaces.ts";
+import { workspaceIdOf, workspaceName } from "./workspaces.ts";
 
 /** How a person names a lead: its id, external id, e-mail address or phone number. */
 export const leadName = z.string().trim().min(1).max(320);
@@ -11,19 +10,7 @@ export const leadName = z.string().trim().min(1).max(320);
 /** Names one lead, in one workspace or in all of them. */
 export const leadInput = z.strictObject({ lead: leadName, workspace: workspaceName.optional() });
 
-export const foundLead = z.object({
-  id: z.guid(),
-  workspaceId: z.guid(),
-  workspace: z.string(),
-  externalId: z.string().nullable(),
-  firstName: z.string().nullable(),
-  lastName: z.string().nullable(),
-  company: z.string().nullable(),
-  email: z.string().nullable(),
-  phone: z.string().nullable(),
-  status: z.enum(LEAD_STATUSES),
-  createdAt: isoInstant,
-});
+export const foundLead = foundRow.extend({ createdAt: isoInstant });
 
 const MAX_FOUND = 50;
 
@@ -54,6 +41,3 @@ export async function theLead(db: Queryable, { lead, workspace }: z.output<typeo
   const candidates = [found, ...others].map(({ id, workspace: of }) => `${id} in ${of}`).join(", ");
   throw new Refused("ambiguous", `several leads are called "${lead}": use an id of ${candidates}`);
 }
-
-const workspaceIdOf = async (db: Queryable, workspace: string | undefined): Promise<string | null> =>
-  workspace === undefined ? null : (await theWorkspace(db, workspace)).id;

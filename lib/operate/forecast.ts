@@ -7,7 +7,7 @@ import type { Queryable } from "../store/sql.ts";
 import { activeSequences, adviceAnswer, adviceOn } from "./advice.ts";
 import { type Foreseen, futureOf } from "./future.ts";
 import { isoInstant, question } from "./operation.ts";
-import { theWorkspace, workspaceName } from "./workspaces.ts";
+import { workspaceIdOf, workspaceName } from "./workspaces.ts";
 
 const PAGE = 5_000;
 
@@ -23,7 +23,7 @@ const workspaceForecast = z.object({
   hours: z.array(z.object({ hour: z.string(), touches: z.int() })),
   /** Steps that are held, paused, skipped, expired or completed, by reason. */
   outcomes: z.array(z.object({ kind: z.string(), reason: z.string(), steps: z.int() })),
-  /** Texts that will wait for approval, and those that expire if nobody approves them. */
+  /** Texts that will wait for approval, and those that expire without an approval. */
   approvals: z.object({ waiting: z.int(), expiring: z.int() }),
   /** Local days on which the daily cap holds steps. */
   cappedDays: z.array(z.string()),
@@ -31,15 +31,15 @@ const workspaceForecast = z.object({
   advice: adviceAnswer,
 });
 
-/** `forecast`: what goes out in the next days if nobody replies, books or approves, and nothing is changed. */
+/** `forecast`: what goes out in the next days if no lead replies or books, no text is approved, and nothing changes. */
 export const forecast = question({
   name: "forecast",
-  summary: "Shows what goes out in the next days if nobody replies and nothing changes.",
+  summary: "Shows what goes out in the next days if no lead replies and nothing changes.",
   input: z.strictObject({ days: z.int().min(1).max(60).default(14), workspace: workspaceName.optional() }),
   answer: z.object({ from: isoInstant, until: isoInstant, workspaces: z.array(workspaceForecast) }),
   async run(db, { days, workspace }, now) {
     const until = daysAfter(now, days);
-    const only = workspace === undefined ? null : (await theWorkspace(db, workspace)).id;
+    const only = await workspaceIdOf(db, workspace);
     const workspaces = [];
     // One at a time, so that memory holds one workspace.
     for (const { id, name, timeZone } of await readLiveWorkspaces(db, only)) {

@@ -1,6 +1,5 @@
 import * as z from "zod";
-import { CHANNELS } from "../domain/labels.ts";
-import { readFunnel } from "../store/funnel.ts";
+import { funnelStep, readFunnel } from "../store/funnel.ts";
 import { question } from "./operation.ts";
 import { theOrOnlyWorkspace, workspaceName } from "./workspaces.ts";
 
@@ -13,23 +12,7 @@ export const funnel = question({
     workspaceId: z.guid(),
     workspace: z.string(),
     /** Steps with a touch. A reply, booking or opt-out counts at the last touch that was sent to the lead before it. */
-    steps: z.array(
-      z.object({
-        sequence: z.string(),
-        version: z.int(),
-        position: z.int(),
-        key: z.string(),
-        channel: z.enum(CHANNELS),
-        sent: z.int(),
-        replied: z.int(),
-        booked: z.int(),
-        optedOut: z.int(),
-        /** Addresses that turned out not to accept messages. */
-        undeliverable: z.int(),
-        failed: z.int(),
-        unknown: z.int(),
-      }),
-    ),
+    steps: z.array(funnelStep),
   }),
   async run(db, { workspace }) {
     const { id, name } = await theOrOnlyWorkspace(db, workspace);

@@ -1,25 +1,15 @@
-import { NORMALISE } from "../domain/address.ts";
 import type { DueItem, LeadFacts, WorkspaceFacts } from "../domain/due-item.ts";
 import { ADDRESS_KINDS, ADDRESS_OF_CHANNEL, type Channel } from "../domain/labels.ts";
-import { afterWaiting, type InstanceState } from "../domain/next-state.ts";
+import { afterWaiting } from "../domain/next-state.ts";
 import { needsChange } from "../domain/outlook.ts";
-import { contactBar } from "../domain/rules.ts";
+import { booked, contactBar } from "../domain/rules.ts";
 import { capDayEnd, capDayOf } from "../domain/send-times.ts";
 import { MINUTE_MS } from "../domain/time-zone.ts";
-import { planBatch } from "../run/plan.ts";
+import { addressKey, planBatch } from "../run/plan.ts";
 import type { DueCandidate, Plan } from "../run/store-ports.ts";
 import { ENDS_BY_TIME } from "../store/candidates.ts";
 import { inTurn } from "../store/claim.ts";
-
-/** A live instance at the start. */
-export interface Followed {
-  readonly candidate: DueCandidate;
-  readonly status: "active" | "paused";
-  readonly pausedReason: string | null;
-  readonly holdReason: string | null;
-  /** When the touch that waits for approval expires; null if it does not, or if none waits. */
-  readonly approvalExpiresAt: Date | null;
-}
+import { type Followed, lookAt, type Walking, withState } from "./walking.ts";
 
 /** Something that would happen to a step. */
 export interface Foreseen {
@@ -31,18 +21,9 @@ export interface Foreseen {
   readonly reason: string;
 }
 
-interface Walking extends Omit<Followed, "candidate"> {
-  readonly id: string;
-  readonly leadId: string;
-  readonly item: DueItem;
-  readonly position: number;
-  readonly nextStepDue: Date;
-  readonly heldSince: Date | null;
-}
-
 /**
  * What the engine does with the live instances of one workspace from `from` on, run each minute until `until`, if
- * nobody replies, books, approves or changes anything and every touch is accepted at once. Pure: it decides with the
+ * no lead replies or books, no text is approved, nothing changes, and every touch is accepted on its first attempt. Pure: it decides with the
  * same functions as a run, on a virtual clock. Yields in order of time.
  */
 export function* futureOf(followed: readonly Followed[], from: Date, until: Date): Generator<Foreseen> {
@@ -62,9 +43,11 @@ class World {
   /** The instances to look at, by minute. */
   readonly #agenda: (string[] | undefined)[] = [];
   readonly #held = new Set<string>();
-  readonly #capUse = new Map<string, { day: string; used: number }>();
+  readonly #from: Date;
+  readonly #usedOfDay = new Map<string, number>();
 
   constructor(followed: readonly Followed[], from: Date, until: Date) {
+    this.#from = from;
     this.#start = Math.ceil(from.getTime() / MINUTE_MS);
     this.ticks = Math.max(0, Math.floor(until.getTime() / MINUTE_MS) - this.#start);
     const unreadable: Foreseen[] = [];
@@ -76,8 +59,6 @@ class World {
       }
       const { item } = read;
       this.#addLead(item);
-      const use = { day: capDayOf(item.workspace.timeZone, from), used: item.workspace.dailyCapUsed };
-      this.#capUse.set(item.workspace.id, this.#capUse.get(item.workspace.id) ?? use);
       // What held it may have been repaired since: it is decided again.
       const holdReason = needsChange(state.holdReason ?? "") ? null : state.holdReason;
       const walking = {
@@ -143,9 +124,8 @@ class World {
 
   #mayResume({ leadId, item: { sequence, workspace } }: Walking): boolean {
     const lead = this.#leads.get(leadId);
-    const isStopped =
-      !lead || contactBar(lead) !== undefined || (lead.isBooked && sequence.triggerOn !== "meeting_selected");
-    return !isStopped && lead.automationEnabled && workspace.pausedAt === null;
+    if (!lead || contactBar(lead) || booked({ lead, sequence })) return false;
+    return lead.automationEnabled && workspace.pausedAt === null;
   }
 
   #itemOf({ item, leadId, position, nextStepDue, heldSince }: Walking, now: Date): DueItem {
@@ -159,16 +139,19 @@ class World {
   }
 
   #workspaceAt(workspace: WorkspaceFacts, now: Date): WorkspaceFacts {
-    return workspace.dailyCap === null ? workspace : { ...workspace, dailyCapUsed: this.#used(workspace, now).used };
+    return workspace.dailyCap === null ? workspace : { ...workspace, dailyCapUsed: this.#used(workspace, now) };
   }
 
-  #used({ id, timeZone }: WorkspaceFacts, now: Date): { day: string; used: number } {
+  /** What is used of the cap on that day. */
+  #used({ timeZone, dailyCapUsed }: WorkspaceFacts, now: Date): number {
     const day = capDayOf(timeZone, now);
-    const known = this.#capUse.get(id);
-    if (known?.day === day) return known;
-    const fresh = { day, used: 0 };
-    this.#capUse.set(id, fresh);
-    return fresh;
+    this.#usedOfDay.set(day, this.#usedOfDay.get(day) ?? (day === capDayOf(timeZone, this.#from) ? dailyCapUsed : 0));
+    return this.#usedOfDay.get(day) ?? 0;
+  }
+
+  #useCap(workspace: WorkspaceFacts, now: Date): void {
+    if (workspace.dailyCap === null) return;
+    this.#usedOfDay.set(capDayOf(workspace.timeZone, now), this.#used(workspace, now) + 1);
   }
 
   /** In the order in which a run decides them. */
@@ -176,38 +159,40 @@ class World {
     const ordered = due.toSorted(
       (one, other) => one.nextStepDue.getTime() - other.nextStepDue.getTime() || (one.id < other.id ? -1 : 1),
     );
-    const ids = new Set(ordered.map(({ id }) => id));
-    return inTurn(ordered.map((walking) => this.#candidate(walking, now, ids)));
+    const queue = this.#capQueue(ordered, now);
+    return inTurn(ordered.map((walking) => this.#candidate(walking, now, queue)));
   }
 
-  #candidate(walking: Walking, now: Date, decided: ReadonlySet<string>): DueCandidate {
+  #candidate(walking: Walking, now: Date, queue: readonly Walking[]): DueCandidate {
     const { id, position, nextStepDue, heldSince } = walking;
     const item = this.#itemOf(walking, now);
-    const ahead = this.#aheadOf(walking, item.workspace, now, decided);
+    const older = queue.filter((held) => held.heldSince !== null && held.heldSince < (heldSince ?? nextStepDue));
+    const until = Math.max(...older.map((held) => held.nextStepDue.getTime()));
+    const ahead = { steps: older.length, until: new Date(until) };
     return {
       instanceId: id,
       workspaceId: item.workspace.id,
       position,
       nextStepDue,
       heldSince,
-      read: { item: ahead ? { ...item, instance: { ...item.instance, ahead } } : item },
+      read: { item: older.length > 0 ? { ...item, instance: { ...item.instance, ahead } } : item },
     };
   }
 
-  /** The held steps that waited longer and may still use the cap of today, as a claim reads them. */
-  #aheadOf({ nextStepDue, heldSince }: Walking, workspace: WorkspaceFacts, now: Date, decided: ReadonlySet<string>) {
-    const left = workspace.dailyCap === null ? 0 : workspace.dailyCap - workspace.dailyCapUsed;
-    if (left <= 0) return undefined;
-    const end = capDayEnd(workspace.timeZone, now);
-    const since = heldSince ?? nextStepDue;
-    const queue = [...this.#held]
+  /** The held steps that may still use the cap of today, besides those that are decided, as a claim reads them. */
+  #capQueue(decided: readonly Walking[], now: Date): readonly Walking[] {
+    const [first] = decided;
+    if (!first || first.item.workspace.dailyCap === null) return [];
+    const { dailyCap, timeZone } = first.item.workspace;
+    const left = dailyCap - this.#used(first.item.workspace, now);
+    if (left <= 0) return [];
+    const end = capDayEnd(timeZone, now);
+    const ids = new Set(decided.map(({ id }) => id));
+    return [...this.#held]
       .flatMap((id) => this.#instances.get(id) ?? [])
-      .filter((held) => !decided.has(held.id) && held.nextStepDue < end && held.item.workspace.id === workspace.id)
+      .filter((held) => !ids.has(held.id) && held.nextStepDue < end)
       .toSorted((one, other) => Number(one.heldSince) - Number(other.heldSince))
-      .slice(0, left)
-      .filter((held) => held.heldSince !== null && held.heldSince < since);
-    if (queue.length === 0) return undefined;
-    return { steps: queue.length, until: new Date(Math.max(...queue.map((held) => held.nextStepDue.getTime()))) };
+      .slice(0, left);
   }
 
   *#apply({ candidate, decision, state, touch }: Plan, now: Date): Generator<Foreseen> {
@@ -221,7 +206,7 @@ class World {
       channel: touch?.channel ?? null,
       reason,
     };
-    if (touch) this.#used(walking.item.workspace, now).used += 1;
+    if (touch) this.#useCap(walking.item.workspace, now);
     if (touch?.status === "claimed") this.#reach(walking, touch.channel, now);
     // A step that is held again for the same reason is one hold.
     if (decision.kind !== "hold" || walking.holdReason !== reason) yield { ...happened, kind: KINDS[decision.kind] };
@@ -243,7 +228,7 @@ class World {
     this.#leads.set(leadId, { ...lead, lastOutboundAt: now, lastTouchAt: { ...lead.lastTouchAt, [channel]: now } });
     const kind = ADDRESS_OF_CHANNEL[channel];
     if (!kind || !lead.twinTouchAt) return;
-    for (const id of this.#sharing.get(keyOf(lead, workspace, kind) ?? "") ?? []) {
+    for (const id of this.#sharing.get(addressKey(lead, workspace, kind) ?? "") ?? []) {
       const twin = this.#leads.get(id);
       if (twin && id !== leadId && twin.twinTouchAt) {
         this.#leads.set(id, { ...twin, twinTouchAt: { ...twin.twinTouchAt, [kind]: now } });
@@ -265,33 +250,5 @@ const KINDS = {
   complete: "complete",
 } as const;
 
-function lookAt({ status, holdReason, nextStepDue, pausedReason, approvalExpiresAt, item }: Walking): Date | null {
-  if (status === "active") return holdReason !== null && needsChange(holdReason) ? null : nextStepDue;
-  if (pausedReason === "awaiting_approval") return approvalExpiresAt;
-  const { lead, workspace } = item;
-  if (pausedReason === "lead_snoozed") return lead.snoozedUntil ?? nextStepDue;
-  const { lastInboundAt, lastOutboundAt, lastContactedAt } = lead;
-  const isAnswered = lastInboundAt && lastOutboundAt && lastOutboundAt > lastInboundAt;
-  if (pausedReason !== "lead_replied" || !isAnswered) return null;
-  const silentSince = Math.max(lastInboundAt.getTime(), lastContactedAt?.getTime() ?? 0);
-  return new Date(silentSince + workspace.ghostedAfterDays * 86_400_000);
-}
-
-function withState(walking: Walking, state: InstanceState): Walking {
-  const { position } = state;
-  if (state.status === "active") {
-    const { nextStepDue, hold } = state;
-    const held = { holdReason: hold?.reason ?? null, heldSince: hold?.since ?? null };
-    return { ...walking, status: "active", position, nextStepDue, pausedReason: null, ...held };
-  }
-  const pausedReason = state.status === "paused" ? state.reason : null;
-  return { ...walking, status: "paused", position, pausedReason, holdReason: null, heldSince: null };
-}
-
 const sharedKeys = (lead: LeadFacts, workspace: WorkspaceFacts): readonly string[] =>
-  lead.twinTouchAt ? ADDRESS_KINDS.flatMap((kind) => keyOf(lead, workspace, kind) ?? []) : [];
-
-function keyOf(lead: LeadFacts, { id }: WorkspaceFacts, kind: (typeof ADDRESS_KINDS)[number]): string | null {
-  const stored = lead[kind];
-  return stored ? `${id} ${kind} ${NORMALISE[kind](stored)}` : null;
-}
+  lead.twinTouchAt ? ADDRESS_KINDS.flatMap((kind) => addressKey(lead, workspace, kind) ?? []) : [];

@@ -1,8 +1,11 @@
 import * as z from "zod";
 import type { Transactional } from "../store/sql.ts";
 
+/** A year of more than four digits, which a row that was written by SQL may hold. */
+const farInstant = z.string().regex(/^[+-]\d{6}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/, "must be an instant in UTC");
+
 /** An instant: ISO 8601 UTC in JSON, a Date in code. */
-export const isoInstant = z.codec(z.iso.datetime(), z.date(), {
+export const isoInstant = z.codec(z.iso.datetime().or(farInstant), z.date(), {
   decode: (text) => new Date(text),
   encode: (date) => date.toISOString(),
 });

@@ -1,8 +1,8 @@
 import * as z from "zod";
-import { CHANNELS, PLACEHOLDER_KINDS, SEQUENCE_TRIGGERS, STEP_CONDITIONS } from "../domain/labels.ts";
+import { SEQUENCE_TRIGGERS } from "../domain/labels.ts";
 import type { WrittenSequence } from "../domain/written-sequence.ts";
 import type { Queryable } from "../store/sql.ts";
-import { findStoredSequences, readSequences, type StoredSequence } from "../store/stored-sequences.ts";
+import { findStoredSequences, readSequences, type StoredSequence, storedStep } from "../store/stored-sequences.ts";
 import { question, Refused } from "./operation.ts";
 import { theOrOnlyWorkspace, workspaceName } from "./workspaces.ts";
 
@@ -19,19 +19,7 @@ export const storedSequence = z.object({
   name: z.string(),
   triggerOn: z.enum(SEQUENCE_TRIGGERS),
   active: z.boolean(),
-  steps: z.array(
-    z.object({
-      key: z.string(),
-      delayMinutes: z.int(),
-      channel: z.enum(CHANNELS),
-      subject: z.string().nullable(),
-      body: z.string(),
-      allow: z.array(z.enum(PLACEHOLDER_KINDS)),
-      condition: z.enum(STEP_CONDITIONS),
-      needsApproval: z.boolean(),
-      timeToLiveMinutes: z.int().nullable(),
-    }),
-  ),
+  steps: z.array(storedStep),
 });
 
 /** A copy with the types of inputs and answers, whose arrays are mutable. */

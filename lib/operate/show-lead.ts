@@ -1,24 +1,15 @@
 import * as z from "zod";
 import { decide } from "../domain/decide.ts";
-import { CHANNELS, INSTANCE_STATUSES } from "../domain/labels.ts";
+import { INSTANCE_STATUSES } from "../domain/labels.ts";
 import { blockersOf, outlookOf } from "../domain/outlook.ts";
 import { zoneUsed } from "../domain/time-zone.ts";
-import { type LiveInstance, readLeadState, readLiveInstances, readStory } from "../store/stories.ts";
+import { eventRow, type LiveInstance, readLeadState, readLiveInstances, readStory } from "../store/stories.ts";
 import { foundLead, leadInput, theLead } from "./find-leads.ts";
 import { isoInstant, question } from "./operation.ts";
 
 const MAX_EVENTS = 1_000;
 
-const storyEvent = z.object({
-  at: isoInstant,
-  what: z.string(),
-  sequence: z.string().nullable(),
-  position: z.int().nullable(),
-  channel: z.enum(CHANNELS).nullable(),
-  touchId: z.guid().nullable(),
-  reason: z.string().nullable(),
-  by: z.string().nullable(),
-});
+const storyEvent = eventRow.extend({ at: isoInstant });
 
 const decision = z.object({
   kind: z.string(),

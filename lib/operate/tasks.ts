@@ -1,7 +1,7 @@
 import * as z from "zod";
-import { finishTask, readOpenTasks } from "../store/tasks.ts";
+import { finishTask, readOpenTasks, taskRow } from "../store/tasks.ts";
 import { isoInstant, order, question, Refused } from "./operation.ts";
-import { theWorkspace, workspaceName } from "./workspaces.ts";
+import { workspaceIdOf, workspaceName } from "./workspaces.ts";
 
 const MAX_LISTED = 200;
 
@@ -15,26 +15,11 @@ export const listTasks = question({
     after: z.guid().optional(),
   }),
   answer: z.object({
-    tasks: z.array(
-      z.object({
-        id: z.guid(),
-        workspaceId: z.guid(),
-        workspace: z.string(),
-        leadId: z.guid(),
-        leadName: z.string(),
-        email: z.string().nullable(),
-        phone: z.string().nullable(),
-        sequence: z.string(),
-        position: z.int(),
-        title: z.string(),
-        notes: z.string(),
-        createdAt: isoInstant,
-      }),
-    ),
+    tasks: z.array(taskRow.extend({ createdAt: isoInstant })),
     next: z.guid().nullable(),
   }),
   async run(db, { workspace, after }) {
-    const workspaceId = workspace === undefined ? null : (await theWorkspace(db, workspace)).id;
+    const workspaceId = await workspaceIdOf(db, workspace);
     const found = await readOpenTasks(db, { workspaceId, after: after ?? null, limit: MAX_LISTED + 1 });
     const tasks = found.slice(0, MAX_LISTED);
     return { tasks, next: found.length > MAX_LISTED ? (tasks.at(-1)?.id ?? null) : null };

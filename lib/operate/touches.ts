@@ -1,32 +1,17 @@
 import * as z from "zod";
-import { CHANNELS, TOUCH_STATUSES } from "../domain/labels.ts";
+import { TOUCH_STATUSES } from "../domain/labels.ts";
 import { countFailed, retryFailed, settleUnknown } from "../store/settle-by-hand.ts";
-import { readTouches } from "../store/touch-lists.ts";
+import { listedTouchRow, readTouches } from "../store/touch-lists.ts";
 import { isoInstant, order, question, Refused } from "./operation.ts";
-import { theOrOnlyWorkspace, theWorkspace, workspaceName } from "./workspaces.ts";
+import { theOrOnlyWorkspace, workspaceIdOf, workspaceName } from "./workspaces.ts";
 
 const MAX_LISTED = 1_000;
 const MAX_GROUPS = 200;
 /** Per order: small enough to hold its locks for less than a second. */
 const MAX_RETRIED = 1_000;
 
-const listedTouch = z.object({
-  id: z.guid(),
-  status: z.enum(TOUCH_STATUSES),
-  /** Explains the status. */
-  reason: z.string().nullable(),
-  channel: z.enum(CHANNELS),
-  workspaceId: z.guid(),
-  workspace: z.string(),
-  leadId: z.guid(),
-  leadName: z.string(),
-  /** The lead's address for the channel; null if the channel needs none. */
-  address: z.string().nullable(),
-  sequence: z.string(),
-  position: z.int(),
-  /** When it was sent, last tried, or else claimed. */
-  at: isoInstant,
-});
+/** `at`: when it was sent, last tried, or else claimed. */
+const listedTouch = listedTouchRow.extend({ at: isoInstant });
 
 /** `touches list`: the oldest first, without texts. `next` continues with younger ones. */
 export const listTouches = question({
@@ -42,7 +27,7 @@ export const listTouches = question({
   }),
   answer: z.object({ touches: z.array(listedTouch), next: z.guid().nullable(), askedAt: isoInstant }),
   async run(db, { statuses, workspace, since, after, limit }, now) {
-    const workspaceId = workspace === undefined ? null : (await theWorkspace(db, workspace)).id;
+    const workspaceId = await workspaceIdOf(db, workspace);
     const query = { statuses, workspaceId, since: since ?? null, after: after ?? null, limit: limit + 1 };
     const found = await readTouches(db, query);
     const touches = found.slice(0, limit);

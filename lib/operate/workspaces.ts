@@ -1,6 +1,12 @@
 import * as z from "zod";
 import type { Queryable } from "../store/sql.ts";
-import { readWorkspaceSettings, readWorkspaces, storedSettings, type WorkspaceRow } from "../store/workspaces.ts";
+import {
+  readWorkspaceSettings,
+  readWorkspaces,
+  storedSettings,
+  type WorkspaceRow,
+  withCounts,
+} from "../store/workspaces.ts";
 import { isoInstant, question, Refused } from "./operation.ts";
 
 /** How a person names a workspace: its id or its name. */
@@ -24,7 +30,9 @@ export const listWorkspaces = question({
   summary: "Lists the workspaces with their leads and live instances.",
   input: z.strictObject({}),
   answer: z.object({ workspaces: z.array(summary) }),
-  run: async (db) => ({ workspaces: await readWorkspaces(db, { idOrName: null, limit: MAX_LISTED }) }),
+  run: async (db) => ({
+    workspaces: await withCounts(db, await readWorkspaces(db, { idOrName: null, limit: MAX_LISTED })),
+  }),
 });
 
 /** `workspaces show`: the settings of one workspace. */
@@ -34,9 +42,9 @@ export const showWorkspace = question({
   input: z.strictObject({ workspace: workspaceName }),
   answer: summary.extend(storedSettings.shape),
   async run(db, { workspace }) {
-    const found = await theWorkspace(db, workspace);
-    const settings = await readWorkspaceSettings(db, found.id);
-    if (!settings) throw new Refused("not_found", `the workspace ${found.id} was removed just now`);
+    const [found] = await withCounts(db, [await theWorkspace(db, workspace)]);
+    const settings = found && (await readWorkspaceSettings(db, found.id));
+    if (!settings) throw new Refused("not_found", `the workspace ${workspace} was removed just now`);
     return { ...found, ...settings };
   },
 });
@@ -63,6 +71,10 @@ export async function theWorkspace(db: Queryable, idOrName: string): Promise<Wor
   const known = await readWorkspaces(db, { idOrName: null, limit: 20 });
   throw new Refused("not_found", `there is no workspace "${idOrName}"; there are ${named(known) || "none"}`);
 }
+
+/** The id of the workspace with this id or name; null, for all workspaces, without one. Refuses as `theWorkspace`. */
+export const workspaceIdOf = async (db: Queryable, idOrName: string | undefined): Promise<string | null> =>
+  idOrName === undefined ? null : (await theWorkspace(db, idOrName)).id;
 
 const named = (workspaces: readonly WorkspaceRow[]): string =>
   workspaces.map(({ id, name }) => `${name} (${id})`).join(", ");

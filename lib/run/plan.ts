@@ -173,7 +173,8 @@ function keysOf(lead: LeadFacts, workspace: WorkspaceFacts, channel: Channel): r
   return key ? [lead.id, key] : [lead.id];
 }
 
-function addressKey(lead: LeadFacts, workspace: WorkspaceFacts, kind: AddressKind): string | null {
+/** The address or number of a lead within its workspace, as twins share it; null without one. */
+export function addressKey(lead: LeadFacts, workspace: WorkspaceFacts, kind: AddressKind): string | null {
   const stored = lead[kind];
   return stored && `${workspace.id} ${NORMALISE[kind](stored)}`;
 }

@@ -209,7 +209,7 @@ export function expireApprovals(db: Transactional, { now, limit, workspaceId }: 
   });
 }
 
-const listedRow = z.object({
+export const waitingTouchRow = z.object({
   id: z.guid(),
   workspaceId: z.guid(),
   workspaceName: z.string(),
@@ -221,11 +221,12 @@ const listedRow = z.object({
   expiresAt: instantOrNull,
   leadId: z.guid(),
   leadName: z.string(),
+  /** The lead's address for the channel; null if the channel needs none. */
   recipient: z.string().nullable(),
 });
 
 /** A touch that waits, or waited, for approval: with readable names and its recipient, without its text. */
-export type WaitingTouch = z.infer<typeof listedRow>;
+export type WaitingTouch = z.infer<typeof waitingTouchRow>;
 
 const COLUMNS = sql`
   touch.id, workspace.id as "workspaceId", workspace.name as "workspaceName", sequence.name as "sequenceName",
@@ -238,7 +239,7 @@ export async function listWaiting(
   db: Queryable,
   { workspaceId, limit }: { readonly workspaceId: string | null; readonly limit: number },
 ): Promise<readonly WaitingTouch[]> {
-  return await many(db, listedRow)`
+  return await many(db, waitingTouchRow)`
     select ${COLUMNS}
       from follow_up_instance as instance
       join touch on touch.instance_id = instance.id and touch.generation = instance.generation
@@ -255,7 +256,7 @@ export async function listWaiting(
 
 /** Undefined if there is no such touch. */
 export async function findTouch(db: Queryable, touchId: string): Promise<WaitingTouch | undefined> {
-  const [touch] = await many(db, listedRow)`
+  const [touch] = await many(db, waitingTouchRow)`
     select ${COLUMNS}
       from touch
       join follow_up_step as step on step.id = touch.step_id

@@ -2,7 +2,8 @@ import * as z from "zod";
 import { CHANNELS } from "../domain/labels.ts";
 import { many, type Queryable } from "./sql.ts";
 
-const stepRow = z.object({
+/** A step, and how many touches or leads ended so. */
+export const funnelStep = z.object({
   sequence: z.string(),
   version: z.int(),
   position: z.int(),
@@ -12,6 +13,7 @@ const stepRow = z.object({
   replied: z.int(),
   booked: z.int(),
   optedOut: z.int(),
+  /** Addresses that turned out not to accept messages. */
   undeliverable: z.int(),
   failed: z.int(),
   unknown: z.int(),
@@ -22,8 +24,8 @@ const stepRow = z.object({
  * a bounce count once, at the last touch that was sent to the lead, or to the address, before. Reads all touches of the
  * workspace.
  */
-export async function readFunnel(db: Queryable, workspaceId: string): Promise<z.infer<typeof stepRow>[]> {
-  return await many(db, stepRow)`
+export async function readFunnel(db: Queryable, workspaceId: string): Promise<z.infer<typeof funnelStep>[]> {
+  return await many(db, funnelStep)`
     with made as materialized (
       select id, lead_id, step_id, status, sent_at, recipient_hash from touch where workspace_id = ${workspaceId}::uuid),
     happened as (

@@ -1,11 +1,10 @@
 import * as z from "zod";
 import { normaliseEmail } from "../domain/address.ts";
-import { LEAD_STATUSES } from "../domain/labels.ts";
 import { phoneKeys } from "../domain/phone.ts";
 import { instant } from "./rows.ts";
 import { many, type Queryable, type Sql, sql } from "./sql.ts";
 
-const foundRow = z.object({
+export const foundRow = z.object({
   id: z.guid(),
   workspaceId: z.guid(),
   workspace: z.string(),
@@ -15,7 +14,8 @@ const foundRow = z.object({
   company: z.string().nullable(),
   email: z.string().nullable(),
   phone: z.string().nullable(),
-  status: z.enum(LEAD_STATUSES),
+  /** A label of `LEAD_STATUSES`, or an unknown one if the database is newer than this code. */
+  status: z.string(),
   createdAt: instant,
 });
 export type FoundLead = z.infer<typeof foundRow>;
@@ -33,10 +33,17 @@ const COLUMNS = sql`
   lead.first_name as "firstName", lead.last_name as "lastName", lead.company, lead.email, lead.phone,
   lead.status::text, lead.created_at as "createdAt"`;
 
-/** Uses one index lookup per workspace and kind of name. */
-const isNamed = (text: string, numbers: readonly string[]): Sql => sql`
-  (lead.id::text = lower(${text}) or lead.external_id = ${text}
-   or lead.normalised_email = ${normaliseEmail(text)} or lead.normalised_phone = any(${[...numbers]}::text[]))`;
+/** Whether `lead` is named so. One look-up in an index for each kind of name and workspace. */
+const isNamed = (text: string, numbers: readonly string[]): Sql => {
+  const each = (condition: Sql): Sql => sql`
+    select named.id from workspace join lead as named on named.workspace_id = workspace.id and ${condition}`;
+  const id = z.guid().safeParse(text);
+  return sql`lead.id in (
+    select id from lead where id = ${id.success ? id.data : null}::uuid
+    union all ${each(sql`named.external_id = ${text}`)}
+    union all ${each(sql`named.normalised_email = ${normaliseEmail(text)}`)}
+    union all ${each(sql`named.normalised_phone = any(${[...numbers]}::text[])`)})`;
+};
 
 /** The text as a number, in every form in which a row of these workspaces may store it. */
 async function numbersIn(db: Queryable, { text, workspaceId }: LeadQuery): Promise<readonly string[]> {

@@ -94,7 +94,7 @@ export async function countFailed(
 }
 
 /**
- * Claims failed touches again, at most `limit`; the next run decides anew when each may go. Returns how many. Skips those
+ * Claims failed touches again, at most `limit`; the next run decides again when each may go. Returns how many. Skips those
  * that may not be sent, and leads that another transaction holds. Locks the lead first: a booking is either visible here
  * or commits later and is handled by the backstop.
  */

@@ -13,7 +13,7 @@ export interface StoredSequence {
   readonly written: WrittenSequence | undefined;
 }
 
-const stepRow = z.object({
+export const storedStep = z.object({
   key: z.string(),
   delayMinutes: z.int(),
   channel: z.enum(CHANNELS),
@@ -30,7 +30,7 @@ const storedRow = z.object({
   version: z.int(),
   triggerOn: z.enum(SEQUENCE_TRIGGERS),
   active: z.boolean(),
-  steps: z.array(stepRow).nullable(),
+  steps: z.array(storedStep).nullable(),
 });
 
 interface Selection {

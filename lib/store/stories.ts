@@ -36,7 +36,7 @@ export async function readLeadState(db: Queryable, leadId: string): Promise<Lead
      where lead.id = ${leadId}::uuid`;
 }
 
-const eventRow = z.object({
+export const eventRow = z.object({
   at: instant,
   what: z.string(),
   sequence: z.string().nullable(),

@@ -2,7 +2,8 @@ import * as z from "zod";
 import { instant } from "./rows.ts";
 import { many, type Queryable } from "./sql.ts";
 
-const taskRow = z.object({
+/** An open task with readable names. */
+export const taskRow = z.object({
   id: z.guid(),
   workspaceId: z.guid(),
   workspace: z.string(),

@@ -4,15 +4,17 @@ import { byAddress, CHANNEL_IS_KNOWN } from "./columns.ts";
 import { instant } from "./rows.ts";
 import { many, type Queryable, raw, sql } from "./sql.ts";
 
-const listedRow = z.object({
+export const listedTouchRow = z.object({
   id: z.guid(),
   status: z.enum(TOUCH_STATUSES),
+  /** Explains the status. */
   reason: z.string().nullable(),
   channel: z.enum(CHANNELS),
   workspaceId: z.guid(),
   workspace: z.string(),
   leadId: z.guid(),
   leadName: z.string(),
+  /** The lead's address for the channel; null if the channel needs none. */
   address: z.string().nullable(),
   sequence: z.string(),
   position: z.int(),
@@ -20,7 +22,7 @@ const listedRow = z.object({
 });
 
 /** A touch with readable names, without its text. `at`: when it was sent, last tried, or else claimed. */
-export type ListedTouch = z.infer<typeof listedRow>;
+export type ListedTouch = z.infer<typeof listedTouchRow>;
 
 export interface TouchQuery {
   readonly statuses: readonly TouchStatus[];
@@ -39,7 +41,7 @@ export const TOUCHED_AT = sql`coalesce(touch.sent_at, touch.last_attempt_at, tou
 /** Touches with one of these statuses, the oldest claim first. Reads all touches: an index by status would cost each send. */
 export async function readTouches(db: Queryable, query: TouchQuery): Promise<ListedTouch[]> {
   const { statuses, workspaceId, since, after, limit } = query;
-  return await many(db, listedRow)`
+  return await many(db, listedTouchRow)`
     select touch.id, touch.status::text, touch.reason, touch.channel::text, touch.workspace_id as "workspaceId",
            workspace.name as workspace, touch.lead_id as "leadId",
            concat_ws(' ', lead.first_name, lead.last_name) as "leadName",

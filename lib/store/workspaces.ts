@@ -7,8 +7,6 @@ const workspaceRow = z.object({
   name: z.string(),
   timeZone: z.string(),
   pausedAt: instantOrNull,
-  leads: z.int(),
-  liveInstances: z.int(),
   createdAt: instant,
 });
 export type WorkspaceRow = z.infer<typeof workspaceRow>;
@@ -20,13 +18,29 @@ export async function readWorkspaces(
 ): Promise<WorkspaceRow[]> {
   return await many(db, workspaceRow)`
     select workspace.id, workspace.name, workspace.time_zone as "timeZone", workspace.paused_at as "pausedAt",
-           (select count(*)::int from lead where workspace_id = workspace.id) as leads,
-           (select count(*)::int from follow_up_instance where workspace_id = workspace.id and live) as "liveInstances",
            workspace.created_at as "createdAt"
       from workspace
      where ${idOrName}::text is null or workspace.id::text = lower(${idOrName}) or workspace.name = ${idOrName}
      order by workspace.name, workspace.id
      limit ${limit}`;
+}
+
+const countedRow = z.object({ id: z.guid(), leads: z.int(), liveInstances: z.int() });
+
+/** The workspaces with the numbers of their leads and live instances, which are counted. */
+export async function withCounts<Row extends { readonly id: string }>(
+  db: Queryable,
+  workspaces: readonly Row[],
+): Promise<(Row & z.infer<typeof countedRow>)[]> {
+  const counted = await many(db, countedRow)`
+    select workspace.id, (select count(*)::int from lead where workspace_id = workspace.id) as leads,
+           (select count(*)::int from follow_up_instance where workspace_id = workspace.id and live) as "liveInstances"
+      from workspace where id = any(${workspaces.map(({ id }) => id)}::uuid[])`;
+  const counts = new Map(counted.map((row) => [row.id, row]));
+  return workspaces.flatMap((workspace) => {
+    const row = counts.get(workspace.id);
+    return row ? [{ ...workspace, ...row }] : [];
+  });
 }
 
 /** Settings as they are stored. They may break a rule that `workspaces apply` checks. */

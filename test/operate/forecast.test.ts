@@ -157,6 +157,43 @@ it("gives advice on the active sequences of each workspace", async () => {
   });
 });
 
+it("shows every workspace, whatever another one's rows hold", async () => {
+  const healthy = await addWorkspace(sql, { name: "Healthy" });
+  const chase = await addSequence(sql, healthy);
+  await addInstance(sql, await addLead(sql, healthy), chase.id);
+  const odd = [
+    { time_zone: "Mars/Olympus" },
+    { holiday_country: "ZZ", holiday_region: "none" },
+    { window_days: [], window_start: "24:00" },
+    { own_holidays: "{infinity}" },
+    { daily_cap: 1, cap_day: "infinity", cap_used: 2_147_483_647 },
+    { ghosted_after_days: 2_147_483_647 },
+    { email_from: "first@example.test, second@example.test" },
+  ];
+  let written = 0;
+  for (const columns of odd) {
+    const id = await addWorkspace(sql, { name: JSON.stringify(columns), ...columns }).catch(() => null);
+    if (id === null) continue;
+    written += 1;
+    const sequence = await addSequence(sql, id, { steps: [{ time_to_live_minutes: 60, body: "{{ broken" }, {}] });
+    const leadId = await addLead(sql, id, {
+      time_zone: "Nowhere",
+      snoozed_until: "9999-12-31",
+      created_at: "12000-01-01",
+    });
+    await addInstance(sql, leadId, sequence.id, { next_step_due: "9999-12-31" });
+    await addInstance(sql, await addLead(sql, id), sequence.id);
+  }
+  expect(written).toBeGreaterThan(3);
+  const replied = await answerQuestion(sql, { question: "forecast", input: { days: 7 } });
+  if (replied.outcome !== "answered") throw new Error(replied.message);
+  const { workspaces } = z.decode(forecast.answer, JSON.parse(JSON.stringify(replied.answer)));
+  expect(workspaces).toHaveLength(written + 1);
+  expect(workspaces.find(({ workspace }) => workspace === "Healthy")).toMatchObject({
+    days: [{ touches: { email: 1 } }],
+  });
+});
+
 it("foresees that a text that waits now expires, and what follows it", async () => {
   const at = new Date(START);
   const workspaceId = await addWorkspace(sql);

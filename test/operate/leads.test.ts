@@ -46,6 +46,18 @@ describe("leads find", () => {
     for (const text of ["100_", "crm%7", "Grace"]) expect((await ask(findLeads, { text })).leads).toEqual([]);
   });
 
+  it("finds a lead whose row has a time in a year of five digits, beside another", async () => {
+    const workspaceId = await addWorkspace(sql);
+    const chase = await addSequence(sql, workspaceId);
+    const far = await addFollowedLead(sql, workspaceId, chase.id, {
+      lead: { email: "far@example.test", created_at: "12000-01-01T00:00:00Z" },
+    });
+    const near = await addFollowedLead(sql, workspaceId, chase.id, { lead: { email: "near@example.test" } });
+    const { leads } = await ask(findLeads, { text: "@example.test" });
+    expect(leads.map(({ id }) => id).toSorted()).toEqual([far.leadId, near.leadId].toSorted());
+    expect((await ask(showLead, { lead: "far@example.test" })).lead.createdAt.getUTCFullYear()).toBe(12_000);
+  });
+
   it("finds only in the workspace that is given", async () => {
     const [one, other] = [await addWorkspace(sql, { name: "One" }), await addWorkspace(sql, { name: "Other" })];
     const chase = await addSequence(sql, one);
