@@ -1,4 +1,4 @@
-/** Allowed imports: functions, cli → lib/platform → lib/operate → lib/store, lib/channels → lib/run → lib/domain. */
+/** Allowed imports: functions, cli → lib/platform → lib/operate → lib/store, lib/channels → lib/run → lib/inbound → lib/domain. */
 /** @type {import("dependency-cruiser").IConfiguration} */
 module.exports = {
   forbidden: [
@@ -10,6 +10,12 @@ module.exports = {
         pathNot:
           "^(lib/domain/|node_modules/(temporal-polyfill|temporal-spec|liquidjs|libphonenumber-js|date-holidays|fastest-levenshtein)/|(node:)?url$)",
       },
+    },
+    {
+      name: "inbound-is-pure",
+      severity: "error",
+      from: { path: "^lib/inbound/" },
+      to: { pathNot: "^(lib/(inbound|domain)/|node_modules/(zod|postal-mime|standardwebhooks)/|(node:)?crypto$)" },
     },
     {
       name: "run-knows-ports-only",

@@ -5,8 +5,8 @@ import { text } from "node:stream/consumers";
 import { Webhook, WebhookVerificationError } from "standardwebhooks";
 import * as z from "zod";
 import { DAY_MS } from "../lib/domain/time-zone.ts";
-import type { FactOutcome } from "../lib/run/intake/apply-messages.ts";
-import { applyEvent } from "../lib/run/intake/apply-messages.ts";
+import type { FactOutcome } from "../lib/run/apply-messages.ts";
+import { applyEvent } from "../lib/run/apply-messages.ts";
 import type { Database } from "../lib/store/connect.ts";
 import { intakeStore } from "../lib/store/facts/apply-fact.ts";
 

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { EnrolmentVerdict } from "../lib/domain/enrolment.ts";
-import { FACT_SCHEMAS, MOST_LEADS } from "../lib/run/intake/facts.ts";
+import { FACT_SCHEMAS, MOST_LEADS } from "../lib/inbound/facts.ts";
 import { leadEnrolled } from "../lib/store/facts/enrol.ts";
 import type { Transactional } from "../lib/store/sql.ts";
 import { databaseNow } from "../lib/store/sql.ts";

@@ -1,6 +1,6 @@
 import { join, relative } from "node:path";
 import { styleText } from "node:util";
-import type { FactOutcome } from "../lib/run/intake/apply-messages.ts";
+import type { FactOutcome } from "../lib/run/apply-messages.ts";
 import type { Report } from "../lib/run/report.ts";
 import { BACKLOG_COUNTED, type Hold, type SendDueReport } from "../lib/run/step-reports.ts";
 import type { DemoBooking } from "./demo.ts";

@@ -2,7 +2,7 @@ import { loadIntakeConfig } from "../lib/platform/config.ts";
 import { lambdaSetup, redeliver, sqsBatch } from "../lib/platform/lambda.ts";
 import { figuresOfIntake } from "../lib/platform/metrics.ts";
 import { wireIntake } from "../lib/platform/wire-intake.ts";
-import { applyEvent, applyMessages } from "../lib/run/intake/apply-messages.ts";
+import { applyEvent, applyMessages } from "../lib/run/apply-messages.ts";
 
 const config = loadIntakeConfig(process.env);
 const { log, record, handle } = lambdaSetup(config);

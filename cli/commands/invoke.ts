@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import type { Context } from "aws-lambda";
 import { Command, Option } from "commander";
-import { applyEvent } from "../../lib/run/intake/apply-messages.ts";
+import { applyEvent } from "../../lib/run/apply-messages.ts";
 import { type Report, RunFailed } from "../../lib/run/report.ts";
 import { parseRequest } from "../../lib/run/request.ts";
 import { STEPS } from "../../lib/run/steps.ts";

@@ -1,5 +1,5 @@
-import type { FactOutcome } from "../run/intake/apply-messages.ts";
-import type { Fact } from "../run/intake/facts.ts";
+import type { Fact } from "../inbound/facts.ts";
+import type { FactOutcome } from "../run/apply-messages.ts";
 import { applyFact } from "../store/facts/apply-fact.ts";
 import type { Transactional } from "../store/sql.ts";
 import { type Placed, Refused } from "./operation.ts";

@@ -1,7 +1,7 @@
 import { CHANNEL_REGISTRY } from "../domain/channels.ts";
 import { CHANNELS, type Channel } from "../domain/labels.ts";
+import type { IntakeReport } from "../run/apply-messages.ts";
 import type { ChannelFault } from "../run/channel-health.ts";
-import type { IntakeReport } from "../run/intake/apply-messages.ts";
 import type { Report } from "../run/report.ts";
 import type { DeliveryReport } from "../run/step-reports.ts";
 

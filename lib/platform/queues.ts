@@ -6,9 +6,9 @@ import {
   SQSClient,
 } from "@aws-sdk/client-sqs";
 import pLimit from "p-limit";
+import type { DeadLetterQueue } from "../run/apply-messages.ts";
 import type { DeliveryQueue } from "../run/channel-ports.ts";
 import type { DeliveryMessage } from "../run/deliver-messages.ts";
-import type { DeadLetterQueue } from "../run/intake/apply-messages.ts";
 
 const CONNECT_TIMEOUT_MS = 2_000;
 const ANSWER_TIMEOUT_MS = 5_000;

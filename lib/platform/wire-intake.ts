@@ -1,4 +1,4 @@
-import type { DeadLetterQueue, IntakePorts } from "../run/intake/apply-messages.ts";
+import type { DeadLetterQueue, IntakePorts } from "../run/apply-messages.ts";
 import type { Log } from "../run/ports.ts";
 import { openDatabase } from "../store/connect.ts";
 import { intakeStore } from "../store/facts/apply-fact.ts";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { instant } from "./instant.ts";
+import { instant } from "../inbound/instant.ts";
 import { STEPS } from "./steps.ts";
 
 const requestSchema = z.strictObject({

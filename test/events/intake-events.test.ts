@@ -2,8 +2,8 @@ import { readdir, readFile } from "node:fs/promises";
 import { expect, it } from "@jest/globals";
 import { webhookFiles } from "../../events/webhook-page.ts";
 import { generatedFiles } from "../../events/write-page.ts";
-import { FACT_SCHEMAS } from "../../lib/run/intake/facts.ts";
-import { parseEvent } from "../../lib/run/intake/parse-event.ts";
+import { FACT_SCHEMAS } from "../../lib/inbound/facts.ts";
+import { parseEvent } from "../../lib/inbound/parse-event.ts";
 
 const PROJECT = new URL("../../", import.meta.url);
 

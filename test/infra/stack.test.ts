@@ -6,10 +6,10 @@ import { Queue } from "aws-cdk-lib/aws-sqs";
 import { AwsSolutionsChecks } from "cdk-nag";
 import { PROJECT } from "../../infra/bundle.ts";
 import type { BackstopStack } from "../../infra/stack.ts";
+import { FACT_SCHEMAS } from "../../lib/inbound/facts.ts";
+import { parseEvent } from "../../lib/inbound/parse-event.ts";
 import { loadConfig, loadIntakeConfig, loadOperateConfig } from "../../lib/platform/config.ts";
 import { namesOf } from "../../lib/platform/names.ts";
-import { FACT_SCHEMAS } from "../../lib/run/intake/facts.ts";
-import { parseEvent } from "../../lib/run/intake/parse-event.ts";
 import { parseRequest } from "../../lib/run/request.ts";
 import { aFreshTemplate, anExample, aStack, aTemplate, everything, REVISION } from "./example.ts";
 

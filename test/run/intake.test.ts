@@ -1,11 +1,11 @@
 import { setTimeout } from "node:timers/promises";
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
+import { FACT_SCHEMAS } from "../../lib/inbound/facts.ts";
+import { parseEvent } from "../../lib/inbound/parse-event.ts";
 import { loadIntakeConfig } from "../../lib/platform/config.ts";
 import { wireIntake } from "../../lib/platform/wire-intake.ts";
-import { applyMessages, type DeadLetterQueue, type IntakePorts } from "../../lib/run/intake/apply-messages.ts";
-import { FACT_SCHEMAS } from "../../lib/run/intake/facts.ts";
-import { parseEvent } from "../../lib/run/intake/parse-event.ts";
+import { applyMessages, type DeadLetterQueue, type IntakePorts } from "../../lib/run/apply-messages.ts";
 import { DatabaseUnreachable, SchemaOutOfDate } from "../../lib/run/ports.ts";
 import { openDatabase } from "../../lib/store/connect.ts";
 import { intakeStore } from "../../lib/store/facts/apply-fact.ts";

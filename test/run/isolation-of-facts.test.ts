@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import * as z from "zod";
-import { applyMessages } from "../../lib/run/intake/apply-messages.ts";
-import { FACT_SCHEMAS, type FactType, leadToEnrol } from "../../lib/run/intake/facts.ts";
+import { FACT_SCHEMAS, type FactType, leadToEnrol } from "../../lib/inbound/facts.ts";
+import { applyMessages } from "../../lib/run/apply-messages.ts";
 import { openDatabase } from "../../lib/store/connect.ts";
 import { intakeStore } from "../../lib/store/facts/apply-fact.ts";
 import { atEnd } from "../support/at-end.ts";

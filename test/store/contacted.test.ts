@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import * as fc from "fast-check";
-import type { FactOutcome } from "../../lib/run/intake/apply-messages.ts";
-import { parseEvent } from "../../lib/run/intake/parse-event.ts";
+import { parseEvent } from "../../lib/inbound/parse-event.ts";
+import type { FactOutcome } from "../../lib/run/apply-messages.ts";
 import { onPool } from "../../lib/store/sql.ts";
 import { addInstance, addLead, addSequence, addTouch, addWorkspace, type Columns } from "../support/factories.ts";
 import { aMeeting, bodyOf, hoursAgo, tell } from "../support/facts.ts";

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import * as z from "zod";
-import type { FactOutcome } from "../../lib/run/intake/apply-messages.ts";
+import type { FactOutcome } from "../../lib/run/apply-messages.ts";
 import { one as oneRow, onPool } from "../../lib/store/sql.ts";
 import {
   addFollowedLead,

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
-import { parseEvent } from "../../lib/run/intake/parse-event.ts";
+import { parseEvent } from "../../lib/inbound/parse-event.ts";
 import { onPool } from "../../lib/store/sql.ts";
 import { addFollowedLead, addSequence, addWorkspace, type Columns, type Sequence } from "../support/factories.ts";
 import { aMeeting, bodyOf, hoursAgo, tell } from "../support/facts.ts";

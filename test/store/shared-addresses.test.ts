@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "@jest/globals";
-import type { FactOutcome } from "../../lib/run/intake/apply-messages.ts";
+import type { FactOutcome } from "../../lib/run/apply-messages.ts";
 import { onPool } from "../../lib/store/sql.ts";
 import {
   addFollowedLead,

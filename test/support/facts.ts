@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
-import type { FactOutcome } from "../../lib/run/intake/apply-messages.ts";
-import { parseEvent } from "../../lib/run/intake/parse-event.ts";
+import { parseEvent } from "../../lib/inbound/parse-event.ts";
+import type { FactOutcome } from "../../lib/run/apply-messages.ts";
 import { applyFact } from "../../lib/store/facts/apply-fact.ts";
 import type { Transactional } from "../../lib/store/sql.ts";
 import type { Columns, Sql } from "./factories.ts";

@@ -1,4 +1,4 @@
-import { applyMessages } from "../../lib/run/intake/apply-messages.ts";
+import { applyMessages } from "../../lib/run/apply-messages.ts";
 import type { Database } from "../../lib/store/connect.ts";
 import { intakeStore } from "../../lib/store/facts/apply-fact.ts";
 import type { Sql } from "./factories.ts";

@@ -1,5 +1,5 @@
-import type { FactOutcome, IntakePorts } from "../../run/intake/apply-messages.ts";
-import type { FactOf, FactType } from "../../run/intake/facts.ts";
+import type { FactOf, FactType } from "../../inbound/facts.ts";
+import type { FactOutcome, IntakePorts } from "../../run/apply-messages.ts";
 import { type ApprovalAnswer, approveTouch, rejectTouch } from "../approvals.ts";
 import type { Database } from "../connect.ts";
 import { schemaGate } from "../schema-gate.ts";

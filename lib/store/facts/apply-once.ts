@@ -1,5 +1,5 @@
-import type { FactOutcome } from "../../run/intake/apply-messages.ts";
-import { type Fact, stops } from "../../run/intake/facts.ts";
+import { type Fact, stops } from "../../inbound/facts.ts";
+import type { FactOutcome } from "../../run/apply-messages.ts";
 import { insertDigestEvents } from "../digests.ts";
 import { databaseNow, execute, exists, type Queryable, sql, type Transactional } from "../sql.ts";
 

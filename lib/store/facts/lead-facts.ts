@@ -1,5 +1,5 @@
-import type { FactOutcome } from "../../run/intake/apply-messages.ts";
-import type { FactOf } from "../../run/intake/facts.ts";
+import type { FactOf } from "../../inbound/facts.ts";
+import type { FactOutcome } from "../../run/apply-messages.ts";
 import { insertLeadEvents } from "../digests.ts";
 import { execute, type Transactional } from "../sql.ts";
 import { applyOnce } from "./apply-once.ts";

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { addressKeys } from "../../domain/address.ts";
 import { SUPPRESSION_REASONS } from "../../domain/labels.ts";
 import { phoneKeys, phoneToStore } from "../../domain/phone.ts";
-import type { LeadReference } from "../../run/intake/facts.ts";
+import type { LeadReference } from "../../inbound/facts.ts";
 import { instant } from "../rows.ts";
 import { execute, many, type Queryable, type Sql, sql } from "../sql.ts";
 

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { APPOINTMENT_STATUSES, type AppointmentStatus, LEAD_STATUSES } from "../../domain/labels.ts";
 import { isAhead, isNews, type MeetingState } from "../../domain/meeting.ts";
 import { mayBeContacted } from "../../domain/rules.ts";
-import type { FactOf } from "../../run/intake/facts.ts";
+import type { FactOf } from "../../inbound/facts.ts";
 import { completeBookedLead } from "../backstop.ts";
 import { instant } from "../rows.ts";
 import { execute, many, one, type Queryable } from "../sql.ts";

@@ -1,8 +1,8 @@
 import type { AppointmentStatus } from "../../domain/labels.ts";
 import { isNews, type MeetingState } from "../../domain/meeting.ts";
 import { isTimeZone } from "../../domain/time-zone.ts";
-import type { FactOutcome } from "../../run/intake/apply-messages.ts";
-import type { FactOf } from "../../run/intake/facts.ts";
+import type { FactOf } from "../../inbound/facts.ts";
+import type { FactOutcome } from "../../run/apply-messages.ts";
 import { insertLeadEvents } from "../digests.ts";
 import type { Queryable, Transactional } from "../sql.ts";
 import { applyOnce } from "./apply-once.ts";

@@ -1,9 +1,9 @@
 import pLimit from "p-limit";
-import type { EnrolmentVerdict } from "../../domain/enrolment.ts";
-import type { ReceivedMessage } from "../deliver-messages.ts";
-import { type Log, SchemaOutOfDate } from "../ports.ts";
-import type { Fact } from "./facts.ts";
-import { parseEvent } from "./parse-event.ts";
+import type { EnrolmentVerdict } from "../domain/enrolment.ts";
+import type { Fact } from "../inbound/facts.ts";
+import { parseEvent } from "../inbound/parse-event.ts";
+import type { ReceivedMessage } from "./deliver-messages.ts";
+import { type Log, SchemaOutOfDate } from "./ports.ts";
 
 /** The intake's external dependencies. */
 export interface IntakePorts {

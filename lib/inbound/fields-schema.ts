@@ -7,7 +7,7 @@ import {
   LONGEST_FIELD,
   MOST_FIELDS,
   suggestedFieldName,
-} from "../../domain/lead-fields.ts";
+} from "../domain/lead-fields.ts";
 
 /**
  * Custom fields as other systems send them: CRMs and form tools send numbers, booleans and null, too. Null and blank

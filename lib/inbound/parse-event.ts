@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import * as z from "zod";
-import { readMeetingTimes } from "../../domain/meeting.ts";
+import { readMeetingTimes } from "../domain/meeting.ts";
 import { FACT_SCHEMAS, type Fact, type FactType, isFactType, LEAD_REFERENCE, stops } from "./facts.ts";
 
 /** The former size limit of EventBridge; a thousand leads fit easily. */

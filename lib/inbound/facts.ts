@@ -1,11 +1,11 @@
 import * as z from "zod";
-import { addressKeys, normalisePhone, readAddress } from "../../domain/address.ts";
-import { CONTACT_CHANNELS } from "../../domain/labels.ts";
-import { LEAD_COLUMNS, LEAD_KEYS, type LeadKey } from "../../domain/lead-columns.ts";
-import { bareAddress } from "../../domain/sender.ts";
-import { isTimeZone } from "../../domain/time-zone.ts";
-import { instant } from "../instant.ts";
+import { addressKeys, normalisePhone, readAddress } from "../domain/address.ts";
+import { CONTACT_CHANNELS } from "../domain/labels.ts";
+import { LEAD_COLUMNS, LEAD_KEYS, type LeadKey } from "../domain/lead-columns.ts";
+import { bareAddress } from "../domain/sender.ts";
+import { isTimeZone } from "../domain/time-zone.ts";
 import { fieldsSchema } from "./fields-schema.ts";
+import { instant } from "./instant.ts";
 
 const ONE_LINE = /^\P{Cc}*$/u;
 const NOT_ONE_LINE = "must not contain control characters";

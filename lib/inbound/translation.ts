@@ -1,0 +1,18 @@
+import type * as z from "zod";
+import type { FACT_SCHEMAS, FactType } from "./facts.ts";
+
+/** A fact as a translator writes it: the detail type of its event, and its detail. */
+export type TranslatedFact = {
+  readonly [Type in FactType]: { readonly type: Type; readonly detail: z.input<(typeof FACT_SCHEMAS)[Type]> };
+}[FactType];
+
+/**
+ * What a translator makes of a payload of another system. Translators are pure. They derive event ids from the payload,
+ * so that a redelivery gives the same facts. Reasons hold no personal data.
+ */
+export type Translation =
+  | { readonly kind: "facts"; readonly facts: readonly TranslatedFact[] }
+  /** The payload is valid and concerns nobody here. */
+  | { readonly kind: "ignored"; readonly reason: string }
+  /** The payload is not what the system documents. */
+  | { readonly kind: "fault"; readonly reason: string };
