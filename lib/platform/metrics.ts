@@ -59,6 +59,10 @@ export const METRIC_UNITS = {
   CreatedLeads: "Count",
   /** Facts that were applied with warnings. */
   WarnedFacts: "Count",
+  /** Requests to a known workspace whose signature or token was wrong. */
+  RejectedSignatures: "Count",
+  /** Requests that API Gateway throttled, counted from its access log. */
+  ThrottledRequests: "Count",
 } as const satisfies Record<string, "Count" | "Seconds" | "Milliseconds">;
 
 export type MetricName = keyof typeof METRIC_UNITS;

@@ -17,6 +17,14 @@ export function namesOf(stage: string) {
     /** Carries out orders. */
     operateFunction: `${prefix}-operate`,
     migrateFunction: `${prefix}-migrate`,
+    /** Receives facts over HTTP and serves the unsubscribe page. */
+    webhooksFunction: `${prefix}-webhooks`,
+    /** The log of the HTTP API in front of it. */
+    accessLog: `/aws/vendedlogs/${prefix}-webhooks`,
+    /** Every secret of the stage that the webhooks function may read starts with it and a slash. */
+    secretsPrefix: `backstop/${stage}`,
+    /** The keys of the unsubscribe links. */
+    unsubscribeSecret: `backstop/${stage}/unsubscribe`,
     schedule: `${prefix}-follow-ups`,
     scheduleGroup: prefix,
     /** Ticks that Scheduler could not deliver to the function. */
@@ -31,6 +39,14 @@ export function namesOf(stage: string) {
     /** The queue of facts to apply, and the queue of facts that were refused or failed repeatedly. */
     events: `${prefix}-events`,
     refusedEvents: `${prefix}-refused-events`,
+    /** The SES configuration set of the stage's mails, and its event destination. */
+    mailEvents: prefix,
+    /** The rule that forwards events of SES to the intake. */
+    mailEventsRule: `${prefix}-mail-events`,
+    /** The topic of texts that people send. */
+    smsReplies: `${prefix}-sms-replies`,
+    /** The SES receipt rule for mails that people send, and the rule that reports them to the intake. */
+    mailReplies: `${prefix}-replies`,
     dashboard: prefix,
     /** Prefix of every alarm name. */
     alarmPrefix: `${prefix}-`,
