@@ -8,6 +8,7 @@ import { storePorts } from "../store/follow-up-store.ts";
 import { iamConnection } from "../store/iam-connection.ts";
 import { createTask } from "../store/touches.ts";
 import type { Config } from "./config.ts";
+import { secretByArn } from "./secrets.ts";
 
 /** Wires the ports of a run from the configuration. Opens no connection before the first query. */
 export function wire(config: Config, log: Log): RunPorts & { readonly database: Database } {
@@ -130,32 +131,6 @@ async function networkOf({ WEBHOOK_NETWORK }: Config): Promise<Network> {
 function webhookSecret({ WEBHOOK_SECRET, WEBHOOK_SECRET_ARN }: Config): (() => Promise<string>) | undefined {
   if (WEBHOOK_SECRET_ARN !== undefined) return secretByArn(WEBHOOK_SECRET_ARN);
   return WEBHOOK_SECRET === undefined ? undefined : () => Promise.resolve(WEBHOOK_SECRET);
-}
-
-/** Limited, because a secret may be rotated while the process lives. */
-const SECRET_CACHED_MS = 5 * 60_000;
-
-/** Returns a function that fetches a Secrets Manager secret and caches it for five minutes. Failures are not cached. */
-export function secretByArn(arn: string, clock: () => number = Date.now): () => Promise<string> {
-  // arn:aws:secretsmanager:<region>:<account>:secret:<name>
-  const region = arn.split(":").at(3) ?? "";
-  let cached: { readonly text: Promise<string>; until: number } | undefined;
-  return () => {
-    if (cached && clock() < cached.until) return cached.text;
-    const fetched = { text: fetchSecret(region, arn), until: clock() + SECRET_CACHED_MS };
-    cached = fetched;
-    fetched.text.catch(() => (fetched.until = 0));
-    return fetched.text;
-  };
-}
-
-async function fetchSecret(region: string, arn: string): Promise<string> {
-  const { GetSecretValueCommand, SecretsManagerClient } = await import("@aws-sdk/client-secrets-manager");
-  const client = new SecretsManagerClient({ region, requestHandler: { connectionTimeout: 2_000 } });
-  const limits = { abortSignal: AbortSignal.timeout(5_000) };
-  const { SecretString } = await client.send(new GetSecretValueCommand({ SecretId: arn }), limits);
-  if (SecretString === undefined) throw new Error("the secret holds no text");
-  return SecretString;
 }
 
 /** `loadConfig` guarantees the value, so a missing one is a bug. */

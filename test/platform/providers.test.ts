@@ -2,7 +2,8 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeAll, describe, expect, it } from "@jest/globals";
 import { loadConfig } from "../../lib/platform/config.ts";
-import { secretByArn, wire } from "../../lib/platform/wire.ts";
+import { secretByArn } from "../../lib/platform/secrets.ts";
+import { wire } from "../../lib/platform/wire.ts";
 import type { Log } from "../../lib/run/ports.ts";
 import { prepareAws } from "../channels/aws.ts";
 import { aTouch } from "../channels/contract.ts";
@@ -143,6 +144,29 @@ describe("a secret by its ARN", () => {
     now = 300_000;
     expect(await Promise.all([secret(), secret()])).toEqual([SECRET, SECRET]);
     expect(requests).toHaveLength(2);
+  });
+
+  it("is as new as the caller asks for", async () => {
+    const { requests } = await secretsManager(telling);
+    let now = 0;
+    const secret = secretByArn(ARN, () => now);
+    await secret();
+    now = 9_999;
+    await secret(10_000);
+    expect(requests).toHaveLength(1);
+    now = 10_000;
+    await secret(10_000);
+    await secret();
+    expect(requests).toHaveLength(2);
+  });
+
+  it("stays cached when a newer copy cannot be fetched", async () => {
+    let calls = 0;
+    await secretsManager((response) => (++calls === 1 ? telling : denying)(response));
+    const secret = secretByArn(ARN, () => 0);
+    await secret();
+    await expect(secret(0)).rejects.toMatchObject({ name: "AccessDeniedException" });
+    expect(await secret()).toBe(SECRET);
   });
 
   it("is an error if it holds no text", async () => {

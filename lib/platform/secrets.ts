@@ -1,0 +1,34 @@
+/** Limited, because a secret may be rotated while the process lives. */
+export const SECRET_CACHED_MS = 5 * 60_000;
+
+/** Returns the text of a secret that was fetched at most `maxAgeMs` ago. */
+export type CachedSecret = (maxAgeMs?: number) => Promise<string>;
+
+/**
+ * Fetches a Secrets Manager secret on the first call and caches it for five minutes. A failure is not cached, and leaves
+ * what was cached before.
+ */
+export function secretByArn(arn: string, clock: () => number = Date.now): CachedSecret {
+  // arn:aws:secretsmanager:<region>:<account>:secret:<name>
+  const region = arn.split(":").at(3) ?? "";
+  let cached: { readonly text: Promise<string>; at: number } | undefined;
+  return (maxAgeMs = SECRET_CACHED_MS) => {
+    if (cached && clock() < cached.at + maxAgeMs) return cached.text;
+    const before = cached;
+    const fetched = { text: fetchSecret(region, arn), at: clock() };
+    cached = fetched;
+    fetched.text.catch(() => {
+      if (cached === fetched) cached = before;
+    });
+    return fetched.text;
+  };
+}
+
+async function fetchSecret(region: string, arn: string): Promise<string> {
+  const { GetSecretValueCommand, SecretsManagerClient } = await import("@aws-sdk/client-secrets-manager");
+  const client = new SecretsManagerClient({ region, requestHandler: { connectionTimeout: 2_000 } });
+  const limits = { abortSignal: AbortSignal.timeout(5_000) };
+  const { SecretString } = await client.send(new GetSecretValueCommand({ SecretId: arn }), limits);
+  if (SecretString === undefined) throw new Error("the secret holds no text");
+  return SecretString;
+}
