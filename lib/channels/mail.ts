@@ -1,6 +1,7 @@
 import { addressToSend, readAddress } from "../domain/address.ts";
 import { digestMail } from "../domain/digest.ts";
 import { isGiven } from "../domain/lead-columns.ts";
+import { DIGEST_HEADER, TOUCH_HEADER, TOUCH_TAG, WORKSPACE_TAG } from "../domain/mail-marks.ts";
 import { bareAddress, type Mailbox, mailboxOf, ownSenderFault, workspaceMailbox } from "../domain/sender.ts";
 import type {
   DigestSender,
@@ -23,9 +24,15 @@ export interface EmailOptions {
   readonly unsubscribe?: Unsubscribe;
 }
 
+/**
+ * The tags of a mail, which SES repeats in the mail's events. Names and values are ids: SES accepts ASCII letters,
+ * digits, `_` and `-` (API reference, MessageTag).
+ */
+export type MailTags = Readonly<Record<string, string>>;
+
 /** Builds an e-mail channel from a function that sends one mail. */
 export function emailChannel(
-  sendMail: (mail: Mail, id: string) => Promise<SendOutcome>,
+  sendMail: (mail: Mail, id: string, tags: MailTags) => Promise<SendOutcome>,
   unsubscribe: Unsubscribe,
 ): EmailChannel {
   return {
@@ -37,7 +44,8 @@ export function emailChannel(
       if (ownSenderFault(ownSender) !== undefined) return invalidSender("sender");
       const sender = mailboxOf(ownSender, from);
       if (!sender) return invalidSender("workspace");
-      const outcome = await sendMail(mailOf(touch, sender, to, unsubscribe), id);
+      const tags = { [TOUCH_TAG]: id, [WORKSPACE_TAG]: touch.workspaceId };
+      const outcome = await sendMail(mailOf(touch, sender, to, unsubscribe), id, tags);
       return isGiven(ownSender.senderEmail) ? aboutOwnSender(outcome) : outcome;
     },
     digests: {
@@ -45,7 +53,8 @@ export function emailChannel(
         const to = readAddress(receiver);
         if ("fault" in to) return UNDELIVERABLE;
         const sender = workspaceMailbox(digest.from);
-        return sender ? sendMail(digestMailOf(digest, sender, to.address), digest.id) : invalidSender("workspace");
+        if (!sender) return invalidSender("workspace");
+        return sendMail(digestMailOf(digest, sender, to.address), digest.id, { "backstop-digest": digest.id });
       },
     },
   };
@@ -84,7 +93,7 @@ function mailOf(touch: OutgoingTouch, sender: Mailbox, to: string, unsubscribe: 
     ...unsubscribeHeaders(touch.id, unsubscribe),
     headers: {
       ...headers,
-      "X-Backstop-Touch": touch.id,
+      [TOUCH_HEADER]: touch.id,
       // Not in `list`: nodemailer would format it as a URL. RFC 8058 section 3.1 requires an https URL beside it.
       ...(unsubscribe.url !== undefined && { "List-Unsubscribe-Post": "List-Unsubscribe=One-Click" }),
     },
@@ -101,7 +110,7 @@ function digestMailOf(digest: OutgoingDigest, sender: Mailbox, to: string) {
     subject: subjectOf(subject),
     text: body,
     html,
-    headers: { ...headers, "X-Backstop-Digest": digest.id, "Auto-Submitted": "auto-generated" },
+    headers: { ...headers, [DIGEST_HEADER]: digest.id, "Auto-Submitted": "auto-generated" },
   };
 }
 

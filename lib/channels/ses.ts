@@ -1,7 +1,7 @@
 import { SESv2Client, SendEmailCommand } from "@aws-sdk/client-sesv2";
 import nodemailer from "nodemailer";
 import { oneAttempt, outcomeOfFault, PROVIDER_LIMITS, type Service, within } from "./aws-request.ts";
-import { type EmailChannel, type EmailOptions, emailChannel, type Mail } from "./mail.ts";
+import { type EmailChannel, type EmailOptions, emailChannel, type MailTags } from "./mail.ts";
 
 interface SesOptions extends EmailOptions {
   /** Named on each mail, which replaces the default configuration set of its identity. */
@@ -11,7 +11,7 @@ interface SesOptions extends EmailOptions {
 /**
  * E-mail through Amazon SES, in the function's own region and with its own role. SES replaces our Message-ID with one
  * built from its response id and the region. nodemailer returns it in the form that the receiver sees. So that a mail
- * can be found without that response, it also has a tag with our id, which SES repeats in the mail's events.
+ * can be found without that response, it also has tags with our ids, which SES repeats in the mail's events.
  */
 export function sesChannel({
   limits = PROVIDER_LIMITS,
@@ -31,8 +31,8 @@ export function sesChannel({
     },
   };
   const transport = nodemailer.createTransport({ SES: { sesClient, SendEmailCommand } });
-  return emailChannel(async (mail, id) => {
-    const ses = { EmailTags: [tagOf(mail, id)], ...(configurationSet && { ConfigurationSetName: configurationSet }) };
+  return emailChannel(async (mail, _id, tags) => {
+    const ses = { EmailTags: tagsOf(tags), ...(configurationSet && { ConfigurationSetName: configurationSet }) };
     try {
       const { response, messageId } = await transport.sendMail({ ...mail, ses });
       if (!response) return { kind: "unknown", reason: "ses_no_message_id" };
@@ -43,11 +43,7 @@ export function sesChannel({
   }, unsubscribe);
 }
 
-/** SES accepts ASCII letters, digits, `_` and `-` (API reference, MessageTag), which ids consist of. */
-const tagOf = ({ headers }: Mail, id: string) => ({
-  Name: "X-Backstop-Touch" in headers ? "backstop-touch" : "backstop-digest",
-  Value: id,
-});
+const tagsOf = (tags: MailTags) => Object.entries(tags).map(([Name, Value]) => ({ Name, Value }));
 
 /**
  * The exceptions of SendEmail: SES v2 API reference, and Developer Guide, "Amazon SES email sending errors". Texts are

@@ -3,7 +3,7 @@ import nodemailer from "nodemailer";
 import * as z from "zod";
 import type { SendOutcome } from "../run/channel-ports.ts";
 import { PROVIDER_LIMITS } from "./aws-request.ts";
-import { type EmailChannel, type EmailOptions, emailChannel } from "./mail.ts";
+import { type EmailChannel, type EmailOptions, emailChannel, type MailTags } from "./mail.ts";
 import type { Meaning } from "./meaning.ts";
 import { outcomeOfMeaning } from "./meaning.ts";
 
@@ -12,6 +12,8 @@ interface SmtpOptions extends EmailOptions {
   readonly plaintext?: boolean;
   /** Pool size. Set it to the number of concurrent sends, so that no mail waits for a connection. */
   readonly connections?: number;
+  /** As for SES. Ignored by other servers. */
+  readonly configurationSet?: string | undefined;
 }
 
 /**
@@ -20,7 +22,13 @@ interface SmtpOptions extends EmailOptions {
  */
 export function smtpChannel(
   url: string,
-  { limits = PROVIDER_LIMITS, unsubscribe = {}, plaintext = false, connections = 10 }: SmtpOptions = {},
+  {
+    limits = PROVIDER_LIMITS,
+    unsubscribe = {},
+    plaintext = false,
+    connections = 10,
+    configurationSet,
+  }: SmtpOptions = {},
 ): EmailChannel {
   const { hostname, port, protocol, username, password } = new URL(url);
   const secure = protocol === "smtps:";
@@ -46,16 +54,35 @@ export function smtpChannel(
     });
     compiled();
   });
-  return emailChannel(async (mail) => {
+  return emailChannel(async (mail, _id, tags) => {
     // Bounds the whole dialogue: a server that trickles responses never hits the socket timeout.
     const signal = AbortSignal.timeout(limits.connectMs + limits.answerMs);
     try {
-      const { messageId } = await transport.sendMail({ ...mail, signal });
-      return { kind: "accepted", providerId: messageId };
+      const headers = { ...mail.headers, ...sesHeaders(hostname, tags, configurationSet) };
+      const { messageId, serverMessageId } = await transport.sendMail({ ...mail, headers, signal });
+      // SES and Microsoft 365 replace the Message-ID. Recipients answer the replacement.
+      return { kind: "accepted", providerId: serverMessageId ?? messageId };
     } catch (thrown) {
       return outcomeOf(thrown, bodies.get(signal));
     }
   }, unsubscribe);
+}
+
+/** A regional SMTP endpoint of SES, or a VPC endpoint for one. */
+const SES_HOST = /(^|\.)email-smtp(-fips)?\.[a-z0-9-]+\.(vpce\.)?amazonaws\.(com|com\.cn|eu)$/i;
+
+/**
+ * The headers by which SES learns the tags and the configuration set of a mail over SMTP; SES removes them. None for
+ * other servers. SES Developer Guide, "Specify your configuration set when you send email".
+ */
+export function sesHeaders(host: string, tags: MailTags, configurationSet?: string) {
+  if (!SES_HOST.test(host)) return {};
+  const list = Object.entries(tags).map(([name, value]) => `${name}=${value}`);
+  return {
+    // Prepared: nodemailer would fold the list, which is documented on one line.
+    "X-SES-MESSAGE-TAGS": { prepared: true, value: list.join(", ") },
+    ...(configurationSet !== undefined && { "X-SES-CONFIGURATION-SET": { prepared: true, value: configurationSet } }),
+  };
 }
 
 const label = z.string().regex(/^[A-Z_0-9]{1,60}$/);

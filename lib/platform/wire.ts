@@ -91,7 +91,12 @@ async function loadSes({ EMAIL_CONFIGURATION_SET }: Config, unsubscribe: Unsubsc
 async function loadSmtp(config: Config, unsubscribe: Unsubscribe): Promise<EmailChannel> {
   const { smtpChannel } = await import("../channels/smtp.ts");
   const plaintext = config.SMTP_PLAINTEXT === "allow";
-  return smtpChannel(given(config, "SMTP_URL"), { unsubscribe, plaintext, connections: config.RUN_SENDS_AT_ONCE });
+  return smtpChannel(given(config, "SMTP_URL"), {
+    unsubscribe,
+    plaintext,
+    connections: config.RUN_SENDS_AT_ONCE,
+    configurationSet: config.EMAIL_CONFIGURATION_SET,
+  });
 }
 
 function connectedSms(config: Config): MessageChannel {

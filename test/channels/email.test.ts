@@ -17,6 +17,7 @@ type Answering = Exclude<Behaviour, "gone" | "unreachable">;
 
 const unaddressed = { without: { email: null }, reason: "no_email" };
 const touchOf = (mail: string): string => /^X-Backstop-Touch: (\S+)/im.exec(mail)?.[1] ?? "no touch";
+const WORKSPACE = "0190f0f0-0000-7000-8000-000000000003";
 const aDigest = {
   id: "0190f0f0-0000-7000-8000-000000000002",
   workspaceId: "workspace",
@@ -120,13 +121,16 @@ describe("e-mail through SES", () => {
     },
   );
 
-  it("tags each mail with its touch, because SES replaces the Message-ID", async () => {
+  it("tags each mail with its touch and workspace, because SES replaces the Message-ID", async () => {
     const { port, requests } = await httpServer(acceptedBySes);
-    await sesAt(port).send(aTouch());
+    await sesAt(port).send(aTouch({ workspaceId: WORKSPACE }));
     await sesAt(port).digests.send(aDigest, "sales@northwind.example");
     const sent = requests.map(({ body }) => JSON.parse(body));
     expect(sent.map(({ EmailTags }) => EmailTags)).toEqual([
-      [{ Name: "backstop-touch", Value: aTouch().id }],
+      [
+        { Name: "backstop-touch", Value: aTouch().id },
+        { Name: "backstop-workspace", Value: WORKSPACE },
+      ],
       [{ Name: "backstop-digest", Value: aDigest.id }],
     ]);
     for (const { EmailTags } of sent)

@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import { afterEach, describe, expect, it } from "@jest/globals";
 import type { SMTPServerOptions } from "smtp-server";
 import { PROVIDER_LIMITS } from "../../lib/channels/aws-request.ts";
-import { smtpChannel } from "../../lib/channels/smtp.ts";
+import { sesHeaders, smtpChannel } from "../../lib/channels/smtp.ts";
 import { aTouch, type Behaviour, itKeepsTheContract, LATE_MS, NETWORK_BEHAVIOURS, SECRETS_OF_ADA } from "./contract.ts";
 import { closeServers, deadPort, rawSmtpServer, smtpServer, tcpServer, unansweredPort } from "./servers.ts";
 
@@ -312,5 +312,45 @@ describe("credentials for SMTP", () => {
     const outcome = await smtpChannel(urlOf(port)).send(aTouch());
     expect(outcome).toEqual({ ...down("channel"), reason: expect.stringMatching(/cert|signature/) });
     expect(mails).toEqual([]);
+  });
+});
+
+describe("e-mail to SES over SMTP", () => {
+  const tags = { "backstop-touch": "one", "backstop-workspace": "two" };
+  const list = { prepared: true, value: "backstop-touch=one, backstop-workspace=two" };
+
+  it.each([
+    "email-smtp.eu-central-1.amazonaws.com",
+    "EMAIL-SMTP-FIPS.us-east-1.amazonaws.com",
+    "vpce-0a1b-2c3d.email-smtp.us-east-1.vpce.amazonaws.com",
+    "email-smtp.cn-north-1.amazonaws.com.cn",
+    "email-smtp.eusc-de-east-1.amazonaws.eu",
+  ])("names its tags, and the configuration set if there is one: %s", (host) => {
+    expect(sesHeaders(host, tags)).toEqual({ "X-SES-MESSAGE-TAGS": list });
+    expect(sesHeaders(host, tags, "follow-ups")).toEqual({
+      "X-SES-MESSAGE-TAGS": list,
+      "X-SES-CONFIGURATION-SET": { prepared: true, value: "follow-ups" },
+    });
+  });
+
+  it.each(["smtp.office365.com", "127.0.0.1", "email-smtp.eu-central-1.amazonaws.com.example.com", "amazonaws.com"])(
+    "is not assumed of another server: %s",
+    (host) => {
+      expect(sesHeaders(host, tags, "follow-ups")).toEqual({});
+    },
+  );
+});
+
+describe("the id of an e-mail over SMTP", () => {
+  it("is the one that the server gave it, if its answer names one", async () => {
+    const theirs = "<AM0PR01MB0001@AM0PR01MB0001.eurprd01.prod.outlook.com>";
+    const { port } = await rawSmtpServer((socket: Socket) => socket.write(`250 2.0.0 OK ${theirs} [Hostname=x]\r\n`));
+    expect(await smtpAt(port).send(aTouch())).toEqual({ kind: "accepted", providerId: theirs });
+  });
+
+  it("is ours otherwise", async () => {
+    const { port } = await rawSmtpServer((socket: Socket) => socket.write("250 2.0.0 OK\r\n"));
+    const ours = `<${aTouch().id}@northwind.example>`;
+    expect(await smtpAt(port).send(aTouch())).toEqual({ kind: "accepted", providerId: ours });
   });
 });
