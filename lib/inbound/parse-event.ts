@@ -4,7 +4,7 @@ import { readMeetingTimes } from "../domain/meeting.ts";
 import { FACT_SCHEMAS, type Fact, type FactType, isFactType, LEAD_REFERENCE, stops } from "./facts.ts";
 
 /** The former size limit of EventBridge; a thousand leads fit easily. */
-const LARGEST_EVENT_BYTES = 256 * 1024;
+export const LARGEST_EVENT_BYTES = 256 * 1024;
 
 /** The fields of an EventBridge event that are used here. */
 const envelope = z.object({ "detail-type": z.string(), detail: z.unknown() });
@@ -26,11 +26,21 @@ export function parseEvent(body: string): ParsedEvent {
     const known = Object.keys(FACT_SCHEMAS).join(", ");
     return refused(`there is no detail-type ${JSON.stringify(type.slice(0, 100))}; known are ${known}`);
   }
+  const parsed = parseFact(type, detail);
+  return parsed.ok ? parsed : refused(`detail: ${parsed.faults.join("; ")}`);
+}
+
+type ParsedFact =
+  | { readonly ok: true; readonly fact: Fact }
+  | { readonly ok: false; readonly faults: readonly string[] };
+
+/** Parses the detail of a fact, and repairs it as `parseEvent` does. */
+export function parseFact(type: FactType, detail: unknown): ParsedFact {
   const parsed = FACT_SCHEMAS[type].safeParse(detail);
   if (parsed.success) return { ok: true, fact: { ...parsed.data, type, warnings: [] } as Fact };
   const repaired = repair(type, detail);
   const again = FACT_SCHEMAS[type].safeParse(repaired?.detail);
-  if (!repaired || !again.success) return refused(`detail: ${faultsOf(parsed.error).join("; ")}`);
+  if (!repaired || !again.success) return { ok: false, faults: faultsOf(parsed.error) };
   return { ok: true, fact: { ...again.data, type, warnings: repaired.warnings } as Fact };
 }
 

@@ -169,6 +169,19 @@ export type OperateConfig = z.infer<typeof operateSettings> & DatabaseAddress;
 export const loadOperateConfig = (env: Environment): OperateConfig =>
   parse(z.intersection(operateSettings, databaseAddress(env)), env);
 
+const webhooksSettings = functionSettings.extend({
+  AWS_LAMBDA_FUNCTION_NAME: nonEmpty.default("backstop-webhooks"),
+  EVENT_BUS_NAME: nonEmpty,
+  /** `backstop/<stage>`; the secrets of connections are named below it. */
+  CONNECTION_SECRETS_PREFIX: nonEmpty,
+});
+
+/** The configuration of the function that receives facts over HTTP. */
+export type WebhooksConfig = z.infer<typeof webhooksSettings>;
+
+/** The configuration of the function `webhooks`. Throws as `loadConfig`. */
+export const loadWebhooksConfig = (env: Environment): WebhooksConfig => parse(webhooksSettings, env);
+
 function parse<Parsed>(schema: z.ZodType<Parsed>, env: Environment): Parsed {
   const parsed = schema.safeParse(env);
   if (parsed.success) return parsed.data;

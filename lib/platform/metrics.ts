@@ -59,6 +59,8 @@ export const METRIC_UNITS = {
   CreatedLeads: "Count",
   /** Facts that were applied with warnings. */
   WarnedFacts: "Count",
+  /** Facts that the event bus accepted from a webhook. */
+  AcceptedFacts: "Count",
   /** Requests to a known workspace whose signature or token was wrong. */
   RejectedSignatures: "Count",
   /** Requests that API Gateway throttled, counted from its access log. */

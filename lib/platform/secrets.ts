@@ -15,7 +15,7 @@ export function secretByArn(arn: string, clock: () => number = Date.now): Cached
   return (maxAgeMs = SECRET_CACHED_MS) => {
     if (cached && clock() < cached.at + maxAgeMs) return cached.text;
     const before = cached;
-    const fetched = { text: fetchSecret(region, arn), at: clock() };
+    const fetched = { text: fetchSecret(arn, region), at: clock() };
     cached = fetched;
     fetched.text.catch(() => {
       if (cached === fetched) cached = before;
@@ -24,11 +24,13 @@ export function secretByArn(arn: string, clock: () => number = Date.now): Cached
   };
 }
 
-async function fetchSecret(region: string, arn: string): Promise<string> {
+/** The text of a secret, by name or ARN. `region` defaults to the function's own. Throws the error of the AWS SDK. */
+export async function fetchSecret(secretId: string, region?: string): Promise<string> {
   const { GetSecretValueCommand, SecretsManagerClient } = await import("@aws-sdk/client-secrets-manager");
-  const client = new SecretsManagerClient({ region, requestHandler: { connectionTimeout: 2_000 } });
+  const requestHandler = { connectionTimeout: 2_000 };
+  const client = new SecretsManagerClient({ requestHandler, ...(region !== undefined && { region }) });
   const limits = { abortSignal: AbortSignal.timeout(5_000) };
-  const { SecretString } = await client.send(new GetSecretValueCommand({ SecretId: arn }), limits);
+  const { SecretString } = await client.send(new GetSecretValueCommand({ SecretId: secretId }), limits);
   if (SecretString === undefined) throw new Error("the secret holds no text");
   return SecretString;
 }

@@ -1,0 +1,85 @@
+import { createHash } from "node:crypto";
+import { normaliseEmail } from "../domain/address.ts";
+import { LEAD_REFERENCE } from "./facts.ts";
+import type { TranslatedFact } from "./translation.ts";
+
+/** The booking tools. Meeting ids start with these names. */
+type BookingTool = "calendly" | "calcom";
+
+/** What a translator knows about a payload besides its content. */
+export interface About {
+  readonly workspaceId: string;
+  /** Used only if the payload has no time of its own. */
+  readonly receivedAt: Date;
+}
+
+/**
+ * The id of one person's meeting: `<tool>:<booking>`, or `<tool>:<booking>:<digest of the person>`. Everything that
+ * reads a tool, webhook or API, must derive ids here, so that it names the same meeting.
+ *
+ * - Calendly: `booking` is the invitee's UUID, because each invitee of a group event books and cancels alone. A guest
+ *   of the invitee is `person`.
+ * - Cal.com: `booking` is the booking's `uid`, which all attendees share, and each attendee is a `person`.
+ */
+export function meetingId(tool: BookingTool, booking: string, person?: string): string {
+  const id = `${tool}:${/^[\w-]{1,64}$/.test(booking) ? booking : digest(booking)}`;
+  return person === undefined ? id : `${id}:${digest(booking, normaliseEmail(person) ?? person)}`;
+}
+
+/** The keys of a person whose meeting it is. */
+export interface Person {
+  readonly email?: string;
+  readonly phone?: string;
+}
+
+/** The usable keys of a person. Undefined if there are none. */
+export function personOf(email: string | undefined, phone: string | undefined): Person | undefined {
+  const usable = {
+    ...(LEAD_REFERENCE.email.safeParse(email).success && email !== undefined && { email }),
+    ...(LEAD_REFERENCE.phone.safeParse(phone).success && phone !== undefined && { phone }),
+  };
+  return Object.keys(usable).length > 0 ? usable : undefined;
+}
+
+/** Whether two addresses are the same mailbox in different notations. */
+export const sameAddress = (one: string, other: string): boolean => normaliseEmail(one) === normaliseEmail(other);
+
+interface Booking {
+  readonly type: "meeting.booked" | "meeting.rescheduled" | "meeting.cancelled" | "meeting.missed";
+  readonly meetingId: string;
+  /** The former meeting id of a rescheduled booking. */
+  readonly replaces?: string | undefined;
+  readonly lead: Person;
+  readonly startsAt: string | undefined;
+  readonly endsAt: string | undefined;
+  /** By the tool's clock. */
+  readonly occurredAt: string | undefined;
+}
+
+/**
+ * The fact about one person's meeting. Its event id is the meeting id and a digest of everything that the fact says.
+ * The same state therefore has one event id, however often and from wherever it arrives, and another state never has
+ * the id of an earlier one: A, B and A again are three events.
+ */
+export function bookingFact({ workspaceId, receivedAt }: About, booking: Booking): TranslatedFact {
+  const { type, replaces, lead, startsAt = null, endsAt = null, occurredAt } = booking;
+  const times = [startsAt, endsAt, occurredAt].map(canonical);
+  const detail = {
+    workspaceId,
+    eventId: `${booking.meetingId}:${digest(type, replaces ?? "", ...times)}`,
+    occurredAt: occurredAt ?? receivedAt.toISOString(),
+    lead,
+    meeting: { id: booking.meetingId, startsAt, endsAt },
+  };
+  if (type !== "meeting.rescheduled") return { type, detail };
+  return { type, detail: { ...detail, ...(replaces !== undefined && { replaces }) } };
+}
+
+/** One notation for each instant: webhooks send microseconds, APIs milliseconds. */
+function canonical(time: string | null | undefined): string {
+  const milliseconds = Date.parse(time ?? "");
+  return Number.isNaN(milliseconds) ? (time ?? "") : new Date(milliseconds).toISOString();
+}
+
+const digest = (...parts: readonly string[]): string =>
+  createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 24);

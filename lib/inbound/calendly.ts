@@ -1,0 +1,132 @@
+import * as z from "zod";
+import { type About, bookingFact, meetingId, type Person, personOf, sameAddress } from "./booking-facts.ts";
+import { faultsOf } from "./parse-event.ts";
+import type { TranslatedFact, Translation } from "./translation.ts";
+
+/** Any other value counts as absent: what is only useful never makes a payload invalid. */
+const text = z.string().min(1).optional().catch(undefined);
+const times = z.object({ created_at: text }).optional().catch(undefined);
+
+const invitee = z.object({
+  uri: z.string().min(1),
+  email: text,
+  text_reminder_number: text,
+  created_at: text,
+  old_invitee: text,
+  rescheduled: z.boolean().catch(false),
+  cancellation: times,
+  no_show: times,
+  scheduled_event: z
+    .object({
+      start_time: text,
+      end_time: text,
+      event_memberships: z.array(z.object({ user_email: text })).catch([]),
+      event_guests: z.array(z.object({ email: text })).catch([]),
+    })
+    .catch({ start_time: undefined, end_time: undefined, event_memberships: [], event_guests: [] }),
+});
+type Invitee = z.infer<typeof invitee>;
+
+const envelope = z.object({ event: z.string(), created_at: text, payload: z.unknown() });
+
+/**
+ * Translates a webhook of Calendly.
+ *
+ * - `invitee.created` is a booking. With `old_invitee` it is a rescheduled meeting, which replaces that invitee's.
+ * - `invitee.canceled` is a cancellation. With `rescheduled: true` it is none: `invitee.created` reports the new time.
+ * - `invitee_no_show.created` is a missed meeting. `invitee_no_show.deleted` takes that back: the meeting counts as
+ *   held again, which starts nothing because it is over.
+ * - Guests of the invitee have the same meeting; hosts have none.
+ *
+ * Event id: see `bookingFact`. The times are those of the invitee, its cancellation and its no-show, so that the API
+ * gives the same ids. Account: the signing key of the workspace's connection binds the Calendly organisation or user to
+ * it; the payload is not consulted. Without an address, the number for text reminders names the lead. Without both, the
+ * payload is a fault.
+ *
+ * Sources: https://developer.calendly.com/docs/webhooks/overview and
+ * https://developer.calendly.com/docs/api-guides/see-how-webhook-payloads-change-when-invitees-reschedule-events
+ */
+export function translateCalendly(payload: unknown, about: About): Translation {
+  const event = envelope.safeParse(payload);
+  if (!event.success)
+    return { kind: "fault", reason: `not a webhook of Calendly: ${faultsOf(event.error).join("; ")}` };
+  const read = READERS.get(event.data.event);
+  if (!read) return { kind: "ignored", reason: "an event that concerns no meeting" };
+  const parsed = invitee.safeParse(event.data.payload);
+  if (!parsed.success) return { kind: "fault", reason: `payload: ${faultsOf(parsed.error).join("; ")}` };
+  const change = read(parsed.data, event.data.created_at);
+  if (change === undefined) return { kind: "ignored", reason: "rescheduled: the new invitee is a webhook of its own" };
+  const people = peopleOf(parsed.data);
+  if (people === "nobody") return { kind: "fault", reason: "payload: names no address and no number" };
+  if (people.length === 0) return { kind: "ignored", reason: "only hosts attend" };
+  return { kind: "facts", facts: people.map((person) => factOf(parsed.data, change, person, about)) };
+}
+
+interface Change {
+  readonly type: "meeting.booked" | "meeting.rescheduled" | "meeting.cancelled" | "meeting.missed";
+  readonly occurredAt: string | undefined;
+}
+
+/** `sentAt` is the time of the webhook, for what the invitee carries no time of. */
+type Reader = (invitee: Invitee, sentAt: string | undefined) => Change | undefined;
+
+const READERS: ReadonlyMap<string, Reader> = new Map<string, Reader>([
+  [
+    "invitee.created",
+    ({ old_invitee, created_at }, sentAt) => ({
+      type: old_invitee === undefined ? "meeting.booked" : "meeting.rescheduled",
+      occurredAt: created_at ?? sentAt,
+    }),
+  ],
+  [
+    "invitee.canceled",
+    ({ rescheduled, cancellation }, sentAt) =>
+      rescheduled ? undefined : { type: "meeting.cancelled", occurredAt: cancellation?.created_at ?? sentAt },
+  ],
+  [
+    "invitee_no_show.created",
+    ({ no_show }, sentAt) => ({ type: "meeting.missed", occurredAt: no_show?.created_at ?? sentAt }),
+  ],
+  ["invitee_no_show.deleted", (_, sentAt) => ({ type: "meeting.booked", occurredAt: sentAt })],
+]);
+
+interface Attendee {
+  readonly lead: Person;
+  /** The address of a guest; the invitee has none here. */
+  readonly guest?: string;
+}
+
+function peopleOf({ email, text_reminder_number, scheduled_event }: Invitee): readonly Attendee[] | "nobody" {
+  const hosts = scheduled_event.event_memberships.flatMap(({ user_email }) => user_email ?? []);
+  const isHost = (address: string | undefined) =>
+    address !== undefined && hosts.some((host) => sameAddress(host, address));
+  const lead = personOf(email, text_reminder_number);
+  const guests = scheduled_event.event_guests.flatMap(({ email: guest }): Attendee[] => {
+    const known = personOf(guest, undefined);
+    const isOther = guest !== undefined && !isHost(guest) && !(email !== undefined && sameAddress(guest, email));
+    return known && isOther ? [{ lead: known, guest }] : [];
+  });
+  if (!lead && guests.length === 0) return "nobody";
+  return lead && !isHost(email) ? [{ lead }, ...guests] : guests;
+}
+
+function factOf(
+  { uri, old_invitee, scheduled_event }: Invitee,
+  { type, occurredAt }: Change,
+  { lead, guest }: Attendee,
+  about: About,
+): TranslatedFact {
+  const idOf = (inviteeUri: string) => meetingId("calendly", uuidOf(inviteeUri), guest);
+  return bookingFact(about, {
+    type,
+    meetingId: idOf(uri),
+    replaces: type === "meeting.rescheduled" && old_invitee !== undefined ? idOf(old_invitee) : undefined,
+    lead,
+    startsAt: scheduled_event.start_time,
+    endsAt: scheduled_event.end_time,
+    occurredAt,
+  });
+}
+
+/** The last part of `https://api.calendly.com/scheduled_events/<event>/invitees/<invitee>`. */
+const uuidOf = (inviteeUri: string): string => /\/invitees\/([^/?#]+)/.exec(inviteeUri)?.[1] ?? inviteeUri;

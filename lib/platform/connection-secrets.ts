@@ -1,0 +1,137 @@
+import * as z from "zod";
+import { fetchSecret } from "./secrets.ts";
+import { Unavailable } from "./unavailable.ts";
+
+/** The systems that send facts over HTTP, as in their URLs and in the names of their secrets. */
+export const TOOLS = ["calendly", "calcom", "facts"] as const;
+export type Tool = (typeof TOOLS)[number];
+
+/** Two are valid while one replaces the other. */
+const keys = z.array(z.string().min(1)).max(2);
+
+/** The secret of a workspace's connection with a tool. */
+export const connectionSecret = z
+  .object({
+    /** The keys that sign webhooks. For `facts` they are those of Standard Webhooks, `whsec_` and base64. */
+    signingKeys: keys.default([]),
+    /** For `facts`: the tokens of senders that cannot sign. */
+    bearerTokens: z.array(z.string().min(16)).max(2).default([]),
+    /** The account of the tool, as its API names it. */
+    account: z.string().optional(),
+    /** The webhook subscription, as the tool's API names it. */
+    subscription: z.string().optional(),
+    /** The token for the tool's API. */
+    apiToken: z.string().optional(),
+  })
+  .refine(({ signingKeys, bearerTokens }) => signingKeys.length + bearerTokens.length > 0, {
+    error: "must have a signing key or a bearer token",
+  });
+export type ConnectionSecret = z.infer<typeof connectionSecret>;
+
+const factsSecret = connectionSecret.refine(
+  ({ signingKeys }) => signingKeys.every((key) => /^whsec_[A-Za-z0-9+/]+={0,2}$/.test(key)),
+  { path: ["signingKeys"], error: "must be whsec_ and base64" },
+);
+
+/** The name of the secret in Secrets Manager. `prefix` is `backstop/<stage>`. */
+export const connectionSecretName = (prefix: string, workspaceId: string, tool: Tool): string =>
+  `${prefix}/${workspaceId}/${tool}`;
+
+/**
+ * The secret of a connection, read at most `maxAgeMs` ago. Undefined if there is none. Throws Unavailable if it cannot
+ * be read.
+ */
+export type ConnectionSecrets = (
+  workspaceId: string,
+  tool: Tool,
+  maxAgeMs?: number,
+) => Promise<ConnectionSecret | undefined>;
+
+const KNOWN_CACHED_MS = 5 * 60_000;
+/** Shorter, because a workspace may be connected any time. */
+const UNKNOWN_CACHED_MS = 60_000;
+/** More connections than one process serves in five minutes. */
+const MOST_CACHED = 1_000;
+
+/** The text of a secret by name. Undefined if there is none. */
+type ReadSecret = (name: string) => Promise<string | undefined>;
+
+/**
+ * Secrets in Secrets Manager, cached for five minutes; that there is none, for one minute. A failed look-up is not
+ * cached.
+ */
+export function storedConnectionSecrets(
+  prefix: string,
+  read: ReadSecret = readSecret,
+  clock: () => number = Date.now,
+): ConnectionSecrets {
+  const cache = new Map<
+    string,
+    { readonly secret: Promise<ConnectionSecret | undefined>; at: number; forMs: number }
+  >();
+  return (workspaceId, tool, maxAgeMs = KNOWN_CACHED_MS) => {
+    const name = connectionSecretName(prefix, workspaceId, tool);
+    const cached = cache.get(name);
+    if (cached && clock() < cached.at + Math.min(maxAgeMs, cached.forMs)) return cached.secret;
+    const fetched = { secret: fetchParsed(name, tool, read), at: clock(), forMs: KNOWN_CACHED_MS };
+    // Deleted first, so that the oldest entry stays the first.
+    cache.delete(name);
+    cache.set(name, fetched);
+    for (const oldest of cache.keys()) if (cache.size > MOST_CACHED) cache.delete(oldest);
+    fetched.secret.then(
+      (secret) => {
+        if (secret === undefined) fetched.forMs = UNKNOWN_CACHED_MS;
+      },
+      () => {
+        if (cache.get(name) === fetched) cache.delete(name);
+      },
+    );
+    return fetched.secret;
+  };
+}
+
+async function fetchParsed(name: string, tool: Tool, read: ReadSecret): Promise<ConnectionSecret | undefined> {
+  const text = await read(name);
+  return text === undefined ? undefined : parse(name, tool, jsonOf(text));
+}
+
+/** Names each fault, never a value. */
+function parse(name: string, tool: Tool, secret: unknown): ConnectionSecret {
+  const parsed = (tool === "facts" ? factsSecret : connectionSecret).safeParse(secret);
+  if (parsed.success) return parsed.data;
+  const faults = parsed.error.issues.map(({ path, message }) => [...path, message].join(": "));
+  throw new Unavailable(`the secret ${name} is not valid: ${faults.join("; ")}`);
+}
+
+/** Undefined if the text is not JSON. */
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Errors of Secrets Manager for a secret that does not exist, or that is scheduled for deletion. */
+const ABSENT: ReadonlySet<string> = new Set(["ResourceNotFoundException", "InvalidRequestException"]);
+
+async function readSecret(name: string): Promise<string | undefined> {
+  try {
+    return await fetchSecret(name);
+  } catch (thrown) {
+    const error = thrown instanceof Error ? thrown.name : String(thrown);
+    if (ABSENT.has(error)) return undefined;
+    throw new Unavailable(`the secret ${name} cannot be read: ${error}`, { cause: thrown });
+  }
+}
+
+/** What takes the place of Secrets Manager locally: `{ "<workspace id>/<tool>": { … } }`. */
+export const localConnections = z.record(z.string(), z.unknown());
+
+/** Secrets that are given, for local use. */
+export const givenConnectionSecrets =
+  (connections: z.infer<typeof localConnections>): ConnectionSecrets =>
+  async (workspaceId, tool) => {
+    const name = `${workspaceId}/${tool}`;
+    return connections[name] === undefined ? undefined : parse(name, tool, connections[name]);
+  };

@@ -1,0 +1,71 @@
+import { EventBridgeClient, PutEventsCommand, type PutEventsRequestEntry } from "@aws-sdk/client-eventbridge";
+import pLimit from "p-limit";
+import type { TranslatedFact } from "../inbound/translation.ts";
+import { Unavailable } from "./unavailable.ts";
+
+/** Where facts go. */
+export interface FactBus {
+  /** Returns once every fact is accepted. Throws Unavailable otherwise; some facts may then be accepted nevertheless. */
+  put(facts: readonly TranslatedFact[]): Promise<void>;
+}
+
+const SOURCE = "backstop.webhooks";
+const CONNECT_TIMEOUT_MS = 2_000;
+/** Below the 15 s that Calendly waits for an answer. */
+const ANSWER_TIMEOUT_MS = 10_000;
+/** The limit of PutEvents, according to its API reference. */
+const ENTRIES_IN_A_CALL = 10;
+/** The former limit of PutEvents for all entries together. One fact always fits. */
+const BYTES_IN_A_CALL = 256 * 1024;
+const CALLS_AT_ONCE = 5;
+
+/** The event bus in EventBridge. */
+export function eventBridgeBus(name: string): FactBus {
+  const client = new EventBridgeClient({ requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS } });
+  return {
+    async put(facts) {
+      const abortSignal = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
+      const calls = callsOf(facts.map((fact) => entryOf(fact, name)));
+      await pLimit(CALLS_AT_ONCE).map(calls, (Entries) => putEntries(client, Entries, abortSignal));
+    },
+  };
+}
+
+const entryOf = ({ type, detail }: TranslatedFact, EventBusName: string): PutEventsRequestEntry => ({
+  EventBusName,
+  Source: SOURCE,
+  DetailType: type,
+  Detail: JSON.stringify(detail),
+});
+
+async function putEntries(client: EventBridgeClient, Entries: PutEventsRequestEntry[], abortSignal: AbortSignal) {
+  const answer = await client.send(new PutEventsCommand({ Entries }), { abortSignal }).catch((thrown: unknown) => {
+    throw new Unavailable(`the event bus did not answer: ${nameOf(thrown)}`, { cause: thrown });
+  });
+  if ((answer.FailedEntryCount ?? 0) === 0) return;
+  const codes = new Set(answer.Entries?.flatMap(({ ErrorCode }) => ErrorCode ?? []));
+  throw new Unavailable(`the event bus refused ${answer.FailedEntryCount} facts: ${[...codes].join(", ")}`);
+}
+
+/** Chunks within the limits of one call, in order. */
+function callsOf(entries: readonly PutEventsRequestEntry[]): PutEventsRequestEntry[][] {
+  const calls: PutEventsRequestEntry[][] = [];
+  let bytes = Number.POSITIVE_INFINITY;
+  for (const entry of entries) {
+    const size = sizeOf(entry);
+    const last = calls.at(-1);
+    if (last && last.length < ENTRIES_IN_A_CALL && bytes + size <= BYTES_IN_A_CALL) {
+      last.push(entry);
+      bytes += size;
+    } else {
+      calls.push([entry]);
+      bytes = size;
+    }
+  }
+  return calls;
+}
+
+const sizeOf = ({ Source = "", DetailType = "", Detail = "" }: PutEventsRequestEntry): number =>
+  Buffer.byteLength(Source) + Buffer.byteLength(DetailType) + Buffer.byteLength(Detail);
+
+const nameOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.name : String(thrown));

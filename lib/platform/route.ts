@@ -1,0 +1,36 @@
+import type { ConnectionSecrets } from "./connection-secrets.ts";
+import type { FactBus } from "./fact-bus.ts";
+import type { HttpAnswer, HttpRequest } from "./http.ts";
+
+/** The external dependencies of the routes. */
+export interface WebhookPorts {
+  readonly secrets: ConnectionSecrets;
+  readonly bus: FactBus;
+  readonly now: () => Date;
+}
+
+/** An answer, and what the log says about it: nothing of it may be personal or a value of the request. */
+export interface Handled {
+  readonly answer: HttpAnswer;
+  readonly outcome:
+    | "accepted"
+    | "ignored"
+    | "faulty"
+    | "rejected_signature"
+    | "unknown"
+    | "wrong_method"
+    | "too_large"
+    | "unavailable";
+  readonly workspaceId?: string;
+  readonly reason?: string;
+  /** Facts that the bus accepted. */
+  readonly accepted?: number;
+  /** Facts that were refused. */
+  readonly refused?: number;
+}
+
+/** One route. `argument` is the second part of the path. Throws Unavailable if the sender must try again. */
+export interface Route {
+  readonly methods: readonly string[];
+  handle(request: HttpRequest, argument: string, ports: WebhookPorts): Promise<Handled>;
+}
