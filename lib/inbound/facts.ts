@@ -52,6 +52,10 @@ export const LEAD_REFERENCE = {
     .refine((text) => normalisePhone(text) !== null, "must be a phone number")
     .describe("In the international form, or a national number of the workspace's country (`holiday_country`).")
     .optional(),
+  touch: z
+    .guid()
+    .describe("A touch names its lead. For an opt-out, a bounce and a complaint also the address that it went to.")
+    .optional(),
 };
 const lead = z
   .strictObject(LEAD_REFERENCE)
@@ -59,7 +63,8 @@ const lead = z
     error: `must have one of ${Object.keys(LEAD_REFERENCE).join(", ")}`,
   })
   .meta({
-    description: "All leads that match one of these keys. If none matches, a lead is added, unless only `id` is given.",
+    description:
+      "All leads that match one of these keys. If none matches, a lead is added, unless only `id` or `touch` is given.",
     minProperties: 1,
   });
 export type LeadReference = z.infer<typeof lead>;
@@ -135,7 +140,11 @@ export type LeadToEnrol = z.infer<typeof leadToEnrol>;
 
 export const MOST_LEADS = 1_000;
 
-const aboutTouch = { ...about, touchId: z.guid(), by: line(200).describe("The person who decided.") };
+/** `permanent`: the address does not exist or refuses all messages. */
+const BOUNCE_KINDS = ["permanent", "transient"] as const;
+
+const aboutTouch = { ...about, touchId: z.guid() };
+const aboutDecision = { ...aboutTouch, by: line(200).describe("The person who decided.") };
 const aboutMeeting = { ...about, lead, meeting };
 
 /** Schemas of all supported events by detail type. */
@@ -178,6 +187,30 @@ export const FACT_SCHEMAS = {
     .describe(
       "A lead opted out. All sequences end for every lead with its address or number, including leads that are added later.",
     ),
+  "lead.opted_in": z
+    .strictObject({ ...about, lead })
+    .describe(
+      "A lead wants messages again. Takes back earlier opt-outs and bounces of its address and number, and starts " +
+        "nothing. A complaint stays: only a person takes it back (`leads opt-in`).",
+    ),
+  "lead.bounced": z
+    .strictObject({
+      ...about,
+      lead,
+      kind: z
+        .enum(BOUNCE_KINDS)
+        .describe(
+          "`permanent`: suppressed at once. `transient`: suppressed at the third touch or event within 30 days.",
+        ),
+    })
+    .describe(
+      "A message could not be delivered. Concerns the address or number that the fact gives, else the one that the " +
+        "touch went to, else the lead's e-mail address. Steps to a suppressed address are skipped; other channels " +
+        "continue. Adds no lead.",
+    ),
+  "lead.complained": z
+    .strictObject({ ...about, lead })
+    .describe("A lead reported a message as spam. As an opt-out, and a later opt-in does not take it back."),
   "meeting.booked": z
     .strictObject(aboutMeeting)
     .describe("A lead booked a meeting. Its other sequences end, and its post-booking sequences start."),
@@ -195,7 +228,7 @@ export const FACT_SCHEMAS = {
     .describe("The lead missed the meeting. Sequences with the trigger `meeting_missed` start."),
   "touch.approved": z
     .strictObject({
-      ...aboutTouch,
+      ...aboutDecision,
       fingerprint: z
         .string()
         .regex(/^[0-9a-f]{64}$/, "must be 64 hexadecimal digits")
@@ -203,8 +236,26 @@ export const FACT_SCHEMAS = {
     })
     .describe("A person approves a waiting touch. Rejected if its text has changed since the person saw it."),
   "touch.rejected": z
-    .strictObject({ ...aboutTouch, reason: line(500) })
+    .strictObject({ ...aboutDecision, reason: line(500) })
     .describe("A person rejects a waiting touch. It is never sent, and its sequence continues."),
+  "touch.delivered": z
+    .strictObject(aboutTouch)
+    .describe(
+      "The recipient's server accepted the message of a touch. A touch of unknown outcome thereby counts as sent. " +
+        "Ignored for an unknown touch.",
+    ),
+  "touch.failed": z
+    .strictObject({
+      ...aboutTouch,
+      reason: z
+        .string()
+        .regex(/^[a-z][a-z0-9_]{0,59}$/, "must be a label of lower-case letters, digits and underscores")
+        .describe("A label, such as `rejected_by_provider`. No text, because it may hold personal data."),
+    })
+    .describe(
+      "The provider did not send a message that it had accepted. The touch fails, unless it arrived. Ignored for an " +
+        "unknown touch.",
+    ),
 } as const;
 
 type Schemas = typeof FACT_SCHEMAS;
@@ -222,6 +273,8 @@ export type Fact = { [Type in FactType]: FactOf<Type> }[FactType];
 const STOPPING: ReadonlySet<FactType> = new Set([
   "lead.replied",
   "lead.opted_out",
+  "lead.bounced",
+  "lead.complained",
   "meeting.booked",
   "meeting.rescheduled",
   "meeting.cancelled",

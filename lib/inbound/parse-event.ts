@@ -95,6 +95,8 @@ function repair(type: FactType, detail: unknown): Repaired | undefined {
     occurredAt: occurredAtOf(detail["occurredAt"], warnings),
     lead: leadOf(detail["lead"], warnings),
   };
+  if (type === "lead.bounced")
+    return { detail: { ...repaired, kind: bounceKindOf(detail["kind"], warnings) }, warnings };
   if (!("meeting" in FACT_SCHEMAS[type].shape)) return { detail: repaired, warnings };
   const meeting = meetingOf(detail["meeting"], eventId, warnings);
   const { replaces, ...others } = known;
@@ -125,6 +127,20 @@ function leadOf(sent: unknown, warnings: string[]): unknown {
       return success ? [[key, text]] : [];
     }),
   );
+}
+
+const BOUNCE_KINDS = new Map([
+  ["permanent", "permanent"],
+  ["hard", "permanent"],
+  ["transient", "transient"],
+  ["soft", "transient"],
+]);
+
+/** An unreadable kind counts as permanent: that stops the most. */
+function bounceKindOf(sent: unknown, warnings: string[]): unknown {
+  const kind = BOUNCE_KINDS.get(String(sent).toLowerCase());
+  if (kind === undefined) warnings.push("kind: is neither permanent nor transient; it counts as permanent");
+  return kind ?? "permanent";
 }
 
 const TIME_KEYS = ["startsAt", "endsAt", "durationMinutes", "duration", "length", "timeZone"];

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { ADDRESS_KINDS, SUPPRESSION_REASONS } from "../domain/labels.ts";
-import { liftSuppressions } from "../store/opt-in.ts";
+import { optIn } from "../store/opt-in.ts";
 import { reportedBy, reportFact } from "./fact-order.ts";
 import { leadInput, theLead } from "./find-leads.ts";
 import { order } from "./operation.ts";
@@ -37,9 +37,9 @@ export const optInLead = order({
     /** Why the lead may still not be contacted; null if it may. */
     barredBy: z.string().nullable(),
   }),
-  async run(db, input) {
+  async run(db, input, { at }) {
     const { id, workspaceId } = await theLead(db, input);
-    const { lifted, ...answer } = await liftSuppressions(db, { id, workspaceId });
+    const { lifted, ...answer } = await optIn(db, { id, workspaceId }, { at, by: "person" });
     return { workspaceId, leadId: id, answer: { workspaceId, lifted: [...lifted], ...answer } };
   },
 });

@@ -10,6 +10,7 @@ export const EXPECTED_SCHEMA = {
     "20261130000700_holiday_changes",
     "20261130000800_orders",
     "20261130001000_orders_of_leads",
+    "20261130001400_mail_outcomes",
   ],
   columns: {
     appointment: [
@@ -129,6 +130,7 @@ export const EXPECTED_SCHEMA = {
       "reply_to",
       "first_inbound_at",
       "last_contacted_at",
+      "opted_in_at",
     ],
     lead_field: ["workspace_id", "name", "created_at"],
     notification_digest: ["id", "workspace_id", "window_start", "window_end"],
@@ -213,7 +215,11 @@ export const EXPECTED_SCHEMA = {
       "fingerprint",
       "decided_at",
       "decided_by",
+      "delivered_at",
+      "bounced_at",
+      "complained_at",
     ],
+    transient_bounce: ["workspace_id", "hash", "cause", "occurred_at"],
     workspace: [
       "id",
       "name",

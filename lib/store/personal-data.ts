@@ -4,7 +4,7 @@ import { endSuppressed } from "./facts/instances.ts";
 import { type LeadKeys, lockSharing, type Notations, notationsOf } from "./person.ts";
 import { instantOrNull } from "./rows.ts";
 import { execute, many, one, type Queryable, raw, type Sql, sql } from "./sql.ts";
-import { suppressRecipients } from "./suppressions.ts";
+import { notationsAsHashes, recipientsOf, suppress } from "./suppressions.ts";
 
 /** What is stored about a person in one table. */
 interface PersonalTable {
@@ -104,8 +104,8 @@ export async function eraseLead(db: Queryable, lead: LeadKeys, now: Date): Promi
   const touches = await lockTouches(db, id);
   const until = await sendingUntil(db, touches, now);
   if (until !== null) return { outcome: "sending", until };
-  await suppress(db, lead, notations, now);
-  await suppressRecipients(db, touches, { reason: "opted_out", source: "erasure" }, now);
+  const addresses = sql`${notationsAsHashes(workspaceId, notations)} union ${recipientsOf(workspaceId, touches)}`;
+  await suppress(db, { addresses, reason: "opted_out", source: "erasure", since: now });
   const { ended } = await endSuppressed(db, { workspaceId, leadIds: [id], now });
   await scrubOrders(db, lead);
   const deleted = await deleteRows(db, { ...lead, ...notations });
@@ -142,23 +142,6 @@ async function scrubOrders(db: Queryable, lead: LeadKeys): Promise<void> {
        set lead_id = null, reason = 'erased with the lead', input_hash = sha256(id::text::bytea), answer = 'null'
      where workspace_id = ${lead.workspaceId}::uuid
        and (lead_id = ${lead.id}::uuid or exists (select from named where position(named.id in answer::text) > 0))`;
-}
-
-async function suppress(
-  db: Queryable,
-  { workspaceId }: LeadKeys,
-  { emails, phones }: Notations,
-  now: Date,
-): Promise<void> {
-  await execute(db)`
-    insert into suppression (workspace_id, hash, reason, kind, since, source)
-    select ${workspaceId}::uuid, suppression_hash(${workspaceId}::uuid, notation), 'opted_out', kind::address_kind,
-           ${now}, 'erasure'
-      from (select unnest(${[...new Set(emails)]}::text[]) as notation, 'email' as kind
-            union all
-            select unnest(${[...phones]}::text[]), 'phone') as given
-     order by 2
-        on conflict do nothing`;
 }
 
 async function deleteRows(db: Queryable, lead: LeadKeys & Notations): Promise<Readonly<Record<string, number>>> {

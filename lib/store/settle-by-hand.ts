@@ -3,6 +3,7 @@ import { TOUCH_STATUSES, type TouchStatus } from "../domain/labels.ts";
 import { many, type Queryable, sql } from "./sql.ts";
 import { CANCEL_REASON } from "./start-sending.ts";
 import { TOUCHED_AT } from "./touch-lists.ts";
+import { sentAtAttempt } from "./touch-outcomes.ts";
 
 interface HandSettlement {
   readonly touchId: string;
@@ -30,7 +31,7 @@ export async function settleUnknown(
   const changed = await many(db, settledRow)`
     update touch
        set status = ${outcome}::touch_status, reason = 'settled_by_person',
-           sent_at = case when ${outcome} = 'sent' then coalesce(unknown_attempt_at, last_attempt_at, ${at}::timestamptz) end,
+           sent_at = case when ${outcome} = 'sent' then ${sentAtAttempt(at)} end,
            unknown_attempt_at = case when ${outcome} = 'sent' then unknown_attempt_at end
      where id = ${touchId}::uuid and status = 'unknown'
     returning workspace_id as "workspaceId", lead_id as "leadId", status::text, true as settled`;

@@ -1,4 +1,4 @@
-import { ADDRESS_KINDS, type AddressKind } from "../domain/labels.ts";
+import { ADDRESS_KINDS, type AddressKind, type SuppressionReason } from "../domain/labels.ts";
 import type { Settlement } from "../run/store-ports.ts";
 import { byAddress, literal } from "./columns.ts";
 import { isLockTimeout } from "./database-errors.ts";
@@ -29,26 +29,55 @@ export async function flagSuppressed(db: Queryable, leadIds: readonly string[]):
      where id = any(array(select id from lead where id = any(${[...leadIds]}::uuid[]) order by id for no key update))`;
 }
 
-const KIND = byAddress(sql`channel`, literal);
+/** Whether the hash is that of the address or number of `lead`. Uses the indexes `lead_email_hash` and `lead_phone_hash`. */
+export const hasHash = (hash: Sql): Sql => sql`
+  ((lead.normalised_email is not null and suppression_hash(lead.workspace_id, lead.normalised_email) = ${hash})
+   or (lead.normalised_phone is not null and suppression_hash(lead.workspace_id, lead.normalised_phone) = ${hash}))`;
+
+const KIND = byAddress(sql`touch.channel`, literal);
+
+/** A SELECT of workspace_id, hash and kind: the addresses and numbers that touches of a workspace were sent to. */
+export const recipientsOf = (workspaceId: string | null, touchIds: readonly string[]): Sql => sql`
+  select touch.workspace_id, touch.recipient_hash as hash, ${KIND}::address_kind as kind
+    from touch
+   where touch.id = any(${[...touchIds]}::uuid[]) and touch.recipient_hash is not null
+     and (${workspaceId}::uuid is null or touch.workspace_id = ${workspaceId}::uuid)`;
+
+/** A SELECT of workspace_id, hash and kind: addresses and numbers in these forms. */
+export const notationsAsHashes = (
+  workspaceId: string,
+  { emails, phones }: Readonly<Record<"emails" | "phones", readonly string[]>>,
+): Sql => sql`
+  select ${workspaceId}::uuid as workspace_id, suppression_hash(${workspaceId}::uuid, notation) as hash,
+         kind::address_kind
+    from (select unnest(${[...emails]}::text[]) as notation, 'email' as kind
+          union all
+          select unnest(${[...phones]}::text[]), 'phone') as given`;
+
+interface ToSuppress {
+  /** A SELECT of workspace_id, hash and kind. */
+  readonly addresses: Sql;
+  readonly reason: SuppressionReason;
+  readonly source: "provider" | "erasure" | "fact";
+  /** When it happened. */
+  readonly since: Date;
+}
 
 /**
- * Suppresses the addresses that touches were sent to, even if their leads have other addresses now. Idempotent; a no-op
- * for touches without an address.
+ * Suppresses addresses and numbers, also of future leads. Idempotent, in any order of arrival: the latest time counts. A
+ * later opt-in of a lead with the address takes back everything except a complaint.
  */
-export async function suppressRecipients(
-  db: Queryable,
-  touchIds: readonly string[],
-  { reason, source }: { readonly reason: "undeliverable" | "complained" | "opted_out"; readonly source: string },
-  now: Date,
-): Promise<void> {
+export async function suppress(db: Queryable, { addresses, reason, source, since }: ToSuppress): Promise<void> {
   await execute(db)`
     insert into suppression (workspace_id, hash, reason, kind, since, source)
-    select distinct workspace_id, recipient_hash, ${reason}::suppression_reason,
-           ${KIND}::address_kind, ${now}::timestamptz, ${source}
-      from touch
-     where id = any(${[...touchIds]}::uuid[]) and recipient_hash is not null
-     order by workspace_id, recipient_hash
-        on conflict do nothing`;
+    select distinct on (address.workspace_id, address.hash)
+           address.workspace_id, address.hash, ${reason}::suppression_reason, address.kind, ${since}::timestamptz, ${source}
+      from (${addresses}) as address
+     where ${reason} = 'complained'
+        or not exists (select from lead where lead.opted_in_at > ${since}::timestamptz and ${hasHash(sql`address.hash`)})
+     order by address.workspace_id, address.hash
+        on conflict (workspace_id, hash, reason) do update set since = excluded.since
+     where excluded.since > suppression.since`;
 }
 
 /**
@@ -68,8 +97,9 @@ export async function suppressUndeliverable(
     try {
       await db.transaction(async (transaction) => {
         await execute(transaction)`select set_config('lock_timeout', ${lockTimeout}, true)`;
-        const why = { reason: "undeliverable", source: "provider" } as const;
-        await suppressRecipients(transaction, [settled.id], why, now);
+        const addresses = recipientsOf(null, [settled.id]);
+        const why = { reason: "undeliverable", source: "provider", since: now } as const;
+        await suppress(transaction, { addresses, ...why });
       });
     } catch (thrown) {
       if (!isLockTimeout(thrown)) throw thrown;

@@ -5,6 +5,7 @@ import { CHANNEL_IS_KNOWN } from "./columns.ts";
 import { insertTouchEvents } from "./digests.ts";
 import { instant } from "./rows.ts";
 import { column, execute, exists, many, one, type Queryable, type Sql, sql } from "./sql.ts";
+import { sentAtAttempt, WENT_OUT } from "./touch-outcomes.ts";
 
 /** Just after this run's `now`, so that this run does not take the touch again; the next run's `now` is later. */
 const LATER = (now: Date): Sql => sql`${now}::timestamptz + interval '1 millisecond'`;
@@ -14,7 +15,7 @@ const FAILED_OR_UNKNOWN = sql`
 
 /**
  * Settles touches and queues digest events for failed and unknown ones. A no-op for touches that are no longer
- * `sending`. The `case` hides the status from the planner, which otherwise underestimates `sending` touches and chooses
+ * `sending`. One whose message is known to have gone out is sent, whatever the sender saw. The `case` hides the status from the planner, which otherwise underestimates `sending` touches and chooses
  * a nested loop.
  */
 export async function settle(db: Queryable, settlements: readonly Settlement[], now: Date): Promise<void> {
@@ -22,15 +23,16 @@ export async function settle(db: Queryable, settlements: readonly Settlement[], 
   await execute(db)`
     with ended as (
       update touch
-         set status = settled.status::touch_status, reason = settled.reason, provider_id = settled.provider_id,
-             next_attempt_at = settled.next_attempt_at,
-             recheck_at = case when settled.status = 'claimed' then greatest(settled.next_attempt_at, ${LATER(now)}) end,
+         set status = case when ${WENT_OUT} then 'sent' else settled.status end::touch_status,
+             reason = case when not ${WENT_OUT} then settled.reason end, provider_id = settled.provider_id,
+             next_attempt_at = case when not ${WENT_OUT} then settled.next_attempt_at end,
+             recheck_at = case when settled.status = 'claimed' and not ${WENT_OUT} then greatest(settled.next_attempt_at, ${LATER(now)}) end,
              failures = coalesce(settled.failures, touch.failures),
              attempts = touch.attempts - case when settled.attempt_unused then 1 else 0 end,
              deferred_since = coalesce(settled.deferred_since, touch.deferred_since),
              unknown_attempt_at = case when settled.may_have_arrived then touch.last_attempt_at
                                        else touch.unknown_attempt_at end,
-             sent_at = case when settled.status = 'sent' then ${now}::timestamptz end
+             sent_at = case when settled.status = 'sent' or ${WENT_OUT} then ${now}::timestamptz end
         from unnest(
           ${settlements.map(({ id }) => id)}::uuid[],
           ${settlements.map(({ status }): TouchStatus => (status === "retry" ? "claimed" : status))}::text[],
@@ -103,16 +105,19 @@ export async function expireLeases(db: Queryable, { now, limit, workspaceId }: B
          for no key update skip locked),
     ended as (
       update touch
-         set status = case when repeatable then 'claimed' else 'unknown' end::touch_status, reason = 'sender_died',
+         set status = case when ${WENT_OUT} then 'sent' when repeatable then 'claimed' else 'unknown' end::touch_status,
+             reason = case when ${WENT_OUT} then 'settled_by_provider' else 'sender_died' end,
              unknown_attempt_at = coalesce(touch.last_attempt_at, ${now}::timestamptz),
-             next_attempt_at = case when repeatable then ${now}::timestamptz end,
-             recheck_at = case when repeatable then ${now}::timestamptz end
+             sent_at = case when ${WENT_OUT} then ${sentAtAttempt(now)} end,
+             next_attempt_at = case when repeatable and not ${WENT_OUT} then ${now}::timestamptz end,
+             recheck_at = case when repeatable and not ${WENT_OUT} then ${now}::timestamptz end
         from dead
        where touch.id = dead.id
       returning touch.id, touch.workspace_id, touch.status),
     event as (${insertTouchEvents("touch_unknown", now, sql`from ended where status = 'unknown'`)})
-    select count(*) filter (where not repeatable)::int as unknown, count(*) filter (where repeatable)::int as reclaimed
-      from dead`;
+    select count(*) filter (where status = 'unknown')::int as unknown,
+           count(*) filter (where status = 'claimed')::int as reclaimed
+      from ended`;
 }
 
 /**

@@ -1,7 +1,7 @@
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import { onPool } from "../../lib/store/sql.ts";
-import { suppressRecipients, suppressUndeliverable } from "../../lib/store/suppressions.ts";
+import { suppressUndeliverable } from "../../lib/store/suppressions.ts";
 import {
   addFollowedLead,
   addInstance,
@@ -50,6 +50,14 @@ const ENDED = (reason: string) => ({ status: "completed", reason, next_step_due:
 const touchesOf = async (instanceId: string) =>
   (await sql.query("select status::text, reason from touch where instance_id = $1 order by id", [instanceId])).rows;
 
+const bounced = (touch: string) =>
+  tell(onPool(sql), "lead.bounced", {
+    workspaceId,
+    eventId: randomUUID(),
+    occurredAt: hoursAgo(1),
+    lead: { touch },
+    kind: "permanent",
+  });
 const optOutByHand = (id: string) => sql.query("update lead set opted_out_at = now() where id = $1", [id]);
 const followed = (lead: Columns = {}, instance: Columns = {}) =>
   addFollowedLead(sql, workspaceId, chase.id, { lead, instance });
@@ -284,9 +292,8 @@ describe("a touch that went to an address", () => {
     await runner.run();
     await sql.query("update lead set email = 'new@example.test' where id = $1", [leadId]);
     const { rows } = await sql.query("select id from touch where instance_id = $1", [instanceId]);
-    const told = { reason: "undeliverable", source: "test" } as const;
-    await suppressRecipients(onPool(sql), [rows[0].id, rows[0].id], told, new Date());
-    await suppressRecipients(onPool(sql), [rows[0].id], told, new Date());
+    await bounced(rows[0].id);
+    await bounced(rows[0].id);
     const suppressed = await sql.query("select hash, reason::text, kind::text from suppression");
     expect(suppressed.rows).toEqual([{ hash: hashOf("old@example.test"), reason: "undeliverable", kind: "email" }]);
     const flags = await sql.query("select email_undeliverable from lead where id = $1", [leadId]);
@@ -314,7 +321,7 @@ describe("a touch that went to an address", () => {
   it("suppresses no address if it was never sent", async () => {
     const { instanceId } = await followed({}, { next_step_due: FAR_AHEAD });
     const touchId = await addTouch(sql, instanceId, chase.steps[0] ?? "");
-    await suppressRecipients(onPool(sql), [touchId], { reason: "undeliverable", source: "test" }, new Date());
+    await bounced(touchId);
     expect((await sql.query("select from suppression")).rows).toEqual([]);
   });
 });

@@ -1,29 +1,16 @@
 import type { FactOf, FactType } from "../../inbound/facts.ts";
 import type { FactOutcome, IntakePorts } from "../../run/apply-messages.ts";
-import { type ApprovalAnswer, approveTouch, rejectTouch } from "../approvals.ts";
 import type { Database } from "../connect.ts";
 import { schemaGate } from "../schema-gate.ts";
 import { onPool, type Transactional } from "../sql.ts";
-import { applyOnce } from "./apply-once.ts";
+import { leadBounced } from "./bounce-facts.ts";
+import { leadComplained, leadOptedIn, leadOptedOut } from "./consent-facts.ts";
 import { leadEnrolled } from "./enrol.ts";
-import { leadContacted, leadOptedOut, leadReplied, leadSnoozed } from "./lead-facts.ts";
-import { refuseFact } from "./leads.ts";
+import { leadContacted, leadReplied, leadSnoozed } from "./lead-facts.ts";
 import { meetingBooked, meetingCancelled, meetingMissed, meetingRescheduled } from "./meetings.ts";
+import { touchApproved, touchDelivered, touchFailed, touchRejected } from "./touch-facts.ts";
 
 type Apply<Type extends FactType> = (db: Transactional, fact: FactOf<Type>) => Promise<FactOutcome>;
-
-/** Approves a waiting touch if its text is still the one that the person saw. */
-export const touchApproved: Apply<"touch.approved"> = (db, fact) =>
-  applyOnce(db, fact, async (transaction, now) => outcomeOf(await approveTouch(transaction, { ...fact, at: now })));
-
-/** Rejects a waiting touch: it is never sent, and its sequence continues. */
-export const touchRejected: Apply<"touch.rejected"> = (db, fact) =>
-  applyOnce(db, fact, async (transaction, now) => outcomeOf(await rejectTouch(transaction, { ...fact, at: now })));
-
-const outcomeOf = ({ outcome, reason }: ApprovalAnswer): FactOutcome =>
-  outcome === "refused"
-    ? refuseFact(`touchId: ${reason}`)
-    : { outcome: "applied", ended: 0, cancelledTouches: 0, started: 0 };
 
 const APPLY: { readonly [Type in FactType]: Apply<Type> } = {
   "lead.enrolled": leadEnrolled,
@@ -31,12 +18,17 @@ const APPLY: { readonly [Type in FactType]: Apply<Type> } = {
   "lead.contacted": leadContacted,
   "lead.snoozed": leadSnoozed,
   "lead.opted_out": leadOptedOut,
+  "lead.opted_in": leadOptedIn,
+  "lead.bounced": leadBounced,
+  "lead.complained": leadComplained,
   "meeting.booked": meetingBooked,
   "meeting.rescheduled": meetingRescheduled,
   "meeting.cancelled": meetingCancelled,
   "meeting.missed": meetingMissed,
   "touch.approved": touchApproved,
   "touch.rejected": touchRejected,
+  "touch.delivered": touchDelivered,
+  "touch.failed": touchFailed,
 };
 
 /** Applies one fact in one transaction; see the function of its type. */

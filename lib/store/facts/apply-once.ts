@@ -42,6 +42,9 @@ function asReceived<Given extends Origin>(fact: Given, now: Date): Given | undef
   return { ...fact, occurredAt: now, warnings: [...fact.warnings, ...warnings] };
 }
 
+/** An event counts from now at the latest: a sender's clock may be ahead. */
+export const notAfter = (now: Date, at: Date): Date => (at < now ? at : now);
+
 const withWarnings = (outcome: FactOutcome, { warnings }: Origin): FactOutcome =>
   warnings.length > 0 && (outcome.outcome === "applied" || outcome.outcome === "stale")
     ? { ...outcome, warnings: [...warnings, ...(outcome.warnings ?? [])] }

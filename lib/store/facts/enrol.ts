@@ -6,7 +6,7 @@ import type { FactOf } from "../../inbound/facts.ts";
 import type { FactOutcome } from "../../run/apply-messages.ts";
 import { instant } from "../rows.ts";
 import { many, type Queryable, type Transactional } from "../sql.ts";
-import { applyOnce, lockFacts } from "./apply-once.ts";
+import { applyOnce, lockFacts, notAfter } from "./apply-once.ts";
 import { endSuppressed, lockStartableSequences, type StartableSequence, startInstances } from "./instances.ts";
 import { lockAddressOf, refuseFact } from "./leads.ts";
 import { readLeads, withPhones, writeLeads } from "./write-leads.ts";
@@ -22,8 +22,7 @@ export const leadEnrolled = (db: Transactional, fact: Enrolment): Promise<FactOu
     const [sequence] = await lockStartableSequences(transaction, fact.workspaceId, fact.sequence);
     if (!sequence) return refuseFact("sequence: the workspace has no such sequence, or it has no step");
     const entries = await withPhones(transaction, fact.workspaceId, readLeads(fact.leads));
-    // Never later than now: a sender's clock that is ahead would make every later update stale.
-    const detailsUpdatedAt = fact.occurredAt < now ? fact.occurredAt : now;
+    const detailsUpdatedAt = notAfter(now, fact.occurredAt);
     const written = await writeLeads(transaction, { workspaceId: fact.workspaceId, detailsUpdatedAt }, entries);
     const leadIds = [...written.ids.values()];
     const ended = await endSuppressed(transaction, { workspaceId: fact.workspaceId, leadIds, now });

@@ -125,11 +125,15 @@ function firstDue(
 interface Ending {
   readonly workspaceId: string;
   readonly leadIds: readonly string[];
-  /** All sequences, only post-booking ones, those of a trigger that started at or after an instant, or one. */
+  /**
+   * All sequences, only post-booking ones, those of a trigger that started at or after an instant, those that started
+   * before an instant, or one.
+   */
   readonly which:
     | "post_booking"
     | "all"
     | { readonly trigger: SequenceTrigger; readonly startedSince: Date }
+    | { readonly startedBefore: Date }
     | { readonly sequenceId: string };
   readonly status: "completed" | "cancelled";
   readonly reason: "meeting_cancelled" | "meeting_missed" | "opted_out" | "complained" | "had_replied" | "stopped";
@@ -169,6 +173,7 @@ export async function endInstances(db: Queryable, ending: Ending): Promise<Ended
 function isChosen(which: Ending["which"]): Sql {
   if (which === "all") return sql`true`;
   if (which === "post_booking") return sql`post_booking`;
+  if ("startedBefore" in which) return sql`started_at < ${which.startedBefore}`;
   if ("sequenceId" in which) return sql`sequence_id = ${which.sequenceId}::uuid`;
   return sql`
     started_at >= ${which.startedSince} and exists (

@@ -2,7 +2,7 @@ import type { FactOf } from "../../inbound/facts.ts";
 import type { FactOutcome } from "../../run/apply-messages.ts";
 import { insertLeadEvents } from "../digests.ts";
 import { execute, type Transactional } from "../sql.ts";
-import { applyOnce } from "./apply-once.ts";
+import { applyOnce, notAfter } from "./apply-once.ts";
 import {
   endUnanswered,
   latestContact,
@@ -11,8 +11,8 @@ import {
   recordReply,
   startAfterContact,
 } from "./conversation.ts";
-import { addEnded, endSuppressed } from "./instances.ts";
-import { createdBy, findOrAddLeads, isRefused, lockAddressOf } from "./leads.ts";
+import { addEnded } from "./instances.ts";
+import { createdBy, findOrAddLeads, isRefused } from "./leads.ts";
 
 const NOTHING = { ended: 0, cancelledTouches: 0, started: 0 };
 
@@ -55,8 +55,6 @@ export const leadContacted = (db: Transactional, given: FactOf<"lead.contacted">
     return { outcome: "applied", ...paused, started, ...createdBy(found) };
   });
 
-const notAfter = (now: Date, at: Date): Date => (at < now ? at : now);
-
 /**
  * Pauses the lead's sequences until `until`; null ends the snooze. The latest `occurredAt` wins, in any arrival order.
  */
@@ -74,18 +72,4 @@ export const leadSnoozed = (db: Transactional, fact: FactOf<"lead.snoozed">): Pr
     return changed > 0
       ? { outcome: "applied", ...NOTHING, ...createdBy(found) }
       : { outcome: "stale", ended: 0, cancelledTouches: 0 };
-  });
-
-/** Opts the lead out and ends all its sequences, post-booking ones included, in the same transaction. */
-export const leadOptedOut = (db: Transactional, given: FactOf<"lead.opted_out">): Promise<FactOutcome> =>
-  applyOnce(db, given, async (transaction, now, fact) => {
-    const { workspaceId, occurredAt } = fact;
-    await lockAddressOf(transaction, workspaceId, fact.lead);
-    const found = await findOrAddLeads(transaction, fact);
-    if (isRefused(found)) return found;
-    const leadIds = found.leads.map(({ id }) => id);
-    await execute(transaction)`
-      update lead set opted_out_at = least(opted_out_at, ${occurredAt}::timestamptz) where id = any(${leadIds}::uuid[])`;
-    const ended = await endSuppressed(transaction, { workspaceId, leadIds, now });
-    return { outcome: "applied", ...ended, started: 0, ...createdBy(found) };
   });

@@ -5,6 +5,7 @@ import { phoneKeys, phoneToStore } from "../../domain/phone.ts";
 import type { LeadReference } from "../../inbound/facts.ts";
 import { instant } from "../rows.ts";
 import { execute, many, type Queryable, type Sql, sql } from "../sql.ts";
+import { hasHash } from "../suppressions.ts";
 
 const leadRow = z.object({
   id: z.guid(),
@@ -68,10 +69,12 @@ export async function findLeads(
   db: Queryable,
   { workspaceId, lead, leadIds = [], meetingIds = [] }: LeadsToFind,
 ): Promise<readonly FoundLead[]> {
-  const { id, externalId, email, phone = "" } = lead;
+  const { id, externalId, email, phone = "", touch } = lead;
   const country = phone === "" ? null : await phoneCountry(db, workspaceId);
+  const touched = touch === undefined ? undefined : await findTouch(db, workspaceId, touch);
+  const ids = [...leadIds, ...(id === undefined ? [] : [id]), ...(touched ? [touched.leadId] : [])];
   const named = sql`
-    (id = any(${[...leadIds, ...(id === undefined ? [] : [id])]}::uuid[]) or external_id = ${externalId ?? null}
+    (id = any(${ids}::uuid[]) or external_id = ${externalId ?? null}
      or ${hasEmail(...(email === undefined ? [] : [email]))} or ${hasPhone(phone, country)})`;
   return await many(db, foundRow)`
     select id, status::text, time_zone as "timeZone", opted_out_at as "optedOutAt",
@@ -95,16 +98,16 @@ export interface FoundLeads {
 
 /**
  * Like `findLeads`, but creates a lead if the fact names none that exists: a fact may arrive before the enrolment.
- * Refuses a fact that names only an unknown id.
+ * Refuses a fact that names only an unknown id or touch.
  */
 export async function findOrAddLeads(db: Queryable, wanted: LeadsToFind): Promise<FoundLeads | Refused> {
   const leads = await findLeads(db, wanted);
   if (leads.some(({ named }) => named)) return { leads, created: 0 };
   const { workspaceId } = wanted;
-  const { id, externalId = null, email, phone = null } = wanted.lead;
+  const { externalId = null, email, phone = null } = wanted.lead;
   const address = addressKeys(email ?? "")[0] ?? null;
-  if (id !== undefined && externalId === null && address === null && phone === null)
-    return refuseFact(`lead.id: there is no lead ${id} in workspace ${workspaceId}`);
+  const refusal = refuseUnknownIds(wanted);
+  if (refusal && externalId === null && address === null && phone === null) return refusal;
   const number = phone === null ? null : phoneToStore(phone, await phoneCountry(db, workspaceId));
   await execute(db)`
     insert into lead (workspace_id, external_id, email, phone)
@@ -112,27 +115,65 @@ export async function findOrAddLeads(db: Queryable, wanted: LeadsToFind): Promis
   return { leads: await findLeads(db, wanted), created: 1 };
 }
 
+/** Undefined if the reference has neither an id nor a touch. */
+export function refuseUnknownIds({ workspaceId, lead: { id, touch } }: LeadsToFind): Refused | undefined {
+  const faults = [
+    ...(id === undefined ? [] : [`lead.id: there is no lead ${id} in workspace ${workspaceId}`]),
+    ...(touch === undefined ? [] : [`lead.touch: there is no touch ${touch} in workspace ${workspaceId}`]),
+  ];
+  return faults.length > 0 ? refuseFact(faults.join("; ")) : undefined;
+}
+
+const touchedRow = z.object({ leadId: z.guid() });
+
+async function findTouch(db: Queryable, workspaceId: string, touchId: string) {
+  const [touch] = await many(db, touchedRow)`
+    select lead_id as "leadId" from touch where id = ${touchId}::uuid and workspace_id = ${workspaceId}::uuid`;
+  return touch;
+}
+
 /** Adds `created` to the outcome if the fact created leads. */
 export const createdBy = ({ created }: Pick<FoundLeads, "created">): { readonly created?: number } =>
   created > 0 ? { created } : {};
 
-/** Locks all leads that an opt-out of this lead affects, in id order, so that two opt-outs never deadlock. */
+/**
+ * Locks all leads that an opt-out of this lead affects, in id order, so that two opt-outs never deadlock. Returns their
+ * ids, and those of the leads that the reference itself names: a touch also names the leads that have the address which
+ * it went to.
+ */
 export async function lockAddressOf(
   db: Queryable,
   workspaceId: string,
-  { id, externalId, email }: LeadReference,
-): Promise<void> {
-  await execute(db)`
+  { id, externalId, email, phone = "", touch }: LeadReference,
+): Promise<{ readonly locked: readonly string[]; readonly recipients: readonly string[] }> {
+  const country = phone === "" ? null : await phoneCountry(db, workspaceId);
+  const recipients = touch === undefined ? [] : await leadsReachedBy(db, workspaceId, touch);
+  const locked = await many(db, idRow)`
     with named as materialized (
       select lead.id, normalised_email, normalised_phone from lead
        where workspace_id = ${workspaceId}::uuid
-         and (id = ${id ?? null}::uuid or external_id = ${externalId ?? null}
-              or ${hasEmail(...(email === undefined ? [] : [email]))}))
-    select from lead
+         and (id = any(${[...recipients, ...(id === undefined ? [] : [id])]}::uuid[])
+              or external_id = ${externalId ?? null}
+              or ${hasEmail(...(email === undefined ? [] : [email]))} or ${hasPhone(phone, country)}))
+    select id from lead
      where workspace_id = ${workspaceId}::uuid
        and (normalised_email = any(array(select normalised_email from named))
             or normalised_phone = any(array(select normalised_phone from named))
             or id = any(array(select id from named)))
      order by id
        for update`;
+  return { locked: locked.map((row) => row.id), recipients };
+}
+
+const idRow = z.object({ id: z.guid() });
+
+/** The lead of a touch, and the leads that now have the address or number which it went to. */
+async function leadsReachedBy(db: Queryable, workspaceId: string, touchId: string): Promise<readonly string[]> {
+  const rows = await many(db, idRow)`
+    with reached as materialized (
+      select lead_id, recipient_hash from touch where id = ${touchId}::uuid and workspace_id = ${workspaceId}::uuid)
+    select lead_id as id from reached
+    union
+    select lead.id from reached join lead on ${hasHash(sql`reached.recipient_hash`)}`;
+  return rows.map((row) => row.id);
 }
