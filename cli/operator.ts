@@ -14,7 +14,7 @@ import type { Pool } from "../lib/store/sql.ts";
 import { invokeFunction } from "./aws.ts";
 import { withExistingDatabase } from "./existing-database.ts";
 import { print } from "./print.ts";
-import { Problem, UsageProblem } from "./problem.ts";
+import { Problem, RefusedRequest, UsageProblem } from "./problem.ts";
 import { confirm, folderOption, nonBlank, Spinner } from "./terminal.ts";
 
 /** Where a command works: a deployed stage, or the database of DATABASE_URL or of the folder. */
@@ -29,7 +29,7 @@ export interface Signature {
   readonly reason: string;
 }
 
-/** Asks questions and gives orders; a refusal is a Problem. The answers are the same in every place. */
+/** Asks questions and gives orders; a refusal is a RefusedRequest. The answers are the same in every place. */
 export interface Operator {
   ask<Input extends z.ZodType, Answer extends z.ZodType>(
     asked: Question<Input, Answer>,
@@ -144,6 +144,6 @@ const operatorOf = ({ look, operate }: Transport): Operator => ({
 /** Passes every answer through JSON, so that no place gives more than another. */
 function answerOf(replied: unknown): z.input<z.ZodAny> {
   const parsed = reply.parse(JSON.parse(JSON.stringify(replied)));
-  if (parsed.outcome === "refused") throw new Problem(`refused (${parsed.code}): ${parsed.message}`);
+  if (parsed.outcome === "refused") throw new RefusedRequest(parsed.code, parsed.message);
   return parsed.answer;
 }

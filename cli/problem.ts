@@ -13,6 +13,20 @@ export class Problem extends Error {
 /** The exit code of a usage error: EX_USAGE of sysexits.h, which also has 70 for a bug. */
 const USAGE_EXIT_CODE = 64;
 
+/** A question or an order was refused: nothing was changed. */
+export class RefusedRequest extends Problem {
+  /** Stable, for programs. */
+  readonly code: string;
+  /** What is wrong, and what to do. */
+  readonly refusal: string;
+
+  constructor(code: string, refusal: string) {
+    super(`refused (${code}): ${refusal}`);
+    this.code = code;
+    this.refusal = refusal;
+  }
+}
+
 /** The command line or the environment is invalid. Nothing was done. */
 export class UsageProblem extends Problem {
   override readonly exitCode: number = USAGE_EXIT_CODE;

@@ -46,6 +46,13 @@ export const REASON_TEXTS: Readonly<Record<string, string>> = {
   already_claimed: "the step was claimed before: not sent again",
 } satisfies Record<DueReason, string>;
 
+/** Why live instances wait. */
+export function liveText({ status, reason }: { readonly status: string; readonly reason: string | null }): string {
+  if (reason === "awaiting_approval") return "a text waits for approval: paused";
+  if (reason === null) return status === "active" ? "waits for the time of its next step" : status;
+  return REASON_TEXTS[reason] ?? reason;
+}
+
 /** One line per step of the run: its name, and what it did. */
 export function stepLines(report: Report): string[] {
   const width = Math.max(...STEPS.map(({ name }) => name.length));

@@ -87,6 +87,13 @@ export const folderOption = (description: string): Option =>
 /** Formats an instant in UTC, to the minute. */
 export const formatMinute = (instant: Date): string => instant.toISOString().replace(/:\d\d\.\d{3}Z$/, "Z");
 
+/** How long ago an instant was: `5 min`, `3 h`, `2 days`. */
+export function ageOf(at: Date, now: Date): string {
+  const minutes = Math.max(0, Math.floor((now.getTime() - at.getTime()) / 60_000));
+  if (minutes < 120) return `${minutes} min`;
+  return minutes < 48 * 60 ? `${Math.floor(minutes / 60)} h` : `${Math.floor(minutes / (24 * 60))} days`;
+}
+
 /** Parses a UUID from the command line. */
 export function uuid(text: string): string {
   const parsed = z.guid().safeParse(text);

@@ -2,10 +2,18 @@ import { Command, InvalidArgumentError } from "commander";
 import type * as z from "zod";
 import { approve, listApprovals, reject, showApproval } from "../../lib/operate/approvals.ts";
 import { columnsOf, fittedTable } from "../fitted.ts";
-import { type Place, printAnswer, type Signature, withOperator, withPlace, withSignature } from "../operator.ts";
+import {
+  type Operator,
+  type Place,
+  printAnswer,
+  type Signature,
+  withOperator,
+  withPlace,
+  withSignature,
+} from "../operator.ts";
 import { print } from "../print.ts";
 import { Problem } from "../problem.ts";
-import { confirm, formatMinute, uuid } from "../terminal.ts";
+import { ageOf, confirm, formatMinute, uuid } from "../terminal.ts";
 
 const HELP = `
 A step that needs approval is stored as a waiting touch, and its sequence is paused. \`show\` prints the recipient, the text and
@@ -45,7 +53,7 @@ const listCommand = () =>
     .option("--json", "print the answer as JSON")
     .action(({ workspace, json, ...place }: Asked & { readonly workspace?: string }) =>
       withOperator(place, async (operator) => {
-        const answer = await operator.ask(listApprovals, { ...(workspace && { workspace }) });
+        const answer = await readAll(operator, { ...(workspace && { workspace }) });
         printAnswer(listApprovals, answer, { json, text: tableOf(answer) });
       }),
     );
@@ -110,20 +118,32 @@ function shown(answer: z.output<typeof showApproval.answer>): string {
   ].join("\n\n");
 }
 
-type Waiting = z.output<typeof listApprovals.answer>["touches"][number];
+type List = z.output<typeof listApprovals.answer>;
+type Waiting = List["touches"][number];
+
+/** All pages as one answer. */
+async function readAll(operator: Operator, input: z.input<typeof listApprovals.input>): Promise<List> {
+  const first = await operator.ask(listApprovals, input);
+  const touches = [...first.touches];
+  for (let { next } = first; next !== null; ) {
+    const page = await operator.ask(listApprovals, { ...input, after: next });
+    touches.push(...page.touches);
+    next = page.next;
+  }
+  return { ...first, touches, next: null };
+}
 
 const recipientOf = ({ leadName, recipient, leadId }: Omit<Waiting, "status">): string =>
   [leadName, recipient ?? leadId].filter((part) => part !== "").join(", ");
 
-function tableOf({ touches, more }: z.output<typeof listApprovals.answer>): string {
+function tableOf({ touches, askedAt }: List): string {
   if (touches.length === 0) return "No touch needs approval.\n";
   const rows = touches.map((touch) => [
     touch.id,
     `step ${touch.position} of "${touch.sequenceName}" in ${touch.workspaceName}, ${touch.channel}\nto ${recipientOf(touch)}`,
-    `created ${formatMinute(touch.claimedAt)}\nexpires ${touch.expiresAt ? formatMinute(touch.expiresAt) : "never"}`,
+    `waits ${ageOf(touch.claimedAt, askedAt)}\nexpires ${touch.expiresAt ? formatMinute(touch.expiresAt) : "never"}`,
   ]);
-  const table = fittedTable({ head: ["touch", "step", "times"], rows }, columnsOf(process.stdout));
-  return `${table}\n${more ? `Only the first ${touches.length} are shown.\n` : ""}`;
+  return `${fittedTable({ head: ["touch", "step", "times"], rows }, columnsOf(process.stdout))}\n`;
 }
 
 function sha256(text: string): string {

@@ -5,8 +5,9 @@ import { type Place, withOperator, withPlace } from "../operator.ts";
 
 const HELP = `
 The page listens on 127.0.0.1 only. The printed address opens one session in one
-browser. It shows the workspaces, the forecast, and the story of a lead, and
-changes nothing. Ctrl-C ends it.
+browser. It shows the promise, the workspaces, what is due and held, the forecast,
+approvals, and the story of a lead. It changes nothing except that a text can be
+approved or rejected; your name is stored with that. Ctrl-C ends it.
 
 Examples:
   $ npm run backstop -- console
@@ -15,8 +16,8 @@ Examples:
 /** The command `console`. Throws known errors as Problem. */
 export function consoleCommand(): Command {
   return withPlace(new Command("console"))
-    .summary("open a page to look at a stage")
-    .description("Serves a local page that shows what a stage does.")
+    .summary("open a page to look at a stage, and to approve texts")
+    .description("Serves a local page that shows what a stage does, and on which texts are approved or rejected.")
     .option("--port <number>", "0 chooses a free one", port, 0)
     .addHelpText("after", HELP)
     .action(({ port: wanted, ...place }: Place & { port: number }) =>

@@ -18,7 +18,7 @@ import {
   withSignature,
 } from "../operator.ts";
 import { print } from "../print.ts";
-import { uuid } from "../terminal.ts";
+import { ageOf, uuid } from "../terminal.ts";
 
 const HELP = `
 A touch is \`unknown\` if its send ended without an answer: it may have arrived. It is never sent again. Find out, then settle it as
@@ -93,12 +93,6 @@ function tableOf({ touches, askedAt }: List): string {
     `${touch.sequence}\nstep ${touch.position}, ${touch.channel}`,
   ]);
   return `${fittedTable({ head: ["touch", "status", "lead", "step"], rows }, columnsOf(process.stdout))}\n`;
-}
-
-function ageOf(at: Date, now: Date): string {
-  const minutes = Math.max(0, Math.floor((now.getTime() - at.getTime()) / 60_000));
-  if (minutes < 120) return `${minutes} min`;
-  return minutes < 48 * 60 ? `${Math.floor(minutes / 60)} h` : `${Math.floor(minutes / (24 * 60))} days`;
 }
 
 const settleCommand = () =>

@@ -7,6 +7,7 @@ export interface Bar {
 const WIDTH = 640;
 const HEIGHT = 160;
 const BASE = HEIGHT - 24;
+const WIDEST = 48;
 
 /**
  * Stacked bars as SVG. The text of the picture is its label; the page shows the same figures as a table. Escapes the
@@ -17,7 +18,7 @@ export function barsOf(bars: readonly Bar[], label: string): string {
   const most = Math.max(...bars.map(totalOf));
   const scale = most > 0 ? (BASE - 14) / most : 0;
   const slot = WIDTH / bars.length;
-  const width = Math.max(2, slot - 6);
+  const width = Math.min(WIDEST, Math.max(2, slot - 6));
   return [
     `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escaped(label)}, at most ${round(most)}">`,
     `<line class="axis" x1="0" y1="${BASE}" x2="${WIDTH}" y2="${BASE}"/>`,

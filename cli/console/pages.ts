@@ -1,57 +1,52 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { Liquid } from "liquidjs";
 import type * as z from "zod";
 import { CHANNELS } from "../../lib/domain/labels.ts";
+import { due } from "../../lib/operate/due.ts";
 import { findLeads } from "../../lib/operate/find-leads.ts";
 import { forecast } from "../../lib/operate/forecast.ts";
 import { listRuns } from "../../lib/operate/runs.ts";
 import { showLead } from "../../lib/operate/show-lead.ts";
 import { listWorkspaces } from "../../lib/operate/workspaces.ts";
 import { eventText, inZone, nameOf, nextLines, stateLines } from "../lead-story.ts";
-import type { Operator } from "../operator.ts";
-import { REASON_TEXTS } from "../reason-texts.ts";
+import { Problem, RefusedRequest } from "../problem.ts";
+import { liveText, REASON_TEXTS } from "../reason-texts.ts";
 import { formatMinute } from "../terminal.ts";
+import { approval, approvals, approveText, rejectText } from "./approvals.ts";
 import { barsOf } from "./chart.ts";
-
-/** An answer of the console. */
-export interface Page {
-  readonly status: number;
-  readonly html: string;
-}
-
-const VIEWS = join(import.meta.dirname, "views");
+import { type Page, page, problemPage, VIEWS, type View, type Visit } from "./page.ts";
 
 export const STYLE = readFileSync(join(VIEWS, "style.css"), "utf8");
-
-/** Every value is escaped, unless a view marks it `raw`; only charts are. */
-const liquid = new Liquid({
-  root: VIEWS,
-  extname: ".liquid",
-  outputEscape: "escape",
-  cache: true,
-  strictVariables: true,
-});
-
-type View = (operator: Operator, url: URL) => Promise<Page>;
 
 const VIEW_OF: Readonly<Record<string, View>> = {
   "/": overview,
   "/leads": search,
   "/lead": story,
-  "/problem": (_, url) => page("problem", "Not possible", { text: url.searchParams.get("text") ?? "" }, 404),
+  "/approvals": approvals,
+  "/approval": approval,
 };
 
-/** The page of a path. Throws Problem if what it names does not exist. */
-export const pageFor: View = async (operator, url) => {
-  const view = VIEW_OF[url.pathname];
-  return view
-    ? await view(operator, url)
-    : await page("problem", "Not found", { text: `There is no page ${url.pathname}.` }, 404);
+/** What a form orders. */
+const ORDER_OF: Readonly<Record<string, View>> = {
+  "/approval/approve": approveText,
+  "/approval/reject": rejectText,
 };
 
-async function page(view: string, title: string, values: object, status = 200): Promise<Page> {
-  return { status, html: await liquid.renderFile(view, { title, ...values }) };
+/** The paths that take a form. */
+export const isForm = (path: string): boolean => Object.hasOwn(ORDER_OF, path);
+
+/** The page of a path, or the outcome of a form. A refusal, such as an unknown lead, is a page. */
+export async function pageFor(visit: Visit): Promise<Page> {
+  const views = isForm(visit.path) ? ORDER_OF : VIEW_OF;
+  const view = Object.hasOwn(views, visit.path) ? views[visit.path] : undefined;
+  if (!view) return await problemPage("Not found", `There is no page ${visit.path}.`, 404);
+  try {
+    return await view(visit);
+  } catch (thrown) {
+    if (thrown instanceof RefusedRequest) return await problemPage("Not possible", thrown.refusal, 404);
+    if (thrown instanceof Problem) return await problemPage("Not possible", thrown.message, 502);
+    throw thrown;
+  }
 }
 
 const FORECAST_DAYS = 14;
@@ -83,10 +78,11 @@ function promiseView(runs: z.output<typeof listRuns.answer>["runs"]) {
   };
 }
 
-async function overview(operator: Operator): Promise<Page> {
-  const [{ workspaces }, { runs }, foreseen] = await Promise.all([
+async function overview({ operator }: Visit): Promise<Page> {
+  const [{ workspaces }, { runs }, { groups }, foreseen] = await Promise.all([
     operator.ask(listWorkspaces, {}),
     operator.ask(listRuns, { limit: RUNS_SHOWN }),
+    operator.ask(due, {}),
     operator.ask(forecast, { days: FORECAST_DAYS }),
   ]);
   return await page("overview", "Overview", {
@@ -97,6 +93,11 @@ async function overview(operator: Operator): Promise<Page> {
       leads,
       liveInstances,
       state: pausedAt ? `paused since ${formatMinute(pausedAt)}` : "running",
+    })),
+    groups: groups.map((group) => ({
+      ...group,
+      text: liveText(group),
+      first: group.first && formatMinute(group.first),
     })),
     days: FORECAST_DAYS,
     channels: CHANNELS,
@@ -134,8 +135,8 @@ function forecastView({
   };
 }
 
-async function search(operator: Operator, url: URL): Promise<Page> {
-  const text = (url.searchParams.get("text") ?? "").trim();
+async function search({ operator, fields }: Visit): Promise<Page> {
+  const text = (fields.get("text") ?? "").trim();
   const found = text === "" ? { leads: [], more: false } : await operator.ask(findLeads, { text });
   const leads = found.leads.map((lead) => ({
     ...lead,
@@ -144,8 +145,8 @@ async function search(operator: Operator, url: URL): Promise<Page> {
   return await page("leads", "Leads", { text, leads, more: found.more });
 }
 
-async function story(operator: Operator, url: URL): Promise<Page> {
-  const answer = await operator.ask(showLead, { lead: url.searchParams.get("id") ?? "" });
+async function story({ operator, fields }: Visit): Promise<Page> {
+  const answer = await operator.ask(showLead, { lead: fields.get("id") ?? "" });
   const { lead, zone, instances } = answer;
   const local = inZone(zone.zone);
   const name = nameOf(lead);

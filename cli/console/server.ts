@@ -3,7 +3,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import type { Operator } from "../operator.ts";
 import { Problem } from "../problem.ts";
-import { type Page, pageFor, STYLE } from "./pages.ts";
+import type { Page, Session, Visit } from "./page.ts";
+import { isForm, pageFor, STYLE } from "./pages.ts";
 
 /** A running console. */
 export interface Console {
@@ -20,7 +21,8 @@ const HEADERS = {
   "cache-control": "no-store",
   "content-security-policy": CONTENT_SECURITY_POLICY,
   "cross-origin-resource-policy": "same-origin",
-  "referrer-policy": "no-referrer",
+  // With no-referrer, the browser would send our own forms with the origin "null".
+  "referrer-policy": "same-origin",
   "x-content-type-options": "nosniff",
 };
 
@@ -28,23 +30,31 @@ const COOKIE = "backstop_console";
 
 /**
  * Serves the console on the loopback address. Answers only requests to its own host name (DNS rebinding), and only with
- * the session cookie, which the token in the URL gives once.
+ * the session cookie, which the token in the URL gives once. Takes a form only from its own origin.
  */
 export async function startConsole(operator: Operator, port: number): Promise<Console> {
   const access = new Access();
-  const server = createServer((request, response) => void answer(request, response));
+  const session: Session = { by: "", notice: "" };
+  const server = createServer((request, response) => {
+    // Fails only if the browser closed the connection.
+    answer(request, response).catch(() => response.destroy());
+  });
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const url = new URL(request.url ?? "/", "http://console");
-    const refusal = access.refusalOf(request, server.address() as AddressInfo);
+    const url = URL.parse(request.url ?? "/", "http://console");
+    if (!url) return send(response, 400, "text/plain", "this is not an address");
+    const refusal = access.refusalOf(request, url.pathname, server.address() as AddressInfo);
     if (refusal) send(response, refusal.status, "text/plain", refusal.text);
     else if (url.pathname === "/style.css") send(response, 200, "text/css", STYLE);
     else if (access.redeem(url.searchParams.get("token"))) access.signIn(response);
     else if (!access.isSignedIn(request)) send(response, 401, "text/plain", access.advice);
-    else {
-      const { status, html } = await safePage(operator, url);
-      send(response, status, "text/html; charset=utf-8", html);
-    }
+    else await answerVisit(request, url, response);
+  }
+
+  async function answerVisit(request: IncomingMessage, url: URL, response: ServerResponse): Promise<void> {
+    const fields = request.method === "POST" ? await formOf(request) : url.searchParams;
+    if (fields) show(response, await safePage({ operator, session, path: url.pathname, fields }));
+    else send(response, 413, "text/plain", "the form is too large");
   }
 
   await listen(server, port);
@@ -59,18 +69,23 @@ export async function startConsole(operator: Operator, port: number): Promise<Co
   };
 }
 
-/** Who may look: one browser, which opened the printed address first. */
+/** Who may look and decide: one browser, which opened the printed address first. */
 class Access {
   readonly token = randomBytes(32).toString("hex");
   readonly advice = "open the address that the command printed; it works once";
   readonly #session = randomBytes(32).toString("hex");
   #isRedeemed = false;
 
-  refusalOf({ headers, method }: IncomingMessage, { port }: AddressInfo) {
+  refusalOf({ headers, method }: IncomingMessage, path: string, { port }: AddressInfo) {
     if (![`127.0.0.1:${port}`, `localhost:${port}`].includes(headers.host ?? "")) {
       return { status: 421, text: "unknown host" };
     }
-    return method === "GET" ? undefined : { status: 405, text: "the console only reads" };
+    if (method === "GET") return undefined;
+    if (method !== "POST" || !isForm(path)) return { status: 405, text: "this address only reads" };
+    // A page on another port shares the cookie, but not the origin.
+    return headers.origin === `http://${headers.host}`
+      ? undefined
+      : { status: 403, text: "another site sent this form" };
   }
 
   /** Whether this is the token, for the first time. */
@@ -102,18 +117,36 @@ async function listen(server: Server, port: number): Promise<void> {
   });
 }
 
-/** A refusal, such as an unknown lead, is a page; an error is one without details. */
-async function safePage(operator: Operator, url: URL): Promise<Page> {
+/** An error is a page without details. */
+async function safePage(visit: Visit): Promise<Page> {
   try {
-    return await pageFor(operator, url);
+    return await pageFor(visit);
   } catch (thrown) {
-    if (thrown instanceof Problem)
-      return await pageFor(operator, new URL(`/problem?${new URLSearchParams({ text: thrown.message })}`, url));
     process.stderr.write(
-      `backstop: the page ${url.pathname} failed: ${thrown instanceof Error ? thrown.stack : thrown}\n`,
+      `backstop: the page ${visit.path} failed: ${thrown instanceof Error ? thrown.stack : thrown}\n`,
     );
     return { status: 500, html: "<!doctype html><title>Error</title><p>The page failed. The terminal shows why." };
   }
+}
+
+const MOST_FORM_BYTES = 16_384;
+
+/** The fields of a form; undefined if it is too large. */
+async function formOf(request: IncomingMessage): Promise<URLSearchParams | undefined> {
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of request as AsyncIterable<Buffer>) {
+    bytes += part.length;
+    // Read to the end also then: a connection that is cut off shows no answer.
+    if (bytes <= MOST_FORM_BYTES) parts.push(part);
+  }
+  if (bytes > MOST_FORM_BYTES) return undefined;
+  return new URLSearchParams(Buffer.concat(parts).toString("utf8"));
+}
+
+function show(response: ServerResponse, page: Page): void {
+  if ("location" in page) response.writeHead(page.status, { ...HEADERS, location: page.location }).end();
+  else send(response, page.status, "text/html; charset=utf-8", page.html);
 }
 
 function send(response: ServerResponse, status: number, type: string, body: string): void {

@@ -19,16 +19,23 @@ const MAX_LISTED = 200;
 /** Without `expiresAt` it waits without end. */
 const waitingTouch = waitingTouchRow.extend({ claimedAt: isoInstant, expiresAt: isoInstant.nullable() });
 
-/** `approvals list`: by expiry, then by age; at most 200. */
+/** `approvals list`: by expiry, then by age. `next` continues with later ones. */
 export const listApprovals = question({
   name: "approvals list",
   summary: "Lists the touches that need approval, by expiry.",
-  input: z.strictObject({ workspace: workspaceName.optional() }),
-  answer: z.object({ touches: z.array(waitingTouch), more: z.boolean() }),
-  async run(db, { workspace }) {
+  input: z.strictObject({
+    workspace: workspaceName.optional(),
+    /** The `next` of the answer before. */
+    after: z.guid().optional(),
+    limit: z.int().min(1).max(MAX_LISTED).default(MAX_LISTED),
+  }),
+  answer: z.object({ touches: z.array(waitingTouch), next: z.guid().nullable(), askedAt: isoInstant }),
+  async run(db, { workspace, after, limit }, now) {
     const workspaceId = await workspaceIdOf(db, workspace);
-    const touches = await listWaiting(db, { workspaceId, limit: MAX_LISTED + 1 });
-    return { touches: touches.slice(0, MAX_LISTED), more: touches.length > MAX_LISTED };
+    if (after !== undefined) await theTouch(db, after);
+    const found = await listWaiting(db, { workspaceId, after: after ?? null, limit: limit + 1 });
+    const touches = found.slice(0, limit);
+    return { touches, next: found.length > limit ? (touches.at(-1)?.id ?? null) : null, askedAt: now };
   },
 });
 
@@ -56,8 +63,8 @@ export const approve = order({
   input: z.strictObject({ touch: z.guid(), fingerprint: z.string().regex(/^[0-9a-f]{64}$/) }),
   answer: decided,
   async run(db, { touch: touchId, fingerprint }, { by, at }) {
-    const { workspaceId } = await theTouch(db, touchId);
-    return doneOr(await approveTouch(db, { workspaceId, touchId, fingerprint, by, at }), workspaceId, touchId);
+    const touch = await theTouch(db, touchId);
+    return doneOr(await approveTouch(db, { workspaceId: touch.workspaceId, touchId, fingerprint, by, at }), touch);
   },
 });
 
@@ -68,8 +75,8 @@ export const reject = order({
   input: z.strictObject({ touch: z.guid() }),
   answer: decided,
   async run(db, { touch: touchId }, { by, at, reason }) {
-    const { workspaceId } = await theTouch(db, touchId);
-    return doneOr(await rejectTouch(db, { workspaceId, touchId, reason, by, at }), workspaceId, touchId);
+    const touch = await theTouch(db, touchId);
+    return doneOr(await rejectTouch(db, { workspaceId: touch.workspaceId, touchId, reason, by, at }), touch);
   },
 });
 
@@ -79,7 +86,7 @@ async function theTouch(db: Queryable, touchId: string): Promise<WaitingTouch> {
   throw new Refused("not_found", `there is no touch ${touchId}: approvals list shows those that need approval`);
 }
 
-function doneOr({ outcome, reason = "" }: ApprovalAnswer, workspaceId: string, touchId: string) {
+function doneOr({ outcome, reason = "" }: ApprovalAnswer, { id, workspaceId, leadId }: WaitingTouch) {
   if (outcome === "refused") throw new Refused(reason, refusalText(reason));
-  return { workspaceId, answer: { touchId, outcome } };
+  return { workspaceId, leadId, answer: { touchId: id, outcome } };
 }

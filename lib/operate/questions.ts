@@ -2,6 +2,7 @@ import { planApplySequences } from "./apply-sequences.ts";
 import { planWorkspace } from "./apply-workspace.ts";
 import { listApprovals, showApproval } from "./approvals.ts";
 import { doctor } from "./doctor.ts";
+import { due } from "./due.ts";
 import { exportLead } from "./export-lead.ts";
 import { findLeads } from "./find-leads.ts";
 import { forecast } from "./forecast.ts";
@@ -27,6 +28,7 @@ export const QUESTIONS: readonly Question[] = [
   findLeads,
   showLead,
   exportLead,
+  due,
   forecast,
   listRuns,
   showRun,

@@ -234,10 +234,20 @@ const COLUMNS = sql`
   touch.lead_id as "leadId", concat_ws(' ', lead.first_name, lead.last_name) as "leadName",
   ${byAddress(sql`touch.channel`, (kind) => sql`lead.${raw(kind)}`)} as recipient`;
 
+interface WaitingQuery {
+  /** Null: all workspaces. */
+  readonly workspaceId: string | null;
+  /** Only touches that are listed after this one, which may be decided by now. */
+  readonly after: string | null;
+  readonly limit: number;
+}
+
+const PLACE = sql`coalesce(touch.expires_at, 'infinity'), touch.claimed_at, touch.id`;
+
 /** Touches that wait for approval, by expiry, then by age. */
 export async function listWaiting(
   db: Queryable,
-  { workspaceId, limit }: { readonly workspaceId: string | null; readonly limit: number },
+  { workspaceId, after, limit }: WaitingQuery,
 ): Promise<readonly WaitingTouch[]> {
   return await many(db, waitingTouchRow)`
     select ${COLUMNS}
@@ -250,7 +260,8 @@ export async function listWaiting(
       join lead on lead.workspace_id = instance.workspace_id and lead.id = instance.lead_id
      where instance.paused_reason = 'awaiting_approval'
        and (${workspaceId}::uuid is null or instance.workspace_id = ${workspaceId}::uuid)
-     order by touch.expires_at, touch.claimed_at, touch.id
+       and (${after}::uuid is null or (${PLACE}) > (select ${PLACE} from touch where touch.id = ${after}::uuid))
+     order by ${PLACE}
      limit ${limit}`;
 }
 

@@ -40,10 +40,31 @@ it("lists what needs approval in a workspace, with the recipient and without the
   const { answer } = await ask("approvals list", { workspace: "Harbour Homes" });
   expect(answer).toMatchObject({
     touches: [{ id: waiting.touchId, leadName: "Ada", recipient: `${workspaceId}@example.test`, position: 1 }],
-    more: false,
+    next: null,
   });
   expect(JSON.stringify(answer)).not.toContain("shall we talk");
   expect((await ask("approvals list")).answer.touches).toHaveLength(2);
+});
+
+it("lists in pages, by expiry, and continues after a touch that was decided in between", async () => {
+  for (const expires of ["2031-01-02", "2031-01-01", "2031-01-01"]) {
+    const { touchId } = await aWaitingTouch(await addWorkspace(sql));
+    await sql.query("update touch set expires_at = $2, recheck_at = $2 where id = $1", [touchId, expires]);
+  }
+  const pages: { id: string; expiresAt: string | null }[] = [];
+  for (let after: string | null | undefined; after !== null; ) {
+    const { answer } = await ask("approvals list", { limit: 1, ...(after && { after }) });
+    pages.push(...answer.touches);
+    after = answer.next;
+    if (after) await give("approvals reject", { touch: after });
+  }
+  expect(pages.map(({ expiresAt }) => expiresAt?.slice(0, 10) ?? null)).toEqual([
+    "2031-01-01",
+    "2031-01-01",
+    "2031-01-02",
+    null,
+  ]);
+  expect(new Set(pages.map(({ id }) => id)).size).toBe(4);
 });
 
 it("shows recipient and text as they are now, and writes nothing", async () => {

@@ -17,6 +17,9 @@ await withOperator({ folder: LOCAL_FOLDER }, async (operator) => {
   await view.goto(new URL("/leads?text=example.net", page.url).href);
   await view.getByRole("main").getByRole("link").first().click();
   await view.screenshot({ path: join(folder, "console-lead.png") });
+  await view.goto(new URL("/approvals", page.url).href);
+  await view.getByRole("main").getByRole("link").first().click();
+  await view.screenshot({ path: join(folder, "console-approval.png") });
   await browser.close();
   await page.close();
 });

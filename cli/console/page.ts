@@ -1,0 +1,47 @@
+import { join } from "node:path";
+import { Liquid } from "liquidjs";
+import type { Operator } from "../operator.ts";
+
+export const VIEWS = join(import.meta.dirname, "views");
+
+/** Every value is escaped, unless a view marks it `raw`; only charts are. */
+const liquid = new Liquid({
+  root: VIEWS,
+  extname: ".liquid",
+  outputEscape: "escape",
+  cache: true,
+  strictVariables: true,
+});
+
+/** An answer of the console: a page, or where to go after an order. */
+export type Page =
+  | { readonly status: number; readonly html: string }
+  | { readonly status: 303; readonly location: string };
+
+/** What the console remembers of its one session. */
+export interface Session {
+  /** The name that the person gave with the latest order. */
+  by: string;
+  /** What the latest order did; shown once. */
+  notice: string;
+}
+
+/** One request of the session. */
+export interface Visit {
+  readonly operator: Operator;
+  readonly session: Session;
+  readonly path: string;
+  /** The parameters of the address, or the fields of the form. */
+  readonly fields: URLSearchParams;
+}
+
+export type View = (visit: Visit) => Promise<Page>;
+
+/** Renders a view. `title` is also its heading. */
+export async function page(view: string, title: string, values: object, status = 200): Promise<Page> {
+  return { status, html: await liquid.renderFile(view, { title, view, ...values }) };
+}
+
+/** A page that says what is wrong. */
+export const problemPage = (title: string, text: string, status: number): Promise<Page> =>
+  page("problem", title, { text }, status);
