@@ -12,6 +12,8 @@ import {
   timeToLiveMinutes,
 } from "../lib/store/sequence-to-save.ts";
 import { duration, formatDuration } from "./duration.ts";
+import { Problem } from "./problem.ts";
+import { showProgress } from "./terminal.ts";
 import { faultsOfIssue, type PlacedFault, parseYaml, readTextFile } from "./yaml-file.ts";
 
 const stepSchema = z
@@ -81,6 +83,12 @@ export async function readSequenceFiles(paths: readonly string[]): Promise<Seque
     sequences: files.flatMap(({ sequence }) => sequence ?? []),
     faults: [...files.flatMap(({ faults }) => faults), ...twice],
   };
+}
+
+/** Shows all faults of the files on standard error. Returns the error for the command: nothing was `done`. */
+export function invalidFiles(faults: readonly string[], done: "applied" | "shown", advice = ""): Problem {
+  for (const fault of faults) showProgress(fault);
+  return new Problem(`nothing was ${done}: correct the ${faults.length} errors above and try again${advice}`);
 }
 
 interface SequenceFile {

@@ -3,6 +3,7 @@ import { InvalidArgumentError, Option } from "commander";
 import ora, { type Ora } from "ora";
 import * as z from "zod";
 import type { Advice } from "../lib/domain/advice.ts";
+import { isFieldName } from "../lib/domain/lead-fields.ts";
 import { LOCAL_FOLDER } from "./postgres/local-database.ts";
 import { printable } from "./print.ts";
 import { Problem } from "./problem.ts";
@@ -105,6 +106,12 @@ export function uuid(text: string): string {
 export function nonBlank(text: string): string {
   if (text.trim() !== "") return text.trim();
   throw new InvalidArgumentError("The text must not be empty.");
+}
+
+/** Collects the repeatable option for names of custom fields. */
+export function eachNewField(name: string, before: readonly string[]): readonly string[] {
+  if (isFieldName(name)) return [...before, name];
+  throw new InvalidArgumentError("It is not a name of a custom field, such as job_title.");
 }
 
 const WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];

@@ -2,11 +2,15 @@ import { Command, InvalidArgumentError } from "commander";
 import type * as z from "zod";
 import { CHANNELS } from "../../lib/domain/labels.ts";
 import { forecast } from "../../lib/operate/forecast.ts";
+import { forecastSequences } from "../../lib/operate/forecast-sequences.ts";
+import { writable } from "../../lib/operate/sequences.ts";
 import { columnsOf, fittedTable } from "../fitted.ts";
+import { effectText } from "../forecast-effect.ts";
 import { type Place, printAnswer, withOperator, withPlace } from "../operator.ts";
 import { printable } from "../print.ts";
 import { REASON_TEXTS } from "../reason-texts.ts";
-import { adviceLine, formatMinute } from "../terminal.ts";
+import { invalidFiles, readSequenceFiles } from "../sequence-file.ts";
+import { adviceLine, eachNewField, formatMinute } from "../terminal.ts";
 
 const HELP = `
 The forecast runs the live sequences forward with the rules of a run. It assumes
@@ -15,14 +19,22 @@ and that every message is accepted on its first attempt. It changes nothing.
 
 Days are those of the workspace's time zone.
 
+With --sequences it shows instead how applying these files would change the
+forecast of one workspace: which messages move, expire, wait or no longer go, and
+the touches per day before and after. Leads in progress keep the steps, order and
+delays that they started with, so a change of these shows no effect on them.
+
 Examples:
   $ npm run backstop -- forecast --days 7
+  $ npm run backstop -- forecast --sequences sequences/*.yaml
   $ npm run backstop -- forecast --workspace "Harbour Homes" --stage production`;
 
 interface Options extends Place {
   readonly days: number;
   readonly workspace?: string;
   readonly json?: boolean;
+  readonly sequences?: readonly string[];
+  readonly newField: readonly string[];
 }
 
 /** The command `forecast`. Throws errors and refusals as Problem. */
@@ -32,14 +44,31 @@ export function forecastCommand(): Command {
     .description(forecast.summary)
     .option("--days <number>", "from 1 to 60", days, 14)
     .option("--workspace <id or name>", "only this workspace")
+    .option("--sequences <files...>", "show the effect of applying these files")
+    .option("--new-field <name>", "a custom field that leads get later; repeatable", eachNewField, [])
     .option("--json", "print the answer as JSON")
     .addHelpText("after", HELP)
-    .action(({ days: wanted, workspace, json, ...place }: Options) =>
-      withOperator(place, async (operator) => {
-        const answer = await operator.ask(forecast, { days: wanted, ...(workspace && { workspace }) });
-        printAnswer(forecast, answer, { json, text: textOf(answer) });
-      }),
-    );
+    .action((options: Options) => (options.sequences ? showEffect(options.sequences, options) : showForecast(options)));
+}
+
+const showForecast = ({ days: wanted, workspace, json, ...place }: Options): Promise<void> =>
+  withOperator(place, async (operator) => {
+    const answer = await operator.ask(forecast, { days: wanted, ...(workspace && { workspace }) });
+    printAnswer(forecast, answer, { json, text: textOf(answer) });
+  });
+
+async function showEffect(paths: readonly string[], { days: wanted, workspace, ...options }: Options): Promise<void> {
+  const { sequences, faults } = await readSequenceFiles(paths);
+  if (faults.length > 0) throw invalidFiles(faults, "shown");
+  await withOperator(options, async (operator) => {
+    const answer = await operator.ask(forecastSequences, {
+      days: wanted,
+      ...(workspace && { workspace }),
+      sequences: sequences.map(writable),
+      newFields: [...options.newField],
+    });
+    printAnswer(forecastSequences, answer, { json: options.json, text: effectText(answer) });
+  });
 }
 
 function days(text: string): number {

@@ -1,10 +1,9 @@
 import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import type * as z from "zod";
 import { CHANNELS, PLACEHOLDER_KINDS, SEQUENCE_TRIGGERS, STEP_CONDITIONS } from "../../lib/domain/labels.ts";
-import { isFieldName } from "../../lib/domain/lead-fields.ts";
 import { changeOf, type WrittenSequence } from "../../lib/domain/written-sequence.ts";
 import { applySequences, planApplySequences } from "../../lib/operate/apply-sequences.ts";
 import { exportSequences, listSequences, showSequence, writable } from "../../lib/operate/sequences.ts";
@@ -24,8 +23,8 @@ import {
 import { print, printable } from "../print.ts";
 import { fileProblem, Problem } from "../problem.ts";
 import { describeChanges } from "../sequence-diff.ts";
-import { readSequenceFiles, writeSequenceFile } from "../sequence-file.ts";
-import { showAdvice, showProgress } from "../terminal.ts";
+import { invalidFiles, readSequenceFiles, writeSequenceFile } from "../sequence-file.ts";
+import { eachNewField, showAdvice, showProgress } from "../terminal.ts";
 
 const names = new Intl.ListFormat("en-GB", { type: "disjunction" });
 const oneOf = (labels: readonly string[]): string => names.format(labels);
@@ -110,21 +109,16 @@ const command = (name: string, description: string): Command =>
 
 type ApplyOptions = Options & Review & { readonly newField: readonly string[] };
 
-function eachNewField(name: string, before: readonly string[]): readonly string[] {
-  if (isFieldName(name)) return [...before, name];
-  throw new InvalidArgumentError("It is not a name of a custom field, such as job_title.");
-}
-
 async function apply(paths: readonly string[], options: ApplyOptions): Promise<void> {
   const signature = signatureOf(options);
   const { sequences, faults } = await readSequenceFiles(paths);
-  if (faults.length > 0) throw invalidFiles(faults);
+  if (faults.length > 0) throw invalidFiles(faults, "applied");
   await withOperator(options, async (operator, signal) => {
     const asked = { sequences: sequences.map(writable), newFields: [...options.newField] };
     const answer = await operator.ask(planApplySequences, { ...inWorkspace(options), ...asked });
     const { plans, advice, workspace, workspaceId, unknownFields } = answer;
     if (unknownFields.length > 0) {
-      throw invalidFiles(unknownFields, "; --new-field <name> allows a field that leads get later");
+      throw invalidFiles(unknownFields, "applied", "; --new-field <name> allows a field that leads get later");
     }
     const shown = plans.map((plan, index) => shownPlan(plan, sequences[index]));
     print(`${shown.map(describeChanges).join("\n")}\n`);
@@ -142,11 +136,6 @@ const inWorkspace = ({ workspace }: Options) => (workspace === undefined ? {} : 
 function shownPlan(plan: z.output<typeof planApplySequences.answer>["plans"][number], after?: WrittenSequence) {
   if (!after) throw new Error("the answer has more plans than there are files");
   return { ...plan, after, change: changeOf(plan.before ?? undefined, after) };
-}
-
-function invalidFiles(faults: readonly string[], advice = ""): Problem {
-  for (const fault of faults) showProgress(fault);
-  return new Problem(`nothing was applied: correct the ${faults.length} errors above and try again${advice}`);
 }
 
 const list = ({ json, ...options }: Asked): Promise<void> =>

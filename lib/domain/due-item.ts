@@ -110,6 +110,10 @@ export interface HolidayPlace {
   readonly workingDates: readonly string[];
 }
 
-/** The first step at or after the position, so deleted steps are skipped. Undefined if none is left. */
+/** The steps at or after the position, in order; deleted steps are skipped. */
+export const stepsFrom = (sequence: Sequence, position: number): readonly Step[] =>
+  sequence.steps.filter((step) => step.position >= position);
+
+/** The first of `stepsFrom`. Undefined if none is left. */
 export const stepFrom = (sequence: Sequence, position: number): Step | undefined =>
   sequence.steps.find((step) => step.position >= position);

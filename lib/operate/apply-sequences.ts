@@ -9,7 +9,7 @@ import { storedSequence, writable } from "./sequences.ts";
 import { theOrOnlyWorkspace, workspaceName } from "./workspaces.ts";
 
 /** Completely valid, and each name once. */
-const sequences = z
+export const sequencesToApply = z
   .array(writtenSequence)
   .min(1)
   .superRefine((given, context) => {
@@ -23,7 +23,7 @@ const sequences = z
   });
 
 /** Custom fields that the texts may read although no lead has them yet. */
-const newFields = z.array(z.string().regex(FIELD_NAME)).default([]);
+export const newFields = z.array(z.string().regex(FIELD_NAME)).default([]);
 
 /** `sequences plan`: what `sequences apply` would change. */
 export const planApplySequences = question({
@@ -32,7 +32,7 @@ export const planApplySequences = question({
   input: z.strictObject({
     /** May be left out if there is only one workspace. */
     workspace: workspaceName.optional(),
-    sequences,
+    sequences: sequencesToApply,
     newFields,
   }),
   answer: z.object({
@@ -78,7 +78,7 @@ export const applySequences = order({
   summary: "Changes the sequences of a workspace to match the files.",
   input: z.strictObject({
     workspaceId: z.guid(),
-    sequences,
+    sequences: sequencesToApply,
     newFields,
     /** The `fingerprint` of each plan that the person saw, in the same order. */
     seen: z.array(z.string().nullable()),

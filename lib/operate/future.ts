@@ -1,15 +1,17 @@
-import type { DueItem, LeadFacts, WorkspaceFacts } from "../domain/due-item.ts";
-import { ADDRESS_KINDS, ADDRESS_OF_CHANNEL, type Channel } from "../domain/labels.ts";
+import { type DueItem, stepFrom } from "../domain/due-item.ts";
+import type { Channel } from "../domain/labels.ts";
 import { afterWaiting } from "../domain/next-state.ts";
 import { needsChange } from "../domain/outlook.ts";
 import { booked, contactBar } from "../domain/rules.ts";
-import { capDayEnd, capDayOf } from "../domain/send-times.ts";
+import type { Message } from "../domain/templates.ts";
 import { MINUTE_MS } from "../domain/time-zone.ts";
-import { addressKey, planBatch } from "../run/plan.ts";
+import { planBatch } from "../run/plan.ts";
 import type { DueCandidate, Plan } from "../run/store-ports.ts";
-import { ENDS_BY_TIME } from "../store/candidates.ts";
 import { inTurn } from "../store/claim.ts";
-import { type Followed, lookAt, type Walking, withState } from "./walking.ts";
+import type { LiveInstance } from "../store/live-instances.ts";
+import { ClockCap } from "./clock-cap.ts";
+import { ClockLeads } from "./clock-leads.ts";
+import { isPauseOver, lookAt, type Walking, withState } from "./walking.ts";
 
 /** Something that would happen to a step. */
 export interface Foreseen {
@@ -17,17 +19,23 @@ export interface Foreseen {
   readonly at: Date;
   readonly instanceId: string;
   readonly position: number;
+  /** Null if no step is left, or its row is unreadable. */
+  readonly stepId: string | null;
   readonly channel: Channel | null;
   readonly reason: string;
+  /** The text of a touch or of an approval. */
+  readonly message: Message | null;
+  /** Whether the sequence ends with it. */
+  readonly ends: boolean;
 }
 
 /**
- * What the engine does with the live instances of one workspace from `from` on, run each minute until `until`, if
- * no lead replies or books, no text is approved, nothing changes, and every touch is accepted on its first attempt. Pure: it decides with the
- * same functions as a run, on a virtual clock. Yields in order of time.
+ * What the engine does with live instances of one workspace from `from` on, run each minute until `until`, if no lead
+ * replies or books, no text is approved, nothing changes, and every touch is accepted on its first attempt. Pure: it
+ * decides with the same functions as a run, on a virtual clock. Yields in order of time.
  */
-export function* futureOf(followed: readonly Followed[], from: Date, until: Date): Generator<Foreseen> {
-  const world = new World(followed, from, until);
+export function* futureOf(live: readonly LiveInstance[], from: Date, until: Date): Generator<Foreseen> {
+  const world = new World(live, from, until);
   yield* world.unreadable;
   for (let tick = 0; tick < world.ticks; tick += 1) yield* world.run(tick);
 }
@@ -36,42 +44,31 @@ class World {
   readonly ticks: number;
   readonly unreadable: readonly Foreseen[];
   readonly #start: number;
-  readonly #leads = new Map<string, LeadFacts>();
-  /** Leads by the address that they share. */
-  readonly #sharing = new Map<string, string[]>();
+  readonly #leads = new ClockLeads();
+  readonly #cap: ClockCap;
   readonly #instances = new Map<string, Walking>();
   /** The instances to look at, by minute. */
   readonly #agenda: (string[] | undefined)[] = [];
-  readonly #held = new Set<string>();
-  readonly #from: Date;
-  readonly #usedOfDay = new Map<string, number>();
 
-  constructor(followed: readonly Followed[], from: Date, until: Date) {
-    this.#from = from;
+  constructor(live: readonly LiveInstance[], from: Date, until: Date) {
+    this.#cap = new ClockCap(from);
     this.#start = Math.ceil(from.getTime() / MINUTE_MS);
     this.ticks = Math.max(0, Math.floor(until.getTime() / MINUTE_MS) - this.#start);
     const unreadable: Foreseen[] = [];
-    for (const { candidate, ...state } of followed) {
-      const { instanceId, position, nextStepDue, heldSince, read } = candidate;
+    for (const instance of live) {
+      const { candidate, holdReason, ...state } = instance;
+      const { instanceId: id, position, nextStepDue, heldSince, read } = candidate;
       if ("fault" in read) {
-        unreadable.push({ kind: "hold", at: from, instanceId, position, channel: null, reason: "unreadable_row" });
+        const step = { instanceId: id, position, stepId: null, channel: null, message: null, ends: false };
+        unreadable.push({ ...step, kind: "hold", at: from, reason: "unreadable_row" });
         continue;
       }
       const { item } = read;
-      this.#addLead(item);
+      this.#leads.add(item);
       // What held it may have been repaired since: it is decided again.
-      const holdReason = needsChange(state.holdReason ?? "") ? null : state.holdReason;
-      const walking = {
-        ...state,
-        holdReason,
-        id: instanceId,
-        leadId: item.lead.id,
-        item,
-        position,
-        nextStepDue,
-        heldSince,
-      };
-      this.#plan(walking, this.#start);
+      const held = needsChange(holdReason ?? "") ? null : holdReason;
+      const walking = { ...state, holdReason: held, id, item, position, nextStepDue, heldSince };
+      this.#plan(walking, this.#start, isPauseOver(instance, from) ? from : lookAt(walking));
     }
     this.unreadable = unreadable;
   }
@@ -88,26 +85,13 @@ class World {
       else if (walking?.pausedReason === "awaiting_approval") yield this.#expireApproval(walking, now);
       else if (walking && this.#mayResume(walking)) due.push({ ...walking, nextStepDue: now, heldSince: null });
     }
-    const candidates = this.#candidates(due, now);
-    for (const plan of planBatch(candidates, now).plans) yield* this.#apply(plan, now);
-  }
-
-  #addLead({ lead, workspace }: DueItem): void {
-    if (this.#leads.has(lead.id)) return;
-    this.#leads.set(lead.id, lead);
-    for (const key of sharedKeys(lead, workspace)) {
-      this.#sharing.set(key, [...(this.#sharing.get(key) ?? []), lead.id]);
-    }
+    for (const plan of planBatch(this.#candidates(due, now), now).plans) yield* this.#apply(plan, now);
   }
 
   /** Notes when to look at the instance again, not before that minute; never, if only a change can move it. */
-  #plan(walking: Walking, soonest: number): void {
+  #plan(walking: Walking, soonest: number, at = lookAt(walking)): void {
     this.#instances.set(walking.id, walking);
-    this.#held.delete(walking.id);
-    if (walking.status === "active" && walking.holdReason && ENDS_BY_TIME.includes(walking.holdReason)) {
-      this.#held.add(walking.id);
-    }
-    const at = lookAt(walking);
+    this.#cap.follow(walking);
     if (!at) return;
     const tick = Math.max(Math.ceil(at.getTime() / MINUTE_MS), soonest) - this.#start;
     if (tick >= this.ticks) return;
@@ -117,41 +101,27 @@ class World {
   }
 
   #expireApproval(walking: Walking, now: Date): Foreseen {
-    const { id, position } = walking;
-    this.#plan(withState(walking, afterWaiting(this.#itemOf(walking, now), now)), minuteAfter(now));
-    return { kind: "approval_expired", at: now, instanceId: id, position, channel: null, reason: "time_to_live_over" };
+    const state = afterWaiting(this.#itemOf(walking, now), now);
+    this.#plan(withState(walking, state), minuteAfter(now));
+    const ends = state.status === "completed";
+    return { ...stepOf(walking), kind: "approval_expired", at: now, reason: "time_to_live_over", ends };
   }
 
-  #mayResume({ leadId, item: { sequence, workspace } }: Walking): boolean {
-    const lead = this.#leads.get(leadId);
-    if (!lead || contactBar(lead) || booked({ lead, sequence })) return false;
+  #mayResume({ item }: Walking): boolean {
+    const { sequence, workspace } = item;
+    const lead = this.#leads.of(item);
+    if (contactBar(lead) || booked({ lead, sequence })) return false;
     return lead.automationEnabled && workspace.pausedAt === null;
   }
 
-  #itemOf({ item, leadId, position, nextStepDue, heldSince }: Walking, now: Date): DueItem {
+  #itemOf({ item, position, nextStepDue, heldSince }: Walking, now: Date): DueItem {
     const { ahead: _, ...instance } = item.instance;
     return {
       ...item,
       instance: { ...instance, position, nextStepDue, heldSince },
-      lead: this.#leads.get(leadId) ?? item.lead,
-      workspace: this.#workspaceAt(item.workspace, now),
+      lead: this.#leads.of(item),
+      workspace: this.#cap.of(item.workspace, now),
     };
-  }
-
-  #workspaceAt(workspace: WorkspaceFacts, now: Date): WorkspaceFacts {
-    return workspace.dailyCap === null ? workspace : { ...workspace, dailyCapUsed: this.#used(workspace, now) };
-  }
-
-  /** What is used of the cap on that day. */
-  #used({ timeZone, dailyCapUsed }: WorkspaceFacts, now: Date): number {
-    const day = capDayOf(timeZone, now);
-    this.#usedOfDay.set(day, this.#usedOfDay.get(day) ?? (day === capDayOf(timeZone, this.#from) ? dailyCapUsed : 0));
-    return this.#usedOfDay.get(day) ?? 0;
-  }
-
-  #useCap(workspace: WorkspaceFacts, now: Date): void {
-    if (workspace.dailyCap === null) return;
-    this.#usedOfDay.set(capDayOf(workspace.timeZone, now), this.#used(workspace, now) + 1);
   }
 
   /** In the order in which a run decides them. */
@@ -159,83 +129,56 @@ class World {
     const ordered = due.toSorted(
       (one, other) => one.nextStepDue.getTime() - other.nextStepDue.getTime() || (one.id < other.id ? -1 : 1),
     );
-    const queue = this.#capQueue(ordered, now);
-    return inTurn(ordered.map((walking) => this.#candidate(walking, now, queue)));
-  }
-
-  #candidate(walking: Walking, now: Date, queue: readonly Walking[]): DueCandidate {
-    const { id, position, nextStepDue, heldSince } = walking;
-    const item = this.#itemOf(walking, now);
-    const older = queue.filter((held) => held.heldSince !== null && held.heldSince < (heldSince ?? nextStepDue));
-    const until = Math.max(...older.map((held) => held.nextStepDue.getTime()));
-    const ahead = { steps: older.length, until: new Date(until) };
-    return {
-      instanceId: id,
-      workspaceId: item.workspace.id,
-      position,
-      nextStepDue,
-      heldSince,
-      read: { item: older.length > 0 ? { ...item, instance: { ...item.instance, ahead } } : item },
-    };
-  }
-
-  /** The held steps that may still use the cap of today, besides those that are decided, as a claim reads them. */
-  #capQueue(decided: readonly Walking[], now: Date): readonly Walking[] {
-    const [first] = decided;
-    if (!first || first.item.workspace.dailyCap === null) return [];
-    const { dailyCap, timeZone } = first.item.workspace;
-    const left = dailyCap - this.#used(first.item.workspace, now);
-    if (left <= 0) return [];
-    const end = capDayEnd(timeZone, now);
-    const ids = new Set(decided.map(({ id }) => id));
-    return [...this.#held]
-      .flatMap((id) => this.#instances.get(id) ?? [])
-      .filter((held) => !ids.has(held.id) && held.nextStepDue < end)
-      .toSorted((one, other) => Number(one.heldSince) - Number(other.heldSince))
-      .slice(0, left);
+    const aheadOf = this.#cap.queueFor(ordered, now);
+    return inTurn(
+      ordered.map((walking): DueCandidate => {
+        const { id, position, nextStepDue, heldSince } = walking;
+        const item = this.#itemOf(walking, now);
+        const ahead = aheadOf(walking);
+        return {
+          instanceId: id,
+          workspaceId: item.workspace.id,
+          position,
+          nextStepDue,
+          heldSince,
+          read: { item: ahead ? { ...item, instance: { ...item.instance, ahead } } : item },
+        };
+      }),
+    );
   }
 
   *#apply({ candidate, decision, state, touch }: Plan, now: Date): Generator<Foreseen> {
     const walking = this.#instances.get(candidate.instanceId);
     if (!walking) return;
-    const { reason } = decision;
-    const happened = {
-      at: now,
-      instanceId: walking.id,
-      position: walking.position,
-      channel: touch?.channel ?? null,
-      reason,
-    };
-    if (touch) this.#useCap(walking.item.workspace, now);
-    if (touch?.status === "claimed") this.#reach(walking, touch.channel, now);
-    // A step that is held again for the same reason is one hold.
-    if (decision.kind !== "hold" || walking.holdReason !== reason) yield { ...happened, kind: KINDS[decision.kind] };
-    const next = withState(walking, state);
-    if (state.status === "completed") {
-      this.#instances.delete(walking.id);
-      this.#held.delete(walking.id);
-    } else
-      this.#plan(
-        { ...next, approvalExpiresAt: touch?.status === "awaiting_approval" ? touch.expiresAt : null },
-        minuteAfter(now),
-      );
-  }
-
-  /** Stamps the lead, and those who share the address. */
-  #reach({ leadId, item: { workspace } }: Walking, channel: Channel, now: Date): void {
-    const lead = this.#leads.get(leadId);
-    if (!lead) return;
-    this.#leads.set(leadId, { ...lead, lastOutboundAt: now, lastTouchAt: { ...lead.lastTouchAt, [channel]: now } });
-    const kind = ADDRESS_OF_CHANNEL[channel];
-    if (!kind || !lead.twinTouchAt) return;
-    for (const id of this.#sharing.get(addressKey(lead, workspace, kind) ?? "") ?? []) {
-      const twin = this.#leads.get(id);
-      if (twin && id !== leadId && twin.twinTouchAt) {
-        this.#leads.set(id, { ...twin, twinTouchAt: { ...twin.twinTouchAt, [kind]: now } });
-      }
+    const { id, item } = walking;
+    const { kind, reason } = decision;
+    const ends = state.status === "completed";
+    if (touch) this.#cap.use(item.workspace, now);
+    if (touch?.status === "claimed") this.#leads.reach(item, touch.channel, now);
+    // A step that is held or paused again for the same reason waits once.
+    const waitsAsBefore =
+      (kind === "hold" && walking.holdReason === reason) || (kind === "pause" && walking.pausedReason === reason);
+    if (!waitsAsBefore) {
+      const { channel = null, message = null } = touch ?? {};
+      yield { ...stepOf(walking), kind: KINDS[kind], at: now, channel, reason, message, ends };
     }
+    if (ends) {
+      this.#instances.delete(id);
+      this.#cap.forget(id);
+      return;
+    }
+    const approvalExpiresAt = touch?.status === "awaiting_approval" ? touch.expiresAt : null;
+    this.#plan({ ...withState(walking, state), approvalExpiresAt }, minuteAfter(now));
   }
 }
+
+const stepOf = ({ id, position, item }: Walking) => ({
+  instanceId: id,
+  position,
+  stepId: stepFrom(item.sequence, position)?.id ?? null,
+  channel: null,
+  message: null,
+});
 
 /** What is due within a minute that has been run waits for the next one. */
 const minuteAfter = (now: Date): number => Math.floor(now.getTime() / MINUTE_MS) + 1;
@@ -249,6 +192,3 @@ const KINDS = {
   expire: "expire",
   complete: "complete",
 } as const;
-
-const sharedKeys = (lead: LeadFacts, workspace: WorkspaceFacts): readonly string[] =>
-  lead.twinTouchAt ? ADDRESS_KINDS.flatMap((kind) => addressKey(lead, workspace, kind) ?? []) : [];

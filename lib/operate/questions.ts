@@ -6,6 +6,7 @@ import { due } from "./due.ts";
 import { exportLead } from "./export-lead.ts";
 import { findLeads } from "./find-leads.ts";
 import { forecast } from "./forecast.ts";
+import { forecastSequences } from "./forecast-sequences.ts";
 import { funnel } from "./funnel.ts";
 import type { Question } from "./operation.ts";
 import { listRuns, showRun } from "./runs.ts";
@@ -30,6 +31,7 @@ export const QUESTIONS: readonly Question[] = [
   exportLead,
   due,
   forecast,
+  forecastSequences,
   listRuns,
   showRun,
   listTouches,

@@ -1,23 +1,15 @@
-import type { DueItem } from "../domain/due-item.ts";
+import { type DueItem, stepFrom } from "../domain/due-item.ts";
+import { ADDRESS_OF_CHANNEL } from "../domain/labels.ts";
+import { isGiven } from "../domain/lead-columns.ts";
 import type { InstanceState } from "../domain/next-state.ts";
 import { needsChange } from "../domain/outlook.ts";
 import { daysAfter } from "../domain/time-zone.ts";
-import type { DueCandidate } from "../run/store-ports.ts";
-
-/** A live instance at the start. */
-export interface Followed {
-  readonly candidate: DueCandidate;
-  readonly status: "active" | "paused";
-  readonly pausedReason: string | null;
-  readonly holdReason: string | null;
-  /** When the touch that waits for approval expires; null if it does not, or if none waits. */
-  readonly approvalExpiresAt: Date | null;
-}
+import { missingIn } from "../run/plan.ts";
+import type { LiveInstance } from "../store/live-instances.ts";
 
 /** A live instance on the virtual clock. */
-export interface Walking extends Omit<Followed, "candidate"> {
+export interface Walking extends Omit<LiveInstance, "candidate"> {
   readonly id: string;
-  readonly leadId: string;
   readonly item: DueItem;
   readonly position: number;
   readonly nextStepDue: Date;
@@ -42,6 +34,21 @@ export function lookAt({
   if (pausedReason !== "lead_replied" || !isAnswered) return null;
   const silentSince = Math.max(lastInboundAt.getTime(), lastContactedAt?.getTime() ?? 0);
   return daysAfter(new Date(silentSince), workspace.ghostedAfterDays);
+}
+
+/**
+ * Whether what a pause at the start waited for has happened since, such as a value or a text that was completed. The
+ * next run resumes it, as `PAUSE_ENDS` in lib/store/resume.ts says.
+ */
+export function isPauseOver({ candidate, pausedReason, rechecks }: LiveInstance, now: Date): boolean {
+  if (!rechecks || "fault" in candidate.read) return false;
+  const { lead, sequence } = candidate.read.item;
+  if (pausedReason === "manual") return true;
+  if (pausedReason === "missing_data") return missingIn(candidate, now).length === 0;
+  if (pausedReason !== "awaiting_enrichment") return false;
+  const step = stepFrom(sequence, candidate.position);
+  const needed = step && ADDRESS_OF_CHANNEL[step.channel];
+  return lead.enrichmentStatus !== "pending" || !needed || isGiven(lead[needed]);
 }
 
 export function withState(walking: Walking, state: InstanceState): Walking {

@@ -98,7 +98,11 @@ async function lockSequences(db: Queryable, workspaceId: string, sequences: read
      where workspace_id = ${workspaceId}::uuid and name = any(${names}) order by id for update`;
 }
 
-function conflicts({ after, stored, inside, change, fingerprint }: SequencePlan, seen: Seen | undefined): string[] {
+/** Why the sequence cannot be saved; empty if it can. */
+export function conflicts(
+  { after, stored, inside, change, fingerprint }: SequencePlan,
+  seen: Seen | undefined,
+): string[] {
   if (change.isNone) return [];
   const faults: string[] = [];
   if (seen && seen.fingerprint !== fingerprint) {

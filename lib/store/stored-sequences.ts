@@ -71,6 +71,20 @@ export async function findStoredSequences(
   }));
 }
 
+const stepNameRow = z.object({ id: z.guid(), sequence: z.string(), key: z.string() });
+
+/** Steps by id: the name of their sequence, and their key. */
+export type StoredSteps = ReadonlyMap<string, Omit<z.infer<typeof stepNameRow>, "id">>;
+
+/** The names of all steps of a workspace, in all versions. */
+export async function readStoredSteps(db: Queryable, workspaceId: string): Promise<StoredSteps> {
+  const rows = await many(db, stepNameRow)`
+    select step.id, sequence.name as sequence, step.key
+      from follow_up_sequence as sequence join follow_up_step as step on step.sequence_id = sequence.id
+     where sequence.workspace_id = ${workspaceId}::uuid`;
+  return new Map(rows.map(({ id, ...step }) => [id, step]));
+}
+
 /** Identifies what a person reviewed: equal for equal sequences. Null if there is none. */
 export function fingerprintOf(written: WrittenSequence | undefined): string | null {
   if (!written) return null;

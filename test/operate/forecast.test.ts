@@ -18,8 +18,7 @@ const START = Date.parse("2027-03-10T06:00:00Z");
 const END = START + 14 * DAY;
 
 async function followed(workspaceId: string, at: Date) {
-  const page = await readLivePage(onPool(sql), { workspaceId, after: null, limit: 10_000 }, at);
-  return page.map(({ instanceStatus, ...row }) => ({ ...row, status: instanceStatus }));
+  return (await readLivePage(onPool(sql), { workspaceId, after: null, leads: 10_000 }, at)).instances;
 }
 
 const touchesOf = (foreseen: Iterable<Foreseen>): string[] =>
