@@ -1,0 +1,35 @@
+import { type UnsubscribeKeys, unsubscribeKeys } from "../inbound/unsubscribe-token.ts";
+import { secretByArn } from "./secrets.ts";
+
+/** Returns keys that were fetched at most `maxAgeMs` ago; by default five minutes. Errors do not quote the secret. */
+export type ReadUnsubscribeKeys = (maxAgeMs?: number) => Promise<UnsubscribeKeys>;
+
+interface KeySource {
+  /** The ARN of the stage's secret. */
+  readonly UNSUBSCRIBE_SECRET_ARN?: string | undefined;
+  /** Takes its place on a machine of a developer. */
+  readonly UNSUBSCRIBE_KEY?: string | undefined;
+}
+
+/** Undefined if the environment names neither. */
+export function unsubscribeKeysOf(env: KeySource): ReadUnsubscribeKeys | undefined {
+  const { UNSUBSCRIBE_SECRET_ARN: arn, UNSUBSCRIBE_KEY: current } = env;
+  if (arn === undefined) return current === undefined ? undefined : () => Promise.resolve({ current, former: [] });
+  const secret = secretByArn(arn);
+  return async (maxAgeMs) => keysIn(await secret(maxAgeMs));
+}
+
+function keysIn(text: string): UnsubscribeKeys {
+  const parsed = unsubscribeKeys.safeParse(jsonOf(text));
+  if (parsed.success) return parsed.data;
+  throw new Error('the unsubscribe secret must be JSON as {"current": "32 characters or more", "former": []}');
+}
+
+/** The parser's message would quote the secret. */
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
