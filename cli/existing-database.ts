@@ -3,7 +3,6 @@ import { join, resolve } from "node:path";
 import { SchemaOutOfDate } from "../lib/run/ports.ts";
 import { type Database, openDatabase } from "../lib/store/connect.ts";
 import { translated } from "../lib/store/database-errors.ts";
-import { findWorkspaces, type NamedWorkspace } from "../lib/store/lookups.ts";
 import { schemaGate } from "../lib/store/schema-gate.ts";
 import { LOCAL_FOLDER, withDatabase } from "./postgres/local-database.ts";
 import { Problem } from "./problem.ts";
@@ -49,14 +48,4 @@ export function requireExistingDatabase(folder: string): void {
 export async function requireCurrentSchema(database: Database): Promise<void> {
   const missing = await schemaGate(database)();
   if (missing.length > 0) throw new SchemaOutOfDate(missing);
-}
-
-/** Returns the workspace with this id or name, or the only one. Otherwise throws a Problem that lists them. */
-export async function chooseWorkspace({ prisma }: Database, idOrName: string | undefined): Promise<NamedWorkspace> {
-  const [found, ...others] = await findWorkspaces(prisma, idOrName);
-  if (found && others.length === 0) return found;
-  const candidates = found ? [found, ...others] : await findWorkspaces(prisma);
-  const known = candidates.map(({ id, name }) => `${name} (${id})`).join(", ") || "none";
-  if (!found) throw new Problem(`there is no workspace ${idOrName ?? ""}; the workspaces are ${known}`);
-  throw new Problem(`there are several workspaces; select one with --workspace <id or name>: ${known}`);
 }

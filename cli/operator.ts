@@ -29,6 +29,12 @@ export interface Signature {
   readonly reason: string;
 }
 
+/** How an order is given. A dry run changes nothing. */
+interface Placing extends Signature {
+  readonly orderId?: string;
+  readonly dryRun?: boolean;
+}
+
 /** Asks questions and gives orders; a refusal is a RefusedRequest. The answers are the same in every place. */
 export interface Operator {
   ask<Input extends z.ZodType, Answer extends z.ZodType>(
@@ -39,7 +45,7 @@ export interface Operator {
   order<Input extends z.ZodType, Answer extends z.ZodType>(
     given: Order<Input, Answer>,
     input: z.input<Input>,
-    signature: Signature & { readonly orderId?: string },
+    placing: Placing,
   ): Promise<z.output<Answer>>;
 }
 
@@ -80,13 +86,18 @@ export async function requireYes(question: string, { yes }: Review, signal: Abor
   if (!yes && !(await confirm({ question, signal }))) throw new Problem("nothing was applied");
 }
 
-/** Runs `work` with an operator of that place, and a signal that aborts on Ctrl-C. Throws known errors as Problem. */
+/**
+ * Runs `work` with an operator of that place, and a signal that aborts on Ctrl-C. `quiet`: shows no progress, because
+ * the work does. Throws known errors as Problem.
+ */
 export async function withOperator<Result>(
   place: Place,
   work: (operator: Operator, signal: AbortSignal) => Promise<Result>,
+  { quiet = false }: { readonly quiet?: boolean } = {},
 ): Promise<Result> {
   // With a stage there is nothing to clean up: Ctrl-C ends the process.
-  if (place.stage !== undefined) return await work(operatorOf(functionsOf(place.stage)), new AbortController().signal);
+  if (place.stage !== undefined)
+    return await work(operatorOf(functionsOf(place.stage, quiet)), new AbortController().signal);
   return await withExistingDatabase(place.folder, ({ pool }, signal) => work(operatorOn(pool), signal));
 }
 
@@ -116,12 +127,13 @@ interface Transport {
 const MAX_ATTEMPTS = 3;
 const ANSWER_MS = 65_000;
 
-function functionsOf(stage: string): Transport {
+function functionsOf(stage: string, quiet: boolean): Transport {
   if (!STAGE_PATTERN.test(stage)) throw new UsageProblem(`"${stage}" is not a valid stage name; a valid name is dev`);
   const { lookFunction, operateFunction } = namesOf(stage);
+  const invocation = { answerMs: ANSWER_MS, maxAttempts: MAX_ATTEMPTS };
   const invoke = async (name: string, event: unknown): Promise<unknown> => {
+    if (quiet) return await invokeFunction(name, event, invocation);
     const spinner = new Spinner();
-    const invocation = { answerMs: ANSWER_MS, maxAttempts: MAX_ATTEMPTS };
     return await spinner
       .during(`Asking ${name}`, () => invokeFunction(name, event, invocation))
       .finally(() => spinner.stop());
@@ -136,8 +148,8 @@ const operatorOf = ({ look, operate }: Transport): Operator => ({
   async ask(asked, input) {
     return z.decode(asked.answer, answerOf(await look({ question: asked.name, input })));
   },
-  async order(given, input, { by, reason, orderId = randomUUID() }) {
-    return z.decode(given.answer, answerOf(await operate({ order: given.name, input, orderId, by, reason })));
+  async order(given, input, { orderId = randomUUID(), ...placing }) {
+    return z.decode(given.answer, answerOf(await operate({ order: given.name, input, orderId, ...placing })));
   },
 });
 

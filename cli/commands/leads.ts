@@ -1,15 +1,15 @@
 import { basename } from "node:path";
 import { Command } from "commander";
-import * as z from "zod";
 import { LEAD_COLUMNS, LEAD_KEYS } from "../../lib/domain/lead-columns.ts";
-import { onPool, rehearsingOnPool } from "../../lib/store/sql.ts";
+import { showWorkspace } from "../../lib/operate/workspaces.ts";
 import { CRM_EXPORTS } from "../csv/crm-exports.ts";
 import { isFieldTarget } from "../csv/field-columns.ts";
-import { chooseWorkspace, withExistingDatabase } from "../existing-database.ts";
 import { type Imported, importLeads, type Remark, type RowWithVerdict } from "../import-leads.ts";
 import { type LeadFile, openLeadFile } from "../lead-file.ts";
+import { type Place, type Signature, withOperator, withPlace } from "../operator.ts";
 import { print } from "../print.ts";
-import { folderOption, Spinner, showProgress } from "../terminal.ts";
+import { UsageProblem } from "../problem.ts";
+import { formatMinute, nonBlank, Spinner, showProgress } from "../terminal.ts";
 import { createVerdictFile, type VerdictFile } from "../verdict-file.ts";
 import { eraseCommand, exportCommand } from "./lead-data.ts";
 import { enrolCommand, optInCommand, optOutCommand, resumeCommand, snoozeCommand, stopCommand } from "./lead-orders.ts";
@@ -45,11 +45,15 @@ The import writes leads.verdicts.csv next to leads.csv: each row with its line, 
 An invalid row does not affect other rows. Each transaction enrols a thousand rows. After an interruption, run the import again:
 no lead is enrolled twice. You can correct the verdict file and import it.
 
+With --stage, the rows go to the stage's function in orders, which need --by and --reason. The same command with the same file
+continues where it stopped: an order that was carried out is not carried out again, and has its first verdicts.
+
 Exits with 1 if a row was invalid.
 
 Examples:
   $ npm run backstop -- leads import leads.csv --sequence "Chase after no reply" --workspace "Harbour Homes" --dry-run
-  $ npm run backstop -- leads import leads.csv --sequence Chase --map "Work Email=email" --ignore-other-columns`;
+  $ npm run backstop -- leads import leads.csv --sequence Chase --map "Work Email=email" --ignore-other-columns
+  $ npm run backstop -- leads import leads.csv --sequence Chase --stage production --by Hana --reason "trade fair"`;
 
 const EXAMPLES = `
 A lead is named by its e-mail address, phone number, external id or id. If several leads have the name, add --workspace, or use the
@@ -62,10 +66,9 @@ Examples:
   $ npm run backstop -- leads snooze +4930123456 --until 2026-12-24 --by Hana --reason "on holiday"
   $ npm run backstop -- leads opt-in ada@example.com --by Hana --reason "corrected mailbox"`;
 
-interface Options {
+interface Options extends Place, Partial<Signature> {
   readonly sequence: string;
   readonly workspace?: string;
-  readonly folder: string;
   readonly map: readonly string[];
   readonly ignoreOtherColumns: boolean;
   readonly dryRun: boolean;
@@ -87,7 +90,7 @@ export function leadsCommand(): Command {
     .addCommand(exportCommand())
     .addCommand(eraseCommand())
     .addCommand(
-      new Command("import")
+      withPlace(new Command("import"))
         .description("Enrols the leads of a CSV file in a sequence, and creates the leads that do not exist yet.")
         .argument("<file>", "the CSV file")
         .requiredOption("--sequence <id or name>", "the sequence to enrol them in")
@@ -100,7 +103,8 @@ export function leadsCommand(): Command {
         )
         .option("--ignore-other-columns", "leave out columns that would become custom fields", false)
         .option("--dry-run", "print the verdicts and write nothing", false)
-        .addOption(folderOption("folder of the local database"))
+        .option("--by <name>", "who imports; required with --stage; stored", nonBlank)
+        .option("--reason <text>", "why; required with --stage; stored, so leave out names and addresses", nonBlank)
         .addHelpText("after", HELP)
         .action(importFrom),
     );
@@ -112,17 +116,41 @@ async function importFrom(path: string, options: Options): Promise<void> {
   const file = await openLeadFile(path, options);
   showProgress(describe(path, file));
   const verdictPath = `${path.replace(/\.csv$/i, "")}.verdicts.csv`;
-  const imported = await withExistingDatabase(options.folder, async (database, signal) => {
-    const { id: workspaceId, holidayCountry: country } = await chooseWorkspace(database, options.workspace);
-    const sequence = z.guid().safeParse(options.sequence).success
-      ? { id: options.sequence }
-      : { name: options.sequence };
-    const verdicts = options.dryRun ? PRINTED : withProgress(await createVerdictFile(verdictPath, file), path);
-    const db = options.dryRun ? rehearsingOnPool(database.pool) : onPool(database.pool);
-    const task = { workspaceId, country, sequence, onVerdicts: verdicts.write, signal };
-    return await importLeads(db, file, task).finally(verdicts.close);
-  });
+  const signature = importSignatureOf(options);
+  const startedAt = Date.now();
+  const imported = await withOperator(
+    options,
+    async (operator, signal) => {
+      const { workspace: named, sequence, dryRun } = options;
+      const { id: workspaceId, holidays } = await operator.ask(showWorkspace, { ...(named && { workspace: named }) });
+      const verdicts = dryRun ? PRINTED : withProgress(await createVerdictFile(verdictPath, file), path);
+      const task = { ...signature, workspaceId, country: holidays.country, sequence, dryRun };
+      return await importLeads(operator, file, { ...task, onVerdicts: verdicts.write, signal }).finally(verdicts.close);
+    },
+    { quiet: true },
+  );
   printCounts(imported, options.dryRun ? undefined : verdictPath);
+  showEarlier(imported, startedAt);
+}
+
+/** Who imports, and why. On a database, where no permission names the caller, it may be left out. */
+function importSignatureOf({ stage, by, reason }: Options) {
+  if (by !== undefined && reason !== undefined) return { by, reason, once: true };
+  if (stage === undefined && by === undefined && reason === undefined)
+    return { by: "leads import", reason: "leads import", once: false };
+  throw new UsageProblem("who imports, and why? Add --by <name> and --reason <text>");
+}
+
+/** How far the clocks of this computer and the database may differ. */
+const CLOCK_TOLERANCE_MS = 5 * 60_000;
+
+/** Verdicts of an earlier start of the same command are of that time. */
+function showEarlier({ since }: Imported, startedAt: number): void {
+  if (since === null || +since > startedAt - CLOCK_TOLERANCE_MS) return;
+  showProgress(
+    `Rows that the same command imported before, since ${formatMinute(since)}, have the verdicts of then. ` +
+      "To import them again, use another --reason",
+  );
 }
 
 /** Writes verdicts, and shows the number of rows until it is closed. */

@@ -3,6 +3,7 @@ import { applyWorkspace } from "./apply-workspace.ts";
 import { approve, reject } from "./approvals.ts";
 import { enrolLead } from "./enrol-lead.ts";
 import { eraseLead } from "./erase-lead.ts";
+import { importLeads } from "./import-leads.ts";
 import type { Order } from "./operation.ts";
 import { optInLead, optOutLead } from "./opt-out-lead.ts";
 import { pauseWorkspace, resumeWorkspace } from "./pause-workspace.ts";
@@ -27,6 +28,7 @@ export const ORDERS: readonly Order[] = [
   retryTouches,
   finish,
   enrolLead,
+  importLeads,
   eraseLead,
   approve,
   reject,

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import * as z from "zod";
 import { SchemaOutOfDate } from "../run/ports.ts";
 import { findOrder, recordOrder } from "../store/orders.ts";
-import { atomically, databaseNow, onSnapshot, type Pool } from "../store/sql.ts";
+import { atomically, databaseNow, onSnapshot, type Pool, rehearsing } from "../store/sql.ts";
 import { type Order, type Placed, type Question, Refused } from "./operation.ts";
 import { ORDERS } from "./orders.ts";
 import { QUESTIONS } from "./questions.ts";
@@ -24,6 +24,8 @@ export const orderRequest = z.strictObject({
   orderId: z.guid(),
   by: text,
   reason: text,
+  /** Whether everything is rolled back, the record of the order included. The answer is the same. */
+  dryRun: z.boolean().default(false),
 });
 export type QuestionRequest = z.input<typeof questionRequest>;
 export type OrderRequest = z.input<typeof orderRequest>;
@@ -40,16 +42,16 @@ export const answerQuestion = (pool: Pool, event: unknown): Promise<Reply> =>
 
 /**
  * Carries out `{ order, input, orderId, by, reason }` and records it, in one transaction. An order with the id of an
- * earlier one returns the earlier answer and changes nothing. Throws only errors of the database.
+ * earlier one returns the earlier answer and changes nothing, as does a dry run. Throws only errors of the database.
  */
 export const carryOutOrder = (pool: Pool, event: unknown, requestId: string | null): Promise<Reply> =>
   replying(async () => {
     const request = parsed(orderRequest, event, "the event");
     const given = named(ORDERS, request.order, "order");
     const input = parsed(given.input, request.input, "the input");
-    const { orderId, by, reason } = request;
+    const { orderId, by, reason, dryRun } = request;
     const inputHash = createHash("sha256").update(JSON.stringify(request.input)).digest();
-    return await atomically(pool, async (db) => {
+    return await (dryRun ? rehearsing : atomically)(pool, async (db) => {
       const placed: Placed = { orderId, by, reason, requestId, at: await databaseNow(db) };
       const earlier = await findOrder(db, { ...placed, name: given.name, inputHash });
       if (earlier === "another") {

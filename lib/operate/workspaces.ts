@@ -35,16 +35,16 @@ export const listWorkspaces = question({
   }),
 });
 
-/** `workspaces show`: the settings of one workspace. */
+/** `workspaces show`: the settings of one workspace, which may be left out if there is only one. */
 export const showWorkspace = question({
   name: "workspaces show",
   summary: "Shows the settings of a workspace.",
-  input: z.strictObject({ workspace: workspaceName }),
+  input: z.strictObject({ workspace: workspaceName.optional() }),
   answer: summary.extend(storedSettings.shape),
   async run(db, { workspace }) {
-    const [found] = await withCounts(db, [await theWorkspace(db, workspace)]);
+    const [found] = await withCounts(db, [await theOrOnlyWorkspace(db, workspace)]);
     const settings = found && (await readWorkspaceSettings(db, found.id));
-    if (!settings) throw new Refused("not_found", `the workspace ${workspace} was removed just now`);
+    if (!settings) throw new Refused("not_found", "the workspace was removed just now");
     return { ...found, ...settings };
   },
 });

@@ -1,24 +1,8 @@
-import * as z from "zod";
 import { TEMPLATE_KEYS, type TemplateKey, type TemplateLead } from "../domain/lead-columns.ts";
 import type { StepTexts } from "../domain/templates.ts";
 import { leadFields } from "./columns.ts";
 import type { Db } from "./connect.ts";
 import { translateErrors } from "./database-errors.ts";
-
-export interface NamedWorkspace {
-  readonly id: string;
-  readonly name: string;
-  /** Its country, as an ISO 3166-1 code: for holidays and for national phone numbers. */
-  readonly holidayCountry: string | null;
-}
-
-/** The workspaces with that id or name, or all. Names are not unique. Returns at most 50, sorted by name. */
-export function findWorkspaces(db: Db, idOrName?: string): Promise<readonly NamedWorkspace[]> {
-  const byId = z.guid().safeParse(idOrName).success;
-  const where = idOrName === undefined ? {} : byId ? { id: idOrName } : { name: idOrName };
-  const select = { id: true, name: true, holidayCountry: true };
-  return db.workspace.findMany({ where, select, orderBy: { name: "asc" }, take: 50 });
-}
 
 /** A step with readable names and the texts to render. */
 export interface StepToRender {

@@ -57,12 +57,6 @@ export const onPool = (pool: pg.Pool): Transactional => ({
   transaction: (work) => atomically(pool, work),
 });
 
-/** Like `onPool`, but every transaction is rolled back when its work is done, so that nothing is written. */
-export const rehearsingOnPool = (pool: pg.Pool): Transactional => ({
-  ...statementsOn(pool),
-  transaction: (work) => onOneConnection(pool, ["begin", "rollback"], work),
-});
-
 /**
  * Runs `work` on one read-only snapshot. PostgreSQL rejects writes and row locks in it, so no other transaction waits
  * for it. A failed part leaves the snapshot usable.
@@ -73,6 +67,10 @@ export const onSnapshot = <Result>(pool: pg.Pool, work: Work<Result>): Promise<R
 /** Commits everything that `work` writes, or nothing. A failed part leaves the transaction usable. */
 export const atomically = <Result>(pool: pg.Pool, work: Work<Result>): Promise<Result> =>
   onOneConnection(pool, ["begin", "commit"], work);
+
+/** Like `atomically`, but rolls back when `work` is done, so that nothing is written. */
+export const rehearsing = <Result>(pool: pg.Pool, work: Work<Result>): Promise<Result> =>
+  onOneConnection(pool, ["begin", "rollback"], work);
 
 /** The transactions inside are savepoints. */
 type Work<Result> = (transaction: Transactional) => Promise<Result>;

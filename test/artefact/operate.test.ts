@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { withOperator } from "../../cli/operator.ts";
@@ -11,6 +11,7 @@ import { QUESTIONS } from "../../lib/operate/questions.ts";
 import { openDatabase } from "../../lib/store/connect.ts";
 import { loadDemo } from "../../prisma/demo/load-demo.ts";
 import { anExample } from "../infra/example.ts";
+import { startProgram } from "../support/child-process.ts";
 import { type Artefacts, synthesise } from "../support/lambda/artefacts.ts";
 import { type InvokeApi, startInvokeApi } from "../support/lambda/invoke-api.ts";
 import { createProxiedDatabase, type ProxiedDatabase } from "../support/lambda/proxied-database.ts";
@@ -28,13 +29,16 @@ let look: LambdaWorker;
 let operate: LambdaWorker;
 let lambda: InvokeApi;
 let local: { readonly folder: string };
+/** Runs after each order, before its answer is sent. */
+let afterOrder = () => undefined as unknown;
 
 beforeAll(async () => {
   artefacts = await synthesise(anExample());
   database = await createProxiedDatabase();
   look = await start(LOOK, await database.lookEnvironment());
   operate = await start(OPERATE, database.environment);
-  lambda = await startInvokeApi({ [LOOK]: look, [OPERATE]: operate });
+  const hooked = { ...operate, invoke: async (event: unknown) => await operate.invoke(event).finally(afterOrder) };
+  lambda = await startInvokeApi({ [LOOK]: look, [OPERATE]: hooked });
   local = { folder: await temporaryFolder() };
   const loaded = openDatabase({ connectionString: database.url });
   await loadDemo(loaded, { leads: 60, seed: 1 });
@@ -153,6 +157,54 @@ describe("with --stage, through Lambda's Invoke, the bundles under the AWS runti
       operator.ask(QUESTIONS[0] as Question, {}),
     );
     await expect(asked).rejects.toThrow("there is no function backstop-none-look");
+  });
+});
+
+describe("the command `leads import --stage`", () => {
+  const command = (words: readonly string[]) =>
+    startProgram("cli/main.ts", words, {
+      environment: { NO_COLOR: "1", DATABASE_URL: "postgresql://127.0.0.1:1/none" },
+    });
+  const enrolled = async () =>
+    (await database.sql.query("select from lead where email like '%@import.example.test'")).rowCount;
+
+  async function aFile() {
+    const path = join(await temporaryFolder(), "leads.csv");
+    const rows = Array.from({ length: 1_100 }, (_, number) => `lead${number}@import.example.test,Ada`);
+    await writeFile(path, ["email,first name", ...rows, "not-mail,Eve"].join("\n"));
+    const given = ["leads", "import", path, "--workspace", WORKSPACE, "--sequence", "No answer yet", "--stage", "dev"];
+    return { path, words: [...given, "--by", "Hana", "--reason", "trade fair"] };
+  }
+
+  it("changes nothing in a dry run, and continues after a kill: nobody is enrolled twice", async () => {
+    const { path, words } = await aFile();
+    const rehearsed = await command([...words, "--dry-run"]).ended;
+    expect(rehearsed.stdout).toMatch(/line 2: enrolled\n[\s\S]*\n1101 rows\n {2}enrolled 1100\n {2}invalid 1\nDry run/);
+    expect(await enrolled()).toBe(0);
+
+    const killed = command(words);
+    afterOrder = () => killed.process.kill("SIGKILL");
+    await killed.ended;
+    afterOrder = () => undefined;
+    expect(await enrolled()).toBe(1_000);
+
+    const before = (await ordersRecorded()).length;
+    const { code, stdout } = await command(words).ended;
+    expect(stdout).toMatch(/^1101 rows\n {2}enrolled 1100\n {2}invalid 1\nVerdicts: /);
+    expect(code).toBe(1);
+    expect(await enrolled()).toBe(1_100);
+    expect((await ordersRecorded()).length - before).toBe(1);
+    const verdicts = (await readFile(path.replace(".csv", ".verdicts.csv"), "utf8")).trimEnd().split("\n");
+    expect(verdicts).toHaveLength(1_102);
+    expect(verdicts.at(-1)).toBe("not-mail,Eve,1102,invalid,email: must be exactly one e-mail address");
+  });
+
+  it("needs who and why, and says so", async () => {
+    const { words } = await aFile();
+    expect(await command(words.slice(0, -4)).ended).toMatchObject({
+      code: 64,
+      stderr: expect.stringMatching(/who imports, and why\? Add --by <name> and --reason <text>/),
+    });
   });
 });
 

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { beforeEach, expect, it } from "@jest/globals";
 import { importLeads, type RowWithVerdict } from "../../cli/import-leads.ts";
 import { openLeadFile } from "../../cli/lead-file.ts";
-import { onPool, rehearsingOnPool } from "../../lib/store/sql.ts";
+import { operatorOn } from "../../cli/operator.ts";
 import { addSequence, addWorkspace, everyRow, type Sequence } from "../support/factories.ts";
 import { useDatabase } from "../support/use-database.ts";
 
@@ -18,13 +18,14 @@ beforeEach(async () => {
 
 const exportOf = (crm: string) => fileURLToPath(new URL(`exports/${crm}.csv`, import.meta.url));
 
-async function importing(crm: string, db = onPool(sql)) {
+async function importing(crm: string, dryRun = false) {
   const file = await openLeadFile(exportOf(crm));
   const rows: RowWithVerdict[] = [];
   const { signal } = new AbortController();
   const onVerdicts = (batch: readonly RowWithVerdict[]) => void rows.push(...batch);
-  const task = { workspaceId, country: "DE", sequence: { id: chase.id }, onVerdicts, signal };
-  const { counts } = await importLeads(db, file, task);
+  const order = { by: "Hana", reason: "a test", once: false, dryRun };
+  const task = { ...order, workspaceId, country: "DE", sequence: chase.id, onVerdicts, signal };
+  const { counts } = await importLeads(operatorOn(sql), file, task);
   return { file, counts, verdicts: rows.map(({ line, verdict, reason }) => [line, verdict, reason]) };
 }
 
@@ -119,7 +120,7 @@ it("imports an export of Pipedrive in UTF-16 with tabs", async () => {
 
 it("gives the same verdicts in a rehearsal, and writes nothing", async () => {
   const before = await everyRow(sql);
-  const rehearsed = await importing("hubspot", rehearsingOnPool(sql));
+  const rehearsed = await importing("hubspot", true);
   expect(await everyRow(sql)).toEqual(before);
   expect(await importing("hubspot")).toMatchObject({ counts: rehearsed.counts, verdicts: rehearsed.verdicts });
   expect(await leads()).toHaveLength(2);

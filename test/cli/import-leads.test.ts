@@ -4,8 +4,8 @@ import { beforeEach, describe, expect, it } from "@jest/globals";
 import { LONGEST_ROW } from "../../cli/csv/rows.ts";
 import { importLeads } from "../../cli/import-leads.ts";
 import { openLeadFile } from "../../cli/lead-file.ts";
+import { type Operator, operatorOn } from "../../cli/operator.ts";
 import { createVerdictFile } from "../../cli/verdict-file.ts";
-import { onPool } from "../../lib/store/sql.ts";
 import { startProgram } from "../support/child-process.ts";
 import { addLead, addSequence, addWorkspace, everyRow, rowsOf, type Sequence } from "../support/factories.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
@@ -22,14 +22,20 @@ beforeEach(async () => {
   path = join(await temporaryFolder(), "leads.csv");
 });
 
+const ORDER = { by: "Hana", reason: "a test", once: false, dryRun: false };
+
 /** Imports a file of these lines. Returns the counts, and the rows of the verdict file. */
-async function importing(lines: readonly string[] | string | Buffer, sequence: Sequence = chase, country = "DE") {
+async function importing(
+  lines: readonly string[] | string | Buffer,
+  sequence: Sequence = chase,
+  { country = "DE", order = ORDER, operator = operatorOn(sql) } = {},
+) {
   await writeFile(path, Array.isArray(lines) ? lines.join("\n") : (lines as string | Buffer));
   const file = await openLeadFile(path, { map: [], ignoreOtherColumns: false });
   const verdicts = await createVerdictFile(`${path}.verdicts.csv`, file);
   const { signal } = new AbortController();
-  const task = { workspaceId, country, sequence: { id: sequence.id }, onVerdicts: verdicts.write, signal };
-  const { counts } = await importLeads(onPool(sql), file, task).finally(verdicts.close);
+  const task = { ...order, workspaceId, country, sequence: sequence.id, onVerdicts: verdicts.write, signal };
+  const { counts } = await importLeads(operator, file, task).finally(verdicts.close);
   const [, ...rows] = (await readFile(`${path}.verdicts.csv`, "utf8")).trimEnd().split("\n");
   return { counts, rows };
 }
@@ -127,6 +133,61 @@ describe("an import", () => {
     expect(after).toEqual(before);
   });
 
+  describe("of which the answer of the second order is lost", () => {
+    const lines = ["email", ...Array.from({ length: 2_100 }, (_, number) => `lead${number}@example.test`)];
+    const orders = async () =>
+      (await sql.query("select from placed_order where workspace_id = $1", [workspaceId])).rowCount;
+
+    async function interrupted(order: typeof ORDER) {
+      let given = 0;
+      const operator: Operator = {
+        ...operatorOn(sql),
+        order: async (...placing) => {
+          const answer = await operatorOn(sql).order(...placing);
+          if (++given === 2) throw new Error("killed");
+          return answer;
+        },
+      };
+      await expect(importing(lines, chase, { order, operator })).rejects.toThrow("killed");
+      expect(await enrolled()).toBe(2_000);
+      return await importing(lines, chase, { order });
+    }
+
+    it("continues if it is repeated: each order is carried out once, with its first verdicts", async () => {
+      const { counts, rows } = await interrupted({ ...ORDER, once: true });
+      expect(counts).toEqual({ enrolled: 2_100 });
+      expect(rows).toHaveLength(2_100);
+      expect([await orders(), await enrolled()]).toEqual([3, 2_100]);
+    });
+
+    it("gives new orders with another reason, and otherwise; no lead is enrolled twice", async () => {
+      await interrupted({ ...ORDER, once: true });
+      const again = await importing(lines, chase, { order: { ...ORDER, once: true, reason: "once more" } });
+      expect(again.counts).toEqual({ already_enrolled: 2_100 });
+      expect((await importing(lines)).counts).toEqual({ already_enrolled: 2_100 });
+      expect([await orders(), await enrolled()]).toEqual([9, 2_100]);
+    });
+  });
+
+  it("splits rows with much data into orders that a function accepts", async () => {
+    const sizes: number[] = [];
+    const operator: Operator = {
+      ...operatorOn(sql),
+      order: async (given, input, placing) => {
+        sizes.push(Buffer.byteLength(JSON.stringify(input)));
+        return await operatorOn(sql).order(given, input, placing);
+      },
+    };
+    const heading = ["email", ...Array.from({ length: 40 }, (_, field) => `field ${field}`)].join();
+    const row = (number: number) => [`lead${number}@example.test`, ...Array(40).fill("€".repeat(900))].join();
+    const { counts } = await importing([heading, ...Array.from({ length: 90 }, (_, number) => row(number))], chase, {
+      operator,
+    });
+    expect(counts).toEqual({ enrolled: 90 });
+    expect(sizes.length).toBeGreaterThan(1);
+    expect(Math.max(...sizes)).toBeLessThan(6 * 1024 ** 2);
+  });
+
   it("continues after an interrupted import", async () => {
     await importing(["email", "a@example.test"]);
     expect((await importing(["email", "a@example.test", "b@example.test"])).counts).toEqual({
@@ -180,7 +241,7 @@ describe("an import", () => {
     const foreign = await addSequence(sql, there, { name: "Foreign" });
     await addLead(sql, there, { email: "a@example.test" });
     const before = await rowsOf(sql, there);
-    await expect(importing(["email", "a@example.test"], foreign)).rejects.toThrow(/no such sequence/);
+    await expect(importing(["email", "a@example.test"], foreign)).rejects.toThrow(/there is no sequence/);
     expect((await importing(["email", "a@example.test"])).counts).toEqual({ enrolled: 1 });
     expect(await rowsOf(sql, there)).toEqual(before);
   });
@@ -235,7 +296,7 @@ describe("leads import", () => {
     await writeFile(path, "email\na@example.test\n");
     expect(await run(path, "--sequence", "Chasing")).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/sequence: the workspace has no such sequence/),
+      stderr: expect.stringMatching(/there is no sequence "Chasing" in Harbour Homes; there are Chase/),
     });
   });
 });

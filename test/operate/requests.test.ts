@@ -3,7 +3,7 @@ import { expect, it } from "@jest/globals";
 import { ORDERS } from "../../lib/operate/orders.ts";
 import { QUESTIONS } from "../../lib/operate/questions.ts";
 import { answerQuestion, carryOutOrder } from "../../lib/operate/requests.ts";
-import { addWorkspace } from "../support/factories.ts";
+import { addWorkspace, everyRow } from "../support/factories.ts";
 import { until } from "../support/transactions.ts";
 import { openPool, useDatabase } from "../support/use-database.ts";
 
@@ -93,6 +93,15 @@ it("carries out an order once, however often it arrives, and another with anothe
   expect(await pausedAt(id)).toBeNull();
   await carryOutOrder(sql, pause(id), null);
   expect(await pausedAt(id)).not.toEqual(at);
+});
+
+it("gives the answer of a dry run, and changes and records nothing; its twin does", async () => {
+  const id = await addWorkspace(sql);
+  const before = await everyRow(sql);
+  const rehearsed = await carryOutOrder(sql, { ...pause(id), dryRun: true }, null);
+  expect(await everyRow(sql)).toEqual(before);
+  expect(await carryOutOrder(sql, pause(id), null)).toEqual(rehearsed);
+  expect(await pausedAt(id)).toBeInstanceOf(Date);
 });
 
 it("refuses the id of another order", async () => {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { beforeEach, expect, it } from "@jest/globals";
 import { importLeads } from "../../cli/import-leads.ts";
 import { openLeadFile } from "../../cli/lead-file.ts";
+import { operatorOn } from "../../cli/operator.ts";
 import { LEAD_COLUMNS, LEAD_KEYS, TEMPLATE_KEYS } from "../../lib/domain/lead-columns.ts";
 import { TEMPLATE_NAMES } from "../../lib/domain/templates.ts";
 import { onPool } from "../../lib/store/sql.ts";
@@ -41,9 +42,9 @@ it("stores each lead column of a CSV file", async () => {
   const path = join(await temporaryFolder(), "leads.csv");
   await writeFile(path, [Object.keys(STORED), Object.values(STORED)].map((cells) => cells.join(",")).join("\n"));
   const { signal } = new AbortController();
-  const given = { workspaceId, country: null, sequence: { id: sequence.id }, onVerdicts: () => undefined };
-  const task = { ...given, signal };
-  expect(await importLeads(onPool(sql), await openLeadFile(path), task)).toMatchObject({ counts: { enrolled: 1 } });
+  const given = { workspaceId, country: null, sequence: sequence.id, onVerdicts: () => undefined };
+  const task = { ...given, by: "Hana", reason: "a test", once: false, dryRun: false, signal };
+  expect(await importLeads(operatorOn(sql), await openLeadFile(path), task)).toMatchObject({ counts: { enrolled: 1 } });
   expect(await stored()).toEqual([expect.objectContaining(STORED)]);
 });
 

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import { importLeads } from "../../cli/import-leads.ts";
 import { openLeadFile } from "../../cli/lead-file.ts";
+import { operatorOn } from "../../cli/operator.ts";
 import { isFieldName, LONGEST_FIELD, MOST_FIELDS } from "../../lib/domain/lead-fields.ts";
 import { addFieldNames, readFieldNames } from "../../lib/store/lead-fields.ts";
 import { saveSequence } from "../../lib/store/sequences.ts";
@@ -215,8 +216,9 @@ describe("custom fields of a CSV file", () => {
     const warnings: string[] = [];
     const onVerdicts = (verdicts: readonly { readonly reason: string }[]) =>
       void warnings.push(...verdicts.map(({ reason }) => reason));
-    const task = { workspaceId, country: null, sequence: { id: sequence.id }, onVerdicts, signal };
-    expect(await importLeads(db, file, task)).toMatchObject({ counts: { enrolled: 2 } });
+    const order = { by: "Hana", reason: "a test", once: false, dryRun: false };
+    const task = { ...order, workspaceId, country: null, sequence: sequence.id, onVerdicts, signal };
+    expect(await importLeads(operatorOn(sql), file, task)).toMatchObject({ counts: { enrolled: 2 } });
     expect(await storedFields()).toEqual([
       { title: "CTO", team: "Ops,\nNorth" },
       { team: "Ops", notes: "fine" },
