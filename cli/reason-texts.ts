@@ -1,6 +1,8 @@
 import type { Decision } from "../lib/domain/decision.ts";
+import { pauseCause } from "../lib/domain/guardrail.ts";
 import type { Report } from "../lib/run/report.ts";
 import { STEPS, type StepReports } from "../lib/run/steps.ts";
+import { formatMinute } from "./terminal.ts";
 
 type DueReason = Exclude<Decision["reason"], "awaiting_approval" | "condition_always"> | "already_claimed";
 
@@ -53,6 +55,18 @@ export function liveText({ status, reason }: { readonly status: string; readonly
   return REASON_TEXTS[reason] ?? reason;
 }
 
+interface WorkspaceState {
+  readonly pausedAt: Date | null;
+  readonly pausedReason: string | null;
+}
+
+/** Whether a workspace sends, and if not, since when, and why if the guardrail paused it. */
+export function workspaceState({ pausedAt, pausedReason }: WorkspaceState): string {
+  if (!pausedAt) return "running";
+  const cause = pauseCause(pausedReason);
+  return `paused since ${formatMinute(pausedAt)}${cause ? ` ${cause}` : ""}`;
+}
+
 /** One line per step of the run: its name, and what it did. */
 export function stepLines(report: Report): string[] {
   const width = Math.max(...STEPS.map(({ name }) => name.length));
@@ -76,6 +90,10 @@ const SENTENCES: Sentences = {
     resumeSentence("after a data lookup", checked, resumed) +
     (skippedSteps > 0 ? `, ${count(skippedSteps)} of them without the data: step skipped` : ""),
   repaired: ({ checked, resumed }) => resumeSentence("after a repair", checked, resumed),
+  guardrail: ({ checked, paused }) => {
+    if (checked === 0) return "no new bounce or complaint";
+    return `checked ${count(checked)} workspaces with new bounces or complaints, paused ${count(paused)}`;
+  },
   results: ({ due, delivery }) => {
     if (due === 0) return "nothing was due";
     return `${count(due)} steps were due${delivery ? `: ${deliverySentence(delivery)}` : "; sent nothing"}`;

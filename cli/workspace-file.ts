@@ -95,7 +95,7 @@ const faultText = ({ path, message }: Fault): string =>
 type InFile = Readonly<Record<string, unknown>>;
 
 function fileOf({ gapMinutes, ghostedAfterDays, emailFrom, ...same }: WorkspaceSettings): InFile {
-  const { name, timeZone, sendWindow, holidays, dailyCap, digest } = same;
+  const { name, timeZone, sendWindow, holidays, dailyCap, guardrail, digest } = same;
   return {
     name,
     timeZone,
@@ -105,6 +105,7 @@ function fileOf({ gapMinutes, ghostedAfterDays, emailFrom, ...same }: WorkspaceS
     dailyCap,
     gap: formatDuration(gapMinutes),
     ghostedAfter: formatDuration(ghostedAfterDays * MINUTES_PER_DAY),
+    guardrail,
     digest,
   };
 }

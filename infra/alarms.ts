@@ -7,6 +7,7 @@ import { DOWN_METRICS } from "../lib/platform/metrics.ts";
 import {
   type AlarmDefinition,
   type AlarmsProps,
+  FIVE_MINUTES,
   nearTimeOut,
   ofRunsAndDeliveries,
   sumOf,
@@ -82,6 +83,14 @@ function channelAlarms({ names, delivery }: AlarmsProps): readonly AlarmDefiniti
       description:
         "A provider accepts nothing from one workspace but messages from others: check the sender or account of the workspace.",
       metric: ofRunsAndDeliveries(names, delivery, "RefusedWorkspaces", "refused workspaces"),
+      above: 0,
+    },
+    {
+      name: "paused-workspaces",
+      severity: "ticket",
+      description:
+        "The guardrail paused a workspace: too many of its e-mails bounced or were reported as spam. A person resumes it.",
+      metric: metricOf(names.followUpsFunction, "PausedWorkspaces", FIVE_MINUTES),
       above: 0,
     },
   ];

@@ -94,6 +94,7 @@ function runs({ configuration, names }: RunDashboardProps): IWidget[] {
     graph("Due, held and left over", ["DueSteps", "HeldSteps", "Backlog"]),
     graph("Age of the oldest due step (seconds)", ["OldestDue"]),
     graph("Rows to repair", ["RowsToRepair"]),
+    graph("Workspaces paused by the guardrail", ["PausedWorkspaces"]),
     graph("Digests", ["SentDigests", "LostDigests"]),
     ...(configuration.intake ? facts(names) : []),
     graphOf(

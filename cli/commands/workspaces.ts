@@ -5,14 +5,16 @@ import { listWorkspaces, showWorkspace } from "../../lib/operate/workspaces.ts";
 import { columnsOf, fittedTable } from "../fitted.ts";
 import { type Place, printAnswer, type Signature, withOperator, withPlace, withSignature } from "../operator.ts";
 import { print } from "../print.ts";
-import { formatMinute, formatWindow } from "../terminal.ts";
+import { workspaceState } from "../reason-texts.ts";
+import { formatWindow } from "../terminal.ts";
 import { applyWorkspaceCommand, exportWorkspaceCommand } from "./apply-workspace.ts";
 
 type Asked = Place & { readonly json?: boolean };
 
 const HELP = `
 A workspace is named by its id or its name. A paused workspace claims and sends nothing; its sequences still stop when a lead
-books.
+books. A run also pauses a workspace if too many of its e-mails bounce or are reported as spam (guardrail). After a resume, the
+guardrail counts only e-mails sent since.
 
 Examples:
   $ npm run backstop -- workspaces apply workspaces/harbour-homes.yaml --by Hana --reason "first set-up"
@@ -76,18 +78,23 @@ const switchCommand = (
 function tableOf({ workspaces }: z.output<typeof listWorkspaces.answer>): string {
   if (workspaces.length === 0) return "There is no workspace yet.\n";
   const head = ["workspace", "time zone", "leads", "live", "state"];
-  const rows = workspaces.map(({ name, timeZone, leads, liveInstances, pausedAt }) => {
-    return [name, timeZone, leads, liveInstances, pausedAt ? `paused ${formatMinute(pausedAt)}` : "running"];
+  const rows = workspaces.map((workspace) => {
+    const { name, timeZone, leads, liveInstances } = workspace;
+    return [name, timeZone, leads, liveInstances, workspaceState(workspace)];
   });
   return `${fittedTable({ head, rows }, columnsOf(process.stdout))}\n`;
 }
 
+const guardrailText = (limits: z.output<typeof showWorkspace.answer>["guardrail"]): string =>
+  `over ${limits.bouncedPercent} % bounced (from ${limits.bouncedAtLeast}), or ` +
+  `over ${limits.complainedPercent} % were reported as spam (from ${limits.complainedAtLeast})`;
+
 function settingsText(workspace: z.output<typeof showWorkspace.answer>): string {
-  const { sendWindow, holidays, digest, dailyCap, pausedAt } = workspace;
+  const { sendWindow, holidays, digest, dailyCap, guardrail } = workspace;
   const country = [holidays.country, holidays.region].filter((part) => part !== null).join("-");
   const rows = [
     ["id", workspace.id],
-    ["state", pausedAt ? `paused since ${formatMinute(pausedAt)}` : "running"],
+    ["state", workspaceState(workspace)],
     ["time zone", workspace.timeZone],
     ["send window", formatWindow(sendWindow)],
     ["holidays", [country || "none", ...holidays.own, ...holidays.working.map((date) => `not ${date}`)].join(", ")],
@@ -95,6 +102,7 @@ function settingsText(workspace: z.output<typeof showWorkspace.answer>): string 
     ["gap", `${workspace.gapMinutes} min between two touches of a lead`],
     ["ghosted after", `${workspace.ghostedAfterDays} days without a reply`],
     ["sender", workspace.emailFrom],
+    ["guardrail", `pauses if of the e-mails of 7 days ${guardrailText(guardrail)}`],
     ["digest", digest.muted ? "muted" : `${digest.time} to ${digest.email ?? digest.webhookUrl ?? "no receiver"}`],
     ["leads", `${workspace.leads}, with ${workspace.liveInstances} live sequences`],
   ] as const;

@@ -10,7 +10,7 @@ import { showLead } from "../../lib/operate/show-lead.ts";
 import { listWorkspaces } from "../../lib/operate/workspaces.ts";
 import { eventText, inZone, nameOf, nextLines, stateLines } from "../lead-story.ts";
 import { Problem, RefusedRequest } from "../problem.ts";
-import { liveText, REASON_TEXTS } from "../reason-texts.ts";
+import { liveText, REASON_TEXTS, workspaceState } from "../reason-texts.ts";
 import { formatMinute } from "../terminal.ts";
 import { approval, approvals, approveText, rejectText } from "./approvals.ts";
 import { barsOf } from "./chart.ts";
@@ -87,13 +87,7 @@ async function overview({ operator }: Visit): Promise<Page> {
   ]);
   return await page("overview", "Overview", {
     promise: promiseView(runs),
-    workspaces: workspaces.map(({ name, timeZone, leads, liveInstances, pausedAt }) => ({
-      name,
-      timeZone,
-      leads,
-      liveInstances,
-      state: pausedAt ? `paused since ${formatMinute(pausedAt)}` : "running",
-    })),
+    workspaces: workspaces.map((workspace) => ({ ...workspace, state: workspaceState(workspace) })),
     groups: groups.map((group) => ({
       ...group,
       text: liveText(group),

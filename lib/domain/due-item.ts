@@ -88,6 +88,8 @@ export interface WorkspaceFacts {
   readonly name: string;
   readonly timeZone: string;
   readonly pausedAt: Date | null;
+  /** A label of `GUARDRAIL_REASONS`, or an unknown one of a newer database; null while paused: a person paused it. */
+  readonly pausedReason: string | null;
   readonly ghostedAfterDays: number;
   /** Whether `email_from` is a valid sender (`isSender`). */
   readonly hasSender: boolean;

@@ -94,8 +94,13 @@ export const NOTIFICATION_KINDS = [
   "backstop_completed",
   "lead_created",
   "fact_warned",
+  "guardrail_paused",
 ] as const;
 export type NotificationKind = (typeof NOTIFICATION_KINDS)[number];
+
+/** Why the guardrail paused a workspace. */
+export const GUARDRAIL_REASONS = ["bounces", "complaints"] as const;
+export type GuardrailReason = (typeof GUARDRAIL_REASONS)[number];
 
 export const ADDRESS_KINDS = ["email", "phone"] as const;
 export type AddressKind = (typeof ADDRESS_KINDS)[number];

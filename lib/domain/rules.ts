@@ -2,6 +2,7 @@ import { addressToSend, numberToSend } from "./address.ts";
 import { CHANNEL_REGISTRY } from "./channels.ts";
 import type { ContactBar, SkipReason, StatusBar, Verdict } from "./decision.ts";
 import type { LeadFacts } from "./due-item.ts";
+import { pauseCause } from "./guardrail.ts";
 import { ADDRESS_OF_CHANNEL, type AddressKind, LEAD_STATUSES, type LeadStatus, type StepCondition } from "./labels.ts";
 import { isGiven } from "./lead-columns.ts";
 import { factsOf, type RuleContext, stepOf } from "./rule-context.ts";
@@ -58,7 +59,11 @@ export function noStepLeft({ step }: RuleContext): Verdict | undefined {
 
 export function switchedOff({ workspace, sequence, now }: RuleContext): Verdict | undefined {
   const until = recheckSoon(now);
-  if (workspace.pausedAt) return { kind: "hold", reason: "workspace_paused", until };
+  if (workspace.pausedAt) {
+    const cause = pauseCause(workspace.pausedReason);
+    const detail = cause && `${cause}; workspaces resume ends the pause`;
+    return { kind: "hold", reason: "workspace_paused", until, ...(detail && { detail }) };
+  }
   if (!sequence.active) return { kind: "hold", reason: "sequence_inactive", until };
   return undefined;
 }

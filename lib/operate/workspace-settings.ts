@@ -47,6 +47,19 @@ const holidays = z.strictObject({
   /** Dates that are no holidays here, although they are in the country. */
   working: z.array(isoDate).max(1_000),
 });
+/** Two decimals, as the column has. */
+const percent = z
+  .number()
+  .gt(0)
+  .max(100)
+  .refine((value) => Math.round(value * 100) / 100 === value, "must have at most two decimals");
+/** When the guardrail pauses the workspace (lib/domain/guardrail.ts). */
+const guardrail = z.strictObject({
+  bouncedPercent: percent,
+  bouncedAtLeast: z.int32().min(1),
+  complainedPercent: percent,
+  complainedAtLeast: z.int32().min(1),
+});
 const digest = z.strictObject({
   time: clock.refine((time) => time !== "24:00", 'must be before "24:00"'),
   email: text.refine((address) => addressToSend(address) !== undefined, "must be exactly one address").nullable(),
@@ -64,6 +77,7 @@ export const workspaceSettings = z.strictObject({
   gapMinutes: z.int32().min(0),
   ghostedAfterDays: z.int().min(1).max(36_500),
   emailFrom: text.refine(isSender, 'must be exactly one address, such as "Hana <hana@harbour.example>"'),
+  guardrail,
   digest,
 });
 export type WorkspaceSettings = z.output<typeof workspaceSettings>;
@@ -76,6 +90,7 @@ export const settingsToChange = workspaceSettings.partial().extend({
   name: newName,
   sendWindow: sendWindow.partial().optional(),
   holidays: holidays.partial().optional(),
+  guardrail: guardrail.partial().optional(),
   digest: digest.partial().optional(),
 });
 export type SettingsToChange = z.output<typeof settingsToChange>;
@@ -89,6 +104,7 @@ const DEFAULTS = {
   gapMinutes: 0,
   ghostedAfterDays: 7,
   emailFrom: "",
+  guardrail: { bouncedPercent: 5, bouncedAtLeast: 10, complainedPercent: 0.3, complainedAtLeast: 3 },
   digest: { time: "08:00", email: null, webhookUrl: null, muted: false },
 } as const satisfies Partial<WorkspaceSettings>;
 
@@ -100,6 +116,7 @@ export function changedSettings(before: WorkspaceSettings | null, change: Settin
     ...given(change),
     sendWindow: { ...base.sendWindow, ...given(change.sendWindow ?? {}) },
     holidays: { ...base.holidays, ...given(change.holidays ?? {}) },
+    guardrail: { ...base.guardrail, ...given(change.guardrail ?? {}) },
     digest: { ...base.digest, ...given(change.digest ?? {}) },
   } as WorkspaceSettings;
   return {

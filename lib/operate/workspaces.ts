@@ -19,6 +19,8 @@ const summary = z.object({
   name: z.string(),
   timeZone: z.string(),
   pausedAt: isoInstant.nullable(),
+  /** Null while paused: a person paused it. */
+  pausedReason: z.string().nullable(),
   leads: z.int(),
   liveInstances: z.int(),
   createdAt: isoInstant,

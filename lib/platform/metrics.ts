@@ -39,6 +39,8 @@ export const METRIC_UNITS = {
   ...(Object.fromEntries(DOWN_METRICS.map(({ metric }) => [metric, "Count"])) as Record<DownMetric, "Count">),
   /** Workspaces that a channel refused while it accepted messages of others. */
   RefusedWorkspaces: "Count",
+  /** Workspaces that the guardrail paused. */
+  PausedWorkspaces: "Count",
   Backlog: "Count",
   OldestDue: "Seconds",
   RowsToRepair: "Count",
@@ -80,6 +82,7 @@ export function figuresOf(report: Report): readonly Figure[] {
   return [
     ...runFigures(report),
     ...backstopFigures(report),
+    ...figures(report.guardrail ? { PausedWorkspaces: report.guardrail.paused } : {}),
     ...sendingFigures(report),
     ...digestFigures(report),
     ...(report.results || report.recovered || report.notificationDigests ? channelFigures(report.channelFaults) : []),

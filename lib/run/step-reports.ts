@@ -1,3 +1,5 @@
+import type { GuardrailReason } from "../domain/labels.ts";
+
 export interface BackstopReport {
   completedCount: number;
   cancelledTouches: number;
@@ -30,6 +32,14 @@ export interface ResumeReport {
 export interface EnrichmentReport extends ResumeReport {
   /** Resumed although the data will not arrive; the decision skips the step. */
   skippedSteps: number;
+}
+
+export interface GuardrailReport {
+  /** Workspaces with a new bounce or complaint, whose mails were counted or that were paused already. */
+  checked: number;
+  paused: number;
+  /** Why, by workspace id; of at most `PROBLEMS_REPORTED`. */
+  byWorkspace: Record<string, GuardrailReason>;
 }
 
 export interface DeliveryReport {

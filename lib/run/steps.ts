@@ -1,5 +1,6 @@
 import { type AnyStep, type RunContext, StoppedLate } from "./step.ts";
 import { backstop } from "./steps/backstop.ts";
+import { guardrails } from "./steps/guardrails.ts";
 import { notificationDigests } from "./steps/notification-digests.ts";
 import { recoverTouches } from "./steps/recover-touches.ts";
 import { resumeAwaitingEnrichment, resumeGhosted, resumeRepaired, resumeSnoozed } from "./steps/resume.ts";
@@ -12,6 +13,7 @@ export const STEPS = [
   resumeGhosted,
   resumeAwaitingEnrichment,
   resumeRepaired,
+  guardrails,
   recoverTouches,
   sendDue,
   notificationDigests,

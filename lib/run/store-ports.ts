@@ -1,7 +1,8 @@
 import type { Decision } from "../domain/decision.ts";
 import type { DigestWindow, OpenWindow } from "../domain/digest.ts";
 import type { DueItem } from "../domain/due-item.ts";
-import type { Channel, PausedReason } from "../domain/labels.ts";
+import type { GuardrailLimits, MailCounts } from "../domain/guardrail.ts";
+import type { Channel, GuardrailReason, PausedReason } from "../domain/labels.ts";
 import type { InstanceState } from "../domain/next-state.ts";
 import type { SendFacts } from "../domain/send-times.ts";
 import type { Message } from "../domain/templates.ts";
@@ -9,7 +10,13 @@ import type { OutgoingDigest, OutgoingTouch, TouchDetails } from "./channel-port
 import type { BackstopReport, EnrichmentReport } from "./step-reports.ts";
 
 /** Database operations of the steps. Every method is safe with a concurrent run. */
-export interface FollowUpStore extends InstanceStore, ClaimStore, DeliveryStore, LeftoverStore, DigestStore {}
+export interface FollowUpStore
+  extends InstanceStore,
+    GuardrailStore,
+    ClaimStore,
+    DeliveryStore,
+    LeftoverStore,
+    DigestStore {}
 
 /** Ends and resumes instances. */
 interface InstanceStore {
@@ -17,6 +24,18 @@ interface InstanceStore {
   completeBooked(query: CompleteBooked): Promise<void>;
   /** Resumes instances whose pause for that reason is over. */
   resumePaused(reason: ResumableReason, query: BatchQuery): Promise<EnrichmentReport>;
+}
+
+/** Pauses workspaces whose mails bounce, or are reported as spam, too often. */
+interface GuardrailStore {
+  /** Workspaces with a bounce or complaint since their last check, the longest first; usually none. */
+  findFlagged(query: Omit<BatchQuery, "limit">): Promise<readonly string[]>;
+  /**
+   * In one transaction: passes the counted mails of a flagged workspace to `exceeded`, pauses the workspace for the
+   * returned reason, queues the digest event and clears the flag. Does not count if the workspace is paused already.
+   * Undefined, and changes nothing, if another transaction checked or holds it.
+   */
+  checkGuardrail(query: GuardrailQuery, exceeded: ExceededLimit): Promise<GuardrailOutcome | undefined>;
 }
 
 /** Claims due steps. */
@@ -96,6 +115,18 @@ export interface CompleteBooked extends Omit<BatchQuery, "limit"> {
   readonly stopping: () => boolean;
   /** Updated during the work, so it is correct even after a failure. */
   readonly report: BackstopReport;
+}
+
+export interface GuardrailQuery {
+  readonly workspaceId: string;
+  readonly now: Date;
+}
+
+export type ExceededLimit = (mails: MailCounts, limits: GuardrailLimits) => GuardrailReason | null;
+
+/** Without an excess: the workspace goes on, or was paused already. */
+export interface GuardrailOutcome {
+  readonly excess: { readonly reason: GuardrailReason; readonly text: string } | null;
 }
 
 /** Pauses that a run ends. */

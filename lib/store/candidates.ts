@@ -42,7 +42,7 @@ async function readSequences(
   const sequences = await many(db, z.unknown())`
     select sequence.id, walked.version, sequence.trigger_on::text, sequence.active, workspace.id as workspace_id,
            workspace.name as workspace_name, workspace.time_zone as workspace_time_zone, workspace.paused_at,
-           workspace.ghosted_after_days, workspace.email_from, ${SEND_TIMES},
+           workspace.paused_reason::text, workspace.ghosted_after_days, workspace.email_from, ${SEND_TIMES},
            workspace.daily_cap, workspace.cap_day::text, workspace.cap_used,
            coalesce((
              select json_agg(json_build_object(

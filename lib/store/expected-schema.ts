@@ -11,6 +11,7 @@ export const EXPECTED_SCHEMA = {
     "20261130000800_orders",
     "20261130001000_orders_of_leads",
     "20261130001400_mail_outcomes",
+    "20261130001500_guardrail",
   ],
   columns: {
     appointment: [
@@ -87,6 +88,7 @@ export const EXPECTED_SCHEMA = {
       "time_to_live_minutes",
       "allowed_placeholders",
     ],
+    guardrail_check: ["workspace_id", "flagged_at"],
     intake_event: ["workspace_id", "event_id", "detail_type", "occurred_at", "received_at", "outcome"],
     lead: [
       "id",
@@ -244,6 +246,12 @@ export const EXPECTED_SCHEMA = {
       "next_digest_at",
       "created_at",
       "working_dates",
+      "paused_reason",
+      "guardrail_since",
+      "guardrail_bounced_percent",
+      "guardrail_bounced_at_least",
+      "guardrail_complained_percent",
+      "guardrail_complained_at_least",
     ],
   },
   labels: {
@@ -253,6 +261,7 @@ export const EXPECTED_SCHEMA = {
     digest_channel: ["email", "webhook"],
     digest_delivery_status: ["pending", "sending", "sent", "failed", "unknown", "skipped"],
     enrichment_status: ["not_requested", "pending", "completed", "failed"],
+    guardrail_reason: ["bounces", "complaints"],
     instance_status: ["active", "paused", "completed", "cancelled"],
     lead_status: [
       "new",
@@ -272,6 +281,7 @@ export const EXPECTED_SCHEMA = {
       "backstop_completed",
       "lead_created",
       "fact_warned",
+      "guardrail_paused",
     ],
     paused_reason: [
       "lead_replied",

@@ -7,6 +7,7 @@ import type { Database } from "./connect.ts";
 import { translateErrors } from "./database-errors.ts";
 import { closeDigestWindows, isDigestDue } from "./digest-windows.ts";
 import { claimDigests, countDigests, expireDigestLeases, settleDigest } from "./digests.ts";
+import { checkGuardrail, findFlagged } from "./guardrail.ts";
 import { rehearsal } from "./rehearsal.ts";
 import { resumePaused } from "./resume.ts";
 import { finishRun, overlapLock, startRun } from "./runs.ts";
@@ -49,6 +50,8 @@ function followUpStore(db: Transactional): FollowUpStore {
   return {
     completeBooked: (query) => completeBooked(db, query),
     resumePaused: (reason, query) => resumePaused(db, reason, query),
+    findFlagged: (query) => findFlagged(db, query),
+    checkGuardrail: (query, exceeded) => checkGuardrail(db, query, exceeded),
     claimDue: (query, plan) => claimDue(db, query, plan),
     findDueWorkspaces: (query) => findDueWorkspaces(db, query),
     countDue: (query) => countDue(db, query),

@@ -4,6 +4,7 @@ import type {
   BatchQuery,
   ClaimedPlan,
   ClaimQuery,
+  DueCandidate,
   DueWorkspace,
   FollowUpStore,
   Leftover,
@@ -16,6 +17,7 @@ import { countDue, findDueWorkspaces, inTurn, readDue } from "./claim.ts";
 import { CHANNEL_IS_KNOWN } from "./columns.ts";
 import { rehearseDigests } from "./digest-windows.ts";
 import { countDigests } from "./digests.ts";
+import { rehearseGuardrail } from "./guardrail.ts";
 import { rehearseCompleteBooked } from "./rehearse-backstop.ts";
 import { rehearseResume } from "./resume.ts";
 import { type DueRow, parseDueRows } from "./rows.ts";
@@ -26,6 +28,7 @@ type Rehearsed = Pick<
   FollowUpStore,
   | "completeBooked"
   | "resumePaused"
+  | "checkGuardrail"
   | "findDueWorkspaces"
   | "claimDue"
   | "countDue"
@@ -48,7 +51,8 @@ type Rehearsed = Pick<
 export function rehearsal(db: Transactional): Rehearsed {
   const ended: string[] = [];
   const resumed = new Map<string, string[]>();
-  const claims = new RehearsedClaims(ended, resumed);
+  const paused = new Set<string>();
+  const claims = new RehearsedClaims(ended, resumed, paused);
   const digests = { toMake: 0 };
   const first = once();
   const resume = (reason: ResumableReason, query: BatchQuery) =>
@@ -62,6 +66,12 @@ export function rehearsal(db: Transactional): Rehearsed {
     completeBooked: (query) =>
       safely(db, async (part) => void ended.push(...(await rehearseCompleteBooked(part, query)))),
     resumePaused: resume,
+    checkGuardrail: (query, exceeded) =>
+      safely(db, async (part) => {
+        const outcome = await rehearseGuardrail(part, query, exceeded);
+        if (outcome?.excess) paused.add(query.workspaceId);
+        return outcome;
+      }),
     findDueWorkspaces: (query) => safely(db, (part) => claims.findWorkspaces(part, query)),
     claimDue: (query, plan) => safely(db, (part) => claims.claim(part, query, plan)),
     countDue: (query) => safely(db, (part) => claims.countLeft(part, query)),
@@ -106,12 +116,15 @@ class RehearsedClaims {
   readonly #ended: readonly string[];
   /** By workspace, the instances that would resume and are not claimed yet. */
   readonly #resumed: Map<string, string[]>;
+  /** Workspaces that the guardrail would pause. */
+  readonly #paused: ReadonlySet<string>;
   readonly #after = new Map<string, ClaimQuery["workspaces"][number]["after"]>();
   readonly #decided: string[] = [];
 
-  constructor(ended: readonly string[], resumed: Map<string, string[]>) {
+  constructor(ended: readonly string[], resumed: Map<string, string[]>, paused: ReadonlySet<string>) {
     this.#ended = ended;
     this.#resumed = resumed;
+    this.#paused = paused;
   }
 
   async findWorkspaces(db: Queryable, query: BatchQuery): Promise<readonly DueWorkspace[]> {
@@ -128,7 +141,7 @@ class RehearsedClaims {
     if (rows.length === 0) return [];
     for (const { id } of rows) this.#decided.push(id);
     const candidates = await readCandidates(db, rows, query.now, this.#decided);
-    const plans = plan(inTurn(candidates));
+    const plans = plan(inTurn(candidates.map((candidate) => this.#asPaused(candidate, query.now))));
     const claimedBefore = await findTouched(db, plans);
     return plans.map((planned) => {
       const { touch, candidate } = planned;
@@ -142,6 +155,12 @@ class RehearsedClaims {
     const left = [...this.#resumed.values()].reduce((sum, ids) => sum + ids.length, 0);
     const due = await countDue(db, { ...query, limit: limit + this.#decided.length }, this.#notEnded());
     return Math.min(limit, Math.max(0, due + left - this.#decided.length));
+  }
+
+  #asPaused(candidate: DueCandidate, now: Date): DueCandidate {
+    const { read, workspaceId } = candidate;
+    if ("fault" in read || !this.#paused.has(workspaceId)) return candidate;
+    return { ...candidate, read: { item: { ...read.item, workspace: { ...read.item.workspace, pausedAt: now } } } };
   }
 
   #notEnded(): Sql {

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { GUARDRAIL_LIMITS, guardrailLimits } from "./guardrail.ts";
 import { instant, instantOrNull } from "./rows.ts";
 import { execute, many, one, type Queryable } from "./sql.ts";
 
@@ -7,6 +8,8 @@ const workspaceRow = z.object({
   name: z.string(),
   timeZone: z.string(),
   pausedAt: instantOrNull,
+  /** A label of `GUARDRAIL_REASONS`, or an unknown one of a newer database; null while paused: a person paused it. */
+  pausedReason: z.string().nullable(),
   createdAt: instant,
 });
 export type WorkspaceRow = z.infer<typeof workspaceRow>;
@@ -18,7 +21,7 @@ export async function readWorkspaces(
 ): Promise<WorkspaceRow[]> {
   return await many(db, workspaceRow)`
     select workspace.id, workspace.name, workspace.time_zone as "timeZone", workspace.paused_at as "pausedAt",
-           workspace.created_at as "createdAt"
+           workspace.paused_reason::text as "pausedReason", workspace.created_at as "createdAt"
       from workspace
      where ${idOrName}::text is null or workspace.id::text = lower(${idOrName}) or workspace.name = ${idOrName}
      order by workspace.name, workspace.id
@@ -58,6 +61,7 @@ export const storedSettings = z.object({
   gapMinutes: z.int(),
   ghostedAfterDays: z.int(),
   emailFrom: z.string(),
+  guardrail: guardrailLimits,
   digest: z.object({
     time: z.string(),
     email: z.string().nullable(),
@@ -75,7 +79,7 @@ export async function readWorkspaceSettings(db: Queryable, id: string): Promise<
                              'end', to_char(window_end, 'HH24:MI')) as "sendWindow",
            json_build_object('country', holiday_country, 'region', holiday_region, 'own', own_holidays, 'working', working_dates) as holidays,
            daily_cap as "dailyCap", gap_minutes as "gapMinutes", ghosted_after_days as "ghostedAfterDays",
-           email_from as "emailFrom",
+           email_from as "emailFrom", ${GUARDRAIL_LIMITS} as guardrail,
            json_build_object('time', to_char(digest_time, 'HH24:MI'), 'email', digest_email,
                              'webhookUrl', digest_webhook_url, 'muted', digest_muted) as digest
       from workspace where id = ${id}::uuid`;
@@ -84,22 +88,24 @@ export async function readWorkspaceSettings(db: Queryable, id: string): Promise<
 
 /** Adds a workspace. Returns its id. */
 export async function createWorkspace(db: Queryable, settings: WorkspaceSettings): Promise<string> {
-  const { sendWindow, holidays, digest } = settings;
+  const { sendWindow, holidays, guardrail, digest } = settings;
   const { id } = await one(db, z.object({ id: z.guid() }))`
     insert into workspace (name, time_zone, window_days, window_start, window_end, holiday_country, holiday_region,
                            own_holidays, working_dates, daily_cap, gap_minutes, ghosted_after_days, email_from,
-                           digest_time, digest_email, digest_webhook_url, digest_muted)
+                           guardrail_bounced_percent, guardrail_bounced_at_least, guardrail_complained_percent,
+                           guardrail_complained_at_least, digest_time, digest_email, digest_webhook_url, digest_muted)
     values (${settings.name}, ${settings.timeZone}, ${sendWindow.days}::smallint[], ${sendWindow.start}::time,
             ${sendWindow.end}::time, ${holidays.country}, ${holidays.region}, ${holidays.own}::date[],
             ${holidays.working}::date[],
             ${settings.dailyCap}, ${settings.gapMinutes}, ${settings.ghostedAfterDays}, ${settings.emailFrom},
-            ${digest.time}::time, ${digest.email}, ${digest.webhookUrl}, ${digest.muted})
+            ${guardrail.bouncedPercent}, ${guardrail.bouncedAtLeast}, ${guardrail.complainedPercent},
+            ${guardrail.complainedAtLeast}, ${digest.time}::time, ${digest.email}, ${digest.webhookUrl}, ${digest.muted})
     returning id`;
   return id;
 }
 
 export async function updateWorkspace(db: Queryable, id: string, settings: WorkspaceSettings): Promise<void> {
-  const { sendWindow, holidays, digest } = settings;
+  const { sendWindow, holidays, guardrail, digest } = settings;
   await execute(db)`
     update workspace
        set name = ${settings.name}, time_zone = ${settings.timeZone}, window_days = ${sendWindow.days}::smallint[],
@@ -108,7 +114,11 @@ export async function updateWorkspace(db: Queryable, id: string, settings: Works
            own_holidays = ${holidays.own}::date[], working_dates = ${holidays.working}::date[],
            daily_cap = ${settings.dailyCap},
            gap_minutes = ${settings.gapMinutes}, ghosted_after_days = ${settings.ghostedAfterDays},
-           email_from = ${settings.emailFrom}, digest_time = ${digest.time}::time, digest_email = ${digest.email},
+           email_from = ${settings.emailFrom},
+           guardrail_bounced_percent = ${guardrail.bouncedPercent},
+           guardrail_bounced_at_least = ${guardrail.bouncedAtLeast},
+           guardrail_complained_percent = ${guardrail.complainedPercent},
+           guardrail_complained_at_least = ${guardrail.complainedAtLeast}, digest_time = ${digest.time}::time, digest_email = ${digest.email},
            digest_webhook_url = ${digest.webhookUrl}, digest_muted = ${digest.muted}
      where id = ${id}::uuid`;
 }

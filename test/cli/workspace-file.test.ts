@@ -43,6 +43,12 @@ const settings: fc.Arbitrary<WorkspaceSettings> = fc.record({
   dailyCap: fc.option(fc.integer({ min: 1, max: 2_147_483_647 })),
   gapMinutes: fc.nat(10_000),
   ghostedAfterDays: fc.integer({ min: 1, max: 36_500 }),
+  guardrail: fc.record({
+    bouncedPercent: fc.constantFrom(0.01, 5, 33.33, 100),
+    bouncedAtLeast: fc.integer({ min: 1, max: 100 }),
+    complainedPercent: fc.constantFrom(0.1, 0.3, 2.5),
+    complainedAtLeast: fc.integer({ min: 1, max: 100 }),
+  }),
   emailFrom: fc.constantFrom("a@b.example", "Hana <a@b.example>", '"Homes, Harbour" <a@b.example>'),
   digest: fc.record({
     time,
@@ -90,6 +96,7 @@ gap: 90
 ghostedAfter: 36 hours
 sender: Hana
 digest: {email: a, webhookUrl: "http://x"}
+guardrail: {bouncedPercent: 0.001, complainedAtLeast: 0, bounced: 5}
 `;
   expect(await read(text)).toEqual({
     faults: [
@@ -105,6 +112,9 @@ digest: {email: a, webhookUrl: "http://x"}
       expect.stringMatching(/^13:1: sender: must be exactly one address/),
       expect.stringMatching(/^14:10: digest\.email: must be exactly one address/),
       expect.stringMatching(/^14:20: digest\.webhookUrl: must be a URL that starts with https/),
+      expect.stringMatching(/^15:13: guardrail\.bouncedPercent: must have at most two decimals$/),
+      expect.stringMatching(/^15:36: guardrail\.complainedAtLeast: /),
+      expect.stringMatching(/^15:58: guardrail\.bounced: unknown key/),
     ],
   });
 });

@@ -73,6 +73,7 @@ export const anItem = ({ lead, steps, instance, sequence, workspace }: ItemParts
     name: "Northwind",
     timeZone: "Europe/Berlin",
     pausedAt: null,
+    pausedReason: null,
     ghostedAfterDays: 7,
     hasSender: true,
     sendWindow: ALWAYS_OPEN,

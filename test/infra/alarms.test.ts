@@ -45,6 +45,7 @@ describe("the alarms", () => {
       "no-successful-run",
       "no-ticks",
       "oldest-due-too-old",
+      "paused-workspaces",
       "proxy-pinning",
       "refused-events",
       "refused-workspaces",

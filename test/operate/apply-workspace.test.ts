@@ -50,6 +50,7 @@ describe("workspaces apply", () => {
       dailyCap: 5,
       gapMinutes: 90,
       ghostedAfterDays: 3,
+      guardrail: { bouncedPercent: 2.5, bouncedAtLeast: 20, complainedPercent: 0.1, complainedAtLeast: 5 },
       digest: { time: "06:30", email: "team@harbour.example", webhookUrl: "https://hooks.example/x", muted: true },
     };
     await applied(settings);
@@ -136,6 +137,8 @@ describe("workspaces apply", () => {
     ["a digest after the day", { digest: { time: "24:00" } }, "digest.time"],
     ["a digest by plain http", { digest: { webhookUrl: "http://x.example" } }, "digest.webhookUrl"],
     ["a cap of nothing", { dailyCap: 0 }, "dailyCap"],
+    ["a limit above all", { guardrail: { bouncedPercent: 100.5 } }, "guardrail.bouncedPercent"],
+    ["a limit of a thousandth", { guardrail: { complainedPercent: 0.001 } }, "guardrail.complainedPercent"],
     ["a date that does not exist", { holidays: { own: ["2026-02-30"] } }, "holidays.own.0"],
     ["a name with the form of an id", { name: randomUUID() }, "name"],
   ])("does not take %s", async (_what, change, path) => {

@@ -41,6 +41,7 @@ describe("the metrics of a run", () => {
       BackstopCompletions: 1,
       BackstopRemaining: 0,
       CancelledTouches: 0,
+      PausedWorkspaces: 0,
       DueSteps: 4,
       HeldSteps: 0,
       SentTouches: 1,

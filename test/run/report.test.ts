@@ -187,6 +187,7 @@ describe("the report", () => {
       "resumed",
       "enrichmentResumed",
       "repaired",
+      "guardrail",
       "results",
       "recovered",
       "notificationDigests",

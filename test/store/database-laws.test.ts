@@ -434,6 +434,23 @@ const OTHER_LAWS: readonly Law[] = [
     keeps: workspace("ghosted_after_days = 36500"),
   },
   {
+    name: "reason_only_while_paused",
+    breaks: workspace("paused_reason = 'bounces'"),
+    keeps: workspace("paused_reason = 'bounces', paused_at = now()"),
+  },
+  ...["bounced", "complained"].flatMap((what) => [
+    ...["0", "100.01", "'NaN'"].map((percent) => ({
+      name: "guardrail_percents_are_percents",
+      breaks: workspace(`guardrail_${what}_percent = ${percent}`),
+      keeps: workspace(`guardrail_${what}_percent = 100`),
+    })),
+    {
+      name: "guardrail_counts_from_one",
+      breaks: workspace(`guardrail_${what}_at_least = 0`),
+      keeps: workspace(`guardrail_${what}_at_least = 1`),
+    },
+  ]),
+  {
     name: "stop_cause_is_known",
     breaks: "update public.lead set stop_cause = 'a whim' where id = :free",
     keeps: "update public.lead set stop_cause = 'unbooked' where id = :free",
@@ -489,6 +506,16 @@ const OTHER_LAWS: readonly Law[] = [
     name: "event_of_touch_has_touch",
     breaks: notification({ kind: "'touch_unknown'" }),
     keeps: notification({ kind: "'touch_unknown'", touch_id: ":touch" }),
+  },
+  ...["fact_warned", "guardrail_paused"].map((kind) => ({
+    name: "event_has_its_detail",
+    breaks: notification({ kind: `'${kind}'` }),
+    keeps: notification({ kind: `'${kind}'`, detail: "'what it is'" }),
+  })),
+  {
+    name: "event_has_its_detail",
+    breaks: notification({ detail: "'what it is'" }),
+    keeps: notification(),
   },
   { name: "event_counts_from_one", breaks: notification({ count: "0" }), keeps: notification({ count: "1" }) },
   {
@@ -704,6 +731,7 @@ describe.each(SEARCH_PATHS)("under the search_path: $name", (path) => {
       ["touch_status", labels.TOUCH_STATUSES],
       ["appointment_status", labels.APPOINTMENT_STATUSES],
       ["notification_kind", labels.NOTIFICATION_KINDS],
+      ["guardrail_reason", labels.GUARDRAIL_REASONS],
       ["digest_channel", labels.DIGEST_CHANNELS],
       ["digest_delivery_status", labels.DIGEST_DELIVERY_STATUSES],
     ])("of %s equal those in the code", async (type, expected) => {

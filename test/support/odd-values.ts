@@ -96,7 +96,7 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
 
 /** The odd values of a column. Throws for an unknown type: then add its values above. */
 export function oddValuesOf({ table, name, type, nullable, labels }: Column): readonly (string | null)[] {
-  const values = labels.length > 0 ? labels : VALUES[type.replace(/\(\d+\)/u, "")];
+  const values = labels.length > 0 ? labels : VALUES[type.replace(/\([\d,]+\)/u, "")];
   if (!values) throw new Error(`${table}.${name}: no odd values of the type ${type} are known`);
   return nullable ? [...values, null] : values;
 }

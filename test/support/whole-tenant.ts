@@ -130,6 +130,8 @@ export async function addWholeTenant(sql: Sql): Promise<string> {
      ordered as (
        insert into public.placed_order (id, workspace_id, lead_id, name, input_hash, placed_by, reason, placed_at, answer)
        values (gen_random_uuid(), $1, $2, 'leads stop', sha256('input'), 'Hana', 'asked by phone', $4, '{}')),
+     flagged as (
+       insert into public.guardrail_check (workspace_id) values ($1)),
      field as (
        insert into public.lead_field (workspace_id, name) values ($1, 'plan')),
      taken_in as (
