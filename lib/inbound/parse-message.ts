@@ -1,0 +1,89 @@
+import * as z from "zod";
+import type { Fact } from "./facts.ts";
+import { instant } from "./instant.ts";
+import { faultsOf, LARGEST_EVENT_BYTES, parseEvent, parseFact } from "./parse-event.ts";
+import { translateSesEvent } from "./ses-events.ts";
+import { type InboundText, inboundText } from "./texts.ts";
+import type { Translation } from "./translation.ts";
+
+/** A mail in the bucket of received mails. */
+export interface StoredMail {
+  readonly bucket: string;
+  readonly key: string;
+  readonly receivedAt: Date;
+}
+
+/** What a message of the intake's queue is about. */
+export type Message =
+  /** An event of the bus. */
+  | { readonly kind: "fact"; readonly fact: Fact }
+  /** Facts about a mail or text of ours, which the sender names by its touch. The touch may be unknown here. */
+  | { readonly kind: "touch_facts"; readonly facts: readonly Fact[] }
+  | { readonly kind: "text"; readonly text: InboundText; readonly receivedAt: Date }
+  | { readonly kind: "mail"; readonly mail: StoredMail }
+  /** Valid, and without any effect here. The reason is a label. */
+  | { readonly kind: "ignored"; readonly reason: string }
+  /** Invalid. The reason lists the faults, without values. */
+  | { readonly kind: "refused"; readonly reason: string };
+
+/** SNS Developer Guide, "Message and JSON formats". */
+const notification = z.object({ Type: z.literal("Notification"), Message: z.string(), Timestamp: instant });
+
+/** Amazon S3 User Guide, "EventBridge event message structure". */
+const objectCreated = z.object({
+  source: z.literal("aws.s3"),
+  time: instant,
+  detail: z.object({ bucket: z.object({ name: z.string() }), object: z.object({ key: z.string() }) }),
+});
+
+/** Tells the messages of the queue apart by their shape, and parses them. */
+export function parseMessage(body: string): Message {
+  const json = Buffer.byteLength(body) > LARGEST_EVENT_BYTES ? undefined : jsonOf(body);
+  const { Type, source } = SHAPE.parse(json);
+  if (Type !== undefined) return parseNotification(json);
+  if (source === "aws.s3") return parseObject(json);
+  if (source === "aws.ses") return messageOf(translateSesEvent(json));
+  const parsed = parseEvent(body);
+  return parsed.ok ? { kind: "fact", fact: parsed.fact } : refused(parsed.reason);
+}
+
+const SHAPE = z.object({ Type: z.unknown(), source: z.unknown() }).catch({ Type: undefined, source: undefined });
+
+function jsonOf(body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch {
+    return undefined;
+  }
+}
+
+function parseNotification(json: unknown): Message {
+  const parsed = notification.safeParse(json);
+  if (!parsed.success) return refused(`not a notification of SNS: ${faultsOf(parsed.error).join("; ")}`);
+  const text = inboundText.safeParse(jsonOf(parsed.data.Message));
+  if (!text.success) return refused(`not a text message: ${faultsOf(text.error).join("; ")}`);
+  return { kind: "text", text: text.data, receivedAt: parsed.data.Timestamp };
+}
+
+/** SES writes this object into the bucket of a new receipt rule. */
+const SETUP_OBJECT = /(^|\/)AMAZON_SES_SETUP_NOTIFICATION$/;
+
+function parseObject(json: unknown): Message {
+  const parsed = objectCreated.safeParse(json);
+  if (!parsed.success) return refused(`not an event of S3: ${faultsOf(parsed.error).join("; ")}`);
+  const { bucket, object } = parsed.data.detail;
+  if (SETUP_OBJECT.test(object.key)) return { kind: "ignored", reason: "ses_setup_notification" };
+  return { kind: "mail", mail: { bucket: bucket.name, key: object.key, receivedAt: parsed.data.time } };
+}
+
+/** Parses the facts of a translator, which a payload may make invalid. */
+export function messageOf(translation: Translation): Message {
+  if (translation.kind === "ignored") return translation;
+  if (translation.kind === "fault") return refused(translation.reason);
+  const parsed = translation.facts.map(({ type, detail }) => parseFact(type, detail));
+  const faults = parsed.flatMap((one) => (one.ok ? [] : one.faults));
+  if (faults.length > 0) return refused(`detail: ${faults.join("; ")}`);
+  return { kind: "touch_facts", facts: parsed.flatMap((one) => (one.ok ? [one.fact] : [])) };
+}
+
+const refused = (reason: string): Message => ({ kind: "refused", reason });

@@ -1,0 +1,69 @@
+import * as z from "zod";
+
+/** A text message that a person sent. Its words are not kept. */
+export interface InboundText {
+  /** The person's number, as the provider writes it. */
+  readonly number: string;
+  readonly meaning: "opted_out" | "opted_in" | "replied";
+  /** The provider's id of our message that it answers, if known. */
+  readonly answers: string | undefined;
+  readonly eventId: string;
+}
+
+/** The message of an SNS notification about a text. AWS End User Messaging SMS, "Example of a two-way SMS message payload". */
+export const inboundText = z
+  .object({
+    originationNumber: z.string().min(1).max(40),
+    messageBody: z.string(),
+    inboundMessageId: z.string().regex(/^[\w-]{1,100}$/, "must be an id"),
+    previousPublishedMessageId: z.string().optional().catch(undefined),
+  })
+  .transform(
+    ({ originationNumber, messageBody, inboundMessageId, previousPublishedMessageId }): InboundText => ({
+      number: originationNumber,
+      meaning: meaningOf(messageBody),
+      answers: previousPublishedMessageId,
+      eventId: `sms:${inboundMessageId}`,
+    }),
+  );
+
+/**
+ * Words that opt out. The first group may stand with words about what to stop. The second means other things too, as in
+ * "cancel Tuesday", so it stands alone. "Required opt-out keywords" of AWS; CTIA Messaging Principles section 5.1.3;
+ * 47 CFR 64.1200(a)(10); and their forms in other languages.
+ */
+const STOP_WORDS = new Set("STOP STOPALL STOPP UNSUBSCRIBE OPTOUT REMOVE ARRET ABMELDEN DESABONNER BAJA".split(" "));
+const STOP_ALONE = new Set("CANCEL END QUIT REVOKE TD".split(" "));
+const START_WORDS = new Set("START UNSTOP OPTIN".split(" "));
+
+const POLITE = new Set("PLEASE PLS PLZ THANKS THANK THX YOU ME NOW BITTE MERCI SVP".split(" "));
+const ABOUT_MESSAGES = new Set(
+  (
+    "ALL THE THIS THESE IT YOUR TO FROM LIST SENDING TEXTING MESSAGING CONTACTING CALLING WRITING " +
+    "TEXT TEXTS MESSAGE MESSAGES SMS"
+  ).split(" "),
+);
+
+/** `STOP` and its variants opt out, `START` opts in; anything else, `HELP` and `YES` included, is a reply. */
+export function meaningOf(text: string): InboundText["meaning"] {
+  const [first = "", ...others] = wordsOf(text);
+  if (STOP_WORDS.has(first) && others.every((word) => ABOUT_MESSAGES.has(word) || STOP_WORDS.has(word)))
+    return "opted_out";
+  if (others.length > 0) return "replied";
+  if (STOP_ALONE.has(first)) return "opted_out";
+  return START_WORDS.has(first) ? "opted_in" : "replied";
+}
+
+/** Longer texts are no keyword. */
+const LONGEST_KEYWORD = 100;
+
+/**
+ * Words in capitals, without polite ones, accents, punctuation and invisible characters. `OPT OUT` and `OPT-OUT` are
+ * one word. None of a long text.
+ */
+function wordsOf(text: string): readonly string[] {
+  if (text.length > LONGEST_KEYWORD) return [];
+  const plain = text.normalize("NFKD").replaceAll(/[\p{M}\p{Cf}'’]/gu, "").toUpperCase();
+  const words = (plain.match(/[\p{L}\p{N}]+/gu) ?? []).filter((word) => !POLITE.has(word));
+  return words.join(" ").replaceAll(/\b(OPT) (OUT|IN)\b/g, "$1$2").split(" ");
+}
