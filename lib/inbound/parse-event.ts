@@ -46,7 +46,8 @@ export function parseFact(type: FactType, detail: unknown): ParsedFact {
 
 const refused = (reason: string): ParsedEvent => ({ ok: false, reason });
 
-function jsonOf(body: string): unknown {
+/** Undefined if the text is not JSON. */
+export function jsonOf(body: string): unknown {
   try {
     return JSON.parse(body);
   } catch (thrown) {

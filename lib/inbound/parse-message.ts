@@ -1,10 +1,10 @@
 import * as z from "zod";
 import type { Fact } from "./facts.ts";
 import { instant } from "./instant.ts";
-import { faultsOf, LARGEST_EVENT_BYTES, parseEvent, parseFact } from "./parse-event.ts";
+import { faultsOf, jsonOf, LARGEST_EVENT_BYTES, parseEvent, parseFact } from "./parse-event.ts";
 import { translateSesEvent } from "./ses-events.ts";
 import { type InboundText, inboundText } from "./texts.ts";
-import type { Translation } from "./translation.ts";
+import type { TranslatedFact } from "./translation.ts";
 
 /** A mail in the bucket of received mails. */
 export interface StoredMail {
@@ -15,9 +15,8 @@ export interface StoredMail {
 
 /** What a message of the intake's queue is about. */
 export type Message =
-  /** An event of the bus. */
-  | { readonly kind: "fact"; readonly fact: Fact }
-  /** Facts about a mail or text of ours, which the sender names by its touch. The touch may be unknown here. */
+  | { readonly kind: "facts"; readonly facts: readonly Fact[] }
+  /** What a provider reports about touches, which may be unknown here. */
   | { readonly kind: "touch_facts"; readonly facts: readonly Fact[] }
   | { readonly kind: "text"; readonly text: InboundText; readonly receivedAt: Date }
   | { readonly kind: "mail"; readonly mail: StoredMail }
@@ -42,20 +41,12 @@ export function parseMessage(body: string): Message {
   const { Type, source } = SHAPE.parse(json);
   if (Type !== undefined) return parseNotification(json);
   if (source === "aws.s3") return parseObject(json);
-  if (source === "aws.ses") return messageOf(translateSesEvent(json));
+  if (source === "aws.ses") return parseSesEvent(json);
   const parsed = parseEvent(body);
-  return parsed.ok ? { kind: "fact", fact: parsed.fact } : refused(parsed.reason);
+  return parsed.ok ? { kind: "facts", facts: [parsed.fact] } : refused(parsed.reason);
 }
 
 const SHAPE = z.object({ Type: z.unknown(), source: z.unknown() }).catch({ Type: undefined, source: undefined });
-
-function jsonOf(body: string): unknown {
-  try {
-    return JSON.parse(body);
-  } catch {
-    return undefined;
-  }
-}
 
 function parseNotification(json: unknown): Message {
   const parsed = notification.safeParse(json);
@@ -76,14 +67,19 @@ function parseObject(json: unknown): Message {
   return { kind: "mail", mail: { bucket: bucket.name, key: object.key, receivedAt: parsed.data.time } };
 }
 
-/** Parses the facts of a translator, which a payload may make invalid. */
-export function messageOf(translation: Translation): Message {
-  if (translation.kind === "ignored") return translation;
-  if (translation.kind === "fault") return refused(translation.reason);
-  const parsed = translation.facts.map(({ type, detail }) => parseFact(type, detail));
-  const faults = parsed.flatMap((one) => (one.ok ? [] : one.faults));
-  if (faults.length > 0) return refused(`detail: ${faults.join("; ")}`);
-  return { kind: "touch_facts", facts: parsed.flatMap((one) => (one.ok ? [one.fact] : [])) };
+function parseSesEvent(json: unknown): Message {
+  const translated = translateSesEvent(json);
+  if (translated.kind === "ignored") return translated;
+  if (translated.kind === "fault") return refused(translated.reason);
+  return factsOf(translated.facts, "touch_facts");
 }
 
-const refused = (reason: string): Message => ({ kind: "refused", reason });
+/** Parses what a translator made of a payload. An invalid value of the payload refuses all of it. */
+export function factsOf<Kind extends "facts" | "touch_facts">(translated: readonly TranslatedFact[], kind: Kind) {
+  const parsed = translated.map(({ type, detail }) => parseFact(type, detail));
+  const faults = parsed.flatMap((one) => (one.ok ? [] : one.faults));
+  if (faults.length > 0) return refused(`detail: ${faults.join("; ")}`);
+  return { kind, facts: parsed.flatMap((one) => (one.ok ? [one.fact] : [])) };
+}
+
+const refused = (reason: string) => ({ kind: "refused", reason }) as const;

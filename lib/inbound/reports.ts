@@ -96,4 +96,7 @@ function groupsIn(text: string): readonly Group[] {
 }
 
 const unfolded = (text: string): readonly string[] =>
-  text.replaceAll(/\r\n?/g, "\n").replaceAll(/\n[ \t]+(?=\S)/g, " ").split("\n", MOST_LINES);
+  text
+    .replaceAll(/\r\n?/g, "\n")
+    .replaceAll(/\n[ \t]+(?=\S)/g, " ")
+    .split("\n", MOST_LINES);

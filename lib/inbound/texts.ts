@@ -63,7 +63,13 @@ const LONGEST_KEYWORD = 100;
  */
 function wordsOf(text: string): readonly string[] {
   if (text.length > LONGEST_KEYWORD) return [];
-  const plain = text.normalize("NFKD").replaceAll(/[\p{M}\p{Cf}'’]/gu, "").toUpperCase();
+  const plain = text
+    .normalize("NFKD")
+    .replaceAll(/[\p{M}\p{Cf}'’]/gu, "")
+    .toUpperCase();
   const words = (plain.match(/[\p{L}\p{N}]+/gu) ?? []).filter((word) => !POLITE.has(word));
-  return words.join(" ").replaceAll(/\b(OPT) (OUT|IN)\b/g, "$1$2").split(" ");
+  return words
+    .join(" ")
+    .replaceAll(/\b(OPT) (OUT|IN)\b/g, "$1$2")
+    .split(" ");
 }

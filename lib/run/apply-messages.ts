@@ -1,8 +1,9 @@
 import pLimit from "p-limit";
 import type { EnrolmentVerdict } from "../domain/enrolment.ts";
 import type { Fact } from "../inbound/facts.ts";
-import { parseEvent } from "../inbound/parse-event.ts";
 import type { ReceivedMessage } from "./deliver-messages.ts";
+import { factsOfMessage } from "./facts-of-message.ts";
+import type { InboundOwners, ReceivedMails } from "./inbound-ports.ts";
 import { type Log, SchemaOutOfDate } from "./ports.ts";
 
 /** The intake's external dependencies. */
@@ -11,6 +12,8 @@ export interface IntakePorts {
   readonly missingSchema: () => Promise<readonly string[]>;
   /** Applies a fact in one transaction. Throws transient errors, such as DatabaseUnreachable. */
   readonly apply: (fact: Fact) => Promise<FactOutcome>;
+  readonly owners: InboundOwners;
+  readonly mails: ReceivedMails;
   readonly deadLetters: DeadLetterQueue;
   readonly log: Log;
 }
@@ -20,8 +23,8 @@ export interface DeadLetterQueue {
   keep(message: ReceivedMessage, reason: string): Promise<void>;
 }
 
-/** Number of events per outcome. */
-type Outcomes = Record<FactOutcome["outcome"] | "failed", number>;
+/** Number of facts per outcome, and of messages that were ignored or failed. */
+type Outcomes = Record<Result["outcome"], number>;
 
 export interface IntakeReport extends Outcomes {
   /** Leads created because a fact named no known lead. */
@@ -50,16 +53,27 @@ export async function applyMessages(
 ): Promise<AppliedMessages> {
   await requireSchema(ports);
   const report = nothingApplied();
+  const ignoredBecause: Record<string, number> = {};
   const failed = await pLimit(MESSAGES_AT_ONCE).map(messages, async (message) => {
-    const result = await applyMessage(message, ports);
-    count(result, report);
-    return result.outcome === "failed" ? [message.messageId] : [];
+    const results = await applyMessage(message, ports);
+    for (const result of results) {
+      count(result, report);
+      if (result.outcome === "ignored") ignoredBecause[result.reason] = (ignoredBecause[result.reason] ?? 0) + 1;
+    }
+    return results.some(({ outcome }) => outcome === "failed") ? [message.messageId] : [];
   });
-  ports.log.info("intake.finished", { messages: messages.length, ...report });
+  const ignored = report.ignored > 0 ? { ignoredBecause } : {};
+  ports.log.info("intake.finished", { messages: messages.length, ...report, ...ignored });
   return { report, failedMessageIds: failed.flat() };
 }
 
-type Result = FactOutcome | { readonly outcome: "failed" };
+/** A message that concerns nobody here. The reason is a label. */
+interface Ignored {
+  readonly outcome: "ignored";
+  readonly reason: string;
+}
+
+type Result = FactOutcome | Ignored | { readonly outcome: "failed" };
 
 /** Adds one outcome to the report. */
 function count(result: Result, report: IntakeReport): void {
@@ -75,15 +89,28 @@ const nothingApplied = (): IntakeReport => ({
   duplicate: 0,
   refused: 0,
   failed: 0,
+  ignored: 0,
   created: 0,
   warned: 0,
 });
 
-/** Applies one event. Throws transient errors. */
-export async function applyEvent(body: string, ports: Omit<IntakePorts, "deadLetters" | "log">): Promise<FactOutcome> {
+type EventPorts = Omit<IntakePorts, "deadLetters" | "log" | "mails"> & Partial<Pick<IntakePorts, "mails">>;
+
+/** Applies the facts of one event and returns their outcomes. Throws transient errors. */
+export async function applyEvent(body: string, ports: EventPorts): Promise<readonly (FactOutcome | Ignored)[]> {
   await requireSchema(ports);
-  const parsed = parseEvent(body);
-  return parsed.ok ? await ports.apply(parsed.fact) : { outcome: "refused", reason: parsed.reason };
+  const found = await factsOfMessage(body, { mails: NO_MAILS, ...ports });
+  if (found.kind !== "facts") return [{ outcome: found.kind, reason: found.reason }];
+  return await inTurn(found.facts, ports.apply);
+}
+
+/** Where no mails are received. */
+export const NO_MAILS: ReceivedMails = { read: () => Promise.resolve(undefined) };
+
+async function inTurn<Item, Outcome>(items: readonly Item[], work: (item: Item) => Promise<Outcome>) {
+  const outcomes: Outcome[] = [];
+  for (const item of items) outcomes.push(await work(item));
+  return outcomes;
 }
 
 async function requireSchema({ missingSchema }: Pick<IntakePorts, "missingSchema">): Promise<void> {
@@ -91,25 +118,34 @@ async function requireSchema({ missingSchema }: Pick<IntakePorts, "missingSchema
   if (missing.length > 0) throw new SchemaOutOfDate(missing);
 }
 
-async function applyMessage(message: ReceivedMessage, ports: IntakePorts): Promise<Result> {
-  const { deadLetters, log } = ports;
+/** Each fact has its own transaction. If one fails, the redelivered message finds those before it applied. */
+async function applyMessage(message: ReceivedMessage, ports: IntakePorts): Promise<readonly Result[]> {
   const { messageId, body } = message;
   try {
-    const parsed = parseEvent(body);
-    const origin = parsed.ok ? { type: parsed.fact.type, workspaceId: parsed.fact.workspaceId } : {};
-    const result = parsed.ok
-      ? await ports.apply(parsed.fact)
-      : ({ outcome: "refused", reason: parsed.reason } as const);
-    if (result.outcome === "refused") {
-      await deadLetters.keep(message, result.reason);
-      log.error("event.refused", { messageId, ...origin, reason: result.reason });
-    } else log.info(`event.${result.outcome}`, { messageId, ...origin, ...remarksOf(result) });
-    return result;
+    const found = await factsOfMessage(body, ports);
+    if (found.kind === "ignored") return [{ outcome: "ignored", reason: found.reason }];
+    if (found.kind === "refused") return [await settled({ outcome: "refused", reason: found.reason }, message, ports)];
+    return await inTurn(found.facts, async (fact) => await settled(await ports.apply(fact), message, ports, fact));
   } catch (thrown) {
     // Log only the message: the details of a database error contain row values.
-    log.error("event.failed", { messageId, fault: thrown instanceof Error ? thrown.message : String(thrown) });
-    return { outcome: "failed" };
+    ports.log.error("event.failed", { messageId, fault: thrown instanceof Error ? thrown.message : String(thrown) });
+    return [{ outcome: "failed" }];
   }
+}
+
+/** Logs an outcome, and keeps a refused message for review. */
+async function settled(
+  result: FactOutcome,
+  message: ReceivedMessage,
+  { deadLetters, log }: IntakePorts,
+  fact?: Fact,
+): Promise<FactOutcome> {
+  const about = { messageId: message.messageId, ...(fact && { type: fact.type, workspaceId: fact.workspaceId }) };
+  if (result.outcome === "refused") {
+    await deadLetters.keep(message, result.reason);
+    log.error("event.refused", { ...about, reason: result.reason });
+  } else log.info(`event.${result.outcome}`, { ...about, ...remarksOf(result) });
+  return result;
 }
 
 function remarksOf(result: FactOutcome) {

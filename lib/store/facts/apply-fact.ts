@@ -6,6 +6,7 @@ import { onPool, type Transactional } from "../sql.ts";
 import { leadBounced } from "./bounce-facts.ts";
 import { leadComplained, leadOptedIn, leadOptedOut } from "./consent-facts.ts";
 import { leadEnrolled } from "./enrol.ts";
+import { inboundOwners } from "./inbound-owners.ts";
 import { leadContacted, leadReplied, leadSnoozed } from "./lead-facts.ts";
 import { meetingBooked, meetingCancelled, meetingMissed, meetingRescheduled } from "./meetings.ts";
 import { touchApproved, touchDelivered, touchFailed, touchRejected } from "./touch-facts.ts";
@@ -36,7 +37,7 @@ export const applyFact = <Type extends FactType>(db: Transactional, fact: FactOf
   (APPLY[fact.type as Type] as Apply<Type>)(db, fact);
 
 /** The intake's ports on a database. */
-export function intakeStore(database: Pick<Database, "pool">): Pick<IntakePorts, "missingSchema" | "apply"> {
+export function intakeStore(database: Pick<Database, "pool">): Pick<IntakePorts, "missingSchema" | "apply" | "owners"> {
   const db = onPool(database.pool);
-  return { missingSchema: schemaGate(database), apply: (fact) => applyFact(db, fact) };
+  return { missingSchema: schemaGate(database), apply: (fact) => applyFact(db, fact), owners: inboundOwners(db) };
 }

@@ -1,0 +1,61 @@
+import type { Fact } from "../inbound/facts.ts";
+import { factsOfMail, factsOfText } from "../inbound/inbound-facts.ts";
+import { classifyMail } from "../inbound/mail.ts";
+import { factsOf, type Message, parseMessage, type StoredMail } from "../inbound/parse-message.ts";
+import type { InboundText } from "../inbound/texts.ts";
+import type { InboundOwners, ReceivedMails } from "./inbound-ports.ts";
+
+interface FactsPorts {
+  readonly owners: InboundOwners;
+  readonly mails: ReceivedMails;
+}
+
+/** What a message is about, once its leads are known. */
+type Resolved = Extract<Message, { readonly kind: "facts" | "ignored" | "refused" }>;
+
+/** Parses a message, and finds the leads of one that names none. Throws transient errors. */
+export async function factsOfMessage(body: string, ports: FactsPorts): Promise<Resolved> {
+  const message = parseMessage(body);
+  switch (message.kind) {
+    case "facts":
+    case "ignored":
+    case "refused":
+      return message;
+    case "touch_facts":
+      return await ofKnownTouches(message.facts, ports);
+    case "text":
+      return await ofText(message.text, message.receivedAt, ports);
+    case "mail":
+      return await ofMail(message.mail, ports);
+    default:
+      return message satisfies never;
+  }
+}
+
+/** Touches of other stages share the events of an account, and erased touches are gone. Neither needs a person. */
+async function ofKnownTouches(facts: readonly Fact[], { owners }: FactsPorts): Promise<Resolved> {
+  for (const fact of facts) {
+    const touchId = "touchId" in fact ? fact.touchId : "lead" in fact ? fact.lead.touch : undefined;
+    if (touchId !== undefined && !(await owners.knowsTouch(fact.workspaceId, touchId))) return ignored("unknown_touch");
+  }
+  return { kind: "facts", facts };
+}
+
+async function ofText(text: InboundText, receivedAt: Date, { owners }: FactsPorts): Promise<Resolved> {
+  const workspaceIds = await owners.ofText(text);
+  if (workspaceIds.length === 0) return ignored("unknown_number");
+  return factsOf(factsOfText(text, receivedAt, workspaceIds), "facts");
+}
+
+async function ofMail(stored: StoredMail, { owners, mails }: FactsPorts): Promise<Resolved> {
+  const raw = await mails.read(stored);
+  if (raw === undefined) return ignored("expired_mail");
+  const news = await classifyMail(raw, stored.receivedAt);
+  if (news.kind === "ignored") return news;
+  const found = await owners.ofMail(news.marks);
+  if (found === "own_mail") return ignored("own_mail");
+  if (found.length === 0) return ignored("unknown_sender");
+  return factsOf(factsOfMail(news, found), "facts");
+}
+
+const ignored = (reason: string): Resolved => ({ kind: "ignored", reason });

@@ -1,0 +1,19 @@
+import type { MailOwner } from "../inbound/inbound-facts.ts";
+import type { MailMarks } from "../inbound/mail.ts";
+import type { StoredMail } from "../inbound/parse-message.ts";
+import type { InboundText } from "../inbound/texts.ts";
+
+/** Whose leads a message concerns that names no lead of a workspace. */
+export interface InboundOwners {
+  knowsTouch(workspaceId: string, touchId: string): Promise<boolean>;
+  /** The ids of the workspaces that texted the number. */
+  ofText(text: InboundText): Promise<readonly string[]>;
+  /** `own_mail`: the mail is a copy of one that our side wrote. */
+  ofMail(marks: MailMarks): Promise<readonly MailOwner[] | "own_mail">;
+}
+
+/** Mails that people sent, as raw bytes. */
+export interface ReceivedMails {
+  /** The start of a mail, which has its header. Undefined if it has expired. Throws transient errors. */
+  read(mail: StoredMail): Promise<Uint8Array | undefined>;
+}
