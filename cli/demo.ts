@@ -5,15 +5,14 @@ import { text } from "node:stream/consumers";
 import { Webhook, WebhookVerificationError } from "standardwebhooks";
 import * as z from "zod";
 import { DAY_MS } from "../lib/domain/time-zone.ts";
-import type { FactOutcome } from "../lib/run/apply-messages.ts";
-import { applyEvent } from "../lib/run/apply-messages.ts";
+import { applyEvent, type EventOutcome } from "../lib/run/apply-messages.ts";
 import type { Database } from "../lib/store/connect.ts";
 import { intakeStore } from "../lib/store/facts/apply-fact.ts";
 
 /** A demo lead that booked, and the outcome of its booking event. */
 export interface DemoBooking {
   readonly leadId: string;
-  readonly outcome: FactOutcome;
+  readonly outcome: EventOutcome;
 }
 
 const candidates = z.array(z.object({ workspaceId: z.guid(), leadId: z.guid() }));
@@ -43,7 +42,9 @@ export async function bookByEvent(database: Database): Promise<DemoBooking | nul
     meeting: { id: `demo-${randomUUID()}`, startsAt: inAWeek(0), endsAt: inAWeek(30) },
   };
   const event = JSON.stringify({ "detail-type": "meeting.booked", detail });
-  return { leadId: lead.leadId, outcome: await applyEvent(event, intakeStore(database)) };
+  const [outcome] = await applyEvent(event, intakeStore(database));
+  if (!outcome) throw new Error("a booking is one fact");
+  return { leadId: lead.leadId, outcome };
 }
 
 /** The environment variables with which the function reaches the receiver. */

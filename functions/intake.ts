@@ -10,11 +10,14 @@ const ports = wireIntake(config, log);
 
 /**
  * Applies the facts from the queue and returns the messages to redeliver. A single event, such as a test event from the
- * console, is applied too; the handler returns its outcome.
+ * console, is applied too; the handler returns its outcome, or a list if it has several facts.
  */
 export const handler = handle(async (event) => {
   const batch = sqsBatch.safeParse(event);
-  if (!batch.success) return await applyEvent(JSON.stringify(event), ports);
+  if (!batch.success) {
+    const outcomes = await applyEvent(JSON.stringify(event), ports);
+    return outcomes.length === 1 ? outcomes[0] : outcomes;
+  }
   const { report, failedMessageIds } = await applyMessages(batch.data.Records, ports);
   record(figuresOfIntake(report));
   return redeliver(failedMessageIds);

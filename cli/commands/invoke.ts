@@ -165,9 +165,9 @@ export function intakeCommand(): Command {
     .addHelpText("after", INTAKE_HELP)
     .action(async (file: string, { folder }: { folder: string }) => {
       const body = await readEventText(file);
-      const outcome = await withExistingDatabase(folder, (database) => applyEvent(body, intakeStore(database)));
-      process.stdout.write(`${JSON.stringify(outcome, null, 2)}\n`);
-      process.exitCode = outcome.outcome === "refused" ? 1 : 0;
+      const outcomes = await withExistingDatabase(folder, (database) => applyEvent(body, intakeStore(database)));
+      for (const outcome of outcomes) process.stdout.write(`${JSON.stringify(outcome, null, 2)}\n`);
+      process.exitCode = outcomes.some(({ outcome }) => outcome === "refused") ? 1 : 0;
     });
 }
 

@@ -46,7 +46,8 @@ export function parseMessage(body: string): Message {
   return parsed.ok ? { kind: "facts", facts: [parsed.fact] } : refused(parsed.reason);
 }
 
-const SHAPE = z.object({ Type: z.unknown(), source: z.unknown() }).catch({ Type: undefined, source: undefined });
+const anything = z.unknown().optional();
+const SHAPE = z.object({ Type: anything, source: anything }).catch({});
 
 function parseNotification(json: unknown): Message {
   const parsed = notification.safeParse(json);

@@ -88,7 +88,10 @@ function groupsIn(text: string): readonly Group[] {
     const [, name, value = ""] = /^([\w-]{1,60})[ \t]*:(.*)$/.exec(line) ?? [];
     if (line.trim() === "") group = undefined;
     if (name === undefined) continue;
-    if (!group) groups.push((group = new Map()));
+    if (!group) {
+      group = new Map<string, string[]>();
+      groups.push(group);
+    }
     const key = name.toLowerCase();
     group.set(key, [...(group.get(key) ?? []), value.trim()]);
   }

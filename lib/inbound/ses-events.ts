@@ -6,28 +6,29 @@ import type { TranslatedFact, Translation } from "./translation.ts";
 
 /** Ids of SES, which become part of event ids. */
 const id = z.string().regex(/^[\w.+=@-]{1,80}$/, "must be an id of SES");
+const anything = z.unknown().optional();
 const tagValues = z.array(z.string()).catch([]);
 
 /** Unknown keys are ignored: SES reserves the right to add some. */
 const mail = z.object({ messageId: id, tags: z.record(z.string(), tagValues).catch({}) });
 
-const recipient = z.object({ status: z.string().optional().catch(undefined), diagnosticCode: z.unknown() });
+const recipient = z.object({ status: z.string().optional().catch(undefined), diagnosticCode: anything });
 const bounce = z.object({
   bounceType: z.string(),
   bounceSubType: z.string().catch(""),
   bouncedRecipients: z.array(recipient).catch([]),
   feedbackId: id.catch(""),
-  timestamp: z.unknown(),
+  timestamp: anything,
 });
 const complaint = z.object({
   complaintFeedbackType: z.string().nullish().catch(null),
   feedbackId: id.catch(""),
-  arrivalDate: z.unknown(),
-  timestamp: z.unknown(),
+  arrivalDate: anything,
+  timestamp: anything,
 });
-const delivery = z.object({ timestamp: z.unknown() });
+const delivery = z.object({ timestamp: anything });
 
-const event = z.object({ "detail-type": z.string(), time: z.unknown(), detail: z.object({ mail }) });
+const event = z.object({ "detail-type": z.string(), time: anything, detail: z.object({ mail }) });
 
 /** What an event is about: the touch, its workspace, and the times that the event gives, best first. */
 interface About {

@@ -57,6 +57,8 @@ export const METRIC_UNITS = {
   RefusedFacts: "Count",
   /** Attempts that failed; the queue redelivers the fact. */
   FailedFacts: "Count",
+  /** Messages that concern no touch and no lead here. */
+  IgnoredMessages: "Count",
   /** Leads that the intake created because a fact named an unknown person. */
   CreatedLeads: "Count",
   /** Facts that were applied with warnings. */
@@ -149,6 +151,7 @@ export const figuresOfIntake = (report: IntakeReport): readonly Figure[] =>
     DuplicateFacts: report.duplicate,
     RefusedFacts: report.refused,
     FailedFacts: report.failed,
+    IgnoredMessages: report.ignored,
     CreatedLeads: report.created,
     WarnedFacts: report.warned,
   });

@@ -13,7 +13,8 @@ export interface IntakePorts {
   /** Applies a fact in one transaction. Throws transient errors, such as DatabaseUnreachable. */
   readonly apply: (fact: Fact) => Promise<FactOutcome>;
   readonly owners: InboundOwners;
-  readonly mails: ReceivedMails;
+  /** Absent where no mails are received. */
+  readonly mails?: ReceivedMails;
   readonly deadLetters: DeadLetterQueue;
   readonly log: Log;
 }
@@ -73,7 +74,10 @@ interface Ignored {
   readonly reason: string;
 }
 
-type Result = FactOutcome | Ignored | { readonly outcome: "failed" };
+/** The outcome of one fact, or of a message without a fact. */
+export type EventOutcome = FactOutcome | Ignored;
+
+type Result = EventOutcome | { readonly outcome: "failed" };
 
 /** Adds one outcome to the report. */
 function count(result: Result, report: IntakeReport): void {
@@ -94,18 +98,16 @@ const nothingApplied = (): IntakeReport => ({
   warned: 0,
 });
 
-type EventPorts = Omit<IntakePorts, "deadLetters" | "log" | "mails"> & Partial<Pick<IntakePorts, "mails">>;
-
 /** Applies the facts of one event and returns their outcomes. Throws transient errors. */
-export async function applyEvent(body: string, ports: EventPorts): Promise<readonly (FactOutcome | Ignored)[]> {
+export async function applyEvent(
+  body: string,
+  ports: Omit<IntakePorts, "deadLetters" | "log">,
+): Promise<readonly EventOutcome[]> {
   await requireSchema(ports);
-  const found = await factsOfMessage(body, { mails: NO_MAILS, ...ports });
+  const found = await factsOfMessage(body, ports);
   if (found.kind !== "facts") return [{ outcome: found.kind, reason: found.reason }];
   return await inTurn(found.facts, ports.apply);
 }
-
-/** Where no mails are received. */
-export const NO_MAILS: ReceivedMails = { read: () => Promise.resolve(undefined) };
 
 async function inTurn<Item, Outcome>(items: readonly Item[], work: (item: Item) => Promise<Outcome>) {
   const outcomes: Outcome[] = [];

@@ -7,7 +7,7 @@ import type { InboundOwners, ReceivedMails } from "./inbound-ports.ts";
 
 interface FactsPorts {
   readonly owners: InboundOwners;
-  readonly mails: ReceivedMails;
+  readonly mails?: ReceivedMails;
 }
 
 /** What a message is about, once its leads are known. */
@@ -48,6 +48,7 @@ async function ofText(text: InboundText, receivedAt: Date, { owners }: FactsPort
 }
 
 async function ofMail(stored: StoredMail, { owners, mails }: FactsPorts): Promise<Resolved> {
+  if (!mails) return { kind: "refused", reason: "this stage receives no mails: INBOUND_MAIL_BUCKET is not set" };
   const raw = await mails.read(stored);
   if (raw === undefined) return ignored("expired_mail");
   const news = await classifyMail(raw, stored.receivedAt);

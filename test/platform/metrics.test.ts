@@ -135,13 +135,14 @@ it("the metrics of a delivery batch are its outcomes", () => {
 });
 
 it("the metrics of a batch of facts count each outcome, and what a person should review", () => {
-  const report = { applied: 7, stale: 1, duplicate: 2, refused: 3, failed: 4, created: 5, warned: 6 };
+  const report = { applied: 7, stale: 1, duplicate: 2, refused: 3, failed: 4, ignored: 8, created: 5, warned: 6 };
   expect(figuresOfIntake(report)).toEqual([
     { name: "AppliedFacts", value: 7 },
     { name: "StaleFacts", value: 1 },
     { name: "DuplicateFacts", value: 2 },
     { name: "RefusedFacts", value: 3 },
     { name: "FailedFacts", value: 4 },
+    { name: "IgnoredMessages", value: 8 },
     { name: "CreatedLeads", value: 5 },
     { name: "WarnedFacts", value: 6 },
   ]);

@@ -90,6 +90,7 @@ describe("a batch of events", () => {
       duplicate: 0,
       refused: Object.keys(bodies).length - 1,
       failed: 0,
+      ignored: 0,
       created: 0,
       warned: 0,
     });

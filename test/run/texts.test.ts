@@ -1,0 +1,147 @@
+import { beforeEach, describe, expect, it } from "@jest/globals";
+import { openDatabase } from "../../lib/store/connect.ts";
+import { intakeStore } from "../../lib/store/facts/apply-fact.ts";
+import { aText } from "../inbound/text-examples.ts";
+import { atEnd } from "../support/at-end.ts";
+import { addLead, addWorkspace, type Columns } from "../support/factories.ts";
+import { addReached, type Reached, takeIn } from "../support/intake.ts";
+import { useDatabase } from "../support/use-database.ts";
+
+const { database: testDatabase, sql } = await useDatabase();
+const database = openDatabase({ connectionString: testDatabase.url });
+atEnd(() => database.close());
+
+let number: string;
+let numbers = 0;
+let north: Reached;
+let south: Reached;
+
+/** Adds a workspace that texted the number. */
+const addSender = async (phone: string, providerId: string, workspace: Columns = {}) =>
+  addReached(sql, await addWorkspace(sql, workspace), {
+    lead: { phone },
+    touch: { channel: "sms", provider_id: providerId },
+  });
+
+beforeEach(async () => {
+  numbers += 1;
+  number = `+49170${1_000_000 + numbers}`;
+  north = await addSender(number, `north-${numbers}`);
+  south = await addSender(number, `south-${numbers}`);
+});
+
+let texts = 0;
+const textOf = (messageBody: string, changes: Columns = {}) =>
+  aText({
+    originationNumber: number,
+    messageBody,
+    inboundMessageId: `in-${++texts}`,
+    previousPublishedMessageId: undefined,
+    ...changes,
+  });
+
+const leadOf = async ({ leadId }: { readonly leadId: string }) => {
+  const { rows } = await sql.query(
+    `select opted_out_at is not null and opted_out_at > coalesce(opted_in_at, '-infinity') as "optedOut",
+            suppressed_reason::text as suppressed, last_inbound_at as "repliedAt" from lead where id = $1`,
+    [leadId],
+  );
+  return rows[0];
+};
+const UNTOUCHED = { optedOut: false, suppressed: null, repliedAt: null };
+
+describe("a text that a person sends", () => {
+  it("opts out in every workspace that texted the number, because they share the sender's", async () => {
+    const { report } = await takeIn(database, [
+      textOf("Stop please", { previousPublishedMessageId: `north-${numbers}` }),
+    ]);
+    expect(report).toMatchObject({ applied: 2 });
+    for (const lead of [north, south]) expect(await leadOf(lead)).toMatchObject({ suppressed: "opted_out" });
+  });
+
+  it("leaves workspaces alone that never texted the number, and other people", async () => {
+    const silent = await addWorkspace(sql);
+    const unasked = await addLead(sql, silent, { phone: number });
+    const waiting = await addReached(sql, await addWorkspace(sql), {
+      lead: { phone: number },
+      touch: { channel: "sms", status: "claimed" },
+    });
+    const mailed = await addReached(sql, await addWorkspace(sql), { lead: { phone: number } });
+    const another = await addReached(sql, north.workspaceId, { lead: {}, touch: { channel: "sms" } });
+    await takeIn(database, [textOf("STOP")]);
+    for (const lead of [{ leadId: unasked }, waiting, mailed, another]) expect(await leadOf(lead)).toEqual(UNTOUCHED);
+  });
+
+  it("is a reply to the workspace whose message it answers", async () => {
+    await takeIn(database, [textOf("Sounds good", { previousPublishedMessageId: `south-${numbers}` })]);
+    expect(await leadOf(south)).toMatchObject({ repliedAt: new Date("2026-11-20T09:00:00Z"), suppressed: null });
+    expect(await leadOf(north)).toEqual(UNTOUCHED);
+  });
+
+  it.each([undefined, "unknown"])("is a reply to every workspace that texted it, if it answers %s", async (answers) => {
+    await takeIn(database, [textOf("YES", { previousPublishedMessageId: answers })]);
+    for (const lead of [north, south]) expect(await leadOf(lead)).toMatchObject({ repliedAt: expect.any(Date) });
+  });
+
+  it.each([
+    ["stop, then start", ["09:00", "STOP"], ["10:00", "START"], null],
+    ["start, then stop", ["09:00", "START"], ["10:00", "STOP"], "opted_out"],
+  ] as const)("counts by its time, in any order and twice: %s", async (_what, first, second, suppressed) => {
+    for (const order of [
+      [first, second],
+      [second, first],
+    ]) {
+      const phone = `${number}${order.indexOf(first)}`;
+      const lead = await addSender(phone, "order");
+      const texts = order.map(([time, words]) => ({
+        ...textOf(words, { originationNumber: phone }),
+        Timestamp: `2026-11-20T${time}:00.000Z`,
+      }));
+      for (const text of [...texts, ...texts]) await takeIn(database, [text]);
+      expect(await leadOf(lead)).toMatchObject({ suppressed });
+    }
+  });
+
+  it("finds numbers that are stored without the prefix, by the workspace's country", async () => {
+    const german = await addSender(`0170 ${1_000_000 + numbers}`, "one", { holiday_country: "DE" });
+    const austrian = await addSender(`0170 ${1_000_000 + numbers}`, "two", { holiday_country: "AT" });
+    await takeIn(database, [textOf("STOP")]);
+    expect(await leadOf(german)).toMatchObject({ suppressed: "opted_out" });
+    expect(await leadOf(austrian)).toEqual(UNTOUCHED);
+  });
+
+  it.each(["+4915799999999", "VERIZON", "12345"])(
+    "is ignored and counted if nobody texted its number: %s",
+    async (from) => {
+      const { report, ignored, log } = await takeIn(database, [textOf("STOP", { originationNumber: from })]);
+      expect(report).toMatchObject({ ignored: 1, applied: 0, created: 0 });
+      expect(ignored).toEqual({ unknown_number: 1 });
+      expect(log).not.toContain(from);
+    },
+  );
+
+  it("is stored and logged nowhere with its words", async () => {
+    const words = "my secret answer";
+    const { log } = await takeIn(database, [textOf(words)]);
+    const { rows } = await sql.query("select row_to_json(intake_event)::text as event from intake_event");
+    expect(`${log} ${JSON.stringify(rows)}`).not.toContain(words);
+    expect(log).not.toContain(number);
+  });
+
+  it("is redelivered if one workspace fails, and applied once in the other", async () => {
+    const { apply } = intakeStore(database);
+    let calls = 0;
+    const failsOnce: typeof apply = async (fact) => {
+      calls += 1;
+      if (calls === 2) throw new Error("a lost connection");
+      return await apply(fact);
+    };
+    const text = textOf("STOP");
+    expect(await takeIn(database, [text], { apply: failsOnce })).toMatchObject({
+      failedMessageIds: ["0"],
+      report: { failed: 1 },
+    });
+    expect((await takeIn(database, [text])).report).toMatchObject({ duplicate: 1, applied: 1, failed: 0 });
+    for (const lead of [north, south]) expect(await leadOf(lead)).toMatchObject({ suppressed: "opted_out" });
+  });
+});
