@@ -34,7 +34,7 @@ const booking = z.object({
 });
 type Booking = z.infer<typeof booking>;
 
-const envelope = z.object({ triggerEvent: z.string(), createdAt: text, payload: z.unknown() });
+const envelope = z.object({ triggerEvent: z.string(), createdAt: text, payload: z.unknown().optional() });
 const TEMPLATE = "remove the custom payload template of the webhook";
 
 /**

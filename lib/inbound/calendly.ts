@@ -27,7 +27,7 @@ const invitee = z.object({
 });
 type Invitee = z.infer<typeof invitee>;
 
-const envelope = z.object({ event: z.string(), created_at: text, payload: z.unknown() });
+const envelope = z.object({ event: z.string(), created_at: text, payload: z.unknown().optional() });
 
 /**
  * Translates a webhook of Calendly.
