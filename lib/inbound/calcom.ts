@@ -2,7 +2,7 @@ import * as z from "zod";
 import { normaliseEmail } from "../domain/address.ts";
 import { type About, bookingFact, meetingId, type Person, personOf, sameAddress } from "./booking-facts.ts";
 import { faultsOf } from "./parse-event.ts";
-import type { Translation } from "./translation.ts";
+import { fault, ignored, type TranslatedFact, type Translation } from "./translation.ts";
 
 /** Any other value counts as absent: what is only useful never makes a payload invalid. */
 const text = z.string().min(1).optional().catch(undefined);
@@ -13,22 +13,27 @@ const response = z
   .optional()
   .catch(undefined);
 
+/** `BOOKING_NO_SHOW_UPDATED` calls the uid `bookingUid`. */
+const withUid = (sent: unknown): unknown =>
+  isRecord(sent) ? { ...sent, uid: sent["uid"] ?? sent["bookingUid"] } : sent;
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null;
+
+const attendee = z
+  .object({ email: text, phoneNumber: text, noShow: z.boolean().optional().catch(undefined) })
+  .catch({ email: undefined, phoneNumber: undefined, noShow: undefined });
+const mailbox = z.object({ email: text }).catch({ email: undefined });
+
 const booking = z.object({
-  uid: text,
-  /** The name of `uid` in `BOOKING_NO_SHOW_UPDATED`. */
-  bookingUid: text,
+  uid: z.string().min(1),
   rescheduleUid: text,
   status: text,
   startTime: text,
   endTime: text,
-  organizer: z.object({ email: text }).optional().catch(undefined),
-  team: z
-    .object({ members: z.array(z.object({ email: text })).catch([]) })
-    .optional()
-    .catch(undefined),
-  attendees: z
-    .array(z.object({ email: text, phoneNumber: text, noShow: z.boolean().optional().catch(undefined) }))
-    .catch([]),
+  organizer: mailbox,
+  team: z.object({ members: z.array(mailbox).catch([]) }).catch({ members: [] }),
+  attendees: z.array(attendee).catch([]),
   responses: z.object({ email: response, attendeePhoneNumber: response }).optional().catch(undefined),
   smsReminderNumber: text,
 });
@@ -56,53 +61,53 @@ const TEMPLATE = "remove the custom payload template of the webhook";
  */
 export function translateCalcom(payload: unknown, about: About): Translation {
   const event = envelope.safeParse(payload);
-  if (!event.success) {
-    return { kind: "fault", reason: `not a webhook of Cal.com: ${faultsOf(event.error).join("; ")}; ${TEMPLATE}` };
+  if (!event.success) return fault(`not a webhook of Cal.com: ${faultsOf(event.error).join("; ")}; ${TEMPLATE}`);
+  const change = CHANGES.get(event.data.triggerEvent);
+  if (!change) return ignored("an event that books or changes no meeting");
+  const sent = booking.safeParse(withUid(event.data.payload));
+  if (!sent.success) return fault(`payload: has no uid; ${TEMPLATE}`);
+  if (change === "booked" && UNCONFIRMED.has(sent.data.status?.toUpperCase() ?? "")) {
+    return ignored("the booking awaits confirmation");
   }
-  const { triggerEvent, createdAt } = event.data;
-  const type = TYPES.get(triggerEvent);
-  if (!type) return { kind: "ignored", reason: "an event that books or changes no meeting" };
-  const parsed = booking.safeParse(event.data.payload);
-  const uid = parsed.data?.uid ?? parsed.data?.bookingUid;
-  if (!parsed.success || uid === undefined) return { kind: "fault", reason: `payload: has no uid; ${TEMPLATE}` };
-  if (type === "meeting.booked" && UNCONFIRMED.has(parsed.data.status?.toUpperCase() ?? "")) {
-    return { kind: "ignored", reason: "the booking awaits confirmation" };
-  }
-  const attendees = attendeesOf(parsed.data);
-  if (attendees === "nobody") return { kind: "fault", reason: "payload: names no address and no number" };
-  const facts = attendees.flatMap(({ lead, key, noShow }) => {
-    const change = type === "no-show" ? noShowType(noShow) : typeOf(type, parsed.data);
-    if (change === undefined) return [];
-    const replaced = change === "meeting.rescheduled" ? parsed.data.rescheduleUid : undefined;
-    return bookingFact(about, {
-      type: change,
-      meetingId: meetingId("calcom", uid, key),
-      replaces: replaced === undefined ? undefined : meetingId("calcom", replaced, key),
-      lead,
-      startsAt: parsed.data.startTime,
-      endsAt: parsed.data.endTime,
-      occurredAt: createdAt,
-    });
-  });
-  return facts.length > 0 ? { kind: "facts", facts } : { kind: "ignored", reason: "concerns no attendee but hosts" };
+  const attendees = attendeesOf(sent.data);
+  if (attendees === "nobody") return fault("payload: names no address and no number");
+  const at = event.data.createdAt;
+  const facts = attendees.flatMap((attendee) => factOf(sent.data, { change, at }, attendee, about) ?? []);
+  return facts.length > 0 ? { kind: "facts", facts } : ignored("concerns no attendee but hosts");
 }
 
-const TYPES: ReadonlyMap<string, "meeting.booked" | "meeting.cancelled" | "no-show"> = new Map([
-  ["BOOKING_CREATED", "meeting.booked"],
-  ["BOOKING_RESCHEDULED", "meeting.booked"],
-  ["BOOKING_CANCELLED", "meeting.cancelled"],
-  ["BOOKING_REJECTED", "meeting.cancelled"],
+type Change = "booked" | "cancelled" | "no-show";
+
+const CHANGES: ReadonlyMap<string, Change> = new Map([
+  ["BOOKING_CREATED", "booked"],
+  ["BOOKING_RESCHEDULED", "booked"],
+  ["BOOKING_CANCELLED", "cancelled"],
+  ["BOOKING_REJECTED", "cancelled"],
   ["BOOKING_NO_SHOW_UPDATED", "no-show"],
 ]);
 
 const UNCONFIRMED: ReadonlySet<string> = new Set(["PENDING", "AWAITING_HOST"]);
 
-const noShowType = (noShow: boolean | undefined) =>
-  noShow === undefined ? undefined : noShow ? "meeting.missed" : "meeting.booked";
-
-/** A booking with a former uid is a rescheduled one, also if its confirmation arrives as `BOOKING_CREATED`. */
-const typeOf = (type: "meeting.booked" | "meeting.cancelled", { uid, rescheduleUid }: Booking) =>
-  type === "meeting.booked" && rescheduleUid !== undefined && rescheduleUid !== uid ? "meeting.rescheduled" : type;
+/** Undefined if nothing changed for the attendee. */
+function factOf(
+  { uid, rescheduleUid, startTime, endTime }: Booking,
+  { change, at }: { readonly change: Change; readonly at: string | undefined },
+  { lead, key, noShow }: Attendee,
+  about: About,
+): TranslatedFact | undefined {
+  const idOf = (one: string) => meetingId("calcom", one, key);
+  const described = { meetingId: idOf(uid), lead, startsAt: startTime, endsAt: endTime, occurredAt: at };
+  if (change === "cancelled") return bookingFact(about, { ...described, type: "meeting.cancelled" });
+  if (change === "no-show") {
+    if (noShow === undefined) return undefined;
+    return bookingFact(about, { ...described, type: noShow ? "meeting.missed" : "meeting.booked" });
+  }
+  // Also if the confirmation of a rescheduled booking arrives as `BOOKING_CREATED`.
+  if (rescheduleUid === undefined || rescheduleUid === uid) {
+    return bookingFact(about, { ...described, type: "meeting.booked" });
+  }
+  return bookingFact(about, { ...described, type: "meeting.rescheduled", replaces: idOf(rescheduleUid) });
+}
 
 interface Attendee {
   readonly lead: Person;
@@ -113,8 +118,8 @@ interface Attendee {
 
 function attendeesOf(sent: Booking): readonly Attendee[] | "nobody" {
   const { attendees, organizer, team, responses } = sent;
-  const hosts = [organizer?.email, ...(team?.members.map(({ email }) => email) ?? [])];
-  const isHost = (address: string) => hosts.some((host) => host !== undefined && sameAddress(host, address));
+  const hosts = [organizer, ...team.members].flatMap(({ email }) => email ?? []);
+  const isHost = (address: string) => hosts.some((host) => sameAddress(host, address));
   const listed =
     attendees.length > 0 ? attendees : [{ email: responses?.email, phoneNumber: undefined, noShow: undefined }];
   const named = listed.flatMap(({ email, phoneNumber, noShow }): (Attendee & { readonly isHost: boolean })[] => {

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { type About, bookingFact, meetingId, type Person, personOf, sameAddress } from "./booking-facts.ts";
 import { faultsOf } from "./parse-event.ts";
-import type { TranslatedFact, Translation } from "./translation.ts";
+import { fault, ignored, type TranslatedFact, type Translation } from "./translation.ts";
 
 /** Any other value counts as absent: what is only useful never makes a payload invalid. */
 const text = z.string().min(1).optional().catch(undefined);
@@ -20,8 +20,8 @@ const invitee = z.object({
     .object({
       start_time: text,
       end_time: text,
-      event_memberships: z.array(z.object({ user_email: text })).catch([]),
-      event_guests: z.array(z.object({ email: text })).catch([]),
+      event_memberships: z.array(z.object({ user_email: text }).catch({ user_email: undefined })).catch([]),
+      event_guests: z.array(z.object({ email: text }).catch({ email: undefined })).catch([]),
     })
     .catch({ start_time: undefined, end_time: undefined, event_memberships: [], event_guests: [] }),
 });
@@ -48,17 +48,16 @@ const envelope = z.object({ event: z.string(), created_at: text, payload: z.unkn
  */
 export function translateCalendly(payload: unknown, about: About): Translation {
   const event = envelope.safeParse(payload);
-  if (!event.success)
-    return { kind: "fault", reason: `not a webhook of Calendly: ${faultsOf(event.error).join("; ")}` };
+  if (!event.success) return fault(`not a webhook of Calendly: ${faultsOf(event.error).join("; ")}`);
   const read = READERS.get(event.data.event);
-  if (!read) return { kind: "ignored", reason: "an event that concerns no meeting" };
+  if (!read) return ignored("an event that concerns no meeting");
   const parsed = invitee.safeParse(event.data.payload);
-  if (!parsed.success) return { kind: "fault", reason: `payload: ${faultsOf(parsed.error).join("; ")}` };
+  if (!parsed.success) return fault(`payload: ${faultsOf(parsed.error).join("; ")}`);
   const change = read(parsed.data, event.data.created_at);
-  if (change === undefined) return { kind: "ignored", reason: "rescheduled: the new invitee is a webhook of its own" };
+  if (change === undefined) return ignored("rescheduled: the new invitee is a webhook of its own");
   const people = peopleOf(parsed.data);
-  if (people === "nobody") return { kind: "fault", reason: "payload: names no address and no number" };
-  if (people.length === 0) return { kind: "ignored", reason: "only hosts attend" };
+  if (people === "nobody") return fault("payload: names no address and no number");
+  if (people.length === 0) return ignored("only hosts attend");
   return { kind: "facts", facts: people.map((person) => factOf(parsed.data, change, person, about)) };
 }
 

@@ -16,3 +16,6 @@ export type Translation =
   | { readonly kind: "ignored"; readonly reason: string }
   /** The payload is not what the system documents. */
   | { readonly kind: "fault"; readonly reason: string };
+
+export const fault = (reason: string): Translation => ({ kind: "fault", reason });
+export const ignored = (reason: string): Translation => ({ kind: "ignored", reason });
