@@ -56,34 +56,42 @@ const MOST_CACHED = 1_000;
 /** The text of a secret by name. Undefined if there is none. */
 type ReadSecret = (name: string) => Promise<string | undefined>;
 
+interface Cached {
+  readonly secret: Promise<ConnectionSecret | undefined>;
+  /** Until then it is valid at all. */
+  until: number;
+  /** When it was last read, or could not be read again. */
+  checkedAt: number;
+}
+
 /**
- * Secrets in Secrets Manager, cached for five minutes; that there is none, for one minute. A failed look-up is not
- * cached.
+ * Secrets in Secrets Manager, cached for five minutes; that there is none, for one minute. A failed look-up leaves what
+ * was cached before.
  */
 export function storedConnectionSecrets(
   prefix: string,
   read: ReadSecret = readSecret,
   clock: () => number = Date.now,
 ): ConnectionSecrets {
-  const cache = new Map<
-    string,
-    { readonly secret: Promise<ConnectionSecret | undefined>; at: number; forMs: number }
-  >();
+  const cache = new Map<string, Cached>();
   return (workspaceId, tool, maxAgeMs = KNOWN_CACHED_MS) => {
     const name = connectionSecretName(prefix, workspaceId, tool);
-    const cached = cache.get(name);
-    if (cached && clock() < cached.at + Math.min(maxAgeMs, cached.forMs)) return cached.secret;
-    const fetched = { secret: fetchParsed(name, tool, read), at: clock(), forMs: KNOWN_CACHED_MS };
-    // Deleted first, so that the oldest entry stays the first.
+    const now = clock();
+    const before = cache.get(name);
+    if (before && now < Math.min(before.until, before.checkedAt + maxAgeMs)) return before.secret;
+    const fetched: Cached = { secret: fetchParsed(name, tool, read), until: now + KNOWN_CACHED_MS, checkedAt: now };
+    // Deleted first, so that the first entry is the oldest.
     cache.delete(name);
     cache.set(name, fetched);
     for (const oldest of cache.keys()) if (cache.size > MOST_CACHED) cache.delete(oldest);
     fetched.secret.then(
       (secret) => {
-        if (secret === undefined) fetched.forMs = UNKNOWN_CACHED_MS;
+        if (secret === undefined) fetched.until = now + UNKNOWN_CACHED_MS;
       },
       () => {
-        if (cache.get(name) === fetched) cache.delete(name);
+        if (cache.get(name) !== fetched) return;
+        if (before) cache.set(name, { ...before, checkedAt: now });
+        else cache.delete(name);
       },
     );
     return fetched.secret;
