@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { translateCalcom } from "../../lib/inbound/calcom.ts";
 import { parseFact } from "../../lib/inbound/parse-event.ts";
 import type { TranslatedFact } from "../../lib/inbound/translation.ts";
-import { calcom, calcomAttendee, calcomNoShow } from "../support/booking-payloads.ts";
+import { calcom, calcomAttendee, calcomNoShow, instantAt } from "../support/booking-payloads.ts";
 
 const ABOUT = { workspaceId: "0192d0c4-0000-7000-8000-000000000001", receivedAt: new Date("2026-11-20T12:00:00Z") };
 const UID = "bFJeNb2uX8ANpT3JL5EfXw";
@@ -26,12 +26,12 @@ describe("a webhook of Cal.com", () => {
         detail: {
           workspaceId: ABOUT.workspaceId,
           eventId: expect.stringMatching(new RegExp(`^calcom:${UID}:[0-9a-f]{24}:[0-9a-f]{24}$`)),
-          occurredAt: "2026-11-20T09:05:00.000Z",
+          occurredAt: instantAt(5),
           lead: { email: "ida@example.com" },
           meeting: {
             id: expect.stringMatching(new RegExp(`^calcom:${UID}:[0-9a-f]{24}$`)),
-            startsAt: "2026-11-20T10:00:00.000Z",
-            endsAt: "2026-11-20T10:30:00.000Z",
+            startsAt: instantAt(60),
+            endsAt: instantAt(90),
           },
         },
       },

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { translateCalendly } from "../../lib/inbound/calendly.ts";
 import { parseFact } from "../../lib/inbound/parse-event.ts";
 import type { TranslatedFact } from "../../lib/inbound/translation.ts";
-import { anInvitee, calendly, calendlyRescheduled } from "../support/booking-payloads.ts";
+import { anInvitee, calendly, calendlyInstant, calendlyRescheduled } from "../support/booking-payloads.ts";
 
 const ABOUT = { workspaceId: "0192d0c4-0000-7000-8000-000000000001", receivedAt: new Date("2026-11-20T12:00:00Z") };
 const ida = anInvitee();
@@ -30,12 +30,12 @@ describe("a webhook of Calendly", () => {
       detail: {
         workspaceId: ABOUT.workspaceId,
         eventId: expect.stringMatching(new RegExp(`^calendly:${ida.uuid}:[0-9a-f]{24}$`)),
-        occurredAt: "2026-11-20T09:05:00.000000Z",
+        occurredAt: calendlyInstant(5),
         lead: { email: "ida@example.com" },
         meeting: {
           id: `calendly:${ida.uuid}`,
-          startsAt: "2026-11-20T10:00:00.000000Z",
-          endsAt: "2026-11-20T10:30:00.000000Z",
+          startsAt: calendlyInstant(60),
+          endsAt: calendlyInstant(90),
         },
       },
     });
@@ -44,7 +44,7 @@ describe("a webhook of Calendly", () => {
   it("about a cancellation is one, at its own time", () => {
     expect(factOf(calendly("invitee.canceled", ida, { at: 9 }))).toMatchObject({
       type: "meeting.cancelled",
-      detail: { occurredAt: "2026-11-20T09:09:00.000000Z", meeting: { id: `calendly:${ida.uuid}` } },
+      detail: { occurredAt: calendlyInstant(9), meeting: { id: `calendly:${ida.uuid}` } },
     });
   });
 
@@ -62,7 +62,7 @@ describe("a webhook of Calendly", () => {
     expect(factOf(calendly("invitee_no_show.created", ida, { at: 20 }))).toMatchObject({ type: "meeting.missed" });
     expect(factOf(calendly("invitee_no_show.deleted", ida, { at: 21 }))).toMatchObject({
       type: "meeting.booked",
-      detail: { occurredAt: "2026-11-20T09:21:00.000000Z" },
+      detail: { occurredAt: calendlyInstant(21) },
     });
   });
 

@@ -2,9 +2,15 @@ import { randomUUID } from "node:crypto";
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** The instant so many minutes after a fixed one, with the microseconds that Calendly sends. */
-const at = (minutes: number): string =>
-  new Date(Date.parse("2026-11-20T09:00:00Z") + minutes * 60_000).toISOString().replace("Z", "000Z");
+/** A week ago, at a full minute: what happened since is in the past, and a meeting two weeks later is ahead. */
+const BASE_MS = Math.floor(Date.now() / 60_000) * 60_000 - 7 * 24 * 60 * 60_000;
+/** Two weeks, in minutes. */
+const TWO_WEEKS = 14 * 24 * 60;
+
+/** The instant so many minutes after the base. */
+export const instantAt = (minutes: number): string => new Date(BASE_MS + minutes * 60_000).toISOString();
+/** The same with microseconds, as Calendly writes it. */
+export const calendlyInstant = (minutes: number): string => instantAt(minutes).replace("Z", "000Z");
 
 export interface CalendlyInvitee {
   readonly uuid: string;
@@ -41,15 +47,15 @@ const CALENDLY_EVENTS = {
 export function calendly(
   event: keyof typeof CALENDLY_EVENTS,
   invitee: CalendlyInvitee,
-  { at: minutes = 0, starts = 10_000, ...changes }: CalendlyOptions = {},
+  { at: minutes = 0, starts = TWO_WEEKS, ...changes }: CalendlyOptions = {},
 ): Json {
   return {
-    created_at: at(minutes),
+    created_at: calendlyInstant(minutes),
     created_by: "https://api.calendly.com/users/HHHHHHHHHHHHHHHH",
     event,
     payload: {
       cancel_url: `https://calendly.com/cancellations/${invitee.uuid}`,
-      created_at: at(event === "invitee.created" ? minutes : 0),
+      created_at: calendlyInstant(event === "invitee.created" ? minutes : 0),
       email: "ida@example.com",
       event: `https://api.calendly.com/scheduled_events/${invitee.eventUuid}`,
       first_name: "Ida",
@@ -62,8 +68,8 @@ export function calendly(
       rescheduled: false,
       routing_form_submission: null,
       scheduled_event: {
-        created_at: at(0),
-        end_time: at(starts + 30),
+        created_at: calendlyInstant(0),
+        end_time: calendlyInstant(starts + 30),
         event_guests: [],
         event_memberships: [
           { user: "https://api.calendly.com/users/HHHHHHHHHHHHHHHH", user_email: "host@acme.test", user_name: "Hana" },
@@ -72,9 +78,9 @@ export function calendly(
         invitees_counter: { active: 1, limit: 1, total: 1 },
         location: { location: "Hauptstraße 1", type: "physical" },
         name: "Demo",
-        start_time: at(starts),
+        start_time: calendlyInstant(starts),
         status: "active",
-        updated_at: at(minutes),
+        updated_at: calendlyInstant(minutes),
         uri: `https://api.calendly.com/scheduled_events/${invitee.eventUuid}`,
         ...changes.scheduledEvent,
       },
@@ -82,9 +88,9 @@ export function calendly(
       text_reminder_number: null,
       timezone: "Europe/Berlin",
       tracking: { salesforce_uuid: null, utm_campaign: null, utm_content: null, utm_medium: null, utm_source: "mail" },
-      updated_at: at(minutes),
+      updated_at: calendlyInstant(minutes),
       uri: uriOf(invitee),
-      ...CALENDLY_EVENTS[event](at(minutes)),
+      ...CALENDLY_EVENTS[event](calendlyInstant(minutes)),
       ...changes.invitee,
     },
   };
@@ -126,17 +132,17 @@ export const calcomAttendee = (email: string, more: Json = {}): Json => ({
 export function calcom(
   triggerEvent: string,
   uid: string,
-  { at: minutes = 0, starts = 10_000, payload = {} }: CalcomOptions = {},
+  { at: minutes = 0, starts = TWO_WEEKS, payload = {} }: CalcomOptions = {},
 ): Json {
   return {
     triggerEvent,
-    createdAt: new Date(at(minutes)).toISOString(),
+    createdAt: instantAt(minutes),
     payload: {
       additionalNotes: "",
       attendees: [calcomAttendee("ida@example.com")],
       bookingId: 91,
       destinationCalendar: null,
-      endTime: new Date(at(starts + 30)).toISOString(),
+      endTime: instantAt(starts + 30),
       eventTypeId: 7,
       length: 30,
       location: "integrations:daily",
@@ -155,7 +161,7 @@ export function calcom(
         name: { label: "your_name", value: "Ida Sommer" },
       },
       seatsPerTimeSlot: null,
-      startTime: new Date(at(starts)).toISOString(),
+      startTime: instantAt(starts),
       status: STATUS[triggerEvent] ?? "ACCEPTED",
       title: "Demo between Hana and Ida Sommer",
       type: "demo",
@@ -169,6 +175,6 @@ export function calcom(
 /** A webhook of Cal.com about an absence: a payload of its own, without times. */
 export const calcomNoShow = (bookingUid: string, attendees: readonly Json[], minutes = 0): Json => ({
   triggerEvent: "BOOKING_NO_SHOW_UPDATED",
-  createdAt: new Date(at(minutes)).toISOString(),
+  createdAt: instantAt(minutes),
   payload: { attendees, bookingId: 91, bookingUid, message: "marked as no-show" },
 });
