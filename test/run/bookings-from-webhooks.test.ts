@@ -159,9 +159,8 @@ const HISTORIES: readonly History[] = [
     live: [],
   },
   {
-    name: "Cal.com: requested, confirmed, and swept",
+    name: "Cal.com: confirmed and swept",
     events: () => [
-      fromCalcom(calcom("BOOKING_REQUESTED", uid, { starts: 20_000 })),
       fromCalcom(calcom("BOOKING_CREATED", uid, { at: 5, starts: 20_000 })),
       sweptCalcom(4),
       sweptCalcom(6),

@@ -1,6 +1,6 @@
 import type { AppointmentStatus } from "../../domain/labels.ts";
 import { isNews, type MeetingState } from "../../domain/meeting.ts";
-import { isTimeZone } from "../../domain/time-zone.ts";
+import { isTimeZone, MINUTE_MS } from "../../domain/time-zone.ts";
 import type { FactOf } from "../../inbound/facts.ts";
 import type { FactOutcome } from "../../run/apply-messages.ts";
 import { insertLeadEvents } from "../digests.ts";
@@ -128,11 +128,17 @@ async function storeMeeting(
   return { news, latest };
 }
 
-/** Null if no time of the meeting is known: it is then not stored, and the lead's status alone books it. */
+/**
+ * Null if no time of a confirmed meeting is known: it is then not stored, and the lead's status alone books it. One that
+ * does not take place is stored with the time of the fact instead, because its booking may still arrive.
+ */
 function stateAfter({ fact, status }: MeetingFactToApply, known: KnownMeeting | null): MeetingState | null {
+  const lastEventAt = fact.occurredAt;
   const startsAt = fact.meeting.startsAt ?? known?.state.startsAt;
   const endsAt = fact.meeting.endsAt ?? known?.state.endsAt;
-  return startsAt && endsAt ? { status, startsAt, endsAt, lastEventAt: fact.occurredAt } : null;
+  if (startsAt && endsAt) return { status, startsAt, endsAt, lastEventAt };
+  if (status === "confirmed") return null;
+  return { status, startsAt: new Date(lastEventAt.getTime() - MINUTE_MS), endsAt: lastEventAt, lastEventAt };
 }
 
 /** A confirmation may add leads to the meeting; any other fact applies only to leads that it already has. */
