@@ -18,6 +18,16 @@ const port = number.pipe(z.int().min(1).max(65_535)).default(5432);
 const databaseUrl = z.url({ protocol: /^postgres(ql)?$/ });
 const queueUrl = z.url({ protocol: /^https?$/ });
 
+const secretArn = z
+  .string()
+  .regex(/^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+$/, "must be the ARN of a secret");
+
+/** The keys of unsubscribe links: a secret, or a key on a machine of a developer. */
+const unsubscribeSecret = {
+  UNSUBSCRIBE_SECRET_ARN: secretArn.optional(),
+  UNSUBSCRIBE_KEY: z.string().min(32, "must have at least 32 characters").optional(),
+};
+
 const functionSettings = z.object({
   GIT_REVISION: nonEmpty.default("unknown"),
   LOG_LEVEL: z.enum(["DEBUG", "INFO", "WARN", "ERROR", "SILENT"]).default("INFO"),
@@ -44,10 +54,7 @@ const settings = functionSettings.extend({
   SMS_MESSAGE_TYPE: z.enum(["PROMOTIONAL", "TRANSACTIONAL"]).default("PROMOTIONAL"),
   WEBHOOK_URL: z.url({ protocol: /^https?$/ }).optional(),
   WEBHOOK_SECRET: signingSecret.optional(),
-  WEBHOOK_SECRET_ARN: z
-    .string()
-    .regex(/^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+$/, "must be the ARN of a secret")
-    .optional(),
+  WEBHOOK_SECRET_ARN: secretArn.optional(),
   WEBHOOK_NETWORK: z.enum(["public", "any"]).default("public"),
   DELIVERY_QUEUE_URL: queueUrl.optional(),
   RUN_BATCH_SIZE: number.pipe(runOptions.batchSize).default(1000),
@@ -174,6 +181,7 @@ const webhooksSettings = functionSettings.extend({
   EVENT_BUS_NAME: nonEmpty,
   /** `backstop/<stage>`; the secrets of connections are named below it. */
   CONNECTION_SECRETS_PREFIX: nonEmpty,
+  ...unsubscribeSecret,
 });
 
 /** The configuration of the function that receives facts over HTTP. */

@@ -1,11 +1,14 @@
 import type { ConnectionSecrets } from "./connection-secrets.ts";
 import type { FactBus } from "./fact-bus.ts";
 import type { HttpAnswer, HttpRequest } from "./http.ts";
+import type { ReadUnsubscribeKeys } from "./unsubscribe-keys.ts";
 
 /** The external dependencies of the routes. */
 export interface WebhookPorts {
   readonly secrets: ConnectionSecrets;
   readonly bus: FactBus;
+  /** Undefined: the stage has no unsubscribe links. */
+  readonly unsubscribeKeys?: ReadUnsubscribeKeys | undefined;
   readonly now: () => Date;
 }
 

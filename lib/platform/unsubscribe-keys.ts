@@ -1,7 +1,8 @@
 import { type UnsubscribeKeys, unsubscribeKeys } from "../inbound/unsubscribe-token.ts";
 import { secretByArn } from "./secrets.ts";
+import { Unavailable } from "./unavailable.ts";
 
-/** Returns keys that were fetched at most `maxAgeMs` ago; by default five minutes. Errors do not quote the secret. */
+/** Returns keys that were fetched at most `maxAgeMs` ago; by default five minutes. Throws Unavailable. */
 export type ReadUnsubscribeKeys = (maxAgeMs?: number) => Promise<UnsubscribeKeys>;
 
 interface KeySource {
@@ -16,13 +17,19 @@ export function unsubscribeKeysOf(env: KeySource): ReadUnsubscribeKeys | undefin
   const { UNSUBSCRIBE_SECRET_ARN: arn, UNSUBSCRIBE_KEY: current } = env;
   if (arn === undefined) return current === undefined ? undefined : () => Promise.resolve({ current, former: [] });
   const secret = secretByArn(arn);
-  return async (maxAgeMs) => keysIn(await secret(maxAgeMs));
+  return async (maxAgeMs) => {
+    const text = await secret(maxAgeMs).catch((thrown: unknown) => {
+      const name = thrown instanceof Error ? thrown.name : typeof thrown;
+      throw new Unavailable(`the unsubscribe secret cannot be read: ${name}`, { cause: thrown });
+    });
+    return keysIn(text);
+  };
 }
 
 function keysIn(text: string): UnsubscribeKeys {
   const parsed = unsubscribeKeys.safeParse(jsonOf(text));
   if (parsed.success) return parsed.data;
-  throw new Error('the unsubscribe secret must be JSON as {"current": "32 characters or more", "former": []}');
+  throw new Unavailable('the unsubscribe secret must be JSON as {"current": "32 characters or more", "former": []}');
 }
 
 /** The parser's message would quote the secret. */

@@ -1,57 +1,5 @@
 import { createHash } from "node:crypto";
-import { readUnsubscribeToken, type TouchOfLink } from "../inbound/unsubscribe-token.ts";
-import type { Log } from "../run/ports.ts";
-import { redactError } from "../run/redact-error.ts";
-import type { ReadUnsubscribeKeys } from "./unsubscribe-keys.ts";
-
-export interface UnsubscribePorts {
-  readonly keys: ReadUnsubscribeKeys;
-  /** Reports that the receiver of the touch opted out. Throws unless the fact bus has accepted it. */
-  readonly optOut: (touch: TouchOfLink, at: Date) => Promise<void>;
-  readonly now: () => Date;
-  readonly log: Log;
-}
-
-export interface PageAnswer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
-}
-
-/**
- * Answers `/unsubscribe/<token>`. GET and HEAD show a page with a button and change nothing, because scanners follow the
- * links in mails. POST opts out, whatever its body (RFC 8058 section 3.1: no cookie, no redirect, no further step), and
- * answers 503 if that could not be reported, so that the caller tries again.
- */
-export function unsubscribePage(ports: UnsubscribePorts): (method: string, token: string) => Promise<PageAnswer> {
-  return async (method, token) => {
-    const answer = await answerTo(method, token, ports);
-    return method === "HEAD" ? { ...answer, body: "" } : answer;
-  };
-}
-
-async function answerTo(method: string, token: string, ports: UnsubscribePorts): Promise<PageAnswer> {
-  if (!METHODS.includes(method)) return page(405, NOT_A_METHOD, { allow: METHODS.join(", ") });
-  try {
-    const touch = await touchOf(token, ports);
-    if (!touch) return page(404, BROKEN_LINK);
-    if (method !== "POST") return page(200, QUESTION);
-    await ports.optOut(touch, ports.now());
-    return page(200, DONE);
-  } catch (thrown) {
-    ports.log.error("unsubscribe.failed", { method, error: redactError(thrown) });
-    return page(503, method === "POST" ? NOT_DONE : NOT_NOW, { "retry-after": "60" });
-  }
-}
-
-const METHODS: readonly string[] = ["GET", "HEAD", "POST"];
-
-/** A key may be younger than the cached copy. Limited, so that forged tokens cause few calls to Secrets Manager. */
-const FRESH_MS = 10_000;
-
-async function touchOf(token: string, { keys, now }: UnsubscribePorts): Promise<TouchOfLink | undefined> {
-  return readUnsubscribeToken(token, await keys(), now()) ?? readUnsubscribeToken(token, await keys(FRESH_MS), now());
-}
+import type { HttpAnswer } from "./http.ts";
 
 interface Text {
   readonly title: string;
@@ -60,30 +8,32 @@ interface Text {
   readonly button?: string;
 }
 
-const QUESTION: Text = {
-  title: "Unsubscribe",
-  sentences: "Press the button, and we will not send you any more messages.",
-  button: "Unsubscribe",
-};
-const DONE: Text = {
-  title: "You are unsubscribed",
-  sentences: "We will not send you any more messages. One that is already on its way may still arrive.",
-};
-const NOT_DONE: Text = {
-  title: "This did not work",
-  sentences: "You are not unsubscribed yet. Please try again in a minute.",
-  button: "Try again",
-};
-const NOT_NOW: Text = {
-  title: "This page does not work right now",
-  sentences: "Please open the link again in a minute.",
-};
-const BROKEN_LINK: Text = {
-  title: "This link does not work",
-  sentences:
-    "A part of it may be missing. Open the link in the message again, or answer the message and ask us to stop.",
-};
-const NOT_A_METHOD: Text = { title: "This is not possible here", sentences: "Open the link in a browser." };
+/** What the pages behind an unsubscribe link say. */
+export const UNSUBSCRIBE_TEXTS = {
+  question: {
+    title: "Unsubscribe",
+    sentences: "Press the button, and we will not send you any more messages.",
+    button: "Unsubscribe",
+  },
+  done: {
+    title: "You are unsubscribed",
+    sentences: "We will not send you any more messages. One that is already on its way may still arrive.",
+  },
+  notDone: {
+    title: "This did not work",
+    sentences: "You are not unsubscribed yet. Please try again in a minute.",
+    button: "Try again",
+  },
+  notNow: {
+    title: "This page does not work right now",
+    sentences: "Please open the link again in a minute.",
+  },
+  brokenLink: {
+    title: "This link does not work",
+    sentences:
+      "A part of it may be missing. Open the link in the message again, or answer the message and ask us to stop.",
+  },
+} as const satisfies Readonly<Record<string, Text>>;
 
 const STYLE = `
 :root { color-scheme: light dark; --text: #1b1f24; --back: #ffffff; --button: #0550ae; --label: #ffffff; }
@@ -109,8 +59,12 @@ const HEADERS = {
   "x-robots-tag": "noindex, nofollow",
 };
 
-/** Contains nothing of the request. A form without an action posts to the address of the page. */
-function page(status: number, { title, sentences, button }: Text, more: Readonly<Record<string, string>> = {}) {
+/** A small, complete page. Contains nothing of the request. A form without an action posts to the address of the page. */
+export function unsubscribePage(
+  statusCode: number,
+  { title, sentences, button }: Text,
+  more: Readonly<Record<string, string>> = {},
+): HttpAnswer {
   const form = button === undefined ? "" : `<form method="post"><button type="submit">${button}</button></form>\n`;
   const body = `<!doctype html>
 <html lang="en">
@@ -128,5 +82,5 @@ ${form}</main>
 </body>
 </html>
 `;
-  return { status, headers: { ...HEADERS, ...more }, body };
+  return { statusCode, headers: { ...HEADERS, ...more }, body };
 }

@@ -4,12 +4,14 @@ import { type HttpAnswer, type HttpRequest, jsonAnswer, requestOf } from "./http
 import type { Figure } from "./metrics.ts";
 import type { Handled, Route, WebhookPorts } from "./route.ts";
 import { Unavailable } from "./unavailable.ts";
+import { UNSUBSCRIBE } from "./unsubscribe-route.ts";
 
 /** Routes by the first part of the path. The second part is the route's argument. */
 const ROUTES: ReadonlyMap<string, Route> = new Map([
   ["calendly", CALENDLY],
   ["calcom", CALCOM],
   ["facts", FACTS],
+  ["unsubscribe", UNSUBSCRIBE],
 ]);
 
 /** Far above what tools send, and below what a function can receive. */

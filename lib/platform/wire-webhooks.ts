@@ -2,10 +2,12 @@ import type { WebhooksConfig } from "./config.ts";
 import { storedConnectionSecrets } from "./connection-secrets.ts";
 import { eventBridgeBus } from "./fact-bus.ts";
 import type { WebhookPorts } from "./route.ts";
+import { unsubscribeKeysOf } from "./unsubscribe-keys.ts";
 
 /** Wires the ports of the webhooks function. Calls no service before the first request. */
-export const wireWebhooks = ({ EVENT_BUS_NAME, CONNECTION_SECRETS_PREFIX }: WebhooksConfig): WebhookPorts => ({
-  secrets: storedConnectionSecrets(CONNECTION_SECRETS_PREFIX),
-  bus: eventBridgeBus(EVENT_BUS_NAME),
+export const wireWebhooks = (config: WebhooksConfig): WebhookPorts => ({
+  secrets: storedConnectionSecrets(config.CONNECTION_SECRETS_PREFIX),
+  bus: eventBridgeBus(config.EVENT_BUS_NAME),
+  unsubscribeKeys: unsubscribeKeysOf(config),
   now: () => new Date(),
 });
