@@ -1,7 +1,9 @@
 import type * as z from "zod";
+import { RULES } from "../lib/domain/decide.ts";
 import type { showLead } from "../lib/operate/show-lead.ts";
+import { formatDuration } from "./duration.ts";
 import { REASON_TEXTS } from "./reason-texts.ts";
-import { formatMinute } from "./terminal.ts";
+import { formatMinute, formatWindow } from "./terminal.ts";
 
 type Answer = z.output<typeof showLead.answer>;
 type Live = Answer["instances"][number];
@@ -76,8 +78,24 @@ export function nextLines(
     `decides  ${decision.rule}: ${textOf(decision.reason)}${detail}`,
     ...decision.blockers.slice(1).map(({ rule, reason }) => `also     ${rule}: ${textOf(reason)}`),
     `zone     ${decision.zone.zone} (${decision.zone.from})`,
+    `limits   ${limitsText(decision.inputs, local)}`,
     `next     ${outlookText(decision.outlook, local)}`,
   ];
+}
+
+/** The sentences of the rules that pass. */
+export const passedTexts = ({ now }: Live): readonly string[] =>
+  now.readable ? RULES.filter(({ name }) => now.decision.passed.includes(name)).map(({ says }) => says) : [];
+
+type Inputs = Extract<Live["now"], { readable: true }>["decision"]["inputs"];
+
+function limitsText(
+  { sendWindow, gapMinutes, lastOutboundAt, dailyCap, dailyCapUsed }: Inputs,
+  local: (at: Date) => string,
+) {
+  const last = lastOutboundAt ? ` after the last touch, ${local(lastOutboundAt)}` : "";
+  const cap = dailyCap === null ? "" : `; daily cap ${dailyCapUsed} of ${dailyCap} used`;
+  return `${formatWindow(sendWindow)}; gap ${formatDuration(gapMinutes)}${last}${cap}`;
 }
 
 function outlookText(

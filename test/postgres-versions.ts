@@ -81,7 +81,9 @@ async function isRefused(url: string): Promise<string> {
   if (!/runs PostgreSQL 14\.\d+, but Backstop needs PostgreSQL 15 or later.*Nothing was written/.test(message)) {
     throw new Error(`it was not refused by name: ${message}`);
   }
-  const again = await backstop(["explain", "01000000-0000-7000-8000-000000000001"], url).catch((error) => error.stderr);
+  const again = await backstop(["leads", "show", "01000000-0000-7000-8000-000000000001"], url).catch(
+    (error) => error.stderr,
+  );
   if (!/schema_out_of_date/.test(again)) throw new Error(`migrate left something: ${again}`);
   return "refused by migrate, with nothing written";
 }

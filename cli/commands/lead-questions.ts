@@ -28,7 +28,7 @@ export const findCommand = () =>
 export const showCommand = () =>
   asking(new Command("show"))
     .description(showLead.summary)
-    .argument("<lead>", "an e-mail address, phone number, external id or id")
+    .argument("<lead>", "an e-mail address, phone number, external id, or the id of the lead, an instance or a touch")
     .action((lead: string, { workspace, json, ...place }: Asked) =>
       withOperator(place, async (operator) => {
         const answer = await operator.ask(showLead, { lead, ...(workspace && { workspace }) });

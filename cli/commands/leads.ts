@@ -56,8 +56,8 @@ Examples:
   $ npm run backstop -- leads import leads.csv --sequence Chase --stage production --by Hana --reason "trade fair"`;
 
 const EXAMPLES = `
-A lead is named by its e-mail address, phone number, external id or id. If several leads have the name, add --workspace, or use the
-id. Orders need --by and --reason, which "leads show" lists.
+A lead is named by its e-mail address, phone number, external id or id, or by the id of an instance or a touch, as reports have it.
+If several leads have the name, add --workspace, or use the id. Orders need --by and --reason, which "leads show" lists.
 
 Examples:
   $ npm run backstop -- leads find "ada by"

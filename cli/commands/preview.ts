@@ -15,7 +15,7 @@ const HELP = `
 Renders with the code that sends, and sends nothing. Without --lead it uses a sample lead with complete data, so that only the
 texts can be invalid. With --lead it also names the values that the lead lacks.
 
-It does not check whether the lead may be contacted now; \`explain\` does.
+It does not check whether the lead may be contacted now; \`leads show\` does.
 
 The text goes to standard output. Exits with 1 if the step's texts cannot be sent.
 

@@ -8,7 +8,7 @@ import { forecast } from "../../lib/operate/forecast.ts";
 import { listRuns } from "../../lib/operate/runs.ts";
 import { showLead } from "../../lib/operate/show-lead.ts";
 import { listWorkspaces } from "../../lib/operate/workspaces.ts";
-import { eventText, inZone, nameOf, nextLines, stateLines } from "../lead-story.ts";
+import { eventText, inZone, nameOf, nextLines, passedTexts, stateLines } from "../lead-story.ts";
 import { Problem, RefusedRequest } from "../problem.ts";
 import { liveText, REASON_TEXTS, workspaceState } from "../reason-texts.ts";
 import { formatMinute } from "../terminal.ts";
@@ -152,7 +152,7 @@ async function story({ operator, fields }: Visit): Promise<Page> {
     story: answer.story.map((event) => ({ at: local(event.at), text: eventText(event) })),
     instances: instances.map((instance) => {
       const [heading = "", ...lines] = nextLines(instance, local);
-      return { heading, lines };
+      return { heading, lines, passed: passedTexts(instance) };
     }),
   });
 }

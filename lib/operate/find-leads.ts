@@ -4,7 +4,7 @@ import type { Queryable } from "../store/sql.ts";
 import { isoInstant, question, Refused } from "./operation.ts";
 import { workspaceIdOf, workspaceName } from "./workspaces.ts";
 
-/** How a person names a lead: its id, external id, e-mail address or phone number. */
+/** How a person names a lead: its id, or that of an instance or a touch; its external id, e-mail address or phone number. */
 export const leadName = z.string().trim().min(1).max(320);
 
 /** Names one lead, in one workspace or in all of them. */

@@ -21,7 +21,10 @@ export const foundRow = z.object({
 export type FoundLead = z.infer<typeof foundRow>;
 
 interface LeadQuery {
-  /** As people write it: an id, an external id, an address, a number or part of a name. */
+  /**
+   * As people write it: an id of the lead, of one of its instances or of a touch; an external id, an address, a number or
+   * part of a name.
+   */
   readonly text: string;
   /** Null: all workspaces. */
   readonly workspaceId: string | null;
@@ -37,9 +40,11 @@ const COLUMNS = sql`
 const isNamed = (text: string, numbers: readonly string[]): Sql => {
   const each = (condition: Sql): Sql => sql`
     select named.id from workspace join lead as named on named.workspace_id = workspace.id and ${condition}`;
-  const id = z.guid().safeParse(text);
+  const uuid = z.guid().safeParse(text).data ?? null;
   return sql`lead.id in (
-    select id from lead where id = ${id.success ? id.data : null}::uuid
+    select id from lead where id = ${uuid}::uuid
+    union all select lead_id from follow_up_instance where id = ${uuid}::uuid
+    union all select lead_id from touch where id = ${uuid}::uuid
     union all ${each(sql`named.external_id = ${text}`)}
     union all ${each(sql`named.normalised_email = ${normaliseEmail(text)}`)}
     union all ${each(sql`named.normalised_phone = any(${[...numbers]}::text[])`)})`;
@@ -53,7 +58,7 @@ async function numbersIn(db: Queryable, { text, workspaceId }: LeadQuery): Promi
   return countries.flatMap(({ country }) => phoneKeys(text, country));
 }
 
-/** The leads with exactly this id, external id, address or number. */
+/** The leads with exactly this id, or that of an instance or a touch, external id, address or number. */
 export async function readLeadsNamed(db: Queryable, query: LeadQuery): Promise<FoundLead[]> {
   const { text, workspaceId, limit } = query;
   const named = isNamed(text, await numbersIn(db, query));

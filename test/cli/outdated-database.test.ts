@@ -8,7 +8,7 @@ const ID = "01000000-0000-7000-8000-000000000001";
 const EVENT = fileURLToPath(new URL("../../events/intake/lead.replied.json", import.meta.url));
 
 const COMMANDS: readonly (readonly string[])[] = [
-  ["explain", ID],
+  ["leads", "show", ID],
   ["preview", ID, "--lead", ID],
   ["approvals", "list"],
   ["reopen", ID, "Chase", "--reason", "a mistake", "--by", "me"],

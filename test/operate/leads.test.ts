@@ -5,7 +5,7 @@ import { findLeads } from "../../lib/operate/find-leads.ts";
 import type { Question } from "../../lib/operate/operation.ts";
 import { answerQuestion } from "../../lib/operate/requests.ts";
 import { showLead } from "../../lib/operate/show-lead.ts";
-import { addAppointment, addFollowedLead, addSequence, addWorkspace } from "../support/factories.ts";
+import { addAppointment, addFollowedLead, addSequence, addTouch, addWorkspace } from "../support/factories.ts";
 import { useRunner } from "../support/run.ts";
 
 const { sql, runner } = await useRunner({ empty: true });
@@ -69,6 +69,25 @@ describe("leads find", () => {
 });
 
 describe("leads show", () => {
+  it("finds the lead of an instance or a touch, as reports name them", async () => {
+    const workspaceId = await addWorkspace(sql);
+    const chase = await addSequence(sql, workspaceId);
+    const { leadId, instanceId } = await addFollowedLead(sql, workspaceId, chase.id);
+    await addFollowedLead(sql, workspaceId, chase.id);
+    const touchId = await addTouch(sql, instanceId, chase.steps[0] ?? "");
+    for (const name of [instanceId, touchId]) expect((await ask(showLead, { lead: name })).lead.id).toBe(leadId);
+  });
+
+  it("reads infinity timestamps as long ago", async () => {
+    const workspaceId = await addWorkspace(sql);
+    const chase = await addSequence(sql, workspaceId);
+    const instance = { next_step_due: "infinity" };
+    const { instanceId } = await addFollowedLead(sql, workspaceId, chase.id, { instance });
+    await addTouch(sql, instanceId, chase.steps[0] ?? "", { next_attempt_at: "infinity" });
+    const [live] = (await ask(showLead, { lead: instanceId })).instances;
+    expect(live?.nextStepDue).toEqual(new Date(0));
+  });
+
   it("lists the candidates if several leads have the address", async () => {
     const workspaceId = await addWorkspace(sql);
     const chase = await addSequence(sql, workspaceId);

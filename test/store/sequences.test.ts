@@ -3,10 +3,10 @@ import { describe, expect, it } from "@jest/globals";
 import { decide } from "../../lib/domain/decide.ts";
 import { CHANNELS } from "../../lib/domain/labels.ts";
 import { openDatabase } from "../../lib/store/connect.ts";
-import { explainInstance } from "../../lib/store/explain.ts";
 import { SequenceRefused, type SequenceToSave } from "../../lib/store/sequence-to-save.ts";
 import { saveSequence } from "../../lib/store/sequences.ts";
 import { onPool } from "../../lib/store/sql.ts";
+import { readLiveInstances } from "../../lib/store/stories.ts";
 import { atEnd } from "../support/at-end.ts";
 import { addFollowedLead, addTouch, addWorkspace, everyRow } from "../support/factories.ts";
 import { openTransaction, untilBlockedBy } from "../support/transactions.ts";
@@ -144,9 +144,8 @@ describe("a step with a placeholder of another tool", () => {
       const { id } = await save(sequence);
       const { instanceId } = await addFollowedLead(pool, sequence.workspaceId, id);
       return async () => {
-        const instance = await explainInstance(onPool(pool), instanceId, new Date("2026-03-10T10:00:00Z"));
-        if (!instance || "fault" in instance.candidate.read) throw new Error("the instance cannot be read");
-        return decide(instance.candidate.read.item, new Date("2026-03-10T10:00:00Z"));
+        const now = new Date("2026-03-10T10:00:00Z");
+        return decide((await liveItem(instanceId, now)).item, now);
       };
     };
     const [one, other] = [await aSequence(marked({ allow })), await aSequence(marked({ allow }))];
@@ -337,8 +336,14 @@ describe("a sequence that is written already", () => {
 
 /** The bodies of an instance's remaining steps, as the claim reads them. */
 async function aheadOf(instanceId: string): Promise<readonly string[]> {
-  const instance = await explainInstance(onPool(pool), instanceId, new Date());
-  if (!instance || "fault" in instance.candidate.read) throw new Error("the instance cannot be read");
-  const { position, read } = instance.candidate;
-  return read.item.sequence.steps.filter((step) => step.position >= position).map(({ body }) => body);
+  const { position, item } = await liveItem(instanceId, new Date());
+  return item.sequence.steps.filter((step) => step.position >= position).map(({ body }) => body);
+}
+
+/** A live instance as the claim reads it. */
+async function liveItem(instanceId: string, now: Date) {
+  const { rows } = await pool.query("select lead_id from follow_up_instance where id = $1", [instanceId]);
+  const [live] = await readLiveInstances(onPool(pool), rows[0].lead_id, now);
+  if (!live || "fault" in live.candidate.read) throw new Error("the instance cannot be read");
+  return { position: live.candidate.position, item: live.candidate.read.item };
 }

@@ -93,6 +93,9 @@ it("is used by keyboard: a search, a result, a story", async () => {
   await page.keyboard.press("Enter");
   await page.waitForURL(/\/lead\?/);
   expect(await page.getByRole("main").innerText()).toContain("goes at the earliest");
+  await page.locator("summary").focus();
+  await page.keyboard.press("Enter");
+  expect(await page.getByRole("main").innerText()).toContain("The lead may be contacted.");
   await page.close();
 });
 
