@@ -249,6 +249,20 @@ describe("a run", () => {
     expect(await runner.run()).toMatchObject({ guardrail: { paused: 1 } });
   });
 
+  it("and a person who pauses or resumes wait for no bounce that is not committed", async () => {
+    const [first, second] = await addMails(id, mails(2));
+    const { id: chase } = await addSequence(sql, id);
+    await addFollowedLead(sql, id, chase);
+    await sql.query("update workspace set daily_cap = 5 where id = $1", [id]);
+    const open = await openTransaction(sql);
+    for (const touch of [first, second]) await open.query("update touch set bounced_at = now() where id = $1", [touch]);
+    await sql.query("update workspace set paused_at = now() where id = $1", [id]);
+    expect(await resume(id)).toMatchObject({ answer: { changed: true } });
+    expect(await runner.run()).toMatchObject({ results: { claimed: 1 } });
+    await open.commit();
+    expect(await stateOf(id)).toMatchObject({ flagged: true });
+  });
+
   it("that fails for one workspace leaves it flagged and unpaused, and checks the others", async () => {
     const other = await addWorkspace(sql);
     await addMails(id, mails(10, BOUNCED));
