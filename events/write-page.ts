@@ -1,6 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import * as z from "zod";
-import { FACT_SCHEMAS, type FactType, leadToEnrol } from "../lib/inbound/facts.ts";
+import { FACT_SCHEMAS, type FactType } from "../lib/inbound/facts.ts";
+import { leadToEnrol } from "../lib/inbound/lead-to-enrol.ts";
 
 /** The output of `npm run generate:events`, by path relative to the project. A test fails if a file is outdated. */
 export async function generatedFiles(): Promise<Readonly<Record<string, string>>> {

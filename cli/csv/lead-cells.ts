@@ -3,7 +3,7 @@ import { LEAD_COLUMNS, LEAD_KEYS, type LeadKey } from "../../lib/domain/lead-col
 import { fieldFault, type LeadFields } from "../../lib/domain/lead-fields.ts";
 import { readNumber } from "../../lib/domain/phone.ts";
 import { isTimeZone, zonedDateTime } from "../../lib/domain/time-zone.ts";
-import { leadToEnrol } from "../../lib/inbound/facts.ts";
+import { leadToEnrol } from "../../lib/inbound/lead-to-enrol.ts";
 import type { ColumnMapping } from "./column-mapping.ts";
 import type { Target } from "./crm-exports.ts";
 import { isFieldTarget } from "./field-columns.ts";

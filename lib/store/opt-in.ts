@@ -41,8 +41,7 @@ export async function optIn(db: Queryable, lead: LeadKeys, { at, by }: OptIn): P
   const leads = await execute(db)`
     update lead set opted_out_at = null
      where id = any(${[...sharing]}::uuid[]) and opted_out_at is not null and ${isTakenBack}`;
-  await execute(db)`
-    update lead set opted_in_at = greatest(opted_in_at, ${at}) where id = any(${[...sharing]}::uuid[])`;
+  await execute(db)`update lead set opted_in_at = greatest(opted_in_at, ${at}) where id = ${id}::uuid`;
   const lifted = await many(db, liftedRow)`
     delete from suppression
      where workspace_id = ${workspaceId}::uuid

@@ -3,6 +3,7 @@ import { addressKeys, normaliseEmail } from "../domain/address.ts";
 import { phoneKeys } from "../domain/phone.ts";
 import { phoneCountry } from "./facts/leads.ts";
 import { many, type Queryable, type Sql, sql } from "./sql.ts";
+import type { Notations } from "./suppressions.ts";
 
 export interface LeadKeys {
   readonly id: string;
@@ -10,11 +11,6 @@ export interface LeadKeys {
 }
 
 const addressesRow = z.object({ email: z.string(), phone: z.string() });
-
-export interface Notations {
-  readonly emails: readonly string[];
-  readonly phones: readonly string[];
-}
 
 /** Every form in which a row of the workspace may store the lead's address and number, normalised; none if it is gone. */
 export async function notationsOf(db: Queryable, { id, workspaceId }: LeadKeys): Promise<Notations> {

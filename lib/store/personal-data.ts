@@ -1,10 +1,10 @@
 import * as z from "zod";
 import { lockFacts } from "./facts/apply-once.ts";
 import { endSuppressed } from "./facts/instances.ts";
-import { type LeadKeys, lockSharing, type Notations, notationsOf } from "./person.ts";
+import { type LeadKeys, lockSharing, notationsOf } from "./person.ts";
 import { instantOrNull } from "./rows.ts";
 import { execute, many, one, type Queryable, raw, type Sql, sql } from "./sql.ts";
-import { notationsAsHashes, recipientsOf, suppress } from "./suppressions.ts";
+import { type Notations, notationsAsHashes, recipientsOf, suppress } from "./suppressions.ts";
 
 /** What is stored about a person in one table. */
 interface PersonalTable {

@@ -185,8 +185,11 @@ const ignore = () => undefined;
 
 const clockRow = z.object({ now: z.date() });
 
+/** See `databaseNow`. */
+export const DATABASE_NOW = sql`date_trunc('milliseconds', clock_timestamp())`;
+
 /** The database clock, truncated to milliseconds. It also stamps bookings, so that the two are comparable. */
 export async function databaseNow(db: Queryable): Promise<Date> {
-  const { now } = await one(db, clockRow)`select date_trunc('milliseconds', clock_timestamp()) as now`;
+  const { now } = await one(db, clockRow)`select ${DATABASE_NOW} as now`;
   return now;
 }

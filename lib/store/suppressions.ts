@@ -29,10 +29,10 @@ export async function flagSuppressed(db: Queryable, leadIds: readonly string[]):
      where id = any(array(select id from lead where id = any(${[...leadIds]}::uuid[]) order by id for no key update))`;
 }
 
-/** Whether the hash is that of the address or number of `lead`. Uses the indexes `lead_email_hash` and `lead_phone_hash`. */
-export const hasHash = (hash: Sql): Sql => sql`
-  ((lead.normalised_email is not null and suppression_hash(lead.workspace_id, lead.normalised_email) = ${hash})
-   or (lead.normalised_phone is not null and suppression_hash(lead.workspace_id, lead.normalised_phone) = ${hash}))`;
+/** Whether a hash in the list, or in the subquery, is that of the address or number of `lead`. Uses the indexes `lead_email_hash` and `lead_phone_hash`. */
+export const hasHash = (hashes: Sql): Sql => sql`
+  ((lead.normalised_email is not null and suppression_hash(lead.workspace_id, lead.normalised_email) in ${hashes})
+   or (lead.normalised_phone is not null and suppression_hash(lead.workspace_id, lead.normalised_phone) in ${hashes}))`;
 
 const KIND = byAddress(sql`touch.channel`, literal);
 
@@ -43,12 +43,15 @@ export const recipientsOf = (workspaceId: string | null, touchIds: readonly stri
    where touch.id = any(${[...touchIds]}::uuid[]) and touch.recipient_hash is not null
      and (${workspaceId}::uuid is null or touch.workspace_id = ${workspaceId}::uuid)`;
 
+/** Addresses and numbers, normalised. */
+export interface Notations {
+  readonly emails: readonly string[];
+  readonly phones: readonly string[];
+}
+
 /** A SELECT of workspace_id, hash and kind: addresses and numbers in these forms. */
-export const notationsAsHashes = (
-  workspaceId: string,
-  { emails, phones }: Readonly<Record<"emails" | "phones", readonly string[]>>,
-): Sql => sql`
-  select ${workspaceId}::uuid as workspace_id, suppression_hash(${workspaceId}::uuid, notation) as hash,
+export const notationsAsHashes = (workspaceId: string, { emails, phones }: Notations): Sql => sql`
+  select distinct ${workspaceId}::uuid as workspace_id, suppression_hash(${workspaceId}::uuid, notation) as hash,
          kind::address_kind
     from (select unnest(${[...emails]}::text[]) as notation, 'email' as kind
           union all
@@ -57,6 +60,8 @@ export const notationsAsHashes = (
 interface ToSuppress {
   /** A SELECT of workspace_id, hash and kind. */
   readonly addresses: Sql;
+  /** A SELECT of the same columns: every form of the address, if it has several. An opt-in may have used any. */
+  readonly notations?: Sql;
   readonly reason: SuppressionReason;
   readonly source: "provider" | "erasure" | "fact";
   /** When it happened. */
@@ -67,14 +72,19 @@ interface ToSuppress {
  * Suppresses addresses and numbers, also of future leads. Idempotent, in any order of arrival: the latest time counts. A
  * later opt-in of a lead with the address takes back everything except a complaint.
  */
-export async function suppress(db: Queryable, { addresses, reason, source, since }: ToSuppress): Promise<void> {
+export async function suppress(db: Queryable, given: ToSuppress): Promise<void> {
+  const { addresses, notations, reason, source, since } = given;
+  const forms = notations
+    ? sql`(select hash from (${notations}) as form where form.kind = address.kind)`
+    : sql`(address.hash)`;
   await execute(db)`
     insert into suppression (workspace_id, hash, reason, kind, since, source)
     select distinct on (address.workspace_id, address.hash)
            address.workspace_id, address.hash, ${reason}::suppression_reason, address.kind, ${since}::timestamptz, ${source}
       from (${addresses}) as address
      where ${reason} = 'complained'
-        or not exists (select from lead where lead.opted_in_at > ${since}::timestamptz and ${hasHash(sql`address.hash`)})
+        or not exists (
+          select from lead where lead.opted_in_at > ${since}::timestamptz and ${hasHash(forms)})
      order by address.workspace_id, address.hash
         on conflict (workspace_id, hash, reason) do update set since = excluded.since
      where excluded.since > suppression.since`;

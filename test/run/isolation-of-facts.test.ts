@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import * as z from "zod";
-import { FACT_SCHEMAS, type FactType, leadToEnrol } from "../../lib/inbound/facts.ts";
+import { FACT_SCHEMAS, type FactType } from "../../lib/inbound/facts.ts";
+import { leadToEnrol } from "../../lib/inbound/lead-to-enrol.ts";
 import { applyMessages } from "../../lib/run/apply-messages.ts";
 import { openDatabase } from "../../lib/store/connect.ts";
 import { intakeStore } from "../../lib/store/facts/apply-fact.ts";

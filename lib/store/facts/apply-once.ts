@@ -1,7 +1,8 @@
+import * as z from "zod";
 import { type Fact, stops } from "../../inbound/facts.ts";
 import type { FactOutcome } from "../../run/apply-messages.ts";
 import { insertDigestEvents } from "../digests.ts";
-import { databaseNow, execute, exists, type Queryable, sql, type Transactional } from "../sql.ts";
+import { DATABASE_NOW, execute, one, type Queryable, sql, type Transactional } from "../sql.ts";
 
 /** How far the sender's clock may be ahead of ours. */
 const CLOCK_TOLERANCE_MS = 5 * 60_000;
@@ -20,10 +21,9 @@ export function applyOnce<Given extends Origin>(
 ): Promise<FactOutcome> {
   return db.transaction(async (transaction) => {
     await lockFacts(transaction, fact.workspaceId);
-    const refusal = await refuseUnknown(transaction, fact.workspaceId);
-    if (refusal) return refusal;
-    if (await isKnown(transaction, fact)) return { outcome: "duplicate" };
-    const now = await databaseNow(transaction);
+    const { workspaceIsKnown, eventIsKnown, now } = await readArrival(transaction, fact);
+    if (!workspaceIsKnown) return refuseUnknown(fact.workspaceId);
+    if (eventIsKnown) return { outcome: "duplicate" };
     const received = asReceived(fact, now);
     if (!received) return { outcome: "refused", reason: "occurredAt: is in the future" };
     const outcome = withWarnings(await apply(transaction, now, received), received);
@@ -55,14 +55,20 @@ export async function lockFacts(db: Queryable, workspaceId: string): Promise<voi
   await execute(db)`select pg_advisory_xact_lock(hashtext('backstop.intake'), hashtext(${workspaceId}::uuid::text))`;
 }
 
-async function refuseUnknown(db: Queryable, workspaceId: string): Promise<FactOutcome | undefined> {
-  if (await exists(db)`select from workspace where id = ${workspaceId}::uuid`) return undefined;
-  return { outcome: "refused", reason: `workspaceId: there is no workspace ${workspaceId}` };
-}
+const refuseUnknown = (workspaceId: string): FactOutcome => ({
+  outcome: "refused",
+  reason: `workspaceId: there is no workspace ${workspaceId}`,
+});
 
-async function isKnown(db: Queryable, { workspaceId, eventId }: Origin): Promise<boolean> {
-  return await exists(db)`
-    select from intake_event where workspace_id = ${workspaceId}::uuid and event_id = ${eventId}`;
+const arrivalRow = z.object({ workspaceIsKnown: z.boolean(), eventIsKnown: z.boolean(), now: z.date() });
+
+/** One statement after the lock, because every fact pays for it. */
+async function readArrival(db: Queryable, { workspaceId, eventId }: Origin): Promise<z.infer<typeof arrivalRow>> {
+  return await one(db, arrivalRow)`
+    select exists (select from workspace where id = ${workspaceId}::uuid) as "workspaceIsKnown",
+           exists (select from intake_event
+                    where workspace_id = ${workspaceId}::uuid and event_id = ${eventId}) as "eventIsKnown",
+           ${DATABASE_NOW} as now`;
 }
 
 async function storeOutcome(db: Queryable, fact: Origin, outcome: FactOutcome, now: Date): Promise<void> {

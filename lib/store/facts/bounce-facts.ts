@@ -1,7 +1,5 @@
 import * as z from "zod";
-import { addressKeys } from "../../domain/address.ts";
 import { ADDRESS_KINDS } from "../../domain/labels.ts";
-import { phoneKeys } from "../../domain/phone.ts";
 import type { FactOf } from "../../inbound/facts.ts";
 import type { FactOutcome } from "../../run/apply-messages.ts";
 import { notationsOf } from "../person.ts";
@@ -10,7 +8,7 @@ import { execute, exists, many, type Queryable, type Sql, sql, type Transactiona
 import { notationsAsHashes, recipientsOf, suppress } from "../suppressions.ts";
 import { recordOutcome } from "../touch-outcomes.ts";
 import { applyOnce } from "./apply-once.ts";
-import { findLeads, isRefused, phoneCountry, type Refused, refuseFact, refuseUnknownIds } from "./leads.ts";
+import { findLeads, isRefused, namedIn, type Refused, refuseFact, refuseUnknownIds } from "./leads.ts";
 
 type Bounce = FactOf<"lead.bounced">;
 
@@ -24,9 +22,10 @@ export const leadBounced = (db: Transactional, given: Bounce): Promise<FactOutco
     const { workspaceId, lead, kind, occurredAt } = fact;
     const addresses = await bouncedAddresses(transaction, fact);
     if (isRefused(addresses)) return addresses;
-    if (kind === "permanent") {
-      await suppress(transaction, { addresses, reason: "undeliverable", source: "fact", since: occurredAt });
-    } else await countTransient(transaction, fact, addresses);
+    for (const notations of addresses) {
+      if (kind === "transient") await countTransient(transaction, fact, notations);
+      else await suppress(transaction, { addresses: notations, notations, ...UNDELIVERABLE, since: occurredAt });
+    }
     // Last, because a settlement of the touch must not wait for a lead.
     const touchIds = lead.touch === undefined ? [] : [lead.touch];
     const outcome = kind === "permanent" ? "bounced" : "deferred";
@@ -34,22 +33,24 @@ export const leadBounced = (db: Transactional, given: Bounce): Promise<FactOutco
     return { outcome: "applied", ended: 0, cancelledTouches: 0, started: 0 };
   });
 
+const UNDELIVERABLE = { reason: "undeliverable", source: "fact" } as const;
+
 /**
- * A SELECT of workspace_id, hash and kind: the address and the number that the fact gives, in every notation, and the
- * one that its touch went to; without them, the e-mail address of the leads that it names.
+ * SELECTs of workspace_id, hash and kind: the address and the number that the fact gives, in every notation, and the one
+ * that its touch went to; without them, the e-mail address of the leads that it names.
  */
-async function bouncedAddresses(db: Queryable, fact: Bounce): Promise<Sql | Refused> {
+async function bouncedAddresses(db: Queryable, fact: Bounce): Promise<readonly Sql[] | Refused> {
   const { workspaceId, lead } = fact;
-  const emails = addressKeys(lead.email ?? "");
-  const phones = lead.phone === undefined ? [] : phoneKeys(lead.phone, await phoneCountry(db, workspaceId));
+  const named = await namedIn(db, fact);
   const touchIds = lead.touch === undefined ? [] : [lead.touch];
-  const given = sql`${notationsAsHashes(workspaceId, { emails, phones })} union ${recipientsOf(workspaceId, touchIds)}`;
-  if (emails.length > 0 || phones.length > 0) return given;
+  const given = [notationsAsHashes(workspaceId, named), recipientsOf(workspaceId, touchIds)];
+  if (named.emails.length > 0 || named.phones.length > 0 || (await knowsTouch(db, workspaceId, touchIds))) return given;
   const leads = await findLeads(db, fact);
   if (leads.length === 0) return refuseUnknownIds(fact) ?? refuseFact("lead.externalId: there is no lead with this id");
-  if (await knowsTouch(db, workspaceId, touchIds)) return given;
-  const own = await Promise.all(leads.map(({ id }) => notationsOf(db, { id, workspaceId })));
-  return notationsAsHashes(workspaceId, { emails: own.flatMap((lead) => lead.emails), phones: [] });
+  const own: string[] = [];
+  for (const { id } of leads) own.push(...(await notationsOf(db, { id, workspaceId })).emails);
+  if (own.length === 0) return refuseFact("lead: it has no e-mail address; give the address or number that bounced");
+  return [notationsAsHashes(workspaceId, { emails: own, phones: [] })];
 }
 
 const knowsTouch = (db: Queryable, workspaceId: string, touchIds: readonly string[]): Promise<boolean> =>
@@ -61,11 +62,11 @@ const thirdRow = z.object({ hash: z.string(), kind: z.enum(ADDRESS_KINDS), at: i
 async function countTransient(
   db: Queryable,
   { workspaceId, lead, eventId, occurredAt }: Bounce,
-  addresses: Sql,
+  notations: Sql,
 ): Promise<void> {
   await execute(db)`
     insert into transient_bounce (workspace_id, hash, cause, occurred_at)
-    select workspace_id, hash, ${lead.touch ?? eventId}, ${occurredAt}::timestamptz from (${addresses}) as address
+    select workspace_id, hash, ${lead.touch ?? eventId}, ${occurredAt}::timestamptz from (${notations}) as address
      order by workspace_id, hash
         on conflict (workspace_id, hash, cause) do update set occurred_at = excluded.occurred_at
      where excluded.occurred_at < transient_bounce.occurred_at`;
@@ -74,13 +75,13 @@ async function countTransient(
       from (
         select hash, address.kind, occurred_at,
                lag(occurred_at, 2) over (partition by hash order by occurred_at) >= occurred_at - interval '30 days' as is_third
-          from (${addresses}) as address
+          from (${notations}) as address
           join transient_bounce as bounce using (workspace_id, hash)) as counted
      where is_third
      group by hash, kind`;
   for (const { hash, kind, at } of thirds) {
     const one = sql`
       select ${workspaceId}::uuid as workspace_id, decode(${hash}, 'hex') as hash, ${kind}::address_kind as kind`;
-    await suppress(db, { addresses: one, reason: "undeliverable", source: "fact", since: at });
+    await suppress(db, { addresses: one, notations, ...UNDELIVERABLE, since: at });
   }
 }

@@ -1,5 +1,4 @@
 import * as z from "zod";
-import { addressKeys } from "../../domain/address.ts";
 import type { FactOf } from "../../inbound/facts.ts";
 import type { FactOutcome } from "../../run/apply-messages.ts";
 import { optIn } from "../opt-in.ts";
@@ -8,8 +7,16 @@ import { execute, one, type Queryable, type Sql, sql, type Transactional } from 
 import { notationsAsHashes, recipientsOf, suppress } from "../suppressions.ts";
 import { recordOutcome } from "../touch-outcomes.ts";
 import { applyOnce, notAfter } from "./apply-once.ts";
-import { endInstances, endSuppressed } from "./instances.ts";
-import { createdBy, type FoundLeads, findOrAddLeads, isRefused, lockAddressOf, type Refused } from "./leads.ts";
+import { addEnded, type Ended, endInstances, endSuppressed } from "./instances.ts";
+import {
+  createdBy,
+  type FoundLeads,
+  findOrAddLeads,
+  isRefused,
+  lockAddressOf,
+  namedIn,
+  type Refused,
+} from "./leads.ts";
 
 type OptOut = FactOf<"lead.opted_out"> | FactOf<"lead.complained">;
 
@@ -19,18 +26,10 @@ type OptOut = FactOf<"lead.opted_out"> | FactOf<"lead.complained">;
  */
 export const leadOptedOut = (db: Transactional, given: FactOf<"lead.opted_out">): Promise<FactOutcome> =>
   applyOnce(db, given, async (transaction, now, fact) => {
-    const { workspaceId } = fact;
     const found = await lockPerson(transaction, fact);
     if (isRefused(found)) return found;
-    const leadIds = found.leads.map(({ id }) => id);
-    const optedInAt = await readOptIn(transaction, leadIds);
-    if (optedInAt && optedInAt > fact.occurredAt) {
-      const ending = { workspaceId, leadIds: found.locked, now, status: "completed", reason: "opted_out" } as const;
-      const ended = await endInstances(transaction, { ...ending, which: { startedBefore: optedInAt } });
-      return { outcome: "stale", ...ended, ...createdBy(found) };
-    }
-    await optOut(transaction, fact, leadIds);
-    const ended = await endSuppressed(transaction, { workspaceId, leadIds, now });
+    const { optedOut, ...ended } = await optOut(transaction, { fact, found, now });
+    if (optedOut === 0) return { outcome: "stale", ...ended, ...createdBy(found) };
     return { outcome: "applied", ...ended, started: 0, ...createdBy(found) };
   });
 
@@ -40,14 +39,11 @@ export const leadComplained = (db: Transactional, given: FactOf<"lead.complained
     const { workspaceId, lead, occurredAt } = fact;
     const found = await lockPerson(transaction, fact);
     if (isRefused(found)) return found;
-    const leadIds = found.leads.map(({ id }) => id);
     const touchIds = lead.touch === undefined ? [] : [lead.touch];
-    const named = notationsAsHashes(workspaceId, { emails: addressKeys(lead.email ?? ""), phones: [] });
-    const addresses = sql`${named} union ${recipientsOf(workspaceId, touchIds)} union ${addressesOf(leadIds)}`;
+    const named = notationsAsHashes(workspaceId, await namedIn(transaction, fact));
+    const addresses = sql`${named} union ${recipientsOf(workspaceId, touchIds)} union ${addressesOf(found.leads)}`;
     await suppress(transaction, { addresses, reason: "complained", source: "fact", since: occurredAt });
-    const optedInAt = await readOptIn(transaction, leadIds);
-    if (!optedInAt || optedInAt <= occurredAt) await optOut(transaction, fact, leadIds);
-    const ended = await endSuppressed(transaction, { workspaceId, leadIds, now });
+    const { optedOut: _, ...ended } = await optOut(transaction, { fact, found, now });
     // Last, because a settlement of the touch must not wait for a lead.
     await recordOutcome(transaction, { workspaceId, touchIds, outcome: "complained", at: occurredAt });
     return { outcome: "applied", ...ended, started: 0, ...createdBy(found) };
@@ -65,34 +61,48 @@ async function lockPerson(db: Queryable, { workspaceId, lead }: OptOut): Promise
 }
 
 /** A SELECT of workspace_id, hash and kind. */
-const addressesOf = (leadIds: readonly string[]): Sql => sql`
-  select lead.workspace_id, suppression_hash(lead.workspace_id, own.address), own.kind
+const addressesOf = (leads: FoundLeads["leads"]): Sql => sql`
+  select lead.workspace_id, suppression_hash(lead.workspace_id, own.address) as hash, own.kind
     from lead
    cross join lateral (
      values (lead.normalised_email, 'email'::address_kind), (lead.normalised_phone, 'phone')) as own (address, kind)
-   where lead.id = any(${[...leadIds]}::uuid[]) and own.address is not null`;
+   where lead.id = any(${leads.map(({ id }) => id)}::uuid[]) and own.address is not null`;
+
+interface Change {
+  readonly fact: OptOut;
+  readonly found: Person;
+  readonly now: Date;
+}
+
+/**
+ * Opts out the leads, counts them, and ends what the person's opt-out ends. A later opt-in of a lead shields its
+ * addresses, and all leads that have one of them.
+ */
+async function optOut(db: Queryable, { fact, found, now }: Change): Promise<Ended & { readonly optedOut: number }> {
+  const { workspaceId, lead, occurredAt } = fact;
+  const leadIds = found.leads.map(({ id }) => id);
+  const shields = sql`
+    opt_in.workspace_id = lead.workspace_id and opt_in.opted_in_at > ${occurredAt}::timestamptz
+      and (opt_in.id = lead.id or opt_in.normalised_email = lead.normalised_email
+           or opt_in.normalised_phone = lead.normalised_phone)`;
+  const optedOut = await execute(db)`
+    update lead set opted_out_at = greatest(opted_out_at, ${occurredAt}::timestamptz)
+     where id = any(${leadIds}::uuid[]) and not exists (select from lead as opt_in where ${shields})`;
+  const touchIds = lead.touch === undefined ? [] : [lead.touch];
+  const addresses = sql`${addressesOf(found.leads)} union ${recipientsOf(workspaceId, touchIds)}`;
+  await suppress(db, { addresses, reason: "opted_out", source: "fact", since: occurredAt });
+  const ended = await endSuppressed(db, { workspaceId, leadIds, now });
+  if (optedOut === leadIds.length) return { optedOut, ...ended };
+  const { optedInAt } = await one(db, optedInRow)`
+    select max(opt_in.opted_in_at) as "optedInAt"
+      from lead join lead as opt_in on ${shields}
+     where lead.id = any(${leadIds}::uuid[])`;
+  const ending = { workspaceId, leadIds: found.locked, now, status: "completed", reason: "opted_out" } as const;
+  const which = { startedBefore: optedInAt ?? occurredAt };
+  return { optedOut, ...addEnded(ended, await endInstances(db, { ...ending, which })) };
+}
 
 const optedInRow = z.object({ optedInAt: instantOrNull });
-
-/** The latest opt-in of these leads. */
-async function readOptIn(db: Queryable, leadIds: readonly string[]): Promise<Date | null> {
-  const { optedInAt } = await one(db, optedInRow)`
-    select max(opted_in_at) as "optedInAt" from lead where id = any(${[...leadIds]}::uuid[])`;
-  return optedInAt;
-}
-
-async function optOut(
-  db: Queryable,
-  { workspaceId, lead, occurredAt }: OptOut,
-  leadIds: readonly string[],
-): Promise<void> {
-  await execute(db)`
-    update lead set opted_out_at = greatest(opted_out_at, ${occurredAt}::timestamptz)
-     where id = any(${[...leadIds]}::uuid[])`;
-  if (lead.touch === undefined) return;
-  const addresses = recipientsOf(workspaceId, [lead.touch]);
-  await suppress(db, { addresses, reason: "opted_out", source: "fact", since: occurredAt });
-}
 
 /** Takes back earlier opt-outs and bounces of the lead's address and number. Starts nothing. */
 export const leadOptedIn = (db: Transactional, given: FactOf<"lead.opted_in">): Promise<FactOutcome> =>

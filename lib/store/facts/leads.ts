@@ -5,7 +5,7 @@ import { phoneKeys, phoneToStore } from "../../domain/phone.ts";
 import type { LeadReference } from "../../inbound/facts.ts";
 import { instant } from "../rows.ts";
 import { execute, many, type Queryable, type Sql, sql } from "../sql.ts";
-import { hasHash } from "../suppressions.ts";
+import { hasHash, type Notations } from "../suppressions.ts";
 
 const leadRow = z.object({
   id: z.guid(),
@@ -49,6 +49,15 @@ export async function phoneCountry(db: Queryable, workspaceId: string): Promise<
   const [workspace] = await many(db, countryRow)`
     select holiday_country as country from workspace where id = ${workspaceId}::uuid`;
   return workspace?.country ?? null;
+}
+
+/** Every form in which a row may store the address and the number that a reference itself gives. */
+export async function namedIn(db: Queryable, { workspaceId, lead }: LeadsToFind): Promise<Notations> {
+  const { email = "", phone } = lead;
+  return {
+    emails: addressKeys(email),
+    phones: phone === undefined ? [] : phoneKeys(phone, await phoneCountry(db, workspaceId)),
+  };
 }
 
 /** The leads that a fact is about. */
@@ -174,6 +183,6 @@ async function leadsReachedBy(db: Queryable, workspaceId: string, touchId: strin
       select lead_id, recipient_hash from touch where id = ${touchId}::uuid and workspace_id = ${workspaceId}::uuid)
     select lead_id as id from reached
     union
-    select lead.id from reached join lead on ${hasHash(sql`reached.recipient_hash`)}`;
+    select lead.id from reached join lead on ${hasHash(sql`(reached.recipient_hash)`)}`;
   return rows.map((row) => row.id);
 }

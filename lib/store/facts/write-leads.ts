@@ -4,7 +4,7 @@ import type { EnrolmentVerdict } from "../../domain/enrolment.ts";
 import { LEAD_KEYS, type LeadKey } from "../../domain/lead-columns.ts";
 import { MOST_FIELDS } from "../../domain/lead-fields.ts";
 import { phoneKeys, phoneToStore } from "../../domain/phone.ts";
-import { type LeadToEnrol, leadToEnrol } from "../../inbound/facts.ts";
+import { type LeadToEnrol, leadToEnrol } from "../../inbound/lead-to-enrol.ts";
 import { faultsOf } from "../../inbound/parse-event.ts";
 import { leadColumn } from "../columns.ts";
 import { execute, join, many, type Queryable, type Sql, sql } from "../sql.ts";
