@@ -1,7 +1,7 @@
 import PostalMime, { addressParser, type Email } from "postal-mime";
 
 /** Far above real mails, and small enough to bound the work on a hostile one. */
-const LIMITS = { maxNestingDepth: 64, maxHeadersSize: 256 * 1024 };
+const LIMITS = { maxNestingDepth: 64, maxHeadersSize: 128 * 1024 };
 
 /** A part that mail servers attach to reports. */
 interface ReportPart {

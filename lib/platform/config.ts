@@ -150,6 +150,7 @@ export const loadMigrationConfig = (env: Environment): IamEndpoint => parse(iamE
 const intakeSettings = functionSettings.extend({
   AWS_LAMBDA_FUNCTION_NAME: nonEmpty.default("backstop-intake"),
   INTAKE_DEAD_LETTERS_URL: queueUrl,
+  INBOUND_MAIL_BUCKET: nonEmpty.optional(),
 });
 const connectionString = z
   .object({ DATABASE_URL: databaseUrl })

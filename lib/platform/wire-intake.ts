@@ -1,4 +1,5 @@
 import type { DeadLetterQueue, IntakePorts } from "../run/apply-messages.ts";
+import type { ReceivedMails } from "../run/inbound-ports.ts";
 import type { Log } from "../run/ports.ts";
 import { openDatabase } from "../store/connect.ts";
 import { intakeStore } from "../store/facts/apply-fact.ts";
@@ -11,7 +12,26 @@ const ANSWER_TIMEOUT_MS = 20_000;
 /** Wires the intake's ports. Opens no connection before the first query. Not in wire.ts, to keep its bundle small. */
 export function wireIntake(config: IntakeConfig, log: Log, answerTimeoutMs = ANSWER_TIMEOUT_MS): IntakePorts {
   const database = openDatabase({ ...connectionTo(config), query_timeout: answerTimeoutMs });
-  return { ...intakeStore(database), deadLetters: refusedEvents(config.INTAKE_DEAD_LETTERS_URL), log };
+  const { INTAKE_DEAD_LETTERS_URL, INBOUND_MAIL_BUCKET: bucket } = config;
+  return {
+    ...intakeStore(database),
+    ...(bucket !== undefined && { mails: receivedMails(bucket) }),
+    deadLetters: refusedEvents(INTAKE_DEAD_LETTERS_URL),
+    log,
+  };
+}
+
+/** Imports the S3 client with the first mail. */
+function receivedMails(bucket: string): ReceivedMails {
+  let mails: ReceivedMails | undefined;
+  return {
+    bucket,
+    async read(key) {
+      const { s3Mails } = await import("./received-mails.ts");
+      mails ??= s3Mails(bucket);
+      return await mails.read(key);
+    },
+  };
 }
 
 /** Imports the SQS client when the first event is refused, because most batches do not need it. */

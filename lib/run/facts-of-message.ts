@@ -1,6 +1,5 @@
 import type { Fact } from "../inbound/facts.ts";
 import { factsOfMail, factsOfText } from "../inbound/inbound-facts.ts";
-import { classifyMail } from "../inbound/mail.ts";
 import { factsOf, type Message, parseMessage, type StoredMail } from "../inbound/parse-message.ts";
 import type { InboundText } from "../inbound/texts.ts";
 import type { InboundOwners, ReceivedMails } from "./inbound-ports.ts";
@@ -48,9 +47,11 @@ async function ofText(text: InboundText, receivedAt: Date, { owners }: FactsPort
 }
 
 async function ofMail(stored: StoredMail, { owners, mails }: FactsPorts): Promise<Resolved> {
-  if (!mails) return { kind: "refused", reason: "this stage receives no mails: INBOUND_MAIL_BUCKET is not set" };
-  const raw = await mails.read(stored);
+  if (stored.bucket !== mails?.bucket) return { kind: "refused", reason: "not an object of INBOUND_MAIL_BUCKET" };
+  const raw = await mails.read(stored.key);
   if (raw === undefined) return ignored("expired_mail");
+  // Most batches contain no mail.
+  const { classifyMail } = await import("../inbound/mail.ts");
   const news = await classifyMail(raw, stored.receivedAt);
   if (news.kind === "ignored") return news;
   const found = await owners.ofMail(news.marks);

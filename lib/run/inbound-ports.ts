@@ -1,6 +1,5 @@
 import type { MailOwner } from "../inbound/inbound-facts.ts";
 import type { MailMarks } from "../inbound/mail.ts";
-import type { StoredMail } from "../inbound/parse-message.ts";
 import type { InboundText } from "../inbound/texts.ts";
 
 /** Whose leads a message concerns that names no lead of a workspace. */
@@ -12,8 +11,9 @@ export interface InboundOwners {
   ofMail(marks: MailMarks): Promise<readonly MailOwner[] | "own_mail">;
 }
 
-/** Mails that people sent, as raw bytes. */
+/** Mails that people sent, in a bucket. */
 export interface ReceivedMails {
-  /** The start of a mail, which has its header. Undefined if it has expired. Throws transient errors. */
-  read(mail: StoredMail): Promise<Uint8Array | undefined>;
+  readonly bucket: string;
+  /** The start of a mail, with its header. Undefined if it has expired. Throws transient errors. */
+  read(key: string): Promise<Uint8Array | undefined>;
 }

@@ -12,6 +12,7 @@ export const EXPECTED_SCHEMA = {
     "20261130001000_orders_of_leads",
     "20261130001400_mail_outcomes",
     "20261130001500_guardrail",
+    "20261130001600_reply_matching",
   ],
   columns: {
     appointment: [

@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { closeServers, type HttpDouble, httpServer } from "../channels/servers.ts";
+import { mailOf } from "../inbound/mail-examples.ts";
 import { anExample, REVISION } from "../infra/example.ts";
 import { addLead, addWorkspace } from "../support/factories.ts";
 import { aMeeting, bodyOf, hoursAgo } from "../support/facts.ts";
@@ -14,6 +15,8 @@ let sqs: HttpDouble;
 let worker: LambdaWorker;
 let workspaceId: string;
 let leadId: string;
+/** The object that the bucket of received mails has. */
+let mail: string;
 
 beforeAll(async () => {
   artefacts = await synthesise(anExample({ intake: {} }));
@@ -28,6 +31,8 @@ beforeAll(async () => {
     ...database.environment,
     AWS_ENDPOINT_URL_SQS: `http://127.0.0.1:${sqs.port}`,
     INTAKE_DEAD_LETTERS_URL: `http://127.0.0.1:${sqs.port}/dead-letters`,
+    AWS_ENDPOINT_URL_S3: `http://127.0.0.1:${(await httpServer((response) => response.end(mail))).port}`,
+    INBOUND_MAIL_BUCKET: "mails",
   };
   worker = await startWorker({
     bundle,
@@ -70,6 +75,17 @@ describe("the artefact of the intake function, under the AWS runtime client,", (
     expect(worker.lines).toContainEqual(
       expect.objectContaining({ message: "event.refused", service: "backstop-dev-intake", revision: REVISION }),
     );
+  });
+
+  it("reads a mail that a person sent", async () => {
+    mail = mailOf({ To: `replies+${workspaceId}@northwind.example`, From: "mail.writer@example.com" });
+    const writer = await addLead(database.sql, workspaceId, { email: "mail.writer@example.com" });
+    const detail = { bucket: { name: "mails" }, object: { key: "one" } };
+    const body = JSON.stringify({ source: "aws.s3", "detail-type": "Object Created", time: hoursAgo(0), detail });
+    const result = await worker.invoke({ Records: [{ messageId: "mail", body }] });
+    expect(result).toMatchObject({ kind: "response", body: { batchItemFailures: [] } });
+    const { rows } = await database.sql.query("select last_inbound_at from lead where id = $1", [writer]);
+    expect(rows).toEqual([{ last_inbound_at: expect.any(Date) }]);
   });
 
   it("returns the outcome of a single test event", async () => {
