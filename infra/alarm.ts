@@ -7,6 +7,7 @@ import type { StageNames } from "../lib/platform/names.ts";
 import { metricOf } from "./dashboard.ts";
 import type { FollowUpsFunction, FollowUpsSchedule } from "./follow-ups.ts";
 import type { Delivery, Intake } from "./queue-workers.ts";
+import type { Webhooks } from "./webhooks.ts";
 import type { StageProps } from "./worker-function.ts";
 
 /** `page` wakes a person; `ticket` waits for office hours. */
@@ -17,6 +18,7 @@ export interface AlarmsProps extends StageProps {
   readonly schedule: FollowUpsSchedule;
   readonly delivery: Delivery | undefined;
   readonly intake: Intake | undefined;
+  readonly webhooks: Webhooks | undefined;
 }
 
 export interface AlarmDefinition {

@@ -33,6 +33,7 @@ export class Alarms extends Construct {
       ...channelAlarms(props),
       ...deliveryAlarms(props),
       ...intakeAlarms(props),
+      ...webhookAlarms(props),
     ];
     const { topics } = props.configuration.alarms;
     const actions = topics && {
@@ -143,5 +144,36 @@ function intakeAlarms({ names, intake }: AlarmsProps): readonly AlarmDefinition[
     },
     waiting("refused-events", "An event was refused, or could not be applied for four days.", intake.refused),
     nearTimeOut("intake-near-time-out", "A batch of events", intake.function, INTAKE_TIME_LIMIT),
+  ];
+}
+
+function webhookAlarms({ names, webhooks }: AlarmsProps): readonly AlarmDefinition[] {
+  if (!webhooks) return [];
+  return [
+    {
+      name: "webhooks-fail",
+      severity: "page",
+      description:
+        "Requests were answered with 5xx in two of three periods. Bookings and opt-outs arrive only if their senders retry.",
+      metric: webhooks.stage.metricServerError({ statistic: "Sum", period: FIVE_MINUTES }),
+      above: 0,
+      periods: 3,
+      failing: 2,
+    },
+    {
+      name: "rejected-signatures",
+      severity: "ticket",
+      description:
+        "Requests to a known workspace had a wrong signature or token: its facts do not arrive, or somebody forges them.",
+      metric: metricOf(names.webhooksFunction, "RejectedSignatures", FIVE_MINUTES),
+      above: 0,
+    },
+    {
+      name: "throttled-requests",
+      severity: "ticket",
+      description: "API Gateway answered requests with 429. Facts among them are lost if their sender does not retry.",
+      metric: metricOf(names.webhooksFunction, "ThrottledRequests", FIVE_MINUTES),
+      above: 0,
+    },
   ];
 }

@@ -1,9 +1,11 @@
 import { Arn, ArnFormat, type Stack } from "aws-cdk-lib";
-import { InterfaceVpcEndpointAwsService } from "aws-cdk-lib/aws-ec2";
+import { type GatewayVpcEndpointAwsService, InterfaceVpcEndpointAwsService } from "aws-cdk-lib/aws-ec2";
 import { type IGrantable, PolicyStatement } from "aws-cdk-lib/aws-iam";
 import * as z from "zod";
 import { unsubscribeUrl } from "../lib/channels/settings.ts";
 import { CHANNELS, type Channel } from "../lib/domain/labels.ts";
+import { namesOf } from "../lib/platform/names.ts";
+import { mayDecryptSecrets } from "./decrypt-secrets.ts";
 
 /** The ARN of one resource, without wildcards, because it is used to grant access. */
 export const arnOf = (service: string, resource: string, what: string) =>
@@ -46,7 +48,19 @@ export const channelOptions = {
     .optional(),
 };
 
-type Options = z.output<z.ZodObject<typeof channelOptions>>;
+/** The options for channels, and others that change what a sending function needs. */
+type Options = z.output<z.ZodObject<typeof channelOptions>> & {
+  readonly stage: string;
+  readonly mailEvents?: object | undefined;
+  readonly webhooks?: object | undefined;
+};
+
+/** The configuration set of every mail: the configured one, or else the one that the stack creates for `mailEvents`. */
+export const configurationSetOf = ({ stage, emailConfigurationSet, mailEvents }: Options): string | undefined =>
+  emailConfigurationSet ?? (mailEvents && namesOf(stage).mailEvents);
+
+/** Whether mails link to the unsubscribe page of the stage. A page of the user's takes precedence. */
+export const linksToOwnPage = ({ webhooks, unsubscribe: chosen }: Options): boolean => !!webhooks && !chosen?.url;
 
 /** What sending functions need for the stage's channels. */
 interface ChannelNeeds {
@@ -61,7 +75,7 @@ interface ChannelNeeds {
 /** An AWS service that the functions call. A subnet without a NAT gateway needs a VPC endpoint for it. */
 export interface VpcEndpoint {
   readonly id: string;
-  readonly service: InterfaceVpcEndpointAwsService;
+  readonly service: InterfaceVpcEndpointAwsService | GatewayVpcEndpointAwsService;
   readonly use: string;
 }
 
@@ -91,21 +105,26 @@ const PARTS: Readonly<Record<Channel, (options: Options, stack: Stack) => Channe
 };
 
 function email(options: Options, stack: Stack): ChannelNeeds {
-  const { emailIdentityArns, emailConfigurationSet, unsubscribe: chosen } = options;
+  const { emailIdentityArns, unsubscribe: chosen } = options;
+  const set = configurationSetOf(options);
   // SendEmail with raw content also requires the permission ses:SendRawEmail.
   const actions = ["ses:SendEmail", "ses:SendRawEmail"];
   const resources = [...emailIdentityArns];
-  if (emailConfigurationSet) resources.push(configurationSetArn("ses", emailConfigurationSet, stack));
+  if (set) resources.push(configurationSetArn("ses", set, stack));
+  const endpoints = [
+    { id: "Email", service: InterfaceVpcEndpointAwsService.EMAIL, use: "mails through Amazon SES" },
+    ...(linksToOwnPage(options) ? [secretsEndpoint("the key of unsubscribe links")] : []),
+  ];
   return {
     ...NO_CHANNELS,
     environment: {
       EMAIL_TRANSPORT: "ses",
-      ...(emailConfigurationSet && { EMAIL_CONFIGURATION_SET: emailConfigurationSet }),
+      ...(set && { EMAIL_CONFIGURATION_SET: set }),
       ...(chosen?.url && { EMAIL_UNSUBSCRIBE_URL: chosen.url }),
       ...(chosen?.mailto && { EMAIL_UNSUBSCRIBE_MAILTO: chosen.mailto }),
     },
     statements: [new PolicyStatement({ actions, resources })],
-    endpoints: [{ id: "Email", service: InterfaceVpcEndpointAwsService.EMAIL, use: "mails through Amazon SES" }],
+    endpoints,
   };
 }
 
@@ -132,32 +151,22 @@ function configurationSetArn(service: string, name: string, stack: Stack): strin
   return Arn.format({ ...components, arnFormat: ArnFormat.SLASH_RESOURCE_NAME }, stack);
 }
 
+const secretsEndpoint = (use: string): VpcEndpoint => ({
+  id: "Secrets",
+  service: InterfaceVpcEndpointAwsService.SECRETS_MANAGER,
+  use,
+});
+
 function webhook({ webhook: chosen }: Options): ChannelNeeds {
   if (!chosen) return NO_CHANNELS;
   const { url, secretArn, secretKeyArn } = chosen;
   const statements = [new PolicyStatement({ actions: ["secretsmanager:GetSecretValue"], resources: [secretArn] })];
-  if (secretKeyArn) statements.push(decryptThrough(secretKeyArn, secretArn));
+  const region = secretArn.split(":").at(3) ?? "";
+  if (secretKeyArn) statements.push(mayDecryptSecrets(secretKeyArn, secretArn, region));
   return {
     environment: { WEBHOOK_URL: url, WEBHOOK_SECRET_ARN: secretArn },
     statements,
-    endpoints: [
-      { id: "Secrets", service: InterfaceVpcEndpointAwsService.SECRETS_MANAGER, use: "the webhook's signing secret" },
-    ],
+    endpoints: [secretsEndpoint("the webhook's signing secret")],
     internet: true,
   };
-}
-
-/** The function may use the key only through Secrets Manager, and only for this secret. */
-function decryptThrough(keyArn: string, secretArn: string): PolicyStatement {
-  const region = secretArn.split(":").at(3) ?? "";
-  return new PolicyStatement({
-    actions: ["kms:Decrypt"],
-    resources: [keyArn],
-    conditions: {
-      StringEquals: {
-        "kms:ViaService": `secretsmanager.${region}.amazonaws.com`,
-        "kms:EncryptionContext:SecretARN": secretArn,
-      },
-    },
-  });
 }

@@ -6,6 +6,7 @@ import { alarmOptions, mostPeriodsOf, runPeriodOf } from "./alarm-options.ts";
 import { channelOptions } from "./channels.ts";
 import { faultsOfConnections } from "./connections.ts";
 import { databaseOptions, ONLY_IF_CREATED, role } from "./database-options.ts";
+import { faultsOfInbound, inboundOptions } from "./inbound-options.ts";
 import { type Fault, faultsOfPlacement, PROXY_ARN } from "./placement.ts";
 import { faultsOfSchedule, isZoneOfSchedule } from "./schedule.ts";
 
@@ -142,6 +143,7 @@ const fields = z.strictObject({
       accounts: z.array(account).default([]),
     })
     .optional(),
+  ...inboundOptions,
   alarms: alarmOptions.prefault({}),
   testEvents: z.enum(["createRegistry", "useRegistry"]).optional(),
   logLevel: z.enum(["DEBUG", "INFO", "WARN", "ERROR"]).default("INFO"),
@@ -234,7 +236,11 @@ function isWatchable({ alarms, schedule: given }: StageParts): boolean {
 }
 
 /** Rules that name the keys to correct themselves. */
-const FINDERS: readonly ((stage: unknown) => readonly Fault[])[] = [faultsOfPlacement, faultsOfConnections];
+const FINDERS: readonly ((stage: unknown) => readonly Fault[])[] = [
+  faultsOfPlacement,
+  faultsOfConnections,
+  faultsOfInbound,
+];
 
 const stage = RULES.reduce<z.ZodType<z.output<typeof fields>, unknown>>(
   (schema, [path, error, holds]) =>

@@ -16,12 +16,14 @@ import type { IQueue } from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
 import { DOWN_METRICS, METRIC_NAMESPACE, METRIC_UNITS, type MetricName } from "../lib/platform/metrics.ts";
 import { longestInterval } from "./schedule.ts";
+import type { Webhooks } from "./webhooks.ts";
 import type { StageProps } from "./worker-function.ts";
 
 interface RunDashboardProps extends StageProps {
   readonly alarms: readonly Alarm[];
   readonly functions: readonly IFunction[];
   readonly queues: readonly IQueue[];
+  readonly webhooks: Webhooks | undefined;
 }
 
 const WHOLE = 24;
@@ -74,7 +76,7 @@ const state = ({ alarms }: RunDashboardProps): IWidget =>
 
 const CHANNEL_FAULTS = [...DOWN_METRICS.map(({ metric }) => metric), "RefusedWorkspaces"] as const;
 
-function runs({ configuration, names }: RunDashboardProps): IWidget[] {
+function runs({ configuration, names, webhooks }: RunDashboardProps): IWidget[] {
   const senders = [names.followUpsFunction, ...(configuration.delivery ? [names.deliverFunction] : [])];
   const touches = ["SentTouches", "RetryingTouches", "FailedTouches", "UnknownTouches"] as const;
   const graph = (title: string, metrics: readonly MetricName[]) =>
@@ -97,6 +99,7 @@ function runs({ configuration, names }: RunDashboardProps): IWidget[] {
     graph("Workspaces paused by the guardrail", ["PausedWorkspaces"]),
     graph("Digests", ["SentDigests", "LostDigests"]),
     ...(configuration.intake ? facts(names) : []),
+    ...(webhooks ? [requests(names, webhooks)] : []),
     graphOf(
       "Channels that accept nothing",
       THIRD,
@@ -116,6 +119,15 @@ function facts({ intakeFunction }: RunDashboardProps["names"]): IWidget[] {
     graph("Facts", ["AppliedFacts", "StaleFacts", "DuplicateFacts", "RefusedFacts", "FailedFacts"]),
     graph("Facts to review: created leads, warnings", ["CreatedLeads", "WarnedFacts"]),
   ];
+}
+
+function requests({ webhooksFunction }: RunDashboardProps["names"], { stage }: Webhooks): IWidget {
+  return graphOf("Requests", THIRD, [
+    stage.metricCount({ statistic: "Sum", label: "all" }),
+    stage.metricServerError({ statistic: "Sum", label: "answered with 5xx" }),
+    metricOf(webhooksFunction, "RejectedSignatures"),
+    metricOf(webhooksFunction, "ThrottledRequests"),
+  ]);
 }
 
 function machinery({ functions, queues, foundation }: RunDashboardProps): IWidget[] {

@@ -26,7 +26,12 @@ export function stageKeyOf(scope: Construct, configuration: Configuration, names
  * @see https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
  */
 function letLogsUseKey(stack: Stack, stage: string, names: StageNames): PolicyStatement {
-  const groups = [`/aws/lambda/${names.stack}-*`, `/aws/rds/*/${names.stack}*`, `/backstop/${stage}/*`];
+  const groups = [
+    `/aws/lambda/${names.stack}-*`,
+    `/aws/rds/*/${names.stack}*`,
+    `/backstop/${stage}/*`,
+    names.accessLog,
+  ];
   const components = { service: "logs", resource: "log-group", arnFormat: ArnFormat.COLON_RESOURCE_NAME };
   return new PolicyStatement({
     principals: [new ServicePrincipal(`logs.${stack.region}.amazonaws.com`)],

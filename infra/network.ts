@@ -1,6 +1,7 @@
 import { Stack, Validations } from "aws-cdk-lib";
 import {
   FlowLogDestination,
+  GatewayVpcEndpointAwsService,
   InterfaceVpcEndpointAwsService,
   IpAddresses,
   type IVpc,
@@ -61,6 +62,10 @@ export class CreatedNetwork extends Construct {
     const group = new SecurityGroup(this, "Endpoints", { vpc: vpc as IVpc, description, allowAllOutbound: false });
     group.addIngressRule(Peer.ipv4(ADDRESSES), Port.tcp(443), "HTTPS from inside the network");
     for (const { id, service } of vpcEndpointsOf(configuration, Stack.of(this))) {
+      if (service instanceof GatewayVpcEndpointAwsService) {
+        vpc.addGatewayEndpoint(id, { service, subnets: [this.functions] });
+        continue;
+      }
       vpc.addInterfaceEndpoint(id, { service, subnets: this.functions, securityGroups: [group], open: false });
     }
   }
@@ -80,14 +85,24 @@ function subnets(internet: boolean): SubnetConfiguration[] {
  * is in the VPC, the function signs its own database tokens, and Lambda delivers the rest.
  */
 export function vpcEndpointsOf(configuration: Configuration, stack: Stack): readonly VpcEndpoint[] {
-  const { delivery, intake } = configuration;
+  const { delivery, intake, replies } = configuration;
   const queues = [...(delivery ? ["deliveries"] : []), ...(intake ? ["refused events"] : [])];
-  return [
+  return eachOnce([
     ...channelsOf(configuration, stack).endpoints,
     ...(queues.length > 0
       ? [{ id: "Queue", service: InterfaceVpcEndpointAwsService.SQS, use: queues.join(" and ") }]
       : []),
-  ];
+    ...(replies ? [{ id: "S3", service: GatewayVpcEndpointAwsService.S3, use: "mails that people send" }] : []),
+  ]);
+}
+
+/** One endpoint of each service, with all its uses. */
+function eachOnce(endpoints: readonly VpcEndpoint[]): readonly VpcEndpoint[] {
+  const byId = Object.groupBy(endpoints, ({ id }) => id);
+  return Object.values(byId).flatMap((same = []) => {
+    const [first] = same;
+    return first ? [{ ...first, use: same.map(({ use }) => use).join(" and ") }] : [];
+  });
 }
 
 /** Only webhooks, of touches and of digests, go to the public internet. */

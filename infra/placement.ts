@@ -37,6 +37,7 @@ const places = z.object({
   emailIdentityArns: texts,
   sms: part({ originationIdentityArn: text }),
   webhook: part({ secretArn: text, secretKeyArn: text }),
+  webhooks: part({ domain: part({ certificateArn: text }) }),
   alarms: part({ topics: part({ page: text, ticket: text }) }),
   permissionsBoundary: text,
 });
@@ -73,7 +74,16 @@ function faultsOfChannels({ emailIdentityArns, sms, webhook }: Places, home: Hom
   ];
 }
 
-const faultsOfOthers = ({ alarms, permissionsBoundary }: Places, { region, account }: Home): readonly Fault[] => [
+const faultsOfOthers = (
+  { alarms, webhooks, permissionsBoundary }: Places,
+  { region, account }: Home,
+): readonly Fault[] => [
+  ...elsewhere(
+    ["webhooks", "domain", "certificateArn"],
+    webhooks?.domain?.certificateArn,
+    { region, account },
+    "API Gateway uses certificates of its own region and account",
+  ),
   ...(["page", "ticket"] as const).flatMap((severity) =>
     elsewhere(
       ["alarms", "topics", severity],

@@ -58,6 +58,7 @@ export const INTAKE_TIME_LIMIT = Duration.seconds(60);
 export class Intake extends Construct {
   readonly queue: WorkQueue;
   readonly refused: DeadLetters;
+  readonly bus: EventBus;
   readonly function: LambdaFunction;
 
   constructor(scope: Construct, id: string, props: IntakeProps) {
@@ -75,7 +76,7 @@ export class Intake extends Construct {
       deadLetters: this.refused,
       key,
     });
-    this.makeBus(props);
+    this.bus = this.makeBus(props);
     const worker = new WorkerFunction(this, "Worker", {
       ...props,
       entry: "intake",
@@ -89,12 +90,18 @@ export class Intake extends Construct {
     this.queue.feed(worker.function, maximumConcurrency);
     this.function = worker.function;
   }
+
+  /** The target of a rule whose events the intake applies. Undelivered ones go to the refused events. */
+  asTarget(): SqsQueue {
+    return new SqsQueue(this.queue, { deadLetterQueue: this.refused });
+  }
+
   /**
    * A bus that its own account and the configured ones may use. Its policy alone decides: a rule for some accounts would
    * drop the events of others without a trace.
    * @see https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-bus-perms.html
    */
-  private makeBus({ names, key, accounts }: IntakeProps): void {
+  private makeBus({ names, key, accounts }: IntakeProps): EventBus {
     const eventBus = new EventBus(this, "Bus", { eventBusName: names.eventBus, ...(key && { kmsKey: key }) });
     for (const account of accounts) {
       const statement = new PolicyStatement({
@@ -110,7 +117,8 @@ export class Intake extends Construct {
       description: "Backstop: sends every event of this bus to the intake, which refuses unknown types.",
       eventBus,
       eventPattern: { source: Match.prefix("") },
-      targets: [new SqsQueue(this.queue, { deadLetterQueue: this.refused })],
+      targets: [this.asTarget()],
     });
+    return eventBus;
   }
 }

@@ -1,8 +1,9 @@
-import { QueryDefinition, QueryString, type QueryStringProps } from "aws-cdk-lib/aws-logs";
+import { type ILogGroup, QueryDefinition, QueryString, type QueryStringProps } from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
 import type { StageNames } from "../lib/platform/names.ts";
 import type { FollowUpsFunction } from "./follow-ups.ts";
 import type { Delivery, Intake } from "./queue-workers.ts";
+import type { Webhooks } from "./webhooks.ts";
 import type { WorkerFunction } from "./worker-function.ts";
 
 interface Workers {
@@ -11,10 +12,14 @@ interface Workers {
   readonly intake: Intake | undefined;
   readonly look: WorkerFunction;
   readonly operate: WorkerFunction;
+  readonly webhooks: Webhooks | undefined;
 }
 
-/** Whose log a query reads, and the query. JSON booleans are 0 and 1 in Logs Insights. */
-type Query = readonly [of: keyof Workers | "all", query: QueryStringProps];
+/** Whose log a query reads; `requests` is the access log of the webhooks. */
+type Source = keyof Workers | "all" | "requests";
+
+/** JSON booleans are 0 and 1 in Logs Insights. */
+type Query = readonly [of: Source, query: QueryStringProps];
 
 const LATEST = { sort: "@timestamp desc", limit: 50 } as const;
 
@@ -91,15 +96,37 @@ const QUERIES: Readonly<Record<string, Query>> = {
     "intake",
     { fields: ["@timestamp", "messageId", "fault"], filterStatements: ['message = "event.failed"'], ...LATEST },
   ],
+  answers: [
+    "webhooks",
+    {
+      filterStatements: ['message = "webhook.answered"'],
+      statsStatements: [
+        "count(*) as answers, max(@timestamp) as latest by route, status, outcome, workspaceId, reason",
+      ],
+      sort: "answers desc",
+    },
+  ],
+  requests: [
+    "requests",
+    {
+      statsStatements: ["count(*) as requests, max(time) as latest by route, status, error, integrationError"],
+      sort: "requests desc",
+    },
+  ],
 };
+
+function logGroupsOf(source: Source, workers: Workers): readonly ILogGroup[] {
+  if (source === "requests") return workers.webhooks ? [workers.webhooks.accessLog] : [];
+  const read = source === "all" ? Object.values(workers) : [workers[source]];
+  return read.flatMap((worker) => worker?.function.logGroup ?? []);
+}
 
 /** The runbook's queries in CloudWatch Logs Insights, in the folder of the stage. */
 export class SavedQueries extends Construct {
   constructor(scope: Construct, id: string, { names, ...workers }: Workers & { readonly names: StageNames }) {
     super(scope, id);
-    for (const [name, [of, query]] of Object.entries(QUERIES)) {
-      const read = of === "all" ? Object.values(workers) : [workers[of]];
-      const logGroups = read.flatMap((worker) => worker?.function.logGroup ?? []);
+    for (const [name, [source, query]] of Object.entries(QUERIES)) {
+      const logGroups = [...logGroupsOf(source, workers)];
       if (logGroups.length === 0) continue;
       new QueryDefinition(this, name, {
         queryDefinitionName: `${names.queryPrefix}${name}`,

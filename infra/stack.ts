@@ -10,6 +10,7 @@ import { RunDashboard } from "./dashboard.ts";
 import { stageKeyOf } from "./encryption.ts";
 import { FollowUpsFunction, FollowUpsSchedule } from "./follow-ups.ts";
 import { foundationOf } from "./foundation.ts";
+import { inboundOf } from "./inbound.ts";
 import { Migration } from "./migration.ts";
 import { needsInternet, vpcEndpointsOf } from "./network.ts";
 import { Operate } from "./operate.ts";
@@ -17,9 +18,19 @@ import { homeOf } from "./placement.ts";
 import { Delivery, Intake } from "./queue-workers.ts";
 import { SavedQueries } from "./saved-queries.ts";
 import { TestEvents } from "./test-events.ts";
+import type { Webhooks } from "./webhooks.ts";
 import { logGroupNameOf, type StageProps, type WorkerFunction } from "./worker-function.ts";
 
 type Worker = FollowUpsFunction | Delivery | Intake | WorkerFunction;
+
+/** The parts of a stage that alarms, queries and the dashboard watch. */
+interface Parts {
+  readonly followUps: FollowUpsFunction;
+  readonly delivery: Delivery | undefined;
+  readonly intake: Intake | undefined;
+  readonly operate: Operate;
+  readonly webhooks: Webhooks | undefined;
+}
 
 /** All resources of one stage. */
 export class BackstopStack extends Stack {
@@ -37,14 +48,14 @@ export class BackstopStack extends Stack {
     const key = stageKeyOf(this, configuration, names);
     const foundation = foundationOf(this, { configuration, names, key });
     const props: StageProps = { configuration, names, revision, foundation, key };
-    const workers = this.makeWorkers(props);
+    const workers = this.makeParts(props);
     const migration = this.migrateBefore(workers, props);
     acknowledgeProviders(this);
     this.makeTestEvents(props);
     this.applyBoundary(configuration);
     Tags.of(this).add("application", "backstop");
     Tags.of(this).add("stage", configuration.stage);
-    const outputs = { ...outputsOf(props, this), ...requiredRules(configuration, workers, migration) };
+    const outputs = requiredRules(configuration, workers, migration);
     for (const [name, value] of Object.entries(outputs)) new CfnOutput(this, name, { value });
   }
 
@@ -53,27 +64,37 @@ export class BackstopStack extends Stack {
     return [...this.#zones];
   }
 
-  private makeWorkers(props: StageProps): readonly Worker[] {
-    const { configuration, names } = props;
+  private makeParts(common: StageProps): readonly Worker[] {
+    const { configuration } = common;
+    const intake = configuration.intake && new Intake(this, "Intake", { ...common, ...configuration.intake });
+    const inbound = intake && inboundOf(this, common, intake);
+    const props = { ...common, links: inbound?.links };
     const delivery = configuration.delivery && new Delivery(this, "Delivery", { ...props, ...configuration.delivery });
-    const intake = configuration.intake && new Intake(this, "Intake", { ...props, ...configuration.intake });
     const followUps = new FollowUpsFunction(this, "FollowUps", { ...props, deliveries: delivery?.queue });
+    const operate = new Operate(this, "Operate", props);
+    this.watch(props, { followUps, delivery, intake, operate, webhooks: inbound?.webhooks });
+    const outputs = { ...outputsOf(props, this), ...inbound?.outputs };
+    for (const [name, value] of Object.entries(outputs)) new CfnOutput(this, name, { value });
+    return [followUps, delivery, intake, operate.look, operate.operate].filter((worker) => worker !== undefined);
+  }
+
+  private watch(props: StageProps, { followUps, delivery, intake, operate, webhooks }: Parts): void {
     const schedule = new FollowUpsSchedule(this, "Schedule", { ...props, function: followUps.function });
-    const alarms = new Alarms(this, "Alarms", { ...props, followUps, schedule, delivery, intake });
-    const { look, operate } = new Operate(this, "Operate", props);
-    new SavedQueries(this, "Queries", { names, followUps, delivery, intake, look, operate });
-    const workers = [followUps, delivery, intake, look, operate].filter((worker) => worker !== undefined);
+    const alarms = new Alarms(this, "Alarms", { ...props, followUps, schedule, delivery, intake, webhooks });
+    const { look, operate: orders } = operate;
+    const all = { followUps, delivery, intake, look, operate: orders, webhooks };
+    new SavedQueries(this, "Queries", { names: props.names, ...all });
     new RunDashboard(this, "Dashboard", {
       ...props,
       alarms: alarms.all,
-      functions: workers.map((worker) => worker.function),
+      functions: Object.values(all).flatMap((worker) => worker?.function ?? []),
       queues: [
         ...[schedule.undeliveredTicks, followUps.failedRuns],
         ...(delivery ? [delivery.queue, delivery.failed] : []),
         ...(intake ? [intake.queue, intake.refused] : []),
       ],
+      webhooks,
     });
-    return workers;
   }
 
   /** Deploy order: roles, then migrations, then the functions that need both. */
@@ -87,7 +108,7 @@ export class BackstopStack extends Stack {
     return migration;
   }
 
-  private makeTestEvents({ configuration: { testEvents, intake }, names }: StageProps): void {
+  private makeTestEvents({ configuration: { testEvents, intake, webhooks }, names }: StageProps): void {
     if (!testEvents) return;
     const createRegistry = testEvents === "createRegistry";
     new TestEvents(this, "TestEvents", { functionName: names.followUpsFunction, folder: "events", createRegistry });
@@ -95,6 +116,7 @@ export class BackstopStack extends Stack {
       ["Look", names.lookFunction, "events/look"],
       ["Operate", names.operateFunction, "events/operate"],
       ...(intake ? [["Intake", names.intakeFunction, "events/intake"] as const] : []),
+      ...(webhooks ? [["Webhooks", names.webhooksFunction, "events/webhooks"] as const] : []),
     ] as const;
     for (const [id, functionName, folder] of others)
       new TestEvents(this, `${id}TestEvents`, { functionName, folder, createRegistry: false });

@@ -16,6 +16,7 @@ import { channelsOf, letUseChannels, NO_CHANNELS } from "./channels.ts";
 import type { Configuration } from "./configuration.ts";
 import { type Foundation, POSTGRESQL } from "./foundation.ts";
 import { type LogSettings, logGroupNamed } from "./logs.ts";
+import type { UnsubscribeLinks } from "./unsubscribe-links.ts";
 
 /** What every part of a stage is made from. */
 export interface StageProps {
@@ -25,6 +26,8 @@ export interface StageProps {
   readonly foundation: Foundation;
   /** The customer-managed key, if the stage has one. */
   readonly key: IKey | undefined;
+  /** The stage's own unsubscribe page, if mails link to it. */
+  readonly links?: UnsubscribeLinks | undefined;
 }
 
 interface WorkerFunctionProps extends StageProps {
@@ -54,11 +57,17 @@ export class WorkerFunction extends Construct {
     super(scope, id);
     const { configuration, foundation, sends, databaseUser = configuration.database.user } = props;
     const channels = sends ? channelsOf(configuration, Stack.of(this)) : NO_CHANNELS;
-    this.function = this.makeFunction(props, { ...environmentOf(props, databaseUser), ...channels.environment });
+    const links = sends ? props.links : undefined;
+    this.function = this.makeFunction(props, {
+      ...environmentOf(props, databaseUser),
+      ...channels.environment,
+      ...links?.environment,
+    });
     const { proxySecurityGroup } = foundation;
     this.function.connections.allowTo(proxySecurityGroup, POSTGRESQL, "Backstop: PostgreSQL through RDS Proxy");
     foundation.proxy.grantConnect(this.function, databaseUser);
     letUseChannels(this.function, channels);
+    links?.letSign(this.function);
   }
 
   private makeFunction(props: WorkerFunctionProps, environment: Readonly<Record<string, string>>): LambdaFunction {
@@ -159,12 +168,7 @@ export class FunctionRole extends Role {
     super(scope, id, {
       assumedBy: new ServicePrincipal("lambda.amazonaws.com"),
       inlinePolicies: {
-        Log: document(
-          new PolicyStatement({
-            actions: ["logs:CreateLogStream", "logs:PutLogEvents"],
-            resources: [props.logGroup.logGroupArn],
-          }),
-        ),
+        Log: mayWrite(props.logGroup),
         Network: document(
           new PolicyStatement({ actions: NETWORK_INTERFACE_ACTIONS, resources: ["*"] }),
           // The Lambda service needs these; the function's code does not.
@@ -190,6 +194,9 @@ export class FunctionRole extends Role {
     }
   }
 }
+
+export const mayWrite = ({ logGroupArn }: ILogGroup): PolicyDocument =>
+  document(new PolicyStatement({ actions: ["logs:CreateLogStream", "logs:PutLogEvents"], resources: [logGroupArn] }));
 
 function document(...statements: PolicyStatement[]): PolicyDocument {
   return new PolicyDocument({ statements });

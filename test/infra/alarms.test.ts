@@ -4,10 +4,10 @@ import { describe, expect, it } from "@jest/globals";
 import { Match, type Template } from "aws-cdk-lib/assertions";
 import { PROJECT } from "../../infra/bundle.ts";
 import { METRIC_UNITS } from "../../lib/platform/metrics.ts";
-import { anExample, aTemplate, everything } from "./example.ts";
+import { anExample, aTemplate, everything, inbound } from "./example.ts";
 
 const template = aTemplate();
-const withQueue = aTemplate(anExample(everything));
+const withQueue = aTemplate(anExample(inbound));
 
 interface AlarmProperties {
   readonly AlarmName: string;
@@ -49,11 +49,14 @@ describe("the alarms", () => {
       "proxy-pinning",
       "refused-events",
       "refused-workspaces",
+      "rejected-signatures",
       "run-failed",
       "sms-down",
+      "throttled-requests",
       "undelivered-ticks",
       "unknown-touches",
       "webhook-down",
+      "webhooks-fail",
     ]);
     for (const [name, { AlarmDescription }] of alarms) {
       for (const part of ["**Means.**", "**Look.**", "**Do.**"]) expect(anchors.get(name)).toContain(part);
@@ -295,13 +298,13 @@ describe("the saved queries", () => {
   });
 
   it("read the logs of the functions that the stage has", () => {
-    const ofIntake = ["facts", "refused-facts", "failed-facts"];
-    expect(namesIn(template)).toEqual(namesIn(withQueue).filter((name) => !ofIntake.includes(name)));
+    const ofFacts = ["facts", "refused-facts", "failed-facts", "answers", "requests"];
+    expect(namesIn(template)).toEqual(namesIn(withQueue).filter((name) => !ofFacts.includes(name)));
     const logsOf = (from: Template) => {
       const errors = from.findResources("AWS::Logs::QueryDefinition", { Properties: { Name: "backstop-dev/errors" } });
       return Object.values(errors)[0]?.["Properties"]["LogGroupNames"];
     };
-    expect([logsOf(template).length, logsOf(withQueue).length]).toEqual([3, 5]);
+    expect([logsOf(template).length, logsOf(withQueue).length]).toEqual([3, 6]);
   });
 });
 

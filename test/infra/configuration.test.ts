@@ -108,6 +108,61 @@ describe("the configuration of a stage", () => {
     expect(homeOf(anExample({ proxy: undefined, vpc, home, migrate: {} }))).toEqual(home);
   });
 
+  it("reports all errors of the options for facts together, each with what to do", () => {
+    const message = messageOf(() =>
+      anExample({
+        webhooks: {
+          domain: {
+            name: "Links.example.com",
+            certificateArn: "arn:aws:acm:us-east-1:111122223333:certificate/01234567",
+          },
+          requestsPerSecond: 0,
+          burst: 5_001,
+        },
+        mailEvents: { all: true },
+        smsReplies: {},
+        replies: { address: "Replies+tag@example.com", ruleSet: "-" },
+      }),
+    );
+    for (const fault of [
+      "must be a full domain name in lower case, such as links.example.com\n  → at webhooks.domain.name",
+      "is in region us-east-1 instead of region eu-central-1: API Gateway uses certificates of its own region and account\n  → at webhooks.domain.certificateArn",
+      "→ at webhooks.requestsPerSecond",
+      "→ at webhooks.burst",
+      'requires intake, which applies the facts: add "intake": {}\n  → at webhooks',
+      'requires intake, which applies the facts: add "intake": {}\n  → at mailEvents',
+      'requires intake, which applies the facts: add "intake": {}\n  → at smsReplies',
+      'requires intake, which applies the facts: add "intake": {}\n  → at replies',
+      "requires sms: the number that people answer\n  → at smsReplies",
+      "must be in lower case and without a plus tag\n  → at replies.address",
+      "must be the name of a receipt rule set\n  → at replies.ruleSet",
+    ]) {
+      expect(message).toContain(fault);
+    }
+    expect(message).toContain('"all"');
+  });
+
+  it("rejects answers to a sender id, and mails in a region where SES receives none", () => {
+    const originationIdentityArn = "arn:aws:sms-voice:eu-central-1:111122223333:sender-id/HARBOUR/DE";
+    const sms = { originationIdentityArn, messageType: "TRANSACTIONAL" };
+    expect(messageOf(() => anExample({ intake: {}, sms, smsReplies: {} }))).toContain(
+      "people cannot answer a sender id\n  → at smsReplies",
+    );
+    const elsewhere = {
+      proxy: undefined,
+      home: { account: "111122223333", region: "eu-central-2" },
+      vpc: { availabilityZones: ["eu-central-2a", "eu-central-2b"] },
+      emailIdentityArns: ["arn:aws:ses:eu-central-2:111122223333:identity/example.com"],
+      alarms: {},
+      intake: {},
+    };
+    const replies = { address: "replies@example.com", ruleSet: "default-rule-set" };
+    expect(anExample(elsewhere)).toMatchObject({ home: { region: "eu-central-2" } });
+    expect(messageOf(() => anExample({ ...elsewhere, replies }))).toMatch(
+      /SES receives no mail in eu-central-2; it does in .*eu-central-1.*\n {2}→ at replies$/m,
+    );
+  });
+
   it("rejects options of a database that the stack does not create, each by name", () => {
     const options = { standby: true, exportLog: true, performanceInsights: true, rotatePassword: false };
     const message = messageOf(() => anExample({ database: { name: "backstop", user: "backstop_run", ...options } }));

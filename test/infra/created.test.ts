@@ -2,7 +2,17 @@ import { describe, expect, it } from "@jest/globals";
 import { Match } from "aws-cdk-lib/assertions";
 import { AwsSolutionsChecks } from "cdk-nag";
 import { type Configuration, readConfiguration } from "../../infra/configuration.ts";
-import { anExample, aStack, aTemplate, cdkJson, created, everything, lookupsOf, regulated } from "./example.ts";
+import {
+  anExample,
+  aStack,
+  aTemplate,
+  cdkJson,
+  created,
+  everything,
+  inbound,
+  lookupsOf,
+  regulated,
+} from "./example.ts";
 
 const existingDatabase = {
   user: "owner",
@@ -31,13 +41,18 @@ describe("a network that the stack creates", () => {
       ServiceName: "com.amazonaws.eu-central-1.email",
       PrivateDnsEnabled: true,
     });
-    const sms = aTemplate(anExample({ ...everything, webhook: undefined, ...created }));
-    const names = Object.values(sms.findResources("AWS::EC2::VPCEndpoint")).map(
-      ({ Properties }) => Properties["ServiceName"],
-    );
-    expect(names.sort()).toEqual(
-      ["email", "pinpoint-sms-voice-v2", "sqs"].map((name) => `com.amazonaws.eu-central-1.${name}`),
-    );
+    const full = aTemplate(anExample({ ...inbound, webhook: undefined, ...created }));
+    const endpoints = Object.values(full.findResources("AWS::EC2::VPCEndpoint")).map(({ Properties }) => [
+      JSON.stringify(Properties["ServiceName"]).match(/\.([a-z0-9-]+)"[^.]*$/)?.[1],
+      Properties["VpcEndpointType"],
+    ]);
+    expect(endpoints.sort()).toEqual([
+      ["email", "Interface"],
+      ["pinpoint-sms-voice-v2", "Interface"],
+      ["s3", "Gateway"],
+      ["secretsmanager", "Interface"],
+      ["sqs", "Interface"],
+    ]);
   });
 
   it("has one NAT gateway and no endpoints if there are webhooks", () => {

@@ -13,9 +13,11 @@ export const cdkJson = JSON.parse(readFileSync(join(import.meta.dirname, "../../
   };
 };
 
-/** The example stage of cdk.json with some of its values replaced. */
+const WITHOUT_FACTS = { intake: undefined, webhooks: undefined, mailEvents: undefined, replies: undefined };
+
+/** The example stage of cdk.json without what lets facts arrive, and with some of its values replaced. */
 export function anExample(changes: Readonly<Record<string, unknown>> = {}): Configuration {
-  const stages = { dev: { ...cdkJson.context.backstop.dev, ...changes } };
+  const stages = { dev: { ...cdkJson.context.backstop.dev, ...WITHOUT_FACTS, ...changes } };
   return readConfiguration({ stages, stage: "dev", paused: undefined });
 }
 
@@ -79,6 +81,17 @@ export const everything = {
   intake: { maximumConcurrency: 3 },
 };
 
+/** Everything that lets facts arrive, beside every channel: mails link to the stage's own unsubscribe page. */
+export const inbound = {
+  ...everything,
+  emailConfigurationSet: undefined,
+  unsubscribe: { mailto: "stop@example.com" },
+  webhooks: { domain: (cdkJson.context.backstop.dev["webhooks"] as { readonly domain: object }).domain },
+  mailEvents: {},
+  smsReplies: {},
+  replies: cdkJson.context.backstop.dev["replies"],
+};
+
 /** A stage for which the stack creates network, database and proxy. */
 export const created = {
   proxy: undefined,
@@ -89,7 +102,7 @@ export const created = {
 
 /** A stage that creates its database, with every option for regulated accounts. */
 export const regulated = {
-  ...everything,
+  ...inbound,
   ...created,
   database: {
     name: "backstop",

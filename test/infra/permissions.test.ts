@@ -1,8 +1,9 @@
 import { describe, expect, it } from "@jest/globals";
 import { Match, type Template } from "aws-cdk-lib/assertions";
-import { anExample, aTemplate, everything } from "./example.ts";
+import { anExample, aTemplate, everything, inbound } from "./example.ts";
 
 const plain = aTemplate();
+const facts = aTemplate(anExample(inbound));
 
 interface Resource<Properties> {
   readonly Properties: Properties;
@@ -105,6 +106,34 @@ describe("permissions", () => {
     );
   });
 
+  it("of the webhooks function are to put events on the bus and to read secrets of the stage by name", () => {
+    const secrets = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:backstop/dev/*";
+    expect(allowedTo(facts, "Webhooks")).toEqual(
+      [
+        ...LOG.map((action) => `${action} on ${logOf(facts, "webhooks")}`),
+        `events:PutEvents on ${logicalId(facts, "AWS::Events::EventBus")}`,
+        `secretsmanager:GetSecretValue on ${secrets}`,
+      ].sort(),
+    );
+    expect(statements(facts, "Webhooks").filter(({ Resource }) => Resource === "*")).toEqual([]);
+  });
+
+  it("for links, mail events and replies are those of a stage without them, and no more than these", () => {
+    const full = aTemplate(anExample(everything));
+    const added = (prefix: string) => {
+      const before = allowedTo(full, prefix).map(withoutSet);
+      return allowedTo(facts, prefix).filter((one) => !before.includes(withoutSet(one)));
+    };
+    const secret = Object.keys(
+      facts.findResources("AWS::SecretsManager::Secret", { Properties: { Name: "backstop/dev/unsubscribe" } }),
+    );
+    const mayReadKey = [`secretsmanager:GetSecretValue on ${secret}`];
+    expect([added("FollowUps"), added("Delivery")]).toEqual([mayReadKey, mayReadKey]);
+    const bucket = logicalId(facts, "AWS::S3::Bucket");
+    expect(added("Intake")).toEqual([`s3:GetObject on ${bucket}/*`, `s3:ListBucket on ${bucket}`]);
+    for (const prefix of ["Operate", "Schedule"]) expect(added(prefix)).toEqual([]);
+  });
+
   it("on network interfaces are denied to the function's code", () => {
     const actionsOf = (effect: string) =>
       statements(plain, "FollowUps")
@@ -126,8 +155,8 @@ describe("permissions", () => {
     expect(decrypt?.Condition).toEqual({
       StringEquals: {
         "kms:ViaService": "secretsmanager.eu-central-1.amazonaws.com",
-        "kms:EncryptionContext:SecretARN": everything.webhook.secretArn,
       },
+      StringLike: { "kms:EncryptionContext:SecretARN": everything.webhook.secretArn },
     });
   });
 
@@ -177,8 +206,14 @@ function allowedTo(template: Template, prefix: string): readonly string[] {
     .sort();
 }
 
+/** The stage with `mailEvents` names its own configuration set. */
+const withoutSet = (permission: string) => permission.replace(/configuration-set\/(?:backstop-dev|follow-ups)$/, "set");
+
 function nameOf(resource: unknown): string {
   if (typeof resource === "string") return resource;
+  const { Ref, "Fn::Join": join } = resource as { Ref?: string; "Fn::Join"?: readonly [string, readonly unknown[]] };
+  if (Ref) return Ref;
+  if (join) return join[1].map(nameOf).join(join[0]);
   const [logicalId, attribute] = (resource as { "Fn::GetAtt": readonly [string, string] })["Fn::GetAtt"];
   expect(attribute).toBe("Arn");
   return logicalId;

@@ -4,7 +4,7 @@ import { describe, expect, it } from "@jest/globals";
 import * as z from "zod";
 import { PROJECT } from "../../infra/bundle.ts";
 import { namesOf } from "../../lib/platform/names.ts";
-import { anExample, aTemplate, everything, regulated } from "./example.ts";
+import { anExample, aTemplate, inbound, regulated } from "./example.ts";
 
 const texts = z.union([z.string(), z.array(z.string())]).transform((one) => [one].flat());
 const policy = z.strictObject({
@@ -24,7 +24,7 @@ const policyOf = async (name: string) =>
   policy.parse(JSON.parse(await readFile(join(PROJECT, `infra/policies/${name}.json`), "utf8")));
 
 /** IAM's name of a service where it differs from CloudFormation's. */
-const IAM_NAMES: Readonly<Record<string, string>> = { eventschemas: "schemas" };
+const IAM_NAMES: Readonly<Record<string, string>> = { eventschemas: "schemas", apigatewayv2: "apigateway" };
 
 /** The services of all resources of a template, by their names in IAM. */
 function servicesOf(template: ReturnType<typeof aTemplate>): readonly string[] {
@@ -39,11 +39,15 @@ function servicesOf(template: ReturnType<typeof aTemplate>): readonly string[] {
 
 describe("the policy for a deploy", () => {
   it.each([
-    ["beside an existing network and database", anExample({ ...everything, testEvents: "createRegistry" }), ["deploy"]],
+    [
+      "beside an existing network and database",
+      anExample({ ...inbound, testEvents: "createRegistry" }),
+      ["deploy", "deploy-inbound"],
+    ],
     [
       "that creates everything",
       anExample({ ...regulated, testEvents: "createRegistry" }),
-      ["deploy", "deploy-created"],
+      ["deploy", "deploy-created", "deploy-inbound"],
     ],
   ])("covers each service of a stage %s", async (_, configuration, names) => {
     const Statement = (await Promise.all(names.map(policyOf))).flatMap((one) => one.Statement);
@@ -52,14 +56,16 @@ describe("the policy for a deploy", () => {
   });
 
   it("passes and changes only roles whose names start like those of the stack", async () => {
-    const { Statement } = await policyOf("deploy");
+    const Statement = (await Promise.all(["deploy", "deploy-inbound"].map(policyOf))).flatMap((one) => one.Statement);
     const onRoles = Statement.filter(({ Action }) => Action.some((action) => action.startsWith("iam:")));
     const resources = onRoles.flatMap(({ Resource }) => Resource);
-    expect(resources.filter((resource) => !/role\/(backstop-\*|aws-service-role\/rds\.)/.test(resource))).toEqual([]);
+    expect(
+      resources.filter((resource) => !/role\/(backstop-\*|aws-service-role\/(?:rds|ops\.apigateway)\.)/.test(resource)),
+    ).toEqual([]);
   });
 });
 
-it.each(["deploy", "deploy-created", "on-call", "operator"])(
+it.each(["deploy", "deploy-created", "deploy-inbound", "on-call", "operator"])(
   "the policy %s fits IAM: no wildcard action, at most 6,144 characters",
   async (name) => {
     const { Statement } = await policyOf(name);
