@@ -127,6 +127,9 @@ export async function addWholeTenant(sql: Sql): Promise<string> {
      suppressed as (
        insert into public.suppression (workspace_id, hash, reason, kind, source)
        values ($1, sha256('somebody else'), 'undeliverable', 'email', 'test')),
+     deferred as (
+       insert into public.transient_bounce (workspace_id, hash, cause, occurred_at)
+       values ($1, sha256('somebody else'), 'event', $4)),
      ordered as (
        insert into public.placed_order (id, workspace_id, lead_id, name, input_hash, placed_by, reason, placed_at, answer)
        values (gen_random_uuid(), $1, $2, 'leads stop', sha256('input'), 'Hana', 'asked by phone', $4, '{}')),
