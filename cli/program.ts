@@ -14,6 +14,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ["schedule", async () => (await import("./commands/schedule.ts")).scheduleCommand()],
   ["console", async () => (await import("./commands/console.ts")).consoleCommand()],
   ["due", async () => (await import("./commands/due.ts")).dueCommand()],
+  ["webhooks", async () => (await import("./commands/webhooks.ts")).webhooksCommand()],
   ["forecast", async () => (await import("./commands/forecast.ts")).forecastCommand()],
   ["touches", async () => (await import("./commands/touches.ts")).touchesCommand()],
   ["funnel", async () => (await import("./commands/funnel.ts")).funnelCommand()],

@@ -102,6 +102,13 @@ export function uuid(text: string): string {
   throw new InvalidArgumentError("Expected a UUID, such as 0190f0f0-0000-7000-8000-000000000001.");
 }
 
+/** Parses a port from the command line; 0 chooses a free one. */
+export function port(text: string): number {
+  const number = Number(text);
+  if (Number.isInteger(number) && number >= 0 && number <= 65_535) return number;
+  throw new InvalidArgumentError("Expected a port number from 0 to 65535.");
+}
+
 /** Parses a text from the command line. Rejects blank text. */
 export function nonBlank(text: string): string {
   if (text.trim() !== "") return text.trim();

@@ -1,7 +1,8 @@
 import { once } from "node:events";
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import { startConsole } from "../console/server.ts";
 import { type Place, withOperator, withPlace } from "../operator.ts";
+import { port } from "../terminal.ts";
 
 const HELP = `
 The page listens on 127.0.0.1 only. The printed address opens one session in one
@@ -28,10 +29,4 @@ export function consoleCommand(): Command {
         await page.close();
       }),
     );
-}
-
-function port(text: string): number {
-  const number = Number(text);
-  if (Number.isInteger(number) && number >= 0 && number <= 65_535) return number;
-  throw new InvalidArgumentError("Expected a port number from 0 to 65535.");
 }

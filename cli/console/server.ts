@@ -1,8 +1,8 @@
 import { randomBytes, timingSafeEqual } from "node:crypto";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { closeAtOnce, listenOnLoopback } from "../loopback.ts";
 import type { Operator } from "../operator.ts";
-import { Problem } from "../problem.ts";
 import type { Page, Session, Visit } from "./page.ts";
 import { isForm, pageFor, STYLE } from "./pages.ts";
 
@@ -57,16 +57,8 @@ export async function startConsole(operator: Operator, port: number): Promise<Co
     else send(response, 413, "text/plain", "the form is too large");
   }
 
-  await listen(server, port);
-  const { port: opened } = server.address() as AddressInfo;
-  return {
-    url: `http://127.0.0.1:${opened}/?token=${access.token}`,
-    close: () =>
-      new Promise((closed) => {
-        server.closeAllConnections();
-        server.close(() => closed());
-      }),
-  };
+  const opened = await listenOnLoopback(server, port);
+  return { url: `http://127.0.0.1:${opened}/?token=${access.token}`, close: () => closeAtOnce(server) };
 }
 
 /** Who may look and decide: one browser, which opened the printed address first. */
@@ -104,17 +96,6 @@ class Access {
     const cookies = (headers.cookie ?? "").split("; ");
     return cookies.some((cookie) => isSame(cookie, `${COOKIE}=${this.#session}`));
   }
-}
-
-async function listen(server: Server, port: number): Promise<void> {
-  await new Promise<void>((listening, failed) => {
-    server.once("error", (error: NodeJS.ErrnoException) =>
-      failed(
-        error.code === "EADDRINUSE" ? new Problem(`port ${port} is in use: choose another with --port, or 0`) : error,
-      ),
-    );
-    server.listen(port, "127.0.0.1", listening);
-  });
 }
 
 /** An error is a page without details. */

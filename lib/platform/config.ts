@@ -2,6 +2,7 @@ import * as z from "zod";
 import { signingSecret, smtpUrl, unsubscribeUrl } from "../channels/settings.ts";
 import type { RunSettings } from "../run/step.ts";
 import type { IamEndpoint } from "../store/iam-connection.ts";
+import { type LocalConnections, localConnections } from "./connection-secrets.ts";
 import { InvalidEnvironment } from "./invalid-environment.ts";
 
 /** The settings of a run, for the environment and for the stack's configuration. */
@@ -190,6 +191,25 @@ export type WebhooksConfig = z.infer<typeof webhooksSettings>;
 
 /** The configuration of the function `webhooks`. Throws as `loadConfig`. */
 export const loadWebhooksConfig = (env: Environment): WebhooksConfig => parse(webhooksSettings, env);
+
+const givenConnections = z.object({
+  CONNECTION_SECRETS: z
+    .string()
+    .transform((text, context) => {
+      try {
+        return JSON.parse(text) as unknown;
+      } catch {
+        context.addIssue("must be JSON");
+        return z.NEVER;
+      }
+    })
+    .pipe(localConnections)
+    .optional(),
+});
+
+/** The connections that take the place of Secrets Manager locally, if they are given. Throws as `loadConfig`. */
+export const loadLocalConnections = (env: Environment): LocalConnections | undefined =>
+  parse(givenConnections, env).CONNECTION_SECRETS;
 
 function parse<Parsed>(schema: z.ZodType<Parsed>, env: Environment): Parsed {
   const parsed = schema.safeParse(env);

@@ -135,10 +135,11 @@ async function readSecret(name: string): Promise<string | undefined> {
 
 /** What takes the place of Secrets Manager locally: `{ "<workspace id>/<tool>": { … } }`. */
 export const localConnections = z.record(z.string(), z.unknown());
+export type LocalConnections = z.infer<typeof localConnections>;
 
 /** Secrets that are given, for local use. */
 export const givenConnectionSecrets =
-  (connections: z.infer<typeof localConnections>): ConnectionSecrets =>
+  (connections: LocalConnections): ConnectionSecrets =>
   async (workspaceId, tool) => {
     const name = `${workspaceId}/${tool}`;
     return connections[name] === undefined ? undefined : parse(name, tool, connections[name]);

@@ -15,7 +15,7 @@ const ROUTES: ReadonlyMap<string, Route> = new Map([
 ]);
 
 /** Far above what tools send, and below what a function can receive. */
-const LARGEST_BODY_BYTES = 1024 * 1024;
+export const LARGEST_BODY_BYTES = 1024 * 1024;
 
 interface Answered {
   readonly answer: HttpAnswer;

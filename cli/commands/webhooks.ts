@@ -1,0 +1,96 @@
+import { once } from "node:events";
+import { Command } from "commander";
+import { showWorkspace } from "../../lib/operate/workspaces.ts";
+import { loadLocalConnections } from "../../lib/platform/config.ts";
+import {
+  type ConnectionSecret,
+  givenConnectionSecrets,
+  TOOLS,
+  type Tool,
+} from "../../lib/platform/connection-secrets.ts";
+import type { EventOutcome } from "../../lib/run/apply-messages.ts";
+import type { Log } from "../../lib/run/ports.ts";
+import type { Database } from "../../lib/store/connect.ts";
+import { withExistingDatabase } from "../existing-database.ts";
+import { intakeBus, startLocalWebhooks } from "../local-webhooks.ts";
+import { operatorOn } from "../operator.ts";
+import { print } from "../print.ts";
+import { UsageProblem } from "../problem.ts";
+import { folderOption, nonBlank, port } from "../terminal.ts";
+import { introduction, makeConnections } from "../webhooks-introduction.ts";
+
+const HELP = `
+Serves the routes of the function webhooks on 127.0.0.1, with its own code:
+  POST /calendly/<workspace id>
+  POST /calcom/<workspace id>
+  POST /facts/<workspace id>
+
+Facts are applied to the database at once, and each outcome is printed. The keys
+are made for this start, unless CONNECTION_SECRETS gives them as JSON:
+  {"<workspace id>/calendly": {"signingKeys": ["…"]}}
+
+The command prints a signed request to paste into another terminal. Ctrl-C ends
+it.
+
+Examples:
+  $ npm run backstop -- webhooks --local
+  $ npm run backstop -- webhooks --local --port 4100 --workspace "Harbour Homes"`;
+
+interface Options {
+  readonly port: number;
+  readonly workspace?: string;
+  readonly folder: string;
+}
+
+/** The command `webhooks`. Throws known errors as Problem. */
+export function webhooksCommand(): Command {
+  return new Command("webhooks")
+    .summary("receive webhooks and posted facts on this machine")
+    .description("Receives webhooks of booking tools and posted facts as functions/webhooks.ts does.")
+    .requiredOption("--local", "on this machine")
+    .option("--port <number>", "0 chooses a free one", port, 0)
+    .option("--workspace <name>", "id or name; may be left out if there is only one", nonBlank)
+    .addOption(folderOption("folder of the local database"))
+    .addHelpText("after", HELP)
+    .action((options: Options) =>
+      withExistingDatabase(options.folder, (database, signal) => serve(database, options, signal)),
+    );
+}
+
+async function serve(database: Database, { port: wanted, workspace: name }: Options, signal: AbortSignal) {
+  const workspace = await operatorOn(database.pool).ask(showWorkspace, name === undefined ? {} : { workspace: name });
+  const connections = loadLocalConnections(process.env) ?? makeConnections(workspace.id);
+  const secretOf = givenConnectionSecrets(connections);
+  const secrets = new Map<Tool, ConnectionSecret>();
+  for (const tool of TOOLS) {
+    const secret = await secretOf(workspace.id, tool).catch(({ message }: Error) => {
+      throw new UsageProblem(`CONNECTION_SECRETS: ${message}`);
+    });
+    if (secret) secrets.set(tool, secret);
+  }
+  const server = await startLocalWebhooks(
+    {
+      secrets: secretOf,
+      bus: intakeBus(database, (type, outcome) => print(`${type}: ${textOf(outcome)}\n`)),
+      now: () => new Date(),
+      log: onTerminal,
+    },
+    wanted,
+  );
+  print(introduction({ url: server.url, workspace, secrets, now: new Date() }));
+  if (!signal.aborted) await once(signal, "abort");
+  await server.close();
+}
+
+function textOf(outcome: EventOutcome): string {
+  if ("reason" in outcome) return `${outcome.outcome}: ${outcome.reason}`;
+  if (outcome.outcome !== "applied") return outcome.outcome;
+  const { ended, cancelledTouches, started } = outcome;
+  return `applied; ${ended} instances ended, ${cancelledTouches} touches cancelled, ${started} instances started`;
+}
+
+const show = (_: string, fields: Readonly<Record<string, unknown>>): void => {
+  const { route, status, outcome, reason } = fields;
+  print(`${route ?? "no route"}: ${status} ${outcome}${reason === undefined ? "" : `: ${reason}`}\n`);
+};
+const onTerminal: Log = { info: show, error: show };

@@ -1,0 +1,60 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import type { ConnectionSecret, LocalConnections, Tool } from "../lib/platform/connection-secrets.ts";
+
+/** New secrets for the connections of one workspace. */
+export const makeConnections = (workspaceId: string): LocalConnections => ({
+  [`${workspaceId}/calendly`]: { signingKeys: [key()] },
+  [`${workspaceId}/calcom`]: { signingKeys: [key()] },
+  [`${workspaceId}/facts`]: {
+    signingKeys: [`whsec_${randomBytes(24).toString("base64")}`],
+    bearerTokens: [key()],
+  },
+});
+
+const key = (): string => randomBytes(24).toString("hex");
+
+interface Introduced {
+  readonly url: string;
+  readonly workspace: { readonly id: string; readonly name: string };
+  readonly secrets: ReadonlyMap<Tool, ConnectionSecret>;
+  readonly now: Date;
+}
+
+/** The addresses and keys, and a signed request that works when it is pasted into a shell. */
+export function introduction({ url, workspace: { id, name }, secrets, now }: Introduced): string {
+  const lines = [...secrets].flatMap(([tool, { signingKeys, bearerTokens }]) => [
+    `  ${url}/${tool}/${id}`,
+    ...signingKeys.map((one) => `    signing key   ${one}`),
+    ...bearerTokens.map((one) => `    bearer token  ${one}`),
+  ]);
+  const [signingKey] = secrets.get("calendly")?.signingKeys ?? [];
+  const example = signingKey === undefined ? "" : exampleOf(`${url}/calendly/${id}`, signingKey, now);
+  return `Webhooks of ${name}. Ctrl-C ends.\n\n${lines.join("\n")}\n${example}\n`;
+}
+
+const exampleOf = (address: string, signingKey: string, now: Date): string => `
+A booking of Calendly for ida@example.com, to paste into another terminal:
+
+${requestOf(address, signingKey, now)}
+`;
+
+const HOUR_MS = 3_600_000;
+
+function requestOf(address: string, signingKey: string, now: Date): string {
+  const after = (hours: number) => new Date(now.getTime() + hours * HOUR_MS).toISOString();
+  const event = `https://api.calendly.com/scheduled_events/${randomUUID()}`;
+  const body = JSON.stringify({
+    event: "invitee.created",
+    created_at: after(0),
+    payload: {
+      uri: `${event}/invitees/${randomUUID()}`,
+      email: "ida@example.com",
+      created_at: after(0),
+      scheduled_event: { uri: event, start_time: after(48), end_time: after(49) },
+    },
+  });
+  return `body='${body}'
+t=$(date +%s)
+v1=$(printf '%s' "$t.$body" | openssl dgst -sha256 -hmac '${signingKey}' -r | cut -d' ' -f1)
+curl -sS -H "Calendly-Webhook-Signature: t=$t,v1=$v1" --data-raw "$body" ${address}`;
+}
