@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { unknownFields } from "../../lib/domain/field-lint.ts";
 import type { TemplateLead } from "../../lib/domain/lead-columns.ts";
 import { type Rendered, render } from "../../lib/domain/templates.ts";
+import { readableMessage } from "../../lib/domain/unsubscribe-link.ts";
 import { lintStep, sampleLeadFor } from "../../lib/domain/written-sequence.ts";
 import type { Database } from "../../lib/store/connect.ts";
 import { readFieldNames } from "../../lib/store/lead-fields.ts";
@@ -90,7 +91,7 @@ function previewOf(
 function textOf(rendered: Rendered, linted: boolean): readonly string[] {
   switch (rendered.kind) {
     case "rendered": {
-      const { subject, body } = rendered.message;
+      const { subject, body } = readableMessage(rendered.message);
       return subject === null ? [body] : [`Subject: ${subject}`, body];
     }
     case "missing":

@@ -21,7 +21,8 @@ export interface EmailChannel extends MessageChannel {
 
 export interface EmailOptions {
   readonly limits?: TimeLimits;
-  readonly unsubscribe?: Unsubscribe;
+  /** Mail to this address unsubscribes. The subject contains the touch id. */
+  readonly unsubscribeMailto?: string | undefined;
 }
 
 /**
@@ -33,7 +34,7 @@ export type MailTags = Readonly<Record<string, string>>;
 /** Builds an e-mail channel from a function that sends one mail. */
 export function emailChannel(
   sendMail: (mail: Mail, id: string, tags: MailTags) => Promise<SendOutcome>,
-  unsubscribe: Unsubscribe,
+  unsubscribeMailto: string | undefined,
 ): EmailChannel {
   return {
     async send(touch) {
@@ -45,7 +46,7 @@ export function emailChannel(
       const sender = mailboxOf(ownSender, from);
       if (!sender) return invalidSender("workspace");
       const tags = { [TOUCH_TAG]: id, [WORKSPACE_TAG]: touch.workspaceId };
-      const outcome = await sendMail(mailOf(touch, sender, to, unsubscribe), id, tags);
+      const outcome = await sendMail(mailOf(touch, sender, to, unsubscribeMailto), id, tags);
       return isGiven(ownSender.senderEmail) ? aboutOwnSender(outcome) : outcome;
     },
     digests: {
@@ -69,18 +70,10 @@ const aboutOwnSender = (outcome: SendOutcome): SendOutcome =>
 /** Only exactly one address is accepted: nodemailer would parse other text into several. */
 const UNDELIVERABLE = { kind: "refused", reason: "undeliverable_address", notAsked: true } as const;
 
-/** Ways to unsubscribe. Without either, mails have no List-Unsubscribe header. */
-export interface Unsubscribe {
-  /** An https URL containing `{touchId}` that accepts one-click unsubscribe POSTs (RFC 8058). */
-  readonly url?: string | undefined;
-  /** Mail to this address unsubscribes. The subject contains the touch id. */
-  readonly mailto?: string | undefined;
-}
-
 export type Mail = ReturnType<typeof mailOf> | ReturnType<typeof digestMailOf>;
 
 /** A touch as nodemailer mail options. */
-function mailOf(touch: OutgoingTouch, sender: Mailbox, to: string, unsubscribe: Unsubscribe) {
+function mailOf(touch: OutgoingTouch, sender: Mailbox, to: string, unsubscribeMailto: string | undefined) {
   const { headers, ...addresses } = addressesOf(sender, to);
   const replyTo = isGiven(touch.ownSender.replyTo) ? bareAddress(touch.ownSender.replyTo) : undefined;
   return {
@@ -90,12 +83,12 @@ function mailOf(touch: OutgoingTouch, sender: Mailbox, to: string, unsubscribe: 
     ...(replyTo !== undefined && { replyTo: { name: "", address: replyTo } }),
     subject: subjectOf(touch.message.subject ?? ""),
     text: touch.message.body,
-    ...unsubscribeHeaders(touch.id, unsubscribe),
+    ...unsubscribeHeaders(touch, unsubscribeMailto),
     headers: {
       ...headers,
       [TOUCH_HEADER]: touch.id,
       // Not in `list`: nodemailer would format it as a URL. RFC 8058 section 3.1 requires an https URL beside it.
-      ...(unsubscribe.url !== undefined && { "List-Unsubscribe-Post": "List-Unsubscribe=One-Click" }),
+      ...(touch.unsubscribeUrl !== undefined && { "List-Unsubscribe-Post": "List-Unsubscribe=One-Click" }),
     },
   };
 }
@@ -134,11 +127,11 @@ function threadHeaders(thread: readonly string[]) {
 /** An RFC 5322 Message-ID. Provider ids from other transports do not match and are omitted. */
 const MESSAGE_ID = /^<[^<>@\s]+@[^<>@\s]+>$/;
 
-/** RFC 2369 section 3.2: lists the preferred way first. */
-function unsubscribeHeaders(touchId: string, { url, mailto }: Unsubscribe) {
+/** RFC 2369 section 3.2: lists the preferred way first. Without a way, there is no List-Unsubscribe header. */
+function unsubscribeHeaders({ id, unsubscribeUrl }: OutgoingTouch, mailto: string | undefined) {
   const ways = [
-    ...(url === undefined ? [] : [url.replaceAll("{touchId}", touchId)]),
-    ...(mailto === undefined ? [] : [`mailto:${mailto}?subject=unsubscribe%20${touchId}`]),
+    ...(unsubscribeUrl === undefined ? [] : [unsubscribeUrl]),
+    ...(mailto === undefined ? [] : [`mailto:${mailto}?subject=unsubscribe%20${id}`]),
   ];
   return ways.length === 0 ? {} : { list: { unsubscribe: [ways] } };
 }

@@ -6,7 +6,7 @@ import type { SendOutcome } from "../run/channel-ports.ts";
 import { type EmailChannel, type EmailOptions, emailChannel, type Mail } from "./mail.ts";
 
 /** Writes each mail to an `.eml` file, for a machine without a mail server. The same touch writes the same file. */
-export function fileChannel(directory: string, { unsubscribe = {} }: EmailOptions = {}): EmailChannel {
+export function fileChannel(directory: string, { unsubscribeMailto }: EmailOptions = {}): EmailChannel {
   const composer = nodemailer.createTransport({ streamTransport: true, buffer: true, newline: "unix" });
   const write = async (mail: Mail, id: string) => {
     const { message, messageId } = await composer.sendMail(mail);
@@ -23,7 +23,7 @@ export function fileChannel(directory: string, { unsubscribe = {} }: EmailOption
     } catch (thrown) {
       return outcomeOfFile(thrown);
     }
-  }, unsubscribe);
+  }, unsubscribeMailto);
 }
 
 const fileFault = z.looseObject({

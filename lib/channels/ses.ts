@@ -15,7 +15,7 @@ interface SesOptions extends EmailOptions {
  */
 export function sesChannel({
   limits = PROVIDER_LIMITS,
-  unsubscribe = {},
+  unsubscribeMailto,
   configurationSet,
 }: SesOptions = {}): EmailChannel {
   const client = new SESv2Client(oneAttempt(limits));
@@ -40,7 +40,7 @@ export function sesChannel({
     } catch (thrown) {
       return outcomeOfFault(thrown instanceof Error ? (thrown.cause ?? thrown) : thrown, SES);
     }
-  }, unsubscribe);
+  }, unsubscribeMailto);
 }
 
 const tagsOf = (tags: MailTags) => Object.entries(tags).map(([Name, Value]) => ({ Name, Value }));

@@ -13,6 +13,19 @@ export const unsubscribeUrl = z
     `must be at most ${LONGEST_UNSUBSCRIBE_URL} characters with the touch id, to fit in a header line`,
   );
 
+const ON_THIS_MACHINE = /^(localhost|127\.0\.0\.1|\[::1\])$/;
+
+/** Where the page of unsubscribe links is, without a slash at the end. http only on this machine. */
+export const unsubscribeBaseUrl = z
+  .url({ protocol: /^https?$/, error: "must be an https URL" })
+  .refine((text) => {
+    const { protocol, hostname } = new URL(text);
+    return protocol === "https:" || ON_THIS_MACHINE.test(hostname);
+  }, "must be an https URL")
+  .refine((text) => !/[?#@]/.test(text), "must have no query, fragment or password")
+  .max(LONGEST_UNSUBSCRIBE_URL / 2)
+  .transform((text) => text.replace(/\/+$/, ""));
+
 /** A signing secret: `whsec_`, then 24 to 64 bytes in base64. Standard Webhooks specification, "Signature scheme". */
 export const signingSecret = z
   .string()

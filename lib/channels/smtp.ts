@@ -24,7 +24,7 @@ export function smtpChannel(
   url: string,
   {
     limits = PROVIDER_LIMITS,
-    unsubscribe = {},
+    unsubscribeMailto,
     plaintext = false,
     connections = 10,
     configurationSet,
@@ -65,7 +65,7 @@ export function smtpChannel(
     } catch (thrown) {
       return outcomeOf(thrown, bodies.get(signal));
     }
-  }, unsubscribe);
+  }, unsubscribeMailto);
 }
 
 /** A regional SMTP endpoint of SES, or a VPC endpoint for one. */

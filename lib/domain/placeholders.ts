@@ -1,4 +1,5 @@
 import type { PlaceholderKind } from "./labels.ts";
+import { UNSUBSCRIBE_NAME } from "./unsubscribe-link.ts";
 
 /** A text that another tool would replace or interpret. */
 export interface Placeholder {
@@ -134,8 +135,12 @@ export function adviceOn({ kind, text }: Placeholder, names: Iterable<string>): 
   return `${own ? `write {{ ${own} }}` : "remove it"}, or allow ${kind} in this step`;
 }
 
-/** The value of a lead that another tool's name means: `Contact.FirstName` is `lead.first_name`. */
+/**
+ * The value that another tool's name means: `Contact.FirstName` is `lead.first_name`, and `UNSUB`, `unsubscribe_link` and
+ * the like are the unsubscribe link.
+ */
 export function nameFor(text: string, names: Iterable<string>): string | undefined {
+  if (/unsub/i.test(text)) return UNSUBSCRIBE_NAME;
   const words = new Set(
     text
       .split(/[^\w ]+/)

@@ -6,6 +6,7 @@ import type { Piece, ValueContext } from "./template-expression.ts";
 import { type TemplateFault, TemplateFaults } from "./template-faults.ts";
 import { LONGEST_TEXT, liquid, TAGS } from "./template-language.ts";
 import { checkCondition, checkLiterals, checkSingleValue } from "./template-value.ts";
+import { MARKER_START, UNSUBSCRIBE_NAME } from "./unsubscribe-link.ts";
 
 /** Maximum number of tags, outputs, values, operators and filters in one text. */
 const MOST_PARTS = 1_000;
@@ -50,7 +51,7 @@ const ALLOWED_TAGS = [...TAGS].join(", ");
 
 /** Names that LiquidJS reads as something else, so that it ignores an assignment to them. */
 const RESERVED: ReadonlySet<string> = new Set(
-  "lead workspace true false nil null empty blank and or not contains".split(" "),
+  "lead workspace unsubscribe_url true false nil null empty blank and or not contains".split(" "),
 );
 
 class Check implements ValueContext {
@@ -95,6 +96,8 @@ class Check implements ValueContext {
   run(): void {
     try {
       this.#checkTokens();
+      const marker = this.#text.indexOf(MARKER_START);
+      if (marker >= 0) this.faults.add(marker, "a character that no text has (U+FDD0)");
       this.#placeholders({ text: this.#plain, at: 0 }, { braces: true });
     } catch (thrown) {
       if (!(thrown instanceof TooManyParts)) throw thrown;
@@ -120,7 +123,7 @@ class Check implements ValueContext {
     if (TypeGuards.isTagToken(token)) this.#tag(token);
     else {
       this.#open.contain(token);
-      if (TypeGuards.isOutputToken(token)) {
+      if (TypeGuards.isOutputToken(token) && token.content.trim() !== UNSUBSCRIBE_NAME) {
         checkSingleValue({ text: token.content, at: token.contentRange[0] }, this);
       }
     }

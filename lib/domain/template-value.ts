@@ -3,6 +3,7 @@ import { nameFor } from "./placeholders.ts";
 import { hasOpenShape, type Piece, parsed, type ValueContext } from "./template-expression.ts";
 import type { TemplateFaults } from "./template-faults.ts";
 import { dateIn, FILTERS } from "./template-language.ts";
+import { UNSUBSCRIBE_NAME } from "./unsubscribe-link.ts";
 
 type FilterToken = FilteredValueToken["filters"][number];
 
@@ -130,8 +131,13 @@ function checkOperand(token: Token, piece: Piece, { faults, isKnown, names }: Va
   if (!TypeGuards.isPropertyAccessToken(token)) return;
   const name = token.getText();
   if (!token.variable && isKnown(name, at)) return;
+  if (name === UNSUBSCRIBE_NAME) {
+    const hint = "write {{ unsubscribe_url }}, alone and without filters";
+    faults.add(at, "the unsubscribe link inside something else", { hint });
+    return;
+  }
   const meant = nameFor(name, names);
-  const known = `known are ${[...names].join(", ")}, and lead.fields.<name> for custom fields`;
+  const known = `known are ${[...names].join(", ")}, ${UNSUBSCRIBE_NAME}, and lead.fields.<name> for custom fields`;
   faults.add(at, "unknown variable", { quoted: name, hint: meant ? `write ${meant}; ${known}` : known });
 }
 

@@ -6,6 +6,7 @@ import { findPlaceholders, LIQUID } from "./placeholders.ts";
 import { checkTemplate } from "./template-check.ts";
 import { withoutText } from "./template-faults.ts";
 import { isTooMuch, LONGEST_TEXT, liquid, Missing, missingNames } from "./template-language.ts";
+import { MARKER_START, UNSUBSCRIBE_MARKER, UNSUBSCRIBE_NAME, withoutMarkers } from "./unsubscribe-link.ts";
 
 /** The parts of a step that make a message. */
 export type StepTexts = Pick<Step, "channel" | "subject" | "body" | "allow">;
@@ -68,14 +69,20 @@ type TemplateWorkspace = Pick<WorkspaceFacts, "name">;
 type Read = (lead: TemplateLead, workspace: TemplateWorkspace) => string | null;
 
 const READS: ReadonlyMap<string, Read> = new Map<string, Read>([
-  ...TEMPLATE_KEYS.map((key): [string, Read] => [`lead.${LEAD_COLUMNS[key].column}`, (lead) => lead[key]]),
-  ["workspace.name", (_lead, workspace) => workspace.name],
+  ...TEMPLATE_KEYS.map((key): [string, Read] => [
+    `lead.${LEAD_COLUMNS[key].column}`,
+    (lead) => withoutMarkers(lead[key]),
+  ]),
+  ["workspace.name", (_lead, workspace) => withoutMarkers(workspace.name)],
 ]);
 
 const readerOf = (name: string): Read | undefined => {
   const field = fieldRead(name);
-  return field === undefined ? READS.get(name) : (lead) => fieldOf(lead.fields, field);
+  if (field !== undefined) return (lead) => fieldValue(lead, field);
+  return name === UNSUBSCRIBE_NAME ? () => UNSUBSCRIBE_MARKER : READS.get(name);
 };
+
+const fieldValue = (lead: TemplateLead, name: string): string | null => withoutMarkers(fieldOf(lead.fields, name));
 
 /** The names that a template may use, besides those of custom fields. */
 export const TEMPLATE_NAMES: readonly string[] = [...READS.keys()];
@@ -124,7 +131,9 @@ export function textTemplate(text: string, allow: readonly string[]): TextTempla
   return fill;
 }
 
-const NAMES_PATTERN = [...TEMPLATE_NAMES, `lead.fields.${FIELD_NAME_PATTERN}`].join("|").replaceAll(".", "\\.");
+const NAMES_PATTERN = [...TEMPLATE_NAMES, UNSUBSCRIBE_NAME, `lead.fields.${FIELD_NAME_PATTERN}`]
+  .join("|")
+  .replaceAll(".", "\\.");
 /** Matches a plain output of a known name, or the start of any other Liquid syntax. */
 const OUTPUT = new RegExp(`\\{\\{ *(${NAMES_PATTERN}) *\\}\\}|\\{\\{|\\{%`, "g");
 
@@ -133,7 +142,7 @@ const OUTPUT = new RegExp(`\\{\\{ *(${NAMES_PATTERN}) *\\}\\}|\\{\\{|\\{%`, "g")
  * about fifty times faster. Undefined for any other template.
  */
 function plainTemplate(text: string, allow: readonly string[]): Prepared | undefined {
-  if (text.length > LONGEST_TEXT) return undefined;
+  if (text.length > LONGEST_TEXT || text.includes(MARKER_START)) return undefined;
   const parts: { readonly before: string; readonly name: string; readonly read: Read }[] = [];
   let end = 0;
   for (const match of text.matchAll(OUTPUT)) {
@@ -221,16 +230,18 @@ const ENTRIES = [...READS].map(([name, read]) => {
   return { name, owner: owner === "lead" ? ("lead" as const) : ("workspace" as const), key, read };
 });
 
-/** The values for LiquidJS: `lead`, `workspace`, and each assigned name, which is `Missing` until assigned. */
+/** The values for LiquidJS: `lead`, `workspace`, the unsubscribe link, and each assigned name, which is `Missing` until assigned. */
 function valuesOf(lead: TemplateLead, workspace: TemplateWorkspace, { assigned, fields }: UsedNames): object {
-  const values: Record<string, Record<string, string | Missing> | Missing> = {};
+  const values: Record<string, Record<string, string | Missing> | Missing | string> = {
+    [UNSUBSCRIBE_NAME]: UNSUBSCRIBE_MARKER,
+  };
   for (const [name, calledInReports] of assigned) values[name] = new Missing(calledInReports);
   const owners: Record<"lead" | "workspace", Record<string, string | Missing>> = { lead: {}, workspace: {} };
   for (const { name, owner, key, read } of ENTRIES) {
     const value = read(lead, workspace);
     owners[owner][key] = isGiven(value) ? value : new Missing(name);
   }
-  const given = fields.map((name) => [name, fieldOf(lead.fields, name)] as const);
+  const given = fields.map((name) => [name, fieldValue(lead, name)] as const);
   const ownFields = Object.fromEntries(
     given.map(([name, value]) => [name, isGiven(value) ? value : new Missing(`lead.fields.${name}`)]),
   );

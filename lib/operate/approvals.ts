@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { readableMessage } from "../domain/unsubscribe-link.ts";
 import {
   type ApprovalAnswer,
   approveTouch,
@@ -50,7 +51,7 @@ export const showApproval = question({
     const text = await currentText(db, { workspaceId: touch.workspaceId, touchId, at: now });
     if ("refused" in text)
       throw new Refused(text.refused, `touch ${touchId} is ${touch.status}: ${refusalText(text.refused)}`);
-    return { ...touch, ...text.message, fingerprint: text.fingerprint };
+    return { ...touch, ...readableMessage(text.message), fingerprint: text.fingerprint };
   },
 });
 

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { readableText } from "../domain/unsubscribe-link.ts";
 import { othersWithAddress } from "../store/person.ts";
 import { PERSONAL_TABLE_NAMES, readPersonalRows } from "../store/personal-data.ts";
 import { leadInput, theLead } from "./find-leads.ts";
@@ -33,6 +34,13 @@ export const exportLead = question({
     const last = found.at(-1);
     const following = PERSONAL_TABLE_NAMES[PERSONAL_TABLE_NAMES.indexOf(table) + 1];
     const next = last ? { table, after: last.key } : following ? { table: following, after: "" } : null;
-    return { leadId: id, workspaceId, workspace, others, table, rows: found.map(({ data }) => data), next };
+    return { leadId: id, workspaceId, workspace, others, table, rows: found.map(({ data }) => readable(data)), next };
   },
 });
+
+type Row = Awaited<ReturnType<typeof readPersonalRows>>[number]["data"];
+
+const readable = (row: Row): Row =>
+  Object.fromEntries(
+    Object.entries(row).map(([name, value]) => [name, typeof value === "string" ? readableText(value) : value]),
+  );

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { signingSecret, smtpUrl, unsubscribeUrl } from "../channels/settings.ts";
+import { signingSecret, smtpUrl, unsubscribeBaseUrl, unsubscribeUrl } from "../channels/settings.ts";
 import type { RunSettings } from "../run/step.ts";
 import type { IamEndpoint } from "../store/iam-connection.ts";
 import { type LocalConnections, localConnections } from "./connection-secrets.ts";
@@ -50,6 +50,9 @@ const settings = functionSettings.extend({
   EMAIL_CONFIGURATION_SET: nonEmpty.optional(),
   EMAIL_UNSUBSCRIBE_URL: unsubscribeUrl.optional(),
   EMAIL_UNSUBSCRIBE_MAILTO: z.email().optional(),
+  /** Where the unsubscribe page of the stage is. */
+  UNSUBSCRIBE_BASE_URL: unsubscribeBaseUrl.optional(),
+  ...unsubscribeSecret,
   SMS_ORIGINATION_IDENTITY: nonEmpty.optional(),
   SMS_CONFIGURATION_SET: nonEmpty.optional(),
   SMS_MESSAGE_TYPE: z.enum(["PROMOTIONAL", "TRANSACTIONAL"]).default("PROMOTIONAL"),
@@ -78,6 +81,8 @@ const NEEDS: readonly Need[] = [
   [(env) => env.EMAIL_TRANSPORT === "files", "for EMAIL_TRANSPORT=files", "OUTBOX_DIRECTORY"],
   [given("SMS_ORIGINATION_IDENTITY"), "for SMS_ORIGINATION_IDENTITY", "AWS_REGION"],
   [given("DELIVERY_QUEUE_URL"), "for DELIVERY_QUEUE_URL", "AWS_REGION"],
+  [given("UNSUBSCRIBE_SECRET_ARN"), "for UNSUBSCRIBE_SECRET_ARN", "UNSUBSCRIBE_BASE_URL"],
+  [given("UNSUBSCRIBE_KEY"), "for UNSUBSCRIBE_KEY", "UNSUBSCRIBE_BASE_URL"],
   [given("WEBHOOK_SECRET"), "for WEBHOOK_SECRET", "WEBHOOK_URL"],
   [given("WEBHOOK_SECRET_ARN"), "for WEBHOOK_SECRET_ARN", "WEBHOOK_URL"],
 ];
@@ -89,6 +94,12 @@ const RULES: readonly Rule[] = [
   ...NEEDS.flatMap(([needs, why, ...keys]) =>
     keys.map((key): Rule => [key, `is required ${why}`, (env) => !needs(env) || env[key] !== undefined]),
   ),
+  [
+    "UNSUBSCRIBE_BASE_URL",
+    "requires UNSUBSCRIBE_SECRET_ARN or UNSUBSCRIBE_KEY",
+    (env) =>
+      env.UNSUBSCRIBE_BASE_URL === undefined || (env.UNSUBSCRIBE_SECRET_ARN ?? env.UNSUBSCRIBE_KEY) !== undefined,
+  ],
   [
     "WEBHOOK_SECRET",
     "must not be set together with WEBHOOK_SECRET_ARN",

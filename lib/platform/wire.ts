@@ -1,4 +1,4 @@
-import type { EmailChannel, Unsubscribe } from "../channels/mail.ts";
+import type { EmailChannel, EmailOptions } from "../channels/mail.ts";
 import type { Network } from "../channels/network.ts";
 import { taskChannel } from "../channels/task.ts";
 import type { DeliveryQueue, DigestSender, MessageChannel } from "../run/channel-ports.ts";
@@ -9,6 +9,7 @@ import { iamConnection } from "../store/iam-connection.ts";
 import { createTask } from "../store/touches.ts";
 import type { Config } from "./config.ts";
 import { secretByArn } from "./secrets.ts";
+import { unsubscribeLinksOf } from "./unsubscribe-links.ts";
 
 /** Wires the ports of a run from the configuration. Opens no connection before the first query. */
 export function wire(config: Config, log: Log): RunPorts & { readonly database: Database } {
@@ -23,6 +24,7 @@ export function wire(config: Config, log: Log): RunPorts & { readonly database: 
       webhook: connectedWebhook(config),
       task: taskChannel((task) => createTask(database.prisma, task)),
     },
+    unsubscribeLinks: unsubscribeLinksOf(config),
     digests: { email: email.digests, webhook: digestWebhookOf(config) },
     queue: connectedQueue(config),
     log,
@@ -70,29 +72,29 @@ function connectedEmail(config: Config): EmailChannel {
 }
 
 async function loadEmail(config: Config): Promise<EmailChannel> {
-  const unsubscribe = { url: config.EMAIL_UNSUBSCRIBE_URL, mailto: config.EMAIL_UNSUBSCRIBE_MAILTO };
+  const options = { unsubscribeMailto: config.EMAIL_UNSUBSCRIBE_MAILTO };
   switch (config.EMAIL_TRANSPORT) {
     case "ses":
-      return loadSes(config, unsubscribe);
+      return loadSes(config, options);
     case "smtp":
-      return loadSmtp(config, unsubscribe);
+      return loadSmtp(config, options);
     case "files":
-      return (await import("../channels/outbox.ts")).fileChannel(given(config, "OUTBOX_DIRECTORY"), { unsubscribe });
+      return (await import("../channels/outbox.ts")).fileChannel(given(config, "OUTBOX_DIRECTORY"), options);
     default:
       return config.EMAIL_TRANSPORT satisfies never;
   }
 }
 
-async function loadSes({ EMAIL_CONFIGURATION_SET }: Config, unsubscribe: Unsubscribe): Promise<EmailChannel> {
+async function loadSes({ EMAIL_CONFIGURATION_SET }: Config, options: EmailOptions): Promise<EmailChannel> {
   const { sesChannel } = await import("../channels/ses.ts");
-  return sesChannel({ unsubscribe, configurationSet: EMAIL_CONFIGURATION_SET });
+  return sesChannel({ ...options, configurationSet: EMAIL_CONFIGURATION_SET });
 }
 
-async function loadSmtp(config: Config, unsubscribe: Unsubscribe): Promise<EmailChannel> {
+async function loadSmtp(config: Config, options: EmailOptions): Promise<EmailChannel> {
   const { smtpChannel } = await import("../channels/smtp.ts");
   const plaintext = config.SMTP_PLAINTEXT === "allow";
   return smtpChannel(given(config, "SMTP_URL"), {
-    unsubscribe,
+    ...options,
     plaintext,
     connections: config.RUN_SENDS_AT_ONCE,
     configurationSet: config.EMAIL_CONFIGURATION_SET,

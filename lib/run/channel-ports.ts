@@ -43,6 +43,8 @@ export interface OutgoingTouch {
   readonly message: Message;
   /** Message-IDs of the instance's earlier e-mails to the lead, in angle brackets, oldest first. */
   readonly thread: readonly string[];
+  /** The link with which the receiver unsubscribes. Always set on mails of a deployment with such links. */
+  readonly unsubscribeUrl?: string;
   /** Set on channels whose registry entry says `needsDetails`. */
   readonly details?: TouchDetails;
 }

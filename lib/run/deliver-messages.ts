@@ -7,6 +7,7 @@ import { rateLimitedChannels } from "./rate-limit.ts";
 import type { RunSettings } from "./step.ts";
 import { type DeliveryReport, noDelivery } from "./step-reports.ts";
 import { AdaptiveBatch } from "./throughput.ts";
+import { linkedChannels } from "./unsubscribe-links.ts";
 
 /** A message of the delivery queue. Holds ids only: the content is read from the database at send time. */
 const deliveryMessage = z.strictObject({ touchIds: z.array(z.guid()).min(1).max(100) });
@@ -45,11 +46,12 @@ export async function deliverMessages(
   const now = await ports.now();
   const stopping = () => remainingMs() < settings.safetyMarginMs;
   const health = new ChannelHealth();
+  const limits = { sendsAtOnce: settings.sendsAtOnce, stopping, health };
   const context: DeliveryContext = {
     now,
     leaseUntil: leaseOf({ remainingMs }, now),
     store,
-    channels: rateLimitedChannels(ports.channels, { sendsAtOnce: settings.sendsAtOnce, stopping, health }),
+    channels: rateLimitedChannels(linkedChannels(ports.channels, ports.unsubscribeLinks), limits),
     health,
     adaptiveBatch: new AdaptiveBatch(),
     remainingMs,

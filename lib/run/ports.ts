@@ -2,6 +2,7 @@ import type { Channel, DigestChannel } from "../domain/labels.ts";
 import type { DeliveryQueue, DigestSender, MessageChannel } from "./channel-ports.ts";
 import type { BackstopReport } from "./step-reports.ts";
 import type { FollowUpStore } from "./store-ports.ts";
+import type { UnsubscribeLinks } from "./unsubscribe-links.ts";
 
 /** A run's external dependencies. */
 export interface RunPorts {
@@ -16,6 +17,8 @@ export interface RunPorts {
   /** Runs `work` on a store that reads one snapshot, writes nothing and locks no rows, so it blocks no transaction. */
   readonly rehearse: (work: (store: FollowUpStore) => Promise<void>) => Promise<void>;
   readonly channels: Readonly<Record<Channel, MessageChannel>>;
+  /** Null: the deployment has no unsubscribe links. */
+  readonly unsubscribeLinks: UnsubscribeLinks | null;
   readonly digests: Readonly<Record<DigestChannel, DigestSender>>;
   /** Null: the run sends its own claims. */
   readonly queue: DeliveryQueue | null;

@@ -17,6 +17,7 @@ import { PROBLEMS_REPORTED } from "./step-reports.ts";
 import { sendDue } from "./steps/send-due.ts";
 import { noSteps, RunTime, runSteps, type SharedContext, STEPS, type StepName } from "./steps.ts";
 import { AdaptiveBatch, Throughput } from "./throughput.ts";
+import { linkedChannels } from "./unsubscribe-links.ts";
 
 /** The platform's data about one invocation. */
 interface Invocation {
@@ -157,7 +158,7 @@ function contextOf(
     settings,
     batch: { now, limit: settings.batchSize, workspaceId: request.workspaceId ?? null },
     limit: request.limit ?? Number.POSITIVE_INFINITY,
-    channels: rateLimitedChannels(ports.channels, limits),
+    channels: rateLimitedChannels(linkedChannels(ports.channels, ports.unsubscribeLinks), limits),
     health,
     digests,
     queue,

@@ -29,7 +29,9 @@ import {
 } from "./touches.ts";
 
 /** The store's ports on a database. Database errors are translated to those of `ports.ts`. */
-export function storePorts(database: Database): Omit<RunPorts, "channels" | "digests" | "queue" | "log"> {
+export function storePorts(
+  database: Database,
+): Omit<RunPorts, "channels" | "unsubscribeLinks" | "digests" | "queue" | "log"> {
   const { prisma, pool } = database;
   const statements = onPool(pool);
   return {

@@ -126,9 +126,9 @@ describe("the id of an e-mail", () => {
 });
 
 describe("List-Unsubscribe", () => {
-  const url = "https://northwind.example/unsubscribe/{touchId}?again={touchId}";
-  const oneClick = `<https://northwind.example/unsubscribe/${aTouch().id}?again=${aTouch().id}>`;
-  const mailto = "stop@northwind.example";
+  const unsubscribeUrl = `https://northwind.example/unsubscribe/${"A".repeat(850)}`;
+  const oneClick = `<${unsubscribeUrl}>`;
+  const unsubscribeMailto = "stop@northwind.example";
   const mail = `<mailto:stop@northwind.example?subject=unsubscribe%20${aTouch().id}>`;
 
   it("is omitted if not configured", async () => {
@@ -137,17 +137,26 @@ describe("List-Unsubscribe", () => {
   });
 
   it("is one click for a URL, and a mail for an address", async () => {
-    const both = await sent([{}], { unsubscribe: { url, mailto } });
+    const both = await sent([{ unsubscribeUrl }], { unsubscribeMailto });
     expect(both.headers[0]).toMatchObject({
       "list-unsubscribe": `${oneClick}, ${mail}`,
       "list-unsubscribe-post": "List-Unsubscribe=One-Click",
     });
-    const click = await sent([{}], { unsubscribe: { url } });
+    // RFC 5322 section 2.1.1.
+    expect(
+      Math.max(
+        ...both.mails
+          .join()
+          .split("\r\n")
+          .map((line) => line.length),
+      ),
+    ).toBeLessThanOrEqual(998);
+    const click = await sent([{ unsubscribeUrl }]);
     expect(click.headers[0]).toMatchObject({
       "list-unsubscribe": oneClick,
       "list-unsubscribe-post": "List-Unsubscribe=One-Click",
     });
-    const { headers } = await sent([{}], { unsubscribe: { mailto } });
+    const { headers } = await sent([{}], { unsubscribeMailto });
     expect(headers[0]?.["list-unsubscribe"]).toBe(mail);
     expect(headers[0]).not.toHaveProperty("list-unsubscribe-post");
   });

@@ -220,6 +220,7 @@ function templates(): fc.Arbitrary<string> {
       "\n",
       " ",
       "{{ lead.size }}",
+      "{{ unsubscribe_url }}",
       "\0",
       "ß",
     ),

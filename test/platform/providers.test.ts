@@ -1,10 +1,12 @@
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeAll, describe, expect, it } from "@jest/globals";
+import { unsubscribeToken } from "../../lib/inbound/unsubscribe-token.ts";
 import { loadConfig } from "../../lib/platform/config.ts";
 import { secretByArn } from "../../lib/platform/secrets.ts";
 import { wire } from "../../lib/platform/wire.ts";
 import type { Log } from "../../lib/run/ports.ts";
+import { linkedChannels } from "../../lib/run/unsubscribe-links.ts";
 import { prepareAws } from "../channels/aws.ts";
 import { aTouch } from "../channels/contract.ts";
 import { answering, closeServers, type HttpDouble, httpServer } from "../channels/servers.ts";
@@ -24,12 +26,13 @@ const base = {
 };
 const silent: Log = { info: () => undefined, error: () => undefined };
 
-/** The channels of this environment. They need no database. */
-async function channelsOf(env: Readonly<Record<string, string>>) {
-  const { channels, database } = wire(loadConfig({ ...base, ...env }), silent);
+/** The ports of this environment, with channels as a run uses them. They need no database. */
+async function portsOf(env: Readonly<Record<string, string>>) {
+  const { database, ...ports } = wire(loadConfig({ ...base, ...env }), silent);
   await database.close();
-  return channels;
+  return { ...ports, channels: linkedChannels(ports.channels, ports.unsubscribeLinks) };
 }
+const channelsOf = async (env: Readonly<Record<string, string>>) => (await portsOf(env)).channels;
 
 async function secretsManager(answer: Parameters<typeof httpServer>[0]): Promise<HttpDouble> {
   const server = await httpServer(answer);
@@ -77,18 +80,52 @@ describe("the providers of an environment", () => {
 
   it("add the unsubscribe headers to each e-mail", async () => {
     const outbox = await temporaryFolder();
-    const { email } = await channelsOf({
+    const base = { UNSUBSCRIBE_BASE_URL: "https://links.example.com/", UNSUBSCRIBE_KEY: "k".repeat(32) };
+    const { channels } = await portsOf({
+      ...base,
       OUTBOX_DIRECTORY: outbox,
-      EMAIL_UNSUBSCRIBE_URL: "https://example.com/unsubscribe/{touchId}",
       EMAIL_UNSUBSCRIBE_MAILTO: "stop@example.com",
     });
-    await email.send(aTouch());
-    const mail = await readFile(join(outbox, `${aTouch().id}.eml`), "utf8");
-    expect(mail).toContain(`<https://example.com/unsubscribe/${aTouch().id}>`);
-    expect(mail).toContain("<mailto:stop@example.com?");
+    const touch = aTouch({ workspaceId: aTouch().id });
+    await channels.email.send(touch);
+    const mail = (await readFile(join(outbox, `${touch.id}.eml`), "utf8")).replaceAll(/\n[ \t]/g, " ");
+    const token = unsubscribeToken({ workspaceId: touch.id, touchId: touch.id }, base.UNSUBSCRIBE_KEY);
+    expect(mail).toContain(
+      `List-Unsubscribe: <https://links.example.com/unsubscribe/${token}>, <mailto:stop@example.com?`,
+    );
     expect(mail).toContain("List-Unsubscribe-Post: List-Unsubscribe=One-Click");
   });
 
+  it("send no e-mail without its header if the key cannot be read, and links once it can", async () => {
+    const outbox = await temporaryFolder();
+    let calls = 0;
+    const secret = JSON.stringify({ current: "k".repeat(32), former: [] });
+    const keys = answering(200, JSON.stringify({ SecretString: secret }), JSON_ANSWER);
+    await secretsManager((response) => (++calls === 1 ? denying : keys)(response));
+    const base = { UNSUBSCRIBE_BASE_URL: "https://links.example.com", UNSUBSCRIBE_SECRET_ARN: ARN };
+    const { channels } = await portsOf({ ...base, OUTBOX_DIRECTORY: outbox });
+    const touch = aTouch({ workspaceId: aTouch().id });
+    const fault = { kind: "channel_down", scope: "channel", reason: "unsubscribe_key" };
+    expect(await channels.email.send(touch)).toEqual(fault);
+    expect(await readdir(outbox)).toEqual([]);
+    expect(await channels.email.send(touch)).toMatchObject({ kind: "accepted" });
+    expect(await readFile(join(outbox, `${touch.id}.eml`), "utf8")).toContain("List-Unsubscribe:");
+    await secretsManager(telling);
+    const { channels: invalid } = await portsOf({ ...base, OUTBOX_DIRECTORY: outbox });
+    expect(await invalid.email.send(touch)).toEqual(fault);
+  });
+
+  it("link to the user's own page, if there is one", async () => {
+    const { unsubscribeLinks } = await portsOf({
+      UNSUBSCRIBE_BASE_URL: "https://links.example.com",
+      UNSUBSCRIBE_KEY: "k".repeat(32),
+      EMAIL_UNSUBSCRIBE_URL: "https://example.com/unsubscribe/{touchId}",
+    });
+    expect(await unsubscribeLinks?.linkFor(aTouch())).toBe(`https://example.com/unsubscribe/${aTouch().id}`);
+    expect((await portsOf({})).unsubscribeLinks).toBeNull();
+  });
+
+  const key = { UNSUBSCRIBE_KEY: "k".repeat(32) };
   const url = { WEBHOOK_URL: "https://receiver.example/" };
   it.each<[Record<string, string | undefined>, RegExp]>([
     [
@@ -107,6 +144,12 @@ describe("the providers of an environment", () => {
       /WEBHOOK_URL: must be on port 443, unless/,
     ],
     [{ WEBHOOK_URL: "file:///etc/passwd", WEBHOOK_SECRET: SECRET }, /WEBHOOK_URL/],
+    [{ UNSUBSCRIBE_BASE_URL: "http://example.com", ...key }, /UNSUBSCRIBE_BASE_URL: must be an https URL/],
+    [{ UNSUBSCRIBE_BASE_URL: "https://example.com/?a=b", ...key }, /UNSUBSCRIBE_BASE_URL: must have no query/],
+    [{ UNSUBSCRIBE_BASE_URL: "https://example.com" }, /UNSUBSCRIBE_BASE_URL: requires UNSUBSCRIBE_SECRET_ARN or/],
+    [key, /UNSUBSCRIBE_BASE_URL: is required for UNSUBSCRIBE_KEY/],
+    [{ UNSUBSCRIBE_SECRET_ARN: ARN }, /UNSUBSCRIBE_BASE_URL: is required for UNSUBSCRIBE_SECRET_ARN/],
+    [{ UNSUBSCRIBE_KEY: "swordfish" }, /UNSUBSCRIBE_KEY: must have at least 32(?![\s\S]*swordfish)/],
     [{ EMAIL_UNSUBSCRIBE_URL: "http://example.com/{touchId}" }, /EMAIL_UNSUBSCRIBE_URL: must be an https URL/],
     [{ EMAIL_UNSUBSCRIBE_URL: "https://example.com/" }, /EMAIL_UNSUBSCRIBE_URL: must contain \{touchId\}/],
     [{ EMAIL_UNSUBSCRIBE_MAILTO: "Stop <stop@example.com>" }, /EMAIL_UNSUBSCRIBE_MAILTO/],

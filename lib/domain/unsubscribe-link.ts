@@ -1,0 +1,37 @@
+/** The name by which templates write the link with which the receiver unsubscribes. */
+export const UNSUBSCRIBE_NAME = "unsubscribe_url";
+
+/** A noncharacter (Unicode, section 23.7): text has none, and PostgreSQL stores it. */
+export const MARKER_START = "\u{fdd0}";
+/**
+ * Stands for the link in a rendered and stored text, because the link is signed for a touch, which has no id before it is
+ * stored. Templates and values of leads cannot contain it.
+ */
+export const UNSUBSCRIBE_MARKER = `${MARKER_START}unsubscribe_url\u{fdd1}`;
+
+/** The texts of a message. */
+interface Texts {
+  readonly subject: string | null;
+  readonly body: string;
+}
+
+export const hasUnsubscribeLink = ({ subject, body }: Texts): boolean =>
+  body.includes(UNSUBSCRIBE_MARKER) || (subject?.includes(UNSUBSCRIBE_MARKER) ?? false);
+
+/** The message as it is sent. */
+export const withUnsubscribeLink = ({ subject, body }: Texts, link: string): Texts => ({
+  subject: subject?.replaceAll(UNSUBSCRIBE_MARKER, () => link) ?? null,
+  body: body.replaceAll(UNSUBSCRIBE_MARKER, () => link),
+});
+
+/** A stored text as people read it, before there is a link. */
+export const readableText = (text: string): string => text.replaceAll(UNSUBSCRIBE_MARKER, "[unsubscribe link]");
+
+export const readableMessage = ({ subject, body }: Texts): Texts => ({
+  subject: subject === null ? null : readableText(subject),
+  body: readableText(body),
+});
+
+/** A value of a lead, which cannot smuggle a marker into a text. */
+export const withoutMarkers = (value: string | null): string | null =>
+  value?.includes(MARKER_START) ? value.replaceAll(MARKER_START, "") : value;
