@@ -31,6 +31,8 @@ const mail = (columns: Mail = {}): Required<Mail> => ({
 });
 const mails = (count: number, columns: Mail = {}) => Array.from({ length: count }, () => mail(columns));
 const BOUNCED = { bouncedAt: new Date() };
+/** Later than a resume just now: the database rounds that to the next millisecond. */
+const afterResume = () => ago(-1_000);
 const COMPLAINED = { complainedAt: new Date() };
 
 /** Adds one touch per mail, each of its own lead. One that was not sent yet is still on its way. Returns their ids. */
@@ -199,10 +201,10 @@ describe("after a person resumed it, a workspace", () => {
 
   it.each(ways)("by %s is paused again when its new mails bounce", async (_, resumed) => {
     await resumed();
-    await addMails(id, mails(9, { sentAt: new Date(), ...BOUNCED }));
+    await addMails(id, mails(9, { sentAt: afterResume(), ...BOUNCED }));
     await runner.run();
     expect(await stateOf(id)).toMatchObject({ ...CONTINUES, told: 1 });
-    await addMails(id, mails(1, { sentAt: new Date(), ...BOUNCED }));
+    await addMails(id, mails(1, { sentAt: afterResume(), ...BOUNCED }));
     await runner.run();
     expect(await stateOf(id)).toMatchObject({ ...PAUSED, told: 2 });
   });
