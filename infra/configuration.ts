@@ -7,6 +7,7 @@ import { channelOptions } from "./channels.ts";
 import { faultsOfConnections } from "./connections.ts";
 import { databaseOptions, ONLY_IF_CREATED, role } from "./database-options.ts";
 import { faultsOfInbound, inboundOptions } from "./inbound-options.ts";
+import { idOf, vpc } from "./network-options.ts";
 import { type Fault, faultsOfPlacement, PROXY_ARN } from "./placement.ts";
 import { faultsOfSchedule, isZoneOfSchedule } from "./schedule.ts";
 
@@ -51,8 +52,6 @@ function withPaused(stage: unknown, paused: unknown): unknown {
 }
 
 const retentions = Object.values(RetentionDays).filter((days): days is number => typeof days === "number");
-const idOf = (kind: string) =>
-  z.string().regex(new RegExp(`^${kind}-[0-9a-f]{8,17}$`), `must be an id such as ${kind}-0123456789abcdef0`);
 const account = z.string().regex(/^\d{12}$/, "must be the twelve digits of an AWS account");
 
 const schedule = z.strictObject({
@@ -69,24 +68,6 @@ const schedule = z.strictObject({
       error: ({ input }) => `"${input}" is not a time zone; use a name such as "Europe/Berlin"`,
     }),
 });
-
-const vpcFields = z.strictObject({
-  availabilityZones: z
-    .array(z.string().regex(/^[a-z]{2}(?:-[a-z]+)+-\d[a-z]$/, "must be a zone such as eu-central-1a"))
-    .min(1),
-  vpcId: idOf("vpc").optional(),
-  privateSubnetIds: z.array(idOf("subnet")).min(1).optional(),
-});
-
-const vpc = vpcFields
-  .refine(({ availabilityZones, privateSubnetIds = [] }) => privateSubnetIds.length % availabilityZones.length === 0, {
-    error: "requires the same number of privateSubnetIds in each availability zone",
-    when: ({ value }) => vpcFields.safeParse(value).success,
-  })
-  .refine((found) => (found.vpcId === undefined) === (found.privateSubnetIds === undefined), {
-    error: "requires both vpcId and privateSubnetIds, or neither if the stack creates the network",
-    when: ({ value }) => isObject(value),
-  });
 
 /** The administrator of a database that the stack creates. It signs in with a password. */
 export const ADMINISTRATOR = "backstop_admin";
