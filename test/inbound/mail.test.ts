@@ -45,6 +45,15 @@ describe("a mail of a person", () => {
     ["that talks of automatic replies", { Subject: "I never got your automatic reply: why?" }],
     ["without a subject", { Subject: undefined }],
     ["that accepts an invitation", { "Content-Type": 'text/calendar; method=REPLY; charset="utf-8"' }],
+    ["through a group that shares a mailbox", { Precedence: "list", "List-Id": "<sales.northwind.example>" }],
+    [
+      "redirected by a rule of Exchange",
+      {
+        "Return-Path": "<>",
+        "X-MS-Exchange-Inbox-Rules-Loop": "sales@northwind.example",
+        "X-MS-Exchange-Generated-Message-Source": "Mailbox Rules Agent",
+      },
+    ],
     ["forwarded by a mailbox", { "X-Forwarded-To": "replies@northwind.example", "Resent-From": "sales@n.example" }],
   ])("is a reply: %s", async (_what, fields) => {
     expect(await kindOf(mailOf(fields))).toBe("reply");
@@ -57,16 +66,14 @@ describe("a mail of a person", () => {
     ["Gmail, without the standard field", { Precedence: "bulk", "X-Autoreply": "yes" }],
     ["Exchange", { "X-Auto-Response-Suppress": "All", "Auto-Submitted": "auto-generated" }],
     ["Exchange, without the standard field", { "X-Auto-Response-Suppress": "DR, RN, NRN, OOF, AutoReply" }],
-    ["a rule of Exchange", { "X-MS-Exchange-Generated-Message-Source": "Mailbox Rules Agent" }],
     ["Outlook, by its subject", { Subject: "Automatic reply: Shall we talk?" }],
     ["Outlook in German", { Subject: "=?utf-8?q?Automatische_Antwort=3A_Shall_we_talk=3F?=" }],
     ["Outlook in French", { Subject: "=?utf-8?b?UsOpcG9uc2UgYXV0b21hdGlxdWUgOiBTaGFsbA==?=" }],
     ["older Outlook", { Subject: "Out of Office AutoReply: Shall we talk?" }],
     ["cPanel", { "X-Autorespond": "Re: Shall we talk?", Precedence: "auto_reply" }],
-    ["a mailing list", { Precedence: "list" }],
+    ["a newsletter", { Precedence: "junk" }],
     ["qmail", { "Delivered-To": "Autoresponder" }],
     ["Exim", { "X-Failed-Recipients": "ada@example.com" }],
-    ["the null sender", { "Return-Path": "<>" }],
     ["a postmaster", { From: "postmaster@example.com" }],
   ])("is none if a program sent it: %s", async (_what, fields) => {
     expect(await kindOf(mailOf({ ...fields, "In-Reply-To": OF_SES }))).toBe("automatic_reply");

@@ -99,7 +99,7 @@ describe("a batch of events", () => {
     expect(reasons).toMatchObject({
       text: "not JSON",
       "unknown type": expect.stringContaining('there is no detail-type "lead.kissed"; known are lead.enrolled'),
-      personless: "detail: lead: must have one of id, externalId, email, phone",
+      personless: "detail: lead: must have one of id, externalId, email, phone, touch",
       "no workspace": expect.stringContaining("detail: workspaceId: "),
       "unknown key": 'detail: unknown key "colour"',
       "control character": "detail: eventId: must not contain control characters",
