@@ -1,10 +1,16 @@
 import { Command } from "commander";
 import type * as z from "zod";
-import { pauseWorkspace, resumeWorkspace } from "../../lib/operate/pause-workspace.ts";
+import {
+  pauseAllWorkspaces,
+  pauseWorkspace,
+  resumeAllWorkspaces,
+  resumeWorkspace,
+} from "../../lib/operate/pause-workspace.ts";
 import { listWorkspaces, showWorkspace } from "../../lib/operate/workspaces.ts";
 import { columnsOf, fittedTable } from "../fitted.ts";
 import { type Place, printAnswer, type Signature, withOperator, withPlace, withSignature } from "../operator.ts";
 import { print } from "../print.ts";
+import { UsageProblem } from "../problem.ts";
 import { workspaceState } from "../reason-texts.ts";
 import { formatWindow } from "../terminal.ts";
 import { applyWorkspaceCommand, exportWorkspaceCommand } from "./apply-workspace.ts";
@@ -21,7 +27,24 @@ Examples:
   $ npm run backstop -- workspaces list
   $ npm run backstop -- workspaces show "Harbour Homes" --stage production
   $ npm run backstop -- workspaces pause "Harbour Homes" --by Hana --reason "wrong price list"
-  $ npm run backstop -- workspaces resume "Harbour Homes" --by Hana --reason "price list corrected"`;
+  $ npm run backstop -- workspaces resume "Harbour Homes" --by Hana --reason "price list corrected"
+  $ npm run backstop -- workspaces pause --all --stage production --by Hana --reason "wrong sender"`;
+
+const PAUSE: Switch = {
+  one: pauseWorkspace,
+  all: pauseAllWorkspaces,
+  changed: "paused",
+  unchanged: "was paused already",
+  others: "paused already",
+};
+
+const RESUME: Switch = {
+  one: resumeWorkspace,
+  all: resumeAllWorkspaces,
+  changed: "resumed",
+  unchanged: "was not paused",
+  others: "still paused, because they were not paused with --all",
+};
 
 /** The command `workspaces list|show|pause|resume`. Throws errors and refusals as Problem. */
 export function workspacesCommand(): Command {
@@ -32,8 +55,8 @@ export function workspacesCommand(): Command {
     .addCommand(exportWorkspaceCommand())
     .addCommand(listCommand())
     .addCommand(showCommand())
-    .addCommand(switchCommand("pause", pauseWorkspace, ["is now paused", "was paused already"]))
-    .addCommand(switchCommand("resume", resumeWorkspace, ["is resumed", "was not paused"]))
+    .addCommand(switchCommand("pause", PAUSE))
+    .addCommand(switchCommand("resume", RESUME))
     .addHelpText("after", HELP);
 }
 
@@ -60,20 +83,39 @@ const showCommand = () =>
       }),
     );
 
-const switchCommand = (
-  name: string,
-  given: typeof pauseWorkspace,
-  [changed, unchanged]: readonly [changed: string, unchanged: string],
-) =>
+interface Switch {
+  readonly one: typeof pauseWorkspace;
+  readonly all: typeof pauseAllWorkspaces;
+  /** How one workspace is afterwards, by whether that is new. */
+  readonly changed: string;
+  readonly unchanged: string;
+  /** The heading of those that `all` does not change. */
+  readonly others: string;
+}
+
+const switchCommand = (name: string, { one, all, changed, unchanged, others }: Switch) =>
   withSignature(withPlace(new Command(name)))
-    .description(given.summary)
-    .argument("<workspace>", "the id or the name")
-    .action((workspace: string, { by, reason, ...place }: Place & Signature) =>
-      withOperator(place, async (operator) => {
-        const answer = await operator.order(given, { workspace }, { by, reason });
-        print(`${answer.name} ${answer.changed ? changed : unchanged}.\n`);
-      }),
+    .description(one.summary)
+    .argument("[workspace]", "the id or the name")
+    .option("--all", all.summary)
+    .action(
+      (workspace: string | undefined, { by, reason, all: every, ...place }: Place & Signature & { all?: true }) => {
+        if ((workspace === undefined) === (every === undefined))
+          throw new UsageProblem("which workspace? Give its id or its name, or else --all");
+        return withOperator(place, async (operator) => {
+          if (workspace === undefined) {
+            const answer = await operator.order(all, {}, { by, reason });
+            print(`${namesText(changed, answer.changed)}${namesText(others, answer.unchanged)}`);
+          } else {
+            const answer = await operator.order(one, { workspace }, { by, reason });
+            print(`${answer.name} ${answer.changed ? changed : unchanged}.\n`);
+          }
+        });
+      },
     );
+
+const namesText = (heading: string, names: readonly string[]): string =>
+  [`${names.length} ${heading}${names.length > 0 ? ":" : "."}`, ...names.map((name) => `  ${name}`), ""].join("\n");
 
 function tableOf({ workspaces }: z.output<typeof listWorkspaces.answer>): string {
   if (workspaces.length === 0) return "There is no workspace yet.\n";

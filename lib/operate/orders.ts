@@ -6,7 +6,7 @@ import { eraseLead } from "./erase-lead.ts";
 import { importLeads } from "./import-leads.ts";
 import type { Order } from "./operation.ts";
 import { optInLead, optOutLead } from "./opt-out-lead.ts";
-import { pauseWorkspace, resumeWorkspace } from "./pause-workspace.ts";
+import { pauseAllWorkspaces, pauseWorkspace, resumeAllWorkspaces, resumeWorkspace } from "./pause-workspace.ts";
 import { reopen } from "./reopen.ts";
 import { snoozeLead } from "./snooze-lead.ts";
 import { resumeLead, stopLead } from "./stop-lead.ts";
@@ -19,6 +19,8 @@ export const ORDERS: readonly Order[] = [
   applySequences,
   pauseWorkspace,
   resumeWorkspace,
+  pauseAllWorkspaces,
+  resumeAllWorkspaces,
   stopLead,
   resumeLead,
   snoozeLead,

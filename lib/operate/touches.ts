@@ -105,9 +105,9 @@ export const retryTouches = order({
     retried: z.int(),
     more: z.boolean(),
   }),
-  async run(db, input, { at }) {
+  async run(db, input, { at, orderId }) {
     const { id } = await theOrOnlyWorkspace(db, input.workspace);
-    const retried = await retryFailed(db, { ...queryOf(input, id, at), limit: MAX_RETRIED });
+    const retried = await retryFailed(db, { ...queryOf(input, id, at), orderId, limit: MAX_RETRIED });
     return { workspaceId: id, answer: { workspaceId: id, retried, more: retried === MAX_RETRIED } };
   },
 });

@@ -13,6 +13,7 @@ export const EXPECTED_SCHEMA = {
     "20261130001400_mail_outcomes",
     "20261130001500_guardrail",
     "20261130001600_reply_matching",
+    "20261130001800_retry_orders",
   ],
   columns: {
     appointment: [
@@ -221,6 +222,7 @@ export const EXPECTED_SCHEMA = {
       "delivered_at",
       "bounced_at",
       "complained_at",
+      "retry_order_id",
     ],
     transient_bounce: ["workspace_id", "hash", "cause", "occurred_at"],
     workspace: [

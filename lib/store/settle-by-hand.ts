@@ -94,12 +94,18 @@ export async function countFailed(
      limit ${query.limit}`;
 }
 
+interface Retry extends FailedQuery {
+  /** The order that retries them, for their story; null if none does. */
+  readonly orderId: string | null;
+  readonly limit: number;
+}
+
 /**
  * Claims failed touches again, at most `limit`; the next run decides again when each may go. Returns how many. Skips those
  * that may not be sent, and leads that another transaction holds. Locks the lead first: a booking is either visible here
  * or commits later and is handled by the backstop.
  */
-export async function retryFailed(db: Queryable, query: FailedQuery & { readonly limit: number }): Promise<number> {
+export async function retryFailed(db: Queryable, query: Retry): Promise<number> {
   const retried = await many(db, z.unknown())`
     with again as materialized (
       select touch.id
@@ -109,7 +115,7 @@ export async function retryFailed(db: Queryable, query: FailedQuery & { readonly
          for no key update of lead, instance, touch skip locked)
     update touch
        set status = 'claimed', reason = null, next_attempt_at = ${query.now}, recheck_at = ${query.now},
-           send_until = null, failures = 0, deferred_since = null
+           send_until = null, failures = 0, deferred_since = null, retry_order_id = ${query.orderId}::uuid
       from again
      where touch.id = again.id
     returning touch.id`;

@@ -109,6 +109,15 @@ export async function readStory(db: Queryable, leadId: string, limit: number): P
           from lead
           join placed_order on placed_order.workspace_id = lead.workspace_id and placed_order.lead_id = lead.id
          where lead.id = ${leadId}::uuid
+        union all
+        select placed_order.placed_at, placed_order.name, sequence.name, step.position, touch.channel, touch.id,
+               placed_order.reason, placed_order.placed_by
+          from follow_up_instance as instance
+          join touch on touch.instance_id = instance.id
+          join placed_order on placed_order.id = touch.retry_order_id
+          join follow_up_step as step on step.id = touch.step_id
+          join follow_up_sequence as sequence on sequence.id = step.sequence_id
+         where instance.lead_id = ${leadId}::uuid
       ) as event
      order by at desc, what desc
      limit ${limit}`;

@@ -141,6 +141,32 @@ export async function setPaused(db: Queryable, workspaceId: string, at: Date | n
   return changed === 1;
 }
 
+const switchedRow = z.object({ name: z.string(), changed: z.boolean() });
+/** A workspace that is or was paused, and whether this call changed that. */
+export type SwitchedWorkspace = z.infer<typeof switchedRow>;
+
+/** Pauses all workspaces at that instant. Those that were paused already keep their time. Locks them in the order of ids. */
+export async function pauseAll(db: Queryable, at: Date): Promise<readonly SwitchedWorkspace[]> {
+  return await many(db, switchedRow)`
+    with found as materialized (select id, name, paused_at from workspace order by id for no key update),
+    paused as (
+      update workspace set paused_at = ${at}::timestamptz from found
+       where workspace.id = found.id and found.paused_at is null)
+    select name, paused_at is null as changed from found order by name`;
+}
+
+/** Resumes the workspaces that an order with this name paused. Returns all that were paused. */
+export async function resumeAll(db: Queryable, orderName: string): Promise<readonly SwitchedWorkspace[]> {
+  return await many(db, switchedRow)`
+    with found as materialized (
+      select id, name, paused_reason is null
+             and paused_at in (select placed_at from placed_order where name = ${orderName}) as together
+        from workspace where paused_at is not null order by id for no key update),
+    resumed as (
+      update workspace set paused_at = null from found where workspace.id = found.id and found.together)
+    select name, together as changed from found order by name`;
+}
+
 /** The senders of all workspaces, each once: `Ada <ada@example.com>`. */
 export async function readSenders(db: Queryable): Promise<readonly string[]> {
   const rows = await many(db, z.object({ sender: z.string() }))`

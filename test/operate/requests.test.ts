@@ -95,6 +95,23 @@ it("carries out an order once, however often it arrives, and another with anothe
   expect(await pausedAt(id)).not.toEqual(at);
 });
 
+it("pauses all workspaces together, and resumes exactly those", async () => {
+  const [one, other] = [await addWorkspace(sql, { name: "One" }), await addWorkspace(sql, { name: "Other" })];
+  const guarded = await addWorkspace(sql, { name: "Guarded", paused_at: new Date(), paused_reason: "bounces" });
+  await carryOutOrder(sql, pause(other), null);
+  const all = (order: string, orderId = randomUUID()) =>
+    carryOutOrder(sql, { order: `workspaces ${order}-all`, orderId, by: "Hana", reason: "wrong sender" }, null);
+  const orderId = randomUUID();
+  const paused = { outcome: "answered", answer: { changed: ["One"], unchanged: ["Guarded", "Other"], more: false } };
+  expect(await all("pause", orderId)).toEqual(paused);
+  const before = await everyRow(sql);
+  expect(await all("pause", orderId)).toEqual(paused);
+  expect(await everyRow(sql)).toEqual(before);
+  expect(await all("resume")).toMatchObject({ answer: { changed: ["One"], unchanged: ["Guarded", "Other"] } });
+  expect(await pausedAt(one)).toBeNull();
+  for (const id of [other, guarded]) expect(await pausedAt(id)).toBeInstanceOf(Date);
+});
+
 it("gives the answer of a dry run, and changes and records nothing; its twin does", async () => {
   const id = await addWorkspace(sql);
   const before = await everyRow(sql);

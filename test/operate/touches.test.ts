@@ -120,6 +120,10 @@ it("sends failed touches of one reason again by the next run, each once, and non
   await runner.run();
   expect(runner.channel.sent.map(({ id }) => id)).toEqual([touchId]);
   expect(await touchRow(touchId)).toMatchObject({ status: "sent", attempts: 7 });
+  const retriesIn = async (lead: string) =>
+    (await ask("leads show", { lead })).answer.story.filter(({ what }: { what: string }) => what === "touches retry");
+  expect(await retriesIn(touchId)).toMatchObject([{ touchId, position: 1, by: "Hana" }]);
+  expect(await retriesIn(otherReason.touchId)).toEqual([]);
   expect(await touchRow(otherReason.touchId)).toMatchObject({ status: "failed" });
   expect(await rowsOf(sql, other)).toEqual(before);
 });

@@ -83,6 +83,7 @@ describe("a text with {{ unsubscribe_url }}", () => {
       until: null,
       now: new Date(),
       limit: 10,
+      orderId: null,
     };
     expect(await retryFailed(onPool(sql), failure)).toBe(1);
     await runner.run({}, { unsubscribeLinks, ...clockAt(Date.now() + 25 * 3_600_000) });

@@ -2,7 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "@jest/globals";
 import { startProgram } from "../../support/child-process.ts";
-import { everyRow } from "../../support/factories.ts";
+import { addWorkspace, everyRow } from "../../support/factories.ts";
 import { temporaryFolder } from "../../support/temporary-folder.ts";
 import { useDatabase } from "../../support/use-database.ts";
 
@@ -41,4 +41,12 @@ it("shows the settings first, creates the workspace from a file, and applying it
     code: 1,
     stderr: expect.stringMatching(/harbour\.yaml:\d+:1: dailyCap: .*\n.*nothing was applied: correct the 1 errors/),
   });
+});
+
+it("pauses and resumes one workspace or all, and asks which", async () => {
+  await addWorkspace(sql);
+  expect(await run("pause", ...signed)).toMatchObject({ code: 64, stderr: expect.stringMatching(/which workspace\?/) });
+  expect((await run("pause", "--all", ...signed)).stdout).toBe("1 paused:\n  Harbour Homes\n0 paused already.\n");
+  expect((await run("pause", "Harbour Homes", ...signed)).stdout).toBe("Harbour Homes was paused already.\n");
+  expect((await run("resume", "--all", ...signed)).stdout).toMatch(/^1 resumed:\n {2}Harbour Homes\n0 still paused/);
 });
