@@ -48,6 +48,9 @@ const EVENT_TEXTS: Readonly<Record<string, string>> = {
   lead_created: "the lead was created",
   lead_wrote: "the lead wrote last",
   opted_out: "the lead opted out",
+  opted_in: "the lead wants messages again",
+  touch_complained: "the lead reported a message as spam:",
+  touch_bounced_for_now: "touch bounced, perhaps only for now",
   booked: "the lead booked a meeting",
   meeting_missed: "the lead missed a meeting",
 };

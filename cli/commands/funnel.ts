@@ -5,7 +5,8 @@ import { columnsOf, fittedTable } from "../fitted.ts";
 import { type Place, printAnswer, withOperator, withPlace } from "../operator.ts";
 
 const HELP = `
-A first reply, a first booking, an opt-out and a bounce count once, at the last message that was sent to the lead before.
+A first reply, a first booking and an opt-out count once, at the last message that was sent to the lead before.
+A delivery, a bounce and a complaint count at their message, if the provider reports them.
 
 Examples:
   $ npm run backstop -- funnel
@@ -29,14 +30,16 @@ export function funnelCommand(): Command {
 
 function textOf({ workspace, steps }: z.output<typeof funnel.answer>): string {
   if (steps.length === 0) return `Nothing was sent yet for ${workspace}.\n`;
-  const head = ["step", "sent", "replied", "booked", "opted out", "bounced", "failed"];
+  const head = ["step", "sent", "delivered", "replied", "booked", "opted out", "bounced", "spam", "failed"];
   const rows = steps.map((step) => [
     `${step.sequence} v${step.version}, step ${step.position} (${step.channel})`,
     step.sent,
+    step.delivered,
     step.replied,
     step.booked,
     step.optedOut,
     step.undeliverable,
+    step.complained,
     step.failed,
   ]);
   return `${fittedTable({ head, rows, rightAligned: head.slice(1) }, columnsOf(process.stdout))}\n`;

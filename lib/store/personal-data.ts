@@ -32,6 +32,14 @@ const PERSONAL_TABLES = {
     erased: true,
   },
   task: { key: ID, rows: ofLead, erased: true },
+  transient_bounce: {
+    key: sql`encode(hash, 'hex') || cause`,
+    rows: (lead) => sql`
+      workspace_id = ${lead.workspaceId}::uuid
+      and (hash in (select hash from (${notationsAsHashes(lead.workspaceId, lead)}) as own)
+           or hash in (select recipient_hash from touch where id = any(${touchIds(lead)})))`,
+    erased: true,
+  },
   touch: { key: ID, rows: (lead) => sql`id = any(${touchIds(lead)})`, erased: true },
   reopening: { key: ID, rows: ofLead, erased: true },
   follow_up_instance: { key: ID, rows: ({ id }) => sql`lead_id = ${id}::uuid`, erased: true },
@@ -39,10 +47,9 @@ const PERSONAL_TABLES = {
   placed_order: { key: ID, rows: ofLead, erased: false },
   suppression: {
     key: sql`encode(hash, 'hex') || reason`,
-    rows: ({ workspaceId, emails, phones }) => sql`
-      workspace_id = ${workspaceId}::uuid
-      and hash in (select suppression_hash(${workspaceId}::uuid, notation)
-                     from unnest(${[...emails, ...phones]}::text[]) as notation)`,
+    rows: (lead) => sql`
+      workspace_id = ${lead.workspaceId}::uuid
+      and hash in (select hash from (${notationsAsHashes(lead.workspaceId, lead)}) as own)`,
     erased: false,
   },
   lead: { key: ID, rows: ({ id }) => sql`id = ${id}::uuid`, erased: true },

@@ -60,6 +60,9 @@ export async function readStory(db: Queryable, leadId: string, limit: number): P
         select lead.opted_out_at, 'opted_out', null, null, null, null, null, null
           from lead where id = ${leadId}::uuid and opted_out_at is not null
         union all
+        select lead.opted_in_at, 'opted_in', null, null, null, null, null, null
+          from lead where id = ${leadId}::uuid and opted_in_at is not null
+        union all
         select lead.last_inbound_at, 'lead_wrote', null, null, null, null, null, null
           from lead where id = ${leadId}::uuid and last_inbound_at is not null
         union all
@@ -97,6 +100,19 @@ export async function readStory(db: Queryable, leadId: string, limit: number): P
           join follow_up_step as step on step.id = touch.step_id
           join follow_up_sequence as sequence on sequence.id = step.sequence_id
          where instance.lead_id = ${leadId}::uuid
+        union all
+        select outcome.at, outcome.what, sequence.name, step.position, touch.channel, touch.id, null, null
+          from follow_up_instance as instance
+          join touch on touch.instance_id = instance.id
+          join follow_up_step as step on step.id = touch.step_id
+          join follow_up_sequence as sequence on sequence.id = step.sequence_id
+         cross join lateral (
+           values (touch.delivered_at, 'touch_delivered'), (touch.bounced_at, 'touch_bounced'),
+                  (touch.complained_at, 'touch_complained'),
+                  ((select occurred_at from transient_bounce
+                     where transient_bounce.workspace_id = touch.workspace_id and hash = touch.recipient_hash
+                       and cause = touch.id::text), 'touch_bounced_for_now')) as outcome (at, what)
+         where instance.lead_id = ${leadId}::uuid and outcome.at is not null
         union all
         select coalesce(task.done_at, task.cancelled_at),
                case when task.done_at is not null then 'task_done' else 'task_cancelled' end, null, null, 'task',

@@ -50,6 +50,12 @@ async function aPerson() {
             recipient_hash = suppression_hash(workspace_id, 'old.zoraquine@example.test') where lead_id = $1`,
     [leadId],
   );
+  await sql.query(
+    `insert into transient_bounce (workspace_id, hash, cause, occurred_at)
+     select $1, suppression_hash($1, address), 'event', now()
+       from unnest(array['zoraquine@example.test', 'old.zoraquine@example.test']) as address`,
+    [workspaceId],
+  );
   await sql.query("update appointment set external_id = 'zoraquine' where lead_id = $1", [leadId]);
   await sql.query("update reopening set reason = 'Zoraquine wrote' where lead_id = $1", [leadId]);
   await give(snoozeLead, { lead: "zoraquine@example.test", length: { kind: "days", days: 1 } }, "Zoraquine called");
@@ -79,7 +85,9 @@ it("export and erasure know every table that a foreign key leads to a person", a
     select relname as name from reached join pg_class using (oid)`);
   const leadId = await addLead(sql, await addWorkspace(sql));
   const known = (await exported(leadId)).map(({ table }) => table);
-  expect([...new Set(known)].sort()).toEqual([...rows.map(({ name }) => name), "suppression"].sort());
+  expect([...new Set(known)].sort()).toEqual(
+    [...rows.map(({ name }) => name), "suppression", "transient_bounce"].sort(),
+  );
 });
 
 describe("leads export", () => {
@@ -98,10 +106,11 @@ describe("leads export", () => {
       "suppression",
       "task",
       "touch",
+      "transient_bounce",
     ]);
     expect(await tablesWith(MARK)).toEqual(["appointment", "lead", "placed_order", "reopening", "task", "touch"]);
     const persons = pages
-      .filter(({ table }) => table !== "notification_event" && table !== "suppression")
+      .filter(({ table }) => !["notification_event", "suppression", "transient_bounce"].includes(table))
       .flatMap(({ table, rows }) => rows.map((row) => row[table === "lead" ? "id" : "lead_id"]));
     expect(new Set(persons)).toEqual(new Set([leadId]));
     expect(pages.flatMap(({ rows }) => rows)).toContainEqual(expect.objectContaining({ body: "Dear Zoraquine" }));
@@ -141,7 +150,12 @@ describe("leads erase", () => {
     const answer = await give(eraseLead, { lead: leadId });
     expect(await tablesWith(MARK)).toEqual([]);
     expect(await tablesWith(new RegExp(`${leadId}|${touchId}`))).toEqual([]);
-    expect(answer).toMatchObject({ workspaceId, deleted: { lead: 1, touch: 1, task: 1, reopening: 1 }, others: 0 });
+    expect(answer).toMatchObject({
+      workspaceId,
+      deleted: { lead: 1, touch: 1, task: 1, reopening: 1, transient_bounce: 2 },
+      others: 0,
+    });
+    expect((await sql.query("select hash from transient_bounce")).rowCount).toBe(1);
     expect((await runner.run()).errors).toEqual([]);
   });
 

@@ -5,7 +5,16 @@ import { findLeads } from "../../lib/operate/find-leads.ts";
 import type { Question } from "../../lib/operate/operation.ts";
 import { answerQuestion } from "../../lib/operate/requests.ts";
 import { showLead } from "../../lib/operate/show-lead.ts";
-import { addAppointment, addFollowedLead, addSequence, addTouch, addWorkspace } from "../support/factories.ts";
+import { onPool } from "../../lib/store/sql.ts";
+import {
+  addAppointment,
+  addFollowedLead,
+  addSequence,
+  addTouch,
+  addWorkspace,
+  type Columns,
+} from "../support/factories.ts";
+import { hoursAgo, tell } from "../support/facts.ts";
 import { useRunner } from "../support/run.ts";
 
 const { sql, runner } = await useRunner({ empty: true });
@@ -119,6 +128,34 @@ describe("leads show", () => {
     });
     expect(state.isBooked).toBe(true);
     expect(instances).toEqual([]);
+  });
+
+  it("tells what became of each message", async () => {
+    const workspaceId = await addWorkspace(sql);
+    const chase = await addSequence(sql, workspaceId, { name: "Chase" });
+    const { leadId } = await addFollowedLead(sql, workspaceId, chase.id);
+    await runner.run();
+    const { rows } = await sql.query("select id from touch where lead_id = $1", [leadId]);
+    const facts: readonly (readonly [string, Columns])[] = [
+      ["touch.delivered", { touchId: rows[0].id }],
+      ["lead.bounced", { lead: { touch: rows[0].id }, kind: "transient" }],
+      ["lead.bounced", { lead: { touch: rows[0].id }, kind: "permanent" }],
+      ["lead.complained", { lead: { touch: rows[0].id } }],
+      ["lead.opted_in", { lead: { id: leadId } }],
+    ];
+    for (const [index, [type, detail]] of facts.entries()) {
+      const occurredAt = hoursAgo(5 - index);
+      await tell(onPool(sql), type, { workspaceId, eventId: `outcome-${index}`, occurredAt, ...detail });
+    }
+    const { story } = await ask(showLead, { lead: leadId });
+    const touch = { sequence: "Chase", position: 1, channel: "email", touchId: rows[0].id };
+    expect(story.slice(0, 5)).toMatchObject([
+      { what: "touch_delivered", ...touch },
+      { what: "touch_bounced_for_now", ...touch },
+      { what: "touch_bounced", ...touch },
+      { what: "touch_complained", ...touch },
+      { what: "opted_in", sequence: null },
+    ]);
   });
 
   it("says all that stands against the next step, and what would have to change", async () => {

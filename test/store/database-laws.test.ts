@@ -299,6 +299,11 @@ const TOUCH_LAWS: readonly Law[] = [
     breaks: touch("status = 'cancelled', next_attempt_at = null, recheck_at = null, unknown_attempt_at = now()"),
     keeps: touch("status = 'unknown', next_attempt_at = null, recheck_at = null, unknown_attempt_at = now()"),
   },
+  ...["delivered_at", "bounced_at", "complained_at"].map((column) => ({
+    name: "touch_with_an_outcome_went_out",
+    breaks: touch(`${column} = now()`),
+    keeps: touch(`${column} = now(), status = 'sent', next_attempt_at = null, recheck_at = null, sent_at = now()`),
+  })),
   {
     name: "task_is_done_or_cancelled",
     breaks: task({ done_at: "now()", cancelled_at: "now()" }),
