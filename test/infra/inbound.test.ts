@@ -4,7 +4,7 @@ import { describe, expect, it } from "@jest/globals";
 import { Match, type Template } from "aws-cdk-lib/assertions";
 import { PROJECT } from "../../infra/bundle.ts";
 import { connectCommand } from "../../infra/sms-replies.ts";
-import { loadWebhooksConfig } from "../../lib/platform/config.ts";
+import { loadConfig, loadWebhooksConfig } from "../../lib/platform/config.ts";
 import { requestOf } from "../../lib/platform/http.ts";
 import { anExample, aTemplate, everything, inbound } from "./example.ts";
 
@@ -168,6 +168,17 @@ describe("unsubscribe links", () => {
       expect(Object.keys(environmentOf(template, name)).filter((key) => key.startsWith("UNSUBSCRIBE_"))).toEqual([]);
     }
     expect(environmentOf(template, "webhooks")).toMatchObject({ UNSUBSCRIBE_SECRET_ARN: secret });
+  });
+
+  it("have a configuration that the functions accept", () => {
+    const given = { UNSUBSCRIBE_SECRET_ARN: A_SECRET, DELIVERY_QUEUE_URL: "https://sqs.example.com/deliveries" };
+    for (const name of ["follow-ups", "deliver"]) {
+      const environment = { ...environmentOf(template, name), ...given, AWS_REGION: "eu-central-1" };
+      expect(loadConfig(environment as Record<string, string>)).toMatchObject({
+        UNSUBSCRIBE_BASE_URL: "https://links.example.com",
+        EMAIL_CONFIGURATION_SET: "backstop-dev",
+      });
+    }
   });
 
   it("are not in mails that link to a page of the user's", () => {
