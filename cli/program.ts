@@ -23,6 +23,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ["runs", async () => (await import("./commands/runs.ts")).runsCommand()],
   ["holidays", async () => (await import("./commands/holidays.ts")).holidaysCommand()],
   ["workspaces", async () => (await import("./commands/workspaces.ts")).workspacesCommand()],
+  ["unsubscribe-key", async () => (await import("./commands/unsubscribe-key.ts")).unsubscribeKeyCommand()],
   ["sequences", async () => (await import("./commands/sequences.ts")).sequencesCommand()],
 ]);
 

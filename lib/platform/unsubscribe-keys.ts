@@ -22,11 +22,12 @@ export function unsubscribeKeysOf(env: KeySource): ReadUnsubscribeKeys | undefin
       const name = thrown instanceof Error ? thrown.name : typeof thrown;
       throw new Unavailable(`the unsubscribe secret cannot be read: ${name}`, { cause: thrown });
     });
-    return keysIn(text);
+    return unsubscribeKeysIn(text);
   };
 }
 
-function keysIn(text: string): UnsubscribeKeys {
+/** The keys in the text of the secret. Throws Unavailable, without a value, if it is invalid. */
+export function unsubscribeKeysIn(text: string): UnsubscribeKeys {
   const parsed = unsubscribeKeys.safeParse(jsonOf(text));
   if (parsed.success) return parsed.data;
   throw new Unavailable('the unsubscribe secret must be JSON as {"current": "32 characters or more", "former": []}');
