@@ -1,13 +1,14 @@
 import { once } from "node:events";
 import { Command } from "commander";
 import { showWorkspace } from "../../lib/operate/workspaces.ts";
-import { loadLocalConnections } from "../../lib/platform/config.ts";
+import { loadLocalWebhooksConfig } from "../../lib/platform/config.ts";
 import {
   type ConnectionSecret,
   givenConnectionSecrets,
   TOOLS,
   type Tool,
 } from "../../lib/platform/connection-secrets.ts";
+import { unsubscribeKeysOf } from "../../lib/platform/unsubscribe-keys.ts";
 import type { EventOutcome } from "../../lib/run/apply-messages.ts";
 import type { Log } from "../../lib/run/ports.ts";
 import type { Database } from "../../lib/store/connect.ts";
@@ -24,6 +25,7 @@ Serves the routes of the function webhooks on 127.0.0.1, with its own code:
   POST /calendly/<workspace id>
   POST /calcom/<workspace id>
   POST /facts/<workspace id>
+  GET and POST /unsubscribe/<token>, with UNSUBSCRIBE_KEY
 
 Facts are applied to the database at once, and each outcome is printed. The keys
 are made for this start, unless CONNECTION_SECRETS gives them as JSON:
@@ -59,7 +61,8 @@ export function webhooksCommand(): Command {
 
 async function serve(database: Database, { port: wanted, workspace: name }: Options, signal: AbortSignal) {
   const workspace = await operatorOn(database.pool).ask(showWorkspace, name === undefined ? {} : { workspace: name });
-  const connections = loadLocalConnections(process.env) ?? makeConnections(workspace.id);
+  const config = loadLocalWebhooksConfig(process.env);
+  const connections = config.CONNECTION_SECRETS ?? makeConnections(workspace.id);
   const secretOf = givenConnectionSecrets(connections);
   const secrets = new Map<Tool, ConnectionSecret>();
   for (const tool of TOOLS) {
@@ -72,6 +75,7 @@ async function serve(database: Database, { port: wanted, workspace: name }: Opti
     {
       secrets: secretOf,
       bus: intakeBus(database, (type, outcome) => print(`${type}: ${textOf(outcome)}\n`)),
+      unsubscribeKeys: unsubscribeKeysOf(config),
       now: () => new Date(),
       log: onTerminal,
     },

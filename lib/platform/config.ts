@@ -2,7 +2,7 @@ import * as z from "zod";
 import { signingSecret, smtpUrl, unsubscribeBaseUrl, unsubscribeUrl } from "../channels/settings.ts";
 import type { RunSettings } from "../run/step.ts";
 import type { IamEndpoint } from "../store/iam-connection.ts";
-import { type LocalConnections, localConnections } from "./connection-secrets.ts";
+import { localConnections } from "./connection-secrets.ts";
 import { InvalidEnvironment } from "./invalid-environment.ts";
 
 /** The settings of a run, for the environment and for the stack's configuration. */
@@ -203,7 +203,8 @@ export type WebhooksConfig = z.infer<typeof webhooksSettings>;
 /** The configuration of the function `webhooks`. Throws as `loadConfig`. */
 export const loadWebhooksConfig = (env: Environment): WebhooksConfig => parse(webhooksSettings, env);
 
-const givenConnections = z.object({
+const localWebhooksSettings = z.object({
+  /** Connections that take the place of Secrets Manager. */
   CONNECTION_SECRETS: z
     .string()
     .transform((text, context) => {
@@ -216,11 +217,12 @@ const givenConnections = z.object({
     })
     .pipe(localConnections)
     .optional(),
+  UNSUBSCRIBE_KEY: unsubscribeSecret.UNSUBSCRIBE_KEY,
 });
 
-/** The connections that take the place of Secrets Manager locally, if they are given. Throws as `loadConfig`. */
-export const loadLocalConnections = (env: Environment): LocalConnections | undefined =>
-  parse(givenConnections, env).CONNECTION_SECRETS;
+/** The configuration of the routes on a machine of a developer. Throws as `loadConfig`. */
+export const loadLocalWebhooksConfig = (env: Environment): z.infer<typeof localWebhooksSettings> =>
+  parse(localWebhooksSettings, env);
 
 function parse<Parsed>(schema: z.ZodType<Parsed>, env: Environment): Parsed {
   const parsed = schema.safeParse(env);

@@ -11,8 +11,8 @@ export interface FactBus {
 
 const SOURCE = "backstop.webhooks";
 const CONNECT_TIMEOUT_MS = 2_000;
-/** With the 5 s for a secret, below the 15 s that Calendly waits for an answer. */
-const ANSWER_TIMEOUT_MS = 8_000;
+/** With the 5 s for a secret, below the function's time limit and the 15 s that Calendly waits for an answer. */
+const ANSWER_TIMEOUT_MS = 4_000;
 /** The limit of PutEvents, according to its API reference. */
 const ENTRIES_IN_A_CALL = 10;
 /** The former limit of PutEvents for all entries together. One fact always fits. */
