@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import * as z from "zod";
 import { enrolLead } from "../../lib/operate/enrol-lead.ts";
 import { optInLead, optOutLead } from "../../lib/operate/opt-out-lead.ts";
+import { recheckLead } from "../../lib/operate/recheck-lead.ts";
 import { refusalText } from "../../lib/operate/refusal-texts.ts";
 import { snoozeLead } from "../../lib/operate/snooze-lead.ts";
 import { resumeLead, stopLead } from "../../lib/operate/stop-lead.ts";
@@ -56,6 +57,15 @@ export const resumeCommand = () =>
       const { switchedOn, resuming } = await operator.order(resumeLead, named(lead, given), given);
       const state = switchedOn ? "Automation is on again." : "Automation was on already.";
       print(`${state} The next run resumes ${resuming} paused sequences. Ended ones stay ended: see reopen.\n`);
+    }),
+  );
+
+/** `leads recheck`. */
+export const recheckCommand = () =>
+  orderOn("recheck", recheckLead.summary).action((lead: string, given: Ordered) =>
+    withOperator(given, async (operator) => {
+      const { rechecked } = await operator.order(recheckLead, named(lead, given), given);
+      print(`The next run decides ${rechecked} held steps again.\n`);
     }),
   );
 

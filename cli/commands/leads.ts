@@ -12,7 +12,15 @@ import { UsageProblem } from "../problem.ts";
 import { formatMinute, nonBlank, Spinner, showProgress } from "../terminal.ts";
 import { createVerdictFile, type VerdictFile } from "../verdict-file.ts";
 import { eraseCommand, exportCommand } from "./lead-data.ts";
-import { enrolCommand, optInCommand, optOutCommand, resumeCommand, snoozeCommand, stopCommand } from "./lead-orders.ts";
+import {
+  enrolCommand,
+  optInCommand,
+  optOutCommand,
+  recheckCommand,
+  resumeCommand,
+  snoozeCommand,
+  stopCommand,
+} from "./lead-orders.ts";
 import { findCommand, showCommand } from "./lead-questions.ts";
 
 const HELP = `
@@ -77,7 +85,7 @@ interface Options extends Place, Partial<Signature> {
 /** The command `leads import`. Throws errors as Problem; an invalid row sets the exit code. */
 export function leadsCommand(): Command {
   return new Command("leads")
-    .summary("find, show, import, enrol, stop, resume, snooze, opt out, opt in, export or erase leads")
+    .summary("find, show, import, enrol, stop, resume, snooze, recheck, opt out, opt in, export or erase leads")
     .addHelpText("after", EXAMPLES)
     .addCommand(findCommand())
     .addCommand(showCommand())
@@ -85,6 +93,7 @@ export function leadsCommand(): Command {
     .addCommand(stopCommand())
     .addCommand(resumeCommand())
     .addCommand(snoozeCommand())
+    .addCommand(recheckCommand())
     .addCommand(optOutCommand())
     .addCommand(optInCommand())
     .addCommand(exportCommand())

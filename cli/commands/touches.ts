@@ -2,7 +2,7 @@ import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import * as z from "zod";
 import { TOUCH_STATUSES, type TouchStatus } from "../../lib/domain/labels.ts";
 import { refusalText } from "../../lib/operate/refusal-texts.ts";
-import { listTouches, planRetry, retryTouches, settleTouch } from "../../lib/operate/touches.ts";
+import { countAllTouches, listTouches, planRetry, retryTouches, settleTouch } from "../../lib/operate/touches.ts";
 import { columnsOf, fittedTable } from "../fitted.ts";
 import {
   type Operator,
@@ -30,16 +30,18 @@ went out, or if its time to live is over.
 
 Examples:
   $ npm run backstop -- touches list --status unknown failed --stage production
+  $ npm run backstop -- touches count --claimed-since 2026-11-30T08:00Z
   $ npm run backstop -- touches settle 0190f0f0-0000-7000-8000-000000000001 sent --by Hana --reason "seen in the log"
   $ npm run backstop -- touches retry --workspace "Harbour Homes" --since 2026-11-30T08:00Z --dry-run
   $ npm run backstop -- touches retry --failure ses_message_rejected --by Hana --reason "the sender is verified now"`;
 
-/** The command `touches list|settle|retry`. Throws errors and refusals as Problem. */
+/** The command `touches list|count|settle|retry`. Throws errors and refusals as Problem. */
 export function touchesCommand(): Command {
   return new Command("touches")
-    .summary("list touches by status, settle unknown ones, or retry failed ones")
-    .description("Lists touches by status, settles those of unknown outcome, and sends failed ones again.")
+    .summary("list or count touches by status, settle unknown ones, or retry failed ones")
+    .description("Lists and counts touches by status, settles those of unknown outcome, and sends failed ones again.")
     .addCommand(listCommand())
+    .addCommand(countCommand())
     .addCommand(settleCommand())
     .addCommand(retryCommand())
     .addHelpText("after", HELP);
@@ -93,6 +95,45 @@ function tableOf({ touches, askedAt }: List): string {
     `${touch.sequence}\nstep ${touch.position}, ${touch.channel}`,
   ]);
   return `${fittedTable({ head: ["touch", "status", "lead", "step"], rows }, columnsOf(process.stdout))}\n`;
+}
+
+interface Counting extends Place {
+  readonly status?: TouchStatus[];
+  readonly workspace?: string;
+  readonly claimedSince?: Date;
+  readonly json?: boolean;
+}
+
+const countCommand = () =>
+  withPlace(new Command("count"))
+    .description(countAllTouches.summary)
+    .addOption(new Option("--status <statuses...>", "which; by default all").choices(TOUCH_STATUSES))
+    .option("--workspace <id or name>", "only this workspace")
+    .option("--claimed-since <time>", "only those that were claimed since then", instant)
+    .option("--json", "print the answer as JSON")
+    .action(({ status, workspace, claimedSince, json, ...place }: Counting) =>
+      withOperator(place, async (operator) => {
+        const answer = await operator.ask(countAllTouches, {
+          ...(status && { statuses: status }),
+          ...(workspace && { workspace }),
+          ...(claimedSince && { claimedSince: claimedSince.toISOString() }),
+        });
+        printAnswer(countAllTouches, answer, { json, text: countsText(answer) });
+      }),
+    );
+
+function countsText({ groups, askedAt }: z.output<typeof countAllTouches.answer>): string {
+  if (groups.length === 0) return "There is no such touch.\n";
+  const head = ["touches", "status", "channel", "reason", "may go now", "oldest"];
+  const rows = groups.map(({ touches, status, channel, reason, due, oldest }) => [
+    touches,
+    status,
+    channel,
+    reason ?? "",
+    status === "claimed" ? due : "",
+    ageOf(oldest, askedAt),
+  ]);
+  return `${fittedTable({ head, rows, rightAligned: ["touches", "may go now"] }, columnsOf(process.stdout))}\n`;
 }
 
 const settleCommand = () =>

@@ -1,12 +1,14 @@
 import { applySequences } from "./apply-sequences.ts";
 import { applyWorkspace } from "./apply-workspace.ts";
 import { approve, reject } from "./approvals.ts";
+import { resend } from "./digests.ts";
 import { enrolLead } from "./enrol-lead.ts";
 import { eraseLead } from "./erase-lead.ts";
 import { importLeads } from "./import-leads.ts";
 import type { Order } from "./operation.ts";
 import { optInLead, optOutLead } from "./opt-out-lead.ts";
 import { pauseAllWorkspaces, pauseWorkspace, resumeAllWorkspaces, resumeWorkspace } from "./pause-workspace.ts";
+import { recheckLead } from "./recheck-lead.ts";
 import { reopen } from "./reopen.ts";
 import { snoozeLead } from "./snooze-lead.ts";
 import { resumeLead, stopLead } from "./stop-lead.ts";
@@ -24,11 +26,13 @@ export const ORDERS: readonly Order[] = [
   stopLead,
   resumeLead,
   snoozeLead,
+  recheckLead,
   optOutLead,
   optInLead,
   settleTouch,
   retryTouches,
   finish,
+  resend,
   enrolLead,
   importLeads,
   eraseLead,

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { TOUCH_STATUSES } from "../domain/labels.ts";
 import { countFailed, retryFailed, settleUnknown } from "../store/settle-by-hand.ts";
-import { listedTouchRow, readTouches } from "../store/touch-lists.ts";
+import { countTouches, listedTouchRow, readTouches, touchCount } from "../store/touch-lists.ts";
 import { isoInstant, order, question, Refused } from "./operation.ts";
 import { theOrOnlyWorkspace, workspaceIdOf, workspaceName } from "./workspaces.ts";
 
@@ -32,6 +32,26 @@ export const listTouches = question({
     const found = await readTouches(db, query);
     const touches = found.slice(0, limit);
     return { touches, next: found.length > limit ? (touches.at(-1)?.id ?? null) : null, askedAt: now };
+  },
+});
+
+/** `touches count`: by status, channel and reason, the most frequent first. */
+export const countAllTouches = question({
+  name: "touches count",
+  summary: "Counts touches by status, channel and reason.",
+  input: z.strictObject({
+    statuses: z
+      .array(z.enum(TOUCH_STATUSES))
+      .min(1)
+      .default([...TOUCH_STATUSES]),
+    workspace: workspaceName.optional(),
+    claimedSince: isoInstant.optional(),
+  }),
+  answer: z.object({ groups: z.array(touchCount.extend({ oldest: isoInstant })), askedAt: isoInstant }),
+  async run(db, { statuses, workspace, claimedSince }, now) {
+    const workspaceId = await workspaceIdOf(db, workspace);
+    const groups = await countTouches(db, { statuses, workspaceId, claimedSince: claimedSince ?? null, now });
+    return { groups, askedAt: now };
   },
 });
 

@@ -52,3 +52,11 @@ export async function resumeLead(
      where lead_id = ${leadId}::uuid and status = 'paused' and paused_reason = 'manual'`;
   return { switchedOn: switched > 0, resuming };
 }
+
+/** Makes held steps of a lead due now. Returns their number. */
+export const recheckHeld = (
+  db: Queryable,
+  { leadId, now }: { readonly leadId: string; readonly now: Date },
+): Promise<number> => execute(db)`
+  update follow_up_instance set next_step_due = ${now}
+   where lead_id = ${leadId}::uuid and status = 'active' and hold_reason is not null and next_step_due > ${now}`;

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { instant } from "./rows.ts";
 import { execute, many, type Queryable } from "./sql.ts";
 
 interface NewOrder {
@@ -48,4 +49,40 @@ export async function recordOrder(
     update placed_order
        set workspace_id = ${done.workspaceId}::uuid, lead_id = ${done.leadId}::uuid, answer = ${JSON.stringify(done.answer)}::jsonb
      where id = ${done.orderId}::uuid`;
+}
+
+export const listedOrder = z.object({
+  id: z.guid(),
+  name: z.string(),
+  workspaceId: z.guid().nullable(),
+  workspace: z.string().nullable(),
+  leadId: z.guid().nullable(),
+  by: z.string(),
+  reason: z.string(),
+  requestId: z.string().nullable(),
+  at: instant,
+});
+
+interface OrderQuery {
+  readonly name: string | null;
+  readonly workspaceId: string | null;
+  /** Only orders that are older than this one. */
+  readonly before: string | null;
+  readonly limit: number;
+}
+
+/** Orders that were carried out, the newest first. */
+export async function readOrders(db: Queryable, query: OrderQuery): Promise<z.infer<typeof listedOrder>[]> {
+  const { name, workspaceId, before, limit } = query;
+  return await many(db, listedOrder)`
+    select placed.id, placed.name, placed.workspace_id as "workspaceId", workspace.name as workspace,
+           placed.lead_id as "leadId", placed.placed_by as by, placed.reason, placed.request_id as "requestId",
+           placed.placed_at as at
+      from placed_order as placed left join workspace on workspace.id = placed.workspace_id
+     where (${name}::text is null or placed.name = ${name})
+       and (${workspaceId}::uuid is null or placed.workspace_id = ${workspaceId}::uuid)
+       and (${before}::uuid is null
+            or (placed.placed_at, placed.id) < (select placed_at, id from placed_order where id = ${before}::uuid))
+     order by placed.placed_at desc, placed.id desc
+     limit ${limit}`;
 }

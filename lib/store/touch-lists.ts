@@ -59,3 +59,34 @@ export async function readTouches(db: Queryable, query: TouchQuery): Promise<Lis
      order by touch.id
      limit ${limit}`;
 }
+
+export const touchCount = z.object({
+  status: z.enum(TOUCH_STATUSES),
+  channel: z.enum(CHANNELS),
+  reason: z.string().nullable(),
+  touches: z.int(),
+  /** Claimed ones that may be sent now. */
+  due: z.int(),
+  oldest: instant,
+});
+
+interface CountQuery extends Pick<TouchQuery, "statuses" | "workspaceId"> {
+  /** Only those that were claimed then or later; null: of any age. */
+  readonly claimedSince: Date | null;
+  readonly now: Date;
+}
+
+/** Touches by status, channel and reason, the most frequent first. Reads all touches. */
+export async function countTouches(db: Queryable, query: CountQuery): Promise<z.infer<typeof touchCount>[]> {
+  const { statuses, workspaceId, claimedSince, now } = query;
+  return await many(db, touchCount)`
+    select touch.status::text, touch.channel::text, touch.reason, count(*)::int as touches,
+           (count(*) filter (where touch.status = 'claimed' and touch.next_attempt_at <= ${now}))::int as due,
+           min(touch.claimed_at) as oldest
+      from touch
+     where touch.status::text = any(${[...statuses]}::text[]) and ${CHANNEL_IS_KNOWN}
+       and (${workspaceId}::uuid is null or touch.workspace_id = ${workspaceId}::uuid)
+       and (${claimedSince}::timestamptz is null or touch.claimed_at >= ${claimedSince}::timestamptz)
+     group by 1, 2, 3
+     order by touches desc, 1, 2, 3 nulls first`;
+}

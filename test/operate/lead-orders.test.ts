@@ -2,6 +2,7 @@ import { describe, expect, it } from "@jest/globals";
 import { enrolLead } from "../../lib/operate/enrol-lead.ts";
 import type { Order } from "../../lib/operate/operation.ts";
 import { optInLead, optOutLead } from "../../lib/operate/opt-out-lead.ts";
+import { recheckLead } from "../../lib/operate/recheck-lead.ts";
 import { answerQuestion } from "../../lib/operate/requests.ts";
 import { snoozeLead } from "../../lib/operate/snooze-lead.ts";
 import { resumeLead, stopLead } from "../../lib/operate/stop-lead.ts";
@@ -236,4 +237,18 @@ describe("an order about a lead", () => {
       expect(JSON.stringify(shown)).toContain('"reason":"the lead asked for it","by":"Hana"');
     },
   );
+});
+
+describe("leads recheck", () => {
+  it("makes held steps due, and neither those that wait for their time nor another lead's", async () => {
+    const held = { ...later, hold_reason: "invalid_sender", held_since: "2020-01-01" };
+    const { workspaceId, leadId } = await aChasedLead({}, held);
+    const other = await addSequence(sql, workspaceId, { name: "Other" });
+    await addInstance(sql, leadId, other.id, later);
+    const bystander = await aChasedLead({}, held);
+    const before = await rowsOf(sql, bystander.workspaceId);
+    expect(await give(recheckLead, { lead: leadId })).toEqual({ workspaceId, rechecked: 1 });
+    expect((await instances(leadId)).map(({ next_step_due: due }) => Number(due) <= Date.now())).toEqual([true, false]);
+    expect(await rowsOf(sql, bystander.workspaceId)).toEqual(before);
+  });
 });

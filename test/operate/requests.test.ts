@@ -95,6 +95,22 @@ it("carries out an order once, however often it arrives, and another with anothe
   expect(await pausedAt(id)).not.toEqual(at);
 });
 
+it("lists orders with who gave them, when and why, by name and workspace, page by page", async () => {
+  const [one, other] = [await addWorkspace(sql, { name: "One" }), await addWorkspace(sql, { name: "Other" })];
+  for (const id of [one, other]) await carryOutOrder(sql, pause(id), "request-1");
+  await carryOutOrder(sql, { ...pause(one), order: "workspaces resume" }, null);
+  const list = async (input: object) =>
+    JSON.parse(JSON.stringify(await answerQuestion(sql, { question: "orders list", input }))).answer;
+  expect((await list({ workspace: "One" })).orders).toMatchObject([
+    { name: "workspaces resume", workspace: "One" },
+    { name: "workspaces pause", by: "Hana", reason: "wrong price list", requestId: "request-1", leadId: null },
+  ]);
+  const first = await list({ order: "workspaces pause", limit: 1 });
+  expect(first).toMatchObject({ orders: [{ workspace: "Other" }], next: first.orders[0].id });
+  const second = await list({ order: "workspaces pause", limit: 1, after: first.next });
+  expect(second).toMatchObject({ orders: [{ workspace: "One" }], next: null });
+});
+
 it("pauses all workspaces together, and resumes exactly those", async () => {
   const [one, other] = [await addWorkspace(sql, { name: "One" }), await addWorkspace(sql, { name: "Other" })];
   const guarded = await addWorkspace(sql, { name: "Guarded", paused_at: new Date(), paused_reason: "bounces" });

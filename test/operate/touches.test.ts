@@ -69,6 +69,20 @@ it("lists touches of a status with lead, step, reason and age, without the text,
   expect((await ask("touches list", { statuses: ["unknown"], since })).answer.touches).toEqual([]);
 });
 
+it("counts touches by status, channel and reason, and the claimed ones that may go now", async () => {
+  const workspaceId = await addWorkspace(sql, { name: "One" });
+  const waits = { status: "claimed", reason: "ses_not_reached", recheck_at: LONG_AGO };
+  for (const next_attempt_at of [LONG_AGO, FAR_AHEAD]) await aTouch(workspaceId, { ...waits, next_attempt_at });
+  await aTouch(workspaceId, { status: "sent", claimed_at: new Date() });
+  await aTouch(await addWorkspace(sql, { name: "Other" }), waits);
+  const groupsOf = async (input: object) => (await ask("touches count", { workspace: "One", ...input })).answer.groups;
+  const claimed = { status: "claimed", channel: "email", reason: "ses_not_reached", touches: 2, due: 1 };
+  const sent = expect.objectContaining({ status: "sent", touches: 1, due: 0 });
+  expect(await groupsOf({})).toEqual([{ ...claimed, oldest: LONG_AGO.toISOString() }, sent]);
+  expect(await groupsOf({ claimedSince: new Date(Date.now() - 3_600_000).toISOString() })).toEqual([sent]);
+  expect(await groupsOf({ statuses: ["failed"] })).toEqual([]);
+});
+
 it("settles an unknown touch as sent when its attempt started, and records who said so", async () => {
   const workspaceId = await addWorkspace(sql);
   const { touchId } = await aTouch(workspaceId, { status: "unknown", unknown_attempt_at: LONG_AGO });
