@@ -4,9 +4,16 @@ import { LEAD_COLUMNS, TEMPLATE_KEYS, type TemplateKey, type TemplateLead } from
 import { FIELD_NAME_PATTERN } from "./lead-fields.ts";
 import { render } from "./templates.ts";
 import { DAY_MS, laterInZone, MINUTE_MS } from "./time-zone.ts";
+import { UNSUBSCRIBE_OUTPUT } from "./unsubscribe-link.ts";
 import { SAMPLE_LEAD, type WrittenSequence, type WrittenStep } from "./written-sequence.ts";
 
-export const ADVICE_KINDS = ["never_sent", "may_expire", "value_missing", "nothing_starts"] as const;
+export const ADVICE_KINDS = [
+  "never_sent",
+  "may_expire",
+  "value_missing",
+  "nothing_starts",
+  "no_unsubscribe_link",
+] as const;
 
 /** Something in a valid sequence that its author may not expect. */
 export interface Advice {
@@ -177,6 +184,19 @@ function namesMissing(step: WrittenStep, { keys, fields }: UsedValues): readonly
   const rendered = render(step, lead, { name: "a workspace" });
   return rendered.kind === "missing" ? rendered.names.filter((name) => name.startsWith("lead.")) : [];
 }
+
+/** Texts that need an unsubscribe link, on a stage without them. */
+export const linkAdvice = ({ name, steps }: WrittenSequence): readonly Advice[] =>
+  steps.filter(needsLink).map(({ key }): Advice => {
+    const text = `fails as no_unsubscribe_link, because this stage has no unsubscribe links: ${HOW_TO_GET_LINKS}`;
+    return { kind: "no_unsubscribe_link", sequence: name, step: key, text };
+  });
+
+/** May also be true for a text that only quotes the link. */
+const needsLink = ({ subject, body }: WrittenStep): boolean => WITH_LINK.test(`${subject ?? ""} ${body}`);
+const WITH_LINK = new RegExp(UNSUBSCRIBE_OUTPUT);
+
+export const HOW_TO_GET_LINKS = "add `webhooks` to the stage, or `unsubscribe.url` with a page of your own";
 
 const STARTED_BY: Readonly<Record<SequenceTrigger, string>> = {
   manual: "only an enrolment starts it, and no lead was ever in it: use leads import, or the event lead.enrolled",

@@ -1,6 +1,9 @@
 /** The name by which templates write the link with which the receiver unsubscribes. */
 export const UNSUBSCRIBE_NAME = "unsubscribe_url";
 
+/** A regular expression, for JavaScript and PostgreSQL, that finds the link in a template. */
+export const UNSUBSCRIBE_OUTPUT = String.raw`\{\{-?\s*${UNSUBSCRIBE_NAME}\s*-?\}\}`;
+
 /** A noncharacter (Unicode, section 23.7): text has none, and PostgreSQL stores it. */
 export const MARKER_START = "\u{fdd0}";
 /**

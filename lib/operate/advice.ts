@@ -2,6 +2,7 @@ import * as z from "zod";
 import {
   ADVICE_KINDS,
   type Advice,
+  linkAdvice,
   SendYear,
   startAdvice,
   timeAdvice,
@@ -11,6 +12,7 @@ import {
 import { holidayCalendar, loadHolidays } from "../domain/holidays.ts";
 import type { WrittenSequence } from "../domain/written-sequence.ts";
 import { hasMeetings, namesWithLeads, readLeadsByValues } from "../store/advice-facts.ts";
+import { haveUnsubscribeLinks } from "../store/run-history.ts";
 import type { Queryable } from "../store/sql.ts";
 import { findStoredSequences } from "../store/stored-sequences.ts";
 import { readWorkspaceSettings, type WorkspaceSettings } from "../store/workspaces.ts";
@@ -53,7 +55,8 @@ export async function adviceOn(
 ): Promise<Advice[]> {
   const settings = await readWorkspaceSettings(db, workspaceId);
   const onTimes = settings ? await adviceOnTimes(sequences, settings, now) : [];
-  return [...onTimes, ...(await adviceOnLeads(db, workspaceId, sequences))];
+  const onLinks = (await haveUnsubscribeLinks(db)) === false ? sequences.flatMap(linkAdvice) : [];
+  return [...onTimes, ...onLinks, ...(await adviceOnLeads(db, workspaceId, sequences))];
 }
 
 /** The active sequences of a workspace, as they are stored. */

@@ -1,6 +1,8 @@
 import * as z from "zod";
+import { HOW_TO_GET_LINKS } from "../domain/advice.ts";
 import { DAY_MS } from "../domain/time-zone.ts";
-import { readRuns } from "../store/run-history.ts";
+import { activeSequencesWithLink } from "../store/advice-facts.ts";
+import { haveUnsubscribeLinks, readRuns } from "../store/run-history.ts";
 import { missingSchema, unsafeSettings } from "../store/schema-gate.ts";
 import type { Transactional } from "../store/sql.ts";
 import { readSenders } from "../store/workspaces.ts";
@@ -8,7 +10,15 @@ import { type Check, checkResult, inOrder } from "./checks.ts";
 import { question } from "./operation.ts";
 
 /** The checks of the database, in their order. */
-export const DATABASE_CHECKS = ["database", "settings", "migrations", "last run", "promise", "workspaces"] as const;
+export const DATABASE_CHECKS = [
+  "database",
+  "settings",
+  "migrations",
+  "last run",
+  "promise",
+  "workspaces",
+  "unsubscribe",
+] as const;
 
 /** `doctor`: what the database can say about its stage. The client adds what only AWS can say. */
 export const doctor = question({
@@ -22,7 +32,7 @@ export const doctor = question({
   }),
   async run(db, _, now) {
     const senders: string[] = [];
-    const checks = [settings(db), migrations(db), ...runs(db, now), workspaces(db, senders)];
+    const checks = [settings(db), migrations(db), ...runs(db, now), workspaces(db, senders), unsubscribe(db)];
     const database = { name: "database", state: "passed", found: "it answers", remedy: null } as const;
     return { checks: [...(await inOrder(checks, [database]))], senders };
   },
@@ -85,6 +95,22 @@ function promisedSeconds(latest: Date | undefined, before: Date | undefined): nu
   const between = latest && before ? (+latest - +before) / 1_000 : 60;
   return Math.round(Math.max(60, between) + 30);
 }
+
+/** The latest run says whether the functions that send have links. */
+const unsubscribe = (db: Transactional): Check => ({
+  name: "unsubscribe",
+  needs: ["migrations"],
+  async run() {
+    const hasLinks = await haveUnsubscribeLinks(db);
+    if (hasLinks === null) return { found: "no run has reported yet whether messages have links" };
+    if (hasLinks) return { found: "messages have links" };
+    const names = await activeSequencesWithLink(db);
+    if (names.length === 0) return { found: "no links; no active sequence needs one" };
+    const more = names.length > 3 ? ` and ${names.length - 3} more` : "";
+    const found = `no links, but texts of ${names.slice(0, 3).join(", ")}${more} need one`;
+    return { found, remedy: `${HOW_TO_GET_LINKS}; then npm run backstop -- touches retry` };
+  },
+});
 
 const workspaces = (db: Transactional, senders: string[]): Check => ({
   name: "workspaces",

@@ -32,6 +32,8 @@ export interface Report extends StepReports {
    * and lose no attempt.
    */
   channelFaults: readonly ChannelFault[];
+  /** Whether messages have unsubscribe links. */
+  unsubscribeLinks: boolean;
   heldBy?: LockHolder;
   /** The lock was still held after its holder's deadline, so this run continued without it. */
   staleLock?: LockHolder;

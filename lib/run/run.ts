@@ -59,6 +59,7 @@ export async function runFollowUps(
     skipped: false,
     ...noSteps(),
     channelFaults: [],
+    unsubscribeLinks: ports.unsubscribeLinks !== null,
     runId: null,
     trigger: parsed.ok ? parsed.request.trigger : parsed.trigger,
     dryRun: parsed.ok && parsed.request.dryRun,

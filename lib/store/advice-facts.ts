@@ -1,5 +1,6 @@
 import * as z from "zod";
 import type { LeadsByValues, UsedValues } from "../domain/advice.ts";
+import { UNSUBSCRIBE_OUTPUT } from "../domain/unsubscribe-link.ts";
 import { leadColumn } from "./columns.ts";
 import { CONTACT_BAR } from "./contact-rule.ts";
 import { exists, join, many, type Queryable, sql } from "./sql.ts";
@@ -48,3 +49,14 @@ export async function namesWithLeads(
 /** Whether a meeting was ever reported for the workspace. */
 export const hasMeetings = (db: Queryable, workspaceId: string): Promise<boolean> =>
   exists(db)`select from appointment where workspace_id = ${workspaceId}::uuid limit 1`;
+
+/** The names of active sequences of which a current text writes the unsubscribe link. */
+export async function activeSequencesWithLink(db: Queryable): Promise<readonly string[]> {
+  const found = await many(db, nameRow)`
+    select distinct sequence.name
+      from follow_up_sequence as sequence
+      join follow_up_step as step on step.sequence_id = sequence.id and step.version = sequence.version
+     where sequence.active and concat_ws(' ', step.subject, step.body) ~ ${UNSUBSCRIBE_OUTPUT}
+     order by sequence.name`;
+  return found.map(({ name }) => name);
+}

@@ -53,3 +53,13 @@ export async function readRun(db: Queryable, id: string): Promise<z.infer<typeof
       from run where id = ${id}::uuid`;
   return run;
 }
+
+const linksRow = z.object({ links: z.boolean().nullable().catch(null) });
+
+/** Whether the latest run with a report had unsubscribe links. Null if there was no run yet. */
+export async function haveUnsubscribeLinks(db: Queryable): Promise<boolean | null> {
+  const [latest] = await many(db, linksRow)`
+    select report -> 'unsubscribeLinks' as links from run
+     where report is not null order by started_at desc, id desc limit 1`;
+  return latest?.links ?? null;
+}

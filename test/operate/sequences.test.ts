@@ -188,6 +188,26 @@ describe("advice", () => {
     expect(await advised([chase("x"), booked], id)).toEqual([]);
   });
 
+  it("names a text that needs an unsubscribe link, if the latest run had none", async () => {
+    const id = await addWorkspace(sql);
+    await addFollowedLead(sql, id, (await addSequence(sql, id, { name: "Chase" })).id);
+    const run = (unsubscribeLinks: boolean) =>
+      sql.query(
+        `insert into run (trigger, request_id, started_at, deadline_at, finished_at, success, report)
+         values ('schedule', 'one', clock_timestamp(), now(), now(), true, $1)`,
+        [{ unsubscribeLinks }],
+      );
+    const given = chase("Stop: {{ unsubscribe_url }}");
+    expect(await advised([given], id)).toEqual([]);
+    await run(false);
+    const text = expect.stringMatching(/add `webhooks` to the stage/);
+    expect(await advised([given], id)).toEqual([["no_unsubscribe_link", "a", text]]);
+    expect(await advised([chase("Bye")], id)).toEqual([]);
+    await run(true);
+    expect(await advised([given], id)).toEqual([]);
+    await sql.query("delete from run");
+  });
+
   it("names a step that expires while the window of the workspace is shut, also when the window changes", async () => {
     const days = { window_days: [1, 2, 3, 4, 5], window_start: "09:00", window_end: "17:00" };
     const [open, shut] = [await addWorkspace(sql), await addWorkspace(sql, { name: "Shut", ...days })];

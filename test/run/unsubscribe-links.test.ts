@@ -118,7 +118,7 @@ describe("a mail", () => {
   it("always has its link for the header; other messages only if their text has it", async () => {
     await addDue({ body: "Hello" });
     await addDue({ channel: "sms", subject: null, body: "Hello" });
-    await runner.run({}, { unsubscribeLinks });
+    expect((await runner.run({}, { unsubscribeLinks })).unsubscribeLinks).toBe(true);
     const links = runner.channel.sent.map(({ channel, unsubscribeUrl }) => [channel, unsubscribeUrl]);
     expect(links).toContainEqual(["email", expect.stringMatching(LINK)]);
     expect(links).toContainEqual(["sms", undefined]);

@@ -5,7 +5,7 @@ import { stageChecks } from "../../../cli/stage-checks.ts";
 import { type Check, inOrder } from "../../../lib/operate/checks.ts";
 import { DATABASE_CHECKS } from "../../../lib/operate/doctor.ts";
 import { closeServers, type HttpDouble, httpServer } from "../../channels/servers.ts";
-import { addWorkspace } from "../../support/factories.ts";
+import { addSequence, addWorkspace } from "../../support/factories.ts";
 import { useDatabase } from "../../support/use-database.ts";
 
 const { sql, database } = await useDatabase({ empty: true });
@@ -95,6 +95,23 @@ it("fails the promise if a stop took longer than the time between two runs", asy
   await addRun(2);
   await addRun(1, { backstop: { slowestSeconds: 400 } });
   expect(await stateOf("promise")).toMatchObject({ state: "failed", remedy: expect.stringContaining("at most 90 s") });
+});
+
+it("fails unsubscribe links if an active sequence needs them and the latest run had none", async () => {
+  const workspaceId = await addWorkspace(sql);
+  await addRun(2, { unsubscribeLinks: false });
+  expect(await stateOf("unsubscribe")).toMatchObject({ state: "passed" });
+  const steps = [{ body: "Stop: {{unsubscribe_url}}" }];
+  await addSequence(sql, workspaceId, { name: "Asleep", active: false, steps });
+  expect(await stateOf("unsubscribe")).toMatchObject({ state: "passed" });
+  await addSequence(sql, workspaceId, { name: "Chase", steps });
+  expect(await stateOf("unsubscribe")).toMatchObject({
+    state: "failed",
+    found: "no links, but texts of Chase need one",
+    remedy: expect.stringContaining("touches retry"),
+  });
+  await addRun(1, { unsubscribeLinks: true });
+  expect(await stateOf("unsubscribe")).toMatchObject({ state: "passed", found: "messages have links" });
 });
 
 it("fails the migrations if one is missing, and skips what needs them", async () => {

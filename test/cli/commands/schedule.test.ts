@@ -126,7 +126,15 @@ describe("run-now", () => {
 
   /** A report as the function returns it. */
   const aReport = (fields: Partial<Report>): Report => ({
-    ...{ statusCode: 200, success: true, errors: [], skipped: false, ...noSteps(), channelFaults: [] },
+    ...{
+      statusCode: 200,
+      success: true,
+      errors: [],
+      skipped: false,
+      ...noSteps(),
+      channelFaults: [],
+      unsubscribeLinks: true,
+    },
     ...{ runId: "17", trigger: "manual", dryRun: false, timestamp: "2026-11-25T09:00:00.000Z", durationMs: 1_200 },
     ...fields,
   });
