@@ -87,7 +87,10 @@ describe("the policy for people on call", () => {
   /** IAM's name of a service where it differs from that of the AWS CLI. */
   const services: Readonly<Record<string, string>> = { sesv2: "ses", "pinpoint-sms-voice-v2": "sms-voice" };
   /** Commands of the AWS CLI that are not named after their action. */
-  const actions: Readonly<Record<string, string>> = { "logs:tail": "logs:filterlogevents" };
+  const actions: Readonly<Record<string, string>> = {
+    "lambda:invoke": "lambda:invokefunction",
+    "logs:tail": "logs:filterlogevents",
+  };
 
   it("allows every AWS command of the runbook", async () => {
     const { Statement } = await policyOf("on-call");
