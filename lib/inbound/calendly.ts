@@ -36,7 +36,7 @@ const envelope = z.object({ event: z.string(), created_at: text, payload: z.unkn
  * - `invitee.canceled` is a cancellation. With `rescheduled: true` it is none: `invitee.created` reports the new time.
  * - `invitee_no_show.created` is a missed meeting. `invitee_no_show.deleted` takes that back: the meeting counts as
  *   held again, which starts nothing because it is over.
- * - Guests of the invitee have the same meeting; hosts have none.
+ * - Guests of the invitee have the same meeting; hosts have none. A no-show is the invitee's alone.
  *
  * Event id: see `bookingFact`. The times are those of the invitee, its cancellation and its no-show, so that the API
  * gives the same ids. Account: the signing key of the workspace's connection binds the Calendly organisation or user to
@@ -57,13 +57,15 @@ export function translateCalendly(payload: unknown, about: About): Translation {
   if (change === undefined) return ignored("rescheduled: the new invitee is a webhook of its own");
   const people = peopleOf(parsed.data);
   if (people === "nobody") return fault("payload: names no address and no number");
-  if (people.length === 0) return ignored("only hosts attend");
-  return { kind: "facts", facts: people.map((person) => factOf(parsed.data, change, person, about)) };
+  const concerned = people.filter(({ guest }) => change.alsoGuests || guest === undefined);
+  if (concerned.length === 0) return ignored("concerns no attendee but hosts");
+  return { kind: "facts", facts: concerned.map((person) => factOf(parsed.data, change, person, about)) };
 }
 
 interface Change {
   readonly type: "meeting.booked" | "meeting.rescheduled" | "meeting.cancelled" | "meeting.missed";
   readonly occurredAt: string | undefined;
+  readonly alsoGuests: boolean;
 }
 
 /** `sentAt` is the time of the webhook, for what the invitee carries no time of. */
@@ -75,18 +77,25 @@ const READERS: ReadonlyMap<string, Reader> = new Map<string, Reader>([
     ({ old_invitee, created_at }, sentAt) => ({
       type: old_invitee === undefined ? "meeting.booked" : "meeting.rescheduled",
       occurredAt: created_at ?? sentAt,
+      alsoGuests: true,
     }),
   ],
   [
     "invitee.canceled",
     ({ rescheduled, cancellation }, sentAt) =>
-      rescheduled ? undefined : { type: "meeting.cancelled", occurredAt: cancellation?.created_at ?? sentAt },
+      rescheduled
+        ? undefined
+        : { type: "meeting.cancelled", occurredAt: cancellation?.created_at ?? sentAt, alsoGuests: true },
   ],
   [
     "invitee_no_show.created",
-    ({ no_show }, sentAt) => ({ type: "meeting.missed", occurredAt: no_show?.created_at ?? sentAt }),
+    ({ no_show }, sentAt) => ({
+      type: "meeting.missed",
+      occurredAt: no_show?.created_at ?? sentAt,
+      alsoGuests: false,
+    }),
   ],
-  ["invitee_no_show.deleted", (_, sentAt) => ({ type: "meeting.booked", occurredAt: sentAt })],
+  ["invitee_no_show.deleted", (_, sentAt) => ({ type: "meeting.booked", occurredAt: sentAt, alsoGuests: false })],
 ]);
 
 interface Attendee {

@@ -78,8 +78,18 @@ describe("a webhook of Calendly", () => {
       translateCalendly(calendly("invitee.created", ida, { invitee: { email: "Host@acme.test" } }), ABOUT),
     ).toEqual({
       kind: "ignored",
-      reason: "only hosts attend",
+      reason: "concerns no attendee but hosts",
     });
+  });
+
+  it("about a no-show concerns the invitee alone, where a cancellation also concerns the guests", () => {
+    const withGuest = { scheduledEvent: { event_guests: [{ email: "guest@example.com" }] } };
+    for (const event of ["invitee_no_show.created", "invitee_no_show.deleted"] as const) {
+      expect(factsOf(calendly(event, ida, withGuest))).toMatchObject([
+        { detail: { lead: { email: "ida@example.com" } } },
+      ]);
+    }
+    expect(factsOf(calendly("invitee.canceled", ida, withGuest))).toHaveLength(2);
   });
 
   it("without an address names the lead by number, and without both is a fault", () => {
