@@ -45,6 +45,9 @@ const partOf = ({ mimeType, content }: Email["attachments"][number]): ReportPart
 export const addressesIn = (value: string): readonly string[] =>
   addressParser(value, { flatten: true }).flatMap(({ address = "" }) => (address.includes("@") ? [address] : []));
 
-/** The Message-IDs in a header field, in angle brackets. Blanks within one are dropped: some programs fold there. */
+/**
+ * The Message-IDs in a header field, in angle brackets. Blanks within one are dropped: some programs fold there. All
+ * ids of mails that we sent are printable ASCII, so others are left out.
+ */
 export const messageIdsIn = (value: string): readonly string[] =>
-  (value.match(/<[^<>]{1,500}>/g) ?? []).map((id) => id.replaceAll(/\s/g, ""));
+  (value.match(/<[^<>]{1,500}>/g) ?? []).map((id) => id.replaceAll(/\s/g, "")).filter((id) => /^[!-~]+$/.test(id));

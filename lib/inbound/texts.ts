@@ -16,7 +16,11 @@ export const inboundText = z
     originationNumber: z.string().min(1).max(40),
     messageBody: z.string(),
     inboundMessageId: z.string().regex(/^[\w-]{1,100}$/, "must be an id"),
-    previousPublishedMessageId: z.string().optional().catch(undefined),
+    previousPublishedMessageId: z
+      .string()
+      .regex(/^[!-~]{1,200}$/)
+      .optional()
+      .catch(undefined),
   })
   .transform(
     ({ originationNumber, messageBody, inboundMessageId, previousPublishedMessageId }): InboundText => ({

@@ -120,18 +120,29 @@ async function requireSchema({ missingSchema }: Pick<IntakePorts, "missingSchema
   if (missing.length > 0) throw new SchemaOutOfDate(missing);
 }
 
-/** Each fact has its own transaction. If one fails, the redelivered message finds those before it applied. */
+/**
+ * Each fact has its own transaction, and none waits for another: they may belong to different workspaces. If one fails,
+ * the redelivered message finds the others applied.
+ */
 async function applyMessage(message: ReceivedMessage, ports: IntakePorts): Promise<readonly Result[]> {
-  const { messageId, body } = message;
+  const found = await orFailed(message, ports, () => factsOfMessage(message.body, ports));
+  if ("outcome" in found) return [found];
+  if (found.kind === "ignored") return [{ outcome: "ignored", reason: found.reason }];
+  if (found.kind === "facts") {
+    const applied = async (fact: Fact) => await settled(await ports.apply(fact), message, ports, fact);
+    return await inTurn(found.facts, (fact) => orFailed(message, ports, () => applied(fact)));
+  }
+  const refusal = { outcome: "refused", reason: found.reason } as const;
+  return [await orFailed(message, ports, () => settled(refusal, message, ports))];
+}
+
+/** Logs only the message of an error: the details of a database error contain row values. */
+async function orFailed<Work>({ messageId }: ReceivedMessage, { log }: IntakePorts, work: () => Promise<Work>) {
   try {
-    const found = await factsOfMessage(body, ports);
-    if (found.kind === "ignored") return [{ outcome: "ignored", reason: found.reason }];
-    if (found.kind === "refused") return [await settled({ outcome: "refused", reason: found.reason }, message, ports)];
-    return await inTurn(found.facts, async (fact) => await settled(await ports.apply(fact), message, ports, fact));
+    return await work();
   } catch (thrown) {
-    // Log only the message: the details of a database error contain row values.
-    ports.log.error("event.failed", { messageId, fault: thrown instanceof Error ? thrown.message : String(thrown) });
-    return [{ outcome: "failed" }];
+    log.error("event.failed", { messageId, fault: thrown instanceof Error ? thrown.message : String(thrown) });
+    return { outcome: "failed" } as const;
   }
 }
 

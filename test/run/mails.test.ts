@@ -231,6 +231,24 @@ describe("other mails", () => {
     expect(report).toMatchObject({ applied: 1, failed: 1, refused: 1, ignored: 4 });
   });
 
+  it.each(["\0", "\ud800", "\uffff", "\u200b", "é", "'", "\\"])(
+    "may hold any character in any field: %j",
+    async (odd) => {
+      const fields = {
+        "In-Reply-To": `<a${odd}b@example.com>`,
+        References: `<${odd}> ${ada.messageId.replace("<", `<${odd}`)}`,
+        From: `${odd} <x${odd}y@example.com>`,
+        "Reply-To": `${odd}@${odd}`,
+        To: `replies+${odd}@northwind.example`,
+        "Message-ID": `<${odd}>`,
+        Subject: odd,
+      };
+      expect((await takeMail(mailOf(fields))).ignored).toEqual({ unknown_sender: 1 });
+      const report = deliveryReport({ recipient: `rfc822; ${odd}@${odd}`, returned: returnedMail(fields) });
+      expect((await takeMail(report)).ignored).toEqual({ unknown_sender: 1 });
+    },
+  );
+
   it("are read at their start only", async () => {
     await takeMail(from(ada.email));
     expect(s3.requests.at(-1)).toMatchObject({ method: "GET", headers: { range: "bytes=0-131071" } });
