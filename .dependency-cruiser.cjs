@@ -1,4 +1,7 @@
-/** Allowed imports: functions, cli → lib/platform → lib/operate → lib/store, lib/channels → lib/run → lib/inbound → lib/domain. */
+/**
+ * Allowed imports: functions, cli → lib/platform → lib/operate → lib/store, lib/channels → lib/run → lib/inbound →
+ * lib/domain; and lib/platform → lib/booking → lib/inbound.
+ */
 /** @type {import("dependency-cruiser").IConfiguration} */
 module.exports = {
   forbidden: [
@@ -34,6 +37,18 @@ module.exports = {
       severity: "error",
       from: { path: "^lib/operate/" },
       to: { path: "^(lib/(channels|platform)|functions|infra|cli)/" },
+    },
+    {
+      name: "booking-tools-know-facts-only",
+      severity: "error",
+      from: { path: "^lib/booking/" },
+      to: { path: "^(lib/(run|store|channels|operate|platform)|functions|infra|cli)/" },
+    },
+    {
+      name: "runs-and-orders-know-no-booking-tool",
+      severity: "error",
+      from: { path: "^lib/(run|store|channels|operate)/" },
+      to: { path: "^lib/booking/" },
     },
     {
       name: "store-and-channels-do-not-meet",

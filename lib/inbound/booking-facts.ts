@@ -4,7 +4,7 @@ import { LEAD_REFERENCE } from "./facts.ts";
 import type { TranslatedFact } from "./translation.ts";
 
 /** The booking tools. Meeting ids start with these names. */
-type BookingTool = "calendly" | "calcom";
+export type BookingToolName = "calendly" | "calcom" | "gohighlevel";
 
 /** What a translator knows about a payload besides its content. */
 export interface About {
@@ -20,8 +20,9 @@ export interface About {
  * - Calendly: `booking` is the invitee's UUID, because each invitee of a group event books and cancels alone. A guest
  *   of the invitee is `person`.
  * - Cal.com: `booking` is the booking's `uid`, which all attendees share, and each attendee is a `person`.
+ * - GoHighLevel: `booking` is the appointment's id. An appointment has one contact.
  */
-export function meetingId(tool: BookingTool, booking: string, person?: string): string {
+export function meetingId(tool: BookingToolName, booking: string, person?: string): string {
   const id = `${tool}:${/^[\w-]{1,64}$/.test(booking) ? booking : digest(booking)}`;
   return person === undefined ? id : `${id}:${digest(booking, normaliseEmail(person) ?? person)}`;
 }
@@ -44,7 +45,8 @@ export function personOf(email: string | undefined, phone: string | undefined): 
 /** Whether two addresses are the same mailbox in different notations. */
 export const sameAddress = (one: string, other: string): boolean => normaliseEmail(one) === normaliseEmail(other);
 
-interface Booking {
+/** What a tool says about one person's meeting. */
+export interface Booking {
   readonly type: "meeting.booked" | "meeting.rescheduled" | "meeting.cancelled" | "meeting.missed";
   readonly meetingId: string;
   /** The former meeting id of a rescheduled booking. */
