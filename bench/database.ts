@@ -72,7 +72,7 @@ export interface LoadedDatabase extends Database {
   readonly instances: number;
 }
 
-const MIGRATIONS = fileURLToPath(new URL("../prisma/migrations", import.meta.url));
+export const MIGRATIONS = fileURLToPath(new URL("../prisma/migrations", import.meta.url));
 
 const TEMPLATE = {
   subject: "A word, {{ lead.first_name }}?",

@@ -55,7 +55,8 @@ export async function invokeFunction(
   try {
     const answer = await client.send(command, within(limits));
     const text = answer.Payload?.transformToString() ?? "";
-    if (answer.FunctionError) throw new Problem(`the function failed (${answer.FunctionError}): ${text}`);
+    if (answer.FunctionError)
+      throw new Problem(`the function failed (${answer.FunctionError}): ${text}${limitAdvice(text)}`);
     return JSON.parse(text);
   } catch (thrown) {
     throw withAdvice(thrown, { ...INVOCATION_ADVICE, ...advice }, name);
@@ -63,6 +64,12 @@ export async function invokeFunction(
     client.destroy();
   }
 }
+
+/** Lambda's own errors for a function that meets one of its limits: time, memory or the size of an answer. */
+const limitAdvice = (text: string): string =>
+  /Task timed out|Runtime\.OutOfMemory|signal: killed|ResponseSizeTooLarge/.test(text)
+    ? "; that is a limit of Lambda: ask for less, such as one --workspace or fewer --days"
+    : "";
 
 const INVOCATION_ADVICE: Advice<string> = {
   ResourceNotFoundException: (name) =>

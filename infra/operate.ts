@@ -6,6 +6,12 @@ import { type StageProps, WorkerFunction } from "./worker-function.ts";
 const ANSWER_TIME_LIMIT = Duration.seconds(60);
 
 /**
+ * A forecast is computed (`npm run bench -- forecast`), and with this memory a function has a whole processor:
+ * https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
+ */
+const ONE_PROCESSOR_MB = 1_769;
+
+/**
  * The functions that people call: one answers questions and may only read, one carries out orders. Both reach the
  * database and nothing else, and only principals with lambda:InvokeFunction may call them.
  */
@@ -23,6 +29,7 @@ export class Operate extends Construct {
       functionName: names.lookFunction,
       description: "Backstop: answers the questions of people. It may only read.",
       databaseUser: configuration.database.lookUser,
+      memorySize: ONE_PROCESSOR_MB,
     });
     this.operate = new WorkerFunction(this, "Orders", {
       ...shared,

@@ -38,6 +38,8 @@ interface WorkerFunctionProps extends StageProps {
   readonly functionName: string;
   readonly description: string;
   readonly timeout: Duration;
+  /** In MB. */
+  readonly memorySize?: number;
   /** The database role that it signs in as, if it is not that of the runs. */
   readonly databaseUser?: string;
   /** If true, the function sends touches and may use the stage's channels. */
@@ -71,14 +73,14 @@ export class WorkerFunction extends Construct {
   }
 
   private makeFunction(props: WorkerFunctionProps, environment: Readonly<Record<string, string>>): LambdaFunction {
-    const { foundation, functionName, reservedConcurrency } = props;
+    const { foundation, functionName, reservedConcurrency, memorySize = 1024 } = props;
     const logGroup = logGroupOf(this, functionName, props);
     return new LambdaFunction(this, "Function", {
       ...codeOf(props.entry, props.handler),
       functionName,
       description: props.description,
       // CPU grows with memory, and the cold start is the most expensive part of a run.
-      memorySize: 1024,
+      memorySize,
       timeout: props.timeout,
       role: new FunctionRole(this, "Role", { functionName, logGroup }),
       logGroup,

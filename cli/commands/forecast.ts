@@ -6,6 +6,7 @@ import { forecastSequences } from "../../lib/operate/forecast-sequences.ts";
 import { writable } from "../../lib/operate/sequences.ts";
 import { columnsOf, fittedTable } from "../fitted.ts";
 import { effectText } from "../forecast-effect.ts";
+import { wholeForecast } from "../forecast-pages.ts";
 import { type Place, printAnswer, withOperator, withPlace } from "../operator.ts";
 import { printable } from "../print.ts";
 import { REASON_TEXTS } from "../reason-texts.ts";
@@ -53,7 +54,7 @@ export function forecastCommand(): Command {
 
 const showForecast = ({ days: wanted, workspace, json, ...place }: Options): Promise<void> =>
   withOperator(place, async (operator) => {
-    const answer = await operator.ask(forecast, { days: wanted, ...(workspace && { workspace }) });
+    const answer = await wholeForecast(operator, { days: wanted, ...(workspace && { workspace }) });
     printAnswer(forecast, answer, { json, text: textOf(answer) });
   });
 

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { Liquid } from "liquidjs";
+import type { RecentForecast } from "../forecast-pages.ts";
 import type { Operator } from "../operator.ts";
 
 export const VIEWS = join(import.meta.dirname, "views");
@@ -24,6 +25,7 @@ export interface Session {
   by: string;
   /** What the latest order did; shown once. */
   notice: string;
+  readonly forecast: RecentForecast;
 }
 
 /** One request of the session. */

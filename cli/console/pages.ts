@@ -4,7 +4,7 @@ import type * as z from "zod";
 import { CHANNELS } from "../../lib/domain/labels.ts";
 import { due } from "../../lib/operate/due.ts";
 import { findLeads } from "../../lib/operate/find-leads.ts";
-import { forecast } from "../../lib/operate/forecast.ts";
+import type { forecast } from "../../lib/operate/forecast.ts";
 import { listRuns } from "../../lib/operate/runs.ts";
 import { showLead } from "../../lib/operate/show-lead.ts";
 import { listWorkspaces } from "../../lib/operate/workspaces.ts";
@@ -49,7 +49,8 @@ export async function pageFor(visit: Visit): Promise<Page> {
   }
 }
 
-const FORECAST_DAYS = 14;
+/** How far the first page looks ahead. */
+export const FORECAST_DAYS = 14;
 const RUNS_SHOWN = 20;
 /** The schedule runs each minute, and the next run stops what a booking left. */
 const TARGET_SECONDS = 60;
@@ -78,12 +79,12 @@ function promiseView(runs: z.output<typeof listRuns.answer>["runs"]) {
   };
 }
 
-async function overview({ operator }: Visit): Promise<Page> {
+async function overview({ operator, session }: Visit): Promise<Page> {
   const [{ workspaces }, { runs }, { groups }, foreseen] = await Promise.all([
     operator.ask(listWorkspaces, {}),
     operator.ask(listRuns, { limit: RUNS_SHOWN }),
     operator.ask(due, {}),
-    operator.ask(forecast, { days: FORECAST_DAYS }),
+    session.forecast.get(operator),
   ]);
   return await page("overview", "Overview", {
     promise: promiseView(runs),
@@ -94,6 +95,7 @@ async function overview({ operator }: Visit): Promise<Page> {
       first: group.first && formatMinute(group.first),
     })),
     days: FORECAST_DAYS,
+    forecastAt: formatMinute(foreseen.from),
     channels: CHANNELS,
     forecasts: foreseen.workspaces.map(forecastView),
   });

@@ -1,10 +1,11 @@
 import { randomBytes, timingSafeEqual } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { RecentForecast } from "../forecast-pages.ts";
 import { closeAtOnce, listenOnLoopback } from "../loopback.ts";
 import type { Operator } from "../operator.ts";
 import type { Page, Session, Visit } from "./page.ts";
-import { isForm, pageFor, STYLE } from "./pages.ts";
+import { FORECAST_DAYS, isForm, pageFor, STYLE } from "./pages.ts";
 
 /** A running console. */
 export interface Console {
@@ -34,7 +35,7 @@ const COOKIE = "backstop_console";
  */
 export async function startConsole(operator: Operator, port: number): Promise<Console> {
   const access = new Access();
-  const session: Session = { by: "", notice: "" };
+  const session: Session = { by: "", notice: "", forecast: new RecentForecast(FORECAST_DAYS) };
   const server = createServer((request, response) => {
     // Fails only if the browser closed the connection.
     answer(request, response).catch(() => response.destroy());

@@ -26,7 +26,7 @@ interface DueInstance {
   /** When the step was due before its first hold; null if it was never held. */
   readonly heldSince: Date | null;
   /** Older steps that wait and may still use the cap of the workspace today; absent where there is none, or no cap. */
-  readonly ahead?: AheadForCap;
+  readonly ahead?: AheadForCap | undefined;
 }
 
 export interface AheadForCap {

@@ -1,28 +1,43 @@
 import type { AheadForCap, WorkspaceFacts } from "../domain/due-item.ts";
 import { capDayEnd, capDayOf } from "../domain/send-times.ts";
+import { MINUTE_MS } from "../domain/time-zone.ts";
 import { ENDS_BY_TIME } from "../store/candidates.ts";
 import type { Walking } from "./walking.ts";
 
 /** The daily cap of one workspace on the virtual clock, and the steps that wait for it. */
 export class ClockCap {
   readonly #usedOfDay = new Map<string, number>();
-  readonly #held = new Map<string, Walking>();
+  /** The held steps, by the day on which they are decided again. */
+  readonly #days: { readonly end: number; readonly held: HeldSteps }[] = [];
+  readonly #dayOf = new Map<string, HeldSteps>();
+  /** The last object for each workspace: most decisions of a day see the same. */
+  readonly #seen = new Map<WorkspaceFacts, WorkspaceFacts>();
   readonly #from: Date;
+  readonly #until: Date;
+  /** The end of the last day: a step that comes back after the forecast, but on that day, still has its place. */
+  #lastEnd: Date | undefined;
 
-  constructor(from: Date) {
+  constructor(from: Date, until: Date) {
     this.#from = from;
+    this.#until = until;
   }
 
   /** Notes where the instance waits now. */
   follow(walking: Walking): void {
-    const { status, holdReason, id, item } = walking;
-    const waits = status === "active" && holdReason !== null && ENDS_BY_TIME.includes(holdReason);
-    if (waits && item.workspace.dailyCap !== null) this.#held.set(id, walking);
-    else this.#held.delete(id);
+    this.forget(walking.id);
+    const { status, holdReason, heldSince, nextStepDue, id, item } = walking;
+    if (item.workspace.dailyCap === null || heldSince === null) return;
+    this.#lastEnd ??= capDayEnd(item.workspace.timeZone, this.#until);
+    if (nextStepDue >= this.#lastEnd) return;
+    if (status !== "active" || holdReason === null || !ENDS_BY_TIME.includes(holdReason)) return;
+    const day = this.#heldOn(item.workspace, nextStepDue);
+    day.add({ id, since: heldSince.getTime(), comesBack: nextStepDue.getTime() });
+    this.#dayOf.set(id, day);
   }
 
   forget(id: string): void {
-    this.#held.delete(id);
+    this.#dayOf.get(id)?.delete(id);
+    this.#dayOf.delete(id);
   }
 
   use(workspace: WorkspaceFacts, now: Date): void {
@@ -32,7 +47,13 @@ export class ClockCap {
 
   /** The workspace with what is used of its cap on that day. */
   of(workspace: WorkspaceFacts, now: Date): WorkspaceFacts {
-    return workspace.dailyCap === null ? workspace : { ...workspace, dailyCapUsed: this.#used(workspace, now) };
+    if (workspace.dailyCap === null) return workspace;
+    const dailyCapUsed = this.#used(workspace, now);
+    const known = this.#seen.get(workspace);
+    if (known?.dailyCapUsed === dailyCapUsed) return known;
+    const seen = { ...workspace, dailyCapUsed };
+    this.#seen.set(workspace, seen);
+    return seen;
   }
 
   #used({ timeZone, dailyCapUsed }: WorkspaceFacts, now: Date): number {
@@ -41,29 +62,104 @@ export class ClockCap {
   }
 
   /**
-   * For each of the decided steps, the held steps that may still use the cap of the day and have waited longer, as a
-   * claim reads them.
+   * For a step that is decided now: the held steps that may still use the cap of the day and have waited longer, as a
+   * claim reads them. Finds them when they are first needed.
    */
-  queueFor(decided: readonly Walking[], now: Date): (walking: Walking) => AheadForCap | undefined {
-    const queue = this.#queue(decided, now);
+  queueAt(workspace: WorkspaceFacts, now: Date): (decided: Walking) => AheadForCap | undefined {
+    const { dailyCap } = workspace;
+    const left = dailyCap === null ? 0 : dailyCap - this.#used(workspace, now);
+    if (left <= 0) return () => undefined;
+    let found: Queue | undefined;
     return ({ heldSince, nextStepDue }) => {
-      const older = queue.filter((held) => held.heldSince !== null && held.heldSince < (heldSince ?? nextStepDue));
-      if (older.length === 0) return undefined;
-      return { steps: older.length, until: new Date(Math.max(...older.map((held) => held.nextStepDue.getTime()))) };
+      found ??= this.#heldOn(workspace, now).oldest(left, now.getTime());
+      const steps = countBelow(found.since, (heldSince ?? nextStepDue).getTime());
+      return steps === 0 ? undefined : { steps, until: new Date(found.lastBack[steps - 1] ?? 0) };
     };
   }
 
-  #queue(decided: readonly Walking[], now: Date): readonly Walking[] {
-    const [first] = decided;
-    if (!first || first.item.workspace.dailyCap === null) return [];
-    const { dailyCap, timeZone } = first.item.workspace;
-    const left = dailyCap - this.#used(first.item.workspace, now);
-    if (left <= 0) return [];
-    const end = capDayEnd(timeZone, now);
-    const ids = new Set(decided.map(({ id }) => id));
-    return [...this.#held.values()]
-      .filter((held) => !ids.has(held.id) && held.nextStepDue < end)
-      .toSorted((one, other) => Number(one.heldSince) - Number(other.heldSince))
-      .slice(0, left);
+  #heldOn({ timeZone }: WorkspaceFacts, at: Date): HeldSteps {
+    const time = at.getTime();
+    let day = this.#days.find(({ end }) => time < end);
+    while (day === undefined) {
+      const end = capDayEnd(timeZone, new Date(this.#days.at(-1)?.end ?? this.#from.getTime())).getTime();
+      const next = { end, held: new HeldSteps() };
+      this.#days.push(next);
+      if (time < end) day = next;
+    }
+    return day.held;
   }
+}
+
+/** A held step, in milliseconds: since when, and when it is decided again. */
+interface Held {
+  readonly id: string;
+  readonly since: number;
+  readonly comesBack: number;
+}
+
+/** Held steps, the oldest first: since when each waits, and the latest `comesBack` up to it. */
+interface Queue {
+  readonly since: number[];
+  readonly lastBack: number[];
+}
+
+/** Held steps, kept in minutes of `since`, so that the oldest are found without sorting all. */
+class HeldSteps {
+  readonly #minutes: number[] = [];
+  readonly #ofMinute = new Map<number, Map<string, Held>>();
+  readonly #minuteOf = new Map<string, number>();
+
+  add(held: Held): void {
+    const minute = Math.floor(held.since / MINUTE_MS);
+    this.#minuteOf.set(held.id, minute);
+    const others = this.#ofMinute.get(minute);
+    if (others) others.set(held.id, held);
+    else {
+      this.#ofMinute.set(minute, new Map([[held.id, held]]));
+      this.#minutes.splice(countBelow(this.#minutes, minute), 0, minute);
+    }
+  }
+
+  delete(id: string): void {
+    const minute = this.#minuteOf.get(id);
+    if (minute === undefined) return;
+    this.#minuteOf.delete(id);
+    const others = this.#ofMinute.get(minute);
+    others?.delete(id);
+    if (others?.size !== 0) return;
+    this.#ofMinute.delete(minute);
+    this.#minutes.splice(countBelow(this.#minutes, minute), 1);
+  }
+
+  /** At most `limit` steps that are decided again after `now`. */
+  oldest(limit: number, now: number): Queue {
+    const queue: Queue = { since: [], lastBack: [] };
+    let last = 0;
+    for (const minute of this.#minutes) {
+      for (const { since, comesBack } of inOrder(this.#ofMinute.get(minute))) {
+        if (comesBack <= now) continue;
+        last = Math.max(last, comesBack);
+        queue.since.push(since);
+        queue.lastBack.push(last);
+        if (queue.since.length === limit) return queue;
+      }
+    }
+    return queue;
+  }
+}
+
+function inOrder(held: ReadonlyMap<string, Held> | undefined): Iterable<Held> {
+  if (held === undefined || held.size === 1) return held?.values() ?? [];
+  return [...held.values()].sort((one, other) => one.since - other.since || (one.id < other.id ? -1 : 1));
+}
+
+/** The number of values below this one, of values in order. */
+function countBelow(values: readonly number[], value: number): number {
+  let [low, high] = [0, values.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((values[middle] ?? 0) < value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

@@ -1,46 +1,53 @@
-import type { DueItem, LeadFacts, WorkspaceFacts } from "../domain/due-item.ts";
-import { ADDRESS_KINDS, ADDRESS_OF_CHANNEL, type Channel } from "../domain/labels.ts";
+import type { DueItem, LeadFacts } from "../domain/due-item.ts";
+import { ADDRESS_KINDS, ADDRESS_OF_CHANNEL, type AddressKind, type Channel } from "../domain/labels.ts";
 import { addressKey } from "../run/plan.ts";
+
+/** What changes of a lead. */
+type Reached = Pick<LeadFacts, "lastOutboundAt" | "lastTouchAt" | "twinTouchAt">;
 
 /** The leads on the virtual clock: when each was last reached, also at an address that it shares. */
 export class ClockLeads {
-  readonly #leads = new Map<string, LeadFacts>();
+  /** Only of leads that are reached on the virtual clock. */
+  readonly #reached = new Map<string, Reached>();
   /** Leads by the address that they share. */
-  readonly #sharing = new Map<string, string[]>();
+  readonly #sharing = new Map<string, LeadFacts[]>();
+  readonly #known = new Set<string>();
 
   add({ lead, workspace }: DueItem): void {
-    if (this.#leads.has(lead.id)) return;
-    this.#leads.set(lead.id, lead);
-    for (const key of sharedKeys(lead, workspace)) {
+    if (!lead.twinTouchAt || this.#known.has(lead.id)) return;
+    this.#known.add(lead.id);
+    for (const key of ADDRESS_KINDS.flatMap((kind) => addressKey(lead, workspace, kind) ?? [])) {
       const sharing = this.#sharing.get(key);
-      if (sharing) sharing.push(lead.id);
-      else this.#sharing.set(key, [lead.id]);
+      if (sharing) sharing.push(lead);
+      else this.#sharing.set(key, [lead]);
     }
   }
 
   /** The lead of an item, as it is now. */
   of({ lead }: DueItem): LeadFacts {
-    return this.#leads.get(lead.id) ?? lead;
+    const reached = this.#reached.get(lead.id);
+    return reached ? { ...lead, ...reached } : lead;
   }
 
   /** Stamps the lead, and those who share the address. */
-  reach(item: DueItem, channel: Channel, now: Date): void {
-    const lead = this.of(item);
-    this.#leads.set(lead.id, {
-      ...lead,
+  reach({ lead, workspace }: DueItem, channel: Channel, now: Date): void {
+    const before = this.#reached.get(lead.id) ?? lead;
+    const { twinTouchAt } = before;
+    this.#reached.set(lead.id, {
       lastOutboundAt: now,
-      lastTouchAt: { ...lead.lastTouchAt, [channel]: now },
+      lastTouchAt: { ...before.lastTouchAt, [channel]: now },
+      twinTouchAt,
     });
     const kind = ADDRESS_OF_CHANNEL[channel];
-    if (!kind || !lead.twinTouchAt) return;
-    for (const id of this.#sharing.get(addressKey(lead, item.workspace, kind) ?? "") ?? []) {
-      const twin = this.#leads.get(id);
-      if (twin && id !== lead.id && twin.twinTouchAt) {
-        this.#leads.set(id, { ...twin, twinTouchAt: { ...twin.twinTouchAt, [kind]: now } });
-      }
+    if (!kind || !twinTouchAt) return;
+    for (const twin of this.#sharing.get(addressKey(lead, workspace, kind) ?? "") ?? []) {
+      if (twin.id !== lead.id) this.#reachTwin(twin, kind, now);
     }
   }
-}
 
-const sharedKeys = (lead: LeadFacts, workspace: WorkspaceFacts): readonly string[] =>
-  lead.twinTouchAt ? ADDRESS_KINDS.flatMap((kind) => addressKey(lead, workspace, kind) ?? []) : [];
+  #reachTwin(twin: LeadFacts, kind: AddressKind, now: Date): void {
+    const { lastOutboundAt, lastTouchAt, twinTouchAt } = this.#reached.get(twin.id) ?? twin;
+    if (!twinTouchAt) return;
+    this.#reached.set(twin.id, { lastOutboundAt, lastTouchAt, twinTouchAt: { ...twinTouchAt, [kind]: now } });
+  }
+}

@@ -19,26 +19,45 @@ const workspaceForecast = foreseenCounts.extend({
   advice: adviceAnswer,
 });
 
+/** Where a page of workspaces ends, so that an answer has less than 6 MB and arrives in less than 60 s. */
+const PAGE = { workspaces: 50, liveInstances: 50_000 };
+
 /** `forecast`: what goes out in the next days if no lead replies or books, no text is approved, and nothing changes. */
 export const forecast = question({
   name: "forecast",
   summary: "Shows what goes out in the next days if no lead replies and nothing changes.",
-  input: z.strictObject({ days: forecastDays, workspace: workspaceName.optional() }),
-  answer: z.object({ from: isoInstant, until: isoInstant, workspaces: z.array(workspaceForecast) }),
-  async run(db, { days, workspace }, now) {
+  input: z.strictObject({
+    days: forecastDays,
+    workspace: workspaceName.optional(),
+    /** `next` of the page before. */
+    after: z.guid().nullable().default(null),
+  }),
+  answer: z.object({
+    from: isoInstant,
+    until: isoInstant,
+    workspaces: z.array(workspaceForecast),
+    /** `after` of the next page; null if there is none. */
+    next: z.guid().nullable(),
+  }),
+  async run(db, { days, workspace, after }, now) {
     const until = daysAfter(now, days);
     const only = await workspaceIdOf(db, workspace);
     const workspaces = [];
-    for (const { id, name, timeZone } of await readLiveWorkspaces(db, only)) {
+    let done = 0;
+    const live = await readLiveWorkspaces(db, { only, after });
+    for (const { id, name, timeZone } of live) {
+      if (workspaces.length === PAGE.workspaces || done >= PAGE.liveInstances) break;
       const counts = new ForeseenCounts(timeZone);
       let liveInstances = 0;
-      for await (const live of liveGroups(db, id, now)) {
-        liveInstances += live.length;
-        for (const foreseen of futureOf(live, now, until)) counts.add(foreseen);
+      for await (const group of liveGroups(db, id, now)) {
+        liveInstances += group.length;
+        for (const foreseen of futureOf(group, now, until)) counts.add(foreseen);
       }
       const advice = await adviceOn(db, id, await activeSequences(db, id), now);
       workspaces.push({ workspaceId: id, workspace: name, liveInstances, ...counts.counts, advice });
+      done += liveInstances;
     }
-    return { from: now, until, workspaces };
+    const next = workspaces.length < live.length ? (workspaces.at(-1)?.workspaceId ?? null) : null;
+    return { from: now, until, workspaces, next };
   },
 });

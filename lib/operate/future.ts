@@ -1,4 +1,4 @@
-import { type DueItem, stepFrom } from "../domain/due-item.ts";
+import { type AheadForCap, type DueItem, stepFrom } from "../domain/due-item.ts";
 import type { Channel } from "../domain/labels.ts";
 import { afterWaiting } from "../domain/next-state.ts";
 import { needsChange } from "../domain/outlook.ts";
@@ -51,7 +51,7 @@ class World {
   readonly #agenda: (string[] | undefined)[] = [];
 
   constructor(live: readonly LiveInstance[], from: Date, until: Date) {
-    this.#cap = new ClockCap(from);
+    this.#cap = new ClockCap(from, until);
     this.#start = Math.ceil(from.getTime() / MINUTE_MS);
     this.ticks = Math.max(0, Math.floor(until.getTime() / MINUTE_MS) - this.#start);
     const unreadable: Foreseen[] = [];
@@ -114,12 +114,26 @@ class World {
     return lead.automationEnabled && workspace.pausedAt === null;
   }
 
-  #itemOf({ item, position, nextStepDue, heldSince }: Walking, now: Date): DueItem {
-    const { ahead: _, ...instance } = item.instance;
+  #itemOf(
+    { item, position, nextStepDue, heldSince }: Walking,
+    now: Date,
+    ahead?: () => AheadForCap | undefined,
+  ): DueItem {
+    const { id, generation } = item.instance;
     return {
-      ...item,
-      instance: { ...instance, position, nextStepDue, heldSince },
+      // Most rules end before the cap is looked at.
+      instance: {
+        id,
+        generation,
+        position,
+        nextStepDue,
+        heldSince,
+        get ahead() {
+          return ahead?.();
+        },
+      },
       lead: this.#leads.of(item),
+      sequence: item.sequence,
       workspace: this.#cap.of(item.workspace, now),
     };
   }
@@ -129,20 +143,14 @@ class World {
     const ordered = due.toSorted(
       (one, other) => one.nextStepDue.getTime() - other.nextStepDue.getTime() || (one.id < other.id ? -1 : 1),
     );
-    const aheadOf = this.#cap.queueFor(ordered, now);
+    const [first] = ordered;
+    if (!first) return [];
+    const aheadOf = this.#cap.queueAt(first.item.workspace, now);
     return inTurn(
       ordered.map((walking): DueCandidate => {
         const { id, position, nextStepDue, heldSince } = walking;
-        const item = this.#itemOf(walking, now);
-        const ahead = aheadOf(walking);
-        return {
-          instanceId: id,
-          workspaceId: item.workspace.id,
-          position,
-          nextStepDue,
-          heldSince,
-          read: { item: ahead ? { ...item, instance: { ...item.instance, ahead } } : item },
-        };
+        const item = this.#itemOf(walking, now, () => aheadOf(walking));
+        return { instanceId: id, workspaceId: item.workspace.id, position, nextStepDue, heldSince, read: { item } };
       }),
     );
   }
@@ -168,7 +176,7 @@ class World {
       return;
     }
     const approvalExpiresAt = touch?.status === "awaiting_approval" ? touch.expiresAt : null;
-    this.#plan({ ...withState(walking, state), approvalExpiresAt }, minuteAfter(now));
+    this.#plan(withState(walking, state, approvalExpiresAt), minuteAfter(now));
   }
 }
 

@@ -51,13 +51,24 @@ export function isPauseOver({ candidate, pausedReason, rechecks }: LiveInstance,
   return lead.enrichmentStatus !== "pending" || !needed || isGiven(lead[needed]);
 }
 
-export function withState(walking: Walking, state: InstanceState): Walking {
+export function withState(
+  { id, item, rechecks }: Walking,
+  state: InstanceState,
+  approvalExpiresAt: Date | null = null,
+): Walking {
   const { position } = state;
-  if (state.status === "active") {
-    const { nextStepDue, hold } = state;
-    const held = { holdReason: hold?.reason ?? null, heldSince: hold?.since ?? null };
-    return { ...walking, status: "active", position, nextStepDue, pausedReason: null, ...held };
-  }
-  const pausedReason = state.status === "paused" ? state.reason : null;
-  return { ...walking, status: "paused", position, pausedReason, holdReason: null, heldSince: null };
+  const isActive = state.status === "active";
+  const hold = isActive ? state.hold : null;
+  return {
+    id,
+    item,
+    rechecks,
+    status: isActive ? "active" : "paused",
+    position,
+    nextStepDue: isActive ? state.nextStepDue : item.instance.nextStepDue,
+    pausedReason: state.status === "paused" ? state.reason : null,
+    holdReason: hold?.reason ?? null,
+    heldSince: hold?.since ?? null,
+    approvalExpiresAt,
+  };
 }

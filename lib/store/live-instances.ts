@@ -77,14 +77,17 @@ export async function readLivePage(
   return { instances, next: firstIds.size < leads ? null : ([...firstIds].at(-1) ?? null) };
 }
 
-/** The workspaces that have live instances, by name. */
+const workspaceRow = z.object({ id: z.guid(), name: z.string(), timeZone: z.string() });
+
+/** The workspaces that have live instances, by name: one, or those after a workspace. */
 export async function readLiveWorkspaces(
   db: Queryable,
-  workspaceId: string | null,
-): Promise<readonly { readonly id: string; readonly name: string; readonly timeZone: string }[]> {
-  return await many(db, z.object({ id: z.guid(), name: z.string(), timeZone: z.string() }))`
+  { only, after }: { readonly only: string | null; readonly after: string | null },
+): Promise<readonly z.infer<typeof workspaceRow>[]> {
+  return await many(db, workspaceRow)`
     select id, name, time_zone as "timeZone" from workspace
-     where (${workspaceId}::uuid is null or id = ${workspaceId}::uuid)
+     where (${only}::uuid is null or id = ${only}::uuid)
+       and (${after}::uuid is null or (name, id) > (select name, id from workspace where id = ${after}::uuid))
        and exists (select from follow_up_instance where workspace_id = workspace.id and live)
      order by name, id`;
 }

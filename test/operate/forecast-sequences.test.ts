@@ -104,7 +104,7 @@ const ask = (workspace: string, sequences: readonly WrittenSequence[]) =>
   forecastSequences.run(db, { days: DAYS, workspace, sequences: sequences.map(writable), newFields: [] }, NOW);
 
 async function forecastNow(workspace: string) {
-  const { workspaces } = await forecast.run(db, { days: DAYS, workspace }, NOW);
+  const { workspaces } = await forecast.run(db, { days: DAYS, workspace, after: null }, NOW);
   const { days, hours, outcomes, approvals, cappedDays } = workspaces[0] ?? {};
   return { days, hours, outcomes, approvals, cappedDays };
 }

@@ -1,5 +1,7 @@
 import { expect, it } from "@jest/globals";
 import * as z from "zod";
+import { wholeForecast } from "../../cli/forecast-pages.ts";
+import { operatorOn } from "../../cli/operator.ts";
 import { forecast } from "../../lib/operate/forecast.ts";
 import { type Foreseen, futureOf } from "../../lib/operate/future.ts";
 import { answerQuestion } from "../../lib/operate/requests.ts";
@@ -206,4 +208,18 @@ it("foresees that a text that waits now expires, and what follows it", async () 
   await addTouch(sql, instanceId, first, { status: "awaiting_approval", expires_at: expiresAt, recheck_at: expiresAt });
   const kinds = [...futureOf(await followed(workspaceId, at), at, new Date(END))].map(({ kind }) => kind);
   expect(kinds).toEqual(["approval_expired", "touch", "complete"].slice(0, 2));
+});
+
+it("answers in pages of workspaces, which together name each once, by name", async () => {
+  const names = Array.from({ length: 53 }, (_, index) => `Workspace ${String(index % 51).padStart(2, "0")}`);
+  for (const name of names) {
+    const id = await addWorkspace(sql, { name });
+    await addInstance(sql, await addLead(sql, id), (await addSequence(sql, id)).id);
+  }
+  const first = await answerQuestion(sql, { question: "forecast", input: { days: 1 } });
+  expect(first).toMatchObject({ answer: { next: expect.any(String) } });
+  const { workspaces, next } = await wholeForecast(operatorOn(sql), { days: 1 });
+  expect(next).toBeNull();
+  expect(workspaces.map(({ workspace }) => workspace)).toEqual(names.toSorted());
+  expect(new Set(workspaces.map(({ workspaceId }) => workspaceId)).size).toBe(53);
 });
