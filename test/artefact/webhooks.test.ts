@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import { buildFunction } from "../../infra/build.ts";
 import { entryOf } from "../../infra/bundle.ts";
+import { unsubscribeToken } from "../../lib/inbound/unsubscribe-token.ts";
 import { answering, closeServers, deadPort, type HttpDouble, httpServer } from "../channels/servers.ts";
 import { anInvitee, calendly } from "../support/booking-payloads.ts";
 import { type LambdaWorker, startWorker } from "../support/lambda/worker.ts";
@@ -56,6 +57,7 @@ const start = (environment: Readonly<Record<string, string>> = {}): Promise<Lamb
     environment: {
       EVENT_BUS_NAME: "backstop-dev",
       CONNECTION_SECRETS_PREFIX: "backstop/dev",
+      UNSUBSCRIBE_SECRET_ARN: "arn:aws:secretsmanager:eu-central-1:111122223333:secret:backstop/dev/unsubscribe-AbCdEf",
       AWS_ACCESS_KEY_ID: "AKIDEXAMPLE",
       AWS_SECRET_ACCESS_KEY: "a-secret-of-this-test",
       AWS_ENDPOINT_URL_EVENTBRIDGE: `http://127.0.0.1:${eventBridge.port}`,
@@ -127,6 +129,26 @@ describe("the artefact of the webhooks function, under the AWS runtime client,",
       ofSecretsManager = failing(type, status);
       expect(await statusOf(aBooking(randomUUID()))).toBe(503);
     }
+  });
+
+  it("serves the unsubscribe page, and opts out by POST; 503 while its secret cannot be read", async () => {
+    const key = "the key that the stack generated, long";
+    const touchId = randomUUID();
+    const path = `/unsubscribe/${unsubscribeToken({ workspaceId, touchId }, key)}`;
+    ofSecretsManager = failing("AccessDeniedException");
+    expect(await statusOf(aRequest(path, "", { method: "GET" }))).toBe(503);
+    ofSecretsManager = answering(200, JSON.stringify({ SecretString: JSON.stringify({ current: key }) }), JSON_1_1);
+    const before = eventBridge.requests.length;
+    for (const method of ["GET", "HEAD"]) expect(await statusOf(aRequest(path, "", { method }))).toBe(200);
+    expect(eventBridge.requests).toHaveLength(before);
+    const posted = await worker.invoke(aRequest(path, "List-Unsubscribe=One-Click", { base64: true }));
+    expect(posted).toMatchObject({
+      body: { statusCode: 200, headers: { "content-type": "text/html; charset=utf-8" } },
+    });
+    const { Entries } = JSON.parse(eventBridge.requests.at(-1)?.body ?? "");
+    expect(Entries).toMatchObject([{ Source: "backstop.webhooks", DetailType: "lead.opted_out" }]);
+    expect(JSON.parse(Entries[0].Detail)).toMatchObject({ workspaceId, lead: { touch: touchId } });
+    expect(JSON.stringify(worker.lines)).not.toContain(path.slice(-60));
   });
 
   it("answers 503 in time if the bus cannot be reached", async () => {
