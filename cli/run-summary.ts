@@ -4,6 +4,7 @@ import type { FactOutcome } from "../lib/run/apply-messages.ts";
 import type { Report } from "../lib/run/report.ts";
 import { BACKLOG_COUNTED, type Hold, type SendDueReport } from "../lib/run/step-reports.ts";
 import type { DemoBooking } from "./demo.ts";
+import type { DemoOptOut } from "./demo-unsubscribe.ts";
 import { columnsOf, fittedTable } from "./fitted.ts";
 import { REASON_TEXTS, stepLines } from "./reason-texts.ts";
 
@@ -12,6 +13,8 @@ interface CommandContext {
   readonly data: "loaded" | "kept";
   /** Null if no lead could book. */
   readonly booking: DemoBooking | null;
+  /** Null if no mail had a link. */
+  readonly optOut: DemoOptOut | null;
   /** The folder of the e-mails. `mails` counts all of them; `newMails` names those of this run. */
   readonly outbox: string;
   readonly mails: number;
@@ -28,6 +31,7 @@ export function runSummary(report: Report, context: CommandContext): string {
   const text = textOf([
     context.booking ? [title("Booking by event, before the run"), ...bookingLines(context.booking)] : [],
     ...reportSections(report),
+    context.optOut ? [title("Unsubscribe by link, after the run"), ...optOutLines(context.optOut)] : [],
     [title("Output"), ...outputLines(context)],
     context.story ? [title("The story of the lead that booked by event"), ...indented(context.story)] : [],
     [title("Next"), ...suggestions(report, context)],
@@ -80,6 +84,15 @@ function bookingLines({ leadId, outcome }: DemoBooking): string[] {
 
 const appliedBooking = ({ ended, cancelledTouches, started }: FactOutcome & { outcome: "applied" }): string =>
   `sequences stopped: ${ended}, unsent touches cancelled: ${cancelledTouches}, sequences started for the meeting: ${started}`;
+
+function optOutLines({ mail, outcome }: DemoOptOut): string[] {
+  const effect =
+    outcome.outcome === "applied" ? `sequences stopped: ${outcome.ended}` : `not applied: ${outcome.outcome}`;
+  return [
+    `  the receiver of ${shortened(mail)} unsubscribed: ${effect}`,
+    "  by one POST to the link in the header List-Unsubscribe, as mail programs do",
+  ];
+}
 
 const CUT_SHORT_TEXTS: Readonly<Record<string, string>> = {
   out_of_time: "out of time: the next run continues",

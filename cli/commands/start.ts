@@ -8,6 +8,7 @@ import { type Database, openDatabase } from "../../lib/store/connect.ts";
 import { placeOf } from "../../lib/store/database-errors.ts";
 import { clearDemo, contentsOf, loadDemo } from "../../prisma/demo/load-demo.ts";
 import { bookByEvent, withReceiver } from "../demo.ts";
+import { type DemoPage, withUnsubscribePage } from "../demo-unsubscribe.ts";
 import { storyText } from "../lead-story.ts";
 import { operatorOn } from "../operator.ts";
 import { discardLocalDatabase, withDatabase } from "../postgres/local-database.ts";
@@ -25,9 +26,10 @@ const DEFAULT_SEED = 1;
 const HELP = `
 The command opens the local database in .local/postgres, applies the migrations
 and loads demo data if the database is empty. It books one lead by an event,
-invokes functions/followups.ts with events/scheduled.json, and prints a summary
-of the run. E-mails are written to .local/outbox and the report to
-.local/report.json. Webhooks go to a local receiver that rejects some of them.
+invokes functions/followups.ts with events/scheduled.json, lets the receiver of
+one e-mail unsubscribe by its link, and prints a summary of the run. E-mails are
+written to .local/outbox and the report to .local/report.json. Webhooks go to a
+local receiver that rejects some of them.
 Run the command again to continue with the same data.
 
 With DATABASE_URL, the command uses that database:
@@ -101,16 +103,31 @@ async function startOn(url: string, options: Start, spinner: Spinner): Promise<R
   const { data, booking } = await prepared(database, url, options, spinner).finally(() => database.close());
   if (data === "loaded") await emptyOutbox(outbox);
   const before = new Set(await mailsIn(outbox));
-  const report = await invokeScheduled(url, outbox, spinner);
-  const mails = await mailsIn(outbox);
+  const { report, mails, newMails, optOut } = await runAndUnsubscribe(url, outbox, spinner, before);
   const reportFile = join(options.folder, "report.json");
   await mkdir(options.folder, { recursive: true });
   await writeFile(reportFile, `${JSON.stringify(report, null, 2)}\n`);
   spinner.stop();
-  const newMails = mails.filter((name) => !before.has(name));
   const story = booking && (await storyOf(url, booking.leadId));
-  process.stdout.write(runSummary(report, { data, booking, outbox, mails: mails.length, newMails, reportFile, story }));
+  const counts = { mails: mails.length, newMails };
+  process.stdout.write(runSummary(report, { data, booking, optOut, outbox, ...counts, reportFile, story }));
   return report;
+}
+
+/** One run, whose mails link to a page on this machine; then one receiver unsubscribes. */
+async function runAndUnsubscribe(url: string, outbox: string, spinner: Spinner, before: ReadonlySet<string>) {
+  const database = openDatabase({ connectionString: url });
+  try {
+    return await withUnsubscribePage(database, async ({ environment, unsubscribe }) => {
+      const report = await invokeScheduled(url, outbox, environment, spinner);
+      const mails = await mailsIn(outbox);
+      const newMails = mails.filter((name) => !before.has(name));
+      const optOut = await unsubscribe(newMails.map((name) => join(outbox, name)));
+      return { report, mails, newMails, optOut };
+    });
+  } finally {
+    await database.close();
+  }
 }
 
 /** As `leads show` prints it. */
@@ -168,13 +185,18 @@ const alreadyLoadedProblem = () =>
     "the demo data is already loaded, and --leads and --seed only apply to loading: add --fresh to start over",
   );
 
-async function invokeScheduled(databaseUrl: string, outbox: string, spinner: Spinner): Promise<Report> {
+async function invokeScheduled(
+  databaseUrl: string,
+  outbox: string,
+  links: DemoPage["environment"],
+  spinner: Spinner,
+): Promise<Report> {
   const event: unknown = JSON.parse(await readFile(EVENT, "utf8"));
   // Overrides the environment: demo leads are reached only through files and a receiver on this machine.
   process.env["EMAIL_TRANSPORT"] = "files";
   return spinner.during("Invoking functions/followups.ts with events/scheduled.json", () =>
     withReceiver((environment) => {
-      Object.assign(process.env, environment);
+      Object.assign(process.env, environment, links);
       return invokeFollowUps(event, { databaseUrl, outbox });
     }),
   );

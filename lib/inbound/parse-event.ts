@@ -36,12 +36,21 @@ type ParsedFact =
 
 /** Parses the detail of a fact, and repairs it as `parseEvent` does. */
 export function parseFact(type: FactType, detail: unknown): ParsedFact {
+  if (isDeeperThan(DEEPEST, detail)) return { ok: false, faults: [`is nested more than ${DEEPEST} levels deep`] };
   const parsed = FACT_SCHEMAS[type].safeParse(detail);
   if (parsed.success) return { ok: true, fact: { ...parsed.data, type, warnings: [] } as Fact };
   const repaired = repair(type, detail);
   const again = FACT_SCHEMAS[type].safeParse(repaired?.detail);
   if (!repaired || !again.success) return { ok: false, faults: faultsOf(parsed.error) };
   return { ok: true, fact: { ...again.data, type, warnings: repaired.warnings } as Fact };
+}
+
+/** Far deeper than any fact. Without a limit, nesting could exhaust the stack. */
+const DEEPEST = 100;
+
+function isDeeperThan(levels: number, value: unknown): boolean {
+  if (!isObject(value)) return false;
+  return levels === 0 || Object.values(value).some((inner) => isDeeperThan(levels - 1, inner));
 }
 
 const refused = (reason: string): ParsedEvent => ({ ok: false, reason });
@@ -186,5 +195,6 @@ function knownKeys(
 const MOST_NAMED = 10;
 const isSent = (value: unknown): boolean => value !== undefined && value !== null && value !== "";
 const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
+const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
+  isObject(value) && !Array.isArray(value);

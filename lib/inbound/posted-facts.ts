@@ -44,11 +44,11 @@ function readOne(item: unknown, { workspaceId }: Pick<About, "workspaceId">): Po
     return { faults: ["workspaceId: must be absent or the workspace of the URL"] };
   }
   const detail = { ...rest, workspaceId };
+  const fact = parseFact(type, detail);
+  if (!fact.ok) return { faults: fact.faults };
   const bytes = Buffer.byteLength(JSON.stringify(detail));
   if (bytes > LARGEST_DETAIL_BYTES)
     return { faults: [`has ${bytes} bytes; at most ${LARGEST_DETAIL_BYTES} are allowed`] };
-  const fact = parseFact(type, detail);
-  if (!fact.ok) return { faults: fact.faults };
   // Sent as posted, because the intake parses and repairs it again.
   return { fact: { type, detail } as unknown as TranslatedFact, warnings: fact.fact.warnings };
 }

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { jsonOf } from "../inbound/parse-event.ts";
 import { fetchSecret } from "./secrets.ts";
 import { Unavailable } from "./unavailable.ts";
 
@@ -109,15 +110,6 @@ function parse(name: string, tool: Tool, secret: unknown): ConnectionSecret {
   if (parsed.success) return parsed.data;
   const faults = parsed.error.issues.map(({ path, message }) => [...path, message].join(": "));
   throw new Unavailable(`the secret ${name} is not valid: ${faults.join("; ")}`);
-}
-
-/** Undefined if the text is not JSON. */
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Errors of Secrets Manager for a secret that does not exist, or that is scheduled for deletion. */

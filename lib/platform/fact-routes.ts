@@ -2,6 +2,7 @@ import * as z from "zod";
 import type { About } from "../inbound/booking-facts.ts";
 import { translateCalcom } from "../inbound/calcom.ts";
 import { translateCalendly } from "../inbound/calendly.ts";
+import { jsonOf } from "../inbound/parse-event.ts";
 import { readPostedFacts } from "../inbound/posted-facts.ts";
 import type { TranslatedFact, Translation } from "../inbound/translation.ts";
 import type { ConnectionSecret, Tool } from "./connection-secrets.ts";
@@ -46,7 +47,7 @@ async function receive(
   if (!secret) return unknownWorkspace(tool);
   const isValid = (known: ConnectionSecret | undefined) => known !== undefined && verify(request, known, receivedAt);
   if (!isValid(secret) && !isValid(await secrets(workspaceId, tool, REFRESH_AFTER_MS))) return rejected();
-  const payload = jsonOf(request.body);
+  const payload = jsonOf(request.body.toString());
   if (payload === undefined) return faulty("the body is not JSON");
   const { facts, ...handled } = read(payload, { workspaceId, receivedAt });
   if (facts.length > 0) await bus.put(facts);
@@ -65,15 +66,6 @@ const rejected = (): Handled => ({
 });
 
 const faulty = (reason: string): Handled => ({ outcome: "faulty", reason, answer: jsonAnswer(400, { error: reason }) });
-
-/** Undefined if the body is not JSON in UTF-8. */
-function jsonOf(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString());
-  } catch {
-    return undefined;
-  }
-}
 
 /** Webhooks of Calendly. */
 export const CALENDLY = signedRoute({ tool: "calendly", verify: verifyCalendly, read: readingBy(translateCalendly) });

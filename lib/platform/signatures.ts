@@ -42,8 +42,8 @@ export const verifyCalcom: Verify = ({ headers, body }, { signingKeys }) => {
  */
 export const verifyFacts: Verify = ({ headers, body }, { signingKeys, bearerTokens }) => {
   const token = /^Bearer +(\S+)$/i.exec(headers["authorization"] ?? "")?.[1];
-  if (token !== undefined) return bearerTokens.some((valid) => sameText(token, valid));
-  return signingKeys.some((key) => isSignedWith(key, body, headers));
+  const hasToken = token !== undefined && bearerTokens.some((valid) => sameText(token, valid));
+  return hasToken || signingKeys.some((key) => isSignedWith(key, body, headers));
 };
 
 function isSignedWith(key: string, body: Buffer, headers: Readonly<Record<string, string>>): boolean {

@@ -1,3 +1,4 @@
+import { jsonOf } from "../inbound/parse-event.ts";
 import { type UnsubscribeKeys, unsubscribeKeys } from "../inbound/unsubscribe-token.ts";
 import { secretByArn } from "./secrets.ts";
 import { Unavailable } from "./unavailable.ts";
@@ -31,13 +32,4 @@ export function unsubscribeKeysIn(text: string): UnsubscribeKeys {
   const parsed = unsubscribeKeys.safeParse(jsonOf(text));
   if (parsed.success) return parsed.data;
   throw new Unavailable('the unsubscribe secret must be JSON as {"current": "32 characters or more", "former": []}');
-}
-
-/** The parser's message would quote the secret. */
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -29,10 +29,20 @@ export async function flagSuppressed(db: Queryable, leadIds: readonly string[]):
      where id = any(array(select id from lead where id = any(${[...leadIds]}::uuid[]) order by id for no key update))`;
 }
 
-/** Whether a hash in the list, or in the subquery, is that of the address or number of `lead`. Uses the indexes `lead_email_hash` and `lead_phone_hash`. */
-export const hasHash = (hashes: Sql): Sql => sql`
-  ((lead.normalised_email is not null and suppression_hash(lead.workspace_id, lead.normalised_email) in ${hashes})
-   or (lead.normalised_phone is not null and suppression_hash(lead.workspace_id, lead.normalised_phone) in ${hashes}))`;
+/**
+ * The columns of `lead` for leads with one of the hashes: a SELECT of lead, hash and kind. `hashes` is an array that
+ * depends on no other row; only then PostgreSQL uses the indexes `lead_email_hash` and `lead_phone_hash`.
+ */
+export const leadsWithHash = (hashes: Sql): Sql =>
+  join(
+    ADDRESS_KINDS.map(
+      (kind) => sql`
+      select lead.id, lead.opted_in_at, ${hashOf(kind)} as hash, ${literal(kind)}::address_kind as kind
+        from lead
+       where lead.normalised_${raw(kind)} is not null and ${hashOf(kind)} = any(${hashes})`,
+    ),
+    " union all ",
+  );
 
 const KIND = byAddress(sql`touch.channel`, literal);
 
@@ -74,17 +84,17 @@ interface ToSuppress {
  */
 export async function suppress(db: Queryable, given: ToSuppress): Promise<void> {
   const { addresses, notations, reason, source, since } = given;
-  const forms = notations
-    ? sql`(select hash from (${notations}) as form where form.kind = address.kind)`
-    : sql`(address.hash)`;
+  const hashes = sql`array(select hash from (${notations ?? addresses}) as form)`;
   await execute(db)`
+    with opt_in as materialized (
+      select hash, kind from (${leadsWithHash(hashes)}) as lead
+       where opted_in_at > ${since}::timestamptz and ${reason} <> 'complained')
     insert into suppression (workspace_id, hash, reason, kind, since, source)
     select distinct on (address.workspace_id, address.hash)
            address.workspace_id, address.hash, ${reason}::suppression_reason, address.kind, ${since}::timestamptz, ${source}
       from (${addresses}) as address
-     where ${reason} = 'complained'
-        or not exists (
-          select from lead where lead.opted_in_at > ${since}::timestamptz and ${hasHash(forms)})
+     where not exists (
+       select from opt_in where ${notations ? sql`opt_in.kind = address.kind` : sql`opt_in.hash = address.hash`})
      order by address.workspace_id, address.hash
         on conflict (workspace_id, hash, reason) do update set since = excluded.since
      where excluded.since > suppression.since`;

@@ -70,12 +70,20 @@ describe("posted facts", () => {
     }
   });
 
+  it("nested too deeply are refused, beside good ones", () => {
+    const deep = JSON.parse(`${"[".repeat(100_000)}${"]".repeat(100_000)}`);
+    const [good, ...refused] = readPostedFacts([replied, { ...replied, deep }, { ...replied, lead: deep }], ABOUT);
+    expect(good).toMatchObject({ warnings: [] });
+    expect(refused).toEqual(Array(2).fill({ faults: ["is nested more than 100 levels deep"] }));
+  });
+
   it("larger than the intake accepts are refused", () => {
     const leads = Array.from({ length: 1_000 }, (_, index) => ({
       email: `${index}@example.com`,
       company: "a".repeat(300),
     }));
-    const enrolled = { ...replied, type: "lead.enrolled", lead: undefined, sequence: { name: "Chase" }, leads };
+    const { lead: _, ...about } = detail;
+    const enrolled = { ...about, type: "lead.enrolled", sequence: { name: "Chase" }, leads };
     expect(readPostedFacts(enrolled, ABOUT)).toEqual([
       { faults: [expect.stringMatching(/bytes; at most \d+ are allowed/)] },
     ]);

@@ -277,6 +277,12 @@ describe("the answer to posted facts", () => {
     expect(await answer(posting(many(100)))).toMatchObject({ statusCode: 200, json: { accepted: 100 } });
   });
 
+  it("counts a signature also beside a token of another system", async () => {
+    const request = signed("facts");
+    const headers = { ...request.headers, authorization: "Bearer of-another-system" };
+    expect(await answer({ ...request, headers })).toMatchObject({ statusCode: 200 });
+  });
+
   it("needs a right token, and the token opens no other tool", async () => {
     for (const authorization of ["Bearer wrong-token-123456", "Bearer", `Basic ${TOKEN}`, TOKEN]) {
       expect(await answer(posting(PAYLOADS.facts(), { authorization }))).toMatchObject({ statusCode: 401 });

@@ -81,22 +81,21 @@ interface Change {
 async function optOut(db: Queryable, { fact, found, now }: Change): Promise<Ended & { readonly optedOut: number }> {
   const { workspaceId, lead, occurredAt } = fact;
   const leadIds = found.leads.map(({ id }) => id);
-  const shields = sql`
-    opt_in.workspace_id = lead.workspace_id and opt_in.opted_in_at > ${occurredAt}::timestamptz
-      and (opt_in.id = lead.id or opt_in.normalised_email = lead.normalised_email
-           or opt_in.normalised_phone = lead.normalised_phone)`;
+  const laterOptIn = sql`
+    opt_in.id = any(${[...found.locked, ...leadIds]}::uuid[]) and opt_in.opted_in_at > ${occurredAt}::timestamptz`;
   const optedOut = await execute(db)`
     update lead set opted_out_at = greatest(opted_out_at, ${occurredAt}::timestamptz)
-     where id = any(${leadIds}::uuid[]) and not exists (select from lead as opt_in where ${shields})`;
+     where id = any(${leadIds}::uuid[]) and not exists (
+       select from lead as opt_in
+        where ${laterOptIn} and (opt_in.id = lead.id or opt_in.normalised_email = lead.normalised_email
+                                 or opt_in.normalised_phone = lead.normalised_phone))`;
   const touchIds = lead.touch === undefined ? [] : [lead.touch];
   const addresses = sql`${addressesOf(found.leads)} union ${recipientsOf(workspaceId, touchIds)}`;
   await suppress(db, { addresses, reason: "opted_out", source: "fact", since: occurredAt });
   const ended = await endSuppressed(db, { workspaceId, leadIds, now });
   if (optedOut === leadIds.length) return { optedOut, ...ended };
   const { optedInAt } = await one(db, optedInRow)`
-    select max(opt_in.opted_in_at) as "optedInAt"
-      from lead join lead as opt_in on ${shields}
-     where lead.id = any(${leadIds}::uuid[])`;
+    select max(opted_in_at) as "optedInAt" from lead as opt_in where ${laterOptIn}`;
   const ending = { workspaceId, leadIds: found.locked, now, status: "completed", reason: "opted_out" } as const;
   const which = { startedBefore: optedInAt ?? occurredAt };
   return { optedOut, ...addEnded(ended, await endInstances(db, { ...ending, which })) };

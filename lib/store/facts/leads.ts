@@ -5,7 +5,7 @@ import { phoneKeys, phoneToStore } from "../../domain/phone.ts";
 import type { LeadReference } from "../../inbound/facts.ts";
 import { instant } from "../rows.ts";
 import { execute, many, type Queryable, type Sql, sql } from "../sql.ts";
-import { hasHash, type Notations } from "../suppressions.ts";
+import { leadsWithHash, type Notations } from "../suppressions.ts";
 
 const leadRow = z.object({
   id: z.guid(),
@@ -183,6 +183,6 @@ async function leadsReachedBy(db: Queryable, workspaceId: string, touchId: strin
       select lead_id, recipient_hash from touch where id = ${touchId}::uuid and workspace_id = ${workspaceId}::uuid)
     select lead_id as id from reached
     union
-    select lead.id from reached join lead on ${hasHash(sql`(reached.recipient_hash)`)}`;
+    select id from (${leadsWithHash(sql`array(select recipient_hash from reached)`)}) as lead`;
   return rows.map((row) => row.id);
 }

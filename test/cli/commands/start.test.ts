@@ -86,6 +86,7 @@ describe("start on the database of DATABASE_URL", () => {
     expect(code).toBe(0);
     expect(stdout).toMatch(/^Run \S+ succeeded/m);
     expect(stdout).toMatch(/booked a meeting by the event meeting\.booked: sequences stopped: [1-9]/);
+    expect(stdout).toMatch(/the receiver of \S+\.eml unsubscribed: sequences stopped: \d/);
     expect(stdout).toMatch(/resume-ghosted +resumed \d+ of \d+ instances/);
     expect(stdout).toMatch(/│ ready +│ +\d+ │ all rules passed/);
     expect(stdout).toContain("time_zone is not a time zone");
