@@ -15,6 +15,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ["console", async () => (await import("./commands/console.ts")).consoleCommand()],
   ["due", async () => (await import("./commands/due.ts")).dueCommand()],
   ["webhooks", async () => (await import("./commands/webhooks.ts")).webhooksCommand()],
+  ["connect", async () => (await import("./commands/connect.ts")).connectCommand()],
   ["forecast", async () => (await import("./commands/forecast.ts")).forecastCommand()],
   ["touches", async () => (await import("./commands/touches.ts")).touchesCommand()],
   ["funnel", async () => (await import("./commands/funnel.ts")).funnelCommand()],

@@ -1,4 +1,5 @@
 import { createInterface } from "node:readline/promises";
+import { Writable } from "node:stream";
 import { InvalidArgumentError, Option } from "commander";
 import ora, { type Ora } from "ora";
 import * as z from "zod";
@@ -78,6 +79,23 @@ export async function confirm({ question, otherwise = REVIEW, signal }: Question
     return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `, { signal })).trim());
   } finally {
     terminal.close();
+  }
+}
+
+/** Asks for a secret at the terminal, and shows nothing of the answer. Throws a Problem if there is no terminal. */
+export async function askSecret(question: string, otherwise: string): Promise<string> {
+  if (!process.stdin.isTTY) throw new Problem(`there is no terminal to ask at: ${otherwise}`);
+  process.stderr.write(`${question} `);
+  const unseen = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const terminal = createInterface({ input: process.stdin, output: unseen, terminal: true });
+  terminal.on("SIGINT", () => process.kill(process.pid, "SIGINT"));
+  try {
+    const answer = (await terminal.question("")).trim();
+    if (answer === "") throw new Problem("nothing was typed, so nothing was changed");
+    return answer;
+  } finally {
+    terminal.close();
+    process.stderr.write("\n");
   }
 }
 

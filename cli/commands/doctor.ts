@@ -3,6 +3,7 @@ import { type CheckResult, inOrder } from "../../lib/operate/checks.ts";
 import { DATABASE_CHECKS, doctor } from "../../lib/operate/doctor.ts";
 import { DatabaseUnreachable, SchemaOutOfDate, UnsafeDatabaseSettings } from "../../lib/run/ports.ts";
 import { withAdvice } from "../aws.ts";
+import { checksText, requirePassed } from "../check-results.ts";
 import { type Place, withOperator, withPlace } from "../operator.ts";
 import { print } from "../print.ts";
 import { Problem } from "../problem.ts";
@@ -27,10 +28,9 @@ export function doctorCommand(): Command {
     .addHelpText("after", HELP)
     .action(async ({ json, ...place }: Asked) => {
       const results = await diagnose(place);
-      print(json ? `${JSON.stringify(results, null, 2)}\n` : textOf(results));
+      print(json ? `${JSON.stringify(results, null, 2)}\n` : checksText(results));
       if (!json && place.stage === undefined) print("AWS is not checked: add --stage <name>.\n");
-      const failed = results.filter(({ state }) => state === "failed");
-      if (failed.length > 0) throw new Problem(`failed: ${failed.map(({ name }) => name).join(", ")}`);
+      requirePassed(results);
     });
 }
 
@@ -74,13 +74,3 @@ function adviceOn(thrown: unknown): string | undefined {
   if (advised instanceof Problem) return advised.message;
   return "$metadata" in advised ? `AWS answered ${advised.name}: ${advised.message}` : undefined;
 }
-
-const SIGNS = { passed: "ok", failed: "FAILED", skipped: "skipped" } as const;
-
-const textOf = (results: readonly CheckResult[]): string =>
-  results
-    .map(({ name, state, found, remedy }) => {
-      const line = `${SIGNS[state].padEnd(8)} ${name.padEnd(15)} ${found}\n`;
-      return remedy === null ? line : `${line}${" ".repeat(9)}→ ${remedy}\n`;
-    })
-    .join("");

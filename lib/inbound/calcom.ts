@@ -86,6 +86,9 @@ const CHANGES: ReadonlyMap<string, Change> = new Map([
   ["BOOKING_NO_SHOW_UPDATED", "no-show"],
 ]);
 
+/** The events of Cal.com that concern meetings. */
+export const CALCOM_EVENTS: readonly string[] = [...CHANGES.keys()];
+
 const UNCONFIRMED: ReadonlySet<string> = new Set(["PENDING", "AWAITING_HOST"]);
 
 /** Undefined if nothing changed for the attendee. */

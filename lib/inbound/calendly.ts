@@ -98,6 +98,9 @@ const READERS: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ["invitee_no_show.deleted", (_, sentAt) => ({ type: "meeting.booked", occurredAt: sentAt, alsoGuests: false })],
 ]);
 
+/** The events of Calendly that concern meetings. */
+export const CALENDLY_EVENTS: readonly string[] = [...READERS.keys()];
+
 interface Attendee {
   readonly lead: Person;
   /** The address of a guest; the invitee has none here. */

@@ -101,8 +101,12 @@ export function storedConnectionSecrets(
 
 async function fetchParsed(name: string, tool: Tool, read: ReadSecret): Promise<ConnectionSecret | undefined> {
   const text = await read(name);
-  return text === undefined ? undefined : parse(name, tool, jsonOf(text));
+  return text === undefined ? undefined : connectionSecretIn(text, name, tool);
 }
+
+/** The parsed text of a secret. Throws Unavailable, which names each fault and no value, if it is not valid. */
+export const connectionSecretIn = (text: string, name: string, tool: Tool): ConnectionSecret =>
+  parse(name, tool, jsonOf(text));
 
 /** Names each fault, never a value. */
 function parse(name: string, tool: Tool, secret: unknown): ConnectionSecret {

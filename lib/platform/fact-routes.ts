@@ -34,7 +34,7 @@ interface Reading extends Handled {
 }
 
 /** After a wrong signature, a secret this old is read again, so that a new key works at once. Bounds the look-ups. */
-const REFRESH_AFTER_MS = 30_000;
+export const REFRESH_AFTER_MS = 30_000;
 
 async function receive(
   { tool, verify, read }: Sender,

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import * as z from "zod";
 import { PROJECT } from "../../infra/bundle.ts";
+import { connectionSecretName, TOOLS } from "../../lib/platform/connection-secrets.ts";
 import { namesOf } from "../../lib/platform/names.ts";
 import { anExample, aTemplate, inbound, regulated } from "./example.ts";
 
@@ -65,7 +66,7 @@ describe("the policy for a deploy", () => {
   });
 });
 
-it.each(["deploy", "deploy-created", "deploy-inbound", "on-call", "operator"])(
+it.each(["connect", "deploy", "deploy-created", "deploy-inbound", "on-call", "operator"])(
   "the policy %s fits IAM: no wildcard action, at most 6,144 characters",
   async (name) => {
     const { Statement } = await policyOf(name);
@@ -82,6 +83,24 @@ it("the policy for operators allows only to invoke the functions look and operat
     [lookFunction, operateFunction].map((name) => ["lambda:InvokeFunction", `arn:*:lambda:*:*:function:${name}`]),
   );
 });
+
+it("the policy for people who connect tools covers the secrets of connections, and not the keys of links", async () => {
+  const { Statement } = await policyOf("connect");
+  const patterns = Statement.filter(({ Action }) => Action.includes("secretsmanager:GetSecretValue")).flatMap(
+    ({ Resource }) => Resource,
+  );
+  const { secretsPrefix, unsubscribeSecret } = namesOf("dev");
+  const covers = (name: string) =>
+    patterns.some((pattern) => new RegExp(`^${pattern.replaceAll("*", ".*")}$`).test(arnOfSecret(name)));
+  const connections = TOOLS.map((tool) =>
+    connectionSecretName(secretsPrefix, "0190f0f0-0000-7000-8000-00000000000a", tool),
+  );
+  expect(connections.filter((name) => !covers(name))).toEqual([]);
+  expect(covers(unsubscribeSecret)).toBe(false);
+});
+
+/** Secrets Manager adds six characters to a name. */
+const arnOfSecret = (name: string) => `arn:aws:secretsmanager:eu-central-1:111122223333:secret:${name}-AbCdEf`;
 
 describe("the policy for people on call", () => {
   /** IAM's name of a service where it differs from that of the AWS CLI. */

@@ -1,0 +1,47 @@
+/** A webhook subscription, as the API of its tool shows it. */
+export interface Subscription {
+  readonly id: string;
+  /** Where the tool sends its webhooks. */
+  readonly url: string;
+  readonly events: readonly string[];
+  readonly isActive: boolean;
+  /** Whose meetings it reports. */
+  readonly account: string;
+}
+
+/** Whose meetings are reported: those of an organisation, or of one user. */
+export type Scope = "organization" | "user";
+
+/** What a token gives access to, as the tool's API names it. */
+export type Accounts = Readonly<Record<Scope, string | undefined>>;
+
+export interface SubscriptionOrder {
+  readonly account: string;
+  readonly url: string;
+  readonly key: string;
+}
+
+/** The webhook subscriptions of one tool, through its API. Every method throws a Problem with advice. */
+export interface SubscriptionApi {
+  accounts(): Promise<Accounts>;
+  /** The subscriptions of this account, and all others that the token may see. */
+  list(account: string): Promise<readonly Subscription[]>;
+  /** Subscribes to all events that concern meetings. */
+  create(order: SubscriptionOrder): Promise<Subscription>;
+  /** Does nothing if the subscription is gone. */
+  remove(subscription: Subscription): Promise<void>;
+}
+
+/** A booking tool, as `connect` knows it. */
+export interface BookingTool {
+  readonly name: string;
+  /** The environment variable of its API token. */
+  readonly tokenVariable: string;
+  /** Where a person makes such a token. */
+  readonly tokenPlace: string;
+  readonly usualScope: Scope;
+  readonly events: readonly string[];
+  /** A webhook that concerns no meeting. */
+  readonly probe: object;
+  api(token: string): SubscriptionApi;
+}

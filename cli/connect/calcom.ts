@@ -1,0 +1,94 @@
+import * as z from "zod";
+import { CALCOM_EVENTS } from "../../lib/inbound/calcom.ts";
+import type { BookingTool, Subscription, SubscriptionApi } from "./booking-tool.ts";
+import { ToolApi, unlessForbidden } from "./tool-api.ts";
+
+const TOKEN_VARIABLE = "CALCOM_API_KEY";
+const TOKEN_PLACE = "Cal.com → Settings → Developer → API keys";
+
+/**
+ * Cal.com. A user's webhook reports the event types of that user, and an organisation's those of all its members and
+ * teams; the API has none for a team without an organisation.
+ * @see https://cal.com/docs/api-reference/v2/webhooks/create-a-webhook
+ * @see https://cal.com/help/webhooks
+ */
+export const calcom: BookingTool = {
+  name: "Cal.com",
+  tokenVariable: TOKEN_VARIABLE,
+  tokenPlace: TOKEN_PLACE,
+  usualScope: "user",
+  events: CALCOM_EVENTS,
+  probe: { triggerEvent: "BACKSTOP_CHECK" },
+  api: (token) =>
+    webhooks(
+      new ToolApi({
+        name: "Cal.com",
+        // Cal.com can be hosted by anybody.
+        baseUrl: process.env["CALCOM_API_URL"] ?? "https://api.cal.com",
+        token,
+        newToken: `Make a new one (${TOKEN_PLACE}), and set ${TOKEN_VARIABLE}`,
+        permission: "use the key of an admin of the organization, or --scope user for the meetings of one person",
+      }),
+    ),
+};
+
+const me = z.object({ data: z.object({ id: z.int(), organizationId: z.int().nullish() }) });
+const webhook = z.object({
+  id: z.union([z.string(), z.int()]).transform(String),
+  subscriberUrl: z.string(),
+  triggers: z.array(z.string()).catch([]),
+  active: z.boolean(),
+});
+const created = z.object({ data: webhook });
+const page = z.object({ data: z.array(webhook) });
+
+/** The most that Cal.com gives in one answer. */
+const PAGE = 250;
+
+/** Accounts are named like their paths: `users/1`, `organizations/2`. */
+function webhooks(api: ToolApi): SubscriptionApi {
+  const accounts = async () => {
+    const { id, organizationId } = (await api.call("/v2/me", me)).data;
+    return { user: `users/${id}`, organization: organizationId ? `organizations/${organizationId}` : undefined };
+  };
+
+  const listed = async (account: string): Promise<readonly Subscription[]> => {
+    const found: Subscription[] = [];
+    for (;;) {
+      const { data } = await api.call(`${pathOf(account)}?take=${PAGE}&skip=${found.length}`, page);
+      found.push(...data.map((one) => subscriptionOf(one, account)));
+      if (data.length < PAGE) return found;
+    }
+  };
+
+  return {
+    accounts,
+
+    async list(account) {
+      const { user, organization } = await accounts();
+      const ofUser = await listed(user);
+      if (organization === undefined) return ofUser;
+      const ofOrganization = listed(organization);
+      const visible = account === organization ? ofOrganization : unlessForbidden(ofOrganization);
+      return [...(await visible), ...ofUser];
+    },
+
+    async create({ account, url, key }) {
+      const body = { subscriberUrl: url, triggers: CALCOM_EVENTS, active: true, secret: key };
+      const { data } = await api.call(pathOf(account), created, { method: "POST", body });
+      return subscriptionOf(data, account);
+    },
+
+    async remove({ id, account }) {
+      await api.remove(`${pathOf(account)}/${encodeURIComponent(id)}`);
+    },
+  };
+}
+
+const pathOf = (account: string): string =>
+  account.startsWith("organizations/") ? `/v2/${account}/webhooks` : "/v2/webhooks";
+
+const subscriptionOf = (
+  { id, subscriberUrl: url, triggers: events, active: isActive }: z.output<typeof webhook>,
+  account: string,
+): Subscription => ({ id, url, events, isActive, account });

@@ -1,0 +1,120 @@
+import * as z from "zod";
+import { CALENDLY_EVENTS } from "../../lib/inbound/calendly.ts";
+import { Problem } from "../problem.ts";
+import type { BookingTool, Subscription, SubscriptionApi } from "./booking-tool.ts";
+import { RefusedByTool, ToolApi, unlessForbidden } from "./tool-api.ts";
+
+const TOKEN_VARIABLE = "CALENDLY_API_TOKEN";
+const TOKEN_PLACE = "Calendly → Integrations & apps → API and webhooks → Personal access tokens";
+
+/**
+ * Calendly. A personal access token of an owner or admin subscribes for the organisation, another one only for its user.
+ * A subscription cannot be changed, and its signing key cannot be read.
+ * @see https://developer.calendly.com/docs/webhooks/overview
+ */
+export const calendly: BookingTool = {
+  name: "Calendly",
+  tokenVariable: TOKEN_VARIABLE,
+  tokenPlace: TOKEN_PLACE,
+  usualScope: "organization",
+  events: CALENDLY_EVENTS,
+  probe: { event: "backstop.check" },
+  api: (token) =>
+    subscriptions(
+      new ToolApi({
+        name: "Calendly",
+        baseUrl: process.env["CALENDLY_API_URL"] ?? "https://api.calendly.com",
+        token,
+        newToken: `Make a new one (${TOKEN_PLACE}), and set ${TOKEN_VARIABLE}`,
+        permission:
+          "use the token of an owner or admin of the organization, or --scope user for the meetings of one person; " +
+          "a token with scopes needs users:read, webhooks:write and scheduled_events:read; some plans have no webhooks",
+      }),
+    ),
+};
+
+const me = z.object({ resource: z.object({ uri: z.string(), current_organization: z.string() }) });
+const resource = z
+  .object({
+    uri: z.string(),
+    callback_url: z.string(),
+    state: z.string(),
+    events: z.array(z.string()),
+    scope: z.string(),
+    organization: z.string(),
+    user: z.string().nullish(),
+  })
+  .transform(
+    ({ uri, callback_url, state, events, scope, organization, user }): Subscription => ({
+      id: uri,
+      url: callback_url,
+      events,
+      isActive: state === "active",
+      account: scope === "organization" ? organization : (user ?? ""),
+    }),
+  );
+const created = z.object({ resource });
+const page = z.object({
+  collection: z.array(resource),
+  pagination: z.object({ next_page_token: z.string().nullish() }).optional(),
+});
+
+/** The most that Calendly gives in one answer. */
+const PAGE = 100;
+/** Far more than an organisation has. */
+const MOST_PAGES = 50;
+
+function subscriptions(api: ToolApi): SubscriptionApi {
+  const ownAccounts = async () => (await api.call("/users/me", me)).resource;
+
+  const listed = async (filter: Readonly<Record<string, string>>): Promise<readonly Subscription[]> => {
+    const found: Subscription[] = [];
+    let next: string | null | undefined;
+    for (let pages = 0; pages < MOST_PAGES; pages++) {
+      const query = new URLSearchParams({ ...filter, count: String(PAGE), ...(next && { page_token: next }) });
+      const { collection, pagination } = await api.call(`/webhook_subscriptions?${query}`, page);
+      found.push(...collection);
+      next = pagination?.next_page_token;
+      if (!next) return found;
+    }
+    throw new Problem(`Calendly lists more than ${MOST_PAGES * PAGE} subscriptions`);
+  };
+
+  return {
+    async accounts() {
+      const { uri, current_organization } = await ownAccounts();
+      return { organization: current_organization, user: uri };
+    },
+
+    async list(account) {
+      const { uri: user, current_organization: organization } = await ownAccounts();
+      const ofOrganization = listed({ organization, scope: "organization" });
+      const visible = account === organization ? ofOrganization : unlessForbidden(ofOrganization);
+      return [...(await visible), ...(await listed({ organization, user, scope: "user" }))];
+    },
+
+    async create({ account, url, key }) {
+      const { uri: user, current_organization: organization } = await ownAccounts();
+      const target = account === organization ? { scope: "organization" } : { scope: "user", user };
+      const body = { url, events: CALENDLY_EVENTS, organization, ...target, signing_key: key };
+      return (await createOnce(api, body, url)).resource;
+    },
+
+    async remove({ id }) {
+      const uuid = id.slice(id.lastIndexOf("/") + 1);
+      await api.remove(`/webhook_subscriptions/${encodeURIComponent(uuid)}`);
+    },
+  };
+}
+
+async function createOnce(api: ToolApi, body: object, url: string): Promise<z.output<typeof created>> {
+  try {
+    return await api.call("/webhook_subscriptions", created, { method: "POST", body });
+  } catch (thrown) {
+    if (!(thrown instanceof RefusedByTool) || thrown.status !== 409) throw thrown;
+    throw new Problem(
+      `Calendly has a subscription to ${url} that this token cannot see: use the token of the person who created it, or of an admin`,
+      { cause: thrown },
+    );
+  }
+}

@@ -1,0 +1,163 @@
+import { setTimeout as pause } from "node:timers/promises";
+import type { ConnectionSecret } from "../../lib/platform/connection-secrets.ts";
+import { REFRESH_AFTER_MS } from "../../lib/platform/fact-routes.ts";
+import { Problem } from "../problem.ts";
+import type { Accounts, BookingTool, Scope, Subscription, SubscriptionApi } from "./booking-tool.ts";
+import {
+  type Connection,
+  callbackUrl,
+  connectedSecret,
+  InvalidSecret,
+  isAtEndpoint,
+  newKey,
+  storedSecret,
+  storeSecret,
+} from "./connection.ts";
+
+export interface Wanted {
+  readonly scope: Scope | undefined;
+  /** Replaces the key, unless that was begun before. */
+  readonly rotate: boolean;
+  /** Asks a person for the API token. */
+  readonly askToken: () => Promise<string>;
+  readonly say: (line: string) => void;
+  readonly wait?: (ms: number) => Promise<unknown>;
+}
+
+/** A new key is valid once every copy of the secret is old enough to be read again. */
+const UNTIL_KEY_IS_VALID_MS = REFRESH_AFTER_MS + 5_000;
+
+/**
+ * Connects a workspace with a booking tool. The key is stored before the tool gets it, so that each webhook finds a valid
+ * key. Every step is found done by a repeated command, which continues after an interruption.
+ */
+export async function connectBookingTool(connection: Connection, tool: BookingTool, wanted: Wanted): Promise<void> {
+  const { say } = wanted;
+  const before = await storedSecret(connection);
+  const { token, isNew } = await tokenFor(tool, before, wanted.askToken);
+  const api = tool.api(token);
+  const account = accountFor(tool, await api.accounts(), before, wanted.scope);
+  if (isNew) {
+    say(`The API token of ${tool.name} is stored in the secret ${connection.store.name}, with the key that signs`);
+    say("webhooks: --check needs it, and so does a sweep of the calendar.");
+  }
+  const keys = keysAfter(before, wanted.rotate);
+  await storeSecret(connection, { signingKeys: [...keys], account, apiToken: token });
+  say(`${connection.store.name}: ${before ? "up to date" : "stored"}`);
+  if (before && keys[0] !== before.signingKeys[0]) {
+    say(`Waiting ${UNTIL_KEY_IS_VALID_MS / 1_000} s until the stage accepts the new key.`);
+    await (wanted.wait ?? pause)(UNTIL_KEY_IS_VALID_MS);
+  }
+  await subscribeOnce(connection, tool, api, { account, key: keys[0] ?? "", former: before?.subscription }, say);
+  if (keys.length > 1) say(`The former key is still valid. Remove it tomorrow: add --drop-former instead of --rotate.`);
+}
+
+/** The token of the environment, else the stored one, else one that a person types. */
+export async function tokenFor(
+  { tokenVariable }: BookingTool,
+  before: ConnectionSecret | undefined,
+  ask: Wanted["askToken"],
+): Promise<{ readonly token: string; readonly isNew: boolean }> {
+  const token = process.env[tokenVariable]?.trim() || before?.apiToken || (await ask());
+  return { token, isNew: token !== before?.apiToken };
+}
+
+/** Whose meetings are reported. Refuses a token of another account, because its bookings belong elsewhere. */
+function accountFor(
+  { name, usualScope }: BookingTool,
+  accounts: Accounts,
+  before: ConnectionSecret | undefined,
+  scope: Scope | undefined,
+): string {
+  const known = before?.account;
+  if (known !== undefined && !Object.values(accounts).includes(known)) {
+    throw new Problem(
+      `the workspace is connected with another account of ${name} (${known}) than that of the token: use a token of that account, or end the connection with --remove`,
+    );
+  }
+  const account = scope === undefined ? (known ?? accounts[usualScope]) : accounts[scope];
+  if (account !== undefined) return account;
+  throw new Problem(`the account of the token belongs to no organization of ${name}: use --scope user`);
+}
+
+/** A rotation that was begun is continued, because both keys may be in use. */
+function keysAfter(before: ConnectionSecret | undefined, rotate: boolean): readonly string[] {
+  const keys = before?.signingKeys ?? [];
+  if (keys.length === 0) return [newKey()];
+  return rotate && keys.length === 1 ? [newKey(), ...keys] : keys;
+}
+
+interface Target {
+  readonly account: string;
+  readonly key: string;
+  /** The subscription that the secret named before. */
+  readonly former: string | undefined;
+}
+
+/** Leaves exactly one subscription of this connection: active, with all events, and signed with the key. */
+async function subscribeOnce(
+  connection: Connection,
+  tool: BookingTool,
+  api: SubscriptionApi,
+  { account, key, former }: Target,
+  say: Wanted["say"],
+): Promise<void> {
+  const url = callbackUrl(connection.endpoint, key);
+  const found = await api.list(account);
+  const isWanted = (one: Subscription) => one.url === url && one.account === account && isComplete(one, tool.events);
+  const existing = found.find(isWanted);
+  // A tool accepts a URL once.
+  for (const broken of found) if (broken.url === url && broken !== existing) await api.remove(broken);
+  const subscription = existing ?? (await api.create({ account, url, key }));
+  say(`${tool.name} sends webhooks to ${url}${existing ? "" : ", from now on"}`);
+  await storeSecret(connection, { subscription: subscription.id });
+  const others = found.filter(
+    (one) => one.url !== url && (isAtEndpoint(one.url, connection.endpoint) || one.id === former),
+  );
+  for (const other of others) await api.remove(other);
+  if (others.length > 0) say(`Replaced subscriptions of ${tool.name}: ${others.length}`);
+}
+
+/** Whether a subscription reports all that concerns meetings. */
+export const isComplete = ({ isActive, events }: Subscription, wanted: readonly string[]): boolean =>
+  isActive && wanted.every((event) => events.includes(event));
+
+/** Makes the former key invalid. Refuses while the tool may still use it. */
+export async function dropFormerKey(
+  connection: Connection,
+  tool: BookingTool,
+  { askToken, say }: Pick<Wanted, "askToken" | "say">,
+): Promise<void> {
+  const secret = await connectedSecret(connection);
+  const [key = "", former] = secret.signingKeys;
+  if (former === undefined) return say("There is no former key.");
+  const { token } = await tokenFor(tool, secret, askToken);
+  const found = await tool.api(token).list(secret.account ?? "");
+  if (!found.some((one) => one.url === callbackUrl(connection.endpoint, key) && isComplete(one, tool.events))) {
+    throw new Problem(`${tool.name} does not use the new key yet: run connect ${connection.tool} first`);
+  }
+  await storeSecret(connection, { signingKeys: [key] });
+  say("The former key is removed. It is invalid within five minutes.");
+}
+
+/** Ends a connection: first the subscription, then the secret, so that a repeated command can continue. */
+export async function disconnectBookingTool(
+  connection: Connection,
+  tool: BookingTool,
+  { askToken, say }: Pick<Wanted, "askToken" | "say">,
+): Promise<void> {
+  const before = await storedSecret(connection).catch((thrown: unknown) => {
+    // It is removed, too.
+    if (thrown instanceof InvalidSecret) return undefined;
+    throw thrown;
+  });
+  const { token } = await tokenFor(tool, before, askToken);
+  const api = tool.api(token);
+  const accounts = await api.accounts();
+  const found = await api.list(before?.account ?? accounts[tool.usualScope] ?? accounts.user ?? "");
+  const own = found.filter(({ url, id }) => isAtEndpoint(url, connection.endpoint) || id === before?.subscription);
+  for (const one of own) await api.remove(one);
+  say(`Removed subscriptions of ${tool.name}: ${own.length}`);
+  await connection.store.remove();
+  say(`${connection.store.name} is deleted after seven days.`);
+}

@@ -1,0 +1,124 @@
+import * as z from "zod";
+import { Problem } from "../problem.ts";
+
+interface Options {
+  /** The name of the tool in messages. */
+  readonly name: string;
+  readonly baseUrl: string;
+  readonly token: string;
+  /** What to do about a refused token. */
+  readonly newToken: string;
+  /** What else a refused permission may mean. */
+  readonly permission: string;
+}
+
+interface Call {
+  readonly method?: "GET" | "POST" | "DELETE";
+  readonly body?: object;
+}
+
+/** The tool refused a call. */
+export class RefusedByTool extends Problem {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** An empty list if the token may not see the items. */
+export async function unlessForbidden<Item>(items: Promise<readonly Item[]>): Promise<readonly Item[]> {
+  return await items.catch((thrown: unknown) => {
+    if (thrown instanceof RefusedByTool && thrown.status === 403) return [];
+    throw thrown;
+  });
+}
+
+/** Longer than either tool takes, short enough for a person who waits. */
+const ANSWER_MS = 15_000;
+
+/** Calls the JSON API of a booking tool. Each error is a Problem that says what to do, and contains no token. */
+export class ToolApi {
+  readonly #options: Options;
+
+  constructor(options: Options) {
+    this.#options = options;
+  }
+
+  /** The parsed answer to a call. `path` starts with a slash. */
+  async call<Answer>(path: string, schema: z.ZodType<Answer>, { method = "GET", body }: Call = {}): Promise<Answer> {
+    const response = await this.#fetch(path, method, body);
+    const text = await response.text().catch(() => "");
+    if (!response.ok) throw this.#refusal(response, text);
+    const parsed = schema.safeParse(jsonOf(text));
+    if (parsed.success) return parsed.data;
+    throw new Problem(`${this.#options.name} did not answer as documented: ${RETRY}`);
+  }
+
+  /** What is gone already needs no removal. */
+  async remove(path: string): Promise<void> {
+    await this.call(path, z.unknown(), { method: "DELETE" }).catch((thrown: unknown) => {
+      if (!(thrown instanceof RefusedByTool) || thrown.status !== 404) throw thrown;
+    });
+  }
+
+  async #fetch(path: string, method: string, body: object | undefined): Promise<Response> {
+    const { baseUrl, token, name } = this.#options;
+    try {
+      return await fetch(`${baseUrl}${path}`, {
+        method,
+        headers: {
+          authorization: `Bearer ${token}`,
+          accept: "application/json",
+          ...(body && { "content-type": "application/json" }),
+        },
+        ...(body && { body: JSON.stringify(body) }),
+        // A redirect could carry the token to another host.
+        redirect: "error",
+        signal: AbortSignal.timeout(ANSWER_MS),
+      });
+    } catch (cause) {
+      throw new Problem(`${name} did not answer at ${baseUrl}: check the network, and ${RETRY}`, { cause });
+    }
+  }
+
+  #refusal({ status, headers }: Response, text: string): Problem {
+    const { name, newToken, permission } = this.#options;
+    const said = saidIn(text);
+    const answer = `${name} answers ${status}${said === undefined ? "" : `, "${said}"`}`;
+    if (status === 401) return new RefusedByTool(status, `${answer}: the token is not valid. ${newToken}`);
+    if (status === 403) return new RefusedByTool(status, `${answer}: ${permission}`);
+    if (status === 429) return new RefusedByTool(status, `${answer}: too many requests. ${waitFor(headers)}${RETRY}`);
+    if (status >= 500) return new RefusedByTool(status, `${answer}: ${RETRY}`);
+    return new RefusedByTool(status, answer);
+  }
+}
+
+const RETRY = "run the same command again; it continues where it stopped";
+
+/** Calendly and Cal.com name their limits differently. In seconds. */
+function waitFor(headers: Headers): string {
+  const seconds = Number(headers.get("retry-after") ?? headers.get("x-ratelimit-reset"));
+  return seconds > 0 && seconds < 3_600 ? `Wait ${Math.ceil(seconds)} s, then ` : "Wait a minute, then ";
+}
+
+/** Undefined if the text is not JSON. */
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Calendly: `{ title, message }`. Cal.com: `{ status, error: { code, message } }`. */
+const refusal = z.union([
+  z.object({ message: z.string() }).transform(({ message }) => message),
+  z.object({ error: z.object({ message: z.string() }) }).transform(({ error }) => error.message),
+]);
+
+function saidIn(text: string): string | undefined {
+  const parsed = refusal.safeParse(jsonOf(text));
+  return parsed.success ? parsed.data.replaceAll(/\s+/g, " ").slice(0, 200) : undefined;
+}

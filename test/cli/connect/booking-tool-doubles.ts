@@ -1,0 +1,210 @@
+import { randomUUID } from "node:crypto";
+import type { ServerResponse } from "node:http";
+import * as z from "zod";
+import { type HttpDouble, httpServer, type ReceivedRequest } from "../../channels/servers.ts";
+
+interface Answer {
+  readonly status: number;
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** What happens instead of the next answers, in order. */
+export type Fault = Answer | ((response: ServerResponse) => void);
+
+/** When a command dies at a call. */
+export type Interrupt = () => "before" | "after" | undefined;
+
+/** A webhook subscription at a tool. */
+export interface Hook {
+  readonly id: string;
+  readonly url: string;
+  readonly key: string | undefined;
+  readonly owner: string;
+  events: readonly string[];
+  active: boolean;
+}
+
+/** The API of a booking tool, as far as `connect` uses it, over real HTTP. */
+export abstract class ToolDouble {
+  readonly hooks: Hook[] = [];
+  /** Each takes the place of one answer, if it is for a request that starts with the text. */
+  readonly faults: { readonly to: string; readonly fault: Fault }[] = [];
+  /** Whether the command dies at this call: before it is carried out, or after. */
+  interrupt: Interrupt = () => undefined;
+  token = "a-valid-token";
+  mayAdminister = true;
+  #server: HttpDouble | undefined;
+
+  async listen(): Promise<string> {
+    this.#server = await httpServer((response) => {
+      const request = this.#server?.requests.at(-1);
+      if (request) this.#respond(request, response);
+    });
+    return `http://127.0.0.1:${this.#server.port}`;
+  }
+
+  #respond(request: ReceivedRequest, response: ServerResponse): void {
+    const call = `${request.method} ${request.path}`;
+    const interrupted = this.interrupt();
+    if (interrupted === "after") this.answer(request);
+    if (interrupted) {
+      response.socket?.destroy();
+      return;
+    }
+    const at = this.faults.findIndex(({ to }) => call.startsWith(to));
+    const fault = at < 0 ? undefined : this.faults.splice(at, 1)[0]?.fault;
+    if (typeof fault === "function") {
+      fault(response);
+      return;
+    }
+    const authorised = request.headers.authorization === `Bearer ${this.token}`;
+    const { status, body, headers } = fault ?? (authorised ? this.answer(request) : this.unauthorised());
+    response.writeHead(status, { "content-type": "application/json", ...headers });
+    response.end(body === undefined ? undefined : JSON.stringify(body));
+  }
+
+  protected abstract answer(request: ReceivedRequest): Answer;
+  protected abstract unauthorised(): Answer;
+
+  protected add(hook: Omit<Hook, "id" | "active">): Hook {
+    const added = { ...hook, id: randomUUID(), active: true };
+    this.hooks.push(added);
+    return added;
+  }
+
+  protected drop(id: string): boolean {
+    const at = this.hooks.findIndex((hook) => hook.id === id);
+    if (at >= 0) this.hooks.splice(at, 1);
+    return at >= 0;
+  }
+}
+
+const API = "https://api.calendly.com";
+export const CALENDLY_USER = `${API}/users/UUUU`;
+export const CALENDLY_ORGANIZATION = `${API}/organizations/OOOO`;
+
+const calendlyOrder = z.object({
+  url: z.url(),
+  events: z.array(z.string()),
+  organization: z.string(),
+  user: z.string().optional(),
+  scope: z.enum(["organization", "user"]),
+  signing_key: z.string().optional(),
+});
+
+/** Two items a page, so that there are several pages. */
+const PAGE = 2;
+
+export class CalendlyDouble extends ToolDouble {
+  organization = CALENDLY_ORGANIZATION;
+
+  protected answer({ method, path = "", body }: ReceivedRequest): Answer {
+    const url = new URL(path, API);
+    if (url.pathname === "/users/me") {
+      return { status: 200, body: { resource: { uri: CALENDLY_USER, current_organization: this.organization } } };
+    }
+    if (method === "POST") return this.#create(calendlyOrder.parse(JSON.parse(body)));
+    if (method === "DELETE") {
+      return this.drop(url.pathname.split("/").at(-1) ?? "") ? { status: 204 } : { status: 404, body: NOT_FOUND };
+    }
+    return this.#list(url.searchParams);
+  }
+
+  #create({ url, events, scope, user, signing_key }: z.output<typeof calendlyOrder>): Answer {
+    if (scope === "organization" && !this.mayAdminister) return { status: 403, body: DENIED };
+    if (this.hooks.some((hook) => hook.url === url)) return { status: 409, body: EXISTS };
+    const owner = scope === "organization" ? this.organization : (user ?? "");
+    return { status: 201, body: { resource: this.#shown(this.add({ url, events, owner, key: signing_key })) } };
+  }
+
+  #list(query: URLSearchParams): Answer {
+    const scope = query.get("scope");
+    if (scope === "organization" && !this.mayAdminister) return { status: 403, body: DENIED };
+    const owner = scope === "organization" ? query.get("organization") : query.get("user");
+    const found = this.hooks.filter((hook) => hook.owner === owner);
+    const from = Number(query.get("page_token") ?? 0);
+    const next_page_token = found.length > from + PAGE ? String(from + PAGE) : null;
+    const collection = found.slice(from, from + PAGE).map((hook) => this.#shown(hook));
+    return { status: 200, body: { collection, pagination: { count: collection.length, next_page_token } } };
+  }
+
+  #shown({ id, url, events, owner, active }: Hook) {
+    const isUsers = owner === CALENDLY_USER;
+    return {
+      uri: `${API}/webhook_subscriptions/${id}`,
+      callback_url: url,
+      created_at: "2026-11-20T08:00:00.000000Z",
+      updated_at: "2026-11-20T08:00:00.000000Z",
+      retry_started_at: null,
+      state: active ? "active" : "disabled",
+      events,
+      scope: isUsers ? "user" : "organization",
+      organization: this.organization,
+      user: isUsers ? owner : null,
+      group: null,
+      creator: CALENDLY_USER,
+    };
+  }
+
+  protected unauthorised(): Answer {
+    return { status: 401, body: { title: "Unauthenticated", message: "The access token is invalid" } };
+  }
+}
+
+const NOT_FOUND = { title: "Resource Not Found", message: "The server could not find the requested resource." };
+const DENIED = { title: "Permission Denied", message: "You do not have permission" };
+const EXISTS = { title: "Already Exists", message: "Hook with this url already exists" };
+
+const calcomOrder = z.object({
+  subscriberUrl: z.string(),
+  triggers: z.array(z.string()),
+  active: z.boolean(),
+  secret: z.string().optional(),
+});
+
+export class CalcomDouble extends ToolDouble {
+  organizationId: number | null = 7;
+
+  protected answer({ method, path = "", body }: ReceivedRequest): Answer {
+    const url = new URL(path, "https://api.cal.com");
+    if (url.pathname === "/v2/me") {
+      const me = { id: 3, username: "hana", email: "hana@acme.test", organizationId: this.organizationId };
+      return { status: 200, body: { status: "success", data: me } };
+    }
+    const [, organization, id] = /^\/v2\/(?:organizations\/(\d+)\/)?webhooks(?:\/(.+))?$/.exec(url.pathname) ?? [];
+    if (organization && !this.mayAdminister) return refusedByCalcom(403, "ForbiddenException", "not an admin");
+    const owner = organization ? `organizations/${organization}` : "users/3";
+    if (method === "POST") return this.#create(calcomOrder.parse(JSON.parse(body)), owner);
+    if (method === "DELETE") {
+      if (!this.drop(id ?? "")) return refusedByCalcom(404, "NotFoundException", "Webhook not found");
+      return { status: 200, body: { status: "success", data: { id } } };
+    }
+    const data = this.hooks.filter((hook) => hook.owner === owner).map(shownByCalcom);
+    return { status: 200, body: { status: "success", data: data.slice(Number(url.searchParams.get("skip"))) } };
+  }
+
+  #create({ subscriberUrl: url, triggers: events, secret: key }: z.output<typeof calcomOrder>, owner: string): Answer {
+    const isTaken = this.hooks.some((hook) => hook.url === url && hook.owner === owner);
+    if (isTaken) return refusedByCalcom(409, "ConflictException", "Webhook with this subscriber url already exists");
+    return { status: 201, body: { status: "success", data: shownByCalcom(this.add({ url, events, owner, key })) } };
+  }
+
+  protected unauthorised(): Answer {
+    return refusedByCalcom(401, "UnauthorizedException", "ApiAuthStrategy - Invalid API Key");
+  }
+}
+
+const shownByCalcom = ({ id, url, events, active, key }: Hook) => ({
+  id,
+  subscriberUrl: url,
+  triggers: events,
+  active,
+  payloadTemplate: null,
+  secret: key,
+});
+
+const refusedByCalcom = (status: number, code: string, message: string): Answer => ({
+  status,
+  body: { status: "error", timestamp: "2026-11-20T08:00:00.000Z", path: "/v2/webhooks", error: { code, message } },
+});
