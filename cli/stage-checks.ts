@@ -19,9 +19,17 @@ const scheduleCheck = (stage: string): Check => ({
   name: "schedule",
   async run() {
     const { schedule: Name, scheduleGroup: GroupName } = namesOf(stage);
-    const { State, ScheduleExpression } = await new SchedulerClient({}).send(
-      new GetScheduleCommand({ Name, GroupName }),
-    );
+    const { State, ScheduleExpression } = await new SchedulerClient({})
+      .send(new GetScheduleCommand({ Name, GroupName }))
+      .catch((thrown: unknown) => {
+        if (isNamed(thrown, /^ResourceNotFoundException$/))
+          return { State: "MISSING" as const, ScheduleExpression: "" };
+        throw thrown;
+      });
+    if (State === "MISSING") {
+      const remedy = `deploy the stage: npx cdk deploy -c stage=${stage}; or check --stage and AWS_REGION`;
+      return { found: `there is no ${GroupName}/${Name}`, remedy };
+    }
     if (State !== "DISABLED") return { found: `running, ${ScheduleExpression}` };
     return { found: "paused", remedy: `npm run backstop -- schedule resume --stage ${stage}` };
   },

@@ -67,10 +67,14 @@ function checksUpTo(failed: (typeof DATABASE_CHECKS)[number], remedy: string): r
   });
 }
 
-/** AWS names the missing permission in its message. */
-function adviceOn(thrown: unknown): string | undefined {
+/** The remedy of an error of AWS, which names the missing permission in its message. */
+export function adviceOn(thrown: unknown): string | undefined {
   const advised = withAdvice(thrown, {}, undefined);
   if (!(advised instanceof Error)) return undefined;
   if (advised instanceof Problem) return advised.message;
-  return "$metadata" in advised ? `AWS answered ${advised.name}: ${advised.message}` : undefined;
+  if (!("$metadata" in advised)) return undefined;
+  const permissions = /AccessDenied|NotAuthorized/.test(advised.name)
+    ? ". infra/policies/on-call.json has all permissions"
+    : "";
+  return `AWS answered ${advised.name}: ${advised.message}${permissions}`;
 }

@@ -2,18 +2,21 @@ import * as z from "zod";
 import { HOW_TO_GET_LINKS } from "../domain/advice.ts";
 import { DAY_MS } from "../domain/time-zone.ts";
 import { activeSequencesWithLink } from "../store/advice-facts.ts";
+import { POOL_SIZE } from "../store/pool-size.ts";
+import { hasWriter, readConnections, unsafeSettingsOfWriters } from "../store/role-settings.ts";
 import { haveUnsubscribeLinks, readRuns } from "../store/run-history.ts";
-import { missingSchema, unsafeSettings } from "../store/schema-gate.ts";
+import { missingSchema } from "../store/schema-gate.ts";
 import type { Transactional } from "../store/sql.ts";
-import { readSenders } from "../store/workspaces.ts";
+import { readLeadSenders, readSenders } from "../store/workspaces.ts";
 import { type Check, checkResult, inOrder } from "./checks.ts";
 import { question } from "./operation.ts";
 
 /** The checks of the database, in their order. */
 export const DATABASE_CHECKS = [
   "database",
-  "settings",
+  "connections",
   "migrations",
+  "settings",
   "last run",
   "promise",
   "workspaces",
@@ -27,12 +30,13 @@ export const doctor = question({
   input: z.strictObject({}),
   answer: z.object({
     checks: z.array(checkResult),
-    /** The sender addresses of the workspaces; empty if they cannot be read. */
+    /** The sender addresses of the workspaces, and the most frequent ones of leads; empty if they cannot be read. */
     senders: z.array(z.string()),
   }),
   async run(db, _, now) {
     const senders: string[] = [];
-    const checks = [settings(db), migrations(db), ...runs(db, now), workspaces(db, senders), unsubscribe(db)];
+    const ofSchema = [connections(db), migrations(db), settings(db)];
+    const checks = [...ofSchema, ...runs(db, now), workspaces(db, senders), unsubscribe(db)];
     const database = { name: "database", state: "passed", found: "it answers", remedy: null } as const;
     return { checks: [...(await inOrder(checks, [database]))], senders };
   },
@@ -49,14 +53,35 @@ const migrations = (db: Transactional): Check => ({
   },
 });
 
-/** Every run checks the settings of its own role, so those show at `last run`. */
+/** Those of the roles that write, whose sessions a question cannot see. */
 const settings = (db: Transactional): Check => ({
   name: "settings",
+  needs: ["migrations"],
+  async run() {
+    if (!(await hasWriter(db))) {
+      return {
+        found: "no role may write",
+        remedy: "create the users that docs/deploy.md#the-usual-way-beside-what-is-there lists",
+      };
+    }
+    const unsafe = await unsafeSettingsOfWriters(db);
+    if (unsafe.length === 0) return { found: "safe" };
+    return { found: `${unsafe.length} unsafe`, remedy: `${unsafe.join("; ")}. New connections use them` };
+  },
+});
+
+/** A synth checks that the workers of a stage fit; this checks what others leave of them. */
+const connections = (db: Transactional): Check => ({
+  name: "connections",
   needs: ["database"],
   async run() {
-    const unsafe = await unsafeSettings(db);
-    if (unsafe.length === 0) return { found: "safe" };
-    return { found: `${unsafe.length} unsafe`, remedy: unsafe.join("; ") };
+    const { most, used } = await readConnections(db);
+    if (most - used >= POOL_SIZE) return { found: `the server has ${most}, with ${POOL_SIZE} or more free for a run` };
+    const found = `${used} of ${most} are used; a run needs ${POOL_SIZE}`;
+    return {
+      found,
+      remedy: "close those of other clients, or raise max_connections (capacity.most of a created database)",
+    };
   },
 });
 
@@ -112,12 +137,16 @@ const unsubscribe = (db: Transactional): Check => ({
   },
 });
 
+/** Enough for the people of a team: each is one request to SES, which takes about one a second. */
+const MOST_LEAD_SENDERS = 20;
+
 const workspaces = (db: Transactional, senders: string[]): Check => ({
   name: "workspaces",
   needs: ["migrations"],
   async run() {
-    senders.push(...(await readSenders(db)));
-    if (senders.length > 0) return { found: `${senders.length} senders` };
+    const [ofWorkspaces, ofLeads] = [await readSenders(db), await readLeadSenders(db, MOST_LEAD_SENDERS)];
+    senders.push(...ofWorkspaces, ...ofLeads);
+    if (ofWorkspaces.length > 0) return { found: `${ofWorkspaces.length} senders, and ${ofLeads.length} of leads` };
     return { found: "there is none yet", remedy: "create one: npm run backstop -- workspaces apply FILE.yaml" };
   },
 });

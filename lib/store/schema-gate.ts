@@ -4,8 +4,8 @@ import { SchemaOutOfDate, UnsafeDatabaseSettings } from "../run/ports.ts";
 import type { Database, Db } from "./connect.ts";
 import { translateErrors } from "./database-errors.ts";
 import { EXPECTED_SCHEMA } from "./expected-schema.ts";
-import { notPublic } from "./migration-failed.ts";
 import { POOL_SIZE } from "./pool-size.ts";
+import { unsafeSettings } from "./role-settings.ts";
 import { many, onPool, type Queryable, type Transactional } from "./sql.ts";
 
 /**
@@ -127,108 +127,6 @@ function settingsGate(pool: pg.Pool): () => Promise<void> {
     if (!(await translateErrors(hasTwoConnections(pool)))) throw new UnsafeDatabaseSettings([POOL_OF_ONE]);
     severalConnections = true;
   };
-}
-
-/** Lambda's maximum timeout (https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html). */
-const LONGEST_RUN_SECONDS = 15 * 60;
-
-interface SettingRule {
-  readonly name: string;
-  readonly isSafe: (value: string) => boolean;
-  readonly safe: string;
-  /** The consequence of an unsafe value. */
-  readonly danger: string;
-}
-
-const is = (expected: string) => (value: string) => value === expected;
-/** A timeout in seconds; 0 means none. */
-const outlastsARun = (value: string) => Number(value) === 0 || Number(value) >= LONGEST_RUN_SECONDS;
-
-const RULES: readonly SettingRule[] = [
-  {
-    name: "default_transaction_isolation",
-    isSafe: is("read committed"),
-    safe: "'read committed'",
-    danger: "statements would miss data that was committed after their transaction started",
-  },
-  {
-    name: "default_transaction_read_only",
-    isSafe: is("off"),
-    safe: "off",
-    danger: "the engine cannot write",
-  },
-  {
-    name: "synchronous_commit",
-    isSafe: (value) => value !== "off",
-    safe: "on",
-    danger: "a server crash could undo the claim of a touch that was sent",
-  },
-  {
-    name: "session_replication_role",
-    isSafe: is("origin"),
-    safe: "origin",
-    danger: "the triggers that enforce the laws do not run",
-  },
-  {
-    name: "idle_in_transaction_session_timeout",
-    isSafe: outlastsARun,
-    safe: "0",
-    danger: "a run would lose its overlap lock",
-  },
-  {
-    name: "transaction_timeout",
-    isSafe: outlastsARun,
-    safe: "0",
-    danger: "a run would lose its overlap lock",
-  },
-  {
-    name: "DateStyle",
-    isSafe: (value) => value.startsWith("ISO"),
-    safe: "'ISO, MDY'",
-    danger: "the engine cannot parse timestamps",
-  },
-  {
-    name: "array_nulls",
-    isSafe: is("on"),
-    safe: "on",
-    danger: "missing values are stored as the text NULL",
-  },
-];
-
-const settingRow = z.object({
-  name: z.string(),
-  value: z.string(),
-  role: z.string(),
-  schema: z.string().nullable(),
-  limit: z.int(),
-});
-
-/** Reads only system catalogs, so it also works on an empty database. Skips settings that the server version lacks. */
-export async function unsafeSettings(db: Queryable): Promise<readonly string[]> {
-  const found = await many(db, settingRow)`
-    select name, case when name like '%timeout' then extract(epoch from value::interval)::text else value end as value,
-           quote_ident(session_user) as role, current_schema() as schema,
-           (select case when rolsuper then -1 else rolconnlimit end from pg_roles where rolname = session_user) as limit
-      from unnest(${RULES.map(({ name }) => name)}::text[]) as name, current_setting(name, true) as value
-     where value is not null`;
-  return [...ofConnection(found[0]), ...found.flatMap(ofSetting)];
-}
-
-function ofSetting({ name, value, role }: z.infer<typeof settingRow>): readonly string[] {
-  const rule = RULES.find((one) => one.name === name);
-  if (!rule || rule.isSafe(value)) return [];
-  const unit = name.endsWith("timeout") ? " s" : "";
-  return [`${name} is ${value}${unit}, so ${rule.danger}: ALTER ROLE ${role} SET ${name} = ${rule.safe}`];
-}
-
-function ofConnection(found: z.infer<typeof settingRow> | undefined): readonly string[] {
-  if (!found) return [];
-  const { schema, role, limit } = found;
-  const tooFew = `the role may have ${limit} connections, but a run uses ${POOL_SIZE}`;
-  return [
-    ...(schema === "public" ? [] : [notPublic(schema, role)]),
-    ...(limit >= 0 && limit < POOL_SIZE ? [`${tooFew}: ALTER ROLE ${role} CONNECTION LIMIT -1`] : []),
-  ];
 }
 
 const POOL_OF_ONE =

@@ -167,6 +167,14 @@ export async function resumeAll(db: Queryable, orderName: string): Promise<reado
     select name, together as changed from found order by name`;
 }
 
+/** The own senders of leads, the most frequent first. Reads all leads. */
+export async function readLeadSenders(db: Queryable, limit: number): Promise<readonly string[]> {
+  const rows = await many(db, z.object({ sender: z.string() }))`
+    select sender_email as sender from lead where sender_email is not null
+     group by 1 order by count(*) desc, 1 limit ${limit}`;
+  return rows.map(({ sender }) => sender);
+}
+
 /** The senders of all workspaces, each once: `Ada <ada@example.com>`. */
 export async function readSenders(db: Queryable): Promise<readonly string[]> {
   const rows = await many(db, z.object({ sender: z.string() }))`

@@ -2,14 +2,17 @@ import { randomUUID } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { diagnose } from "../../cli/commands/doctor.ts";
 import { withOperator } from "../../cli/operator.ts";
 import { Problem } from "../../cli/problem.ts";
 import { PROJECT } from "../../infra/bundle.ts";
+import { DATABASE_CHECKS } from "../../lib/operate/doctor.ts";
 import type { Question } from "../../lib/operate/operation.ts";
 import { pauseWorkspace, resumeWorkspace } from "../../lib/operate/pause-workspace.ts";
 import { QUESTIONS } from "../../lib/operate/questions.ts";
 import { openDatabase } from "../../lib/store/connect.ts";
 import { loadDemo } from "../../prisma/demo/load-demo.ts";
+import { closeServers, type HttpDouble, httpServer } from "../channels/servers.ts";
 import { anExample } from "../infra/example.ts";
 import { startProgram } from "../support/child-process.ts";
 import { type Artefacts, synthesise } from "../support/lambda/artefacts.ts";
@@ -204,6 +207,71 @@ describe("the command `leads import --stage`", () => {
     expect(await command(words.slice(0, -4)).ended).toMatchObject({
       code: 64,
       stderr: expect.stringMatching(/who imports, and why\? Add --by <name> and --reason <text>/),
+    });
+  });
+});
+
+describe("doctor --stage", () => {
+  let aws: HttpDouble;
+  let schedule: object;
+
+  beforeAll(async () => {
+    aws = await httpServer((response) => {
+      const { path = "", headers } = aws.requests.at(-1) ?? {};
+      const isQueue = String(headers?.["x-amz-target"]).startsWith("AmazonSQS");
+      const quota = { Max24HourSend: 200, SentLast24Hours: 5, MaxSendRate: 14 };
+      const body = path.startsWith("/schedules/")
+        ? schedule
+        : path.endsWith("/account")
+          ? { ProductionAccessEnabled: true, SendingEnabled: true, SendQuota: quota }
+          : { VerifiedForSendingStatus: path.includes("identities"), __type: "QueueDoesNotExist" };
+      response.writeHead(isQueue ? 400 : 200, { "content-type": "application/json" });
+      response.end(JSON.stringify(body));
+    });
+    process.env["AWS_ENDPOINT_URL"] = `http://127.0.0.1:${aws.port}`;
+  });
+
+  afterAll(async () => {
+    delete process.env["AWS_ENDPOINT_URL"];
+    await closeServers();
+  });
+
+  const statesOf = async (stage: string) => {
+    const results = await diagnose({ stage, folder: "" });
+    for (const { state, remedy } of results) expect(remedy !== null).toBe(state === "failed");
+    return Object.fromEntries(results.map(({ name, state, remedy }) => [name, remedy ?? state]));
+  };
+
+  it("passes every check of a stage that works, of the database and of AWS", async () => {
+    schedule = { State: "ENABLED", ScheduleExpression: "rate(1 minute)" };
+    const states = await statesOf("dev");
+    expect(Object.keys(states)).toEqual([...DATABASE_CHECKS, "schedule", "queues", "SES account", "SES identities"]);
+    expect(new Set(Object.values(states))).toEqual(new Set(["passed"]));
+  });
+
+  it("names the remedy for a setting of the role that runs, and for a paused schedule", async () => {
+    schedule = { State: "DISABLED" };
+    const { rows } = await database.sql.query(
+      `select rolname from pg_roles where has_table_privilege(oid, 'touch', 'insert') and rolcanlogin and not rolsuper`,
+    );
+    await database.sql.query(`alter role ${rows[0].rolname} set synchronous_commit = off`);
+    const states = await statesOf("dev");
+    await database.sql.query(`alter role ${rows[0].rolname} reset all`);
+    expect(states["settings"]).toMatch(
+      /synchronous_commit is off.*ALTER ROLE backstop_role_\w+ SET synchronous_commit = on/,
+    );
+    expect(states["schedule"]).toBe("npm run backstop -- schedule resume --stage dev");
+    expect(states["last run"]).toBe("passed");
+  });
+
+  it("skips what needs a database that does not answer, and still checks AWS", async () => {
+    const states = await statesOf("none");
+    expect(states).toMatchObject({
+      database: expect.stringContaining("there is no function backstop-none-look"),
+      migrations: "skipped",
+      workspaces: "skipped",
+      "SES account": "passed",
+      "SES identities": "skipped",
     });
   });
 });

@@ -21,6 +21,9 @@ interface Roles {
 /** How people make and remove the roles, in the order of the page: first the SQL that makes them. */
 const [BY_HAND = "", REMOVAL = ""] = sqlOf(await readFile(join(PROJECT, "docs/deploy.md"), "utf8"));
 
+/** How people add the user of `look` to a database that has the other two. */
+const [UPGRADE = ""] = sqlOf(await readFile(join(PROJECT, "docs/upgrade-and-recover.md"), "utf8"));
+
 /** With it, PostgreSQL 16 and later add an inheriting membership to each role that the administrator creates. */
 const SELF_GRANT = "alter role %I set createrole_self_grant = 'set, inherit'";
 
@@ -134,6 +137,18 @@ describe.each([
     const asRunner = openPool(await urlOf(runner));
     expect((await asRunner.query("insert into later values (1)")).rowCount).toBe(1);
     for (const pool of [asMigrator, asReader, asRunner]) await pool.end();
+  });
+
+  it("gives a database of two users the third, by the SQL of the page about upgrades", async () => {
+    await superuser.query(`drop owned by ${reader}; drop role ${reader}`);
+    await admin.query(named(UPGRADE, roles));
+    expect(await signsInWithTokens(reader)).toBe(true);
+    expect(await signsInWithTokens(administrator)).toBe(false);
+    const [asMigrator, asReader] = [openPool(await urlOf(migrator)), openPool(await urlOf(reader))];
+    await asMigrator.query("create table latest (id int)");
+    for (const table of ["workspace", "_prisma_migrations", "latest"]) await asReader.query(`select from ${table}`);
+    await expect(asReader.query("delete from touch")).rejects.toThrow("permission denied");
+    for (const pool of [asMigrator, asReader]) await pool.end();
   });
 
   if (!repeatable) return;

@@ -1,11 +1,12 @@
+import { randomBytes } from "node:crypto";
 import type { ServerResponse } from "node:http";
-import { afterEach, beforeEach, expect, it } from "@jest/globals";
-import { diagnose } from "../../../cli/commands/doctor.ts";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import { adviceOn, diagnose } from "../../../cli/commands/doctor.ts";
 import { stageChecks } from "../../../cli/stage-checks.ts";
 import { type Check, inOrder } from "../../../lib/operate/checks.ts";
 import { DATABASE_CHECKS } from "../../../lib/operate/doctor.ts";
 import { closeServers, type HttpDouble, httpServer } from "../../channels/servers.ts";
-import { addSequence, addWorkspace } from "../../support/factories.ts";
+import { addLead, addSequence, addWorkspace } from "../../support/factories.ts";
 import { useDatabase } from "../../support/use-database.ts";
 
 const { sql, database } = await useDatabase({ empty: true });
@@ -125,6 +126,63 @@ it("fails the migrations if one is missing, and skips what needs them", async ()
   expect(states).toMatchObject({ database: "passed", migrations: "failed", "last run": "skipped", promise: "skipped" });
 });
 
+describe("the settings of the roles that write", () => {
+  const role = `writer_${randomBytes(4).toString("hex")}`;
+  const database_ = () => new URL(database.url).pathname.slice(1);
+  const set = (statement: string) => sql.query(`alter role ${role} ${statement}`);
+
+  beforeAll(async () => {
+    await sql.query(`create role ${role} login; grant insert on touch to ${role}`);
+  });
+
+  afterAll(async () => {
+    await sql.query(`drop owned by ${role}; drop role ${role}`);
+  });
+
+  beforeEach(() => set("reset all"));
+
+  it.each([
+    ["set synchronous_commit = off", "synchronous_commit is off"],
+    ["set synchronous_commit = 'no'", "synchronous_commit is off"],
+    ["set default_transaction_read_only = 'yes'", "default_transaction_read_only is on"],
+    ["set idle_in_transaction_session_timeout = '5s'", "idle_in_transaction_session_timeout is 5"],
+    ["set idle_in_transaction_session_timeout = 5000", "idle_in_transaction_session_timeout is 5"],
+    ["set datestyle = 'german'", "DateStyle is GERMAN"],
+    ["set search_path = pg_catalog, public", "schema"],
+    ["connection limit 2", "CONNECTION LIMIT -1"],
+  ])("%s: fails, with the statement that fixes it", async (statement, remedy) => {
+    expect(await stateOf("settings")).toMatchObject({ state: "passed" });
+    await set(statement);
+    const failed = await stateOf("settings");
+    expect(failed).toMatchObject({ state: "failed", remedy: expect.stringContaining(remedy) });
+    expect(failed?.remedy).toContain(`ALTER ROLE ${role} `);
+    await set("connection limit -1");
+  });
+
+  it("that are the same in another notation pass, and a setting for this database wins", async () => {
+    await set("set default_transaction_isolation = 'READ COMMITTED'");
+    await set("set idle_in_transaction_session_timeout = '1h'");
+    await set("set array_nulls = 'true'");
+    await set("set synchronous_commit = off");
+    await set(`in database ${database_()} set synchronous_commit = on`);
+    expect(await stateOf("settings")).toMatchObject({ state: "passed" });
+    await set(`in database ${database_()} reset all`);
+    expect(await stateOf("settings")).toMatchObject({ state: "failed" });
+  });
+});
+
+it("says how many connections are left, and the senders of leads", async () => {
+  const workspaceId = await addWorkspace(sql, { email_from: "hana@harbour.example" });
+  for (const sender_email of ["ben@harbour.example", "ben@harbour.example", null]) {
+    await addLead(sql, workspaceId, { sender_email });
+  }
+  expect(await stateOf("connections")).toMatchObject({
+    state: "passed",
+    found: expect.stringMatching(/the server has \d+, with 4 or more/),
+  });
+  expect(await stateOf("workspaces")).toMatchObject({ found: "1 senders, and 1 of leads" });
+});
+
 it("passes a stage whose schedule runs and whose senders are verified, as an address or by their domain", async () => {
   const results = await ofStage(["Ada <ada@example.com>"]);
   expect(results.map(({ name, state }) => [name, state])).toEqual([
@@ -144,6 +202,15 @@ it("fails a paused schedule, a full queue and a sender that is not verified, eac
   expect(queues).toMatchObject({ state: "failed", found: expect.stringContaining("3 in backstop-dev-failed-runs") });
   expect(account?.state).toBe("passed");
   expect(identities).toMatchObject({ state: "failed", found: expect.stringContaining("ada@other.example") });
+});
+
+it("fails a schedule that does not exist and a call that is denied, each with its remedy", async () => {
+  answers["schedule"] = { status: 404, type: "ResourceNotFoundException", body: { Message: "not found" } };
+  answers["account"] = { status: 403, type: "AccessDeniedException", body: { message: "no ses:GetAccount" } };
+  const passed = { name: "workspaces", state: "passed", found: "", remedy: null } as const;
+  const [, schedule, , account] = await inOrder(stageChecks("dev", []), [passed], adviceOn);
+  expect(schedule).toMatchObject({ state: "failed", remedy: expect.stringContaining("cdk deploy -c stage=dev") });
+  expect(account).toMatchObject({ state: "failed", remedy: expect.stringMatching(/no ses:GetAccount.*on-call\.json/) });
 });
 
 it("fails an account in the sandbox, and skips the identities", async () => {
