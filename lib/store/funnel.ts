@@ -22,16 +22,29 @@ export const funnelStep = z.object({
   unknown: z.int(),
 });
 
+interface FunnelQuery {
+  readonly workspaceId: string;
+  /** Only touches from this instant on; null for all. */
+  readonly since: Date | null;
+  /** Only touches before this instant; null for all. */
+  readonly until: Date | null;
+  readonly limit: number;
+}
+
 /**
- * What became of the touches of a workspace, for each step with a touch. A first reply, a first booking and an opt-out
+ * What became of the touches of a workspace in a period, for each step with a touch, also if it came later. A first reply, a first booking and an opt-out
  * count once, at the last touch that was sent to the lead before. A complaint and a bounce count at their touch, an
  * address that turned out undeliverable without a touch that bounced at the last one before. Reads all touches of the
- * workspace.
+ * workspace. A touch that was not sent counts at its last attempt.
  */
-export async function readFunnel(db: Queryable, workspaceId: string): Promise<z.infer<typeof funnelStep>[]> {
+export async function readFunnel(
+  db: Queryable,
+  { workspaceId, since, until, limit }: FunnelQuery,
+): Promise<z.infer<typeof funnelStep>[]> {
   return await many(db, funnelStep)`
     with made as materialized (
-      select id, lead_id, step_id, status, sent_at, recipient_hash, delivered_at, bounced_at, complained_at
+      select id, lead_id, step_id, status, sent_at, recipient_hash, delivered_at, bounced_at, complained_at,
+             coalesce(sent_at, last_attempt_at, claimed_at) as made_at
         from touch where workspace_id = ${workspaceId}::uuid),
     happened as (
       select 'replied' as what, id as lead_id, first_inbound_at as at from lead
@@ -45,28 +58,28 @@ export async function readFunnel(db: Queryable, workspaceId: string): Promise<z.
       select 'opted_out', id, opted_out_at from lead
        where workspace_id = ${workspaceId}::uuid and opted_out_at is not null),
     attributed as (
-      (select distinct on (happened.what, happened.lead_id) happened.what, made.step_id
+      (select distinct on (happened.what, happened.lead_id) happened.what, made.step_id, made.made_at
          from happened join made on made.lead_id = happened.lead_id and made.status = 'sent' and made.sent_at <= happened.at
         order by happened.what, happened.lead_id, happened.what = 'opted_out' and made.complained_at is not null desc,
                  made.sent_at desc, made.id desc)
       union all
       (select * from (
-        select distinct on (suppression.hash) 'undeliverable' as what, made.step_id
+        select distinct on (suppression.hash) 'undeliverable' as what, made.step_id, made.made_at
           from suppression
           join made on made.recipient_hash = suppression.hash and made.status = 'sent' and made.sent_at <= suppression.since
          where suppression.workspace_id = ${workspaceId}::uuid and suppression.reason = 'undeliverable'
            and suppression.hash not in (select recipient_hash from made where bounced_at is not null and recipient_hash is not null)
          order by suppression.hash, made.sent_at desc, made.id desc) as bounced)),
     counted as (
-      select step_id, status::text as what from made where status in ('sent', 'failed', 'unknown')
+      select step_id, status::text as what, made_at from made where status in ('sent', 'failed', 'unknown')
       union all
-      select step_id, outcome.what
+      select step_id, outcome.what, made_at
         from made
        cross join lateral (
          values ('delivered', delivered_at), ('undeliverable', bounced_at), ('complained', complained_at)) as outcome (what, at)
        where outcome.at is not null
       union all
-      select step_id, what from attributed)
+      select step_id, what, made_at from attributed)
     select sequence.name as sequence, step.version, step.position, step.key, step.channel::text,
            (count(*) filter (where what = 'sent'))::int as sent,
            (count(*) filter (where what = 'delivered'))::int as delivered,
@@ -80,6 +93,9 @@ export async function readFunnel(db: Queryable, workspaceId: string): Promise<z.
       from counted
       join follow_up_step as step on step.id = counted.step_id
       join follow_up_sequence as sequence on sequence.id = step.sequence_id
+     where (${since}::timestamptz is null or made_at >= ${since})
+       and (${until}::timestamptz is null or made_at < ${until})
      group by sequence.name, sequence.id, step.id
-     order by sequence.name, sequence.id, step.version desc, step.position`;
+     order by sequence.name, sequence.id, step.version desc, step.position
+     limit ${limit}`;
 }
