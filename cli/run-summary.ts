@@ -1,10 +1,9 @@
 import { join, relative } from "node:path";
 import { styleText } from "node:util";
-import type { FactOutcome } from "../lib/run/apply-messages.ts";
+import type { EventOutcome, FactOutcome } from "../lib/run/apply-messages.ts";
 import type { Report } from "../lib/run/report.ts";
 import { BACKLOG_COUNTED, type Hold, type SendDueReport } from "../lib/run/step-reports.ts";
-import type { DemoBooking } from "./demo.ts";
-import type { DemoOptOut } from "./demo-unsubscribe.ts";
+import type { DemoBooking, DemoBounce, DemoOptOut } from "./demo-facts.ts";
 import { columnsOf, fittedTable } from "./fitted.ts";
 import { REASON_TEXTS, stepLines } from "./reason-texts.ts";
 
@@ -13,8 +12,9 @@ interface CommandContext {
   readonly data: "loaded" | "kept";
   /** Null if no lead could book. */
   readonly booking: DemoBooking | null;
-  /** Null if no mail had a link. */
+  /** Null if no mail of this run fits. */
   readonly optOut: DemoOptOut | null;
+  readonly bounce: DemoBounce | null;
   /** The folder of the e-mails. `mails` counts all of them; `newMails` names those of this run. */
   readonly outbox: string;
   readonly mails: number;
@@ -29,11 +29,11 @@ const PROBLEMS_SHOWN = 12;
 /** The summary of `npm start` for a person. Coloured only on a terminal. */
 export function runSummary(report: Report, context: CommandContext): string {
   const text = textOf([
-    context.booking ? [title("Booking by event, before the run"), ...bookingLines(context.booking)] : [],
+    context.booking ? [title("Booking by webhook, before the run"), ...bookingLines(context.booking)] : [],
     ...reportSections(report),
-    context.optOut ? [title("Unsubscribe by link, after the run"), ...optOutLines(context.optOut)] : [],
+    reactions(context),
     [title("Output"), ...outputLines(context)],
-    context.story ? [title("The story of the lead that booked by event"), ...indented(context.story)] : [],
+    context.story ? [title("The story of the lead that booked by webhook"), ...indented(context.story)] : [],
     [title("Next"), ...suggestions(report, context)],
   ]);
   return `\n${text}\n`;
@@ -73,26 +73,35 @@ function headline({ success, runId, dryRun, durationMs, reason }: Report): strin
   return `${run} ${outcome} after ${(durationMs / 1_000).toFixed(1)} s${why}`;
 }
 
-function bookingLines({ leadId, outcome }: DemoBooking): string[] {
-  const effect =
-    outcome.outcome === "applied" ? appliedBooking(outcome) : `the event was not applied: ${outcome.outcome}`;
+function bookingLines({ leadId, status, outcome }: DemoBooking): string[] {
   return [
-    `  lead ${leadId} booked a meeting by the event meeting.booked: ${effect}`,
+    `  POST /calendly/<workspace>, signed as Calendly signs: ${status}`,
+    `  lead ${leadId} booked a meeting: ${effectOf(outcome, appliedBooking)}`,
     "  the backstop step below finds bookings that were written to the database without an event",
   ];
 }
 
-const appliedBooking = ({ ended, cancelledTouches, started }: FactOutcome & { outcome: "applied" }): string =>
+type Applied = FactOutcome & { outcome: "applied" };
+
+const effectOf = (outcome: EventOutcome, applied: (outcome: Applied) => string): string =>
+  outcome.outcome === "applied" ? applied(outcome) : `not applied: ${outcome.outcome}`;
+
+const appliedBooking = ({ ended, cancelledTouches, started }: Applied): string =>
   `sequences stopped: ${ended}, unsent touches cancelled: ${cancelledTouches}, sequences started for the meeting: ${started}`;
 
-function optOutLines({ mail, outcome }: DemoOptOut): string[] {
-  const effect =
-    outcome.outcome === "applied" ? `sequences stopped: ${outcome.ended}` : `not applied: ${outcome.outcome}`;
+function reactions({ optOut, bounce }: CommandContext): Section {
+  if (!optOut && !bounce) return [];
   return [
-    `  the receiver of ${shortened(mail)} unsubscribed: ${effect}`,
-    "  by one POST to the link in the header List-Unsubscribe, as mail programs do",
+    title("What two mails of this run brought back"),
+    ...(optOut ? [`  POST to the link in ${shortened(optOut.mail)}, as mail programs unsubscribe:`] : []),
+    ...(optOut ? [`    ${effectOf(optOut.outcome, ({ ended }) => `sequences stopped: ${ended}`)}`] : []),
+    ...(bounce ? [`  bounce of ${shortened(bounce.mail)}, as SES reports it to the intake:`] : []),
+    ...(bounce ? [`    ${effectOf(bounce.outcome, () => appliedBounce(bounce))}`] : []),
   ];
 }
+
+const appliedBounce = ({ skippedSteps }: DemoBounce): string =>
+  `the address is suppressed; later e-mails to it that will be skipped: ${skippedSteps}`;
 
 const CUT_SHORT_TEXTS: Readonly<Record<string, string>> = {
   out_of_time: "out of time: the next run continues",

@@ -7,8 +7,8 @@ import type { Report } from "../../lib/run/report.ts";
 import { type Database, openDatabase } from "../../lib/store/connect.ts";
 import { placeOf } from "../../lib/store/database-errors.ts";
 import { clearDemo, contentsOf, loadDemo } from "../../prisma/demo/load-demo.ts";
-import { bookByEvent, withReceiver } from "../demo.ts";
-import { type DemoPage, withUnsubscribePage } from "../demo-unsubscribe.ts";
+import { withReceiver } from "../demo.ts";
+import { type DemoFacts, withDemoFacts } from "../demo-facts.ts";
 import { storyText } from "../lead-story.ts";
 import { operatorOn } from "../operator.ts";
 import { discardLocalDatabase, withDatabase } from "../postgres/local-database.ts";
@@ -25,11 +25,11 @@ const DEFAULT_SEED = 1;
 
 const HELP = `
 The command opens the local database in .local/postgres, applies the migrations
-and loads demo data if the database is empty. It books one lead by an event,
-invokes functions/followups.ts with events/scheduled.json, lets the receiver of
-one e-mail unsubscribe by its link, and prints a summary of the run. E-mails are
-written to .local/outbox and the report to .local/report.json. Webhooks go to a
-local receiver that rejects some of them.
+and loads demo data if the database is empty. It books one lead by a signed webhook
+of Calendly, invokes functions/followups.ts with events/scheduled.json, lets the
+receiver of one e-mail unsubscribe by its link and another e-mail bounce, and
+prints a summary of the run. E-mails are written to .local/outbox and the report
+to .local/report.json. Webhooks go to a local receiver that rejects some of them.
 Run the command again to continue with the same data.
 
 With DATABASE_URL, the command uses that database:
@@ -100,51 +100,40 @@ interface Start extends Options {
 async function startOn(url: string, options: Start, spinner: Spinner): Promise<Report> {
   const outbox = join(options.folder, "outbox");
   const database = openDatabase({ connectionString: url });
-  const { data, booking } = await prepared(database, url, options, spinner).finally(() => database.close());
-  if (data === "loaded") await emptyOutbox(outbox);
-  const before = new Set(await mailsIn(outbox));
-  const { report, mails, newMails, optOut } = await runAndUnsubscribe(url, outbox, spinner, before);
-  const reportFile = join(options.folder, "report.json");
-  await mkdir(options.folder, { recursive: true });
-  await writeFile(reportFile, `${JSON.stringify(report, null, 2)}\n`);
-  spinner.stop();
-  const story = booking && (await storyOf(url, booking.leadId));
-  const counts = { mails: mails.length, newMails };
-  process.stdout.write(runSummary(report, { data, booking, optOut, outbox, ...counts, reportFile, story }));
-  return report;
-}
-
-/** One run, whose mails link to a page on this machine; then one receiver unsubscribes. */
-async function runAndUnsubscribe(url: string, outbox: string, spinner: Spinner, before: ReadonlySet<string>) {
-  const database = openDatabase({ connectionString: url });
   try {
-    return await withUnsubscribePage(database, async ({ environment, unsubscribe }) => {
-      const report = await invokeScheduled(url, outbox, environment, spinner);
-      const mails = await mailsIn(outbox);
-      const newMails = mails.filter((name) => !before.has(name));
-      const optOut = await unsubscribe(newMails.map((name) => join(outbox, name)));
-      return { report, mails, newMails, optOut };
-    });
+    const data = await prepare(database, url, options, spinner);
+    if (data === "loaded") await emptyOutbox(outbox);
+    const happened = await runWithFacts(database, url, outbox, spinner);
+    const reportFile = join(options.folder, "report.json");
+    await mkdir(options.folder, { recursive: true });
+    await writeFile(reportFile, `${JSON.stringify(happened.report, null, 2)}\n`);
+    spinner.stop();
+    const story = happened.booking && (await storyOf(database, happened.booking.leadId));
+    process.stdout.write(runSummary(happened.report, { data, ...happened, outbox, reportFile, story }));
+    return happened.report;
   } finally {
     await database.close();
   }
+}
+
+/** A booking by webhook, one run, and what the receivers of its mails do. */
+async function runWithFacts(database: Database, url: string, outbox: string, spinner: Spinner) {
+  return await withDemoFacts(database, async ({ environment, book, react }) => {
+    const before = new Set(await mailsIn(outbox));
+    const booking = await book();
+    const report = await invokeScheduled(url, outbox, environment, spinner);
+    const mails = await mailsIn(outbox);
+    const newMails = mails.filter((name) => !before.has(name));
+    const reactions = await react(
+      new Map(newMails.map((name) => [name.slice(0, -EXTENSION.length), join(outbox, name)])),
+    );
+    return { booking, report, mails: mails.length, newMails, ...reactions };
+  });
 }
 
 /** As `leads show` prints it. */
-async function storyOf(url: string, leadId: string): Promise<string> {
-  const database = openDatabase({ connectionString: url });
-  try {
-    return printable(storyText(await operatorOn(database.pool).ask(showLead, { lead: leadId })));
-  } finally {
-    await database.close();
-  }
-}
-
-/** Prepares demo data and books one lead by event. The run finds the bookings in the data itself. */
-async function prepared(database: Database, url: string, options: Start, spinner: Spinner) {
-  const data = await prepare(database, url, options, spinner);
-  return { data, booking: await bookByEvent(database) };
-}
+const storyOf = async (database: Database, leadId: string): Promise<string> =>
+  printable(storyText(await operatorOn(database.pool).ask(showLead, { lead: leadId })));
 
 /** Migrates the database and loads demo data. Throws a Problem before it changes anything. */
 async function prepare(database: Database, url: string, options: Start, spinner: Spinner): Promise<"loaded" | "kept"> {
@@ -188,7 +177,7 @@ const alreadyLoadedProblem = () =>
 async function invokeScheduled(
   databaseUrl: string,
   outbox: string,
-  links: DemoPage["environment"],
+  links: DemoFacts["environment"],
   spinner: Spinner,
 ): Promise<Report> {
   const event: unknown = JSON.parse(await readFile(EVENT, "utf8"));
@@ -202,13 +191,16 @@ async function invokeScheduled(
   );
 }
 
+/** Mails are named after their touch or digest. */
+const EXTENSION = ".eml";
+
 /** The names of the mails; empty if the folder does not exist yet. */
 async function mailsIn(outbox: string): Promise<readonly string[]> {
   const names = await readdir(outbox).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return [];
     throw error;
   });
-  return names.filter((name) => name.endsWith(".eml"));
+  return names.filter((name) => name.endsWith(EXTENSION));
 }
 
 /** Removes the mails of earlier demo data, which would be misleading. */
