@@ -128,7 +128,7 @@ function backstopSentence({ completedCount, cancelledTouches, slowestSeconds }: 
 }
 
 function backstopRemarks({ endedPostBooking, endedByLeadStatus, ...rest }: Backstop): string[] {
-  const { unbookedLeads, remaining, missedByMarker } = rest;
+  const { unbookedLeads, remaining, missedByMarker, sweepAgeSeconds } = rest;
   return [
     ...(endedPostBooking > 0 ? [`ended ${count(endedPostBooking)} post-booking sequences without a meeting`] : []),
     ...(endedByLeadStatus > 0
@@ -138,6 +138,9 @@ function backstopRemarks({ endedPostBooking, endedByLeadStatus, ...rest }: Backs
       ? [`${count(unbookedLeads)} leads are no longer booked, because their meetings are over`]
       : []),
     ...(remaining > 0 ? [`${count(remaining)} remain for the next run`] : []),
+    ...(sweepAgeSeconds === null
+      ? []
+      : [`bookings without a webhook are known after at most ${Math.ceil(sweepAgeSeconds / 60)} min`]),
     ...(missedByMarker ? [`the marker had missed ${count(missedByMarker)} of them`] : []),
   ];
 }

@@ -173,6 +173,7 @@ describe("the instances that the backstop completes", () => {
       completedCount: 0,
       cancelledTouches: 0,
       slowestSeconds: 0,
+      sweepAgeSeconds: null,
       byWorkspace: {},
       remaining: 0,
       endedPostBooking: 0,

@@ -88,6 +88,7 @@ function outcomeOf({ success, reason, timedOut }: Run): string {
 }
 
 const secondsText = (seconds: number | null): string => (seconds === null ? "" : `${seconds.toFixed(1)} s`);
+const minutesText = (seconds: number): string => `${Math.ceil(seconds / 60)} min`;
 const durationOf = ({ durationMs }: Run): string => secondsText(durationMs === null ? null : durationMs / 1_000);
 
 const withErrors = z.object({ errors: z.array(z.string()) });
@@ -101,6 +102,12 @@ function runText(run: z.output<typeof showRun.answer>): string {
     [
       "promise",
       run.slowestSeconds === null ? "" : `${secondsText(run.slowestSeconds)} from a booking to the stop, at most`,
+    ],
+    [
+      "sweeps",
+      run.sweepAgeSeconds === null
+        ? ""
+        : `bookings without a webhook: at most ${minutesText(run.sweepAgeSeconds)} late`,
     ],
     ["stopped", run.completed === null ? "" : `${run.completed} sequences of booked leads`],
     ["sent", run.sent === null ? "" : String(run.sent)],

@@ -146,6 +146,7 @@ function settingsText(workspace: z.output<typeof showWorkspace.answer>): string 
     ["sender", workspace.emailFrom],
     ["guardrail", `pauses if of the e-mails of 7 days ${guardrailText(guardrail)}`],
     ["digest", digest.muted ? "muted" : `${digest.time} to ${digest.email ?? digest.webhookUrl ?? "no receiver"}`],
+    ...workspace.sweeps.map(({ text }) => ["booking tool", text] as const),
     ["leads", `${workspace.leads}, with ${workspace.liveInstances} live sequences`],
   ] as const;
   return `${workspace.name}\n${rows.map(([key, value]) => `  ${key.padEnd(13)}  ${value}`).join("\n")}\n`;

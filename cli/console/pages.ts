@@ -55,12 +55,15 @@ const RUNS_SHOWN = 20;
 /** The schedule runs each minute, and the next run stops what a booking left. */
 const TARGET_SECONDS = 60;
 
+const minutesOf = (seconds: number | null): number | null => (seconds === null ? null : Math.ceil(seconds / 60));
+
 /** The oldest run first, so that time goes to the right. */
 function promiseView(runs: z.output<typeof listRuns.answer>["runs"]) {
   const shown = runs.toReversed();
   const measured = shown.flatMap(({ slowestSeconds }) => slowestSeconds ?? []);
   return {
     target: TARGET_SECONDS,
+    sweepMinutes: minutesOf(runs[0]?.sweepAgeSeconds ?? null),
     worst: measured.length > 0 ? Math.max(...measured) : null,
     chart: barsOf(
       shown.map(({ startedAt, slowestSeconds }) => ({

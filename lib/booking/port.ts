@@ -1,4 +1,5 @@
-import type { Booking, BookingToolName } from "../inbound/booking-facts.ts";
+import type { BookingToolName } from "../domain/labels.ts";
+import type { Booking } from "../inbound/booking-facts.ts";
 
 /** The API of a booking tool, for one connection. Every method rejects with a BookingToolFault and nothing else. */
 export interface BookingTool {

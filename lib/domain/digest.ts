@@ -53,6 +53,7 @@ const TITLES: Readonly<Record<NotificationKind | typeof MISSING_DATA, string>> =
   lead_created: "Leads added by a booking, reply or opt-out of an unknown person",
   fact_warned: "Events that were applied with warnings, and started nothing",
   guardrail_paused: "Sending paused by the guardrail, until a person resumes it",
+  connection_failing: "Booking tools that cannot be read: bookings without a webhook stay unknown",
   [MISSING_DATA]: "Leads that wait for a missing value, until it is added",
 };
 

@@ -95,8 +95,17 @@ export const NOTIFICATION_KINDS = [
   "lead_created",
   "fact_warned",
   "guardrail_paused",
+  "connection_failing",
 ] as const;
 export type NotificationKind = (typeof NOTIFICATION_KINDS)[number];
+
+/** Tools with which people book meetings. */
+export const BOOKING_TOOLS = ["calendly", "calcom", "gohighlevel"] as const;
+export type BookingToolName = (typeof BOOKING_TOOLS)[number];
+
+/** `hot`: meetings that start soon. `warm`: later ones, and those that have begun or ended. */
+export const SWEEP_WINDOWS = ["hot", "warm"] as const;
+export type SweepWindow = (typeof SWEEP_WINDOWS)[number];
 
 /** Why the guardrail paused a workspace. */
 export const GUARDRAIL_REASONS = ["bounces", "complaints"] as const;

@@ -1,10 +1,8 @@
 import { createHash } from "node:crypto";
 import { normaliseEmail } from "../domain/address.ts";
+import type { BookingToolName } from "../domain/labels.ts";
 import { LEAD_REFERENCE } from "./facts.ts";
 import type { TranslatedFact } from "./translation.ts";
-
-/** The booking tools. Meeting ids start with these names. */
-export type BookingToolName = "calendly" | "calcom" | "gohighlevel";
 
 /** What a translator knows about a payload besides its content. */
 export interface About {

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { addressKeys, normalisePhone } from "../domain/address.ts";
-import { CONTACT_CHANNELS } from "../domain/labels.ts";
+import { BOOKING_TOOLS, CONTACT_CHANNELS, SWEEP_WINDOWS } from "../domain/labels.ts";
 import { LEAD_COLUMNS } from "../domain/lead-columns.ts";
 import { instant } from "./instant.ts";
 import { line } from "./line.ts";
@@ -70,6 +70,10 @@ export const MOST_LEADS = 1_000;
 
 /** `permanent`: the address does not exist or refuses all messages. */
 const BOUNCE_KINDS = ["permanent", "transient"] as const;
+
+const label = z
+  .string()
+  .regex(/^[a-z][a-z0-9_]{0,59}$/, "must be a label of lower-case letters, digits and underscores");
 
 const aboutTouch = { ...about, touchId: z.guid() };
 const aboutDecision = { ...aboutTouch, by: line(200).describe("The person who decided.") };
@@ -175,14 +179,26 @@ export const FACT_SCHEMAS = {
   "touch.failed": z
     .strictObject({
       ...aboutTouch,
-      reason: z
-        .string()
-        .regex(/^[a-z][a-z0-9_]{0,59}$/, "must be a label of lower-case letters, digits and underscores")
-        .describe("A label, such as `rejected_by_provider`. No text, because it may hold personal data."),
+      reason: label.describe("A label, such as `rejected_by_provider`. No text, because it may hold personal data."),
     })
     .describe(
       "The provider did not send a message that it had accepted. The touch fails, unless it arrived. Ignored for an " +
         "unknown touch.",
+    ),
+  "connection.swept": z
+    .strictObject({
+      ...about,
+      tool: z.enum(BOOKING_TOOLS),
+      window: z.enum(SWEEP_WINDOWS).describe("Which meetings were read: those that start soon, or all others."),
+      seen: z.int().min(0).max(1_000_000).describe("The meetings that were read."),
+      changed: z.int().min(0).max(1_000_000).describe("Those that were new or had changed."),
+      fault: label
+        .nullable()
+        .describe("Null if the sweep read everything; else why it did not, such as `unauthorised`."),
+    })
+    .describe(
+      "The meetings of a booking tool were compared. `occurredAt` is the begin of the sweep: bookings before it are " +
+        "known. Only the latest counts, so that its event id is not kept.",
     ),
 } as const;
 

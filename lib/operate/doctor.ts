@@ -1,7 +1,9 @@
 import * as z from "zod";
 import { HOW_TO_GET_LINKS } from "../domain/advice.ts";
-import { DAY_MS } from "../domain/time-zone.ts";
+import { isSilent, isWorthTelling, sweepText } from "../domain/sweeps.ts";
+import { DAY_MS, MINUTE_MS } from "../domain/time-zone.ts";
 import { activeSequencesWithLink } from "../store/advice-facts.ts";
+import { readSweeps } from "../store/connection-sweeps.ts";
 import { POOL_SIZE } from "../store/pool-size.ts";
 import { hasWriter, readConnections, unsafeSettingsOfWriters } from "../store/role-settings.ts";
 import { haveUnsubscribeLinks, readRuns } from "../store/run-history.ts";
@@ -21,6 +23,7 @@ export const DATABASE_CHECKS = [
   "promise",
   "workspaces",
   "unsubscribe",
+  "booking tools",
 ] as const;
 
 /** `doctor`: what the database can say about its stage. The client adds what only AWS can say. */
@@ -36,7 +39,8 @@ export const doctor = question({
   async run(db, _, now) {
     const senders: string[] = [];
     const ofSchema = [connections(db), migrations(db), settings(db)];
-    const checks = [...ofSchema, ...runs(db, now), workspaces(db, senders), unsubscribe(db)];
+    const ofRows = [workspaces(db, senders), unsubscribe(db), bookingTools(db, now)];
+    const checks = [...ofSchema, ...runs(db, now), ...ofRows];
     const database = { name: "database", state: "passed", found: "it answers", remedy: null } as const;
     return { checks: [...(await inOrder(checks, [database]))], senders };
   },
@@ -134,6 +138,22 @@ const unsubscribe = (db: Transactional): Check => ({
     const more = names.length > 3 ? ` and ${names.length - 3} more` : "";
     const found = `no links, but texts of ${names.slice(0, 3).join(", ")}${more} need one`;
     return { found, remedy: `${HOW_TO_GET_LINKS}; then npm run backstop -- touches retry` };
+  },
+});
+
+const bookingTools = (db: Transactional, now: Date): Check => ({
+  name: "booking tools",
+  needs: ["migrations"],
+  async run() {
+    const sweeps = await readSweeps(db, { workspaceId: null, now });
+    if (sweeps.length === 0) return { found: "no sweep was reported within a day: bookings arrive by webhook only" };
+    const failing = sweeps.filter((sweep) => isWorthTelling(sweep) || isSilent(sweep, now));
+    const hot = sweeps.filter(({ window }) => window === "hot");
+    const minutes = Math.ceil((+now - Math.min(...hot.map(({ since }) => +since), +now)) / MINUTE_MS);
+    if (failing.length === 0) return { found: `bookings without a webhook are known after at most ${minutes} min` };
+    const found = failing.slice(0, 3).map((sweep) => sweepText(sweep, now));
+    const more = failing.length > 3 ? ` and ${failing.length - 3} more` : "";
+    return { found: `${found.join(". ")}${more}`, remedy: "docs/runbook.md#sweep-age" };
   },
 });
 

@@ -20,6 +20,8 @@ const summary = z.object({
   errors: z.int(),
   /** The promise: the longest time from a booking to the stop, in seconds; null if the backstop did not run. */
   slowestSeconds: z.number().nullable(),
+  /** How late a booking without a webhook may be known, in seconds; null without a connected booking tool. */
+  sweepAgeSeconds: z.number().nullable(),
   /** Instances of booked leads that the backstop completed. */
   completed: z.number().nullable(),
   sent: z.number().nullable(),

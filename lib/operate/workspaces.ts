@@ -1,4 +1,7 @@
 import * as z from "zod";
+import { SWEEP_WINDOWS } from "../domain/labels.ts";
+import { sweepText } from "../domain/sweeps.ts";
+import { readSweeps } from "../store/connection-sweeps.ts";
 import type { Queryable } from "../store/sql.ts";
 import {
   readWorkspaceSettings,
@@ -26,6 +29,16 @@ const summary = z.object({
   createdAt: isoInstant,
 });
 
+/** The comparison with one window of a booking tool. */
+const sweepAnswer = z.object({
+  tool: z.string(),
+  window: z.enum(SWEEP_WINDOWS),
+  /** Begin of the latest sweep that read everything; without one, of the first. */
+  since: isoInstant,
+  fault: z.string().nullable(),
+  text: z.string(),
+});
+
 /** `workspaces list`: by name, at most 1,000. */
 export const listWorkspaces = question({
   name: "workspaces list",
@@ -42,12 +55,13 @@ export const showWorkspace = question({
   name: "workspaces show",
   summary: "Shows the settings of a workspace.",
   input: z.strictObject({ workspace: workspaceName.optional() }),
-  answer: summary.extend(storedSettings.shape),
-  async run(db, { workspace }) {
+  answer: summary.extend(storedSettings.shape).extend({ sweeps: z.array(sweepAnswer) }),
+  async run(db, { workspace }, now) {
     const [found] = await withCounts(db, [await theOrOnlyWorkspace(db, workspace)]);
     const settings = found && (await readWorkspaceSettings(db, found.id));
     if (!settings) throw new Refused("not_found", "the workspace was removed just now");
-    return { ...found, ...settings };
+    const sweeps = await readSweeps(db, { workspaceId: found.id, now });
+    return { ...found, ...settings, sweeps: sweeps.map((sweep) => ({ ...sweep, text: sweepText(sweep, now) })) };
   },
 });
 

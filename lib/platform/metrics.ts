@@ -27,6 +27,8 @@ export const METRIC_UNITS = {
   RunDuration: "Milliseconds",
   /** The longest time from a booking to the end of the lead's follow-ups; 0 if none were active. */
   BookingToStop: "Seconds",
+  /** How late a booking without a webhook may be known. Absent without a connection. */
+  SweepAge: "Seconds",
   BackstopCompletions: "Count",
   BackstopRemaining: "Count",
   CancelledTouches: "Count",
@@ -106,6 +108,7 @@ function backstopFigures({ backstop }: Report): readonly Figure[] {
   if (!backstop) return [];
   return figures({
     BookingToStop: backstop.slowestSeconds,
+    ...(backstop.sweepAgeSeconds !== null && { SweepAge: backstop.sweepAgeSeconds }),
     BackstopCompletions: backstop.completedCount,
     BackstopRemaining: backstop.remaining,
     CancelledTouches: backstop.cancelledTouches,

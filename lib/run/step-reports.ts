@@ -8,6 +8,11 @@ export interface BackstopReport {
    * was nothing to complete.
    */
   slowestSeconds: number;
+  /**
+   * How late a booking without a webhook may be known: the age of the oldest comparison with a booking tool, for meetings
+   * that start soon. Null without a connection.
+   */
+  sweepAgeSeconds: number | null;
   /** Completed instances by workspace id. */
   byWorkspace: Record<string, number>;
   /** Live instances of booked leads: locked by another transaction, or left when the time ran out. */
@@ -131,6 +136,7 @@ export const nothingCompleted = (): BackstopReport => ({
   completedCount: 0,
   cancelledTouches: 0,
   slowestSeconds: 0,
+  sweepAgeSeconds: null,
   byWorkspace: {},
   remaining: 0,
   endedPostBooking: 0,

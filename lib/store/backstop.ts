@@ -2,6 +2,7 @@ import * as z from "zod";
 import { DAY_MS } from "../domain/time-zone.ts";
 import { type BackstopReport, nothingCompleted } from "../run/step-reports.ts";
 import type { CompleteBooked } from "../run/store-ports.ts";
+import { sweepAgeSeconds } from "./connection-sweeps.ts";
 import { insertDigestEvents } from "./digests.ts";
 import { databaseNow, execute, exists, many, one, type Queryable, type Sql, sql } from "./sql.ts";
 import { endMarked } from "./stops.ts";
@@ -50,13 +51,19 @@ export type Completed = z.infer<typeof completedRow>;
 async function completeOrphans(db: Queryable, query: CompleteBooked): Promise<void> {
   const startedMs = performance.now();
   const found = await look(db, query);
+  query.report.sweepAgeSeconds = found.sweepAgeSeconds;
   if (found.orphans) await completeFound(db, query, startedMs);
   if (found.marked) await endMarked(db, query);
   if (found.meetingsOver) await unbookAfterTheMeeting(db, query);
   if (found.orphans) await measureRemaining(db, query, startedMs);
 }
 
-const looked = z.object({ orphans: z.boolean(), marked: z.boolean(), meetingsOver: z.boolean() });
+const looked = z.object({
+  orphans: z.boolean(),
+  marked: z.boolean(),
+  meetingsOver: z.boolean(),
+  sweepAgeSeconds: z.number().nullable(),
+});
 
 /**
  * A cheap check, because most runs find nothing. `ORDER BY … LIMIT 1` forces the index; with `EXISTS` the planner
@@ -81,7 +88,8 @@ async function look(db: Queryable, { now, workspaceId }: CompleteBooked): Promis
               where booked_until <= ${now}
                 and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
               order by booked_until
-              limit 1) is not null as "meetingsOver"`;
+              limit 1) is not null as "meetingsOver",
+           ${sweepAgeSeconds(now, workspaceId)} as "sweepAgeSeconds"`;
 }
 
 async function completeFound(db: Queryable, query: CompleteBooked, startedMs: number): Promise<void> {

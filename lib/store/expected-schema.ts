@@ -14,6 +14,7 @@ export const EXPECTED_SCHEMA = {
     "20261130001500_guardrail",
     "20261130001600_reply_matching",
     "20261130001800_retry_orders",
+    "20261130001900_connections",
   ],
   columns: {
     appointment: [
@@ -27,6 +28,18 @@ export const EXPECTED_SCHEMA = {
       "last_event_at",
       "confirmed_at",
       "created_at",
+    ],
+    connection_sweep: [
+      "workspace_id",
+      "tool",
+      "sweep_window",
+      "first_at",
+      "swept_at",
+      "tried_at",
+      "fault",
+      "seen",
+      "changed",
+      "told_since",
     ],
     digest_delivery: [
       "id",
@@ -285,6 +298,7 @@ export const EXPECTED_SCHEMA = {
       "lead_created",
       "fact_warned",
       "guardrail_paused",
+      "connection_failing",
     ],
     paused_reason: [
       "lead_replied",

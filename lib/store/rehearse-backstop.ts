@@ -1,6 +1,7 @@
 import * as z from "zod";
 import type { CompleteBooked } from "../run/store-ports.ts";
 import { type Completed, comparisonIsDue, completedRow, missedByMarker, ORPHAN, sumOf, tally } from "./backstop.ts";
+import { sweepAgeSeconds } from "./connection-sweeps.ts";
 import { many, one, type Queryable, type Sql, sql } from "./sql.ts";
 import { rehearseEndMarked } from "./stops.ts";
 import { WOULD_BE_CANCELLED } from "./unsent-touches.ts";
@@ -13,6 +14,9 @@ export async function rehearseCompleteBooked(db: Queryable, query: CompleteBooke
     select id, workspace_id, orphan_since from follow_up_instance
      where ${ORPHAN} and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)`;
   tally(report, await countCompleted(db, orphans, now), startedMs);
+  const { age } = await one(db, z.object({ age: z.number().nullable() }))`
+    select ${sweepAgeSeconds(now, workspaceId)} as age`;
+  report.sweepAgeSeconds = age;
   const ended = await rehearseEndMarked(db, query);
   report.unbookedLeads = await countMeetingsOver(db, query);
   if (workspaceId === null && (await comparisonIsDue(db, now))) {

@@ -13,6 +13,7 @@ const summaryRow = z.object({
   reason: z.string().nullable(),
   errors: z.int(),
   slowestSeconds: z.number().nullable().catch(null),
+  sweepAgeSeconds: z.number().nullable().catch(null),
   completed: z.number().nullable().catch(null),
   sent: z.number().nullable().catch(null),
   backlog: z.number().nullable().catch(null),
@@ -29,6 +30,7 @@ const SUMMARY = sql`
   run.report -> 'durationMs' as "durationMs", run.report ->> 'reason' as reason,
   case when jsonb_typeof(run.report -> 'errors') = 'array' then jsonb_array_length(run.report -> 'errors') else 0 end as errors,
   run.report #> '{backstop,slowestSeconds}' as "slowestSeconds",
+  run.report #> '{backstop,sweepAgeSeconds}' as "sweepAgeSeconds",
   run.report #> '{backstop,completedCount}' as completed,
   run.report #> '{results,delivery,sent}' as sent, run.report #> '{results,backlog}' as backlog`;
 

@@ -25,6 +25,7 @@ const several: DigestContents = {
     { kind: "backstop_completed", count: 7, examples: [] },
     { kind: "lead_created", count: 2, examples: [] },
     { kind: "fact_warned", count: 1, examples: [example({ detail: "meeting.booked: meeting: it is a whole day" })] },
+    { kind: "connection_failing", count: 1, examples: [example({ detail: "Calendly was last read at noon" })] },
     { kind: "guardrail_paused", count: 1, examples: [example({ detail: "12 of the 150 e-mails bounced" })] },
   ],
 };
@@ -46,6 +47,9 @@ Leads added by a booking, reply or opt-out of an unknown person: 2
 Events that were applied with warnings, and started nothing: 1
 - meeting.booked: meeting: it is a whole day
 
+Booking tools that cannot be read: bookings without a webhook stay unknown: 1
+- Calendly was last read at noon
+
 Sending paused by the guardrail, until a person resumes it: 1
 - 12 of the 150 e-mails bounced
 `;
@@ -65,9 +69,10 @@ describe("a digest", () => {
       "<li>and 1 more</li>",
       "<li>Ada Lovelace, Engines (email: smtp_550)</li>",
       "<li>meeting.booked: meeting: it is a whole day</li>",
+      "<li>Calendly was last read at noon</li>",
       "<li>12 of the 150 e-mails bounced</li>",
     ]);
-    expect(html.match(/<h2>.*<\/h2>/g)).toHaveLength(6);
+    expect(html.match(/<h2>.*<\/h2>/g)).toHaveLength(7);
   });
 
   it("names a lead without a name as such", () => {

@@ -110,6 +110,18 @@ const digest = inserting("notification_digest", {
   window_start: "'2030-01-01'",
   window_end: "'2030-01-02'",
 });
+const LATER = "'2030-01-02'";
+const sweep = inserting("connection_sweep", {
+  workspace_id: ":here",
+  tool: "'calendly'",
+  sweep_window: "'hot'",
+  first_at: "'2030-01-01'",
+  swept_at: "'2030-01-01'",
+  tried_at: "'2030-01-01'",
+  fault: "'unavailable'",
+  seen: "0",
+  changed: "0",
+});
 const task = inserting("task", {
   workspace_id: ":here",
   touch_id: ":touch",
@@ -456,6 +468,21 @@ const OTHER_LAWS: readonly Law[] = [
     },
   ]),
   {
+    name: "sweep_window_is_known",
+    breaks: sweep({ sweep_window: "'tepid'" }),
+    keeps: sweep({ sweep_window: "'warm'" }),
+  },
+  ...[{ first_at: LATER }, { swept_at: LATER }, { swept_at: "'2029-12-31'" }].map((wrong) => ({
+    name: "sweep_times_are_in_order",
+    breaks: sweep(wrong),
+    keeps: sweep({ tried_at: LATER }),
+  })),
+  {
+    name: "sweep_without_fault_was_whole",
+    breaks: sweep({ swept_at: "null", fault: "null" }),
+    keeps: sweep({ swept_at: "null" }),
+  },
+  {
     name: "stop_cause_is_known",
     breaks: "update public.lead set stop_cause = 'a whim' where id = :free",
     keeps: "update public.lead set stop_cause = 'unbooked' where id = :free",
@@ -512,7 +539,7 @@ const OTHER_LAWS: readonly Law[] = [
     breaks: notification({ kind: "'touch_unknown'" }),
     keeps: notification({ kind: "'touch_unknown'", touch_id: ":touch" }),
   },
-  ...["fact_warned", "guardrail_paused"].map((kind) => ({
+  ...["fact_warned", "guardrail_paused", "connection_failing"].map((kind) => ({
     name: "event_has_its_detail",
     breaks: notification({ kind: `'${kind}'` }),
     keeps: notification({ kind: `'${kind}'`, detail: "'what it is'" }),

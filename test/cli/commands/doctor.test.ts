@@ -115,6 +115,29 @@ it("fails unsubscribe links if an active sequence needs them and the latest run 
   expect(await stateOf("unsubscribe")).toMatchObject({ state: "passed", found: "messages have links" });
 });
 
+it("says how late bookings without a webhook are known, and fails if a booking tool cannot be read", async () => {
+  const workspaceId = await addWorkspace(sql);
+  expect(await stateOf("booking tools")).toMatchObject({
+    state: "passed",
+    found: expect.stringContaining("webhook only"),
+  });
+  const sweep = (minutes: number, fault: string | null) =>
+    sql.query(
+      `insert into connection_sweep (workspace_id, tool, sweep_window, first_at, swept_at, tried_at, fault, seen, changed)
+       values ($1, 'calendly', 'hot', now() - interval '1 day', now() - $2 * interval '1 minute', now(), $3, 0, 0)
+           on conflict (workspace_id, tool, sweep_window) do update set swept_at = excluded.swept_at, fault = excluded.fault`,
+      [workspaceId, minutes, fault],
+    );
+  await sweep(6, "throttled");
+  expect(await stateOf("booking tools")).toMatchObject({ state: "passed", found: expect.stringContaining("7 min") });
+  await sweep(90, "unavailable");
+  expect(await stateOf("booking tools")).toMatchObject({
+    state: "failed",
+    found: expect.stringContaining("the tool does not answer"),
+    remedy: "docs/runbook.md#sweep-age",
+  });
+});
+
 it("fails the migrations if one is missing, and skips what needs them", async () => {
   const { rows } = await sql.query("select * from _prisma_migrations order by migration_name desc limit 1");
   await sql.query("delete from _prisma_migrations where id = $1", [rows[0].id]);

@@ -1,0 +1,30 @@
+import { failingText, isWorthTelling } from "../../domain/sweeps.ts";
+import type { FactOf } from "../../inbound/facts.ts";
+import type { FactOutcome } from "../../run/apply-messages.ts";
+import { markTold, storeSweep } from "../connection-sweeps.ts";
+import { insertDigestEvents } from "../digests.ts";
+import { databaseNow, execute, sql, type Transactional } from "../sql.ts";
+import { notAfter, refuseUnknown } from "./apply-once.ts";
+
+/**
+ * Stores how old the comparison with a booking tool is. Repeating it changes nothing, and in any order the same remains, so
+ * that its event id is not stored: a connection sends hundreds a day. The digest is told once of a connection that fails.
+ */
+export const connectionSwept = (db: Transactional, fact: FactOf<"connection.swept">): Promise<FactOutcome> =>
+  db.transaction(async (transaction) => {
+    const { workspaceId } = fact;
+    const now = await databaseNow(transaction);
+    const sweep = { ...fact, at: notAfter(now, fact.occurredAt) };
+    const state = await storeSweep(transaction, sweep);
+    if (!state) return refuseUnknown(workspaceId);
+    if (isWorthTelling(state) && !state.wasTold) {
+      const about = { workspaceId: sql`${workspaceId}::uuid`, kind: "connection_failing", now } as const;
+      await execute(
+        transaction,
+      )`${insertDigestEvents({ ...about, column: "detail", value: sql`${failingText(state)}` })}`;
+      await markTold(transaction, sweep);
+    }
+    return +state.triedAt > +sweep.at
+      ? { outcome: "stale", ended: 0, cancelledTouches: 0 }
+      : { outcome: "applied", ended: 0, cancelledTouches: 0, started: 0 };
+  });
