@@ -66,7 +66,7 @@ export function eventText({ what, sequence, position, channel, reason, by }: Ans
 
 const nextText = (instance: Live, local: (at: Date) => string): string => nextLines(instance, local).join("\n  ");
 
-/** A live sequence, then what is decided about its next step now. */
+/** A live sequence, then what is decided about its next step if it is due now. */
 export function nextLines(
   { sequence, position, status, why, nextStepDue, now }: Live,
   local: (at: Date) => string,
@@ -78,7 +78,7 @@ export function nextLines(
   const detail = decision.detail ? ` (${decision.detail})` : "";
   return [
     heading,
-    `decides  ${decision.rule}: ${textOf(decision.reason)}${detail}`,
+    `if due   ${decision.rule}: ${decision.reason === "ready" ? "all rules pass" : textOf(decision.reason)}${detail}`,
     ...decision.blockers.slice(1).map(({ rule, reason }) => `also     ${rule}: ${textOf(reason)}`),
     `zone     ${decision.zone.zone} (${decision.zone.from})`,
     `limits   ${limitsText(decision.inputs, local)}`,
@@ -105,7 +105,7 @@ function outlookText(
   outlook: Extract<Live["now"], { readable: true }>["decision"]["outlook"],
   local: (at: Date) => string,
 ) {
-  if (outlook.goes === "not") return `does not go until that changes: ${textOf(outlook.reason)}`;
+  if (outlook.goes === "not") return `does not go as things are: ${textOf(outlook.reason)}`;
   return `${outlook.needsApproval ? "waits for approval from" : "goes at the earliest"} ${local(outlook.at)}`;
 }
 

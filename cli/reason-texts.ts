@@ -51,7 +51,7 @@ export const REASON_TEXTS: Readonly<Record<string, string>> = {
 /** Why live instances wait. */
 export function liveText({ status, reason }: { readonly status: string; readonly reason: string | null }): string {
   if (reason === "awaiting_approval") return "a text waits for approval: paused";
-  if (reason === null) return status === "active" ? "waits for the time of its next step" : status;
+  if (reason === null) return status === "active" ? "goes when it is due" : status;
   return REASON_TEXTS[reason] ?? reason;
 }
 

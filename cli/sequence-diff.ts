@@ -45,7 +45,7 @@ function stepLines(change: StepChange, { steps }: WrittenSequence): readonly str
     case "removed":
       return [`- step ${change.before.key}`];
     case "added":
-      return [`+ step ${placeOf(change.step)}`, ...valueLines(UNWRITTEN, change.step)];
+      return [`+ step ${placeOf(change.step)}`, ...newLines(change.step)];
     case "changed": {
       const moved = change.moved ? ", moved" : "";
       return [`~ step ${placeOf(change.step)}${moved}`, ...valueLines(change.before, change.step)];
@@ -57,11 +57,24 @@ function stepLines(change: StepChange, { steps }: WrittenSequence): readonly str
   }
 }
 
-/** The defaults of a step's optional fields. */
+/** The defaults of a step's optional fields, which are not shown. */
 const UNWRITTEN: Partial<WrittenStep> = { condition: "always", needsApproval: false };
 
-const valueLines = (before: Partial<WrittenStep>, after: WrittenStep): readonly string[] =>
-  STEP_FIELDS.filter((field) => value(before, field) !== value(after, field))
+/** The values of a new step that are not defaults. */
+const newLines = (step: WrittenStep): readonly string[] =>
+  valueLines(
+    {},
+    step,
+    STEP_FIELDS.filter((field) => value(UNWRITTEN, field) !== value(step, field)),
+  );
+
+const valueLines = (
+  before: Partial<WrittenStep>,
+  after: WrittenStep,
+  fields: readonly (typeof STEP_FIELDS)[number][] = STEP_FIELDS,
+): readonly string[] =>
+  fields
+    .filter((field) => value(before, field) !== value(after, field))
     .flatMap((field) => fieldLines(NAMES[field] ?? field, value(before, field), value(after, field)))
     .map((line) => `    ${line}`);
 

@@ -146,7 +146,7 @@ async function importFrom(path: string, options: Options): Promise<void> {
 function importSignatureOf({ stage, by, reason }: Options) {
   if (by !== undefined && reason !== undefined) return { by, reason, once: true };
   if (stage === undefined && by === undefined && reason === undefined)
-    return { by: "leads import", reason: "leads import", once: false };
+    return { by: "(not given)", reason: "(not given)", once: false };
   throw new UsageProblem("who imports, and why? Add --by <name> and --reason <text>");
 }
 

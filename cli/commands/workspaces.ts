@@ -74,11 +74,11 @@ const listCommand = () =>
 const showCommand = () =>
   withPlace(new Command("show"))
     .description(showWorkspace.summary)
-    .argument("<workspace>", "the id or the name")
+    .argument("[workspace]", "the id or the name; may be left out if there is only one")
     .option("--json", "print the answer as JSON")
-    .action((workspace: string, { json, ...place }: Asked) =>
+    .action((workspace: string | undefined, { json, ...place }: Asked) =>
       withOperator(place, async (operator) => {
-        const answer = await operator.ask(showWorkspace, { workspace });
+        const answer = await operator.ask(showWorkspace, { ...(workspace && { workspace }) });
         printAnswer(showWorkspace, answer, { json, text: settingsText(answer) });
       }),
     );
@@ -118,7 +118,8 @@ const namesText = (heading: string, names: readonly string[]): string =>
   [`${names.length} ${heading}${names.length > 0 ? ":" : "."}`, ...names.map((name) => `  ${name}`), ""].join("\n");
 
 function tableOf({ workspaces }: z.output<typeof listWorkspaces.answer>): string {
-  if (workspaces.length === 0) return "There is no workspace yet.\n";
+  if (workspaces.length === 0)
+    return "There is no workspace yet. Create one: npm run backstop -- workspaces apply FILE.yaml\n";
   const head = ["workspace", "time zone", "leads", "live", "state"];
   const rows = workspaces.map((workspace) => {
     const { name, timeZone, leads, liveInstances } = workspace;

@@ -166,7 +166,8 @@ const workspaces = (db: Transactional, senders: string[]): Check => ({
   async run() {
     const [ofWorkspaces, ofLeads] = [await readSenders(db), await readLeadSenders(db, MOST_LEAD_SENDERS)];
     senders.push(...ofWorkspaces, ...ofLeads);
-    if (ofWorkspaces.length > 0) return { found: `${ofWorkspaces.length} senders, and ${ofLeads.length} of leads` };
+    if (ofWorkspaces.length > 0)
+      return { found: `senders of workspaces: ${ofWorkspaces.length}, of leads: ${ofLeads.length}` };
     return { found: "there is none yet", remedy: "create one: npm run backstop -- workspaces apply FILE.yaml" };
   },
 });

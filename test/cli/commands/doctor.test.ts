@@ -203,7 +203,7 @@ it("says how many connections are left, and the senders of leads", async () => {
     state: "passed",
     found: expect.stringMatching(/the server has \d+, with 4 or more/),
   });
-  expect(await stateOf("workspaces")).toMatchObject({ found: "1 senders, and 1 of leads" });
+  expect(await stateOf("workspaces")).toMatchObject({ found: "senders of workspaces: 1, of leads: 1" });
 });
 
 it("passes a stage whose schedule runs and whose senders are verified, as an address or by their domain", async () => {
