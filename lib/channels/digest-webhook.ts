@@ -1,7 +1,8 @@
 import { digestSlackText } from "../domain/digest.ts";
+import { retryAfterMs } from "../domain/retry-after.ts";
 import type { DigestSender, SendOutcome } from "../run/channel-ports.ts";
 import { type Network, NotReachable } from "./network.ts";
-import { type Answer, NoAnswer, post, retryAfterMs } from "./post.ts";
+import { type Answer, NoAnswer, post } from "./post.ts";
 
 /** Short: receivers respond at once, and a slow digest delays those of other workspaces. */
 const ANSWER_TIMEOUT_MS = 5_000;

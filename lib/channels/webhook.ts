@@ -1,8 +1,9 @@
 import { Webhook } from "standardwebhooks";
+import { retryAfterMs } from "../domain/retry-after.ts";
 import type { MessageChannel, OutgoingTouch, SendOutcome } from "../run/channel-ports.ts";
 import { type Meaning, outcomeOfMeaning } from "./meaning.ts";
 import { type Network, NotReachable } from "./network.ts";
-import { type Answer, NoAnswer, type PostRequest, post, retryAfterMs } from "./post.ts";
+import { type Answer, NoAnswer, type PostRequest, post } from "./post.ts";
 import { signingSecret } from "./settings.ts";
 import { payloadOf } from "./webhook-payload.ts";
 

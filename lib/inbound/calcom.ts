@@ -1,8 +1,16 @@
 import * as z from "zod";
 import { normaliseEmail } from "../domain/address.ts";
-import { type About, bookingFact, meetingId, type Person, personOf, sameAddress } from "./booking-facts.ts";
+import {
+  type About,
+  type Booking,
+  bookingFact,
+  meetingId,
+  type Person,
+  personOf,
+  sameAddress,
+} from "./booking-facts.ts";
 import { faultsOf } from "./parse-event.ts";
-import { fault, ignored, type TranslatedFact, type Translation } from "./translation.ts";
+import { fault, ignored, type Translation } from "./translation.ts";
 
 /** Any other value counts as absent: what is only useful never makes a payload invalid. */
 const text = z.string().min(1).optional().catch(undefined);
@@ -25,7 +33,7 @@ const attendee = z
   .catch({ email: undefined, phoneNumber: undefined, noShow: undefined });
 const mailbox = z.object({ email: text }).catch({ email: undefined });
 
-const booking = z.object({
+const bookingPayload = z.object({
   uid: z.string().min(1),
   rescheduleUid: text,
   status: text,
@@ -37,7 +45,7 @@ const booking = z.object({
   responses: z.object({ email: response, attendeePhoneNumber: response }).optional().catch(undefined),
   smsReminderNumber: text,
 });
-type Booking = z.infer<typeof booking>;
+type Payload = z.infer<typeof bookingPayload>;
 
 const envelope = z.object({ triggerEvent: z.string(), createdAt: text, payload: z.unknown().optional() });
 const TEMPLATE = "remove the custom payload template of the webhook";
@@ -64,7 +72,7 @@ export function translateCalcom(payload: unknown, about: About): Translation {
   if (!event.success) return fault(`not a webhook of Cal.com: ${faultsOf(event.error).join("; ")}; ${TEMPLATE}`);
   const change = CHANGES.get(event.data.triggerEvent);
   if (!change) return ignored("an event that books or changes no meeting");
-  const sent = booking.safeParse(withUid(event.data.payload));
+  const sent = bookingPayload.safeParse(withUid(event.data.payload));
   if (!sent.success) return fault(`payload: has no uid; ${TEMPLATE}`);
   if (change === "booked" && UNCONFIRMED.has(sent.data.status?.toUpperCase() ?? "")) {
     return ignored("the booking awaits confirmation");
@@ -72,8 +80,61 @@ export function translateCalcom(payload: unknown, about: About): Translation {
   const attendees = attendeesOf(sent.data);
   if (attendees === "nobody") return fault("payload: names no address and no number");
   const at = event.data.createdAt;
-  const facts = attendees.flatMap((attendee) => factOf(sent.data, { change, at }, attendee, about) ?? []);
+  const bookings = attendees.flatMap((attendee) => bookingOf(sent.data, { change, at }, attendee) ?? []);
+  const facts = bookings.map((booking) => bookingFact(about, booking));
   return facts.length > 0 ? { kind: "facts", facts } : ignored("concerns no attendee but hosts");
+}
+
+/** What the API says about a booking. */
+export interface CalcomResource {
+  readonly uid: string;
+  readonly status: "accepted" | "pending" | "cancelled" | "rejected";
+  readonly start: string;
+  readonly end: string;
+  readonly createdAt: string;
+  readonly updatedAt?: string | null | undefined;
+  readonly rescheduledFromUid?: string | null | undefined;
+  readonly rescheduledToUid?: string | null | undefined;
+  readonly hosts: readonly unknown[];
+  readonly attendees: readonly Readonly<Record<string, unknown>>[];
+  /** The answers of the booking form. */
+  readonly bookingFieldsResponses?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/**
+ * The bookings of a booking in the API: one for each attendee whom a webhook would name, with the same meeting ids. None
+ * while it awaits confirmation, and none if it was rescheduled, because the new booking replaces it. The time is that of
+ * the booking's last change; an absence is not before the start, because the API gives it no time of its own. That an
+ * absence was taken back, or that one seat was cancelled, does not show in the API.
+ *
+ * Source: https://cal.com/docs/api-reference/v2/bookings/get-all-bookings
+ */
+export function bookingsOfCalcom(resource: CalcomResource): readonly Booking[] {
+  const { status, rescheduledToUid, bookingFieldsResponses: answers = {} } = resource;
+  if (status === "pending" || rescheduledToUid) return [];
+  const sent = bookingPayload.parse({
+    uid: resource.uid,
+    rescheduleUid: resource.rescheduledFromUid ?? undefined,
+    startTime: resource.start,
+    endTime: resource.end,
+    organizer: {},
+    team: { members: resource.hosts },
+    attendees: resource.attendees.map((attendee) => ({ ...attendee, noShow: attendee["absent"] })),
+    responses: {
+      email: { value: answers["email"] },
+      attendeePhoneNumber: { value: answers["attendeePhoneNumber"] },
+    },
+    smsReminderNumber: answers["smsReminderNumber"],
+  });
+  const attendees = attendeesOf(sent);
+  if (attendees === "nobody") return [];
+  const changedAt = resource.updatedAt ?? resource.createdAt;
+  return attendees.flatMap((attendee) => {
+    const isAbsent = status === "accepted" && attendee.noShow === true;
+    const at = isAbsent && Date.parse(changedAt) < Date.parse(resource.start) ? resource.start : changedAt;
+    const change = isAbsent ? "no-show" : status === "accepted" ? "booked" : "cancelled";
+    return bookingOf(sent, { change, at }, attendee) ?? [];
+  });
 }
 
 type Change = "booked" | "cancelled" | "no-show";
@@ -92,24 +153,21 @@ export const CALCOM_EVENTS: readonly string[] = [...CHANGES.keys()];
 const UNCONFIRMED: ReadonlySet<string> = new Set(["PENDING", "AWAITING_HOST"]);
 
 /** Undefined if nothing changed for the attendee. */
-function factOf(
-  { uid, rescheduleUid, startTime, endTime }: Booking,
+function bookingOf(
+  { uid, rescheduleUid, startTime, endTime }: Payload,
   { change, at }: { readonly change: Change; readonly at: string | undefined },
   { lead, key, noShow }: Attendee,
-  about: About,
-): TranslatedFact | undefined {
+): Booking | undefined {
   const idOf = (one: string) => meetingId("calcom", one, key);
   const described = { meetingId: idOf(uid), lead, startsAt: startTime, endsAt: endTime, occurredAt: at };
-  if (change === "cancelled") return bookingFact(about, { ...described, type: "meeting.cancelled" });
+  if (change === "cancelled") return { ...described, type: "meeting.cancelled" };
   if (change === "no-show") {
     if (noShow === undefined) return undefined;
-    return bookingFact(about, { ...described, type: noShow ? "meeting.missed" : "meeting.booked" });
+    return { ...described, type: noShow ? "meeting.missed" : "meeting.booked" };
   }
   // Also if the confirmation of a rescheduled booking arrives as `BOOKING_CREATED`.
-  if (rescheduleUid === undefined || rescheduleUid === uid) {
-    return bookingFact(about, { ...described, type: "meeting.booked" });
-  }
-  return bookingFact(about, { ...described, type: "meeting.rescheduled", replaces: idOf(rescheduleUid) });
+  if (rescheduleUid === undefined || rescheduleUid === uid) return { ...described, type: "meeting.booked" };
+  return { ...described, type: "meeting.rescheduled", replaces: idOf(rescheduleUid) };
 }
 
 interface Attendee {
@@ -119,7 +177,7 @@ interface Attendee {
   readonly noShow: boolean | undefined;
 }
 
-function attendeesOf(sent: Booking): readonly Attendee[] | "nobody" {
+function attendeesOf(sent: Payload): readonly Attendee[] | "nobody" {
   const { attendees, organizer, team, responses } = sent;
   const hosts = [organizer, ...team.members].flatMap(({ email }) => email ?? []);
   const isHost = (address: string) => hosts.some((host) => sameAddress(host, address));
@@ -135,7 +193,7 @@ function attendeesOf(sent: Booking): readonly Attendee[] | "nobody" {
 }
 
 /** The form belongs to the booker, who is one of several attendees. */
-function bookersPhone({ attendees, responses, smsReminderNumber }: Booking, email: string | undefined) {
+function bookersPhone({ attendees, responses, smsReminderNumber }: Payload, email: string | undefined) {
   const booker = responses?.email;
   const isBooker = email !== undefined && booker !== undefined ? sameAddress(email, booker) : attendees.length < 2;
   return isBooker ? (responses?.attendeePhoneNumber ?? smsReminderNumber) : undefined;

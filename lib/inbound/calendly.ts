@@ -1,7 +1,15 @@
 import * as z from "zod";
-import { type About, bookingFact, meetingId, type Person, personOf, sameAddress } from "./booking-facts.ts";
+import {
+  type About,
+  type Booking,
+  bookingFact,
+  meetingId,
+  type Person,
+  personOf,
+  sameAddress,
+} from "./booking-facts.ts";
 import { faultsOf } from "./parse-event.ts";
-import { fault, ignored, type TranslatedFact, type Translation } from "./translation.ts";
+import { fault, ignored, type Translation } from "./translation.ts";
 
 /** Any other value counts as absent: what is only useful never makes a payload invalid. */
 const text = z.string().min(1).optional().catch(undefined);
@@ -12,6 +20,8 @@ const invitee = z.object({
   email: text,
   text_reminder_number: text,
   created_at: text,
+  updated_at: text,
+  status: text,
   old_invitee: text,
   rescheduled: z.boolean().catch(false),
   cancellation: times,
@@ -59,7 +69,32 @@ export function translateCalendly(payload: unknown, about: About): Translation {
   if (people === "nobody") return fault("payload: names no address and no number");
   const concerned = people.filter(({ guest }) => change.alsoGuests || guest === undefined);
   if (concerned.length === 0) return ignored("concerns no attendee but hosts");
-  return { kind: "facts", facts: concerned.map((person) => factOf(parsed.data, change, person, about)) };
+  return {
+    kind: "facts",
+    facts: concerned.map((person) => bookingFact(about, bookingOf(parsed.data, change, person))),
+  };
+}
+
+/**
+ * The bookings of an invitee as the API gives it, with its event as `scheduled_event`: those that the webhooks about it
+ * give. None for a rescheduled invitee, whose successor has them. Undefined if it is no invitee. That a no-show was
+ * taken back does not show in the API.
+ *
+ * Source: https://developer.calendly.com/api-docs/calendly-api/scheduled-events/list-event-invitees
+ */
+export function bookingsOfCalendly(resource: unknown): readonly Booking[] | undefined {
+  const parsed = invitee.safeParse(resource);
+  if (!parsed.success) return undefined;
+  const people = peopleOf(parsed.data);
+  if (people === "nobody") return [];
+  const changeBy = (event: string) => READERS.get(event)?.(parsed.data, parsed.data.updated_at);
+  const { status, no_show } = parsed.data;
+  const change = changeBy(status === "canceled" ? "invitee.canceled" : "invitee.created");
+  const absence = status !== "canceled" && no_show ? changeBy("invitee_no_show.created") : undefined;
+  return people.flatMap((person) => {
+    const last = person.guest === undefined ? (absence ?? change) : change;
+    return last ? [bookingOf(parsed.data, last, person)] : [];
+  });
 }
 
 interface Change {
@@ -121,14 +156,13 @@ function peopleOf({ email, text_reminder_number, scheduled_event }: Invitee): re
   return lead && !isHost(email) ? [{ lead }, ...guests] : guests;
 }
 
-function factOf(
+function bookingOf(
   { uri, old_invitee, scheduled_event }: Invitee,
   { type, occurredAt }: Change,
   { lead, guest }: Attendee,
-  about: About,
-): TranslatedFact {
+): Booking {
   const idOf = (inviteeUri: string) => meetingId("calendly", uuidOf(inviteeUri), guest);
-  return bookingFact(about, {
+  return {
     type,
     meetingId: idOf(uri),
     replaces: type === "meeting.rescheduled" && old_invitee !== undefined ? idOf(old_invitee) : undefined,
@@ -136,7 +170,7 @@ function factOf(
     startsAt: scheduled_event.start_time,
     endsAt: scheduled_event.end_time,
     occurredAt,
-  });
+  };
 }
 
 /** The last part of `https://api.calendly.com/scheduled_events/<event>/invitees/<invitee>`. */

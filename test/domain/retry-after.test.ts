@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { retryAfterMs } from "../../lib/channels/post.ts";
+import { retryAfterMs } from "../../lib/domain/retry-after.ts";
 
 const NOON = new Date("2026-11-25T12:00:00.500Z");
 const HOUR_MS = 3_600_000;

@@ -1,0 +1,142 @@
+import type * as z from "zod";
+import { faultsOf } from "../inbound/parse-event.ts";
+import { BookingToolFault, type CallBudget } from "./port.ts";
+import { throttledUntil } from "./throttled-until.ts";
+
+/** Limits of one call. */
+export interface CallLimits {
+  /** From the request to the last byte of the answer. */
+  readonly timeoutMs: number;
+  readonly mostBytes: number;
+}
+
+const LIMITS: CallLimits = { timeoutMs: 10_000, mostBytes: 8 * 1024 * 1024 };
+
+/** How to reach the API of one connection. */
+export interface ApiAccess {
+  readonly url: string;
+  readonly token: string;
+  readonly limits?: CallLimits | undefined;
+}
+
+export interface ApiCall<Answer> {
+  /** Below the URL of the API. Without personal data, because faults name it. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | undefined>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly answer: z.ZodType<Answer>;
+}
+
+/** Reads from the API of a tool. Rejects with a BookingToolFault and nothing else. */
+export type ReadApi = <Answer>(call: ApiCall<Answer>, budget: CallBudget) => Promise<Answer>;
+
+/** A budget of so many calls, until the signal aborts. */
+export function callBudget(calls: number, signal: AbortSignal): CallBudget {
+  let left = calls;
+  return { take: () => left-- > 0, signal };
+}
+
+/** Calls of one connection. They never follow a redirect, because that could hand over the token. */
+export function apiReader({ url, token, limits = LIMITS }: ApiAccess): ReadApi {
+  const base = url.replace(/\/+$/, "");
+  const ask = async <Answer>(call: ApiCall<Answer>, signal: AbortSignal): Promise<Answer> => {
+    const headers = { ...call.headers, accept: "application/json", authorization: `Bearer ${token}` };
+    const response = await fetch(urlOf(base, call), { headers, redirect: "manual", signal });
+    await assertSuccess(nameOf(call), response);
+    return parsed(nameOf(call), call.answer, await textOf(nameOf(call), response, limits.mostBytes));
+  };
+  return async (call, budget) => {
+    if (!isSafe(base)) throw new BookingToolFault("unauthorised", "the URL of the API must begin with https://");
+    if (budget.signal.aborted || !budget.take()) throw outOfBudget(call);
+    const signal = AbortSignal.any([budget.signal, AbortSignal.timeout(limits.timeoutMs)]);
+    return ask(call, signal).catch((thrown: unknown) => {
+      if (thrown instanceof BookingToolFault) throw thrown;
+      if (budget.signal.aborted) throw outOfBudget(call);
+      // The text of the error is not repeated, because it may hold values.
+      const reason = signal.aborted ? `did not answer within ${limits.timeoutMs} ms` : "got no complete answer";
+      throw new BookingToolFault("unavailable", `${nameOf(call)} ${reason}`);
+    });
+  };
+}
+
+const nameOf = ({ path }: Pick<ApiCall<unknown>, "path">): string => `GET ${path}`;
+
+function urlOf(base: string, { path, query = {} }: Pick<ApiCall<unknown>, "path" | "query">): string {
+  const given = new URLSearchParams();
+  for (const [key, value] of Object.entries(query)) if (value !== undefined) given.set(key, value);
+  return `${base}${path}?${given}`;
+}
+
+const outOfBudget = (call: Pick<ApiCall<unknown>, "path">): BookingToolFault =>
+  new BookingToolFault("out_of_budget", `${nameOf(call)} was left for a later run`);
+
+/** Whether the token may be sent there: over TLS, or to this machine. */
+function isSafe(url: string): boolean {
+  const { protocol, hostname } = URL.parse(url) ?? {};
+  return protocol === "https:" || (protocol === "http:" && /^(127\.0\.0\.1|localhost|\[::1\])$/.test(hostname ?? ""));
+}
+
+async function assertSuccess(name: string, response: Response): Promise<void> {
+  const { status, headers } = response;
+  if (status === 200) return;
+  // Frees the connection. What the body says is not repeated, because it may hold values.
+  await response.body?.cancel();
+  const message = `${name} answered ${status}`;
+  if (status === 401 || status === 403) throw new BookingToolFault("unauthorised", message);
+  if (status === 429) throw new BookingToolFault("throttled", message, throttledUntil(headers, new Date()));
+  if (status >= 500) throw new BookingToolFault("unavailable", message);
+  throw new RefusedCall(message, status);
+}
+
+/** An answer between 300 and 499 without a meaning for every tool. */
+class RefusedCall extends BookingToolFault {
+  readonly status: number;
+  constructor(message: string, status: number) {
+    super("unexpected_answer", message);
+    this.status = status;
+  }
+}
+
+/** As `read`. Undefined if the answer has one of the statuses, which say that there is no such thing. */
+export async function readIfThere<Answer>(
+  read: ReadApi,
+  call: ApiCall<Answer>,
+  statuses: readonly number[],
+  budget: CallBudget,
+): Promise<Answer | undefined> {
+  try {
+    return await read(call, budget);
+  } catch (thrown) {
+    if (thrown instanceof RefusedCall && statuses.includes(thrown.status)) return undefined;
+    throw thrown;
+  }
+}
+
+async function textOf(name: string, response: Response, mostBytes: number): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of response.body ?? []) {
+    bytes += chunk.byteLength;
+    if (bytes > mostBytes) throw unexpected(name, `the answer has more than ${mostBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+function parsed<Answer>(name: string, schema: z.ZodType<Answer>, text: string): Answer {
+  const answer = schema.safeParse(jsonOf(name, text));
+  if (answer.success) return answer.data;
+  throw unexpected(name, faultsOf(answer.error).join("; "));
+}
+
+function jsonOf(name: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw unexpected(name, "the answer is not JSON");
+  }
+}
+
+/** `fault` names fields, never values. */
+export const unexpected = (name: string, fault: string): BookingToolFault =>
+  new BookingToolFault("unexpected_answer", `${name}: ${fault}`);
