@@ -1,4 +1,4 @@
-import type { BookingToolName } from "../inbound/booking-facts.ts";
+import type { BookingToolName } from "../domain/labels.ts";
 import { calcom } from "./calcom.ts";
 import { calendly } from "./calendly.ts";
 import { gohighlevel } from "./gohighlevel.ts";

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import type { JsonAnswer } from "../../../cli/demo-calendly.ts";
 import type { BookingToolSettings, MeetingStatus } from "../../../lib/booking/port.ts";
-import type { BookingToolName } from "../../../lib/inbound/booking-facts.ts";
+import type { BookingToolName } from "../../../lib/domain/labels.ts";
 
 /** A meeting of one person, in any tool. */
 export interface StandInMeeting {
