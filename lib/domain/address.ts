@@ -76,7 +76,9 @@ export function addressKeys(text: string): readonly string[] {
   const ascii = asciiDomain(domain);
   const domains = [ascii, ascii && domainToUnicode(ascii), domain, domain.toLowerCase()].filter((form) => form !== "");
   const locals = [local.toLowerCase(), local];
-  return [...new Set(domains.flatMap((form) => locals.map((part) => `${part}@${form}`)))];
+  const keys = domains.flatMap((form) => locals.map((part) => `${part}@${form}`));
+  // A row may hold decomposed letters, as names of files on macOS do.
+  return [...new Set([...keys, ...keys.map((key) => key.normalize("NFD"))])];
 }
 
 /** The form in which phone numbers are compared: digits and plus, with a leading `00` as `+`. Null without digits. */

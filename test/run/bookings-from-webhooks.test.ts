@@ -3,7 +3,6 @@ import { beforeEach, describe, expect, it } from "@jest/globals";
 import { bookingFact, meetingId } from "../../lib/inbound/booking-facts.ts";
 import { translateCalcom } from "../../lib/inbound/calcom.ts";
 import { translateCalendly } from "../../lib/inbound/calendly.ts";
-import { readPostedFacts } from "../../lib/inbound/posted-facts.ts";
 import type { TranslatedFact, Translation } from "../../lib/inbound/translation.ts";
 import { onPool } from "../../lib/store/sql.ts";
 import {
@@ -15,7 +14,7 @@ import {
   calendlyRescheduled,
   instantAt,
 } from "../support/booking-payloads.ts";
-import { addFollowedLead, addLead, addSequence, addWorkspace } from "../support/factories.ts";
+import { addFollowedLead, addSequence, addWorkspace } from "../support/factories.ts";
 import { tell } from "../support/facts.ts";
 import { useDatabase } from "../support/use-database.ts";
 
@@ -252,69 +251,3 @@ it("a booking by the made-up address of a phone stops the lead with that number"
   );
   expect((await outcome()).leads).toMatchObject([{ email: "ida@example.com", booked: true }]);
 });
-
-/** Addresses as rows hold them, also such as are never mailed. */
-const ODD_ADDRESSES = [
-  "plain@example.com",
-  "UPPER@EXAMPLE.COM",
-  "Mixed.Case@Example.Com",
-  "plus+tag@example.com",
-  "under_score@example.com",
-  "dash-dash@example-host.com",
-  "1234567890@example.com",
-  "o'brien@example.com",
-  "a!#$%&'*+/=?^_`{|}~-z@example.com",
-  "first.middle.last@sub.sub.example.co.uk",
-  "x@example.museum",
-  "longlabel@aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.com",
-  `${"l".repeat(64)}@example.com`,
-  '"quoted local"@example.com',
-  '"with,comma"@example.com',
-  "Ida Sommer <named@example.com>",
-  '"Sommer, Ida" <comma@example.com>',
-  "<brackets@example.com>",
-  "mailto:link@example.com",
-  " blanks@example.com ",
-  "\ttab@example.com\n",
-  "no\u00a0break@example.com\u00a0",
-  "zero\u200bwidth@example.com",
-  "\ufeffbom@example.com",
-  "soft\u00adhyphen@example.com",
-  "dot@example.com.",
-  "info@bücher.example",
-  "info2@xn--bcher-kva.example",
-  "info@BÜCHER.example",
-  "zoë@example.com",
-  "müller@bücher.example",
-  "почта@пример.рф",
-  "info@папироска.рф",
-  "用户@例子.广告",
-  "二@例子.example",
-  "ß@straße.example",
-  "double..dot@example.com",
-  ".leading@example.com",
-  "trailing.@example.com",
-  "at@host-without-dot",
-  "ip@[192.0.2.1]",
-] as const;
-
-it.each(["Calendly", "Cal.com", "posted facts"])("each odd address of a lead also books by %s", async (route) => {
-  const ids = await Promise.all(
-    ODD_ADDRESSES.map(async (email) => [email, await addLead(sql, workspaceId, { email })] as const),
-  );
-  for (const [email, id] of ids) {
-    await apply(bookedBy(route, email));
-    const { rows } = await sql.query("select is_booked from lead where id = $1", [id]);
-    expect({ email, booked: rows }).toEqual({ email, booked: [{ is_booked: true }] });
-  }
-});
-
-function bookedBy(route: string, email: string): readonly TranslatedFact[] {
-  if (route === "Calendly") return fromCalendly(calendly("invitee.created", anInvitee(), { invitee: { email } }));
-  if (route === "Cal.com") {
-    return fromCalcom(calcom("BOOKING_CREATED", randomUUID(), { payload: { attendees: [calcomAttendee(email)] } }));
-  }
-  const meeting = { id: randomUUID(), startsAt: instantAt(20_000), endsAt: instantAt(20_030) };
-  const fact = { type: "meeting.booked", eventId: randomUUID(), occurredAt: instantAt(0), lead: { email }, meeting };
-  return readPostedFacts(fact, { workspaceId }).flatMap((one) => ("fact" in one ? one.fact : []));
-}
