@@ -148,8 +148,10 @@ const operatorOf = ({ look, operate }: Transport): Operator => ({
   async ask(asked, input) {
     return z.decode(asked.answer, answerOf(await look({ question: asked.name, input })));
   },
-  async order(given, input, { orderId = randomUUID(), ...placing }) {
-    return z.decode(given.answer, answerOf(await operate({ order: given.name, input, orderId, ...placing })));
+  // A command may pass all its options: only these are of the order.
+  async order(given, input, { by, reason, orderId = randomUUID(), dryRun = false }) {
+    const request = { order: given.name, input, orderId, by, reason, ...(dryRun && { dryRun }) };
+    return z.decode(given.answer, answerOf(await operate(request)));
   },
 });
 
