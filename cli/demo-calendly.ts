@@ -42,7 +42,7 @@ export function calendlyAnswer(account: CalendlyAccount, url: URL, authorization
   if (authorization !== `Bearer ${account.token}`) return refusal(401, "Unauthenticated");
   const { pathname, searchParams: query } = url;
   const [, event] = /^\/scheduled_events\/([^/]+)\/invitees$/.exec(pathname) ?? [];
-  if (event !== undefined) return inviteesOf(account, event);
+  if (event !== undefined) return inviteesOf(account, event, query);
   if (pathname === "/scheduled_events") return eventsOf(account, query);
   if (pathname === "/event_type_available_times") return availableTimesOf(account, query);
   if (/^\/event_types\/[^/]+$/.test(pathname)) {
@@ -103,10 +103,12 @@ const cancellationOf = (at: string) => ({
   reason: null,
 });
 
-function inviteesOf({ meetings }: CalendlyAccount, event: string): JsonAnswer {
-  const collection = meetings.filter((meeting) => meeting.event === event).map(inviteeOf);
-  if (collection.length === 0) return refusal(404, "Resource Not Found");
-  return { status: 200, body: { collection, pagination: paginationOf(0, collection.length) } };
+function inviteesOf({ meetings }: CalendlyAccount, event: string, query: URLSearchParams): JsonAnswer {
+  const invitees = meetings.filter((meeting) => meeting.event === event).map(inviteeOf);
+  if (invitees.length === 0) return refusal(404, "Resource Not Found");
+  const offset = Number(query.get("page_token") ?? 0);
+  const collection = invitees.slice(offset, offset + PAGE);
+  return { status: 200, body: { collection, pagination: paginationOf(offset, invitees.length) } };
 }
 
 const inviteeUri = ({ event, invitee }: Pick<CalendlyMeeting, "event" | "invitee">): string =>

@@ -14,7 +14,6 @@ import type {
 } from "./port.ts";
 import { versionOf } from "./version.ts";
 
-const LIST = "/bookings";
 const VERSIONS = { bookings: "2024-08-13", eventTypes: "2024-06-14", slots: "2024-09-04" } as const;
 /** The most that a page may have. */
 const TAKE = 250;
@@ -29,7 +28,7 @@ const booking = z.object({
   updatedAt: time.nullish(),
   rescheduledFromUid: z.string().nullish(),
   rescheduledToUid: z.string().nullish(),
-  hosts: z.array(z.object({ email: z.string().nullish() })),
+  hosts: z.array(z.object({ id: z.union([z.int(), z.string()]).nullish(), email: z.string().nullish() })),
   attendees: z.array(
     z.object({ email: z.string().nullish(), phoneNumber: z.string().nullish(), absent: z.boolean().nullish() }),
   ),
@@ -53,31 +52,57 @@ const STATUS: Readonly<Record<CalcomBooking["status"], MeetingStatus>> = {
 /**
  * Cal.com's API v2.
  *
- * It lists the bookings that the token's user may see by their start, with all people and absences, at most 250 a page.
- * Pages are offsets. It could also filter by time of change (`afterUpdatedAt`), but an absence does not change that
- * time, so that a sweep reads the window. Limit: 120 calls a minute per API key.
+ * It lists bookings by their start, with all people and absences, at most 250 a page. Pages are offsets. It could also
+ * filter by time of change (`afterUpdatedAt`), but an absence does not change that time, so that a sweep reads the
+ * window. With an organisation as account, the list has the bookings of all its members; with a user, those that the
+ * user hosts, although the API also shows an admin those of others. Limit: 120 calls a minute per API key.
  *
  * Sources: https://cal.com/docs/api-reference/v2/bookings/get-all-bookings,
+ * https://cal.com/docs/api-reference/v2/orgs-bookings/get-organization-bookings,
  * https://cal.com/docs/api-reference/v2/slots/get-available-time-slots-for-an-event-type and
  * https://cal.com/docs/api-reference/v2/event-types/get-an-event-type
  */
-export function calcom(read: ReadApi, { eventType }: BookingToolSettings): BookingTool {
+export function calcom(read: ReadApi, { account = "", eventType }: BookingToolSettings): BookingTool {
+  const path = /^organizations\/\d+$/.test(account) ? `/v2/${account}/bookings` : "/v2/bookings";
+  const [, userId] = /^users\/(\d+)$/.exec(account) ?? [];
   return {
     name: "calcom",
     listsMissed: true,
-    meetings: (window, budget) => allByStart(LIST, window, (position) => bookingsAt(read, position, budget)),
+    async meetings(window, budget) {
+      const listed = await allByStart(path, window, (position) => bookingsAt(read, { path, position }, budget));
+      return listed.filter((one) => userId === undefined || isHostedBy(userId, one)).map(({ meeting }) => meeting);
+    },
     details: async ({ details = { bookings: [] } }) => details,
     ...(eventType !== undefined && { freeSlots: (range, budget) => freeSlots(read, eventType, range, budget) }),
   };
 }
 
+interface Listed {
+  readonly id: string;
+  readonly startsAt: Date;
+  readonly meeting: ListedMeeting;
+  readonly hosts: CalcomBooking["hosts"];
+}
+
+const isHostedBy = (userId: string, { hosts }: Listed): boolean => hosts.some(({ id }) => String(id) === userId);
+
+interface Wanted {
+  readonly path: string;
+  readonly position: Position;
+}
+
 /** Without `beforeEnd`: a meeting that starts in the window may end at any time after it. */
-async function bookingsAt(read: ReadApi, { from, next }: Position, budget: CallBudget): Promise<Page<ListedMeeting>> {
-  const skip = Number(next ?? 0);
-  const query = { afterStart: from.toISOString(), sortStart: "asc", take: String(TAKE), skip: String(skip) };
+async function bookingsAt(read: ReadApi, { path, position }: Wanted, budget: CallBudget): Promise<Page<Listed>> {
+  const skip = Number(position.next ?? 0);
+  const afterStart = position.from.toISOString();
+  const query = { afterStart, sortStart: "asc", take: String(TAKE), skip: String(skip) };
   const headers = { "cal-api-version": VERSIONS.bookings };
-  const { data, pagination } = await read({ path: LIST, query, headers, answer: bookingsPage }, budget);
-  return { meetings: data.map(meetingOf), next: pagination.hasNextPage ? String(skip + data.length) : undefined };
+  const { data, pagination } = await read({ path, query, headers, answer: bookingsPage }, budget);
+  const meetings = data.map((sent) => {
+    const meeting = meetingOf(sent);
+    return { id: meeting.id, startsAt: meeting.startsAt, meeting, hosts: sent.hosts };
+  });
+  return { meetings, next: pagination.hasNextPage ? String(skip + data.length) : undefined };
 }
 
 function meetingOf(sent: CalcomBooking): ListedMeeting {
@@ -95,12 +120,12 @@ function meetingOf(sent: CalcomBooking): ListedMeeting {
 }
 
 async function freeSlots(read: ReadApi, id: string, { from, to }: TimeRange, budget: CallBudget): Promise<FreeSlots> {
-  const path = `/event-types/${encodeURIComponent(id)}`;
+  const path = `/v2/event-types/${encodeURIComponent(id)}`;
   const ofEventType = { "cal-api-version": VERSIONS.eventTypes };
   const eventType = await read({ path, headers: ofEventType, answer: eventTypeAnswer }, budget);
   const query = { eventTypeId: id, start: from.toISOString(), end: to.toISOString(), timeZone: "UTC" };
   const headers = { "cal-api-version": VERSIONS.slots };
-  const { data } = await read({ path: "/slots", query, headers, answer: slotsAnswer }, budget);
+  const { data } = await read({ path: "/v2/slots", query, headers, answer: slotsAnswer }, budget);
   const times = Object.values(data).flatMap((slots) => slots.map(({ start }) => start));
   return {
     times: times.filter((start) => start >= from && start < to).sort((one, other) => one.getTime() - other.getTime()),

@@ -13,6 +13,7 @@ import {
 } from "./port.ts";
 import { versionOf } from "./version.ts";
 
+const DAY_MS = 24 * 60 * 60_000;
 const VERSIONS = { calendars: "2021-04-15", contacts: "2021-07-28" } as const;
 
 const STATUS = {
@@ -98,8 +99,9 @@ async function appointmentsIn(
   const { calendars } = await read({ path: "/calendars/", query: { locationId }, headers, answer }, budget);
   const found: Appointment[] = [];
   for (const { id: calendarId } of calendars) {
-    const [startTime, endTime] = [from, to].map((time) => String(time.getTime()));
-    const query = { locationId, calendarId, startTime, endTime };
+    // The documentation leaves open whether a meeting must also end in the range.
+    const endTime = String(to.getTime() + DAY_MS);
+    const query = { locationId, calendarId, startTime: String(from.getTime()), endTime };
     const { events } = await read({ path: "/calendars/events", query, headers, answer: eventsAnswer }, budget);
     found.push(...events.filter((event) => event.startTime >= from && event.startTime < to));
   }

@@ -11,7 +11,7 @@ export interface BookingTool {
    * read all of them.
    */
   meetings(window: TimeRange, budget: CallBudget): Promise<readonly ListedMeeting[]>;
-  /** What the meeting means for each person. Costs no call if the list holds it. */
+  /** What a meeting that this tool listed means for each person. Costs no call if the list holds it. */
   details(meeting: ListedMeeting, budget: CallBudget): Promise<MeetingDetails>;
   /** Free times that start in the range, in order. Absent if the tool or the connection offers none. */
   freeSlots?(range: TimeRange, budget: CallBudget): Promise<FreeSlots>;
@@ -67,7 +67,7 @@ export interface CallBudget {
 /** What a connection needs besides the tool's name. */
 export interface BookingToolSettings {
   readonly apiToken: string;
-  /** Calendly: the URI of the organisation or user. GoHighLevel: the location id. */
+  /** Calendly: the URI of the organisation or user. Cal.com: `organizations/<id>` or `users/<id>`. GoHighLevel: the location id. */
   readonly account?: string | undefined;
   /** What `freeSlots` are for. Calendly: the URI of the event type. Cal.com: its id. */
   readonly eventType?: string | undefined;
@@ -78,7 +78,7 @@ export interface BookingToolSettings {
 /**
  * Why a booking tool could not be read.
  *
- * - `unauthorised`: the token or its permissions are wrong. A person must act.
+ * - `unauthorised`: the token, its permissions or the settings of the connection are wrong. A person must act.
  * - `throttled`: the tool wants no call before `until`.
  * - `unavailable`: no answer, or an error of the tool. Try again later.
  * - `unexpected_answer`: the answer is not what the tool documents.

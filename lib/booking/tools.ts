@@ -12,7 +12,7 @@ interface Tool {
 
 const TOOLS: Readonly<Record<BookingToolName, Tool>> = {
   calendly: { apiUrl: "https://api.calendly.com", open: calendly },
-  calcom: { apiUrl: "https://api.cal.com/v2", open: calcom },
+  calcom: { apiUrl: "https://api.cal.com", open: calcom },
   gohighlevel: { apiUrl: "https://services.leadconnectorhq.com", open: gohighlevel },
 };
 

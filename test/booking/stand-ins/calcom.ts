@@ -50,9 +50,9 @@ function slots({ freeTimes }: StandInContent): JsonAnswer {
 }
 
 const VERSIONS: Readonly<Record<string, string>> = {
-  "/bookings": "2024-08-13",
-  "/slots": "2024-09-04",
-  "/event-types/7": "2024-06-14",
+  "/v2/bookings": "2024-08-13",
+  "/v2/slots": "2024-09-04",
+  "/v2/event-types/7": "2024-06-14",
 };
 
 export const CALCOM: ToolUnderTest = {
@@ -66,8 +66,8 @@ export const CALCOM: ToolUnderTest = {
   answer: (content, { pathname, searchParams }, { headers }) => {
     if (headers.authorization !== `Bearer ${TOKEN}`) return { status: 401, body: { status: "error" } };
     if (headers["cal-api-version"] !== VERSIONS[pathname]) return { status: 404, body: { status: "error" } };
-    if (pathname === "/bookings") return bookings(content, searchParams);
-    if (pathname === "/slots") return slots(content);
+    if (pathname === "/v2/bookings") return bookings(content, searchParams);
+    if (pathname === "/v2/slots") return slots(content);
     const data = { id: 7, slug: "demo", lengthInMinutes: MINUTES, bookingUrl: BOOKING_URL };
     return { status: 200, body: { status: "success", data } };
   },
