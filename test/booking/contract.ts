@@ -199,9 +199,9 @@ export function bookingToolContract(tool: ToolUnderTest): void {
             aMeeting(`${index}`, { startsAt: at(DAY) }),
           );
         };
-        const fault = await faultOf(api.meetings(WINDOW, budget(20)));
+        const fault = await faultOf(api.meetings(WINDOW, budget(8)));
         expect(fault.code).toBe("out_of_budget");
-        expect(standIn.requests).toHaveLength(20);
+        expect(standIn.requests).toHaveLength(8);
       });
 
       it("are refused if they are out of order", async () => {
