@@ -131,9 +131,10 @@ function functionsOf(stage: string, quiet: boolean): Transport {
   if (!STAGE_PATTERN.test(stage)) throw new UsageProblem(`"${stage}" is not a valid stage name; a valid name is dev`);
   const { lookFunction, operateFunction } = namesOf(stage);
   const invocation = { answerMs: ANSWER_MS, maxAttempts: MAX_ATTEMPTS };
+  // One for all requests: elsewhere than on a terminal, it writes a repeated line once.
+  const spinner = new Spinner();
   const invoke = async (name: string, event: unknown): Promise<unknown> => {
     if (quiet) return await invokeFunction(name, event, invocation);
-    const spinner = new Spinner();
     return await spinner
       .during(`Asking ${name}`, () => invokeFunction(name, event, invocation))
       .finally(() => spinner.stop());

@@ -22,11 +22,15 @@ export function consoleCommand(): Command {
     .option("--port <number>", "0 chooses a free one", port, 0)
     .addHelpText("after", HELP)
     .action(({ port: wanted, ...place }: Place & { port: number }) =>
-      withOperator(place, async (operator, signal) => {
-        const page = await startConsole(operator, wanted);
-        process.stdout.write(`${page.url}\n`);
-        if (!signal.aborted) await once(signal, "abort");
-        await page.close();
-      }),
+      withOperator(
+        place,
+        async (operator, signal) => {
+          const page = await startConsole(operator, wanted);
+          process.stdout.write(`${page.url}\n`);
+          if (!signal.aborted) await once(signal, "abort");
+          await page.close();
+        },
+        { quiet: true },
+      ),
     );
 }

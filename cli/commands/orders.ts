@@ -56,7 +56,7 @@ function listText({ orders, next }: z.output<typeof listOrders.answer>): string 
   const rows = orders.map(({ at, name, workspace, leadId, by, reason }) => [
     formatMinute(at),
     name,
-    [workspace, leadId && `lead ${leadId}`].filter(Boolean).join("\n"),
+    [workspace ?? "all workspaces", leadId && `lead ${leadId}`].filter(Boolean).join("\n"),
     `${by}: ${reason}`,
   ]);
   const table = fittedTable({ head: ["time", "order", "on", "by, and why"], rows }, columnsOf(process.stdout));

@@ -18,7 +18,9 @@ export interface InvokeApi {
 export async function startInvokeApi(workers: Readonly<Record<string, LambdaWorker>>): Promise<InvokeApi> {
   const invoked: string[] = [];
   const answer = async (request: IncomingMessage, response: ServerResponse) => {
-    const [, name = ""] = /^\/2015-03-31\/functions\/([^/]+)\/invocations$/.exec(request.url ?? "") ?? [];
+    const [, named = ""] = /^\/2015-03-31\/functions\/([^/]+)\/invocations$/.exec(request.url ?? "") ?? [];
+    // A name, or an ARN that ends with it.
+    const name = decodeURIComponent(named).split(":").at(-1) ?? "";
     const event: unknown = JSON.parse(await text(request));
     const worker = workers[name];
     if (!worker) {
