@@ -12,6 +12,7 @@ import { forecastSequences } from "./forecast-sequences.ts";
 import { funnel } from "./funnel.ts";
 import { listOrders } from "./list-orders.ts";
 import type { Question } from "./operation.ts";
+import { preview } from "./preview.ts";
 import { listRuns, showRun } from "./runs.ts";
 import { exportSequences, listSequences, showSequence } from "./sequences.ts";
 import { showLead } from "./show-lead.ts";
@@ -28,6 +29,7 @@ export const QUESTIONS: readonly Question[] = [
   listSequences,
   showSequence,
   exportSequences,
+  preview,
   planApplySequences,
   findLeads,
   showLead,

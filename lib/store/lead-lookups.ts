@@ -1,8 +1,10 @@
 import * as z from "zod";
 import { normaliseEmail } from "../domain/address.ts";
+import type { TemplateLead } from "../domain/lead-columns.ts";
 import { phoneKeys } from "../domain/phone.ts";
+import { TEMPLATE_COLUMNS, templateColumns, templateLeadOf } from "./columns.ts";
 import { instant } from "./rows.ts";
-import { many, type Queryable, type Sql, sql } from "./sql.ts";
+import { many, one, type Queryable, type Sql, sql } from "./sql.ts";
 
 export const foundRow = z.object({
   id: z.guid(),
@@ -84,4 +86,11 @@ export async function searchLeads(db: Queryable, query: LeadQuery): Promise<Foun
             or lead.email ilike ${part})
      order by ${named} desc, lead.created_at desc, lead.id
      limit ${limit}`;
+}
+
+/** The values of a lead that a template may read. */
+export async function readTemplateLead(db: Queryable, leadId: string): Promise<TemplateLead> {
+  return templateLeadOf(
+    await one(db, z.object(templateColumns))`select ${TEMPLATE_COLUMNS} from lead where id = ${leadId}::uuid`,
+  );
 }

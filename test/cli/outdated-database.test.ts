@@ -9,7 +9,7 @@ const EVENT = fileURLToPath(new URL("../../events/intake/lead.replied.json", imp
 
 const COMMANDS: readonly (readonly string[])[] = [
   ["leads", "show", ID],
-  ["preview", ID, "--lead", ID],
+  ["preview", "Chase", "1", "--lead", ID],
   ["approvals", "list"],
   ["reopen", ID, "Chase", "--reason", "a mistake", "--by", "me"],
   ["sequences", "export", "unused"],
