@@ -1,4 +1,6 @@
 import {
+  type LenientSequence,
+  type LenientStep,
   type SequenceChange,
   STEP_FIELDS,
   type StepChange,
@@ -9,7 +11,7 @@ import { formatDuration } from "./duration.ts";
 
 /** The effect of applying a file. */
 export interface ShownPlan {
-  readonly before: WrittenSequence | null;
+  readonly before: LenientSequence | null;
   readonly after: WrittenSequence;
   readonly change: SequenceChange;
   /** The latest version; 0 if the sequence is new. */
@@ -33,7 +35,7 @@ export function describeChanges({ before, after, version, change, inside }: Show
   }
 }
 
-const headLines = (before: WrittenSequence | undefined, after: WrittenSequence): readonly string[] =>
+const headLines = (before: LenientSequence | undefined, after: WrittenSequence): readonly string[] =>
   (["triggerOn", "active"] as const)
     .filter((field) => before?.[field] !== after[field])
     .flatMap((field) => fieldLines(field, before?.[field], after[field]));
@@ -58,7 +60,7 @@ function stepLines(change: StepChange, { steps }: WrittenSequence): readonly str
 }
 
 /** The defaults of a step's optional fields, which are not shown. */
-const UNWRITTEN: Partial<WrittenStep> = { condition: "always", needsApproval: false };
+const UNWRITTEN: Partial<LenientStep> = { condition: "always", needsApproval: false };
 
 /** The values of a new step that are not defaults. */
 const newLines = (step: WrittenStep): readonly string[] =>
@@ -69,7 +71,7 @@ const newLines = (step: WrittenStep): readonly string[] =>
   );
 
 const valueLines = (
-  before: Partial<WrittenStep>,
+  before: Partial<LenientStep>,
   after: WrittenStep,
   fields: readonly (typeof STEP_FIELDS)[number][] = STEP_FIELDS,
 ): readonly string[] =>
@@ -81,7 +83,7 @@ const valueLines = (
 /** The names of fields in the files. */
 const NAMES: Readonly<Record<string, string>> = { delayMinutes: "delay", timeToLiveMinutes: "timeToLive" };
 
-function value(step: Partial<WrittenStep>, field: (typeof STEP_FIELDS)[number]): string | boolean | undefined {
+function value(step: Partial<LenientStep>, field: (typeof STEP_FIELDS)[number]): string | boolean | undefined {
   const found = step[field] ?? undefined;
   if (typeof found === "object") return found.length > 0 ? found.join(", ") : undefined;
   return typeof found === "number" ? formatDuration(found) : found;

@@ -1,6 +1,6 @@
 import { stringify } from "yaml";
 import * as z from "zod";
-import type { WrittenSequence, WrittenStep } from "../lib/domain/written-sequence.ts";
+import type { LenientSequence, LenientStep, WrittenSequence, WrittenStep } from "../lib/domain/written-sequence.ts";
 import {
   delayMinutes,
   faultsOfSteps,
@@ -42,8 +42,8 @@ export function parseSequenceFile(text: string): ParsedSequenceFile {
   return { faults: file.placed(faults, faultText) };
 }
 
-/** The YAML that parses to this sequence. Omits fields that have their default. */
-export function writeSequenceFile({ name, triggerOn, active, steps }: WrittenSequence): string {
+/** The YAML that parses to this sequence, unless only newer code knows a label of it. Omits fields that have their default. */
+export function writeSequenceFile({ name, triggerOn, active, steps }: LenientSequence): string {
   const head = { name, triggerOn, ...(active ? {} : { active }) };
   return stringify(
     { ...head, steps: steps.map(fileStep) },
@@ -51,7 +51,7 @@ export function writeSequenceFile({ name, triggerOn, active, steps }: WrittenSeq
   );
 }
 
-const fileStep = (step: WrittenStep) => ({
+const fileStep = (step: LenientStep) => ({
   key: step.key,
   delay: formatDuration(step.delayMinutes),
   channel: step.channel,

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import * as z from "zod";
+import { isKnownSequence } from "../../lib/domain/written-sequence.ts";
 import { forecast } from "../../lib/operate/forecast.ts";
 import { forecastSequences } from "../../lib/operate/forecast-sequences.ts";
-import { exportSequences } from "../../lib/operate/sequences.ts";
+import { exportSequences, writable } from "../../lib/operate/sequences.ts";
 import { openDatabase } from "../../lib/store/connect.ts";
 import { onSnapshot, type Transactional } from "../../lib/store/sql.ts";
 
@@ -20,9 +21,9 @@ async function answerOn(db: Transactional): Promise<unknown> {
   if (asked === "forecast")
     return z.encode(forecast.answer, await forecast.run(db, { days: 14, workspace, after: null }, now));
   const { sequences } = await exportSequences.run(db, { workspace, after: null }, now);
-  const edited = sequences.map((sequence) => ({
-    ...sequence,
-    steps: sequence.steps.map((step) => (step.key === "step-2" ? { ...step, timeToLiveMinutes: 60 } : step)),
+  const edited = sequences.filter(isKnownSequence).map((sequence) => ({
+    ...writable(sequence),
+    steps: writable(sequence).steps.map((step) => (step.key === "step-2" ? { ...step, timeToLiveMinutes: 60 } : step)),
   }));
   const input = { days: 14, workspace, sequences: edited, newFields: ["need"] };
   return z.encode(forecastSequences.answer, await forecastSequences.run(db, input, now));

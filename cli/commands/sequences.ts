@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { Command } from "commander";
 import type * as z from "zod";
 import { CHANNELS, PLACEHOLDER_KINDS, SEQUENCE_TRIGGERS, STEP_CONDITIONS } from "../../lib/domain/labels.ts";
-import { changeOf, type WrittenSequence } from "../../lib/domain/written-sequence.ts";
+import { changeOf, type LenientSequence, type WrittenSequence } from "../../lib/domain/written-sequence.ts";
 import { applySequences, planApplySequences } from "../../lib/operate/apply-sequences.ts";
 import { exportSequences, listSequences, showSequence, writable } from "../../lib/operate/sequences.ts";
 import { fileNamesFor } from "../file-names.ts";
@@ -175,8 +175,8 @@ async function exportTo(directory: string, options: Options): Promise<void> {
   });
 }
 
-async function allSequences(operator: Operator, options: Options): Promise<readonly WrittenSequence[]> {
-  const all: WrittenSequence[] = [];
+async function allSequences(operator: Operator, options: Options): Promise<readonly LenientSequence[]> {
+  const all: LenientSequence[] = [];
   let after: string | null = null;
   do {
     const page: z.output<typeof exportSequences.answer> = await operator.ask(exportSequences, {

@@ -1,6 +1,15 @@
 import { CHANNEL_REGISTRY } from "./channels.ts";
 import type { Step } from "./due-item.ts";
-import type { Channel, PlaceholderKind, SequenceTrigger, StepCondition } from "./labels.ts";
+import {
+  CHANNELS,
+  type Channel,
+  PLACEHOLDER_KINDS,
+  type PlaceholderKind,
+  SEQUENCE_TRIGGERS,
+  type SequenceTrigger,
+  STEP_CONDITIONS,
+  type StepCondition,
+} from "./labels.ts";
 import { LEAD_COLUMNS, TEMPLATE_KEYS, type TemplateKey, type TemplateLead } from "./lead-columns.ts";
 import { checkTemplate, type UsedField } from "./template-check.ts";
 import { forAuthor } from "./template-faults.ts";
@@ -33,11 +42,34 @@ export interface WrittenStep {
   readonly timeToLiveMinutes: number | null;
 }
 
+/** A step as it is stored: its labels may be known only to a newer version of this code. */
+export interface LenientStep extends Omit<WrittenStep, "channel" | "condition" | "allow"> {
+  readonly channel: string;
+  readonly condition: string;
+  readonly allow: readonly string[];
+}
+
+/** A sequence as it is stored: its labels may be known only to a newer version of this code. */
+export interface LenientSequence extends Omit<WrittenSequence, "triggerOn" | "steps"> {
+  readonly triggerOn: string;
+  readonly steps: readonly LenientStep[];
+}
+
+/** Whether this code knows all labels of the sequence. */
+export const isKnownSequence = (sequence: LenientSequence): sequence is WrittenSequence =>
+  has(SEQUENCE_TRIGGERS, sequence.triggerOn) &&
+  sequence.steps.every(
+    ({ channel, condition, allow }) =>
+      has(CHANNELS, channel) && has(STEP_CONDITIONS, condition) && allow.every((kind) => has(PLACEHOLDER_KINDS, kind)),
+  );
+
+const has = (labels: readonly string[], label: string): boolean => labels.includes(label);
+
 /** The change to one step. `moved` means that its order among the kept steps changed. */
 export type StepChange =
   | { readonly kind: "kept" | "added"; readonly step: WrittenStep }
-  | { readonly kind: "changed"; readonly before: WrittenStep; readonly step: WrittenStep; readonly moved: boolean }
-  | { readonly kind: "removed"; readonly before: WrittenStep };
+  | { readonly kind: "changed"; readonly before: LenientStep; readonly step: WrittenStep; readonly moved: boolean }
+  | { readonly kind: "removed"; readonly before: LenientStep };
 
 export interface SequenceChange {
   /** True if the new version equals the old one. */
@@ -49,7 +81,7 @@ export interface SequenceChange {
 }
 
 /** The change when `after` replaces `before`. Steps are matched by key. */
-export function changeOf(before: WrittenSequence | undefined, after: WrittenSequence): SequenceChange {
+export function changeOf(before: LenientSequence | undefined, after: WrittenSequence): SequenceChange {
   const old = before?.steps ?? [];
   const kept = old.filter(({ key }) => after.steps.some((step) => step.key === key));
   const order = after.steps.filter(({ key }) => kept.some((step) => step.key === key));
@@ -73,7 +105,7 @@ export function changeOf(before: WrittenSequence | undefined, after: WrittenSequ
 }
 
 /** Same steps, order and delays. Such a change cannot make an active lead skip or repeat a step. */
-const isSameWay = (before: readonly WrittenStep[], after: readonly WrittenStep[]): boolean =>
+const isSameWay = (before: readonly LenientStep[], after: readonly WrittenStep[]): boolean =>
   before.length === after.length &&
   after.every(({ key, delayMinutes }, index) => {
     const old = before[index];
@@ -91,7 +123,7 @@ export const STEP_FIELDS = [
   "body",
 ] as const satisfies readonly (keyof WrittenStep)[];
 
-const isSameStep = (one: WrittenStep, other: WrittenStep): boolean =>
+const isSameStep = (one: LenientStep, other: WrittenStep): boolean =>
   STEP_FIELDS.every((field) => JSON.stringify(one[field]) === JSON.stringify(other[field]));
 
 export interface TextFault {

@@ -10,7 +10,7 @@ import {
   valuesUsed,
 } from "../domain/advice.ts";
 import { holidayCalendar, loadHolidays } from "../domain/holidays.ts";
-import type { WrittenSequence } from "../domain/written-sequence.ts";
+import { isKnownSequence, type WrittenSequence } from "../domain/written-sequence.ts";
 import { hasMeetings, namesWithLeads, readLeadsByValues } from "../store/advice-facts.ts";
 import { haveUnsubscribeLinks } from "../store/run-history.ts";
 import type { Queryable } from "../store/sql.ts";
@@ -59,10 +59,10 @@ export async function adviceOn(
   return [...onTimes, ...onLinks, ...(await adviceOnLeads(db, workspaceId, sequences))];
 }
 
-/** The active sequences of a workspace, as they are stored. */
+/** The active sequences of a workspace, as they are stored, except those with labels that only newer code knows. */
 export async function activeSequences(db: Queryable, workspaceId: string): Promise<readonly WrittenSequence[]> {
   const stored = await findStoredSequences(db, workspaceId);
-  return stored.flatMap(({ written }) => (written?.active ? [written] : []));
+  return stored.flatMap(({ written }) => (written?.active && isKnownSequence(written) ? [written] : []));
 }
 
 /** Values of texts that leads of the workspace lack, and sequences that nothing starts. */

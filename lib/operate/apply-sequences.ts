@@ -5,7 +5,7 @@ import { faultsOfSteps, faultText, SequenceRefused, writtenSequence } from "../s
 import { planSequences, upsertSequences } from "../store/sequences.ts";
 import { adviceAnswer, adviceOn } from "./advice.ts";
 import { order, question, Refused } from "./operation.ts";
-import { storedSequence, writable } from "./sequences.ts";
+import { storedSequence } from "./sequences.ts";
 import { theOrOnlyWorkspace, workspaceName } from "./workspaces.ts";
 
 /** Completely valid, and each name once. */
@@ -62,7 +62,7 @@ export const planApplySequences = question({
       workspace: name,
       unknownFields: [...(await unknownFieldsOf(db, id, given, added))],
       plans: plans.map(({ stored, inside, fingerprint }) => ({
-        before: stored?.written ? writable(stored.written) : null,
+        before: stored?.written ?? null,
         version: stored?.version ?? 0,
         inside,
         fingerprint,

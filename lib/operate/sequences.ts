@@ -1,5 +1,4 @@
 import * as z from "zod";
-import { SEQUENCE_TRIGGERS } from "../domain/labels.ts";
 import type { WrittenSequence } from "../domain/written-sequence.ts";
 import type { Queryable } from "../store/sql.ts";
 import { findStoredSequences, readSequences, type StoredSequence, storedStep } from "../store/stored-sequences.ts";
@@ -17,12 +16,12 @@ const MAX_LISTED = 1_000;
 /** A sequence as it is stored. Its texts may be older than the checks of today. */
 export const storedSequence = z.object({
   name: z.string(),
-  triggerOn: z.enum(SEQUENCE_TRIGGERS),
+  triggerOn: z.string(),
   active: z.boolean(),
-  steps: z.array(storedStep),
+  steps: z.array(storedStep).readonly(),
 });
 
-/** A copy with the types of inputs and answers, whose arrays are mutable. */
+/** A copy with the types of inputs, whose arrays are mutable. */
 export const writable = ({ steps, ...head }: WrittenSequence) => ({
   ...head,
   steps: steps.map((step) => ({ ...step, allow: [...step.allow] })),
@@ -40,7 +39,7 @@ export const listSequences = question({
       z.object({
         id: z.guid(),
         name: z.string(),
-        triggerOn: z.enum(SEQUENCE_TRIGGERS),
+        triggerOn: z.string(),
         active: z.boolean(),
         version: z.int(),
         steps: z.int(),
@@ -65,7 +64,7 @@ export const showSequence = question({
     const { id: workspaceId, name } = await theOrOnlyWorkspace(db, workspace);
     const { id, version, written } = await theSequence(db, { workspaceId, workspace: name, idOrName: sequence });
     if (!written) throw new Refused("not_found", `the sequence "${sequence}" has no steps`);
-    return { id, version, sequence: writable(written) };
+    return { id, version, sequence: written };
   },
 });
 
@@ -99,7 +98,7 @@ export const exportSequences = question({
   async run(db, { workspace, after }) {
     const { id } = await theOrOnlyWorkspace(db, workspace);
     const stored = await findStoredSequences(db, id, { after, limit: PAGE });
-    const sequences = stored.flatMap(({ written }) => (written ? [writable(written)] : []));
+    const sequences = stored.flatMap(({ written }) => written ?? []);
     return { sequences, next: stored.length < PAGE ? null : (stored.at(-1)?.name ?? null) };
   },
 });

@@ -3,6 +3,8 @@ import { decide } from "../domain/decide.ts";
 import { INSTANCE_STATUSES } from "../domain/labels.ts";
 import { blockersOf, outlookOf } from "../domain/outlook.ts";
 import { zoneUsed } from "../domain/time-zone.ts";
+import { decisionFault, planBatch } from "../run/plan.ts";
+import type { DueCandidate } from "../run/store-ports.ts";
 import { eventRow, type LiveInstance, readLeadState, readLiveInstances, readStory } from "../store/stories.ts";
 import { foundLead, leadInput, theLead } from "./find-leads.ts";
 import { isoInstant, question } from "./operation.ts";
@@ -95,7 +97,7 @@ export const showLead = question({
 });
 
 function answerOf({ candidate, sequenceName, instanceStatus, why, due, generation }: LiveInstance, now: Date) {
-  const { instanceId, read } = candidate;
+  const { instanceId } = candidate;
   return {
     instanceId,
     sequence: sequenceName,
@@ -104,11 +106,22 @@ function answerOf({ candidate, sequenceName, instanceStatus, why, due, generatio
     position: candidate.position,
     generation,
     nextStepDue: due,
-    now:
-      "fault" in read
-        ? ({ readable: false, fault: read.fault } as const)
-        : ({ readable: true, decision: decisionOf(read.item, now) } as const),
+    now: nowOf(candidate, now),
   };
+}
+
+/** A row that a run cannot decide is shown with its fault, and hides no other. */
+function nowOf(candidate: DueCandidate, now: Date): z.output<typeof liveInstance>["now"] {
+  const [plan] = planBatch([candidate], now).plans;
+  if (!plan || "fault" in candidate.read || plan.decision.reason === "decision_failed") {
+    const detail = plan && "detail" in plan.decision ? plan.decision.detail : undefined;
+    return { readable: false, fault: detail ?? "no rule decided" };
+  }
+  try {
+    return { readable: true, decision: decisionOf(candidate.read.item, now) };
+  } catch (thrown) {
+    return { readable: false, fault: decisionFault(thrown) };
+  }
 }
 
 function decisionOf(item: Parameters<typeof decide>[0], now: Date): z.output<typeof decision> {

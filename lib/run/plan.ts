@@ -68,7 +68,7 @@ function planOne(candidate: DueCandidate, now: Date, used: UsedRoom, planned: Pl
     planned.add(item, touch.channel);
     return { candidate, decision, state, touch, starts: claims && used.start(item.lead, touch.channel) };
   } catch (thrown) {
-    return holdBroken(candidate, "decision_failed", detailOf(thrown), now);
+    return holdBroken(candidate, "decision_failed", decisionFault(thrown), now);
   }
 }
 
@@ -205,7 +205,7 @@ function assertWithinAllTimes(written: InstanceState | NewTouch): void {
 }
 
 /** Redacts other errors to their class: the message may hold a value of the lead. */
-function detailOf(thrown: unknown): string {
+export function decisionFault(thrown: unknown): string {
   if (thrown instanceof AfterAllTimes) return thrown.message;
   return `deciding threw ${thrown instanceof Error ? thrown.name : typeof thrown}`;
 }

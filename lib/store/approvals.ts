@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { CHANNELS, TOUCH_STATUSES } from "../domain/labels.ts";
+
 import { type Message, render } from "../domain/templates.ts";
 import type { BatchQuery, DueCandidate } from "../run/store-ports.ts";
 import { advanceInstances } from "./advance-instances.ts";
@@ -215,8 +215,9 @@ export const waitingTouchRow = z.object({
   workspaceName: z.string(),
   sequenceName: z.string(),
   position: z.int(),
-  channel: z.enum(CHANNELS),
-  status: z.enum(TOUCH_STATUSES),
+  /** Labels of `CHANNELS` and `TOUCH_STATUSES`, or unknown ones if the database is newer than this code. */
+  channel: z.string(),
+  status: z.string(),
   claimedAt: instant,
   expiresAt: instantOrNull,
   leadId: z.guid(),

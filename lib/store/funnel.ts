@@ -1,5 +1,4 @@
 import * as z from "zod";
-import { CHANNELS } from "../domain/labels.ts";
 import { many, type Queryable } from "./sql.ts";
 
 /** A step, and how many touches or leads ended so. */
@@ -8,7 +7,7 @@ export const funnelStep = z.object({
   version: z.int(),
   position: z.int(),
   key: z.string(),
-  channel: z.enum(CHANNELS),
+  channel: z.string(),
   sent: z.int(),
   delivered: z.int(),
   replied: z.int(),

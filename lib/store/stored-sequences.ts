@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import * as z from "zod";
-import { CHANNELS, PLACEHOLDER_KINDS, SEQUENCE_TRIGGERS, STEP_CONDITIONS } from "../domain/labels.ts";
-import { STEP_FIELDS, type WrittenSequence } from "../domain/written-sequence.ts";
+import { type LenientSequence, STEP_FIELDS } from "../domain/written-sequence.ts";
 import { many, type Queryable } from "./sql.ts";
 
 /** The latest version of a stored sequence. */
@@ -10,17 +9,18 @@ export interface StoredSequence {
   readonly name: string;
   readonly version: number;
   /** Undefined if it has no steps. */
-  readonly written: WrittenSequence | undefined;
+  readonly written: LenientSequence | undefined;
 }
 
+/** A step as it is stored. A label that only newer code knows is its name. */
 export const storedStep = z.object({
   key: z.string(),
   delayMinutes: z.int(),
-  channel: z.enum(CHANNELS),
+  channel: z.string(),
   subject: z.string().nullable(),
   body: z.string(),
-  allow: z.array(z.enum(PLACEHOLDER_KINDS)),
-  condition: z.enum(STEP_CONDITIONS),
+  allow: z.array(z.string()).readonly(),
+  condition: z.string(),
   needsApproval: z.boolean(),
   timeToLiveMinutes: z.int().nullable(),
 });
@@ -28,7 +28,7 @@ const storedRow = z.object({
   id: z.guid(),
   name: z.string(),
   version: z.int(),
-  triggerOn: z.enum(SEQUENCE_TRIGGERS),
+  triggerOn: z.string(),
   active: z.boolean(),
   steps: z.array(storedStep).nullable(),
 });
@@ -86,7 +86,7 @@ export async function readStoredSteps(db: Queryable, workspaceId: string): Promi
 }
 
 /** Identifies what a person reviewed: equal for equal sequences. Null if there is none. */
-export function fingerprintOf(written: WrittenSequence | undefined): string | null {
+export function fingerprintOf(written: LenientSequence | undefined): string | null {
   if (!written) return null;
   const { name, triggerOn, active, steps } = written;
   const values = [
@@ -101,7 +101,7 @@ export function fingerprintOf(written: WrittenSequence | undefined): string | nu
 const summaryRow = z.object({
   id: z.guid(),
   name: z.string(),
-  triggerOn: z.enum(SEQUENCE_TRIGGERS),
+  triggerOn: z.string(),
   active: z.boolean(),
   version: z.int(),
   steps: z.int(),

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { CHANNELS, INSTANCE_STATUSES } from "../domain/labels.ts";
+import { INSTANCE_STATUSES } from "../domain/labels.ts";
 import type { DueCandidate } from "../run/store-ports.ts";
 import { candidateColumns, readCandidates } from "./candidates.ts";
 import { instant, instantOrNull, parseDueRows } from "./rows.ts";
@@ -41,7 +41,8 @@ export const eventRow = z.object({
   what: z.string(),
   sequence: z.string().nullable(),
   position: z.int().nullable(),
-  channel: z.enum(CHANNELS).nullable(),
+  /** A label of `CHANNELS`, or an unknown one if the database is newer than this code. */
+  channel: z.string().nullable(),
   touchId: z.guid().nullable(),
   reason: z.string().nullable(),
   by: z.string().nullable(),

@@ -9,6 +9,7 @@ import { onPool } from "../../lib/store/sql.ts";
 import {
   addAppointment,
   addFollowedLead,
+  addInstance,
   addSequence,
   addTouch,
   addWorkspace,
@@ -78,6 +79,19 @@ describe("leads find", () => {
 });
 
 describe("leads show", () => {
+  it("shows the fault of a sequence that a run cannot decide, and another sequence of the lead beside it", async () => {
+    const workspaceId = await addWorkspace(sql);
+    const [chase, over] = [await addSequence(sql, workspaceId), await addSequence(sql, workspaceId)];
+    const lead = { email: "late@example.test", snoozed_until: "10000-01-01T00:00Z" };
+    const { leadId } = await addFollowedLead(sql, workspaceId, chase.id, { lead });
+    await addInstance(sql, leadId, over.id, { position: 2 });
+    const { instances } = await ask(showLead, { lead: "late@example.test" });
+    expect(instances.map(({ now }) => now).toSorted((one) => (one.readable ? 1 : -1))).toMatchObject([
+      { readable: false, fault: "recheckAt would be after the year 9999" },
+      { readable: true, decision: { kind: "complete", reason: "out_of_steps" } },
+    ]);
+  });
+
   it("finds the lead of an instance or a touch, as reports name them", async () => {
     const workspaceId = await addWorkspace(sql);
     const chase = await addSequence(sql, workspaceId);
