@@ -57,11 +57,13 @@ export interface LenientSequence extends Omit<WrittenSequence, "triggerOn" | "st
 
 /** Whether this code knows all labels of the sequence. */
 export const isKnownSequence = (sequence: LenientSequence): sequence is WrittenSequence =>
-  has(SEQUENCE_TRIGGERS, sequence.triggerOn) &&
-  sequence.steps.every(
-    ({ channel, condition, allow }) =>
-      has(CHANNELS, channel) && has(STEP_CONDITIONS, condition) && allow.every((kind) => has(PLACEHOLDER_KINDS, kind)),
-  );
+  has(SEQUENCE_TRIGGERS, sequence.triggerOn) && sequence.steps.every(isKnownStep);
+
+/** Whether this code knows all labels of the step. */
+export const isKnownStep = (step: LenientStep): step is WrittenStep =>
+  has(CHANNELS, step.channel) &&
+  has(STEP_CONDITIONS, step.condition) &&
+  step.allow.every((kind) => has(PLACEHOLDER_KINDS, kind));
 
 const has = (labels: readonly string[], label: string): boolean => labels.includes(label);
 

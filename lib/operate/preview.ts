@@ -3,7 +3,7 @@ import { unknownFields } from "../domain/field-lint.ts";
 import { CHANNELS } from "../domain/labels.ts";
 import { render } from "../domain/templates.ts";
 import { readableMessage } from "../domain/unsubscribe-link.ts";
-import { lintStep, sampleLeadFor, type WrittenStep } from "../domain/written-sequence.ts";
+import { isKnownStep, type LenientStep, lintStep, sampleLeadFor } from "../domain/written-sequence.ts";
 import { readFieldNames } from "../store/lead-fields.ts";
 import { readTemplateLead } from "../store/lead-lookups.ts";
 import { leadName, theLead } from "./find-leads.ts";
@@ -61,9 +61,13 @@ export const preview = question({
   },
 });
 
-function theStep(sequence: string, steps: readonly WrittenStep[], named: string) {
+function theStep(sequence: string, steps: readonly LenientStep[], named: string) {
   const index = steps.findIndex(({ key }, place) => key === named || String(place + 1) === named);
   const texts = steps[index];
+  if (texts && !isKnownStep(texts)) {
+    const text = `step "${named}" of "${sequence}" has a channel, condition or placeholder that only newer code knows`;
+    throw new Refused("unknown_label", `${text}: deploy that, or use its command`);
+  }
   if (texts) return { position: index + 1, texts };
   const known = steps.map(({ key }, place) => `${place + 1} (${key})`).join(", ") || "none";
   throw new Refused("not_found", `"${sequence}" has no step "${named}"; there are ${known}`);
