@@ -40,8 +40,11 @@ export function personOf(email: string | undefined, phone: string | undefined): 
   return Object.keys(usable).length > 0 ? usable : undefined;
 }
 
-/** Whether two addresses are the same mailbox in different notations. */
-export const sameAddress = (one: string, other: string): boolean => normaliseEmail(one) === normaliseEmail(other);
+/** Whether an address is one of these mailboxes, in any notation. Linear, because a payload may hold thousands. */
+export function oneOf(addresses: readonly string[]): (address: string) => boolean {
+  const mailboxes = new Set(addresses.map(normaliseEmail));
+  return (address) => mailboxes.has(normaliseEmail(address));
+}
 
 /** What a tool says about one person's meeting. */
 export interface Booking {

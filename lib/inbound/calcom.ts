@@ -1,14 +1,6 @@
 import * as z from "zod";
 import { normaliseEmail } from "../domain/address.ts";
-import {
-  type About,
-  type Booking,
-  bookingFact,
-  meetingId,
-  type Person,
-  personOf,
-  sameAddress,
-} from "./booking-facts.ts";
+import { type About, type Booking, bookingFact, meetingId, oneOf, type Person, personOf } from "./booking-facts.ts";
 import { faultsOf } from "./parse-event.ts";
 import { fault, ignored, type Translation } from "./translation.ts";
 
@@ -179,8 +171,7 @@ interface Attendee {
 
 function attendeesOf(sent: Payload): readonly Attendee[] | "nobody" {
   const { attendees, organizer, team, responses } = sent;
-  const hosts = [organizer, ...team.members].flatMap(({ email }) => email ?? []);
-  const isHost = (address: string) => hosts.some((host) => sameAddress(host, address));
+  const isHost = oneOf([organizer, ...team.members].flatMap(({ email }) => email ?? []));
   const listed =
     attendees.length > 0 ? attendees : [{ email: responses?.email, phoneNumber: undefined, noShow: undefined }];
   const named = listed.flatMap(({ email, phoneNumber, noShow }): (Attendee & { readonly isHost: boolean })[] => {
@@ -195,7 +186,7 @@ function attendeesOf(sent: Payload): readonly Attendee[] | "nobody" {
 /** The form belongs to the booker, who is one of several attendees. */
 function bookersPhone({ attendees, responses, smsReminderNumber }: Payload, email: string | undefined) {
   const booker = responses?.email;
-  const isBooker = email !== undefined && booker !== undefined ? sameAddress(email, booker) : attendees.length < 2;
+  const isBooker = email !== undefined && booker !== undefined ? oneOf([booker])(email) : attendees.length < 2;
   return isBooker ? (responses?.attendeePhoneNumber ?? smsReminderNumber) : undefined;
 }
 

@@ -1,13 +1,5 @@
 import * as z from "zod";
-import {
-  type About,
-  type Booking,
-  bookingFact,
-  meetingId,
-  type Person,
-  personOf,
-  sameAddress,
-} from "./booking-facts.ts";
+import { type About, type Booking, bookingFact, meetingId, oneOf, type Person, personOf } from "./booking-facts.ts";
 import { faultsOf } from "./parse-event.ts";
 import { fault, ignored, type Translation } from "./translation.ts";
 
@@ -143,17 +135,15 @@ interface Attendee {
 }
 
 function peopleOf({ email, text_reminder_number, scheduled_event }: Invitee): readonly Attendee[] | "nobody" {
-  const hosts = scheduled_event.event_memberships.flatMap(({ user_email }) => user_email ?? []);
-  const isHost = (address: string | undefined) =>
-    address !== undefined && hosts.some((host) => sameAddress(host, address));
+  const isHost = oneOf(scheduled_event.event_memberships.flatMap(({ user_email }) => user_email ?? []));
+  const isInvitee = oneOf(email === undefined ? [] : [email]);
   const lead = personOf(email, text_reminder_number);
   const guests = scheduled_event.event_guests.flatMap(({ email: guest }): Attendee[] => {
     const known = personOf(guest, undefined);
-    const isOther = guest !== undefined && !isHost(guest) && !(email !== undefined && sameAddress(guest, email));
-    return known && isOther ? [{ lead: known, guest }] : [];
+    return known && guest !== undefined && !isHost(guest) && !isInvitee(guest) ? [{ lead: known, guest }] : [];
   });
   if (!lead && guests.length === 0) return "nobody";
-  return lead && !isHost(email) ? [{ lead }, ...guests] : guests;
+  return lead && !(email !== undefined && isHost(email)) ? [{ lead }, ...guests] : guests;
 }
 
 function bookingOf(

@@ -109,6 +109,15 @@ describe("a webhook of Cal.com", () => {
     expect(leadsOf(calcom("BOOKING_CREATED", UID, { payload }))).toEqual([{ phone: "+491711234567" }]);
   });
 
+  it("with as many attendees and hosts as a request may hold is read in time", () => {
+    const many = (name: string, count: number) =>
+      Array.from({ length: count }, (_, index) => calcomAttendee(`${name}${index}@example.com`));
+    const payload = { attendees: many("guest", 4_000), team: { members: many("host", 4_000) } };
+    const start = performance.now();
+    expect(factsOf(calcom("BOOKING_CREATED", UID, { payload }))).toHaveLength(4_000);
+    expect(performance.now() - start).toBeLessThan(5_000);
+  });
+
   it("without attendees names the booker of the form, and without any address or number is a fault", () => {
     expect(leadsOf(calcom("BOOKING_CREATED", UID, { payload: { attendees: [] } }))).toEqual([
       { email: "ida@example.com" },
