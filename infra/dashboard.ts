@@ -116,7 +116,7 @@ function facts({ intakeFunction }: RunDashboardProps["names"]): IWidget[] {
       metrics.map((name) => metricOf(intakeFunction, name)),
     );
   return [
-    graph("Facts", ["AppliedFacts", "StaleFacts", "DuplicateFacts", "RefusedFacts", "FailedFacts"]),
+    graph("Facts", ["AppliedFacts", "StaleFacts", "DuplicateFacts", "RefusedFacts", "FailedFacts", "IgnoredMessages"]),
     graph("Facts to review: created leads, warnings", ["CreatedLeads", "WarnedFacts"]),
   ];
 }
@@ -125,6 +125,7 @@ function requests({ webhooksFunction }: RunDashboardProps["names"], { stage }: W
   return graphOf("Requests", THIRD, [
     stage.metricCount({ statistic: "Sum", label: "all" }),
     stage.metricServerError({ statistic: "Sum", label: "answered with 5xx" }),
+    metricOf(webhooksFunction, "AcceptedFacts"),
     metricOf(webhooksFunction, "RejectedSignatures"),
     metricOf(webhooksFunction, "ThrottledRequests"),
   ]);

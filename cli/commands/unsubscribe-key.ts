@@ -22,8 +22,8 @@ unsubscribe page accepts it at once. Keys whose 13 months are over are dropped.
 
 If the command is interrupted, either the old key is in use or the new one, and no link is lost: run it again.
 
-Required permissions, for the secret backstop/<stage>/unsubscribe: secretsmanager:GetSecretValue, PutSecretValue and
-UpdateSecretVersionStage. Region and credentials come from AWS_REGION, AWS_PROFILE or the shared AWS configuration files.
+Required permissions: infra/policies/rotate-unsubscribe-key.json. Region and credentials come from AWS_REGION, AWS_PROFILE or the
+shared AWS configuration files.
 
 Example:
   $ npm run backstop -- unsubscribe-key rotate --stage production`;

@@ -39,7 +39,9 @@ export const LEAD_REFERENCE = {
     .optional(),
   touch: z
     .guid()
-    .describe("A touch names its lead. For an opt-out, a bounce and a complaint also the address that it went to.")
+    .describe(
+      "A touch names its lead. For an opt-out, a bounce and a complaint also the address that it went to; a touch that is gone then changes nothing.",
+    )
     .optional(),
 };
 const lead = z

@@ -3,7 +3,7 @@ import { expect, it } from "@jest/globals";
 import { webhookFiles } from "../../events/webhook-page.ts";
 import { generatedFiles } from "../../events/write-page.ts";
 import { FACT_SCHEMAS } from "../../lib/inbound/facts.ts";
-import { parseEvent } from "../../lib/inbound/parse-event.ts";
+import { parseMessage } from "../../lib/inbound/parse-message.ts";
 
 const PROJECT = new URL("../../", import.meta.url);
 
@@ -13,15 +13,21 @@ it("docs/ match the schemas; otherwise run `npm run generate:events`", async () 
   }
 });
 
-it("every fact has a valid example", async () => {
-  const files = await readdir(new URL("events/intake", PROJECT));
-  expect(files.sort()).toEqual(
-    Object.keys(FACT_SCHEMAS)
-      .map((type) => `${type}.json`)
-      .sort(),
-  );
-  for (const file of files) {
-    const body = await readFile(new URL(`events/intake/${file}`, PROJECT), "utf8");
-    expect(parseEvent(body)).toMatchObject({ ok: true, fact: { type: file.replace(".json", "") } });
+/** What providers send, by the name of its example. */
+const MESSAGES: Readonly<Record<string, object>> = {
+  "mail.received": { kind: "mail" },
+  "ses.bounced": { kind: "touch_facts", facts: [{ type: "lead.bounced", kind: "permanent" }] },
+  "ses.complained": { kind: "touch_facts", facts: [{ type: "lead.complained" }] },
+  "ses.delivered": { kind: "touch_facts", facts: [{ type: "touch.delivered" }] },
+  "sms.stop": { kind: "text", text: { meaning: "opted_out" } },
+};
+
+it("every fact and every message of a provider has a valid example", async () => {
+  const names = (await readdir(new URL("events/intake", PROJECT))).map((file) => file.replace(".json", ""));
+  expect(names.sort()).toEqual([...Object.keys(FACT_SCHEMAS), ...Object.keys(MESSAGES)].sort());
+  for (const name of names) {
+    const body = await readFile(new URL(`events/intake/${name}.json`, PROJECT), "utf8");
+    const fact = { kind: "facts", facts: [{ type: name, warnings: [] }] };
+    expect(parseMessage(body)).toMatchObject(MESSAGES[name] ?? fact);
   }
 });

@@ -6,8 +6,6 @@ import { Queue } from "aws-cdk-lib/aws-sqs";
 import { AwsSolutionsChecks } from "cdk-nag";
 import { PROJECT } from "../../infra/bundle.ts";
 import type { BackstopStack } from "../../infra/stack.ts";
-import { FACT_SCHEMAS } from "../../lib/inbound/facts.ts";
-import { parseEvent } from "../../lib/inbound/parse-event.ts";
 import { loadConfig, loadIntakeConfig, loadOperateConfig } from "../../lib/platform/config.ts";
 import { namesOf } from "../../lib/platform/names.ts";
 import { parseRequest } from "../../lib/run/request.ts";
@@ -308,17 +306,15 @@ describe("the intake", () => {
     expect(JSON.parse(entries)).toMatchObject([{ EventBusName: "backstop-dev", DetailType: "lead.opted_out" }]);
   });
 
-  it("offers the files of events/intake as test events, and accepts each", () => {
+  it("offers the files of events/intake as test events", async () => {
     const [schema] = Object.values(
       withIntake.findResources("AWS::EventSchemas::Schema", {
         Properties: { SchemaName: "_backstop-dev-intake-schema" },
       }),
     );
     const { examples } = JSON.parse(schema?.["Properties"]["Content"]).components;
-    expect(Object.keys(examples).sort()).toEqual(Object.keys(FACT_SCHEMAS).sort());
-    for (const { value } of Object.values<{ value: unknown }>(examples)) {
-      expect(parseEvent(JSON.stringify(value))).toMatchObject({ ok: true });
-    }
+    const files = await readdir(join(PROJECT, "events/intake"));
+    expect(Object.keys(examples)).toEqual(files.map((file) => file.replace(".json", "")).sort());
   });
 
   it("passes the AwsSolutions rules", () => {

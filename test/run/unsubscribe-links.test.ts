@@ -2,10 +2,12 @@ import { beforeEach, describe, expect, it } from "@jest/globals";
 import { operatorOn } from "../../cli/operator.ts";
 import type { TranslatedFact } from "../../lib/inbound/translation.ts";
 import { approve, showApproval } from "../../lib/operate/approvals.ts";
+import { eraseLead } from "../../lib/operate/erase-lead.ts";
 import { exportLead } from "../../lib/operate/export-lead.ts";
 import { unsubscribeKeysOf } from "../../lib/platform/unsubscribe-keys.ts";
 import { unsubscribeLinksOf } from "../../lib/platform/unsubscribe-links.ts";
 import { answerRequest } from "../../lib/platform/webhook-routes.ts";
+import type { FactOutcome } from "../../lib/run/apply-messages.ts";
 import { deliverMessages } from "../../lib/run/deliver-messages.ts";
 import { retryFailed } from "../../lib/store/settle-by-hand.ts";
 import { onPool } from "../../lib/store/sql.ts";
@@ -144,6 +146,11 @@ describe("a mail", () => {
 });
 
 describe("a click on the link of a sent message", () => {
+  let outcomes: FactOutcome[];
+  beforeEach(() => {
+    outcomes = [];
+  });
+
   /** Requests a link and applies the facts that the bus accepted. */
   async function request(method: string, link: string) {
     const facts: TranslatedFact[] = [];
@@ -161,7 +168,7 @@ describe("a click on the link of a sent message", () => {
     };
     const event = { rawPath: new URL(link).pathname, requestContext: { http: { method } } };
     const { answer } = await answerRequest(event, ports);
-    for (const { type, detail } of facts) await tell(onPool(sql), type, detail);
+    for (const { type, detail } of facts) outcomes.push(await tell(onPool(sql), type, detail));
     return answer.statusCode;
   }
 
@@ -208,5 +215,18 @@ describe("a click on the link of a sent message", () => {
     await request("POST", link);
     expect(await optedOut([lead])).toEqual([lead]);
     expect(later).not.toBe("");
+  });
+
+  it("is answered after the lead was erased, whose address stays suppressed, and waits for no person", async () => {
+    const [lead = ""] = await addDue({ body: GOODBYE.body }, [{ email: "gone@example.test" }]);
+    await runner.run({}, { unsubscribeLinks });
+    const link = LINK.exec(runner.channel.sent[0]?.message.body ?? "")?.[0] ?? "";
+    await operatorOn(sql).order(eraseLead, { lead }, { by: "Hana", reason: "request" });
+    expect(await request("POST", link)).toBe(200);
+    const warnings = [expect.stringMatching(/^lead\.touch: there is no touch /)];
+    expect(outcomes).toEqual([{ outcome: "stale", ended: 0, cancelledTouches: 0, warnings }]);
+    const [later = ""] = await addDue({ body: "Hello" }, [{ email: "gone@example.test" }]);
+    await runner.run({}, { unsubscribeLinks });
+    expect({ later, sent: runner.channel.sent.length }).toEqual({ later, sent: 1 });
   });
 });

@@ -134,19 +134,6 @@ describe("a permanent bounce", () => {
   it.each<[string, () => Promise<Columns> | Columns, RegExp]>([
     ["an unknown id", () => ({ id: "01000000-0000-7000-8000-000000000000" }), /^lead\.id: there is no lead/],
     ["an unknown external id", () => ({ externalId: "nobody" }), /^lead\.externalId: there is no lead/],
-    ["an unknown touch", () => ({ touch: "01000000-0000-7000-8000-000000000000" }), /^lead\.touch: there is no touch/],
-    [
-      "a touch of another workspace",
-      async () => {
-        const own = workspaceId;
-        workspaceId = await addWorkspace(sql);
-        chase = await addSequence(sql, workspaceId);
-        const { touchId } = await mailed();
-        workspaceId = own;
-        return { touch: touchId };
-      },
-      /^lead\.touch: there is no touch/,
-    ],
     [
       "a lead without an address",
       async () => ({ id: await addLead(sql, workspaceId, { email: null }) }),
@@ -158,8 +145,22 @@ describe("a permanent bounce", () => {
     expect(await rows("select from suppression where workspace_id = $1", workspaceId)).toEqual([]);
     expect(await bounce({ ...named, email: "known@bounces.test" })).toEqual(APPLIED);
     expect(await suppressions()).toEqual([{ reason: "undeliverable", kind: "email" }]);
-    const touches = await rows("select bounced_at from touch where id = $1", named["touch"] ?? null);
-    expect(touches.every(({ bounced_at }) => bounced_at === null)).toBe(true);
+  });
+
+  it("changes nothing by a touch of another workspace or of nobody, and applies if it also names an address", async () => {
+    const own = workspaceId;
+    workspaceId = await addWorkspace(sql);
+    chase = await addSequence(sql, workspaceId);
+    const foreign = await mailed();
+    workspaceId = own;
+    for (const touch of [foreign.touchId, "01000000-0000-7000-8000-000000000000"]) {
+      const warnings = [`lead.touch: there is no touch ${touch}`];
+      expect(await bounce({ touch })).toEqual({ outcome: "stale", ended: 0, cancelledTouches: 0, warnings });
+      expect(await suppressions()).toEqual([]);
+    }
+    expect(await bounce({ touch: foreign.touchId, email: "known@bounces.test" })).toEqual(APPLIED);
+    expect(await suppressions()).toEqual([{ reason: "undeliverable", kind: "email" }]);
+    expect(await touchOf(foreign.touchId)).toMatchObject({ bounced_at: null });
   });
 
   it("leaves the touch sent, with the time of its first bounce", async () => {

@@ -92,7 +92,7 @@ describe.each([
     expect([await live(leadId), await live(heir.leadId)]).toEqual([0, 0]);
   });
 
-  it("is refused for a touch of another workspace or of nobody, unless another key is given", async () => {
+  it("changes nothing by a touch of another workspace or of nobody, unless another key is given", async () => {
     const foreign = await mailed({ email: "same@consent.test" });
     const theirs = workspaceId;
     workspaceId = await addWorkspace(sql);
@@ -100,9 +100,12 @@ describe.each([
     const unknown = "01000000-0000-7000-8000-000000000000";
     for (const touch of [foreign.touchId, unknown]) {
       expect(await fact(type, { touch })).toEqual({
-        outcome: "refused",
-        reason: `lead.touch: there is no touch ${touch} in workspace ${workspaceId}`,
+        outcome: "stale",
+        ended: 0,
+        cancelledTouches: 0,
+        warnings: [`lead.touch: there is no touch ${touch}`],
       });
+      expect(await fact(type, { touch, id: unknown })).toMatchObject({ outcome: "refused" });
     }
     expect(await bar(own)).toBeNull();
     expect(await fact(type, { touch: foreign.touchId, id: own })).toMatchObject({ outcome: "applied" });

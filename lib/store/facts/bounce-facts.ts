@@ -8,7 +8,7 @@ import { execute, exists, many, type Queryable, type Sql, sql, type Transactiona
 import { notationsAsHashes, recipientsOf, suppress } from "../suppressions.ts";
 import { recordOutcome } from "../touch-outcomes.ts";
 import { applyOnce } from "./apply-once.ts";
-import { findLeads, isRefused, namedIn, type Refused, refuseFact, refuseUnknownIds } from "./leads.ts";
+import { findLeads, isRefused, namedIn, ofGoneTouch, refuseFact, refuseUnknownIds } from "./leads.ts";
 
 type Bounce = FactOf<"lead.bounced">;
 
@@ -39,14 +39,16 @@ const UNDELIVERABLE = { reason: "undeliverable", source: "fact" } as const;
  * SELECTs of workspace_id, hash and kind: the address and the number that the fact gives, in every notation, and the one
  * that its touch went to; without them, the e-mail address of the leads that it names.
  */
-async function bouncedAddresses(db: Queryable, fact: Bounce): Promise<readonly Sql[] | Refused> {
+async function bouncedAddresses(db: Queryable, fact: Bounce) {
   const { workspaceId, lead } = fact;
   const named = await namedIn(db, fact);
   const touchIds = lead.touch === undefined ? [] : [lead.touch];
   const given = [notationsAsHashes(workspaceId, named), recipientsOf(workspaceId, touchIds)];
   if (named.emails.length > 0 || named.phones.length > 0 || (await knowsTouch(db, workspaceId, touchIds))) return given;
   const leads = await findLeads(db, fact);
-  if (leads.length === 0) return refuseUnknownIds(fact) ?? refuseFact("lead.externalId: there is no lead with this id");
+  if (leads.length === 0) {
+    return ofGoneTouch(lead) ?? refuseUnknownIds(fact) ?? refuseFact("lead.externalId: there is no lead with this id");
+  }
   const own: string[] = [];
   for (const { id } of leads) own.push(...(await notationsOf(db, { id, workspaceId })).emails);
   if (own.length === 0) return refuseFact("lead: it has no e-mail address; give the address or number that bounced");

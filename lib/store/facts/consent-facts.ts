@@ -8,15 +8,7 @@ import { notationsAsHashes, recipientsOf, suppress } from "../suppressions.ts";
 import { recordOutcome } from "../touch-outcomes.ts";
 import { applyOnce, notAfter } from "./apply-once.ts";
 import { addEnded, type Ended, endInstances, endSuppressed } from "./instances.ts";
-import {
-  createdBy,
-  type FoundLeads,
-  findOrAddLeads,
-  isRefused,
-  lockAddressOf,
-  namedIn,
-  type Refused,
-} from "./leads.ts";
+import { createdBy, type FoundLeads, findOrAddLeads, isRefused, lockAddressOf, namedIn, ofGoneTouch } from "./leads.ts";
 
 type OptOut = FactOf<"lead.opted_out"> | FactOf<"lead.complained">;
 
@@ -54,10 +46,10 @@ interface Person extends FoundLeads {
   readonly locked: readonly string[];
 }
 
-async function lockPerson(db: Queryable, { workspaceId, lead }: OptOut): Promise<Person | Refused> {
+async function lockPerson(db: Queryable, { workspaceId, lead }: OptOut) {
   const { locked, recipients } = await lockAddressOf(db, workspaceId, lead);
   const found = await findOrAddLeads(db, { workspaceId, lead, leadIds: recipients });
-  return isRefused(found) ? found : { ...found, locked };
+  return isRefused(found) ? (ofGoneTouch(lead) ?? found) : { ...found, locked };
 }
 
 /** A SELECT of workspace_id, hash and kind. */

@@ -3,6 +3,7 @@ import { addressKeys } from "../../domain/address.ts";
 import { SUPPRESSION_REASONS } from "../../domain/labels.ts";
 import { phoneKeys, phoneToStore } from "../../domain/phone.ts";
 import type { LeadReference } from "../../inbound/facts.ts";
+import type { FactOutcome } from "../../run/apply-messages.ts";
 import { instant } from "../rows.ts";
 import { execute, many, type Queryable, type Sql, sql } from "../sql.ts";
 import { leadsWithHash, type Notations } from "../suppressions.ts";
@@ -32,7 +33,20 @@ export interface Refused {
   readonly reason: string;
 }
 export const refuseFact = (reason: string): Refused => ({ outcome: "refused", reason });
-export const isRefused = (found: object): found is Refused => "outcome" in found;
+/** Whether the fact ends here. */
+export const isRefused = <Found extends object>(found: Found): found is Extract<Found, { readonly outcome: string }> =>
+  "outcome" in found;
+
+type Gone = Extract<FactOutcome, { readonly outcome: "stale" }>;
+
+/**
+ * The outcome of an opt-out, a bounce or a complaint that names only a touch, and the touch is gone. Its lead was most
+ * likely erased, which has suppressed the address, so that a warning is enough. Undefined for any other fact.
+ */
+export const ofGoneTouch = ({ touch, ...keys }: LeadReference): Gone | undefined =>
+  touch === undefined || Object.values(keys).some((key) => key !== undefined)
+    ? undefined
+    : { outcome: "stale", ended: 0, cancelledTouches: 0, warnings: [`lead.touch: there is no touch ${touch}`] };
 
 /** Whether `lead` has one of these addresses, in any notation. Uses the index `lead_normalised_email`. */
 export const hasEmail = (...addresses: readonly string[]): Sql =>
