@@ -15,8 +15,8 @@ import type {
 import { versionOf } from "./version.ts";
 
 const VERSIONS = { bookings: "2024-08-13", eventTypes: "2024-06-14", slots: "2024-09-04" } as const;
-/** The most that a page may have. */
-const TAKE = 250;
+/** Fewer than the 250 that are allowed, because Cal.com answers large pages slowly. */
+const TAKE = 100;
 
 const time = z.string().refine((text) => instant.safeParse(text).success, "must be an instant");
 const booking = z.object({
@@ -52,7 +52,7 @@ const STATUS: Readonly<Record<CalcomBooking["status"], MeetingStatus>> = {
 /**
  * Cal.com's API v2.
  *
- * It lists bookings by their start, with all people and absences, at most 250 a page. Pages are offsets. It could also
+ * It lists bookings by their start, with all people and absences, up to 250 a page. Pages are offsets. It could also
  * filter by time of change (`afterUpdatedAt`), but an absence does not change that time, so that a sweep reads the
  * window. With an organisation as account, the list has the bookings of all its members; with a user, those that the
  * user hosts, although the API also shows an admin those of others. Limit: 120 calls a minute per API key.

@@ -13,6 +13,8 @@ import {
 } from "./port.ts";
 import { versionOf } from "./version.ts";
 
+/** Few enough for 100 calls in 10 seconds, enough for a location with dozens of calendars in that time. */
+const CALENDARS_AT_ONCE = 5;
 const DAY_MS = 24 * 60 * 60_000;
 const VERSIONS = { calendars: "2021-04-15", contacts: "2021-07-28" } as const;
 
@@ -91,21 +93,33 @@ export function gohighlevel(read: ReadApi, { account }: BookingToolSettings): Bo
 async function appointmentsIn(
   read: ReadApi,
   locationId: string,
-  { from, to }: TimeRange,
+  window: TimeRange,
   budget: CallBudget,
 ): Promise<readonly Appointment[]> {
   const headers = { version: VERSIONS.calendars };
   const answer = calendarsAnswer;
   const { calendars } = await read({ path: "/calendars/", query: { locationId }, headers, answer }, budget);
   const found: Appointment[] = [];
-  for (const { id: calendarId } of calendars) {
-    // The documentation leaves open whether a meeting must also end in the range.
-    const endTime = String(to.getTime() + DAY_MS);
-    const query = { locationId, calendarId, startTime: String(from.getTime()), endTime };
-    const { events } = await read({ path: "/calendars/events", query, headers, answer: eventsAnswer }, budget);
-    found.push(...events.filter((event) => event.startTime >= from && event.startTime < to));
+  for (let at = 0; at < calendars.length; at += CALENDARS_AT_ONCE) {
+    const group = calendars.slice(at, at + CALENDARS_AT_ONCE);
+    const lists = group.map(({ id: calendarId }) => appointmentsOf(read, { locationId, calendarId }, window, budget));
+    found.push(...(await Promise.all(lists)).flat());
   }
   return found;
+}
+
+async function appointmentsOf(
+  read: ReadApi,
+  calendar: { readonly locationId: string; readonly calendarId: string },
+  { from, to }: TimeRange,
+  budget: CallBudget,
+): Promise<readonly Appointment[]> {
+  // The documentation leaves open whether a meeting must also end in the range.
+  const endTime = String(to.getTime() + DAY_MS);
+  const query = { ...calendar, startTime: String(from.getTime()), endTime };
+  const headers = { version: VERSIONS.calendars };
+  const { events } = await read({ path: "/calendars/events", query, headers, answer: eventsAnswer }, budget);
+  return events.filter(({ startTime }) => startTime >= from && startTime < to);
 }
 
 function meetingOf({ id, contactId, appointmentStatus, startTime, endTime, dateUpdated }: Appointment): ListedMeeting {

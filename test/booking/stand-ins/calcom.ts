@@ -58,7 +58,7 @@ const VERSIONS: Readonly<Record<string, string>> = {
 export const CALCOM: ToolUnderTest = {
   name: "calcom",
   settings: { eventType: "7" },
-  pageSize: 250,
+  pageSize: 100,
   statuses: ["confirmed", "cancelled", "missed", "tentative"],
   detailCalls: 0,
   meetingId: ({ id, email }) => meetingId("calcom", id, email),
