@@ -16,6 +16,7 @@ const FAULT_TEXTS = {
   unexpected_answer: "the tool answers otherwise than it documents",
   out_of_budget: "there are more meetings than one sweep may read; the next one continues",
   invalid_secret: "the secret of the connection is not valid",
+  secret_unavailable: "the secret of the connection cannot be read",
   bus_unavailable: "the event bus did not accept what was found",
   unexpected_error: "Backstop failed; its log says how",
 } as const;

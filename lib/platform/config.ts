@@ -13,8 +13,8 @@ export const runOptions = {
   safetyMarginMs: z.int().min(1_000).max(40_000),
 };
 
-const nonEmpty = z.string().min(1);
-const number = z.coerce.number();
+export const nonEmpty = z.string().min(1);
+export const number = z.coerce.number();
 const port = number.pipe(z.int().min(1).max(65_535)).default(5432);
 const databaseUrl = z.url({ protocol: /^postgres(ql)?$/ });
 const queueUrl = z.url({ protocol: /^https?$/ });
@@ -29,7 +29,8 @@ const unsubscribeSecret = {
   UNSUBSCRIBE_KEY: z.string().min(32, "must have at least 32 characters").optional(),
 };
 
-const functionSettings = z.object({
+/** Settings of every function. */
+export const functionSettings = z.object({
   GIT_REVISION: nonEmpty.default("unknown"),
   LOG_LEVEL: z.enum(["DEBUG", "INFO", "WARN", "ERROR", "SILENT"]).default("INFO"),
 });
@@ -123,7 +124,7 @@ const environment = RULES.reduce<z.ZodType<Config>>(
   settings,
 );
 
-type Environment = Readonly<Record<string, string | undefined>>;
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The configuration of a function that sends. Throws InvalidEnvironment with every fault. */
 export const loadConfig = (env: Environment): Config => parse(environment, env);
@@ -224,7 +225,8 @@ const localWebhooksSettings = z.object({
 export const loadLocalWebhooksConfig = (env: Environment): z.infer<typeof localWebhooksSettings> =>
   parse(localWebhooksSettings, env);
 
-function parse<Parsed>(schema: z.ZodType<Parsed>, env: Environment): Parsed {
+/** The parsed environment. Throws InvalidEnvironment with every fault. */
+export function parse<Parsed>(schema: z.ZodType<Parsed>, env: Environment): Parsed {
   const parsed = schema.safeParse(env);
   if (parsed.success) return parsed.data;
   throw new InvalidEnvironment(parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`));

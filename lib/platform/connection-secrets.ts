@@ -1,4 +1,5 @@
 import * as z from "zod";
+import type { BookingToolName } from "../domain/labels.ts";
 import { jsonOf } from "../inbound/parse-event.ts";
 import { fetchSecret } from "./secrets.ts";
 import { Unavailable } from "./unavailable.ts";
@@ -6,6 +7,9 @@ import { Unavailable } from "./unavailable.ts";
 /** The systems that send facts over HTTP, as in their URLs and in the names of their secrets. */
 export const TOOLS = ["calendly", "calcom", "facts"] as const;
 export type Tool = (typeof TOOLS)[number];
+
+/** Whatever a workspace may be connected with. */
+export type ConnectedTool = Tool | BookingToolName;
 
 /** Two are valid while one replaces the other. */
 const keys = z.array(z.string().min(1)).max(2);
@@ -21,13 +25,20 @@ export const connectionSecret = z
     account: z.string().optional(),
     /** The webhook subscription, as the tool's API names it. */
     subscription: z.string().optional(),
-    /** The token for the tool's API. */
-    apiToken: z.string().optional(),
+    /** The token for the tool's API. With it, the tool's meetings are compared with what webhooks reported. */
+    apiToken: z.string().min(1).optional(),
+    /** Where the API is, if not at the tool's public address. */
+    apiUrl: z.url({ protocol: /^https?$/ }).optional(),
+    /** Addresses of the team, or domains with a leading `@`. Their meetings are found by no sweep. */
+    ownAddresses: z.array(z.string().regex(/@/, "must be an address, or a domain after @")).max(100).default([]),
   })
-  .refine(({ signingKeys, bearerTokens }) => signingKeys.length + bearerTokens.length > 0, {
-    error: "must have a signing key or a bearer token",
+  .refine(({ signingKeys, bearerTokens, apiToken }) => signingKeys.length + bearerTokens.length > 0 || apiToken, {
+    error: "must have a signing key, a bearer token or an API token",
   });
 export type ConnectionSecret = z.infer<typeof connectionSecret>;
+
+/** A person must correct the secret. */
+export class InvalidConnectionSecret extends Unavailable {}
 
 const factsSecret = connectionSecret.refine(
   ({ signingKeys }) => signingKeys.every((key) => /^whsec_[A-Za-z0-9+/]+={0,2}$/.test(key)),
@@ -35,16 +46,16 @@ const factsSecret = connectionSecret.refine(
 );
 
 /** The name of the secret in Secrets Manager. `prefix` is `backstop/<stage>`. */
-export const connectionSecretName = (prefix: string, workspaceId: string, tool: Tool): string =>
+export const connectionSecretName = (prefix: string, workspaceId: string, tool: ConnectedTool): string =>
   `${prefix}/${workspaceId}/${tool}`;
 
 /**
  * The secret of a connection, read at most `maxAgeMs` ago. Undefined if there is none. Throws Unavailable if it cannot
- * be read.
+ * be read, and InvalidConnectionSecret if it is not valid.
  */
-export type ConnectionSecrets = (
+export type ConnectionSecrets<Connected extends ConnectedTool = Tool> = (
   workspaceId: string,
-  tool: Tool,
+  tool: Connected,
   maxAgeMs?: number,
 ) => Promise<ConnectionSecret | undefined>;
 
@@ -73,7 +84,7 @@ export function storedConnectionSecrets(
   prefix: string,
   read: ReadSecret = readSecret,
   clock: () => number = Date.now,
-): ConnectionSecrets {
+): ConnectionSecrets<ConnectedTool> {
   const cache = new Map<string, Cached>();
   return (workspaceId, tool, maxAgeMs = KNOWN_CACHED_MS) => {
     const name = connectionSecretName(prefix, workspaceId, tool);
@@ -99,21 +110,21 @@ export function storedConnectionSecrets(
   };
 }
 
-async function fetchParsed(name: string, tool: Tool, read: ReadSecret): Promise<ConnectionSecret | undefined> {
+async function fetchParsed(name: string, tool: ConnectedTool, read: ReadSecret): Promise<ConnectionSecret | undefined> {
   const text = await read(name);
   return text === undefined ? undefined : connectionSecretIn(text, name, tool);
 }
 
 /** The parsed text of a secret. Throws Unavailable, which names each fault and no value, if it is not valid. */
-export const connectionSecretIn = (text: string, name: string, tool: Tool): ConnectionSecret =>
+export const connectionSecretIn = (text: string, name: string, tool: ConnectedTool): ConnectionSecret =>
   parse(name, tool, jsonOf(text));
 
 /** Names each fault, never a value. */
-function parse(name: string, tool: Tool, secret: unknown): ConnectionSecret {
+function parse(name: string, tool: ConnectedTool, secret: unknown): ConnectionSecret {
   const parsed = (tool === "facts" ? factsSecret : connectionSecret).safeParse(secret);
   if (parsed.success) return parsed.data;
   const faults = parsed.error.issues.map(({ path, message }) => [...path, message].join(": "));
-  throw new Unavailable(`the secret ${name} is not valid: ${faults.join("; ")}`);
+  throw new InvalidConnectionSecret(`the secret ${name} is not valid: ${faults.join("; ")}`);
 }
 
 /** Errors of Secrets Manager for a secret that does not exist, or that is scheduled for deletion. */
@@ -135,7 +146,7 @@ export type LocalConnections = z.infer<typeof localConnections>;
 
 /** Secrets that are given, for local use. */
 export const givenConnectionSecrets =
-  (connections: LocalConnections): ConnectionSecrets =>
+  (connections: LocalConnections): ConnectionSecrets<ConnectedTool> =>
   async (workspaceId, tool) => {
     const name = `${workspaceId}/${tool}`;
     return connections[name] === undefined ? undefined : parse(name, tool, connections[name]);

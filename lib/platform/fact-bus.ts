@@ -9,7 +9,6 @@ export interface FactBus {
   put(facts: readonly TranslatedFact[]): Promise<void>;
 }
 
-const SOURCE = "backstop.webhooks";
 const CONNECT_TIMEOUT_MS = 2_000;
 /** With the 5 s for a secret, below the function's time limit and the 15 s that Calendly waits for an answer. */
 const ANSWER_TIMEOUT_MS = 4_000;
@@ -19,21 +18,21 @@ const ENTRIES_IN_A_CALL = 10;
 const BYTES_IN_A_CALL = 256 * 1024;
 const CALLS_AT_ONCE = 5;
 
-/** The event bus in EventBridge. */
-export function eventBridgeBus(name: string): FactBus {
+/** The event bus in EventBridge. `source` names the function in each event. */
+export function eventBridgeBus(name: string, source: `backstop.${string}`): FactBus {
   const client = new EventBridgeClient({ requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS } });
   return {
     async put(facts) {
       const abortSignal = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
-      const calls = callsOf(facts.map((fact) => entryOf(fact, name)));
+      const calls = callsOf(facts.map((fact) => entryOf(fact, name, source)));
       await pLimit(CALLS_AT_ONCE).map(calls, (Entries) => putEntries(client, Entries, abortSignal));
     },
   };
 }
 
-const entryOf = ({ type, detail }: TranslatedFact, EventBusName: string): PutEventsRequestEntry => ({
+const entryOf = ({ type, detail }: TranslatedFact, EventBusName: string, Source: string): PutEventsRequestEntry => ({
   EventBusName,
-  Source: SOURCE,
+  Source,
   DetailType: type,
   Detail: JSON.stringify(detail),
 });

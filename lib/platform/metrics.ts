@@ -1,3 +1,4 @@
+import type { ReconcileReport } from "../booking/reconcile.ts";
 import { CHANNEL_REGISTRY } from "../domain/channels.ts";
 import { CHANNELS, type Channel } from "../domain/labels.ts";
 import type { IntakeReport } from "../run/apply-messages.ts";
@@ -67,6 +68,11 @@ export const METRIC_UNITS = {
   WarnedFacts: "Count",
   /** Facts that the event bus accepted from a webhook. */
   AcceptedFacts: "Count",
+  /** Comparisons of one window of a booking tool: complete ones, and those that failed. */
+  SuccessfulSweeps: "Count",
+  FailedSweeps: "Count",
+  /** Meetings about which a sweep put a new fact on the bus. */
+  ChangedMeetings: "Count",
   /** Requests to a known workspace whose signature or token was wrong. */
   RejectedSignatures: "Count",
   /** Requests that API Gateway throttled, counted from its access log. */
@@ -158,6 +164,10 @@ export const figuresOfIntake = (report: IntakeReport): readonly Figure[] =>
     CreatedLeads: report.created,
     WarnedFacts: report.warned,
   });
+
+/** The metrics of one reconciliation. */
+export const figuresOfReconcile = ({ swept, failed, changed }: ReconcileReport): readonly Figure[] =>
+  figures({ SuccessfulSweeps: swept, FailedSweeps: failed, ChangedMeetings: changed });
 
 function touchesOf(deliveries: readonly DeliveryReport[], unknownBefore = 0): readonly Figure[] {
   const total = (outcome: "sent" | "retrying" | "failed" | "unknown") =>

@@ -7,7 +7,7 @@ import { unsubscribeKeysOf } from "./unsubscribe-keys.ts";
 /** Wires the ports of the webhooks function. Calls no service before the first request. */
 export const wireWebhooks = (config: WebhooksConfig): WebhookPorts => ({
   secrets: storedConnectionSecrets(config.CONNECTION_SECRETS_PREFIX),
-  bus: eventBridgeBus(config.EVENT_BUS_NAME),
+  bus: eventBridgeBus(config.EVENT_BUS_NAME, "backstop.webhooks"),
   unsubscribeKeys: unsubscribeKeysOf(config),
   now: () => new Date(),
 });

@@ -1,0 +1,78 @@
+import { SWEEP_WINDOWS, type SweepWindow } from "../domain/labels.ts";
+import { MINUTE_MS, minutesAfter } from "../domain/time-zone.ts";
+import type { SweepSettings } from "./eligibility.ts";
+import type { SweepMemory, SweepResult } from "./sweep.ts";
+
+const LONGEST_PAUSE_MINUTES = 60;
+/** A tick that comes a little early is not left out. */
+const EARLY_MS = MINUTE_MS / 2;
+
+interface WindowState {
+  dueAt: Date;
+  /** Sweeps that failed, in a row. */
+  failures: number;
+}
+
+interface Settled {
+  readonly window: SweepWindow;
+  readonly begun: Date;
+  readonly result: SweepResult;
+  /** It ran out of its budget and goes on at the next turn. */
+  readonly goesOn: boolean;
+}
+
+/** What a process remembers of a connection. A new process sweeps everything. */
+export class ConnectionState {
+  readonly memory: SweepMemory = new Map();
+  /** False while it has no token for the API. */
+  sweeps = true;
+  #lastTurn = 0;
+  readonly #windows = new Map<SweepWindow, WindowState>();
+
+  /** The windows that are due, the hot one first. */
+  due(now: Date): readonly SweepWindow[] {
+    return SWEEP_WINDOWS.filter((window) => +(this.#windows.get(window)?.dueAt ?? now) <= +now + EARLY_MS);
+  }
+
+  /** When its latest turn began, whatever the outcome; 0 before the first. The smallest has its turn first. */
+  get lastTurn(): number {
+    return this.#lastTurn;
+  }
+
+  get isFailing(): boolean {
+    return [...this.#windows.values()].some(({ failures }) => failures > 0);
+  }
+
+  /** It receives webhooks only, until its secret gets a token. */
+  rest(now: Date, { hotMinutes }: SweepSettings): void {
+    this.sweeps = false;
+    this.#lastTurn = +now;
+    for (const window of SWEEP_WINDOWS)
+      this.#windows.set(window, { dueAt: minutesAfter(now, hotMinutes), failures: 0 });
+  }
+
+  /**
+   * Notes a sweep. After a fault, the window pauses for twice as long each time, an hour at most. If the tool names a time,
+   * both windows wait for it, also an hour at most.
+   */
+  settle({ window, begun, result, goesOn }: Settled, { hotMinutes, warmMinutes }: SweepSettings): void {
+    this.sweeps = true;
+    this.#lastTurn = +begun;
+    const interval = window === "hot" ? hotMinutes : warmMinutes;
+    if (result.fault === null || goesOn) {
+      this.#windows.set(window, { dueAt: goesOn ? begun : minutesAfter(begun, interval), failures: 0 });
+      return;
+    }
+    const failures = (this.#windows.get(window)?.failures ?? 0) + 1;
+    const pause = Math.min(hotMinutes * 2 ** (failures - 1), LONGEST_PAUSE_MINUTES);
+    this.#windows.set(window, { dueAt: minutesAfter(begun, pause), failures });
+    if (result.until) this.#waitUntil(Math.min(+result.until, +minutesAfter(begun, LONGEST_PAUSE_MINUTES)), begun);
+  }
+
+  #waitUntil(until: number, begun: Date): void {
+    for (const window of SWEEP_WINDOWS) {
+      const { dueAt, failures } = this.#windows.get(window) ?? { dueAt: begun, failures: 0 };
+      this.#windows.set(window, { dueAt: new Date(Math.max(+dueAt, until)), failures });
+    }
+  }
+}
