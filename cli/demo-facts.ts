@@ -91,16 +91,22 @@ export async function withDemoFacts<Result>(
 
 const candidate = z.object({ workspaceId: z.guid(), leadId: z.guid(), email: z.string() });
 
-/** The same lead for the same data. */
-async function leadToBook({ pool }: Pick<Database, "pool">): Promise<z.infer<typeof candidate> | undefined> {
-  const { rows } = await pool.query(`
-    select lead.workspace_id as "workspaceId", lead.id as "leadId", lead.email
+/** A lead in an active sequence, of this workspace or of any; the same one for the same data. */
+export async function leadToBook(
+  { pool }: Pick<Database, "pool">,
+  workspaceId: string | null = null,
+): Promise<z.infer<typeof candidate> | undefined> {
+  const { rows } = await pool.query(
+    `select lead.workspace_id as "workspaceId", lead.id as "leadId", lead.email
       from follow_up_instance as instance
       join lead on lead.workspace_id = instance.workspace_id and lead.id = instance.lead_id
      where instance.status = 'active' and not instance.post_booking and not instance.lead_booked
-       and instance.next_step_due > now() + interval '1 hour' and lead.status = 'qualified' and lead.email like '%_@_%'
+       and instance.next_step_due > now() + interval '1 hour' and lead.status = 'qualified'
+       and lead.email ~ '^[a-z0-9.+_-]+@[a-z0-9.-]+$' and ($1::uuid is null or lead.workspace_id = $1)
      order by lead.id
-     limit 1`);
+     limit 1`,
+    [workspaceId],
+  );
   return z.array(candidate).parse(rows)[0];
 }
 

@@ -191,6 +191,7 @@ function suggestions({ results, notificationDigests }: Report, { data, outbox, n
   return aligned([
     ["npm run backstop -- console", "look at all this in the browser"],
     ["npm start", again],
+    ["npm run backstop -- webhooks --local", "receive webhooks on this machine, with a signed booking to paste"],
     ["npm run backstop -- invoke events/dry-run.json", "what the next run would decide; changes nothing"],
     data === "loaded"
       ? ["npm start -- --fresh --leads 100000", "start over with more leads"]

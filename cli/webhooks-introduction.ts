@@ -16,31 +16,39 @@ const key = (): string => randomBytes(24).toString("hex");
 interface Introduced {
   readonly url: string;
   readonly workspace: { readonly id: string; readonly name: string };
+  /** The number of other workspaces that could have been chosen. */
+  readonly others: number;
   readonly secrets: ReadonlyMap<Tool, ConnectionSecret>;
+  /** The invitee of the example. */
+  readonly email: string;
   readonly now: Date;
 }
 
 /** The addresses and keys, and a signed request that works when it is pasted into a shell. */
-export function introduction({ url, workspace: { id, name }, secrets, now }: Introduced): string {
+export function introduction({ url, workspace, others, secrets, email, now }: Introduced): string {
+  const { id, name } = workspace;
   const lines = [...secrets].flatMap(([tool, { signingKeys, bearerTokens }]) => [
     `  ${url}/${tool}/${id}`,
     ...signingKeys.map((one) => `    signing key   ${one}`),
     ...bearerTokens.map((one) => `    bearer token  ${one}`),
   ]);
   const [signingKey] = secrets.get("calendly")?.signingKeys ?? [];
-  const example = signingKey === undefined ? "" : exampleOf(`${url}/calendly/${id}`, signingKey, now);
-  return `Webhooks of ${name}. Ctrl-C ends.\n\n${lines.join("\n")}\n${example}\n`;
+  const example = signingKey === undefined ? "" : exampleOf(`${url}/calendly/${id}`, { signingKey, email, now });
+  const choice = others > 0 ? ` This is the first of ${others + 1} workspaces: --workspace chooses another.` : "";
+  return `Webhooks of ${name}. Ctrl-C ends.${choice}\n\n${lines.join("\n")}\n${example}\n`;
 }
 
-const exampleOf = (address: string, signingKey: string, now: Date): string => `
-A booking of Calendly for ida@example.com, to paste into another terminal:
+type Example = Pick<Introduced, "email" | "now"> & { readonly signingKey: string };
 
-${requestOf(address, signingKey, now)}
+const exampleOf = (address: string, example: Example): string => `
+A booking of Calendly for ${example.email}, to paste into another terminal:
+
+${requestOf(address, example)}
 `;
 
 const HOUR_MS = 3_600_000;
 
-function requestOf(address: string, signingKey: string, now: Date): string {
+function requestOf(address: string, { signingKey, email, now }: Example): string {
   const after = (hours: number) => new Date(now.getTime() + hours * HOUR_MS).toISOString();
   const event = `https://api.calendly.com/scheduled_events/${randomUUID()}`;
   const body = JSON.stringify({
@@ -48,7 +56,7 @@ function requestOf(address: string, signingKey: string, now: Date): string {
     created_at: after(0),
     payload: {
       uri: `${event}/invitees/${randomUUID()}`,
-      email: "ida@example.com",
+      email,
       created_at: after(0),
       scheduled_event: { uri: event, start_time: after(48), end_time: after(49) },
     },

@@ -28,6 +28,7 @@ export function inboundOf(scope: Construct, props: StageProps, intake: Intake): 
     links: linked ? linksTo(webhooks.url, webhooks.keys) : undefined,
     outputs: {
       ...(webhooks && outputsOfWebhooks(webhooks)),
+      ...(webhooks && { ConnectTool: connectToolCommand(Stack.of(scope).region, configuration.stage) }),
       ...outputsOfSms(scope, props, intake),
       ...outputsOfMail(scope, props, intake),
     },
@@ -40,6 +41,10 @@ function outputsOfWebhooks({ url, domain }: Webhooks): Readonly<Record<string, s
   const record = `${name} CNAME ${regionalDomainName}, or in Route 53 an alias to it in the zone ${regionalHostedZoneId}`;
   return { WebhooksUrl: url, WebhooksDnsRecord: record };
 }
+
+/** The command that connects a workspace with a tool. */
+const connectToolCommand = (region: string, stage: string): string =>
+  `AWS_REGION=${region} npm run backstop -- connect <calendly, calcom or facts> --stage ${stage} --workspace <name>`;
 
 function outputsOfSms(scope: Construct, props: StageProps, intake: Intake): Readonly<Record<string, string>> {
   const { smsReplies, sms } = props.configuration;

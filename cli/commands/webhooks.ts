@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { Command } from "commander";
-import { showWorkspace } from "../../lib/operate/workspaces.ts";
+import { listWorkspaces, showWorkspace } from "../../lib/operate/workspaces.ts";
 import { loadLocalWebhooksConfig } from "../../lib/platform/config.ts";
 import {
   type ConnectionSecret,
@@ -12,6 +12,8 @@ import { unsubscribeKeysOf } from "../../lib/platform/unsubscribe-keys.ts";
 import type { EventOutcome } from "../../lib/run/apply-messages.ts";
 import type { Log } from "../../lib/run/ports.ts";
 import type { Database } from "../../lib/store/connect.ts";
+import { contentsOf } from "../../prisma/demo/load-demo.ts";
+import { leadToBook } from "../demo-facts.ts";
 import { withExistingDatabase } from "../existing-database.ts";
 import { intakeBus, startLocalWebhooks } from "../local-webhooks.ts";
 import { operatorOn } from "../operator.ts";
@@ -51,7 +53,7 @@ export function webhooksCommand(): Command {
     .description("Receives webhooks of booking tools and posted facts as functions/webhooks.ts does.")
     .requiredOption("--local", "on this machine")
     .option("--port <number>", "0 chooses a free one", port, 0)
-    .option("--workspace <name>", "id or name; may be left out if there is only one", nonBlank)
+    .option("--workspace <name>", "id or name; without it, the first by name", nonBlank)
     .addOption(folderOption("folder of the local database"))
     .addHelpText("after", HELP)
     .action((options: Options) =>
@@ -60,7 +62,10 @@ export function webhooksCommand(): Command {
 }
 
 async function serve(database: Database, { port: wanted, workspace: name }: Options, signal: AbortSignal) {
-  const workspace = await operatorOn(database.pool).ask(showWorkspace, name === undefined ? {} : { workspace: name });
+  const operator = operatorOn(database.pool);
+  const { workspaces } = await operator.ask(listWorkspaces, {});
+  const first = name === undefined ? workspaces[0] : undefined;
+  const workspace = first ?? (await operator.ask(showWorkspace, name === undefined ? {} : { workspace: name }));
   const config = loadLocalWebhooksConfig(process.env);
   const connections = config.CONNECTION_SECRETS ?? makeConnections(workspace.id);
   const secretOf = givenConnectionSecrets(connections);
@@ -81,9 +86,17 @@ async function serve(database: Database, { port: wanted, workspace: name }: Opti
     },
     wanted,
   );
-  print(introduction({ url: server.url, workspace, secrets, now: new Date() }));
+  const others = first ? workspaces.length - 1 : 0;
+  const email = await addressToTry(database, workspace.id);
+  print(introduction({ url: server.url, workspace, others, secrets, email, now: new Date() }));
   if (!signal.aborted) await once(signal, "abort");
   await server.close();
+}
+
+/** A demo lead, so that the example stops something. In other data, nobody: a person may paste it without reading. */
+async function addressToTry(database: Database, workspaceId: string): Promise<string> {
+  const lead = (await contentsOf(database)) === "demo" ? await leadToBook(database, workspaceId) : undefined;
+  return lead?.email ?? "ida@example.com";
 }
 
 function textOf(outcome: EventOutcome): string {

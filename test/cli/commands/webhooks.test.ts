@@ -13,12 +13,19 @@ let printed: string;
 
 beforeAll(async () => {
   workspaceId = await addWorkspace(sql);
+  await addWorkspace(sql, { name: "Zephyr" });
   await addLead(sql, workspaceId, { email: "ida@example.com" });
   program = startProgram("cli/main.ts", ["webhooks", "--local"], { environment: { DATABASE_URL: database.url } });
   printed = await program.says(/^curl .*\n/m);
 });
 
 const found = (pattern: RegExp): string => pattern.exec(printed)?.[1] ?? "";
+
+it("chooses the first workspace by name, and says that there are others", () => {
+  expect(printed).toContain(
+    "Webhooks of Harbour Homes. Ctrl-C ends. This is the first of 2 workspaces: --workspace chooses another.",
+  );
+});
 
 it("prints a signed booking that works when it is pasted, and shows what became of it", async () => {
   const { stdout } = await promisify(execFile)("sh", ["-c", found(/^(body=.*\n[\s\S]*?\ncurl .*)$/m)]);
