@@ -10,13 +10,11 @@ export interface CallLimits {
   readonly mostBytes: number;
 }
 
-const LIMITS: CallLimits = { timeoutMs: 10_000, mostBytes: 8 * 1024 * 1024 };
-
 /** How to reach the API of one connection. */
 export interface ApiAccess {
   readonly url: string;
   readonly token: string;
-  readonly limits?: CallLimits | undefined;
+  readonly limits: CallLimits;
 }
 
 export interface ApiCall<Answer> {
@@ -30,14 +28,8 @@ export interface ApiCall<Answer> {
 /** Reads from the API of a tool. Rejects with a BookingToolFault and nothing else. */
 export type ReadApi = <Answer>(call: ApiCall<Answer>, budget: CallBudget) => Promise<Answer>;
 
-/** A budget of so many calls, until the signal aborts. */
-export function callBudget(calls: number, signal: AbortSignal): CallBudget {
-  let left = calls;
-  return { take: () => left-- > 0, signal };
-}
-
 /** Calls of one connection. They never follow a redirect, because that could hand over the token. */
-export function apiReader({ url, token, limits = LIMITS }: ApiAccess): ReadApi {
+export function apiReader({ url, token, limits }: ApiAccess): ReadApi {
   const base = url.replace(/\/+$/, "");
   const ask = async <Answer>(call: ApiCall<Answer>, signal: AbortSignal): Promise<Answer> => {
     const headers = { ...call.headers, accept: "application/json", authorization: `Bearer ${token}` };

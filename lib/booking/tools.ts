@@ -17,7 +17,7 @@ const TOOLS: Readonly<Record<BookingToolName, Tool>> = {
 };
 
 /** The API of a tool, for one connection. Makes no call. */
-export function bookingTool(name: BookingToolName, settings: BookingToolSettings, limits?: CallLimits): BookingTool {
+export function bookingTool(name: BookingToolName, settings: BookingToolSettings, limits: CallLimits): BookingTool {
   const { apiUrl, open } = TOOLS[name];
   return open(apiReader({ url: settings.apiUrl ?? apiUrl, token: settings.apiToken, limits }), settings);
 }

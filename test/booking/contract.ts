@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
-import { callBudget } from "../../lib/booking/http.ts";
 import { type BookingTool, BookingToolFault, type ListedMeeting, type MeetingStatus } from "../../lib/booking/port.ts";
 import { bookingTool } from "../../lib/booking/tools.ts";
 import {
   BOOKING_URL,
+  callBudget,
   MINUTES,
   type StandIn,
   type StandInMeeting,
@@ -239,7 +239,7 @@ export function bookingToolContract(tool: ToolUnderTest): void {
     });
 
     it("is a wrong token", async () => {
-      const wrong = bookingTool(tool.name, { apiToken: "wrong", apiUrl: standIn.url, ...tool.settings });
+      const wrong = bookingTool(tool.name, { apiToken: "wrong", apiUrl: standIn.url, ...tool.settings }, LIMITS);
       expect(await faultOf(wrong.meetings(WINDOW, budget()))).toMatchObject({ code: "unauthorised" });
     });
 
@@ -301,7 +301,7 @@ export function bookingToolContract(tool: ToolUnderTest): void {
     });
 
     it("is a token that would leave this machine without TLS", async () => {
-      const open = bookingTool(tool.name, { apiToken: TOKEN, apiUrl: "http://api.example", ...tool.settings });
+      const open = bookingTool(tool.name, { apiToken: TOKEN, apiUrl: "http://api.example", ...tool.settings }, LIMITS);
       expect(await faultOf(open.meetings(WINDOW, budget()))).toMatchObject({ code: "unauthorised" });
     });
   });

@@ -1,6 +1,5 @@
 import { afterEach, describe, expect, it } from "@jest/globals";
 import { type CalendlyMeeting, calendlyAnswer } from "../../cli/demo-calendly.ts";
-import { callBudget } from "../../lib/booking/http.ts";
 import type { BookingTool, BookingToolSettings } from "../../lib/booking/port.ts";
 import { bookingTool } from "../../lib/booking/tools.ts";
 import { meetingId } from "../../lib/inbound/booking-facts.ts";
@@ -8,6 +7,7 @@ import { CALCOM } from "./stand-ins/calcom.ts";
 import { CALENDLY } from "./stand-ins/calendly.ts";
 import { GOHIGHLEVEL } from "./stand-ins/gohighlevel.ts";
 import {
+  callBudget,
   MINUTES,
   type StandIn,
   type StandInMeeting,
@@ -17,6 +17,7 @@ import {
   type ToolUnderTest,
 } from "./stand-ins/stand-in.ts";
 
+const LIMITS = { timeoutMs: 5_000, mostBytes: 10_000_000 };
 const DAY = 24 * 60 * 60_000;
 const FROM = new Date("2027-03-01T00:00:00.000Z");
 const at = (ms: number): Date => new Date(FROM.getTime() + ms);
@@ -27,7 +28,7 @@ afterEach(() => standIn.close());
 
 async function open(tool: ToolUnderTest, changes: Partial<BookingToolSettings> = {}): Promise<BookingTool> {
   standIn = await standInOf(tool);
-  return bookingTool(tool.name, { apiToken: TOKEN, apiUrl: standIn.url, ...tool.settings, ...changes });
+  return bookingTool(tool.name, { apiToken: TOKEN, apiUrl: standIn.url, ...tool.settings, ...changes }, LIMITS);
 }
 const budget = () => callBudget(100, AbortSignal.timeout(20_000));
 const aMeeting = (changes: Partial<StandInMeeting> = {}): StandInMeeting => ({

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { JsonAnswer } from "../../../cli/demo-calendly.ts";
-import type { BookingToolSettings, MeetingStatus } from "../../../lib/booking/port.ts";
+import type { BookingToolSettings, CallBudget, MeetingStatus } from "../../../lib/booking/port.ts";
 import type { BookingToolName } from "../../../lib/domain/labels.ts";
 
 /** A meeting of one person, in any tool. */
@@ -37,6 +37,12 @@ export interface ToolUnderTest {
   /** The field of a list that must be an instant, and the path of its call. */
   readonly timeField: string;
   readonly answer: (content: StandInContent, url: URL, request: IncomingMessage) => JsonAnswer;
+}
+
+/** A budget of so many calls, until the signal aborts. */
+export function callBudget(calls: number, signal: AbortSignal): CallBudget {
+  let left = calls;
+  return { take: () => left-- > 0, signal };
 }
 
 export interface StandIn {
