@@ -1,9 +1,10 @@
-import { nextOpening, type Opening, type SendCalendar } from "./calendar.ts";
+import type { SendWindow } from "./calendar.ts";
 import { ADDRESS_OF_CHANNEL, type SequenceTrigger } from "./labels.ts";
 import { LEAD_COLUMNS, TEMPLATE_KEYS, type TemplateKey, type TemplateLead } from "./lead-columns.ts";
 import { FIELD_NAME_PATTERN } from "./lead-fields.ts";
+import type { SendYear } from "./send-year.ts";
 import { render } from "./templates.ts";
-import { DAY_MS, laterInZone, MINUTE_MS } from "./time-zone.ts";
+import { MINUTE_MS, MINUTES_PER_DAY } from "./time-zone.ts";
 import { UNSUBSCRIBE_OUTPUT } from "./unsubscribe-link.ts";
 import { SAMPLE_LEAD, type WrittenSequence, type WrittenStep } from "./written-sequence.ts";
 
@@ -45,79 +46,6 @@ export interface Starts {
   readonly hasMeetings: boolean;
 }
 
-const HOUR_MS = 60 * MINUTE_MS;
-const YEAR_MS = 366 * DAY_MS;
-
-/** The send times of a workspace in the year after an instant. */
-export class SendYear {
-  readonly openings: readonly Opening[];
-  /** The longest time without sending, in milliseconds. */
-  readonly longestClosed: number;
-  readonly #zone: string;
-
-  /** Throws RangeError for an invalid zone, window or holiday place. */
-  constructor(calendar: SendCalendar, from: Date) {
-    this.openings = openingsOf(calendar, from);
-    this.longestClosed = Math.max(
-      0,
-      ...this.openings.slice(1).map((opening, index) => +opening.from - +(this.openings[index]?.until ?? opening.from)),
-    );
-    this.#zone = calendar.zone;
-  }
-
-  /** The share of the due times of a step at which it expires before it may be sent, from 0 to 1. */
-  expiringShare({ delayMinutes, timeToLiveMinutes }: WrittenStep, isFirst: boolean): number {
-    const timeToLive = (timeToLiveMinutes ?? Number.POSITIVE_INFINITY) * MINUTE_MS;
-    if (timeToLive > this.longestClosed) return 0;
-    // The first step follows an enrolment at any hour, the others a message inside the send window.
-    const dues = isFirst
-      ? this.#anyTime()
-      : this.#sentTimes().map((sent) => +laterInZone(sent, delayMinutes, this.#zone));
-    const waits = dues.flatMap((due) => this.#waitFrom(due) ?? []);
-    return waits.length === 0 ? 0 : waits.filter((wait) => wait > 0 && wait >= timeToLive).length / waits.length;
-  }
-
-  #anyTime(): readonly number[] {
-    const start = +(this.openings[0]?.from ?? 0);
-    const end = +(this.openings.at(-1)?.from ?? 0);
-    return Array.from({ length: Math.ceil((end - start) / HOUR_MS) }, (_, hour) => start + hour * HOUR_MS);
-  }
-
-  /** Every hour of each opening, and its last minute. */
-  #sentTimes(): readonly Date[] {
-    return this.openings.flatMap(({ from, until }) => {
-      const hours = Math.ceil((+until - +from) / HOUR_MS);
-      const hourly = Array.from({ length: hours }, (_, hour) => new Date(+from + hour * HOUR_MS));
-      return [...hourly, new Date(Math.max(+from, +until - MINUTE_MS))];
-    });
-  }
-
-  /** Milliseconds from the instant to the next opening; 0 inside one, undefined after the last. */
-  #waitFrom(instant: number): number | undefined {
-    let [low, high] = [0, this.openings.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (+(this.openings[middle]?.until ?? 0) > instant) high = middle;
-      else low = middle + 1;
-    }
-    const opening = this.openings[low];
-    return opening && Math.max(0, +opening.from - instant);
-  }
-}
-
-/** Openings that follow each other directly are one. */
-function openingsOf(calendar: SendCalendar, from: Date): readonly Opening[] {
-  const openings: Opening[] = [];
-  let next = nextOpening(from, calendar);
-  while (next && +next.from < +from + YEAR_MS) {
-    const last = openings.at(-1);
-    if (last && +last.until === +next.from) openings[openings.length - 1] = { from: last.from, until: next.until };
-    else openings.push(next);
-    next = nextOpening(next.until, calendar);
-  }
-  return openings;
-}
-
 /** Steps that expire before the send window opens. */
 export function timeAdvice({ name, steps }: WrittenSequence, year: SendYear): readonly Advice[] {
   return steps.flatMap((step, index): Advice[] => {
@@ -138,6 +66,46 @@ export function timeAdvice({ name, steps }: WrittenSequence, year: SendYear): re
       },
     ];
   });
+}
+
+interface Pauses {
+  readonly gapMinutes: number;
+  readonly sendWindow: SendWindow;
+}
+
+/**
+ * Steps that expire, in every time zone, whenever the step before them was sent: the lead may not be reached again so
+ * soon. Leaves out what depends on the day.
+ */
+export function pauseAdvice({ name, steps }: WrittenSequence, pauses: Pauses): readonly Advice[] {
+  return steps.flatMap((step, index): Advice[] => {
+    const before = steps[index - 1];
+    const cause = before && pauseOutlasting(step, before, pauses);
+    if (!cause) return [];
+    const text = `expires unsent whenever step ${before.key} was sent: ${cause}`;
+    return [
+      { kind: "may_expire", sequence: name, step: step.key, text: `${text}; give it a longer delay or time to live` },
+    ];
+  });
+}
+
+/** A clock change makes a day of a delay, or an evening, shorter by at most this. */
+const CLOCK_CHANGE_MINUTES = 60;
+
+function pauseOutlasting(
+  step: WrittenStep,
+  before: WrittenStep,
+  { gapMinutes, sendWindow }: Pauses,
+): string | undefined {
+  if (step.timeToLiveMinutes === null) return undefined;
+  const lives = step.delayMinutes + step.timeToLiveMinutes;
+  const ends = lives + (step.delayMinutes < MINUTES_PER_DAY ? 0 : CLOCK_CHANGE_MINUTES);
+  if (ends <= gapMinutes)
+    return `the gap between two touches (${hours(gapMinutes * MINUTE_MS)}) is no shorter than both`;
+  const { start, end } = sendWindow;
+  const latest = Number(end.slice(0, 2)) * 60 + Number(end.slice(3));
+  const isSameDay = start < end && latest + lives + CLOCK_CHANGE_MINUTES <= MINUTES_PER_DAY;
+  return step.channel === before.channel && isSameDay ? `a channel reaches a lead once a day` : undefined;
 }
 
 const hours = (milliseconds: number): string => {

@@ -3,13 +3,14 @@ import {
   ADVICE_KINDS,
   type Advice,
   linkAdvice,
-  SendYear,
+  pauseAdvice,
   startAdvice,
   timeAdvice,
   valueAdvice,
   valuesUsed,
 } from "../domain/advice.ts";
 import { holidayCalendar, loadHolidays } from "../domain/holidays.ts";
+import { SendYear } from "../domain/send-year.ts";
 import { isKnownSequence, type WrittenSequence } from "../domain/written-sequence.ts";
 import { hasMeetings, namesWithLeads, readLeadsByValues } from "../store/advice-facts.ts";
 import { haveUnsubscribeLinks } from "../store/run-history.ts";
@@ -21,9 +22,12 @@ export const adviceAnswer = z.array(
   z.object({ kind: z.enum(ADVICE_KINDS), sequence: z.string(), step: z.string().nullable(), text: z.string() }),
 );
 
-type SendTimes = Pick<WorkspaceSettings, "timeZone" | "sendWindow" | "holidays">;
+type SendTimes = Pick<WorkspaceSettings, "timeZone" | "sendWindow" | "holidays" | "gapMinutes">;
 
-/** Steps that expire before the send window opens, in the workspace's zone. None if the send times are invalid. */
+/**
+ * Steps that expire before the send window opens, in the workspace's zone, or before a lead may be reached again. None
+ * if the send times are invalid.
+ */
 export async function adviceOnTimes(
   sequences: readonly WrittenSequence[],
   times: SendTimes,
@@ -31,7 +35,12 @@ export async function adviceOnTimes(
 ): Promise<Advice[]> {
   const mayExpire = sequences.some(({ steps }) => steps.some((step) => step.timeToLiveMinutes !== null));
   const year = mayExpire ? await sendYear(times, now) : undefined;
-  return year ? sequences.flatMap((sequence) => timeAdvice(sequence, year)) : [];
+  if (!year) return [];
+  return sequences.flatMap((sequence) => {
+    const onTimes = timeAdvice(sequence, year);
+    const known = onTimes.map(({ step }) => step);
+    return [...onTimes, ...pauseAdvice(sequence, times).filter(({ step }) => !known.includes(step))];
+  });
 }
 
 async function sendYear({ timeZone, sendWindow, holidays }: SendTimes, now: Date): Promise<SendYear | undefined> {

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { GUARDRAIL_LIMITS, guardrailLimits } from "./guardrail.ts";
 import { instant, instantOrNull } from "./rows.ts";
-import { execute, many, one, type Queryable } from "./sql.ts";
+import { execute, many, one, type Queryable, type Sql, sql } from "./sql.ts";
 
 const workspaceRow = z.object({
   id: z.guid(),
@@ -75,9 +75,10 @@ export type WorkspaceSettings = z.infer<typeof storedSettings>;
 export async function readWorkspaceSettings(db: Queryable, id: string): Promise<WorkspaceSettings | undefined> {
   const [settings] = await many(db, storedSettings)`
     select name, time_zone as "timeZone",
-           json_build_object('days', window_days, 'start', to_char(window_start, 'HH24:MI'),
+           json_build_object('days', ${listOf(sql`window_days`)}, 'start', to_char(window_start, 'HH24:MI'),
                              'end', to_char(window_end, 'HH24:MI')) as "sendWindow",
-           json_build_object('country', holiday_country, 'region', holiday_region, 'own', own_holidays, 'working', working_dates) as holidays,
+           json_build_object('country', holiday_country, 'region', holiday_region, 'own', ${listOf(sql`own_holidays`)},
+                             'working', ${listOf(sql`working_dates`)}) as holidays,
            daily_cap as "dailyCap", gap_minutes as "gapMinutes", ghosted_after_days as "ghostedAfterDays",
            email_from as "emailFrom", ${GUARDRAIL_LIMITS} as guardrail,
            json_build_object('time', to_char(digest_time, 'HH24:MI'), 'email', digest_email,
@@ -85,6 +86,11 @@ export async function readWorkspaceSettings(db: Queryable, id: string): Promise<
       from workspace where id = ${id}::uuid`;
   return settings;
 }
+
+/** The items of an array, which a row that was written by SQL may nest, or mix with nulls. */
+const listOf = (array: Sql): Sql => sql`
+  coalesce((select json_agg(item order by place) from unnest(${array}) with ordinality as list (item, place)
+             where item is not null), '[]')`;
 
 /** Adds a workspace. Returns its id. */
 export async function createWorkspace(db: Queryable, settings: WorkspaceSettings): Promise<string> {

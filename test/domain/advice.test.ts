@@ -1,9 +1,11 @@
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
-import { SendYear, startAdvice, timeAdvice, valueAdvice, valuesUsed } from "../../lib/domain/advice.ts";
+import { pauseAdvice, startAdvice, timeAdvice, valueAdvice, valuesUsed } from "../../lib/domain/advice.ts";
 import { nextOpening, type Opening, type SendCalendar, type SendWindow } from "../../lib/domain/calendar.ts";
 import { decide } from "../../lib/domain/decide.ts";
-import { SEQUENCE_TRIGGERS } from "../../lib/domain/labels.ts";
+import { perChannel, SEQUENCE_TRIGGERS } from "../../lib/domain/labels.ts";
+import { outlookOf } from "../../lib/domain/outlook.ts";
+import { SendYear } from "../../lib/domain/send-year.ts";
 import { laterInZone } from "../../lib/domain/time-zone.ts";
 import type { WrittenSequence, WrittenStep } from "../../lib/domain/written-sequence.ts";
 import { anItem, aStep } from "./items.ts";
@@ -15,6 +17,8 @@ const calendar = (window: SendWindow = WEEKDAYS, zone = "Europe/Berlin"): SendCa
   window,
   isHoliday: () => false,
 });
+
+const NEVER = perChannel((): Date | null => null);
 
 const stepOf = (over: Partial<WrittenStep> = {}): WrittenStep => ({
   key: "text",
@@ -64,6 +68,75 @@ const time = fc
 const window = fc
   .record({ days: fc.subarray([1, 2, 3, 4, 5, 6, 7], { minLength: 1 }), start: time, end: time })
   .filter(({ start, end }) => start !== end);
+
+describe("advice on pauses between touches", () => {
+  const zones = fc.constantFrom(
+    "Europe/Berlin",
+    "America/New_York",
+    "Australia/Lord_Howe",
+    "America/Havana",
+    "Asia/Tokyo",
+  );
+  const minutesUpTo = (max: number) => fc.integer({ min: 0, max });
+
+  it("is given only if runs let the step expire after every message before it, wherever the lead lives", () => {
+    let given = 0;
+    fc.assert(
+      fc.property(
+        window,
+        zones,
+        fc.record({ delayMinutes: minutesUpTo(2_000), timeToLiveMinutes: minutesUpTo(600).map((one) => one + 1) }),
+        minutesUpTo(3_000),
+        fc.boolean(),
+        (open, zone, over, gapMinutes, sameChannel) => {
+          const [before, step] = [stepOf({ key: "before", channel: sameChannel ? "task" : "webhook" }), stepOf(over)];
+          const advice = pauseAdvice(sequenceOf(before, step), { gapMinutes, sendWindow: open });
+          if (advice.length === 0) return;
+          given += 1;
+          for (const sent of sentTimes(open, zone)) {
+            const item = anItem({
+              lead: { timeZone: zone, lastOutboundAt: sent, lastTouchAt: { ...NEVER, [before.channel]: sent } },
+              steps: [aStep({ ...over, channel: "task", subject: null })],
+              instance: { nextStepDue: laterInZone(sent, over.delayMinutes, zone) },
+              workspace: { sendWindow: open, gapMinutes },
+            });
+            expect(outlookOf(item, sent)).toMatchObject({ goes: "not", reason: "time_to_live_over" });
+          }
+        },
+      ),
+      { numRuns: 120 },
+    );
+    expect(given).toBeGreaterThan(5);
+  });
+
+  /** Some sends around changes of the clock and at both ends of the window. */
+  function sentTimes(open: SendWindow, zone: string): readonly Date[] {
+    const from = ["2026-03-07T00:00:00Z", "2026-03-28T00:00:00Z", "2026-10-24T00:00:00Z", "2026-10-31T00:00:00Z"];
+    return from.flatMap((start) => {
+      const opening = nextOpening(new Date(start), calendar(open, zone));
+      return opening ? [opening.from, new Date(+opening.until - 60_000), new Date(+opening.until - 1)] : [];
+    });
+  }
+
+  it("names the step, the step before it and the cause, and nothing that may go", () => {
+    const soon = stepOf({ delayMinutes: 60, timeToLiveMinutes: 90 });
+    const mail = stepOf({ key: "mail", channel: "email" });
+    const advised = (steps: readonly WrittenStep[], gapMinutes: number) =>
+      pauseAdvice(sequenceOf(...steps), { gapMinutes, sendWindow: WEEKDAYS }).map(
+        ({ step, text }) => `${step}: ${text}`,
+      );
+    expect(advised([mail, soon], 150)).toEqual([
+      expect.stringMatching(/^text: expires unsent whenever step mail was sent: the gap .*150 minutes/),
+    ]);
+    expect(advised([mail, soon], 149)).toEqual([]);
+    expect(advised([stepOf({ key: "call" }), soon], 0)).toEqual([
+      expect.stringMatching(/^text: .* step call was sent: a channel reaches a lead once a day/),
+    ]);
+    expect(advised([stepOf({ key: "call" }), { ...soon, timeToLiveMinutes: 420 }], 0)).toEqual([]);
+    expect(advised([soon], 1_000)).toEqual([]);
+    expect(advised([mail, { ...soon, timeToLiveMinutes: null }], 1_000)).toEqual([]);
+  });
+});
 
 describe("advice on times", () => {
   it("says that a step can never go, or may expire, exactly if runs decide so", () => {
