@@ -1,4 +1,4 @@
-import { createInterface } from "node:readline/promises";
+import { createInterface, type Interface } from "node:readline/promises";
 import { Writable } from "node:stream";
 import { InvalidArgumentError, Option } from "commander";
 import ora, { type Ora } from "ora";
@@ -76,10 +76,19 @@ export async function confirm({ question, otherwise = REVIEW, signal }: Question
   // readline swallows Ctrl-C. Raise the signal so that its listeners can clean up.
   terminal.on("SIGINT", () => process.kill(process.pid, "SIGINT"));
   try {
-    return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `, { signal })).trim());
+    return /^y(es)?$/i.test((await answerAt(terminal, `${question} [y/N] `, signal)).trim());
   } finally {
     terminal.close();
   }
+}
+
+/** Ctrl-D is an empty answer. */
+async function answerAt(terminal: Interface, question: string, signal?: AbortSignal): Promise<string> {
+  const answer = signal ? terminal.question(question, { signal }) : terminal.question(question);
+  return await answer.catch((thrown: unknown) => {
+    if (thrown instanceof Error && thrown.name === "AbortError" && !signal?.aborted) return "";
+    throw thrown;
+  });
 }
 
 /** Asks for a secret at the terminal, and shows nothing of the answer. Throws a Problem if there is no terminal. */
@@ -90,7 +99,7 @@ export async function askSecret(question: string, otherwise: string): Promise<st
   const terminal = createInterface({ input: process.stdin, output: unseen, terminal: true });
   terminal.on("SIGINT", () => process.kill(process.pid, "SIGINT"));
   try {
-    const answer = (await terminal.question("")).trim();
+    const answer = (await answerAt(terminal, "")).trim();
     if (answer === "") throw new Problem("nothing was typed, so nothing was changed");
     return answer;
   } finally {

@@ -26,7 +26,7 @@ export const calcom: BookingTool = {
         // Cal.com can be hosted by anybody.
         baseUrl: process.env["CALCOM_API_URL"] ?? "https://api.cal.com",
         token,
-        newToken: `Make a new one (${TOKEN_PLACE}), and set ${TOKEN_VARIABLE}`,
+        newToken: `Make a new one (${TOKEN_PLACE}), set ${TOKEN_VARIABLE}, and run connect again`,
         permission: "use the key of an admin of the organization, or --scope user for the meetings of one person",
       }),
     ),

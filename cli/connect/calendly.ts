@@ -25,7 +25,7 @@ export const calendly: BookingTool = {
         name: "Calendly",
         baseUrl: process.env["CALENDLY_API_URL"] ?? "https://api.calendly.com",
         token,
-        newToken: `Make a new one (${TOKEN_PLACE}), and set ${TOKEN_VARIABLE}`,
+        newToken: `Make a new one (${TOKEN_PLACE}), set ${TOKEN_VARIABLE}, and run connect again`,
         permission:
           "use the token of an owner or admin of the organization, or --scope user for the meetings of one person; " +
           "a token with scopes needs users:read, webhooks:write and scheduled_events:read; some plans have no webhooks",

@@ -268,6 +268,15 @@ describe.each(TOOLS)("connect $tool", ({ tool, double, events }) => {
     expect(double().hooks).toMatchObject([{ key: secretOf(tool).signingKeys[0] }]);
   });
 
+  it("does not wait for a tool that hangs", async () => {
+    const { timeout } = AbortSignal;
+    const spy = jest.spyOn(AbortSignal, "timeout").mockImplementation(() => timeout.call(AbortSignal, 200));
+    double().faults.push({ to: "GET", fault: SILENCES.hangs });
+    expect(await connect(tool)).toMatch(/FAILED: .* did not answer at .*: check the network, and run/);
+    spy.mockRestore();
+    expect(await connect(tool)).not.toContain("FAILED");
+  });
+
   it("stores nothing for a token that is not valid", async () => {
     double().token = "another";
     await connect(tool);
@@ -373,6 +382,13 @@ describe("connect facts", () => {
     expect(again).toMatch(/FAILED: .* already has a token and a key: add --rotate/);
     expect(again).not.toContain(token);
     expect(await connect("facts", "--check")).not.toMatch(/FAILED|whsec_/);
+  });
+
+  it("checks a connection that was made by hand with a key only", async () => {
+    store("facts", { signingKeys: [`whsec_${Buffer.alloc(24, 7).toString("base64")}`] });
+    expect(await connect("facts", "--check")).toMatch(/ok +delivery /);
+    store("facts", { signingKeys: ["no standard key"] });
+    expect(await connect("facts", "--check")).toMatch(/FAILED +secret .*\n.*signingKeys: must be whsec_/);
   });
 
   it("rotates both, and accepts the former ones until they are dropped", async () => {
