@@ -70,7 +70,7 @@ async function reported(mail: ReceivedMail): Promise<Found | undefined> {
     marks: {
       touchIds: [...touchIds, ...touchIdsIn(messageIds), ...answered.touchIds],
       messageIds: [...messageIds, ...answered.messageIds],
-      addresses,
+      addresses: addresses.slice(0, MOST_IDS),
     },
   };
 }
@@ -89,7 +89,7 @@ function replied(mail: ReceivedMail): Found {
   return { meaning: { kind: "reply" }, marks: { ...answeredBy(mail), addresses: sendersOf(mail) } };
 }
 
-/** More than the thread of any sequence has. */
+/** More than the thread of any sequence has, and than a mail has senders. Bounds the search for a hostile mail. */
 const MOST_IDS = 100;
 
 function answeredBy(mail: ReceivedMail) {

@@ -222,6 +222,11 @@ describe("a report of a mail server", () => {
     expect(await marksOf(deliveryReport({ recipient, type }))).toMatchObject({ addresses: [address] });
   });
 
+  it("names at most a hundred recipients: a mail of ours has one", async () => {
+    const more = Array.from({ length: 2_000 }, (_, index) => `Final-Recipient: rfc822; a${index}@example.com\r\n`);
+    expect(await marksOf(deliveryReport({ more: more.join("") }))).toHaveProperty(["addresses", "length"], 100);
+  });
+
   it.each(["delayed", "Delivered", "relayed", "expanded"])("has no effect if the mail was %s", async (action) => {
     expect(await kindOf(deliveryReport({ action, status: "4.4.1" }))).toBe("report_without_effect");
   });
