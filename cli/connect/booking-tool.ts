@@ -43,5 +43,8 @@ export interface BookingTool {
   readonly events: readonly string[];
   /** A webhook that concerns no meeting. */
   readonly probe: object;
-  api(token: string): SubscriptionApi;
+  /** The environment variable of the place of its API, if that is not the tool's public address. */
+  readonly urlVariable: string;
+  /** At that place, if given. */
+  api(token: string, url: string | undefined): SubscriptionApi;
 }

@@ -19,12 +19,13 @@ export const calcom: BookingTool = {
   usualScope: "user",
   events: CALCOM_EVENTS,
   probe: { triggerEvent: "BACKSTOP_CHECK" },
-  api: (token) =>
+  // Cal.com can be hosted by anybody.
+  urlVariable: "CALCOM_API_URL",
+  api: (token, url = "https://api.cal.com") =>
     webhooks(
       new ToolApi({
         name: "Cal.com",
-        // Cal.com can be hosted by anybody.
-        baseUrl: process.env["CALCOM_API_URL"] ?? "https://api.cal.com",
+        baseUrl: url,
         token,
         newToken: `Make a new one (${TOKEN_PLACE}), set ${TOKEN_VARIABLE}, and run connect again`,
         permission: "use the key of an admin of the organization, or --scope user for the meetings of one person",

@@ -19,11 +19,12 @@ export const calendly: BookingTool = {
   usualScope: "organization",
   events: CALENDLY_EVENTS,
   probe: { event: "backstop.check" },
-  api: (token) =>
+  urlVariable: "CALENDLY_API_URL",
+  api: (token, url = "https://api.calendly.com") =>
     subscriptions(
       new ToolApi({
         name: "Calendly",
-        baseUrl: process.env["CALENDLY_API_URL"] ?? "https://api.calendly.com",
+        baseUrl: url,
         token,
         newToken: `Make a new one (${TOKEN_PLACE}), set ${TOKEN_VARIABLE}, and run connect again`,
         permission:

@@ -5,7 +5,7 @@ import type { ConnectionSecret, Tool } from "../../lib/platform/connection-secre
 import { Problem } from "../problem.ts";
 import type { BookingTool, Subscription } from "./booking-tool.ts";
 import { type Connection, callbackUrl, connectedSecret, isAtEndpoint } from "./connection.ts";
-import { isComplete } from "./subscribe.ts";
+import { apiUrlOf, isComplete } from "./subscribe.ts";
 
 /** The checks of a connection, in their order. `tool` is undefined for posted facts. */
 export async function checkConnection(
@@ -34,9 +34,10 @@ function subscriptionChecks(connection: Connection, tool: BookingTool): readonly
       name: "subscription",
       needs: ["secret"],
       async run() {
-        const { apiToken, account = "", signingKeys } = await connectedSecret(connection);
+        const secret = await connectedSecret(connection);
+        const { apiToken, account = "", signingKeys } = secret;
         if (apiToken === undefined) return { found: "the secret has no API token", remedy: again };
-        const listed = await tool.api(apiToken).list(account);
+        const listed = await tool.api(apiToken, apiUrlOf(tool, secret)).list(account);
         const url = callbackUrl(connection.endpoint, signingKeys[0] ?? "");
         subscription = listed.find((one) => one.url === url && one.account === account);
         if (subscription) return { found: `${subscription.id}, of ${account}` };

@@ -35,14 +35,15 @@ export async function connectBookingTool(connection: Connection, tool: BookingTo
   const { say } = wanted;
   const before = await storedSecret(connection);
   const { token, isNew } = await tokenFor(tool, before, wanted.askToken);
-  const api = tool.api(token);
+  const apiUrl = apiUrlOf(tool, before);
+  const api = tool.api(token, apiUrl);
   const account = accountFor(tool, await api.accounts(), before, wanted.scope);
   if (isNew) {
     say(`The API token of ${tool.name} is stored in the secret ${connection.store.name}, with the key that signs`);
     say("webhooks: --check needs it, and so does a sweep of the calendar.");
   }
   const keys = keysAfter(before, wanted.rotate);
-  await storeSecret(connection, { signingKeys: [...keys], account, apiToken: token });
+  await storeSecret(connection, { signingKeys: [...keys], account, apiToken: token, ...(apiUrl && { apiUrl }) });
   say(`${connection.store.name}: ${before ? "up to date" : "stored"}`);
   if (before && keys[0] !== before.signingKeys[0]) {
     say(`Waiting ${UNTIL_KEY_IS_VALID_MS / 1_000} s until the stage accepts the new key.`);
@@ -61,6 +62,10 @@ export async function tokenFor(
   const token = process.env[tokenVariable]?.trim() || before?.apiToken || (await ask());
   return { token, isNew: token !== before?.apiToken };
 }
+
+/** Where the API is: as the environment says, else as stored. The token is for no other place. */
+export const apiUrlOf = ({ urlVariable }: BookingTool, before: ConnectionSecret | undefined): string | undefined =>
+  process.env[urlVariable]?.trim() || before?.apiUrl;
 
 /** Whose meetings are reported. Refuses a token of another account, because its bookings belong elsewhere. */
 function accountFor(
@@ -132,7 +137,7 @@ export async function dropFormerKey(
   const [key = "", former] = secret.signingKeys;
   if (former === undefined) return say("There is no former key.");
   const { token } = await tokenFor(tool, secret, askToken);
-  const found = await tool.api(token).list(secret.account ?? "");
+  const found = await tool.api(token, apiUrlOf(tool, secret)).list(secret.account ?? "");
   if (!found.some((one) => one.url === callbackUrl(connection.endpoint, key) && isComplete(one, tool.events))) {
     throw new Problem(`${tool.name} does not use the new key yet: run connect ${connection.tool} first`);
   }
@@ -152,7 +157,7 @@ export async function disconnectBookingTool(
     throw thrown;
   });
   const { token } = await tokenFor(tool, before, askToken);
-  const api = tool.api(token);
+  const api = tool.api(token, apiUrlOf(tool, before));
   const accounts = await api.accounts();
   const found = await api.list(before?.account ?? accounts[tool.usualScope] ?? accounts.user ?? "");
   const own = found.filter(({ url, id }) => isAtEndpoint(url, connection.endpoint) || id === before?.subscription);

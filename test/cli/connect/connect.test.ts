@@ -85,6 +85,7 @@ interface Secret {
   readonly bearerTokens?: readonly string[];
   readonly subscription?: string;
   readonly apiToken?: string;
+  readonly apiUrl?: string;
 }
 
 const secretName = (tool: string) => `backstop/dev/${workspaceId}/${tool}`;
@@ -138,6 +139,14 @@ describe.each(TOOLS)("connect $tool", ({ tool, double, events }) => {
     const [before, hooks] = [secretOf(tool), [...double().hooks]];
     expect(await connect(tool)).not.toContain("FAILED");
     expect([secretOf(tool), double().hooks]).toEqual([before, hooks]);
+  });
+
+  it("remembers where the API is, so that the token goes to no other place later", async () => {
+    await connect(tool);
+    const variable = `${tool.toUpperCase()}_API_URL`;
+    expect(secretOf(tool).apiUrl).toBe(process.env[variable]);
+    delete process.env[variable];
+    expect(await connect(tool, "--check")).toMatch(/ok +subscription /);
   });
 
   it("keeps what else the secret has", async () => {
