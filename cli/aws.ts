@@ -35,6 +35,8 @@ interface Invocation {
   readonly maxAttempts: number;
   /** Advice that differs from that of `invokeFunction`. */
   readonly advice?: Advice<string>;
+  /** What to do if the function meets a limit of Lambda: its time, its memory or the size of its answer. */
+  readonly whenLimited?: string;
 }
 
 /** Lambda's limit for the event of a synchronous invocation. */
@@ -44,7 +46,7 @@ const MOST_BYTES = 6 * 1024 ** 2;
 export async function invokeFunction(
   name: string,
   event: unknown,
-  { answerMs, maxAttempts, advice }: Invocation,
+  { answerMs, maxAttempts, advice, whenLimited }: Invocation,
 ): Promise<unknown> {
   const Payload = Buffer.from(JSON.stringify(event));
   if (Payload.length > MOST_BYTES)
@@ -55,8 +57,10 @@ export async function invokeFunction(
   try {
     const answer = await client.send(command, within(limits));
     const text = answer.Payload?.transformToString() ?? "";
-    if (answer.FunctionError)
-      throw new Problem(`the function failed (${answer.FunctionError}): ${text}${limitAdvice(text)}`);
+    if (answer.FunctionError) {
+      const toDo = whenLimited && MEETS_A_LIMIT.test(text) ? `; ${whenLimited}` : "";
+      throw new Problem(`the function failed (${answer.FunctionError}): ${text}${toDo}`);
+    }
     return JSON.parse(text);
   } catch (thrown) {
     throw withAdvice(thrown, { ...INVOCATION_ADVICE, ...advice }, name);
@@ -65,11 +69,8 @@ export async function invokeFunction(
   }
 }
 
-/** Lambda's own errors for a function that meets one of its limits: time, memory or the size of an answer. */
-const limitAdvice = (text: string): string =>
-  /Task timed out|Runtime\.OutOfMemory|signal: killed|ResponseSizeTooLarge/.test(text)
-    ? "; that is a limit of Lambda: ask for less, such as one --workspace or fewer --days"
-    : "";
+/** Lambda's own words for these limits. */
+const MEETS_A_LIMIT = /Task timed out|Runtime\.OutOfMemory|signal: killed|ResponseSizeTooLarge/;
 
 const INVOCATION_ADVICE: Advice<string> = {
   ResourceNotFoundException: (name) =>

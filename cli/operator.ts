@@ -126,21 +126,23 @@ interface Transport {
 /** A question and an order may be repeated, so that a lost answer is no failure. */
 const MAX_ATTEMPTS = 3;
 const ANSWER_MS = 65_000;
+const WHEN_LIMITED = "ask for less, such as one --workspace or fewer --days";
 
 function functionsOf(stage: string, quiet: boolean): Transport {
   if (!STAGE_PATTERN.test(stage)) throw new UsageProblem(`"${stage}" is not a valid stage name; a valid name is dev`);
   const { lookFunction, operateFunction } = namesOf(stage);
-  const invocation = { answerMs: ANSWER_MS, maxAttempts: MAX_ATTEMPTS };
+  const limits = { answerMs: ANSWER_MS, maxAttempts: MAX_ATTEMPTS };
   // One for all requests: elsewhere than on a terminal, it writes a repeated line once.
   const spinner = new Spinner();
-  const invoke = async (name: string, event: unknown): Promise<unknown> => {
+  const invoke = async (name: string, event: unknown, whenLimited?: string): Promise<unknown> => {
+    const invocation = { ...limits, ...(whenLimited && { whenLimited }) };
     if (quiet) return await invokeFunction(name, event, invocation);
     return await spinner
       .during(`Asking ${name}`, () => invokeFunction(name, event, invocation))
       .finally(() => spinner.stop());
   };
   return {
-    look: (request) => invoke(lookFunction, request),
+    look: (request) => invoke(lookFunction, request, WHEN_LIMITED),
     operate: (request) => invoke(operateFunction, request),
   };
 }

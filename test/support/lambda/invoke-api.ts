@@ -15,7 +15,9 @@ export interface InvokeApi {
  * Lambda's Invoke for local workers, by the name of their function: synchronous invocations only.
  * @see https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
  */
-export async function startInvokeApi(workers: Readonly<Record<string, LambdaWorker>>): Promise<InvokeApi> {
+export async function startInvokeApi(
+  workers: Readonly<Record<string, Pick<LambdaWorker, "invoke">>>,
+): Promise<InvokeApi> {
   const invoked: string[] = [];
   const answer = async (request: IncomingMessage, response: ServerResponse) => {
     const [, named = ""] = /^\/2015-03-31\/functions\/([^/]+)\/invocations$/.exec(request.url ?? "") ?? [];
