@@ -50,6 +50,7 @@ const EVENT_TEXTS: Readonly<Record<string, string>> = {
   opted_out: "the lead opted out",
   opted_in: "the lead wants messages again",
   touch_complained: "the lead reported a message as spam:",
+  touch_offers_times: "times offered by",
   touch_bounced_for_now: "touch bounced, perhaps only for now",
   booked: "the lead booked a meeting",
   meeting_missed: "the lead missed a meeting",

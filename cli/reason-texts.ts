@@ -43,6 +43,8 @@ export const REASON_TEXTS: Readonly<Record<string, string>> = {
   time_to_live_over: "the step is older than its time to live: expired, and the sequence continues",
   unknown_condition: "this version does not know the condition: held for a day",
   invalid_template: "the template is invalid: held for a day",
+  no_free_slots: "the text offers times, and none is free at a good hour: held",
+  availability_outdated: "the text offers times, and no booking tool reported free times recently enough: held",
   unreadable_row: "the row is invalid: held for a day",
   decision_failed: "the decision failed because of a bug: held for a day",
   already_claimed: "the step was claimed before: not sent again",

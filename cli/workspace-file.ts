@@ -22,7 +22,7 @@ const wholeDays = duration
   .refine((minutes) => minutes % MINUTES_PER_DAY === 0, 'must be whole days, such as "7 days"')
   .transform((minutes) => minutes / MINUTES_PER_DAY);
 
-const { gapMinutes, ghostedAfterDays, emailFrom, ...sameInFile } = settingsToChange.shape;
+const { gapMinutes, ghostedAfterDays, availabilityMaxAgeMinutes, emailFrom, ...sameInFile } = settingsToChange.shape;
 const sendWindow = sameInFile.sendWindow.unwrap();
 const fileSchema = z
   .strictObject({
@@ -32,13 +32,15 @@ const fileSchema = z
       .optional(),
     gap: duration.pipe(gapMinutes.unwrap()).optional(),
     ghostedAfter: wholeDays.pipe(ghostedAfterDays.unwrap()).optional(),
+    availabilityMaxAge: duration.pipe(availabilityMaxAgeMinutes.unwrap()).optional(),
     sender: emailFrom,
   })
   .transform(
-    ({ gap, ghostedAfter, sender, ...same }): SettingsToChange => ({
+    ({ gap, ghostedAfter, availabilityMaxAge, sender, ...same }): SettingsToChange => ({
       ...same,
       gapMinutes: gap,
       ghostedAfterDays: ghostedAfter,
+      availabilityMaxAgeMinutes: availabilityMaxAge,
       emailFrom: sender,
     }),
   );
@@ -47,6 +49,7 @@ const fileSchema = z
 const NAMES_IN_FILE: Readonly<Record<string, string>> = {
   gapMinutes: "gap",
   ghostedAfterDays: "ghostedAfter",
+  availabilityMaxAgeMinutes: "availabilityMaxAge",
   emailFrom: "sender",
 };
 
@@ -94,7 +97,13 @@ const faultText = ({ path, message }: Fault): string =>
 
 type InFile = Readonly<Record<string, unknown>>;
 
-function fileOf({ gapMinutes, ghostedAfterDays, emailFrom, ...same }: WorkspaceSettings): InFile {
+function fileOf({
+  gapMinutes,
+  ghostedAfterDays,
+  availabilityMaxAgeMinutes,
+  emailFrom,
+  ...same
+}: WorkspaceSettings): InFile {
   const { name, timeZone, sendWindow, holidays, dailyCap, guardrail, digest } = same;
   return {
     name,
@@ -105,6 +114,7 @@ function fileOf({ gapMinutes, ghostedAfterDays, emailFrom, ...same }: WorkspaceS
     dailyCap,
     gap: formatDuration(gapMinutes),
     ghostedAfter: formatDuration(ghostedAfterDays * MINUTES_PER_DAY),
+    availabilityMaxAge: formatDuration(availabilityMaxAgeMinutes),
     guardrail,
     digest,
   };

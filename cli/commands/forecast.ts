@@ -15,8 +15,9 @@ import { adviceLine, eachNewField, formatMinute } from "../terminal.ts";
 
 const HELP = `
 The forecast runs the live sequences forward with the rules of a run. It assumes
-that no lead replies or books, that no text is approved, that nothing changes,
-and that every message is accepted on its first attempt. It changes nothing.
+that no lead replies or books, that no text is approved, that free times are left
+for texts that offer some, that nothing changes, and that every message is
+accepted on its first attempt. It changes nothing.
 
 Days are those of the workspace's time zone.
 

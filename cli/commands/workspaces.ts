@@ -144,6 +144,7 @@ function settingsText(workspace: z.output<typeof showWorkspace.answer>): string 
     ["daily cap", dailyCap === null ? "none" : String(dailyCap)],
     ["gap", `${workspace.gapMinutes} min between two touches of a lead`],
     ["ghosted after", `${workspace.ghostedAfterDays} days without a reply`],
+    ["free times", `offered until ${workspace.availabilityMaxAgeMinutes} min after their report`],
     ["sender", workspace.emailFrom],
     ["guardrail", `pauses if of the e-mails of 7 days ${guardrailText(guardrail)}`],
     ["digest", digest.muted ? "muted" : `${digest.time} to ${digest.email ?? digest.webhookUrl ?? "no receiver"}`],

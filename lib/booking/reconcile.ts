@@ -3,9 +3,10 @@ import type { BookingToolName, SweepWindow } from "../domain/labels.ts";
 import type { SweepFault } from "../domain/sweeps.ts";
 import { ConnectionState } from "./connection-state.ts";
 import type { SweepSettings } from "./eligibility.ts";
+import { freeTimesOf } from "./free-times.ts";
 import type { BookingTool, CallBudget } from "./port.ts";
 import { RunBudget, type TurnLimits } from "./run-budget.ts";
-import { type PutFacts, type SweepResult, sweep } from "./sweep.ts";
+import { faultOf, type PutFacts, reasonOf, type SweepResult, sweep } from "./sweep.ts";
 
 /** A workspace's account with a booking tool. */
 export interface ConnectionName {
@@ -122,6 +123,7 @@ export class Reconciler {
     const calls = budget.forTurn(this.#settings);
     const opened = await this.#ports.open(turn);
     if (opened === undefined) return state.rest(this.#ports.now(), this.#settings);
+    let hotBegun: Date | undefined;
     for (const window of state.due(this.#ports.now())) {
       const begun = this.#ports.now();
       const found = await this.#sweep(turn, opened, { window, begun, calls });
@@ -130,6 +132,26 @@ export class Reconciler {
       const goesOn = result.fault === "out_of_budget" && (result.read > 0 || budget.isSpent());
       state.settle({ window, begun, result, goesOn }, this.#settings);
       if (result.fault !== null && endsTurn(result.fault)) return;
+      if (window === "hot") hotBegun = begun;
+    }
+    if (hotBegun && !("fault" in opened)) await this.#tellFreeTimes(turn, opened, { begun: hotBegun, calls });
+  }
+
+  /**
+   * With each sweep of the hot window, after the meetings, which matter more. A fault is logged: texts that offer times
+   * then wait for a report.
+   */
+  async #tellFreeTimes(
+    { workspaceId, tool }: ConnectionName,
+    opened: OpenConnection,
+    { begun, calls }: { readonly begun: Date; readonly calls: CallBudget },
+  ): Promise<void> {
+    try {
+      const fact = await freeTimesOf(opened.tool, { workspaceId, now: begun }, calls);
+      if (fact) await this.#ports.put([fact]);
+    } catch (thrown) {
+      const why = { fault: faultOf(thrown), reason: reasonOf(thrown) };
+      this.#ports.log.error("connection.free_times_failed", { workspaceId, tool, ...why });
     }
   }
 

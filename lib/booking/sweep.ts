@@ -145,8 +145,12 @@ async function report(
 }
 
 /** Anything that a tool does not name is our own fault. */
-const faultOf = (thrown: unknown): SweepFault =>
+export const faultOf = (thrown: unknown): SweepFault =>
   thrown instanceof BookingToolFault ? thrown.code : "unexpected_error";
+
+/** What may be told of a fault: the message of any other error may hold values. */
+export const reasonOf = (thrown: unknown): string =>
+  thrown instanceof BookingToolFault ? thrown.message : String((thrown as Error | undefined)?.name);
 
 const concernsAll = (fault: unknown): boolean => !["unexpected_answer", "unavailable"].includes(faultOf(fault));
 
@@ -154,8 +158,7 @@ const concernsAll = (fault: unknown): boolean => !["unexpected_answer", "unavail
 function noteFault(result: Counts, thrown: unknown): void {
   if (result.fault !== null && !concernsAll(thrown)) return;
   result.fault = faultOf(thrown);
-  // The message of any other error may hold values.
-  result.reason = thrown instanceof BookingToolFault ? thrown.message : String((thrown as Error | undefined)?.name);
+  result.reason = reasonOf(thrown);
   result.until = thrown instanceof BookingToolFault ? thrown.until : undefined;
 }
 

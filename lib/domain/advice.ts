@@ -2,6 +2,7 @@ import type { SendWindow } from "./calendar.ts";
 import { ADDRESS_OF_CHANNEL, type SequenceTrigger } from "./labels.ts";
 import { LEAD_COLUMNS, TEMPLATE_KEYS, type TemplateKey, type TemplateLead } from "./lead-columns.ts";
 import { FIELD_NAME_PATTERN } from "./lead-fields.ts";
+import { writesSlots } from "./offered-text.ts";
 import type { SendYear } from "./send-year.ts";
 import { render } from "./templates.ts";
 import { MINUTE_MS, MINUTES_PER_DAY } from "./time-zone.ts";
@@ -14,6 +15,7 @@ export const ADVICE_KINDS = [
   "value_missing",
   "nothing_starts",
   "no_unsubscribe_link",
+  "no_free_times",
 ] as const;
 
 /** Something in a valid sequence that its author may not expect. */
@@ -159,6 +161,15 @@ export const linkAdvice = ({ name, steps }: WrittenSequence): readonly Advice[] 
     const text = `fails as no_unsubscribe_link, because this stage has no unsubscribe links: ${HOW_TO_GET_LINKS}`;
     return { kind: "no_unsubscribe_link", sequence: name, step: key, text };
   });
+
+/** Texts that offer times, in a workspace for which no booking tool has reported any. */
+export const slotAdvice = ({ name, steps }: WrittenSequence): readonly Advice[] =>
+  steps.filter(writesSlots).map(({ key }): Advice => {
+    const text = `waits as availability_outdated, because no booking tool reports free times: ${HOW_TO_GET_TIMES}`;
+    return { kind: "no_free_times", sequence: name, step: key, text };
+  });
+
+const HOW_TO_GET_TIMES = "add an event type to the secret of its connection, or send the event connection.availability";
 
 /** May also be true for a text that only quotes the link. */
 const needsLink = ({ subject, body }: WrittenStep): boolean => WITH_LINK.test(`${subject ?? ""} ${body}`);

@@ -21,7 +21,7 @@ import {
   windowShut,
 } from "./rules.ts";
 import { lastOnChannelAt, lastReachedAt } from "./send-times.ts";
-import { repairBy } from "./time-zone.ts";
+import { recheckSoon, repairBy } from "./time-zone.ts";
 
 interface Rule {
   readonly name: string;
@@ -57,6 +57,7 @@ export const RULES: readonly Rule[] = [
   },
   { name: "below_daily_cap", says: "The workspace is below its cap for the day.", evaluate: capReached },
   { name: "template_complete", says: "The template has all its values.", evaluate: templateIncomplete },
+  { name: "times_to_offer", says: "The times that the text offers are free.", evaluate: nothingToOffer },
   { name: "approved_or_needs_none", says: "The step needs no approval.", evaluate: approvalNeeded },
   { name: "ready", says: "Nothing stands against it.", evaluate: ready },
 ];
@@ -116,11 +117,16 @@ function templateIncomplete({ rendered, now }: RuleContext): Verdict | undefined
   return undefined;
 }
 
+function nothingToOffer({ offer, now }: RuleContext): Verdict | undefined {
+  const times = offer();
+  return typeof times === "string" ? { kind: "hold", reason: times, until: recheckSoon(now) } : undefined;
+}
+
 function approvalNeeded(given: RuleContext): Verdict | undefined {
   const step = stepOf(given);
   if (!step.needsApproval) return undefined;
   const expiresAt = expiryOf(given);
-  return { kind: "awaitApproval", reason: "needs_approval", step, message: messageOf(given), expiresAt };
+  return { kind: "awaitApproval", reason: "needs_approval", step, ...messageOf(given), expiresAt };
 }
 
 function ready(given: RuleContext): Verdict {
@@ -130,7 +136,7 @@ function ready(given: RuleContext): Verdict {
     kind: "send",
     reason: "ready",
     step: stepOf(given),
-    message: messageOf(given),
+    ...messageOf(given),
     sendUntil: opening.until,
     expiresAt: expiryOf(given),
   };

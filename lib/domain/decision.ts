@@ -1,5 +1,6 @@
 import type { Step, WorkspaceFacts } from "./due-item.ts";
 import type { AddressKind, PausedReason, StepCondition } from "./labels.ts";
+import type { NoOffer, Offer } from "./offered-slots.ts";
 import type { NotNow } from "./send-times.ts";
 import type { Message } from "./templates.ts";
 import type { ZoneUsed } from "./time-zone.ts";
@@ -20,6 +21,7 @@ export type HoldReason =
   | "daily_cap_reached"
   | "unknown_condition"
   | "invalid_template"
+  | NoOffer
   | "unreadable_row"
   | "decision_failed";
 export type SkipReason = `condition_${StepCondition}` | `missing_${AddressKind}` | "undeliverable_address";
@@ -51,6 +53,8 @@ export type Verdict =
       readonly reason: "ready";
       readonly step: Step;
       readonly message: Message;
+      /** The times that the message offers; absent if it offers none. */
+      readonly offer?: Offer;
       /** The end of the opening. After it, the step must be decided again. */
       readonly sendUntil: Date;
       /** The end of the step's time to live; null means no limit. */
@@ -61,6 +65,7 @@ export type Verdict =
       readonly reason: "needs_approval";
       readonly step: Step;
       readonly message: Message;
+      readonly offer?: Offer;
       readonly expiresAt: Date | null;
     }
   | { readonly kind: "hold"; readonly reason: HoldReason; readonly until: Date; readonly detail?: string }

@@ -8,6 +8,7 @@ import type {
   SuppressionReason,
 } from "./labels.ts";
 import type { TemplateLead } from "./lead-columns.ts";
+import type { SlotFacts } from "./offered-slots.ts";
 
 /** Everything that `decide` reads about one due instance. Nothing here comes from a clock. */
 export interface DueItem {
@@ -15,6 +16,11 @@ export interface DueItem {
   readonly lead: LeadFacts;
   readonly sequence: Sequence;
   readonly workspace: WorkspaceFacts;
+  /**
+   * What the times that the next text offers depend on; absent if it offers none. `assumed`: some will be free. A
+   * forecast cannot know more.
+   */
+  readonly slots?: SlotFacts | "assumed";
 }
 
 interface DueInstance {

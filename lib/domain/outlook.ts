@@ -14,6 +14,7 @@ export interface Blocker {
 
 /** After these no later rule can be evaluated: there is no step, or no readable time. */
 const LAST_WORD = ["step_left", "send_times_known"];
+const LEAVES_NO_TEXT = ["missing_data", "invalid_template", "no_free_slots", "availability_outdated"];
 
 /** All rules that stand against sending the step now, in order of priority. `decide` names only the first. */
 export function blockersOf(item: DueItem, now: Date): readonly Blocker[] {
@@ -24,7 +25,7 @@ export function blockersOf(item: DueItem, now: Date): readonly Blocker[] {
     if (!verdict) continue;
     if (verdict.kind === "send") break;
     blockers.push({ rule: name, kind: verdict.kind, reason: verdict.reason });
-    if (LAST_WORD.includes(name) || verdict.reason === "missing_data" || verdict.reason === "invalid_template") break;
+    if (LAST_WORD.includes(name) || LEAVES_NO_TEXT.includes(verdict.reason)) break;
   }
   return blockers;
 }
@@ -47,7 +48,7 @@ export function outlookOf(item: DueItem, now: Date): Outlook {
   let at = item.instance.nextStepDue > now ? item.instance.nextStepDue : now;
   const end = daysAfter(now, MOST_DAYS);
   for (let holds = 0; holds < MOST_HOLDS && at < end; holds += 1) {
-    const decision = decide(onDay(item, now, at), at);
+    const decision = decide(at > now ? later(onDay(item, now, at)) : item, at);
     if (decision.kind === "send") return { goes: "at", at, needsApproval: false };
     if (decision.kind === "awaitApproval") return { goes: "at", at, needsApproval: true };
     const endsByTime = decision.kind === "hold" && !needsChange(decision.reason) && decision.until > at;
@@ -66,12 +67,17 @@ const NEEDS_CHANGE: readonly string[] = [
   "no_opening",
   "unknown_condition",
   "invalid_template",
+  "no_free_slots",
+  "availability_outdated",
   "unreadable_row",
   "decision_failed",
 ];
 
 /** Whether a hold for this reason ends only by a change. */
 export const needsChange = (reason: string): boolean => NEEDS_CHANGE.includes(reason);
+
+/** Which times will be free then is not known. */
+const later = (item: DueItem): DueItem => (item.slots ? { ...item, slots: "assumed" } : item);
 
 /** On a later day of the cap, nothing of it is used yet. */
 function onDay(item: DueItem, now: Date, at: Date): DueItem {

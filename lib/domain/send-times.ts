@@ -1,4 +1,4 @@
-import { localDayOf, nextOpening, type Opening, startOfNextLocalDay } from "./calendar.ts";
+import { localDayOf, nextOpening, type Opening, type SendCalendar, startOfNextLocalDay } from "./calendar.ts";
 import type { HolidayPlace, LeadFacts, WorkspaceFacts } from "./due-item.ts";
 import { type HolidayCalendar, holidayCalendar } from "./holidays.ts";
 import { ADDRESS_OF_CHANNEL, type Channel } from "./labels.ts";
@@ -75,6 +75,13 @@ function channelDayEnd({ lead, workspace, channel }: SendFacts, now: Date): numb
 }
 
 const LONGEST_DAY_MS = 2 * DAY_MS;
+
+/** The hours in which the people of a workspace take meetings: its send window, in its own zone. */
+export const meetingHours = ({ timeZone, sendWindow, holidays }: SendFacts["workspace"]): SendCalendar => ({
+  zone: zoneOrUtc(timeZone),
+  window: sendWindow,
+  isHoliday: holidaysOf(holidays),
+});
 
 const calendarOf = ({ lead, workspace }: SendFacts) => ({
   zone: zoneUsed(lead, workspace).zone,

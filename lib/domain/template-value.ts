@@ -1,4 +1,5 @@
 import { type FilteredValueToken, filters, type Token, Tokenizer, TypeGuards, type ValueToken } from "liquidjs";
+import { SLOTS_NAME } from "./offered-text.ts";
 import { nameFor } from "./placeholders.ts";
 import { hasOpenShape, type Piece, parsed, type ValueContext } from "./template-expression.ts";
 import type { TemplateFaults } from "./template-faults.ts";
@@ -49,12 +50,21 @@ export function checkCondition(piece: Piece, context: ValueContext): void {
     const hint = "write values with ==, !=, <, >, <=, >=, contains, and, or between them";
     context.faults.add(piece.at, "an incomplete condition", { quoted: piece.text, hint });
   }
-  checkParts(value, piece, context);
+  checkParts(value, piece, withSlots(context));
   for (const token of constantsIn(value.initial.postfix)) {
     const hint = 'compare it with a value, as in {% if lead.company == "A" or lead.company == "B" %}';
     context.faults.add(piece.at + token.begin, "a condition that is always true", { quoted: token.getText(), hint });
   }
 }
+
+/** A condition may ask for the times that a text offers: they are true, because without them the text waits. */
+const withSlots = ({ faults, isKnown, names, count, checkText }: ValueContext): ValueContext => ({
+  faults,
+  isKnown: (name, at) => name === SLOTS_NAME || isKnown(name, at),
+  names,
+  count,
+  checkText,
+});
 
 /** Checks the values of a `when`. They must be literals, so that comparisons read no more than the template. */
 export function checkLiterals(piece: Piece, context: ValueContext): void {
@@ -136,8 +146,13 @@ function checkOperand(token: Token, piece: Piece, { faults, isKnown, names }: Va
     faults.add(at, "the unsubscribe link inside something else", { hint });
     return;
   }
+  if (name === SLOTS_NAME) {
+    const hint = "write {{ slots }}, alone and without filters";
+    faults.add(at, "the offered times inside something else", { hint });
+    return;
+  }
   const meant = nameFor(name, names);
-  const known = `known are ${[...names].join(", ")}, ${UNSUBSCRIBE_NAME}, and lead.fields.<name> for custom fields`;
+  const known = `known are ${[...names].join(", ")}, ${UNSUBSCRIBE_NAME}, ${SLOTS_NAME}, and lead.fields.<name> for custom fields`;
   faults.add(at, "unknown variable", { quoted: name, hint: meant ? `write ${meant}; ${known}` : known });
 }
 

@@ -2,11 +2,13 @@ import { CHANNEL_REGISTRY } from "./channels.ts";
 import type { Step, WorkspaceFacts } from "./due-item.ts";
 import { isGiven, LEAD_COLUMNS, TEMPLATE_KEYS, type TemplateLead } from "./lead-columns.ts";
 import { FIELD_NAME_PATTERN, fieldOf, fieldRead } from "./lead-fields.ts";
+import { hasOffer, SLOTS_MARKER, SLOTS_NAME } from "./offered-text.ts";
 import { findPlaceholders, LIQUID } from "./placeholders.ts";
 import { checkTemplate } from "./template-check.ts";
 import { withoutText } from "./template-faults.ts";
 import { isTooMuch, LONGEST_TEXT, liquid, Missing, missingNames } from "./template-language.ts";
-import { MARKER_START, UNSUBSCRIBE_MARKER, UNSUBSCRIBE_NAME, withoutMarkers } from "./unsubscribe-link.ts";
+import { MARKER_START, withoutMarkers } from "./text-marks.ts";
+import { UNSUBSCRIBE_MARKER, UNSUBSCRIBE_NAME } from "./unsubscribe-link.ts";
 
 /** The parts of a step that make a message. */
 export type StepTexts = Pick<Step, "channel" | "subject" | "body" | "allow">;
@@ -37,6 +39,7 @@ export function render(step: StepTexts, lead: TemplateLead, workspace: TemplateW
 
 function finished({ channel }: StepTexts, message: Message): Rendered {
   if (CHANNEL_REGISTRY[channel].isMail && !message.subject) return { kind: "invalid", fault: "the subject is empty" };
+  if (message.subject && hasOffer(message.subject)) return { kind: "invalid", fault: "the subject offers times" };
   if (message.body.trim() === "") return { kind: "invalid", fault: "the body is empty" };
   return { kind: "rendered", message };
 }
@@ -79,7 +82,14 @@ const READS: ReadonlyMap<string, Read> = new Map<string, Read>([
 const readerOf = (name: string): Read | undefined => {
   const field = fieldRead(name);
   if (field !== undefined) return (lead) => fieldValue(lead, field);
-  return name === UNSUBSCRIBE_NAME ? () => UNSUBSCRIBE_MARKER : READS.get(name);
+  const marker = MARKERS[name];
+  return marker === undefined ? READS.get(name) : () => marker;
+};
+
+/** What stands in a rendered text for values that are known later. */
+const MARKERS: Readonly<Record<string, string>> = {
+  [UNSUBSCRIBE_NAME]: UNSUBSCRIBE_MARKER,
+  [SLOTS_NAME]: SLOTS_MARKER,
 };
 
 const fieldValue = (lead: TemplateLead, name: string): string | null => withoutMarkers(fieldOf(lead.fields, name));
@@ -131,7 +141,7 @@ export function textTemplate(text: string, allow: readonly string[]): TextTempla
   return fill;
 }
 
-const NAMES_PATTERN = [...TEMPLATE_NAMES, UNSUBSCRIBE_NAME, `lead.fields.${FIELD_NAME_PATTERN}`]
+const NAMES_PATTERN = [...TEMPLATE_NAMES, ...Object.keys(MARKERS), `lead.fields.${FIELD_NAME_PATTERN}`]
   .join("|")
   .replaceAll(".", "\\.");
 /** Matches a plain output of a known name, or the start of any other Liquid syntax. */
@@ -230,11 +240,9 @@ const ENTRIES = [...READS].map(([name, read]) => {
   return { name, owner: owner === "lead" ? ("lead" as const) : ("workspace" as const), key, read };
 });
 
-/** The values for LiquidJS: `lead`, `workspace`, the unsubscribe link, and each assigned name, which is `Missing` until assigned. */
+/** The values for LiquidJS: `lead`, `workspace`, the markers, and each assigned name, which is `Missing` until assigned. */
 function valuesOf(lead: TemplateLead, workspace: TemplateWorkspace, { assigned, fields }: UsedNames): object {
-  const values: Record<string, Record<string, string | Missing> | Missing | string> = {
-    [UNSUBSCRIBE_NAME]: UNSUBSCRIBE_MARKER,
-  };
+  const values: Record<string, Record<string, string | Missing> | Missing | string> = { ...MARKERS };
   for (const [name, calledInReports] of assigned) values[name] = new Missing(calledInReports);
   const owners: Record<"lead" | "workspace", Record<string, string | Missing>> = { lead: {}, workspace: {} };
   for (const { name, owner, key, read } of ENTRIES) {

@@ -1,16 +1,17 @@
+import { readableOffers } from "./offered-text.ts";
+import { MARKER_END, MARKER_START } from "./text-marks.ts";
+
 /** The name by which templates write the link with which the receiver unsubscribes. */
 export const UNSUBSCRIBE_NAME = "unsubscribe_url";
 
 /** A regular expression, for JavaScript and PostgreSQL, that finds the link in a template. */
 export const UNSUBSCRIBE_OUTPUT = String.raw`\{\{-?\s*${UNSUBSCRIBE_NAME}\s*-?\}\}`;
 
-/** A noncharacter (Unicode, section 23.7): text has none, and PostgreSQL stores it. */
-export const MARKER_START = "\u{fdd0}";
 /**
  * Stands for the link in a rendered and stored text, because the link is signed for a touch, which has no id before it is
  * stored. Templates and values of leads cannot contain it.
  */
-export const UNSUBSCRIBE_MARKER = `${MARKER_START}unsubscribe_url\u{fdd1}`;
+export const UNSUBSCRIBE_MARKER = `${MARKER_START}unsubscribe_url${MARKER_END}`;
 
 /** The texts of a message. */
 interface Texts {
@@ -27,14 +28,11 @@ export const withUnsubscribeLink = ({ subject, body }: Texts, link: string): Tex
   body: body.replaceAll(UNSUBSCRIBE_MARKER, () => link),
 });
 
-/** A stored text as people read it, before there is a link. */
-export const readableText = (text: string): string => text.replaceAll(UNSUBSCRIBE_MARKER, "[unsubscribe link]");
+/** A stored text as people read it, before there is a link or times are chosen. */
+export const readableText = (text: string): string =>
+  readableOffers(text.replaceAll(UNSUBSCRIBE_MARKER, "[unsubscribe link]"));
 
 export const readableMessage = ({ subject, body }: Texts): Texts => ({
   subject: subject === null ? null : readableText(subject),
   body: readableText(body),
 });
-
-/** A value of a lead, which cannot smuggle a marker into a text. */
-export const withoutMarkers = (value: string | null): string | null =>
-  value?.includes(MARKER_START) ? value.replaceAll(MARKER_START, "") : value;

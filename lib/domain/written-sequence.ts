@@ -11,6 +11,7 @@ import {
   type StepCondition,
 } from "./labels.ts";
 import { LEAD_COLUMNS, TEMPLATE_KEYS, type TemplateKey, type TemplateLead } from "./lead-columns.ts";
+import { writesSlots } from "./offered-text.ts";
 import { checkTemplate, type UsedField } from "./template-check.ts";
 import { forAuthor } from "./template-faults.ts";
 import { isFilterResult } from "./template-language.ts";
@@ -148,8 +149,9 @@ export function lintStep({ channel, subject, body, allow }: StepTexts): readonly
 function subjectFaults(channel: Channel, subject: string | null, allow: Step["allow"]): readonly string[] {
   if (subject === null || subject.trim() === "")
     return CHANNEL_REGISTRY[channel].isMail ? ["is empty; an e-mail needs one"] : [];
+  const slots = writesSlots({ body: subject }) ? ["offers times, which are several lines: write them in the body"] : [];
   const oneLine = /\p{Cc}|\u2028|\u2029/u.test(subject) ? ["contains a line break or another control character"] : [];
-  return textFaults(subject, allow, oneLine);
+  return textFaults(subject, allow, [...slots, ...oneLine]);
 }
 
 function bodyFaults(body: string, allow: Step["allow"]): readonly string[] {

@@ -68,6 +68,19 @@ const meeting = z
     error: "must be after startsAt, or null if startsAt is null",
   });
 
+/** About two weeks of half hours. An event with as many stays far below its largest size. */
+export const MOST_FREE_TIMES = 500;
+const freeTime = z
+  .strictObject({ startsAt: instant, endsAt: instant })
+  .refine(({ startsAt, endsAt }) => endsAt > startsAt, { path: ["endsAt"], error: "must be after startsAt" });
+export const LONGEST_BOOKING_URL = 500;
+/** In plain characters, as it stands in messages. */
+const bookingUrl = z
+  .string()
+  .max(LONGEST_BOOKING_URL)
+  .regex(/^https:\/\/[!-~]+$/, "must be a URL that starts with https://, in ASCII")
+  .refine((text) => URL.canParse(text), "must be a URL");
+
 export const MOST_LEADS = 1_000;
 
 /** `permanent`: the address does not exist or refuses all messages. */
@@ -201,6 +214,20 @@ export const FACT_SCHEMAS = {
     .describe(
       "The meetings of a booking tool were compared. `occurredAt` is the begin of the sweep: bookings before it are " +
         "known. Only the latest counts, so that its event id is not kept.",
+    ),
+  "connection.availability": z
+    .strictObject({
+      ...about,
+      tool: z.enum(BOOKING_TOOLS),
+      slots: z
+        .array(freeTime)
+        .max(MOST_FREE_TIMES)
+        .describe("The times at which a person can book a meeting, in any order."),
+      bookingUrl: bookingUrl.nullable().describe("The page on which a person books one of them."),
+    })
+    .describe(
+      "The free times of a booking tool at `occurredAt`, which texts with `{{ slots }}` offer. Only the latest counts, so " +
+        "that its event id is not kept.",
     ),
 } as const;
 

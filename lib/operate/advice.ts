@@ -4,6 +4,7 @@ import {
   type Advice,
   linkAdvice,
   pauseAdvice,
+  slotAdvice,
   startAdvice,
   timeAdvice,
   valueAdvice,
@@ -12,7 +13,7 @@ import {
 import { holidayCalendar, loadHolidays } from "../domain/holidays.ts";
 import { SendYear } from "../domain/send-year.ts";
 import { isKnownSequence, type WrittenSequence } from "../domain/written-sequence.ts";
-import { hasMeetings, namesWithLeads, readLeadsByValues } from "../store/advice-facts.ts";
+import { hasAvailability, hasMeetings, namesWithLeads, readLeadsByValues } from "../store/advice-facts.ts";
 import { haveUnsubscribeLinks } from "../store/run-history.ts";
 import type { Queryable } from "../store/sql.ts";
 import { findStoredSequences } from "../store/stored-sequences.ts";
@@ -65,7 +66,9 @@ export async function adviceOn(
   const settings = await readWorkspaceSettings(db, workspaceId);
   const onTimes = settings ? await adviceOnTimes(sequences, settings, now) : [];
   const onLinks = (await haveUnsubscribeLinks(db)) === false ? sequences.flatMap(linkAdvice) : [];
-  return [...onTimes, ...onLinks, ...(await adviceOnLeads(db, workspaceId, sequences))];
+  const offering = sequences.flatMap(slotAdvice);
+  const onSlots = offering.length > 0 && !(await hasAvailability(db, workspaceId)) ? offering : [];
+  return [...onTimes, ...onLinks, ...onSlots, ...(await adviceOnLeads(db, workspaceId, sequences))];
 }
 
 /** The active sequences of a workspace, as they are stored, except those with labels that only newer code knows. */

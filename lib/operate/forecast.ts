@@ -22,7 +22,7 @@ const workspaceForecast = foreseenCounts.extend({
 /** Where a page of workspaces ends, so that an answer has less than 6 MB and arrives in less than 60 s. */
 const PAGE = { workspaces: 50, liveInstances: 50_000 };
 
-/** `forecast`: what goes out in the next days if no lead replies or books, no text is approved, and nothing changes. */
+/** `forecast`: what goes out in the next days if no lead replies or books, no text is approved, free times are left, and nothing changes. */
 export const forecast = question({
   name: "forecast",
   summary: "Shows what goes out in the next days if no lead replies and nothing changes.",

@@ -31,8 +31,9 @@ export interface Foreseen {
 
 /**
  * What the engine does with live instances of one workspace from `from` on, run each minute until `until`, if no lead
- * replies or books, no text is approved, nothing changes, and every touch is accepted on its first attempt. Pure: it
- * decides with the same functions as a run, on a virtual clock. Yields in order of time.
+ * replies or books, no text is approved, free times are left for texts that offer some, nothing changes, and every touch
+ * is accepted on its first attempt. Pure: it decides with the same functions as a run, on a virtual clock. Yields in
+ * order of time.
  */
 export function* futureOf(live: readonly LiveInstance[], from: Date, until: Date): Generator<Foreseen> {
   const world = new World(live, from, until);
@@ -135,6 +136,7 @@ class World {
       lead: this.#leads.of(item),
       sequence: item.sequence,
       workspace: this.#cap.of(item.workspace, now),
+      slots: "assumed",
     };
   }
 

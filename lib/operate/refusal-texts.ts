@@ -11,6 +11,9 @@ const REFUSAL_TEXTS: Readonly<Record<string, string>> = {
     "with `approvals show`",
   missing_data: "the template uses a value that the lead lacks; add the value to the lead, or reject the touch",
   invalid_template: "the step's template is no longer valid; correct it, or reject the touch",
+  no_free_slots: "the text offers times, and none is free at a good hour; it can be approved once there is one",
+  availability_outdated:
+    "the text offers times, and no booking tool reported free times recently enough; try again later",
   step_changed: "its step now uses another channel; reject the touch, and the sequence continues",
   unreadable_row: "the row of its lead or its sequence is invalid; `leads show` shows the error",
   meeting_booked: "the lead has booked a meeting",

@@ -76,6 +76,8 @@ export const workspaceSettings = z.strictObject({
   dailyCap: z.int32().min(1).nullable(),
   gapMinutes: z.int32().min(0),
   ghostedAfterDays: z.int().min(1).max(36_500),
+  /** Free times that were reported longer ago are not offered. */
+  availabilityMaxAgeMinutes: z.int32().min(1),
   emailFrom: text.refine(isSender, 'must be exactly one address, such as "Hana <hana@harbour.example>"'),
   guardrail,
   digest,
@@ -103,6 +105,7 @@ const DEFAULTS = {
   dailyCap: null,
   gapMinutes: 0,
   ghostedAfterDays: 7,
+  availabilityMaxAgeMinutes: 30,
   emailFrom: "",
   guardrail: { bouncedPercent: 5, bouncedAtLeast: 10, complainedPercent: 0.3, complainedAtLeast: 3 },
   digest: { time: "08:00", email: null, webhookUrl: null, muted: false },

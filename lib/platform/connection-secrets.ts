@@ -29,6 +29,8 @@ export const connectionSecret = z
     apiToken: z.string().min(1).optional(),
     /** Where the API is, if not at the tool's public address. */
     apiUrl: z.url({ protocol: /^https?$/ }).optional(),
+    /** The event type whose free times texts offer. Calendly: its URI. Cal.com: its id. */
+    eventType: z.string().min(1).optional(),
     /** Addresses of the team, or domains with a leading `@`. Their meetings are found by no sweep. */
     ownAddresses: z.array(z.string().regex(/@/, "must be an address, or a domain after @")).max(100).default([]),
   })

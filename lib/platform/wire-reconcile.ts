@@ -42,8 +42,8 @@ export const connectionsWith =
     try {
       const secret = await secrets(workspaceId, tool);
       if (secret?.apiToken === undefined) return undefined;
-      const { apiToken, account, apiUrl, ownAddresses } = secret;
-      return { tool: bookingTool(tool, { apiToken, account, apiUrl }, CALL_LIMITS), ownAddresses };
+      const { apiToken, account, eventType, apiUrl, ownAddresses } = secret;
+      return { tool: bookingTool(tool, { apiToken, account, eventType, apiUrl }, CALL_LIMITS), ownAddresses };
     } catch (thrown) {
       const fault = thrown instanceof InvalidConnectionSecret ? "invalid_secret" : "secret_unavailable";
       return { fault, reason: thrown instanceof Unavailable ? thrown.message : String(thrown) };

@@ -10,6 +10,7 @@ import {
   CHANNEL_CLOSED,
   type DeliveryStore,
   type EndedTouch,
+  OFFER_UNCHECKED,
   type Rescheduled,
   type TouchSendFacts,
   type UnreadableTouch,
@@ -63,11 +64,21 @@ export async function deliver(
   report.retrying += touchIds.length;
   await sendGroup(context, started, report);
   const first = await deliverInGroups(context, touchIds, report);
-  const mayGoNow = await decideAgain(context, first.waiting, report);
+  const again = first.waiting.filter(isUnchecked);
+  const mayGoNow = [
+    ...(await decideAgain(context, withoutAll(first.waiting, again), report)),
+    ...(await refreshOffers(context, again, report)),
+  ];
   const second = await deliverInGroups(context, mayGoNow, report);
-  const left = [...first.left, ...second.left, ...second.waiting.map(({ touchId }) => touchId)];
+  // Offered times are looked at last, so also after another reason to wait.
+  const unchecked = second.waiting.filter(isUnchecked);
+  const third = await deliverInGroups(context, await refreshOffers(context, unchecked, report), report);
+  const waiting = [...withoutAll(second.waiting, unchecked), ...third.waiting];
+  const left = [...first.left, ...second.left, ...third.left, ...idsOf(waiting)];
   if (left.length > 0) await context.store.release(left, context.now);
 }
+
+const isUnchecked = ({ reason }: EndedTouch): boolean => reason === OFFER_UNCHECKED;
 
 /** Touches that a pass neither started nor ended. */
 interface Passed {
@@ -159,10 +170,10 @@ function inOrder(touches: readonly OutgoingTouch[], touchIds: readonly string[])
 
 const idsOf = (touches: readonly EndedTouch[]): string[] => touches.map(({ touchId }) => touchId);
 
-function withoutAll(touchIds: readonly string[], others: readonly string[]): readonly string[] {
-  if (others.length === touchIds.length) return [];
+function withoutAll<Item>(items: readonly Item[], others: readonly Item[]): readonly Item[] {
+  if (others.length === items.length) return [];
   const known = new Set(others);
-  return touchIds.filter((id) => !known.has(id));
+  return items.filter((item) => !known.has(item));
 }
 
 /** Reschedules touches whose facts changed; returns the ids that may be sent now. */
@@ -183,6 +194,34 @@ async function decideAgain(
   report.deferred += later.length;
   return again.filter(({ nextAttemptAt }) => nextAttemptAt <= now).map(({ touchId }) => touchId);
 }
+
+/** Brings the times up to date that texts offer; returns the ids that may be sent now, or by the next run. */
+async function refreshOffers(
+  { now, store, stopping, log }: DeliveryContext,
+  offering: readonly EndedTouch[],
+  report: DeliveryReport,
+): Promise<readonly string[]> {
+  if (offering.length === 0 || stopping()) return idsOf(offering);
+  const refreshed = await store.refreshOffers(idsOf(offering), now);
+  const settled = refreshed.filter(({ outcome }) => outcome !== "checked");
+  for (const { touchId, outcome, reason } of settled) {
+    report.retrying -= 1;
+    report[REFRESHED_COUNT_AS[outcome]] += 1;
+    log.info("touch.not_started", { touchId, reason });
+  }
+  return withoutAll(
+    idsOf(offering),
+    settled.map(({ touchId }) => touchId),
+  );
+}
+
+const REFRESHED_COUNT_AS = {
+  checked: "retrying",
+  held: "deferred",
+  returned: "deferred",
+  cancelled: "cancelled",
+  unknown: "unknown",
+} as const;
 
 /** An undecidable touch does not block the others. */
 function decidedAgain(touch: EndedTouch, read: TouchSendFacts | UnreadableTouch, now: Date, log: Log): Rescheduled {

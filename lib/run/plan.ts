@@ -66,7 +66,9 @@ function planOne(candidate: DueCandidate, now: Date, used: UsedRoom, planned: Pl
     const claims = touch.status === "claimed";
     if (claims && !used.claim(workspaceId, touch.channel)) return touch.channel;
     planned.add(item, touch.channel);
-    return { candidate, decision, state, touch, starts: claims && used.start(item.lead, touch.channel) };
+    // Free times may change until the claim commits: they are checked when sending starts.
+    const starts = claims && !touch.offer && used.start(item.lead, touch.channel);
+    return { candidate, decision, state, touch, starts };
   } catch (thrown) {
     return holdBroken(candidate, "decision_failed", decisionFault(thrown), now);
   }
@@ -181,9 +183,16 @@ export function addressKey(lead: LeadFacts, workspace: WorkspaceFacts, kind: Add
 
 function touchOf(decision: Decision, lead: LeadFacts): NewTouch | null {
   if (decision.kind !== "send" && decision.kind !== "awaitApproval") return null;
-  const { step, message, expiresAt } = decision;
+  const { step, message, offer, expiresAt } = decision;
   const expectedOutboundAt = lastReachedAt(lead, step.channel);
-  const planned = { stepId: step.id, channel: step.channel, message, expiresAt, expectedOutboundAt };
+  const planned = {
+    stepId: step.id,
+    channel: step.channel,
+    message,
+    expiresAt,
+    expectedOutboundAt,
+    ...(offer && { offer }),
+  };
   return decision.kind === "send"
     ? { ...planned, status: "claimed", sendUntil: decision.sendUntil }
     : { ...planned, status: "awaiting_approval", sendUntil: null };

@@ -4,6 +4,7 @@ import type { DueItem } from "../domain/due-item.ts";
 import type { GuardrailLimits, MailCounts } from "../domain/guardrail.ts";
 import type { Channel, GuardrailReason, PausedReason } from "../domain/labels.ts";
 import type { InstanceState } from "../domain/next-state.ts";
+import type { NoOffer, Offer } from "../domain/offered-slots.ts";
 import type { SendFacts } from "../domain/send-times.ts";
 import type { Message } from "../domain/templates.ts";
 import type { OutgoingDigest, OutgoingTouch, TouchDetails } from "./channel-ports.ts";
@@ -57,6 +58,11 @@ export interface DeliveryStore {
    * expires those that are too old. Touches that may not be sent now stay claimed and are returned as `waiting`.
    */
   startSending(touchIds: readonly string[], lease: Lease): Promise<StartedSending>;
+  /**
+   * Checks the times that claimed touches offer, and replaces those that passed or were taken. An approved text that
+   * thereby changes needs approval again. Leaves out touches that another transaction holds.
+   */
+  refreshOffers(touchIds: readonly string[], now: Date): Promise<readonly RefreshedOffer[]>;
   /** Details by touch id, for channels that need them. */
   readDetails(touchIds: readonly string[]): Promise<ReadonlyMap<string, TouchDetails>>;
   /** Facts by touch id, for the touches that are still claimed. */
@@ -189,6 +195,8 @@ export interface NewTouch {
   readonly stepId: string;
   readonly channel: Channel;
   readonly message: Message;
+  /** The times that the message offers; absent if it offers none. */
+  readonly offer?: Offer;
   /** The lead's last contact as the decision saw it. The touch waits if another was sent since. */
   readonly expectedOutboundAt: Date | null;
   /** Until when it may be sent without a new decision; null: it needs one. */
@@ -221,6 +229,25 @@ export interface ClosedChannel {
 
 /** Reason of touches that wait for a closed channel. */
 export const CHANNEL_CLOSED = "channel_closed";
+
+/** Reason of touches whose offered times must be checked before they go. */
+export const OFFER_UNCHECKED = "offered_times_unchecked";
+/** Reason of touches whose approved text changed, because a time that it offers is no longer free. */
+export const OFFER_CHANGED = "offered_times_changed";
+
+/**
+ * - `checked`: the text is up to date.
+ * - `held`: it stays claimed until it is rechecked.
+ * - `returned`: it waits for approval again, with its sequence.
+ * - `cancelled`: it would need approval again, but its sequence has moved on.
+ * - `unknown`: the same, but an earlier attempt may have arrived.
+ */
+export interface RefreshedOffer {
+  readonly touchId: string;
+  readonly outcome: "checked" | "held" | "returned" | "cancelled" | "unknown";
+  /** Why the touch does not go now. */
+  readonly reason: NoOffer | "unreadable_row" | typeof OFFER_CHANGED | null;
+}
 
 export interface StartedSending {
   readonly started: readonly OutgoingTouch[];

@@ -50,6 +50,10 @@ export async function namesWithLeads(
 export const hasMeetings = (db: Queryable, workspaceId: string): Promise<boolean> =>
   exists(db)`select from appointment where workspace_id = ${workspaceId}::uuid limit 1`;
 
+/** Whether a booking tool ever reported free times for the workspace. */
+export const hasAvailability = (db: Queryable, workspaceId: string): Promise<boolean> =>
+  exists(db)`select from availability where workspace_id = ${workspaceId}::uuid`;
+
 /** The names of active sequences of which a current text writes the unsubscribe link. */
 export async function activeSequencesWithLink(db: Queryable): Promise<readonly string[]> {
   const found = await many(db, nameRow)`

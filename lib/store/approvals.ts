@@ -1,10 +1,13 @@
 import * as z from "zod";
-
+import type { Offer } from "../domain/offered-slots.ts";
+import { withOffer } from "../domain/offered-text.ts";
+import { offerIn } from "../domain/rule-context.ts";
 import { type Message, render } from "../domain/templates.ts";
 import type { BatchQuery, DueCandidate } from "../run/store-ports.ts";
 import { advanceInstances } from "./advance-instances.ts";
 import { candidateColumns, readCandidates } from "./candidates.ts";
 import { byAddress } from "./columns.ts";
+import { replaceOffers } from "./offered-times.ts";
 import { instant, instantOrNull, parseDueRows } from "./rows.ts";
 import { empty, execute, many, one, type Queryable, raw, type Sql, sql, type Transactional } from "./sql.ts";
 import { CANCEL_REASON } from "./start-sending.ts";
@@ -41,9 +44,11 @@ export async function approveTouch(transaction: Queryable, approval: Approval): 
   if ("refused" in locked) return refuse(locked.refused);
   const { stop, tooOld, candidate } = locked;
   if (stop ?? tooOld) return refuse(stop ?? "expired");
-  const text = textOf(locked);
+  const text = textOf(locked, approval);
   if ("fault" in text) return refuse(text.fault);
-  if ((await storeText(transaction, touchId, text.message)) !== approval.fingerprint) return refuse("text_changed");
+  const { message, offer } = text;
+  if (offer) await replaceOffers(transaction, [{ touchId, offer }]);
+  if ((await storeText(transaction, touchId, message)) !== approval.fingerprint) return refuse("text_changed");
   await execute(transaction)`
     update touch
        set status = 'claimed', next_attempt_at = ${at}, recheck_at = ${at}, decided_at = ${at}, decided_by = ${by}
@@ -59,7 +64,7 @@ export async function currentText(
 ): Promise<ShownText | { readonly refused: string }> {
   const waiting = await readWaiting(db, touch, empty);
   if ("refused" in waiting) return waiting;
-  const text = textOf(waiting);
+  const text = textOf(waiting, touch);
   if ("fault" in text) return { refused: text.fault };
   const { subject, body } = text.message;
   const { fingerprint } = await one(db, z.object({ fingerprint: z.string() }))`
@@ -152,19 +157,20 @@ async function readWaiting(
 
 const ENDED: Readonly<Record<string, string>> = { cancelled: "cancelled", expired: "expired" };
 
-/** The text as rendered now, or why it cannot be rendered. */
-function textOf({
-  candidate,
-  stepId,
-  channel,
-}: WaitingRow): { readonly message: Message } | { readonly fault: string } {
+/** The text as rendered now, with the times that it offers, or why it cannot be rendered. */
+function textOf(
+  { candidate, stepId, channel }: WaitingRow,
+  { touchId, at }: Pick<Approval, "touchId" | "at">,
+): { readonly message: Message; readonly offer?: Offer } | { readonly fault: string } {
   if ("fault" in candidate.read) return { fault: "unreadable_row" };
-  const { lead, workspace, sequence } = candidate.read.item;
+  const { lead, workspace, sequence, slots } = candidate.read.item;
   const step = sequence.steps.find(({ id }) => id === stepId);
   if (!step || step.channel !== channel) return { fault: "step_changed" };
   const rendered = render(step, lead, workspace);
-  if (rendered.kind === "rendered") return { message: rendered.message };
-  return { fault: rendered.kind === "missing" ? "missing_data" : "invalid_template" };
+  if (rendered.kind !== "rendered") return { fault: rendered.kind === "missing" ? "missing_data" : "invalid_template" };
+  const offer = offerIn(rendered.message, { lead, workspace, ...(slots && { slots }) }, at, touchId);
+  if (typeof offer === "string") return { fault: offer };
+  return offer ? { message: withOffer(rendered.message, offer.text), offer } : { message: rendered.message };
 }
 
 /** Stores the current text on the touch and returns its fingerprint. */

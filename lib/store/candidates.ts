@@ -1,7 +1,9 @@
 import * as z from "zod";
 import type { AheadForCap, WorkspaceFacts } from "../domain/due-item.ts";
+import { writesSlots } from "../domain/offered-text.ts";
 import { capDayEnd } from "../domain/send-times.ts";
 import type { DueCandidate } from "../run/store-ports.ts";
+import { withSlots } from "./availability.ts";
 import { LAST_TOUCHES, loadHolidaysFor, SEND_TIMES, TEMPLATE_COLUMNS } from "./columns.ts";
 import { candidateOf, type DueRow, instant, parseSequences, type ReadSequence, walkedBy } from "./rows.ts";
 import { many, type Queryable, type Sql, sql } from "./sql.ts";
@@ -29,7 +31,8 @@ export async function readCandidates(
   if (rows.length === 0) return [];
   const sequences = await readSequences(db, rows, now);
   const queues = await readCapQueues(db, sequences, decided, now);
-  return rows.map((row) => candidateOf(row, sequences.get(walkedBy(row)), aheadOf(row, queues)));
+  const candidates = rows.map((row) => candidateOf(row, sequences.get(walkedBy(row)), aheadOf(row, queues)));
+  return [...sequences.values()].some(offersTimes) ? await withSlots(db, candidates, now) : candidates;
 }
 
 /** The sequence versions that these instances follow, with steps and workspace, keyed by `walkedBy`. */
@@ -60,6 +63,8 @@ async function readSequences(
   await loadHolidaysFor(sequences);
   return parseSequences(sequences, now);
 }
+
+const offersTimes = (read: ReadSequence): boolean => "sequence" in read && read.sequence.steps.some(writesSlots);
 
 /** A held step that is due again within its workspace's current cap day. */
 interface Waiting {

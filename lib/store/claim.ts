@@ -14,6 +14,7 @@ import type {
 import { advanceInstances } from "./advance-instances.ts";
 import { candidateColumns, readCandidates } from "./candidates.ts";
 import { isLockTimeout } from "./database-errors.ts";
+import { type RecordedOffer, recordOffers } from "./offered-times.ts";
 import { type DueRow, instant, parseDueRows } from "./rows.ts";
 import { column, empty, execute, many, one, type Queryable, type Sql, sql, type Transactional } from "./sql.ts";
 import { writeClaims } from "./write-claims.ts";
@@ -74,11 +75,15 @@ function claim(
     const plans = plan(inTurn(await readCandidates(transaction, rows, query.now)));
     if (plans.length === 0) return [];
     const claimed = await writeClaims(transaction, plans, query);
+    await recordOffers(transaction, claimed.flatMap(offerClaimed));
     await advanceWithoutApproval(transaction, claimed, query.now);
     if (capped.length > 0) await useCaps(transaction, plans, query.now);
     return claimed;
   });
 }
+
+const offerClaimed = ({ plan: { touch }, touchId }: ClaimedPlan): readonly RecordedOffer[] =>
+  touch?.offer && touchId !== null ? [{ touchId, offer: touch.offer }] : [];
 
 /** Puts the step that has waited longest first, so that it gets what is left of a cap, and its lead's next touch. */
 export const inTurn = (candidates: readonly DueCandidate[]): readonly DueCandidate[] =>

@@ -15,6 +15,7 @@ export const EXPECTED_SCHEMA = {
     "20261130001600_reply_matching",
     "20261130001800_retry_orders",
     "20261130001900_connections",
+    "20261130002000_offered_slots",
   ],
   columns: {
     appointment: [
@@ -29,6 +30,7 @@ export const EXPECTED_SCHEMA = {
       "confirmed_at",
       "created_at",
     ],
+    availability: ["workspace_id", "tool", "taken_at", "starts_at", "ends_at", "booking_url", "version"],
     connection_sweep: [
       "workspace_id",
       "tool",
@@ -162,6 +164,7 @@ export const EXPECTED_SCHEMA = {
       "occurred_at",
       "digest_id",
     ],
+    offered_time: ["touch_id", "workspace_id", "lead_id", "starts_at", "ends_at"],
     placed_order: [
       "id",
       "workspace_id",
@@ -236,6 +239,8 @@ export const EXPECTED_SCHEMA = {
       "bounced_at",
       "complained_at",
       "retry_order_id",
+      "offer_version",
+      "offer_until",
     ],
     transient_bounce: ["workspace_id", "hash", "cause", "occurred_at"],
     workspace: [
@@ -268,6 +273,7 @@ export const EXPECTED_SCHEMA = {
       "guardrail_bounced_at_least",
       "guardrail_complained_percent",
       "guardrail_complained_at_least",
+      "availability_max_age_minutes",
     ],
   },
   labels: {

@@ -8,6 +8,7 @@ import { translateErrors } from "./database-errors.ts";
 import { closeDigestWindows, isDigestDue } from "./digest-windows.ts";
 import { claimDigests, countDigests, expireDigestLeases, settleDigest } from "./digests.ts";
 import { checkGuardrail, findFlagged } from "./guardrail.ts";
+import { refreshOffers } from "./refresh-offers.ts";
 import { rehearsal } from "./rehearsal.ts";
 import { resumePaused } from "./resume.ts";
 import { finishRun, overlapLock, startRun } from "./runs.ts";
@@ -58,6 +59,7 @@ function followUpStore(db: Transactional): FollowUpStore {
     findDueWorkspaces: (query) => findDueWorkspaces(db, query),
     countDue: (query) => countDue(db, query),
     startSending: (touchIds, lease) => startSending(db, touchIds, lease),
+    refreshOffers: (touchIds, now) => refreshOffers(db, touchIds, now),
     readDetails: (touchIds) => readDetails(db, touchIds),
     readSendFacts: (touchIds) => readSendFacts(db, touchIds),
     reschedule: (touches) => reschedule(db, touches),

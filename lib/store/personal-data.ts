@@ -40,6 +40,7 @@ const PERSONAL_TABLES = {
            or hash in (select recipient_hash from touch where id = any(${touchIds(lead)})))`,
     erased: true,
   },
+  offered_time: { key: sql`touch_id::text || ' ' || starts_at::text`, rows: ofLead, erased: true },
   touch: { key: ID, rows: (lead) => sql`id = any(${touchIds(lead)})`, erased: true },
   reopening: { key: ID, rows: ofLead, erased: true },
   follow_up_instance: { key: ID, rows: ({ id }) => sql`lead_id = ${id}::uuid`, erased: true },

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { CHANNELS } from "../domain/labels.ts";
+import { withoutOfferMarks } from "../domain/offered-text.ts";
 import { lastReachedAt } from "../domain/send-times.ts";
 import { ownSenderOf, SENDER_KEYS } from "../domain/sender.ts";
 import type { OutgoingTouch } from "../run/channel-ports.ts";
@@ -8,6 +9,7 @@ import {
   type ClosedChannel,
   type EndedTouch,
   type Lease,
+  OFFER_UNCHECKED,
   type StartedSending,
   type TouchSendFacts,
   type UnreadableTouch,
@@ -27,6 +29,7 @@ import {
 } from "./columns.ts";
 import { CONTACT_BLOCK } from "./contact-rule.ts";
 import { insertTouchEvents } from "./digests.ts";
+import { offerIsUnchecked } from "./offered-times.ts";
 import { columnFaults, instant, instantOrNull } from "./rows.ts";
 import { many, type Queryable, raw, type Sql, sql } from "./sql.ts";
 import { flagSuppressed, RECIPIENT_HASH, SUPPRESSED_NOW } from "./suppressions.ts";
@@ -114,6 +117,7 @@ export async function startSending(db: Queryable, touchIds: readonly string[], l
                    and ${REACHED_AT} is distinct from touch.last_attempt_at then 'too_soon'
                   when touch.send_until is null or touch.send_until <= ${lease.now} then 'outside_send_window'
                   when ${isClosed(lease.closed ?? [])} then ${CHANNEL_CLOSED}
+                  when touch.offer_until is not null then case when ${offerIsUnchecked(lease.now)} then ${OFFER_UNCHECKED} end
              end as wait,
              ${ALL_TWINS_LOCKED} as all_twins_locked
         from touch
@@ -199,7 +203,7 @@ const outgoingTouch = (row: JudgedRow): OutgoingTouch => ({
   ownSender: ownSenderOf(row),
   email: row.email,
   phone: row.phone,
-  message: { subject: row.subject, body: row.body },
+  message: { subject: row.subject, body: withoutOfferMarks(row.body) },
   thread: row.thread,
 });
 

@@ -102,6 +102,18 @@ export async function readStory(db: Queryable, leadId: string, limit: number): P
           join follow_up_sequence as sequence on sequence.id = step.sequence_id
          where instance.lead_id = ${leadId}::uuid
         union all
+        select coalesce(touch.sent_at, touch.last_attempt_at, touch.claimed_at), 'touch_offers_times', sequence.name,
+               step.position, touch.channel, touch.id,
+               string_agg(to_char(offered.starts_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI"Z"'), ', ' order by offered.starts_at),
+               null
+          from lead
+          join offered_time as offered on offered.workspace_id = lead.workspace_id and offered.lead_id = lead.id
+          join touch on touch.id = offered.touch_id and touch.workspace_id = offered.workspace_id
+          join follow_up_step as step on step.id = touch.step_id
+          join follow_up_sequence as sequence on sequence.id = step.sequence_id
+         where lead.id = ${leadId}::uuid
+         group by touch.id, touch.workspace_id, sequence.name, step.position
+        union all
         select outcome.at, outcome.what, sequence.name, step.position, touch.channel, touch.id, null, null
           from follow_up_instance as instance
           join touch on touch.instance_id = instance.id

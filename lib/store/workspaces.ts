@@ -60,6 +60,7 @@ export const storedSettings = z.object({
   dailyCap: z.int().nullable(),
   gapMinutes: z.int(),
   ghostedAfterDays: z.int(),
+  availabilityMaxAgeMinutes: z.int(),
   emailFrom: z.string(),
   guardrail: guardrailLimits,
   digest: z.object({
@@ -80,6 +81,7 @@ export async function readWorkspaceSettings(db: Queryable, id: string): Promise<
            json_build_object('country', holiday_country, 'region', holiday_region, 'own', ${listOf(sql`own_holidays`)},
                              'working', ${listOf(sql`working_dates`)}) as holidays,
            daily_cap as "dailyCap", gap_minutes as "gapMinutes", ghosted_after_days as "ghostedAfterDays",
+           availability_max_age_minutes as "availabilityMaxAgeMinutes",
            email_from as "emailFrom", ${GUARDRAIL_LIMITS} as guardrail,
            json_build_object('time', to_char(digest_time, 'HH24:MI'), 'email', digest_email,
                              'webhookUrl', digest_webhook_url, 'muted', digest_muted) as digest
@@ -97,13 +99,15 @@ export async function createWorkspace(db: Queryable, settings: WorkspaceSettings
   const { sendWindow, holidays, guardrail, digest } = settings;
   const { id } = await one(db, z.object({ id: z.guid() }))`
     insert into workspace (name, time_zone, window_days, window_start, window_end, holiday_country, holiday_region,
-                           own_holidays, working_dates, daily_cap, gap_minutes, ghosted_after_days, email_from,
+                           own_holidays, working_dates, daily_cap, gap_minutes, ghosted_after_days,
+                           availability_max_age_minutes, email_from,
                            guardrail_bounced_percent, guardrail_bounced_at_least, guardrail_complained_percent,
                            guardrail_complained_at_least, digest_time, digest_email, digest_webhook_url, digest_muted)
     values (${settings.name}, ${settings.timeZone}, ${sendWindow.days}::smallint[], ${sendWindow.start}::time,
             ${sendWindow.end}::time, ${holidays.country}, ${holidays.region}, ${holidays.own}::date[],
             ${holidays.working}::date[],
-            ${settings.dailyCap}, ${settings.gapMinutes}, ${settings.ghostedAfterDays}, ${settings.emailFrom},
+            ${settings.dailyCap}, ${settings.gapMinutes}, ${settings.ghostedAfterDays},
+            ${settings.availabilityMaxAgeMinutes}, ${settings.emailFrom},
             ${guardrail.bouncedPercent}, ${guardrail.bouncedAtLeast}, ${guardrail.complainedPercent},
             ${guardrail.complainedAtLeast}, ${digest.time}::time, ${digest.email}, ${digest.webhookUrl}, ${digest.muted})
     returning id`;
@@ -120,7 +124,7 @@ export async function updateWorkspace(db: Queryable, id: string, settings: Works
            own_holidays = ${holidays.own}::date[], working_dates = ${holidays.working}::date[],
            daily_cap = ${settings.dailyCap},
            gap_minutes = ${settings.gapMinutes}, ghosted_after_days = ${settings.ghostedAfterDays},
-           email_from = ${settings.emailFrom},
+           availability_max_age_minutes = ${settings.availabilityMaxAgeMinutes}, email_from = ${settings.emailFrom},
            guardrail_bounced_percent = ${guardrail.bouncedPercent},
            guardrail_bounced_at_least = ${guardrail.bouncedAtLeast},
            guardrail_complained_percent = ${guardrail.complainedPercent},

@@ -4,7 +4,7 @@ import { connectionTo, DAY, MINUTE, meetingIn, TestStage } from "./reconciling.t
 import { CALCOM } from "./stand-ins/calcom.ts";
 import { CALENDLY } from "./stand-ins/calendly.ts";
 import { GOHIGHLEVEL } from "./stand-ins/gohighlevel.ts";
-import { type StandIn, send, standInOf } from "./stand-ins/stand-in.ts";
+import { BOOKING_URL, MINUTES, type StandIn, send, standInOf } from "./stand-ins/stand-in.ts";
 
 let calendly: StandIn;
 let calcom: StandIn;
@@ -260,5 +260,48 @@ describe("fifty connections", () => {
       stage.pass(1);
     }
     expect(swept.size).toBe(50);
+  });
+});
+
+describe("free times", () => {
+  it.each([CALENDLY, CALCOM])("of $name are reported with each hot sweep, as the intake takes them", async (tool) => {
+    const standIn = await standInOf(tool);
+    const connection = { ...connectionTo(tool, standIn), offersTimes: true };
+    const stage = new TestStage([connection]);
+    const free = [new Date(Date.now() + DAY), new Date(Date.now() + 2 * DAY)];
+    standIn.content.freeTimes = [...free, new Date(Date.now() + 15 * DAY)];
+    const { freeTimes } = await stage.run();
+    const slots = free.map((startsAt) => ({
+      startsAt: startsAt.toISOString(),
+      endsAt: new Date(+startsAt + MINUTES * MINUTE).toISOString(),
+    }));
+    expect(freeTimes).toEqual([
+      expect.objectContaining({ workspaceId: connection.workspaceId, tool: tool.name, slots, bookingUrl: BOOKING_URL }),
+    ]);
+    expect(FACT_SCHEMAS["connection.availability"].safeParse(freeTimes[0]).error).toBeUndefined();
+    stage.pass(1);
+    expect((await stage.run()).freeTimes).toEqual([]);
+    stage.pass(4);
+    expect((await stage.run()).freeTimes).toHaveLength(1);
+    await standIn.close();
+  });
+
+  it("that cannot be read fail no sweep, and are logged without a value", async () => {
+    const connection = { ...connectionTo(CALENDLY, calendly), offersTimes: true };
+    const stage = new TestStage([connection]);
+    calendly.content.meetings = [meetingIn("soon", DAY)];
+    calendly.instead = (response, { status, body }) => {
+      const isTimes = calendly.requests.at(-1)?.startsWith("/event_type") === true;
+      send(response, isTimes ? 500 : status, isTimes ? "secret words" : body);
+    };
+    const { report, meetings, freeTimes } = await stage.run();
+    expect(report).toMatchObject({ swept: 2, failed: 0, health: "healthy" });
+    expect([meetings.length, freeTimes]).toEqual([1, []]);
+    expect(stage.log).toEqual([expect.stringMatching(/"connection.free_times_failed".*"fault":"unavailable"/)]);
+    expect(stage.log.join()).not.toContain("secret words");
+  });
+
+  it("are none without an event type", async () => {
+    expect((await aStage().run()).freeTimes).toEqual([]);
   });
 });

@@ -30,6 +30,8 @@ export const meetingIn = (id: string, ms: number, changes: Partial<StandInMeetin
 export interface TestConnection extends ConnectionName {
   readonly standIn: StandIn;
   readonly definition: ToolUnderTest;
+  /** Whether its secret names the event type whose free times are reported. */
+  offersTimes: boolean;
   apiToken: string | undefined;
 }
 
@@ -42,6 +44,7 @@ export const connectionTo = (
   tool: definition.name,
   standIn,
   definition,
+  offersTimes: false,
   apiToken: TOKEN,
 });
 
@@ -78,8 +81,9 @@ export class TestStage {
   #open({ workspaceId, tool }: ConnectionName) {
     const connection = this.connections.find((one) => one.workspaceId === workspaceId && one.tool === tool);
     if (connection?.apiToken === undefined) return undefined;
-    const { apiToken, standIn, definition } = connection;
-    const settings = { apiToken, apiUrl: standIn.url, ...definition.settings };
+    const { apiToken, standIn, definition, offersTimes } = connection;
+    const { account, eventType } = definition.settings;
+    const settings = { apiToken, apiUrl: standIn.url, account, ...(offersTimes && { eventType }) };
     return {
       tool: bookingTool(tool, settings, { timeoutMs: 300, mostBytes: 1_000_000 }),
       ownAddresses: ["@team.example"],
@@ -102,6 +106,7 @@ export class TestStage {
     const report = await this.#reconciler.run(() => end - Date.now());
     const facts = this.facts.slice(before);
     const ofSweeps = facts.flatMap((fact) => (fact.type === "connection.swept" ? [fact.detail] : []));
-    return { report, meetings: facts.filter(({ type }) => type !== "connection.swept"), sweeps: ofSweeps };
+    const freeTimes = facts.flatMap((fact) => (fact.type === "connection.availability" ? [fact.detail] : []));
+    return { report, meetings: facts.filter(({ type }) => type.startsWith("meeting.")), sweeps: ofSweeps, freeTimes };
   }
 }

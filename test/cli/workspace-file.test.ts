@@ -43,6 +43,7 @@ const settings: fc.Arbitrary<WorkspaceSettings> = fc.record({
   dailyCap: fc.option(fc.integer({ min: 1, max: 2_147_483_647 })),
   gapMinutes: fc.nat(10_000),
   ghostedAfterDays: fc.integer({ min: 1, max: 36_500 }),
+  availabilityMaxAgeMinutes: fc.integer({ min: 1, max: 10_000 }),
   guardrail: fc.record({
     bouncedPercent: fc.constantFrom(0.01, 5, 33.33, 100),
     bouncedAtLeast: fc.integer({ min: 1, max: 100 }),

@@ -55,10 +55,12 @@ export interface ItemParts {
   readonly instance?: Partial<DueItem["instance"]>;
   readonly sequence?: Partial<DueItem["sequence"]>;
   readonly workspace?: Partial<DueItem["workspace"]>;
+  readonly slots?: NonNullable<DueItem["slots"]>;
 }
 
 /** A due item that is ready to send, except for the given parts. */
-export const anItem = ({ lead, steps, instance, sequence, workspace }: ItemParts = {}): DueItem => ({
+export const anItem = ({ lead, steps, instance, sequence, workspace, slots }: ItemParts = {}): DueItem => ({
+  ...(slots && { slots }),
   instance: { id: "instance", generation: 1, position: 1, nextStepDue: NOON, heldSince: null, ...instance },
   lead: aLead(lead),
   sequence: {

@@ -5,7 +5,7 @@ import { lintStep } from "../../lib/domain/written-sequence.ts";
 const TAGS = "allowed are assign, case, comment, if, raw, unless";
 const FILTERS =
   "allowed are append, capitalize, date, default, downcase, escape, first, last, prepend, remove, replace, split, strip, truncate, truncatewords, upcase, url_encode";
-const KNOWN = `known are ${TEMPLATE_NAMES.join(", ")}, unsubscribe_url, and lead.fields.<name> for custom fields`;
+const KNOWN = `known are ${TEMPLATE_NAMES.join(", ")}, unsubscribe_url, slots, and lead.fields.<name> for custom fields`;
 const faultsOf = (step: Partial<Parameters<typeof lintStep>[0]>) =>
   lintStep({ channel: "email", subject: "Hello", body: "Hello", allow: [], ...step }).map(
     ({ part, message }) => `${part}: ${message}`,

@@ -29,6 +29,7 @@ const OBSTACLES: readonly (readonly [string, Obstacle])[] = [
   ["channel_unused_today", { lead: { lastTouchAt: { ...aLead().lastTouchAt, email: NOON } } }],
   ["below_daily_cap", { workspace: { dailyCap: 0 } }],
   ["template_complete", { lead: { firstName: null } }],
+  ["times_to_offer", { step: { body: "{{ slots }}" } }],
   ["approved_or_needs_none", { step: { needsApproval: true } }],
   ["ready", {}],
 ];

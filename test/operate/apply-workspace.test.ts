@@ -50,6 +50,7 @@ describe("workspaces apply", () => {
       dailyCap: 5,
       gapMinutes: 90,
       ghostedAfterDays: 3,
+      availabilityMaxAgeMinutes: 45,
       guardrail: { bouncedPercent: 2.5, bouncedAtLeast: 20, complainedPercent: 0.1, complainedAtLeast: 5 },
       digest: { time: "06:30", email: "team@harbour.example", webhookUrl: "https://hooks.example/x", muted: true },
     };

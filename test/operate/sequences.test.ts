@@ -208,6 +208,21 @@ describe("advice", () => {
     await sql.query("delete from run");
   });
 
+  it("names a text that offers times, until a booking tool has reported some", async () => {
+    const id = await addWorkspace(sql);
+    await addFollowedLead(sql, id, (await addSequence(sql, id, { name: "Chase" })).id);
+    const given = chase("When? {{ slots }}");
+    const text = expect.stringMatching(/connection\.availability/);
+    expect(await advised([given], id)).toEqual([["no_free_times", "a", text]]);
+    expect(await advised([chase("When?")], id)).toEqual([]);
+    await sql.query(
+      `insert into availability (workspace_id, tool, taken_at, starts_at, ends_at, version)
+       values ($1, 'calendly', now(), '{}', '{}', 1)`,
+      [id],
+    );
+    expect(await advised([given], id)).toEqual([]);
+  });
+
   it("names a step that expires while the window of the workspace is shut, also when the window changes", async () => {
     const days = { window_days: [1, 2, 3, 4, 5], window_start: "09:00", window_end: "17:00" };
     const [open, shut] = [await addWorkspace(sql), await addWorkspace(sql, { name: "Shut", ...days })];

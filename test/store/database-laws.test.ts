@@ -71,6 +71,21 @@ const instance = inserting("follow_up_instance", {
   status: "'active'",
   next_step_due: "now()",
 });
+const availability = inserting("availability", {
+  workspace_id: ":here",
+  tool: "'calendly'",
+  taken_at: "now()",
+  starts_at: "array[now()]",
+  ends_at: "array[now()]",
+  version: "1",
+});
+const offeredTime = inserting("offered_time", {
+  workspace_id: ":here",
+  touch_id: ":touch",
+  lead_id: ":lead",
+  starts_at: "now()",
+  ends_at: "now() + interval '1 hour'",
+});
 const newTouch = inserting("touch", {
   workspace_id: ":here",
   instance_id: ":active",
@@ -454,6 +469,28 @@ const OTHER_LAWS: readonly Law[] = [
     name: "reason_only_while_paused",
     breaks: workspace("paused_reason = 'bounces'"),
     keeps: workspace("paused_reason = 'bounces', paused_at = now()"),
+  },
+  {
+    name: "availability_age_counts_from_one",
+    breaks: workspace("availability_max_age_minutes = 0"),
+    keeps: workspace("availability_max_age_minutes = 1"),
+  },
+  { name: "free_time_has_start_and_end", breaks: availability({ ends_at: "'{}'" }), keeps: availability() },
+  {
+    name: "offer_has_version_and_end",
+    breaks: touch("offer_version = 1"),
+    keeps: touch("offer_version = 1, offer_until = now()"),
+  },
+  { name: "offered_time_ends_after_it_starts", breaks: offeredTime({ ends_at: "now()" }), keeps: offeredTime() },
+  {
+    name: "offered_time_workspace_id_lead_id_fkey",
+    breaks: offeredTime({ lead_id: ":stranger" }),
+    keeps: offeredTime(),
+  },
+  {
+    name: "offered_time_touch_id_workspace_id_fkey",
+    breaks: offeredTime({ touch_id: ":foreign_touch" }),
+    keeps: offeredTime(),
   },
   ...["bounced", "complained"].flatMap((what) => [
     ...["0", "100.01", "'NaN'"].map((percent) => ({

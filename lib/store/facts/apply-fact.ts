@@ -4,7 +4,7 @@ import type { Database } from "../connect.ts";
 import { schemaGate } from "../schema-gate.ts";
 import { onPool, type Transactional } from "../sql.ts";
 import { leadBounced } from "./bounce-facts.ts";
-import { connectionSwept } from "./connection-facts.ts";
+import { connectionAvailability, connectionSwept } from "./connection-facts.ts";
 import { leadComplained, leadOptedIn, leadOptedOut } from "./consent-facts.ts";
 import { leadEnrolled } from "./enrol.ts";
 import { inboundOwners } from "./inbound-owners.ts";
@@ -32,6 +32,7 @@ const APPLY: { readonly [Type in FactType]: Apply<Type> } = {
   "touch.delivered": touchDelivered,
   "touch.failed": touchFailed,
   "connection.swept": connectionSwept,
+  "connection.availability": connectionAvailability,
 };
 
 /** Applies one fact in one transaction; see the function of its type. */

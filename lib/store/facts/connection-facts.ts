@@ -1,10 +1,38 @@
 import { failingText, isWorthTelling } from "../../domain/sweeps.ts";
 import type { FactOf } from "../../inbound/facts.ts";
 import type { FactOutcome } from "../../run/apply-messages.ts";
+import { storeAvailability } from "../availability.ts";
 import { markTold, storeSweep } from "../connection-sweeps.ts";
 import { insertDigestEvents } from "../digests.ts";
-import { databaseNow, execute, sql, type Transactional } from "../sql.ts";
-import { notAfter, refuseUnknown } from "./apply-once.ts";
+import { databaseNow, execute, exists, sql, type Transactional } from "../sql.ts";
+import { lockFacts, notAfter, refuseUnknown } from "./apply-once.ts";
+
+/**
+ * Stores the free times of a booking tool, which texts offer. Only the latest counts, so that its event id is not stored:
+ * a connection sends hundreds a day.
+ */
+export const connectionAvailability = (
+  db: Transactional,
+  fact: FactOf<"connection.availability">,
+): Promise<FactOutcome> =>
+  db.transaction(async (transaction) => {
+    const { workspaceId, tool, bookingUrl } = fact;
+    await lockFacts(transaction, workspaceId);
+    const isKnown = await exists(transaction)`select from workspace where id = ${workspaceId}::uuid`;
+    if (!isKnown) return refuseUnknown(workspaceId);
+    const takenAt = notAfter(await databaseNow(transaction), fact.occurredAt);
+    const slots = uniqueTimes(fact.slots);
+    const stored = await storeAvailability(transaction, { workspaceId, tool, takenAt, slots, bookingUrl });
+    return stored
+      ? { outcome: "applied", ended: 0, cancelledTouches: 0, started: 0 }
+      : { outcome: "stale", ended: 0, cancelledTouches: 0 };
+  });
+
+/** By start, each once. */
+const uniqueTimes = (slots: FactOf<"connection.availability">["slots"]) =>
+  [...new Map(slots.map((slot) => [slot.startsAt.getTime(), slot])).values()].toSorted(
+    (one, other) => one.startsAt.getTime() - other.startsAt.getTime(),
+  );
 
 /**
  * Stores how old the comparison with a booking tool is. Repeating it changes nothing, and in any order the same remains, so

@@ -1,0 +1,35 @@
+import { MARKER_END, MARKER_START } from "./text-marks.ts";
+
+/** The name by which templates write the times that they offer. */
+export const SLOTS_NAME = "slots";
+
+const WRITES_SLOTS = new RegExp(String.raw`\{\{-?\s*${SLOTS_NAME}\s*-?\}\}`);
+
+/** Whether a template may offer times. Also true for one that only quotes them. */
+export const writesSlots = ({ body }: { readonly body: string }): boolean => WRITES_SLOTS.test(body);
+
+const OFFER_START = `${MARKER_START}${SLOTS_NAME}:`;
+/** Stands for the times in a rendered text until `withOffer` fills it. Templates and values of leads cannot contain it. */
+export const SLOTS_MARKER = `${OFFER_START}${MARKER_END}`;
+const OFFER = new RegExp(`${OFFER_START}([^${MARKER_END}]*)${MARKER_END}`, "gu");
+
+/** The texts of a message. */
+interface Texts {
+  readonly subject: string | null;
+  readonly body: string;
+}
+
+export const hasOffer = (text: string): boolean => text.includes(OFFER_START);
+
+/** The message with these times in place of the marker, or of the times that it offered. They stay marked. */
+export const withOffer = <Given extends Texts>(message: Given, text: string): Given => ({
+  ...message,
+  body: message.body.replaceAll(OFFER, () => `${OFFER_START}${text}${MARKER_END}`),
+});
+
+/** A text as it is sent: the times without their marks. */
+export const withoutOfferMarks = (text: string): string => (hasOffer(text) ? text.replaceAll(OFFER, "$1") : text);
+
+/** The same for people, who may see a text before times are chosen. */
+export const readableOffers = (text: string): string =>
+  withoutOfferMarks(text.replaceAll(SLOTS_MARKER, "[free times]"));
