@@ -1,7 +1,8 @@
 import { setTimeout as pause } from "node:timers/promises";
+import { isSafe } from "../../lib/booking/http.ts";
 import type { ConnectionSecret } from "../../lib/platform/connection-secrets.ts";
 import { REFRESH_AFTER_MS } from "../../lib/platform/fact-routes.ts";
-import { Problem } from "../problem.ts";
+import { Problem, UsageProblem } from "../problem.ts";
 import type { Accounts, BookingTool, Scope, Subscription, SubscriptionApi } from "./booking-tool.ts";
 import {
   type Connection,
@@ -63,9 +64,12 @@ export async function tokenFor(
   return { token, isNew: token !== before?.apiToken };
 }
 
-/** Where the API is: as the environment says, else as stored. The token is for no other place. */
-export const apiUrlOf = ({ urlVariable }: BookingTool, before: ConnectionSecret | undefined): string | undefined =>
-  process.env[urlVariable]?.trim() || before?.apiUrl;
+/** Where the API is: as the environment says, else as stored. The token is for no other place, and never without TLS. */
+export function apiUrlOf({ urlVariable }: BookingTool, before: ConnectionSecret | undefined): string | undefined {
+  const url = process.env[urlVariable]?.trim() || before?.apiUrl;
+  if (url === undefined || isSafe(url)) return url?.replace(/\/+$/, "");
+  throw new UsageProblem(`${urlVariable}: must begin with https://`);
+}
 
 /** Whose meetings are reported. Refuses a token of another account, because its bookings belong elsewhere. */
 function accountFor(

@@ -63,7 +63,7 @@ const outOfBudget = (call: Pick<ApiCall<unknown>, "path">): BookingToolFault =>
   new BookingToolFault("out_of_budget", `${nameOf(call)} was left for a later run`);
 
 /** Whether the token may be sent there: over TLS, or to this machine. */
-function isSafe(url: string): boolean {
+export function isSafe(url: string): boolean {
   const { protocol, hostname } = URL.parse(url) ?? {};
   return protocol === "https:" || (protocol === "http:" && /^(127\.0\.0\.1|localhost|\[::1\])$/.test(hostname ?? ""));
 }

@@ -141,6 +141,14 @@ describe.each(TOOLS)("connect $tool", ({ tool, double, events }) => {
     expect([secretOf(tool), double().hooks]).toEqual([before, hooks]);
   });
 
+  it("sends the token nowhere without TLS, and stores nothing then", async () => {
+    for (const url of ["http://cal.example.com", "cal.example.com"]) {
+      process.env[`${tool.toUpperCase()}_API_URL`] = url;
+      expect(await connect(tool)).toMatch(/FAILED: \w+_API_URL: must begin with https/);
+    }
+    expect(stage.secrets.has(secretName(tool))).toBe(false);
+  });
+
   it("remembers where the API is, so that the token goes to no other place later", async () => {
     await connect(tool);
     const variable = `${tool.toUpperCase()}_API_URL`;
