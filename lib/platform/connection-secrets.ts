@@ -42,10 +42,14 @@ export type ConnectionSecret = z.infer<typeof connectionSecret>;
 /** A person must correct the secret. */
 export class InvalidConnectionSecret extends Unavailable {}
 
-const factsSecret = connectionSecret.refine(
-  ({ signingKeys }) => signingKeys.every((key) => /^whsec_[A-Za-z0-9+/]+={0,2}$/.test(key)),
-  { path: ["signingKeys"], error: "must be whsec_ and base64" },
-);
+const factsSecret = connectionSecret
+  .refine(({ signingKeys }) => signingKeys.every((key) => /^whsec_[A-Za-z0-9+/]+={0,2}$/.test(key)), {
+    path: ["signingKeys"],
+    error: "must be whsec_ and base64",
+  })
+  .refine(({ signingKeys, bearerTokens }) => signingKeys.length + bearerTokens.length > 0, {
+    error: "must have a signing key or a bearer token",
+  });
 
 /** The name of the secret in Secrets Manager. `prefix` is `backstop/<stage>`. */
 export const connectionSecretName = (prefix: string, workspaceId: string, tool: ConnectedTool): string =>

@@ -156,13 +156,14 @@ describe.each(TOOLS)("a request of %s", (tool) => {
       throw new Unavailable("the secret cannot be read: AccessDeniedException");
     };
     const good = stored.get(nameOf(tool)) ?? "";
-    for (const secret of [unreadable, "no JSON", '{"signingKeys":[]}']) {
+    const useless = tool === "facts" ? '{"apiToken":"is of no use"}' : '{"signingKeys":[]}';
+    for (const secret of [unreadable, "no JSON", useless]) {
       stored.set(nameOf(tool), secret);
       expect(await answer(signed(tool))).toMatchObject({ statusCode: 503, headers: { "retry-after": "30" } });
     }
     expect(lines.at(-1)).toMatchObject({
       level: "error",
-      fields: { outcome: "unavailable", reason: expect.stringContaining("signing key or a bearer token") },
+      fields: { outcome: "unavailable", reason: expect.stringContaining("must have a signing key") },
     });
     stored.set(nameOf(tool), good);
     expect(await answer(signed(tool))).toMatchObject({ statusCode: 200 });
