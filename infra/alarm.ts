@@ -5,8 +5,10 @@ import type { IQueue } from "aws-cdk-lib/aws-sqs";
 import type { MetricName } from "../lib/platform/metrics.ts";
 import type { StageNames } from "../lib/platform/names.ts";
 import { metricOf } from "./dashboard.ts";
-import type { FollowUpsFunction, FollowUpsSchedule } from "./follow-ups.ts";
+import type { FollowUpsFunction } from "./follow-ups.ts";
 import type { Delivery, Intake } from "./queue-workers.ts";
+import type { Reconcile } from "./reconcile.ts";
+import type { TickSchedule } from "./tick-schedule.ts";
 import type { Webhooks } from "./webhooks.ts";
 import type { StageProps } from "./worker-function.ts";
 
@@ -15,10 +17,11 @@ export type Severity = "page" | "ticket";
 
 export interface AlarmsProps extends StageProps {
   readonly followUps: FollowUpsFunction;
-  readonly schedule: FollowUpsSchedule;
+  readonly schedule: TickSchedule;
   readonly delivery: Delivery | undefined;
   readonly intake: Intake | undefined;
   readonly webhooks: Webhooks | undefined;
+  readonly reconcile: Reconcile | undefined;
 }
 
 export interface AlarmDefinition {

@@ -14,6 +14,7 @@ import {
   tenMinutesOld,
   waiting,
 } from "./alarm.ts";
+import { runPeriodOf } from "./alarm-options.ts";
 import { metricOf } from "./dashboard.ts";
 import { DELIVERY_TIME_LIMIT, INTAKE_TIME_LIMIT } from "./queue-workers.ts";
 import { promiseAlarms, workAlarms } from "./run-alarms.ts";
@@ -34,6 +35,7 @@ export class Alarms extends Construct {
       ...deliveryAlarms(props),
       ...intakeAlarms(props),
       ...webhookAlarms(props),
+      ...reconcileAlarms(props),
     ];
     const { topics } = props.configuration.alarms;
     const actions = topics && {
@@ -177,3 +179,39 @@ function webhookAlarms({ names, webhooks }: AlarmsProps): readonly AlarmDefiniti
     },
   ];
 }
+
+function reconcileAlarms({ names, configuration, reconcile }: AlarmsProps): readonly AlarmDefinition[] {
+  const options = configuration.reconcile;
+  if (!reconcile || !options) return [];
+  const minutes = Math.max(20, 4 * options.hotMinutes);
+  const { group } = reconcile.schedule;
+  return [
+    {
+      name: "sweep-age",
+      severity: "ticket",
+      description: `A booking tool has not been compared completely for ${minutes} minutes. A booking without a webhook may be unknown for as long.`,
+      metric: metricOf(
+        names.followUpsFunction,
+        "SweepAge",
+        longerOf(FIVE_MINUTES, runPeriodOf(configuration.schedule.expression)),
+      ),
+      above: minutes * 60,
+      periods: 2,
+    },
+    {
+      name: "reconcile-failed",
+      severity: "ticket",
+      description: "The function that compares booking tools failed, did not finish, or could not be started.",
+      metric: sumOf("failed reconciliations", {
+        errors: reconcile.function.metricErrors({ period: FIVE_MINUTES }),
+        dropped: reconcile.function.metric("AsyncEventsDropped", { statistic: "Sum", period: FIVE_MINUTES }),
+        undelivered: group.metricDropped({ statistic: "Sum", period: FIVE_MINUTES }),
+      }),
+      above: 0,
+      periods: 3,
+      failing: 2,
+    },
+  ];
+}
+
+const longerOf = (one: Duration, other: Duration): Duration => (one.toMinutes() > other.toMinutes() ? one : other);

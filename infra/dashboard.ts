@@ -100,6 +100,7 @@ function runs({ configuration, names, webhooks }: RunDashboardProps): IWidget[] 
     graph("Digests", ["SentDigests", "LostDigests"]),
     ...(configuration.intake ? facts(names) : []),
     ...(webhooks ? [requests(names, webhooks)] : []),
+    ...(configuration.reconcile ? sweeps(names) : []),
     graphOf(
       "Channels that accept nothing",
       THIRD,
@@ -118,6 +119,20 @@ function facts({ intakeFunction }: RunDashboardProps["names"]): IWidget[] {
   return [
     graph("Facts", ["AppliedFacts", "StaleFacts", "DuplicateFacts", "RefusedFacts", "FailedFacts", "IgnoredMessages"]),
     graph("Facts to review: created leads, warnings", ["CreatedLeads", "WarnedFacts"]),
+  ];
+}
+
+function sweeps({ followUpsFunction, reconcileFunction }: RunDashboardProps["names"]): IWidget[] {
+  const counts = ["SuccessfulSweeps", "FailedSweeps", "ChangedMeetings"] as const;
+  return [
+    graphOf("Bookings without a webhook: known after at most (seconds)", THIRD, [
+      metricOf(followUpsFunction, "SweepAge"),
+    ]),
+    graphOf(
+      "Comparisons of booking tools",
+      THIRD,
+      counts.map((name) => metricOf(reconcileFunction, name)),
+    ),
   ];
 }
 

@@ -1,4 +1,6 @@
 import * as z from "zod";
+import { SWEEP_DEFAULTS } from "../lib/booking/eligibility.ts";
+import { reconcileOptions } from "../lib/platform/reconcile-config.ts";
 import { arnOf } from "./channels.ts";
 import { type Fault, homeOf } from "./placement.ts";
 
@@ -31,6 +33,15 @@ const replies = z.strictObject({
   ruleSet: z.string().regex(RULE_SET, "must be the name of a receipt rule set"),
 });
 
+/** Compares booking tools through their APIs, so that a booking whose webhook is lost stops its sequences too. */
+const reconcile = z.strictObject({
+  /** Minutes between two comparisons of meetings that start within `hotDays`. */
+  hotMinutes: reconcileOptions.hotMinutes.default(SWEEP_DEFAULTS.hotMinutes),
+  /** Minutes between two comparisons of later and past meetings. */
+  warmMinutes: reconcileOptions.warmMinutes.default(SWEEP_DEFAULTS.warmMinutes),
+  hotDays: reconcileOptions.hotDays.default(SWEEP_DEFAULTS.hotDays),
+});
+
 /** The options of a stage for facts that arrive without the user's code. */
 export const inboundOptions = {
   webhooks: webhooks.optional(),
@@ -40,6 +51,7 @@ export const inboundOptions = {
   smsReplies: z.strictObject({}).optional(),
   /** Mails that people send. */
   replies: replies.optional(),
+  reconcile: reconcile.optional(),
 };
 
 /**
@@ -73,11 +85,12 @@ const relevant = z.object({
   mailEvents: anything,
   smsReplies: anything,
   replies: anything,
+  reconcile: anything,
   sms: z.object({ originationIdentityArn: text }).optional().catch(undefined),
 });
 type Relevant = z.output<typeof relevant>;
 
-const NEED_INTAKE = ["webhooks", "mailEvents", "smsReplies", "replies"] as const;
+const NEED_INTAKE = ["webhooks", "mailEvents", "smsReplies", "replies", "reconcile"] as const;
 
 /** The errors of a stage whose options for arriving facts lack what they need. */
 export function faultsOfInbound(stage: unknown): readonly Fault[] {

@@ -4,6 +4,7 @@ import { linksToOwnPage } from "./channels.ts";
 import { MailEvents } from "./mail-events.ts";
 import { MailReplies } from "./mail-replies.ts";
 import type { Intake } from "./queue-workers.ts";
+import { Reconcile } from "./reconcile.ts";
 import { connectCommand, SmsReplies } from "./sms-replies.ts";
 import { linksTo, type UnsubscribeLinks } from "./unsubscribe-links.ts";
 import { Webhooks } from "./webhooks.ts";
@@ -11,6 +12,7 @@ import type { StageProps } from "./worker-function.ts";
 
 interface Inbound {
   readonly webhooks: Webhooks | undefined;
+  readonly reconcile: Reconcile | undefined;
   readonly links: UnsubscribeLinks | undefined;
   /** Stack outputs: addresses, and commands for the steps that the stack cannot do. */
   readonly outputs: Readonly<Record<string, string>>;
@@ -22,9 +24,12 @@ export function inboundOf(scope: Construct, props: StageProps, intake: Intake): 
   const options = configuration.webhooks;
   const webhooks = options && new Webhooks(scope, "Webhooks", { ...props, options, bus: intake.bus });
   const linked = webhooks && linksToOwnPage(configuration);
+  const sweeps = configuration.reconcile;
+  const reconcile = sweeps && new Reconcile(scope, "Reconcile", { ...props, options: sweeps, bus: intake.bus });
   if (configuration.mailEvents) new MailEvents(scope, "MailEvents", { ...props, intake });
   return {
     webhooks,
+    reconcile,
     links: linked ? linksTo(webhooks.url, webhooks.keys) : undefined,
     outputs: {
       ...(webhooks && outputsOfWebhooks(webhooks)),

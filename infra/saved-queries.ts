@@ -3,6 +3,7 @@ import { Construct } from "constructs";
 import type { StageNames } from "../lib/platform/names.ts";
 import type { FollowUpsFunction } from "./follow-ups.ts";
 import type { Delivery, Intake } from "./queue-workers.ts";
+import type { Reconcile } from "./reconcile.ts";
 import type { Webhooks } from "./webhooks.ts";
 import type { WorkerFunction } from "./worker-function.ts";
 
@@ -13,6 +14,7 @@ interface Workers {
   readonly look: WorkerFunction;
   readonly operate: WorkerFunction;
   readonly webhooks: Webhooks | undefined;
+  readonly reconcile: Reconcile | undefined;
 }
 
 /** Whose log a query reads; `requests` is the access log of the webhooks. */
@@ -104,6 +106,22 @@ const QUERIES: Readonly<Record<string, Query>> = {
         "count(*) as answers, max(@timestamp) as latest by route, status, outcome, workspaceId, reason",
       ],
       sort: "answers desc",
+    },
+  ],
+  reconciliations: [
+    "reconcile",
+    {
+      fields: ["@timestamp", "connections", "swept", "seen", "changed", "failed", "health"],
+      filterStatements: ['message = "reconcile.finished"'],
+      ...LATEST,
+    },
+  ],
+  "failed-sweeps": [
+    "reconcile",
+    {
+      filterStatements: ['message = "connection.failed"'],
+      statsStatements: ["count(*) as times, max(@timestamp) as latest by workspaceId, tool, window, fault, reason"],
+      sort: "latest desc",
     },
   ],
   requests: [

@@ -8,7 +8,7 @@ import { connectionsText } from "./connections.ts";
 import { acknowledgeProviders } from "./created-database.ts";
 import { RunDashboard } from "./dashboard.ts";
 import { stageKeyOf } from "./encryption.ts";
-import { FollowUpsFunction, FollowUpsSchedule } from "./follow-ups.ts";
+import { FollowUpsFunction } from "./follow-ups.ts";
 import { foundationOf } from "./foundation.ts";
 import { inboundOf } from "./inbound.ts";
 import { Migration } from "./migration.ts";
@@ -16,8 +16,10 @@ import { needsInternet, vpcEndpointsOf } from "./network.ts";
 import { Operate } from "./operate.ts";
 import { homeOf } from "./placement.ts";
 import { Delivery, Intake } from "./queue-workers.ts";
+import type { Reconcile } from "./reconcile.ts";
 import { SavedQueries } from "./saved-queries.ts";
 import { TestEvents } from "./test-events.ts";
+import { TickSchedule } from "./tick-schedule.ts";
 import type { Webhooks } from "./webhooks.ts";
 import { logGroupNameOf, type StageProps, type WorkerFunction } from "./worker-function.ts";
 
@@ -30,6 +32,7 @@ interface Parts {
   readonly intake: Intake | undefined;
   readonly operate: Operate;
   readonly webhooks: Webhooks | undefined;
+  readonly reconcile: Reconcile | undefined;
 }
 
 /** All resources of one stage. */
@@ -72,17 +75,18 @@ export class BackstopStack extends Stack {
     const delivery = configuration.delivery && new Delivery(this, "Delivery", { ...props, ...configuration.delivery });
     const followUps = new FollowUpsFunction(this, "FollowUps", { ...props, deliveries: delivery?.queue });
     const operate = new Operate(this, "Operate", props);
-    this.watch(props, { followUps, delivery, intake, operate, webhooks: inbound?.webhooks });
+    const { webhooks, reconcile } = inbound ?? {};
+    this.watch(props, { followUps, delivery, intake, operate, webhooks, reconcile });
     const outputs = { ...outputsOf(props, this), ...inbound?.outputs };
     for (const [name, value] of Object.entries(outputs)) new CfnOutput(this, name, { value });
     return [followUps, delivery, intake, operate.look, operate.operate].filter((worker) => worker !== undefined);
   }
 
-  private watch(props: StageProps, { followUps, delivery, intake, operate, webhooks }: Parts): void {
-    const schedule = new FollowUpsSchedule(this, "Schedule", { ...props, function: followUps.function });
-    const alarms = new Alarms(this, "Alarms", { ...props, followUps, schedule, delivery, intake, webhooks });
-    const { look, operate: orders } = operate;
-    const all = { followUps, delivery, intake, look, operate: orders, webhooks };
+  private watch(props: StageProps, { operate: { look, operate }, ...parts }: Parts): void {
+    const { followUps, delivery, intake, webhooks, reconcile } = parts;
+    const schedule = this.makeSchedule(props, followUps);
+    const alarms = new Alarms(this, "Alarms", { ...props, ...parts, schedule });
+    const all = { ...parts, look, operate };
     new SavedQueries(this, "Queries", { names: props.names, ...all });
     new RunDashboard(this, "Dashboard", {
       ...props,
@@ -92,8 +96,20 @@ export class BackstopStack extends Stack {
         ...[schedule.undeliveredTicks, followUps.failedRuns],
         ...(delivery ? [delivery.queue, delivery.failed] : []),
         ...(intake ? [intake.queue, intake.refused] : []),
+        ...(reconcile ? [reconcile.schedule.undeliveredTicks] : []),
       ],
       webhooks,
+    });
+  }
+
+  private makeSchedule({ configuration, names, key }: StageProps, followUps: FollowUpsFunction): TickSchedule {
+    return new TickSchedule(this, "Schedule", {
+      names: { schedule: names.schedule, group: names.scheduleGroup, undelivered: names.undeliveredTicks },
+      description: "Backstop: starts a run of the follow-ups. Pause it with: backstop schedule pause",
+      ...configuration.schedule,
+      enabled: !configuration.paused,
+      key,
+      function: followUps.function,
     });
   }
 
@@ -108,7 +124,8 @@ export class BackstopStack extends Stack {
     return migration;
   }
 
-  private makeTestEvents({ configuration: { testEvents, intake, webhooks }, names }: StageProps): void {
+  private makeTestEvents({ configuration, names }: StageProps): void {
+    const { testEvents, intake, webhooks, reconcile } = configuration;
     if (!testEvents) return;
     const createRegistry = testEvents === "createRegistry";
     new TestEvents(this, "TestEvents", { functionName: names.followUpsFunction, folder: "events", createRegistry });
@@ -117,6 +134,7 @@ export class BackstopStack extends Stack {
       ["Operate", names.operateFunction, "events/operate"],
       ...(intake ? [["Intake", names.intakeFunction, "events/intake"] as const] : []),
       ...(webhooks ? [["Webhooks", names.webhooksFunction, "events/webhooks"] as const] : []),
+      ...(reconcile ? [["Reconcile", names.reconcileFunction, "events/reconcile"] as const] : []),
     ] as const;
     for (const [id, functionName, folder] of others)
       new TestEvents(this, `${id}TestEvents`, { functionName, folder, createRegistry: false });

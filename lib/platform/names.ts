@@ -25,6 +25,12 @@ export function namesOf(stage: string) {
     secretsPrefix: `backstop/${stage}`,
     /** The keys of the unsubscribe links. */
     unsubscribeSecret: `backstop/${stage}/unsubscribe`,
+    /** Compares the booking tools with what webhooks reported. */
+    reconcileFunction: `${prefix}-reconcile`,
+    /** The name of its schedule, and of the group that only holds it. */
+    reconcileSchedule: `${prefix}-reconcile`,
+    /** Its ticks that Scheduler could not deliver. */
+    undeliveredReconciliations: `${prefix}-undelivered-reconcile`,
     schedule: `${prefix}-follow-ups`,
     scheduleGroup: prefix,
     /** Ticks that Scheduler could not deliver to the function. */

@@ -47,11 +47,13 @@ describe("the alarms", () => {
       "oldest-due-too-old",
       "paused-workspaces",
       "proxy-pinning",
+      "reconcile-failed",
       "refused-events",
       "refused-workspaces",
       "rejected-signatures",
       "run-failed",
       "sms-down",
+      "sweep-age",
       "throttled-requests",
       "undelivered-ticks",
       "unknown-touches",
@@ -298,13 +300,21 @@ describe("the saved queries", () => {
   });
 
   it("read the logs of the functions that the stage has", () => {
-    const ofFacts = ["facts", "refused-facts", "failed-facts", "answers", "requests"];
+    const ofFacts = [
+      "facts",
+      "refused-facts",
+      "failed-facts",
+      "answers",
+      "requests",
+      "reconciliations",
+      "failed-sweeps",
+    ];
     expect(namesIn(template)).toEqual(namesIn(withQueue).filter((name) => !ofFacts.includes(name)));
     const logsOf = (from: Template) => {
       const errors = from.findResources("AWS::Logs::QueryDefinition", { Properties: { Name: "backstop-dev/errors" } });
       return Object.values(errors)[0]?.["Properties"]["LogGroupNames"];
     };
-    expect([logsOf(template).length, logsOf(withQueue).length]).toEqual([3, 6]);
+    expect([logsOf(template).length, logsOf(withQueue).length]).toEqual([3, 7]);
   });
 });
 

@@ -13,7 +13,13 @@ export const cdkJson = JSON.parse(readFileSync(join(import.meta.dirname, "../../
   };
 };
 
-const WITHOUT_FACTS = { intake: undefined, webhooks: undefined, mailEvents: undefined, replies: undefined };
+const WITHOUT_FACTS = {
+  intake: undefined,
+  webhooks: undefined,
+  mailEvents: undefined,
+  replies: undefined,
+  reconcile: undefined,
+};
 
 /** The example stage of cdk.json without what lets facts arrive, and with some of its values replaced. */
 export function anExample(changes: Readonly<Record<string, unknown>> = {}): Configuration {
@@ -89,6 +95,7 @@ export const inbound = {
   webhooks: { domain: (cdkJson.context.backstop.dev["webhooks"] as { readonly domain: object }).domain },
   mailEvents: {},
   smsReplies: {},
+  reconcile: {},
   replies: cdkJson.context.backstop.dev["replies"],
 };
 

@@ -6,6 +6,7 @@ import { PROJECT } from "../../infra/bundle.ts";
 import { connectCommand } from "../../infra/sms-replies.ts";
 import { loadConfig, loadWebhooksConfig } from "../../lib/platform/config.ts";
 import { requestOf } from "../../lib/platform/http.ts";
+import { loadReconcileConfig } from "../../lib/platform/reconcile-config.ts";
 import { anExample, aTemplate, everything, inbound } from "./example.ts";
 
 const template = aTemplate(anExample(inbound));
@@ -356,5 +357,43 @@ describe("mails that people send", () => {
       "mail.example.com MX 10 inbound-smtp.eu-central-1.amazonaws.com",
     );
     expect(outputOf(template, "RequiredEndpoints")).toContain("S3 (mails that people send)");
+  });
+});
+
+describe("the function that compares booking tools", () => {
+  it("is outside the VPC without a database, ends before its next tick, and is not retried", () => {
+    template.hasResourceProperties("AWS::Lambda::Function", {
+      FunctionName: "backstop-dev-reconcile",
+      VpcConfig: Match.absent(),
+      Timeout: 50,
+    });
+    template.hasResourceProperties("AWS::Scheduler::Schedule", {
+      Name: "backstop-dev-reconcile",
+      GroupName: Match.anyValue(),
+      ScheduleExpression: "rate(1 minute)",
+      State: "ENABLED",
+      Target: Match.objectLike({ RetryPolicy: { MaximumEventAgeInSeconds: 60, MaximumRetryAttempts: 0 } }),
+    });
+    const names = Object.keys(environmentOf(template, "reconcile"));
+    expect(names.filter((name) => /^(DATABASE|EMAIL|SMS|WEBHOOK|DELIVERY)_/.test(name))).toEqual([]);
+  });
+
+  it("accepts the environment of the stage", () => {
+    const environment = { ...environmentOf(template, "reconcile"), EVENT_BUS_NAME: "backstop-dev" };
+    expect(loadReconcileConfig(environment as Record<string, string>)).toMatchObject({
+      CONNECTION_SECRETS_PREFIX: "backstop/dev",
+      RECONCILE_HOT_MINUTES: 5,
+      RECONCILE_WARM_MINUTES: 60,
+      RECONCILE_HOT_DAYS: 14,
+    });
+  });
+
+  it("alarms on the age that runs report", () => {
+    template.hasResourceProperties("AWS::CloudWatch::Alarm", {
+      AlarmName: "backstop-dev-sweep-age",
+      MetricName: "SweepAge",
+      Threshold: 1_200,
+      Dimensions: [{ Name: "service", Value: "backstop-dev-follow-ups" }],
+    });
   });
 });

@@ -118,6 +118,22 @@ describe("permissions", () => {
     expect(statements(facts, "Webhooks").filter(({ Resource }) => Resource === "*")).toEqual([]);
   });
 
+  it("of the function that compares booking tools are to list secrets, to read those of connections and to put events", () => {
+    const connections = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:backstop/dev/*/*";
+    expect(allowedTo(facts, "ReconcileRole")).toEqual(
+      [
+        ...LOG.map((action) => `${action} on ${logOf(facts, "reconcile")}`),
+        `events:PutEvents on ${logicalId(facts, "AWS::Events::EventBus")}`,
+        `secretsmanager:GetSecretValue on ${connections}`,
+        "secretsmanager:ListSecrets on *",
+      ].sort(),
+    );
+    expect(allowedTo(facts, "ReconcileSchedule")).toEqual([
+      `lambda:InvokeFunction on ${functionOf(facts, "reconcile")}`,
+      `sqs:SendMessage on ${queue(facts, "backstop-dev-undelivered-reconcile")}`,
+    ]);
+  });
+
   it("for links, mail events and replies are those of a stage without them, and no more than these", () => {
     const full = aTemplate(anExample(everything));
     const added = (prefix: string) => {
