@@ -5,6 +5,7 @@ import { faultsOf, jsonOf, LARGEST_EVENT_BYTES, parseEvent, parseFact } from "./
 import { translateSesEvent } from "./ses-events.ts";
 import { type InboundText, inboundText } from "./texts.ts";
 import type { TranslatedFact } from "./translation.ts";
+import { unreadableReason } from "./unreadable-webhook.ts";
 
 /** A mail in the bucket of received mails. */
 export interface StoredMail {
@@ -42,6 +43,8 @@ export function parseMessage(body: string): Message {
   if (Type !== undefined) return parseNotification(json);
   if (source === "aws.s3") return parseObject(json);
   if (source === "aws.ses") return parseSesEvent(json);
+  const unreadable = unreadableReason(json);
+  if (unreadable !== undefined) return refused(unreadable);
   const parsed = parseEvent(body);
   return parsed.ok ? { kind: "facts", facts: [parsed.fact] } : refused(parsed.reason);
 }

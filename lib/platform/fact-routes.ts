@@ -5,6 +5,7 @@ import { translateCalendly } from "../inbound/calendly.ts";
 import { jsonOf } from "../inbound/parse-event.ts";
 import { readPostedFacts } from "../inbound/posted-facts.ts";
 import type { TranslatedFact, Translation } from "../inbound/translation.ts";
+import { unreadableWebhook } from "../inbound/unreadable-webhook.ts";
 import type { ConnectionSecret, Tool } from "./connection-secrets.ts";
 import { type HttpRequest, jsonAnswer } from "./http.ts";
 import type { Handled, Route, WebhookPorts } from "./route.ts";
@@ -25,7 +26,7 @@ function signedRoute(sender: Sender): Route {
 interface Sender {
   readonly tool: Tool;
   readonly verify: Verify;
-  readonly read: (payload: unknown, about: About) => Reading;
+  readonly read: (payload: unknown, about: About, body: Buffer) => Reading;
 }
 
 /** What a payload says, and the answer once the bus has accepted its facts. */
@@ -49,7 +50,7 @@ async function receive(
   if (!isValid(secret) && !isValid(await secrets(workspaceId, tool, REFRESH_AFTER_MS))) return rejected();
   const payload = jsonOf(request.body.toString());
   if (payload === undefined) return faulty("the body is not JSON");
-  const { facts, ...handled } = read(payload, { workspaceId, receivedAt });
+  const { facts, ...handled } = read(payload, { workspaceId, receivedAt }, request.body);
   if (facts.length > 0) await bus.put(facts);
   return handled;
 }
@@ -68,18 +69,26 @@ const rejected = (): Handled => ({
 const faulty = (reason: string): Handled => ({ outcome: "faulty", reason, answer: jsonAnswer(400, { error: reason }) });
 
 /** Webhooks of Calendly. */
-export const CALENDLY = signedRoute({ tool: "calendly", verify: verifyCalendly, read: readingBy(translateCalendly) });
+export const CALENDLY = signedRoute({
+  tool: "calendly",
+  verify: verifyCalendly,
+  read: readingBy("calendly", translateCalendly),
+});
 
 /** Webhooks of Cal.com. */
-export const CALCOM = signedRoute({ tool: "calcom", verify: verifyCalcom, read: readingBy(translateCalcom) });
+export const CALCOM = signedRoute({ tool: "calcom", verify: verifyCalcom, read: readingBy("calcom", translateCalcom) });
 
 /** Facts that other systems post. */
 export const FACTS = signedRoute({ tool: "facts", verify: verifyFacts, read: readFacts });
 
-function readingBy(translate: (payload: unknown, about: About) => Translation): Sender["read"] {
-  return (payload, about) => {
+function readingBy(tool: Tool, translate: (payload: unknown, about: About) => Translation): Sender["read"] {
+  return (payload, about, body) => {
     const translation = translate(payload, about);
-    if (translation.kind === "fault") return { facts: [], ...faulty(translation.reason) };
+    if (translation.kind === "fault") {
+      const { reason } = translation;
+      const kept = unreadableWebhook({ workspaceId: about.workspaceId, tool, reason }, body);
+      return { facts: [kept], outcome: "faulty", reason, answer: jsonAnswer(200, { accepted: 0, unreadable: reason }) };
+    }
     if (translation.kind === "ignored") {
       const { reason } = translation;
       return { facts: [], outcome: "ignored", reason, answer: jsonAnswer(200, { accepted: 0, ignored: reason }) };

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { beforeEach, describe, expect, it } from "@jest/globals";
+import { parseMessage } from "../../lib/inbound/parse-message.ts";
 import type { TranslatedFact } from "../../lib/inbound/translation.ts";
 import { storedConnectionSecrets, TOOLS, type Tool } from "../../lib/platform/connection-secrets.ts";
 import type { FactBus } from "../../lib/platform/fact-bus.ts";
@@ -247,6 +248,33 @@ describe("a path that is no route", () => {
     expect(await answer(aRequest("/facts/ida@example.com", "{}"))).toMatchObject({ statusCode: 404 });
     expect(lookUps).toEqual([]);
     expect(JSON.stringify(lines)).not.toContain("ida");
+  });
+});
+
+describe("a signed webhook that cannot be translated", () => {
+  it.each(["calendly", "calcom"] as const)(
+    "of %s is accepted once, and waits for a person with its body",
+    async (tool) => {
+      const payload =
+        tool === "calendly" ? { event: "invitee.created", payload: { uri: "x" } } : { content: "Ida has booked" };
+      expect(await answer(signed(tool, { payload }))).toMatchObject({ statusCode: 200, json: { accepted: 0 } });
+      expect(lines).toMatchObject([{ level: "error", fields: { outcome: "faulty", workspaceId } }]);
+      const [{ type, detail } = { type: "none", detail: {} }, ...others] = onBus;
+      expect([others, detail]).toEqual([
+        [],
+        expect.objectContaining({ workspaceId, tool, body: JSON.stringify(payload) }),
+      ]);
+      const message = parseMessage(JSON.stringify({ source: "backstop.webhooks", "detail-type": type, detail }));
+      expect(message).toEqual({
+        kind: "refused",
+        reason: expect.stringMatching(new RegExp(`^a webhook of ${tool}: `)),
+      });
+    },
+  );
+
+  it("is kept without its body if that is too large for an event", async () => {
+    await answer(signed("calcom", { payload: { content: '"'.repeat(100_000) } }));
+    expect(onBus).toMatchObject([{ type: "webhook.unreadable", detail: { body: null } }]);
   });
 });
 
