@@ -4,6 +4,7 @@ import type { EventOutcome, FactOutcome } from "../lib/run/apply-messages.ts";
 import type { Report } from "../lib/run/report.ts";
 import { BACKLOG_COUNTED, type Hold, type SendDueReport } from "../lib/run/step-reports.ts";
 import type { DemoBooking, DemoBounce, DemoOptOut } from "./demo-facts.ts";
+import type { DemoSweep } from "./demo-sweep.ts";
 import { columnsOf, fittedTable } from "./fitted.ts";
 import { REASON_TEXTS, stepLines } from "./reason-texts.ts";
 
@@ -12,6 +13,8 @@ interface CommandContext {
   readonly data: "loaded" | "kept";
   /** Null if no lead could book. */
   readonly booking: DemoBooking | null;
+  /** Null if no other lead could book. */
+  readonly sweep: DemoSweep | null;
   /** Null if no mail of this run fits. */
   readonly optOut: DemoOptOut | null;
   readonly bounce: DemoBounce | null;
@@ -30,6 +33,7 @@ const PROBLEMS_SHOWN = 12;
 export function runSummary(report: Report, context: CommandContext): string {
   const text = textOf([
     context.booking ? [title("Booking by webhook, before the run"), ...bookingLines(context.booking)] : [],
+    context.sweep ? [title("A booking whose webhook was lost"), ...sweepLines(context.sweep)] : [],
     ...reportSections(report),
     reactions(context),
     [title("Output"), ...outputLines(context)],
@@ -78,6 +82,14 @@ function bookingLines({ leadId, status, outcome }: DemoBooking): string[] {
     `  POST /calendly/<workspace>, signed as Calendly signs: ${status}`,
     `  lead ${leadId} booked a meeting: ${effectOf(outcome, appliedBooking)}`,
     "  the backstop step below finds bookings that were written to the database without an event",
+  ];
+}
+
+function sweepLines({ leadId, report, outcome }: DemoSweep): string[] {
+  const { connections, seen, changed, health } = report;
+  return [
+    `  a sweep of ${connections} Calendly account compared ${count(seen)} meeting, and found ${count(changed)} new: ${health}`,
+    `  lead ${leadId} had booked: ${effectOf(outcome, appliedBooking)}`,
   ];
 }
 

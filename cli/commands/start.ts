@@ -9,6 +9,7 @@ import { placeOf } from "../../lib/store/database-errors.ts";
 import { clearDemo, contentsOf, loadDemo } from "../../prisma/demo/load-demo.ts";
 import { withReceiver } from "../demo.ts";
 import { type DemoFacts, withDemoFacts } from "../demo-facts.ts";
+import { sweepDemo } from "../demo-sweep.ts";
 import { storyText } from "../lead-story.ts";
 import { operatorOn } from "../operator.ts";
 import { discardLocalDatabase, withDatabase } from "../postgres/local-database.ts";
@@ -26,9 +27,10 @@ const DEFAULT_SEED = 1;
 const HELP = `
 The command opens the local database in .local/postgres, applies the migrations
 and loads demo data if the database is empty. It books one lead by a signed webhook
-of Calendly, invokes functions/followups.ts with events/scheduled.json, lets the
-receiver of one e-mail unsubscribe by its link and another e-mail bounce, and
-prints a summary of the run. E-mails are written to .local/outbox and the report
+of Calendly, and finds the booking of another in a local stand-in of Calendly that
+lost its webhook. Then it invokes functions/followups.ts with events/scheduled.json,
+lets the receiver of one e-mail unsubscribe by its link and another e-mail bounce,
+and prints a summary of the run. E-mails are written to .local/outbox and the report
 to .local/report.json. Webhooks go to a local receiver that rejects some of them.
 Run the command again to continue with the same data.
 
@@ -116,18 +118,19 @@ async function startOn(url: string, options: Start, spinner: Spinner): Promise<R
   }
 }
 
-/** A booking by webhook, one run, and what the receivers of its mails do. */
+/** A booking by webhook, one that only a sweep finds, one run, and what the receivers of its mails do. */
 async function runWithFacts(database: Database, url: string, outbox: string, spinner: Spinner) {
   return await withDemoFacts(database, async ({ environment, book, react }) => {
     const before = new Set(await mailsIn(outbox));
     const booking = await book();
+    const sweep = await sweepDemo(database);
     const report = await invokeScheduled(url, outbox, environment, spinner);
     const mails = await mailsIn(outbox);
     const newMails = mails.filter((name) => !before.has(name));
     const reactions = await react(
       new Map(newMails.map((name) => [name.slice(0, -EXTENSION.length), join(outbox, name)])),
     );
-    return { booking, report, mails: mails.length, newMails, ...reactions };
+    return { booking, sweep, report, mails: mails.length, newMails, ...reactions };
   });
 }
 

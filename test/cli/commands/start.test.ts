@@ -85,6 +85,9 @@ describe("start on the database of DATABASE_URL", () => {
     const { code, stdout } = await start(["--leads", "500", "--yes"], database.url);
     expect(code).toBe(0);
     expect(stdout).toMatch(/^Run \S+ succeeded/m);
+    expect(stdout).toMatch(
+      /compared 1 meeting, and found 1 new: healthy\n {2}lead \S+ had booked: sequences stopped: [1-9]/,
+    );
     expect(stdout).toMatch(/signed as Calendly signs: 200\n {2}lead \S+ booked a meeting: sequences stopped: [1-9]/);
     expect(stdout).toMatch(/POST to the link in \S+\.eml, as mail programs unsubscribe:\n +sequences stopped: [1-9]/);
     expect(stdout).toMatch(/bounce of \S+\.eml, as SES reports it to the intake:\n +.*be skipped: [1-9]/);
