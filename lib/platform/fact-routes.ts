@@ -26,6 +26,7 @@ function signedRoute(sender: Sender): Route {
 interface Sender {
   readonly tool: Tool;
   readonly verify: Verify;
+  /** The payload is undefined if the body is not JSON. */
   readonly read: (payload: unknown, about: About, body: Buffer) => Reading;
 }
 
@@ -49,7 +50,6 @@ async function receive(
   const isValid = (known: ConnectionSecret | undefined) => known !== undefined && verify(request, known, receivedAt);
   if (!isValid(secret) && !isValid(await secrets(workspaceId, tool, REFRESH_AFTER_MS))) return rejected();
   const payload = jsonOf(request.body.toString());
-  if (payload === undefined) return faulty("the body is not JSON");
   const { facts, ...handled } = read(payload, { workspaceId, receivedAt }, request.body);
   if (facts.length > 0) await bus.put(facts);
   return handled;
@@ -65,8 +65,6 @@ const rejected = (): Handled => ({
   outcome: "rejected_signature",
   answer: jsonAnswer(401, { error: "the signature or token is missing, wrong or too old" }),
 });
-
-const faulty = (reason: string): Handled => ({ outcome: "faulty", reason, answer: jsonAnswer(400, { error: reason }) });
 
 /** Webhooks of Calendly. */
 export const CALENDLY = signedRoute({
@@ -103,6 +101,10 @@ const MOST_FACTS = 100;
 
 /** 200 if all facts are accepted, 207 if some are, 400 if none is. A bad fact never delays a good one. */
 function readFacts(payload: unknown, about: About): Reading {
+  if (payload === undefined) {
+    const error = "the body is not JSON";
+    return { facts: [], outcome: "faulty", reason: error, answer: jsonAnswer(400, { error }) };
+  }
   if (Array.isArray(payload) && payload.length > MOST_FACTS) {
     const error = `has ${payload.length} facts; at most ${MOST_FACTS} are allowed in one request`;
     return { facts: [], outcome: "too_large", answer: jsonAnswer(413, { error }) };

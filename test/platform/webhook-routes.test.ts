@@ -187,12 +187,17 @@ describe.each(TOOLS)("a request of %s", (tool) => {
     expect(await answer(signed(tool))).toMatchObject({ statusCode: 503, metrics: { AcceptedFacts: 0 } });
   });
 
-  it("that is signed but no JSON is 400", async () => {
+  it("that is signed but no JSON is 400 for posted facts, and kept for a person otherwise", async () => {
+    const isPosted = tool === "facts";
+    const expected = isPosted
+      ? { statusCode: 400, json: { error: "the body is not JSON" } }
+      : { statusCode: 200, json: { accepted: 0, unreadable: expect.stringContaining("not a webhook of") } };
     for (const text of ["", "{", "<xml/>"]) {
       const headers = SIGNERS[tool](KEYS[tool][0] ?? "", text, new Date());
       const event = aRequest(`/${tool}/${workspaceId}`, text, { headers });
-      expect(await answer(event)).toMatchObject({ statusCode: 400, json: { error: "the body is not JSON" } });
+      expect(await answer(event)).toMatchObject(expected);
     }
+    expect(onBus).toHaveLength(isPosted ? 0 : 3);
   });
 
   it("larger than 1 MiB is 413, by any other method 405", async () => {
