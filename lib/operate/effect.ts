@@ -64,9 +64,9 @@ export class EffectCounts {
       const { candidate } = instance;
       if (!("item" in candidate.read)) continue;
       for (const [index, step] of stepsFrom(candidate.read.item.sequence, candidate.position).entries()) {
-        const place = `${candidate.instanceId} ${step.id}`;
         const now = index === 0 ? waitingNow(instance) : NOTHING;
-        this.#compare(step.id, one.of.get(place) ?? now, other.of.get(place) ?? now);
+        const place = { instanceId: candidate.instanceId, stepId: step.id };
+        this.#compare(step.id, one.of(place) ?? now, other.of(place) ?? now);
       }
       this.#compareEnds(one.endsAt.get(candidate.instanceId), other.endsAt.get(candidate.instanceId));
     }
@@ -111,16 +111,25 @@ export class EffectCounts {
   }
 }
 
-/** The last thing that happens to each step, by instance and step, and when each instance ends. */
+/** The last thing that happens to each step, and when each instance ends. */
 class Endings {
-  readonly of = new Map<string, Foreseen>();
   readonly endsAt = new Map<string, Date>();
+  /** By instance; an instance has few steps. */
+  readonly #last = new Map<string, Foreseen[]>();
 
   constructor(future: Iterable<Foreseen>) {
     for (const foreseen of future) {
-      this.of.set(`${foreseen.instanceId} ${foreseen.stepId}`, foreseen);
+      const ofInstance = this.#last.get(foreseen.instanceId);
+      const place = ofInstance?.findIndex(({ stepId }) => stepId === foreseen.stepId) ?? -1;
+      if (!ofInstance) this.#last.set(foreseen.instanceId, [foreseen]);
+      else if (place === -1) ofInstance.push(foreseen);
+      else ofInstance[place] = foreseen;
       if (foreseen.ends) this.endsAt.set(foreseen.instanceId, foreseen.at);
     }
+  }
+
+  of({ instanceId, stepId }: Pick<Foreseen, "instanceId" | "stepId">): Foreseen | undefined {
+    return this.#last.get(instanceId)?.find((foreseen) => foreseen.stepId === stepId);
   }
 }
 
