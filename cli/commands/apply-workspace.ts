@@ -29,6 +29,7 @@ workspace. A setting without a value in the file stays as it is; null removes it
   dailyCap: 200                     touches per day; null: no cap
   gap: 4 hours                      between two touches of a lead; a new workspace: 0 minutes
   ghostedAfter: 7 days              without an answer to our last message, a lead that replied is followed up again
+  availabilityMaxAge: 30 minutes    texts do not offer free times that were reported longer ago
   guardrail:                        pauses the workspace if more of the e-mails of seven days bounce or draw complaints
     bouncedPercent: 5               100: never
     bouncedAtLeast: 10              from this number of bounces
