@@ -204,10 +204,11 @@ async function refreshOffers(
   if (offering.length === 0 || stopping()) return idsOf(offering);
   const refreshed = await store.refreshOffers(idsOf(offering), now);
   const settled = refreshed.filter(({ outcome }) => outcome !== "checked");
-  for (const { touchId, outcome, reason } of settled) {
+  for (const { touchId, outcome, reason, fault } of settled) {
     report.retrying -= 1;
     report[REFRESHED_COUNT_AS[outcome]] += 1;
-    log.info("touch.not_started", { touchId, reason });
+    if (fault) log.error("touch.unreadable", { touchId, reason, ...fault });
+    else log.info("touch.not_started", { touchId, reason });
   }
   return withoutAll(
     idsOf(offering),

@@ -246,7 +246,9 @@ export interface RefreshedOffer {
   readonly touchId: string;
   readonly outcome: "checked" | "held" | "returned" | "cancelled" | "unknown";
   /** Why the touch does not go now. */
-  readonly reason: NoOffer | "unreadable_row" | typeof OFFER_CHANGED | null;
+  readonly reason: NoOffer | "unreadable_row" | "invalid_send_times" | typeof OFFER_CHANGED | null;
+  /** The workspace and the columns that a person must repair; absent if there is nothing to repair. */
+  readonly fault?: UnreadableTouch;
 }
 
 export interface StartedSending {

@@ -3,6 +3,7 @@ import { stepFrom } from "../domain/due-item.ts";
 import { type Availability, CLOCKS_DIFFER_MS, type OfferedTime } from "../domain/offered-slots.ts";
 import { writesSlots } from "../domain/offered-text.ts";
 import type { DueCandidate } from "../run/store-ports.ts";
+import { instant } from "./rows.ts";
 import { execute, many, type Queryable, sql } from "./sql.ts";
 
 /** What a booking tool reported. */
@@ -36,12 +37,18 @@ export async function storeAvailability(db: Queryable, reported: Reported): Prom
   return stored > 0;
 }
 
-const epoch = z.number().transform((milliseconds) => new Date(milliseconds));
+/** Between 1970 and the year 9999. */
+const epoch = z
+  .number()
+  .min(0)
+  .max(253_402_300_799_999)
+  .transform((milliseconds) => new Date(milliseconds));
 const span = { startsAt: epoch, endsAt: epoch };
+const freeTime = z.object(span).refine(({ startsAt, endsAt }) => endsAt > startsAt, "must end after it starts");
 const availabilityRow = z.object({
   version: z.string(),
   maxAgeMinutes: z.int(),
-  reports: z.array(z.object({ takenAt: epoch, bookingUrl: z.string().nullable(), free: z.array(z.object(span)) })),
+  reports: z.array(z.object({ takenAt: epoch, bookingUrl: z.string().nullable(), free: z.array(freeTime) })),
   meetings: z.array(z.object({ ...span, knownAt: epoch })),
 });
 
@@ -89,7 +96,7 @@ export const KNOWN_AT = sql`greatest(meeting.created_at, meeting.last_event_at, 
 
 const milliseconds = (instant: ReturnType<typeof sql>) => sql`trunc(extract(epoch from ${instant}) * 1000)`;
 
-const offeredRow = z.object({ leadId: z.guid(), touchId: z.guid(), startsAt: z.date(), endsAt: z.date() });
+const offeredRow = z.object({ leadId: z.guid(), touchId: z.guid(), startsAt: instant, endsAt: instant });
 
 /** The times that texts to these leads offer or offered, by lead. Without texts that never went and never will. */
 export async function readOffered(

@@ -8,6 +8,7 @@ import { readAvailability, readOffered } from "./availability.ts";
 import { loadHolidaysFor, SEND_TIMES, sendTimeColumns, sendTimesOf } from "./columns.ts";
 import { insertTouchEvents } from "./digests.ts";
 import { replaceOffers } from "./offered-times.ts";
+import { columnFaults } from "./rows.ts";
 import { execute, many, type Queryable, sql, type Transactional } from "./sql.ts";
 
 const claimedRow = z.looseObject({
@@ -26,10 +27,13 @@ const placeRow = z.object({
   ...sendTimeColumns,
 });
 
+type HeldBack = Pick<RefreshedOffer, "fault"> & { readonly reason: Exclude<RefreshedOffer["reason"], null> };
+const isHeld = (offer: Offer | HeldBack): offer is HeldBack => "reason" in offer;
+
 /** A claimed touch with its offer as of now, or why there is none. */
 interface Looked {
   readonly row: ClaimedRow;
-  readonly offer: Offer | Exclude<RefreshedOffer["reason"], null>;
+  readonly offer: Offer | HeldBack;
   /** The text with these times. */
   readonly body: string;
   /** Whether the times differ from those that the text offers. */
@@ -47,9 +51,7 @@ export function refreshOffers(
 ): Promise<readonly RefreshedOffer[]> {
   return db.transaction(async (transaction) => {
     const looked = await lookAt(transaction, touchIds, now);
-    const offering = looked.flatMap(({ row, offer }) =>
-      typeof offer === "string" ? [] : [{ touchId: row.id, offer }],
-    );
+    const offering = looked.flatMap(({ row, offer }) => (isHeld(offer) ? [] : [{ touchId: row.id, offer }]));
     const changed = looked.filter((each) => each.changed);
     await replaceOffers(transaction, offering);
     await storeBodies(
@@ -84,7 +86,7 @@ async function lookAt(db: Queryable, touchIds: readonly string[], now: Date): Pr
   return rows.map((row) => {
     const times = offered.get(row.leadId) ?? [];
     const offer = offerNow(row, availability.get(row.workspaceId), times, now);
-    if (typeof offer === "string") return { row, offer, body: row.body, changed: false };
+    if (isHeld(offer)) return { row, offer, body: row.body, changed: false };
     const changed = differs(
       offer,
       times.filter(({ touchId }) => touchId === row.id),
@@ -101,16 +103,18 @@ function offerNow(
   now: Date,
 ): Looked["offer"] {
   const parsed = placeRow.safeParse(row);
-  if (!parsed.success) return "unreadable_row";
-  if (!availability) return "availability_outdated";
+  const { workspaceId } = row;
+  if (!parsed.success) return { reason: "unreadable_row", fault: { workspaceId, fault: columnFaults(parsed.error) } };
+  if (!availability) return { reason: "availability_outdated" };
   const { leadTimeZone, workspaceTimeZone } = parsed.data;
   const workspace = { timeZone: workspaceTimeZone, ...sendTimesOf(parsed.data) };
   try {
-    return offerOf({ availability, offered }, placeOf({ timeZone: leadTimeZone }, workspace), now, row.id);
+    const offer = offerOf({ availability, offered }, placeOf({ timeZone: leadTimeZone }, workspace), now, row.id);
+    return typeof offer === "string" ? { reason: offer } : offer;
   } catch (thrown) {
     // The send window or the holidays were changed by SQL.
-    if (thrown instanceof RangeError) return "unreadable_row";
-    throw thrown;
+    if (!(thrown instanceof RangeError)) throw thrown;
+    return { reason: "invalid_send_times", fault: { workspaceId, fault: thrown.message } };
   }
 }
 
@@ -142,8 +146,8 @@ async function settle(
     .filter(({ row }) => !settled.has(row.id))
     .map(
       ({ row, offer }): RefreshedOffer =>
-        typeof offer === "string"
-          ? { touchId: row.id, outcome: "held", reason: offer }
+        isHeld(offer)
+          ? { touchId: row.id, outcome: "held", ...offer }
           : { touchId: row.id, outcome: "checked", reason: null },
     );
   const held = refreshed.filter(({ outcome }) => outcome === "held");

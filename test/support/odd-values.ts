@@ -90,6 +90,7 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   "smallint[]": ["{}", "{NULL}", "{1,NULL}", "{{1,2},{3,4}}", "[0:1]={1,2}", "{1,1,1}", "{-32768,32767}"],
   "integer[]": ["{}", "{NULL}", "{1,NULL}", "{{1,2},{3,4}}", "[0:1]={1,2}", "{-2147483648,2147483647}"],
   "date[]": ["{}", "{NULL}", "{{2030-01-07}}", "[0:0]={2030-12-24}", ...DAYS.map((day) => `{"${day}"}`)],
+  "timestamp with time zone[]": ["{}", "{NULL}", "{{2030-01-08}}", ...INSTANTS.map((instant) => `{"${instant}"}`)],
   "placeholder_kind[]": ["{}", "{NULL}", "{{html,braces}}", "[0:0]={html}", `{"${UNKNOWN_LABEL}"}`],
   "text[]": ["{}", "{NULL}", "{{a,b}}", ...TEXTS.map((text) => JSON.stringify([text]).replace(/^\[(.*)\]$/su, "{$1}"))],
 };

@@ -90,6 +90,15 @@ export async function addWholeTenant(sql: Sql): Promise<string> {
   await touched("forgotten", asked, { status: "awaiting_approval", expires_at: HOUR_AGO });
   const sent = { status: "sent", provider_id: "<first@mail.example>", last_attempt_at: LONG_AGO };
   await touched("threaded", { next_step_due: HOUR_AGO }, sent, { last_email_at: LONG_AGO, last_outbound_at: LONG_AGO });
+  const times = await addSequence(sql, workspaceId, {
+    name: "Times",
+    steps: [{ channel: "sms", subject: null, body: "When? {{ slots }}" }],
+  });
+  await addInstance(sql, await lead("offers"), times.id, { next_step_due: HOUR_AGO });
+  const { leadId: offered, touchId: offering } = await touched("offered", later, {
+    ...{ next_attempt_at: HOUR_AGO, recheck_at: HOUR_AGO, send_until: FAR_AHEAD },
+    ...{ offer_version: 0, offer_until: FAR_AHEAD, body: "When? \u{fdd0}slots:gone\u{fdd1}" },
+  });
   const failed = await touched("failed", later, { status: "failed", reason: "refused" });
   const { leadId: booked } = await chased("booked", later);
   await addAppointment(sql, booked, { external_id: "ahead" });
@@ -135,6 +144,16 @@ export async function addWholeTenant(sql: Sql): Promise<string> {
        values (gen_random_uuid(), $1, $2, 'leads stop', sha256('input'), 'Hana', 'asked by phone', $4, '{}')),
      flagged as (
        insert into public.guardrail_check (workspace_id) values ($1)),
+     swept as (
+       insert into public.connection_sweep
+              (workspace_id, tool, sweep_window, first_at, swept_at, tried_at, seen, changed)
+       values ($1, 'calendly', 'hot', $4, $4, $4, 1, 0)),
+     free as (
+       insert into public.availability (workspace_id, tool, taken_at, starts_at, ends_at, version)
+       values ($1, 'calendly', '2030-01-07T08:59Z', '{2030-01-08T10:00Z}', '{2030-01-08T10:30Z}', 1)),
+     offered as (
+       insert into public.offered_time (touch_id, workspace_id, lead_id, starts_at, ends_at)
+       values ($6, $1, $7, '2030-01-08T09:00Z', '2030-01-08T09:30Z')),
      field as (
        insert into public.lead_field (workspace_id, name) values ($1, 'plan')),
      taken_in as (
@@ -142,7 +161,7 @@ export async function addWholeTenant(sql: Sql): Promise<string> {
        values ($1, 'event', 'lead.replied', $4, '{}'))
      insert into public.notification_event (workspace_id, kind, touch_id, occurred_at)
      values ($1, 'touch_failed', $3, '2030-01-06T09:00Z')`,
-    [workspaceId, booked, failed.touchId, HOUR_AGO, failed.leadId],
+    [workspaceId, booked, failed.touchId, HOUR_AGO, failed.leadId, offering, offered],
   );
   return workspaceId;
 }
