@@ -148,7 +148,7 @@ const BOUNCE_KINDS = new Map([
 
 /** An unreadable kind counts as permanent: that stops the most. */
 function bounceKindOf(sent: unknown, warnings: string[]): unknown {
-  const kind = BOUNCE_KINDS.get(String(sent).toLowerCase());
+  const kind = typeof sent === "string" ? BOUNCE_KINDS.get(sent.toLowerCase()) : undefined;
   if (kind === undefined) warnings.push("kind: is neither permanent nor transient; it counts as permanent");
   return kind ?? "permanent";
 }

@@ -122,6 +122,7 @@ describe("the configuration of a stage", () => {
         mailEvents: { all: true },
         smsReplies: {},
         replies: { address: "Replies+tag@example.com", ruleSet: "-" },
+        reconcile: { hotMinutes: 0 },
       }),
     );
     for (const fault of [
@@ -133,6 +134,8 @@ describe("the configuration of a stage", () => {
       'requires intake, which applies the facts: add "intake": {}\n  → at mailEvents',
       'requires intake, which applies the facts: add "intake": {}\n  → at smsReplies',
       'requires intake, which applies the facts: add "intake": {}\n  → at replies',
+      'requires intake, which applies the facts: add "intake": {}\n  → at reconcile',
+      "→ at reconcile.hotMinutes",
       "requires sms: the number that people answer\n  → at smsReplies",
       "must be in lower case and without a plus tag\n  → at replies.address",
       "must be the name of a receipt rule set\n  → at replies.ruleSet",

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
+import { answerQuestion } from "../../lib/operate/requests.ts";
 import { openDatabase } from "../../lib/store/connect.ts";
 import { onPool } from "../../lib/store/sql.ts";
 import { atEnd } from "../support/at-end.ts";
@@ -88,14 +89,12 @@ describe("the age of the comparison", () => {
     expect((await rows())[0].tried_at.getTime()).toBeLessThanOrEqual(Date.now());
   });
 
-  it("is not affected by the sweeps of another workspace, and refuses an unknown one", async () => {
+  it("is not affected by the sweeps of another workspace, and an unknown one fills no queue", async () => {
     await swept(1);
     const other = await addWorkspace(sql);
     await swept(2, { workspaceId: other });
     expect((await runner.run({ workspaceId })).backstop?.sweepAgeSeconds).toBeCloseTo(3_600, -2);
-    expect(await swept(1, { workspaceId: "01999999-0000-7000-8000-000000000000" })).toMatchObject({
-      outcome: "refused",
-    });
+    expect(await swept(1, { workspaceId: "01999999-0000-7000-8000-000000000000" })).toMatchObject({ outcome: "stale" });
   });
 });
 
@@ -119,4 +118,22 @@ describe("the digest", () => {
     await swept(0, { fault: "unauthorised" });
     expect(await told()).toEqual([expect.stringContaining("store a new one")]);
   });
+});
+
+it("is shown with the workspace, in words", async () => {
+  await swept(0.1);
+  await swept(0, { fault: "unauthorised" });
+  const { answer } = JSON.parse(
+    JSON.stringify(await answerQuestion(sql, { question: "workspaces show", input: { workspace: workspaceId } })),
+  );
+  expect(answer.sweeps).toEqual([
+    expect.objectContaining({
+      tool: "calendly",
+      window: "hot",
+      fault: "unauthorised",
+      text: expect.stringMatching(
+        /^Calendly, meetings that start soon: compared [67] min ago; since then the tool refuses/,
+      ),
+    }),
+  ]);
 });

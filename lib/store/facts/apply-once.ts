@@ -55,7 +55,7 @@ export async function lockFacts(db: Queryable, workspaceId: string): Promise<voi
   await execute(db)`select pg_advisory_xact_lock(hashtext('backstop.intake'), hashtext(${workspaceId}::uuid::text))`;
 }
 
-export const refuseUnknown = (workspaceId: string): FactOutcome => ({
+const refuseUnknown = (workspaceId: string): FactOutcome => ({
   outcome: "refused",
   reason: `workspaceId: there is no workspace ${workspaceId}`,
 });

@@ -5,7 +5,13 @@ import { storeAvailability } from "../availability.ts";
 import { markTold, storeSweep } from "../connection-sweeps.ts";
 import { insertDigestEvents } from "../digests.ts";
 import { databaseNow, execute, exists, sql, type Transactional } from "../sql.ts";
-import { lockFacts, notAfter, refuseUnknown } from "./apply-once.ts";
+import { lockFacts, notAfter } from "./apply-once.ts";
+
+/**
+ * What a secret of an unknown workspace brings. Not refused: hundreds a day would fill the queue of refused events. The
+ * bookings of the connection are refused, and name the workspace.
+ */
+const NOBODY = { outcome: "stale", ended: 0, cancelledTouches: 0 } as const;
 
 /**
  * Stores the free times of a booking tool, which texts offer. Only the latest counts, so that its event id is not stored:
@@ -19,7 +25,7 @@ export const connectionAvailability = (
     const { workspaceId, tool, bookingUrl } = fact;
     await lockFacts(transaction, workspaceId);
     const isKnown = await exists(transaction)`select from workspace where id = ${workspaceId}::uuid`;
-    if (!isKnown) return refuseUnknown(workspaceId);
+    if (!isKnown) return NOBODY;
     const takenAt = notAfter(await databaseNow(transaction), fact.occurredAt);
     const slots = uniqueTimes(fact.slots);
     const stored = await storeAvailability(transaction, { workspaceId, tool, takenAt, slots, bookingUrl });
@@ -44,7 +50,7 @@ export const connectionSwept = (db: Transactional, fact: FactOf<"connection.swep
     const now = await databaseNow(transaction);
     const sweep = { ...fact, at: notAfter(now, fact.occurredAt) };
     const state = await storeSweep(transaction, sweep);
-    if (!state) return refuseUnknown(workspaceId);
+    if (!state) return NOBODY;
     if (isWorthTelling(state) && !state.wasTold) {
       const about = { workspaceId: sql`${workspaceId}::uuid`, kind: "connection_failing", now } as const;
       await execute(

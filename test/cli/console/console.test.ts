@@ -112,7 +112,7 @@ it("shows hostile names as text", async () => {
 it("draws the promise of the runs, the worst and the target, and says the same in a table", async () => {
   const report = {
     success: true,
-    backstop: { slowestSeconds: 71.5, completedCount: 3 },
+    backstop: { slowestSeconds: 71.5, sweepAgeSeconds: 290, completedCount: 3 },
     results: null,
     durationMs: 9,
     errors: [],
@@ -124,6 +124,7 @@ it("draws the promise of the runs, the worst and the target, and says the same i
   );
   const page = await open("/");
   expect(await page.getByText("Slowest of the runs shown: 71.5 s. Target: at most 60 s.").count()).toBe(1);
+  expect(await page.getByText("Bookings without a webhook: known after at most 5 minutes.").count()).toBe(1);
   expect(await page.locator("svg .late").count()).toBe(1);
   await page.getByText("The runs as a table").click();
   expect(await page.getByRole("cell", { name: "71.5" }).count()).toBe(1);
