@@ -23,7 +23,8 @@ tool's API, and stores the key that signs webhooks in Secrets Manager. The API
 token comes from CALENDLY_API_TOKEN or CALCOM_API_KEY, else from the secret, else
 the command asks for it. It is stored in the secret, because --check and the
 sweep of the calendar need it. CALCOM_API_URL names the API of a Cal.com that you
-host, or of another region.
+host, or of another region. --event-type names what people can book; without it,
+the command lists the event types.
 
 facts: makes a token and a key for other systems, and shows them once.
 
@@ -37,6 +38,7 @@ infra/policies/connect.json lists the permissions.
 Examples:
   $ npm run backstop -- connect calendly --stage production --workspace "Harbour Homes"
   $ npm run backstop -- connect calcom --stage production --workspace "Harbour Homes" --scope organization
+  $ npm run backstop -- connect calendly --stage production --workspace "Harbour Homes" --event-type "Intro call"
   $ npm run backstop -- connect facts --stage production --workspace "Harbour Homes"
   $ npm run backstop -- connect calendly --stage production --workspace "Harbour Homes" --check
   $ npm run backstop -- connect calendly --stage production --workspace "Harbour Homes" --rotate`;
@@ -45,6 +47,7 @@ interface Options {
   readonly stage: string;
   readonly workspace?: string;
   readonly scope?: Scope;
+  readonly eventType?: string;
   readonly check?: true;
   readonly rotate?: true;
   readonly dropFormer?: true;
@@ -70,13 +73,20 @@ export function connectCommand(waiting: Waiting = {}): Command {
         "user",
       ]),
     )
+    .addOption(
+      new Option("--event-type <id, page or name>", "texts offer the free times of this event type")
+        .argParser(nonBlank)
+        .conflicts(["check", "dropFormer", "remove"]),
+    )
     .addOption(new Option("--check", "only check the connection").conflicts(["rotate", "dropFormer", "remove"]))
     .addOption(new Option("--rotate", "make a new key; the former one stays valid").conflicts(["dropFormer", "remove"]))
     .addOption(new Option("--drop-former", "make the former key invalid").conflicts(["remove"]))
     .option("--remove", "end the connection")
     .addHelpText("after", HELP)
     .action(async (tool: Tool, options: Options) => {
-      if (tool === "facts" && options.scope) throw new UsageProblem("--scope is for calendly and calcom only");
+      if (tool === "facts" && (options.scope || options.eventType)) {
+        throw new UsageProblem("--scope and --event-type are for calendly and calcom only");
+      }
       const connection = await connectionOf(tool, options);
       await (tool === "facts"
         ? onFacts(connection, options)
@@ -116,7 +126,7 @@ async function onFacts(connection: Connection, { check, rotate, dropFormer, remo
 async function onTool(
   connection: Connection,
   tool: BookingTool,
-  { check, rotate, dropFormer, remove, scope }: Options,
+  { check, rotate, dropFormer, remove, scope, eventType }: Options,
   waiting: Waiting,
 ): Promise<void> {
   const { name, tokenPlace, tokenVariable } = tool;
@@ -125,5 +135,5 @@ async function onTool(
   if (check) return;
   if (remove) return await disconnectBookingTool(connection, tool, { askToken, say });
   if (dropFormer) return await dropFormerKey(connection, tool, { askToken, say });
-  await connectBookingTool(connection, tool, { scope, rotate: rotate === true, askToken, say, ...waiting });
+  await connectBookingTool(connection, tool, { scope, eventType, rotate: rotate === true, askToken, say, ...waiting });
 }

@@ -21,7 +21,16 @@ export interface SubscriptionOrder {
   readonly key: string;
 }
 
-/** The webhook subscriptions of one tool, through its API. Every method throws a Problem with advice. */
+/** What people can book. */
+export interface EventType {
+  /** As the sweep needs it. */
+  readonly id: string;
+  readonly name: string;
+  /** Its booking page. */
+  readonly url: string | undefined;
+}
+
+/** The webhook subscriptions and event types of one tool, through its API. Every method throws a Problem with advice. */
 export interface SubscriptionApi {
   accounts(): Promise<Accounts>;
   /** The subscriptions of this account, and all others that the token may see. */
@@ -30,6 +39,8 @@ export interface SubscriptionApi {
   create(order: SubscriptionOrder): Promise<Subscription>;
   /** Does nothing if the subscription is gone. */
   remove(subscription: Subscription): Promise<void>;
+  /** The active event types of this account. */
+  eventTypes(account: string): Promise<readonly EventType[]>;
 }
 
 /** A booking tool, as `connect` knows it. */

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { CALCOM_EVENTS } from "../../lib/inbound/calcom.ts";
-import type { BookingTool, Subscription, SubscriptionApi } from "./booking-tool.ts";
+import type { BookingTool, EventType, Subscription, SubscriptionApi } from "./booking-tool.ts";
 import { ToolApi, unlessForbidden } from "./tool-api.ts";
 
 const TOKEN_VARIABLE = "CALCOM_API_KEY";
@@ -42,6 +42,15 @@ const webhook = z.object({
 });
 const created = z.object({ data: webhook });
 const page = z.object({ data: z.array(webhook) });
+const eventTypes = z.object({
+  data: z.array(
+    z
+      .object({ id: z.int(), title: z.string(), bookingUrl: z.string().nullish() })
+      .transform(
+        ({ id, title, bookingUrl }): EventType => ({ id: String(id), name: title, url: bookingUrl ?? undefined }),
+      ),
+  ),
+});
 
 /** The most that Cal.com gives in one answer. */
 const PAGE = 250;
@@ -82,6 +91,12 @@ function webhooks(api: ToolApi): SubscriptionApi {
 
     async remove({ id, account }) {
       await api.remove(`${pathOf(account)}/${encodeURIComponent(id)}`);
+    },
+
+    /** Those of the token's user; Cal.com lists those of teams elsewhere. */
+    async eventTypes() {
+      const headers = { "cal-api-version": "2024-06-14" };
+      return (await api.call("/v2/event-types", eventTypes, { headers })).data;
     },
   };
 }

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { CALENDLY_EVENTS } from "../../lib/inbound/calendly.ts";
 import { Problem } from "../problem.ts";
-import type { BookingTool, Subscription, SubscriptionApi } from "./booking-tool.ts";
+import type { BookingTool, EventType, Subscription, SubscriptionApi } from "./booking-tool.ts";
 import { RefusedByTool, ToolApi, unlessForbidden } from "./tool-api.ts";
 
 const TOKEN_VARIABLE = "CALENDLY_API_TOKEN";
@@ -29,7 +29,7 @@ export const calendly: BookingTool = {
         newToken: `Make a new one (${TOKEN_PLACE}), set ${TOKEN_VARIABLE}, and run connect again`,
         permission:
           "use the token of an owner or admin of the organization, or --scope user for the meetings of one person; " +
-          "a token with scopes needs users:read, webhooks:write and scheduled_events:read; some plans have no webhooks",
+          "a token with scopes needs those of docs/connect.md; some plans have no webhooks",
       }),
     ),
 };
@@ -55,10 +55,18 @@ const resource = z
     }),
   );
 const created = z.object({ resource });
-const page = z.object({
-  collection: z.array(resource),
-  pagination: z.object({ next_page_token: z.string().nullish() }).optional(),
-});
+const pageOf = <Item>(item: z.ZodType<Item>) =>
+  z.object({
+    collection: z.array(item),
+    pagination: z.object({ next_page_token: z.string().nullish() }).optional(),
+  });
+const subscriptionPage = pageOf(resource);
+const eventType = z
+  .object({ uri: z.string(), name: z.string().nullish(), scheduling_url: z.string().nullish() })
+  .transform(
+    ({ uri, name, scheduling_url }): EventType => ({ id: uri, name: name ?? "", url: scheduling_url ?? undefined }),
+  );
+const eventTypePage = pageOf(eventType);
 
 /** The most that Calendly gives in one answer. */
 const PAGE = 100;
@@ -68,18 +76,7 @@ const MOST_PAGES = 50;
 function subscriptions(api: ToolApi): SubscriptionApi {
   const ownAccounts = async () => (await api.call("/users/me", me)).resource;
 
-  const listed = async (filter: Readonly<Record<string, string>>): Promise<readonly Subscription[]> => {
-    const found: Subscription[] = [];
-    let next: string | null | undefined;
-    for (let pages = 0; pages < MOST_PAGES; pages++) {
-      const query = new URLSearchParams({ ...filter, count: String(PAGE), ...(next && { page_token: next }) });
-      const { collection, pagination } = await api.call(`/webhook_subscriptions?${query}`, page);
-      found.push(...collection);
-      next = pagination?.next_page_token;
-      if (!next) return found;
-    }
-    throw new Problem(`Calendly lists more than ${MOST_PAGES * PAGE} subscriptions`);
-  };
+  const listed = (filter: Filter) => allOf(api, "/webhook_subscriptions", filter, subscriptionPage);
 
   return {
     async accounts() {
@@ -105,7 +102,32 @@ function subscriptions(api: ToolApi): SubscriptionApi {
       const uuid = id.slice(id.lastIndexOf("/") + 1);
       await api.remove(`/webhook_subscriptions/${encodeURIComponent(uuid)}`);
     },
+
+    async eventTypes(account) {
+      const owner = account.includes("/organizations/") ? { organization: account } : { user: account };
+      return await allOf(api, "/event_types", { ...owner, active: "true" }, eventTypePage);
+    },
   };
+}
+
+type Filter = Readonly<Record<string, string>>;
+
+async function allOf<Item>(
+  api: ToolApi,
+  path: string,
+  filter: Filter,
+  page: ReturnType<typeof pageOf<Item>>,
+): Promise<readonly Item[]> {
+  const found: Item[] = [];
+  let next: string | null | undefined;
+  for (let pages = 0; pages < MOST_PAGES; pages++) {
+    const query = new URLSearchParams({ ...filter, count: String(PAGE), ...(next && { page_token: next }) });
+    const { collection, pagination } = await api.call(`${path}?${query}`, page);
+    found.push(...collection);
+    next = pagination?.next_page_token;
+    if (!next) return found;
+  }
+  throw new Problem(`Calendly lists more than ${MOST_PAGES * PAGE} items of ${path}`);
 }
 
 async function createOnce(api: ToolApi, body: object, url: string): Promise<z.output<typeof created>> {

@@ -14,9 +14,12 @@ import {
   storedSecret,
   storeSecret,
 } from "./connection.ts";
+import { eventTypeAdvice, eventTypeNamed } from "./event-type.ts";
 
 export interface Wanted {
   readonly scope: Scope | undefined;
+  /** The event type whose free times texts offer, as a person names it. Undefined: as before. */
+  readonly eventType?: string | undefined;
   /** Replaces the key, unless that was begun before. */
   readonly rotate: boolean;
   /** Asks a person for the API token. */
@@ -39,12 +42,15 @@ export async function connectBookingTool(connection: Connection, tool: BookingTo
   const apiUrl = apiUrlOf(tool, before);
   const api = tool.api(token, apiUrl);
   const account = accountFor(tool, await api.accounts(), before, wanted.scope);
+  const name = wanted.eventType;
+  const eventType = name === undefined ? before?.eventType : await eventTypeNamed(tool, api, { account, name });
   if (isNew) {
     say(`The API token of ${tool.name} is stored in the secret ${connection.store.name}, with the key that signs`);
     say("webhooks: --check needs it, and so does a sweep of the calendar.");
   }
   const keys = keysAfter(before, wanted.rotate);
-  await storeSecret(connection, { signingKeys: [...keys], account, apiToken: token, ...(apiUrl && { apiUrl }) });
+  const optional = { ...(apiUrl && { apiUrl }), ...(eventType && { eventType }) };
+  await storeSecret(connection, { signingKeys: [...keys], account, apiToken: token, ...optional });
   say(`${connection.store.name}: ${before ? "up to date" : "stored"}`);
   if (before && keys[0] !== before.signingKeys[0]) {
     say(`Waiting ${UNTIL_KEY_IS_VALID_MS / 1_000} s until the stage accepts the new key.`);
@@ -52,6 +58,7 @@ export async function connectBookingTool(connection: Connection, tool: BookingTo
   }
   await subscribeOnce(connection, tool, api, { account, key: keys[0] ?? "", former: before?.subscription }, say);
   if (keys.length > 1) say(`The former key is still valid. Remove it tomorrow: add --drop-former instead of --rotate.`);
+  say(eventType ? `Texts can offer the free times of ${eventType}` : await eventTypeAdvice(tool, api, account));
 }
 
 /** The token of the environment, else the stored one, else one that a person types. */

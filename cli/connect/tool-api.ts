@@ -15,6 +15,7 @@ interface Options {
 interface Call {
   readonly method?: "GET" | "POST" | "DELETE";
   readonly body?: object;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** The tool refused a call. */
@@ -47,8 +48,8 @@ export class ToolApi {
   }
 
   /** The parsed answer to a call. `path` starts with a slash. */
-  async call<Answer>(path: string, schema: z.ZodType<Answer>, { method = "GET", body }: Call = {}): Promise<Answer> {
-    const response = await this.#fetch(path, method, body);
+  async call<Answer>(path: string, schema: z.ZodType<Answer>, call: Call = {}): Promise<Answer> {
+    const response = await this.#fetch(path, call);
     const text = await response.text().catch(() => "");
     if (!response.ok) throw this.#refusal(response, text);
     const parsed = schema.safeParse(jsonOf(text));
@@ -63,7 +64,7 @@ export class ToolApi {
     });
   }
 
-  async #fetch(path: string, method: string, body: object | undefined): Promise<Response> {
+  async #fetch(path: string, { method = "GET", body, headers }: Call): Promise<Response> {
     const { baseUrl, token, name } = this.#options;
     try {
       return await fetch(`${baseUrl}${path}`, {
@@ -72,6 +73,7 @@ export class ToolApi {
           authorization: `Bearer ${token}`,
           accept: "application/json",
           ...(body && { "content-type": "application/json" }),
+          ...headers,
         },
         ...(body && { body: JSON.stringify(body) }),
         // A redirect could carry the token to another host.

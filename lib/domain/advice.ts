@@ -169,7 +169,7 @@ export const slotAdvice = ({ name, steps }: WrittenSequence): readonly Advice[] 
     return { kind: "no_free_times", sequence: name, step: key, text };
   });
 
-const HOW_TO_GET_TIMES = "add an event type to the secret of its connection, or send the event connection.availability";
+const HOW_TO_GET_TIMES = "run connect with --event-type, or send the event connection.availability";
 
 /** May also be true for a text that only quotes the link. */
 const needsLink = ({ subject, body }: WrittenStep): boolean => WITH_LINK.test(`${subject ?? ""} ${body}`);

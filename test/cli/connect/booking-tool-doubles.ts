@@ -34,6 +34,12 @@ export abstract class ToolDouble {
   interrupt: Interrupt = () => undefined;
   token = "a-valid-token";
   mayAdminister = true;
+  mayListEventTypes = true;
+  readonly eventTypes = [
+    { id: 1, name: "Intro call", url: "https://book.example/intro" },
+    { id: 2, name: "Viewing", url: "https://book.example/viewing" },
+    { id: 3, name: "Viewing", url: "https://book.example/long-viewing" },
+  ];
   #server: HttpDouble | undefined;
 
   async listen(): Promise<string> {
@@ -108,7 +114,22 @@ export class CalendlyDouble extends ToolDouble {
     if (method === "DELETE") {
       return this.drop(url.pathname.split("/").at(-1) ?? "") ? { status: 204 } : { status: 404, body: NOT_FOUND };
     }
-    return this.#list(url.searchParams);
+    return url.pathname === "/event_types" ? this.#listEventTypes(url.searchParams) : this.#list(url.searchParams);
+  }
+
+  #listEventTypes(query: URLSearchParams): Answer {
+    if (!this.mayListEventTypes) return { status: 403, body: DENIED };
+    const owner = query.get("organization") ?? query.get("user");
+    const found = this.eventTypes.filter(() => owner !== null && query.get("active") === "true");
+    const from = Number(query.get("page_token") ?? 0);
+    const next_page_token = found.length > from + PAGE ? String(from + PAGE) : null;
+    const collection = found.slice(from, from + PAGE).map(({ id, name, url }) => ({
+      uri: `${API}/event_types/${id}`,
+      name,
+      active: true,
+      scheduling_url: url,
+    }));
+    return { status: 200, body: { collection, pagination: { count: collection.length, next_page_token } } };
   }
 
   #create({ url, events, scope, user, signing_key }: z.output<typeof calendlyOrder>): Answer {
@@ -166,8 +187,9 @@ const calcomOrder = z.object({
 export class CalcomDouble extends ToolDouble {
   organizationId: number | null = 7;
 
-  protected answer({ method, path = "", body }: ReceivedRequest): Answer {
+  protected answer({ method, path = "", body, headers }: ReceivedRequest): Answer {
     const url = new URL(path, "https://api.cal.com");
+    if (url.pathname === "/v2/event-types") return this.#listEventTypes(headers["cal-api-version"]);
     if (url.pathname === "/v2/me") {
       const me = { id: 3, username: "hana", email: "hana@acme.test", organizationId: this.organizationId };
       return { status: 200, body: { status: "success", data: me } };
@@ -182,6 +204,14 @@ export class CalcomDouble extends ToolDouble {
     }
     const data = this.hooks.filter((hook) => hook.owner === owner).map(shownByCalcom);
     return { status: 200, body: { status: "success", data: data.slice(Number(url.searchParams.get("skip"))) } };
+  }
+
+  /** Other versions have another shape. */
+  #listEventTypes(version: unknown): Answer {
+    if (version !== "2024-06-14") return refusedByCalcom(400, "BadRequestException", "another version");
+    if (!this.mayListEventTypes) return refusedByCalcom(403, "ForbiddenException", "no permission");
+    const data = this.eventTypes.map(({ id, name, url: bookingUrl }) => ({ id, title: name, bookingUrl }));
+    return { status: 200, body: { status: "success", data } };
   }
 
   #create({ subscriberUrl: url, triggers: events, secret: key }: z.output<typeof calcomOrder>, owner: string): Answer {

@@ -86,6 +86,7 @@ interface Secret {
   readonly subscription?: string;
   readonly apiToken?: string;
   readonly apiUrl?: string;
+  readonly eventType?: string;
 }
 
 const secretName = (tool: string) => `backstop/dev/${workspaceId}/${tool}`;
@@ -162,6 +163,36 @@ describe.each(TOOLS)("connect $tool", ({ tool, double, events }) => {
     await connect(tool);
     expect(secretOf(tool)).toMatchObject({ signingKeys: ["by-hand"], eventType: "demo" });
     expect(double().hooks).toMatchObject([{ key: "by-hand" }]);
+  });
+
+  it("stores the event type that a person names by id, booking page or name, and keeps it", async () => {
+    for (const name of ["1", "https://book.example/intro/", "intro CALL"]) {
+      stage.secrets.delete(secretName(tool));
+      expect(await connect(tool, "--event-type", name)).not.toContain("FAILED");
+      expect(secretOf(tool).eventType).toBe(tool === "calendly" ? "https://api.calendly.com/event_types/1" : "1");
+    }
+    const { eventType } = secretOf(tool);
+    expect(await connect(tool, "--rotate")).toContain(`free times of ${eventType}`);
+    expect(secretOf(tool).eventType).toBe(eventType);
+  });
+
+  it("lists the candidates if an event type is unknown or ambiguous, and stores nothing then", async () => {
+    const unknown = await connect(tool, "--event-type", "Lunch");
+    expect(unknown).toMatch(/FAILED: "Lunch" is no active event type[\s\S]*Intro call[\s\S]*long-viewing$/);
+    const ambiguous = await connect(tool, "--event-type", "Viewing");
+    expect(ambiguous).toMatch(/FAILED: "Viewing" may be one of several event types[\s\S]*viewing/);
+    expect(ambiguous).not.toContain("Intro call");
+    expect(stage.secrets.has(secretName(tool))).toBe(false);
+  });
+
+  it("connects without an event type, and lists what could be offered, if the token may see it", async () => {
+    expect(await connect(tool)).toMatch(/offer no free times yet\. .*--event-type[\s\S]*1 {2}Intro call/);
+    double().mayListEventTypes = false;
+    const printed = await connect(tool);
+    expect(printed).toMatch(/offer no free times yet\. .*docs\/connect\.md/);
+    expect(printed).not.toContain("FAILED");
+    expect(secretOf(tool).eventType).toBeUndefined();
+    expect(await connect(tool, "--event-type", "1")).toMatch(/FAILED: .*403/);
   });
 
   it("replaces subscriptions of the workspace on this stage, and no other", async () => {
