@@ -85,11 +85,13 @@ function bookingLines({ leadId, status, outcome }: DemoBooking): string[] {
   ];
 }
 
-function sweepLines({ leadId, report, outcome }: DemoSweep): string[] {
+function sweepLines({ leadId, report, outcome, offer }: DemoSweep): string[] {
   const { connections, seen, changed, health } = report;
   return [
     `  a sweep of ${connections} Calendly account compared ${count(seen)} meeting, and found ${count(changed)} new: ${health}`,
     `  lead ${leadId} had booked: ${effectOf(outcome, appliedBooking)}`,
+    ...(offer === null ? [] : ["  it also read the free times, so that {{ slots }} in a text writes:"]),
+    ...(offer === null ? [] : offer.split("\n").map((line) => `    ${line}`)),
   ];
 }
 
