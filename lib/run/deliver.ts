@@ -4,18 +4,11 @@ import type { ChannelHealth } from "./channel-health.ts";
 import type { MessageChannel, OutgoingTouch, SendOutcome } from "./channel-ports.ts";
 import type { Log } from "./ports.ts";
 import { redactError } from "./redact-error.ts";
-import { broken, rescheduled, settlementOf, TOUCH_FAILURES_AT_MOST } from "./settlement.ts";
+import { settlementOf, TOUCH_FAILURES_AT_MOST } from "./settlement.ts";
 import type { DeliveryReport } from "./step-reports.ts";
-import {
-  CHANNEL_CLOSED,
-  type DeliveryStore,
-  type EndedTouch,
-  OFFER_UNCHECKED,
-  type Rescheduled,
-  type TouchSendFacts,
-  type UnreadableTouch,
-} from "./store-ports.ts";
+import { CHANNEL_CLOSED, type DeliveryStore, type EndedTouch, OFFER_UNCHECKED } from "./store-ports.ts";
 import type { BatchSize } from "./throughput.ts";
+import { decideAgain, idsOf, refreshOffers, withoutAll } from "./waiting-touches.ts";
 
 /** Dependencies of delivery, shared by a run and the consumer of the delivery queue. */
 export interface DeliveryContext {
@@ -166,80 +159,6 @@ async function withDetails(store: DeliveryStore, touches: readonly OutgoingTouch
 function inOrder(touches: readonly OutgoingTouch[], touchIds: readonly string[]): readonly OutgoingTouch[] {
   const places = new Map(touchIds.map((id, place) => [id, place]));
   return touches.toSorted((one, other) => (places.get(one.id) ?? 0) - (places.get(other.id) ?? 0));
-}
-
-const idsOf = (touches: readonly EndedTouch[]): string[] => touches.map(({ touchId }) => touchId);
-
-function withoutAll<Item>(items: readonly Item[], others: readonly Item[]): readonly Item[] {
-  if (others.length === items.length) return [];
-  const known = new Set(others);
-  return items.filter((item) => !known.has(item));
-}
-
-/** Reschedules touches whose facts changed; returns the ids that may be sent now. */
-async function decideAgain(
-  { now, store, stopping, log }: DeliveryContext,
-  waiting: readonly EndedTouch[],
-  report: DeliveryReport,
-): Promise<readonly string[]> {
-  if (waiting.length === 0 || stopping()) return idsOf(waiting);
-  const facts = await store.readSendFacts(idsOf(waiting));
-  const again = waiting.flatMap((touch) => {
-    const read = facts.get(touch.touchId);
-    return read === undefined ? [] : [decidedAgain(touch, read, now, log)];
-  });
-  await store.reschedule(again);
-  const later = again.filter(({ nextAttemptAt }) => nextAttemptAt > now);
-  report.retrying -= later.length;
-  report.deferred += later.length;
-  return again.filter(({ nextAttemptAt }) => nextAttemptAt <= now).map(({ touchId }) => touchId);
-}
-
-/** Brings the times up to date that texts offer; returns the ids that may be sent now, or by the next run. */
-async function refreshOffers(
-  { now, store, stopping, log }: DeliveryContext,
-  offering: readonly EndedTouch[],
-  report: DeliveryReport,
-): Promise<readonly string[]> {
-  if (offering.length === 0 || stopping()) return idsOf(offering);
-  const refreshed = await store.refreshOffers(idsOf(offering), now);
-  const settled = refreshed.filter(({ outcome }) => outcome !== "checked");
-  for (const { touchId, outcome, reason, fault } of settled) {
-    report.retrying -= 1;
-    report[REFRESHED_COUNT_AS[outcome]] += 1;
-    if (fault) log.error("touch.unreadable", { touchId, reason, ...fault });
-    else log.info("touch.not_started", { touchId, reason });
-  }
-  return withoutAll(
-    idsOf(offering),
-    settled.map(({ touchId }) => touchId),
-  );
-}
-
-const REFRESHED_COUNT_AS = {
-  checked: "retrying",
-  held: "deferred",
-  returned: "deferred",
-  cancelled: "cancelled",
-  unknown: "unknown",
-} as const;
-
-/** An undecidable touch does not block the others. */
-function decidedAgain(touch: EndedTouch, read: TouchSendFacts | UnreadableTouch, now: Date, log: Log): Rescheduled {
-  const { touchId } = touch;
-  if ("fault" in read) {
-    log.error("touch.unreadable", { touchId, ...read });
-    return broken(touch, "unreadable_row", now);
-  }
-  try {
-    const again = rescheduled(touch, read, now);
-    if (again.reason !== touch.reason)
-      log.error("touch.not_decided", { touchId, workspaceId: read.workspaceId, reason: again.reason });
-    return again;
-  } catch (thrown) {
-    log.error("touch.not_decided", { touchId, workspaceId: read.workspaceId, error: redactError(thrown) });
-    return broken(touch, "decision_failed", now);
-  }
 }
 
 /** A channel that throws has a bug, so the outcome is `unknown`; an idempotent channel retries instead. */
