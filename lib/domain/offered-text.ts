@@ -3,7 +3,9 @@ import { MARKER_END, MARKER_START } from "./text-marks.ts";
 /** The name by which templates write the times that they offer. */
 export const SLOTS_NAME = "slots";
 
-const WRITES_SLOTS = new RegExp(String.raw`\{\{-?\s*${SLOTS_NAME}\s*-?\}\}`);
+/** A regular expression, for JavaScript and PostgreSQL, that finds the times in a template. */
+export const SLOTS_OUTPUT = String.raw`\{\{-?\s*${SLOTS_NAME}\s*-?\}\}`;
+const WRITES_SLOTS = new RegExp(SLOTS_OUTPUT);
 
 /** Whether a template may offer times. Also true for one that only quotes them. */
 export const writesSlots = ({ body }: { readonly body: string }): boolean => WRITES_SLOTS.test(body);

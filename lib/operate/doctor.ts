@@ -2,7 +2,7 @@ import * as z from "zod";
 import { HOW_TO_GET_LINKS } from "../domain/advice.ts";
 import { isSilent, isWorthTelling, sweepText } from "../domain/sweeps.ts";
 import { DAY_MS, MINUTE_MS } from "../domain/time-zone.ts";
-import { activeSequencesWithLink } from "../store/advice-facts.ts";
+import { activeSequencesWithLink, workspacesThatOffer } from "../store/advice-facts.ts";
 import { readSweeps } from "../store/connection-sweeps.ts";
 import { POOL_SIZE } from "../store/pool-size.ts";
 import { hasWriter, readConnections, unsafeSettingsOfWriters } from "../store/role-settings.ts";
@@ -24,6 +24,7 @@ export const DATABASE_CHECKS = [
   "workspaces",
   "unsubscribe",
   "booking tools",
+  "free times",
 ] as const;
 
 /** `doctor`: what the database can say about its stage. The client adds what only AWS can say. */
@@ -39,7 +40,7 @@ export const doctor = question({
   async run(db, _, now) {
     const senders: string[] = [];
     const ofSchema = [connections(db), migrations(db), settings(db)];
-    const ofRows = [workspaces(db, senders), unsubscribe(db), bookingTools(db, now)];
+    const ofRows = [workspaces(db, senders), unsubscribe(db), bookingTools(db, now), freeTimes(db, now)];
     const checks = [...ofSchema, ...runs(db, now), ...ofRows];
     const database = { name: "database", state: "passed", found: "it answers", remedy: null } as const;
     return { checks: [...(await inOrder(checks, [database]))], senders };
@@ -154,6 +155,20 @@ const bookingTools = (db: Transactional, now: Date): Check => ({
     const found = failing.slice(0, 3).map((sweep) => sweepText(sweep, now));
     const more = failing.length > 3 ? ` and ${failing.length - 3} more` : "";
     return { found: `${found.join(". ")}${more}`, remedy: "docs/runbook.md#sweep-age" };
+  },
+});
+
+const freeTimes = (db: Transactional, now: Date): Check => ({
+  name: "free times",
+  needs: ["migrations"],
+  async run() {
+    const offering = await workspacesThatOffer(db, now);
+    const waiting = offering.filter(({ canOffer }) => !canOffer).map(({ name }) => name);
+    if (offering.length === 0) return { found: "no active sequence offers any" };
+    if (waiting.length === 0) return { found: `new enough; workspaces that offer them: ${offering.length}` };
+    const more = waiting.length > 3 ? ` and ${waiting.length - 3} more` : "";
+    const found = `none, or older than availabilityMaxAge, so that texts wait in ${waiting.slice(0, 3).join(", ")}${more}`;
+    return { found, remedy: "docs/connect.md#offer-free-times" };
   },
 });
 

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import type { LeadsByValues, UsedValues } from "../domain/advice.ts";
+import { SLOTS_OUTPUT } from "../domain/offered-text.ts";
 import { UNSUBSCRIBE_OUTPUT } from "../domain/unsubscribe-link.ts";
 import { leadColumn } from "./columns.ts";
 import { CONTACT_BAR } from "./contact-rule.ts";
@@ -64,3 +65,19 @@ export async function activeSequencesWithLink(db: Queryable): Promise<readonly s
      order by sequence.name`;
   return found.map(({ name }) => name);
 }
+
+const offeringRow = z.object({ name: z.string(), canOffer: z.boolean() });
+
+/** The workspaces whose active sequences offer times, and whether a report of free times is new enough. */
+export const workspacesThatOffer = (db: Queryable, now: Date): Promise<readonly z.infer<typeof offeringRow>[]> =>
+  many(db, offeringRow)`
+    select workspace.name, exists (
+             select from availability as report
+              where report.workspace_id = workspace.id
+                and report.taken_at > ${now}::timestamptz - workspace.availability_max_age_minutes * interval '1 minute') as "canOffer"
+      from workspace
+     where exists (
+             select from follow_up_sequence as sequence
+               join follow_up_step as step on step.sequence_id = sequence.id and step.version = sequence.version
+              where sequence.workspace_id = workspace.id and sequence.active and step.body ~ ${SLOTS_OUTPUT})
+     order by workspace.name`;

@@ -138,6 +138,25 @@ it("says how late bookings without a webhook are known, and fails if a booking t
   });
 });
 
+it("names the workspaces whose texts offer times while none is reported, or the report is too old", async () => {
+  const workspaceId = await addWorkspace(sql);
+  expect(await stateOf("free times")).toMatchObject({ state: "passed", found: "no active sequence offers any" });
+  await addSequence(sql, workspaceId, { name: "Offer", steps: [{ body: "Shall we talk?\n{{ slots }}" }] });
+  const waiting = { state: "failed", remedy: "docs/connect.md#offer-free-times" };
+  expect(await stateOf("free times")).toMatchObject(waiting);
+  const report = (minutes: number) =>
+    sql.query(
+      `insert into availability (workspace_id, tool, taken_at, starts_at, ends_at, version)
+       values ($1, 'calendly', now() - $2 * interval '1 minute', '{}', '{}', 1)
+           on conflict (workspace_id, tool) do update set taken_at = excluded.taken_at`,
+      [workspaceId, minutes],
+    );
+  await report(31);
+  expect(await stateOf("free times")).toMatchObject(waiting);
+  await report(29);
+  expect(await stateOf("free times")).toMatchObject({ state: "passed" });
+});
+
 it("fails the migrations if one is missing, and skips what needs them", async () => {
   const { rows } = await sql.query("select * from _prisma_migrations order by migration_name desc limit 1");
   await sql.query("delete from _prisma_migrations where id = $1", [rows[0].id]);
