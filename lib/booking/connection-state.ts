@@ -52,8 +52,8 @@ export class ConnectionState {
   }
 
   /**
-   * Notes a sweep. After a fault, the window pauses for twice as long each time, an hour at most. If the tool names a time,
-   * both windows wait for it, also an hour at most.
+   * Notes a sweep. After a fault, the window pauses for twice as long each time, an hour at most; for its usual time if
+   * only meetings of the list could not be read. If the tool names a time, both windows wait for it, also an hour at most.
    */
   settle({ window, begun, result, goesOn }: Settled, { hotMinutes, warmMinutes }: SweepSettings): void {
     this.sweeps = true;
@@ -64,7 +64,10 @@ export class ConnectionState {
       return;
     }
     const failures = (this.#windows.get(window)?.failures ?? 0) + 1;
-    const pause = Math.min(hotMinutes * 2 ** (failures - 1), LONGEST_PAUSE_MINUTES);
+    // The list could be read, so the tool works: only meetings with a fault wait.
+    const isListed = result.fault === "unexpected_answer" && result.seen > 0;
+    const longest = isListed ? Math.min(interval, LONGEST_PAUSE_MINUTES) : LONGEST_PAUSE_MINUTES;
+    const pause = Math.min(hotMinutes * 2 ** (failures - 1), longest);
     this.#windows.set(window, { dueAt: minutesAfter(begun, pause), failures });
     if (result.until) this.#waitUntil(Math.min(+result.until, +minutesAfter(begun, LONGEST_PAUSE_MINUTES)), begun);
   }

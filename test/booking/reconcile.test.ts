@@ -226,6 +226,21 @@ describe("a tool that fails", () => {
       ["warm", null],
     ]);
   });
+
+  it("for one meeting, as long as that lasts, makes the others wait for no longer than usual", async () => {
+    const stage = aStage();
+    calendly.content.meetings = [meetingIn("a", DAY)];
+    calendly.instead = (response, { status, body }) => {
+      const isA = calendly.requests.at(-1)?.includes("/a/invitees");
+      send(response, isA ? 200 : status, isA ? { collection: "?" } : body);
+    };
+    const tried: number[] = [];
+    for (let minute = 0; minute <= 30; minute++) {
+      if ((await stage.run()).sweeps.some(({ window }) => window === "hot")) tried.push(minute);
+      stage.pass(1);
+    }
+    expect(tried).toEqual([0, 5, 10, 15, 20, 25, 30]);
+  });
 });
 
 describe("fifty connections", () => {
