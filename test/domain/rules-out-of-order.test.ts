@@ -17,7 +17,7 @@ describe("a rule that runs before one that it depends on", () => {
 
   it("throws if the message lacks a value", () => {
     expect(() => messageOf(given({ lead: { firstName: null } }))).toThrow(
-      "a message was needed before the rule template_complete ran",
+      "a message was needed before the rules template_complete and times_to_offer ran",
     );
     expect(messageOf(given({}))).toMatchObject({ subject: "Hello Ada" });
   });
