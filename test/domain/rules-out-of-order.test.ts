@@ -19,7 +19,7 @@ describe("a rule that runs before one that it depends on", () => {
     expect(() => messageOf(given({ lead: { firstName: null } }))).toThrow(
       "a message was needed before the rules template_complete and times_to_offer ran",
     );
-    expect(messageOf(given({}))).toMatchObject({ subject: "Hello Ada" });
+    expect(messageOf(given({}))).toMatchObject({ message: { subject: "Hello Ada" } });
   });
 
   it("throws if the send window never opens", () => {
