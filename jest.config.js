@@ -14,4 +14,6 @@ export default {
   globalTeardown: "<rootDir>/test/support/stop-postgres.ts",
   testTimeout: 180_000,
   maxWorkers: "100%",
+  // A worker keeps the modules of each file that it ran. With gigabytes of them, its files take four times as long.
+  workerIdleMemoryLimit: "800MB",
 };
