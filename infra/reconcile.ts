@@ -1,12 +1,11 @@
-import { Arn, ArnFormat, Duration, Stack, Validations } from "aws-cdk-lib";
+import { Duration, Validations } from "aws-cdk-lib";
 import type { EventBus } from "aws-cdk-lib/aws-events";
-import { PolicyDocument, PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
-import { Function as LambdaFunction } from "aws-cdk-lib/aws-lambda";
-import type { LogGroup } from "aws-cdk-lib/aws-logs";
+import { PolicyStatement } from "aws-cdk-lib/aws-iam";
+import type { Function as LambdaFunction } from "aws-cdk-lib/aws-lambda";
 import { Construct } from "constructs";
-import { mayDecryptSecrets } from "./decrypt-secrets.ts";
+import { edgeFunction } from "./edge-function.ts";
 import { TickSchedule } from "./tick-schedule.ts";
-import { codeOf, logGroupOf, mayWrite, NODE_OPTIONS, type StageProps } from "./worker-function.ts";
+import type { StageProps } from "./worker-function.ts";
 
 type Options = NonNullable<StageProps["configuration"]["reconcile"]>;
 
@@ -49,62 +48,34 @@ export class Reconcile extends Construct {
   }
 
   private makeFunction(props: ReconcileProps): LambdaFunction {
-    const { configuration, names, revision, options, bus } = props;
-    const logGroup = logGroupOf(this, names.reconcileFunction, props);
-    return new LambdaFunction(this, "Function", {
-      ...codeOf("reconcile"),
+    const { names, options } = props;
+    const made = edgeFunction(this, {
+      ...props,
+      entry: "reconcile",
       functionName: names.reconcileFunction,
-      description: "Backstop: compares booking tools, and puts what webhooks did not report on the event bus.",
-      memorySize: 512,
       timeout: TIME_LIMIT,
-      role: this.makeRole(props, logGroup),
-      logGroup,
+      // Names with a workspace and a tool, so that the keys of unsubscribe links are not among them.
+      secrets: "*/*",
+      statements: [new PolicyStatement({ actions: ["secretsmanager:ListSecrets"], resources: ["*"] })],
+      overrides: {
+        description: "Backstop: compares booking tools, and puts what webhooks did not report on the event bus.",
+        memorySize: 512,
+        // The schedule is the retry.
+        retryAttempts: 0,
+        maxEventAge: Duration.minutes(1),
+      },
       environment: {
-        EVENT_BUS_NAME: bus.eventBusName,
-        CONNECTION_SECRETS_PREFIX: names.secretsPrefix,
         RECONCILE_HOT_MINUTES: String(options.hotMinutes),
         RECONCILE_WARM_MINUTES: String(options.warmMinutes),
         RECONCILE_HOT_DAYS: String(options.hotDays),
-        LOG_LEVEL: configuration.logLevel,
-        NODE_OPTIONS,
-        GIT_REVISION: revision,
       },
-      // The schedule is the retry.
-      retryAttempts: 0,
-      maxEventAge: Duration.minutes(1),
     });
-  }
-
-  private makeRole({ names, key, bus }: ReconcileProps, logGroup: LogGroup): Role {
-    const stack = Stack.of(this);
-    // Names with a workspace and a tool, so that the keys of unsubscribe links are not among them.
-    const secrets = Arn.format(
-      {
-        service: "secretsmanager",
-        resource: "secret",
-        resourceName: `${names.secretsPrefix}/*/*`,
-        arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-      },
-      stack,
-    );
-    const statements = [
-      new PolicyStatement({ actions: ["events:PutEvents"], resources: [bus.eventBusArn] }),
-      new PolicyStatement({ actions: ["secretsmanager:GetSecretValue"], resources: [secrets] }),
-      new PolicyStatement({ actions: ["secretsmanager:ListSecrets"], resources: ["*"] }),
-      ...(key ? [mayDecryptSecrets(key.keyArn, secrets, stack.region)] : []),
-    ];
-    const role = new Role(this, "Role", {
-      assumedBy: new ServicePrincipal("lambda.amazonaws.com"),
-      inlinePolicies: { Log: mayWrite(logGroup), Connections: new PolicyDocument({ statements }) },
-    });
-    Validations.of(role).acknowledge({
-      id: `AwsSolutions-IAM5[Resource::${secrets}]`,
-      reason: "The secrets of workspaces are created after the deploy. Their names start with that of the stage.",
-    });
-    Validations.of(role).acknowledge({
-      id: "AwsSolutions-IAM5[Resource::*]",
-      reason: "ListSecrets has no narrower resource. It shows names and no values.",
-    });
-    return role;
+    if (made.role) {
+      Validations.of(made.role).acknowledge({
+        id: "AwsSolutions-IAM5[Resource::*]",
+        reason: "ListSecrets has no narrower resource. It shows names and no values.",
+      });
+    }
+    return made;
   }
 }

@@ -1,4 +1,4 @@
-import { Arn, ArnFormat, Duration, Stack, Validations } from "aws-cdk-lib";
+import { Duration, Validations } from "aws-cdk-lib";
 import { AccessLogFormat } from "aws-cdk-lib/aws-apigateway";
 import {
   DomainName,
@@ -11,15 +11,14 @@ import {
 import { HttpLambdaIntegration } from "aws-cdk-lib/aws-apigatewayv2-integrations";
 import { Certificate } from "aws-cdk-lib/aws-certificatemanager";
 import type { EventBus } from "aws-cdk-lib/aws-events";
-import { PolicyDocument, PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
-import { Function as LambdaFunction } from "aws-cdk-lib/aws-lambda";
+import type { Function as LambdaFunction } from "aws-cdk-lib/aws-lambda";
 import { FilterPattern, type LogGroup, MetricFilter } from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
 import { METRIC_NAMESPACE, type MetricName } from "../lib/platform/metrics.ts";
-import { mayDecryptSecrets } from "./decrypt-secrets.ts";
+import { edgeFunction } from "./edge-function.ts";
 import { logGroupNamed } from "./logs.ts";
 import { UnsubscribeKeys } from "./unsubscribe-links.ts";
-import { codeOf, logGroupOf, mayWrite, NODE_OPTIONS, type StageProps } from "./worker-function.ts";
+import type { StageProps } from "./worker-function.ts";
 
 type Options = NonNullable<StageProps["configuration"]["webhooks"]>;
 
@@ -68,53 +67,21 @@ export class Webhooks extends Construct {
   }
 
   private makeFunction(props: WebhooksProps): LambdaFunction {
-    const { configuration, names, revision, options, bus } = props;
-    const logGroup = logGroupOf(this, names.webhooksFunction, props);
-    return new LambdaFunction(this, "Function", {
-      ...codeOf("webhooks"),
+    const { names, options } = props;
+    const { reservedConcurrency } = options;
+    return edgeFunction(this, {
+      ...props,
+      entry: "webhooks",
       functionName: names.webhooksFunction,
-      description: "Backstop: receives facts over HTTP, and puts them on the event bus.",
-      memorySize: 1024,
       timeout: TIME_LIMIT,
-      role: this.makeRole(props, logGroup),
-      logGroup,
-      environment: {
-        EVENT_BUS_NAME: bus.eventBusName,
-        CONNECTION_SECRETS_PREFIX: names.secretsPrefix,
-        UNSUBSCRIBE_SECRET_ARN: this.keys.secretArn,
-        LOG_LEVEL: configuration.logLevel,
-        NODE_OPTIONS,
-        GIT_REVISION: revision,
+      secrets: "*",
+      overrides: {
+        description: "Backstop: receives facts over HTTP, and puts them on the event bus.",
+        memorySize: 1024,
+        ...(reservedConcurrency !== undefined && { reservedConcurrentExecutions: reservedConcurrency }),
       },
-      ...(options.reservedConcurrency !== undefined && { reservedConcurrentExecutions: options.reservedConcurrency }),
+      environment: { UNSUBSCRIBE_SECRET_ARN: this.keys.secretArn },
     });
-  }
-
-  private makeRole({ names, key, bus }: WebhooksProps, logGroup: LogGroup): Role {
-    const stack = Stack.of(this);
-    const secrets = Arn.format(
-      {
-        service: "secretsmanager",
-        resource: "secret",
-        resourceName: `${names.secretsPrefix}/*`,
-        arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-      },
-      stack,
-    );
-    const statements = [
-      new PolicyStatement({ actions: ["events:PutEvents"], resources: [bus.eventBusArn] }),
-      new PolicyStatement({ actions: ["secretsmanager:GetSecretValue"], resources: [secrets] }),
-      ...(key ? [mayDecryptSecrets(key.keyArn, secrets, stack.region)] : []),
-    ];
-    const role = new Role(this, "Role", {
-      assumedBy: new ServicePrincipal("lambda.amazonaws.com"),
-      inlinePolicies: { Log: mayWrite(logGroup), Facts: new PolicyDocument({ statements }) },
-    });
-    Validations.of(role).acknowledge({
-      id: `AwsSolutions-IAM5[Resource::${secrets}]`,
-      reason: "The secrets of workspaces are created after the deploy. Their names start with that of the stage.",
-    });
-    return role;
   }
 
   private makeApi({ names, options }: WebhooksProps): HttpApi {
