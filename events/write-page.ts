@@ -86,8 +86,18 @@ async function sectionOf(type: FactType): Promise<string> {
 function table(title: string, schema: Schema): string {
   const rows = rowsOf(schema).map((cells) => `| ${cells.join(" | ")} |`);
   const head = ["| key | type | needed | meaning |", "|---|---|---|---|"];
-  return [`## ${title}`, ...(schema.description ? ["", schema.description] : []), "", ...head, ...rows, ""].join("\n");
+  return [
+    `## ${title}`,
+    ...(schema.description ? ["", wrapped(schema.description)] : []),
+    "",
+    ...head,
+    ...rows,
+    "",
+  ].join("\n");
 }
+
+/** At most 100 characters in a line. */
+const wrapped = (text: string): string => text.replaceAll(/(.{1,100})(?: |$)/g, "$1\n").trimEnd();
 
 /** Nested keys are rows of the same table, such as `lead.email`. The items of a list have their own table. */
 export function rowsOf({ properties = {}, required = [] }: Schema, prefix = ""): string[][] {

@@ -121,7 +121,7 @@ export const FACT_SCHEMAS = {
         .describe("How. `email` and `sms` also count as the day's message on that channel."),
     })
     .describe(
-      "Someone on our side wrote or called, outside Backstop; do not report Backstop's own touches. A reply is thereby " +
+      "Someone on our side wrote or called, outside Backstop; do not report Backstop's own touches. A reply is then " +
         "answered, and paused sequences wait for `ghosted_after_days` of silence. Starts sequences with the trigger " +
         "`setter_reply` if the lead had written, and otherwise those with `no_response` if the lead is in no sequence. " +
         "A contact more than 30 days old starts nothing.",
@@ -188,7 +188,7 @@ export const FACT_SCHEMAS = {
   "touch.delivered": z
     .strictObject(aboutTouch)
     .describe(
-      "The recipient's server accepted the message of a touch. A touch of unknown outcome thereby counts as sent. " +
+      "The recipient's server accepted the message of a touch. A touch of unknown outcome then counts as sent. " +
         "Ignored for an unknown touch.",
     ),
   "touch.failed": z
