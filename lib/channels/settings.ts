@@ -17,7 +17,7 @@ const ON_THIS_MACHINE = /^(localhost|127\.0\.0\.1|\[::1\])$/;
 
 /** Where the page of unsubscribe links is, without a slash at the end. http only on this machine. */
 export const unsubscribeBaseUrl = z
-  .url({ protocol: /^https?$/, error: "must be an https URL" })
+  .url({ protocol: /^https?$/, error: "must be an https URL", abort: true })
   .refine((text) => {
     const { protocol, hostname } = new URL(text);
     return protocol === "https:" || ON_THIS_MACHINE.test(hostname);

@@ -144,6 +144,7 @@ describe("the providers of an environment", () => {
       /WEBHOOK_URL: must be on port 443, unless/,
     ],
     [{ WEBHOOK_URL: "file:///etc/passwd", WEBHOOK_SECRET: SECRET }, /WEBHOOK_URL/],
+    [{ UNSUBSCRIBE_BASE_URL: "links.example.com", ...key }, /UNSUBSCRIBE_BASE_URL: must be an https URL/],
     [{ UNSUBSCRIBE_BASE_URL: "http://example.com", ...key }, /UNSUBSCRIBE_BASE_URL: must be an https URL/],
     [{ UNSUBSCRIBE_BASE_URL: "https://example.com/?a=b", ...key }, /UNSUBSCRIBE_BASE_URL: must have no query/],
     [{ UNSUBSCRIBE_BASE_URL: "https://example.com" }, /UNSUBSCRIBE_BASE_URL: requires UNSUBSCRIBE_SECRET_ARN or/],
