@@ -1,10 +1,10 @@
 import { CHANNELS, type Channel } from "../domain/labels.ts";
 import type { OutgoingTouch } from "./channel-ports.ts";
+import type { ClaimedPlan, ClosedChannel, DueCandidate, Plan } from "./claim-ports.ts";
 import type { ClaimedTouches } from "./deliver.ts";
 import type { LeftDue, Turn } from "./fair-share.ts";
 import { planBatch, type Room } from "./plan.ts";
 import { type RunContext, sendsItself } from "./step.ts";
-import type { ClaimedPlan, ClosedChannel, DueCandidate, Plan } from "./store-ports.ts";
 
 /** The result of a claim. Room is reserved for the touches to send. */
 export interface ClaimedTurn {

@@ -2,11 +2,11 @@ import { CHANNEL_REGISTRY } from "../domain/channels.ts";
 import { type Channel, REPEATABLE_CHANNELS } from "../domain/labels.ts";
 import type { ChannelHealth } from "./channel-health.ts";
 import type { MessageChannel, OutgoingTouch, SendOutcome } from "./channel-ports.ts";
+import { CHANNEL_CLOSED, type DeliveryStore, type EndedTouch, OFFER_UNCHECKED } from "./delivery-ports.ts";
 import type { Log } from "./ports.ts";
 import { redactError } from "./redact-error.ts";
 import { settlementOf, TOUCH_FAILURES_AT_MOST } from "./settlement.ts";
 import type { DeliveryReport } from "./step-reports.ts";
-import { CHANNEL_CLOSED, type DeliveryStore, type EndedTouch, OFFER_UNCHECKED } from "./store-ports.ts";
 import type { BatchSize } from "./throughput.ts";
 import { decideAgain, idsOf, refreshOffers, withoutAll } from "./waiting-touches.ts";
 

@@ -1,5 +1,5 @@
 import { CHANNELS, type Channel } from "../domain/labels.ts";
-import type { ClaimedFrom, DueCandidate, DueWorkspace } from "./store-ports.ts";
+import type { ClaimedFrom, DueCandidate, DueWorkspace } from "./claim-ports.ts";
 
 /** One batch: an equal share of each of several workspaces, on the channels with room. */
 export interface Turn {

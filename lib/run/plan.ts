@@ -6,8 +6,8 @@ import { ADDRESS_KINDS, ADDRESS_OF_CHANNEL, type AddressKind, type Channel } fro
 import { type InstanceState, nextState } from "../domain/next-state.ts";
 import { lastReachedAt } from "../domain/send-times.ts";
 import { repairBy } from "../domain/time-zone.ts";
+import type { ClosedChannel, DueCandidate, NewTouch, Plan } from "./claim-ports.ts";
 import type { LeftDue } from "./fair-share.ts";
-import type { ClosedChannel, DueCandidate, NewTouch, Plan } from "./store-ports.ts";
 
 /** How many touches a batch may claim. */
 export interface Room {

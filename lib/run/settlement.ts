@@ -4,7 +4,7 @@ import { perChannel } from "../domain/labels.ts";
 import { earliestSend, lastReachedAt, type SendFacts } from "../domain/send-times.ts";
 import { isTimeZone, recheckSoon, repairBy, zoneUsed } from "../domain/time-zone.ts";
 import type { ChannelDown, Retry, SendOutcome } from "./channel-ports.ts";
-import type { EndedTouch, Rescheduled, Settlement, TouchSendFacts } from "./store-ports.ts";
+import type { EndedTouch, Rescheduled, Settlement, TouchSendFacts } from "./delivery-ports.ts";
 
 /** An attempt to send a touch or a digest. */
 export interface Attempt {

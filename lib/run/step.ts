@@ -1,9 +1,10 @@
 import type { DigestChannel } from "../domain/labels.ts";
+import type { BatchQuery } from "./batch-query.ts";
 import type { DeliveryQueue, DigestSender } from "./channel-ports.ts";
 import type { DeliveryContext } from "./deliver.ts";
 import type { PlannedTouches } from "./plan.ts";
 import type { RecoveredReport, SampleDecision } from "./step-reports.ts";
-import type { BatchQuery, FollowUpStore } from "./store-ports.ts";
+import type { FollowUpStore } from "./store-ports.ts";
 import type { Throughput } from "./throughput.ts";
 
 /** Everything that a step may use. */

@@ -1,6 +1,6 @@
 import type { Decision } from "../domain/decision.ts";
+import type { ClaimedPlan, Plan } from "./claim-ports.ts";
 import { PROBLEMS_REPORTED, type Problem, type SampleDecision, type SendDueReport } from "./step-reports.ts";
-import type { ClaimedPlan, Plan } from "./store-ports.ts";
 
 const COUNTED_AS = {
   send: "claimed",

@@ -1,8 +1,8 @@
+import type { DeliveryStore, EndedTouch, Rescheduled, TouchSendFacts, UnreadableTouch } from "./delivery-ports.ts";
 import type { Log } from "./ports.ts";
 import { redactError } from "./redact-error.ts";
 import { broken, rescheduled } from "./settlement.ts";
 import type { DeliveryReport } from "./step-reports.ts";
-import type { DeliveryStore, EndedTouch, Rescheduled, TouchSendFacts, UnreadableTouch } from "./store-ports.ts";
 
 /** What the decision about a claimed touch depends on that could not be started. */
 interface DecisionContext {

@@ -1,6 +1,6 @@
 import { afterWaiting } from "../domain/next-state.ts";
 import { repairBy } from "../domain/time-zone.ts";
-import type { DueCandidate } from "../run/store-ports.ts";
+import type { DueCandidate } from "../run/claim-ports.ts";
 import { execute, type Queryable } from "./sql.ts";
 
 /** Where an instance continues; a null due time means that no step is left. */

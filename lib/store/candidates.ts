@@ -2,7 +2,7 @@ import * as z from "zod";
 import type { AheadForCap, WorkspaceFacts } from "../domain/due-item.ts";
 import { writesSlots } from "../domain/offered-text.ts";
 import { capDayEnd } from "../domain/send-times.ts";
-import type { DueCandidate } from "../run/store-ports.ts";
+import type { DueCandidate } from "../run/claim-ports.ts";
 import { withSlots } from "./availability.ts";
 import { LAST_TOUCHES, loadHolidaysFor, SEND_TIMES, TEMPLATE_COLUMNS } from "./columns.ts";
 import { candidateOf, type DueRow, instant, parseSequences, type ReadSequence, walkedBy } from "./rows.ts";

@@ -1,8 +1,8 @@
 import * as z from "zod";
 import type { WorkspaceFacts } from "../domain/due-item.ts";
 import { capDayOf } from "../domain/send-times.ts";
+import type { BatchQuery } from "../run/batch-query.ts";
 import type {
-  BatchQuery,
   ClaimedPlan,
   ClaimQuery,
   ClosedChannel,
@@ -10,7 +10,7 @@ import type {
   DueWorkspace,
   Plan,
   PlanCandidates,
-} from "../run/store-ports.ts";
+} from "../run/claim-ports.ts";
 import { advanceInstances } from "./advance-instances.ts";
 import { candidateColumns, readCandidates } from "./candidates.ts";
 import { isLockTimeout } from "./database-errors.ts";

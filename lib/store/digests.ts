@@ -1,7 +1,8 @@
 import * as z from "zod";
 import { DIGEST_CHANNELS, type DigestDeliveryStatus, type NotificationKind } from "../domain/labels.ts";
+import type { BatchQuery } from "../run/batch-query.ts";
 import type { OutgoingDigest } from "../run/channel-ports.ts";
-import type { BatchQuery, DigestSettlement } from "../run/store-ports.ts";
+import type { DigestSettlement } from "../run/digest-ports.ts";
 import { readMissingData } from "./missing-data.ts";
 import { empty, execute, many, one, type Queryable, raw, type Sql, sql } from "./sql.ts";
 

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { countedFrom, excessText } from "../domain/guardrail.ts";
-import type { BatchQuery, ExceededLimit, GuardrailOutcome, GuardrailQuery } from "../run/store-ports.ts";
+import type { BatchQuery } from "../run/batch-query.ts";
+import type { ExceededLimit, GuardrailOutcome, GuardrailQuery } from "../run/store-ports.ts";
 import { insertDigestEvents } from "./digests.ts";
 import { empty, execute, many, one, type Queryable, sql, type Transactional } from "./sql.ts";
 

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { DueCandidate } from "../run/store-ports.ts";
+import type { DueCandidate } from "../run/claim-ports.ts";
 import { candidateColumns, readCandidates } from "./candidates.ts";
 import { instantOrNull, parseDueRows } from "./rows.ts";
 import { many, type Queryable } from "./sql.ts";

@@ -3,7 +3,7 @@ import { type Availability, type Offer, type OfferedTime, offerOf } from "../dom
 import { withOffer } from "../domain/offered-text.ts";
 import { placeOf } from "../domain/rule-context.ts";
 import { recheckSoon } from "../domain/time-zone.ts";
-import { OFFER_CHANGED, type RefreshedOffer } from "../run/store-ports.ts";
+import { OFFER_CHANGED, type RefreshedOffer } from "../run/delivery-ports.ts";
 import { readAvailability, readOffered } from "./availability.ts";
 import { loadHolidaysFor, SEND_TIMES, sendTimeColumns, sendTimesOf } from "./columns.ts";
 import { insertTouchEvents } from "./digests.ts";

@@ -1,7 +1,8 @@
 import * as z from "zod";
+import type { BatchQuery } from "../run/batch-query.ts";
 import { missingIn } from "../run/plan.ts";
 import type { EnrichmentReport } from "../run/step-reports.ts";
-import type { BatchQuery, ResumableReason } from "../run/store-ports.ts";
+import type { ResumableReason } from "../run/store-ports.ts";
 import { candidateColumns, readCandidates } from "./candidates.ts";
 import { byAddress } from "./columns.ts";
 import { CONTACT_BLOCK } from "./contact-rule.ts";

@@ -9,7 +9,7 @@ import {
   SUPPRESSION_REASONS,
 } from "../domain/labels.ts";
 import { capDayOf } from "../domain/send-times.ts";
-import type { DueCandidate } from "../run/store-ports.ts";
+import type { DueCandidate } from "../run/claim-ports.ts";
 import {
   lastTouchColumns,
   lastTouchOf,

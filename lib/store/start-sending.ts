@@ -4,16 +4,16 @@ import { withoutOfferMarks } from "../domain/offered-text.ts";
 import { lastReachedAt } from "../domain/send-times.ts";
 import { ownSenderOf, SENDER_KEYS } from "../domain/sender.ts";
 import type { OutgoingTouch } from "../run/channel-ports.ts";
+import type { ClosedChannel } from "../run/claim-ports.ts";
 import {
   CHANNEL_CLOSED,
-  type ClosedChannel,
   type EndedTouch,
   type Lease,
   OFFER_UNCHECKED,
   type StartedSending,
   type TouchSendFacts,
   type UnreadableTouch,
-} from "../run/store-ports.ts";
+} from "../run/delivery-ports.ts";
 import {
   byAddress,
   CHANNEL_IS_KNOWN,

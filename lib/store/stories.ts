@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { INSTANCE_STATUSES } from "../domain/labels.ts";
-import type { DueCandidate } from "../run/store-ports.ts";
+import type { DueCandidate } from "../run/claim-ports.ts";
 import { candidateColumns, readCandidates } from "./candidates.ts";
 import { instant, instantOrNull, parseDueRows } from "./rows.ts";
 import { many, one, type Queryable } from "./sql.ts";

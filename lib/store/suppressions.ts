@@ -1,5 +1,5 @@
 import { ADDRESS_KINDS, type AddressKind, type SuppressionReason } from "../domain/labels.ts";
-import type { Settlement } from "../run/store-ports.ts";
+import type { Settlement } from "../run/delivery-ports.ts";
 import { byAddress, literal } from "./columns.ts";
 import { isLockTimeout } from "./database-errors.ts";
 import { execute, join, type Queryable, raw, type Sql, sql, type Transactional } from "./sql.ts";

@@ -4,7 +4,7 @@ import type { LeadFacts } from "../domain/due-item.ts";
 import { ADDRESS_KINDS, type AddressKind } from "../domain/labels.ts";
 import { ownSenderOf } from "../domain/sender.ts";
 import type { OutgoingTouch } from "../run/channel-ports.ts";
-import type { ClaimedPlan, ClaimQuery, DueCandidate, Plan } from "../run/store-ports.ts";
+import type { ClaimedPlan, ClaimQuery, DueCandidate, Plan } from "../run/claim-ports.ts";
 import { byAddress, lastTouchesBy } from "./columns.ts";
 import { insertTouchEvents } from "./digests.ts";
 import { column, join, many, type Queryable, raw, type Sql, sql } from "./sql.ts";

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "@jest/globals";
 import { nextOpening } from "../../lib/domain/calendar.ts";
 import { capDayEnd, capDayOf } from "../../lib/domain/send-times.ts";
-import type { DueCandidate, FollowUpStore } from "../../lib/run/store-ports.ts";
+import type { DueCandidate } from "../../lib/run/claim-ports.ts";
+import type { FollowUpStore } from "../../lib/run/store-ports.ts";
 import { addInstance, addLead, addSequence, addWorkspace } from "../support/factories.ts";
 import { clockAt, type Runner, useRunner } from "../support/run.ts";
 import { type Send, simulate } from "../support/simulation.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it, jest } from "@jest/globals";
+import type { DueCandidate } from "../../lib/run/claim-ports.ts";
 import { planBatch } from "../../lib/run/plan.ts";
-import type { DueCandidate } from "../../lib/run/store-ports.ts";
 import { claimDue } from "../../lib/store/claim.ts";
 import { onPool } from "../../lib/store/sql.ts";
 import { addWorkspaceWithDue } from "../support/due.ts";

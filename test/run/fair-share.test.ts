@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
+import type { DueCandidate, DueWorkspace } from "../../lib/run/claim-ports.ts";
 import { FairShare, type LeftDue, type Turn } from "../../lib/run/fair-share.ts";
-import type { DueCandidate, DueWorkspace } from "../../lib/run/store-ports.ts";
 
 const OLDEST = Date.UTC(2030, 0, 7, 9);
 

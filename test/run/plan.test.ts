@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
+import type { DueCandidate, Plan } from "../../lib/run/claim-ports.ts";
 import { type ChannelRoom, planBatch, type Room } from "../../lib/run/plan.ts";
-import type { DueCandidate, Plan } from "../../lib/run/store-ports.ts";
 import { anItem, aStep, type ItemParts, minutesAfter, NOON } from "../domain/items.ts";
 
 const candidate = (read: DueCandidate["read"], over: Partial<DueCandidate> = {}): DueCandidate => ({

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import type { SendFacts } from "../../lib/domain/send-times.ts";
+import type { TouchSendFacts } from "../../lib/run/delivery-ports.ts";
 import { rescheduled } from "../../lib/run/settlement.ts";
-import type { TouchSendFacts } from "../../lib/run/store-ports.ts";
 import { aLead, anItem, type ItemParts, minutesAfter, NOON } from "../domain/items.ts";
 
 const OFFICE = { days: [1, 2, 3, 4, 5], start: "09:00", end: "17:00" };

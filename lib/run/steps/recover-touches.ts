@@ -1,8 +1,8 @@
 import { CHANNELS, type Channel } from "../../domain/labels.ts";
 import { deliver } from "../deliver.ts";
+import type { Leftover } from "../delivery-ports.ts";
 import { type RunContext, type RunStep, sendsItself, sumOf } from "../step.ts";
 import { type DeliveryReport, noDelivery, type RecoveredReport } from "../step-reports.ts";
-import type { Leftover } from "../store-ports.ts";
 
 /**
  * Ends expired approvals and dead leases, then sends claimed touches whose time has come. Runs before new steps are
