@@ -16,8 +16,11 @@ const PEERS_FOLDER = join(FOLDER, "peers");
 /** `graphile-worker 0.18.0` */
 export const peerTitle = (name: PeerName): string => `${name} ${PEERS[name]}`;
 
+/** What pg-boss imports and declares as a peer, which npm is told not to install. */
+const NEEDED_BY_PEERS = { "@opentelemetry/api": "1.10.0" };
+
 /** Installs missing peers. Throws a Problem if npm fails. */
-export const installPeers = (): Promise<void> => installPackages(PEERS_FOLDER, PEERS);
+export const installPeers = (): Promise<void> => installPackages(PEERS_FOLDER, { ...PEERS, ...NEEDED_BY_PEERS });
 
 /** Imports an installed peer. The caller declares the types that it uses. */
 export async function importPeer<Module>(name: PeerName): Promise<Module> {
@@ -44,6 +47,8 @@ interface DripDatabase {
 export async function makeDripDatabase(serverUrl: string, name: string): Promise<DripDatabase> {
   const url = await makeDatabase(serverUrl, name);
   const pool = new pg.Pool({ connectionString: url, allowExitOnIdle: true });
+  // Without a listener, the end of the server would end the process, and hide the error that led to it.
+  pool.on("error", () => undefined);
   await pool.query(`
     create table sent_drip (
       id integer, step integer, subject text not null, body text not null, sent_at timestamptz not null default now(),
