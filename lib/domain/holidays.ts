@@ -20,9 +20,9 @@ export type HolidayCalendar = (localDate: string) => boolean;
 
 /**
  * The public holidays of a country or region without the working dates, plus own dates. Without a country, only the own
- * dates. A holiday counts
- * only for whole days: one that starts at noon leaves its first day open. Throws RangeError for an unknown country or
- * region, see `hasHolidays`. With a country, the calendar throws RangeError for a date before 1970 or after 2199.
+ * dates. A holiday counts only for whole days: one that starts at noon leaves its first day open. Throws RangeError for
+ * an unknown country or region, see `hasHolidays`. With a country, the calendar throws RangeError for a date before 1970
+ * or after 2199.
  */
 export function holidayCalendar(
   country: string | null,

@@ -47,7 +47,8 @@ export interface MeetingPlace {
 }
 
 /** Why a text that offers times cannot go. */
-export type NoOffer = "no_free_slots" | "availability_outdated";
+export const NO_OFFER = ["no_free_slots", "availability_outdated"] as const;
+export type NoOffer = (typeof NO_OFFER)[number];
 
 export interface Offer {
   /** At most three, in order. */
@@ -78,11 +79,11 @@ export function offerOf(facts: SlotFacts, place: MeetingPlace, now: Date, touchI
   const oldest = reports.at(-1);
   if (!oldest) return "availability_outdated";
   const own = offered.filter((time) => time.touchId === touchId);
-  const free = freeTimes(availability, reports, now);
-  const kept = own.filter((time) => free.some((each) => isSame(each, time)));
+  const known = computedFor(availability, reports, now);
+  const kept = own.filter((time) => known.free.some((each) => isSame(each, time)));
   const isWhole = own.length > 0 && kept.length === own.length;
   const before = offered.map(({ startsAt }) => startsAt.getTime());
-  const times = isWhole ? kept : withNext(kept, goodTimes(availability, free, place, now), before, place.zone);
+  const times = isWhole ? kept : withNext(kept, goodTimes(known, place), before, place.zone);
   const [first] = times;
   if (!first) return "no_free_slots";
   const tooOldAt = minutesAfter(oldest.takenAt, availability.maxAgeMinutes).getTime();
@@ -108,7 +109,9 @@ const overlap = (one: Span, other: Span): boolean => one.startsAt < other.endsAt
 /** What is computed once for all leads that share an availability. */
 interface Computed {
   readonly now: number;
+  /** In order. */
   readonly free: readonly Span[];
+  /** By the zone of the lead. */
   readonly good: Map<string, readonly Span[]>;
 }
 const computed = new WeakMap<Availability, Computed>();
@@ -124,10 +127,6 @@ function computedFor(availability: Availability, reports: readonly AvailabilityR
   return fresh;
 }
 
-/** In order. */
-const freeTimes = (availability: Availability, reports: readonly AvailabilityReport[], now: Date): readonly Span[] =>
-  computedFor(availability, reports, now).free;
-
 function isFree(time: Span, { takenAt }: AvailabilityReport, { meetings }: Availability, now: Date): boolean {
   if (time.startsAt.getTime() - now.getTime() <= NOTICE_MS) return false;
   const since = takenAt.getTime() - CLOCKS_DIFFER_MS;
@@ -135,13 +134,10 @@ function isFree(time: Span, { takenAt }: AvailabilityReport, { meetings }: Avail
 }
 
 /** The free times within the hours of the workspace and while a lead in that zone is awake. */
-function goodTimes(availability: Availability, free: readonly Span[], place: MeetingPlace, now: Date) {
-  const known = computed.get(availability)?.good;
-  const same = known?.get(place.zone);
-  if (same && computed.get(availability)?.now === now.getTime()) return same;
-  const good = free.filter((time) => isAwake(time, place.zone) && isWithin(time, place.hours));
-  known?.set(place.zone, good);
-  return good;
+function goodTimes({ free, good }: Computed, { hours, zone }: MeetingPlace): readonly Span[] {
+  const times = good.get(zone) ?? free.filter((time) => isAwake(time, zone) && isWithin(time, hours));
+  good.set(zone, times);
+  return times;
 }
 
 /** A window that is open around the clock has an opening for each day. */

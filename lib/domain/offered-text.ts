@@ -1,10 +1,10 @@
-import { MARKER_END, MARKER_START } from "./text-marks.ts";
+import { MARKER_END, MARKER_START, outputOf } from "./text-marks.ts";
 
 /** The name by which templates write the times that they offer. */
 export const SLOTS_NAME = "slots";
 
-/** A regular expression, for JavaScript and PostgreSQL, that finds the times in a template. */
-export const SLOTS_OUTPUT = String.raw`\{\{-?\s*${SLOTS_NAME}\s*-?\}\}`;
+/** Finds the times in a template. */
+export const SLOTS_OUTPUT = outputOf(SLOTS_NAME);
 const WRITES_SLOTS = new RegExp(SLOTS_OUTPUT);
 
 /** Whether a template may offer times. Also true for one that only quotes them. */
@@ -15,16 +15,10 @@ const OFFER_START = `${MARKER_START}${SLOTS_NAME}:`;
 export const SLOTS_MARKER = `${OFFER_START}${MARKER_END}`;
 const OFFER = new RegExp(`${OFFER_START}([^${MARKER_END}]*)${MARKER_END}`, "gu");
 
-/** The texts of a message. */
-interface Texts {
-  readonly subject: string | null;
-  readonly body: string;
-}
-
 export const hasOffer = (text: string): boolean => text.includes(OFFER_START);
 
 /** The message with these times in place of the marker, or of the times that it offered. They stay marked. */
-export const withOffer = <Given extends Texts>(message: Given, text: string): Given => ({
+export const withOffer = <Given extends { readonly body: string }>(message: Given, text: string): Given => ({
   ...message,
   body: message.body.replaceAll(OFFER, () => `${OFFER_START}${text}${MARKER_END}`),
 });

@@ -1,6 +1,7 @@
 import { decide, RULES } from "./decide.ts";
 import type { Verdict } from "./decision.ts";
 import type { DueItem } from "./due-item.ts";
+import { NO_OFFER } from "./offered-slots.ts";
 import { contextOf } from "./rule-context.ts";
 import { capDayEnd } from "./send-times.ts";
 import { daysAfter } from "./time-zone.ts";
@@ -14,7 +15,7 @@ export interface Blocker {
 
 /** After these no later rule can be evaluated: there is no step, or no readable time. */
 const LAST_WORD = ["step_left", "send_times_known"];
-const LEAVES_NO_TEXT = ["missing_data", "invalid_template", "no_free_slots", "availability_outdated"];
+const LEAVES_NO_TEXT: readonly string[] = ["missing_data", "invalid_template", ...NO_OFFER];
 
 /** All rules that stand against sending the step now, in order of priority. `decide` names only the first. */
 export function blockersOf(item: DueItem, now: Date): readonly Blocker[] {
@@ -67,8 +68,7 @@ const NEEDS_CHANGE: readonly string[] = [
   "no_opening",
   "unknown_condition",
   "invalid_template",
-  "no_free_slots",
-  "availability_outdated",
+  ...NO_OFFER,
   "unreadable_row",
   "decision_failed",
 ];

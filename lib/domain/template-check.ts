@@ -1,6 +1,6 @@
 import { Liquid, type TagToken, Tokenizer, type TopLevelToken, TypeGuards } from "liquidjs";
+import { LATE_VALUES } from "./late-values.ts";
 import { fieldRead } from "./lead-fields.ts";
-import { SLOTS_NAME } from "./offered-text.ts";
 import { adviceOn, describePlaceholder, findPlaceholders, isBrace, LIQUID } from "./placeholders.ts";
 import { BLOCKS, BRANCHES, OpenTags } from "./template-blocks.ts";
 import type { Piece, ValueContext } from "./template-expression.ts";
@@ -8,7 +8,6 @@ import { type TemplateFault, TemplateFaults } from "./template-faults.ts";
 import { LONGEST_TEXT, liquid, TAGS } from "./template-language.ts";
 import { checkCondition, checkLiterals, checkSingleValue } from "./template-value.ts";
 import { MARKER_START } from "./text-marks.ts";
-import { UNSUBSCRIBE_NAME } from "./unsubscribe-link.ts";
 
 /** Maximum number of tags, outputs, values, operators and filters in one text. */
 const MOST_PARTS = 1_000;
@@ -52,12 +51,10 @@ const TAGS_OF_LIQUID: ReadonlySet<string> = new Set(Object.keys(new Liquid().tag
 const ALLOWED_TAGS = [...TAGS].join(", ");
 
 /** Names that LiquidJS reads as something else, so that it ignores an assignment to them. */
-const RESERVED: ReadonlySet<string> = new Set(
-  "lead workspace unsubscribe_url slots true false nil null empty blank and or not contains".split(" "),
-);
-
-/** Values that are known when the message is sent, so that no filter can change them. */
-const WRITTEN_ALONE: ReadonlySet<string> = new Set([UNSUBSCRIBE_NAME, SLOTS_NAME]);
+const RESERVED: ReadonlySet<string> = new Set([
+  ...LATE_VALUES.keys(),
+  ..."lead workspace true false nil null empty blank and or not contains".split(" "),
+]);
 
 class Check implements ValueContext {
   readonly faults: TemplateFaults;
@@ -128,7 +125,7 @@ class Check implements ValueContext {
     if (TypeGuards.isTagToken(token)) this.#tag(token);
     else {
       this.#open.contain(token);
-      if (TypeGuards.isOutputToken(token) && !WRITTEN_ALONE.has(token.content.trim())) {
+      if (TypeGuards.isOutputToken(token) && !LATE_VALUES.has(token.content.trim())) {
         checkSingleValue({ text: token.content, at: token.contentRange[0] }, this);
       }
     }

@@ -1,10 +1,10 @@
 import { type FilteredValueToken, filters, type Token, Tokenizer, TypeGuards, type ValueToken } from "liquidjs";
+import { LATE_VALUES } from "./late-values.ts";
 import { SLOTS_NAME } from "./offered-text.ts";
 import { nameFor } from "./placeholders.ts";
 import { hasOpenShape, type Piece, parsed, type ValueContext } from "./template-expression.ts";
 import type { TemplateFaults } from "./template-faults.ts";
 import { dateIn, FILTERS } from "./template-language.ts";
-import { UNSUBSCRIBE_NAME } from "./unsubscribe-link.ts";
 
 type FilterToken = FilteredValueToken["filters"][number];
 
@@ -141,18 +141,13 @@ function checkOperand(token: Token, piece: Piece, { faults, isKnown, names }: Va
   if (!TypeGuards.isPropertyAccessToken(token)) return;
   const name = token.getText();
   if (!token.variable && isKnown(name, at)) return;
-  if (name === UNSUBSCRIBE_NAME) {
-    const hint = "write {{ unsubscribe_url }}, alone and without filters";
-    faults.add(at, "the unsubscribe link inside something else", { hint });
-    return;
-  }
-  if (name === SLOTS_NAME) {
-    const hint = "write {{ slots }}, alone and without filters";
-    faults.add(at, "the offered times inside something else", { hint });
+  const late = LATE_VALUES.get(name);
+  if (late) {
+    faults.add(at, `${late.what} inside something else`, { hint: `write {{ ${name} }}, alone and without filters` });
     return;
   }
   const meant = nameFor(name, names);
-  const known = `known are ${[...names].join(", ")}, ${UNSUBSCRIBE_NAME}, ${SLOTS_NAME}, and lead.fields.<name> for custom fields`;
+  const known = `known are ${[...names, ...LATE_VALUES.keys()].join(", ")}, and lead.fields.<name> for custom fields`;
   faults.add(at, "unknown variable", { quoted: name, hint: meant ? `write ${meant}; ${known}` : known });
 }
 

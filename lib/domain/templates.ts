@@ -1,14 +1,14 @@
 import { CHANNEL_REGISTRY } from "./channels.ts";
 import type { Step, WorkspaceFacts } from "./due-item.ts";
+import { LATE_VALUES } from "./late-values.ts";
 import { isGiven, LEAD_COLUMNS, TEMPLATE_KEYS, type TemplateLead } from "./lead-columns.ts";
 import { FIELD_NAME_PATTERN, fieldOf, fieldRead } from "./lead-fields.ts";
-import { hasOffer, SLOTS_MARKER, SLOTS_NAME } from "./offered-text.ts";
+import { hasOffer } from "./offered-text.ts";
 import { findPlaceholders, LIQUID } from "./placeholders.ts";
 import { checkTemplate } from "./template-check.ts";
 import { withoutText } from "./template-faults.ts";
 import { isTooMuch, LONGEST_TEXT, liquid, Missing, missingNames } from "./template-language.ts";
 import { MARKER_START, withoutMarkers } from "./text-marks.ts";
-import { UNSUBSCRIBE_MARKER, UNSUBSCRIBE_NAME } from "./unsubscribe-link.ts";
 
 /** The parts of a step that make a message. */
 export type StepTexts = Pick<Step, "channel" | "subject" | "body" | "allow">;
@@ -82,15 +82,11 @@ const READS: ReadonlyMap<string, Read> = new Map<string, Read>([
 const readerOf = (name: string): Read | undefined => {
   const field = fieldRead(name);
   if (field !== undefined) return (lead) => fieldValue(lead, field);
-  const marker = MARKERS[name];
-  return marker === undefined ? READS.get(name) : () => marker;
+  const late = LATE_VALUES.get(name);
+  return late ? () => late.marker : READS.get(name);
 };
 
-/** What stands in a rendered text for values that are known later. */
-const MARKERS: Readonly<Record<string, string>> = {
-  [UNSUBSCRIBE_NAME]: UNSUBSCRIBE_MARKER,
-  [SLOTS_NAME]: SLOTS_MARKER,
-};
+const MARKERS = Object.fromEntries([...LATE_VALUES].map(([name, { marker }]) => [name, marker]));
 
 const fieldValue = (lead: TemplateLead, name: string): string | null => withoutMarkers(fieldOf(lead.fields, name));
 
@@ -141,7 +137,7 @@ export function textTemplate(text: string, allow: readonly string[]): TextTempla
   return fill;
 }
 
-const NAMES_PATTERN = [...TEMPLATE_NAMES, ...Object.keys(MARKERS), `lead.fields.${FIELD_NAME_PATTERN}`]
+const NAMES_PATTERN = [...TEMPLATE_NAMES, ...LATE_VALUES.keys(), `lead.fields.${FIELD_NAME_PATTERN}`]
   .join("|")
   .replaceAll(".", "\\.");
 /** Matches a plain output of a known name, or the start of any other Liquid syntax. */

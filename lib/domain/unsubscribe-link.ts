@@ -1,17 +1,17 @@
 import { readableOffers } from "./offered-text.ts";
-import { MARKER_END, MARKER_START } from "./text-marks.ts";
+import { MARKER_END, MARKER_START, outputOf } from "./text-marks.ts";
 
 /** The name by which templates write the link with which the receiver unsubscribes. */
 export const UNSUBSCRIBE_NAME = "unsubscribe_url";
 
-/** A regular expression, for JavaScript and PostgreSQL, that finds the link in a template. */
-export const UNSUBSCRIBE_OUTPUT = String.raw`\{\{-?\s*${UNSUBSCRIBE_NAME}\s*-?\}\}`;
+/** Finds the link in a template. */
+export const UNSUBSCRIBE_OUTPUT = outputOf(UNSUBSCRIBE_NAME);
 
 /**
  * Stands for the link in a rendered and stored text, because the link is signed for a touch, which has no id before it is
  * stored. Templates and values of leads cannot contain it.
  */
-export const UNSUBSCRIBE_MARKER = `${MARKER_START}unsubscribe_url${MARKER_END}`;
+export const UNSUBSCRIBE_MARKER = `${MARKER_START}${UNSUBSCRIBE_NAME}${MARKER_END}`;
 
 /** The texts of a message. */
 interface Texts {

@@ -2,13 +2,13 @@ import { CHANNEL_REGISTRY } from "../domain/channels.ts";
 import { type Channel, REPEATABLE_CHANNELS } from "../domain/labels.ts";
 import type { ChannelHealth } from "./channel-health.ts";
 import type { MessageChannel, OutgoingTouch, SendOutcome } from "./channel-ports.ts";
-import { CHANNEL_CLOSED, type DeliveryStore, type EndedTouch, OFFER_UNCHECKED } from "./delivery-ports.ts";
+import { CHANNEL_CLOSED, type DeliveryStore, type EndedTouch } from "./delivery-ports.ts";
 import type { Log } from "./ports.ts";
 import { redactError } from "./redact-error.ts";
 import { settlementOf, TOUCH_FAILURES_AT_MOST } from "./settlement.ts";
 import type { DeliveryReport } from "./step-reports.ts";
 import type { BatchSize } from "./throughput.ts";
-import { decideAgain, idsOf, refreshOffers, withoutAll } from "./waiting-touches.ts";
+import { idsOf, isUnchecked, lookAgain, withoutAll } from "./waiting-touches.ts";
 
 /** Dependencies of delivery, shared by a run and the consumer of the delivery queue. */
 export interface DeliveryContext {
@@ -57,21 +57,14 @@ export async function deliver(
   report.retrying += touchIds.length;
   await sendGroup(context, started, report);
   const first = await deliverInGroups(context, touchIds, report);
-  const again = first.waiting.filter(isUnchecked);
-  const mayGoNow = [
-    ...(await decideAgain(context, withoutAll(first.waiting, again), report)),
-    ...(await refreshOffers(context, again, report)),
-  ];
-  const second = await deliverInGroups(context, mayGoNow, report);
+  const second = await deliverInGroups(context, await lookAgain(context, first.waiting, report), report);
   // Offered times are looked at last, so also after another reason to wait.
   const unchecked = second.waiting.filter(isUnchecked);
-  const third = await deliverInGroups(context, await refreshOffers(context, unchecked, report), report);
+  const third = await deliverInGroups(context, await lookAgain(context, unchecked, report), report);
   const waiting = [...withoutAll(second.waiting, unchecked), ...third.waiting];
   const left = [...first.left, ...second.left, ...third.left, ...idsOf(waiting)];
   if (left.length > 0) await context.store.release(left, context.now);
 }
-
-const isUnchecked = ({ reason }: EndedTouch): boolean => reason === OFFER_UNCHECKED;
 
 /** Touches that a pass neither started nor ended. */
 interface Passed {

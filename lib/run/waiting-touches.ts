@@ -1,4 +1,11 @@
-import type { DeliveryStore, EndedTouch, Rescheduled, TouchSendFacts, UnreadableTouch } from "./delivery-ports.ts";
+import {
+  type DeliveryStore,
+  type EndedTouch,
+  OFFER_UNCHECKED,
+  type Rescheduled,
+  type TouchSendFacts,
+  type UnreadableTouch,
+} from "./delivery-ports.ts";
 import type { Log } from "./ports.ts";
 import { redactError } from "./redact-error.ts";
 import { broken, rescheduled } from "./settlement.ts";
@@ -13,7 +20,8 @@ interface DecisionContext {
   readonly log: Log;
 }
 
-export const idsOf = (touches: readonly EndedTouch[]): string[] => touches.map(({ touchId }) => touchId);
+export const idsOf = (touches: readonly Pick<EndedTouch, "touchId">[]): string[] =>
+  touches.map(({ touchId }) => touchId);
 
 export function withoutAll<Item>(items: readonly Item[], others: readonly Item[]): readonly Item[] {
   if (others.length === items.length) return [];
@@ -21,8 +29,22 @@ export function withoutAll<Item>(items: readonly Item[], others: readonly Item[]
   return items.filter((item) => !known.has(item));
 }
 
+/** Whether the times that the text offers must be checked first. */
+export const isUnchecked = ({ reason }: EndedTouch): boolean => reason === OFFER_UNCHECKED;
+
+/** Removes why touches wait, where possible; returns the ids that may be sent now. */
+export async function lookAgain(
+  context: DecisionContext,
+  waiting: readonly EndedTouch[],
+  report: DeliveryReport,
+): Promise<readonly string[]> {
+  const unchecked = waiting.filter(isUnchecked);
+  const decided = await decideAgain(context, withoutAll(waiting, unchecked), report);
+  return [...decided, ...(await refreshOffers(context, unchecked, report))];
+}
+
 /** Reschedules touches whose facts changed; returns the ids that may be sent now. */
-export async function decideAgain(
+async function decideAgain(
   { now, store, stopping, log }: DecisionContext,
   waiting: readonly EndedTouch[],
   report: DeliveryReport,
@@ -37,11 +59,11 @@ export async function decideAgain(
   const later = again.filter(({ nextAttemptAt }) => nextAttemptAt > now);
   report.retrying -= later.length;
   report.deferred += later.length;
-  return again.filter(({ nextAttemptAt }) => nextAttemptAt <= now).map(({ touchId }) => touchId);
+  return idsOf(again.filter(({ nextAttemptAt }) => nextAttemptAt <= now));
 }
 
 /** Brings the times up to date that texts offer; returns the ids that may be sent now, or by the next run. */
-export async function refreshOffers(
+async function refreshOffers(
   { now, store, stopping, log }: DecisionContext,
   offering: readonly EndedTouch[],
   report: DeliveryReport,
@@ -55,10 +77,7 @@ export async function refreshOffers(
     if (fault) log.error("touch.unreadable", { touchId, reason, ...fault });
     else log.info("touch.not_started", { touchId, reason });
   }
-  return withoutAll(
-    idsOf(offering),
-    settled.map(({ touchId }) => touchId),
-  );
+  return withoutAll(idsOf(offering), idsOf(settled));
 }
 
 const REFRESHED_COUNT_AS = {

@@ -91,7 +91,7 @@ async function lookAt(db: Queryable, touchIds: readonly string[], now: Date): Pr
       offer,
       times.filter(({ touchId }) => touchId === row.id),
     );
-    const body = changed ? withOffer({ subject: null, body: row.body }, offer.text).body : row.body;
+    const body = changed ? withOffer(row, offer.text).body : row.body;
     return { row, offer, body, changed };
   });
 }
