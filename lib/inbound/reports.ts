@@ -1,8 +1,7 @@
 import type { ReceivedMail } from "./received-mail.ts";
 
 /** RFC 3463: the mailbox or its domain does not exist, has moved, accepts no mail, or is disabled. */
-const NO_SUCH_ADDRESS = /^5\.(1\.([0-46]|10)|2\.1)$/;
-export const isNoSuchAddress = (status: string): boolean => NO_SUCH_ADDRESS.test(status);
+export const isNoSuchAddress = (status: string): boolean => /^5\.(1\.([0-46]|10)|2\.1)$/.test(status);
 
 /**
  * RFC 3463: a full mailbox, a mail that is too large, its contents, or a policy. They concern this mail or pass, so the

@@ -2,7 +2,8 @@ import * as z from "zod";
 import { TOUCH_TAG, WORKSPACE_TAG } from "../domain/mail-marks.ts";
 import { instant } from "./instant.ts";
 import { faultsOf } from "./parse-event.ts";
-import type { TranslatedFact, Translation } from "./translation.ts";
+import { isComplaint, isNoSuchAddress } from "./reports.ts";
+import { fault, ignored, type TranslatedFact, type Translation } from "./translation.ts";
 
 /** Ids of SES, which become part of event ids. */
 const id = z.string().regex(/^[\w.+=@-]{1,80}$/, "must be an id of SES");
@@ -28,7 +29,7 @@ const complaint = z.object({
 });
 const delivery = z.object({ timestamp: anything });
 
-const event = z.object({ "detail-type": z.string(), time: anything, detail: z.object({ mail }) });
+const event = z.object({ "detail-type": z.string(), time: anything, detail: z.looseObject({ mail }) });
 
 /** What an event is about: the touch, its workspace, and the times that the event gives, best first. */
 interface About {
@@ -47,19 +48,14 @@ type Translate = (detail: unknown, about: About) => Translation;
  */
 export function translateSesEvent(payload: unknown): Translation {
   const parsed = event.safeParse(payload);
-  if (!parsed.success) return fault(parsed.error);
+  if (!parsed.success) return undocumented(parsed.error);
   const { "detail-type": type, time, detail } = parsed.data;
   const [touchId] = detail.mail.tags[TOUCH_TAG] ?? [];
   const [workspaceId] = detail.mail.tags[WORKSPACE_TAG] ?? [];
   if (touchId === undefined || workspaceId === undefined) return ignored("mail_without_touch");
   const translate = BY_TYPE.get(type);
   if (!translate) return ignored("event_without_effect");
-  return translate((payload as { detail: unknown }).detail, {
-    workspaceId,
-    touchId,
-    messageId: detail.mail.messageId,
-    time,
-  });
+  return translate(detail, { workspaceId, touchId, messageId: detail.mail.messageId, time });
 }
 
 /** Events of other types say nothing that a fact needs: sent, delayed, opened, clicked, subscription. */
@@ -73,7 +69,7 @@ const BY_TYPE: ReadonlyMap<string, Translate> = new Map([
 
 function bounced(detail: unknown, about: About): Translation {
   const parsed = z.object({ bounce }).safeParse(detail);
-  if (!parsed.success) return fault(parsed.error);
+  if (!parsed.success) return undocumented(parsed.error);
   const { feedbackId, timestamp } = parsed.data.bounce;
   if (isAutomaticReply(parsed.data.bounce)) return ignored("automatic_reply");
   const at = headOf(about, ["bounce", feedbackId], [timestamp]);
@@ -92,23 +88,17 @@ const isAutomaticReply = ({ bounceType, bounceSubType, bouncedRecipients }: Boun
   bounceSubType === "General" &&
   bouncedRecipients.every(({ status, diagnosticCode }) => status === undefined && diagnosticCode === undefined);
 
-/** RFC 3463: the mailbox or its domain does not exist, has moved, accepts no mail, or is disabled. */
-const NO_SUCH_ADDRESS = /^5\.(1\.([0-46]|10)|2\.1)$/;
-
 /** An address that the receiving server does not know is permanent, whatever type SES derived from the answer's text. */
 const bounceKindOf = ({ bounceType, bouncedRecipients }: Bounce) =>
-  bounceType === "Permanent" || bouncedRecipients.some(({ status = "" }) => NO_SUCH_ADDRESS.test(status))
+  bounceType === "Permanent" || bouncedRecipients.some(({ status = "" }) => isNoSuchAddress(status))
     ? "permanent"
     : "transient";
 
-/** Feedback types that are no complaint of a person. RFC 5965 section 7.3, RFC 6591. */
-const NO_COMPLAINT = new Set(["not-spam", "auth-failure"]);
-
 function complained(detail: unknown, about: About): Translation {
   const parsed = z.object({ complaint }).safeParse(detail);
-  if (!parsed.success) return fault(parsed.error);
+  if (!parsed.success) return undocumented(parsed.error);
   const { complaintFeedbackType, feedbackId, arrivalDate, timestamp } = parsed.data.complaint;
-  if (NO_COMPLAINT.has(complaintFeedbackType?.toLowerCase() ?? "")) return ignored("no_complaint");
+  if (!isComplaint(complaintFeedbackType ?? "")) return ignored("no_complaint");
   const at = headOf(about, ["complaint", feedbackId], [arrivalDate, timestamp]);
   return fact({ type: "lead.complained", detail: { ...at, lead: { touch: about.touchId } } });
 }
@@ -129,8 +119,5 @@ function headOf({ workspaceId, messageId, time }: About, event: readonly string[
 }
 
 const fact = (one: TranslatedFact): Translation => ({ kind: "facts", facts: [one] });
-const ignored = (reason: string): Translation => ({ kind: "ignored", reason });
-const fault = (error: z.ZodError): Translation => ({
-  kind: "fault",
-  reason: `not a documented event of SES: ${faultsOf(error).join("; ")}`,
-});
+const undocumented = (error: z.ZodError): Translation =>
+  fault(`not a documented event of SES: ${faultsOf(error).join("; ")}`);

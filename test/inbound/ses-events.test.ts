@@ -66,10 +66,13 @@ describe("an event of SES about a touch", () => {
     },
   );
 
-  it.each(["not-spam", "Not-Spam", "auth-failure"])("is no complaint of a person: %s", (complaintFeedbackType) => {
-    const ignored = { kind: "ignored", reason: "no_complaint" };
-    expect(factOf("Email Complaint Received", aComplaint({ complaintFeedbackType }))).toEqual(ignored);
-  });
+  it.each(["not-spam", "Not-Spam", "auth-failure", "dmarc"])(
+    "is no complaint of a person: %s",
+    (complaintFeedbackType) => {
+      const ignored = { kind: "ignored", reason: "no_complaint" };
+      expect(factOf("Email Complaint Received", aComplaint({ complaintFeedbackType }))).toEqual(ignored);
+    },
+  );
 
   it.each([
     ["Email Delivered", aDelivery, "touch.delivered", "delivery", SES_TIMES.reported, {}],
