@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { DAY_MS, MINUTE_MS } from "../domain/time-zone.ts";
 import type { Booking } from "../inbound/booking-facts.ts";
 import { bookingsOfCalendly } from "../inbound/calendly.ts";
 import { instant } from "../inbound/instant.ts";
@@ -18,9 +19,8 @@ import { versionOf } from "./version.ts";
 const LIST = "/scheduled_events";
 /** The most that a page may have. */
 const COUNT = "100";
-const MINUTE_MS = 60_000;
 /** The longest range of available times. */
-const RANGE_MS = 31 * 24 * 60 * MINUTE_MS;
+const RANGE_MS = 31 * DAY_MS;
 /** More than any event has: a page holds a hundred invitees. */
 const MOST_INVITEE_PAGES = 50;
 

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { DAY_MS } from "../domain/time-zone.ts";
 import { type Booking, meetingId, personOf } from "../inbound/booking-facts.ts";
 import { instant } from "../inbound/instant.ts";
 import { type ReadApi, readIfThere } from "./http.ts";
@@ -15,7 +16,6 @@ import { versionOf } from "./version.ts";
 
 /** Few enough for 100 calls in 10 seconds, enough for a location with dozens of calendars in that time. */
 const CALENDARS_AT_ONCE = 5;
-const DAY_MS = 24 * 60 * 60_000;
 const VERSIONS = { calendars: "2021-04-15", contacts: "2021-07-28" } as const;
 
 const STATUS = {

@@ -1,5 +1,5 @@
 import type * as z from "zod";
-import { faultsOf } from "../inbound/parse-event.ts";
+import { faultsOf, jsonOf } from "../inbound/parse-event.ts";
 import { BookingToolFault, type CallBudget } from "./port.ts";
 import { throttledUntil } from "./throttled-until.ts";
 
@@ -116,17 +116,11 @@ async function textOf(name: string, response: Response, mostBytes: number): Prom
 }
 
 function parsed<Answer>(name: string, schema: z.ZodType<Answer>, text: string): Answer {
-  const answer = schema.safeParse(jsonOf(name, text));
+  const json = jsonOf(text);
+  if (json === undefined) throw unexpected(name, "the answer is not JSON");
+  const answer = schema.safeParse(json);
   if (answer.success) return answer.data;
   throw unexpected(name, faultsOf(answer.error).join("; "));
-}
-
-function jsonOf(name: string, text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw unexpected(name, "the answer is not JSON");
-  }
 }
 
 /** `fault` names fields, never values. */

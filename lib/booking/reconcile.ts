@@ -6,7 +6,7 @@ import type { SweepSettings } from "./eligibility.ts";
 import { freeTimesOf } from "./free-times.ts";
 import type { BookingTool, CallBudget } from "./port.ts";
 import { RunBudget, type TurnLimits } from "./run-budget.ts";
-import { faultOf, type PutFacts, reasonOf, type SweepResult, sweep } from "./sweep.ts";
+import { concernsAll, faultOf, type PutFacts, reasonOf, type SweepResult, sweep } from "./sweep.ts";
 
 /** A workspace's account with a booking tool. */
 export interface ConnectionName {
@@ -131,7 +131,8 @@ export class Reconciler {
       count(report, result);
       const goesOn = result.fault === "out_of_budget" && (result.read > 0 || budget.isSpent());
       state.settle({ window, begun, result, goesOn }, this.#settings);
-      if (result.fault !== null && endsTurn(result.fault)) return;
+      // A fault of single meetings leaves the other window its sweep.
+      if (result.fault !== null && concernsAll(result.fault)) return;
       if (window === "hot") hotBegun = begun;
     }
     if (hotBegun && !("fault" in opened)) await this.#tellFreeTimes(turn, opened, { begun: hotBegun, calls });
@@ -192,9 +193,6 @@ export class Reconciler {
     return told;
   }
 }
-
-/** Other faults may concern single meetings. The other window then still gets its sweep. */
-const endsTurn = (fault: SweepFault): boolean => fault !== "unexpected_answer" && fault !== "unavailable";
 
 function count(report: ReconcileReport, { seen, changed, fault }: SweepResult): void {
   report.seen += seen;

@@ -103,7 +103,7 @@ async function readNew(given: Sweep, eligible: readonly ListedMeeting[], result:
     if (!(await report(given, found, result))) return noteBus(result);
     const faults = read.flatMap((one): unknown[] => (one.status === "rejected" ? [one.reason] : []));
     for (const fault of faults) noteFault(result, fault);
-    if (faults.some(concernsAll) || found.length === 0) return;
+    if (faults.some((fault) => concernsAll(faultOf(fault))) || found.length === 0) return;
   }
 }
 
@@ -152,11 +152,12 @@ export const faultOf = (thrown: unknown): SweepFault =>
 export const reasonOf = (thrown: unknown): string =>
   thrown instanceof BookingToolFault ? thrown.message : String((thrown as Error | undefined)?.name);
 
-const concernsAll = (fault: unknown): boolean => !["unexpected_answer", "unavailable"].includes(faultOf(fault));
+/** Whether the whole connection is at fault. The others may concern single meetings. */
+export const concernsAll = (fault: SweepFault): boolean => fault !== "unexpected_answer" && fault !== "unavailable";
 
 /** The first fault stands for all, unless a later one concerns the whole connection. */
 function noteFault(result: Counts, thrown: unknown): void {
-  if (result.fault !== null && !concernsAll(thrown)) return;
+  if (result.fault !== null && !concernsAll(faultOf(thrown))) return;
   result.fault = faultOf(thrown);
   result.reason = reasonOf(thrown);
   result.until = thrown instanceof BookingToolFault ? thrown.until : undefined;

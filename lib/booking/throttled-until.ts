@@ -1,8 +1,7 @@
 import { retryAfterMs } from "../domain/retry-after.ts";
+import { DAY_MS, MINUTE_MS } from "../domain/time-zone.ts";
 
-const DEFAULT_MS = 60_000;
-const HOUR_MS = 60 * 60_000;
-const LONGEST_MS = 24 * HOUR_MS;
+const HOUR_MS = 60 * MINUTE_MS;
 /** Larger resets are Unix times in seconds. */
 const LARGEST_WAIT_S = 1_000_000_000;
 
@@ -23,8 +22,8 @@ export function throttledUntil(headers: Headers, now: Date): Date {
     resetMs(headers, senderNow) ??
     (headers.get("x-ratelimit-daily-remaining") === "0" ? HOUR_MS : undefined) ??
     wholeNumber(headers.get("x-ratelimit-interval-milliseconds")) ??
-    DEFAULT_MS;
-  return new Date(now.getTime() + Math.min(wait, LONGEST_MS));
+    MINUTE_MS;
+  return new Date(now.getTime() + Math.min(wait, DAY_MS));
 }
 
 /** The longest wait, if several limits have a reset. */

@@ -1,8 +1,12 @@
 import { createHash } from "node:crypto";
+import * as z from "zod";
 import { normaliseEmail } from "../domain/address.ts";
 import type { BookingToolName } from "../domain/labels.ts";
 import { LEAD_REFERENCE } from "./facts.ts";
 import type { TranslatedFact } from "./translation.ts";
+
+/** A text of a payload. Any other value counts as absent: what is only useful never makes a payload invalid. */
+export const usefulText = z.string().min(1).optional().catch(undefined);
 
 /** What a translator knows about a payload besides its content. */
 export interface About {

@@ -1,11 +1,18 @@
 import * as z from "zod";
 import { normaliseEmail } from "../domain/address.ts";
-import { type About, type Booking, bookingFact, meetingId, oneOf, type Person, personOf } from "./booking-facts.ts";
-import { faultsOf } from "./parse-event.ts";
+import {
+  type About,
+  type Booking,
+  bookingFact,
+  meetingId,
+  oneOf,
+  type Person,
+  personOf,
+  usefulText as text,
+} from "./booking-facts.ts";
+import { faultsOf, isRecord } from "./parse-event.ts";
 import { fault, ignored, type Translation } from "./translation.ts";
 
-/** Any other value counts as absent: what is only useful never makes a payload invalid. */
-const text = z.string().min(1).optional().catch(undefined);
 /** An answer of the booking form: `{ label, value }`. */
 const response = z
   .object({ value: text })
@@ -16,9 +23,6 @@ const response = z
 /** `BOOKING_NO_SHOW_UPDATED` calls the uid `bookingUid`. */
 const withUid = (sent: unknown): unknown =>
   isRecord(sent) ? { ...sent, uid: sent["uid"] ?? sent["bookingUid"] } : sent;
-
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null;
 
 const attendee = z
   .object({ email: text, phoneNumber: text, noShow: z.boolean().optional().catch(undefined) })

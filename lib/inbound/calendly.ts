@@ -1,10 +1,17 @@
 import * as z from "zod";
-import { type About, type Booking, bookingFact, meetingId, oneOf, type Person, personOf } from "./booking-facts.ts";
+import {
+  type About,
+  type Booking,
+  bookingFact,
+  meetingId,
+  oneOf,
+  type Person,
+  personOf,
+  usefulText as text,
+} from "./booking-facts.ts";
 import { faultsOf } from "./parse-event.ts";
 import { fault, ignored, type Translation } from "./translation.ts";
 
-/** Any other value counts as absent: what is only useful never makes a payload invalid. */
-const text = z.string().min(1).optional().catch(undefined);
 const times = z.object({ created_at: text }).optional().catch(undefined);
 
 const invitee = z.object({
@@ -90,7 +97,7 @@ export function bookingsOfCalendly(resource: unknown): readonly Booking[] | unde
 }
 
 interface Change {
-  readonly type: "meeting.booked" | "meeting.rescheduled" | "meeting.cancelled" | "meeting.missed";
+  readonly type: Booking["type"];
   readonly occurredAt: string | undefined;
   readonly alsoGuests: boolean;
 }

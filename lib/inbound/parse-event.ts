@@ -196,5 +196,5 @@ const MOST_NAMED = 10;
 const isSent = (value: unknown): boolean => value !== undefined && value !== null && value !== "";
 const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
 const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   isObject(value) && !Array.isArray(value);
