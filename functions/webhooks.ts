@@ -1,6 +1,6 @@
-import { loadWebhooksConfig } from "../lib/platform/config.ts";
 import { lambdaSetup } from "../lib/platform/lambda.ts";
 import { answerRequest } from "../lib/platform/webhook-routes.ts";
+import { loadWebhooksConfig } from "../lib/platform/webhooks-config.ts";
 import { wireWebhooks } from "../lib/platform/wire-webhooks.ts";
 
 const config = loadWebhooksConfig(process.env);

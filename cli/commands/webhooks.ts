@@ -1,7 +1,6 @@
 import { once } from "node:events";
 import { Command } from "commander";
 import { listWorkspaces, showWorkspace } from "../../lib/operate/workspaces.ts";
-import { loadLocalWebhooksConfig } from "../../lib/platform/config.ts";
 import {
   type ConnectionSecret,
   givenConnectionSecrets,
@@ -9,6 +8,7 @@ import {
   type Tool,
 } from "../../lib/platform/connection-secrets.ts";
 import { unsubscribeKeysOf } from "../../lib/platform/unsubscribe-keys.ts";
+import { loadLocalWebhooksConfig } from "../../lib/platform/webhooks-config.ts";
 import type { EventOutcome } from "../../lib/run/apply-messages.ts";
 import type { Log } from "../../lib/run/ports.ts";
 import type { Database } from "../../lib/store/connect.ts";

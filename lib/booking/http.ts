@@ -1,5 +1,5 @@
 import type * as z from "zod";
-import { faultsOf, jsonOf } from "../inbound/parse-event.ts";
+import { faultsOf, jsonOf } from "../inbound/json.ts";
 import { BookingToolFault, type CallBudget } from "./port.ts";
 import { throttledUntil } from "./throttled-until.ts";
 

@@ -3,6 +3,7 @@ import type { Verdict } from "./decision.ts";
 import { type DueItem, type LeadFacts, type Step, stepFrom } from "./due-item.ts";
 import { type MeetingPlace, type NoOffer, type Offer, offerOf } from "./offered-slots.ts";
 import { hasOffer, withOffer } from "./offered-text.ts";
+import { once } from "./once.ts";
 import { earliestSend, meetingHours, type SendFacts } from "./send-times.ts";
 import { type Message, type Rendered, render } from "./templates.ts";
 import { type ZoneUsed, zoneOrUtc, zoneUsed } from "./time-zone.ts";
@@ -41,14 +42,6 @@ export function contextOf(item: DueItem, now: Date): RuleContext {
       return text.kind === "rendered" ? offerIn(text.message, item, now) : null;
     }),
     opening: once(() => earliestSend(factsOf({ lead, workspace, step }), now)),
-  };
-}
-
-function once<Value>(work: () => Value): () => Value {
-  let done: { readonly value: Value } | undefined;
-  return () => {
-    done ??= { value: work() };
-    return done.value;
   };
 }
 

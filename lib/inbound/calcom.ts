@@ -10,7 +10,8 @@ import {
   personOf,
   usefulText as text,
 } from "./booking-facts.ts";
-import { faultsOf, isRecord } from "./parse-event.ts";
+import { faultsOf } from "./json.ts";
+import { isRecord } from "./parse-event.ts";
 import { fault, ignored, type Translation } from "./translation.ts";
 
 /** An answer of the booking form: `{ label, value }`. */

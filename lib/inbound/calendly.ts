@@ -9,7 +9,7 @@ import {
   personOf,
   usefulText as text,
 } from "./booking-facts.ts";
-import { faultsOf } from "./parse-event.ts";
+import { faultsOf } from "./json.ts";
 import { fault, ignored, type Translation } from "./translation.ts";
 
 const times = z.object({ created_at: text }).optional().catch(undefined);

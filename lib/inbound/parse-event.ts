@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import * as z from "zod";
 import { readMeetingTimes } from "../domain/meeting.ts";
 import { FACT_SCHEMAS, type Fact, type FactType, isFactType, LEAD_REFERENCE, stops } from "./facts.ts";
+import { faultsOf, jsonOf } from "./json.ts";
 
 /** The former size limit of EventBridge; a thousand leads fit easily. */
 export const LARGEST_EVENT_BYTES = 256 * 1024;
@@ -54,35 +55,6 @@ function isDeeperThan(levels: number, value: unknown): boolean {
 }
 
 const refused = (reason: string): ParsedEvent => ({ ok: false, reason });
-
-/** Undefined if the text is not JSON. */
-export function jsonOf(body: string): unknown {
-  try {
-    return JSON.parse(body);
-  } catch (thrown) {
-    if (thrown instanceof SyntaxError || thrown instanceof RangeError) return undefined;
-    throw thrown;
-  }
-}
-
-const MOST_FAULTS = 20;
-const LONGEST_PATH = 100;
-const LONGEST_KEY = 40;
-
-/** Names each fault and the expectation, never the value, which may be personal or hostile. */
-export function faultsOf(error: z.ZodError): readonly string[] {
-  return error.issues.slice(0, MOST_FAULTS).map((issue) => {
-    const at = issue.path.join(".").slice(0, LONGEST_PATH);
-    const fault = issue.code === "unrecognized_keys" ? `unknown key ${namesOf(issue.keys)}` : issue.message;
-    return at === "" ? fault : `${at}: ${fault}`;
-  });
-}
-
-const namesOf = (keys: readonly string[]): string =>
-  keys
-    .slice(0, MOST_FAULTS)
-    .map((key) => JSON.stringify(key.slice(0, LONGEST_KEY)))
-    .join(", ");
 
 interface Repaired {
   readonly detail: Readonly<Record<string, unknown>>;

@@ -1,7 +1,8 @@
 import * as z from "zod";
 import type { Fact } from "./facts.ts";
 import { instant } from "./instant.ts";
-import { faultsOf, jsonOf, LARGEST_EVENT_BYTES, parseEvent, parseFact } from "./parse-event.ts";
+import { faultsOf, jsonOf } from "./json.ts";
+import { LARGEST_EVENT_BYTES, parseEvent, parseFact } from "./parse-event.ts";
 import { translateSesEvent } from "./ses-events.ts";
 import { type InboundText, inboundText } from "./texts.ts";
 import type { TranslatedFact } from "./translation.ts";

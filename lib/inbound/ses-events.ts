@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { TOUCH_TAG, WORKSPACE_TAG } from "../domain/mail-marks.ts";
 import { instant } from "./instant.ts";
-import { faultsOf } from "./parse-event.ts";
+import { faultsOf } from "./json.ts";
 import { isComplaint, isNoSuchAddress } from "./reports.ts";
 import { fault, ignored, type TranslatedFact, type Translation } from "./translation.ts";
 

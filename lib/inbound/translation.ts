@@ -6,6 +6,12 @@ export type TranslatedFact = {
   readonly [Type in FactType]: { readonly type: Type; readonly detail: z.input<(typeof FACT_SCHEMAS)[Type]> };
 }[FactType];
 
+/** An event for the bus: a fact, or something that only the intake can judge. */
+export interface BusEvent {
+  readonly type: string;
+  readonly detail: object;
+}
+
 /**
  * What a translator makes of a payload of another system. Translators are pure. They derive event ids from the payload,
  * so that a redelivery gives the same facts. Reasons hold no personal data.

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { TranslatedFact } from "./translation.ts";
+import type { BusEvent } from "./translation.ts";
 
 const TYPE = "webhook.unreadable";
 /** As a JSON text it may be twice as long, and must fit into an event. */
@@ -17,9 +17,9 @@ interface Unreadable {
  * a person with its body. An error as the answer would not help. Cal.com sends a webhook once; Calendly repeats it for a
  * day and then disables the subscription: https://developer.calendly.com/api-docs/overview/webhooks/webhook-errors
  */
-export function unreadableWebhook(about: Unreadable, body: Buffer): TranslatedFact {
+export function unreadableWebhook(about: Unreadable, body: Buffer): BusEvent {
   const kept = body.length <= LARGEST_BODY_BYTES ? body.toString() : null;
-  return { type: TYPE, detail: { ...about, body: kept } } as unknown as TranslatedFact;
+  return { type: TYPE, detail: { ...about, body: kept } };
 }
 
 const event = z.object({ "detail-type": z.literal(TYPE), detail: z.object({ tool: z.string(), reason: z.string() }) });

@@ -2,7 +2,6 @@ import * as z from "zod";
 import { signingSecret, smtpUrl, unsubscribeBaseUrl, unsubscribeUrl } from "../channels/settings.ts";
 import type { RunSettings } from "../run/step.ts";
 import type { IamEndpoint } from "../store/iam-connection.ts";
-import { localConnections } from "./connection-secrets.ts";
 import { InvalidEnvironment } from "./invalid-environment.ts";
 
 /** The settings of a run, for the environment and for the stack's configuration. */
@@ -24,13 +23,13 @@ const secretArn = z
   .regex(/^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+$/, "must be the ARN of a secret");
 
 /** The keys of unsubscribe links: a secret, or a key on a machine of a developer. */
-const unsubscribeSecret = {
+export const unsubscribeSecret = {
   UNSUBSCRIBE_SECRET_ARN: secretArn.optional(),
   UNSUBSCRIBE_KEY: z.string().min(32, "must have at least 32 characters").optional(),
 };
 
 /** Settings of every function. */
-export const functionSettings = z.object({
+const functionSettings = z.object({
   GIT_REVISION: nonEmpty.default("unknown"),
   LOG_LEVEL: z.enum(["DEBUG", "INFO", "WARN", "ERROR", "SILENT"]).default("INFO"),
 });
@@ -190,40 +189,12 @@ export type OperateConfig = z.infer<typeof operateSettings> & DatabaseAddress;
 export const loadOperateConfig = (env: Environment): OperateConfig =>
   parse(z.intersection(operateSettings, databaseAddress(env)), env);
 
-const webhooksSettings = functionSettings.extend({
-  AWS_LAMBDA_FUNCTION_NAME: nonEmpty.default("backstop-webhooks"),
+/** Settings of the functions that put facts of connections on the bus. */
+export const connectionSettings = functionSettings.extend({
   EVENT_BUS_NAME: nonEmpty,
   /** `backstop/<stage>`; the secrets of connections are named below it. */
   CONNECTION_SECRETS_PREFIX: nonEmpty,
-  ...unsubscribeSecret,
 });
-
-/** The configuration of the function that receives facts over HTTP. */
-export type WebhooksConfig = z.infer<typeof webhooksSettings>;
-
-/** The configuration of the function `webhooks`. Throws as `loadConfig`. */
-export const loadWebhooksConfig = (env: Environment): WebhooksConfig => parse(webhooksSettings, env);
-
-const localWebhooksSettings = z.object({
-  /** Connections that take the place of Secrets Manager. */
-  CONNECTION_SECRETS: z
-    .string()
-    .transform((text, context) => {
-      try {
-        return JSON.parse(text) as unknown;
-      } catch {
-        context.addIssue("must be JSON");
-        return z.NEVER;
-      }
-    })
-    .pipe(localConnections)
-    .optional(),
-  UNSUBSCRIBE_KEY: unsubscribeSecret.UNSUBSCRIBE_KEY,
-});
-
-/** The configuration of the routes on a machine of a developer. Throws as `loadConfig`. */
-export const loadLocalWebhooksConfig = (env: Environment): z.infer<typeof localWebhooksSettings> =>
-  parse(localWebhooksSettings, env);
 
 /** The parsed environment. Throws InvalidEnvironment with every fault. */
 export function parse<Parsed>(schema: z.ZodType<Parsed>, env: Environment): Parsed {

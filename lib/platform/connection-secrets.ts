@@ -1,8 +1,8 @@
 import * as z from "zod";
 import type { BookingToolName } from "../domain/labels.ts";
-import { jsonOf } from "../inbound/parse-event.ts";
-import { fetchSecret } from "./secrets.ts";
-import { Unavailable } from "./unavailable.ts";
+import { faultsOf, jsonOf } from "../inbound/json.ts";
+import { fetchSecret, SECRET_CACHED_MS } from "./secrets.ts";
+import { errorName, Unavailable, unavailable } from "./unavailable.ts";
 
 /** The systems that send facts over HTTP, as in their URLs and in the names of their secrets. */
 export const TOOLS = ["calendly", "calcom", "facts"] as const;
@@ -65,7 +65,6 @@ export type ConnectionSecrets<Connected extends ConnectedTool = Tool> = (
   maxAgeMs?: number,
 ) => Promise<ConnectionSecret | undefined>;
 
-const KNOWN_CACHED_MS = 5 * 60_000;
 /** Shorter, because a workspace may be connected any time. */
 const UNKNOWN_CACHED_MS = 60_000;
 /** More connections than one process serves in five minutes. */
@@ -92,12 +91,12 @@ export function storedConnectionSecrets(
   clock: () => number = Date.now,
 ): ConnectionSecrets<ConnectedTool> {
   const cache = new Map<string, Cached>();
-  return (workspaceId, tool, maxAgeMs = KNOWN_CACHED_MS) => {
+  return (workspaceId, tool, maxAgeMs = SECRET_CACHED_MS) => {
     const name = connectionSecretName(prefix, workspaceId, tool);
     const now = clock();
     const before = cache.get(name);
     if (before && now < Math.min(before.until, before.checkedAt + maxAgeMs)) return before.secret;
-    const fetched: Cached = { secret: fetchParsed(name, tool, read), until: now + KNOWN_CACHED_MS, checkedAt: now };
+    const fetched: Cached = { secret: fetchParsed(name, tool, read), until: now + SECRET_CACHED_MS, checkedAt: now };
     // Deleted first, so that the first entry is the oldest.
     cache.delete(name);
     cache.set(name, fetched);
@@ -129,8 +128,7 @@ export const connectionSecretIn = (text: string, name: string, tool: ConnectedTo
 function parse(name: string, tool: ConnectedTool, secret: unknown): ConnectionSecret {
   const parsed = (tool === "facts" ? factsSecret : connectionSecret).safeParse(secret);
   if (parsed.success) return parsed.data;
-  const faults = parsed.error.issues.map(({ path, message }) => [...path, message].join(": "));
-  throw new InvalidConnectionSecret(`the secret ${name} is not valid: ${faults.join("; ")}`);
+  throw new InvalidConnectionSecret(`the secret ${name} is not valid: ${faultsOf(parsed.error).join("; ")}`);
 }
 
 /** Errors of Secrets Manager for a secret that does not exist, or that is scheduled for deletion. */
@@ -140,9 +138,8 @@ async function readSecret(name: string): Promise<string | undefined> {
   try {
     return await fetchSecret(name);
   } catch (thrown) {
-    const error = thrown instanceof Error ? thrown.name : String(thrown);
-    if (ABSENT.has(error)) return undefined;
-    throw new Unavailable(`the secret ${name} cannot be read: ${error}`, { cause: thrown });
+    if (ABSENT.has(errorName(thrown))) return undefined;
+    throw unavailable(`the secret ${name} cannot be read`, thrown);
   }
 }
 

@@ -1,12 +1,12 @@
 import { EventBridgeClient, PutEventsCommand, type PutEventsRequestEntry } from "@aws-sdk/client-eventbridge";
 import pLimit from "p-limit";
-import type { TranslatedFact } from "../inbound/translation.ts";
-import { Unavailable } from "./unavailable.ts";
+import type { BusEvent } from "../inbound/translation.ts";
+import { Unavailable, unavailable } from "./unavailable.ts";
 
 /** Where facts go. */
 export interface FactBus {
   /** Returns once every fact is accepted. Throws Unavailable otherwise; some facts may then be accepted nevertheless. */
-  put(facts: readonly TranslatedFact[]): Promise<void>;
+  put(facts: readonly BusEvent[]): Promise<void>;
 }
 
 const CONNECT_TIMEOUT_MS = 2_000;
@@ -30,7 +30,7 @@ export function eventBridgeBus(name: string, source: `backstop.${string}`): Fact
   };
 }
 
-const entryOf = ({ type, detail }: TranslatedFact, EventBusName: string, Source: string): PutEventsRequestEntry => ({
+const entryOf = ({ type, detail }: BusEvent, EventBusName: string, Source: string): PutEventsRequestEntry => ({
   EventBusName,
   Source,
   DetailType: type,
@@ -39,7 +39,7 @@ const entryOf = ({ type, detail }: TranslatedFact, EventBusName: string, Source:
 
 async function putEntries(client: EventBridgeClient, Entries: PutEventsRequestEntry[], abortSignal: AbortSignal) {
   const answer = await client.send(new PutEventsCommand({ Entries }), { abortSignal }).catch((thrown: unknown) => {
-    throw new Unavailable(`the event bus did not answer: ${nameOf(thrown)}`, { cause: thrown });
+    throw unavailable("the event bus did not answer", thrown);
   });
   if ((answer.FailedEntryCount ?? 0) === 0) return;
   const codes = new Set(answer.Entries?.flatMap(({ ErrorCode }) => ErrorCode ?? []));
@@ -66,5 +66,3 @@ function callsOf(entries: readonly PutEventsRequestEntry[]): PutEventsRequestEnt
 
 const sizeOf = ({ Source = "", DetailType = "", Detail = "" }: PutEventsRequestEntry): number =>
   Buffer.byteLength(Source) + Buffer.byteLength(DetailType) + Buffer.byteLength(Detail);
-
-const nameOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.name : String(thrown));

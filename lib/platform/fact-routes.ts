@@ -2,9 +2,9 @@ import * as z from "zod";
 import type { About } from "../inbound/booking-facts.ts";
 import { translateCalcom } from "../inbound/calcom.ts";
 import { translateCalendly } from "../inbound/calendly.ts";
-import { jsonOf } from "../inbound/parse-event.ts";
+import { jsonOf } from "../inbound/json.ts";
 import { readPostedFacts } from "../inbound/posted-facts.ts";
-import type { TranslatedFact, Translation } from "../inbound/translation.ts";
+import type { BusEvent, Translation } from "../inbound/translation.ts";
 import { unreadableWebhook } from "../inbound/unreadable-webhook.ts";
 import type { ConnectionSecret, Tool } from "./connection-secrets.ts";
 import { type HttpRequest, jsonAnswer } from "./http.ts";
@@ -32,7 +32,7 @@ interface Sender {
 
 /** What a payload says, and the answer once the bus has accepted its facts. */
 interface Reading extends Handled {
-  readonly facts: readonly TranslatedFact[];
+  readonly facts: readonly BusEvent[];
 }
 
 /** After a wrong signature, a secret this old is read again, so that a new key works at once. Bounds the look-ups. */

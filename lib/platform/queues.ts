@@ -9,6 +9,7 @@ import pLimit from "p-limit";
 import type { DeadLetterQueue } from "../run/apply-messages.ts";
 import type { DeliveryQueue } from "../run/channel-ports.ts";
 import type { DeliveryMessage } from "../run/deliver-messages.ts";
+import { errorName } from "./unavailable.ts";
 
 const CONNECT_TIMEOUT_MS = 2_000;
 const ANSWER_TIMEOUT_MS = 5_000;
@@ -53,7 +54,7 @@ async function send(
     return { refused, faults: Failed.map(({ Code }) => Code ?? "unnamed") };
   } catch (thrown) {
     // The request may have succeeded without a response. Its touches are then queued twice.
-    return { refused: messages.flatMap(({ touchIds }) => touchIds), faults: [nameOf(thrown)] };
+    return { refused: messages.flatMap(({ touchIds }) => touchIds), faults: [errorName(thrown)] };
   }
 }
 
@@ -61,8 +62,6 @@ const entryOf = ({ id, touchIds }: Message): SendMessageBatchRequestEntry => {
   const message: DeliveryMessage = { touchIds: [...touchIds] };
   return { Id: id, MessageBody: JSON.stringify(message) };
 };
-
-const nameOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.name : String(thrown));
 
 const chunksOf = <Item>(items: readonly Item[], size: number): Item[][] =>
   Array.from({ length: Math.ceil(items.length / size) }, (_, index) => items.slice(index * size, (index + 1) * size));

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { SWEEP_DEFAULTS } from "../booking/eligibility.ts";
-import { type Environment, functionSettings, nonEmpty, number, parse } from "./config.ts";
+import { connectionSettings, type Environment, nonEmpty, number, parse } from "./config.ts";
 
 /** How often booking tools are compared, for the environment and for the stack's configuration. */
 export const reconcileOptions = {
@@ -9,11 +9,8 @@ export const reconcileOptions = {
   hotDays: z.int().min(1).max(60),
 };
 
-const reconcileSettings = functionSettings.extend({
+const reconcileSettings = connectionSettings.extend({
   AWS_LAMBDA_FUNCTION_NAME: nonEmpty.default("backstop-reconcile"),
-  EVENT_BUS_NAME: nonEmpty,
-  /** `backstop/<stage>`; the secrets of connections are named below it. */
-  CONNECTION_SECRETS_PREFIX: nonEmpty,
   RECONCILE_HOT_MINUTES: number.pipe(reconcileOptions.hotMinutes).default(SWEEP_DEFAULTS.hotMinutes),
   RECONCILE_WARM_MINUTES: number.pipe(reconcileOptions.warmMinutes).default(SWEEP_DEFAULTS.warmMinutes),
   RECONCILE_HOT_DAYS: number.pipe(reconcileOptions.hotDays).default(SWEEP_DEFAULTS.hotDays),

@@ -5,3 +5,10 @@
 export class Unavailable extends Error {
   override readonly name = "Unavailable";
 }
+
+/** The name of an error. Its message may hold a secret or personal data. */
+export const errorName = (thrown: unknown): string => (thrown instanceof Error ? thrown.name : String(thrown));
+
+/** `what` did not work because of an error, which it names. */
+export const unavailable = (what: string, thrown: unknown): Unavailable =>
+  new Unavailable(`${what}: ${errorName(thrown)}`, { cause: thrown });

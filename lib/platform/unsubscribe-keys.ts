@@ -1,7 +1,7 @@
-import { jsonOf } from "../inbound/parse-event.ts";
+import { jsonOf } from "../inbound/json.ts";
 import { type UnsubscribeKeys, unsubscribeKeys } from "../inbound/unsubscribe-token.ts";
 import { secretByArn } from "./secrets.ts";
-import { Unavailable } from "./unavailable.ts";
+import { Unavailable, unavailable } from "./unavailable.ts";
 
 /** Returns keys that were fetched at most `maxAgeMs` ago; by default five minutes. Throws Unavailable. */
 export type ReadUnsubscribeKeys = (maxAgeMs?: number) => Promise<UnsubscribeKeys>;
@@ -20,8 +20,7 @@ export function unsubscribeKeysOf(env: KeySource): ReadUnsubscribeKeys | undefin
   const secret = secretByArn(arn);
   return async (maxAgeMs) => {
     const text = await secret(maxAgeMs).catch((thrown: unknown) => {
-      const name = thrown instanceof Error ? thrown.name : typeof thrown;
-      throw new Unavailable(`the unsubscribe secret cannot be read: ${name}`, { cause: thrown });
+      throw unavailable("the unsubscribe secret cannot be read", thrown);
     });
     return unsubscribeKeysIn(text);
   };

@@ -1,3 +1,4 @@
+import { once } from "../domain/once.ts";
 import type { DeadLetterQueue, IntakePorts } from "../run/apply-messages.ts";
 import type { ReceivedMails } from "../run/inbound-ports.ts";
 import type { Log } from "../run/ports.ts";
@@ -23,25 +24,12 @@ export function wireIntake(config: IntakeConfig, log: Log, answerTimeoutMs = ANS
 
 /** Imports the S3 client with the first mail. */
 function receivedMails(bucket: string): ReceivedMails {
-  let mails: ReceivedMails | undefined;
-  return {
-    bucket,
-    async read(key) {
-      const { s3Mails } = await import("./received-mails.ts");
-      mails ??= s3Mails(bucket);
-      return await mails.read(key);
-    },
-  };
+  const mails = once(async () => (await import("./received-mails.ts")).s3Mails(bucket));
+  return { bucket, read: async (key) => await (await mails()).read(key) };
 }
 
 /** Imports the SQS client when the first event is refused, because most batches do not need it. */
 function refusedEvents(queueUrl: string): DeadLetterQueue {
-  let queue: DeadLetterQueue | undefined;
-  return {
-    async keep(message, reason) {
-      const { sqsDeadLetterQueue } = await import("./queues.ts");
-      queue ??= sqsDeadLetterQueue(queueUrl);
-      await queue.keep(message, reason);
-    },
-  };
+  const queue = once(async () => (await import("./queues.ts")).sqsDeadLetterQueue(queueUrl));
+  return { keep: async (message, reason) => await (await queue()).keep(message, reason) };
 }

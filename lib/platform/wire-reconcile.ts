@@ -46,9 +46,11 @@ export const connectionsWith =
       return { tool: bookingTool(tool, { apiToken, account, eventType, apiUrl }, CALL_LIMITS), ownAddresses };
     } catch (thrown) {
       const fault = thrown instanceof InvalidConnectionSecret ? "invalid_secret" : "secret_unavailable";
-      return { fault, reason: thrown instanceof Unavailable ? thrown.message : String(thrown) };
+      return { fault, reason: reasonOf(thrown) };
     }
   };
+
+const reasonOf = (thrown: unknown): string => (thrown instanceof Unavailable ? thrown.message : String(thrown));
 
 /** Logs why the bus did not accept facts. */
 export const puttingOn =
@@ -58,8 +60,7 @@ export const puttingOn =
       await bus.put(facts);
       return true;
     } catch (thrown) {
-      const reason = thrown instanceof Unavailable ? thrown.message : String(thrown);
-      log.error("reconcile.bus_unavailable", { facts: facts.length, reason });
+      log.error("reconcile.bus_unavailable", { facts: facts.length, reason: reasonOf(thrown) });
       return false;
     }
   };

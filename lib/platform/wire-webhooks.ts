@@ -1,8 +1,8 @@
-import type { WebhooksConfig } from "./config.ts";
 import { storedConnectionSecrets } from "./connection-secrets.ts";
 import { eventBridgeBus } from "./fact-bus.ts";
 import type { WebhookPorts } from "./route.ts";
 import { unsubscribeKeysOf } from "./unsubscribe-keys.ts";
+import type { WebhooksConfig } from "./webhooks-config.ts";
 
 /** Wires the ports of the webhooks function. Calls no service before the first request. */
 export const wireWebhooks = (config: WebhooksConfig): WebhookPorts => ({

@@ -1,6 +1,7 @@
 import type { EmailChannel, EmailOptions } from "../channels/mail.ts";
 import type { Network } from "../channels/network.ts";
 import { taskChannel } from "../channels/task.ts";
+import { once } from "../domain/once.ts";
 import type { DeliveryQueue, DigestSender, MessageChannel } from "../run/channel-ports.ts";
 import type { Log, RunPorts } from "../run/ports.ts";
 import { type Database, openDatabase } from "../store/connect.ts";
@@ -42,15 +43,7 @@ function connectionOf(config: Config) {
   });
 }
 
-/** Loads on the first call and caches. A run with nothing to send loads no provider's client. */
-function once<Loaded>(load: () => Promise<Loaded>): () => Promise<Loaded> {
-  let loaded: Promise<Loaded> | undefined;
-  return () => {
-    loaded ??= load();
-    return loaded;
-  };
-}
-
+/** A run with nothing to send loads no provider's client. */
 function whenNeeded(load: () => Promise<MessageChannel>): MessageChannel {
   const channel = once(load);
   return { send: async (touch) => (await channel()).send(touch) };

@@ -4,9 +4,10 @@ import { describe, expect, it } from "@jest/globals";
 import { Match, type Template } from "aws-cdk-lib/assertions";
 import { PROJECT } from "../../infra/bundle.ts";
 import { connectCommand } from "../../infra/sms-replies.ts";
-import { loadConfig, loadWebhooksConfig } from "../../lib/platform/config.ts";
+import { loadConfig } from "../../lib/platform/config.ts";
 import { requestOf } from "../../lib/platform/http.ts";
 import { loadReconcileConfig } from "../../lib/platform/reconcile-config.ts";
+import { loadWebhooksConfig } from "../../lib/platform/webhooks-config.ts";
 import { anExample, aTemplate, everything, inbound } from "./example.ts";
 
 const template = aTemplate(anExample(inbound));

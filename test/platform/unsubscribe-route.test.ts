@@ -3,7 +3,7 @@ import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import type { Browser, Page } from "playwright-core";
-import type { TranslatedFact } from "../../lib/inbound/translation.ts";
+import type { BusEvent } from "../../lib/inbound/translation.ts";
 import { type UnsubscribeKeys, unsubscribeToken, withNextKey } from "../../lib/inbound/unsubscribe-token.ts";
 import type { WebhookPorts } from "../../lib/platform/route.ts";
 import { Unavailable } from "../../lib/platform/unavailable.ts";
@@ -22,7 +22,7 @@ const OPT_OUT = {
   detail: { workspaceId, eventId: `unsubscribe:${touch}:${AT}`, occurredAt: AT, lead: { touch } },
 };
 
-let facts: TranslatedFact[];
+let facts: BusEvent[];
 let logged: string[];
 beforeEach(() => {
   facts = [];

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import { parseMessage } from "../../lib/inbound/parse-message.ts";
-import type { TranslatedFact } from "../../lib/inbound/translation.ts";
+import type { BusEvent } from "../../lib/inbound/translation.ts";
 import { storedConnectionSecrets, TOOLS, type Tool } from "../../lib/platform/connection-secrets.ts";
 import type { FactBus } from "../../lib/platform/fact-bus.ts";
 import { Unavailable } from "../../lib/platform/unavailable.ts";
@@ -19,7 +19,7 @@ const nameOf = (tool: Tool) => `${PREFIX}/${workspaceId}/${tool}`;
 /** Secrets Manager: the texts of secrets by name, and the look-ups. */
 let stored: Map<string, string | (() => never)>;
 let lookUps: string[];
-let onBus: TranslatedFact[];
+let onBus: BusEvent[];
 let bus: FactBus;
 let lines: { readonly level: string; readonly event: string; readonly fields: Readonly<Record<string, unknown>> }[];
 /** Time that has passed in the process. */

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { domainToUnicode } from "node:url";
 import { describe, expect, it } from "@jest/globals";
 import { readAddress } from "../../lib/domain/address.ts";
-import type { TranslatedFact } from "../../lib/inbound/translation.ts";
+import type { BusEvent } from "../../lib/inbound/translation.ts";
 import { unsubscribeToken } from "../../lib/inbound/unsubscribe-token.ts";
 import { givenConnectionSecrets, type Tool } from "../../lib/platform/connection-secrets.ts";
 import { answerRequest } from "../../lib/platform/webhook-routes.ts";
@@ -152,7 +152,7 @@ async function posted(tool: Tool, workspaceId: string, payload: object): Promise
 }
 
 async function put(request: object): Promise<object> {
-  const facts: TranslatedFact[] = [];
+  const facts: BusEvent[] = [];
   const secrets = { signingKeys: [] as readonly string[], bearerTokens: [] };
   const silent = () => undefined;
   const { answer } = await answerRequest(request, {

@@ -6,7 +6,7 @@ import { startLocalWebhooks } from "../../../cli/local-webhooks.ts";
 import { Problem } from "../../../cli/problem.ts";
 import { CALCOM_EVENTS } from "../../../lib/inbound/calcom.ts";
 import { CALENDLY_EVENTS } from "../../../lib/inbound/calendly.ts";
-import type { TranslatedFact } from "../../../lib/inbound/translation.ts";
+import type { BusEvent } from "../../../lib/inbound/translation.ts";
 import { storedConnectionSecrets } from "../../../lib/platform/connection-secrets.ts";
 import { prepareAws } from "../../channels/aws.ts";
 import { closeServers, SILENCES } from "../../channels/servers.ts";
@@ -27,7 +27,7 @@ import { StageDouble } from "./stage-double.ts";
 const { sql } = await useDatabase();
 const workspaceId = await addWorkspace(sql);
 
-const facts: TranslatedFact[] = [];
+const facts: BusEvent[] = [];
 let readAt = 0;
 prepareAws();
 /** The function's own code. Each request reads the secret again, as after a while. */
