@@ -1,4 +1,7 @@
 import * as z from "zod";
+import { CALCOM_VERSIONS } from "../../lib/booking/calcom.ts";
+import { API_URLS } from "../../lib/booking/tools.ts";
+import { TOOL_NAMES } from "../../lib/domain/sweeps.ts";
 import { CALCOM_EVENTS } from "../../lib/inbound/calcom.ts";
 import type { BookingTool, EventType, Subscription, SubscriptionApi } from "./booking-tool.ts";
 import { ToolApi, unlessForbidden } from "./tool-api.ts";
@@ -13,7 +16,7 @@ const TOKEN_PLACE = "Cal.com → Settings → Developer → API keys";
  * @see https://cal.com/help/webhooks
  */
 export const calcom: BookingTool = {
-  name: "Cal.com",
+  name: TOOL_NAMES.calcom,
   tokenVariable: TOKEN_VARIABLE,
   tokenPlace: TOKEN_PLACE,
   usualScope: "user",
@@ -21,10 +24,10 @@ export const calcom: BookingTool = {
   probe: { triggerEvent: "BACKSTOP_CHECK" },
   // Cal.com can be hosted by anybody.
   urlVariable: "CALCOM_API_URL",
-  api: (token, url = "https://api.cal.com") =>
+  api: (token, url = API_URLS.calcom) =>
     webhooks(
       new ToolApi({
-        name: "Cal.com",
+        name: TOOL_NAMES.calcom,
         baseUrl: url,
         token,
         newToken: `Make a new one (${TOKEN_PLACE}), set ${TOKEN_VARIABLE}, and run connect again`,
@@ -95,7 +98,7 @@ function webhooks(api: ToolApi): SubscriptionApi {
 
     /** Those of the token's user; Cal.com lists those of teams elsewhere. */
     async eventTypes() {
-      const headers = { "cal-api-version": "2024-06-14" };
+      const headers = { "cal-api-version": CALCOM_VERSIONS.eventTypes };
       return (await api.call("/v2/event-types", eventTypes, { headers })).data;
     },
   };

@@ -1,4 +1,6 @@
 import * as z from "zod";
+import { API_URLS } from "../../lib/booking/tools.ts";
+import { TOOL_NAMES } from "../../lib/domain/sweeps.ts";
 import { CALENDLY_EVENTS } from "../../lib/inbound/calendly.ts";
 import { Problem } from "../problem.ts";
 import type { BookingTool, EventType, Subscription, SubscriptionApi } from "./booking-tool.ts";
@@ -13,17 +15,17 @@ const TOKEN_PLACE = "Calendly → Integrations & apps → API and webhooks → P
  * @see https://developer.calendly.com/docs/webhooks/overview
  */
 export const calendly: BookingTool = {
-  name: "Calendly",
+  name: TOOL_NAMES.calendly,
   tokenVariable: TOKEN_VARIABLE,
   tokenPlace: TOKEN_PLACE,
   usualScope: "organization",
   events: CALENDLY_EVENTS,
   probe: { event: "backstop.check" },
   urlVariable: "CALENDLY_API_URL",
-  api: (token, url = "https://api.calendly.com") =>
+  api: (token, url = API_URLS.calendly) =>
     subscriptions(
       new ToolApi({
-        name: "Calendly",
+        name: TOOL_NAMES.calendly,
         baseUrl: url,
         token,
         newToken: `Make a new one (${TOKEN_PLACE}), set ${TOKEN_VARIABLE}, and run connect again`,

@@ -1,4 +1,6 @@
 import * as z from "zod";
+import { throttledUntil } from "../../lib/booking/throttled-until.ts";
+import { jsonOf } from "../../lib/inbound/json.ts";
 import { Problem } from "../problem.ts";
 
 interface Options {
@@ -99,19 +101,9 @@ export class ToolApi {
 
 const RETRY = "run the same command again; it continues where it stopped";
 
-/** Calendly and Cal.com name their limits differently. In seconds. */
 function waitFor(headers: Headers): string {
-  const seconds = Number(headers.get("retry-after") ?? headers.get("x-ratelimit-reset"));
-  return seconds > 0 && seconds < 3_600 ? `Wait ${Math.ceil(seconds)} s, then ` : "Wait a minute, then ";
-}
-
-/** Undefined if the text is not JSON. */
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+  const now = new Date();
+  return `Wait ${Math.ceil((+throttledUntil(headers, now) - +now) / 1_000)} s, then `;
 }
 
 /** Calendly: `{ title, message }`. Cal.com: `{ status, error: { code, message } }`. */

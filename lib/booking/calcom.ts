@@ -14,7 +14,8 @@ import type {
 } from "./port.ts";
 import { versionOf } from "./version.ts";
 
-const VERSIONS = { bookings: "2024-08-13", eventTypes: "2024-06-14", slots: "2024-09-04" } as const;
+/** By what a call is about. */
+export const CALCOM_VERSIONS = { bookings: "2024-08-13", eventTypes: "2024-06-14", slots: "2024-09-04" } as const;
 /** Fewer than the 250 that are allowed, because Cal.com answers large pages slowly. */
 const TAKE = 100;
 
@@ -96,7 +97,7 @@ async function bookingsAt(read: ReadApi, { path, position }: Wanted, budget: Cal
   const skip = Number(position.next ?? 0);
   const afterStart = position.from.toISOString();
   const query = { afterStart, sortStart: "asc", take: String(TAKE), skip: String(skip) };
-  const headers = { "cal-api-version": VERSIONS.bookings };
+  const headers = { "cal-api-version": CALCOM_VERSIONS.bookings };
   const { data, pagination } = await read({ path, query, headers, answer: bookingsPage }, budget);
   const meetings = data.map((sent) => {
     const meeting = meetingOf(sent);
@@ -121,10 +122,10 @@ function meetingOf(sent: CalcomBooking): ListedMeeting {
 
 async function freeSlots(read: ReadApi, id: string, { from, to }: TimeRange, budget: CallBudget): Promise<FreeSlots> {
   const path = `/v2/event-types/${encodeURIComponent(id)}`;
-  const ofEventType = { "cal-api-version": VERSIONS.eventTypes };
+  const ofEventType = { "cal-api-version": CALCOM_VERSIONS.eventTypes };
   const eventType = await read({ path, headers: ofEventType, answer: eventTypeAnswer }, budget);
   const query = { eventTypeId: id, start: from.toISOString(), end: to.toISOString(), timeZone: "UTC" };
-  const headers = { "cal-api-version": VERSIONS.slots };
+  const headers = { "cal-api-version": CALCOM_VERSIONS.slots };
   const { data } = await read({ path: "/v2/slots", query, headers, answer: slotsAnswer }, budget);
   const times = Object.values(data).flatMap((slots) => slots.map(({ start }) => start));
   return {

@@ -5,19 +5,18 @@ import { gohighlevel } from "./gohighlevel.ts";
 import { apiReader, type CallLimits, type ReadApi } from "./http.ts";
 import type { BookingTool, BookingToolSettings } from "./port.ts";
 
-interface Tool {
-  readonly apiUrl: string;
-  readonly open: (read: ReadApi, settings: BookingToolSettings) => BookingTool;
-}
+/** The public addresses of the APIs. */
+export const API_URLS = {
+  calendly: "https://api.calendly.com",
+  calcom: "https://api.cal.com",
+  gohighlevel: "https://services.leadconnectorhq.com",
+} as const satisfies Readonly<Record<BookingToolName, string>>;
 
-const TOOLS: Readonly<Record<BookingToolName, Tool>> = {
-  calendly: { apiUrl: "https://api.calendly.com", open: calendly },
-  calcom: { apiUrl: "https://api.cal.com", open: calcom },
-  gohighlevel: { apiUrl: "https://services.leadconnectorhq.com", open: gohighlevel },
-};
+type Open = (read: ReadApi, settings: BookingToolSettings) => BookingTool;
+const TOOLS: Readonly<Record<BookingToolName, Open>> = { calendly, calcom, gohighlevel };
 
 /** The API of a tool, for one connection. Makes no call. */
 export function bookingTool(name: BookingToolName, settings: BookingToolSettings, limits: CallLimits): BookingTool {
-  const { apiUrl, open } = TOOLS[name];
-  return open(apiReader({ url: settings.apiUrl ?? apiUrl, token: settings.apiToken, limits }), settings);
+  const url = settings.apiUrl ?? API_URLS[name];
+  return TOOLS[name](apiReader({ url, token: settings.apiToken, limits }), settings);
 }
