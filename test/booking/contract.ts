@@ -2,8 +2,13 @@ import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import { type BookingTool, BookingToolFault, type ListedMeeting, type MeetingStatus } from "../../lib/booking/port.ts";
 import { bookingTool } from "../../lib/booking/tools.ts";
 import {
+  aMeeting,
+  at,
   BOOKING_URL,
   callBudget,
+  DAY,
+  EMAIL,
+  MINUTE,
   MINUTES,
   type StandIn,
   type StandInMeeting,
@@ -11,27 +16,12 @@ import {
   standInOf,
   TOKEN,
   type ToolUnderTest,
+  WINDOW,
 } from "./stand-ins/stand-in.ts";
 
-const MINUTE = 60_000;
-const DAY = 24 * 60 * MINUTE;
-const FROM = new Date("2027-03-01T00:00:00.000Z");
-const TO = new Date(FROM.getTime() + 14 * DAY);
-const WINDOW = { from: FROM, to: TO };
-const EMAIL = "ida@example.com";
+const { from: FROM, to: TO } = WINDOW;
 const LIMITS = { timeoutMs: 300, mostBytes: 1_000_000 };
 
-const at = (ms: number): Date => new Date(FROM.getTime() + ms);
-const aMeeting = (id: string, changes: Partial<StandInMeeting> = {}): StandInMeeting => ({
-  id,
-  email: EMAIL,
-  status: "confirmed",
-  startsAt: at(DAY),
-  minutes: MINUTES,
-  bookedAt: at(-DAY),
-  changedAt: at(-DAY),
-  ...changes,
-});
 /** One every minute from the begin of the window. */
 const meetingsUpTo = (count: number): StandInMeeting[] =>
   Array.from({ length: count }, (_, index) => aMeeting(`meeting-${index}`, { startsAt: at(index * MINUTE) }));

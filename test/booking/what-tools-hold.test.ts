@@ -7,21 +7,20 @@ import { CALCOM } from "./stand-ins/calcom.ts";
 import { CALENDLY } from "./stand-ins/calendly.ts";
 import { GOHIGHLEVEL } from "./stand-ins/gohighlevel.ts";
 import {
+  aMeeting,
+  at,
   callBudget,
-  MINUTES,
+  DAY,
+  MINUTE,
   type StandIn,
-  type StandInMeeting,
   send,
   standInOf,
   TOKEN,
   type ToolUnderTest,
+  WINDOW,
 } from "./stand-ins/stand-in.ts";
 
 const LIMITS = { timeoutMs: 5_000, mostBytes: 10_000_000 };
-const DAY = 24 * 60 * 60_000;
-const FROM = new Date("2027-03-01T00:00:00.000Z");
-const at = (ms: number): Date => new Date(FROM.getTime() + ms);
-const WINDOW = { from: FROM, to: at(14 * DAY) };
 
 let standIn: StandIn;
 afterEach(() => standIn.close());
@@ -31,16 +30,6 @@ async function open(tool: ToolUnderTest, changes: Partial<BookingToolSettings> =
   return bookingTool(tool.name, { apiToken: TOKEN, apiUrl: standIn.url, ...tool.settings, ...changes }, LIMITS);
 }
 const budget = () => callBudget(100, AbortSignal.timeout(20_000));
-const aMeeting = (changes: Partial<StandInMeeting> = {}): StandInMeeting => ({
-  id: "one",
-  email: "ida@example.com",
-  status: "confirmed",
-  startsAt: at(DAY),
-  minutes: MINUTES,
-  bookedAt: at(-DAY),
-  changedAt: at(-DAY),
-  ...changes,
-});
 async function bookingsOf(tool: BookingTool) {
   const [meeting, ...others] = await tool.meetings(WINDOW, budget());
   expect(others).toEqual([]);
@@ -105,7 +94,7 @@ describe("Cal.com", () => {
   it("lists of a user only what the user hosts, also behind pages of what others host", async () => {
     const tool = await open(CALCOM, { account: "users/6" });
     standIn.content.meetings = Array.from({ length: 1_000 }, (_, index) =>
-      aMeeting({ id: `booking-${index}`, startsAt: at(index * 60_000) }),
+      aMeeting(`booking-${index}`, { startsAt: at(index * MINUTE) }),
     );
     standIn.instead = (response, { status, body }) =>
       send(response, status, JSON.stringify(body).replace(/("uid":"booking-999".*?"hosts":\[\{"id":)5/, "$16"));
@@ -123,7 +112,7 @@ describe("GoHighLevel", () => {
 
   it("names a contact by number if there is no address", async () => {
     const tool = await open(GOHIGHLEVEL);
-    standIn.content.meetings = [aMeeting()];
+    standIn.content.meetings = [aMeeting("one")];
     contact({ status: 200, body: { contact: { email: null, phone: "+4915112345678" } } });
     expect(await bookingsOf(tool)).toMatchObject([{ lead: { phone: "+4915112345678" } }]);
   });
@@ -134,16 +123,16 @@ describe("GoHighLevel", () => {
     [200, { contact: { email: "", phone: "" } }],
   ])("skips a contact that is gone or has no address: %i", async (status, body) => {
     const tool = await open(GOHIGHLEVEL);
-    standIn.content.meetings = [aMeeting()];
+    standIn.content.meetings = [aMeeting("one")];
     contact({ status, body });
     expect(await bookingsOf(tool)).toEqual([]);
   });
 
   it("keeps the id of a meeting that moves", async () => {
     const tool = await open(GOHIGHLEVEL);
-    standIn.content.meetings = [aMeeting()];
+    standIn.content.meetings = [aMeeting("one")];
     const [before] = await bookingsOf(tool);
-    standIn.content.meetings = [aMeeting({ startsAt: at(3 * DAY), changedAt: at(0) })];
+    standIn.content.meetings = [aMeeting("one", { startsAt: at(3 * DAY), changedAt: at(0) })];
     const [after] = await bookingsOf(tool);
     expect(after?.meetingId).toBe(before?.meetingId);
     expect(after).toMatchObject({ startsAt: at(3 * DAY).toISOString(), occurredAt: at(0).toISOString() });
@@ -151,7 +140,7 @@ describe("GoHighLevel", () => {
 
   it("refuses a status that it does not know", async () => {
     const tool = await open(GOHIGHLEVEL);
-    standIn.content.meetings = [aMeeting()];
+    standIn.content.meetings = [aMeeting("one")];
     standIn.instead = (response, { status, body }) =>
       send(response, status, JSON.stringify(body).replace('"confirmed"', '"undecided"'));
     await expect(tool.meetings(WINDOW, budget())).rejects.toMatchObject({

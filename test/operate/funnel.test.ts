@@ -6,6 +6,7 @@ import {
   addAppointment,
   addBystanders,
   addFollowedLead,
+  addSentTouch,
   addSequence,
   addTouch,
   addWorkspace,
@@ -27,11 +28,7 @@ it("counts each reply, booking, opt-out and undeliverable address once, at the l
     const instance = { status: "completed" };
     const followed = await addFollowedLead(sql, workspaceId, chase.id, { lead, instance });
     for (const [index, sent_at] of days.entries()) {
-      const touchId = await addTouch(sql, followed.instanceId, chase.steps[index] ?? "", { status: "sent", sent_at });
-      await sql.query(
-        `update touch set recipient_hash = suppression_hash(workspace_id, (select normalised_email from lead where id = touch.lead_id)) where id = $1`,
-        [touchId],
-      );
+      await addSentTouch(sql, followed.instanceId, chase.steps[index] ?? "", { sent_at });
     }
     return followed;
   };

@@ -25,11 +25,8 @@ async function twoLeads() {
   return { workspaceId, leads };
 }
 
-let eventNumber = 0;
-const fact = (workspaceId: string, type: string, detail: Columns) => {
-  const about = { workspaceId, eventId: `mixed-${++eventNumber}`, lead: { email: "both@mailbox.test" } };
-  return tell(onPool(sql), type, { ...about, ...detail });
-};
+const fact = (workspaceId: string, type: string, detail: Columns) =>
+  tell(onPool(sql), type, { workspaceId, lead: { email: "both@mailbox.test" }, ...detail });
 
 const STATUSES = ["new", "qualified", "meeting-booked", "blacklisted", "not-interested"];
 const WRITES = [

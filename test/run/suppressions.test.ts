@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from "node:crypto";
+import { createHash } from "node:crypto";
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import { onPool } from "../../lib/store/sql.ts";
 import { suppressUndeliverable } from "../../lib/store/suppressions.ts";
@@ -51,13 +51,7 @@ const touchesOf = async (instanceId: string) =>
   (await sql.query("select status::text, reason from touch where instance_id = $1 order by id", [instanceId])).rows;
 
 const bounced = (touch: string) =>
-  tell(onPool(sql), "lead.bounced", {
-    workspaceId,
-    eventId: randomUUID(),
-    occurredAt: hoursAgo(1),
-    lead: { touch },
-    kind: "permanent",
-  });
+  tell(onPool(sql), "lead.bounced", { workspaceId, lead: { touch }, kind: "permanent" });
 const optOutByHand = (id: string) => sql.query("update lead set opted_out_at = now() where id = $1", [id]);
 const followed = (lead: Columns = {}, instance: Columns = {}) =>
   addFollowedLead(sql, workspaceId, chase.id, { lead, instance });

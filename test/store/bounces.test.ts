@@ -6,8 +6,8 @@ import {
   addFollowedLead,
   addInstance,
   addLead,
+  addSentTouch,
   addSequence,
-  addTouch,
   addWorkspace,
   type Columns,
   LONG_AGO,
@@ -25,16 +25,8 @@ beforeEach(async () => {
   chase = await addSequence(sql, workspaceId, { steps: [{}, { channel: "sms", subject: null, delay_minutes: 0 }] });
 });
 
-let eventNumber = 0;
 const bounce = (lead: Columns, detail: Columns = {}): Promise<FactOutcome> =>
-  tell(onPool(sql), "lead.bounced", {
-    workspaceId,
-    eventId: `bounce-${++eventNumber}`,
-    occurredAt: hoursAgo(1),
-    kind: "permanent",
-    lead,
-    ...detail,
-  });
+  tell(onPool(sql), "lead.bounced", { workspaceId, kind: "permanent", lead, ...detail });
 
 const rows = async (query: string, ...values: unknown[]) => (await sql.query(query, values)).rows;
 const one = async (query: string, ...values: unknown[]) => (await rows(query, ...values))[0];
@@ -53,12 +45,7 @@ const touchOf = (touchId: string) =>
 /** A lead with a touch that went to its address, as a send stamps it. */
 async function mailed(lead: Columns = {}, touch: Columns = {}) {
   const ids = await addFollowedLead(sql, workspaceId, chase.id, { lead });
-  const touchId = await addTouch(sql, ids.instanceId, chase.steps[0] ?? "", { status: "sent", ...touch });
-  await sql.query(
-    `update touch set recipient_hash = suppression_hash(touch.workspace_id, normalised_email)
-       from lead where lead.id = touch.lead_id and touch.id = $1`,
-    [touchId],
-  );
+  const touchId = await addSentTouch(sql, ids.instanceId, chase.steps[0] ?? "", touch);
   return { ...ids, touchId };
 }
 
@@ -247,12 +234,7 @@ describe("a transient bounce", () => {
 it("is a bounce of the number if its touch was a text message", async () => {
   const leadId = await addLead(sql, workspaceId);
   const instanceId = await addInstance(sql, leadId, chase.id);
-  const touchId = await addTouch(sql, instanceId, chase.steps[1] ?? "", { status: "sent", channel: "sms" });
-  await sql.query(
-    `update touch set recipient_hash = suppression_hash(touch.workspace_id, normalised_phone)
-       from lead where lead.id = touch.lead_id and touch.id = $1`,
-    [touchId],
-  );
+  const touchId = await addSentTouch(sql, instanceId, chase.steps[1] ?? "", { channel: "sms" });
   await bounce({ touch: touchId });
   expect(await flags(leadId)).toEqual({ email: false, phone: true });
 });

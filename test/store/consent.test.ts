@@ -5,6 +5,7 @@ import {
   addFollowedLead,
   addInstance,
   addLead,
+  addSentTouch,
   addSequence,
   addTouch,
   addWorkspace,
@@ -25,15 +26,8 @@ beforeEach(async () => {
   prepare = await addSequence(sql, workspaceId, { trigger_on: "meeting_selected" });
 });
 
-let eventNumber = 0;
 const fact = (type: string, lead: Columns, hours = 1, detail: Columns = {}): Promise<FactOutcome> =>
-  tell(onPool(sql), type, {
-    workspaceId,
-    eventId: `consent-${++eventNumber}`,
-    occurredAt: hoursAgo(hours),
-    lead,
-    ...detail,
-  });
+  tell(onPool(sql), type, { workspaceId, occurredAt: hoursAgo(hours), lead, ...detail });
 
 const rows = async (query: string, ...values: unknown[]) => (await sql.query(query, values)).rows;
 const one = async (query: string, ...values: unknown[]) => (await rows(query, ...values))[0];
@@ -51,13 +45,8 @@ async function mailed(lead: Columns = {}) {
   const started = { started_at: hoursAgo(100) };
   const ids = await addFollowedLead(sql, workspaceId, chase.id, { lead, instance: started });
   await addInstance(sql, ids.leadId, prepare.id, started);
-  const touchId = await addTouch(sql, ids.instanceId, chase.steps[0] ?? "", { status: "sent" });
+  const touchId = await addSentTouch(sql, ids.instanceId, chase.steps[0] ?? "");
   const waiting = await addTouch(sql, ids.instanceId, chase.steps[1] ?? "");
-  await sql.query(
-    `update touch set recipient_hash = suppression_hash(touch.workspace_id, normalised_email)
-       from lead where lead.id = touch.lead_id and touch.id = $1`,
-    [touchId],
-  );
   return { ...ids, touchId, waiting };
 }
 
@@ -203,7 +192,6 @@ describe("an opt-in", () => {
     const enrol = async () =>
       await tell(onPool(sql), "lead.enrolled", {
         workspaceId,
-        eventId: `consent-${++eventNumber}`,
         occurredAt: hoursAgo(0),
         sequence: { id: chase.id },
         leads: [{ externalId: "returns" }],

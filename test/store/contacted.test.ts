@@ -32,11 +32,9 @@ beforeEach(async () => {
   leadId = await addLead(sql, workspaceId, { external_id: "subject", email: "subject@example.test" });
 });
 
-let eventNumber = 0;
 const fact = (type: string, hours: number, detail: Columns = {}): Promise<FactOutcome> =>
   tell(onPool(sql), type, {
     workspaceId,
-    eventId: `event-${++eventNumber}`,
     occurredAt: hoursAgo(hours),
     lead: { externalId: "subject" },
     ...detail,

@@ -35,17 +35,9 @@ beforeEach(async () => {
   ({ leadId, instanceId } = await addFollowedLead(sql, workspaceId, chase.id, { instance: started }));
 });
 
-let eventNumber = 0;
-
 /** Applies a fact, by default about `leadId` and with a new event id. */
 const fact = (type: string, detail: Columns = {}): Promise<FactOutcome> =>
-  tell(onPool(sql), type, {
-    workspaceId,
-    eventId: `event-${++eventNumber}`,
-    occurredAt: hoursAgo(1),
-    lead: { id: leadId },
-    ...detail,
-  });
+  tell(onPool(sql), type, { workspaceId, lead: { id: leadId }, ...detail });
 
 async function one(query: string, ...values: unknown[]): Promise<Record<string, unknown>> {
   const { rows } = await sql.query(query, values);

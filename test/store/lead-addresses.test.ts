@@ -59,7 +59,7 @@ it("the normalised forms follow the address and the number after any write", asy
 });
 
 const runFacts = async (type: string, email: string, workspaceId: string) =>
-  await tell(onPool(sql), type, { workspaceId, eventId: randomUUID(), occurredAt: hoursAgo(1), lead: { email } });
+  await tell(onPool(sql), type, { workspaceId, lead: { email } });
 
 it.each([
   ["fred&sons@example.com", "fred&sons@example.com"],

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import { onPool } from "../../lib/store/sql.ts";
 import { addFollowedLead, addLead, addSequence, addWorkspace, type Sequence } from "../support/factories.ts";
-import { hoursAgo, tell } from "../support/facts.ts";
+import { tell } from "../support/facts.ts";
 import { useRunner } from "../support/run.ts";
 
 const { sql, runner } = await useRunner({ empty: true });
@@ -15,7 +15,7 @@ beforeEach(async () => {
 });
 
 const fact = (type: string, detail: object, workspace = workspaceId) =>
-  tell(onPool(sql), type, { workspaceId: workspace, eventId: randomUUID(), occurredAt: hoursAgo(1), ...detail });
+  tell(onPool(sql), type, { workspaceId: workspace, ...detail });
 const enrol = (leads: readonly object[]) => fact("lead.enrolled", { sequence: { id: chase.id }, leads });
 const phones = async (workspace = workspaceId) =>
   (

@@ -32,15 +32,8 @@ beforeEach(async () => {
   second = await follow({ email: " shared@example.test ", last_outbound_at: hoursAgo(80) });
 });
 
-let eventNumber = 0;
 const fact = (type: string, detail: Columns = {}): Promise<FactOutcome> =>
-  tell(onPool(sql), type, {
-    workspaceId,
-    eventId: `event-${++eventNumber}`,
-    occurredAt: hoursAgo(1),
-    lead: SHARED,
-    ...detail,
-  });
+  tell(onPool(sql), type, { workspaceId, lead: SHARED, ...detail });
 
 const rows = async (query: string, ...values: unknown[]) => (await sql.query(query, values)).rows;
 const meetingsOf = (leadId: string) =>

@@ -24,12 +24,9 @@ beforeEach(async () => {
   chase = await addSequence(sql, workspaceId);
 });
 
-let eventNumber = 0;
 const fact = (type: string, touchId: string, detail: Columns = {}): Promise<FactOutcome> =>
   tell(onPool(sql), type, {
     workspaceId,
-    eventId: `outcome-${++eventNumber}`,
-    occurredAt: hoursAgo(1),
     touchId,
     ...(type === "touch.failed" && { reason: "rejected_by_provider" }),
     ...detail,

@@ -126,6 +126,24 @@ export function addTouch(sql: Sql, instanceId: string, stepId: string, columns: 
   );
 }
 
+/** Adds a touch that was sent to the address or number that its lead has now. */
+export async function addSentTouch(
+  sql: Sql,
+  instanceId: string,
+  stepId: string,
+  columns: Columns = {},
+): Promise<string> {
+  const touchId = await addTouch(sql, instanceId, stepId, { status: "sent", ...columns });
+  await sql.query(
+    `update touch
+        set recipient_hash = suppression_hash(
+              lead.workspace_id, case when touch.channel = 'sms' then normalised_phone else normalised_email end)
+       from lead where lead.id = touch.lead_id and touch.id = $1`,
+    [touchId],
+  );
+  return touchId;
+}
+
 /** Adds a confirmed meeting in the far future. */
 export const addAppointment = (sql: Sql, leadId: string, columns: Columns = {}): Promise<string> =>
   insert(

@@ -9,9 +9,12 @@ import type { Columns, Sql } from "./factories.ts";
 export const bodyOf = (type: string, detail: Columns): string =>
   JSON.stringify({ version: "0", id: randomUUID(), source: "test", "detail-type": type, detail });
 
-/** Parses and applies a fact. Throws if the event is invalid, which is a bug of the test. */
+/**
+ * Parses and applies a fact; by default a new one of an hour ago. Throws if the event is invalid, which is a bug of the
+ * test.
+ */
 export function tell(db: Transactional, type: string, detail: Columns): Promise<FactOutcome> {
-  const parsed = parseEvent(bodyOf(type, detail));
+  const parsed = parseEvent(bodyOf(type, { eventId: randomUUID(), occurredAt: hoursAgo(1), ...detail }));
   if (!parsed.ok) throw new Error(parsed.reason);
   return applyFact(db, parsed.fact);
 }

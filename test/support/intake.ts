@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import {
   applyMessages,
   type DeadLetterQueue,
@@ -7,7 +6,7 @@ import {
 } from "../../lib/run/apply-messages.ts";
 import type { Database } from "../../lib/store/connect.ts";
 import { intakeStore } from "../../lib/store/facts/apply-fact.ts";
-import { addFollowedLead, addSequence, addTouch, type Columns, type Sql } from "./factories.ts";
+import { addFollowedLead, addSentTouch, addSequence, type Columns, type Sql } from "./factories.ts";
 
 /** What became of a batch. */
 interface TakenIn {
@@ -58,14 +57,10 @@ export async function addReached(
 ): Promise<Reached> {
   const sequence = await addSequence(sql, workspaceId, { steps: [{}, {}] });
   const { leadId, instanceId } = await addFollowedLead(sql, workspaceId, sequence.id, { lead });
-  const { rows } = await sql.query("select normalised_email, normalised_phone from lead where id = $1", [leadId]);
-  const address = touch["channel"] === "sms" ? rows[0]?.["normalised_phone"] : rows[0]?.["normalised_email"];
-  const recipient_hash = address ? createHash("sha256").update(`${workspaceId} ${address}`).digest() : null;
-  const columns = { status: "sent", recipient_hash, ...touch };
   return {
     workspaceId,
     leadId,
     instanceId,
-    touchId: await addTouch(sql, instanceId, sequence.steps[0] ?? "", columns),
+    touchId: await addSentTouch(sql, instanceId, sequence.steps[0] ?? "", touch),
   };
 }

@@ -24,6 +24,27 @@ export const TOKEN = "token-that-no-fault-may-name";
 export const MINUTES = 30;
 export const BOOKING_URL = "https://book.example/acme/demo";
 
+export const MINUTE = 60_000;
+export const DAY = 24 * 60 * MINUTE;
+const FROM = new Date("2027-03-01T00:00:00.000Z");
+/** The instant so many milliseconds after the begin of the window. */
+export const at = (ms: number): Date => new Date(FROM.getTime() + ms);
+/** The window in which the tests list meetings. */
+export const WINDOW = { from: FROM, to: at(14 * DAY) };
+export const EMAIL = "ida@example.com";
+
+/** A meeting on the second day of the window. */
+export const aMeeting = (id: string, changes: Partial<StandInMeeting> = {}): StandInMeeting => ({
+  id,
+  email: EMAIL,
+  status: "confirmed",
+  startsAt: at(DAY),
+  minutes: MINUTES,
+  bookedAt: at(-DAY),
+  changedAt: at(-DAY),
+  ...changes,
+});
+
 /** A tool and the server that speaks its wire format. */
 export interface ToolUnderTest {
   readonly name: BookingToolName;
