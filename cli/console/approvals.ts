@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import * as z from "zod";
 import { approve, listApprovals, reject, showApproval } from "../../lib/operate/approvals.ts";
+import { TEXT_FAULTS } from "../../lib/store/approvals.ts";
 import { RefusedRequest } from "../problem.ts";
 import { ageOf, formatMinute } from "../terminal.ts";
 import { type Page, page, problemPage, type Session, type View } from "./page.ts";
@@ -58,8 +59,7 @@ async function textPage({ operator, session, touch, fault = "", status = 200 }: 
   }
 }
 
-/** The text cannot be written, but the touch waits and can be rejected. */
-const REJECTABLE = new Set(["missing_data", "invalid_template", "step_changed", "unreadable_row"]);
+const REJECTABLE: ReadonlySet<string> = new Set(TEXT_FAULTS);
 
 /** Each form has an order id of its own, so that a form that is sent twice is one order. */
 const formValues = ({ by }: Session) => ({ by, approveOrder: randomUUID(), rejectOrder: randomUUID() });

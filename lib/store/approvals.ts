@@ -158,11 +158,21 @@ async function readWaiting(
 
 const ENDED: Readonly<Record<string, string>> = { cancelled: "cancelled", expired: "expired" };
 
+/** Why the text of a touch that waits cannot be written now. The touch can still be rejected. */
+export const TEXT_FAULTS = [
+  "unreadable_row",
+  "step_changed",
+  "missing_data",
+  "invalid_template",
+  "no_free_slots",
+  "availability_outdated",
+] as const;
+
 /** The text as rendered now, with the times that it offers, or why it cannot be rendered. */
 function textOf(
   { candidate, stepId, channel }: WaitingRow,
   { touchId, at }: Pick<Approval, "touchId" | "at">,
-): { readonly message: Message; readonly offer?: Offer } | { readonly fault: string } {
+): { readonly message: Message; readonly offer?: Offer } | { readonly fault: (typeof TEXT_FAULTS)[number] } {
   if ("fault" in candidate.read) return { fault: "unreadable_row" };
   const { lead, workspace, sequence, slots } = candidate.read.item;
   const step = sequence.steps.find(({ id }) => id === stepId);

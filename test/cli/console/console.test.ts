@@ -213,10 +213,13 @@ describe("approvals", () => {
     await page.close();
   });
 
-  it("shows why a text cannot be written, and still rejects it", async () => {
-    const touch = await waiting({ body: "{{ lead.company }}" });
+  it.each([
+    ["{{ lead.company }}", /value that the lead lacks/],
+    ["{{ slots }}", /no booking tool reported free times/],
+  ])("shows why the text %s cannot be written, and still rejects it", async (body, why) => {
+    const touch = await waiting({ body });
     const page = await open(`/approval?touch=${touch.id}`);
-    expect(await page.getByRole("alert").innerText()).toMatch(/value that the lead lacks/);
+    expect(await page.getByRole("alert").innerText()).toMatch(why);
     expect(await page.getByRole("button", { name: "Approve" }).count()).toBe(0);
     await page.getByLabel("Your name").fill("Hana");
     await page.getByLabel(/^Reason/).fill("no company");
