@@ -1,24 +1,15 @@
 import type * as z from "zod";
 import { forecast } from "../lib/operate/forecast.ts";
+import { allPages } from "./all-pages.ts";
 import type { Operator } from "./operator.ts";
 
 type Forecast = z.output<typeof forecast.answer>;
 
 /** The forecast of all pages, from the first page's instant on. */
-export async function wholeForecast(
+export const wholeForecast = (
   operator: Operator,
   asked: { readonly days: number; readonly workspace?: string },
-): Promise<Forecast> {
-  const first = await operator.ask(forecast, asked);
-  const workspaces = [...first.workspaces];
-  let { next } = first;
-  while (next !== null) {
-    const page: Forecast = await operator.ask(forecast, { ...asked, after: next });
-    workspaces.push(...page.workspaces);
-    next = page.next;
-  }
-  return { ...first, workspaces, next };
-}
+): Promise<Forecast> => allPages(operator, forecast, asked, "workspaces");
 
 /** Keeps the forecast of a period for a minute, because it reads all live sequences. Asks once at a time. */
 export class RecentForecast {

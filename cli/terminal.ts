@@ -129,12 +129,17 @@ export function uuid(text: string): string {
   throw new InvalidArgumentError("Expected a UUID, such as 0190f0f0-0000-7000-8000-000000000001.");
 }
 
+/** Parses a whole number from the command line, from `least` to `most`. */
+export const wholeNumber =
+  (least: number, most: number, what = "a whole number") =>
+  (text: string): number => {
+    const number = Number(text);
+    if (Number.isInteger(number) && number >= least && number <= most) return number;
+    throw new InvalidArgumentError(`Expected ${what} from ${least} to ${most}.`);
+  };
+
 /** Parses a port from the command line; 0 chooses a free one. */
-export function port(text: string): number {
-  const number = Number(text);
-  if (Number.isInteger(number) && number >= 0 && number <= 65_535) return number;
-  throw new InvalidArgumentError("Expected a port number from 0 to 65535.");
-}
+export const port = wholeNumber(0, 65_535, "a port number");
 
 /** Parses a text from the command line. Rejects blank text. */
 export function nonBlank(text: string): string {

@@ -1,16 +1,9 @@
 import { Command, InvalidArgumentError } from "commander";
 import type * as z from "zod";
 import { approve, listApprovals, reject, showApproval } from "../../lib/operate/approvals.ts";
+import { allPages } from "../all-pages.ts";
 import { columnsOf, fittedTable } from "../fitted.ts";
-import {
-  type Operator,
-  type Place,
-  printAnswer,
-  type Signature,
-  withOperator,
-  withPlace,
-  withSignature,
-} from "../operator.ts";
+import { type Place, printAnswer, type Signature, withOperator, withPlace, withSignature } from "../operator.ts";
 import { print } from "../print.ts";
 import { Problem } from "../problem.ts";
 import { ageOf, confirm, formatMinute, uuid } from "../terminal.ts";
@@ -53,7 +46,7 @@ const listCommand = () =>
     .option("--json", "print the answer as JSON")
     .action(({ workspace, json, ...place }: Asked & { readonly workspace?: string }) =>
       withOperator(place, async (operator) => {
-        const answer = await readAll(operator, { ...(workspace && { workspace }) });
+        const answer = await allPages(operator, listApprovals, { ...(workspace && { workspace }) }, "touches");
         printAnswer(listApprovals, answer, { json, text: tableOf(answer) });
       }),
     );
@@ -120,18 +113,6 @@ function shown(answer: z.output<typeof showApproval.answer>): string {
 
 type List = z.output<typeof listApprovals.answer>;
 type Waiting = List["touches"][number];
-
-/** All pages as one answer. */
-async function readAll(operator: Operator, input: z.input<typeof listApprovals.input>): Promise<List> {
-  const first = await operator.ask(listApprovals, input);
-  const touches = [...first.touches];
-  for (let { next } = first; next !== null; ) {
-    const page = await operator.ask(listApprovals, { ...input, after: next });
-    touches.push(...page.touches);
-    next = page.next;
-  }
-  return { ...first, touches, next: null };
-}
 
 const recipientOf = ({ leadName, recipient, leadId }: Omit<Waiting, "status">): string =>
   [leadName, recipient ?? leadId].filter((part) => part !== "").join(", ");

@@ -1,9 +1,9 @@
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import type * as z from "zod";
 import { facts } from "../../lib/operate/facts.ts";
 import { columnsOf, fittedTable } from "../fitted.ts";
 import { type Place, printAnswer, withOperator, withPlace } from "../operator.ts";
-import { formatMinute } from "../terminal.ts";
+import { formatMinute, wholeNumber } from "../terminal.ts";
 
 const HELP = `
 A warning names what was wrong with a fact that was applied nevertheless, because it stops something. Correct its sender.
@@ -23,7 +23,7 @@ export function factsCommand(): Command {
   return withPlace(new Command("facts"))
     .summary("count the facts that were received, with their warnings")
     .description(facts.summary)
-    .option("--days <number>", "of the last days, from 1 to 365", days, 1)
+    .option("--days <number>", "of the last days, from 1 to 365", wholeNumber(1, 365), 1)
     .option("--workspace <id or name>", "only this workspace")
     .option("--json", "print the answer as JSON")
     .addHelpText("after", HELP)
@@ -33,12 +33,6 @@ export function factsCommand(): Command {
         printAnswer(facts, answer, { json, text: textOf(answer) });
       }),
     );
-}
-
-function days(text: string): number {
-  const number = Number(text);
-  if (Number.isInteger(number) && number >= 1 && number <= 365) return number;
-  throw new InvalidArgumentError("Expected a whole number from 1 to 365.");
 }
 
 function textOf({ since, groups }: z.output<typeof facts.answer>): string {

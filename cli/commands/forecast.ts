@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import type * as z from "zod";
 import { CHANNELS } from "../../lib/domain/labels.ts";
 import { forecast } from "../../lib/operate/forecast.ts";
@@ -11,7 +11,7 @@ import { type Place, printAnswer, withOperator, withPlace } from "../operator.ts
 import { printable } from "../print.ts";
 import { REASON_TEXTS } from "../reason-texts.ts";
 import { invalidFiles, readSequenceFiles } from "../sequence-file.ts";
-import { adviceLine, eachNewField, formatMinute } from "../terminal.ts";
+import { adviceLine, eachNewField, formatMinute, wholeNumber } from "../terminal.ts";
 
 const HELP = `
 The forecast runs the live sequences forward with the rules of a run. It assumes
@@ -44,7 +44,7 @@ export function forecastCommand(): Command {
   return withPlace(new Command("forecast"))
     .summary("show what goes out in the next days")
     .description(forecast.summary)
-    .option("--days <number>", "from 1 to 60", days, 14)
+    .option("--days <number>", "from 1 to 60", wholeNumber(1, 60), 14)
     .option("--workspace <id or name>", "only this workspace")
     .option("--sequences <files...>", "show the effect of applying these files")
     .option("--new-field <name>", "a custom field that leads get later; repeatable", eachNewField, [])
@@ -71,12 +71,6 @@ async function showEffect(paths: readonly string[], { days: wanted, workspace, .
     });
     printAnswer(forecastSequences, answer, { json: options.json, text: effectText(answer) });
   });
-}
-
-function days(text: string): number {
-  const number = Number(text);
-  if (Number.isInteger(number) && number >= 1 && number <= 60) return number;
-  throw new InvalidArgumentError("Expected a whole number from 1 to 60.");
 }
 
 type Answer = z.output<typeof forecast.answer>;

@@ -9,7 +9,7 @@ import { resumeLead, stopLead } from "../../lib/operate/stop-lead.ts";
 import { type Place, type Signature, withOperator, withPlace, withSignature } from "../operator.ts";
 import { print } from "../print.ts";
 import { Problem } from "../problem.ts";
-import { formatMinute } from "../terminal.ts";
+import { formatMinute, wholeNumber } from "../terminal.ts";
 
 type Ordered = Place & Signature & { readonly workspace?: string };
 
@@ -75,7 +75,11 @@ type SnoozeOptions = Ordered & { readonly until?: string; readonly days?: number
 export const snoozeCommand = () =>
   orderOn("snooze", snoozeLead.summary)
     .addOption(new Option("--until <date>", "the day on which it ends, such as 2026-12-24").argParser(dateOf))
-    .addOption(new Option("--days <number>", "for so many days").argParser(daysOf).conflicts("until"))
+    .addOption(
+      new Option("--days <number>", "for so many days")
+        .argParser(wholeNumber(1, 3_650, "a number of days,"))
+        .conflicts("until"),
+    )
     .addOption(new Option("--end", "end the snooze now").conflicts(["until", "days"]))
     .action((lead: string, options: SnoozeOptions) =>
       withOperator(options, async (operator) => {
@@ -98,11 +102,6 @@ function lengthOf({ until, days, end }: SnoozeOptions) {
 function dateOf(text: string): string {
   if (z.iso.date().safeParse(text).success) return text;
   throw new InvalidArgumentError("Expected a date, such as 2026-12-24.");
-}
-
-function daysOf(text: string): number {
-  if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError("Expected a number of days, from 1 to 3650.");
 }
 
 /** `leads opt-out`. */

@@ -1,9 +1,9 @@
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import type * as z from "zod";
 import { listOrders } from "../../lib/operate/list-orders.ts";
 import { columnsOf, fittedTable } from "../fitted.ts";
 import { type Place, printAnswer, withOperator, withPlace } from "../operator.ts";
-import { formatMinute, uuid } from "../terminal.ts";
+import { formatMinute, uuid, wholeNumber } from "../terminal.ts";
 
 const HELP = `
 Every order leaves a record: its name, who gave it, when and why, and the id of the AWS request, by which CloudTrail knows the
@@ -31,7 +31,7 @@ export function ordersCommand(): Command {
         .description(listOrders.summary)
         .option("--order <name>", 'only orders of this name, such as "leads stop"')
         .option("--workspace <id or name>", "only this workspace")
-        .option("--limit <number>", "how many, from 1 to 1000", limit, 20)
+        .option("--limit <number>", "how many, from 1 to 1000", wholeNumber(1, 1_000), 20)
         .option("--after <order>", "only orders older than this one", uuid)
         .option("--json", "print the answer as JSON")
         .action(({ order, workspace, after, limit: wanted, json, ...place }: Listing) =>
@@ -43,12 +43,6 @@ export function ordersCommand(): Command {
         ),
     )
     .addHelpText("after", HELP);
-}
-
-function limit(text: string): number {
-  const number = Number(text);
-  if (Number.isInteger(number) && number >= 1 && number <= 1_000) return number;
-  throw new InvalidArgumentError("Expected a whole number from 1 to 1000.");
 }
 
 function listText({ orders, next }: z.output<typeof listOrders.answer>): string {

@@ -1,9 +1,9 @@
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import * as z from "zod";
 import { listRuns, showRun } from "../../lib/operate/runs.ts";
 import { columnsOf, fittedTable } from "../fitted.ts";
 import { type Place, printAnswer, withOperator, withPlace } from "../operator.ts";
-import { formatMinute, uuid } from "../terminal.ts";
+import { formatMinute, uuid, wholeNumber } from "../terminal.ts";
 
 const HELP = `
 The promise of a run is the longest time from a booking to the stop of the lead's sequences, in seconds. A run that
@@ -34,7 +34,7 @@ interface Listing extends Place {
 const listCommand = () =>
   withPlace(new Command("list"))
     .description(listRuns.summary)
-    .option("--limit <number>", "how many, from 1 to 1000", limit, 20)
+    .option("--limit <number>", "how many, from 1 to 1000", wholeNumber(1, 1_000), 20)
     .option("--after <run>", "only runs older than this one", uuid)
     .option("--json", "print the answer as JSON")
     .action(({ limit: wanted, after, json, ...place }: Listing) =>
@@ -55,12 +55,6 @@ const showCommand = () =>
         printAnswer(showRun, answer, { json, text: runText(answer) });
       }),
     );
-
-function limit(text: string): number {
-  const number = Number(text);
-  if (Number.isInteger(number) && number >= 1 && number <= 1_000) return number;
-  throw new InvalidArgumentError("Expected a whole number from 1 to 1000.");
-}
 
 type Run = z.output<typeof listRuns.answer>["runs"][number];
 

@@ -4,13 +4,13 @@ import { join, resolve } from "node:path";
 import { Command } from "commander";
 import type * as z from "zod";
 import { CHANNELS, PLACEHOLDER_KINDS, SEQUENCE_TRIGGERS, STEP_CONDITIONS } from "../../lib/domain/labels.ts";
-import { changeOf, type LenientSequence, type WrittenSequence } from "../../lib/domain/written-sequence.ts";
+import { changeOf, type WrittenSequence } from "../../lib/domain/written-sequence.ts";
 import { applySequences, planApplySequences } from "../../lib/operate/apply-sequences.ts";
 import { exportSequences, listSequences, showSequence, writable } from "../../lib/operate/sequences.ts";
+import { allPages } from "../all-pages.ts";
 import { fileNamesFor } from "../file-names.ts";
 import { columnsOf, fittedTable } from "../fitted.ts";
 import {
-  type Operator,
   type Place,
   printAnswer,
   type Review,
@@ -162,7 +162,7 @@ const show = (sequence: string, { json, ...options }: Asked): Promise<void> =>
 
 async function exportTo(directory: string, options: Options): Promise<void> {
   await withOperator(options, async (operator) => {
-    const written = await allSequences(operator, options);
+    const { sequences: written } = await allPages(operator, exportSequences, inWorkspace(options), "sequences");
     const names = fileNamesFor(written.map(({ name }) => name));
     const paths = names.map((name) => join(directory, `${name}.yaml`));
     requireNew(paths);
@@ -173,20 +173,6 @@ async function exportTo(directory: string, options: Options): Promise<void> {
       print(`${path}\n`);
     }
   });
-}
-
-async function allSequences(operator: Operator, options: Options): Promise<readonly LenientSequence[]> {
-  const all: LenientSequence[] = [];
-  let after: string | null = null;
-  do {
-    const page: z.output<typeof exportSequences.answer> = await operator.ask(exportSequences, {
-      ...inWorkspace(options),
-      after,
-    });
-    all.push(...page.sequences);
-    after = page.next;
-  } while (after !== null);
-  return all;
 }
 
 function requireNew(paths: readonly string[]): void {

@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import { showLead } from "../../lib/operate/show-lead.ts";
 import type { Report } from "../../lib/run/report.ts";
 import { type Database, openDatabase } from "../../lib/store/connect.ts";
@@ -16,7 +16,7 @@ import { discardLocalDatabase, withDatabase } from "../postgres/local-database.t
 import { printable } from "../print.ts";
 import { fileProblem, Problem } from "../problem.ts";
 import { runSummary } from "../run-summary.ts";
-import { confirm, folderOption, Spinner } from "../terminal.ts";
+import { confirm, folderOption, Spinner, wholeNumber } from "../terminal.ts";
 import { invokeFollowUps } from "./invoke.ts";
 import { migrateDatabase } from "./migrate.ts";
 
@@ -73,13 +73,7 @@ export function startCommand(): Command {
     });
 }
 
-function integer(min: number, max: number) {
-  return (text: string): number => {
-    const value = Number(text);
-    if (Number.isInteger(value) && value >= min && value <= max) return value;
-    throw new InvalidArgumentError(`Expected an integer from ${min} to ${max}.`);
-  };
-}
+const integer = (least: number, most: number) => wholeNumber(least, most, "an integer");
 
 async function start(options: Options): Promise<Report> {
   const spinner = new Spinner();

@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import type * as z from "zod";
 import { finish, listTasks } from "../../lib/operate/tasks.ts";
+import { allPages } from "../all-pages.ts";
 import { type Place, printAnswer, type Signature, withOperator, withPlace, withSignature } from "../operator.ts";
 import { print } from "../print.ts";
 import { formatMinute, uuid } from "../terminal.ts";
@@ -22,8 +23,6 @@ export function tasksCommand(): Command {
     .addHelpText("after", HELP);
 }
 
-type Tasks = z.output<typeof listTasks.answer>["tasks"];
-
 const listCommand = () =>
   withPlace(new Command("list"))
     .description(listTasks.summary)
@@ -31,13 +30,8 @@ const listCommand = () =>
     .option("--json", "print the answer as JSON")
     .action(({ workspace, json, ...place }: Place & { readonly workspace?: string; readonly json?: boolean }) =>
       withOperator(place, async (operator) => {
-        const tasks: Tasks = [];
-        for (let after: string | null | undefined; after !== null; ) {
-          const page = await operator.ask(listTasks, { ...(workspace && { workspace }), ...(after && { after }) });
-          tasks.push(...page.tasks);
-          after = page.next;
-        }
-        printAnswer(listTasks, { tasks, next: null }, { json, text: listText(tasks) });
+        const answer = await allPages(operator, listTasks, { ...(workspace && { workspace }) }, "tasks");
+        printAnswer(listTasks, answer, { json, text: listText(answer) });
       }),
     );
 
@@ -52,7 +46,7 @@ const doneCommand = () =>
       }),
     );
 
-function listText(tasks: Tasks): string {
+function listText({ tasks }: z.output<typeof listTasks.answer>): string {
   if (tasks.length === 0) return "No task is open.\n";
   const texts = tasks.map((task) => {
     const lead = [task.leadName, task.email, task.phone].filter(Boolean).join(", ") || task.leadId;

@@ -3,6 +3,7 @@ import * as z from "zod";
 import { TOUCH_STATUSES, type TouchStatus } from "../../lib/domain/labels.ts";
 import { refusalText } from "../../lib/operate/refusal-texts.ts";
 import { countAllTouches, listTouches, planRetry, retryTouches, settleTouch } from "../../lib/operate/touches.ts";
+import { allPages } from "../all-pages.ts";
 import { columnsOf, fittedTable } from "../fitted.ts";
 import {
   type Operator,
@@ -63,28 +64,13 @@ const listCommand = () =>
     .option("--json", "print the answer as JSON")
     .action(({ status, workspace, since, json, ...place }: Listing) =>
       withOperator(place, async (operator) => {
-        const answer = await readAll(operator, {
-          statuses: status,
-          ...(workspace && { workspace }),
-          ...(since && { since: since.toISOString() }),
-        });
+        const which = { ...(workspace && { workspace }), ...(since && { since: since.toISOString() }) };
+        const answer = await allPages(operator, listTouches, { statuses: status, ...which }, "touches");
         printAnswer(listTouches, answer, { json, text: tableOf(answer) });
       }),
     );
 
 type List = z.output<typeof listTouches.answer>;
-
-/** All pages as one answer. */
-async function readAll(operator: Operator, input: z.input<typeof listTouches.input>): Promise<List> {
-  const first = await operator.ask(listTouches, input);
-  const touches = [...first.touches];
-  for (let { next } = first; next !== null; ) {
-    const page = await operator.ask(listTouches, { ...input, after: next });
-    touches.push(...page.touches);
-    next = page.next;
-  }
-  return { ...first, touches, next: null };
-}
 
 function tableOf({ touches, askedAt }: List): string {
   if (touches.length === 0) return "No touch has such a status.\n";
@@ -164,9 +150,9 @@ const retryCommand = () =>
     .option("--since <time>", "only those last tried since then", instant)
     .option("--until <time>", "only those last tried before", instant)
     .option("--json", "print what would be sent as JSON")
-    .action(({ stage, folder, json, workspace, failure, since, until, ...review }: Retrying) => {
-      const signature = signatureOf(review);
-      return withOperator({ folder, ...(stage !== undefined && { stage }) }, async (operator, signal) => {
+    .action(({ json, workspace, failure, since, until, ...options }: Retrying) => {
+      const signature = signatureOf(options);
+      return withOperator(options, async (operator, signal) => {
         const input = {
           ...(workspace && { workspace }),
           ...(failure && { failure }),
@@ -177,7 +163,7 @@ const retryCommand = () =>
         printAnswer(planRetry, plan, { json, text: planText(plan) });
         const retryable = countOf(plan);
         if (!signature || retryable === 0) return;
-        await requireYes(`Send ${retryable} touches again?`, review, signal);
+        await requireYes(`Send ${retryable} touches again?`, options, signal);
         const retried = await retryAll(operator, { ...input, workspace: plan.workspaceId }, signature);
         print(`${retried} touches are claimed again: the next run decides when each may go.\n`);
       });

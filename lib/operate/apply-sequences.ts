@@ -9,7 +9,7 @@ import { storedSequence } from "./sequences.ts";
 import { theOrOnlyWorkspace, workspaceName } from "./workspaces.ts";
 
 /** Completely valid, and each name once. */
-export const sequencesToApply = z
+const sequencesToApply = z
   .array(writtenSequence)
   .min(1)
   .superRefine((given, context) => {
@@ -23,7 +23,7 @@ export const sequencesToApply = z
   });
 
 /** Custom fields that the texts may read although no lead has them yet. */
-export const newFields = z.array(z.string().regex(FIELD_NAME)).default([]);
+const newFields = z.array(z.string().regex(FIELD_NAME)).default([]);
 
 /** `sequences plan`: what `sequences apply` would change. */
 export const planApplySequences = question({

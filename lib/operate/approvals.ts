@@ -12,6 +12,7 @@ import {
 } from "../store/approvals.ts";
 import type { Queryable } from "../store/sql.ts";
 import { isoInstant, order, question, Refused } from "./operation.ts";
+import { pageOf } from "./page.ts";
 import { refusalText } from "./refusal-texts.ts";
 import { workspaceIdOf, workspaceName } from "./workspaces.ts";
 
@@ -35,8 +36,8 @@ export const listApprovals = question({
     const workspaceId = await workspaceIdOf(db, workspace);
     if (after !== undefined) await theTouch(db, after);
     const found = await listWaiting(db, { workspaceId, after: after ?? null, limit: limit + 1 });
-    const touches = found.slice(0, limit);
-    return { touches, next: found.length > limit ? (touches.at(-1)?.id ?? null) : null, askedAt: now };
+    const { rows: touches, next } = pageOf(found, limit);
+    return { touches, next, askedAt: now };
   },
 });
 

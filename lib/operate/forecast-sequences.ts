@@ -3,7 +3,7 @@ import { daysAfter } from "../domain/time-zone.ts";
 import { unknownFieldsOf } from "../store/lead-fields.ts";
 import { conflicts, planSequences } from "../store/sequences.ts";
 import { readStoredSteps } from "../store/stored-sequences.ts";
-import { newFields, sequencesToApply } from "./apply-sequences.ts";
+import { planApplySequences } from "./apply-sequences.ts";
 import { editOf } from "./edited-sequences.ts";
 import { EffectCounts, effect } from "./effect.ts";
 import { forecastDays } from "./forecast.ts";
@@ -11,7 +11,7 @@ import { ForeseenCounts, foreseenCounts } from "./foreseen-counts.ts";
 import { futureOf } from "./future.ts";
 import { liveGroups } from "./live-groups.ts";
 import { isoInstant, question, Refused } from "./operation.ts";
-import { theOrOnlyWorkspace, workspaceName } from "./workspaces.ts";
+import { theOrOnlyWorkspace } from "./workspaces.ts";
 
 /**
  * `forecast --sequences`: how applying sequences changes the forecast. It is the forecast that `forecast` gives once they
@@ -20,13 +20,7 @@ import { theOrOnlyWorkspace, workspaceName } from "./workspaces.ts";
 export const forecastSequences = question({
   name: "forecast sequences",
   summary: "Shows how applying sequences would change what goes out in the next days.",
-  input: z.strictObject({
-    days: forecastDays,
-    /** May be left out if there is only one workspace. */
-    workspace: workspaceName.optional(),
-    sequences: sequencesToApply,
-    newFields,
-  }),
+  input: planApplySequences.input.extend({ days: forecastDays }),
   answer: z.object({
     workspaceId: z.guid(),
     workspace: z.string(),

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { listedOrder, readOrders } from "../store/orders.ts";
 import { isoInstant, question } from "./operation.ts";
+import { pageOf } from "./page.ts";
 import { workspaceIdOf, workspaceName } from "./workspaces.ts";
 
 const MAX_LISTED = 1_000;
@@ -21,7 +22,7 @@ export const listOrders = question({
   async run(db, { order: name, workspace, after, limit }) {
     const workspaceId = await workspaceIdOf(db, workspace);
     const found = await readOrders(db, { name: name ?? null, workspaceId, before: after ?? null, limit: limit + 1 });
-    const orders = found.slice(0, limit);
-    return { orders, next: found.length > limit ? (orders.at(-1)?.id ?? null) : null };
+    const { rows: orders, next } = pageOf(found, limit);
+    return { orders, next };
   },
 });

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { readRun, readRuns } from "../store/run-history.ts";
 import { isoInstant, question, Refused } from "./operation.ts";
+import { pageOf } from "./page.ts";
 
 const MAX_LISTED = 1_000;
 
@@ -39,9 +40,9 @@ export const listRuns = question({
   }),
   answer: z.object({ runs: z.array(summary), next: z.guid().nullable() }),
   async run(db, { after, limit }) {
-    const runs = await readRuns(db, { before: after ?? null, limit: limit + 1 });
-    const listed = runs.slice(0, limit);
-    return { runs: listed, next: runs.length > limit ? (listed.at(-1)?.id ?? null) : null };
+    const found = await readRuns(db, { before: after ?? null, limit: limit + 1 });
+    const { rows: runs, next } = pageOf(found, limit);
+    return { runs, next };
   },
 });
 

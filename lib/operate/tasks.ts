@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { finishTask, readOpenTasks, taskRow } from "../store/tasks.ts";
 import { isoInstant, order, question, Refused } from "./operation.ts";
+import { pageOf } from "./page.ts";
 import { workspaceIdOf, workspaceName } from "./workspaces.ts";
 
 const MAX_LISTED = 200;
@@ -21,8 +22,8 @@ export const listTasks = question({
   async run(db, { workspace, after }) {
     const workspaceId = await workspaceIdOf(db, workspace);
     const found = await readOpenTasks(db, { workspaceId, after: after ?? null, limit: MAX_LISTED + 1 });
-    const tasks = found.slice(0, MAX_LISTED);
-    return { tasks, next: found.length > MAX_LISTED ? (tasks.at(-1)?.id ?? null) : null };
+    const { rows: tasks, next } = pageOf(found, MAX_LISTED);
+    return { tasks, next };
   },
 });
 

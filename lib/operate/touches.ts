@@ -3,6 +3,7 @@ import { TOUCH_STATUSES } from "../domain/labels.ts";
 import { countFailed, retryFailed, settleUnknown } from "../store/settle-by-hand.ts";
 import { countTouches, listedTouchRow, readTouches, touchCount } from "../store/touch-lists.ts";
 import { isoInstant, order, question, Refused } from "./operation.ts";
+import { pageOf } from "./page.ts";
 import { theOrOnlyWorkspace, workspaceIdOf, workspaceName } from "./workspaces.ts";
 
 const MAX_LISTED = 1_000;
@@ -30,8 +31,8 @@ export const listTouches = question({
     const workspaceId = await workspaceIdOf(db, workspace);
     const query = { statuses, workspaceId, since: since ?? null, after: after ?? null, limit: limit + 1 };
     const found = await readTouches(db, query);
-    const touches = found.slice(0, limit);
-    return { touches, next: found.length > limit ? (touches.at(-1)?.id ?? null) : null, askedAt: now };
+    const { rows: touches, next } = pageOf(found, limit);
+    return { touches, next, askedAt: now };
   },
 });
 
