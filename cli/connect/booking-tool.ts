@@ -1,3 +1,5 @@
+import type { ApiAccess, ToolApi } from "./tool-api.ts";
+
 /** A webhook subscription, as the API of its tool shows it. */
 export interface Subscription {
   readonly id: string;
@@ -44,18 +46,12 @@ export interface SubscriptionApi {
 }
 
 /** A booking tool, as `connect` knows it. */
-export interface BookingTool {
-  readonly name: string;
-  /** The environment variable of its API token. */
-  readonly tokenVariable: string;
-  /** Where a person makes such a token. */
-  readonly tokenPlace: string;
+export interface BookingTool extends ApiAccess {
   readonly usualScope: Scope;
   readonly events: readonly string[];
   /** A webhook that concerns no meeting. */
   readonly probe: object;
   /** The environment variable of the place of its API, if that is not the tool's public address. */
   readonly urlVariable: string;
-  /** At that place, if given. */
-  api(token: string, url: string | undefined): SubscriptionApi;
+  subscriptions(api: ToolApi): SubscriptionApi;
 }

@@ -4,10 +4,7 @@ import { API_URLS } from "../../lib/booking/tools.ts";
 import { TOOL_NAMES } from "../../lib/domain/sweeps.ts";
 import { CALCOM_EVENTS } from "../../lib/inbound/calcom.ts";
 import type { BookingTool, EventType, Subscription, SubscriptionApi } from "./booking-tool.ts";
-import { ToolApi, unlessForbidden } from "./tool-api.ts";
-
-const TOKEN_VARIABLE = "CALCOM_API_KEY";
-const TOKEN_PLACE = "Cal.com → Settings → Developer → API keys";
+import { type ToolApi, unlessForbidden } from "./tool-api.ts";
 
 /**
  * Cal.com. A user's webhook reports the event types of that user, and an organisation's those of all its members and
@@ -17,23 +14,16 @@ const TOKEN_PLACE = "Cal.com → Settings → Developer → API keys";
  */
 export const calcom: BookingTool = {
   name: TOOL_NAMES.calcom,
-  tokenVariable: TOKEN_VARIABLE,
-  tokenPlace: TOKEN_PLACE,
+  tokenVariable: "CALCOM_API_KEY",
+  tokenPlace: "Cal.com → Settings → Developer → API keys",
+  permission: "use the key of an admin of the organization, or --scope user for the meetings of one person",
   usualScope: "user",
   events: CALCOM_EVENTS,
   probe: { triggerEvent: "BACKSTOP_CHECK" },
+  publicUrl: API_URLS.calcom,
   // Cal.com can be hosted by anybody.
   urlVariable: "CALCOM_API_URL",
-  api: (token, url = API_URLS.calcom) =>
-    webhooks(
-      new ToolApi({
-        name: TOOL_NAMES.calcom,
-        baseUrl: url,
-        token,
-        newToken: `Make a new one (${TOKEN_PLACE}), set ${TOKEN_VARIABLE}, and run connect again`,
-        permission: "use the key of an admin of the organization, or --scope user for the meetings of one person",
-      }),
-    ),
+  subscriptions: webhooks,
 };
 
 const me = z.object({ data: z.object({ id: z.int(), organizationId: z.int().nullish() }) });

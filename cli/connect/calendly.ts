@@ -4,10 +4,7 @@ import { TOOL_NAMES } from "../../lib/domain/sweeps.ts";
 import { CALENDLY_EVENTS } from "../../lib/inbound/calendly.ts";
 import { Problem } from "../problem.ts";
 import type { BookingTool, EventType, Subscription, SubscriptionApi } from "./booking-tool.ts";
-import { RefusedByTool, ToolApi, unlessForbidden } from "./tool-api.ts";
-
-const TOKEN_VARIABLE = "CALENDLY_API_TOKEN";
-const TOKEN_PLACE = "Calendly → Integrations & apps → API and webhooks → Personal access tokens";
+import { RefusedByTool, type ToolApi, unlessForbidden } from "./tool-api.ts";
 
 /**
  * Calendly. A personal access token of an owner or admin subscribes for the organisation, another one only for its user.
@@ -16,24 +13,17 @@ const TOKEN_PLACE = "Calendly → Integrations & apps → API and webhooks → P
  */
 export const calendly: BookingTool = {
   name: TOOL_NAMES.calendly,
-  tokenVariable: TOKEN_VARIABLE,
-  tokenPlace: TOKEN_PLACE,
+  tokenVariable: "CALENDLY_API_TOKEN",
+  tokenPlace: "Calendly → Integrations & apps → API and webhooks → Personal access tokens",
+  permission:
+    "use the token of an owner or admin of the organization, or --scope user for the meetings of one person; " +
+    "a token with scopes needs those of docs/connect.md; some plans have no webhooks",
   usualScope: "organization",
   events: CALENDLY_EVENTS,
   probe: { event: "backstop.check" },
+  publicUrl: API_URLS.calendly,
   urlVariable: "CALENDLY_API_URL",
-  api: (token, url = API_URLS.calendly) =>
-    subscriptions(
-      new ToolApi({
-        name: TOOL_NAMES.calendly,
-        baseUrl: url,
-        token,
-        newToken: `Make a new one (${TOKEN_PLACE}), set ${TOKEN_VARIABLE}, and run connect again`,
-        permission:
-          "use the token of an owner or admin of the organization, or --scope user for the meetings of one person; " +
-          "a token with scopes needs those of docs/connect.md; some plans have no webhooks",
-      }),
-    ),
+  subscriptions,
 };
 
 const me = z.object({ resource: z.object({ uri: z.string(), current_organization: z.string() }) });

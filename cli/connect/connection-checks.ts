@@ -1,11 +1,9 @@
-import { createHmac, randomUUID } from "node:crypto";
-import { Webhook } from "standardwebhooks";
 import { type Check, type CheckResult, inOrder } from "../../lib/operate/checks.ts";
-import type { ConnectionSecret, Tool } from "../../lib/platform/connection-secrets.ts";
 import { Problem } from "../problem.ts";
 import type { BookingTool, Subscription } from "./booking-tool.ts";
 import { type Connection, callbackUrl, connectedSecret, isAtEndpoint } from "./connection.ts";
-import { apiUrlOf, isComplete } from "./subscribe.ts";
+import { signedHeaders } from "./signed-headers.ts";
+import { apiOf, isComplete } from "./subscribe.ts";
 
 /** The checks of a connection, in their order. `tool` is undefined for posted facts. */
 export async function checkConnection(
@@ -37,7 +35,7 @@ function subscriptionChecks(connection: Connection, tool: BookingTool): readonly
         const secret = await connectedSecret(connection);
         const { apiToken, account = "", signingKeys } = secret;
         if (apiToken === undefined) return { found: "the secret has no API token", remedy: again };
-        const listed = await tool.api(apiToken, apiUrlOf(tool, secret)).list(account);
+        const listed = await apiOf(tool, apiToken, secret).list(account);
         const url = callbackUrl(connection.endpoint, signingKeys[0] ?? "");
         subscription = listed.find((one) => one.url === url && one.account === account);
         if (subscription) return { found: `${subscription.id}, of ${account}` };
@@ -77,7 +75,7 @@ const deliveryCheck = (connection: Connection, probe: object): Check => ({
   async run() {
     const secret = await connectedSecret(connection);
     const body = JSON.stringify(probe);
-    const headers = { "content-type": "application/json", ...SIGN[connection.tool](secret, body) };
+    const headers = { "content-type": "application/json", ...signedHeaders(connection.tool, secret, body) };
     const signal = AbortSignal.timeout(ANSWER_MS);
     const response = await fetch(connection.endpoint, {
       method: "POST",
@@ -102,23 +100,3 @@ const REMEDIES: ReadonlyMap<number, string> = new Map([
   [404, "the stage does not know the secret yet: run --check again in a minute; then deploy the stage again"],
   [429, "the stage limits requests (webhooks.requestsPerSecond): run --check again"],
 ]);
-
-const SIGN: Readonly<Record<Tool, (secret: ConnectionSecret, body: string) => Readonly<Record<string, string>>>> = {
-  calendly({ signingKeys: [key = ""] }, body) {
-    const time = Math.floor(Date.now() / 1_000);
-    return { "calendly-webhook-signature": `t=${time},v1=${hmac(key, `${time}.${body}`)}` };
-  },
-  calcom: ({ signingKeys: [key = ""] }, body) => ({ "x-cal-signature-256": hmac(key, body) }),
-  facts({ bearerTokens: [token], signingKeys: [key = ""] }, body) {
-    if (token !== undefined) return { authorization: `Bearer ${token}` };
-    const [id, now] = [randomUUID(), new Date()];
-    const signature = new Webhook(key).sign(id, now, body);
-    return {
-      "webhook-id": id,
-      "webhook-timestamp": String(Math.floor(now.getTime() / 1_000)),
-      "webhook-signature": signature,
-    };
-  },
-};
-
-const hmac = (key: string, text: string): string => createHmac("sha256", key).update(text).digest("hex");

@@ -15,6 +15,7 @@ import {
   storeSecret,
 } from "./connection.ts";
 import { eventTypeAdvice, eventTypeNamed } from "./event-type.ts";
+import { ToolApi } from "./tool-api.ts";
 
 export interface Wanted {
   readonly scope: Scope | undefined;
@@ -40,7 +41,7 @@ export async function connectBookingTool(connection: Connection, tool: BookingTo
   const before = await storedSecret(connection);
   const { token, isNew } = await tokenFor(tool, before, wanted.askToken);
   const apiUrl = apiUrlOf(tool, before);
-  const api = tool.api(token, apiUrl);
+  const api = apiOf(tool, token, before);
   const account = accountFor(tool, await api.accounts(), before, wanted.scope);
   const name = wanted.eventType;
   const eventType = name === undefined ? before?.eventType : await eventTypeNamed(tool, api, { account, name });
@@ -72,11 +73,15 @@ export async function tokenFor(
 }
 
 /** Where the API is: as the environment says, else as stored. The token is for no other place, and never without TLS. */
-export function apiUrlOf({ urlVariable }: BookingTool, before: ConnectionSecret | undefined): string | undefined {
+function apiUrlOf({ urlVariable }: BookingTool, before: ConnectionSecret | undefined): string | undefined {
   const url = process.env[urlVariable]?.trim() || before?.apiUrl;
   if (url === undefined || isSafe(url)) return url?.replace(/\/+$/, "");
   throw new UsageProblem(`${urlVariable}: must begin with https://`);
 }
+
+/** The API of the tool, where `apiUrlOf` says. */
+export const apiOf = (tool: BookingTool, token: string, before: ConnectionSecret | undefined): SubscriptionApi =>
+  tool.subscriptions(new ToolApi(tool, token, apiUrlOf(tool, before)));
 
 /** Whose meetings are reported. Refuses a token of another account, because its bookings belong elsewhere. */
 function accountFor(
@@ -148,7 +153,7 @@ export async function dropFormerKey(
   const [key = "", former] = secret.signingKeys;
   if (former === undefined) return say("There is no former key.");
   const { token } = await tokenFor(tool, secret, askToken);
-  const found = await tool.api(token, apiUrlOf(tool, secret)).list(secret.account ?? "");
+  const found = await apiOf(tool, token, secret).list(secret.account ?? "");
   if (!found.some((one) => one.url === callbackUrl(connection.endpoint, key) && isComplete(one, tool.events))) {
     throw new Problem(`${tool.name} does not use the new key yet: run connect ${connection.tool} first`);
   }
@@ -168,7 +173,7 @@ export async function disconnectBookingTool(
     throw thrown;
   });
   const { token } = await tokenFor(tool, before, askToken);
-  const api = tool.api(token, apiUrlOf(tool, before));
+  const api = apiOf(tool, token, before);
   const accounts = await api.accounts();
   const found = await api.list(before?.account ?? accounts[tool.usualScope] ?? accounts.user ?? "");
   const own = found.filter(({ url, id }) => isAtEndpoint(url, connection.endpoint) || id === before?.subscription);

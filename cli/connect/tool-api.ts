@@ -3,14 +3,16 @@ import { throttledUntil } from "../../lib/booking/throttled-until.ts";
 import { jsonOf } from "../../lib/inbound/json.ts";
 import { Problem } from "../problem.ts";
 
-interface Options {
+/** The API of a tool, and what a person does for access to it. */
+export interface ApiAccess {
   /** The name of the tool in messages. */
   readonly name: string;
-  readonly baseUrl: string;
-  readonly token: string;
-  /** What to do about a refused token. */
-  readonly newToken: string;
-  /** What else a refused permission may mean. */
+  readonly publicUrl: string;
+  /** The environment variable of the token. */
+  readonly tokenVariable: string;
+  /** Where a person makes such a token. */
+  readonly tokenPlace: string;
+  /** What to do about a refused permission. */
   readonly permission: string;
 }
 
@@ -43,10 +45,15 @@ const ANSWER_MS = 15_000;
 
 /** Calls the JSON API of a booking tool. Each error is a Problem that says what to do, and contains no token. */
 export class ToolApi {
-  readonly #options: Options;
+  readonly #access: ApiAccess;
+  readonly #token: string;
+  readonly #baseUrl: string;
 
-  constructor(options: Options) {
-    this.#options = options;
+  /** At its public address, unless another is given. */
+  constructor(access: ApiAccess, token: string, url = access.publicUrl) {
+    this.#access = access;
+    this.#token = token;
+    this.#baseUrl = url;
   }
 
   /** The parsed answer to a call. `path` starts with a slash. */
@@ -56,7 +63,7 @@ export class ToolApi {
     if (!response.ok) throw this.#refusal(response, text);
     const parsed = schema.safeParse(jsonOf(text));
     if (parsed.success) return parsed.data;
-    throw new Problem(`${this.#options.name} did not answer as documented: ${RETRY}`);
+    throw new Problem(`${this.#access.name} did not answer as documented: ${RETRY}`);
   }
 
   /** What is gone already needs no removal. */
@@ -67,12 +74,11 @@ export class ToolApi {
   }
 
   async #fetch(path: string, { method = "GET", body, headers }: Call): Promise<Response> {
-    const { baseUrl, token, name } = this.#options;
     try {
-      return await fetch(`${baseUrl}${path}`, {
+      return await fetch(`${this.#baseUrl}${path}`, {
         method,
         headers: {
-          authorization: `Bearer ${token}`,
+          authorization: `Bearer ${this.#token}`,
           accept: "application/json",
           ...(body && { "content-type": "application/json" }),
           ...headers,
@@ -83,15 +89,19 @@ export class ToolApi {
         signal: AbortSignal.timeout(ANSWER_MS),
       });
     } catch (cause) {
-      throw new Problem(`${name} did not answer at ${baseUrl}: check the network, and ${RETRY}`, { cause });
+      const { name } = this.#access;
+      throw new Problem(`${name} did not answer at ${this.#baseUrl}: check the network, and ${RETRY}`, { cause });
     }
   }
 
   #refusal({ status, headers }: Response, text: string): Problem {
-    const { name, newToken, permission } = this.#options;
+    const { name, tokenPlace, tokenVariable, permission } = this.#access;
     const said = saidIn(text);
     const answer = `${name} answers ${status}${said === undefined ? "" : `, "${said}"`}`;
-    if (status === 401) return new RefusedByTool(status, `${answer}: the token is not valid. ${newToken}`);
+    if (status === 401) {
+      const newToken = `Make a new one (${tokenPlace}), set ${tokenVariable}, and run connect again`;
+      return new RefusedByTool(status, `${answer}: the token is not valid. ${newToken}`);
+    }
     if (status === 403) return new RefusedByTool(status, `${answer}: ${permission}`);
     if (status === 429) return new RefusedByTool(status, `${answer}: too many requests. ${waitFor(headers)}${RETRY}`);
     if (status >= 500) return new RefusedByTool(status, `${answer}: ${RETRY}`);
