@@ -9,6 +9,12 @@ export function each<Value>(names: readonly string[], value: Value): Record<stri
   return Object.fromEntries(names.map((name) => [name, value]));
 }
 
+/** Advice for a service that cannot be reached. */
+export const whenUnreachable = (service: string): Advice<unknown> =>
+  each(["ECONNREFUSED", "ECONNRESET", "ENOTFOUND", "ETIMEDOUT", "TimeoutError"], () => {
+    return `${service} cannot be reached: check the network and AWS_REGION`;
+  });
+
 /** Advice that all services share. */
 const COMMON: Advice<unknown> = {
   CredentialsProviderError: () => "no AWS credentials were found: set AWS_PROFILE, or sign in with: aws sso login",

@@ -1,5 +1,7 @@
+import { randomUUID } from "node:crypto";
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { DAY_MS, MINUTE_MS } from "../lib/domain/time-zone.ts";
+import { listenOnLoopback } from "./loopback.ts";
 
 /** A meeting of one invitee. Times are instants in ISO 8601. */
 export interface CalendlyMeeting {
@@ -50,6 +52,16 @@ export function calendlyAnswer(account: CalendlyAccount, url: URL, authorization
     return { status: 200, body: { resource: { uri: `${API}${pathname}`, active: true, duration, scheduling_url } } };
   }
   return refusal(404, "Resource Not Found");
+}
+
+/** The body of the webhook that Calendly sends when this person books a meeting in a week. */
+export function bookingWebhook(email: string, now: Date): string {
+  const inAWeek = (minutes: number) => new Date(now.getTime() + 7 * DAY_MS + minutes * MINUTE_MS).toISOString();
+  const uri = `${API}/scheduled_events/${randomUUID()}`;
+  const created_at = now.toISOString();
+  const scheduled_event = { uri, start_time: inAWeek(0), end_time: inAWeek(30) };
+  const payload = { uri: `${uri}/invitees/${randomUUID()}`, email, created_at, scheduled_event };
+  return JSON.stringify({ event: "invitee.created", created_at, payload });
 }
 
 const refusal = (status: number, title: string): JsonAnswer => ({
@@ -135,7 +147,7 @@ function inviteeOf(meeting: CalendlyMeeting) {
 
 function availableTimesOf({ freeTimes, bookingUrl }: CalendlyAccount, query: URLSearchParams): JsonAnswer {
   const [from, to] = [timeOf(query, "start_time"), timeOf(query, "end_time")];
-  if (!(to - from <= 31 * 24 * 60 * 60_000)) return refusal(400, "Invalid Argument");
+  if (!(to - from <= 31 * DAY_MS)) return refusal(400, "Invalid Argument");
   const collection = freeTimes
     .filter((time) => Date.parse(time) >= from && Date.parse(time) < to)
     .map((time) => ({
@@ -157,6 +169,5 @@ export async function serveCalendly(account: () => CalendlyAccount): Promise<{ u
     const { status, body } = calendlyAnswer(account(), url, request.headers.authorization);
     response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
   });
-  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, server };
+  return { url: `http://127.0.0.1:${await listenOnLoopback(server, 0)}`, server };
 }

@@ -1,13 +1,15 @@
-import { createHmac, randomBytes, randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import * as z from "zod";
 import { TOUCH_TAG, WORKSPACE_TAG } from "../lib/domain/mail-marks.ts";
-import { DAY_MS } from "../lib/domain/time-zone.ts";
 import { givenConnectionSecrets } from "../lib/platform/connection-secrets.ts";
 import { unsubscribeKeysOf } from "../lib/platform/unsubscribe-keys.ts";
 import { applyEvent, type EventOutcome } from "../lib/run/apply-messages.ts";
 import type { Database } from "../lib/store/connect.ts";
 import { intakeStore } from "../lib/store/facts/apply-fact.ts";
+import { newKey } from "./connect/connection.ts";
+import { signedHeaders } from "./connect/signed-headers.ts";
+import { bookingWebhook } from "./demo-calendly.ts";
 import { intakeBus, type LocalWebhooks, startLocalWebhooks } from "./local-webhooks.ts";
 
 /** A demo lead that booked. */
@@ -51,7 +53,7 @@ export async function withDemoFacts<Result>(
   work: (facts: DemoFacts) => Promise<Result>,
 ): Promise<Result> {
   const UNSUBSCRIBE_KEY = randomBytes(32).toString("base64url");
-  const signingKey = randomBytes(32).toString("hex");
+  const signingKey = newKey();
   const outcomes: EventOutcome[] = [];
   const silent = () => undefined;
   const server = await startLocalWebhooks(
@@ -116,16 +118,8 @@ async function postBooking(
   { workspaceId, email }: z.infer<typeof candidate>,
   signingKey: string,
 ): Promise<number> {
-  const now = Date.now();
-  const inAWeek = (minutes: number) => new Date(now + 7 * DAY_MS + minutes * 60_000).toISOString();
-  const event = `https://api.calendly.com/scheduled_events/${randomUUID()}`;
-  const created_at = new Date(now).toISOString();
-  const scheduled_event = { uri: event, start_time: inAWeek(0), end_time: inAWeek(30) };
-  const payload = { uri: `${event}/invitees/${randomUUID()}`, email, created_at, scheduled_event };
-  const body = JSON.stringify({ event: "invitee.created", created_at, payload });
-  const time = Math.floor(now / 1_000);
-  const signature = createHmac("sha256", signingKey).update(`${time}.${body}`).digest("hex");
-  const headers = { "calendly-webhook-signature": `t=${time},v1=${signature}` };
+  const body = bookingWebhook(email, new Date());
+  const headers = signedHeaders("calendly", { signingKeys: [signingKey], bearerTokens: [] }, body);
   return (await fetch(`${url}/calendly/${workspaceId}`, { method: "POST", headers, body })).status;
 }
 

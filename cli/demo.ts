@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { createServer, type IncomingMessage } from "node:http";
-import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { Webhook, WebhookVerificationError } from "standardwebhooks";
 import * as z from "zod";
+import { closeAtOnce, listenOnLoopback } from "./loopback.ts";
 
 /** The environment variables with which the function reaches the receiver. */
 type ReceiverEnvironment = Readonly<Record<"WEBHOOK_URL" | "WEBHOOK_SECRET" | "WEBHOOK_NETWORK", string>>;
@@ -23,16 +23,12 @@ export async function withReceiver<Result>(
     hasAccepted ||= isFirst || answer === 204;
     response.writeHead(isFirst ? 204 : answer).end();
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject).listen(0, "127.0.0.1", resolve);
-  });
-  const { port } = server.address() as AddressInfo;
+  const port = await listenOnLoopback(server, 0);
   const WEBHOOK_URL = `http://127.0.0.1:${port}/touches`;
   try {
     return await work({ WEBHOOK_URL, WEBHOOK_SECRET: secret, WEBHOOK_NETWORK: "any" });
   } finally {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
+    await closeAtOnce(server);
   }
 }
 

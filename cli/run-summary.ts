@@ -90,10 +90,14 @@ function sweepLines({ leadId, report, outcome, offer }: DemoSweep): string[] {
   return [
     `  a sweep of ${connections} Calendly account compared ${count(seen)} meeting, and found ${count(changed)} new: ${health}`,
     `  lead ${leadId} had booked: ${effectOf(outcome, appliedBooking)}`,
-    ...(offer === null ? [] : ["  it also read the free times, so that {{ slots }} in a text writes:"]),
-    ...(offer === null ? [] : offer.split("\n").map((line) => `    ${line}`)),
+    ...(offer === null ? [] : offerLines(offer)),
   ];
 }
+
+const offerLines = (offer: string): readonly string[] => [
+  "  it also read the free times, so that {{ slots }} in a text writes:",
+  ...offer.split("\n").map((line) => `    ${line}`),
+];
 
 type Applied = FactOutcome & { outcome: "applied" };
 
@@ -107,12 +111,20 @@ function reactions({ optOut, bounce }: CommandContext): Section {
   if (!optOut && !bounce) return [];
   return [
     title("What two mails of this run brought back"),
-    ...(optOut ? [`  POST to the link in ${shortened(optOut.mail)}, as mail programs unsubscribe:`] : []),
-    ...(optOut ? [`    ${effectOf(optOut.outcome, ({ ended }) => `sequences stopped: ${ended}`)}`] : []),
-    ...(bounce ? [`  bounce of ${shortened(bounce.mail)}, as SES reports it to the intake:`] : []),
-    ...(bounce ? [`    ${effectOf(bounce.outcome, () => appliedBounce(bounce))}`] : []),
+    ...(optOut ? optOutLines(optOut) : []),
+    ...(bounce ? bounceLines(bounce) : []),
   ];
 }
+
+const optOutLines = ({ mail, outcome }: DemoOptOut): readonly string[] => [
+  `  POST to the link in ${shortened(mail)}, as mail programs unsubscribe:`,
+  `    ${effectOf(outcome, ({ ended }) => `sequences stopped: ${ended}`)}`,
+];
+
+const bounceLines = (bounce: DemoBounce): readonly string[] => [
+  `  bounce of ${shortened(bounce.mail)}, as SES reports it to the intake:`,
+  `    ${effectOf(bounce.outcome, () => appliedBounce(bounce))}`,
+];
 
 const appliedBounce = ({ skippedSteps }: DemoBounce): string =>
   `the address is suppressed; later e-mails to it that will be skipped: ${skippedSteps}`;

@@ -1,17 +1,13 @@
-import { randomBytes, randomUUID } from "node:crypto";
 import type { ConnectionSecret, LocalConnections, Tool } from "../lib/platform/connection-secrets.ts";
+import { newKey, newStandardKey, newToken } from "./connect/connection.ts";
+import { bookingWebhook } from "./demo-calendly.ts";
 
 /** New secrets for the connections of one workspace. */
 export const makeConnections = (workspaceId: string): LocalConnections => ({
-  [`${workspaceId}/calendly`]: { signingKeys: [key()] },
-  [`${workspaceId}/calcom`]: { signingKeys: [key()] },
-  [`${workspaceId}/facts`]: {
-    signingKeys: [`whsec_${randomBytes(24).toString("base64")}`],
-    bearerTokens: [key()],
-  },
+  [`${workspaceId}/calendly`]: { signingKeys: [newKey()] },
+  [`${workspaceId}/calcom`]: { signingKeys: [newKey()] },
+  [`${workspaceId}/facts`]: { signingKeys: [newStandardKey()], bearerTokens: [newToken()] },
 });
-
-const key = (): string => randomBytes(24).toString("hex");
 
 interface Introduced {
   readonly url: string;
@@ -46,22 +42,8 @@ A booking of Calendly for ${example.email}, to paste into another terminal:
 ${requestOf(address, example)}
 `;
 
-const HOUR_MS = 3_600_000;
-
 function requestOf(address: string, { signingKey, email, now }: Example): string {
-  const after = (hours: number) => new Date(now.getTime() + hours * HOUR_MS).toISOString();
-  const event = `https://api.calendly.com/scheduled_events/${randomUUID()}`;
-  const body = JSON.stringify({
-    event: "invitee.created",
-    created_at: after(0),
-    payload: {
-      uri: `${event}/invitees/${randomUUID()}`,
-      email,
-      created_at: after(0),
-      scheduled_event: { uri: event, start_time: after(48), end_time: after(49) },
-    },
-  });
-  return `body='${body}'
+  return `body='${bookingWebhook(email, now)}'
 t=$(date +%s)
 v1=$(printf '%s' "$t.$body" | openssl dgst -sha256 -hmac '${signingKey}' -r | cut -d' ' -f1)
 curl -sS -H "Calendly-Webhook-Signature: t=$t,v1=$v1" --data-raw "$body" ${address}`;

@@ -7,7 +7,7 @@ import {
 import { Command } from "commander";
 import { namesOf, STAGE_PATTERN } from "../../lib/platform/names.ts";
 import type { Report } from "../../lib/run/report.ts";
-import { type Advice, each, invokeFunction, withAdvice } from "../aws.ts";
+import { type Advice, each, invokeFunction, whenUnreachable, withAdvice } from "../aws.ts";
 import { Problem, UsageProblem } from "../problem.ts";
 import { reportText } from "../run-summary.ts";
 import { Spinner } from "../terminal.ts";
@@ -174,9 +174,7 @@ const ADVICE: Advice<ScheduleId> = {
     `the credentials lack a permission for ${group}/${name}: scheduler:GetSchedule, scheduler:UpdateSchedule or iam:PassRole`,
   ConflictException: ({ group, name }) =>
     `another request is changing ${group}/${name}: run \`schedule status\`, then try again`,
-  ...each(["ECONNREFUSED", "ECONNRESET", "ENOTFOUND", "ETIMEDOUT", "TimeoutError"], () => {
-    return "EventBridge Scheduler cannot be reached: check the network and AWS_REGION";
-  }),
+  ...whenUnreachable("EventBridge Scheduler"),
 };
 
 /** Advice for the errors of an invocation that differ for a run. */

@@ -10,7 +10,7 @@ import { withNextKey } from "../../lib/inbound/unsubscribe-token.ts";
 import { namesOf, STAGE_PATTERN } from "../../lib/platform/names.ts";
 import { Unavailable } from "../../lib/platform/unavailable.ts";
 import { unsubscribeKeysIn } from "../../lib/platform/unsubscribe-keys.ts";
-import { type Advice, each, withAdvice } from "../aws.ts";
+import { type Advice, whenUnreachable, withAdvice } from "../aws.ts";
 import { print } from "../print.ts";
 import { Problem, UsageProblem } from "../problem.ts";
 
@@ -88,7 +88,5 @@ const ADVICE: Advice<string> = {
     `the credentials lack a permission for ${secret}: secretsmanager:GetSecretValue, PutSecretValue or UpdateSecretVersionStage`,
   InvalidParameterException: (secret) =>
     `another rotation changed ${secret} at the same time, and this one changed nothing: see whether one more is needed`,
-  ...each(["ECONNREFUSED", "ECONNRESET", "ENOTFOUND", "ETIMEDOUT", "TimeoutError"], () => {
-    return "Secrets Manager cannot be reached: check the network and AWS_REGION";
-  }),
+  ...whenUnreachable("Secrets Manager"),
 };

@@ -8,7 +8,7 @@ import {
   SecretsManagerClient,
 } from "@aws-sdk/client-secrets-manager";
 import { namesOf } from "../../lib/platform/names.ts";
-import { type Advice, each, withAdvice } from "../aws.ts";
+import { type Advice, each, whenUnreachable, withAdvice } from "../aws.ts";
 import { Problem } from "../problem.ts";
 
 /** The secret of one connection in Secrets Manager. Throws known errors as Problem. */
@@ -97,7 +97,5 @@ const ADVICE: Advice<string> = {
   ...each(["DecryptionFailure", "EncryptionFailure"], (name: string) => {
     return `the credentials may not use the KMS key of the secret ${name}: kms:Decrypt and kms:GenerateDataKey`;
   }),
-  ...each(["ECONNREFUSED", "ECONNRESET", "ENOTFOUND", "ETIMEDOUT", "TimeoutError"], () => {
-    return "Secrets Manager cannot be reached: check the network and AWS_REGION";
-  }),
+  ...whenUnreachable("Secrets Manager"),
 };

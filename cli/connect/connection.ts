@@ -49,6 +49,9 @@ export async function storeSecret({ store }: Connection, changes: Partial<Connec
 /** A key for webhooks. Booking tools take any text. */
 export const newKey = (): string => randomBytes(32).toString("hex");
 
+/** A bearer token for posted facts. */
+export const newToken = (): string => randomBytes(24).toString("hex");
+
 /** A key of Standard Webhooks. */
 export const newStandardKey = (): string => `whsec_${randomBytes(32).toString("base64")}`;
 

@@ -1,6 +1,5 @@
-import { randomBytes } from "node:crypto";
 import { Problem } from "../problem.ts";
-import { type Connection, connectedSecret, newStandardKey, storedSecret, storeSecret } from "./connection.ts";
+import { type Connection, connectedSecret, newStandardKey, newToken, storedSecret, storeSecret } from "./connection.ts";
 
 type Say = (line: string) => void;
 
@@ -42,8 +41,6 @@ export async function disconnectFacts({ store }: Connection, say: Say): Promise<
   await store.remove();
   say(`${store.name} is deleted after seven days. Its token and key are invalid within five minutes.`);
 }
-
-const newToken = (): string => randomBytes(24).toString("hex");
 
 const introduction = ({ endpoint, store, workspace }: Connection, token: string, key: string): string => `
 ${workspace.name} accepts facts, with this token or signed with this key. They are

@@ -1,6 +1,6 @@
 import { CloudFormationClient, DescribeStacksCommand } from "@aws-sdk/client-cloudformation";
 import { namesOf } from "../../lib/platform/names.ts";
-import { type Advice, each, withAdvice } from "../aws.ts";
+import { type Advice, each, whenUnreachable, withAdvice } from "../aws.ts";
 import { Problem } from "../problem.ts";
 
 /** The address of a stage's webhooks, without a slash at its end: an output of its stack. Throws known errors as Problem. */
@@ -25,7 +25,5 @@ const ADVICE: Advice<string> = {
   ...each(["AccessDenied", "AccessDeniedException"], (stack: string) => {
     return `the credentials lack the permission cloudformation:DescribeStacks for ${stack}`;
   }),
-  ...each(["ECONNREFUSED", "ECONNRESET", "ENOTFOUND", "ETIMEDOUT", "TimeoutError"], () => {
-    return "CloudFormation cannot be reached: check the network and AWS_REGION";
-  }),
+  ...whenUnreachable("CloudFormation"),
 };

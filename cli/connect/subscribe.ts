@@ -63,7 +63,7 @@ export async function connectBookingTool(connection: Connection, tool: BookingTo
 }
 
 /** The token of the environment, else the stored one, else one that a person types. */
-export async function tokenFor(
+async function tokenFor(
   { tokenVariable }: BookingTool,
   before: ConnectionSecret | undefined,
   ask: Wanted["askToken"],

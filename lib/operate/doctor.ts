@@ -47,14 +47,23 @@ export const doctor = question({
   },
 });
 
+const MOST_NAMED = 3;
+
+/** The first few, and how many more there are. */
+const firstOf = (texts: readonly string[], separator = ", "): string =>
+  texts.slice(0, MOST_NAMED).join(separator) +
+  (texts.length > MOST_NAMED ? ` and ${texts.length - MOST_NAMED} more` : "");
+
 const migrations = (db: Transactional): Check => ({
   name: "migrations",
   needs: ["database"],
   async run() {
     const missing = await missingSchema(db);
     if (missing.length === 0) return { found: "all are applied" };
-    const found = `the database lacks ${missing.slice(0, 3).join(", ")}${missing.length > 3 ? ` and ${missing.length - 3} more` : ""}`;
-    return { found, remedy: "deploy with `migrate`, or run: npm run backstop -- migrate" };
+    return {
+      found: `the database lacks ${firstOf(missing)}`,
+      remedy: "deploy with `migrate`, or run: npm run backstop -- migrate",
+    };
   },
 });
 
@@ -136,8 +145,7 @@ const unsubscribe = (db: Transactional): Check => ({
     if (hasLinks) return { found: "messages have links" };
     const names = await activeSequencesWithLink(db);
     if (names.length === 0) return { found: "no links; no active sequence needs one" };
-    const more = names.length > 3 ? ` and ${names.length - 3} more` : "";
-    const found = `no links, but texts of ${names.slice(0, 3).join(", ")}${more} need one`;
+    const found = `no links, but texts of ${firstOf(names)} need one`;
     return { found, remedy: `${HOW_TO_GET_LINKS}; then npm run backstop -- touches retry` };
   },
 });
@@ -152,9 +160,8 @@ const bookingTools = (db: Transactional, now: Date): Check => ({
     const hot = sweeps.filter(({ window }) => window === "hot");
     const minutes = Math.ceil((+now - Math.min(...hot.map(({ since }) => +since), +now)) / MINUTE_MS);
     if (failing.length === 0) return { found: `bookings without a webhook are known after at most ${minutes} min` };
-    const found = failing.slice(0, 3).map((sweep) => sweepText(sweep, now));
-    const more = failing.length > 3 ? ` and ${failing.length - 3} more` : "";
-    return { found: `${found.join(". ")}${more}`, remedy: "docs/runbook.md#sweep-age" };
+    const texts = failing.map((sweep) => sweepText(sweep, now));
+    return { found: firstOf(texts, ". "), remedy: "docs/runbook.md#sweep-age" };
   },
 });
 
@@ -166,8 +173,7 @@ const freeTimes = (db: Transactional, now: Date): Check => ({
     const waiting = offering.filter(({ canOffer }) => !canOffer).map(({ name }) => name);
     if (offering.length === 0) return { found: "no active sequence offers any" };
     if (waiting.length === 0) return { found: `new enough; workspaces that offer them: ${offering.length}` };
-    const more = waiting.length > 3 ? ` and ${waiting.length - 3} more` : "";
-    const found = `none, or older than availabilityMaxAge, so that texts wait in ${waiting.slice(0, 3).join(", ")}${more}`;
+    const found = `none, or older than availabilityMaxAge, so that texts wait in ${firstOf(waiting)}`;
     return { found, remedy: "docs/connect.md#offer-free-times" };
   },
 });
