@@ -1,7 +1,7 @@
 import * as z from "zod";
 import type { BookingToolName } from "../domain/labels.ts";
 import { faultsOf, jsonOf } from "../inbound/json.ts";
-import { fetchSecret, SECRET_CACHED_MS } from "./secrets.ts";
+import { SECRET_CACHED_MS, secretReader } from "./secrets.ts";
 import { errorName, Unavailable, unavailable } from "./unavailable.ts";
 
 /** The systems that send facts over HTTP, as in their URLs and in the names of their secrets. */
@@ -87,7 +87,7 @@ interface Cached {
  */
 export function storedConnectionSecrets(
   prefix: string,
-  read: ReadSecret = readSecret,
+  read: ReadSecret = secretIfThere(),
   clock: () => number = Date.now,
 ): ConnectionSecrets<ConnectedTool> {
   const cache = new Map<string, Cached>();
@@ -134,13 +134,13 @@ function parse(name: string, tool: ConnectedTool, secret: unknown): ConnectionSe
 /** Errors of Secrets Manager for a secret that does not exist, or that is scheduled for deletion. */
 const ABSENT: ReadonlySet<string> = new Set(["ResourceNotFoundException", "InvalidRequestException"]);
 
-async function readSecret(name: string): Promise<string | undefined> {
-  try {
-    return await fetchSecret(name);
-  } catch (thrown) {
-    if (ABSENT.has(errorName(thrown))) return undefined;
-    throw unavailable(`the secret ${name} cannot be read`, thrown);
-  }
+function secretIfThere(): ReadSecret {
+  const fetchSecret = secretReader();
+  return (name) =>
+    fetchSecret(name).catch((thrown: unknown) => {
+      if (ABSENT.has(errorName(thrown))) return undefined;
+      throw unavailable(`the secret ${name} cannot be read`, thrown);
+    });
 }
 
 /** What takes the place of Secrets Manager locally: `{ "<workspace id>/<tool>": { … } }`. */

@@ -1,3 +1,5 @@
+import { once } from "../domain/once.ts";
+
 /** Limited, because a secret may be rotated while the process lives. */
 export const SECRET_CACHED_MS = 5 * 60_000;
 
@@ -10,12 +12,12 @@ export type CachedSecret = (maxAgeMs?: number) => Promise<string>;
  */
 export function secretByArn(arn: string, clock: () => number = Date.now): CachedSecret {
   // arn:aws:secretsmanager:<region>:<account>:secret:<name>
-  const region = arn.split(":").at(3) ?? "";
+  const fetchSecret = secretReader(arn.split(":").at(3) ?? "");
   let cached: { readonly text: Promise<string>; at: number } | undefined;
   return (maxAgeMs = SECRET_CACHED_MS) => {
     if (cached && clock() < cached.at + maxAgeMs) return cached.text;
     const before = cached;
-    const fetched = { text: fetchSecret(arn, region), at: clock() };
+    const fetched = { text: fetchSecret(arn), at: clock() };
     cached = fetched;
     fetched.text.catch(() => {
       if (cached === fetched) cached = before;
@@ -24,13 +26,22 @@ export function secretByArn(arn: string, clock: () => number = Date.now): Cached
   };
 }
 
-/** The text of a secret, by name or ARN. `region` defaults to the function's own. Throws the error of the AWS SDK. */
-export async function fetchSecret(secretId: string, region?: string): Promise<string> {
-  const { GetSecretValueCommand, SecretsManagerClient } = await import("@aws-sdk/client-secrets-manager");
-  const requestHandler = { connectionTimeout: 2_000 };
-  const client = new SecretsManagerClient({ requestHandler, ...(region !== undefined && { region }) });
-  const limits = { abortSignal: AbortSignal.timeout(5_000) };
-  const { SecretString } = await client.send(new GetSecretValueCommand({ SecretId: secretId }), limits);
-  if (SecretString === undefined) throw new Error("the secret holds no text");
-  return SecretString;
+/**
+ * Fetches the texts of secrets, by name or ARN. `region` defaults to the function's own. Rejects with the error of the
+ * AWS SDK. Loads the SDK with the first secret, and keeps its connections.
+ */
+export function secretReader(region?: string): (secretId: string) => Promise<string> {
+  const sdk = once(async () => {
+    const { GetSecretValueCommand, SecretsManagerClient } = await import("@aws-sdk/client-secrets-manager");
+    const requestHandler = { connectionTimeout: 2_000 };
+    const client = new SecretsManagerClient({ requestHandler, ...(region !== undefined && { region }) });
+    return { client, GetSecretValueCommand };
+  });
+  return async (SecretId) => {
+    const { client, GetSecretValueCommand } = await sdk();
+    const limits = { abortSignal: AbortSignal.timeout(5_000) };
+    const { SecretString } = await client.send(new GetSecretValueCommand({ SecretId }), limits);
+    if (SecretString === undefined) throw new Error("the secret holds no text");
+    return SecretString;
+  };
 }
