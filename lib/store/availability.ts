@@ -17,16 +17,17 @@ interface Reported {
 }
 
 /**
- * Stores the free times of a booking tool, unless a later report is known. Returns whether it stored them. The caller
- * must serialise the reports of a workspace.
+ * Stores the free times of a booking tool, unless a later report is known or there is no such workspace. Returns whether it
+ * stored them. The caller must serialise the reports of a workspace.
  */
 export async function storeAvailability(db: Queryable, reported: Reported): Promise<boolean> {
   const { workspaceId, tool, takenAt, slots, bookingUrl } = reported;
   const stored = await execute(db)`
     insert into availability as known (workspace_id, tool, taken_at, starts_at, ends_at, booking_url, version)
-    values (${workspaceId}::uuid, ${tool}, ${takenAt}, ${slots.map(({ startsAt }) => startsAt)}::timestamptz[],
-            ${slots.map(({ endsAt }) => endsAt)}::timestamptz[], ${bookingUrl},
-            1 + coalesce((select max(version) from availability where workspace_id = ${workspaceId}::uuid), 0))
+    select id, ${tool}, ${takenAt}::timestamptz, ${slots.map(({ startsAt }) => startsAt)}::timestamptz[],
+           ${slots.map(({ endsAt }) => endsAt)}::timestamptz[], ${bookingUrl},
+           1 + coalesce((select max(version) from availability where workspace_id = workspace.id), 0)
+      from workspace where id = ${workspaceId}::uuid
         on conflict (workspace_id, tool) do update
        set taken_at = excluded.taken_at, starts_at = excluded.starts_at, ends_at = excluded.ends_at,
            booking_url = excluded.booking_url,

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { SWEEP_WINDOWS } from "../domain/labels.ts";
 import { countsFrom, type SweepState } from "../domain/sweeps.ts";
 import { instant } from "./rows.ts";
-import { many, type Queryable, type Sql, sql } from "./sql.ts";
+import { execute, many, type Queryable, type Sql, sql } from "./sql.ts";
 
 /** One sweep, as its fact reports it. */
 export interface ReportedSweep extends Pick<SweepState, "window" | "fault"> {
@@ -58,7 +58,7 @@ export async function storeSweep(
 
 /** Remembers that the digest has told of the failing window, until a sweep reads everything. */
 export async function markTold(db: Queryable, { workspaceId, tool, window }: ReportedSweep): Promise<void> {
-  await many(db, z.unknown())`
+  await execute(db)`
     update connection_sweep set told_since = ${SINCE}
      where workspace_id = ${workspaceId}::uuid and tool = ${tool} and sweep_window = ${window}`;
 }

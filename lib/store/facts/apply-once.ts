@@ -4,6 +4,11 @@ import type { FactOutcome } from "../../run/apply-messages.ts";
 import { insertDigestEvents } from "../digests.ts";
 import { DATABASE_NOW, execute, one, type Queryable, sql, type Transactional } from "../sql.ts";
 
+/** The outcome of a fact that counts and ends or starts nothing. */
+export const APPLIED = { outcome: "applied", ended: 0, cancelledTouches: 0, started: 0 } as const;
+/** The outcome of a fact that changes nothing. */
+export const STALE = { outcome: "stale", ended: 0, cancelledTouches: 0 } as const;
+
 /** How far the sender's clock may be ahead of ours. */
 const CLOCK_TOLERANCE_MS = 5 * 60_000;
 

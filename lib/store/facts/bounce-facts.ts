@@ -4,11 +4,20 @@ import type { FactOf } from "../../inbound/facts.ts";
 import type { FactOutcome } from "../../run/apply-messages.ts";
 import { notationsOf } from "../person.ts";
 import { instant } from "../rows.ts";
-import { execute, exists, many, type Queryable, type Sql, sql, type Transactional } from "../sql.ts";
+import { execute, many, type Queryable, type Sql, sql, type Transactional } from "../sql.ts";
 import { notationsAsHashes, recipientsOf, suppress } from "../suppressions.ts";
 import { recordOutcome } from "../touch-outcomes.ts";
-import { applyOnce } from "./apply-once.ts";
-import { findLeads, isRefused, namedIn, ofGoneTouch, refuseFact, refuseUnknownIds } from "./leads.ts";
+import { APPLIED, applyOnce } from "./apply-once.ts";
+import {
+  findLeads,
+  findTouch,
+  isRefused,
+  namedIn,
+  ofGoneTouch,
+  refuseFact,
+  refuseUnknownIds,
+  touchIn,
+} from "./leads.ts";
 
 type Bounce = FactOf<"lead.bounced">;
 
@@ -27,10 +36,9 @@ export const leadBounced = (db: Transactional, given: Bounce): Promise<FactOutco
       else await suppress(transaction, { addresses: notations, notations, ...UNDELIVERABLE, since: occurredAt });
     }
     // Last, because a settlement of the touch must not wait for a lead.
-    const touchIds = lead.touch === undefined ? [] : [lead.touch];
     const outcome = kind === "permanent" ? "bounced" : "deferred";
-    await recordOutcome(transaction, { workspaceId, touchIds, outcome, at: occurredAt });
-    return { outcome: "applied", ended: 0, cancelledTouches: 0, started: 0 };
+    await recordOutcome(transaction, { workspaceId, touchIds: touchIn(lead), outcome, at: occurredAt });
+    return APPLIED;
   });
 
 const UNDELIVERABLE = { reason: "undeliverable", source: "fact" } as const;
@@ -42,9 +50,9 @@ const UNDELIVERABLE = { reason: "undeliverable", source: "fact" } as const;
 async function bouncedAddresses(db: Queryable, fact: Bounce) {
   const { workspaceId, lead } = fact;
   const named = await namedIn(db, fact);
-  const touchIds = lead.touch === undefined ? [] : [lead.touch];
-  const given = [notationsAsHashes(workspaceId, named), recipientsOf(workspaceId, touchIds)];
-  if (named.emails.length > 0 || named.phones.length > 0 || (await knowsTouch(db, workspaceId, touchIds))) return given;
+  const given = [notationsAsHashes(workspaceId, named), recipientsOf(workspaceId, touchIn(lead))];
+  if (named.emails.length > 0 || named.phones.length > 0 || (await findTouch(db, workspaceId, lead.touch)))
+    return given;
   const leads = await findLeads(db, fact);
   if (leads.length === 0) {
     return ofGoneTouch(lead) ?? refuseUnknownIds(fact) ?? refuseFact("lead.externalId: there is no lead with this id");
@@ -54,9 +62,6 @@ async function bouncedAddresses(db: Queryable, fact: Bounce) {
   if (own.length === 0) return refuseFact("lead: it has no e-mail address; give the address or number that bounced");
   return [notationsAsHashes(workspaceId, { emails: own, phones: [] })];
 }
-
-const knowsTouch = (db: Queryable, workspaceId: string, touchIds: readonly string[]): Promise<boolean> =>
-  exists(db)`select from touch where workspace_id = ${workspaceId}::uuid and id = any(${[...touchIds]}::uuid[])`;
 
 const thirdRow = z.object({ hash: z.string(), kind: z.enum(ADDRESS_KINDS), at: instant });
 

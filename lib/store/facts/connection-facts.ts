@@ -4,14 +4,11 @@ import type { FactOutcome } from "../../run/apply-messages.ts";
 import { storeAvailability } from "../availability.ts";
 import { markTold, storeSweep } from "../connection-sweeps.ts";
 import { insertDigestEvents } from "../digests.ts";
-import { databaseNow, execute, exists, sql, type Transactional } from "../sql.ts";
-import { lockFacts, notAfter } from "./apply-once.ts";
+import { databaseNow, execute, sql, type Transactional } from "../sql.ts";
+import { APPLIED, lockFacts, notAfter, STALE } from "./apply-once.ts";
 
-/**
- * What a secret of an unknown workspace brings. Not refused: hundreds a day would fill the queue of refused events. The
- * bookings of the connection are refused, and name the workspace.
- */
-const NOBODY = { outcome: "stale", ended: 0, cancelledTouches: 0 } as const;
+// The secret of an unknown workspace also reports, and its facts are stale. Not refused: hundreds a day would fill the queue
+// of refused events. The bookings of the connection are refused, and name the workspace.
 
 /**
  * Stores the free times of a booking tool, which texts offer. Only the latest counts, so that its event id is not stored:
@@ -24,14 +21,10 @@ export const connectionAvailability = (
   db.transaction(async (transaction) => {
     const { workspaceId, tool, bookingUrl } = fact;
     await lockFacts(transaction, workspaceId);
-    const isKnown = await exists(transaction)`select from workspace where id = ${workspaceId}::uuid`;
-    if (!isKnown) return NOBODY;
     const takenAt = notAfter(await databaseNow(transaction), fact.occurredAt);
     const slots = uniqueTimes(fact.slots);
     const stored = await storeAvailability(transaction, { workspaceId, tool, takenAt, slots, bookingUrl });
-    return stored
-      ? { outcome: "applied", ended: 0, cancelledTouches: 0, started: 0 }
-      : { outcome: "stale", ended: 0, cancelledTouches: 0 };
+    return stored ? APPLIED : STALE;
   });
 
 /** By start, each once. */
@@ -50,7 +43,7 @@ export const connectionSwept = (db: Transactional, fact: FactOf<"connection.swep
     const now = await databaseNow(transaction);
     const sweep = { ...fact, at: notAfter(now, fact.occurredAt) };
     const state = await storeSweep(transaction, sweep);
-    if (!state) return NOBODY;
+    if (!state) return STALE;
     if (isWorthTelling(state) && !state.wasTold) {
       const about = { workspaceId: sql`${workspaceId}::uuid`, kind: "connection_failing", now } as const;
       await execute(
@@ -58,7 +51,5 @@ export const connectionSwept = (db: Transactional, fact: FactOf<"connection.swep
       )`${insertDigestEvents({ ...about, column: "detail", value: sql`${failingText(state)}` })}`;
       await markTold(transaction, sweep);
     }
-    return +state.triedAt > +sweep.at
-      ? { outcome: "stale", ended: 0, cancelledTouches: 0 }
-      : { outcome: "applied", ended: 0, cancelledTouches: 0, started: 0 };
+    return +state.triedAt > +sweep.at ? STALE : APPLIED;
   });

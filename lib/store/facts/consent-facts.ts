@@ -6,9 +6,18 @@ import { instantOrNull } from "../rows.ts";
 import { execute, one, type Queryable, type Sql, sql, type Transactional } from "../sql.ts";
 import { notationsAsHashes, recipientsOf, suppress } from "../suppressions.ts";
 import { recordOutcome } from "../touch-outcomes.ts";
-import { applyOnce, notAfter } from "./apply-once.ts";
+import { APPLIED, applyOnce, notAfter } from "./apply-once.ts";
 import { addEnded, type Ended, endInstances, endSuppressed } from "./instances.ts";
-import { createdBy, type FoundLeads, findOrAddLeads, isRefused, lockAddressOf, namedIn, ofGoneTouch } from "./leads.ts";
+import {
+  createdBy,
+  type FoundLeads,
+  findOrAddLeads,
+  isRefused,
+  lockAddressOf,
+  namedIn,
+  ofGoneTouch,
+  touchIn,
+} from "./leads.ts";
 
 type OptOut = FactOf<"lead.opted_out"> | FactOf<"lead.complained">;
 
@@ -31,7 +40,7 @@ export const leadComplained = (db: Transactional, given: FactOf<"lead.complained
     const { workspaceId, lead, occurredAt } = fact;
     const found = await lockPerson(transaction, fact);
     if (isRefused(found)) return found;
-    const touchIds = lead.touch === undefined ? [] : [lead.touch];
+    const touchIds = touchIn(lead);
     const named = notationsAsHashes(workspaceId, await namedIn(transaction, fact));
     const addresses = sql`${named} union ${recipientsOf(workspaceId, touchIds)} union ${addressesOf(found.leads)}`;
     await suppress(transaction, { addresses, reason: "complained", source: "fact", since: occurredAt });
@@ -81,8 +90,7 @@ async function optOut(db: Queryable, { fact, found, now }: Change): Promise<Ende
        select from lead as opt_in
         where ${laterOptIn} and (opt_in.id = lead.id or opt_in.normalised_email = lead.normalised_email
                                  or opt_in.normalised_phone = lead.normalised_phone))`;
-  const touchIds = lead.touch === undefined ? [] : [lead.touch];
-  const addresses = sql`${addressesOf(found.leads)} union ${recipientsOf(workspaceId, touchIds)}`;
+  const addresses = sql`${addressesOf(found.leads)} union ${recipientsOf(workspaceId, touchIn(lead))}`;
   await suppress(db, { addresses, reason: "opted_out", source: "fact", since: occurredAt });
   const ended = await endSuppressed(db, { workspaceId, leadIds, now });
   if (optedOut === leadIds.length) return { optedOut, ...ended };
@@ -104,5 +112,5 @@ export const leadOptedIn = (db: Transactional, given: FactOf<"lead.opted_in">): 
     for (const { id } of found.leads) {
       await optIn(transaction, { id, workspaceId }, { at: notAfter(now, occurredAt), by: "fact" });
     }
-    return { outcome: "applied", ended: 0, cancelledTouches: 0, started: 0, ...createdBy(found) };
+    return { ...APPLIED, ...createdBy(found) };
   });

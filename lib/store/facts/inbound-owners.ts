@@ -5,12 +5,12 @@ import type { MailOwner } from "../../inbound/inbound-facts.ts";
 import type { MailMarks } from "../../inbound/mail.ts";
 import type { InboundText } from "../../inbound/texts.ts";
 import type { InboundOwners } from "../../run/inbound-ports.ts";
-import { exists, many, type Queryable, type Sql, sql } from "../sql.ts";
+import { many, type Queryable, type Sql, sql } from "../sql.ts";
+import { findTouch } from "./leads.ts";
 
 /** Finds whose leads a mail, a text or a report of a provider concerns. Reads only. */
 export const inboundOwners = (db: Queryable): InboundOwners => ({
-  knowsTouch: (workspaceId, touchId) =>
-    exists(db)`select from touch where id = ${touchId}::uuid and workspace_id = ${workspaceId}::uuid`,
+  knowsTouch: async (workspaceId, touchId) => (await findTouch(db, workspaceId, touchId)) !== undefined,
   ofText: (text) => ownersOfText(db, text),
   ofMail: (marks) => ownersOfMail(db, marks),
 });

@@ -2,7 +2,7 @@ import type { FactOf } from "../../inbound/facts.ts";
 import type { FactOutcome } from "../../run/apply-messages.ts";
 import { insertLeadEvents } from "../digests.ts";
 import { execute, type Transactional } from "../sql.ts";
-import { applyOnce, notAfter } from "./apply-once.ts";
+import { APPLIED, applyOnce, notAfter, STALE } from "./apply-once.ts";
 import {
   endUnanswered,
   latestContact,
@@ -13,8 +13,6 @@ import {
 } from "./conversation.ts";
 import { addEnded } from "./instances.ts";
 import { createdBy, findOrAddLeads, isRefused } from "./leads.ts";
-
-const NOTHING = { ended: 0, cancelledTouches: 0, started: 0 };
 
 /**
  * Records a reply. The next decision pauses the lead's sequences, and claimed touches are cancelled instead of sent. A
@@ -69,7 +67,5 @@ export const leadSnoozed = (db: Transactional, fact: FactOf<"lead.snoozed">): Pr
          and (snoozed_at is null or snoozed_at < ${occurredAt}
               or (snoozed_at = ${occurredAt} and coalesce(${until}::timestamptz, '-infinity') >
                                                  coalesce(snoozed_until, '-infinity')))`;
-    return changed > 0
-      ? { outcome: "applied", ...NOTHING, ...createdBy(found) }
-      : { outcome: "stale", ended: 0, cancelledTouches: 0 };
+    return changed > 0 ? { ...APPLIED, ...createdBy(found) } : STALE;
   });

@@ -7,6 +7,7 @@ import type { FactOutcome } from "../../run/apply-messages.ts";
 import { instant } from "../rows.ts";
 import { execute, many, type Queryable, type Sql, sql } from "../sql.ts";
 import { leadsWithHash, type Notations } from "../suppressions.ts";
+import { STALE } from "./apply-once.ts";
 
 const leadRow = z.object({
   id: z.guid(),
@@ -46,7 +47,7 @@ type Gone = Extract<FactOutcome, { readonly outcome: "stale" }>;
 export const ofGoneTouch = ({ touch, ...keys }: LeadReference): Gone | undefined =>
   touch === undefined || Object.values(keys).some((key) => key !== undefined)
     ? undefined
-    : { outcome: "stale", ended: 0, cancelledTouches: 0, warnings: [`lead.touch: there is no touch ${touch}`] };
+    : { ...STALE, warnings: [`lead.touch: there is no touch ${touch}`] };
 
 /** Whether `lead` has one of these addresses, in any notation. Uses the index `lead_normalised_email`. */
 export const hasEmail = (...addresses: readonly string[]): Sql =>
@@ -94,7 +95,7 @@ export async function findLeads(
 ): Promise<readonly FoundLead[]> {
   const { id, externalId, email, phone = "", touch } = lead;
   const country = phone === "" ? null : await phoneCountry(db, workspaceId);
-  const touched = touch === undefined ? undefined : await findTouch(db, workspaceId, touch);
+  const touched = await findTouch(db, workspaceId, touch);
   const ids = [...leadIds, ...(id === undefined ? [] : [id]), ...(touched ? [touched.leadId] : [])];
   const named = sql`
     (id = any(${ids}::uuid[]) or external_id = ${externalId ?? null}
@@ -147,9 +148,14 @@ export function refuseUnknownIds({ workspaceId, lead: { id, touch } }: LeadsToFi
   return faults.length > 0 ? refuseFact(faults.join("; ")) : undefined;
 }
 
+/** The touch that a reference names, if any. */
+export const touchIn = ({ touch }: LeadReference): readonly string[] => (touch === undefined ? [] : [touch]);
+
 const touchedRow = z.object({ leadId: z.guid() });
 
-async function findTouch(db: Queryable, workspaceId: string, touchId: string) {
+/** Undefined if no touch is named, or if the workspace has no such touch. */
+export async function findTouch(db: Queryable, workspaceId: string, touchId: string | undefined) {
+  if (touchId === undefined) return undefined;
   const [touch] = await many(db, touchedRow)`
     select lead_id as "leadId" from touch where id = ${touchId}::uuid and workspace_id = ${workspaceId}::uuid`;
   return touch;

@@ -3,7 +3,7 @@ import type { FactOutcome } from "../../run/apply-messages.ts";
 import { type ApprovalAnswer, approveTouch, rejectTouch } from "../approvals.ts";
 import type { Transactional } from "../sql.ts";
 import { failTouch, recordOutcome } from "../touch-outcomes.ts";
-import { applyOnce } from "./apply-once.ts";
+import { APPLIED, applyOnce, STALE } from "./apply-once.ts";
 import { refuseFact } from "./leads.ts";
 
 /** Approves a waiting touch if its text is still the one that the person saw. */
@@ -30,9 +30,6 @@ export const touchFailed = (db: Transactional, given: FactOf<"touch.failed">): P
   applyOnce(db, given, async (transaction, now, { workspaceId, touchId, reason }) =>
     (await failTouch(transaction, { workspaceId, touchId, reason, now })) ? APPLIED : STALE,
   );
-
-const APPLIED = { outcome: "applied", ended: 0, cancelledTouches: 0, started: 0 } as const;
-const STALE = { outcome: "stale", ended: 0, cancelledTouches: 0 } as const;
 
 const outcomeOf = ({ outcome, reason }: ApprovalAnswer): FactOutcome =>
   outcome === "refused" ? refuseFact(`touchId: ${reason}`) : APPLIED;
