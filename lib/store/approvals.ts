@@ -7,10 +7,10 @@ import type { BatchQuery } from "../run/batch-query.ts";
 import type { DueCandidate } from "../run/claim-ports.ts";
 import { advanceInstances } from "./advance-instances.ts";
 import { candidateColumns, readCandidates } from "./candidates.ts";
-import { byAddress } from "./columns.ts";
+import { ADDRESS_OF_TOUCH, LEAD_NAME } from "./columns.ts";
 import { replaceOffers } from "./offered-times.ts";
 import { instant, instantOrNull, parseDueRows } from "./rows.ts";
-import { empty, execute, many, one, type Queryable, raw, type Sql, sql, type Transactional } from "./sql.ts";
+import { empty, execute, many, one, type Queryable, type Sql, sql, type Transactional } from "./sql.ts";
 import { CANCEL_REASON } from "./start-sending.ts";
 
 interface Approval {
@@ -249,8 +249,8 @@ export type WaitingTouch = z.infer<typeof waitingTouchRow>;
 const COLUMNS = sql`
   touch.id, workspace.id as "workspaceId", workspace.name as "workspaceName", sequence.name as "sequenceName",
   step.position, touch.channel::text, touch.status::text, touch.claimed_at as "claimedAt", touch.expires_at as "expiresAt",
-  touch.lead_id as "leadId", concat_ws(' ', lead.first_name, lead.last_name) as "leadName",
-  ${byAddress(sql`touch.channel`, (kind) => sql`lead.${raw(kind)}`)} as recipient`;
+  touch.lead_id as "leadId", ${LEAD_NAME} as "leadName",
+  ${ADDRESS_OF_TOUCH} as recipient`;
 
 interface WaitingQuery {
   /** Null: all workspaces. */

@@ -67,6 +67,12 @@ export const byAddress = (channel: Sql, branch: (kind: AddressKind) => Sql, othe
     " ",
   )} else ${otherwise} end`;
 
+/** The address of `lead` that `touch` goes to; null if its channel needs none. */
+export const ADDRESS_OF_TOUCH = byAddress(sql`touch.channel`, (kind) => sql`lead.${raw(kind)}`);
+
+/** The name of `lead`, for people; empty without one. */
+export const LEAD_NAME = sql`concat_ws(' ', lead.first_name, lead.last_name)`;
+
 /** The name of a lead's column, for SQL. */
 export const leadColumn = (key: LeadKey): Sql => raw(LEAD_COLUMNS[key].column);
 

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { many, type Queryable } from "./sql.ts";
+import { TOUCHED_AT } from "./touch-lists.ts";
 
 /** A step, and how many touches or leads ended so. */
 export const funnelStep = z.object({
@@ -31,10 +32,10 @@ interface FunnelQuery {
 }
 
 /**
- * What became of the touches of a workspace in a period, for each step with a touch, also if it came later. A first reply, a first booking and an opt-out
- * count once, at the last touch that was sent to the lead before. A complaint and a bounce count at their touch, an
- * address that turned out undeliverable without a touch that bounced at the last one before. Reads all touches of the
- * workspace. A touch that was not sent counts at its last attempt.
+ * What became of the touches of a workspace in a period, for each step with a touch, also if it came later. A first reply,
+ * a first booking and an opt-out count once, at the last touch that was sent to the lead before. A complaint and a bounce
+ * count at their touch, an address that turned out undeliverable without a touch that bounced at the last one before. Reads
+ * all touches of the workspace. A touch that was not sent counts at its last attempt.
  */
 export async function readFunnel(
   db: Queryable,
@@ -43,7 +44,7 @@ export async function readFunnel(
   return await many(db, funnelStep)`
     with made as materialized (
       select id, lead_id, step_id, status, sent_at, recipient_hash, delivered_at, bounced_at, complained_at,
-             coalesce(sent_at, last_attempt_at, claimed_at) as made_at
+             ${TOUCHED_AT} as made_at
         from touch where workspace_id = ${workspaceId}::uuid),
     happened as (
       select 'replied' as what, id as lead_id, first_inbound_at as at from lead

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { normaliseEmail } from "../domain/address.ts";
 import type { TemplateLead } from "../domain/lead-columns.ts";
 import { phoneKeys } from "../domain/phone.ts";
-import { TEMPLATE_COLUMNS, templateColumns, templateLeadOf } from "./columns.ts";
+import { LEAD_NAME, TEMPLATE_COLUMNS, templateColumns, templateLeadOf } from "./columns.ts";
 import { instant } from "./rows.ts";
 import { many, one, type Queryable, type Sql, sql } from "./sql.ts";
 
@@ -82,7 +82,7 @@ export async function searchLeads(db: Queryable, query: LeadQuery): Promise<Foun
       from workspace join lead on lead.workspace_id = workspace.id
      where (${workspaceId}::uuid is null or workspace.id = ${workspaceId}::uuid)
        and (${named}
-            or concat_ws(' ', lead.first_name, lead.last_name) ilike ${part} or lead.company ilike ${part}
+            or ${LEAD_NAME} ilike ${part} or lead.company ilike ${part}
             or lead.email ilike ${part})
      order by ${named} desc, lead.created_at desc, lead.id
      limit ${limit}`;

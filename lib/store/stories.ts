@@ -4,6 +4,7 @@ import type { DueCandidate } from "../run/claim-ports.ts";
 import { candidateColumns, readCandidates } from "./candidates.ts";
 import { instant, instantOrNull, parseDueRows } from "./rows.ts";
 import { many, one, type Queryable } from "./sql.ts";
+import { TOUCHED_AT } from "./touch-lists.ts";
 
 const stateRow = z.object({
   isBooked: z.boolean(),
@@ -94,7 +95,7 @@ export async function readStory(db: Queryable, leadId: string, limit: number): P
           join follow_up_sequence as sequence on sequence.id = instance.sequence_id
          where instance.lead_id = ${leadId}::uuid
         union all
-        select coalesce(touch.sent_at, touch.last_attempt_at, touch.claimed_at), 'touch_' || touch.status::text,
+        select ${TOUCHED_AT}, 'touch_' || touch.status::text,
                sequence.name, step.position, touch.channel, touch.id, touch.reason, touch.decided_by
           from follow_up_instance as instance
           join touch on touch.instance_id = instance.id
@@ -102,7 +103,7 @@ export async function readStory(db: Queryable, leadId: string, limit: number): P
           join follow_up_sequence as sequence on sequence.id = step.sequence_id
          where instance.lead_id = ${leadId}::uuid
         union all
-        select coalesce(touch.sent_at, touch.last_attempt_at, touch.claimed_at), 'touch_offers_times', sequence.name,
+        select ${TOUCHED_AT}, 'touch_offers_times', sequence.name,
                step.position, touch.channel, touch.id,
                string_agg(to_char(offered.starts_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI"Z"'), ', ' order by offered.starts_at),
                null

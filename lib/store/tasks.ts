@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { LEAD_NAME } from "./columns.ts";
 import { instant } from "./rows.ts";
 import { many, type Queryable } from "./sql.ts";
 
@@ -30,7 +31,7 @@ interface TaskQuery {
 export async function readOpenTasks(db: Queryable, { workspaceId, after, limit }: TaskQuery) {
   return await many(db, taskRow)`
     select task.id, task.workspace_id as "workspaceId", workspace.name as workspace, task.lead_id as "leadId",
-           concat_ws(' ', lead.first_name, lead.last_name) as "leadName", lead.email, lead.phone,
+           ${LEAD_NAME} as "leadName", lead.email, lead.phone,
            sequence.name as sequence, step.position, task.title, task.notes, task.created_at as "createdAt"
       from task
       join touch on touch.workspace_id = task.workspace_id and touch.id = task.touch_id

@@ -1,8 +1,8 @@
 import * as z from "zod";
 import type { TouchStatus } from "../domain/labels.ts";
-import { byAddress } from "./columns.ts";
+import { ADDRESS_OF_TOUCH, LEAD_NAME } from "./columns.ts";
 import { instant } from "./rows.ts";
-import { many, type Queryable, raw, sql } from "./sql.ts";
+import { many, type Queryable, sql } from "./sql.ts";
 
 export const listedTouchRow = z.object({
   id: z.guid(),
@@ -45,8 +45,8 @@ export async function readTouches(db: Queryable, query: TouchQuery): Promise<Lis
   return await many(db, listedTouchRow)`
     select touch.id, touch.status::text, touch.reason, touch.channel::text, touch.workspace_id as "workspaceId",
            workspace.name as workspace, touch.lead_id as "leadId",
-           concat_ws(' ', lead.first_name, lead.last_name) as "leadName",
-           ${byAddress(sql`touch.channel`, (kind) => sql`lead.${raw(kind)}`)} as address,
+           ${LEAD_NAME} as "leadName",
+           ${ADDRESS_OF_TOUCH} as address,
            sequence.name as sequence, step.position, ${TOUCHED_AT} as at
       from touch
       join follow_up_step as step on step.id = touch.step_id

@@ -128,8 +128,8 @@ export async function updateWorkspace(db: Queryable, id: string, settings: Works
            guardrail_bounced_percent = ${guardrail.bouncedPercent},
            guardrail_bounced_at_least = ${guardrail.bouncedAtLeast},
            guardrail_complained_percent = ${guardrail.complainedPercent},
-           guardrail_complained_at_least = ${guardrail.complainedAtLeast}, digest_time = ${digest.time}::time, digest_email = ${digest.email},
-           digest_webhook_url = ${digest.webhookUrl}, digest_muted = ${digest.muted}
+           guardrail_complained_at_least = ${guardrail.complainedAtLeast},
+           digest_time = ${digest.time}::time, digest_email = ${digest.email}, digest_webhook_url = ${digest.webhookUrl}, digest_muted = ${digest.muted}
      where id = ${id}::uuid`;
 }
 
