@@ -1,15 +1,7 @@
 import * as z from "zod";
 import { readableMessage } from "../domain/unsubscribe-link.ts";
-import {
-  type ApprovalAnswer,
-  approveTouch,
-  currentText,
-  findTouch,
-  listWaiting,
-  rejectTouch,
-  type WaitingTouch,
-  waitingTouchRow,
-} from "../store/approvals.ts";
+import { type ApprovalAnswer, approveTouch, currentText, rejectTouch } from "../store/approvals.ts";
+import { findTouch, listWaiting, type WaitingTouch, waitingTouchRow } from "../store/awaiting-approval.ts";
 import type { Queryable } from "../store/sql.ts";
 import { isoInstant, order, question, Refused } from "./operation.ts";
 import { pageOf } from "./page.ts";

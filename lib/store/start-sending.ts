@@ -1,7 +1,6 @@
 import * as z from "zod";
 import { CHANNELS } from "../domain/labels.ts";
 import { withoutOfferMarks } from "../domain/offered-text.ts";
-import { lastReachedAt } from "../domain/send-times.ts";
 import { ownSenderOf, SENDER_KEYS } from "../domain/sender.ts";
 import type { OutgoingTouch } from "../run/channel-ports.ts";
 import type { ClosedChannel } from "../run/claim-ports.ts";
@@ -11,29 +10,15 @@ import {
   type Lease,
   OFFER_UNCHECKED,
   type StartedSending,
-  type TouchSendFacts,
-  type UnreadableTouch,
 } from "../run/delivery-ports.ts";
-import {
-  byAddress,
-  CHANNEL_IS_KNOWN,
-  LAST_TOUCHES,
-  lastTouchColumns,
-  lastTouchesBy,
-  lastTouchOf,
-  leadColumnsAs,
-  loadHolidaysFor,
-  SEND_TIMES,
-  sendTimeColumns,
-  sendTimesOf,
-} from "./columns.ts";
+import { byAddress, CHANNEL_IS_KNOWN, lastTouchesBy, leadColumnsAs } from "./columns.ts";
 import { CONTACT_BLOCK } from "./contact-rule.ts";
 import { insertTouchEvents } from "./digests.ts";
 import { offerIsUnchecked } from "./offered-times.ts";
-import { columnFaults, instant, instantOrNull } from "./rows.ts";
+import { instant, instantOrNull } from "./rows.ts";
 import { many, type Queryable, raw, type Sql, sql } from "./sql.ts";
 import { flagSuppressed, RECIPIENT_HASH, SUPPRESSED_NOW } from "./suppressions.ts";
-import { ALL_TWINS_LOCKED, lockTwins, REACHED_AT, TWIN_TOUCHES, twinTouchColumns, twinTouchOf } from "./twins.ts";
+import { ALL_TWINS_LOCKED, lockTwins, REACHED_AT } from "./twins.ts";
 
 const judgedRow = z.object({
   id: z.guid(),
@@ -209,65 +194,3 @@ const outgoingTouch = (row: JudgedRow): OutgoingTouch => ({
   message: { subject: row.subject, body: withoutOfferMarks(row.body) },
   thread: row.thread,
 });
-
-const touchRow = z.looseObject({ id: z.guid(), workspace_id: z.guid() });
-
-/** Has the names of the columns, because a fault names the column. */
-const factsRow = z.object({
-  id: z.guid(),
-  workspace_id: z.guid(),
-  channel: z.enum(CHANNELS),
-  tried_last: z.boolean(),
-  switched_off: z.boolean(),
-  snoozed_until: z.date().nullable(),
-  lead_time_zone: z.string().nullable(),
-  last_outbound_at: z.date().nullable(),
-  ...lastTouchColumns,
-  ...twinTouchColumns,
-  workspace_time_zone: z.string(),
-  ...sendTimeColumns,
-});
-
-/** The facts that decide when claimed touches may go. Parses each alone, so that an invalid one blocks no other. */
-export async function readSendFacts(
-  db: Queryable,
-  touchIds: readonly string[],
-): Promise<ReadonlyMap<string, TouchSendFacts | UnreadableTouch>> {
-  const rows = await many(db, touchRow)`
-    select touch.id, touch.workspace_id, touch.channel::text,
-           coalesce(lead.last_outbound_at = touch.last_attempt_at, false) as tried_last,
-           workspace.paused_at is not null or not sequence.active
-             or coalesce(instance.paused_reason = 'manual', false) as switched_off,
-           lead.snoozed_until, lead.time_zone as lead_time_zone, lead.last_outbound_at, ${LAST_TOUCHES}, ${TWIN_TOUCHES},
-           workspace.time_zone as workspace_time_zone, ${SEND_TIMES}
-      from touch
-      join lead on lead.workspace_id = touch.workspace_id and lead.id = touch.lead_id
-      join follow_up_instance as instance on instance.id = touch.instance_id
-      join follow_up_sequence as sequence on sequence.id = instance.sequence_id
-      join workspace on workspace.id = touch.workspace_id
-     where touch.id = any(${[...touchIds]}::uuid[]) and touch.status = 'claimed'`;
-  await loadHolidaysFor(rows);
-  return new Map(rows.map((row) => [row.id, sendFactsOf(row)]));
-}
-
-function sendFactsOf(row: { readonly workspace_id: string }): TouchSendFacts | UnreadableTouch {
-  const facts = factsRow.safeParse(row);
-  if (facts.success) return touchSendFacts(facts.data);
-  return { workspaceId: row.workspace_id, fault: columnFaults(facts.error) };
-}
-
-function touchSendFacts(row: z.infer<typeof factsRow>): TouchSendFacts {
-  const lead = {
-    timeZone: row.lead_time_zone,
-    lastOutboundAt: row.last_outbound_at,
-    lastTouchAt: lastTouchOf(row),
-    twinTouchAt: twinTouchOf(row),
-  };
-  return {
-    workspaceId: row.workspace_id,
-    switchedOff: row.switched_off,
-    snoozedUntil: row.snoozed_until,
-    triedLast: row.tried_last && lastReachedAt(lead, row.channel)?.getTime() === row.last_outbound_at?.getTime(),
-    facts: { lead, workspace: { timeZone: row.workspace_time_zone, ...sendTimesOf(row) }, channel: row.channel },
-  };
-}
