@@ -1,5 +1,5 @@
 import { daysAfter, minutesAfter } from "../domain/time-zone.ts";
-import { LONGEST_BOOKING_URL, MOST_FREE_TIMES } from "../inbound/facts.ts";
+import { LONGEST_BOOKING_URL, MOST_FREE_TIMES } from "../inbound/free-times-schema.ts";
 import type { TranslatedFact } from "../inbound/translation.ts";
 import type { BookingTool, CallBudget } from "./port.ts";
 

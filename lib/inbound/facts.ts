@@ -2,6 +2,7 @@ import * as z from "zod";
 import { addressKeys, normalisePhone } from "../domain/address.ts";
 import { BOOKING_TOOLS, CONTACT_CHANNELS, SWEEP_WINDOWS } from "../domain/labels.ts";
 import { LEAD_COLUMNS } from "../domain/lead-columns.ts";
+import { bookingUrl, freeTimes } from "./free-times-schema.ts";
 import { instant } from "./instant.ts";
 import { line } from "./line.ts";
 
@@ -67,19 +68,6 @@ const meeting = z
     path: ["endsAt"],
     error: "must be after startsAt, or null if startsAt is null",
   });
-
-/** About two weeks of half hours. An event with as many stays far below its largest size. */
-export const MOST_FREE_TIMES = 500;
-const freeTime = z
-  .strictObject({ startsAt: instant, endsAt: instant })
-  .refine(({ startsAt, endsAt }) => endsAt > startsAt, { path: ["endsAt"], error: "must be after startsAt" });
-export const LONGEST_BOOKING_URL = 500;
-/** In plain characters, as it stands in messages. */
-const bookingUrl = z
-  .string()
-  .max(LONGEST_BOOKING_URL)
-  .regex(/^https:\/\/[!-~]+$/, "must be a URL that starts with https://, in ASCII")
-  .refine((text) => URL.canParse(text), "must be a URL");
 
 export const MOST_LEADS = 1_000;
 
@@ -219,10 +207,7 @@ export const FACT_SCHEMAS = {
     .strictObject({
       ...about,
       tool: z.enum(BOOKING_TOOLS),
-      slots: z
-        .array(freeTime)
-        .max(MOST_FREE_TIMES)
-        .describe("The times at which a person can book a meeting, in any order."),
+      slots: freeTimes.describe("The times at which a person can book a meeting, in any order."),
       bookingUrl: bookingUrl.nullable().describe("The page on which a person books one of them."),
     })
     .describe(
