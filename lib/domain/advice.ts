@@ -1,4 +1,4 @@
-import type { SendWindow } from "./calendar.ts";
+import { clockOf, type SendWindow } from "./calendar.ts";
 import { ADDRESS_OF_CHANNEL, type SequenceTrigger } from "./labels.ts";
 import { LEAD_COLUMNS, TEMPLATE_KEYS, type TemplateKey, type TemplateLead } from "./lead-columns.ts";
 import { FIELD_NAME_PATTERN } from "./lead-fields.ts";
@@ -77,7 +77,7 @@ interface Pauses {
 
 /**
  * Steps that expire, in every time zone, whenever the step before them was sent: the lead may not be reached again so
- * soon. Leaves out what depends on the day.
+ * soon. Leaves out what depends on the day. Throws RangeError for an invalid window.
  */
 export function pauseAdvice({ name, steps }: WrittenSequence, pauses: Pauses): readonly Advice[] {
   return steps.flatMap((step, index): Advice[] => {
@@ -105,9 +105,8 @@ function pauseOutlasting(
   if (ends <= gapMinutes)
     return `the gap between two touches (${hours(gapMinutes * MINUTE_MS)}) is no shorter than both`;
   const { start, end } = sendWindow;
-  const latest = Number(end.slice(0, 2)) * 60 + Number(end.slice(3));
-  const isSameDay = start < end && latest + lives + CLOCK_CHANGE_MINUTES <= MINUTES_PER_DAY;
-  return step.channel === before.channel && isSameDay ? `a channel reaches a lead once a day` : undefined;
+  const isSameDay = start < end && clockOf(end) / MINUTE_MS + lives + CLOCK_CHANGE_MINUTES <= MINUTES_PER_DAY;
+  return step.channel === before.channel && isSameDay ? "a channel reaches a lead once a day" : undefined;
 }
 
 const hours = (milliseconds: number): string => {

@@ -81,7 +81,8 @@ function opens(day: LocalDay, calendar: SendCalendar, opening: Span | undefined)
 
 const clocks = new Map<string, number>();
 
-function clockOf(time: string): number {
+/** A time of a send window, such as `09:00`, in milliseconds since midnight. Throws RangeError for another text. */
+export function clockOf(time: string): number {
   const known = clocks.get(time);
   if (known !== undefined) return known;
   if (!/^(?:[01]\d|2[0-3]):[0-5]\d$|^24:00$/.test(time)) {
