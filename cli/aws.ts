@@ -9,6 +9,10 @@ export function each<Value>(names: readonly string[], value: Value): Record<stri
   return Object.fromEntries(names.map((name) => [name, value]));
 }
 
+/** Whether it is an error of the SDK with one of these names. */
+export const isNamed = (thrown: unknown, ...names: readonly string[]): boolean =>
+  thrown instanceof Error && names.includes(thrown.name);
+
 /** Advice for a service that cannot be reached. */
 export const whenUnreachable = (service: string): Advice<unknown> =>
   each(["ECONNREFUSED", "ECONNRESET", "ENOTFOUND", "ETIMEDOUT", "TimeoutError"], () => {

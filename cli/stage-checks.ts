@@ -4,8 +4,7 @@ import { GetQueueAttributesCommand, GetQueueUrlCommand, SQSClient } from "@aws-s
 import { workspaceMailbox } from "../lib/domain/sender.ts";
 import type { Check } from "../lib/operate/checks.ts";
 import { namesOf } from "../lib/platform/names.ts";
-
-const isNamed = (thrown: unknown, name: RegExp): boolean => thrown instanceof Error && name.test(thrown.name);
+import { isNamed } from "./aws.ts";
 
 /** What only AWS can say about a stage, with the caller's credentials (`infra/policies/on-call.json`). */
 export const stageChecks = (stage: string, senders: readonly string[]): readonly Check[] => [
@@ -22,8 +21,7 @@ const scheduleCheck = (stage: string): Check => ({
     const { State, ScheduleExpression } = await new SchedulerClient({})
       .send(new GetScheduleCommand({ Name, GroupName }))
       .catch((thrown: unknown) => {
-        if (isNamed(thrown, /^ResourceNotFoundException$/))
-          return { State: "MISSING" as const, ScheduleExpression: "" };
+        if (isNamed(thrown, "ResourceNotFoundException")) return { State: "MISSING" as const, ScheduleExpression: "" };
         throw thrown;
       });
     if (State === "MISSING") {
@@ -59,7 +57,7 @@ async function messagesIn(sqs: SQSClient, QueueName: string): Promise<number> {
     );
     return Number(Attributes?.ApproximateNumberOfMessages ?? 0);
   } catch (thrown) {
-    if (isNamed(thrown, /QueueDoesNotExist|NonExistentQueue/)) return 0;
+    if (isNamed(thrown, "QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue")) return 0;
     throw thrown;
   }
 }
@@ -109,7 +107,7 @@ async function maySendAs(ses: SESv2Client, address: string): Promise<boolean> {
       const identity = await ses.send(new GetEmailIdentityCommand({ EmailIdentity }));
       return identity.VerifiedForSendingStatus === true;
     } catch (thrown) {
-      if (!isNamed(thrown, /^NotFoundException$/)) throw thrown;
+      if (!isNamed(thrown, "NotFoundException")) throw thrown;
     }
   }
   return false;

@@ -8,7 +8,7 @@ import {
   SecretsManagerClient,
 } from "@aws-sdk/client-secrets-manager";
 import { namesOf } from "../../lib/platform/names.ts";
-import { type Advice, each, whenUnreachable, withAdvice } from "../aws.ts";
+import { type Advice, each, isNamed, whenUnreachable, withAdvice } from "../aws.ts";
 import { Problem } from "../problem.ts";
 
 /** The secret of one connection in Secrets Manager. Throws known errors as Problem. */
@@ -38,7 +38,7 @@ export function connectionStore(stage: string, name: string): ConnectionStore {
     try {
       return (await client.send(new GetSecretValueCommand({ SecretId }))).SecretString ?? "";
     } catch (thrown) {
-      if (isNamed(thrown, "ResourceNotFoundException") || isNamed(thrown, "InvalidRequestException")) return undefined;
+      if (isNamed(thrown, "ResourceNotFoundException", "InvalidRequestException")) return undefined;
       throw thrown;
     }
   };
@@ -66,7 +66,7 @@ export function connectionStore(stage: string, name: string): ConnectionStore {
     try {
       await client.send(new DeleteSecretCommand({ SecretId, RecoveryWindowInDays: RECOVERY_DAYS }));
     } catch (thrown) {
-      if (isNamed(thrown, "ResourceNotFoundException") || isNamed(thrown, "InvalidRequestException")) return;
+      if (isNamed(thrown, "ResourceNotFoundException", "InvalidRequestException")) return;
       throw thrown;
     }
   };
@@ -87,8 +87,6 @@ async function keyOfStage(client: SecretsManagerClient, stage: string): Promise<
     throw new Problem(`there is no secret ${SecretId}: deploy the stage with "webhooks": {}, or check AWS_REGION`);
   }
 }
-
-const isNamed = (thrown: unknown, name: string): boolean => thrown instanceof Error && thrown.name === name;
 
 /** Advice for each error, by the name or code that the SDK gives it. */
 const ADVICE: Advice<string> = {
