@@ -5,7 +5,7 @@ import { CHANNELS } from "../../lib/domain/labels.ts";
 import { due } from "../../lib/operate/due.ts";
 import { findLeads } from "../../lib/operate/find-leads.ts";
 import type { forecast } from "../../lib/operate/forecast.ts";
-import { listRuns } from "../../lib/operate/runs.ts";
+import { listRuns, secondsBetweenRuns } from "../../lib/operate/runs.ts";
 import { showLead } from "../../lib/operate/show-lead.ts";
 import { listWorkspaces } from "../../lib/operate/workspaces.ts";
 import { eventText, inZone, nameOf, nextLines, passedTexts, stateLines } from "../lead-story.ts";
@@ -52,23 +52,22 @@ export async function pageFor(visit: Visit): Promise<Page> {
 /** How far the first page looks ahead. */
 export const FORECAST_DAYS = 14;
 const RUNS_SHOWN = 20;
-/** The schedule runs each minute, and the next run stops what a booking left. */
-const TARGET_SECONDS = 60;
 
 const minutesOf = (seconds: number | null): number | null => (seconds === null ? null : Math.ceil(seconds / 60));
 
 /** The oldest run first, so that time goes to the right. */
 function promiseView(runs: z.output<typeof listRuns.answer>["runs"]) {
   const shown = runs.toReversed();
+  const target = secondsBetweenRuns(runs);
   const measured = shown.flatMap(({ slowestSeconds }) => slowestSeconds ?? []);
   return {
-    target: TARGET_SECONDS,
+    target,
     sweepMinutes: minutesOf(runs[0]?.sweepAgeSeconds ?? null),
     worst: measured.length > 0 ? Math.max(...measured) : null,
     chart: barsOf(
       shown.map(({ startedAt, slowestSeconds }) => ({
         name: formatMinute(startedAt).slice(11, 16),
-        parts: [{ colour: (slowestSeconds ?? 0) > TARGET_SECONDS ? "late" : "kept", value: slowestSeconds ?? 0 }],
+        parts: [{ colour: (slowestSeconds ?? 0) > target ? "late" : "kept", value: slowestSeconds ?? 0 }],
       })),
       "Seconds from a booking to the stop, by run",
     ),

@@ -46,6 +46,12 @@ export const listRuns = question({
   },
 });
 
+/** In how many seconds the next run stops what a booking left: the time between the latest two, at least a minute. */
+export function secondsBetweenRuns([latest, before]: readonly { readonly startedAt: Date }[]): number {
+  const between = latest && before ? (+latest.startedAt - +before.startedAt) / 1_000 : 60;
+  return Math.round(Math.max(60, between));
+}
+
 /** `runs show`: one run with its report, which holds no personal data. */
 export const showRun = question({
   name: "runs show",

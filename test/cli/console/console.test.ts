@@ -132,6 +132,18 @@ it("draws the promise of the runs, the worst and the target, and says the same i
   await page.close();
 });
 
+it("measures the promise by the time between runs, as doctor does", async () => {
+  await sql.query(
+    `insert into run (trigger, request_id, started_at, deadline_at, finished_at, success, report)
+     select 'schedule', 'later', at, at, at, true, jsonb_set(report, '{backstop,slowestSeconds}', '200')
+       from (select report, started_at + interval '5 minutes' as at from run) as earlier`,
+  );
+  const page = await open("/");
+  expect(await page.getByText("Slowest of the runs shown: 200 s. Target: at most 300 s.").count()).toBe(1);
+  expect(await page.locator("svg .late").count()).toBe(0);
+  await page.close();
+});
+
 it("draws the forecast, and says the same in a table", async () => {
   const page = await open("/");
   expect(await page.getByRole("img", { name: /Touches per day/ }).count()).toBe(1);
