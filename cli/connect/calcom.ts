@@ -4,7 +4,7 @@ import { API_URLS } from "../../lib/booking/tools.ts";
 import { TOOL_NAMES } from "../../lib/domain/sweeps.ts";
 import { CALCOM_EVENTS } from "../../lib/inbound/calcom.ts";
 import type { BookingTool, EventType, Subscription, SubscriptionApi } from "./booking-tool.ts";
-import { type ToolApi, unlessForbidden } from "./tool-api.ts";
+import { MOST_PAGES, type ToolApi, tooManyPages, unlessForbidden } from "./tool-api.ts";
 
 /**
  * Cal.com. A user's webhook reports the event types of that user, and an organisation's those of all its members and
@@ -57,11 +57,13 @@ function webhooks(api: ToolApi): SubscriptionApi {
 
   const listed = async (account: string): Promise<readonly Subscription[]> => {
     const found: Subscription[] = [];
-    for (;;) {
-      const { data } = await api.call(`${pathOf(account)}?take=${PAGE}&skip=${found.length}`, page);
+    const path = pathOf(account);
+    for (let pages = 0; pages < MOST_PAGES; pages++) {
+      const { data } = await api.call(`${path}?take=${PAGE}&skip=${found.length}`, page);
       found.push(...data.map((one) => subscriptionOf(one, account)));
       if (data.length < PAGE) return found;
     }
+    throw tooManyPages("Cal.com", path);
   };
 
   return {

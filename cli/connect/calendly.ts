@@ -4,7 +4,7 @@ import { TOOL_NAMES } from "../../lib/domain/sweeps.ts";
 import { CALENDLY_EVENTS } from "../../lib/inbound/calendly.ts";
 import { Problem } from "../problem.ts";
 import type { BookingTool, EventType, Subscription, SubscriptionApi } from "./booking-tool.ts";
-import { RefusedByTool, type ToolApi, unlessForbidden } from "./tool-api.ts";
+import { MOST_PAGES, RefusedByTool, type ToolApi, tooManyPages, unlessForbidden } from "./tool-api.ts";
 
 /**
  * Calendly. A personal access token of an owner or admin subscribes for the organisation, another one only for its user.
@@ -62,8 +62,6 @@ const eventTypePage = pageOf(eventType);
 
 /** The most that Calendly gives in one answer. */
 const PAGE = 100;
-/** Far more than an organisation has. */
-const MOST_PAGES = 50;
 
 function subscriptions(api: ToolApi): SubscriptionApi {
   const ownAccounts = async () => (await api.call("/users/me", me)).resource;
@@ -119,7 +117,7 @@ async function allOf<Item>(
     next = pagination?.next_page_token;
     if (!next) return found;
   }
-  throw new Problem(`Calendly lists more than ${MOST_PAGES * PAGE} items of ${path}`);
+  throw tooManyPages("Calendly", path);
 }
 
 async function createOnce(api: ToolApi, body: object, url: string): Promise<z.output<typeof created>> {

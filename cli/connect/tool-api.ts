@@ -126,3 +126,9 @@ function saidIn(text: string): string | undefined {
   const parsed = refusal.safeParse(jsonOf(text));
   return parsed.success ? parsed.data.replaceAll(/\s+/g, " ").slice(0, 200) : undefined;
 }
+
+/** Far more than an organisation has. */
+export const MOST_PAGES = 50;
+
+export const tooManyPages = (tool: string, path: string): Problem =>
+  new Problem(`${tool} lists more than ${MOST_PAGES} pages of ${path}`);

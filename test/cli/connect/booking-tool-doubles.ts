@@ -35,6 +35,8 @@ export abstract class ToolDouble {
   token = "a-valid-token";
   mayAdminister = true;
   mayListEventTypes = true;
+  /** Whether each page of subscriptions is followed by another. */
+  listsWithoutEnd = false;
   readonly eventTypes = [
     { id: 1, name: "Intro call", url: "https://book.example/intro" },
     { id: 2, name: "Viewing", url: "https://book.example/viewing" },
@@ -145,7 +147,7 @@ export class CalendlyDouble extends ToolDouble {
     const owner = scope === "organization" ? query.get("organization") : query.get("user");
     const found = this.hooks.filter((hook) => hook.owner === owner);
     const from = Number(query.get("page_token") ?? 0);
-    const next_page_token = found.length > from + PAGE ? String(from + PAGE) : null;
+    const next_page_token = this.listsWithoutEnd || found.length > from + PAGE ? String(from + PAGE) : null;
     const collection = found.slice(from, from + PAGE).map((hook) => this.#shown(hook));
     return { status: 200, body: { collection, pagination: { count: collection.length, next_page_token } } };
   }
@@ -203,7 +205,10 @@ export class CalcomDouble extends ToolDouble {
       return { status: 200, body: { status: "success", data: { id } } };
     }
     const data = this.hooks.filter((hook) => hook.owner === owner).map(shownByCalcom);
-    return { status: 200, body: { status: "success", data: data.slice(Number(url.searchParams.get("skip"))) } };
+    const shown = this.listsWithoutEnd
+      ? Array.from({ length: Number(url.searchParams.get("take")) }, () => shownByCalcom(OF_OTHERS))
+      : data.slice(Number(url.searchParams.get("skip")));
+    return { status: 200, body: { status: "success", data: shown } };
   }
 
   /** Other versions have another shape. */
@@ -224,6 +229,15 @@ export class CalcomDouble extends ToolDouble {
     return refusedByCalcom(401, "UnauthorizedException", "ApiAuthStrategy - Invalid API Key");
   }
 }
+
+const OF_OTHERS: Hook = {
+  id: "9",
+  url: "https://other.example",
+  key: "other",
+  owner: "users/3",
+  events: [],
+  active: true,
+};
 
 const shownByCalcom = ({ id, url, events, active, key }: Hook) => ({
   id,

@@ -28,12 +28,11 @@ const { sql } = await useDatabase();
 const workspaceId = await addWorkspace(sql);
 
 const facts: BusEvent[] = [];
-let readAt = 0;
 prepareAws();
-/** The function's own code. Each request reads the secret again, as after a while. */
+/** The function's own code. Each request is answered by a new process, which has read no secret yet. */
 const webhooks = await startLocalWebhooks(
   {
-    secrets: storedConnectionSecrets("backstop/dev", undefined, () => (readAt += 3_600_000)),
+    secrets: (...wanted) => storedConnectionSecrets("backstop/dev")(...wanted),
     bus: { put: (put) => Promise.resolve(void facts.push(...put)) },
     now: () => new Date(),
     log: { info: () => undefined, error: () => undefined },
@@ -322,6 +321,13 @@ describe.each(TOOLS)("connect $tool", ({ tool, double, events }) => {
     double().faults.push({ to: "GET", fault: SILENCES.hangs });
     expect(await connect(tool)).toMatch(/FAILED: .* did not answer at .*: check the network, and run/);
     spy.mockRestore();
+    expect(await connect(tool)).not.toContain("FAILED");
+  });
+
+  it("stops at a limit if the tool's list of subscriptions never ends", async () => {
+    double().listsWithoutEnd = true;
+    expect(await connect(tool)).toMatch(/FAILED: .* lists more than 50 pages of /);
+    double().listsWithoutEnd = false;
     expect(await connect(tool)).not.toContain("FAILED");
   });
 
