@@ -20,7 +20,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   coldstart: benchColdStart,
   forecast: benchForecast,
 };
-/** What the targets apply to. */
+/** The size that the targets apply to. */
 const INSTANCES = 1_000_000;
 const INSTANCES_OF: Readonly<Record<string, number>> = { forecast: 100_000 };
 

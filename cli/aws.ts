@@ -45,7 +45,7 @@ interface Invocation {
   readonly maxAttempts: number;
   /** Advice that differs from that of `invokeFunction`. */
   readonly advice?: Advice<string>;
-  /** What to do if the function meets a limit of Lambda: its time, its memory or the size of its answer. */
+  /** The remedy if the function reaches a limit of Lambda: its time, its memory or the size of its answer. */
   readonly whenLimited?: string;
 }
 

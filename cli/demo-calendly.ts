@@ -18,7 +18,7 @@ export interface CalendlyMeeting {
   readonly movedTo?: Pick<CalendlyMeeting, "event" | "invitee"> | undefined;
 }
 
-/** What the account has. */
+/** The content of the account. */
 export interface CalendlyAccount {
   readonly token: string;
   readonly meetings: readonly CalendlyMeeting[];

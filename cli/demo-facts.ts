@@ -37,7 +37,7 @@ interface Reactions {
   readonly bounce: DemoBounce | null;
 }
 
-/** What other systems report in the demo, through the code of functions/webhooks.ts and functions/intake.ts. */
+/** Facts that other systems report in the demo, through the code of functions/webhooks.ts and functions/intake.ts. */
 export interface DemoFacts {
   /** The environment variables with which the follow-ups function links mails to the unsubscribe page. */
   readonly environment: Readonly<Record<"UNSUBSCRIBE_BASE_URL" | "UNSUBSCRIBE_KEY", string>>;

@@ -23,7 +23,7 @@ export interface DemoSweep {
   readonly leadId: string;
   readonly report: ReconcileReport;
   readonly outcome: EventOutcome;
-  /** What `{{ slots }}` would write for a lead in the zone of the workspace. Null without a free time. */
+  /** The text of `{{ slots }}` for a lead in the zone of the workspace. Null without a free time. */
   readonly offer: string | null;
 }
 

@@ -58,7 +58,10 @@ interface TableShape {
   readonly rightAligned?: readonly string[];
 }
 
-/** A table that fits into this many columns: cells wrap between words. What cannot fit becomes a list of records. */
+/**
+ * A table that fits into this many columns: cells wrap between words. A table that cannot fit becomes a list of
+ * records.
+ */
 export function fittedTable({ head, rows, rightAligned = [] }: TableShape, columns: number): string {
   const texts = [head, ...rows].map((row) => row.map(String));
   const widths = fittedWidths(texts, columns);

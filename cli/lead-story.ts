@@ -21,7 +21,7 @@ export function storyText(answer: Answer): string {
   const events = story.map((event) => `  ${local(event.at)}  ${eventText(event)}`);
   return [
     [...heading, ...stateLines(answer).map((line) => `  ${line}`)].join("\n"),
-    [`What happened (times in ${zone.zone}, then UTC):`, ...events].join("\n"),
+    [`History (times in ${zone.zone}, then UTC):`, ...events].join("\n"),
     answer.instances.length === 0
       ? "No sequence is live: nothing goes out."
       : answer.instances.map((instance) => nextText(instance, local)).join("\n\n"),
@@ -32,7 +32,7 @@ export function storyText(answer: Answer): string {
 export const nameOf = ({ firstName, lastName }: Pick<Answer["lead"], "firstName" | "lastName">): string =>
   [firstName, lastName].filter((part) => part !== null).join(" ") || "(no name)";
 
-/** What holds for the lead as a whole. */
+/** The state of the lead as a whole. */
 export function stateLines({ state }: Answer): string[] {
   return [
     ...(state.isBooked ? ["has booked a meeting"] : []),

@@ -23,7 +23,7 @@ export interface Place {
   readonly folder: string;
 }
 
-/** Who orders, and why. */
+/** The name of the person who orders, and the reason. */
 export interface Signature {
   readonly by: string;
   readonly reason: string;
@@ -72,7 +72,7 @@ export const withReview = (command: Command): Command =>
     .option("--by <name>", "who orders it; stored", nonBlank)
     .option("--reason <text>", "why; stored, so leave out names and addresses", nonBlank);
 
-/** Who orders, and why; undefined for a dry run. Throws a UsageProblem without them. */
+/** The signature of an order; undefined for a dry run. Throws a UsageProblem without them. */
 export function signatureOf({ dryRun, by, reason }: Review): Signature | undefined {
   if (dryRun) return undefined;
   if (by !== undefined && reason !== undefined) return { by, reason };
@@ -117,7 +117,7 @@ export function printAnswer<Answer extends z.ZodType>(
   print(json ? `${JSON.stringify(z.encode(schema, answer), null, 2)}\n` : text);
 }
 
-/** What answers requests with a `Reply`. */
+/** Answers requests with a `Reply`. */
 interface Transport {
   look(request: QuestionRequest): Promise<unknown>;
   operate(request: OrderRequest): Promise<unknown>;

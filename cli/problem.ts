@@ -17,7 +17,7 @@ const USAGE_EXIT_CODE = 64;
 export class RefusedRequest extends Problem {
   /** Stable, for programs. */
   readonly code: string;
-  /** What is wrong, and what to do. */
+  /** The fault and its remedy. */
   readonly refusal: string;
 
   constructor(code: string, refusal: string) {
@@ -65,9 +65,8 @@ const FILE_ADVICE: Readonly<Record<string, (path: string) => string>> = {
 };
 
 /**
- * Runs a command line. On an error, ends the process with its exit code: a Problem, an invalid environment and an
- * unusable database print one line, an interruption prints nothing, and every other error is a bug and prints its
- * stack.
+ * Runs a command line. On an error, ends the process with its exit code. A Problem, an invalid environment and an
+ * unusable database print one line. An interruption prints nothing. Every other error is a bug and prints its stack.
  */
 export async function runProgram(program: Command): Promise<void> {
   process.stdout.on("error", leaveClosedPipe);

@@ -8,7 +8,7 @@ import type { DemoSweep } from "./demo-sweep.ts";
 import { columnsOf, fittedTable } from "./fitted.ts";
 import { REASON_TEXTS, stepLines } from "./reason-texts.ts";
 
-/** What the command did itself, in addition to the report. */
+/** Results of the command itself, in addition to the report. */
 interface CommandContext {
   readonly data: "loaded" | "kept";
   /** Null if no lead could book. */
@@ -23,7 +23,7 @@ interface CommandContext {
   readonly mails: number;
   readonly newMails: readonly string[];
   readonly reportFile: string;
-  /** What happened to the lead that booked; null if no lead could book. */
+  /** The result for the lead that booked; null if no lead could book. */
   readonly story: string | null;
 }
 
@@ -110,7 +110,7 @@ const appliedBooking = ({ ended, cancelledTouches, started }: Applied): string =
 function reactions({ optOut, bounce }: CommandContext): Section {
   if (!optOut && !bounce) return [];
   return [
-    title("What two mails of this run brought back"),
+    title("Reactions to mails of this run"),
     ...(optOut ? optOutLines(optOut) : []),
     ...(bounce ? bounceLines(bounce) : []),
   ];

@@ -6,7 +6,7 @@ import type { Check } from "../lib/operate/checks.ts";
 import { namesOf } from "../lib/platform/names.ts";
 import { isNamed } from "./aws.ts";
 
-/** What only AWS can say about a stage, with the caller's credentials (`infra/policies/on-call.json`). */
+/** Checks that ask AWS about a stage, with the caller's credentials (`infra/policies/on-call.json`). */
 export const stageChecks = (stage: string, senders: readonly string[]): readonly Check[] => [
   scheduleCheck(stage),
   queuesCheck(stage),

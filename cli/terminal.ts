@@ -62,7 +62,7 @@ export class Spinner {
 
 interface Question {
   readonly question: string;
-  /** What to do instead where there is no terminal. */
+  /** The remedy if there is no terminal. */
   readonly otherwise?: string;
   readonly signal: AbortSignal;
 }
@@ -91,7 +91,7 @@ async function answerAt(terminal: Interface, question: string, signal?: AbortSig
   });
 }
 
-/** Asks for a secret at the terminal, and shows nothing of the answer. Throws a Problem if there is no terminal. */
+/** Asks for a secret at the terminal, and does not show the answer. Throws a Problem if there is no terminal. */
 export async function askSecret(question: string, otherwise: string): Promise<string> {
   if (!process.stdin.isTTY) throw new Problem(`there is no terminal to ask at: ${otherwise}`);
   process.stderr.write(`${question} `);

@@ -12,7 +12,7 @@ import {
 import type * as z from "zod";
 import { openFile } from "./open-file.ts";
 
-/** What is wrong, and where in the value. */
+/** A fault, and its place in the value. */
 export interface Fault {
   /** The path from the root, for example `steps`, 0, `body`. */
   readonly path: readonly PropertyKey[];

@@ -9,8 +9,8 @@ const { log, record, handle } = lambdaSetup(config);
 const ports = wireIntake(config, log);
 
 /**
- * Applies the facts from the queue and returns the messages to redeliver. A single event, such as a test event from the
- * console, is applied too; the handler returns its outcome, or a list if it has several facts.
+ * Applies the facts from the queue and returns the messages to redeliver. Applies a single event too, such as a test
+ * event from the console, and returns its outcome, or a list if it has several facts.
  */
 export const handler = handle(async (event) => {
   const batch = sqsBatch.safeParse(event);

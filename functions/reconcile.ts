@@ -7,7 +7,7 @@ const config = loadReconcileConfig(process.env);
 const { log, record, handle } = lambdaSetup(config);
 const reconciler = wireReconcile(config, log);
 
-/** Compares the connections that are due with their booking tools. Needs no database, and reads nothing of the event. */
+/** Compares the connections that are due with their booking tools. Needs no database, and ignores the event. */
 export const handler = handle(async (_event, lambda) => {
   const report = await reconciler.run(() => lambda.getRemainingTimeInMillis());
   log.info("reconcile.finished", { ...report });

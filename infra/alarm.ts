@@ -46,7 +46,7 @@ export const FIVE_MINUTES = Duration.minutes(5);
 
 /**
  * The sum of the metrics. A metric without data counts as 0: SUM skips series that are missing, where `+` would return
- * nothing, and FILL may leave a metric empty that has never had data, such as one that counts rare faults.
+ * nothing. FILL may leave a metric empty that has never had data, such as a count of rare faults.
  */
 export function sumOf(
   label: string,

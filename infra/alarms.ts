@@ -166,7 +166,7 @@ function webhookAlarms({ names, webhooks }: AlarmsProps): readonly AlarmDefiniti
       name: "rejected-signatures",
       severity: "ticket",
       description:
-        "Requests to a known workspace had a wrong signature or token: its facts do not arrive, or somebody forges them.",
+        "Requests to a known workspace had a wrong signature or token: its facts do not arrive, or another party forges them.",
       metric: metricOf(names.webhooksFunction, "RejectedSignatures", FIVE_MINUTES),
       above: 0,
     },

@@ -120,7 +120,7 @@ function builtOnce(name: string): string {
 /** A synth that runs now may still copy a younger one. */
 const isOld = (folder: string): boolean => Date.now() - statSync(folder).mtimeMs > 3_600_000;
 
-/** What a bundle is made of; the packages by their lock file. */
+/** The inputs of a bundle; the lock file stands for its packages. */
 const SOURCES = ["functions", "infra", "lib", "prisma/migrations", "prisma/schema.prisma", "package-lock.json"];
 
 function digestOfSources(): string {

@@ -62,7 +62,7 @@ export const configurationSetOf = ({ stage, emailConfigurationSet, mailEvents }:
 /** Whether mails link to the unsubscribe page of the stage. A page of the user's takes precedence. */
 export const linksToOwnPage = ({ webhooks, unsubscribe: chosen }: Options): boolean => !!webhooks && !chosen?.url;
 
-/** What sending functions need for the stage's channels. */
+/** Environment, permissions and network of sending functions, for the stage's channels. */
 interface ChannelNeeds {
   readonly environment: Readonly<Record<string, string>>;
   readonly statements: readonly PolicyStatement[];
@@ -96,7 +96,7 @@ export function letUseChannels(grantee: IGrantable, { statements }: ChannelNeeds
 
 export const NO_CHANNELS: ChannelNeeds = { environment: {}, statements: [], endpoints: [], internet: false };
 
-/** What each channel needs. */
+/** The needs of each channel. */
 const PARTS: Readonly<Record<Channel, (options: Options, stack: Stack) => ChannelNeeds>> = {
   email,
   sms,

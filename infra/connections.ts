@@ -11,7 +11,10 @@ const KEPT_FREE = 15;
 const count = z.number().optional().catch(undefined);
 const workers = z.object({ maximumConcurrency: z.number() }).optional().catch(undefined);
 
-/** What decides how many connections there are. An invalid key has an error of its own, and is read as missing. */
+/**
+ * The options that decide how many connections there are. An invalid key has an error of its own, and is read as
+ * missing.
+ */
 const sizes = z.object({
   proxy: z.unknown().optional(),
   database: z

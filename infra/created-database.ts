@@ -131,9 +131,9 @@ interface Roles {
  * what they need on present and future tables. The configuration schema allows only names that need no quotes.
  *
  * RDS refuses the password of every role that inherits from `rds_iam`, also through other roles (Aurora User Guide,
- * "Database authentication"). Default privileges of the migrator can be changed only by a member of it, so the
- * administrator is one until the end of the statement, and never has both memberships. PostgreSQL 16 and later keep a
- * membership with ADMIN only, from which nothing is inherited.
+ * "Database authentication"). Only a member of the migrator can change its default privileges. The administrator is a
+ * member until the end of the statement, and never has both memberships. PostgreSQL 16 and later keep a membership
+ * with ADMIN only, from which nothing is inherited.
  */
 export function rolesStatement({ database, runner, reader, migrator }: Roles): string {
   const make = (role: string) =>

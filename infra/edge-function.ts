@@ -15,7 +15,7 @@ interface EdgeFunctionProps extends StageProps {
   readonly bus: EventBus;
   /** The secrets that it may read, by the end of their names after the stage's prefix. */
   readonly secrets: string;
-  /** What it may do besides reading these secrets, and putting events on the bus. */
+  /** Permissions besides reading these secrets and putting events on the bus. */
   readonly statements?: readonly PolicyStatement[];
   readonly overrides: Pick<FunctionOptions, "description" | "maxEventAge" | "memorySize" | "retryAttempts"> & {
     readonly reservedConcurrentExecutions?: number;

@@ -14,7 +14,10 @@ interface Finding {
   readonly resources: readonly string[];
 }
 
-/** What the NIST 800-53 R5 and PCI DSS 3.2.1 packs of cdk-nag find in a stack, by rule. docs/security.md explains it. */
+/**
+ * The findings of the NIST 800-53 R5 and PCI DSS 3.2.1 packs of cdk-nag in a stack, by rule. docs/security.md explains
+ * it.
+ */
 export function findingsOf(stack: Stack): readonly Finding[] {
   const found = new Map<string, { packs: Set<string>; resources: Set<string> }>();
   for (const pack of [new NIST80053R5Checks(stack), new PCIDSS321Checks(stack)]) {

@@ -4,7 +4,7 @@ import { reconcileOptions } from "../lib/platform/reconcile-config.ts";
 import { arnOf } from "./channels.ts";
 import { type Fault, homeOf } from "./placement.ts";
 
-/** What an API Gateway account allows in a region, unless raised. */
+/** The quota of an API Gateway account in a region, unless raised. */
 const MOST = { requestsPerSecond: 10_000, burst: 5_000 };
 
 const webhooks = z.strictObject({
@@ -70,7 +70,7 @@ const RECEIVING_REGIONS: ReadonlySet<string> = new Set([
 const anything = z.unknown().optional();
 const text = z.string().optional().catch(undefined);
 
-/** What decides whether the options fit. An invalid key has an error of its own, and is read as missing. */
+/** The options that must fit each other. An invalid key has an error of its own, and is read as missing. */
 const relevant = z.object({
   home: z
     .object({ account: z.string().catch(""), region: z.string().catch("") })

@@ -18,7 +18,7 @@ interface Inbound {
   readonly outputs: Readonly<Record<string, string>>;
 }
 
-/** What brings facts to the intake without the user's code, as far as the stage has it. */
+/** The parts of a stage that bring facts to the intake without the user's code. */
 export function inboundOf(scope: Construct, props: StageProps, intake: Intake): Inbound {
   const { configuration } = props;
   const options = configuration.webhooks;

@@ -20,8 +20,8 @@ interface MailEventsProps {
 }
 
 /**
- * What SES reports about a mail, and the name of the event on the bus.
- * @see https://docs.aws.amazon.com/eventbridge/latest/ref/events-ref-ses.html
+ * Reports of SES about a mail, and the name of each on the bus. @see
+ * https://docs.aws.amazon.com/eventbridge/latest/ref/events-ref-ses.html
  */
 const REPORTED: readonly (readonly [EmailSendingEvent, detailType: string])[] = [
   [EmailSendingEvent.BOUNCE, "Email Bounced"],
@@ -61,8 +61,8 @@ export class MailEvents extends Construct {
     return new ConfigurationSet(this, "Set", {
       configurationSetName,
       reputationMetrics: true,
-      // Complaints are left to Backstop: a complaint about one workspace must not block the mails of another, nor those
-      // to a person who opts in again.
+      // Backstop handles complaints: a complaint about one workspace must not block mails of another, or to a person
+      // who opts in again.
       suppressionReasons: SuppressionReasons.BOUNCES_ONLY,
     });
   }

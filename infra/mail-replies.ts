@@ -23,8 +23,8 @@ const KEPT = Duration.days(14);
 const PROBE = "AMAZON_SES_SETUP_NOTIFICATION";
 
 /**
- * Mails that people send: a receipt rule in the account's active rule set stores them in a bucket, and the bucket's
- * events reach the intake through the default bus, as `Object Created` with bucket and key.
+ * Mails that people send. A receipt rule in the account's active rule set stores them in a bucket. The bucket's events
+ * `Object Created` reach the intake through the default bus, with bucket and key.
  */
 export class MailReplies extends Construct {
   readonly bucket: Bucket;
@@ -37,7 +37,7 @@ export class MailReplies extends Construct {
     this.letRead(props);
     new Rule(this, "Rule", {
       ruleName: props.names.mailReplies,
-      description: "Backstop: tells the intake of mails that people sent.",
+      description: "Backstop: reports mails that people sent to the intake.",
       eventPattern: {
         source: ["aws.s3"],
         detailType: ["Object Created"],

@@ -29,7 +29,7 @@ const text = z.string().catch("");
 const texts = z.array(text).catch([]);
 const part = <Shape extends z.ZodRawShape>(shape: Shape) => z.object(shape).optional().catch(undefined);
 
-/** What decides where things must be. An invalid key has an error of its own, and is read as missing. */
+/** The options that name a region or an account. An invalid key has an error of its own, and is read as missing. */
 const places = z.object({
   home: part({ account: text, region: text }),
   proxy: part({ arn: text }),

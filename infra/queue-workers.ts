@@ -32,7 +32,7 @@ export class Delivery extends Construct {
     this.queue = new WorkQueue(this, "Queue", {
       queueName: names.deliveries,
       timeLimit: DELIVERY_TIME_LIMIT,
-      // By then `recover-touches` has picked the touch up: it finds touches that the queue lost.
+      // `recover-touches` picks up the touches of expired messages long before.
       retention: Duration.days(1),
       attempts: 5,
       deadLetters: this.failed,

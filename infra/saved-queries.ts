@@ -17,7 +17,7 @@ interface Workers {
   readonly reconcile: Reconcile | undefined;
 }
 
-/** Whose log a query reads; `requests` is the access log of the webhooks. */
+/** The function whose log a query reads; `requests` is the access log of the webhooks. */
 type Source = keyof Workers | "all" | "requests";
 
 /** JSON booleans are 0 and 1 in Logs Insights. */

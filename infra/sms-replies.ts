@@ -41,7 +41,7 @@ export class SmsReplies extends Construct {
         conditions,
       }),
     );
-    // By its name: the key's policy names the topic, which names the key.
+    // Refers to the topic by name, because the key's policy names the topic, which names the key.
     const named = Topic.fromTopicArn(
       this,
       "Named",

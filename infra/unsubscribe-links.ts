@@ -44,7 +44,7 @@ export class UnsubscribeKeys extends Construct {
   }
 }
 
-/** What a sending function needs to put unsubscribe links into mails. */
+/** Gives a sending function the environment and permission for unsubscribe links. */
 export interface UnsubscribeLinks {
   readonly environment: Readonly<Record<string, string>>;
   letSign(sender: IGrantable): void;

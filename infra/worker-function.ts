@@ -18,7 +18,7 @@ import { type Foundation, POSTGRESQL } from "./foundation.ts";
 import { type LogSettings, logGroupNamed } from "./logs.ts";
 import type { UnsubscribeLinks } from "./unsubscribe-links.ts";
 
-/** What every part of a stage is made from. */
+/** The parts that all functions of a stage share. */
 export interface StageProps {
   readonly configuration: Configuration;
   readonly names: StageNames;

@@ -16,7 +16,7 @@ const PEERS_FOLDER = join(FOLDER, "peers");
 /** `graphile-worker 0.18.0` */
 export const peerTitle = (name: PeerName): string => `${name} ${PEERS[name]}`;
 
-/** What pg-boss imports and declares as a peer, which npm is told not to install. */
+/** A peer dependency that pg-boss imports. The install leaves peers out. */
 const NEEDED_BY_PEERS = { "@opentelemetry/api": "1.10.0" };
 
 /** Installs missing peers. Throws a Problem if npm fails. */

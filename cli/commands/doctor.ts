@@ -11,8 +11,8 @@ import { stageChecks } from "../stage-checks.ts";
 
 const HELP = `
 Checks in the order of their dependencies. A check whose needs failed is skipped, and not passed. Exits with 1 if a check
-failed. With --stage it also checks AWS: the schedule, the queues of failures, the account and the identities of SES. That
-needs more permissions than other commands: infra/policies/on-call.json.
+failed. With --stage it also checks AWS: the schedule, the queues of failures, the account and the identities of SES. These
+checks need more permissions than other commands: infra/policies/on-call.json.
 
 Examples:
   $ npm run backstop -- doctor
@@ -51,7 +51,7 @@ async function ofDatabase(place: Place): Promise<{ checks: readonly CheckResult[
   }
 }
 
-/** The check that an error of the question fails. A database is checked before it is asked. */
+/** The check that an error of the question fails. Checks the schema of a database before it asks questions. */
 function failedCheckOf(thrown: unknown): (typeof DATABASE_CHECKS)[number] | undefined {
   if (thrown instanceof UnsafeDatabaseSettings) return "settings";
   if (thrown instanceof SchemaOutOfDate) return "migrations";

@@ -14,16 +14,17 @@ import { invalidFiles, readSequenceFiles } from "../sequence-file.ts";
 import { adviceLine, eachNewField, formatMinute, wholeNumber } from "../terminal.ts";
 
 const HELP = `
-The forecast runs the live sequences forward with the rules of a run. It assumes
-that no lead replies or books, that no text is approved, that free times are left
-for texts that offer some, that nothing changes, and that every message is
-accepted on its first attempt. It changes nothing.
+The forecast runs the live sequences forward with the rules of a run. It changes
+nothing. It assumes that:
+  - no lead replies or books, no text is approved, and nothing else changes;
+  - free times are left for texts that offer some;
+  - every message is accepted on its first attempt.
 
 Days are those of the workspace's time zone.
 
-With --sequences it shows instead how applying these files would change the
-forecast of one workspace: which messages move, expire, wait or no longer go, and
-the touches per day before and after. Leads in progress keep the steps, order and
+With --sequences it shows how these files would change the forecast of one
+workspace: the messages that move, expire, wait or no longer go, and the touches
+per day before and after. Leads in progress keep the steps, order and
 delays that they started with, so a change of these shows no effect on them.
 
 Examples:

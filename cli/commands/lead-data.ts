@@ -64,7 +64,7 @@ export const eraseCommand = () =>
         if (others.length > 0) print(`${othersText(others)}\n`);
         if (!signature) return print("Dry run: nothing was erased.\n");
         await requireYes("Erase it for good?", options, signal);
-        // By id: the hash of an order's input must not be one of an address.
+        // Names the lead by id, because the order stores a hash of its input, which must not be one of an address.
         const { deleted, ended } = await operator.order(eraseLead, { lead: leadId }, signature);
         const rows = Object.values(deleted).reduce((sum, count) => sum + count, 0);
         print(`Erased: deleted ${rows} rows and ended ${ended} sequences.\n`);

@@ -54,7 +54,7 @@ An invalid row does not affect other rows. Each transaction enrols a thousand ro
 no lead is enrolled twice. You can correct the verdict file and import it.
 
 With --stage, the rows go to the stage's function in orders, which need --by and --reason. The same command with the same file
-continues where it stopped: an order that was carried out is not carried out again, and has its first verdicts.
+continues where it stopped: a repeated order is a no-op and returns its first verdicts.
 
 Exits with 1 if a row was invalid.
 
@@ -64,8 +64,8 @@ Examples:
   $ npm run backstop -- leads import leads.csv --sequence Chase --stage production --by Hana --reason "trade fair"`;
 
 const EXAMPLES = `
-A lead is named by its e-mail address, phone number, external id or id, or by the id of an instance or a touch, as reports have it.
-If several leads have the name, add --workspace, or use the id. Orders need --by and --reason, which "leads show" lists.
+Name a lead by its e-mail address, phone number, external id or id, or by the id of one of its instances or touches.
+If several leads match, add --workspace, or use the id. Orders need --by and --reason, which "leads show" lists.
 
 Examples:
   $ npm run backstop -- leads find "ada by"
@@ -142,7 +142,10 @@ async function importFrom(path: string, options: Options): Promise<void> {
   showEarlier(imported, startedAt);
 }
 
-/** Who imports, and why. On a database, where no permission names the caller, it may be left out. */
+/**
+ * The name of the person who imports, and the reason. On a database, where no permission names the caller, it may be
+ * left out.
+ */
 function importSignatureOf({ stage, by, reason }: Options) {
   if (by !== undefined && reason !== undefined) return { by, reason, once: true };
   if (stage === undefined && by === undefined && reason === undefined)

@@ -6,8 +6,8 @@ import { type Place, printAnswer, withOperator, withPlace } from "../operator.ts
 import { formatMinute, uuid, wholeNumber } from "../terminal.ts";
 
 const HELP = `
-Every order leaves a record: its name, who gave it, when and why, and the id of the AWS request, by which CloudTrail knows the
-caller. "leads show" shows the orders of one lead.
+Every order leaves a record: its name, who gave it, when and why, and the id of the AWS request. CloudTrail knows the caller by
+that id. "leads show" shows the orders of one lead.
 
 Examples:
   $ npm run backstop -- orders list --stage production

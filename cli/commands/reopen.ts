@@ -7,8 +7,8 @@ import { formatMinute } from "../terminal.ts";
 const HELP = `
 Use it for a sequence that was stopped by mistake, for example by a test booking. A run never reopens an instance.
 
-Correct the data first. Reopening is refused while the lead is booked, has opted out or must not be contacted, if another
-instance of the same sequence is live for the lead, and if no step is left.
+Correct the data first. Reopening is refused while the lead is booked, has opted out or must not be contacted. It is also refused
+if no step is left, or if another instance of the same sequence is live for the lead.
 
 The instance continues at the first step that the stop prevented, otherwise at its old position. The step is due its delay after
 the last step, or now if that time has passed. Touches that were sent, or whose outcome is unknown, are not sent again. The next

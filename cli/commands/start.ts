@@ -26,11 +26,11 @@ const DEFAULT_SEED = 1;
 
 const HELP = `
 The command opens the local database in .local/postgres, applies the migrations
-and loads demo data if the database is empty. It books one lead by a signed webhook
-of Calendly, and finds the booking of another in a local stand-in of Calendly that
-lost its webhook. Then it invokes functions/followups.ts with events/scheduled.json,
-lets the receiver of one e-mail unsubscribe by its link and another e-mail bounce,
-and prints a summary of the run. E-mails are written to .local/outbox and the report
+and loads demo data if the database is empty. A signed webhook of Calendly books one
+lead. A sweep of a local stand-in of Calendly finds the booking of another, whose
+webhook was lost. Then the command invokes functions/followups.ts with
+events/scheduled.json. The receiver of one e-mail unsubscribes by its link, and
+another e-mail bounces. The command prints a summary of the run. E-mails are written to .local/outbox and the report
 to .local/report.json. Webhooks go to a local receiver that rejects some of them.
 Run the command again to continue with the same data.
 

@@ -26,8 +26,8 @@ A touch is \`unknown\` if its send ended without an answer: it may have arrived.
 sent or failed.
 
 A touch is \`failed\` if its provider refused it. When the cause is repaired, retry the failed touches. The next run decides when
-each may go. A touch stays failed if its lead has booked, replied or may not be contacted, if its sequence has ended, if a later step
-went out, or if its time to live is over.
+each may go. A touch stays failed if its lead has booked, replied or may not be contacted. It also stays failed if its sequence has
+ended, a later step went out, or its time to live is over.
 
 Examples:
   $ npm run backstop -- touches list --status unknown failed --stage production

@@ -93,7 +93,10 @@ async function serve(database: Database, { port: wanted, workspace: name }: Opti
   await server.close();
 }
 
-/** A demo lead, so that the example stops something. In other data, nobody: a person may paste it without reading. */
+/**
+ * A demo lead, so that the example stops something. Other data gives a made-up address, because people paste without
+ * reading.
+ */
 async function addressToTry(database: Database, workspaceId: string): Promise<string> {
   const lead = (await contentsOf(database)) === "demo" ? await leadToBook(database, workspaceId) : undefined;
   return lead?.email ?? "ida@example.com";

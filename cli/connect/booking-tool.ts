@@ -7,14 +7,14 @@ export interface Subscription {
   readonly url: string;
   readonly events: readonly string[];
   readonly isActive: boolean;
-  /** Whose meetings it reports. */
+  /** The account whose meetings it reports. */
   readonly account: string;
 }
 
-/** Whose meetings are reported: those of an organisation, or of one user. */
+/** Meetings of an organisation, or of one user. */
 export type Scope = "organization" | "user";
 
-/** What a token gives access to, as the tool's API names it. */
+/** The accounts that a token gives access to, as the tool's API names them. */
 export type Accounts = Readonly<Record<Scope, string | undefined>>;
 
 export interface SubscriptionOrder {
@@ -23,7 +23,7 @@ export interface SubscriptionOrder {
   readonly key: string;
 }
 
-/** What people can book. */
+/** A kind of meeting that people can book. */
 export interface EventType {
   /** As the sweep needs it. */
   readonly id: string;

@@ -8,9 +8,8 @@ import { MOST_PAGES, type ToolApi, tooManyPages, unlessForbidden } from "./tool-
 
 /**
  * Cal.com. A user's webhook reports the event types of that user, and an organisation's those of all its members and
- * teams; the API has none for a team without an organisation.
- * @see https://cal.com/docs/api-reference/v2/webhooks/create-a-webhook
- * @see https://cal.com/help/webhooks
+ * teams. The API has none for a team without an organisation. @see
+ * https://cal.com/docs/api-reference/v2/webhooks/create-a-webhook @see https://cal.com/help/webhooks
  */
 export const calcom: BookingTool = {
   name: TOOL_NAMES.calcom,
@@ -21,7 +20,7 @@ export const calcom: BookingTool = {
   events: CALCOM_EVENTS,
   probe: { triggerEvent: "BACKSTOP_CHECK" },
   publicUrl: API_URLS.calcom,
-  // Cal.com can be hosted by anybody.
+  // Anyone can host Cal.com.
   urlVariable: "CALCOM_API_URL",
   subscriptions: webhooks,
 };

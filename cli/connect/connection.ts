@@ -63,7 +63,7 @@ export const newStandardKey = (): string => `whsec_${randomBytes(32).toString("b
 export const callbackUrl = (endpoint: string, key: string): string =>
   `${endpoint}?key=${createHash("sha256").update(key).digest("hex").slice(0, 8)}`;
 
-/** Whether a subscription's URL is the endpoint, whatever key it is for. */
+/** Whether a subscription's URL is the endpoint, with any key. */
 export function isAtEndpoint(url: string, endpoint: string): boolean {
   const [parsed, own] = [URL.parse(url), URL.parse(endpoint)];
   return parsed !== null && parsed.origin === own?.origin && parsed.pathname.replace(/\/$/, "") === own.pathname;

@@ -3,7 +3,7 @@ import type { BookingTool, EventType, SubscriptionApi } from "./booking-tool.ts"
 
 interface Wanted {
   readonly account: string;
-  /** What a person wrote: its id, its booking page or its name. */
+  /** The id, the booking page or the name of an event type, as a person wrote it. */
   readonly name: string;
 }
 
@@ -30,10 +30,10 @@ export async function eventTypeAdvice(tool: BookingTool, api: SubscriptionApi, a
   try {
     const all = await api.eventTypes(account);
     if (all.length === 0) return `${purpose} The account has no active event type.`;
-    return [`${purpose} If they shall, repeat the command with --event-type and one of:`, listOf(all)].join("\n");
+    return [`${purpose} To offer some, repeat the command with --event-type and one of:`, listOf(all)].join("\n");
   } catch (thrown) {
     if (!(thrown instanceof Problem)) throw thrown;
-    return `${purpose} If they shall, the token must be able to list event types (docs/connect.md): ${tool.name} refused.`;
+    return `${purpose} To offer some, the token must be able to list event types (docs/connect.md): ${tool.name} refused.`;
   }
 }
 

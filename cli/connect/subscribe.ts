@@ -21,7 +21,7 @@ export interface Wanted {
   readonly scope: Scope | undefined;
   /** The event type whose free times texts offer, as a person names it. Undefined: as before. */
   readonly eventType?: string | undefined;
-  /** Replaces the key, unless that was begun before. */
+  /** Replaces the key, unless a rotation was started before. */
   readonly rotate: boolean;
   /** Asks a person for the API token. */
   readonly askToken: () => Promise<string>;
@@ -83,7 +83,9 @@ function apiUrlOf({ urlVariable }: BookingTool, before: ConnectionSecret | undef
 export const apiOf = (tool: BookingTool, token: string, before: ConnectionSecret | undefined): SubscriptionApi =>
   tool.subscriptions(new ToolApi(tool, token, apiUrlOf(tool, before)));
 
-/** Whose meetings are reported. Refuses a token of another account, because its bookings belong elsewhere. */
+/**
+ * The account whose meetings are reported. Refuses a token of another account, because its bookings belong elsewhere.
+ */
 function accountFor(
   { name, usualScope }: BookingTool,
   accounts: Accounts,
@@ -93,7 +95,7 @@ function accountFor(
   const known = before?.account;
   if (known !== undefined && !Object.values(accounts).includes(known)) {
     throw new Problem(
-      `the workspace is connected with another account of ${name} (${known}) than that of the token: use a token of that account, or end the connection with --remove`,
+      `the token is of another account of ${name} than the workspace is connected with (${known}): use a token of that account, or end the connection with --remove`,
     );
   }
   const account = scope === undefined ? (known ?? accounts[usualScope]) : accounts[scope];
@@ -101,7 +103,7 @@ function accountFor(
   throw new Problem(`the account of the token belongs to no organization of ${name}: use --scope user`);
 }
 
-/** A rotation that was begun is continued, because both keys may be in use. */
+/** Continues a rotation that was started, because both keys may be in use. */
 function keysAfter(before: ConnectionSecret | undefined, rotate: boolean): readonly string[] {
   const keys = before?.signingKeys ?? [];
   if (keys.length === 0) return [newKey()];

@@ -12,7 +12,7 @@ export interface ApiAccess {
   readonly tokenVariable: string;
   /** Where a person makes such a token. */
   readonly tokenPlace: string;
-  /** What to do about a refused permission. */
+  /** The remedy for a refused permission. */
   readonly permission: string;
 }
 
@@ -66,7 +66,7 @@ export class ToolApi {
     throw new Problem(`${this.#access.name} did not answer as documented: ${RETRY}`);
   }
 
-  /** What is gone already needs no removal. */
+  /** A no-op if it is gone already. */
   async remove(path: string): Promise<void> {
     await this.call(path, z.unknown(), { method: "DELETE" }).catch((thrown: unknown) => {
       if (!(thrown instanceof RefusedByTool) || thrown.status !== 404) throw thrown;

@@ -42,7 +42,7 @@ interface Shown {
   readonly operator: Parameters<View>[0]["operator"];
   readonly session: Session;
   readonly touch: string;
-  /** What is wrong with the form that was sent. */
+  /** The fault of the form that was sent. */
   readonly fault?: string;
   readonly status?: number;
 }

@@ -19,11 +19,11 @@ export type Page =
   | { readonly status: number; readonly html: string }
   | { readonly status: 303; readonly location: string };
 
-/** What the console remembers of its one session. */
+/** The state of the console's one session. */
 export interface Session {
   /** The name that the person gave with the latest order. */
   by: string;
-  /** What the latest order did; shown once. */
+  /** The result of the latest order; shown once. */
   notice: string;
   readonly forecast: RecentForecast;
 }

@@ -26,7 +26,7 @@ const VIEW_OF: Readonly<Record<string, View>> = {
   "/approval": approval,
 };
 
-/** What a form orders. */
+/** The order of each form. */
 const ORDER_OF: Readonly<Record<string, View>> = {
   "/approval/approve": approveText,
   "/approval/reject": rejectText,

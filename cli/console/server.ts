@@ -62,7 +62,7 @@ export async function startConsole(operator: Operator, port: number): Promise<Co
   return { url: `http://127.0.0.1:${opened}/?token=${access.token}`, close: () => closeAtOnce(server) };
 }
 
-/** Who may look and decide: one browser, which opened the printed address first. */
+/** Only the browser that opened the printed address first may look and decide. */
 class Access {
   readonly token = randomBytes(32).toString("hex");
   readonly advice = "open the address that the command printed; it works once";

@@ -1,7 +1,7 @@
 import type { LeadKey } from "../../lib/domain/lead-columns.ts";
 import type { FieldTarget } from "./field-columns.ts";
 
-/** What a column of a file is: a column of the lead, a custom field of the lead, or a fact about the row. */
+/** The meaning of a column of a file: a column of the lead, a custom field of the lead, or a fact about the row. */
 export type Target = LeadKey | FieldTarget | RowFact;
 
 /**

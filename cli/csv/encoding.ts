@@ -3,8 +3,8 @@ import { createReadStream } from "node:fs";
 export type Encoding = "utf-8" | "utf-16le" | "utf-16be" | "windows-1252";
 
 /**
- * Detects the encoding of a file. Without a byte order mark, text that is not UTF-8 is Windows-1252, unless some of it is
- * UTF-8: then only its broken characters are replaced by U+FFFD. Returns a fault for workbooks, other binary files and
+ * Detects the encoding of a file. Without a byte order mark, text that is not UTF-8 is Windows-1252. If some of it is
+ * UTF-8, only its broken characters are replaced by U+FFFD. Returns a fault for workbooks, other binary files and
  * other encodings.
  */
 export async function detectEncoding(path: string): Promise<Encoding | { readonly fault: string }> {

@@ -116,7 +116,7 @@ function meaning(cell: string): string {
 
 const trimmed = (text: string): string => text.replaceAll(/^[\s\p{Z}\p{Cf}]+|[\s\p{Z}\p{Cf}]+$/gu, "");
 
-/** What programs write for a missing value. Salesforce writes `[not provided]` for required columns. */
+/** Texts that programs write for a missing value. Salesforce writes `[not provided]` for required columns. */
 const NOTHING = /^([\p{P}\p{Z}]*|null|undefined|n\/a|nan|none|\\n|\(blank\)|\[not provided\])$/iu;
 /** The errors of Excel and Google Sheets. */
 const SPREADSHEET_ERROR = /^#(N\/A|NAME\?|REF!|VALUE!|DIV\/0!|NULL!|NUM!|ERROR!|SPILL!|CALC!|FIELD!|GETTING_DATA|#+)$/i;

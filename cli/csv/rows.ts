@@ -26,8 +26,8 @@ export function cellsOf(text: string, delimiter: string): readonly string[] | un
 }
 
 /**
- * Splits lines into rows. A quoted cell may contain line breaks. If a quote is not closed within the file and the
- * longest row, or is closed inside a cell, only its line is invalid, and the next line starts a row. Skips blank lines.
+ * Splits lines into rows. A quoted cell may contain line breaks. A quote that is not closed within the file and the
+ * longest row, or is closed inside a cell, makes only its line invalid. The next line starts a row. Skips blank lines.
  */
 export async function* rowsOf(lines: AsyncIterator<Line>, delimiter: string): AsyncGenerator<CsvRow> {
   const ahead = new LinesAhead(lines);

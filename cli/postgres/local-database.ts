@@ -16,14 +16,14 @@ interface LocalDatabaseOptions {
   readonly onProgress: (line: string) => void;
   /** The folder for local files; by default `.local` beside package.json. */
   readonly folder?: string | undefined;
-  /** By default a free port. */
+  /** Default: a free port. */
   readonly port?: number | undefined;
   /** Server settings that differ from PostgreSQL's defaults: `{ shared_buffers: "1GB" }`. */
   readonly settings?: Readonly<Record<string, string>> | undefined;
 }
 
 interface DatabaseOptions extends LocalDatabaseOptions {
-  /** By default DATABASE_URL of the environment. Without either, a local PostgreSQL is used. */
+  /** Default: DATABASE_URL of the environment. Without either, a local PostgreSQL is used. */
   readonly databaseUrl?: string | undefined;
 }
 

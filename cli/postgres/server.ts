@@ -28,7 +28,7 @@ interface PostgresServer {
 interface ServerOptions {
   readonly onProgress: (line: string) => void;
   readonly signal: AbortSignal;
-  /** By default a free port. */
+  /** Default: a free port. */
   readonly port?: number | undefined;
   /** Additional server settings: `{ fsync: "off" }`. */
   readonly settings?: Readonly<Record<string, string>> | undefined;

@@ -14,7 +14,7 @@ import type {
 } from "./port.ts";
 import { versionOf } from "./version.ts";
 
-/** By what a call is about. */
+/** The API version of each kind of call. */
 export const CALCOM_VERSIONS = { bookings: "2024-08-13", eventTypes: "2024-06-14", slots: "2024-09-04" } as const;
 /** Fewer than the 250 that are allowed, because Cal.com answers large pages slowly. */
 const TAKE = 100;
@@ -55,8 +55,8 @@ const STATUS: Readonly<Record<CalcomBooking["status"], MeetingStatus>> = {
  *
  * It lists bookings by their start, with all people and absences, up to 250 a page. Pages are offsets. It could also
  * filter by time of change (`afterUpdatedAt`), but an absence does not change that time, so that a sweep reads the
- * window. With an organisation as account, the list has the bookings of all its members; with a user, those that the
- * user hosts, although the API also shows an admin those of others. Limit: 120 calls a minute per API key.
+ * window. With an organisation as account, the list has the bookings of all its members. With a user, it has those
+ * that the user hosts, although the API also shows an admin those of others. Limit: 120 calls a minute per API key.
  *
  * Sources: https://cal.com/docs/api-reference/v2/bookings/get-all-bookings,
  * https://cal.com/docs/api-reference/v2/orgs-bookings/get-organization-bookings,

@@ -134,7 +134,7 @@ async function bookingsOf(read: ReadApi, event: ScheduledEvent, budget: CallBudg
     event_memberships: event.event_memberships,
     event_guests: event.event_guests,
   };
-  // By URI, because an invitee who joins meanwhile may shift the others to the next page.
+  // Keyed by URI: an invitee who joins while pages are read may shift others to the next page.
   const bookings = new Map<string, readonly Booking[]>();
   let page_token: string | undefined;
   for (let pages = 0; pages < MOST_INVITEE_PAGES; pages++) {

@@ -21,7 +21,7 @@ interface Settled {
   readonly goesOn: boolean;
 }
 
-/** What a process remembers of a connection. A new process sweeps everything. */
+/** The state of a connection in the memory of the process. A new process sweeps everything. */
 export class ConnectionState {
   readonly memory: SweepMemory = new Map();
   /** False while it has no token for the API. */
@@ -34,7 +34,7 @@ export class ConnectionState {
     return SWEEP_WINDOWS.filter((window) => +(this.#windows.get(window)?.dueAt ?? now) <= +now + EARLY_MS);
   }
 
-  /** When its latest turn began, whatever the outcome; 0 before the first. The smallest has its turn first. */
+  /** When its latest turn began, with any outcome; 0 before the first. The smallest has its turn first. */
   get lastTurn(): number {
     return this.#lastTurn;
   }
@@ -52,8 +52,9 @@ export class ConnectionState {
   }
 
   /**
-   * Notes a sweep. After a fault, the window pauses for twice as long each time, an hour at most; for its usual time if
-   * only meetings of the list could not be read. If the tool names a time, both windows wait for it, also an hour at most.
+   * Notes a sweep. After a fault, the window pauses for twice as long each time, an hour at most. It pauses for its
+   * usual time if only meetings of the list could not be read. If the tool names a time, both windows wait for it,
+   * also an hour at most.
    */
   settle({ window, begun, result, goesOn }: Settled, { hotMinutes, warmMinutes }: SweepSettings): void {
     this.sweeps = true;

@@ -52,16 +52,16 @@ function limitsOf(now: Date, { hotDays, warmDays }: Days) {
   };
 }
 
-/** What was read of a meeting before. */
+/** The state of a meeting when its people were last read. */
 export interface ReadMeeting {
   readonly version: string;
   readonly readAt: Date;
-  /** Nobody can miss it any more: each person did, or cancelled. */
+  /** Each person missed it or cancelled, so no later change counts. */
   readonly isFinal: boolean;
 }
 
 /**
- * Whether the people of an eligible meeting must be read: its version is new, or it has ended, and only its people show
+ * Whether the people of an eligible meeting must be read: its version is new, or it has ended. Only its people show
  * whether they missed it.
  */
 export function mustRead(

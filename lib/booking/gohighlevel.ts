@@ -58,10 +58,10 @@ const NO_SUCH_CONTACT = [400, 404, 422];
 /**
  * GoHighLevel's API v2.
  *
- * It lists the appointments of one calendar, user or group in a range of time, without pages and without changes, so
- * that a sweep costs a call per calendar of the location and one for the list of calendars. An appointment names a
- * contact only by id; the contact is one call. A meeting that moves keeps its id. Limits: 100 calls in 10 seconds and
- * 200,000 a day per location.
+ * It lists the appointments of one calendar, user or group in a range of time, without pages and without changes. A
+ * sweep costs one call per calendar of the location, and one for the list of calendars. An appointment names a contact
+ * only by id; the contact is one call. A meeting that moves keeps its id. Limits: 100 calls in 10 seconds and 200,000
+ * a day per location.
  *
  * Sources: https://marketplace.gohighlevel.com/docs/ghl/calendars/get-calendar-events,
  * https://marketplace.gohighlevel.com/docs/ghl/contacts/get-contact and

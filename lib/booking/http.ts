@@ -71,7 +71,7 @@ export function isSafe(url: string): boolean {
 async function assertSuccess(name: string, response: Response): Promise<void> {
   const { status, headers } = response;
   if (status === 200) return;
-  // Frees the connection. What the body says is not repeated, because it may hold values.
+  // Frees the connection. The message does not repeat the body, which may hold values.
   await response.body?.cancel();
   const message = `${name} answered ${status}`;
   if (status === 401 || status === 403) throw new BookingToolFault("unauthorised", message);

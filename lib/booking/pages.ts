@@ -20,9 +20,9 @@ const MOST_PAGES = 200;
 /**
  * All meetings of a window, each once, in order of their start.
  *
- * Each page begins at the start of the last meeting that was read, so that pages cannot shift while they are read: a
- * meeting that is added or removed moves none across the border of a page. Only if one instant fills a page, the tool's
- * own continuation is followed. A list that is out of order or has no end is an unexpected answer.
+ * Each page begins at the start of the last meeting that was read, so that pages cannot shift while they are read. A
+ * meeting that is added or removed moves no other to another page. Only if one instant fills a page, the tool's own
+ * continuation is followed. A list that is out of order or has no end is an unexpected answer.
  */
 export async function allByStart<Meeting extends Pick<ListedMeeting, "id" | "startsAt">>(
   name: string,

@@ -11,7 +11,7 @@ export interface BookingTool {
    * read all of them.
    */
   meetings(window: TimeRange, budget: CallBudget): Promise<readonly ListedMeeting[]>;
-  /** What a meeting that this tool listed means for each person. Costs no call if the list holds it. */
+  /** The bookings of a meeting that this tool listed, one a person. Costs no call if the list holds it. */
   details(meeting: ListedMeeting, budget: CallBudget): Promise<MeetingDetails>;
   /** Free times that start in the range, in order. Absent if the tool or the connection offers none. */
   freeSlots?(range: TimeRange, budget: CallBudget): Promise<FreeSlots>;
@@ -29,7 +29,7 @@ export interface ListedMeeting {
   readonly id: string;
   /** Differs whenever status, times or people in the list differ. Holds no personal data. */
   readonly version: string;
-  /** That of the meeting. A person may have cancelled or missed a confirmed one. */
+  /** The status of the meeting itself. A person may have cancelled or missed a confirmed one. */
   readonly status: MeetingStatus;
   readonly startsAt: Date;
   readonly endsAt: Date;
@@ -37,7 +37,7 @@ export interface ListedMeeting {
   readonly details?: MeetingDetails;
 }
 
-/** `tentative`: somebody still has to confirm it. */
+/** `tentative`: awaits confirmation. */
 export type MeetingStatus = "confirmed" | "cancelled" | "missed" | "tentative";
 
 export interface MeetingDetails {
@@ -56,7 +56,7 @@ export interface FreeSlots {
   readonly bookingUrl: string | undefined;
 }
 
-/** What a sweep may still spend. All calls of a run share it. */
+/** The calls that a sweep has left. All calls of a run share it. */
 export interface CallBudget {
   /** Takes one call. False if none is left. */
   take(): boolean;
@@ -64,12 +64,12 @@ export interface CallBudget {
   readonly signal: AbortSignal;
 }
 
-/** What a connection needs besides the tool's name. */
+/** The settings of a connection besides the tool's name. */
 export interface BookingToolSettings {
   readonly apiToken: string;
   /** Calendly: the URI of the organisation or user. Cal.com: `organizations/<id>` or `users/<id>`. GoHighLevel: the location id. */
   readonly account?: string | undefined;
-  /** What `freeSlots` are for. Calendly: the URI of the event type. Cal.com: its id. */
+  /** The kind of meeting that `freeSlots` is for. Calendly: the URI of the event type. Cal.com: its id. */
   readonly eventType?: string | undefined;
   /** Where the API is, if not at the tool's public address. */
   readonly apiUrl?: string | undefined;

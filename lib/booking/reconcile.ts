@@ -25,7 +25,7 @@ export interface UnusableConnection {
   readonly reason: string;
 }
 
-/** What a reconciliation needs from outside. */
+/** The ports of a reconciliation. */
 export interface ReconcilePorts {
   /** All connections of the stage. */
   connections(): Promise<readonly ConnectionName[]>;
@@ -64,7 +64,7 @@ export interface ReconcileSettings extends SweepSettings, TurnLimits {
 }
 
 /**
- * A hundred calls a minute are below the limit of every tool's paid plan (Cal.com: 120). Of 50 connections that hang, ten
+ * A hundred calls a minute are below the limit of every tool's paid plan (Cal.com: 120). If 50 connections hang, ten
  * at a time and each for 10 s, every one gets its turn within two runs.
  */
 export const RECONCILE_LIMITS = { callsPerRun: 1_000, callsPerTurn: 100, turnMs: 10_000, turnsAtOnce: 10 } as const;

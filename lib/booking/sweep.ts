@@ -8,13 +8,13 @@ import { mustRead, type ReadMeeting, rangesOf, type SweepSettings, windowOf } fr
 import { type BookingTool, BookingToolFault, type CallBudget, type ListedMeeting } from "./port.ts";
 
 interface KnownMeeting extends ReadMeeting {
-  /** Of the facts that the bus has accepted. */
+  /** Event ids of facts that the bus has accepted. */
   readonly eventIds: ReadonlySet<string>;
   /** When a sweep last listed it. */
   seenAt: Date;
 }
 
-/** What a process remembers of the meetings of a connection. Losing it repeats facts, which changes nothing. */
+/** The known meetings of a connection, in the memory of the process. Losing it repeats facts, which changes nothing. */
 export type SweepMemory = Map<string, KnownMeeting>;
 
 /** Puts facts on the bus. Whether it has accepted all. Never rejects. */
@@ -23,7 +23,7 @@ export type PutFacts = (facts: readonly TranslatedFact[]) => Promise<boolean>;
 export interface Sweep {
   readonly workspaceId: string;
   readonly tool: BookingTool;
-  /** Addresses of the team, or domains with a leading `@`, whose bookings are nobody's. */
+  /** Addresses of the team, or domains with a leading `@`. Their bookings concern no lead. */
   readonly ownAddresses: readonly string[];
   readonly memory: SweepMemory;
   readonly window: SweepWindow;
@@ -41,7 +41,7 @@ export interface SweepResult {
   /** Meetings about which the bus accepted a new fact. */
   readonly changed: number;
   readonly fault: SweepFault | null;
-  /** What happened. Holds no personal data. */
+  /** The fault as a text. Holds no personal data. */
   readonly reason?: string;
   /** The tool wants no call before. */
   readonly until?: Date | undefined;
@@ -52,8 +52,8 @@ type Counts = { -readonly [Key in keyof SweepResult]: SweepResult[Key] };
 const READ_AT_ONCE = 5;
 
 /**
- * Compares one window of a connection with what is known, and puts a fact on the bus for each booking that is new or has
- * changed. Never rejects for a fault of the tool: the result names it, and what was found before it is on the bus.
+ * Compares one window of a connection with the known meetings. Puts a fact on the bus for each new or changed booking.
+ * Never rejects for a fault of the tool: the result names it, and what was found before it is on the bus.
  */
 export async function sweep(given: Sweep): Promise<SweepResult> {
   const result: Counts = { seen: 0, read: 0, changed: 0, fault: null };
@@ -148,7 +148,7 @@ async function report(
 export const faultOf = (thrown: unknown): SweepFault =>
   thrown instanceof BookingToolFault ? thrown.code : "unexpected_error";
 
-/** What may be told of a fault: the message of any other error may hold values. */
+/** A reason that may be logged: the message of any other error may hold values. */
 export const reasonOf = (thrown: unknown): string =>
   thrown instanceof BookingToolFault ? thrown.message : String((thrown as Error | undefined)?.name);
 

@@ -6,10 +6,15 @@ const HOUR_MS = 60 * MINUTE_MS;
 const LARGEST_WAIT_S = 1_000_000_000;
 
 /**
- * When the sender of an answer 429 wants the next call, by our clock. In this order: `Retry-After`; the reset header
- * (`X-RateLimit-Reset`, with or without a suffix), in seconds or as a Unix time; an hour if the day's limit is used up;
- * the interval of the limit (`X-RateLimit-Interval-Milliseconds`); one minute. Points in time are relative to the
- * sender's own clock (`Date`). At most a day ahead.
+ * When the sender of an answer 429 wants the next call, by our clock. The first of these counts:
+ *
+ * - `Retry-After`
+ * - the reset header (`X-RateLimit-Reset`, with or without a suffix), in seconds or as a Unix time
+ * - an hour if the day's limit is used up
+ * - the interval of the limit (`X-RateLimit-Interval-Milliseconds`)
+ * - one minute
+ *
+ * Points in time are relative to the sender's own clock (`Date`). At most a day ahead.
  *
  * Sources: RFC 9110 section 10.2.3, https://developer.calendly.com/api-docs/overview/rate-limits (seconds),
  * https://cal.com/docs/api-reference/v2/introduction (`X-RateLimit-Reset-Default`) and

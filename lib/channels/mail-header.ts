@@ -7,8 +7,8 @@ const TOO_LONG_TO_FOLD = /\S{400}/;
 const WORD_LENGTH = 52;
 
 /**
- * Whether nodemailer would pass on text that must be encoded: it leaves valid encoded words as they are and quotes them
- * in names, and many mail programs decode both. It folds lines only at blanks.
+ * Whether nodemailer would pass on text that must be encoded. It leaves valid encoded words as they are and quotes
+ * them in names, and many mail programs decode both. It folds lines only at blanks.
  */
 const isPassedOn = (text: string): boolean => text.includes("=?") || TOO_LONG_TO_FOLD.test(text);
 

@@ -63,7 +63,7 @@ export function emailChannel(
 
 const invalidSender = (scope: FaultScope): SendOutcome => ({ kind: "channel_down", scope, reason: "invalid_sender" });
 
-/** What a provider has against the sender of a mail concerns the lead's own sender, not the workspace's. */
+/** Narrows a fault of the workspace's sender to the lead's own sender, which the mail used. */
 const aboutOwnSender = (outcome: SendOutcome): SendOutcome =>
   outcome.kind === "channel_down" && outcome.scope === "workspace" ? { ...outcome, scope: "sender" } : outcome;
 

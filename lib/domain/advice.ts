@@ -24,7 +24,7 @@ export interface Advice {
   readonly sequence: string;
   /** The key of the step; null if it is about the sequence. */
   readonly step: string | null;
-  /** What happens, why, and what to do. */
+  /** The effect, its cause and the remedy. */
   readonly text: string;
 }
 
@@ -40,7 +40,7 @@ export interface LeadsByValues extends Pick<UsedValues, "keys" | "fields"> {
   readonly leads: number;
 }
 
-/** What is known about a sequence that may never start. */
+/** The state of a sequence that may never start. */
 export interface Starts {
   /** Whether a lead is or was in it. */
   readonly hadLeads: boolean;

@@ -17,7 +17,7 @@ export interface DueItem {
   readonly sequence: Sequence;
   readonly workspace: WorkspaceFacts;
   /**
-   * What the times that the next text offers depend on; absent if it offers none. `assumed`: some will be free. A
+   * The inputs for the times that the next text offers; absent if it offers none. `assumed`: some will be free. A
    * forecast cannot know more.
    */
   readonly slots?: SlotFacts | "assumed";

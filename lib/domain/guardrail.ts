@@ -6,7 +6,7 @@ import { daysAfter } from "./time-zone.ts";
  * may stop it at 10 % or 0.5 %: https://docs.aws.amazon.com/ses/latest/dg/reputationdashboardmessages.html
  */
 export interface GuardrailLimits {
-  /** Of the mails, with at most two decimals; 100 switches the limit off. */
+  /** Percent of the mails, with at most two decimals; 100 switches the limit off. */
   readonly bouncedPercent: number;
   /** Fewer bounces are too few to judge. */
   readonly bouncedAtLeast: number;
@@ -17,9 +17,9 @@ export interface GuardrailLimits {
 /** The mails of a workspace that the guardrail counts, each once. */
 export interface MailCounts {
   readonly sent: number;
-  /** Of those, with a permanent bounce. */
+  /** Sent mails with a permanent bounce. */
   readonly bounced: number;
-  /** Of those, reported as spam. */
+  /** Sent mails that were reported as spam. */
   readonly complained: number;
 }
 

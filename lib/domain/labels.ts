@@ -103,7 +103,7 @@ export type NotificationKind = (typeof NOTIFICATION_KINDS)[number];
 export const BOOKING_TOOLS = ["calendly", "calcom", "gohighlevel"] as const;
 export type BookingToolName = (typeof BOOKING_TOOLS)[number];
 
-/** `hot`: meetings that start soon. `warm`: later ones, and those that have begun or ended. */
+/** `hot`: meetings that start soon. `warm`: later ones, and those that have started or ended. */
 export const SWEEP_WINDOWS = ["hot", "warm"] as const;
 export type SweepWindow = (typeof SWEEP_WINDOWS)[number];
 

@@ -7,7 +7,7 @@ export interface Span {
   readonly endsAt: Date;
 }
 
-/** What a booking tool reported about free times. */
+/** A booking tool's report of free times. */
 export interface AvailabilityReport {
   readonly takenAt: Date;
   /** In order. */
@@ -16,7 +16,7 @@ export interface AvailabilityReport {
   readonly bookingUrl: string | null;
 }
 
-/** What is known about the free times of a workspace. Leads of a batch share the object. */
+/** The known free times of a workspace. Leads of a batch share the object. */
 export interface Availability {
   /** The latest report of each tool. */
   readonly reports: readonly AvailabilityReport[];
@@ -32,7 +32,7 @@ export interface OfferedTime extends Span {
   readonly touchId: string;
 }
 
-/** What an offer to one lead depends on. */
+/** The inputs of an offer to one lead. */
 export interface SlotFacts {
   readonly availability: Availability;
   readonly offered: readonly OfferedTime[];
@@ -54,7 +54,7 @@ export interface Offer {
   /** At most three, in order. */
   readonly times: readonly Span[];
   readonly text: string;
-  /** From then on it must be looked at again, whatever happens. */
+  /** Rechecked from then on, even if nothing changed. */
   readonly until: Date;
   readonly version: string;
 }
@@ -70,8 +70,8 @@ export const CLOCKS_DIFFER_MS = 5 * MINUTE_MS;
  * The times that a text to a lead offers.
  *
  * Keeps those that the touch offers already and that are still free. Adds others until there are three, on different
- * days of the lead if possible: within the hours of the workspace, while the lead is awake, and in no other text to the
- * lead. If none has to be replaced, it adds none. Throws RangeError for an invalid zone or window.
+ * days of the lead if possible. Each is within the hours of the workspace, while the lead is awake, and in no other
+ * text to the lead. If none has to be replaced, it adds none. Throws RangeError for an invalid zone or window.
  */
 export function offerOf(facts: SlotFacts, place: MeetingPlace, now: Date, touchId?: string): Offer | NoOffer {
   const { availability, offered } = facts;
@@ -106,12 +106,12 @@ const isSame = (one: Span, other: Span): boolean =>
 
 const overlap = (one: Span, other: Span): boolean => one.startsAt < other.endsAt && other.startsAt < one.endsAt;
 
-/** What is computed once for all leads that share an availability. */
+/** Computed once for all leads that share an availability. */
 interface Computed {
   readonly now: number;
   /** In order. */
   readonly free: readonly Span[];
-  /** By the zone of the lead. */
+  /** Keyed by the zone of the lead. */
   readonly good: Map<string, readonly Span[]>;
 }
 const computed = new WeakMap<Availability, Computed>();

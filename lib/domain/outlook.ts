@@ -79,7 +79,7 @@ export const needsChange = (reason: string): boolean => NEEDS_CHANGE.includes(re
 /** Which times will be free then is not known. */
 const later = (item: DueItem): DueItem => (item.slots ? { ...item, slots: "assumed" } : item);
 
-/** On a later day of the cap, nothing of it is used yet. */
+/** On a later day, the cap is unused. */
 function onDay(item: DueItem, now: Date, at: Date): DueItem {
   const { workspace, instance } = item;
   if (workspace.dailyCap === null || at < capDayEnd(workspace.timeZone, now)) return item;

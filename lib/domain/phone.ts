@@ -59,7 +59,7 @@ export function phoneToStore(text: string, country: string | null): string {
 }
 
 /**
- * Every form in which a row may store the number in `text`, normalised: the international form with and without its
+ * Every normalised form in which a row may store the number in `text`: the international form with and without its
  * plus, and the national form if the number is of the country. Empty without digits.
  */
 export function phoneKeys(text: string, country: string | null): readonly string[] {

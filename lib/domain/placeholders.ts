@@ -120,7 +120,7 @@ const LONGEST_URL = 500;
 /** A brace that belongs to no placeholder. */
 export const isBrace = ({ text }: Placeholder): boolean => text.length === 1;
 
-/** What a report calls a placeholder. Names the kind as `allow` does, and never quotes the text. */
+/** The name of a placeholder in a report. Names the kind as `allow` does, and never quotes the text. */
 export function describePlaceholder(found: Placeholder): string {
   const { kind } = found;
   if (isBrace(found)) return "a single brace (braces)";
@@ -129,7 +129,7 @@ export function describePlaceholder(found: Placeholder): string {
   return `a placeholder of another tool (${kind})`;
 }
 
-/** What its author can do about it. `names` are the values that a template may use. */
+/** The remedy for its author. `names` are the values that a template may use. */
 export function adviceOn({ kind, text }: Placeholder, names: Iterable<string>): string {
   const own = nameFor(text, names);
   return `${own ? `write {{ ${own} }}` : "remove it"}, or allow ${kind} in this step`;

@@ -194,8 +194,8 @@ export function channelUsed(given: RuleContext): Verdict | undefined {
 }
 
 /**
- * What is left of a cap goes to the steps that have waited longest, whichever zone opens first. A step for which older ones
- * leave nothing is decided again once these had their turn: one that did not go leaves its place.
+ * The rest of a cap goes to the steps that have waited longest, in any zone. A step for which older ones leave nothing
+ * is decided again once these had their turn: one that did not go leaves its place.
  */
 export function capReached(given: RuleContext): Verdict | undefined {
   const { dailyCap, dailyCapUsed, timeZone } = given.workspace;

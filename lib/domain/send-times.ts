@@ -15,8 +15,8 @@ export interface SendFacts {
 export type NotNow = "outside_send_window" | "closed_day" | "holiday" | "too_soon" | "channel_used_today";
 
 /**
- * The earliest opening from `now` on in which the lead may be contacted: inside the send window, after the gap since
- * the last touch, and on a local day without a touch on this channel. Null if none starts within a year. Throws
+ * The earliest opening from `now` on in which the lead may be contacted. It is inside the send window, after the gap
+ * since the last touch, and on a local day without a touch on this channel. Null if none starts within a year. Throws
  * RangeError for an invalid zone, place or window.
  */
 export function earliestSend(facts: SendFacts, now: Date): Opening | null {

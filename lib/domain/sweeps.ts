@@ -32,14 +32,14 @@ export const faultText = (fault: string): string =>
 const toolName = (tool: string): string =>
   Object.hasOwn(TOOL_NAMES, tool) ? TOOL_NAMES[tool as BookingToolName] : tool;
 
-/** What the database knows about the sweeps of one window of a connection. */
+/** The stored state of the sweeps of one window of a connection. */
 export interface SweepState {
   readonly tool: string;
   readonly window: SweepWindow;
   /** Begin of the latest sweep that read everything; without one, of the first. */
   readonly since: Date;
   readonly triedAt: Date;
-  /** Of the latest sweep; null if it read everything. */
+  /** The fault of the latest sweep; null if it read everything. */
   readonly fault: string | null;
 }
 

@@ -19,7 +19,7 @@ export interface ValueContext {
   readonly checkText: (piece: Piece) => void;
 }
 
-/** Reads operands and filters. Reports whatever LiquidJS cannot read, or reads without using it. */
+/** Reads operands and filters. Reports text that LiquidJS cannot read, or reads without using it. */
 export function parsed(piece: Piece, context: ValueContext): FilteredValueToken | undefined {
   const { faults } = context;
   if (piece.text === "") faults.add(piece.at, "a value is missing");
@@ -41,7 +41,10 @@ export function parsed(piece: Piece, context: ValueContext): FilteredValueToken 
 
 const SIGNS = "write one | before each filter, one : before its arguments, and one comma between them";
 
-/** What LiquidJS has read, without blanks. It drops some signs without an error, such as a comma at the end. */
+/**
+ * The text that LiquidJS has read, without blanks. LiquidJS drops some signs without an error, such as a comma at the
+ * end.
+ */
 function spelled({ initial, filters: chain }: FilteredValueToken): string {
   const read = initial.postfix.toSorted((one, other) => one.begin - other.begin).map((token) => token.getText());
   const calls = chain.map(({ name, args }) => {

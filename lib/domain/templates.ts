@@ -109,7 +109,7 @@ interface Prepared {
   readonly weight: number;
 }
 
-/** By the allowed kinds of placeholders, then by text. */
+/** Keyed by the allowed kinds of placeholders, then by text. */
 const remembered = new Map<string, Map<string, TextTemplate>>();
 let countOfRemembered = 0;
 const MOST_REMEMBERED = 1_000;

@@ -8,7 +8,7 @@ export const UNSUBSCRIBE_NAME = "unsubscribe_url";
 export const UNSUBSCRIBE_OUTPUT = outputOf(UNSUBSCRIBE_NAME);
 
 /**
- * Stands for the link in a rendered and stored text, because the link is signed for a touch, which has no id before it is
+ * Stands for the link in a rendered and stored text: the link is signed for a touch, which has no id before it is
  * stored. Templates and values of leads cannot contain it.
  */
 export const UNSUBSCRIBE_MARKER = `${MARKER_START}${UNSUBSCRIBE_NAME}${MARKER_END}`;

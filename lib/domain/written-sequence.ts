@@ -166,7 +166,7 @@ function textFaults(text: string, allow: Step["allow"], found: readonly string[]
   const filled = textTemplate(text, allow)(sampleLead(checked.fields), SOMEWHERE);
   if (filled.kind === "filled") return [];
   if (filled.kind === "faulty") return filled.faults;
-  // What a filter leaves of a value depends on the lead.
+  // The result of a filter depends on the lead.
   return filled.names.filter((name) => !isFilterResult(name)).map((name) => `${name} has no value here`);
 }
 

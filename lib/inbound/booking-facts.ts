@@ -8,7 +8,7 @@ import type { TranslatedFact } from "./translation.ts";
 /** A text of a payload. Any other value counts as absent: what is only useful never makes a payload invalid. */
 export const usefulText = z.string().min(1).optional().catch(undefined);
 
-/** What a translator knows about a payload besides its content. */
+/** The context of a payload. */
 export interface About {
   readonly workspaceId: string;
   /** Used only if the payload has no time of its own. */
@@ -50,23 +50,22 @@ export function oneOf(addresses: readonly string[]): (address: string) => boolea
   return (address) => mailboxes.has(normaliseEmail(address));
 }
 
-/** What a tool says about one person's meeting. */
+/** One person's meeting, as a tool reports it. */
 export interface Booking {
   readonly type: "meeting.booked" | "meeting.rescheduled" | "meeting.cancelled" | "meeting.missed";
   readonly meetingId: string;
-  /** The former meeting id of a rescheduled booking. */
+  /** The previous meeting id of a rescheduled booking. */
   readonly replaces?: string | undefined;
   readonly lead: Person;
   readonly startsAt: string | undefined;
   readonly endsAt: string | undefined;
-  /** By the tool's clock. */
+  /** An instant on the tool's clock. */
   readonly occurredAt: string | undefined;
 }
 
 /**
- * The fact about one person's meeting. Its event id is the meeting id and a digest of everything that the fact says.
- * The same state therefore has one event id, however often and from wherever it arrives, and another state never has
- * the id of an earlier one: A, B and A again are three events.
+ * The fact about one person's meeting. Its event id is the meeting id and a digest of everything that the fact says. A
+ * redelivery and a sweep therefore give the same event id. A, B and A again are three events.
  */
 export function bookingFact({ workspaceId, receivedAt }: About, booking: Booking): TranslatedFact {
   const { type, replaces, lead, startsAt = null, endsAt = null, occurredAt } = booking;

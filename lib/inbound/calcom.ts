@@ -82,7 +82,7 @@ export function translateCalcom(payload: unknown, about: About): Translation {
   return facts.length > 0 ? { kind: "facts", facts } : ignored("concerns no attendee but hosts");
 }
 
-/** What the API says about a booking. */
+/** A booking in the API. */
 export interface CalcomResource {
   readonly uid: string;
   readonly status: "accepted" | "pending" | "cancelled" | "rejected";
@@ -99,10 +99,10 @@ export interface CalcomResource {
 }
 
 /**
- * The bookings of a booking in the API: one for each attendee whom a webhook would name, with the same meeting ids. None
- * while it awaits confirmation, and none if it was rescheduled, because the new booking replaces it. The time is that of
- * the booking's last change; an absence is not before the start, because the API gives it no time of its own. That an
- * absence was taken back, or that one seat was cancelled, does not show in the API.
+ * The bookings of a booking in the API: one for each attendee whom a webhook would name, with the same meeting ids.
+ * None while it awaits confirmation, and none if it was rescheduled, because the new booking replaces it. The time is
+ * that of the booking's last change; an absence is not before the start, because the API gives it no time of its own.
+ * The API does not show that an absence was taken back, or that one seat was cancelled.
  *
  * Source: https://cal.com/docs/api-reference/v2/bookings/get-all-bookings
  */

@@ -75,9 +75,9 @@ export function translateCalendly(payload: unknown, about: About): Translation {
 }
 
 /**
- * The bookings of an invitee as the API gives it, with its event as `scheduled_event`: those that the webhooks about it
- * give. None for a rescheduled invitee, whose successor has them. Undefined if it is no invitee. That a no-show was
- * taken back does not show in the API.
+ * The bookings of an invitee as the API gives it, with its event as `scheduled_event`: those that the webhooks about
+ * it give. None for a rescheduled invitee, whose successor has them. Undefined if it is no invitee. The API does not
+ * show that a no-show was taken back.
  *
  * Source: https://developer.calendly.com/api-docs/calendly-api/scheduled-events/list-event-invitees
  */

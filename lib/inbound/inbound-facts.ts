@@ -19,7 +19,7 @@ export function factsOfText(
   });
 }
 
-/** Whose lead a mail concerns: the lead of a touch, or all leads of an address. */
+/** The leads that a mail concerns: the lead of a touch, or all leads of an address. */
 export type MailOwner =
   | { readonly workspaceId: string; readonly touchId: string; readonly wentToReported: boolean }
   | { readonly workspaceId: string; readonly email: string };

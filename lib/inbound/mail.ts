@@ -4,12 +4,12 @@ import { isAutomatic } from "./automatic-mail.ts";
 import { addressesIn, messageIdsIn, type ReceivedMail, readMail } from "./received-mail.ts";
 import { reportIn, returnedIn } from "./reports.ts";
 
-/** What a mail means, if it concerns a touch or a lead. */
+/** The meaning of a mail, if it concerns a touch or a lead. */
 export type MailMeaning =
   | { readonly kind: "reply" | "opt_out" | "complaint" }
   | { readonly kind: "bounce"; readonly bounce: "permanent" | "transient" };
 
-/** What a mail says about the touch or the lead that it concerns. The first that is known counts. */
+/** The marks by which a mail names its touch or lead. The first that is known counts. */
 export interface MailMarks {
   readonly touchIds: readonly string[];
   /** In angle brackets. */

@@ -4,7 +4,7 @@ import { readMeetingTimes } from "../domain/meeting.ts";
 import { FACT_SCHEMAS, type Fact, type FactType, isFactType, LEAD_REFERENCE, stops } from "./facts.ts";
 import { faultsOf, jsonOf } from "./json.ts";
 
-/** The former size limit of EventBridge; a thousand leads fit easily. */
+/** A thousand leads fit easily. */
 export const LARGEST_EVENT_BYTES = 256 * 1024;
 
 /** The fields of an EventBridge event that are used here. */

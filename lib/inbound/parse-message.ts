@@ -15,10 +15,10 @@ export interface StoredMail {
   readonly receivedAt: Date;
 }
 
-/** What a message of the intake's queue is about. */
+/** A message of the intake's queue, by its kind. */
 export type Message =
   | { readonly kind: "facts"; readonly facts: readonly Fact[] }
-  /** What a provider reports about touches, which may be unknown here. */
+  /** Reports of a provider about touches, which may be unknown here. */
   | { readonly kind: "touch_facts"; readonly facts: readonly Fact[] }
   | { readonly kind: "text"; readonly text: InboundText; readonly receivedAt: Date }
   | { readonly kind: "mail"; readonly mail: StoredMail }
@@ -37,7 +37,7 @@ const objectCreated = z.object({
   detail: z.object({ bucket: z.object({ name: z.string() }), object: z.object({ key: z.string() }) }),
 });
 
-/** Tells the messages of the queue apart by their shape, and parses them. */
+/** Recognises a message of the queue by its shape, and parses it. */
 export function parseMessage(body: string): Message {
   const json = Buffer.byteLength(body) > LARGEST_EVENT_BYTES ? undefined : jsonOf(body);
   const { Type, source } = SHAPE.parse(json);

@@ -11,7 +11,7 @@ const LARGEST_DETAIL_BYTES = LARGEST_EVENT_BYTES - 4_096;
 const TYPES = Object.keys(FACT_SCHEMAS) as FactType[];
 const posted = z.looseObject({ type: z.enum(TYPES, `must be one of ${TYPES.join(", ")}`) });
 
-/** What becomes of one posted fact. */
+/** The result for one posted fact. */
 type PostedFact =
   | {
       /** As posted, because the intake parses and repairs it again. */

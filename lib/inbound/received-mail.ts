@@ -9,7 +9,7 @@ interface ReportPart {
   readonly text: string;
 }
 
-/** What is read of a mail. Its body is not. */
+/** The parts of a mail that are read. Its body is not one of them. */
 export interface ReceivedMail {
   /** All values of a header field, unfolded; in the order of the mail. */
   readonly headers: (name: string) => readonly string[];

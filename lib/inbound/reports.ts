@@ -13,7 +13,7 @@ const NOT_THE_ADDRESS = /^5\.(2\.[23]|3\.4|6\.\d{1,3}|7\.\d{1,3})$/;
 const NO_COMPLAINT = new Set(["not-spam", "auth-failure", "dmarc"]);
 export const isComplaint = (feedbackType: string): boolean => !NO_COMPLAINT.has(feedbackType.trim().toLowerCase());
 
-/** What a mail server reports about a mail of ours. */
+/** A mail server's report about a mail of ours. */
 export type MailReport =
   | { readonly kind: "bounce"; readonly bounce: "permanent" | "transient"; readonly addresses: readonly string[] }
   | { readonly kind: "complaint"; readonly addresses: readonly string[] }

@@ -31,7 +31,7 @@ const delivery = z.object({ timestamp: anything });
 
 const event = z.object({ "detail-type": z.string(), time: anything, detail: z.looseObject({ mail }) });
 
-/** What an event is about: the touch, its workspace, and the times that the event gives, best first. */
+/** The touch of an event, its workspace, and the times that the event gives, best first. */
 interface About {
   readonly workspaceId: string;
   readonly touchId: string;
@@ -88,7 +88,10 @@ const isAutomaticReply = ({ bounceType, bounceSubType, bouncedRecipients }: Boun
   bounceSubType === "General" &&
   bouncedRecipients.every(({ status, diagnosticCode }) => status === undefined && diagnosticCode === undefined);
 
-/** An address that the receiving server does not know is permanent, whatever type SES derived from the answer's text. */
+/**
+ * An address that the receiving server does not know is permanent, even if SES derived another type from the answer's
+ * text.
+ */
 const bounceKindOf = ({ bounceType, bouncedRecipients }: Bounce) =>
   bounceType === "Permanent" || bouncedRecipients.some(({ status = "" }) => isNoSuchAddress(status))
     ? "permanent"

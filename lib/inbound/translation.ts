@@ -13,12 +13,12 @@ export interface BusEvent {
 }
 
 /**
- * What a translator makes of a payload of another system. Translators are pure. They derive event ids from the payload,
+ * The result of translating a payload of another system. Translators are pure. They derive event ids from the payload,
  * so that a redelivery gives the same facts. Reasons hold no personal data.
  */
 export type Translation =
   | { readonly kind: "facts"; readonly facts: readonly TranslatedFact[] }
-  /** The payload is valid and concerns nobody here. */
+  /** The payload is valid and concerns no lead. */
   | { readonly kind: "ignored"; readonly reason: string }
   /** The payload is not what the system documents. */
   | { readonly kind: "fault"; readonly reason: string };

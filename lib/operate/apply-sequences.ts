@@ -51,7 +51,7 @@ export const planApplySequences = question({
         fingerprint: z.string().nullable(),
       }),
     ),
-    /** What the authors may not expect of the sequences. It prevents nothing. */
+    /** Effects that the authors may not expect. It prevents nothing. */
     advice: adviceAnswer,
   }),
   async run(db, { workspace, sequences: given, newFields: added }, now) {

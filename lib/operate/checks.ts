@@ -3,9 +3,9 @@ import * as z from "zod";
 export const checkResult = z.object({
   name: z.string(),
   state: z.enum(["passed", "failed", "skipped"]),
-  /** What was found; for a skipped check, what it needs. */
+  /** The finding; for a skipped check, what it needs. */
   found: z.string(),
-  /** What to do; only of a failed check. */
+  /** The remedy; only of a failed check. */
   remedy: z.string().nullable(),
 });
 export type CheckResult = z.infer<typeof checkResult>;

@@ -62,8 +62,8 @@ export class ClockCap {
   }
 
   /**
-   * For a step that is decided now: the held steps that may still use the cap of the day and have waited longer, as a
-   * claim reads them. Finds them when they are first needed.
+   * For a step that is decided now: the held steps that have waited longer and may still use the day's cap, as a claim
+   * reads them. Finds them when they are first needed.
    */
   queueAt(workspace: WorkspaceFacts, now: Date): (decided: Walking) => AheadForCap | undefined {
     const { dailyCap } = workspace;

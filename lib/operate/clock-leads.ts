@@ -2,7 +2,7 @@ import type { DueItem, LeadFacts } from "../domain/due-item.ts";
 import { ADDRESS_KINDS, ADDRESS_OF_CHANNEL, type AddressKind, type Channel } from "../domain/labels.ts";
 import { addressKey } from "../run/plan.ts";
 
-/** What changes of a lead. */
+/** The facts of a lead that change on the clock. */
 type Reached = Pick<LeadFacts, "lastOutboundAt" | "lastTouchAt" | "twinTouchAt">;
 
 /** The leads on the virtual clock: when each was last reached, also at an address that it shares. */

@@ -29,7 +29,7 @@ const change = z.object({
   times: z.array(z.object({ at: isoInstant, steps: z.int() })),
 });
 
-/** What differs between two futures of the same instances. */
+/** The differences between two futures of the same instances. */
 export const effect = z.object({
   /** The most frequent first. */
   changes: z.array(change),
@@ -114,7 +114,7 @@ export class EffectCounts {
 /** The last thing that happens to each step, and when each instance ends. */
 class Endings {
   readonly endsAt = new Map<string, Date>();
-  /** By instance; an instance has few steps. */
+  /** Keyed by instance; an instance has few steps. */
   readonly #last = new Map<string, Foreseen[]>();
 
   constructor(future: Iterable<Foreseen>) {
@@ -135,7 +135,7 @@ class Endings {
 
 const NOTHING: Ending = { kind: "none", channel: null, reason: null };
 
-/** What the current step waits for until something happens to it. */
+/** The state of the current step until something happens to it. */
 function waitingNow({ status, pausedReason, holdReason }: LiveInstance): Ending {
   if (pausedReason === "awaiting_approval") return { kind: "approval", channel: null, reason: "needs_approval" };
   if (status === "paused") return { kind: "pause", channel: null, reason: pausedReason };

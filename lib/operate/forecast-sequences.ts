@@ -14,8 +14,8 @@ import { isoInstant, question, Refused } from "./operation.ts";
 import { theOrOnlyWorkspace } from "./workspaces.ts";
 
 /**
- * `forecast --sequences`: how applying sequences changes the forecast. It is the forecast that `forecast` gives once they
- * are applied: leads in progress finish the version that they started, with the new words of its steps.
+ * `forecast --sequences`: how applying sequences changes the forecast. It equals the answer of `forecast` once they
+ * are applied: leads in progress finish the version that they started, with its new words.
  */
 export const forecastSequences = question({
   name: "forecast sequences",

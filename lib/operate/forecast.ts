@@ -15,7 +15,7 @@ const workspaceForecast = foreseenCounts.extend({
   workspaceId: z.guid(),
   workspace: z.string(),
   liveInstances: z.int(),
-  /** What the authors of its active sequences may not expect. */
+  /** Effects that the authors of its active sequences may not expect. */
   advice: adviceAnswer,
 });
 

@@ -5,7 +5,7 @@ import type { Foreseen } from "./future.ts";
 
 const perChannel = z.partialRecord(z.enum(CHANNELS), z.int());
 
-/** What happens in the days of a forecast. Days, hours and dates are in order. */
+/** The touches and other outcomes in the days of a forecast. Days, hours and dates are in order. */
 export const foreseenCounts = z.object({
   /** Touches by local day of the workspace and channel, such as `2027-03-01`. */
   days: z.array(z.object({ day: z.string(), touches: perChannel })),

@@ -28,7 +28,7 @@ export const funnel = question({
   answer: z.object({
     workspaceId: z.guid(),
     workspace: z.string(),
-    /** The period that was asked for, and the zone of its dates; `until` is exclusive. */
+    /** The requested period, and the zone of its dates; `until` is exclusive. */
     since: isoInstant.nullable(),
     until: isoInstant.nullable(),
     zone: z.string(),

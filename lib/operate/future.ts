@@ -30,9 +30,9 @@ export interface Foreseen {
 }
 
 /**
- * What the engine does with live instances of one workspace from `from` on, run each minute until `until`, if no lead
- * replies or books, no text is approved, free times are left for texts that offer some, nothing changes, and every touch
- * is accepted on its first attempt. Pure: it decides with the same functions as a run, on a virtual clock. Yields in
+ * Foresees the actions of the engine on live instances of one workspace, run each minute from `from` until `until`.
+ * Assumes that no lead replies or books, no text is approved, free times are left, nothing changes, and every touch is
+ * accepted on its first attempt. Pure: it decides with the same functions as a run, on a virtual clock. Yields in
  * order of time.
  */
 export function* futureOf(live: readonly LiveInstance[], from: Date, until: Date): Generator<Foreseen> {
@@ -66,7 +66,7 @@ class World {
       }
       const { item } = read;
       this.#leads.add(item);
-      // What held it may have been repaired since: it is decided again.
+      // The cause of the hold may have been repaired, so it is decided again.
       const held = needsChange(holdReason ?? "") ? null : holdReason;
       const walking = { ...state, holdReason: held, id, item, position, nextStepDue, heldSince };
       this.#plan(walking, this.#start, isPauseOver(instance, from) ? from : lookAt(walking));
@@ -190,7 +190,7 @@ const stepOf = ({ id, position, item }: Walking) => ({
   message: null,
 });
 
-/** What is due within a minute that has been run waits for the next one. */
+/** A step that falls due within a minute that has been run waits for the next minute. */
 const minuteAfter = (now: Date): number => Math.floor(now.getTime() / MINUTE_MS) + 1;
 
 const KINDS = {

@@ -4,9 +4,9 @@ import type { Queryable } from "../store/sql.ts";
 const LEADS_PER_GROUP = 2_000;
 
 /**
- * The live instances of a workspace in groups whose futures do not depend on each other, so that memory holds one group.
- * Instances depend on each other by their lead, by an address that leads share, and by the daily cap of the workspace:
- * all instances of a capped workspace are one group.
+ * The live instances of a workspace in groups whose futures do not depend on each other, so that memory holds one
+ * group. Instances depend on each other by their lead and by an address that leads share. In a workspace with a daily
+ * cap, all instances are one group.
  */
 export async function* liveGroups(
   db: Queryable,

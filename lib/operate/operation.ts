@@ -10,7 +10,7 @@ export const isoInstant = z.codec(z.iso.datetime().or(farInstant), z.date(), {
   encode: (date) => date.toISOString(),
 });
 
-/** What a question and an order have in common: a name and two schemas, whose input sides are JSON. */
+/** The common part of a question and an order: a name and two schemas, whose input sides are JSON. */
 interface Operation<Input extends z.ZodType, Answer extends z.ZodType> {
   /** The words of the command that asks it, such as `workspaces list`. */
   readonly name: string;
@@ -20,14 +20,14 @@ interface Operation<Input extends z.ZodType, Answer extends z.ZodType> {
   readonly answer: Answer;
 }
 
-/** Something that a person asks. It writes nothing: it runs in a read-only transaction. */
+/** A question of a person. It writes nothing: it runs in a read-only transaction. */
 export interface Question<Input extends z.ZodType = z.ZodType, Answer extends z.ZodType = z.ZodType>
   extends Operation<Input, Answer> {
   /** Throws Refused. `now` is the database's time. */
   run(db: Transactional, input: z.output<Input>, now: Date): Promise<z.output<Answer>>;
 }
 
-/** Who orders, why and when. */
+/** The signature of an order, and its time. */
 export interface Placed {
   /** Chosen by the client. The same id is carried out once. */
   readonly orderId: string;
@@ -39,7 +39,7 @@ export interface Placed {
   readonly at: Date;
 }
 
-/** What an order did. */
+/** The result of an order. */
 export interface Done<Answer> {
   readonly answer: Answer;
   /** The workspace that it concerns, which its record names. */
@@ -49,8 +49,8 @@ export interface Done<Answer> {
 }
 
 /**
- * Something that a person tells a stage to do. All that it writes commits together with its record, or nothing does.
- * The answer is stored with the record, so it holds no personal data.
+ * An order of a person to a stage. Its writes and its record commit in one transaction. The answer is stored with the
+ * record, so it holds no personal data.
  */
 export interface Order<Input extends z.ZodType = z.ZodType, Answer extends z.ZodType = z.ZodType>
   extends Operation<Input, Answer> {

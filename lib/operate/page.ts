@@ -1,6 +1,6 @@
 /**
- * A page of at most `limit` rows, of those that were found from one more, and the id after which the next one begins; null
- * if there is none.
+ * A page of at most `limit` rows, and the id after which the next one begins; null if there is none. `found` has up to
+ * `limit + 1` rows.
  */
 export function pageOf<Row extends { readonly id: string }>(
   found: readonly Row[],

@@ -47,7 +47,7 @@ const liveInstance = z.object({
   position: z.int(),
   generation: z.int(),
   nextStepDue: isoInstant.nullable(),
-  /** What would be decided if the step were due now; the fault if its rows are unreadable. */
+  /** The decision if the step were due now; the fault if its rows are unreadable. */
   now: z.discriminatedUnion("readable", [
     z.object({ readable: z.literal(true), decision }),
     z.object({ readable: z.literal(false), fault: z.string() }),

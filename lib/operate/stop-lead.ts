@@ -25,7 +25,7 @@ export const stopLead = order({
   },
 });
 
-/** `leads resume`: switches automation on and ends manual pauses. What was ended stays ended. */
+/** `leads resume`: switches automation on and ends manual pauses. Ended instances stay ended. */
 export const resumeLead = order({
   name: "leads resume",
   summary: "Switches automation on for a lead: the next run resumes its paused sequences.",

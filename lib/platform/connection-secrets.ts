@@ -8,7 +8,7 @@ import { errorName, Unavailable, unavailable } from "./unavailable.ts";
 export const TOOLS = ["calendly", "calcom", "facts"] as const;
 export type Tool = (typeof TOOLS)[number];
 
-/** Whatever a workspace may be connected with. */
+/** The systems that a workspace may be connected with. */
 export type ConnectedTool = Tool | BookingToolName;
 
 /** Two are valid while one replaces the other. */
@@ -143,7 +143,7 @@ function secretIfThere(): ReadSecret {
     });
 }
 
-/** What takes the place of Secrets Manager locally: `{ "<workspace id>/<tool>": { … } }`. */
+/** The local substitute for Secrets Manager: `{ "<workspace id>/<tool>": { … } }`. */
 export const localConnections = z.record(z.string(), z.unknown());
 export type LocalConnections = z.infer<typeof localConnections>;
 

@@ -14,7 +14,7 @@ const CONNECT_TIMEOUT_MS = 2_000;
 const ANSWER_TIMEOUT_MS = 4_000;
 /** The limit of PutEvents, according to its API reference. */
 const ENTRIES_IN_A_CALL = 10;
-/** The former limit of PutEvents for all entries together. One fact always fits. */
+/** Bytes of all entries of one call together; PutEvents allows more. One fact always fits. */
 const BYTES_IN_A_CALL = 256 * 1024;
 const CALLS_AT_ONCE = 5;
 

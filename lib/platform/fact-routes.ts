@@ -30,7 +30,7 @@ interface Sender {
   readonly read: (payload: unknown, about: About, body: Buffer) => Reading;
 }
 
-/** What a payload says, and the answer once the bus has accepted its facts. */
+/** The facts of a payload, and the answer once the bus has accepted them. */
 interface Reading extends Handled {
   readonly facts: readonly BusEvent[];
 }

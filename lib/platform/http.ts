@@ -14,7 +14,7 @@ export interface HttpRequest {
   readonly method: string;
   /** The parts of the path: `/calendly/<workspace>` has two. */
   readonly path: readonly string[];
-  /** By names in lower case. */
+  /** Names are in lower case. */
   readonly headers: Readonly<Record<string, string>>;
   /** The bytes as sent: signatures are over them. */
   readonly body: Buffer;

@@ -12,7 +12,7 @@ export interface WebhookPorts {
   readonly now: () => Date;
 }
 
-/** An answer, and what the log says about it: nothing of it may be personal or a value of the request. */
+/** An answer and its log fields, which hold no personal data and no value of the request. */
 export interface Handled {
   readonly answer: HttpAnswer;
   readonly outcome:

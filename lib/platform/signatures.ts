@@ -56,6 +56,6 @@ function isSignedWith(key: string, body: Buffer, headers: Readonly<Record<string
   }
 }
 
-/** Compares digests, because their lengths are equal: the time tells nothing about the texts. */
+/** Compares digests of equal length, so that the time reveals nothing about the texts. */
 const sameText = (one: string, other: string): boolean => timingSafeEqual(digest(one), digest(other));
 const digest = (text: string): Buffer => createHash("sha256").update(text).digest();

@@ -8,7 +8,7 @@ interface Text {
   readonly button?: string;
 }
 
-/** What the pages behind an unsubscribe link say. */
+/** The texts of the pages behind an unsubscribe link. */
 export const UNSUBSCRIBE_TEXTS = {
   question: {
     title: "Unsubscribe",
@@ -59,7 +59,9 @@ const HEADERS = {
   "x-robots-tag": "noindex, nofollow",
 };
 
-/** A small, complete page. Contains nothing of the request. A form without an action posts to the address of the page. */
+/**
+ * A small, complete page. Contains no value of the request. A form without an action posts to the address of the page.
+ */
 export function unsubscribePage(
   statusCode: number,
   { title, sentences, button }: Text,

@@ -5,7 +5,7 @@ import { UNSUBSCRIBE_TEXTS, unsubscribePage } from "./unsubscribe-page.ts";
 
 /**
  * The link in a message; its argument is a token. GET and HEAD show a page with a button and change nothing, because
- * scanners follow links. POST opts out, whatever its body (RFC 8058 sections 3.1 and 3.2: no cookie, no redirect, no
+ * scanners follow links. POST opts out with any body (RFC 8058 sections 3.1 and 3.2: no cookie, no redirect, no
  * further step). The answers are pages, because people read them.
  */
 export const UNSUBSCRIBE: Route = {

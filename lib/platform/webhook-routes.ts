@@ -23,13 +23,17 @@ interface Answered {
 }
 
 /**
- * Answers a request to the webhooks function, and logs one line about it. Throws only on an event that is not one of an
- * HTTP API, and on a bug.
+ * Answers a request to the webhooks function, and logs one line about it. Throws only on an event that is not one of
+ * an HTTP API, and on a bug.
  *
- * Statuses: 2xx once the bus has accepted every fact, or the webhook that no translator can read; 400 for posted
- * facts that are all faulty or not JSON; 401 for a missing or wrong signature; 404 for an unknown route
- * or workspace; 405; 413; 503 if the sender must try again. Never 410, because Calendly deletes a subscription that
- * answers it.
+ * - 2xx: the bus has accepted every fact, or the webhook that no translator can read
+ * - 400: posted facts that are all faulty or not JSON
+ * - 401: a missing or wrong signature
+ * - 404: an unknown route or workspace
+ * - 405, 413: another method, a body that is too large
+ * - 503: the sender must try again
+ *
+ * Never 410, because Calendly deletes a subscription that answers it.
  */
 export async function answerRequest(event: unknown, ports: WebhookPorts & { readonly log: Log }): Promise<Answered> {
   const request = requestOf(event);

@@ -68,7 +68,7 @@ export async function applyMessages(
   return { report, failedMessageIds: failed.flat() };
 }
 
-/** A message that concerns nobody here. The reason is a label. */
+/** A message that concerns no lead. The reason is a label. */
 interface Ignored {
   readonly outcome: "ignored";
   readonly reason: string;

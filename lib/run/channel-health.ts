@@ -40,7 +40,7 @@ interface ScopeState extends Omit<ChannelFault, "reason"> {
  * single message proves that the channel works. Each run starts with a new instance, so faults clear by themselves.
  */
 export class ChannelHealth {
-  /** By channel, then by `keyOf`. */
+  /** Keyed by channel, then by `keyOf`. */
   readonly #scopes = new Map<Channel, Map<string | null, ScopeState>>();
   /** The number of the last fault, by message id. */
   readonly #lastFault = new Map<string, number>();

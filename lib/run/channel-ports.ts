@@ -49,7 +49,7 @@ export interface OutgoingTouch {
   readonly details?: TouchDetails;
 }
 
-/** What a receiver needs to deliver a touch itself, or to find the lead in another system. */
+/** The data with which a receiver delivers a touch itself, or finds the lead in another system. */
 export interface TouchDetails {
   /** The number of the current attempt, from 1. Attempts that a channel fault ended do not count. */
   readonly attempt: number;

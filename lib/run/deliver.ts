@@ -58,7 +58,7 @@ export async function deliver(
   await sendGroup(context, started, report);
   const first = await deliverInGroups(context, touchIds, report);
   const second = await deliverInGroups(context, await lookAgain(context, first.waiting, report), report);
-  // Offered times are looked at last, so also after another reason to wait.
+  // Offered times are checked last, also after another reason to wait.
   const unchecked = second.waiting.filter(isUnchecked);
   const third = await deliverInGroups(context, await lookAgain(context, unchecked, report), report);
   const waiting = [...withoutAll(second.waiting, unchecked), ...third.waiting];

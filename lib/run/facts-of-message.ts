@@ -9,7 +9,7 @@ interface FactsPorts {
   readonly mails?: ReceivedMails;
 }
 
-/** What a message is about, once its leads are known. */
+/** A message whose leads are known. */
 type Resolved = Extract<Message, { readonly kind: "facts" | "ignored" | "refused" }>;
 
 /** Parses a message, and finds the leads of one that names none. Throws transient errors. */

@@ -2,7 +2,7 @@ import type { MailOwner } from "../inbound/inbound-facts.ts";
 import type { MailMarks } from "../inbound/mail.ts";
 import type { InboundText } from "../inbound/texts.ts";
 
-/** Whose leads a message concerns that names no lead of a workspace. */
+/** Finds the leads of a message that names none. */
 export interface InboundOwners {
   knowsTouch(workspaceId: string, touchId: string): Promise<boolean>;
   /** The ids of the workspaces that texted the number. */

@@ -59,9 +59,9 @@ export function settlementOf(attempt: Attempt, outcome: SendOutcome, context: Se
 }
 
 /**
- * A channel fault uses no attempt. The message that hit it backs off for up to a minute. Messages that were not started
- * keep their age and go in the next run, which thus probes the channel with other messages. Messages of a lead's own
- * sender wait for up to an hour.
+ * A channel fault uses no attempt. The message that hit it backs off for up to a minute. Messages that were not
+ * started keep their age. The next run probes the channel with them. Messages of a lead's own sender wait for up to an
+ * hour.
  */
 function afterChannelFault(attempt: Attempt, outcome: ChannelDown, context: SettlementContext): Settlement {
   const { reason, otherwise, notStarted, mayHaveArrived, scope } = outcome;

@@ -74,7 +74,7 @@ interface EarlierReports {
 interface Balance {
   readonly taken: number;
   readonly accounted: number;
-  /** What was taken, as in "instances were due". */
+  /** Names the taken items, as in "instances were due". */
   readonly what: string;
 }
 

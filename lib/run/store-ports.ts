@@ -28,9 +28,9 @@ interface GuardrailStore {
   /** Workspaces with a bounce or complaint since their last check, the longest first; usually none. */
   findFlagged(query: Omit<BatchQuery, "limit">): Promise<readonly string[]>;
   /**
-   * In one transaction: passes the counted mails of a flagged workspace to `exceeded`, pauses the workspace for the
-   * returned reason, queues the digest event and clears the flag. Does not count if the workspace is paused already.
-   * Undefined, and changes nothing, if another transaction checked or holds it.
+   * Passes the counted mails of a flagged workspace to `exceeded`. In the same transaction, pauses the workspace for
+   * the returned reason, queues the digest event and clears the flag. Does not count if the workspace is paused
+   * already. Undefined, and changes nothing, if another transaction checked or holds it.
    */
   checkGuardrail(query: GuardrailQuery, exceeded: ExceededLimit): Promise<GuardrailOutcome | undefined>;
 }

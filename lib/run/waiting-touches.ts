@@ -11,7 +11,7 @@ import { redactError } from "./redact-error.ts";
 import { broken, rescheduled } from "./settlement.ts";
 import type { DeliveryReport } from "./step-reports.ts";
 
-/** What the decision about a claimed touch depends on that could not be started. */
+/** The inputs of a decision about a claimed touch that could not be started. */
 interface DecisionContext {
   readonly now: Date;
   readonly store: Pick<DeliveryStore, "readSendFacts" | "reschedule" | "refreshOffers">;

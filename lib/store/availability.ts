@@ -6,7 +6,7 @@ import type { DueCandidate } from "../run/claim-ports.ts";
 import { instant } from "./rows.ts";
 import { execute, many, type Queryable, sql } from "./sql.ts";
 
-/** What a booking tool reported. */
+/** A booking tool's report of free times. */
 interface Reported {
   readonly workspaceId: string;
   readonly tool: string;
@@ -54,8 +54,8 @@ const availabilityRow = z.object({
 });
 
 /**
- * What is known about the free times of these workspaces; nothing for those without a report. Parses each alone: a row
- * that was changed by SQL and cannot be read counts as no report.
+ * The known free times of these workspaces; none for those without a report. Parses each alone: a row that was changed
+ * by SQL and cannot be read counts as no report.
  */
 export async function readAvailability(
   db: Queryable,

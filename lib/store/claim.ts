@@ -41,10 +41,11 @@ export async function findDueWorkspaces(
 }
 
 /**
- * In one transaction, locks due instances with their leads, earliest first and the same share per workspace, calls
- * `plan` with all of them and writes its plans. An instance without a plan stays unchanged. Skips instances and leads that
- * another transaction holds, and capped workspaces whose lock is not released in time. A booking, reply or opt-out
- * cannot commit between the decision and its write: it must change a row that is locked here.
+ * In one transaction, locks due instances with their leads, calls `plan` with all of them and writes its plans. Takes
+ * the earliest first, and the same share of each workspace. An instance without a plan stays unchanged. Skips
+ * instances and leads that another transaction holds, and capped workspaces whose lock is not released in time. A
+ * booking, reply or opt-out cannot commit between the decision and its write: it must change a row that is locked
+ * here.
  */
 export async function claimDue(
   db: Transactional,

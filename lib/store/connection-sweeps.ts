@@ -56,7 +56,7 @@ export async function storeSweep(
   return state;
 }
 
-/** Remembers that the digest has told of the failing window, until a sweep reads everything. */
+/** Records that the digest has reported the failing window, until a sweep reads everything. */
 export async function markTold(db: Queryable, { workspaceId, tool, window }: ReportedSweep): Promise<void> {
   await execute(db)`
     update connection_sweep set told_since = ${SINCE}

@@ -4,7 +4,7 @@ import { many, type Queryable } from "./sql.ts";
 export const factCount = z.object({
   type: z.string(),
   outcome: z.string(),
-  /** What was wrong with it; null without a warning. */
+  /** The fault that it names; null without a warning. */
   warning: z.string().nullable(),
   facts: z.int(),
 });

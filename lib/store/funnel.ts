@@ -32,10 +32,10 @@ interface FunnelQuery {
 }
 
 /**
- * What became of the touches of a workspace in a period, for each step with a touch, also if it came later. A first reply,
- * a first booking and an opt-out count once, at the last touch that was sent to the lead before. A complaint and a bounce
- * count at their touch, an address that turned out undeliverable without a touch that bounced at the last one before. Reads
- * all touches of the workspace. A touch that was not sent counts at its last attempt.
+ * The outcomes of a workspace's touches in a period, for each step with a touch. Later outcomes count too. A first
+ * reply, a first booking and an opt-out count once, at the last touch that was sent to the lead before. A complaint
+ * and a bounce count at their touch, an address that turned out undeliverable without a touch that bounced at the last
+ * one before. Reads all touches of the workspace. A touch that was not sent counts at its last attempt.
  */
 export async function readFunnel(
   db: Queryable,

@@ -30,7 +30,7 @@ export const checkGuardrail = (
     return outcome;
   });
 
-/** What `checkGuardrail` would do. */
+/** The outcome of `checkGuardrail`, without its writes. */
 export const rehearseGuardrail = (db: Queryable, query: GuardrailQuery, exceeded: ExceededLimit) =>
   judge(db, query, exceeded, empty);
 

@@ -24,8 +24,7 @@ export type FoundLead = z.infer<typeof foundRow>;
 
 interface LeadQuery {
   /**
-   * As people write it: an id of the lead, of one of its instances or of a touch; an external id, an address, a number or
-   * part of a name.
+   * The id of a lead, of one of its instances or of a touch; an external id, an address, a number or part of a name.
    */
   readonly text: string;
   /** Null: all workspaces. */

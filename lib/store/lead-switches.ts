@@ -38,8 +38,8 @@ interface Resumed {
 }
 
 /**
- * Switches automation on, and lets the next run end the lead's manual pauses, also those that a person typed. What was
- * ended stays ended.
+ * Switches automation on, and lets the next run end the lead's manual pauses, also those that a person typed. Ended
+ * instances stay ended.
  */
 export async function resumeLead(
   db: Queryable,

@@ -19,8 +19,8 @@ interface Shown {
 }
 
 /**
- * Reads, for each workspace in which something waits for a missing value, the section that lists it: the lead, the
- * sequence, and the names of the values. A lead without a name is shown by another value that identifies it.
+ * Reads the section of each workspace in which an instance waits for a missing value: the lead, the sequence, and the
+ * names of the values. A lead without a name is shown by another value that identifies it.
  */
 export async function readMissingData(
   db: Queryable,

@@ -9,8 +9,8 @@ export interface RecordedOffer {
 }
 
 /**
- * Records the times of texts that offered none before. The versions of the reports were read in this transaction: one that
- * commits meanwhile is noticed when sending starts.
+ * Records the times of texts that offered none before. The versions of the reports were read in this transaction. The
+ * start notices a report that commits later.
  */
 export async function recordOffers(db: Queryable, offers: readonly RecordedOffer[]): Promise<void> {
   if (offers.length === 0) return;
@@ -42,8 +42,9 @@ export async function replaceOffers(db: Queryable, offers: readonly RecordedOffe
 }
 
 /**
- * Whether the times that `touch` offers must be checked before it goes: the last check is over, a tool reported other
- * times since, or a meeting that no report knows takes one of them. Never true right after `offerOf` kept them.
+ * Whether the times that `touch` offers must be checked before it goes. True if the last check has expired, a tool
+ * reported other times since, or a meeting that no report knows takes one of them. Never true right after `offerOf`
+ * kept them.
  */
 export const offerIsUnchecked = (now: Date): Sql => sql`
   touch.offer_until <= ${now}

@@ -11,7 +11,7 @@ const liftedRow = z.object({ kind: z.enum(ADDRESS_KINDS), reason: z.enum(SUPPRES
 interface OptIn {
   readonly at: Date;
   /**
-   * A person takes back everything that is known. A fact takes back only what is earlier, and no complaint: providers
+   * A person takes back everything that is known. A fact takes back only what is earlier, and no complaint. Providers
    * count complaints against the sender, and anyone can type an address into a form.
    */
   readonly by: "person" | "fact";
@@ -27,10 +27,10 @@ interface Lifted {
 }
 
 /**
- * Removes the suppressions of a lead's address and number, in each notation in which a row may store them: an enrolment
- * would copy one of another notation. Also takes back the opt-out of leads that share them, because their next change
- * would suppress the address again. Such a lead stays suppressed by its own other address. Earlier opt-outs that arrive
- * later do not count.
+ * Removes the suppressions of a lead's address and number, in each notation in which a row may store them. An
+ * enrolment would copy one of another notation. Also takes back the opt-out of leads that share them, because their
+ * next change would suppress the address again. Such a lead stays suppressed by its own other address. Earlier
+ * opt-outs that arrive later do not count.
  */
 export async function optIn(db: Queryable, lead: LeadKeys, { at, by }: OptIn): Promise<Lifted> {
   const { id, workspaceId } = lead;

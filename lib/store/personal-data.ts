@@ -6,7 +6,7 @@ import { instantOrNull } from "./rows.ts";
 import { execute, many, one, type Queryable, raw, type Sql, sql } from "./sql.ts";
 import { type Notations, notationsAsHashes, recipientsOf, suppress } from "./suppressions.ts";
 
-/** What is stored about a person in one table. */
+/** The rows about a person in one table. */
 interface PersonalTable {
   /** Orders the rows, as text. */
   readonly key: Sql;
@@ -97,9 +97,9 @@ type Erasure =
     };
 
 /**
- * Deletes all rows about a lead, after it has been opted out: the suppression hashes of its address, its number and the
- * addresses that its touches went to stay, so that no later lead with one of them enters a sequence. Orders about it
- * keep who and when, and lose the rest.
+ * Deletes all rows about a lead, after it has been opted out. The suppression hashes of its address, its number and
+ * the addresses of its touches stay, so that no later lead with one of them enters a sequence. Orders about it keep
+ * who and when, and lose the rest.
  *
  * Does nothing while a provider call for the lead may be open: a touch is `sending` and its lease has not ended. Waits
  * for a claim that holds the lead; after that, nothing can start.

@@ -30,7 +30,7 @@ const placeRow = z.object({
 type HeldBack = Pick<RefreshedOffer, "fault"> & { readonly reason: Exclude<RefreshedOffer["reason"], null> };
 const isHeld = (offer: Offer | HeldBack): offer is HeldBack => "reason" in offer;
 
-/** A claimed touch with its offer as of now, or why there is none. */
+/** A claimed touch with its current offer, or the reason why there is none. */
 interface Looked {
   readonly row: ClaimedRow;
   readonly offer: Offer | HeldBack;
@@ -41,8 +41,8 @@ interface Looked {
 }
 
 /**
- * Checks the times that claimed touches offer, and replaces those that are no longer free. Locks lead, instance and touch
- * as a claim does, and skips what another transaction holds. What is committed meanwhile is noticed when sending starts.
+ * Checks the times that claimed touches offer, and replaces those that are no longer free. Locks lead, instance and
+ * touch as a claim does, and skips what another transaction holds. The start notices later commits.
  */
 export function refreshOffers(
   db: Transactional,
@@ -165,8 +165,8 @@ async function settle(
 const returnedRow = z.object({ touchId: z.guid(), outcome: z.enum(["returned", "cancelled", "unknown"]) });
 
 /**
- * Puts approved touches up for approval again, with their new text, and their instances back to that step. A touch whose
- * instance cannot go back, because it has moved on or ended for another reason, is cancelled; an attempt that may have
+ * Puts approved touches up for approval again, with their new text, and their instances back to that step. Cancels a
+ * touch whose instance cannot go back, because it has moved on or ended for another reason. An attempt that may have
  * arrived makes it `unknown` instead.
  */
 async function returnToApproval(

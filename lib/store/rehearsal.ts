@@ -106,7 +106,7 @@ function once(): (value: unknown) => boolean {
 /** Claims due instances, and those that would have resumed, page by page. */
 class RehearsedClaims {
   readonly #ended: readonly string[];
-  /** By workspace, the instances that would resume and are not claimed yet. */
+  /** The instances that would resume and are not claimed yet, by workspace. */
   readonly #resumed: Map<string, string[]>;
   /** Workspaces that the guardrail would pause. */
   readonly #paused: ReadonlySet<string>;

@@ -22,9 +22,9 @@ type ReopenAnswer =
 
 /**
  * Reopens an ended instance in a new generation, and records who did it and why. It continues at the first step that
- * the stop prevented; steps that were sent, or may have been, are not repeated. Refuses if the instance has not ended,
- * if the lead is booked, may not be contacted or has a live instance of that sequence, or if no step is left. Runs in
- * one transaction and locks the lead: a booking is either visible here, or commits later and is handled by the
+ * the stop prevented; steps that were sent, or may have been, are not repeated. Refuses if the instance has not ended
+ * or no step is left. Refuses if the lead is booked, may not be contacted, or has a live instance of that sequence.
+ * Runs in one transaction and locks the lead: a booking is either visible here, or commits later and is handled by the
  * backstop.
  */
 export async function reopenInstance(db: Transactional, reopening: Reopening): Promise<ReopenAnswer> {
@@ -113,8 +113,8 @@ const pastRow = z.object({ position: z.int(), doneAt: instant, stopped: z.boolea
 /**
  * The touches since the sequence last started from its first step: this generation and, if it was reopened, those
  * before. A `stopped` touch may be made again: the stop cancelled it and it certainly never went out. On a repeatable
- * channel a touch with an attempt does not qualify, because the attempt may have arrived and the receiver would not
- * recognise another touch as the same. Unsent touches of an instance that completed its last step were not stopped.
+ * channel a touch with an attempt does not qualify: the attempt may have arrived, and the receiver would not recognise
+ * another touch as the same. Unsent touches of an instance that completed its last step were not stopped.
  */
 async function readPast(db: Queryable, row: DueRow, completedReason: string | null): Promise<readonly PastTouch[]> {
   const { id, generation } = row;

@@ -17,8 +17,8 @@ interface PauseEnd {
 }
 
 /**
- * Only a lead that may be contacted resumes. Each column that is read here or in a `PauseEnd` has a trigger that
- * rechecks the pauses it can end: a pause that waits for a change is not rechecked by time.
+ * Only a lead that may be contacted resumes. A pause that waits for a change is not rechecked by time. Each column
+ * that is read here or in a `PauseEnd` has a trigger that rechecks the pauses it can end.
  */
 const MAY_BE_CONTACTED = sql`
   ${CONTACT_BLOCK} is null and lead.automation_enabled and workspace.paused_at is null`;

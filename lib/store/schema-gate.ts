@@ -36,7 +36,7 @@ export function schemaGate(
   };
 }
 
-/** What the database lacks for this build; all migrations if it has none. */
+/** The migrations, tables and columns that the database lacks for this build; all migrations if it has none. */
 export async function missingSchema(db: Transactional): Promise<readonly string[]> {
   try {
     return await db.transaction(async (part) => [

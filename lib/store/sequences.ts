@@ -49,13 +49,13 @@ interface Reviewed {
 /**
  * Upserts parsed sequences of one workspace, all or none: call it in a transaction. Does not write unchanged ones.
  *
- * Enrolled leads keep the steps, order and delays that they started with, so that no lead skips or repeats a step:
- * changing those makes a new version for later enrolments. A step's text, channel, condition, approval and time to live
- * change for every lead that has the step ahead. The trigger cannot change while leads are enrolled.
+ * Enrolled leads keep the steps, order and delays that they started with, so that none skips or repeats a step. A
+ * change of those makes a new version for later enrolments. A step's text, channel, condition, approval and time to
+ * live change for every lead that has the step ahead. The trigger cannot change while leads are enrolled.
  *
  * Refuses custom fields that the workspace does not have. `newFields` adds some first, after the sequences are locked:
- * the lock order of an enrolment. `seen` is the plan that a person agreed to, in the same order; refuses sequences that
- * changed since. Throws SequenceRefused.
+ * the lock order of an enrolment. `seen` is the plan that a person agreed to, in the same order; refuses sequences
+ * that changed since. Throws SequenceRefused.
  */
 export async function upsertSequences(
   db: Queryable,

@@ -74,13 +74,13 @@ export const threadOf = (touch: Sql): Sql => sql`
  * of the last two, uses `unknown` if an earlier attempt may have arrived. Locks the lead in the same statement: a
  * booking is either committed and visible here, or commits after the touch started.
  *
- * Starts at most one touch per lead. Starts none if another started since this one was decided or last tried, or if the
- * send window has closed; those stay claimed and are returned as `waiting`. Skips leads that another transaction holds,
- * so it never waits for a lock.
+ * Starts at most one touch per lead. Starts none if another started since this one was decided or last tried, or if
+ * the send window has closed. Those stay claimed and are returned as `waiting`. Skips leads that another transaction
+ * holds, so it never waits for a lock.
  *
  * A failed attempt does not count as our answer. If the lead replied before it, the retry is cancelled, before the
- * lead's other touches are judged. Removes the attempt's stamp from the lead, so that the reply holds its other touches
- * too.
+ * lead's other touches are judged. Removes the attempt's stamp from the lead, so that the reply holds its other
+ * touches too.
  *
  * Checks the status on locked rows only, and reads workspace and sequence by subquery: otherwise the planner
  * underestimates claimed touches and chooses nested loops.

@@ -50,7 +50,7 @@ export const eventRow = z.object({
 });
 export type StoryEvent = z.infer<typeof eventRow>;
 
-/** What happened to a lead, the latest `limit` events in order. Holds no text and no address. */
+/** The latest `limit` events of a lead, in order. Holds no text and no address. */
 export async function readStory(db: Queryable, leadId: string, limit: number): Promise<StoryEvent[]> {
   const events = await many(db, eventRow)`
     select at, what, sequence, position, channel::text, touch_id as "touchId", reason, by

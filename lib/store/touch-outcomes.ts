@@ -17,8 +17,8 @@ interface Outcome {
 }
 
 /**
- * Records what became of the message of touches, each outcome at its earliest time, and settles them as sent, whatever
- * we knew before. A touch that is `sending` is settled by its sender, or when its lease ends. Ignores touches without an
+ * Records the outcomes of messages, each at its earliest time, and settles their touches as sent from any earlier
+ * state. A touch that is `sending` is settled by its sender, or when its lease ends. Ignores touches without an
  * attempt, and those of other workspaces. Returns how many are known.
  */
 export async function recordOutcome(db: Queryable, { workspaceId, touchIds, outcome, at }: Outcome): Promise<number> {

@@ -16,8 +16,8 @@ const FAILED_OR_UNKNOWN = sql`
 
 /**
  * Settles touches and queues digest events for failed and unknown ones. A no-op for touches that are no longer
- * `sending`. One whose message is known to have gone out is sent, whatever the sender saw. The `case` hides the status
- * from the planner, which otherwise underestimates `sending` touches and chooses a nested loop.
+ * `sending`. A touch whose message is known to have gone out is `sent`, even if its sender saw a fault. The `case`
+ * hides the status from the planner, which otherwise underestimates `sending` touches and chooses a nested loop.
  */
 export async function settle(db: Queryable, settlements: readonly Settlement[], now: Date): Promise<void> {
   if (settlements.length === 0) return;

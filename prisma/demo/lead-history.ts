@@ -18,7 +18,7 @@ export interface PastTouch {
   readonly claimedAt: number;
 }
 
-/** Who a demo lead is and what happened to it so far. Instants are in milliseconds since 1970. */
+/** The identity of a demo lead and its history so far. Instants are in milliseconds since 1970. */
 export type LeadHistory = ReturnType<typeof leadHistory>;
 
 /** Decides the identity and the history of one lead. Depends only on `seed`, `number` and `now`. */

@@ -41,7 +41,7 @@ interface Details {
   readonly snoozed?: Hours;
   /** When a pause for enrichment or missing data is rechecked. */
   readonly recheck?: Hours;
-  /** By status alone, by an appointment, or by both and already processed; or an appointment that was missed. */
+  /** Booked by status alone, by an appointment, or by both and already processed; or an appointment that was missed. */
   readonly booking?: "by_hand" | "by_calendar" | "earlier" | "missed";
 }
 

@@ -44,8 +44,8 @@ export const leadBounced = (db: Transactional, given: Bounce): Promise<FactOutco
 const UNDELIVERABLE = { reason: "undeliverable", source: "fact" } as const;
 
 /**
- * SELECTs of workspace_id, hash and kind: the address and the number that the fact gives, in every notation, and the one
- * that its touch went to; without them, the e-mail address of the leads that it names.
+ * SELECTs of workspace_id, hash and kind: the address and the number that the fact gives, in every notation, and the
+ * one that its touch went to. Without them, the e-mail address of the leads that it names.
  */
 async function bouncedAddresses(db: Queryable, fact: Bounce) {
   const { workspaceId, lead } = fact;

@@ -27,15 +27,15 @@ export const connectionAvailability = (
     return stored ? APPLIED : STALE;
   });
 
-/** By start, each once. */
+/** The times in order of start, each once. */
 const uniqueTimes = (slots: FactOf<"connection.availability">["slots"]) =>
   [...new Map(slots.map((slot) => [slot.startsAt.getTime(), slot])).values()].toSorted(
     (one, other) => one.startsAt.getTime() - other.startsAt.getTime(),
   );
 
 /**
- * Stores how old the comparison with a booking tool is. Repeating it changes nothing, and in any order the same remains, so
- * that its event id is not stored: a connection sends hundreds a day. The digest is told once of a connection that fails.
+ * Stores how old the comparison with a booking tool is. It is idempotent and independent of order, so its event id is
+ * not stored: a connection sends hundreds a day. Queues one digest event for a connection that fails.
  */
 export const connectionSwept = (db: Transactional, fact: FactOf<"connection.swept">): Promise<FactOutcome> =>
   db.transaction(async (transaction) => {

@@ -87,8 +87,8 @@ interface Affected {
 }
 
 /**
- * Pauses what was started before a reply that is newly answered, as if it had been decided in between: otherwise the
- * next step would go out although a conversation is going on. Post-booking sequences continue, because their steps
+ * Pauses instances that started before a reply that is newly answered, as a decision in between would have done.
+ * Otherwise the next step would go out during a conversation. Post-booking sequences continue, because their steps
  * depend on the meeting.
  */
 export async function pauseAnswered(db: Queryable, { workspaceId, states, now }: Affected): Promise<Ended> {
@@ -144,9 +144,9 @@ const conversationRow = z.object({
 });
 
 /**
- * Starts the sequences that follow a contact: those with the trigger `setter_reply` if the person had written before it,
- * otherwise those with `no_response`, if the person is in no sequence. Starts them for one lead of the person, and only
- * if each of its leads may enter. A sequence never starts a second time, except `setter_reply` after another reply: an
+ * Starts the sequences that follow a contact: with the trigger `setter_reply` if the person had written before it.
+ * Otherwise with `no_response`, if the person is in no sequence. Starts them for one lead of the person, and only if
+ * each of its leads may enter. A sequence never starts a second time, except `setter_reply` after another reply: an
  * own touch that another system reports as a contact starts nothing again. Returns the number started.
  */
 export async function startAfterContact(db: Queryable, contacted: Contacted): Promise<number> {

@@ -27,8 +27,8 @@ const countryRow = z.object({ country: z.string().nullable() });
 const textOwnerRow = z.object({ workspaceId: z.guid(), answered: z.boolean() });
 
 /**
- * The workspaces that texted the number. One that sent the message which the text answers is the only one, unless the
- * person opts out or in: then the text concerns the sender's number, which workspaces share.
+ * The workspaces that texted the number. The workspace whose message the text answers is the only one, unless the
+ * person opts out or in: that concerns the sender's number, which workspaces share.
  */
 async function ownersOfText(db: Queryable, { number, answers, meaning }: InboundText): Promise<readonly string[]> {
   const countries = await many(db, countryRow)`select distinct holiday_country as country from workspace`;

@@ -71,7 +71,7 @@ interface Moment {
 
 /**
  * Starts locked leads at the first step of a sequence. A lead that already has an instance starts a new generation of
- * its latest one: all steps are sent again, and unsent touches of the former generation are cancelled. Returns the
+ * its latest one. All steps are sent again, and unsent touches of the previous generation are cancelled. Returns the
  * number started.
  */
 export async function startInstances(

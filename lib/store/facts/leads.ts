@@ -166,9 +166,9 @@ export const createdBy = ({ created }: Pick<FoundLeads, "created">): { readonly 
   created > 0 ? { created } : {};
 
 /**
- * Locks all leads that an opt-out of this lead affects, in id order, so that two opt-outs never deadlock. Returns their
- * ids, and those of the leads that the reference itself names: a touch also names the leads that have the address which
- * it went to.
+ * Locks all leads that an opt-out of this lead affects, in id order, so that two opt-outs never deadlock. Returns
+ * their ids, and those of the leads that the reference itself names. A touch also names the leads with the address
+ * that it went to.
  */
 export async function lockAddressOf(
   db: Queryable,
