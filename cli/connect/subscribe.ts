@@ -95,7 +95,7 @@ function accountFor(
   const known = before?.account;
   if (known !== undefined && !Object.values(accounts).includes(known)) {
     throw new Problem(
-      `the token is of another account of ${name} than the workspace is connected with (${known}): use a token of that account, or end the connection with --remove`,
+      `the workspace is connected with another account of ${name} (${known}): use a token of that account, or end the connection with --remove`,
     );
   }
   const account = scope === undefined ? (known ?? accounts[usualScope]) : accounts[scope];
