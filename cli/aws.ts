@@ -3,7 +3,7 @@ import { oneAttempt, within } from "../lib/channels/aws-request.ts";
 import { Problem } from "./problem.ts";
 
 /** Advice for each error, by the name or code that the SDK gives it. */
-export type Advice<Subject> = Readonly<Record<string, (subject: Subject) => string>>;
+export type ErrorAdvice<Subject> = Readonly<Record<string, (subject: Subject) => string>>;
 
 export function each<Value>(names: readonly string[], value: Value): Record<string, Value> {
   return Object.fromEntries(names.map((name) => [name, value]));
@@ -14,13 +14,13 @@ export const isNamed = (thrown: unknown, ...names: readonly string[]): boolean =
   thrown instanceof Error && names.includes(thrown.name);
 
 /** Advice for a service that cannot be reached. */
-export const whenUnreachable = (service: string): Advice<unknown> =>
+export const whenUnreachable = (service: string): ErrorAdvice<unknown> =>
   each(["ECONNREFUSED", "ECONNRESET", "ENOTFOUND", "ETIMEDOUT", "TimeoutError"], () => {
     return `${service} cannot be reached: check the network and AWS_REGION`;
   });
 
 /** Advice that all services share. */
-const COMMON: Advice<unknown> = {
+const COMMON: ErrorAdvice<unknown> = {
   CredentialsProviderError: () => "no AWS credentials were found: set AWS_PROFILE, or sign in with: aws sso login",
   "Region not accepted": () => "AWS_REGION is not the name of a region; a valid name is eu-central-1",
   "Region is missing": () => "no AWS region is set: set AWS_REGION to the region of the stage",
@@ -30,7 +30,7 @@ const COMMON: Advice<unknown> = {
 };
 
 /** Translates an error into a Problem with advice. Returns an error without advice unchanged. */
-export function withAdvice<Subject>(thrown: unknown, advice: Advice<Subject>, subject: Subject): unknown {
+export function withAdvice<Subject>(thrown: unknown, advice: ErrorAdvice<Subject>, subject: Subject): unknown {
   if (!(thrown instanceof Error) || thrown instanceof Problem) return thrown;
   const code = "code" in thrown ? String(thrown.code) : "";
   // The SDK wraps some network errors so that only the message contains the name or the code.
@@ -44,7 +44,7 @@ interface Invocation {
   readonly answerMs: number;
   readonly maxAttempts: number;
   /** Advice that differs from that of `invokeFunction`. */
-  readonly advice?: Advice<string>;
+  readonly advice?: ErrorAdvice<string>;
   /** The remedy if the function reaches a limit of Lambda: its time, its memory or the size of its answer. */
   readonly whenLimited?: string;
 }
@@ -82,7 +82,7 @@ export async function invokeFunction(
 /** Lambda's own words for these limits. */
 const MEETS_A_LIMIT = /Task timed out|Runtime\.OutOfMemory|signal: killed|ResponseSizeTooLarge/;
 
-const INVOCATION_ADVICE: Advice<string> = {
+const INVOCATION_ADVICE: ErrorAdvice<string> = {
   ResourceNotFoundException: (name) =>
     `there is no function ${name} in this account and region: deploy the stage again, or check --stage and AWS_REGION`,
   AccessDeniedException: (name) => `the credentials lack the permission lambda:InvokeFunction for ${name}`,

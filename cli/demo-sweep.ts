@@ -3,7 +3,7 @@ import { SWEEP_DEFAULTS } from "../lib/booking/eligibility.ts";
 import { RECONCILE_LIMITS, type ReconcileReport, Reconciler } from "../lib/booking/reconcile.ts";
 import { loadHolidays } from "../lib/domain/holidays.ts";
 import { offerOf } from "../lib/domain/offered-slots.ts";
-import { placeOf } from "../lib/domain/rule-context.ts";
+import { meetingPlace } from "../lib/domain/rule-context.ts";
 import { DAY_MS, MINUTE_MS } from "../lib/domain/time-zone.ts";
 import { showWorkspace } from "../lib/operate/workspaces.ts";
 import { givenConnectionSecrets } from "../lib/platform/connection-secrets.ts";
@@ -75,7 +75,7 @@ async function offerTo({ pool }: Pick<Database, "pool">, workspaceId: string): P
   const { holidays, ...workspace } = await operatorOn(pool).ask(showWorkspace, { workspace: workspaceId });
   await loadHolidays();
   const { own: ownDates, working: workingDates, ...country } = holidays;
-  const place = placeOf({ timeZone: null }, { ...workspace, holidays: { ...country, ownDates, workingDates } });
+  const place = meetingPlace({ timeZone: null }, { ...workspace, holidays: { ...country, ownDates, workingDates } });
   const offer = offerOf({ availability, offered: [] }, place, now);
   return typeof offer === "string" ? null : offer.text;
 }

@@ -1,5 +1,6 @@
 import type { Decision } from "../lib/domain/decision.ts";
 import { pauseCause } from "../lib/domain/guardrail.ts";
+import { sweepAgeText } from "../lib/domain/sweeps.ts";
 import type { Report } from "../lib/run/report.ts";
 import { STEPS, type StepReports } from "../lib/run/steps.ts";
 import { formatMinute } from "./terminal.ts";
@@ -140,9 +141,7 @@ function backstopRemarks({ endedPostBooking, endedByLeadStatus, ...rest }: Backs
       ? [`${count(unbookedLeads)} leads are no longer booked, because their meetings are over`]
       : []),
     ...(remaining > 0 ? [`${count(remaining)} remain for the next run`] : []),
-    ...(sweepAgeSeconds === null
-      ? []
-      : [`bookings without a webhook are known after at most ${Math.ceil(sweepAgeSeconds / 60)} min`]),
+    ...(sweepAgeSeconds === null ? [] : [sweepAgeText(sweepAgeSeconds)]),
     ...(missedByMarker ? [`the marker had missed ${count(missedByMarker)} of them`] : []),
   ];
 }

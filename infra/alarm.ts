@@ -70,7 +70,7 @@ export function ofRunsAndDeliveries(
 }
 
 /** Fires until the queue is empty: each message needs a person. */
-export const waiting = (name: string, description: string, queue: IQueue): AlarmDefinition => ({
+export const notEmpty = (name: string, description: string, queue: IQueue): AlarmDefinition => ({
   name,
   severity: "ticket",
   description,

@@ -9,10 +9,10 @@ import {
   type AlarmsProps,
   FIVE_MINUTES,
   nearTimeOut,
+  notEmpty,
   ofRunsAndDeliveries,
   sumOf,
   tenMinutesOld,
-  waiting,
 } from "./alarm.ts";
 import { runPeriodOf } from "./alarm-options.ts";
 import { metricOf } from "./dashboard.ts";
@@ -111,7 +111,7 @@ function deliveryAlarms({ delivery }: AlarmsProps): readonly AlarmDefinition[] {
       // A paused stage delivers none.
       quietWhilePaused: true,
     },
-    waiting("failed-deliveries", "The deliver function returned the same message five times.", delivery.failed),
+    notEmpty("failed-deliveries", "The deliver function returned the same message five times.", delivery.failed),
     nearTimeOut("deliver-near-time-out", "A delivery", delivery.function, DELIVERY_TIME_LIMIT),
   ];
 }
@@ -144,7 +144,7 @@ function intakeAlarms({ names, intake }: AlarmsProps): readonly AlarmDefinition[
       above: 0,
       periods: 3,
     },
-    waiting("refused-events", "An event was refused, or could not be applied for four days.", intake.refused),
+    notEmpty("refused-events", "An event was refused, or could not be applied for four days.", intake.refused),
     nearTimeOut("intake-near-time-out", "A batch of events", intake.function, INTAKE_TIME_LIMIT),
   ];
 }

@@ -20,8 +20,8 @@ interface MailEventsProps {
 }
 
 /**
- * Reports of SES about a mail, and the name of each on the bus. @see
- * https://docs.aws.amazon.com/eventbridge/latest/ref/events-ref-ses.html
+ * Reports of SES about a mail, and the name of each on the bus.
+ * @see https://docs.aws.amazon.com/eventbridge/latest/ref/events-ref-ses.html
  */
 const REPORTED: readonly (readonly [EmailSendingEvent, detailType: string])[] = [
   [EmailSendingEvent.BOUNCE, "Email Bounced"],

@@ -3,7 +3,7 @@ import { showWorkspace } from "../../lib/operate/workspaces.ts";
 import { connectionSecretName, TOOLS, type Tool } from "../../lib/platform/connection-secrets.ts";
 import { namesOf } from "../../lib/platform/names.ts";
 import { checksText, requirePassed } from "../check-results.ts";
-import type { BookingTool, Scope } from "../connect/booking-tool.ts";
+import type { ConnectableTool, Scope } from "../connect/booking-tool.ts";
 import { calcom } from "../connect/calcom.ts";
 import { calendly } from "../connect/calendly.ts";
 import type { Connection } from "../connect/connection.ts";
@@ -98,7 +98,7 @@ export function connectCommand(waiting: Waiting = {}): Command {
     });
 }
 
-const BOOKING_TOOLS: Readonly<Record<Exclude<Tool, "facts">, BookingTool>> = { calendly, calcom };
+const BOOKING_TOOLS: Readonly<Record<Exclude<Tool, "facts">, ConnectableTool>> = { calendly, calcom };
 
 async function connectionOf(tool: Tool, { stage, workspace: name }: Options): Promise<Connection> {
   const asked = name === undefined ? {} : { workspace: name };
@@ -125,7 +125,7 @@ async function onFacts(connection: Connection, { check, rotate, dropFormer, remo
 
 async function onTool(
   connection: Connection,
-  tool: BookingTool,
+  tool: ConnectableTool,
   { check, rotate, dropFormer, remove, scope, eventType }: Options,
   waiting: Waiting,
 ): Promise<void> {

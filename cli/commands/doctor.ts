@@ -38,7 +38,7 @@ export function doctorCommand(): Command {
 export async function diagnose(place: Place): Promise<readonly CheckResult[]> {
   const { checks, senders } = await ofDatabase(place);
   if (place.stage === undefined) return checks;
-  return await inOrder(stageChecks(place.stage, senders), checks, adviceOn);
+  return await inOrder(stageChecks(place.stage, senders), checks, remedyFor);
 }
 
 async function ofDatabase(place: Place): Promise<{ checks: readonly CheckResult[]; senders: readonly string[] }> {
@@ -68,7 +68,7 @@ function checksUpTo(failed: (typeof DATABASE_CHECKS)[number], remedy: string): r
 }
 
 /** The remedy of an error of AWS, which names the missing permission in its message. */
-export function adviceOn(thrown: unknown): string | undefined {
+export function remedyFor(thrown: unknown): string | undefined {
   const advised = withAdvice(thrown, {}, undefined);
   if (!(advised instanceof Error)) return undefined;
   if (advised instanceof Problem) return advised.message;

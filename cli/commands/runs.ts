@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import * as z from "zod";
+import { sweepAgeText } from "../../lib/domain/sweeps.ts";
 import { listRuns, showRun } from "../../lib/operate/runs.ts";
 import { columnsOf, fittedTable } from "../fitted.ts";
 import { type Place, printAnswer, withOperator, withPlace } from "../operator.ts";
@@ -82,7 +83,6 @@ function outcomeOf({ success, reason, timedOut }: Run): string {
 }
 
 const secondsText = (seconds: number | null): string => (seconds === null ? "" : `${seconds.toFixed(1)} s`);
-const minutesText = (seconds: number): string => `${Math.ceil(seconds / 60)} min`;
 const durationOf = ({ durationMs }: Run): string => secondsText(durationMs === null ? null : durationMs / 1_000);
 
 const withErrors = z.object({ errors: z.array(z.string()) });
@@ -97,12 +97,7 @@ function runText(run: z.output<typeof showRun.answer>): string {
       "promise",
       run.slowestSeconds === null ? "" : `${secondsText(run.slowestSeconds)} from a booking to the stop, at most`,
     ],
-    [
-      "sweeps",
-      run.sweepAgeSeconds === null
-        ? ""
-        : `bookings without a webhook: at most ${minutesText(run.sweepAgeSeconds)} late`,
-    ],
+    ["sweeps", run.sweepAgeSeconds === null ? "" : sweepAgeText(run.sweepAgeSeconds)],
     ["stopped", run.completed === null ? "" : `${run.completed} sequences of booked leads`],
     ["sent", run.sent === null ? "" : String(run.sent)],
     ["still due", run.backlog === null ? "" : String(run.backlog)],

@@ -7,7 +7,7 @@ import {
 import { Command } from "commander";
 import { namesOf, STAGE_PATTERN } from "../../lib/platform/names.ts";
 import type { Report } from "../../lib/run/report.ts";
-import { type Advice, each, invokeFunction, whenUnreachable, withAdvice } from "../aws.ts";
+import { type ErrorAdvice, each, invokeFunction, whenUnreachable, withAdvice } from "../aws.ts";
 import { Problem, UsageProblem } from "../problem.ts";
 import { reportText } from "../run-summary.ts";
 import { Spinner } from "../terminal.ts";
@@ -166,7 +166,7 @@ interface ScheduleId {
 const MAX_ATTEMPTS = 4;
 
 /** Advice for each error, by the name or code that the SDK gives it. */
-const ADVICE: Advice<ScheduleId> = {
+const ADVICE: ErrorAdvice<ScheduleId> = {
   ResourceNotFoundException: ({ group, name }) =>
     `there is no schedule ${group}/${name} in this account and region: deploy the stage, or check --stage, --name, --group and AWS_REGION`,
   ThrottlingException: () => `AWS throttled the request ${MAX_ATTEMPTS} times: try again in a minute`,
@@ -178,7 +178,7 @@ const ADVICE: Advice<ScheduleId> = {
 };
 
 /** Advice for the errors of an invocation that differ for a run. */
-const INVOCATION_ADVICE: Advice<string> = {
+const INVOCATION_ADVICE: ErrorAdvice<string> = {
   TooManyRequestsException: () =>
     "Lambda started no run, because other invocations use all of its concurrency: try again in a minute",
   ...each(["AbortError", "TimeoutError", "ECONNRESET", "ETIMEDOUT", "EPIPE", "ServiceException"], () => {

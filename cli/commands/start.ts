@@ -5,7 +5,7 @@ import { Command } from "commander";
 import { showLead } from "../../lib/operate/show-lead.ts";
 import type { Report } from "../../lib/run/report.ts";
 import { type Database, openDatabase } from "../../lib/store/connect.ts";
-import { placeOf } from "../../lib/store/database-errors.ts";
+import { hostAndPort } from "../../lib/store/database-errors.ts";
 import { clearDemo, contentsOf, loadDemo } from "../../prisma/demo/load-demo.ts";
 import { withReceiver } from "../demo.ts";
 import { type DemoFacts, withDemoFacts } from "../demo-facts.ts";
@@ -154,7 +154,7 @@ async function prepare(database: Database, url: string, options: Start, spinner:
 async function requireConsent(url: string, { yes, signal }: Start, spinner: Spinner): Promise<void> {
   if (yes) return;
   spinner.stop();
-  const database = `the empty database ${new URL(url).pathname.slice(1)} at ${placeOf({ connectionString: url })}`;
+  const database = `the empty database ${new URL(url).pathname.slice(1)} at ${hostAndPort({ connectionString: url })}`;
   const question = `Load demo data into ${database}?`;
   const otherwise = `use --yes to load demo data into ${database}, or unset DATABASE_URL`;
   if (!(await confirm({ question, otherwise, signal }))) throw new Problem("nothing was changed");

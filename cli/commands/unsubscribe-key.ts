@@ -10,7 +10,7 @@ import { withNextKey } from "../../lib/inbound/unsubscribe-token.ts";
 import { namesOf, STAGE_PATTERN } from "../../lib/platform/names.ts";
 import { Unavailable } from "../../lib/platform/unavailable.ts";
 import { unsubscribeKeysIn } from "../../lib/platform/unsubscribe-keys.ts";
-import { type Advice, whenUnreachable, withAdvice } from "../aws.ts";
+import { type ErrorAdvice, whenUnreachable, withAdvice } from "../aws.ts";
 import { print } from "../print.ts";
 import { Problem, UsageProblem } from "../problem.ts";
 
@@ -81,7 +81,7 @@ async function replaceKey(client: SecretsManagerClient, SecretId: string, now: D
 const MAX_ATTEMPTS = 4;
 
 /** Advice for each error, by the name or code that the SDK gives it. */
-const ADVICE: Advice<string> = {
+const ADVICE: ErrorAdvice<string> = {
   ResourceNotFoundException: (secret) =>
     `there is no secret ${secret} in this account and region: deploy the stage with webhooks, or check --stage and AWS_REGION`,
   AccessDeniedException: (secret) =>

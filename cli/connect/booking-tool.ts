@@ -1,4 +1,4 @@
-import type { ApiAccess, ToolApi } from "./tool-api.ts";
+import type { ToolAccess, ToolApi } from "./tool-api.ts";
 
 /** A webhook subscription, as the API of its tool shows it. */
 export interface Subscription {
@@ -46,7 +46,7 @@ export interface SubscriptionApi {
 }
 
 /** A booking tool, as `connect` knows it. */
-export interface BookingTool extends ApiAccess {
+export interface ConnectableTool extends ToolAccess {
   readonly usualScope: Scope;
   readonly events: readonly string[];
   /** A webhook that concerns no meeting. */

@@ -1,17 +1,19 @@
 import * as z from "zod";
 import { CALCOM_VERSIONS } from "../../lib/booking/calcom.ts";
 import { API_URLS } from "../../lib/booking/tools.ts";
+import { once } from "../../lib/domain/once.ts";
 import { TOOL_NAMES } from "../../lib/domain/sweeps.ts";
 import { CALCOM_EVENTS } from "../../lib/inbound/calcom.ts";
-import type { BookingTool, EventType, Subscription, SubscriptionApi } from "./booking-tool.ts";
+import type { ConnectableTool, EventType, Subscription, SubscriptionApi } from "./booking-tool.ts";
 import { MOST_PAGES, type ToolApi, tooManyPages, unlessForbidden } from "./tool-api.ts";
 
 /**
  * Cal.com. A user's webhook reports the event types of that user, and an organisation's those of all its members and
- * teams. The API has none for a team without an organisation. @see
- * https://cal.com/docs/api-reference/v2/webhooks/create-a-webhook @see https://cal.com/help/webhooks
+ * teams. The API has none for a team without an organisation.
+ * @see https://cal.com/docs/api-reference/v2/webhooks/create-a-webhook
+ * @see https://cal.com/help/webhooks
  */
-export const calcom: BookingTool = {
+export const calcom: ConnectableTool = {
   name: TOOL_NAMES.calcom,
   tokenVariable: "CALCOM_API_KEY",
   tokenPlace: "Cal.com → Settings → Developer → API keys",
@@ -49,16 +51,17 @@ const PAGE = 250;
 
 /** Accounts are named like their paths: `users/1`, `organizations/2`. */
 function webhooks(api: ToolApi): SubscriptionApi {
-  const accounts = async () => {
+  const accounts = once(async () => {
     const { id, organizationId } = (await api.call("/v2/me", me)).data;
     return { user: `users/${id}`, organization: organizationId ? `organizations/${organizationId}` : undefined };
-  };
+  });
 
   const listed = async (account: string): Promise<readonly Subscription[]> => {
     const found: Subscription[] = [];
     const path = pathOf(account);
     for (let pages = 0; pages < MOST_PAGES; pages++) {
-      const { data } = await api.call(`${path}?take=${PAGE}&skip=${found.length}`, page);
+      const query = { take: String(PAGE), skip: String(found.length) };
+      const { data } = await api.call(path, page, { query });
       found.push(...data.map((one) => subscriptionOf(one, account)));
       if (data.length < PAGE) return found;
     }

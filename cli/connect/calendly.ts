@@ -1,9 +1,10 @@
 import * as z from "zod";
 import { API_URLS } from "../../lib/booking/tools.ts";
+import { once } from "../../lib/domain/once.ts";
 import { TOOL_NAMES } from "../../lib/domain/sweeps.ts";
 import { CALENDLY_EVENTS } from "../../lib/inbound/calendly.ts";
 import { Problem } from "../problem.ts";
-import type { BookingTool, EventType, Subscription, SubscriptionApi } from "./booking-tool.ts";
+import type { ConnectableTool, EventType, Subscription, SubscriptionApi } from "./booking-tool.ts";
 import { MOST_PAGES, RefusedByTool, type ToolApi, tooManyPages, unlessForbidden } from "./tool-api.ts";
 
 /**
@@ -11,7 +12,7 @@ import { MOST_PAGES, RefusedByTool, type ToolApi, tooManyPages, unlessForbidden 
  * A subscription cannot be changed, and its signing key cannot be read.
  * @see https://developer.calendly.com/docs/webhooks/overview
  */
-export const calendly: BookingTool = {
+export const calendly: ConnectableTool = {
   name: TOOL_NAMES.calendly,
   tokenVariable: "CALENDLY_API_TOKEN",
   tokenPlace: "Calendly → Integrations & apps → API and webhooks → Personal access tokens",
@@ -64,7 +65,7 @@ const eventTypePage = pageOf(eventType);
 const PAGE = 100;
 
 function subscriptions(api: ToolApi): SubscriptionApi {
-  const ownAccounts = async () => (await api.call("/users/me", me)).resource;
+  const ownAccounts = once(async () => (await api.call("/users/me", me)).resource);
 
   const listed = (filter: Filter) => allOf(api, "/webhook_subscriptions", filter, subscriptionPage);
 
@@ -111,8 +112,8 @@ async function allOf<Item>(
   const found: Item[] = [];
   let next: string | null | undefined;
   for (let pages = 0; pages < MOST_PAGES; pages++) {
-    const query = new URLSearchParams({ ...filter, count: String(PAGE), ...(next && { page_token: next }) });
-    const { collection, pagination } = await api.call(`${path}?${query}`, page);
+    const query = { ...filter, count: String(PAGE), page_token: next ?? undefined };
+    const { collection, pagination } = await api.call(path, page, { query });
     found.push(...collection);
     next = pagination?.next_page_token;
     if (!next) return found;

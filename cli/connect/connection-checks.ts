@@ -1,6 +1,6 @@
 import { type Check, type CheckResult, inOrder } from "../../lib/operate/checks.ts";
 import { Problem } from "../problem.ts";
-import type { BookingTool, Subscription } from "./booking-tool.ts";
+import type { ConnectableTool, Subscription } from "./booking-tool.ts";
 import { type Connection, callbackUrl, connectedSecret, isAtEndpoint } from "./connection.ts";
 import { signedHeaders } from "./signed-headers.ts";
 import { apiOf, isComplete } from "./subscribe.ts";
@@ -8,7 +8,7 @@ import { apiOf, isComplete } from "./subscribe.ts";
 /** The checks of a connection, in their order. `tool` is undefined for posted facts. */
 export async function checkConnection(
   connection: Connection,
-  tool: BookingTool | undefined,
+  tool: ConnectableTool | undefined,
 ): Promise<readonly CheckResult[]> {
   const checks = tool ? subscriptionChecks(connection, tool) : [];
   const all = [secretCheck(connection), ...checks, deliveryCheck(connection, tool?.probe ?? [])];
@@ -24,7 +24,7 @@ const secretCheck = (connection: Connection): Check => ({
   },
 });
 
-function subscriptionChecks(connection: Connection, tool: BookingTool): readonly Check[] {
+function subscriptionChecks(connection: Connection, tool: ConnectableTool): readonly Check[] {
   const again = `run: npm run backstop -- connect ${connection.tool} --stage ${connection.stage} --workspace ${connection.workspace.id}`;
   let subscription: Subscription | undefined;
   return [

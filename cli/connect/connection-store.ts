@@ -8,7 +8,7 @@ import {
   SecretsManagerClient,
 } from "@aws-sdk/client-secrets-manager";
 import { namesOf } from "../../lib/platform/names.ts";
-import { type Advice, each, isNamed, whenUnreachable, withAdvice } from "../aws.ts";
+import { type ErrorAdvice, each, isNamed, whenUnreachable, withAdvice } from "../aws.ts";
 import { Problem } from "../problem.ts";
 
 /** The secret of one connection in Secrets Manager. Throws known errors as Problem. */
@@ -89,7 +89,7 @@ async function keyOfStage(client: SecretsManagerClient, stage: string): Promise<
 }
 
 /** Advice for each error, by the name or code that the SDK gives it. */
-const ADVICE: Advice<string> = {
+const ADVICE: ErrorAdvice<string> = {
   AccessDeniedException: (name) =>
     `the credentials lack a permission for the secret ${name}: infra/policies/connect.json lists all of them`,
   ...each(["DecryptionFailure", "EncryptionFailure"], (name: string) => {

@@ -1,5 +1,5 @@
 import { Problem } from "../problem.ts";
-import type { BookingTool, EventType, SubscriptionApi } from "./booking-tool.ts";
+import type { ConnectableTool, EventType, SubscriptionApi } from "./booking-tool.ts";
 
 interface Wanted {
   readonly account: string;
@@ -9,7 +9,7 @@ interface Wanted {
 
 /** The id of the event type that a person named. Throws a Problem with the candidates if it is not exactly one. */
 export async function eventTypeNamed(
-  tool: BookingTool,
+  tool: ConnectableTool,
   api: SubscriptionApi,
   { account, name }: Wanted,
 ): Promise<string> {
@@ -25,7 +25,7 @@ export async function eventTypeNamed(
 }
 
 /** How to offer free times. Without the right to list event types, says so instead of throwing. */
-export async function eventTypeAdvice(tool: BookingTool, api: SubscriptionApi, account: string): Promise<string> {
+export async function eventTypeAdvice(tool: ConnectableTool, api: SubscriptionApi, account: string): Promise<string> {
   const purpose = "Texts offer no free times yet.";
   try {
     const all = await api.eventTypes(account);

@@ -1,6 +1,6 @@
 import { CloudFormationClient, DescribeStacksCommand } from "@aws-sdk/client-cloudformation";
 import { namesOf } from "../../lib/platform/names.ts";
-import { type Advice, each, whenUnreachable, withAdvice } from "../aws.ts";
+import { type ErrorAdvice, each, whenUnreachable, withAdvice } from "../aws.ts";
 import { Problem } from "../problem.ts";
 
 /** The address of a stage's webhooks, without a slash at its end: an output of its stack. Throws known errors as Problem. */
@@ -19,7 +19,7 @@ export async function webhooksUrlOf(stage: string): Promise<string> {
   }
 }
 
-const ADVICE: Advice<string> = {
+const ADVICE: ErrorAdvice<string> = {
   ValidationError: (stack) =>
     `there is no stack ${stack} in this account and region: deploy the stage, or check --stage and AWS_REGION`,
   ...each(["AccessDenied", "AccessDeniedException"], (stack: string) => {

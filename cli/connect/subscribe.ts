@@ -3,7 +3,7 @@ import { isSafe } from "../../lib/booking/http.ts";
 import type { ConnectionSecret } from "../../lib/platform/connection-secrets.ts";
 import { REFRESH_AFTER_MS } from "../../lib/platform/fact-routes.ts";
 import { Problem, UsageProblem } from "../problem.ts";
-import type { Accounts, BookingTool, Scope, Subscription, SubscriptionApi } from "./booking-tool.ts";
+import type { Accounts, ConnectableTool, Scope, Subscription, SubscriptionApi } from "./booking-tool.ts";
 import {
   type Connection,
   callbackUrl,
@@ -36,7 +36,7 @@ const UNTIL_KEY_IS_VALID_MS = REFRESH_AFTER_MS + 5_000;
  * Connects a workspace with a booking tool. The key is stored before the tool gets it, so that each webhook finds a valid
  * key. Every step is found done by a repeated command, which continues after an interruption.
  */
-export async function connectBookingTool(connection: Connection, tool: BookingTool, wanted: Wanted): Promise<void> {
+export async function connectBookingTool(connection: Connection, tool: ConnectableTool, wanted: Wanted): Promise<void> {
   const { say } = wanted;
   const before = await storedSecret(connection);
   const { token, isNew } = await tokenFor(tool, before, wanted.askToken);
@@ -64,7 +64,7 @@ export async function connectBookingTool(connection: Connection, tool: BookingTo
 
 /** The token of the environment, else the stored one, else one that a person types. */
 async function tokenFor(
-  { tokenVariable }: BookingTool,
+  { tokenVariable }: ConnectableTool,
   before: ConnectionSecret | undefined,
   ask: Wanted["askToken"],
 ): Promise<{ readonly token: string; readonly isNew: boolean }> {
@@ -73,21 +73,21 @@ async function tokenFor(
 }
 
 /** Where the API is: as the environment says, else as stored. The token is for no other place, and never without TLS. */
-function apiUrlOf({ urlVariable }: BookingTool, before: ConnectionSecret | undefined): string | undefined {
+function apiUrlOf({ urlVariable }: ConnectableTool, before: ConnectionSecret | undefined): string | undefined {
   const url = process.env[urlVariable]?.trim() || before?.apiUrl;
   if (url === undefined || isSafe(url)) return url?.replace(/\/+$/, "");
   throw new UsageProblem(`${urlVariable}: must begin with https://`);
 }
 
 /** The API of the tool, where `apiUrlOf` says. */
-export const apiOf = (tool: BookingTool, token: string, before: ConnectionSecret | undefined): SubscriptionApi =>
+export const apiOf = (tool: ConnectableTool, token: string, before: ConnectionSecret | undefined): SubscriptionApi =>
   tool.subscriptions(new ToolApi(tool, token, apiUrlOf(tool, before)));
 
 /**
  * The account whose meetings are reported. Refuses a token of another account, because its bookings belong elsewhere.
  */
 function accountFor(
-  { name, usualScope }: BookingTool,
+  { name, usualScope }: ConnectableTool,
   accounts: Accounts,
   before: ConnectionSecret | undefined,
   scope: Scope | undefined,
@@ -120,7 +120,7 @@ interface Target {
 /** Leaves exactly one subscription of this connection: active, with all events, and signed with the key. */
 async function subscribeOnce(
   connection: Connection,
-  tool: BookingTool,
+  tool: ConnectableTool,
   api: SubscriptionApi,
   { account, key, former }: Target,
   say: Wanted["say"],
@@ -148,7 +148,7 @@ export const isComplete = ({ isActive, events }: Subscription, wanted: readonly 
 /** Makes the former key invalid. Refuses while the tool may still use it. */
 export async function dropFormerKey(
   connection: Connection,
-  tool: BookingTool,
+  tool: ConnectableTool,
   { askToken, say }: Pick<Wanted, "askToken" | "say">,
 ): Promise<void> {
   const secret = await connectedSecret(connection);
@@ -166,7 +166,7 @@ export async function dropFormerKey(
 /** Ends a connection: first the subscription, then the secret, so that a repeated command can continue. */
 export async function disconnectBookingTool(
   connection: Connection,
-  tool: BookingTool,
+  tool: ConnectableTool,
   { askToken, say }: Pick<Wanted, "askToken" | "say">,
 ): Promise<void> {
   const before = await storedSecret(connection).catch((thrown: unknown) => {

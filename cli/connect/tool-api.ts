@@ -1,10 +1,11 @@
 import * as z from "zod";
+import { type HttpCall, sendCall } from "../../lib/booking/http.ts";
 import { throttledUntil } from "../../lib/booking/throttled-until.ts";
 import { jsonOf } from "../../lib/inbound/json.ts";
 import { Problem } from "../problem.ts";
 
 /** The API of a tool, and what a person does for access to it. */
-export interface ApiAccess {
+export interface ToolAccess {
   /** The name of the tool in messages. */
   readonly name: string;
   readonly publicUrl: string;
@@ -14,12 +15,6 @@ export interface ApiAccess {
   readonly tokenPlace: string;
   /** The remedy for a refused permission. */
   readonly permission: string;
-}
-
-interface Call {
-  readonly method?: "GET" | "POST" | "DELETE";
-  readonly body?: object;
-  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** The tool refused a call. */
@@ -45,20 +40,18 @@ const ANSWER_MS = 15_000;
 
 /** Calls the JSON API of a booking tool. Each error is a Problem that says what to do, and contains no token. */
 export class ToolApi {
-  readonly #access: ApiAccess;
-  readonly #token: string;
-  readonly #baseUrl: string;
+  readonly #access: ToolAccess;
+  readonly #api: { readonly url: string; readonly token: string };
 
   /** At its public address, unless another is given. */
-  constructor(access: ApiAccess, token: string, url = access.publicUrl) {
+  constructor(access: ToolAccess, token: string, url = access.publicUrl) {
     this.#access = access;
-    this.#token = token;
-    this.#baseUrl = url;
+    this.#api = { url, token };
   }
 
-  /** The parsed answer to a call. `path` starts with a slash. */
-  async call<Answer>(path: string, schema: z.ZodType<Answer>, call: Call = {}): Promise<Answer> {
-    const response = await this.#fetch(path, call);
+  /** The parsed answer to a call. */
+  async call<Answer>(path: string, schema: z.ZodType<Answer>, call: Omit<HttpCall, "path"> = {}): Promise<Answer> {
+    const response = await this.#send({ path, ...call });
     const text = await response.text().catch(() => "");
     if (!response.ok) throw this.#refusal(response, text);
     const parsed = schema.safeParse(jsonOf(text));
@@ -73,28 +66,24 @@ export class ToolApi {
     });
   }
 
-  async #fetch(path: string, { method = "GET", body, headers }: Call): Promise<Response> {
+  async #send(call: HttpCall): Promise<Response> {
     try {
-      return await fetch(`${this.#baseUrl}${path}`, {
-        method,
-        headers: {
-          authorization: `Bearer ${this.#token}`,
-          accept: "application/json",
-          ...(body && { "content-type": "application/json" }),
-          ...headers,
-        },
-        ...(body && { body: JSON.stringify(body) }),
-        // A redirect could carry the token to another host.
-        redirect: "error",
-        signal: AbortSignal.timeout(ANSWER_MS),
-      });
+      return await sendCall(this.#api, call, AbortSignal.timeout(ANSWER_MS));
     } catch (cause) {
-      const { name } = this.#access;
-      throw new Problem(`${name} did not answer at ${this.#baseUrl}: check the network, and ${RETRY}`, { cause });
+      throw this.#noAnswer({ cause });
     }
   }
 
+  #noAnswer(options?: ErrorOptions): Problem {
+    return new Problem(
+      `${this.#access.name} did not answer at ${this.#api.url}: check the network, and ${RETRY}`,
+      options,
+    );
+  }
+
   #refusal({ status, headers }: Response, text: string): Problem {
+    // A redirect: something else answers there.
+    if (status < 400) return this.#noAnswer();
     const { name, tokenPlace, tokenVariable, permission } = this.#access;
     const said = saidIn(text);
     const answer = `${name} answers ${status}${said === undefined ? "" : `, "${said}"`}`;

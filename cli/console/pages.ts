@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type * as z from "zod";
 import { CHANNELS } from "../../lib/domain/labels.ts";
+import { sweepAgeText } from "../../lib/domain/sweeps.ts";
 import { due } from "../../lib/operate/due.ts";
 import { findLeads } from "../../lib/operate/find-leads.ts";
 import type { forecast } from "../../lib/operate/forecast.ts";
@@ -53,16 +54,15 @@ export async function pageFor(visit: Visit): Promise<Page> {
 export const FORECAST_DAYS = 14;
 const RUNS_SHOWN = 20;
 
-const minutesOf = (seconds: number | null): number | null => (seconds === null ? null : Math.ceil(seconds / 60));
-
 /** The oldest run first, so that time goes to the right. */
 function promiseView(runs: z.output<typeof listRuns.answer>["runs"]) {
   const shown = runs.toReversed();
   const target = secondsBetweenRuns(runs);
+  const sweepAge = runs[0]?.sweepAgeSeconds ?? null;
   const measured = shown.flatMap(({ slowestSeconds }) => slowestSeconds ?? []);
   return {
     target,
-    sweepMinutes: minutesOf(runs[0]?.sweepAgeSeconds ?? null),
+    sweeps: sweepAge === null ? null : sweepAgeText(sweepAge),
     worst: measured.length > 0 ? Math.max(...measured) : null,
     chart: barsOf(
       shown.map(({ startedAt, slowestSeconds }) => ({

@@ -5,7 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { DatabaseUnreachable } from "../../lib/run/ports.ts";
 import { faultOfConnectionString } from "../../lib/store/connect.ts";
-import { placeOf } from "../../lib/store/database-errors.ts";
+import { hostAndPort } from "../../lib/store/database-errors.ts";
 import { fileProblem, Interrupted, Problem, UsageProblem } from "../problem.ts";
 import { clusterFiles, ensureCluster } from "./cluster.ts";
 import { findPostgres } from "./programs.ts";
@@ -46,7 +46,7 @@ export async function withDatabase<Result>(
   try {
     if (!url) return await workOnLocal(work, options, interruption);
     requirePostgresUrl(url);
-    options.onProgress(`Using the database of DATABASE_URL at ${placeOf({ connectionString: url })}`);
+    options.onProgress(`Using the database of DATABASE_URL at ${hostAndPort({ connectionString: url })}`);
     return await workOn(url, [], work, interruption);
   } catch (error) {
     throw error instanceof DatabaseUnreachable && url ? unreachableProblem(error) : error;

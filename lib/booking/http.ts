@@ -17,28 +17,51 @@ export interface ApiAccess {
   readonly limits: CallLimits;
 }
 
-export interface ApiCall<Answer> {
-  /** Below the URL of the API. Without personal data, because faults name it. */
+/** A call without its answer. */
+export interface HttpCall {
+  readonly method?: "GET" | "POST" | "DELETE";
+  /** Below the URL of the API, with a leading slash. Without personal data, because faults name it. */
   readonly path: string;
   readonly query?: Readonly<Record<string, string | undefined>>;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Sent as JSON. */
+  readonly body?: object;
+}
+
+export interface ApiCall<Answer> extends Pick<HttpCall, "path" | "query" | "headers"> {
   readonly answer: z.ZodType<Answer>;
+}
+
+/** Sends a call with the token. Follows no redirect, because that could hand the token to another host. */
+export function sendCall(
+  { url, token }: Pick<ApiAccess, "url" | "token">,
+  { method = "GET", path, query = {}, headers, body }: HttpCall,
+  signal: AbortSignal,
+): Promise<Response> {
+  const given = new URLSearchParams();
+  for (const [key, value] of Object.entries(query)) if (value !== undefined) given.set(key, value);
+  const own = { ...headers, accept: "application/json", authorization: `Bearer ${token}` };
+  return fetch(`${url.replace(/\/+$/, "")}${path}${given.size > 0 ? `?${given}` : ""}`, {
+    method,
+    headers: { ...own, ...(body && { "content-type": "application/json" }) },
+    ...(body && { body: JSON.stringify(body) }),
+    redirect: "manual",
+    signal,
+  });
 }
 
 /** Reads from the API of a tool. Rejects with a BookingToolFault and nothing else. */
 export type ReadApi = <Answer>(call: ApiCall<Answer>, budget: CallBudget) => Promise<Answer>;
 
-/** Calls of one connection. They never follow a redirect, because that could hand over the token. */
+/** Calls of one connection. */
 export function apiReader({ url, token, limits }: ApiAccess): ReadApi {
-  const base = url.replace(/\/+$/, "");
   const ask = async <Answer>(call: ApiCall<Answer>, signal: AbortSignal): Promise<Answer> => {
-    const headers = { ...call.headers, accept: "application/json", authorization: `Bearer ${token}` };
-    const response = await fetch(urlOf(base, call), { headers, redirect: "manual", signal });
+    const response = await sendCall({ url, token }, call, signal);
     await assertSuccess(nameOf(call), response);
     return parsed(nameOf(call), call.answer, await textOf(nameOf(call), response, limits.mostBytes));
   };
   return async (call, budget) => {
-    if (!isSafe(base)) throw new BookingToolFault("unauthorised", "the URL of the API must begin with https://");
+    if (!isSafe(url)) throw new BookingToolFault("unauthorised", "the URL of the API must begin with https://");
     if (budget.signal.aborted || !budget.take()) throw outOfBudget(call);
     const signal = AbortSignal.any([budget.signal, AbortSignal.timeout(limits.timeoutMs)]);
     return ask(call, signal).catch((thrown: unknown) => {
@@ -52,12 +75,6 @@ export function apiReader({ url, token, limits }: ApiAccess): ReadApi {
 }
 
 const nameOf = ({ path }: Pick<ApiCall<unknown>, "path">): string => `GET ${path}`;
-
-function urlOf(base: string, { path, query = {} }: Pick<ApiCall<unknown>, "path" | "query">): string {
-  const given = new URLSearchParams();
-  for (const [key, value] of Object.entries(query)) if (value !== undefined) given.set(key, value);
-  return `${base}${path}?${given}`;
-}
 
 const outOfBudget = (call: Pick<ApiCall<unknown>, "path">): BookingToolFault =>
   new BookingToolFault("out_of_budget", `${nameOf(call)} was left for a later run`);

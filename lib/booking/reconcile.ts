@@ -127,7 +127,7 @@ export class Reconciler {
     for (const window of state.due(this.#ports.now())) {
       const begun = this.#ports.now();
       const found = await this.#sweep(turn, opened, { window, begun, calls });
-      const result = await this.#tell(turn, { window, begun }, found);
+      const result = await this.#report(turn, { window, begun }, found);
       count(report, result);
       const goesOn = result.fault === "out_of_budget" && (result.read > 0 || budget.isSpent());
       state.settle({ window, begun, result, goesOn }, this.#settings);
@@ -135,14 +135,14 @@ export class Reconciler {
       if (result.fault !== null && concernsAll(result.fault)) return;
       if (window === "hot") hotBegun = begun;
     }
-    if (hotBegun && !("fault" in opened)) await this.#tellFreeTimes(turn, opened, { begun: hotBegun, calls });
+    if (hotBegun && !("fault" in opened)) await this.#reportFreeTimes(turn, opened, { begun: hotBegun, calls });
   }
 
   /**
    * With each sweep of the hot window, after the meetings, which matter more. A fault is logged: texts that offer times
    * then wait for a report.
    */
-  async #tellFreeTimes(
+  async #reportFreeTimes(
     { workspaceId, tool }: ConnectionName,
     opened: OpenConnection,
     { begun, calls }: { readonly begun: Date; readonly calls: CallBudget },
@@ -176,7 +176,7 @@ export class Reconciler {
   }
 
   /** Every sweep is a fact, also one that failed. Without the bus, only the log and the report know of it. */
-  async #tell(
+  async #report(
     { workspaceId, tool }: ConnectionName,
     { window, begun }: { readonly window: SweepWindow; readonly begun: Date },
     result: SweepResult,
@@ -185,12 +185,12 @@ export class Reconciler {
     const occurredAt = begun.toISOString();
     const eventId = `swept:${tool}:${window}:${occurredAt}`;
     const detail = { workspaceId, eventId, occurredAt, tool, window, seen, changed, fault };
-    const isTold = await this.#ports.put([{ type: "connection.swept", detail }]);
-    const told = isTold || fault !== null ? result : { ...result, fault: "bus_unavailable" as const };
-    if (told.fault !== null) {
-      this.#ports.log.error("connection.failed", { workspaceId, tool, window, fault: told.fault, reason });
+    const isReported = await this.#ports.put([{ type: "connection.swept", detail }]);
+    const reported = isReported || fault !== null ? result : { ...result, fault: "bus_unavailable" as const };
+    if (reported.fault !== null) {
+      this.#ports.log.error("connection.failed", { workspaceId, tool, window, fault: reported.fault, reason });
     }
-    return told;
+    return reported;
   }
 }
 

@@ -165,19 +165,20 @@ export interface OpenWindow extends DigestTime {
   /** Null until computed, and after the time or zone changes. */
   readonly end: Date | null;
   /** The end of the last window that contained events. */
-  readonly lastTold: Date | null;
+  readonly lastReported: Date | null;
 }
 
 /**
  * Closes the window if its end has passed, and computes the next end. After an outage, one window spans all missed
  * days. A window without a stored end stays open; its new end is not on a local day that already had a digest.
  */
-export function closeWindow({ end, lastTold, ...given }: OpenWindow, now: Date): DigestWindow {
+export function closeWindow({ end, lastReported, ...given }: OpenWindow, now: Date): DigestWindow {
   const digest = { ...given, zone: zoneOrUtc(given.zone) };
   const nextEnd = nextDigest(now, digest);
   if (end !== null) return { end: end <= now ? latestDigest(now, digest) : null, nextEnd };
-  const toldThatDay = lastTold !== null && localDayOf(lastTold, digest.zone) === localDayOf(nextEnd, digest.zone);
-  return { end: null, nextEnd: toldThatDay ? nextDigest(nextEnd, digest) : nextEnd };
+  const reportedThatDay =
+    lastReported !== null && localDayOf(lastReported, digest.zone) === localDayOf(nextEnd, digest.zone);
+  return { end: null, nextEnd: reportedThatDay ? nextDigest(nextEnd, digest) : nextEnd };
 }
 
 /**

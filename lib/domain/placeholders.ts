@@ -130,7 +130,7 @@ export function describePlaceholder(found: Placeholder): string {
 }
 
 /** The remedy for its author. `names` are the values that a template may use. */
-export function adviceOn({ kind, text }: Placeholder, names: Iterable<string>): string {
+export function replacementFor({ kind, text }: Placeholder, names: Iterable<string>): string {
   const own = nameFor(text, names);
   return `${own ? `write {{ ${own} }}` : "remove it"}, or allow ${kind} in this step`;
 }

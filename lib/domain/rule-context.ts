@@ -77,11 +77,11 @@ export function offerIn(
 ): Offer | NoOffer | null {
   if (!hasOffer(message.body) || slots === "assumed") return null;
   if (!slots) return "availability_outdated";
-  return offerOf(slots, placeOf(lead, workspace), now, touchId);
+  return offerOf(slots, meetingPlace(lead, workspace), now, touchId);
 }
 
 /** Where a lead and the people of the workspace meet. */
-export const placeOf = (
+export const meetingPlace = (
   lead: Pick<LeadFacts, "timeZone">,
   workspace: Parameters<typeof meetingHours>[0],
 ): MeetingPlace => ({ hours: meetingHours(workspace), zone: zoneOrUtc(zoneUsed(lead, workspace).zone) });

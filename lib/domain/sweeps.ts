@@ -26,7 +26,7 @@ export type SweepFault = keyof typeof FAULT_TEXTS;
 const NEEDS_A_PERSON: ReadonlySet<string> = new Set<SweepFault>(["unauthorised", "invalid_secret"]);
 
 /** The fault in words. A newer edge function may report a label that is unknown here. */
-export const faultText = (fault: string): string =>
+const sweepFaultText = (fault: string): string =>
   Object.hasOwn(FAULT_TEXTS, fault) ? FAULT_TEXTS[fault as SweepFault] : fault.replaceAll("_", " ");
 
 const toolName = (tool: string): string =>
@@ -44,19 +44,23 @@ export interface SweepState {
 }
 
 /** A fault that may pass by itself is worth a message after an hour. */
-const TOLD_AFTER_MS = 60 * MINUTE_MS;
+const REPORTED_AFTER_MS = 60 * MINUTE_MS;
 
 /** Whether a person should hear of the failing sweep. */
-export const isWorthTelling = ({ fault, since, triedAt }: SweepState): boolean =>
-  fault !== null && (NEEDS_A_PERSON.has(fault) || +triedAt - +since >= TOLD_AFTER_MS);
+export const isWorthReporting = ({ fault, since, triedAt }: SweepState): boolean =>
+  fault !== null && (NEEDS_A_PERSON.has(fault) || +triedAt - +since >= REPORTED_AFTER_MS);
 
 /** The state in one sentence. Holds no personal data. */
 export function sweepText({ tool, window, since, triedAt, fault }: SweepState, now: Date): string {
   const meetings = window === "hot" ? "meetings that start soon" : "later and past meetings";
   const known = `${toolName(tool)}, ${meetings}: compared ${minutesText(+now - +since)} ago`;
-  if (fault !== null) return `${known}; since then ${faultText(fault)}`;
+  if (fault !== null) return `${known}; since then ${sweepFaultText(fault)}`;
   return isSilent({ triedAt }, now) ? `${known}; no sweep was reported since` : known;
 }
+
+/** How late a booking may be known, by the age of the oldest comparison with a booking tool. */
+export const sweepAgeText = (ageSeconds: number): string =>
+  `bookings without a webhook are known after at most ${minutesText(ageSeconds * 1_000)}`;
 
 const minutesText = (ms: number): string => `${Math.ceil(Math.max(0, ms) / MINUTE_MS)} min`;
 
@@ -69,7 +73,7 @@ export const isSilent = ({ triedAt }: Pick<SweepState, "triedAt">, now: Date): b
 
 /** The digest's line about a failing connection. */
 export const failingText = ({ tool, since, fault }: SweepState): string =>
-  `${toolName(tool)} was last read at ${since.toISOString()}: ${faultText(fault ?? "")}`;
+  `${toolName(tool)} was last read at ${since.toISOString()}: ${sweepFaultText(fault ?? "")}`;
 
 /** A connection that has reported no sweep since counts as removed. */
 export const countsFrom = (now: Date): Date => new Date(+now - DAY_MS);

@@ -1,7 +1,7 @@
 import { Liquid, type TagToken, Tokenizer, type TopLevelToken, TypeGuards } from "liquidjs";
 import { LATE_VALUES } from "./late-values.ts";
 import { fieldRead } from "./lead-fields.ts";
-import { adviceOn, describePlaceholder, findPlaceholders, isBrace, LIQUID } from "./placeholders.ts";
+import { describePlaceholder, findPlaceholders, isBrace, LIQUID, replacementFor } from "./placeholders.ts";
 import { BLOCKS, BRANCHES, OpenTags } from "./template-blocks.ts";
 import type { Piece, ValueContext } from "./template-expression.ts";
 import { type TemplateFault, TemplateFaults } from "./template-faults.ts";
@@ -138,7 +138,7 @@ class Check implements ValueContext {
       this.count();
       this.faults.add(this.#at, describePlaceholder(found), {
         quoted: this.#text.slice(this.#at, this.#at + found.text.length),
-        hint: adviceOn(found, this.names),
+        hint: replacementFor(found, this.names),
       });
     }
   }

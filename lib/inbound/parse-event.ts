@@ -75,7 +75,7 @@ function repair(type: FactType, detail: unknown): Repaired | undefined {
     ...known,
     eventId,
     occurredAt: occurredAtOf(detail["occurredAt"], warnings),
-    lead: leadOf(detail["lead"], warnings),
+    lead: referenceOf(detail["lead"], warnings),
   };
   if (type === "lead.bounced")
     return { detail: { ...repaired, kind: bounceKindOf(detail["kind"], warnings) }, warnings };
@@ -97,7 +97,7 @@ function occurredAtOf(sent: unknown, warnings: string[]): unknown {
   return AT_RECEIPT;
 }
 
-function leadOf(sent: unknown, warnings: string[]): unknown {
+function referenceOf(sent: unknown, warnings: string[]): unknown {
   if (!isRecord(sent)) return sent;
   const known = knownKeys(sent, Object.keys(LEAD_REFERENCE), "lead: ", warnings);
   return Object.fromEntries(

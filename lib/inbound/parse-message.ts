@@ -16,7 +16,7 @@ export interface StoredMail {
 }
 
 /** A message of the intake's queue, by its kind. */
-export type Message =
+export type IntakeMessage =
   | { readonly kind: "facts"; readonly facts: readonly Fact[] }
   /** Reports of a provider about touches, which may be unknown here. */
   | { readonly kind: "touch_facts"; readonly facts: readonly Fact[] }
@@ -38,7 +38,7 @@ const objectCreated = z.object({
 });
 
 /** Recognises a message of the queue by its shape, and parses it. */
-export function parseMessage(body: string): Message {
+export function parseMessage(body: string): IntakeMessage {
   const json = Buffer.byteLength(body) > LARGEST_EVENT_BYTES ? undefined : jsonOf(body);
   const { Type, source } = SHAPE.parse(json);
   if (Type !== undefined) return parseNotification(json);
@@ -53,7 +53,7 @@ export function parseMessage(body: string): Message {
 const anything = z.unknown().optional();
 const SHAPE = z.object({ Type: anything, source: anything }).catch({});
 
-function parseNotification(json: unknown): Message {
+function parseNotification(json: unknown): IntakeMessage {
   const parsed = notification.safeParse(json);
   if (!parsed.success) return refused(`not a notification of SNS: ${faultsOf(parsed.error).join("; ")}`);
   const text = inboundText.safeParse(jsonOf(parsed.data.Message));
@@ -64,7 +64,7 @@ function parseNotification(json: unknown): Message {
 /** SES writes this object into the bucket of a new receipt rule. */
 const SETUP_OBJECT = /(^|\/)AMAZON_SES_SETUP_NOTIFICATION$/;
 
-function parseObject(json: unknown): Message {
+function parseObject(json: unknown): IntakeMessage {
   const parsed = objectCreated.safeParse(json);
   if (!parsed.success) return refused(`not an event of S3: ${faultsOf(parsed.error).join("; ")}`);
   const { bucket, object } = parsed.data.detail;
@@ -72,15 +72,15 @@ function parseObject(json: unknown): Message {
   return { kind: "mail", mail: { bucket: bucket.name, key: object.key, receivedAt: parsed.data.time } };
 }
 
-function parseSesEvent(json: unknown): Message {
+function parseSesEvent(json: unknown): IntakeMessage {
   const translated = translateSesEvent(json);
   if (translated.kind === "ignored") return translated;
   if (translated.kind === "fault") return refused(translated.reason);
-  return factsOf(translated.facts, "touch_facts");
+  return parsedFacts(translated.facts, "touch_facts");
 }
 
 /** Parses what a translator made of a payload. An invalid value of the payload refuses all of it. */
-export function factsOf<Kind extends "facts" | "touch_facts">(translated: readonly TranslatedFact[], kind: Kind) {
+export function parsedFacts<Kind extends "facts" | "touch_facts">(translated: readonly TranslatedFact[], kind: Kind) {
   const parsed = translated.map(({ type, detail }) => parseFact(type, detail));
   const faults = parsed.flatMap((one) => (one.ok ? [] : one.faults));
   if (faults.length > 0) return refused(`detail: ${faults.join("; ")}`);

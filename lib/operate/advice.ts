@@ -17,13 +17,13 @@ import { hasAvailability, hasMeetings, namesWithLeads, readLeadsByValues } from 
 import { haveUnsubscribeLinks } from "../store/run-history.ts";
 import type { Queryable } from "../store/sql.ts";
 import { findStoredSequences } from "../store/stored-sequences.ts";
-import { readWorkspaceSettings, type WorkspaceSettings } from "../store/workspaces.ts";
+import { readWorkspaceSettings, type StoredSettings } from "../store/workspaces.ts";
 
 export const adviceAnswer = z.array(
   z.object({ kind: z.enum(ADVICE_KINDS), sequence: z.string(), step: z.string().nullable(), text: z.string() }),
 );
 
-type SendTimes = Pick<WorkspaceSettings, "timeZone" | "sendWindow" | "holidays" | "gapMinutes">;
+type SendTimes = Pick<StoredSettings, "timeZone" | "sendWindow" | "holidays" | "gapMinutes">;
 
 /**
  * Steps that expire before the send window opens, in the workspace's zone, or before a lead may be reached again. None

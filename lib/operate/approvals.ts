@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { readableMessage } from "../domain/unsubscribe-link.ts";
 import { type ApprovalAnswer, approveTouch, currentText, rejectTouch } from "../store/approvals.ts";
-import { findTouch, listWaiting, type WaitingTouch, waitingTouchRow } from "../store/awaiting-approval.ts";
+import { listWaiting, readTouchToDecide, type WaitingTouch, waitingTouchRow } from "../store/awaiting-approval.ts";
 import type { Queryable } from "../store/sql.ts";
 import { isoInstant, order, question, Refused } from "./operation.ts";
 import { pageOf } from "./page.ts";
@@ -75,7 +75,7 @@ export const reject = order({
 });
 
 async function theTouch(db: Queryable, touchId: string): Promise<WaitingTouch> {
-  const touch = await findTouch(db, touchId);
+  const touch = await readTouchToDecide(db, touchId);
   if (touch) return touch;
   throw new Refused("not_found", `there is no touch ${touchId}: approvals list shows those that need approval`);
 }

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { HOW_TO_GET_LINKS } from "../domain/advice.ts";
-import { isSilent, isWorthTelling, sweepText } from "../domain/sweeps.ts";
-import { DAY_MS, MINUTE_MS } from "../domain/time-zone.ts";
+import { isSilent, isWorthReporting, sweepAgeText, sweepText } from "../domain/sweeps.ts";
+import { DAY_MS } from "../domain/time-zone.ts";
 import { activeSequencesWithLink, workspacesThatOffer } from "../store/advice-facts.ts";
 import { readSweeps } from "../store/connection-sweeps.ts";
 import { POOL_SIZE } from "../store/pool-size.ts";
@@ -153,10 +153,10 @@ const bookingTools = (db: Transactional, now: Date): Check => ({
   async run() {
     const sweeps = await readSweeps(db, { workspaceId: null, now });
     if (sweeps.length === 0) return { found: "no sweep was reported within a day: bookings arrive by webhook only" };
-    const failing = sweeps.filter((sweep) => isWorthTelling(sweep) || isSilent(sweep, now));
+    const failing = sweeps.filter((sweep) => isWorthReporting(sweep) || isSilent(sweep, now));
     const hot = sweeps.filter(({ window }) => window === "hot");
-    const minutes = Math.ceil((+now - Math.min(...hot.map(({ since }) => +since), +now)) / MINUTE_MS);
-    if (failing.length === 0) return { found: `bookings without a webhook are known after at most ${minutes} min` };
+    const oldest = Math.min(...hot.map(({ since }) => +since), +now);
+    if (failing.length === 0) return { found: sweepAgeText((+now - oldest) / 1_000) };
     const texts = failing.map((sweep) => sweepText(sweep, now));
     return { found: firstOf(texts, ". "), remedy: "docs/runbook.md#sweep-age" };
   },

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { type FoundLead, foundRow, readLeadsNamed, searchLeads } from "../store/lead-lookups.ts";
+import { type LeadMatch, leadMatchRow, readLeadsNamed, searchLeads } from "../store/lead-lookups.ts";
 import type { Queryable } from "../store/sql.ts";
 import { isoInstant, question, Refused } from "./operation.ts";
 import { workspaceIdOf, workspaceName } from "./workspaces.ts";
@@ -10,7 +10,7 @@ export const leadName = z.string().trim().min(1).max(320);
 /** Names one lead, in one workspace or in all of them. */
 export const leadInput = z.strictObject({ lead: leadName, workspace: workspaceName.optional() });
 
-export const foundLead = foundRow.extend({ createdAt: isoInstant });
+export const foundLead = leadMatchRow.extend({ createdAt: isoInstant });
 
 const MAX_FOUND = 50;
 
@@ -28,7 +28,7 @@ export const findLeads = question({
 });
 
 /** The one lead that is named so. Refuses an unknown or ambiguous name, and lists the candidates. */
-export async function theLead(db: Queryable, { lead, workspace }: z.output<typeof leadInput>): Promise<FoundLead> {
+export async function theLead(db: Queryable, { lead, workspace }: z.output<typeof leadInput>): Promise<LeadMatch> {
   const workspaceId = await workspaceIdOf(db, workspace);
   const [found, ...others] = await readLeadsNamed(db, { text: lead, workspaceId, limit: MAX_FOUND });
   if (found && others.length === 0) return found;

@@ -5,7 +5,7 @@ import { blockersOf, outlookOf } from "../domain/outlook.ts";
 import { zoneUsed } from "../domain/time-zone.ts";
 import type { DueCandidate } from "../run/claim-ports.ts";
 import { decisionFault, planBatch } from "../run/plan.ts";
-import { eventRow, type LiveInstance, readLeadState, readLiveInstances, readStory } from "../store/stories.ts";
+import { eventRow, readLeadState, readLiveInstances, readStory, type ShownInstance } from "../store/stories.ts";
 import { foundLead, leadInput, theLead } from "./find-leads.ts";
 import { isoInstant, question } from "./operation.ts";
 
@@ -96,7 +96,7 @@ export const showLead = question({
   },
 });
 
-function answerOf({ candidate, sequenceName, instanceStatus, why, due, generation }: LiveInstance, now: Date) {
+function answerOf({ candidate, sequenceName, instanceStatus, why, due, generation }: ShownInstance, now: Date) {
   const { instanceId } = candidate;
   return {
     instanceId,

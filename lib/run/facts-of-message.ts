@@ -1,6 +1,6 @@
 import type { Fact } from "../inbound/facts.ts";
 import { factsOfMail, factsOfText } from "../inbound/inbound-facts.ts";
-import { factsOf, type Message, parseMessage, type StoredMail } from "../inbound/parse-message.ts";
+import { type IntakeMessage, parsedFacts, parseMessage, type StoredMail } from "../inbound/parse-message.ts";
 import type { InboundText } from "../inbound/texts.ts";
 import type { InboundOwners, ReceivedMails } from "./inbound-ports.ts";
 
@@ -10,7 +10,7 @@ interface FactsPorts {
 }
 
 /** A message whose leads are known. */
-type Resolved = Extract<Message, { readonly kind: "facts" | "ignored" | "refused" }>;
+type Resolved = Extract<IntakeMessage, { readonly kind: "facts" | "ignored" | "refused" }>;
 
 /** Parses a message, and finds the leads of one that names none. Throws transient errors. */
 export async function factsOfMessage(body: string, ports: FactsPorts): Promise<Resolved> {
@@ -43,7 +43,7 @@ async function ofKnownTouches(facts: readonly Fact[], { owners }: FactsPorts): P
 async function ofText(text: InboundText, receivedAt: Date, { owners }: FactsPorts): Promise<Resolved> {
   const workspaceIds = await owners.ofText(text);
   if (workspaceIds.length === 0) return ignored("unknown_number");
-  return factsOf(factsOfText(text, receivedAt, workspaceIds), "facts");
+  return parsedFacts(factsOfText(text, receivedAt, workspaceIds), "facts");
 }
 
 async function ofMail(stored: StoredMail, { owners, mails }: FactsPorts): Promise<Resolved> {
@@ -57,7 +57,7 @@ async function ofMail(stored: StoredMail, { owners, mails }: FactsPorts): Promis
   const found = await owners.ofMail(news.marks);
   if (found === "own_mail") return ignored("own_mail");
   if (found.length === 0) return ignored("unknown_sender");
-  return factsOf(factsOfMail(news, found), "facts");
+  return parsedFacts(factsOfMail(news, found), "facts");
 }
 
 const ignored = (reason: string): Resolved => ({ kind: "ignored", reason });

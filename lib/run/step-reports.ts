@@ -76,7 +76,7 @@ export interface RecoveredReport {
 }
 
 /** A row that needs attention. `detail` names the fault and holds no personal data. */
-export interface Problem {
+export interface ReportedProblem {
   instanceId: string;
   workspaceId: string;
   reason: string;
@@ -107,7 +107,7 @@ export interface SendDueReport {
   /** Held steps by reason: their number and recheck times. */
   holds: Record<string, Hold>;
   /** At most `PROBLEMS_REPORTED` rows that need attention, spread over the workspaces; `reasons` counts all. */
-  problems: Problem[];
+  problems: ReportedProblem[];
   /** Steps still due, plus sendable claimed touches that no sender or queue holds, up to `BACKLOG_COUNTED`. */
   backlog: number;
   /**

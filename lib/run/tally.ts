@@ -1,6 +1,6 @@
 import type { Decision } from "../domain/decision.ts";
 import type { ClaimedPlan, Plan } from "./claim-ports.ts";
-import { PROBLEMS_REPORTED, type Problem, type SampleDecision, type SendDueReport } from "./step-reports.ts";
+import { PROBLEMS_REPORTED, type ReportedProblem, type SampleDecision, type SendDueReport } from "./step-reports.ts";
 
 const COUNTED_AS = {
   send: "claimed",
@@ -56,7 +56,7 @@ const PROBLEM_REASONS: ReadonlySet<string> = new Set<Decision["reason"] | "alrea
 
 /** Adds a row that needs attention. Once the list is full, it replaces a row of the workspace with the most. */
 function addProblem(
-  problems: Problem[],
+  problems: ReportedProblem[],
   { candidate: { instanceId, workspaceId }, decision }: Plan,
   reason: string,
 ): void {
@@ -68,7 +68,7 @@ function addProblem(
 }
 
 /** Index of the last row of the workspace with the most rows; -1 if replacing it would not even out the shares. */
-function placeOf(problems: readonly Problem[], workspaceId: string): number {
+function placeOf(problems: readonly ReportedProblem[], workspaceId: string): number {
   const counts = new Map<string, number>();
   for (const problem of problems) counts.set(problem.workspaceId, (counts.get(problem.workspaceId) ?? 0) + 1);
   const most = Math.max(...counts.values());

@@ -61,7 +61,7 @@ export async function listWaiting(
 }
 
 /** Undefined if there is no such touch. */
-export async function findTouch(db: Queryable, touchId: string): Promise<WaitingTouch | undefined> {
+export async function readTouchToDecide(db: Queryable, touchId: string): Promise<WaitingTouch | undefined> {
   const [touch] = await many(db, waitingTouchRow)`
     select ${COLUMNS}
       from touch

@@ -20,13 +20,13 @@ const sweepRow = z.object({
   since: instant,
   triedAt: instant,
   fault: z.string().nullable(),
-  wasTold: z.boolean(),
+  isReported: z.boolean(),
 });
 
 /** The begin of the latest sweep that read everything; without one, of the first. */
 const SINCE = sql`coalesce(swept_at, first_at)`;
 const STATE = sql`
-  tool, sweep_window as window, ${SINCE} as since, tried_at as "triedAt", fault, told_since is not distinct from ${SINCE} as "wasTold"`;
+  tool, sweep_window as window, ${SINCE} as since, tried_at as "triedAt", fault, told_since is not distinct from ${SINCE} as "isReported"`;
 
 /**
  * Stores a sweep and returns the state of its window. The same sweeps in any order, any number of times, leave the same
@@ -57,7 +57,7 @@ export async function storeSweep(
 }
 
 /** Records that the digest has reported the failing window, until a sweep reads everything. */
-export async function markTold(db: Queryable, { workspaceId, tool, window }: ReportedSweep): Promise<void> {
+export async function markReported(db: Queryable, { workspaceId, tool, window }: ReportedSweep): Promise<void> {
   await execute(db)`
     update connection_sweep set told_since = ${SINCE}
      where workspace_id = ${workspaceId}::uuid and tool = ${tool} and sweep_window = ${window}`;

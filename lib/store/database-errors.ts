@@ -84,7 +84,7 @@ const field = (value: unknown, key: string): unknown =>
 const text = (value: unknown): string => (typeof value === "string" ? value : "");
 
 /** Host and port of a database for a message, never the password. */
-export function placeOf(address: Address): string {
+export function hostAndPort(address: Address): string {
   if (address.connectionString === undefined) return placeAt(address.host ?? "localhost", address.port ?? 5432);
   if (!URL.canParse(address.connectionString)) return "the given address";
   const { hostname, port, searchParams } = new URL(address.connectionString);
@@ -147,15 +147,15 @@ function describeLink({ code, message }: Link, place: string): string | undefine
 
 type Describe = (place: string, message: string) => string;
 
-const refused: Describe = (place) => `nothing listens on ${place}`;
+const notListening: Describe = (place) => `nothing listens on ${place}`;
 const unknownHost: Describe = (place) => `the host of ${place} is not known`;
 const noAnswer: Describe = (place) => `${place} does not answer`;
 const lost: Describe = (place) => `the connection to ${place} was lost`;
 const serverSays: Describe = (place, message) => `${place} says: ${message}`;
 
 const BY_CODE: Readonly<Record<string, Describe>> = {
-  ECONNREFUSED: refused,
-  DatabaseNotReachable: refused,
+  ECONNREFUSED: notListening,
+  DatabaseNotReachable: notListening,
   ENOENT: (place) => `there is no socket in ${place}`,
   ENOTFOUND: unknownHost,
   EAI_AGAIN: unknownHost,

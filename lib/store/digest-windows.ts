@@ -35,7 +35,7 @@ const openRow = z.object({
   time: z.string(),
   zone: z.string(),
   end: instantOrNull,
-  lastTold: instantOrNull,
+  lastReported: instantOrNull,
 });
 
 /**
@@ -66,7 +66,7 @@ async function closedWindows(
   const open = await many(db, openRow)`
     select id, to_char(digest_time, 'HH24:MI:SS') as time, time_zone as zone,
            case when next_digest_at > '-infinity' and next_digest_at <= ${now} then next_digest_at end as end,
-           (select max(window_end) from notification_digest where workspace_id = workspace.id) as "lastTold"
+           (select max(window_end) from notification_digest where workspace_id = workspace.id) as "lastReported"
       from workspace
      where (next_digest_at <= ${now} or next_digest_at > ${aheadOf(now)})
        and (${workspaceId}::uuid is null or id = ${workspaceId}::uuid)

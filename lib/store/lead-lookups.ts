@@ -6,7 +6,7 @@ import { LEAD_NAME, TEMPLATE_COLUMNS, templateColumns, templateLeadOf } from "./
 import { instant } from "./rows.ts";
 import { many, one, type Queryable, type Sql, sql } from "./sql.ts";
 
-export const foundRow = z.object({
+export const leadMatchRow = z.object({
   id: z.guid(),
   workspaceId: z.guid(),
   workspace: z.string(),
@@ -20,7 +20,7 @@ export const foundRow = z.object({
   status: z.string(),
   createdAt: instant,
 });
-export type FoundLead = z.infer<typeof foundRow>;
+export type LeadMatch = z.infer<typeof leadMatchRow>;
 
 interface LeadQuery {
   /**
@@ -60,10 +60,10 @@ async function numbersIn(db: Queryable, { text, workspaceId }: LeadQuery): Promi
 }
 
 /** The leads with exactly this id, or that of an instance or a touch, external id, address or number. */
-export async function readLeadsNamed(db: Queryable, query: LeadQuery): Promise<FoundLead[]> {
+export async function readLeadsNamed(db: Queryable, query: LeadQuery): Promise<LeadMatch[]> {
   const { text, workspaceId, limit } = query;
   const named = isNamed(text, await numbersIn(db, query));
-  return await many(db, foundRow)`
+  return await many(db, leadMatchRow)`
     select ${COLUMNS}
       from workspace join lead on lead.workspace_id = workspace.id
      where (${workspaceId}::uuid is null or workspace.id = ${workspaceId}::uuid) and ${named}
@@ -72,11 +72,11 @@ export async function readLeadsNamed(db: Queryable, query: LeadQuery): Promise<F
 }
 
 /** Also those with this text in a name, a company or an address. Reads all leads of the workspaces. */
-export async function searchLeads(db: Queryable, query: LeadQuery): Promise<FoundLead[]> {
+export async function searchLeads(db: Queryable, query: LeadQuery): Promise<LeadMatch[]> {
   const { text, workspaceId, limit } = query;
   const named = isNamed(text, await numbersIn(db, query));
   const part = `%${text.replaceAll(/[\\%_]/g, "\\$&")}%`;
-  return await many(db, foundRow)`
+  return await many(db, leadMatchRow)`
     select ${COLUMNS}
       from workspace join lead on lead.workspace_id = workspace.id
      where (${workspaceId}::uuid is null or workspace.id = ${workspaceId}::uuid)

@@ -2,7 +2,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { MigrationList } from "@prisma/schema-engine-wasm/schema_engine_bg";
 import pg from "pg";
-import { isLockTimeout, placeOf, unreachableFrom } from "./database-errors.ts";
+import { hostAndPort, isLockTimeout, unreachableFrom } from "./database-errors.ts";
 import { MigrationFailed } from "./migration-failed.ts";
 import { describeScriptError, openSchemaEngine, type SchemaEngine, type ScriptObserver } from "./schema-engine.ts";
 
@@ -40,7 +40,7 @@ export async function migrate(connection: pg.PoolConfig, options: MigrateOptions
   try {
     return await underMigrationLock(patient, onWaiting, () => migrateLocked(patient, migrations, options));
   } catch (error) {
-    throw unreachableFrom(error, placeOf(connection)) ?? error;
+    throw unreachableFrom(error, hostAndPort(connection)) ?? error;
   }
 }
 

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { type Availability, type Offer, type OfferedTime, offerOf } from "../domain/offered-slots.ts";
 import { withOffer } from "../domain/offered-text.ts";
-import { placeOf } from "../domain/rule-context.ts";
+import { meetingPlace } from "../domain/rule-context.ts";
 import { recheckSoon } from "../domain/time-zone.ts";
 import { OFFER_CHANGED, type RefreshedOffer } from "../run/delivery-ports.ts";
 import { readAvailability, readOffered } from "./availability.ts";
@@ -109,7 +109,7 @@ function offerNow(
   const { leadTimeZone, workspaceTimeZone } = parsed.data;
   const workspace = { timeZone: workspaceTimeZone, ...sendTimesOf(parsed.data) };
   try {
-    const offer = offerOf({ availability, offered }, placeOf({ timeZone: leadTimeZone }, workspace), now, row.id);
+    const offer = offerOf({ availability, offered }, meetingPlace({ timeZone: leadTimeZone }, workspace), now, row.id);
     return typeof offer === "string" ? { reason: offer } : offer;
   } catch (thrown) {
     // The send window or the holidays were changed by SQL.

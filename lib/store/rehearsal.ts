@@ -46,7 +46,7 @@ export function rehearsal(db: Transactional): Rehearsed {
   const paused = new Set<string>();
   const claims = new RehearsedClaims(ended, resumed, paused);
   const digests = { toMake: 0 };
-  const first = once();
+  const first = firstOfEach();
   const resume = (reason: ResumableReason, query: BatchQuery) =>
     safely(db, async (part) => {
       if (!first(reason)) return { checked: 0, resumed: 0, skippedSteps: 0 };
@@ -98,7 +98,7 @@ const safely = <Result>(db: Transactional, work: (part: Queryable) => Promise<Re
 const none = () => Promise.resolve(0);
 
 /** Returns a function that is true on its first call with a value. */
-function once(): (value: unknown) => boolean {
+function firstOfEach(): (value: unknown) => boolean {
   const seen = new Set<unknown>();
   return (value) => !seen.has(value) && seen.add(value) !== undefined;
 }

@@ -1,6 +1,6 @@
 import type pg from "pg";
 import * as z from "zod";
-import { placeOf, translated, translateErrors } from "./database-errors.ts";
+import { hostAndPort, translated, translateErrors } from "./database-errors.ts";
 import { Prisma } from "./generated/client.ts";
 
 /** Builds a fragment of a statement; its values become parameters. */
@@ -113,7 +113,7 @@ async function run(
   try {
     return await connection.query({ text: statement.text, values: statement.values.map(arrayAsText) });
   } catch (thrown) {
-    throw translated(thrown, "options" in connection ? placeOf(connection.options) : undefined);
+    throw translated(thrown, "options" in connection ? hostAndPort(connection.options) : undefined);
   }
 }
 
@@ -164,7 +164,7 @@ async function withConnection<Result>(
   work: (client: pg.PoolClient) => Promise<Result>,
 ): Promise<Result> {
   const client = await pool.connect().catch((thrown) => {
-    throw translated(thrown, placeOf(pool.options));
+    throw translated(thrown, hostAndPort(pool.options));
   });
   // If the connection dies between two statements, the next one fails. Without a listener the process would exit.
   client.on("error", ignore);

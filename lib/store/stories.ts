@@ -163,12 +163,12 @@ const instanceRow = z.object({
 });
 
 /** A live instance, as a claim would read it if it were due now. */
-export interface LiveInstance extends z.infer<typeof instanceRow> {
+export interface ShownInstance extends z.infer<typeof instanceRow> {
   readonly candidate: DueCandidate;
 }
 
 /** The live instances of a lead, in the order in which they started. */
-export async function readLiveInstances(db: Queryable, leadId: string, now: Date): Promise<LiveInstance[]> {
+export async function readLiveInstances(db: Queryable, leadId: string, now: Date): Promise<ShownInstance[]> {
   const rows = await many(db, z.unknown())`
     select ${candidateColumns(now)}, instance.next_step_due as due, instance.status::text as "instanceStatus",
            coalesce(instance.paused_reason::text, instance.hold_reason) as why, sequence.name as "sequenceName"

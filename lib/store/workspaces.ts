@@ -70,10 +70,10 @@ export const storedSettings = z.object({
     muted: z.boolean(),
   }),
 });
-export type WorkspaceSettings = z.infer<typeof storedSettings>;
+export type StoredSettings = z.infer<typeof storedSettings>;
 
 /** Times are local, as HH:MM; days count from 1, Monday. */
-export async function readWorkspaceSettings(db: Queryable, id: string): Promise<WorkspaceSettings | undefined> {
+export async function readWorkspaceSettings(db: Queryable, id: string): Promise<StoredSettings | undefined> {
   const [settings] = await many(db, storedSettings)`
     select name, time_zone as "timeZone",
            json_build_object('days', ${listOf(sql`window_days`)}, 'start', to_char(window_start, 'HH24:MI'),
@@ -95,7 +95,7 @@ const listOf = (array: Sql): Sql => sql`
              where item is not null), '[]')`;
 
 /** Adds a workspace. Returns its id. */
-export async function createWorkspace(db: Queryable, settings: WorkspaceSettings): Promise<string> {
+export async function createWorkspace(db: Queryable, settings: StoredSettings): Promise<string> {
   const { sendWindow, holidays, guardrail, digest } = settings;
   const { id } = await one(db, z.object({ id: z.guid() }))`
     insert into workspace (name, time_zone, window_days, window_start, window_end, holiday_country, holiday_region,
@@ -114,7 +114,7 @@ export async function createWorkspace(db: Queryable, settings: WorkspaceSettings
   return id;
 }
 
-export async function updateWorkspace(db: Queryable, id: string, settings: WorkspaceSettings): Promise<void> {
+export async function updateWorkspace(db: Queryable, id: string, settings: StoredSettings): Promise<void> {
   const { sendWindow, holidays, guardrail, digest } = settings;
   await execute(db)`
     update workspace

@@ -36,7 +36,7 @@ export async function writeClaims(
   { now, recheckAt }: Pick<ClaimQuery, "now" | "recheckAt">,
 ): Promise<ClaimedPlan[]> {
   const states = plans.map(({ state }) => state);
-  const startedLeads = plans.map(({ candidate, starts }) => (starts ? leadOf(candidate) : null));
+  const startedLeads = plans.map(({ candidate, starts }) => (starts ? readLeadOf(candidate) : null));
   const rows = await many(db, touchedRow)`
     with plan as materialized (
       select * from unnest(
@@ -131,11 +131,11 @@ const normalised = (lead: LeadFacts | null, kind: AddressKind): string | null =>
   return stored ? NORMALISE[kind](stored) : null;
 };
 
-const leadOf = ({ read }: DueCandidate): LeadFacts | null => ("item" in read ? read.item.lead : null);
+const readLeadOf = ({ read }: DueCandidate): LeadFacts | null => ("item" in read ? read.item.lead : null);
 
 /** Null if the touch stays claimed. */
 function startedTouch(row: z.infer<typeof touchedRow>, { candidate, touch }: Plan, now: Date): OutgoingTouch | null {
-  const lead = leadOf(candidate);
+  const lead = readLeadOf(candidate);
   if (row.from === null || !touch || !lead) return null;
   return {
     id: row.touchId,

@@ -95,13 +95,13 @@ describe("the next digest", () => {
 
 describe("a window", () => {
   const berlin = { time: "08:00", zone: "Europe/Berlin" };
-  const close = (end: string | null, now: string, given: Partial<DigestTime> & { lastTold?: string } = {}) => {
-    const { lastTold, ...digest } = given;
+  const close = (end: string | null, now: string, given: Partial<DigestTime> & { lastReported?: string } = {}) => {
+    const { lastReported, ...digest } = given;
     const open = {
       ...berlin,
       ...digest,
       end: end ? new Date(end) : null,
-      lastTold: lastTold ? new Date(lastTold) : null,
+      lastReported: lastReported ? new Date(lastReported) : null,
     };
     const closed = closeWindow(open, new Date(now));
     return [closed.end?.toISOString() ?? null, closed.nextEnd.toISOString()];
@@ -126,8 +126,8 @@ describe("a window", () => {
 
   it("without a stored end ends at the next time, but not twice on a local day", () => {
     expect(close(null, "2030-06-03T05:00Z")).toEqual([null, "2030-06-03T06:00:00.000Z"]);
-    expect(close(null, "2030-06-03T05:00Z", { lastTold: "2030-06-02T06:00Z" })[1]).toBe("2030-06-03T06:00:00.000Z");
-    expect(close(null, "2030-06-03T05:00Z", { lastTold: "2030-06-03T04:00Z" })[1]).toBe("2030-06-04T06:00:00.000Z");
+    expect(close(null, "2030-06-03T05:00Z", { lastReported: "2030-06-02T06:00Z" })[1]).toBe("2030-06-03T06:00:00.000Z");
+    expect(close(null, "2030-06-03T05:00Z", { lastReported: "2030-06-03T04:00Z" })[1]).toBe("2030-06-04T06:00:00.000Z");
   });
 
   it("uses UTC if the zone does not exist", () => {
@@ -139,10 +139,10 @@ describe("a window", () => {
       fc.property(moment, fc.array(fc.integer({ min: 1, max: 5 * 1_440 }), { maxLength: 20 }), (start, waits) => {
         const digest = { time: timeOf(start.minute), zone: start.zone };
         let now = start.after;
-        let end = closeWindow({ ...digest, end: null, lastTold: null }, new Date(now)).nextEnd;
+        let end = closeWindow({ ...digest, end: null, lastReported: null }, new Date(now)).nextEnd;
         for (const wait of waits) {
           now += wait * MINUTE;
-          const closed = closeWindow({ ...digest, end, lastTold: null }, new Date(now));
+          const closed = closeWindow({ ...digest, end, lastReported: null }, new Date(now));
           expect(closed.end === null).toBe(end.getTime() > now);
           if (closed.end) expect(closed.end.getTime()).toBeGreaterThanOrEqual(end.getTime());
           expect(closed.nextEnd.getTime()).toBeGreaterThan(now);

@@ -64,7 +64,7 @@ describe("a time zone", () => {
   });
 
   it("that is invalid counts as UTC where a computation must not fail", () => {
-    const utc = { time: "08:00:00", zone: "UTC", end: NOW, lastTold: null };
+    const utc = { time: "08:00:00", zone: "UTC", end: NOW, lastReported: null };
     for (const zone of INVALID_ZONES) {
       expect(capDayOf(zone, NOW)).toBe("2026-11-29");
       expect(capDayEnd(zone, NOW)).toEqual(new Date("2026-11-30T00:00:00Z"));

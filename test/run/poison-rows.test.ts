@@ -1,5 +1,5 @@
 import { beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
-import { PROBLEMS_REPORTED, type Problem, type SendDueReport } from "../../lib/run/step-reports.ts";
+import { PROBLEMS_REPORTED, type ReportedProblem, type SendDueReport } from "../../lib/run/step-reports.ts";
 import {
   addBystanders,
   addFollowedLead,
@@ -40,7 +40,7 @@ interface Poison {
   readonly lead?: Columns;
   readonly instance?: Columns;
   readonly workspace?: Columns;
-  readonly problem: Omit<Partial<Problem>, "detail"> & { readonly detail?: unknown };
+  readonly problem: Omit<Partial<ReportedProblem>, "detail"> & { readonly detail?: unknown };
   /** The row afterwards. */
   readonly becomes: Columns;
   readonly counted: Partial<SendDueReport>;

@@ -1,8 +1,8 @@
-import { failingText, isWorthTelling } from "../../domain/sweeps.ts";
+import { failingText, isWorthReporting } from "../../domain/sweeps.ts";
 import type { FactOf } from "../../inbound/facts.ts";
 import type { FactOutcome } from "../../run/apply-messages.ts";
 import { storeAvailability } from "../availability.ts";
-import { markTold, storeSweep } from "../connection-sweeps.ts";
+import { markReported, storeSweep } from "../connection-sweeps.ts";
 import { insertDigestEvents } from "../digests.ts";
 import { databaseNow, execute, sql, type Transactional } from "../sql.ts";
 import { APPLIED, lockFacts, notAfter, STALE } from "./apply-once.ts";
@@ -44,12 +44,12 @@ export const connectionSwept = (db: Transactional, fact: FactOf<"connection.swep
     const sweep = { ...fact, at: notAfter(now, fact.occurredAt) };
     const state = await storeSweep(transaction, sweep);
     if (!state) return STALE;
-    if (isWorthTelling(state) && !state.wasTold) {
+    if (isWorthReporting(state) && !state.isReported) {
       const about = { workspaceId: sql`${workspaceId}::uuid`, kind: "connection_failing", now } as const;
       await execute(
         transaction,
       )`${insertDigestEvents({ ...about, column: "detail", value: sql`${failingText(state)}` })}`;
-      await markTold(transaction, sweep);
+      await markReported(transaction, sweep);
     }
     return +state.triedAt > +sweep.at ? STALE : APPLIED;
   });

@@ -29,11 +29,11 @@ const foundRow = leadRow.extend({ named: z.boolean() });
 /** `named`: the fact itself names the lead, not only its meeting. */
 export type FoundLead = z.infer<typeof foundRow>;
 
-export interface Refused {
+export interface RefusedFact {
   readonly outcome: "refused";
   readonly reason: string;
 }
-export const refuseFact = (reason: string): Refused => ({ outcome: "refused", reason });
+export const refuseFact = (reason: string): RefusedFact => ({ outcome: "refused", reason });
 /** Whether the fact ends here. */
 export const isRefused = <Found extends object>(found: Found): found is Extract<Found, { readonly outcome: string }> =>
   "outcome" in found;
@@ -124,7 +124,7 @@ export interface FoundLeads {
  * Like `findLeads`, but creates a lead if the fact names none that exists: a fact may arrive before the enrolment.
  * Refuses a fact that names only an unknown id or touch.
  */
-export async function findOrAddLeads(db: Queryable, wanted: LeadsToFind): Promise<FoundLeads | Refused> {
+export async function findOrAddLeads(db: Queryable, wanted: LeadsToFind): Promise<FoundLeads | RefusedFact> {
   const leads = await findLeads(db, wanted);
   if (leads.some(({ named }) => named)) return { leads, created: 0 };
   const { workspaceId } = wanted;
@@ -140,7 +140,7 @@ export async function findOrAddLeads(db: Queryable, wanted: LeadsToFind): Promis
 }
 
 /** Undefined if the reference has neither an id nor a touch. */
-export function refuseUnknownIds({ workspaceId, lead: { id, touch } }: LeadsToFind): Refused | undefined {
+export function refuseUnknownIds({ workspaceId, lead: { id, touch } }: LeadsToFind): RefusedFact | undefined {
   const faults = [
     ...(id === undefined ? [] : [`lead.id: there is no lead ${id} in workspace ${workspaceId}`]),
     ...(touch === undefined ? [] : [`lead.touch: there is no touch ${touch} in workspace ${workspaceId}`]),

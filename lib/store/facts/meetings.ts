@@ -15,7 +15,7 @@ import {
   findOrAddLeads,
   isRefused,
   type LeadsToFind,
-  type Refused,
+  type RefusedFact,
 } from "./leads.ts";
 import {
   applyLateBooking,
@@ -146,7 +146,7 @@ async function leadsOf(
   db: Queryable,
   { fact, status, alsoOf, leadIds = [] }: MeetingFactToApply,
   known: KnownMeeting | null,
-): Promise<FoundLeads | Refused> {
+): Promise<FoundLeads | RefusedFact> {
   const { workspaceId, lead, meeting } = fact;
   const wanted = { workspaceId, lead, leadIds, meetingIds: [meeting.id, ...(alsoOf === undefined ? [] : [alsoOf])] };
   if (status === "confirmed" || !known) {

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { ServerResponse } from "node:http";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
-import { adviceOn, diagnose } from "../../../cli/commands/doctor.ts";
+import { diagnose, remedyFor } from "../../../cli/commands/doctor.ts";
 import { stageChecks } from "../../../cli/stage-checks.ts";
 import { type Check, inOrder } from "../../../lib/operate/checks.ts";
 import { DATABASE_CHECKS } from "../../../lib/operate/doctor.ts";
@@ -250,7 +250,7 @@ it("fails a schedule that does not exist and a call that is denied, each with it
   answers["schedule"] = { status: 404, type: "ResourceNotFoundException", body: { Message: "not found" } };
   answers["account"] = { status: 403, type: "AccessDeniedException", body: { message: "no ses:GetAccount" } };
   const passed = { name: "workspaces", state: "passed", found: "", remedy: null } as const;
-  const [, schedule, , account] = await inOrder(stageChecks("dev", []), [passed], adviceOn);
+  const [, schedule, , account] = await inOrder(stageChecks("dev", []), [passed], remedyFor);
   expect(schedule).toMatchObject({ state: "failed", remedy: expect.stringContaining("cdk deploy -c stage=dev") });
   expect(account).toMatchObject({ state: "failed", remedy: expect.stringMatching(/no ses:GetAccount.*on-call\.json/) });
 });

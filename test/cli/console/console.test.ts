@@ -124,7 +124,7 @@ it("draws the promise of the runs, the worst and the target, and says the same i
   );
   const page = await open("/");
   expect(await page.getByText("Slowest of the runs shown: 71.5 s. Target: at most 60 s.").count()).toBe(1);
-  expect(await page.getByText("Bookings without a webhook: known after at most 5 minutes.").count()).toBe(1);
+  expect(await page.getByText("Bookings without a webhook are known after at most 5 min.").count()).toBe(1);
   expect(await page.locator("svg .late").count()).toBe(1);
   await page.getByText("The runs as a table").click();
   expect(await page.getByRole("cell", { name: "71.5" }).count()).toBe(1);
