@@ -19,7 +19,7 @@ export interface CalendlyMeeting {
 }
 
 /** The content of the account. */
-export interface CalendlyAccount {
+interface CalendlyAccount {
   readonly token: string;
   readonly meetings: readonly CalendlyMeeting[];
   readonly freeTimes: readonly string[];

@@ -4,7 +4,7 @@ import { importLeads as importChunk } from "../lib/operate/import-leads.ts";
 import type { LeadFile, LeadRow } from "./lead-file.ts";
 import type { Operator, Signature } from "./operator.ts";
 
-export interface Import extends Signature {
+interface Import extends Signature {
   readonly workspaceId: string;
   /** The workspace's country, as an ISO 3166-1 code: national phone numbers are numbers of it. */
   readonly country: string | null;

@@ -1,7 +1,7 @@
 import type { Stats } from "node:fs";
 import { constants, type FileHandle, open } from "node:fs/promises";
 
-export type OpenedFile = FileHandle | { readonly fault: string };
+type OpenedFile = FileHandle | { readonly fault: string };
 
 /**
  * Opens a regular file for reading, without waiting for the writer of a FIFO. Returns the reason if it does not exist,

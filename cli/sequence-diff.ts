@@ -10,7 +10,7 @@ import {
 import { formatDuration } from "./duration.ts";
 
 /** The effect of applying a file. */
-export interface ShownPlan {
+interface ShownPlan {
   readonly before: LenientSequence | null;
   readonly after: WrittenSequence;
   readonly change: SequenceChange;

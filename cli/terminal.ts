@@ -138,6 +138,15 @@ export const wholeNumber =
     throw new InvalidArgumentError(`Expected ${what} from ${least} to ${most}.`);
   };
 
+/** An option for a whole number, with the limits and the default that the schema states. */
+export function numberOption(flags: string, what: string, schema: z.ZodDefault<z.ZodInt>): Option {
+  const { minValue, maxValue } = schema.unwrap();
+  const [least, most] = [minValue ?? 0, maxValue ?? Number.MAX_SAFE_INTEGER];
+  return new Option(flags, `${what}, from ${least} to ${most}`)
+    .argParser(wholeNumber(least, most))
+    .default(schema.parse(undefined));
+}
+
 /** Parses a port from the command line; 0 chooses a free one. */
 export const port = wholeNumber(0, 65_535, "a port number");
 

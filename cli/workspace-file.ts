@@ -1,5 +1,6 @@
 import { stringify } from "yaml";
 import * as z from "zod";
+import { MINUTES_PER_DAY } from "../lib/domain/time-zone.ts";
 import {
   placeFaults,
   type SettingFault,
@@ -12,7 +13,6 @@ import { fieldLines } from "./sequence-diff.ts";
 import { type Fault, faultsOfIssue, type PlacedFault, parseYaml, readTextFile } from "./yaml-file.ts";
 
 const WEEKDAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
-const MINUTES_PER_DAY = 24 * 60;
 
 const weekday = z
   .string()
@@ -53,7 +53,7 @@ const NAMES_IN_FILE: Readonly<Record<string, string>> = {
   emailFrom: "sender",
 };
 
-export interface WorkspaceFile {
+interface WorkspaceFile {
   readonly settings: SettingsToChange;
   /** The faults that a stage found, each with the position of the value in the file. */
   faultTexts(faults: readonly SettingFault[]): readonly string[];

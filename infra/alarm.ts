@@ -13,7 +13,7 @@ import type { Webhooks } from "./webhooks.ts";
 import type { StageProps } from "./worker-function.ts";
 
 /** `page` wakes a person; `ticket` waits for office hours. */
-export type Severity = "page" | "ticket";
+type Severity = "page" | "ticket";
 
 export interface AlarmsProps extends StageProps {
   readonly followUps: FollowUpsFunction;

@@ -3,7 +3,7 @@ import type * as z from "zod";
 import { facts } from "../../lib/operate/facts.ts";
 import { columnsOf, fittedTable } from "../fitted.ts";
 import { type Place, printAnswer, withOperator, withPlace } from "../operator.ts";
-import { formatMinute, wholeNumber } from "../terminal.ts";
+import { formatMinute, numberOption } from "../terminal.ts";
 
 const HELP = `
 A warning names what was wrong with a fact that was applied nevertheless, because it stops something. Correct its sender.
@@ -23,7 +23,7 @@ export function factsCommand(): Command {
   return withPlace(new Command("facts"))
     .summary("count the facts that were received, with their warnings")
     .description(facts.summary)
-    .option("--days <number>", "of the last days, from 1 to 365", wholeNumber(1, 365), 1)
+    .addOption(numberOption("--days <number>", "of the last days", facts.input.shape.days))
     .option("--workspace <id or name>", "only this workspace")
     .option("--json", "print the answer as JSON")
     .addHelpText("after", HELP)

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import type * as z from "zod";
 import { CHANNELS } from "../../lib/domain/labels.ts";
-import { forecast } from "../../lib/operate/forecast.ts";
+import { forecast, forecastDays } from "../../lib/operate/forecast.ts";
 import { forecastSequences } from "../../lib/operate/forecast-sequences.ts";
 import { writable } from "../../lib/operate/sequences.ts";
 import { columnsOf, fittedTable } from "../fitted.ts";
@@ -11,7 +11,7 @@ import { type Place, printAnswer, withOperator, withPlace } from "../operator.ts
 import { printable } from "../print.ts";
 import { REASON_TEXTS } from "../reason-texts.ts";
 import { invalidFiles, readSequenceFiles } from "../sequence-file.ts";
-import { adviceLine, eachNewField, formatMinute, wholeNumber } from "../terminal.ts";
+import { adviceLine, eachNewField, formatMinute, numberOption } from "../terminal.ts";
 
 const HELP = `
 The forecast runs the live sequences forward with the rules of a run. It changes
@@ -45,7 +45,7 @@ export function forecastCommand(): Command {
   return withPlace(new Command("forecast"))
     .summary("show what goes out in the next days")
     .description(forecast.summary)
-    .option("--days <number>", "from 1 to 60", wholeNumber(1, 60), 14)
+    .addOption(numberOption("--days <number>", "how many days", forecastDays))
     .option("--workspace <id or name>", "only this workspace")
     .option("--sequences <files...>", "show the effect of applying these files")
     .option("--new-field <name>", "a custom field that leads get later; repeatable", eachNewField, [])

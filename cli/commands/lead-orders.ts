@@ -4,7 +4,7 @@ import { enrolLead } from "../../lib/operate/enrol-lead.ts";
 import { optInLead, optOutLead } from "../../lib/operate/opt-out-lead.ts";
 import { recheckLead } from "../../lib/operate/recheck-lead.ts";
 import { refusalText } from "../../lib/operate/refusal-texts.ts";
-import { snoozeLead } from "../../lib/operate/snooze-lead.ts";
+import { MOST_SNOOZED_DAYS, snoozeLead } from "../../lib/operate/snooze-lead.ts";
 import { resumeLead, stopLead } from "../../lib/operate/stop-lead.ts";
 import { type Place, type Signature, withOperator, withPlace, withSignature } from "../operator.ts";
 import { print } from "../print.ts";
@@ -77,7 +77,7 @@ export const snoozeCommand = () =>
     .addOption(new Option("--until <date>", "the day on which it ends, such as 2026-12-24").argParser(dateOf))
     .addOption(
       new Option("--days <number>", "for so many days")
-        .argParser(wholeNumber(1, 3_650, "a number of days,"))
+        .argParser(wholeNumber(1, MOST_SNOOZED_DAYS, "a number of days,"))
         .conflicts("until"),
     )
     .addOption(new Option("--end", "end the snooze now").conflicts(["until", "days"]))

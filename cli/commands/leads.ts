@@ -1,6 +1,7 @@
 import { basename } from "node:path";
 import { Command } from "commander";
 import { LEAD_COLUMNS, LEAD_KEYS } from "../../lib/domain/lead-columns.ts";
+import { CLOCKS_DIFFER_MS } from "../../lib/domain/time-zone.ts";
 import { showWorkspace } from "../../lib/operate/workspaces.ts";
 import { CRM_EXPORTS } from "../csv/crm-exports.ts";
 import { isFieldTarget } from "../csv/field-columns.ts";
@@ -153,12 +154,9 @@ function importSignatureOf({ stage, by, reason }: Options) {
   throw new UsageProblem("who imports, and why? Add --by <name> and --reason <text>");
 }
 
-/** How far the clocks of this computer and the database may differ. */
-const CLOCK_TOLERANCE_MS = 5 * 60_000;
-
 /** Verdicts of an earlier start of the same command are of that time. */
 function showEarlier({ since }: Imported, startedAt: number): void {
-  if (since === null || +since > startedAt - CLOCK_TOLERANCE_MS) return;
+  if (since === null || +since > startedAt - CLOCKS_DIFFER_MS) return;
   showProgress(
     `Rows that the same command imported before, since ${formatMinute(since)}, have the verdicts of then. ` +
       "To import them again, use another --reason",

@@ -3,7 +3,7 @@ import type * as z from "zod";
 import { listOrders } from "../../lib/operate/list-orders.ts";
 import { columnsOf, fittedTable } from "../fitted.ts";
 import { type Place, printAnswer, withOperator, withPlace } from "../operator.ts";
-import { formatMinute, uuid, wholeNumber } from "../terminal.ts";
+import { formatMinute, numberOption, uuid } from "../terminal.ts";
 
 const HELP = `
 Every order leaves a record: its name, who gave it, when and why, and the id of the AWS request. CloudTrail knows the caller by
@@ -31,7 +31,7 @@ export function ordersCommand(): Command {
         .description(listOrders.summary)
         .option("--order <name>", 'only orders of this name, such as "leads stop"')
         .option("--workspace <id or name>", "only this workspace")
-        .option("--limit <number>", "how many, from 1 to 1000", wholeNumber(1, 1_000), 20)
+        .addOption(numberOption("--limit <number>", "how many", listOrders.input.shape.limit))
         .option("--after <order>", "only orders older than this one", uuid)
         .option("--json", "print the answer as JSON")
         .action(({ order, workspace, after, limit: wanted, json, ...place }: Listing) =>

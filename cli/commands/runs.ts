@@ -4,7 +4,7 @@ import { sweepAgeText } from "../../lib/domain/sweeps.ts";
 import { listRuns, showRun } from "../../lib/operate/runs.ts";
 import { columnsOf, fittedTable } from "../fitted.ts";
 import { type Place, printAnswer, withOperator, withPlace } from "../operator.ts";
-import { formatMinute, uuid, wholeNumber } from "../terminal.ts";
+import { formatMinute, numberOption, uuid } from "../terminal.ts";
 
 const HELP = `
 The promise of a run is the longest time from a booking to the stop of the lead's sequences, in seconds. A run that
@@ -35,7 +35,7 @@ interface Listing extends Place {
 const listCommand = () =>
   withPlace(new Command("list"))
     .description(listRuns.summary)
-    .option("--limit <number>", "how many, from 1 to 1000", wholeNumber(1, 1_000), 20)
+    .addOption(numberOption("--limit <number>", "how many", listRuns.input.shape.limit))
     .option("--after <run>", "only runs older than this one", uuid)
     .option("--json", "print the answer as JSON")
     .action(({ limit: wanted, after, json, ...place }: Listing) =>

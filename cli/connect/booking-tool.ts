@@ -17,7 +17,7 @@ export type Scope = "organization" | "user";
 /** The accounts that a token gives access to, as the tool's API names them. */
 export type Accounts = Readonly<Record<Scope, string | undefined>>;
 
-export interface SubscriptionOrder {
+interface SubscriptionOrder {
   readonly account: string;
   readonly url: string;
   readonly key: string;

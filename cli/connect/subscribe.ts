@@ -17,7 +17,7 @@ import {
 import { eventTypeAdvice, eventTypeNamed } from "./event-type.ts";
 import { ToolApi } from "./tool-api.ts";
 
-export interface Wanted {
+interface Wanted {
   readonly scope: Scope | undefined;
   /** The event type whose free times texts offer, as a person names it. Undefined: as before. */
   readonly eventType?: string | undefined;

@@ -1,5 +1,5 @@
 /** One bar: its name below it, and its parts from the bottom up. */
-export interface Bar {
+interface Bar {
   readonly name: string;
   readonly parts: readonly { readonly colour: string; readonly value: number }[];
 }

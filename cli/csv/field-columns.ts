@@ -12,7 +12,7 @@ export function fieldTarget(text: string): FieldTarget | undefined {
 }
 
 /** A column of a file, by its heading and its place. */
-export interface Column {
+interface Column {
   readonly heading: string;
   readonly place: number;
 }

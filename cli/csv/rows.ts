@@ -8,7 +8,7 @@ export type CsvRow = {
 /** The longest text of a CRM has 131,072 characters (Salesforce's long text area). */
 export const LONGEST_ROW = 256 * 1024;
 
-export const QUOTES = "a quote is not closed, or a quote inside a cell is not doubled";
+const QUOTES = "a quote is not closed, or a quote inside a cell is not doubled";
 const TOO_LONG = `is longer than ${LONGEST_ROW} characters`;
 
 /** The cells of a row without surrounding blanks, or undefined if its quotes are broken. */

@@ -1,7 +1,6 @@
 import { retryAfterMs } from "../domain/retry-after.ts";
-import { DAY_MS, MINUTE_MS } from "../domain/time-zone.ts";
+import { DAY_MS, HOUR_MS, MINUTE_MS } from "../domain/time-zone.ts";
 
-const HOUR_MS = 60 * MINUTE_MS;
 /** Larger resets are Unix times in seconds. */
 const LARGEST_WAIT_S = 1_000_000_000;
 

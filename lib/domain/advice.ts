@@ -41,7 +41,7 @@ export interface LeadsByValues extends Pick<UsedValues, "keys" | "fields"> {
 }
 
 /** The state of a sequence that may never start. */
-export interface Starts {
+interface Starts {
   /** Whether a lead is or was in it. */
   readonly hadLeads: boolean;
   /** Whether a meeting was ever reported for the workspace. */

@@ -1,6 +1,6 @@
 import { Temporal } from "temporal-polyfill";
 import type { AppointmentStatus } from "./labels.ts";
-import { isTimeZone, MINUTE_MS } from "./time-zone.ts";
+import { HOUR_MS, isTimeZone, MINUTE_MS } from "./time-zone.ts";
 
 /** The state of a meeting according to one event. */
 export interface MeetingState {
@@ -54,7 +54,6 @@ interface ReadTimes {
   readonly assumed: readonly string[];
 }
 
-const HOUR_MS = 60 * MINUTE_MS;
 const EARLIEST = Date.parse("2000-01-01T00:00:00Z");
 const LATEST = Date.parse("2200-01-01T00:00:00Z");
 const MOST_MINUTES = 366 * 24 * 60;

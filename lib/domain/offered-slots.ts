@@ -1,5 +1,5 @@
 import { localDayOf, nextOpening, type SendCalendar } from "./calendar.ts";
-import { MINUTE_MS, minutesAfter, zonedDateTime } from "./time-zone.ts";
+import { CLOCKS_DIFFER_MS, MINUTE_MS, minutesAfter, zonedDateTime } from "./time-zone.ts";
 
 /** A time at which a person can book a meeting, or at which one takes place. `endsAt` is exclusive. */
 export interface Span {
@@ -8,7 +8,7 @@ export interface Span {
 }
 
 /** A booking tool's report of free times. */
-export interface AvailabilityReport {
+interface AvailabilityReport {
   readonly takenAt: Date;
   /** In order. */
   readonly free: readonly Span[];
@@ -63,8 +63,6 @@ export interface Offer {
 const MOST_TIMES = 3;
 /** A time that starts sooner is not offered: the person needs time to read and to book. */
 const NOTICE_MS = 60 * MINUTE_MS;
-/** A report does not know meetings that were booked since. A tool's clock may differ by this much from ours. */
-export const CLOCKS_DIFFER_MS = 5 * MINUTE_MS;
 
 /**
  * The times that a text to a lead offers.

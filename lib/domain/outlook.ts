@@ -7,7 +7,7 @@ import { capDayEnd } from "./send-times.ts";
 import { daysAfter } from "./time-zone.ts";
 
 /** A rule that applies to the step now. */
-export interface Blocker {
+interface Blocker {
   readonly rule: string;
   readonly kind: Verdict["kind"];
   readonly reason: string;
@@ -32,7 +32,7 @@ export function blockersOf(item: DueItem, now: Date): readonly Blocker[] {
 }
 
 /** When a step goes if nothing else changes, or what has to change first. */
-export type Outlook =
+type Outlook =
   | { readonly goes: "at"; readonly at: Date; readonly needsApproval: boolean }
   | { readonly goes: "not"; readonly rule: string; readonly reason: string };
 

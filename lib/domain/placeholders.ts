@@ -2,7 +2,7 @@ import type { PlaceholderKind } from "./labels.ts";
 import { UNSUBSCRIBE_NAME } from "./unsubscribe-link.ts";
 
 /** A text that another tool would replace or interpret. */
-export interface Placeholder {
+interface Placeholder {
   readonly kind: PlaceholderKind;
   /** From 0. */
   readonly index: number;

@@ -1,8 +1,7 @@
 import { nextOpening, type Opening, type SendCalendar } from "./calendar.ts";
-import { DAY_MS, laterInZone, MINUTE_MS } from "./time-zone.ts";
+import { DAY_MS, HOUR_MS, laterInZone, MINUTE_MS } from "./time-zone.ts";
 import type { WrittenStep } from "./written-sequence.ts";
 
-const HOUR_MS = 60 * MINUTE_MS;
 const YEAR_MS = 366 * DAY_MS;
 
 /** The send times of a workspace in the year after an instant. */

@@ -1,7 +1,10 @@
 import { Temporal } from "temporal-polyfill";
 
 export const MINUTE_MS = 60_000;
-export const DAY_MS = 24 * 60 * MINUTE_MS;
+/** How far the clock of another system may differ from the database's. */
+export const CLOCKS_DIFFER_MS = 5 * MINUTE_MS;
+export const HOUR_MS = 60 * MINUTE_MS;
+export const DAY_MS = 24 * HOUR_MS;
 
 export const minutesAfter = (instant: Date, minutes: number): Date => new Date(instant.getTime() + minutes * MINUTE_MS);
 

@@ -5,7 +5,7 @@ import { addressesIn, messageIdsIn, type ReceivedMail, readMail } from "./receiv
 import { reportIn, returnedIn } from "./reports.ts";
 
 /** The meaning of a mail, if it concerns a touch or a lead. */
-export type MailMeaning =
+type MailMeaning =
   | { readonly kind: "reply" | "opt_out" | "complaint" }
   | { readonly kind: "bounce"; readonly bounce: "permanent" | "transient" };
 

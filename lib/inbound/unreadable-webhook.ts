@@ -3,7 +3,7 @@ import type { BusEvent } from "./translation.ts";
 
 const TYPE = "webhook.unreadable";
 /** As a JSON text it may be twice as long, and must fit into an event. */
-const LARGEST_BODY_BYTES = 100_000;
+const MOST_KEPT_BYTES = 100_000;
 
 interface Unreadable {
   readonly workspaceId: string;
@@ -18,7 +18,7 @@ interface Unreadable {
  * day and then disables the subscription: https://developer.calendly.com/api-docs/overview/webhooks/webhook-errors
  */
 export function unreadableWebhook(about: Unreadable, body: Buffer): BusEvent {
-  const kept = body.length <= LARGEST_BODY_BYTES ? body.toString() : null;
+  const kept = body.length <= MOST_KEPT_BYTES ? body.toString() : null;
   return { type: TYPE, detail: { ...about, body: kept } };
 }
 

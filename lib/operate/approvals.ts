@@ -8,7 +8,7 @@ import { pageOf } from "./page.ts";
 import { refusalText } from "./refusal-texts.ts";
 import { workspaceIdOf, workspaceName } from "./workspaces.ts";
 
-const MAX_LISTED = 200;
+const PAGE = 200;
 
 /** Without `expiresAt` it waits without end. */
 const waitingTouch = waitingTouchRow.extend({ claimedAt: isoInstant, expiresAt: isoInstant.nullable() });
@@ -21,7 +21,7 @@ export const listApprovals = question({
     workspace: workspaceName.optional(),
     /** The `next` of the answer before. */
     after: z.guid().optional(),
-    limit: z.int().min(1).max(MAX_LISTED).default(MAX_LISTED),
+    limit: z.int().min(1).max(PAGE).default(PAGE),
   }),
   answer: z.object({ touches: z.array(waitingTouch), next: z.guid().nullable(), askedAt: isoInstant }),
   async run(db, { workspace, after, limit }, now) {

@@ -1,9 +1,8 @@
 import * as z from "zod";
 import { lostDigestRow, readLostDigests, resendDigest } from "../store/digest-deliveries.ts";
 import { isoInstant, order, question, Refused } from "./operation.ts";
+import { MAX_LISTED } from "./page.ts";
 import { workspaceIdOf, workspaceName } from "./workspaces.ts";
-
-const MAX_LISTED = 1_000;
 
 /** `digests list`: those that failed or may not have arrived, the newest first; at most 1,000. */
 export const listDigests = question({

@@ -2,9 +2,8 @@ import * as z from "zod";
 import { daysAfter } from "../domain/time-zone.ts";
 import { countFacts, factCount } from "../store/fact-counts.ts";
 import { isoInstant, question } from "./operation.ts";
+import { MAX_LISTED } from "./page.ts";
 import { workspaceIdOf, workspaceName } from "./workspaces.ts";
-
-const MAX_LISTED = 1_000;
 
 /** `facts`: the 1,000 most frequent. A fact with two warnings counts once for each. */
 export const facts = question({

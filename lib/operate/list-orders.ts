@@ -1,10 +1,8 @@
 import * as z from "zod";
 import { listedOrder, readOrders } from "../store/orders.ts";
 import { isoInstant, question } from "./operation.ts";
-import { pageOf } from "./page.ts";
+import { MAX_LISTED, pageOf } from "./page.ts";
 import { workspaceIdOf, workspaceName } from "./workspaces.ts";
-
-const MAX_LISTED = 1_000;
 
 /** `orders list`: the newest first. `next` continues with older ones. */
 export const listOrders = question({

@@ -40,7 +40,7 @@ export interface Placed {
 }
 
 /** The result of an order. */
-export interface Done<Answer> {
+interface Done<Answer> {
   readonly answer: Answer;
   /** The workspace that it concerns, which its record names. */
   readonly workspaceId: string | null;

@@ -1,3 +1,6 @@
+/** Rows of a list at most, so that an answer stays below the 6 MB of Lambda. */
+export const MAX_LISTED = 1_000;
+
 /**
  * A page of at most `limit` rows, and the id after which the next one begins; null if there is none. `found` has up to
  * `limit + 1` rows.

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { pauseAll, resumeAll, type SwitchedWorkspace, setPaused } from "../store/workspaces.ts";
 import { order } from "./operation.ts";
+import { MAX_LISTED } from "./page.ts";
 import { theWorkspace, workspaceName } from "./workspaces.ts";
 
 const input = z.strictObject({ workspace: workspaceName });
@@ -50,8 +51,6 @@ export const resumeAllWorkspaces = order({
   answer: allAnswer,
   run: async (db) => ({ workspaceId: null, answer: listed(await resumeAll(db, pauseAllWorkspaces.name)) }),
 });
-
-const MAX_LISTED = 1_000;
 
 /** Names of at most 1,000 workspaces that changed, and of those that did not. */
 function listed(switched: readonly SwitchedWorkspace[]): z.output<typeof allAnswer> {

@@ -1,9 +1,7 @@
 import * as z from "zod";
 import { readRun, readRuns } from "../store/run-history.ts";
 import { isoInstant, question, Refused } from "./operation.ts";
-import { pageOf } from "./page.ts";
-
-const MAX_LISTED = 1_000;
+import { MAX_LISTED, pageOf } from "./page.ts";
 
 const summary = z.object({
   id: z.guid(),

@@ -3,6 +3,7 @@ import type { WrittenSequence } from "../domain/written-sequence.ts";
 import type { Queryable } from "../store/sql.ts";
 import { findStoredSequences, readSequences, type StoredSequence, storedStep } from "../store/stored-sequences.ts";
 import { question, Refused } from "./operation.ts";
+import { MAX_LISTED } from "./page.ts";
 import { theOrOnlyWorkspace, workspaceName } from "./workspaces.ts";
 
 /** Names a sequence of a workspace: its id or its name. */
@@ -10,8 +11,6 @@ export const sequenceName = z.string().trim().min(1).max(1_000);
 
 /** May be left out if there is only one workspace. */
 const ofWorkspace = { workspace: workspaceName.optional() };
-
-const MAX_LISTED = 1_000;
 
 /** A sequence as it is stored. Its texts may be older than the checks of today. */
 export const storedSequence = z.object({

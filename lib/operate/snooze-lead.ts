@@ -6,13 +6,13 @@ import { reportedBy, reportFact } from "./fact-order.ts";
 import { leadInput, theLead } from "./find-leads.ts";
 import { isoInstant, order, Refused } from "./operation.ts";
 
-const MOST_DAYS = 3_650;
+export const MOST_SNOOZED_DAYS = 3_650;
 
 const length = z.discriminatedUnion("kind", [
   /** Until this day starts in the lead's zone. */
   z.strictObject({ kind: z.literal("until"), date: z.iso.date() }),
   /** The same time of day, so many days later, in the lead's zone. */
-  z.strictObject({ kind: z.literal("days"), days: z.int().min(1).max(MOST_DAYS) }),
+  z.strictObject({ kind: z.literal("days"), days: z.int().min(1).max(MOST_SNOOZED_DAYS) }),
   z.strictObject({ kind: z.literal("end") }),
 ]);
 
@@ -36,7 +36,7 @@ function endOf(asked: z.output<typeof length>, now: Date, zone: string): Date | 
   if (asked.kind === "end") return null;
   if (asked.kind === "days") return laterInZone(now, asked.days * MINUTES_PER_DAY, zone);
   const until = startOfLocalDay(asked.date, zone);
-  const latest = laterInZone(now, MOST_DAYS * MINUTES_PER_DAY, zone);
+  const latest = laterInZone(now, MOST_SNOOZED_DAYS * MINUTES_PER_DAY, zone);
   if (until > now && until <= latest) return until;
-  throw new Refused("invalid_input", `the date ${asked.date} must be ahead, within ${MOST_DAYS} days`);
+  throw new Refused("invalid_input", `the date ${asked.date} must be ahead, within ${MOST_SNOOZED_DAYS} days`);
 }

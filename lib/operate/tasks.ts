@@ -4,7 +4,7 @@ import { isoInstant, order, question, Refused } from "./operation.ts";
 import { pageOf } from "./page.ts";
 import { workspaceIdOf, workspaceName } from "./workspaces.ts";
 
-const MAX_LISTED = 200;
+const PAGE = 200;
 
 /** `tasks list`: the open ones, the oldest first. `next` continues with younger ones. */
 export const listTasks = question({
@@ -21,8 +21,8 @@ export const listTasks = question({
   }),
   async run(db, { workspace, after }) {
     const workspaceId = await workspaceIdOf(db, workspace);
-    const found = await readOpenTasks(db, { workspaceId, after: after ?? null, limit: MAX_LISTED + 1 });
-    const { rows: tasks, next } = pageOf(found, MAX_LISTED);
+    const found = await readOpenTasks(db, { workspaceId, after: after ?? null, limit: PAGE + 1 });
+    const { rows: tasks, next } = pageOf(found, PAGE);
     return { tasks, next };
   },
 });

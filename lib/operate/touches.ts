@@ -3,10 +3,9 @@ import { TOUCH_STATUSES } from "../domain/labels.ts";
 import { countFailed, retryFailed, settleUnknown } from "../store/settle-by-hand.ts";
 import { countTouches, listedTouchRow, readTouches, touchCount } from "../store/touch-lists.ts";
 import { isoInstant, order, question, Refused } from "./operation.ts";
-import { pageOf } from "./page.ts";
+import { MAX_LISTED, pageOf } from "./page.ts";
 import { theOrOnlyWorkspace, workspaceIdOf, workspaceName } from "./workspaces.ts";
 
-const MAX_LISTED = 1_000;
 const MAX_GROUPS = 200;
 /** Per order: small enough to hold its locks for less than a second. */
 const MAX_RETRIED = 1_000;

@@ -12,7 +12,7 @@ const text = z.string({
 const isUuid = (name: string): boolean => z.guid().safeParse(name).success;
 
 /** A name that can select the workspace, so not the form of an id. */
-export const newName = text
+const newName = text
   .trim()
   .min(1, "must not be empty")
   .max(200)

@@ -11,11 +11,10 @@ import {
   withCounts,
 } from "../store/workspaces.ts";
 import { isoInstant, question, Refused } from "./operation.ts";
+import { MAX_LISTED } from "./page.ts";
 
 /** How a person names a workspace: its id or its name. */
 export const workspaceName = z.string().trim().min(1).max(200);
-
-const MAX_LISTED = 1_000;
 
 const summary = z.object({
   id: z.guid(),

@@ -5,8 +5,8 @@ import {
 } from "@aws-sdk/client-secrets-manager";
 import type { ConnectionName } from "../booking/reconcile.ts";
 import { BOOKING_TOOLS } from "../domain/labels.ts";
+import { SDK_OPTIONS } from "./sdk-options.ts";
 
-const CONNECT_TIMEOUT_MS = 2_000;
 const ANSWER_TIMEOUT_MS = 5_000;
 /** The most of a page, according to the API reference of ListSecrets. */
 const PAGE = 100;
@@ -21,7 +21,7 @@ const CONNECTION = new RegExp(`^(?<workspaceId>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0
  * the AWS SDK.
  */
 export function storedConnections(prefix: string): () => Promise<readonly ConnectionName[]> {
-  const client = new SecretsManagerClient({ requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS } });
+  const client = new SecretsManagerClient(SDK_OPTIONS);
   return async () => {
     const names: string[] = [];
     let NextToken: string | undefined;
@@ -41,7 +41,7 @@ export function storedConnections(prefix: string): () => Promise<readonly Connec
 }
 
 /** The connections among names of secrets. The filter of the API also finds other stages, and secrets for other uses. */
-export const connectionsIn = (names: readonly string[], prefix: string): readonly ConnectionName[] =>
+const connectionsIn = (names: readonly string[], prefix: string): readonly ConnectionName[] =>
   names.flatMap((name) => {
     const groups = name.startsWith(`${prefix}/`) ? CONNECTION.exec(name.slice(prefix.length + 1))?.groups : undefined;
     const tool = BOOKING_TOOLS.find((known) => known === groups?.["tool"]);

@@ -15,7 +15,7 @@ export type ConnectedTool = Tool | BookingToolName;
 const keys = z.array(z.string().min(1)).max(2);
 
 /** The secret of a workspace's connection with a tool. */
-export const connectionSecret = z
+const connectionSecret = z
   .object({
     /** The keys that sign webhooks. For `facts` they are those of Standard Webhooks, `whsec_` and base64. */
     signingKeys: keys.default([]),

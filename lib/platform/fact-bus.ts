@@ -1,6 +1,7 @@
 import { EventBridgeClient, PutEventsCommand, type PutEventsRequestEntry } from "@aws-sdk/client-eventbridge";
 import pLimit from "p-limit";
 import type { BusEvent } from "../inbound/translation.ts";
+import { SDK_OPTIONS } from "./sdk-options.ts";
 import { Unavailable, unavailable } from "./unavailable.ts";
 
 /** Where facts go. */
@@ -9,7 +10,6 @@ export interface FactBus {
   put(facts: readonly BusEvent[]): Promise<void>;
 }
 
-const CONNECT_TIMEOUT_MS = 2_000;
 /** With the 5 s for a secret, below the function's time limit and the 15 s that Calendly waits for an answer. */
 const ANSWER_TIMEOUT_MS = 4_000;
 /** The limit of PutEvents, according to its API reference. */
@@ -20,7 +20,7 @@ const CALLS_AT_ONCE = 5;
 
 /** The event bus in EventBridge. `source` names the function in each event. */
 export function eventBridgeBus(name: string, source: `backstop.${string}`): FactBus {
-  const client = new EventBridgeClient({ requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS } });
+  const client = new EventBridgeClient(SDK_OPTIONS);
   return {
     async put(facts) {
       const abortSignal = AbortSignal.timeout(ANSWER_TIMEOUT_MS);

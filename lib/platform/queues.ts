@@ -9,13 +9,13 @@ import pLimit from "p-limit";
 import type { DeadLetterQueue } from "../run/apply-messages.ts";
 import type { DeliveryQueue } from "../run/channel-ports.ts";
 import type { DeliveryMessage } from "../run/deliver-messages.ts";
+import { SDK_OPTIONS } from "./sdk-options.ts";
 import { errorName } from "./unavailable.ts";
 
-const CONNECT_TIMEOUT_MS = 2_000;
 const ANSWER_TIMEOUT_MS = 5_000;
 
 /** A client in the function's own region and with its own role. It may retry: duplicate messages are harmless. */
-const sqsClient = () => new SQSClient({ requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS } });
+const sqsClient = () => new SQSClient(SDK_OPTIONS);
 
 /** Touches that one failed message delays. */
 const TOUCHES_IN_A_MESSAGE = 10;

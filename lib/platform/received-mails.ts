@@ -1,7 +1,7 @@
 import { GetObjectCommand, NoSuchKey, S3Client, S3ServiceException } from "@aws-sdk/client-s3";
 import type { ReceivedMails } from "../run/inbound-ports.ts";
+import { SDK_OPTIONS } from "./sdk-options.ts";
 
-const CONNECT_TIMEOUT_MS = 2_000;
 const ANSWER_TIMEOUT_MS = 10_000;
 
 /** Headers and reports come first; SES stores mails of up to 40 MB. Also bounds the work on a hostile mail. */
@@ -9,9 +9,8 @@ const READ_BYTES = 128 * 1024;
 
 /** Mails that SES stored in a bucket. The client has the function's own region and role. */
 export function s3Mails(bucket: string): ReceivedMails {
-  const requestHandler = { connectionTimeout: CONNECT_TIMEOUT_MS };
   // S3 has no checksum of a part of an object.
-  const client = new S3Client({ requestHandler, responseChecksumValidation: "WHEN_REQUIRED" });
+  const client = new S3Client({ ...SDK_OPTIONS, responseChecksumValidation: "WHEN_REQUIRED" });
   return {
     bucket,
     async read(key) {

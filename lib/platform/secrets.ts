@@ -1,10 +1,11 @@
 import { once } from "../domain/once.ts";
+import { SDK_OPTIONS } from "./sdk-options.ts";
 
 /** Limited, because a secret may be rotated while the process lives. */
 export const SECRET_CACHED_MS = 5 * 60_000;
 
 /** Returns the text of a secret that was fetched at most `maxAgeMs` ago. */
-export type CachedSecret = (maxAgeMs?: number) => Promise<string>;
+type CachedSecret = (maxAgeMs?: number) => Promise<string>;
 
 /**
  * Fetches a Secrets Manager secret on the first call and caches it for five minutes. A failure is not cached, and leaves
@@ -33,8 +34,7 @@ export function secretByArn(arn: string, clock: () => number = Date.now): Cached
 export function secretReader(region?: string): (secretId: string) => Promise<string> {
   const sdk = once(async () => {
     const { GetSecretValueCommand, SecretsManagerClient } = await import("@aws-sdk/client-secrets-manager");
-    const requestHandler = { connectionTimeout: 2_000 };
-    const client = new SecretsManagerClient({ requestHandler, ...(region !== undefined && { region }) });
+    const client = new SecretsManagerClient({ ...SDK_OPTIONS, ...(region !== undefined && { region }) });
     return { client, GetSecretValueCommand };
   });
   return async (SecretId) => {

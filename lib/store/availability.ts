@@ -1,7 +1,8 @@
 import * as z from "zod";
 import { stepFrom } from "../domain/due-item.ts";
-import { type Availability, CLOCKS_DIFFER_MS, type OfferedTime } from "../domain/offered-slots.ts";
+import type { Availability, OfferedTime } from "../domain/offered-slots.ts";
 import { writesSlots } from "../domain/offered-text.ts";
+import { CLOCKS_DIFFER_MS } from "../domain/time-zone.ts";
 import type { DueCandidate } from "../run/claim-ports.ts";
 import { instant } from "./rows.ts";
 import { execute, many, type Queryable, sql } from "./sql.ts";

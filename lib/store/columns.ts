@@ -89,7 +89,7 @@ export const LEAD_TEXTS = sql`
 
 const text = z.string().nullable();
 /** The custom fields of a lead. */
-export const leadFields = z.record(z.string(), z.string());
+const leadFields = z.record(z.string(), z.string());
 export const leadTexts = {
   ...(Object.fromEntries(LEAD_KEYS.map((key) => [key, text])) as Record<LeadKey, typeof text>),
   fields: leadFields,

@@ -5,7 +5,7 @@ import { instant } from "./rows.ts";
 import { execute, many, type Queryable, type Sql, sql } from "./sql.ts";
 
 /** One sweep, as its fact reports it. */
-export interface ReportedSweep extends Pick<SweepState, "window" | "fault"> {
+interface ReportedSweep extends Pick<SweepState, "window" | "fault"> {
   readonly workspaceId: string;
   readonly tool: string;
   /** Its begin. */

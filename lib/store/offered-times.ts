@@ -1,4 +1,5 @@
-import { CLOCKS_DIFFER_MS, type Offer } from "../domain/offered-slots.ts";
+import type { Offer } from "../domain/offered-slots.ts";
+import { CLOCKS_DIFFER_MS } from "../domain/time-zone.ts";
 import { KNOWN_AT } from "./availability.ts";
 import { execute, type Queryable, type Sql, sql } from "./sql.ts";
 

@@ -56,7 +56,7 @@ const PERSONAL_TABLES = {
   lead: { key: ID, rows: ({ id }) => sql`id = ${id}::uuid`, erased: true },
 } as const satisfies Readonly<Record<string, PersonalTable>>;
 
-export type PersonalTableName = keyof typeof PERSONAL_TABLES;
+type PersonalTableName = keyof typeof PERSONAL_TABLES;
 export const PERSONAL_TABLE_NAMES = Object.keys(PERSONAL_TABLES) as PersonalTableName[];
 
 /** Rows per page, and their size. A Lambda answer holds 6 MB, in which a character may take twice its length. */

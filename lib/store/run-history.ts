@@ -20,7 +20,7 @@ const summaryRow = z.object({
 });
 
 /** A run in numbers. Those of its report are null if that part did not run or the run did not finish. */
-export type RunSummary = z.infer<typeof summaryRow>;
+type RunSummary = z.infer<typeof summaryRow>;
 
 const detailsRow = summaryRow.extend({ requestId: z.string(), deadlineAt: instant, report: z.unknown() });
 

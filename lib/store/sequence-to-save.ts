@@ -74,7 +74,7 @@ export function parseSequenceToSave(sequence: unknown): z.output<typeof sequence
   return parsed.data;
 }
 
-export interface SequenceFault {
+interface SequenceFault {
   /** The path from the sequence to the fault, for example `steps`, 0, `body`. */
   readonly path: readonly PropertyKey[];
   readonly message: string;

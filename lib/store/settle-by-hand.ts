@@ -42,7 +42,7 @@ export async function settleUnknown(
 }
 
 /** Failed touches of a workspace. */
-export interface FailedQuery {
+interface FailedQuery {
   readonly workspaceId: string;
   /** Why they failed; null: for any reason. */
   readonly failure: string | null;

@@ -107,7 +107,7 @@ const summaryRow = z.object({
   steps: z.int(),
   live: z.int(),
 });
-export type SequenceSummary = z.infer<typeof summaryRow>;
+type SequenceSummary = z.infer<typeof summaryRow>;
 
 /** The sequences of a workspace with their steps and live instances; at most `limit`, by name. */
 export async function readSequences(db: Queryable, workspaceId: string, limit: number): Promise<SequenceSummary[]> {

@@ -23,9 +23,9 @@ export const listedTouchRow = z.object({
 });
 
 /** A touch with readable names, without its text. `at`: when it was sent, last tried, or else claimed. */
-export type ListedTouch = z.infer<typeof listedTouchRow>;
+type ListedTouch = z.infer<typeof listedTouchRow>;
 
-export interface TouchQuery {
+interface TouchQuery {
   readonly statuses: readonly TouchStatus[];
   /** Null: all workspaces. */
   readonly workspaceId: string | null;

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { CLOCKS_DIFFER_MS } from "../../domain/time-zone.ts";
 import { type Fact, stops } from "../../inbound/facts.ts";
 import type { FactOutcome } from "../../run/apply-messages.ts";
 import { insertDigestEvents } from "../digests.ts";
@@ -8,9 +9,6 @@ import { DATABASE_NOW, execute, one, type Queryable, sql, type Transactional } f
 export const APPLIED = { outcome: "applied", ended: 0, cancelledTouches: 0, started: 0 } as const;
 /** The outcome of a fact that changes nothing. */
 export const STALE = { outcome: "stale", ended: 0, cancelledTouches: 0 } as const;
-
-/** How far the sender's clock may be ahead of ours. */
-const CLOCK_TOLERANCE_MS = 5 * 60_000;
 
 type ApplyFact<Given extends Origin> = (transaction: Queryable, now: Date, fact: Given) => Promise<FactOutcome>;
 type Origin = Pick<Fact, "workspaceId" | "eventId" | "occurredAt" | "type" | "warnings">;
@@ -40,7 +38,7 @@ export function applyOnce<Given extends Origin>(
 
 /** Dates a stopping fact from the future at now, with a warning. Undefined for any other fact from the future. */
 function asReceived<Given extends Origin>(fact: Given, now: Date): Given | undefined {
-  if (fact.occurredAt.getTime() <= now.getTime() + CLOCK_TOLERANCE_MS) return fact;
+  if (fact.occurredAt.getTime() <= now.getTime() + CLOCKS_DIFFER_MS) return fact;
   if (!stops(fact.type)) return undefined;
   const isNamed = fact.warnings.some((warning) => warning.startsWith("occurredAt: "));
   const warnings = isNamed ? [] : ["occurredAt: is in the future, so the time of receipt is used"];
