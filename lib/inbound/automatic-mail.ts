@@ -11,12 +11,10 @@ const MACHINE = /^\s*(bulk|junk|auto[_-]?reply)\b/i;
  * autoresponders" of jpmckinney/multi_mail.
  *
  * Fields that personal mails have as well are no marks: `List-Unsubscribe` of sales programs, `Precedence: list` of a
- * group that shares a mailbox, and what a redirecting mailbox adds (`X-MS-Exchange-Inbox-Rules-Loop`, a null
- * `Return-Path`).
+ * group that shares a mailbox, a wish for no automatic answers (`X-Auto-Response-Suppress`), and what a redirecting
+ * mailbox adds (`X-MS-Exchange-Inbox-Rules-Loop`, a null `Return-Path`).
  */
 const MARKS: readonly Mark[] = [
-  ["auto-submitted", /^\s*(?!no\b)\S/i],
-  ["x-auto-response-suppress", /\b(all|oof|autoreply|dr)\b/i],
   ["x-autoreply", /^\s*(?!no\b)\S/i],
   ["x-autorespond", ANY],
   ["x-autoresponse", ANY],
@@ -32,14 +30,45 @@ const MARKS: readonly Mark[] = [
   ["preference", /auto_reply/i],
 ];
 
+const SUBMITTED: Mark = ["auto-submitted", /^\s*(?!no\b)\S/i];
+/** What a mailbox of Exchange writes into mails that its rules send: into those that it only redirects, too. */
+const BY_RULES: readonly Mark[] = [
+  ["x-ms-exchange-generated-message-source", /mailbox rules agent/i],
+  ["x-ms-exchange-inbox-rules-loop", ANY],
+];
+/** Exchange adds it to its own answers, and not to what it redirects. */
+const ASKS_FOR_NO_ANSWER: Mark = ["x-auto-response-suppress", /\ball\b/i];
+/** Exchange also writes this into mails that a rule redirects: https://github.com/zammad/zammad/issues/6025 */
+const GENERATED = /^\s*auto-generated\b/i;
+
 const MACHINES = /^(mailer-daemon|postmaster|mail-daemon)@/i;
 
-/** Subjects of Exchange and of common vacation programs. Only at the start: people write such words too. */
-const SUBJECT =
-  /^\s*(out of (the )?office( auto-?reply)?|auto(matic)?[- ]?(reply|response)|automatische antwort|abwesenheitsnotiz|réponse automatique|respuesta automática|risposta automatica|automatisch antwoord|resposta automática|automatiskt svar|autosvar)\s*:/i;
+/**
+ * Subjects of Exchange in the languages of Outlook, and of common vacation programs. Only at the start, and with a
+ * colon: people write such words too.
+ */
+const SUBJECTS = [
+  "out of (the )?office( auto-?reply)?|auto(matic)?[- ]?(reply|response)",
+  "automatische antwort|abwesenheitsnotiz|automatisch antwoord",
+  "réponse automatique|respuesta automática|risposta automatica|resposta autom[áà]tica|răspuns automat",
+  "automatiskt svar|automatisk svar|autosvar|automaattinen vastaus",
+  "odpowiedź automatyczna|automatická odpověď|automatická odpoveď|samodejni odgovor|automatski odgovor",
+  "automatikus válasz|otomatik (yanıt|cevap)|αυτόματη απάντηση",
+  "автоматический ответ|автоответ|автоматична відповідь|автоматичен отговор",
+  "自動応答|自动答复|自動回覆|자동 회신",
+];
+const SUBJECT = new RegExp(`^\\s*(${SUBJECTS.join("|")})\\s*[:：]`, "iu");
 
 /** Whether a program sent the mail: an out-of-office reply, a confirmation of receipt, or a bounce in plain text. */
-export const isAutomatic = (mail: ReceivedMail): boolean =>
-  MARKS.some(([field, value]) => mail.headers(field).some((text) => value.test(text))) ||
-  mail.headers("from").some((from) => addressesIn(from).some((address) => MACHINES.test(address))) ||
-  SUBJECT.test(mail.subject);
+export function isAutomatic(mail: ReceivedMail): boolean {
+  const has = ([field, value]: Mark) => mail.headers(field).some((text) => value.test(text));
+  const byRules = BY_RULES.some(has);
+  if (byRules && has(ASKS_FOR_NO_ANSWER)) return true;
+  if (mail.headers(SUBMITTED[0]).some((text) => SUBMITTED[1].test(text) && !(byRules && GENERATED.test(text))))
+    return true;
+  return (
+    MARKS.some(has) ||
+    mail.headers("from").some((from) => addressesIn(from).some((address) => MACHINES.test(address))) ||
+    SUBJECT.test(mail.subject.normalize("NFC"))
+  );
+}

@@ -4,10 +4,10 @@ import type { ReceivedMail } from "./received-mail.ts";
 export const isNoSuchAddress = (status: string): boolean => /^5\.(1\.([0-46]|10)|2\.1)$/.test(status);
 
 /**
- * RFC 3463: a full mailbox, a mail that is too large, its contents, or a policy. They concern this mail or pass, so the
- * address may still receive others. SES counts them as transient too.
+ * RFC 3463: a full mailbox, a mail that is too large or too old, a loop, its contents, or a policy. They concern this
+ * mail or pass, so the address may still receive others. SES counts them as transient too.
  */
-const NOT_THE_ADDRESS = /^5\.(2\.[23]|3\.4|6\.\d{1,3}|7\.\d{1,3})$/;
+const NOT_THE_ADDRESS = /^5\.(2\.[23]|3\.4|4\.[67]|6\.\d{1,3}|7\.\d{1,3})$/;
 
 /** Feedback types that are no complaint of a person: RFC 5965 section 7.3, RFC 6591. */
 const NO_COMPLAINT = new Set(["not-spam", "auth-failure", "dmarc"]);
@@ -45,7 +45,7 @@ export const returnedIn = ({ parts }: ReceivedMail): string | undefined =>
 type Group = ReadonlyMap<string, readonly string[]>;
 
 function deliveryReport(groups: readonly Group[]): MailReport {
-  const failed = groups.filter((group) => first(group, "action").toLowerCase() === "failed");
+  const failed = groups.filter((group) => /^failed\b/i.test(first(group, "action")));
   if (failed.length === 0) return { kind: "nothing" };
   const bounce = failed.some((group) => isPermanent(statusOf(group))) ? "permanent" : "transient";
   // Not the original recipient, which may be an alias of several people.
@@ -58,11 +58,15 @@ const isPermanent = (status: string): boolean => status.startsWith("5.") && !NOT
 function statusOf(group: Group): string {
   const [status = ""] = STATUS.exec(first(group, "status")) ?? [];
   if (status !== "" && !status.endsWith(".0.0")) return status;
-  const [answered = status] = STATUS.exec(first(group, "diagnostic-code")) ?? [];
-  return answered;
+  const answer = first(group, "diagnostic-code");
+  const [answered] = STATUS.exec(answer) ?? [];
+  return answered ?? (NO_SPACE.test(answer) ? MAILBOX_FULL : status);
 }
 
 const STATUS = /(?<![\d.])[245]\.\d{1,3}\.\d{1,3}(?![\d.])/;
+/** RFC 5321 section 4.2.2: exceeded storage allocation. */
+const NO_SPACE = /^(smtp;)?\s*552\b/i;
+const MAILBOX_FULL = "5.2.2";
 
 function feedbackReport(groups: readonly Group[]): MailReport {
   const [group = new Map()] = groups;

@@ -54,6 +54,17 @@ describe("a mail of a person", () => {
         "X-MS-Exchange-Generated-Message-Source": "Mailbox Rules Agent",
       },
     ],
+    [
+      "redirected by a rule of Exchange Online, which marks it as generated",
+      {
+        "Auto-Submitted": "auto-generated",
+        "X-MS-Exchange-Inbox-Rules-Loop": "sales@northwind.example",
+        "X-MS-Exchange-Generated-Message-Source": "Mailbox Rules Agent",
+      },
+    ],
+    ["that asks Exchange for no automatic answers", { "X-Auto-Response-Suppress": "DR, RN, NRN, OOF, AutoReply" }],
+    ["that begins with such words", { Subject: "Automatic reply to your question" }],
+    ["to an automatic reply", { Subject: "Re: Automatic reply: Shall we talk?" }],
     ["forwarded by a mailbox", { "X-Forwarded-To": "replies@northwind.example", "Resent-From": "sales@n.example" }],
   ])("is a reply: %s", async (_what, fields) => {
     expect(await kindOf(mailOf(fields))).toBe("reply");
@@ -65,10 +76,41 @@ describe("a mail of a person", () => {
     ["Gmail", { Precedence: "bulk", "X-Autoreply": "yes", "Auto-Submitted": "auto-replied" }],
     ["Gmail, without the standard field", { Precedence: "bulk", "X-Autoreply": "yes" }],
     ["Exchange", { "X-Auto-Response-Suppress": "All", "Auto-Submitted": "auto-generated" }],
-    ["Exchange, without the standard field", { "X-Auto-Response-Suppress": "DR, RN, NRN, OOF, AutoReply" }],
+    [
+      "Exchange, without the standard field",
+      { "X-Auto-Response-Suppress": "All", "X-MS-Exchange-Inbox-Rules-Loop": "ada@example.com" },
+    ],
+    [
+      "Exchange, redirected by a rule of our mailbox",
+      {
+        "Auto-Submitted": "auto-generated",
+        "X-Auto-Response-Suppress": "All",
+        "X-MS-Exchange-Inbox-Rules-Loop": ["ada@example.com", "sales@northwind.example"],
+        "X-MS-Exchange-Generated-Message-Source": "Mailbox Rules Agent",
+      },
+    ],
+    [
+      "Gmail, redirected by a rule of our mailbox",
+      { "Auto-Submitted": "auto-replied", "X-MS-Exchange-Generated-Message-Source": "Mailbox Rules Agent" },
+    ],
+    ["vacation(1)", { "Auto-Submitted": "auto-replied (vacation)", Precedence: "bulk" }],
+    [
+      "Zendesk",
+      { "Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All", "X-Mailer": "Zendesk Mailer" },
+    ],
     ["Outlook, by its subject", { Subject: "Automatic reply: Shall we talk?" }],
     ["Outlook in German", { Subject: "=?utf-8?q?Automatische_Antwort=3A_Shall_we_talk=3F?=" }],
     ["Outlook in French", { Subject: "=?utf-8?b?UsOpcG9uc2UgYXV0b21hdGlxdWUgOiBTaGFsbA==?=" }],
+    ["Outlook in Danish and Norwegian", { Subject: "Automatisk svar: Shall we talk?" }],
+    ["Outlook in Finnish", { Subject: "Automaattinen vastaus: Shall we talk?" }],
+    ["Outlook in Polish", { Subject: "=?utf-8?q?Odpowied=C5=BA_automatyczna=3A_Shall?=" }],
+    ["Outlook in Czech", { Subject: `=?utf-8?b?${Buffer.from("Automatická odpověď: Shall").toString("base64")}?=` }],
+    ["Outlook in Russian", { Subject: `=?utf-8?b?${Buffer.from("Автоматический ответ: Shall").toString("base64")}?=` }],
+    ["Outlook in Japanese", { Subject: `=?utf-8?b?${Buffer.from("自動応答：Shall").toString("base64")}?=` }],
+    [
+      "Outlook, with decomposed letters",
+      { Subject: `=?utf-8?b?${Buffer.from("Réponse automatique : Shall".normalize("NFD")).toString("base64")}?=` },
+    ],
     ["older Outlook", { Subject: "Out of Office AutoReply: Shall we talk?" }],
     ["cPanel", { "X-Autorespond": "Re: Shall we talk?", Precedence: "auto_reply" }],
     ["a newsletter", { Precedence: "junk" }],
@@ -193,6 +235,8 @@ describe("a report of a mail server", () => {
     ["5.0.0", "permanent bounce"],
     ["5.2.1 (mailbox disabled)", "permanent bounce"],
     ["5.2.2", "transient bounce"],
+    ["5.4.6", "transient bounce"],
+    ["5.4.7", "transient bounce"],
     ["5.3.4", "transient bounce"],
     ["5.7.1", "transient bounce"],
     ["4.4.7", "transient bounce"],
@@ -207,6 +251,8 @@ describe("a report of a mail server", () => {
     ["5.0.0", "smtp; 550-5.7.1 blocked by policy", "transient bounce"],
     ["5.0.0", "smtp; 550 5.1.1 no such user", "permanent bounce"],
     ["", "smtp;550 5.1.10 RESOLVER.ADR.RecipientNotFound", "permanent bounce"],
+    ["5.0.0", "smtp; 552 Mailbox quota exceeded", "transient bounce"],
+    ["5.0.0", "smtp; 550 No such user here", "permanent bounce"],
   ])("with status %j has the more precise one of the answer %j", async (status, answer, kind) => {
     expect(await kindOf(deliveryReport({ status, more: `Diagnostic-Code: ${answer}\r\n` }))).toBe(kind);
   });
@@ -225,6 +271,45 @@ describe("a report of a mail server", () => {
   it("names at most a hundred recipients: a mail of ours has one", async () => {
     const more = Array.from({ length: 2_000 }, (_, index) => `Final-Recipient: rfc822; a${index}@example.com\r\n`);
     expect(await marksOf(deliveryReport({ more: more.join("") }))).toHaveProperty(["addresses", "length"], 100);
+  });
+
+  const status =
+    "Reporting-MTA: dns; mx.example.com\r\n\r\nFinal-Recipient: rfc822; ada@example.com\r\nAction: failed\r\n";
+  const base64 = (text: string) => Buffer.from(text).toString("base64").replaceAll(/.{76}/g, "$&\r\n");
+  const returnedTouch = returnedMail({ "X-Backstop-Touch": TOUCH });
+  it.each<[string, string, string]>([
+    ["Postfix", "message/delivery-status", `${status}Status: 5.1.1\r\nDiagnostic-Code: smtp; 550 5.1.1 unknown\r\n`],
+    ["Exim", "message/global-delivery-status", `${status}Status: 5.0.0\r\nDiagnostic-Code: smtp; 550 unknown\r\n`],
+    [
+      "a server that adds comments",
+      "message/delivery-status",
+      `${status.trim()} (no such user)\r\nStatus: 5.1.1 (x)\r\n`,
+    ],
+    [
+      "a server that encodes it",
+      "message/delivery-status; charset=us-ascii\r\nContent-Transfer-Encoding: base64",
+      base64(`${status}Status: 5.1.1\r\n`),
+    ],
+    [
+      "a server that names it",
+      'message/delivery-status; name="details.txt"\r\nContent-Disposition: attachment; filename="details.txt"',
+      `${status}Status: 5.1.1\r\n`,
+    ],
+    [
+      "Exchange, about several recipients",
+      "message/delivery-status",
+      `${status.replace("failed", "relayed")}Status: 2.1.9\r\n\r\n${status.split("\r\n\r\n")[1]}Status: 5.1.10\r\n`,
+    ],
+  ])("is a bounce, as written by %s", async (_server, type, text) => {
+    const raw = partsOf("multipart/report; report-type=delivery-status", { From: "MAILER-DAEMON@mx.example.com" }, [
+      ["text/plain", "Sorry."],
+      [type, text],
+      ["message/rfc822", returnedTouch],
+    ]);
+    for (const lines of [raw, raw.replaceAll("\r\n", "\n")]) {
+      expect(await kindOf(lines)).toBe("permanent bounce");
+      expect(await marksOf(lines)).toMatchObject({ touchIds: [TOUCH], addresses: ["ada@example.com"] });
+    }
   });
 
   it.each(["delayed", "Delivered", "relayed", "expanded"])("has no effect if the mail was %s", async (action) => {
