@@ -58,6 +58,15 @@ const lead = z
 export type LeadReference = z.infer<typeof lead>;
 
 const noTimes = "Both times are null if the calendar does not give them. The lead is then booked, and nothing starts.";
+const aboutConsent = {
+  ...about,
+  lead,
+  channel: z
+    .enum(CONTACT_CHANNELS)
+    .describe("How the lead said so. An opt-in by `sms` takes back only opt-outs by `sms`.")
+    .optional(),
+};
+
 const meeting = z
   .strictObject({
     id: line(200).describe("The calendar's id of the meeting."),
@@ -118,15 +127,16 @@ export const FACT_SCHEMAS = {
     .strictObject({ ...about, lead, until: instant.nullable().describe("Null ends the snooze.") })
     .describe("The sequences of a lead pause until that time."),
   "lead.opted_out": z
-    .strictObject({ ...about, lead })
+    .strictObject(aboutConsent)
     .describe(
       "A lead opted out. All sequences end for every lead with its address or number, including leads that are added later.",
     ),
   "lead.opted_in": z
-    .strictObject({ ...about, lead })
+    .strictObject(aboutConsent)
     .describe(
       "A lead wants messages again. Takes back earlier opt-outs and bounces of its address and number, and starts " +
-        "nothing. A complaint stays: only a person takes it back (`leads opt-in`).",
+        "nothing. By `sms`, only opt-outs by `sms` and bounces of the number: a text says nothing about e-mails. A " +
+        "complaint stays: only a person takes it back (`leads opt-in`).",
     ),
   "lead.bounced": z
     .strictObject({

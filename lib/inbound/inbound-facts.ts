@@ -11,10 +11,11 @@ export function factsOfText(
 ): readonly TranslatedFact[] {
   return workspaceIds.flatMap((workspaceId): readonly TranslatedFact[] => {
     const detail = { workspaceId, eventId, occurredAt: receivedAt.toISOString(), lead: { phone: number } };
-    if (meaning === "opted_out") return [{ type: "lead.opted_out", detail }];
+    const byText = { ...detail, channel: "sms" } as const;
+    if (meaning === "opted_out") return [{ type: "lead.opted_out", detail: byText }];
     const replied: TranslatedFact = { type: "lead.replied", detail };
     // START may also answer a question, so it counts as a reply too.
-    const optedIn: TranslatedFact = { type: "lead.opted_in", detail: { ...detail, eventId: `${eventId}:opted_in` } };
+    const optedIn: TranslatedFact = { type: "lead.opted_in", detail: { ...byText, eventId: `${eventId}:opted_in` } };
     return meaning === "opted_in" ? [optedIn, replied] : [replied];
   });
 }

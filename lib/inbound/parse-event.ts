@@ -79,6 +79,8 @@ function repair(type: FactType, detail: unknown): Repaired | undefined {
   };
   if (type === "lead.bounced")
     return { detail: { ...repaired, kind: bounceKindOf(detail["kind"], warnings) }, warnings };
+  if (type === "lead.opted_out")
+    return { detail: { ...repaired, channel: channelOf(detail["channel"], warnings) }, warnings };
   if (!("meeting" in FACT_SCHEMAS[type].shape)) return { detail: repaired, warnings };
   const meeting = meetingOf(detail["meeting"], eventId, warnings);
   const { replaces, ...others } = known;
@@ -123,6 +125,12 @@ function bounceKindOf(sent: unknown, warnings: string[]): unknown {
   const kind = typeof sent === "string" ? BOUNCE_KINDS.get(sent.toLowerCase()) : undefined;
   if (kind === undefined) warnings.push("kind: is neither permanent nor transient; it counts as permanent");
   return kind ?? "permanent";
+}
+
+function channelOf(sent: unknown, warnings: string[]): unknown {
+  if (!isSent(sent) || FACT_SCHEMAS["lead.opted_out"].shape.channel.safeParse(sent).success) return sent || undefined;
+  warnings.push("channel: is unknown and was ignored");
+  return undefined;
 }
 
 const TIME_KEYS = ["startsAt", "endsAt", "durationMinutes", "duration", "length", "timeZone"];

@@ -7,6 +7,7 @@ import { translateSesEvent } from "./ses-events.ts";
 import { type InboundText, inboundText } from "./texts.ts";
 import type { TranslatedFact } from "./translation.ts";
 import { unreadableReason } from "./unreadable-webhook.ts";
+import { isByLink } from "./unsubscribe-fact.ts";
 
 /** A mail in the bucket of received mails. */
 export interface StoredMail {
@@ -18,7 +19,7 @@ export interface StoredMail {
 /** A message of the intake's queue, by its kind. */
 export type IntakeMessage =
   | { readonly kind: "facts"; readonly facts: readonly Fact[] }
-  /** Reports of a provider about touches, which may be unknown here. */
+  /** Reports of a provider about touches, and clicks on their links. The touches may be unknown here. */
   | { readonly kind: "touch_facts"; readonly facts: readonly Fact[] }
   | { readonly kind: "text"; readonly text: InboundText; readonly receivedAt: Date }
   | { readonly kind: "mail"; readonly mail: StoredMail }
@@ -47,7 +48,8 @@ export function parseMessage(body: string): IntakeMessage {
   const unreadable = unreadableReason(json);
   if (unreadable !== undefined) return refused(unreadable);
   const parsed = parseEvent(body);
-  return parsed.ok ? { kind: "facts", facts: [parsed.fact] } : refused(parsed.reason);
+  if (!parsed.ok) return refused(parsed.reason);
+  return { kind: isByLink(parsed.fact) ? "touch_facts" : "facts", facts: [parsed.fact] };
 }
 
 const anything = z.unknown().optional();

@@ -1,3 +1,4 @@
+import { optOutByLink } from "../inbound/unsubscribe-fact.ts";
 import { readUnsubscribeToken, type TouchOfLink } from "../inbound/unsubscribe-token.ts";
 import type { Handled, Route, WebhookPorts } from "./route.ts";
 import { Unavailable } from "./unavailable.ts";
@@ -24,7 +25,7 @@ async function answerTo(method: string, token: string, ports: WebhookPorts): Pro
     if (method !== "POST") {
       return { outcome: "ignored", workspaceId, answer: unsubscribePage(200, UNSUBSCRIBE_TEXTS.question) };
     }
-    await optOut(touch, ports);
+    await ports.bus.put([optOutByLink(touch, ports.now())]);
     return { outcome: "accepted", workspaceId, accepted: 1, answer: unsubscribePage(200, UNSUBSCRIBE_TEXTS.done) };
   } catch (thrown) {
     if (!(thrown instanceof Unavailable)) throw thrown;
@@ -40,11 +41,4 @@ const FRESH_MS = 10_000;
 async function touchOf(token: string, { unsubscribeKeys: keys, now }: WebhookPorts): Promise<TouchOfLink | undefined> {
   if (!keys) return undefined;
   return readUnsubscribeToken(token, await keys(), now()) ?? readUnsubscribeToken(token, await keys(FRESH_MS), now());
-}
-
-/** The id has the time: who opts in again can opt out again by the same link. A second opt-out changes nothing. */
-async function optOut({ workspaceId, touchId }: TouchOfLink, { bus, now }: WebhookPorts): Promise<void> {
-  const occurredAt = now().toISOString();
-  const eventId = `unsubscribe:${touchId}:${occurredAt}`;
-  await bus.put([{ type: "lead.opted_out", detail: { workspaceId, eventId, occurredAt, lead: { touch: touchId } } }]);
 }

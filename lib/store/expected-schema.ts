@@ -16,6 +16,7 @@ export const EXPECTED_SCHEMA = {
     "20261130001800_retry_orders",
     "20261130001900_connections",
     "20261130002000_offered_slots",
+    "20261130002100_consent_by_text",
   ],
   columns: {
     appointment: [
@@ -150,6 +151,7 @@ export const EXPECTED_SCHEMA = {
       "first_inbound_at",
       "last_contacted_at",
       "opted_in_at",
+      "opted_in_by_text_at",
     ],
     lead_field: ["workspace_id", "name", "created_at"],
     notification_digest: ["id", "workspace_id", "window_start", "window_end"],

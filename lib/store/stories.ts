@@ -65,6 +65,9 @@ export async function readStory(db: Queryable, leadId: string, limit: number): P
         select lead.opted_in_at, 'opted_in', null, null, null, null, null, null
           from lead where id = ${leadId}::uuid and opted_in_at is not null
         union all
+        select lead.opted_in_by_text_at, 'opted_in', null, null, 'sms', null, null, null
+          from lead where id = ${leadId}::uuid and opted_in_by_text_at is not null
+        union all
         select lead.last_inbound_at, 'lead_wrote', null, null, null, null, null, null
           from lead where id = ${leadId}::uuid and last_inbound_at is not null
         union all

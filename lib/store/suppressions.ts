@@ -37,7 +37,7 @@ export const leadsWithHash = (hashes: Sql): Sql =>
   join(
     ADDRESS_KINDS.map(
       (kind) => sql`
-      select lead.id, lead.opted_in_at, ${hashOf(kind)} as hash, ${literal(kind)}::address_kind as kind
+      select lead.id, lead.opted_in_at, lead.opted_in_by_text_at, ${hashOf(kind)} as hash, ${literal(kind)}::address_kind as kind
         from lead
        where lead.normalised_${raw(kind)} is not null and ${hashOf(kind)} = any(${hashes})`,
     ),
@@ -73,22 +73,26 @@ interface ToSuppress {
   /** A SELECT of the same columns: every form of the address, if it has several. An opt-in may have used any. */
   readonly notations?: Sql;
   readonly reason: SuppressionReason;
-  readonly source: "provider" | "erasure" | "fact";
+  /** `text`: an opt-out by text, which a later text takes back. */
+  readonly source: "provider" | "erasure" | "fact" | "text";
   /** When it happened. */
   readonly since: Date;
 }
 
 /**
  * Suppresses addresses and numbers, also of future leads. Idempotent, in any order of arrival: the latest time counts. A
- * later opt-in of a lead with the address takes back everything except a complaint.
+ * later opt-in of a lead with the address takes back everything except a complaint. One by text takes back opt-outs by
+ * text and bounces of a number.
  */
 export async function suppress(db: Queryable, given: ToSuppress): Promise<void> {
   const { addresses, notations, reason, source, since } = given;
   const hashes = sql`array(select hash from (${notations ?? addresses}) as form)`;
+  const byText = sql`${source} = 'text' or (${reason} = 'undeliverable' and kind = 'phone')`;
   await execute(db)`
     with opt_in as materialized (
       select hash, kind from (${leadsWithHash(hashes)}) as lead
-       where opted_in_at > ${since}::timestamptz and ${reason} <> 'complained')
+       where greatest(opted_in_at, case when ${byText} then opted_in_by_text_at end) > ${since}::timestamptz
+         and ${reason} <> 'complained')
     insert into suppression (workspace_id, hash, reason, kind, since, source)
     select distinct on (address.workspace_id, address.hash)
            address.workspace_id, address.hash, ${reason}::suppression_reason, address.kind, ${since}::timestamptz, ${source}
@@ -96,8 +100,10 @@ export async function suppress(db: Queryable, given: ToSuppress): Promise<void> 
      where not exists (
        select from opt_in where ${notations ? sql`opt_in.kind = address.kind` : sql`opt_in.hash = address.hash`})
      order by address.workspace_id, address.hash
-        on conflict (workspace_id, hash, reason) do update set since = excluded.since
-     where excluded.since > suppression.since`;
+        on conflict (workspace_id, hash, reason) do update
+       set since = greatest(excluded.since, suppression.since),
+           source = case suppression.source when 'text' then excluded.source else suppression.source end
+     where excluded.since > suppression.since or (suppression.source = 'text' and excluded.source <> 'text')`;
 }
 
 /**

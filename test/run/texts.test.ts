@@ -4,6 +4,7 @@ import { intakeStore } from "../../lib/store/facts/apply-fact.ts";
 import { aText } from "../inbound/text-examples.ts";
 import { atEnd } from "../support/at-end.ts";
 import { addLead, addWorkspace, type Columns } from "../support/factories.ts";
+import { bodyOf } from "../support/facts.ts";
 import { addReached, type Reached, takeIn } from "../support/intake.ts";
 import { useDatabase } from "../support/use-database.ts";
 
@@ -99,6 +100,43 @@ describe("a text that a person sends", () => {
       }));
       for (const text of [...texts, ...texts]) await takeIn(database, [text]);
       expect(await leadOf(lead)).toMatchObject({ suppressed });
+    }
+  });
+
+  it.each<[string, string, (lead: Reached) => Columns, string]>([
+    ["an opt-out by link", "lead.opted_out", ({ touchId }) => ({ touch: touchId }), "opted_out"],
+    ["an opt-out by a person", "lead.opted_out", ({ leadId }) => ({ id: leadId }), "opted_out"],
+    ["a complaint", "lead.complained", ({ touchId }) => ({ touch: touchId }), "complained"],
+  ])("takes back with START what a text said and not %s, in any order", async (_what, type, nameOf, suppressed) => {
+    const at = (hour: string) => `2026-11-20T${hour}:00.000Z`;
+    const orders: readonly (readonly string[])[] = [
+      ["09:00", "STOP", "START"],
+      ["STOP", "09:00", "START"],
+      ["START", "STOP", "09:00"],
+      ["STOP", "10:30", "START"],
+      ["09:00", "START"],
+    ];
+    for (const [index, order] of orders.entries()) {
+      const phone = `${number}${index}`;
+      const lead = await addSender(phone, "one");
+      const other = await addSender(phone, "two");
+      const { workspaceId } = lead;
+      const fact = (hour: string) => ({ workspaceId, eventId: hour, occurredAt: at(hour), lead: nameOf(lead) });
+      const text = (words: string) => textOf(words, { originationNumber: phone });
+      const messages = new Map<string, string | object>([
+        ["STOP", { ...text("STOP"), Timestamp: at("10:00") }],
+        ["START", { ...text("START"), Timestamp: at("11:00") }],
+        ...["09:00", "10:30"].map((hour) => [hour, bodyOf(type, fact(hour))] as const),
+      ]);
+      for (const one of order) {
+        const { report } = await takeIn(database, [messages.get(one) ?? ""]);
+        expect(report).toMatchObject({ refused: 0, failed: 0 });
+      }
+      expect({ order, ...(await leadOf(lead)) }).toMatchObject({ order, suppressed });
+      expect(await leadOf(other)).toMatchObject({ suppressed: null });
+      const back = { workspaceId, eventId: "back", occurredAt: at("12:00"), lead: { id: lead.leadId } };
+      await takeIn(database, [bodyOf("lead.opted_in", back)]);
+      expect(await leadOf(lead)).toMatchObject({ suppressed: type === "lead.complained" ? suppressed : null });
     }
   });
 

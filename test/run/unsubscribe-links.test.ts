@@ -7,12 +7,13 @@ import { exportLead } from "../../lib/operate/export-lead.ts";
 import { unsubscribeKeysOf } from "../../lib/platform/unsubscribe-keys.ts";
 import { unsubscribeLinksOf } from "../../lib/platform/unsubscribe-links.ts";
 import { answerRequest } from "../../lib/platform/webhook-routes.ts";
-import type { FactOutcome } from "../../lib/run/apply-messages.ts";
+import { applyEvent, type EventOutcome } from "../../lib/run/apply-messages.ts";
 import { deliverMessages } from "../../lib/run/deliver-messages.ts";
+import { intakeStore } from "../../lib/store/facts/apply-fact.ts";
 import { retryFailed } from "../../lib/store/settle-by-hand.ts";
 import { onPool } from "../../lib/store/sql.ts";
 import { addFollowedLead, addSequence, addWorkspace, type Columns } from "../support/factories.ts";
-import { tell } from "../support/facts.ts";
+import { bodyOf, tell } from "../support/facts.ts";
 import { clockAt, leftClaimed, SETTINGS, useRunner } from "../support/run.ts";
 
 const { sql, runner } = await useRunner({ empty: true });
@@ -146,7 +147,7 @@ describe("a mail", () => {
 });
 
 describe("a click on the link of a sent message", () => {
-  let outcomes: FactOutcome[];
+  let outcomes: EventOutcome[];
   beforeEach(() => {
     outcomes = [];
   });
@@ -168,7 +169,8 @@ describe("a click on the link of a sent message", () => {
     };
     const event = { rawPath: new URL(link).pathname, requestContext: { http: { method } } };
     const { answer } = await answerRequest(event, ports);
-    for (const { type, detail } of facts) outcomes.push(await tell(onPool(sql), type, detail));
+    const store = intakeStore({ pool: sql });
+    for (const { type, detail } of facts) outcomes.push(...(await applyEvent(bodyOf(type, detail), store)));
     return answer.statusCode;
   }
 
@@ -223,8 +225,9 @@ describe("a click on the link of a sent message", () => {
     const link = LINK.exec(runner.channel.sent[0]?.message.body ?? "")?.[0] ?? "";
     await operatorOn(sql).order(eraseLead, { lead }, { by: "Hana", reason: "request" });
     expect(await request("POST", link)).toBe(200);
-    const warnings = [expect.stringMatching(/^lead\.touch: there is no touch /)];
-    expect(outcomes).toEqual([{ outcome: "stale", ended: 0, cancelledTouches: 0, warnings }]);
+    expect(outcomes).toEqual([{ outcome: "ignored", reason: "unknown_touch" }]);
+    const warned = "select from notification_event where workspace_id = $1 and kind = 'fact_warned'";
+    expect((await sql.query(warned, [workspaceId])).rows).toEqual([]);
     const [later = ""] = await addDue({ body: "Hello" }, [{ email: "gone@example.test" }]);
     await runner.run({}, { unsubscribeLinks });
     expect({ later, sent: runner.channel.sent.length }).toEqual({ later, sent: 1 });

@@ -125,6 +125,8 @@ describe("a fact that stops", () => {
     ["without a time", { occurredAt: undefined }],
     ["with a time that cannot be read", { occurredAt: "yesterday" }],
     ["with an unknown key", { colour: "red" }],
+    ["by an unknown channel", { channel: "pigeon" }],
+    ["by no channel", { channel: null }],
     ["with an event id that is too long", { eventId: "e".repeat(1_000) }],
     ["that names the lead by several keys", { lead: { email: "ada@lenient.test", externalId: "nobody" } }],
     ["one of whose names is not valid", { lead: { email: "ada@lenient.test", id: "ada" } }],
