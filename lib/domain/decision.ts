@@ -1,7 +1,6 @@
 import type { Step, WorkspaceFacts } from "./due-item.ts";
 import type { AddressKind, PausedReason, StepCondition } from "./labels.ts";
-import type { NoOffer, Offer } from "./offered-slots.ts";
-import type { NotNow } from "./send-times.ts";
+import type { Offer } from "./offered-slots.ts";
 import type { Message } from "./templates.ts";
 import type { ZoneUsed } from "./time-zone.ts";
 
@@ -10,20 +9,35 @@ export type StatusBar = "blacklisted" | "unqualified" | "not_interested";
 /** Why a lead may not be contacted in any sequence. */
 export type ContactBar = "opted_out" | "complained" | StatusBar;
 export type CompletedReason = "meeting_booked" | ContactBar | "out_of_steps";
-export type HoldReason =
-  | "workspace_paused"
-  | "sequence_inactive"
-  | "invalid_time_zone"
-  | "invalid_send_times"
-  | "invalid_sender"
-  | "no_opening"
-  | NotNow
-  | "daily_cap_reached"
-  | "unknown_condition"
-  | "invalid_template"
-  | NoOffer
-  | "unreadable_row"
-  | "decision_failed";
+
+/** Why a step is held, and what ends the hold: time, a change such as a switch, or the repair of a row by a person. */
+const HOLDS = {
+  workspace_paused: "change",
+  sequence_inactive: "change",
+  invalid_time_zone: "repair",
+  invalid_send_times: "repair",
+  invalid_sender: "repair",
+  no_opening: "repair",
+  outside_send_window: "time",
+  closed_day: "time",
+  holiday: "time",
+  too_soon: "time",
+  channel_used_today: "time",
+  daily_cap_reached: "time",
+  unknown_condition: "repair",
+  invalid_template: "repair",
+  no_free_slots: "change",
+  availability_outdated: "change",
+  unreadable_row: "repair",
+  decision_failed: "repair",
+} as const;
+export type HoldReason = keyof typeof HOLDS;
+type HoldEnd = (typeof HOLDS)[HoldReason];
+
+/** The reasons of holds that end in one of these ways. */
+export const holdsEndedBy = (...ends: readonly HoldEnd[]): readonly HoldReason[] =>
+  (Object.keys(HOLDS) as HoldReason[]).filter((reason) => ends.includes(HOLDS[reason]));
+
 export type SkipReason = `condition_${StepCondition}` | `missing_${AddressKind}` | "undeliverable_address";
 
 /** The decision on a due step, with its reason and inputs. */

@@ -1,5 +1,5 @@
 import { decide, RULES } from "./decide.ts";
-import type { Verdict } from "./decision.ts";
+import { holdsEndedBy, type Verdict } from "./decision.ts";
 import type { DueItem } from "./due-item.ts";
 import { NO_OFFER } from "./offered-slots.ts";
 import { contextOf } from "./rule-context.ts";
@@ -59,22 +59,10 @@ export function outlookOf(item: DueItem, now: Date): Outlook {
   return { goes: "not", rule: "window_open", reason: "no_opening" };
 }
 
-const NEEDS_CHANGE: readonly string[] = [
-  "workspace_paused",
-  "sequence_inactive",
-  "invalid_time_zone",
-  "invalid_send_times",
-  "invalid_sender",
-  "no_opening",
-  "unknown_condition",
-  "invalid_template",
-  ...NO_OFFER,
-  "unreadable_row",
-  "decision_failed",
-];
+const NEEDS_CHANGE: ReadonlySet<string> = new Set(holdsEndedBy("change", "repair"));
 
 /** Whether a hold for this reason ends only by a change. */
-export const needsChange = (reason: string): boolean => NEEDS_CHANGE.includes(reason);
+export const needsChange = (reason: string): boolean => NEEDS_CHANGE.has(reason);
 
 /** Which times will be free then is not known. */
 const later = (item: DueItem): DueItem => (item.slots ? { ...item, slots: "assumed" } : item);

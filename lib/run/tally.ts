@@ -1,4 +1,4 @@
-import type { Decision } from "../domain/decision.ts";
+import { type Decision, holdsEndedBy } from "../domain/decision.ts";
 import type { ClaimedPlan, Plan } from "./claim-ports.ts";
 import { PROBLEMS_REPORTED, type ReportedProblem, type SampleDecision, type SendDueReport } from "./step-reports.ts";
 
@@ -41,14 +41,7 @@ export function sampleOf({ candidate: { instanceId, position }, decision }: Plan
 const LONGEST_DETAIL = 300;
 
 const PROBLEM_REASONS: ReadonlySet<string> = new Set<Decision["reason"] | "already_claimed">([
-  "unreadable_row",
-  "decision_failed",
-  "invalid_time_zone",
-  "invalid_send_times",
-  "invalid_sender",
-  "no_opening",
-  "unknown_condition",
-  "invalid_template",
+  ...holdsEndedBy("repair"),
   "missing_data",
   "out_of_steps",
   "already_claimed",

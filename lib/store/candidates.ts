@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { holdsEndedBy } from "../domain/decision.ts";
 import type { AheadForCap, WorkspaceFacts } from "../domain/due-item.ts";
 import { writesSlots } from "../domain/offered-text.ts";
 import { capDayEnd } from "../domain/send-times.ts";
@@ -77,14 +78,7 @@ interface Waiting {
 type CapQueues = ReadonlyMap<string, readonly Waiting[]>;
 
 /** Holds that end by time. A step that waits for a person would reserve a place in the cap every day and use none. */
-export const ENDS_BY_TIME: readonly string[] = [
-  "daily_cap_reached",
-  "outside_send_window",
-  "closed_day",
-  "holiday",
-  "too_soon",
-  "channel_used_today",
-];
+export const ENDS_BY_TIME: readonly string[] = holdsEndedBy("time");
 
 /**
  * The held steps, besides those in `decided`, that may still use the rest of a cap today. At most as many per workspace
