@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { normaliseEmail } from "../domain/address.ts";
+import { isRecord } from "./as-sent.ts";
 import {
   type About,
   type Booking,
@@ -11,7 +12,6 @@ import {
   usefulText as text,
 } from "./booking-facts.ts";
 import { faultsOf } from "./json.ts";
-import { isRecord } from "./parse-event.ts";
 import { fault, ignored, type Translation } from "./translation.ts";
 
 /** An answer of the booking form: `{ label, value }`. */

@@ -98,7 +98,11 @@ export const FACT_SCHEMAS = {
       ...about,
       sequence: oneKey({ id: z.guid().optional(), name: line(200).optional() }, "The sequence that the leads enter."),
       // An invalid lead gets its own verdict and does not block the others.
-      leads: z.array(z.unknown()).min(1).max(MOST_LEADS).describe("Each as in the last table."),
+      leads: z
+        .array(z.unknown())
+        .min(1)
+        .max(MOST_LEADS)
+        .describe("Each as in the last table. Empty texts and null count as absent."),
       restart: z
         .boolean()
         .default(false)

@@ -1,9 +1,9 @@
 import type * as z from "zod";
 
-/** Undefined if the text is not JSON. */
+/** Undefined if the text is not JSON. A byte order mark before it is ignored, as RFC 8259 section 8.1 allows. */
 export function jsonOf(body: string): unknown {
   try {
-    return JSON.parse(body);
+    return JSON.parse(body.replace(/^\uFEFF/, ""));
   } catch (thrown) {
     if (thrown instanceof SyntaxError || thrown instanceof RangeError) return undefined;
     throw thrown;

@@ -3,6 +3,7 @@ import { readAddress } from "../domain/address.ts";
 import { LEAD_COLUMNS, LEAD_KEYS, type LeadKey } from "../domain/lead-columns.ts";
 import { bareAddress } from "../domain/sender.ts";
 import { isTimeZone } from "../domain/time-zone.ts";
+import { withoutEmpty } from "./as-sent.ts";
 import { fieldsSchema } from "./fields-schema.ts";
 import { line, NOT_ONE_LINE, NOT_WELL_FORMED, ONE_LINE } from "./line.ts";
 
@@ -61,4 +62,8 @@ export const leadToEnrol = z
     fields: fieldsSchema,
   })
   .refine((lead) => lead.externalId !== undefined || lead.email !== undefined, "must have an externalId or an email");
+
+/** Parses a lead as other systems send it: null and blank texts count as absent. */
+export const parseLeadToEnrol = (lead: unknown) => leadToEnrol.safeParse(withoutEmpty(lead));
+
 export type LeadToEnrol = z.infer<typeof leadToEnrol>;

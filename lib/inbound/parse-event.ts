@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import * as z from "zod";
 import { readMeetingTimes } from "../domain/meeting.ts";
+import { asSchemasWrite, isRecord } from "./as-sent.ts";
 import { FACT_SCHEMAS, type Fact, type FactType, isFactType, LEAD_REFERENCE, stops } from "./facts.ts";
 import { faultsOf, jsonOf } from "./json.ts";
 
@@ -38,7 +39,7 @@ type ParsedFact =
 /** Parses the detail of a fact, and repairs it as `parseEvent` does. */
 export function parseFact(type: FactType, detail: unknown): ParsedFact {
   if (isDeeperThan(DEEPEST, detail)) return { ok: false, faults: [`is nested more than ${DEEPEST} levels deep`] };
-  const parsed = FACT_SCHEMAS[type].safeParse(detail);
+  const parsed = FACT_SCHEMAS[type].safeParse(asSchemasWrite(detail));
   if (parsed.success) return { ok: true, fact: { ...parsed.data, type, warnings: [] } as Fact };
   const repaired = repair(type, detail);
   const again = FACT_SCHEMAS[type].safeParse(repaired?.detail);
@@ -176,5 +177,3 @@ const MOST_NAMED = 10;
 const isSent = (value: unknown): boolean => value !== undefined && value !== null && value !== "";
 const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
 const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
-export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  isObject(value) && !Array.isArray(value);

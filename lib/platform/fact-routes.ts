@@ -102,7 +102,7 @@ const MOST_FACTS = 100;
 /** 200 if all facts are accepted, 207 if some are, 400 if none is. A bad fact never delays a good one. */
 function readFacts(payload: unknown, about: About): Reading {
   if (payload === undefined) {
-    const error = "the body is not JSON";
+    const error = "the body is not JSON; send it as application/json in UTF-8, not compressed";
     return { facts: [], outcome: "faulty", reason: error, answer: jsonAnswer(400, { error }) };
   }
   if (Array.isArray(payload) && payload.length > MOST_FACTS) {

@@ -54,6 +54,29 @@ describe("posted facts", () => {
     ]);
   });
 
+  const contacted = { ...replied, type: "lead.contacted", channel: "email" };
+  it.each<[string, object]>([
+    ["a null key of the lead", { lead: { email: "ida@example.com", phone: null } }],
+    ["an empty key of the lead", { lead: { email: "ida@example.com", phone: "", externalId: " " } }],
+    ["an offset without its colon", { occurredAt: "2026-11-20T10:00:00.000+0100" }],
+  ])("are accepted without warnings as CRMs write them, with %s", (_what, change) => {
+    for (const fact of [replied, contacted, { ...replied, type: "lead.snoozed", until: null }])
+      expect(readPostedFacts({ ...fact, ...change }, ABOUT)).toMatchObject([
+        { fact: { type: fact.type }, warnings: [] },
+      ]);
+  });
+
+  it.each<[string, object]>([
+    ["only empty keys of the lead", { lead: { email: "", phone: null } }],
+    ["a time without a zone", { occurredAt: "2026-11-20T10:00:00" }],
+    ["a time in seconds", { occurredAt: 1_795_165_200 }],
+    ["a number as its id", { eventId: 4711 }],
+  ])("that start something are refused by name, with %s", (_what, change) => {
+    const [key = ""] = Object.keys(change);
+    const faults = [expect.stringMatching(new RegExp(`^${key}: `))];
+    expect(readPostedFacts({ ...contacted, ...change }, ABOUT)).toEqual([{ faults }]);
+  });
+
   it("of an unknown type, or that are no objects, are refused with the known types", () => {
     const known = `type: must be one of ${Object.keys(FACT_SCHEMAS).join(", ")}`;
     expect(

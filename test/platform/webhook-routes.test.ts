@@ -190,7 +190,10 @@ describe.each(TOOLS)("a request of %s", (tool) => {
   it("that is signed but no JSON is 400 for posted facts, and kept for a person otherwise", async () => {
     const isPosted = tool === "facts";
     const expected = isPosted
-      ? { statusCode: 400, json: { error: "the body is not JSON" } }
+      ? {
+          statusCode: 400,
+          json: { error: expect.stringMatching(/^the body is not JSON; send it as application\/json/) },
+        }
       : { statusCode: 200, json: { accepted: 0, unreadable: expect.stringContaining("not a webhook of") } };
     for (const text of ["", "{", "<xml/>"]) {
       const headers = SIGNERS[tool](KEYS[tool][0] ?? "", text, new Date());
@@ -198,6 +201,16 @@ describe.each(TOOLS)("a request of %s", (tool) => {
       expect(await answer(event)).toMatchObject(expected);
     }
     expect(onBus).toHaveLength(isPosted ? 0 : 3);
+  });
+
+  it("may begin with a byte order mark, and name its charset", async () => {
+    const text = `\ufeff${JSON.stringify(PAYLOADS[tool]())}`;
+    const headers = {
+      ...SIGNERS[tool](KEYS[tool][0] ?? "", text, new Date()),
+      "content-type": "application/json; charset=utf-8",
+    };
+    const event = aRequest(`/${tool}/${workspaceId}`, text, { headers });
+    expect(await answer(event)).toMatchObject({ statusCode: 200, json: { accepted: 1 } });
   });
 
   it("larger than 1 MiB is 413, by any other method 405", async () => {

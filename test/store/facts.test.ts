@@ -407,6 +407,8 @@ describe("an enrolment", () => {
         { firstName: "Nobody" },
         { externalId: "x", nickname: "y" },
         { externalId: "moon", timeZone: "Mars/Olympus" },
+        { externalId: "known", company: "", firstName: null, phone: " " },
+        { externalId: "sparse", email: "", firstName: null, timeZone: "" },
       ),
     );
     const verdicts = [
@@ -420,8 +422,10 @@ describe("an enrolment", () => {
       "invalid: must have an externalId or an email",
       'invalid: unknown key "nickname"',
       "invalid: timeZone: is not a time zone; expected a name such as Europe/Berlin",
+      "invalid: repeats the lead at index 1",
+      "enrolled",
     ];
-    expect(outcome).toMatchObject({ outcome: "applied", started: 1, verdicts });
+    expect(outcome).toMatchObject({ outcome: "applied", started: 2, verdicts });
     const added = await one("select first_name, email, time_zone from lead where external_id = 'new'");
     expect(added).toEqual({ first_name: "Nia", email: "new@example.test", time_zone: "Asia/Tokyo" });
     expect(await one("select company, first_name from lead where id = $1", leadId)).toEqual({

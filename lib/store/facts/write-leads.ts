@@ -5,7 +5,7 @@ import { LEAD_KEYS, type LeadKey } from "../../domain/lead-columns.ts";
 import { MOST_FIELDS } from "../../domain/lead-fields.ts";
 import { phoneKeys, phoneToStore } from "../../domain/phone.ts";
 import { faultsOf } from "../../inbound/json.ts";
-import { type LeadToEnrol, leadToEnrol } from "../../inbound/lead-to-enrol.ts";
+import { type LeadToEnrol, parseLeadToEnrol } from "../../inbound/lead-to-enrol.ts";
 import { leadColumn } from "../columns.ts";
 import { execute, join, many, type Queryable, type Sql, sql } from "../sql.ts";
 import { hasEmail, phoneCountry } from "./leads.ts";
@@ -16,7 +16,7 @@ type ReadLead = LeadToEnrol | { readonly invalid: Extract<EnrolmentVerdict, `inv
 export function readLeads(leads: readonly unknown[]): readonly ReadLead[] {
   const places = new Map<string, number>();
   return leads.map((lead, index) => {
-    const parsed = leadToEnrol.safeParse(lead);
+    const parsed = parseLeadToEnrol(lead);
     if (!parsed.success) return { invalid: `invalid: ${faultsOf(parsed.error).join("; ")}` as const };
     const { own, others } = keysOf(parsed.data);
     const before = others.map((key) => places.get(key)).find((place) => place !== undefined);
