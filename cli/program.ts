@@ -5,7 +5,7 @@ import { columnsOf, fittedText } from "./fitted.ts";
 const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ["start", async () => (await import("./commands/start.ts")).startCommand()],
   ["invoke", async () => (await import("./commands/invoke.ts")).invokeCommand()],
-  ["intake", async () => (await import("./commands/invoke.ts")).intakeCommand()],
+  ["intake", async () => (await import("./commands/intake.ts")).intakeCommand()],
   ["approvals", async () => (await import("./commands/approvals.ts")).approvalsCommand()],
   ["reopen", async () => (await import("./commands/reopen.ts")).reopenCommand()],
   ["leads", async () => (await import("./commands/leads.ts")).leadsCommand()],

@@ -46,6 +46,15 @@ export function runSummary(report: Report, context: CommandContext): string {
 /** A report for a person. Coloured only on a terminal. */
 export const reportText = (report: Report): string => textOf(reportSections(report));
 
+/** As `reportText`. A function of another version may lack figures that it shows; its report is JSON. */
+export function readableReport(report: Report): string {
+  try {
+    return reportText(report);
+  } catch {
+    return JSON.stringify(report, null, 2);
+  }
+}
+
 type Section = readonly string[];
 
 const textOf = (sections: readonly Section[]): string =>

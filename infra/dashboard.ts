@@ -7,6 +7,7 @@ import {
   GraphWidget,
   type IMetric,
   type IWidget,
+  LogQueryWidget,
   Metric,
   SingleValueWidget,
   TextWidget,
@@ -17,7 +18,7 @@ import { Construct } from "constructs";
 import { DOWN_METRICS, METRIC_NAMESPACE, METRIC_UNITS, type MetricName } from "../lib/platform/metrics.ts";
 import { longestInterval } from "./schedule.ts";
 import type { Webhooks } from "./webhooks.ts";
-import type { StageProps } from "./worker-function.ts";
+import { logGroupNameOf, type StageProps } from "./worker-function.ts";
 
 interface RunDashboardProps extends StageProps {
   readonly alarms: readonly Alarm[];
@@ -94,6 +95,7 @@ function runs({ configuration, names, webhooks }: RunDashboardProps): IWidget[] 
       senders.flatMap((sender) => touches.map((name) => metricOf(sender, name))),
     ),
     graph("Due, held and left over", ["DueSteps", "HeldSteps", "Backlog"]),
+    reasons(names),
     graph("Age of the oldest due step (seconds)", ["OldestDue"]),
     graph("Rows to repair", ["RowsToRepair"]),
     graph("Workspaces paused by the guardrail", ["PausedWorkspaces"]),
@@ -108,6 +110,25 @@ function runs({ configuration, names, webhooks }: RunDashboardProps): IWidget[] 
     ),
   ];
 }
+
+/** Counts of the report by reason. A metric for each would cost more than all others. */
+const reasons = ({ followUpsFunction }: RunDashboardProps["names"]): IWidget =>
+  new LogQueryWidget({
+    title: "Why due steps went or were held, by run",
+    logGroupNames: [logGroupNameOf(followUpsFunction)],
+    queryLines: [
+      'filter message = "run.finished" and report.results.due > 0',
+      `parse @message /${REASONS_IN_REPORT}/`,
+      "display @timestamp, report.results.due, report.results.held, reasons",
+      "sort @timestamp desc",
+      "limit 20",
+    ],
+    width: THIRD,
+    height: 6,
+  });
+
+/** Finds `results.reasons` in the line of a report, whose keys no query can list. */
+export const REASONS_IN_REPORT = String.raw`"reasons":\{(?<reasons>[^}]*)\}`;
 
 function facts({ intakeFunction }: RunDashboardProps["names"]): IWidget[] {
   const graph = (title: string, metrics: readonly MetricName[]) =>

@@ -119,8 +119,10 @@ const QUERIES: Readonly<Record<string, Query>> = {
   "failed-sweeps": [
     "reconcile",
     {
-      filterStatements: ['message = "connection.failed"'],
-      statsStatements: ["count(*) as times, max(@timestamp) as latest by workspaceId, tool, window, fault, reason"],
+      filterStatements: ['message in ["connection.failed", "connection.free_times_failed"]'],
+      statsStatements: [
+        "count(*) as times, max(@timestamp) as latest by message, workspaceId, tool, window, fault, reason",
+      ],
       sort: "latest desc",
     },
   ],

@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import * as z from "zod";
+import { bookLead, unbookLead } from "../../lib/operate/book-lead.ts";
 import { enrolLead } from "../../lib/operate/enrol-lead.ts";
 import { optInLead, optOutLead } from "../../lib/operate/opt-out-lead.ts";
 import { recheckLead } from "../../lib/operate/recheck-lead.ts";
@@ -85,10 +86,12 @@ export const snoozeCommand = () =>
       withOperator(options, async (operator) => {
         const input = { ...named(lead, options), length: lengthOf(options) };
         const { until, zone } = await operator.order(snoozeLead, input, options);
-        const end = until && new Intl.DateTimeFormat("sv", { timeZone: zone, dateStyle: "short", timeStyle: "short" });
-        print(until && end ? `Snoozed until ${end.format(until)} in ${zone} (${formatMinute(until)}).\n` : ENDED);
+        print(until ? `Snoozed until ${timeIn(zone, until)}.\n` : ENDED);
       }),
     );
+
+const timeIn = (timeZone: string, at: Date): string =>
+  `${new Intl.DateTimeFormat("sv", { timeZone, dateStyle: "short", timeStyle: "short" }).format(at)} in ${timeZone} (${formatMinute(at)})`;
 
 const ENDED = "The snooze is over: the next run resumes what it paused.\n";
 
@@ -129,5 +132,30 @@ export const optInCommand = () =>
           "",
         ].join("\n"),
       );
+    }),
+  );
+
+type BookOptions = Ordered & { readonly starts: string; readonly minutes: number };
+
+/** `leads book`. */
+export const bookCommand = () =>
+  orderOn("book", bookLead.summary)
+    .requiredOption("--starts <time>", "in the lead's zone, such as 2027-03-01T10:00; or with an offset, such as Z")
+    .option("--minutes <number>", "how long it takes", wholeNumber(1, 1_440, "a number of minutes,"), 60)
+    .action((lead: string, { starts: startsAt, minutes, ...given }: BookOptions) =>
+      withOperator(given, async (operator) => {
+        const booked = await operator.order(bookLead, { ...named(lead, given), startsAt, minutes }, given);
+        const { ended, cancelledTouches, started } = booked;
+        const effects = `Ended ${ended} sequences, cancelled ${cancelledTouches} unsent messages and started ${started}.`;
+        print(`Booked for ${timeIn(booked.zone, booked.startsAt)}. ${effects}\n`);
+      }),
+    );
+
+/** `leads unbook`. */
+export const unbookCommand = () =>
+  orderOn("unbook", unbookLead.summary).action((lead: string, given: Ordered) =>
+    withOperator(given, async (operator) => {
+      const { ended } = await operator.order(unbookLead, named(lead, given), given);
+      print(`No longer booked. Ended ${ended} sequences after the booking. What the booking ended: see reopen.\n`);
     }),
   );

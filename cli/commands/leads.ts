@@ -14,6 +14,7 @@ import { formatMinute, nonBlank, Spinner, showProgress } from "../terminal.ts";
 import { createVerdictFile, type VerdictFile } from "../verdict-file.ts";
 import { eraseCommand, exportCommand } from "./lead-data.ts";
 import {
+  bookCommand,
   enrolCommand,
   optInCommand,
   optOutCommand,
@@ -21,6 +22,7 @@ import {
   resumeCommand,
   snoozeCommand,
   stopCommand,
+  unbookCommand,
 } from "./lead-orders.ts";
 import { findCommand, showCommand } from "./lead-questions.ts";
 
@@ -73,6 +75,7 @@ Examples:
   $ npm run backstop -- leads show ada@example.com --stage production
   $ npm run backstop -- leads stop ada@example.com --sequence Chase --by Hana --reason "called us"
   $ npm run backstop -- leads snooze +4930123456 --until 2026-12-24 --by Hana --reason "on holiday"
+  $ npm run backstop -- leads book ada@example.com --starts 2027-03-01T10:00 --by Hana --reason "by phone"
   $ npm run backstop -- leads opt-in ada@example.com --by Hana --reason "corrected mailbox"`;
 
 interface Options extends Place, Partial<Signature> {
@@ -86,7 +89,9 @@ interface Options extends Place, Partial<Signature> {
 /** The command `leads import`. Throws errors as Problem; an invalid row sets the exit code. */
 export function leadsCommand(): Command {
   return new Command("leads")
-    .summary("find, show, import, enrol, stop, resume, snooze, recheck, opt out, opt in, export or erase leads")
+    .summary(
+      "find, show, import, enrol, stop, resume, snooze, recheck, opt out, opt in, book, unbook, export or erase leads",
+    )
     .addHelpText("after", EXAMPLES)
     .addCommand(findCommand())
     .addCommand(showCommand())
@@ -97,6 +102,8 @@ export function leadsCommand(): Command {
     .addCommand(recheckCommand())
     .addCommand(optOutCommand())
     .addCommand(optInCommand())
+    .addCommand(bookCommand())
+    .addCommand(unbookCommand())
     .addCommand(exportCommand())
     .addCommand(eraseCommand())
     .addCommand(

@@ -6,11 +6,10 @@ import {
 } from "@aws-sdk/client-scheduler";
 import { Command } from "commander";
 import { namesOf, STAGE_PATTERN } from "../../lib/platform/names.ts";
-import type { Report } from "../../lib/run/report.ts";
-import { type ErrorAdvice, each, invokeFunction, whenUnreachable, withAdvice } from "../aws.ts";
+import { type ErrorAdvice, whenUnreachable, withAdvice } from "../aws.ts";
 import { Problem, UsageProblem } from "../problem.ts";
-import { reportText } from "../run-summary.ts";
-import { Spinner } from "../terminal.ts";
+import { readableReport } from "../run-summary.ts";
+import { invokeRun } from "../stage-run.ts";
 
 interface Options {
   readonly stage: string;
@@ -110,34 +109,13 @@ async function runNow(client: SchedulerClient, id: ScheduleId, print: Print): Pr
   const { Target } = await find(client, id);
   const arn = Target?.Arn ?? "";
   if (!FUNCTION_ARN.test(arn)) throw new Problem(`${id.group}/${id.name} targets no function: deploy the stage again`);
-  const spinner = new Spinner();
-  const answer = await spinner.during(`Invoking ${arn}`, () => invokeOnce(arn)).finally(() => spinner.stop());
-  if (!isReport(answer)) throw new Problem(`the function returned no report, but ${JSON.stringify(answer)}`);
-  print(readable(answer));
-  if (!answer.success) throw new Problem(`the run failed with status ${answer.statusCode}`);
+  const report = await invokeRun(arn, { trigger: "manual" });
+  print(readableReport(report));
+  if (!report.success) throw new Problem(`the run failed with status ${report.statusCode}`);
 }
 
 /** May end with a version or an alias, which the API accepts too. */
 const FUNCTION_ARN = /^arn:[\w-]+:lambda:.+:function:/;
-
-/** Twice the longest run, with time for a cold start. A second attempt would start a second run. */
-const ANSWER_MS = 120_000;
-
-/** A failed manual run returns its report; a failed scheduled run throws. */
-const invokeOnce = (arn: string): Promise<unknown> =>
-  invokeFunction(arn, { trigger: "manual" }, { answerMs: ANSWER_MS, maxAttempts: 1, advice: INVOCATION_ADVICE });
-
-const isReport = (answer: unknown): answer is Report =>
-  typeof answer === "object" && answer !== null && "success" in answer && "statusCode" in answer;
-
-/** A function of another version may lack figures that the summary shows; its report is printed as JSON. */
-function readable(report: Report): string {
-  try {
-    return reportText(report);
-  } catch {
-    return JSON.stringify(report, null, 2);
-  }
-}
 
 /** Sends all fields, because UpdateSchedule resets omitted ones. Returns false if the state is already the same. */
 async function change(client: SchedulerClient, id: ScheduleId, state: State): Promise<boolean> {
@@ -175,13 +153,4 @@ const ADVICE: ErrorAdvice<ScheduleId> = {
   ConflictException: ({ group, name }) =>
     `another request is changing ${group}/${name}: run \`schedule status\`, then try again`,
   ...whenUnreachable("EventBridge Scheduler"),
-};
-
-/** Advice for the errors of an invocation that differ for a run. */
-const INVOCATION_ADVICE: ErrorAdvice<string> = {
-  TooManyRequestsException: () =>
-    "Lambda started no run, because other invocations use all of its concurrency: try again in a minute",
-  ...each(["AbortError", "TimeoutError", "ECONNRESET", "ETIMEDOUT", "EPIPE", "ServiceException"], () => {
-    return "there was no answer from Lambda, but the run may have started: look for its report in the table run or in the log";
-  }),
 };

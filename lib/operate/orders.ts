@@ -1,6 +1,7 @@
 import { applySequences } from "./apply-sequences.ts";
 import { applyWorkspace } from "./apply-workspace.ts";
 import { approve, reject } from "./approvals.ts";
+import { bookLead, unbookLead } from "./book-lead.ts";
 import { resend } from "./digests.ts";
 import { enrolLead } from "./enrol-lead.ts";
 import { eraseLead } from "./erase-lead.ts";
@@ -12,6 +13,7 @@ import { recheckLead } from "./recheck-lead.ts";
 import { reopen } from "./reopen.ts";
 import { snoozeLead } from "./snooze-lead.ts";
 import { resumeLead, stopLead } from "./stop-lead.ts";
+import { takeInEvent } from "./take-in-event.ts";
 import { finish } from "./tasks.ts";
 import { retryTouches, settleTouch } from "./touches.ts";
 
@@ -29,6 +31,8 @@ export const ORDERS: readonly Order[] = [
   recheckLead,
   optOutLead,
   optInLead,
+  bookLead,
+  unbookLead,
   settleTouch,
   retryTouches,
   finish,
@@ -39,4 +43,5 @@ export const ORDERS: readonly Order[] = [
   approve,
   reject,
   reopen,
+  takeInEvent,
 ];

@@ -6,10 +6,12 @@ import { diagnose } from "../../cli/commands/doctor.ts";
 import { withOperator } from "../../cli/operator.ts";
 import { Problem } from "../../cli/problem.ts";
 import { PROJECT } from "../../infra/bundle.ts";
+import { bookLead } from "../../lib/operate/book-lead.ts";
 import { DATABASE_CHECKS } from "../../lib/operate/doctor.ts";
 import type { Question } from "../../lib/operate/operation.ts";
 import { pauseWorkspace, resumeWorkspace } from "../../lib/operate/pause-workspace.ts";
 import { QUESTIONS } from "../../lib/operate/questions.ts";
+import { takeInEvent } from "../../lib/operate/take-in-event.ts";
 import { openDatabase } from "../../lib/store/connect.ts";
 import { loadDemo } from "../../prisma/demo/load-demo.ts";
 import { closeServers, type HttpDouble, httpServer } from "../channels/servers.ts";
@@ -24,6 +26,7 @@ import { temporaryFolder } from "../support/temporary-folder.ts";
 const LOOK = "backstop-dev-look";
 const OPERATE = "backstop-dev-operate";
 const WORKSPACE = "Nordlicht Beratung";
+const MEETING = join(PROJECT, "events/intake/meeting.booked.json");
 const ON_STAGE = { stage: "dev", folder: "" };
 
 let artefacts: Artefacts;
@@ -155,6 +158,23 @@ describe("with --stage, through Lambda's Invoke, the bundles under the AWS runti
     expect((await ordersRecorded()).length - before.length).toBe(1);
   });
 
+  it("a reported meeting and an event have the same effects as on the database", async () => {
+    const { rows } = await database.sql.query(
+      "select lead_id as lead from follow_up_instance where live and not post_booking",
+    );
+    const event = JSON.parse(await readFile(MEETING, "utf8"));
+    const rehearsed = { by: "Hana", reason: "by phone", dryRun: true };
+    const effects = async (place: typeof local) => [
+      await withOperator(place, (operator) =>
+        operator.order(bookLead, { lead: rows[0].lead, startsAt: "2099-03-02T10:00" }, rehearsed),
+      ),
+      await withOperator(place, (operator) => operator.order(takeInEvent, event, rehearsed)),
+    ];
+    const onDatabase = await effects(local);
+    expect(onDatabase).toMatchObject([{ ended: 1 }, { outcomes: [{ outcome: "applied" }] }]);
+    expect(await effects(ON_STAGE)).toEqual(onDatabase);
+  });
+
   it("a stage whose functions do not exist is named", async () => {
     const asked = withOperator({ ...ON_STAGE, stage: "none" }, (operator) =>
       operator.ask(QUESTIONS[0] as Question, {}),
@@ -163,11 +183,31 @@ describe("with --stage, through Lambda's Invoke, the bundles under the AWS runti
   });
 });
 
-describe("the command `leads import --stage`", () => {
-  const command = (words: readonly string[]) =>
-    startProgram("cli/main.ts", words, {
-      environment: { NO_COLOR: "1", DATABASE_URL: "postgresql://127.0.0.1:1/none" },
+/** A command that can reach the stage and no database. */
+const command = (words: readonly string[]) =>
+  startProgram("cli/main.ts", words, {
+    environment: { NO_COLOR: "1", DATABASE_URL: "postgresql://127.0.0.1:1/none" },
+  });
+
+describe("the command `intake --stage`", () => {
+  const words = ["intake", MEETING, "--stage", "dev"];
+
+  it("applies an event once, and prints the outcome", async () => {
+    const signed = [...words, "--by", "Hana", "--reason", "by phone"];
+    const [first, second] = [await command(signed).ended, await command(signed).ended];
+    expect([first.code, JSON.parse(first.stdout)]).toMatchObject([0, { outcome: "applied" }]);
+    expect([second.code, JSON.parse(second.stdout)]).toEqual([0, { outcome: "duplicate" }]);
+  });
+
+  it("needs who and why, and says so", async () => {
+    expect(await command(words).ended).toMatchObject({
+      code: 64,
+      stderr: expect.stringMatching(/who reports it, and why\? Add --by <name> and --reason <text>/),
     });
+  });
+});
+
+describe("the command `leads import --stage`", () => {
   const enrolled = async () =>
     (await database.sql.query("select from lead where email like '%@import.example.test'")).rowCount;
 

@@ -5,6 +5,7 @@ import { Match, type Template } from "aws-cdk-lib/assertions";
 import { Queue } from "aws-cdk-lib/aws-sqs";
 import { AwsSolutionsChecks } from "cdk-nag";
 import { PROJECT } from "../../infra/bundle.ts";
+import { REASONS_IN_REPORT } from "../../infra/dashboard.ts";
 import type { BackstopStack } from "../../infra/stack.ts";
 import { loadConfig, loadIntakeConfig, loadOperateConfig } from "../../lib/platform/config.ts";
 import { namesOf } from "../../lib/platform/names.ts";
@@ -419,6 +420,12 @@ describe("the dashboard", () => {
     expect(widgets.slice(0, 2)).toEqual(["Slowest stop of the last day (seconds)", "Booking to stop (seconds)"]);
     expect(body.indexOf(REVISION)).toBeLessThan(body.indexOf("Slowest stop"));
     expect(body).toContain("When a lead books, its sequences stop");
+  });
+
+  it("finds the reasons in the line of a report", () => {
+    const reasons = { outside_window: 3, ready: 1 };
+    const line = JSON.stringify({ message: "run.finished", report: { results: { due: 4, reasons, holds: {} } } });
+    expect(new RegExp(REASONS_IN_REPORT).exec(line)?.groups).toEqual({ reasons: '"outside_window":3,"ready":1' });
   });
 });
 

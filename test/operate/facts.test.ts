@@ -1,9 +1,13 @@
-import { expect, it } from "@jest/globals";
+import { describe, expect, it } from "@jest/globals";
 import { answerQuestion } from "../../lib/operate/requests.ts";
-import { addWorkspace } from "../support/factories.ts";
+import { takeInEvent } from "../../lib/operate/take-in-event.ts";
+import { addFollowedLead, addSequence, addWorkspace, type Columns, everyRow } from "../support/factories.ts";
+import { bodyOf, hoursAgo } from "../support/facts.ts";
+import { operatorOn } from "../support/orders.ts";
 import { useDatabase } from "../support/use-database.ts";
 
 const { sql } = await useDatabase({ empty: true });
+const { give } = operatorOn(sql);
 
 const ask = async (input: object) =>
   JSON.parse(JSON.stringify(await answerQuestion(sql, { question: "facts", input }))).answer.groups;
@@ -29,4 +33,32 @@ it("counts facts by type, outcome and warning, of the last days and one workspac
   ]);
   expect(await ask({ workspace: "One", days: 7 })).toHaveLength(3);
   expect(await ask({ workspace: "Other" })).toEqual([{ ...group, outcome: "unknown", warning: null, facts: 1 }]);
+});
+
+describe("the order `intake`", () => {
+  const anEvent = (type: string, detail: Columns): Record<string, unknown> =>
+    JSON.parse(bodyOf(type, { eventId: "1", occurredAt: hoursAgo(1), ...detail }));
+
+  it("applies an event once, by its event id, and records it with its workspace", async () => {
+    const workspaceId = await addWorkspace(sql);
+    const chase = await addSequence(sql, workspaceId);
+    const { leadId } = await addFollowedLead(sql, workspaceId, chase.id);
+    const event = anEvent("meeting.booked", { workspaceId, lead: { id: leadId }, meeting: { id: "phone-1" } });
+    const { outcomes } = await give(takeInEvent, event);
+    expect(outcomes).toMatchObject([{ outcome: "applied", ended: 1, warnings: [expect.stringContaining("meeting")] }]);
+    expect(await give(takeInEvent, event)).toEqual({ outcomes: [{ outcome: "duplicate" }] });
+    const recorded = await sql.query("select workspace_id, placed_by from placed_order where name = 'intake'");
+    expect(recorded.rows).toEqual(Array(2).fill({ workspace_id: workspaceId, placed_by: "Hana" }));
+  });
+
+  it.each([
+    ["an unknown fact", "lead.vanished", {}, "there is no detail-type"],
+    ["an unknown workspace", "lead.replied", { lead: { email: "ada@example.test" } }, "workspaceId: there is no workspace"],
+    ["nobody", "lead.replied", { lead: {} }, "detail: lead: "],
+  ])("refuses %s, and changes nothing", async (_, type, detail, why) => {
+    const before = await everyRow(sql);
+    const workspaceId = "0e000000-0000-4000-8000-000000000000";
+    await expect(give(takeInEvent, anEvent(type, { workspaceId, ...detail }))).rejects.toThrow(`refused: ${why}`);
+    expect(await everyRow(sql)).toEqual(before);
+  });
 });

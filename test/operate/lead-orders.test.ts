@@ -1,14 +1,17 @@
 import { describe, expect, it } from "@jest/globals";
+import { bookLead, unbookLead } from "../../lib/operate/book-lead.ts";
 import { enrolLead } from "../../lib/operate/enrol-lead.ts";
 import type { Order } from "../../lib/operate/operation.ts";
 import { optInLead, optOutLead } from "../../lib/operate/opt-out-lead.ts";
 import { recheckLead } from "../../lib/operate/recheck-lead.ts";
+import { reopen } from "../../lib/operate/reopen.ts";
 import { answerQuestion } from "../../lib/operate/requests.ts";
 import { snoozeLead } from "../../lib/operate/snooze-lead.ts";
 import { resumeLead, stopLead } from "../../lib/operate/stop-lead.ts";
 import { reopenInstance } from "../../lib/store/reopen.ts";
 import { onPool } from "../../lib/store/sql.ts";
 import {
+  addAppointment,
   addBystanders,
   addFollowedLead,
   addInstance,
@@ -201,8 +204,78 @@ describe("leads opt-out and opt-in", () => {
   });
 });
 
+describe("leads book and unbook", () => {
+  const startsAt = "2099-03-02T10:00";
+  const booked = { lead: "ada@example.test", startsAt };
+
+  /** A lead in New York, another with its address, and the sequence that starts after a booking. */
+  async function twoLeads() {
+    const ada = { email: "ada@example.test", time_zone: "America/New_York" };
+    const { workspaceId, chase, ...first } = await aChasedLead({ ...ada, external_id: "ada" });
+    const prepare = await addSequence(sql, workspaceId, { trigger_on: "meeting_selected" });
+    const twin = await addFollowedLead(sql, workspaceId, chase.id, { lead: { ...ada, phone: null }, instance: later });
+    return { workspaceId, lead: "ada", leadId: first.leadId, twin, prepare };
+  }
+
+  it("has the effects of a booking in a calendar: every lead with the address stops, and one is prepared", async () => {
+    const { workspaceId, lead, leadId, twin, prepare } = await twoLeads();
+    await expect(give(bookLead, booked)).rejects.toThrow("ambiguous: ");
+    expect(await give(bookLead, { ...booked, lead, minutes: 45 })).toEqual({
+      ...{ workspaceId, startsAt: "2099-03-02T15:00:00.000Z", zone: "America/New_York" },
+      ...{ ended: 2, cancelledTouches: 0, started: 1 },
+    });
+    const live = [...(await instances(leadId)), ...(await instances(twin.leadId))].filter(({ live }) => live);
+    expect(live).toMatchObject([{ sequence_id: prepare.id, status: "active" }]);
+    const meetings = await sql.query("select distinct status::text, ends_at from appointment");
+    expect(meetings.rows).toEqual([{ status: "confirmed", ends_at: new Date("2099-03-02T15:45:00Z") }]);
+  });
+
+  it("moves the meeting if it is reported again, and starts nothing twice", async () => {
+    const { lead, leadId } = await twoLeads();
+    await give(bookLead, { ...booked, lead });
+    const moved = await give(bookLead, { lead, startsAt: "2099-04-01T10:00+02:00" });
+    expect(moved).toMatchObject({ startsAt: "2099-04-01T08:00:00.000Z", ended: 0, started: 0 });
+    expect(await leadRow(leadId)).toMatchObject({ booked_until: new Date("2099-04-01T09:00:00Z") });
+  });
+
+  it("takes the booking back, so that a sequence can be reopened", async () => {
+    const { workspaceId, lead, leadId, twin } = await twoLeads();
+    await give(bookLead, { ...booked, lead });
+    expect(await give(unbookLead, { lead })).toEqual({ workspaceId, ended: 1, cancelledTouches: 0 });
+    expect([await leadRow(leadId), await leadRow(twin.leadId)]).toMatchObject([
+      { is_booked: false },
+      { is_booked: false },
+    ]);
+    expect(await give(reopen, { lead, sequence: "Chase" })).toMatchObject({ generation: 2 });
+  });
+
+  it("takes back a booking that only the status says, and none that is not there", async () => {
+    const { leadId } = await aChasedLead({ status: "meeting-booked" });
+    await give(unbookLead, { lead: leadId });
+    expect(await leadRow(leadId)).toMatchObject({ is_booked: false, status: "qualified" });
+    await expect(give(unbookLead, { lead: leadId })).rejects.toThrow("not_booked: ");
+  });
+
+  it("leaves a lead alone whom a meeting of a calendar keeps booked", async () => {
+    const { workspaceId, leadId } = await aChasedLead();
+    await addAppointment(sql, leadId);
+    await give(bookLead, { ...booked, lead: leadId });
+    const before = await rowsOf(sql, workspaceId);
+    await expect(give(unbookLead, { lead: leadId })).rejects.toThrow("booked_elsewhere: ");
+    expect(await rowsOf(sql, workspaceId)).toEqual(before);
+  });
+
+  it.each(["tomorrow", "2099-03-02", "10:00", "4070908800", ""])("refuses %j as its start", async (text) => {
+    const { leadId } = await aChasedLead();
+    await expect(give(bookLead, { lead: leadId, startsAt: text })).rejects.toThrow(
+      "invalid_input: startsAt: must be a day and a time, such as 2027-03-01T10:00",
+    );
+  });
+});
+
 describe("an order about a lead", () => {
   const inputs = [
+    [bookLead, { startsAt: "2099-03-02T10:00" }],
     [stopLead, {}],
     [resumeLead, {}],
     [snoozeLead, { length: { kind: "days", days: 2 } }],

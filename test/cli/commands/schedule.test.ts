@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, it, jest } from "@jest/globals";
 import { scheduleCommand } from "../../../cli/commands/schedule.ts";
 import { Problem } from "../../../cli/problem.ts";
+import { invokeRunOf } from "../../../cli/stage-run.ts";
 import type { Report } from "../../../lib/run/report.ts";
 import { noSteps } from "../../../lib/run/steps.ts";
 import { FakeAws } from "../../support/fake-aws.ts";
@@ -222,6 +223,15 @@ describe("run-now", () => {
       timeout.mockRestore();
     }
     expect(invocations()).toHaveLength(1);
+  });
+
+  it("has the advice of `invoke --stage`, which passes any event to the function of the stage", async () => {
+    expect(await invokeRunOf("dev", { dryRun: true })).toMatchObject({ runId: "17" });
+    expect(aws.invocations).toEqual([{ type: "RequestResponse", event: { dryRun: true } }]);
+    expect(aws.requests).toEqual(["POST /2015-03-31/functions/backstop-dev-follow-ups/invocations"]);
+    aws.invocationRefusal = { status: 404, type: "ResourceNotFoundException" };
+    await expect(invokeRunOf("dev", {})).rejects.toThrow("there is no function backstop-dev-follow-ups");
+    expect(() => invokeRunOf("Dev!", {})).toThrow("not a valid stage name");
   });
 
   it.each([

@@ -1,0 +1,44 @@
+import * as z from "zod";
+import { applyEvent } from "../run/apply-messages.ts";
+import { applyFact } from "../store/facts/apply-fact.ts";
+import { inboundOwners } from "../store/facts/inbound-owners.ts";
+import { missingSchema } from "../store/schema-gate.ts";
+import { order, Refused } from "./operation.ts";
+
+/** What `FactOutcome` has, and the reason of an event that concerns nobody here. */
+const outcome = z.object({
+  outcome: z.enum(["applied", "stale", "duplicate", "ignored"]),
+  ended: z.int().optional(),
+  cancelledTouches: z.int().optional(),
+  started: z.int().optional(),
+  created: z.int().optional(),
+  verdicts: z.array(z.string()).optional(),
+  warnings: z.array(z.string()).optional(),
+  reason: z.string().optional(),
+});
+
+/** `intake`: applies an event as the intake does, once per event id. Refused as a whole. */
+export const takeInEvent = order({
+  name: "intake",
+  summary: "Applies an event, such as a reply or a cancelled meeting, as the function intake does.",
+  /** What the queue of the intake holds: most often an event of EventBridge. */
+  input: z.record(z.string(), z.unknown()),
+  answer: z.object({ outcomes: z.array(outcome) }),
+  async run(db, event) {
+    const workspaceIds = new Set<string>();
+    const found = await applyEvent(JSON.stringify(event), {
+      missingSchema: () => missingSchema(db),
+      owners: inboundOwners(db),
+      apply(fact) {
+        workspaceIds.add(fact.workspaceId);
+        return applyFact(db, fact);
+      },
+    });
+    const outcomes = found.map((one) => {
+      if (one.outcome === "refused") throw new Refused("refused", one.reason);
+      return outcome.parse(one);
+    });
+    const [workspaceId = null, ...others] = workspaceIds;
+    return { workspaceId: others.length > 0 ? null : workspaceId, answer: { outcomes } };
+  },
+});
