@@ -38,8 +38,15 @@ export function doctorCommand(): Command {
 export async function diagnose(place: Place): Promise<readonly CheckResult[]> {
   const { checks, senders } = await ofDatabase(place);
   if (place.stage === undefined) return checks;
-  return await inOrder(stageChecks(place.stage, senders), checks, remedyFor);
+  const ofStage = checks.map((check) => withStage(check, place.stage));
+  return await inOrder(stageChecks(place.stage, senders), ofStage, remedyFor);
 }
+
+/** The database does not know by which name a person reaches it. */
+const withStage = (check: CheckResult, stage: string | undefined): CheckResult => ({
+  ...check,
+  remedy: check.remedy?.replace(/npm run backstop -- (?!migrate)[^;]*$/, `$& --stage ${stage}`) ?? null,
+});
 
 async function ofDatabase(place: Place): Promise<{ checks: readonly CheckResult[]; senders: readonly string[] }> {
   try {

@@ -289,19 +289,20 @@ describe("doctor --stage", () => {
     expect(new Set(Object.values(states))).toEqual(new Set(["passed"]));
   });
 
-  it("names the remedy for a setting of the role that runs, and for a paused schedule", async () => {
+  it("names the remedy for a setting of the role that runs, a failed run and a paused schedule", async () => {
     schedule = { State: "DISABLED" };
     const { rows } = await database.sql.query(
       `select rolname from pg_roles where has_table_privilege(oid, 'touch', 'insert') and rolcanlogin and not rolsuper`,
     );
     await database.sql.query(`alter role ${rows[0].rolname} set synchronous_commit = off`);
+    await database.sql.query("update run set success = false");
     const states = await statesOf("dev");
     await database.sql.query(`alter role ${rows[0].rolname} reset all`);
     expect(states["settings"]).toMatch(
       /synchronous_commit is off.*ALTER ROLE backstop_role_\w+ SET synchronous_commit = on/,
     );
     expect(states["schedule"]).toBe("npm run backstop -- schedule resume --stage dev");
-    expect(states["last run"]).toBe("passed");
+    expect(states["last run"]).toBe("see why: npm run backstop -- runs show --stage dev");
   });
 
   it("skips what needs a database that does not answer, and still checks AWS", async () => {
