@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { readMeetingTimes } from "../domain/meeting.ts";
 import { minutesAfter, zoneOrUtc, zoneUsed } from "../domain/time-zone.ts";
-import type { FoundLead } from "../store/lead-lookups.ts";
+import type { LeadMatch } from "../store/lead-lookups.ts";
 import { readLeadState } from "../store/stories.ts";
 import { reportedBy, reportFact } from "./fact-order.ts";
 import { leadInput, theLead } from "./find-leads.ts";
@@ -70,10 +70,10 @@ export const unbookLead = order({
 });
 
 /** One for each lead, so that the next report moves it. */
-const meetingOf = ({ id }: FoundLead) => ({ id: `by-hand:${id}` });
+const meetingOf = ({ id }: LeadMatch) => ({ id: `by-hand:${id}` });
 
 /** As a booking tool would name the person, so that other leads with the address stop too. */
-const referenceOf = ({ id, email, phone }: FoundLead) => ({
+const referenceOf = ({ id, email, phone }: LeadMatch) => ({
   id,
   ...(email !== null && { email }),
   ...(phone !== null && { phone }),

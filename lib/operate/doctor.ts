@@ -103,6 +103,7 @@ const connections = (db: Transactional): Check => ({
 /** Until a run stops what it finds. */
 const SECONDS_OF_A_RUN = 30;
 const SHOW = "npm run backstop -- runs show";
+const START = "start the schedule of a stage (schedule resume), or one run: npm run backstop -- invoke";
 
 function runs(db: Transactional, now: Date): readonly Check[] {
   const lastRun: Check = {
@@ -110,9 +111,9 @@ function runs(db: Transactional, now: Date): readonly Check[] {
     needs: ["migrations"],
     async run() {
       const [latest] = await readRuns(db, { before: null, limit: 1 });
-      if (!latest) return { found: "there was none yet", remedy: "start the schedule, or one run: schedule run-now" };
+      if (!latest) return { found: "there was none yet", remedy: START };
       const found = `${latest.startedAt.toISOString()}, ${latest.success ? "a success" : (latest.reason ?? "no success")}`;
-      if (+now - +latest.startedAt > DAY_MS) return { found, remedy: "start the schedule: schedule resume" };
+      if (+now - +latest.startedAt > DAY_MS) return { found, remedy: START };
       if (latest.success === false || latest.timedOut) return { found, remedy: `see why: ${SHOW}` };
       return { found };
     },

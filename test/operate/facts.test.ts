@@ -53,7 +53,12 @@ describe("the order `intake`", () => {
 
   it.each([
     ["an unknown fact", "lead.vanished", {}, "there is no detail-type"],
-    ["an unknown workspace", "lead.replied", { lead: { email: "ada@example.test" } }, "workspaceId: there is no workspace"],
+    [
+      "an unknown workspace",
+      "lead.replied",
+      { lead: { email: "ada@example.test" } },
+      "workspaceId: there is no workspace",
+    ],
     ["nobody", "lead.replied", { lead: {} }, "detail: lead: "],
   ])("refuses %s, and changes nothing", async (_, type, detail, why) => {
     const before = await everyRow(sql);

@@ -81,7 +81,10 @@ it("passes every check of a database that runs, in the order of the list", async
 
 it("names a remedy for what is missing, and skips what needs it", async () => {
   expect(await stateOf("workspaces")).toMatchObject({ state: "failed", remedy: expect.stringContaining("apply") });
-  expect(await stateOf("last run")).toMatchObject({ state: "failed", remedy: expect.stringContaining("run-now") });
+  expect(await stateOf("last run")).toMatchObject({
+    state: "failed",
+    remedy: expect.stringContaining("npm run backstop -- invoke"),
+  });
   expect(await stateOf("promise")).toEqual({
     name: "promise",
     state: "skipped",
