@@ -30,7 +30,8 @@ const MARKS: readonly Mark[] = [
   ["preference", /auto_reply/i],
 ];
 
-const SUBMITTED: Mark = ["auto-submitted", /^\s*(?!no\b)\S/i];
+/** Some forwarders write `auto-forwarded`. They send on what a person wrote. */
+const SUBMITTED: Mark = ["auto-submitted", /^\s*(?!(no|auto-forwarded)\b)\S/i];
 /** What a mailbox of Exchange writes into mails that its rules send: into those that it only redirects, too. */
 const BY_RULES: readonly Mark[] = [
   ["x-ms-exchange-generated-message-source", /mailbox rules agent/i],

@@ -62,6 +62,7 @@ describe("a mail of a person", () => {
         "X-MS-Exchange-Generated-Message-Source": "Mailbox Rules Agent",
       },
     ],
+    ["that a forwarder marks as forwarded", { "Auto-Submitted": "auto-forwarded" }],
     ["that asks Exchange for no automatic answers", { "X-Auto-Response-Suppress": "DR, RN, NRN, OOF, AutoReply" }],
     ["that begins with such words", { Subject: "Automatic reply to your question" }],
     ["to an automatic reply", { Subject: "Re: Automatic reply: Shall we talk?" }],

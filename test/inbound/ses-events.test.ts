@@ -22,11 +22,15 @@ describe("an event of SES about a touch", () => {
     ["Permanent", "NoEmail", "5.1.1", "permanent"],
     ["Permanent", "Suppressed", undefined, "permanent"],
     ["Permanent", "OnAccountSuppressionList", undefined, "permanent"],
+    ["Permanent", "UnsubscribedRecipient", undefined, "permanent"],
     ["Transient", "General", "4.4.7", "transient"],
     ["Transient", "MailboxFull", undefined, "transient"],
     ["Transient", "MessageTooLarge", "5.3.4", "transient"],
     ["Transient", "ContentRejected", "5.7.1", "transient"],
+    ["Transient", "AttachmentRejected", undefined, "transient"],
+    ["Transient", "CustomTimeoutExceeded", undefined, "transient"],
     ["Undetermined", "Undetermined", undefined, "transient"],
+    ["Unheard", "Of", undefined, "transient"],
     // Types that SES derived from the text, although the server knows no such address.
     ["Transient", "General", "5.1.1", "permanent"],
     ["Undetermined", "Undetermined", "5.1.10", "permanent"],
@@ -92,7 +96,7 @@ describe("an event of SES about a touch", () => {
     ]);
   });
 
-  it.each(["Email Sent", "Email Delivery Delayed", "Email Opened", "Email Clicked", "Email Subscription Changed"])(
+  it.each(["Email Sent", "Email Delivery Delayed", "Email Opened", "Email Clicked", "Email Subscribed"])(
     "has no effect: %s",
     (detailType) => {
       expect(factOf(detailType, {})).toEqual({ kind: "ignored", reason: "event_without_effect" });
@@ -122,6 +126,21 @@ describe("an event of SES", () => {
       reason: expect.stringMatching(/not a documented event of SES|detail: /),
     });
     expect(JSON.stringify(parsed)).not.toContain("ada@example.com");
+  });
+
+  it.each<[string, string, object]>([
+    ["a bounce without recipients, id and time", "Email Bounced", { bounce: { bounceType: "Permanent" } }],
+    ["a bounce of several recipients", "Email Bounced", aBounce({ bouncedRecipients: [{}, { status: "5.1.1" }] })],
+    [
+      "a complaint about the suppression list",
+      "Email Complaint Received",
+      aComplaint({ complaintSubType: "OnAccountSuppressionList", complaintFeedbackType: undefined }),
+    ],
+    ["a complaint without anything", "Email Complaint Received", { complaint: {} }],
+    ["a delivery without anything", "Email Delivered", {}],
+  ])("needs only what names the touch: %s", (_what, type, detail) => {
+    const parsed = parseMessage(JSON.stringify(sesEvent(type, { ...detail }, tags)));
+    expect(parsed).toMatchObject({ kind: "touch_facts", facts: [{ workspaceId: tags.workspaceId }] });
   });
 
   it("with an unreadable time happened when it was published", () => {
