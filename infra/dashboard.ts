@@ -144,7 +144,7 @@ function facts({ intakeFunction }: RunDashboardProps["names"]): IWidget[] {
 }
 
 function sweeps({ followUpsFunction, reconcileFunction }: RunDashboardProps["names"]): IWidget[] {
-  const counts = ["SuccessfulSweeps", "FailedSweeps", "ChangedMeetings"] as const;
+  const counts = ["SuccessfulSweeps", "FailedSweeps", "ChangedMeetings", "UnreadMeetings"] as const;
   return [
     graphOf("Bookings without a webhook: known after at most (seconds)", THIRD, [
       metricOf(followUpsFunction, "SweepAge"),

@@ -111,7 +111,7 @@ const QUERIES: Readonly<Record<string, Query>> = {
   reconciliations: [
     "reconcile",
     {
-      fields: ["@timestamp", "connections", "swept", "seen", "changed", "failed", "health"],
+      fields: ["@timestamp", "connections", "swept", "seen", "changed", "unread", "failed", "health"],
       filterStatements: ['message = "reconcile.finished"'],
       ...LATEST,
     },

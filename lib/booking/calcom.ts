@@ -1,7 +1,8 @@
 import * as z from "zod";
 import { bookingsOfCalcom } from "../inbound/calcom.ts";
 import { instant } from "../inbound/instant.ts";
-import type { ReadApi } from "./http.ts";
+import { type ReadApi, readIfThere } from "./http.ts";
+import { listOf } from "./item-list.ts";
 import { allByStart, type Page, type Position } from "./pages.ts";
 import type {
   BookingTool,
@@ -19,36 +20,51 @@ export const CALCOM_VERSIONS = { bookings: "2024-08-13", eventTypes: "2024-06-14
 /** Fewer than the 250 that are allowed, because Cal.com answers large pages slowly. */
 const TAKE = 100;
 
+const STATUS = {
+  accepted: "confirmed",
+  pending: "tentative",
+  // Nobody has taken an instant meeting yet. The documentation leaves it out.
+  awaiting_host: "tentative",
+  cancelled: "cancelled",
+  rejected: "cancelled",
+} as const satisfies Readonly<Record<string, MeetingStatus>>;
+const STATUSES = Object.keys(STATUS) as (keyof typeof STATUS)[];
+
 const time = z.string().refine((text) => instant.safeParse(text).success, "must be an instant");
+const usefulTime = time.optional().catch(undefined);
+const usefulText = z.string().min(1).optional().catch(undefined);
 const booking = z.object({
   uid: z.string().min(1),
-  status: z.enum(["accepted", "pending", "cancelled", "rejected"]),
+  status: z.enum(STATUSES),
   start: time,
   end: time,
-  createdAt: time,
-  updatedAt: time.nullish(),
-  rescheduledFromUid: z.string().nullish(),
-  rescheduledToUid: z.string().nullish(),
+  createdAt: usefulTime,
+  updatedAt: usefulTime,
+  rescheduledFromUid: usefulText,
+  rescheduledToUid: usefulText,
   hosts: z.array(z.object({ id: z.union([z.int(), z.string()]).nullish(), email: z.string().nullish() })),
   attendees: z.array(
     z.object({ email: z.string().nullish(), phoneNumber: z.string().nullish(), absent: z.boolean().nullish() }),
   ),
-  bookingFieldsResponses: z.record(z.string(), z.unknown()).optional(),
+  bookingFieldsResponses: z.record(z.string(), z.unknown()).optional().catch(undefined),
 });
 type CalcomBooking = z.infer<typeof booking>;
 
-const bookingsPage = z.object({ data: z.array(booking), pagination: z.object({ hasNextPage: z.boolean() }) });
-const eventTypeAnswer = z.object({
-  data: z.object({ lengthInMinutes: z.number().positive(), bookingUrl: z.url().nullish() }),
+const bookingsPage = z.object({
+  data: listOf(booking, ({ uid }) => uid),
+  pagination: z.object({ hasNextPage: z.boolean() }),
 });
-const slotsAnswer = z.object({ data: z.record(z.string(), z.array(z.object({ start: instant }))) });
-
-const STATUS: Readonly<Record<CalcomBooking["status"], MeetingStatus>> = {
-  accepted: "confirmed",
-  pending: "tentative",
-  cancelled: "cancelled",
-  rejected: "cancelled",
-};
+const startOf = z.object({ start: instant });
+const eventTypeAnswer = z.object({ data: z.object({ bookingUrl: z.url().nullish().catch(undefined) }) });
+const slot = z
+  .object({ start: instant, end: instant })
+  .refine(({ start, end }) => end > start, { path: ["end"], error: "must be after start" });
+const slotsAnswer = z.object({
+  data: z.record(
+    z.string(),
+    listOf(slot, () => undefined),
+  ),
+});
 
 /**
  * Cal.com's API v2.
@@ -60,8 +76,9 @@ const STATUS: Readonly<Record<CalcomBooking["status"], MeetingStatus>> = {
  *
  * Sources: https://cal.com/docs/api-reference/v2/bookings/get-all-bookings,
  * https://cal.com/docs/api-reference/v2/orgs-bookings/get-organization-bookings,
- * https://cal.com/docs/api-reference/v2/slots/get-available-time-slots-for-an-event-type and
- * https://cal.com/docs/api-reference/v2/event-types/get-an-event-type
+ * https://cal.com/docs/api-reference/v2/slots/get-available-time-slots-for-an-event-type,
+ * https://cal.com/docs/api-reference/v2/event-types/get-an-event-type and, for what the API really sends,
+ * `apps/api/v2/src/ee/bookings/2024-08-13/services/output.service.ts` of https://github.com/calcom/cal.com
  */
 export function calcom(read: ReadApi, { account = "", eventType }: BookingToolSettings): BookingTool {
   const path = /^organizations\/\d+$/.test(account) ? `/v2/${account}/bookings` : "/v2/bookings";
@@ -70,10 +87,13 @@ export function calcom(read: ReadApi, { account = "", eventType }: BookingToolSe
     name: "calcom",
     listsMissed: true,
     async meetings(window, budget) {
-      const listed = await allByStart(path, window, (position) => bookingsAt(read, { path, position }, budget));
-      return listed.filter((one) => userId === undefined || isHostedBy(userId, one)).map(({ meeting }) => meeting);
+      const { meetings, unread } = await allByStart(path, window, (position) =>
+        bookingsAt(read, { path, position }, budget),
+      );
+      const own = meetings.filter((one) => userId === undefined || isHostedBy(userId, one));
+      return { meetings: own.map(({ meeting }) => meeting), unread, rest: [] };
     },
-    details: async ({ details = { bookings: [] } }) => details,
+    details: async ({ details = { bookings: [], unread: [] } }) => details,
     ...(eventType !== undefined && { freeSlots: (range, budget) => freeSlots(read, eventType, range, budget) }),
   };
 }
@@ -99,11 +119,13 @@ async function bookingsAt(read: ReadApi, { path, position }: Wanted, budget: Cal
   const query = { afterStart, sortStart: "asc", take: String(TAKE), skip: String(skip) };
   const headers = { "cal-api-version": CALCOM_VERSIONS.bookings };
   const { data, pagination } = await read({ path, query, headers, answer: bookingsPage }, budget);
-  const meetings = data.map((sent) => {
+  const meetings = data.items.map((sent) => {
     const meeting = meetingOf(sent);
     return { id: meeting.id, startsAt: meeting.startsAt, meeting, hosts: sent.hosts };
   });
-  return { meetings, next: pagination.hasNextPage ? String(skip + data.length) : undefined };
+  const unread = data.unread.map((one) => ({ ...one, startsAt: startOf.safeParse(one.sent).data?.start }));
+  const length = meetings.length + unread.length;
+  return { meetings, unread, next: pagination.hasNextPage ? String(skip + length) : undefined };
 }
 
 function meetingOf(sent: CalcomBooking): ListedMeeting {
@@ -116,21 +138,31 @@ function meetingOf(sent: CalcomBooking): ListedMeeting {
     status: isMissed ? "missed" : STATUS[status],
     startsAt: new Date(start),
     endsAt: new Date(end),
-    details: { bookings },
+    details: { bookings, unread: [] },
   };
 }
 
+/**
+ * The answer about slots also has their ends. Only the booking page is read from the event type, which Cal.com does not
+ * show to every member of its team.
+ */
 async function freeSlots(read: ReadApi, id: string, { from, to }: TimeRange, budget: CallBudget): Promise<FreeSlots> {
-  const path = `/v2/event-types/${encodeURIComponent(id)}`;
-  const ofEventType = { "cal-api-version": CALCOM_VERSIONS.eventTypes };
-  const eventType = await read({ path, headers: ofEventType, answer: eventTypeAnswer }, budget);
-  const query = { eventTypeId: id, start: from.toISOString(), end: to.toISOString(), timeZone: "UTC" };
+  const range = { start: from.toISOString(), end: to.toISOString(), timeZone: "UTC", format: "range" };
   const headers = { "cal-api-version": CALCOM_VERSIONS.slots };
-  const { data } = await read({ path: "/v2/slots", query, headers, answer: slotsAnswer }, budget);
-  const times = Object.values(data).flatMap((slots) => slots.map(({ start }) => start));
+  const call = { path: "/v2/slots", query: { eventTypeId: id, ...range }, headers, answer: slotsAnswer };
+  const days = Object.values((await read(call, budget)).data);
+  const times = days.flatMap(({ items }) => items.map(({ start, end }) => ({ startsAt: start, endsAt: end })));
   return {
-    times: times.filter((start) => start >= from && start < to).sort((one, other) => one.getTime() - other.getTime()),
-    minutes: eventType.data.lengthInMinutes,
-    bookingUrl: eventType.data.bookingUrl ?? undefined,
+    times: times
+      .filter(({ startsAt }) => startsAt >= from && startsAt < to)
+      .sort((one, other) => one.startsAt.getTime() - other.startsAt.getTime()),
+    bookingUrl: await bookingPageOf(read, id, budget),
+    unread: days.flatMap(({ unread }) => unread),
   };
+}
+
+async function bookingPageOf(read: ReadApi, id: string, budget: CallBudget): Promise<string | undefined> {
+  const headers = { "cal-api-version": CALCOM_VERSIONS.eventTypes };
+  const call = { path: `/v2/event-types/${encodeURIComponent(id)}`, headers, answer: eventTypeAnswer };
+  return (await readIfThere(read, call, [403, 404], budget))?.data.bookingUrl ?? undefined;
 }

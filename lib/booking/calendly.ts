@@ -1,9 +1,10 @@
 import * as z from "zod";
-import { DAY_MS, MINUTE_MS } from "../domain/time-zone.ts";
+import { DAY_MS, MINUTE_MS, minutesAfter } from "../domain/time-zone.ts";
 import type { Booking } from "../inbound/booking-facts.ts";
 import { bookingsOfCalendly } from "../inbound/calendly.ts";
 import { instant } from "../inbound/instant.ts";
 import { type ReadApi, unexpected } from "./http.ts";
+import { listOf } from "./item-list.ts";
 import { allByStart, type Page, type Position } from "./pages.ts";
 import {
   type BookingTool,
@@ -12,7 +13,9 @@ import {
   type CallBudget,
   type FreeSlots,
   type ListedMeeting,
+  type MeetingDetails,
   type TimeRange,
+  type Unread,
 } from "./port.ts";
 import { versionOf } from "./version.ts";
 
@@ -25,24 +28,28 @@ const RANGE_MS = 31 * DAY_MS;
 const MOST_INVITEE_PAGES = 50;
 
 const pagination = z.object({ next_page_token: z.string().min(1).nullish() });
+/** The rest only tells versions and hosts apart. */
 const scheduledEvent = z.object({
   uri: z.string().regex(/\/scheduled_events\/[\w-]+$/, "must be the URI of an event"),
   status: z.enum(["active", "canceled"]),
   start_time: instant,
   end_time: instant,
-  updated_at: z.string(),
-  invitees_counter: z.object({ active: z.number(), total: z.number() }),
-  event_memberships: z.array(z.object({ user_email: z.string().nullish() })),
-  event_guests: z.array(z.object({ email: z.string() })).default([]),
+  updated_at: z.unknown(),
+  invitees_counter: z.unknown(),
+  event_memberships: z.unknown(),
+  event_guests: z.unknown(),
 });
 type ScheduledEvent = z.infer<typeof scheduledEvent>;
 
-const eventsPage = z.object({ collection: z.array(scheduledEvent), pagination });
-const inviteesPage = z.object({ collection: z.array(z.looseObject({ uri: z.string().min(1) })), pagination });
+const eventsPage = z.object({ collection: listOf(scheduledEvent, ({ uri }) => lastPartOf(uri)), pagination });
+const startOf = z.object({ start_time: instant });
+const invitee = z.looseObject({ uri: z.string().min(1) });
+const inviteesPage = z.object({ collection: listOf(invitee, ({ uri }) => lastPartOf(uri)), pagination });
 const eventTypeAnswer = z.object({
-  resource: z.object({ duration: z.number().positive(), scheduling_url: z.url().nullish() }),
+  resource: z.object({ duration: z.number().positive(), scheduling_url: z.url().nullish().catch(undefined) }),
 });
-const availableTimes = z.object({ collection: z.array(z.object({ status: z.string(), start_time: instant })) });
+const availableTime = z.object({ status: z.string(), start_time: instant });
+const availableTimes = z.object({ collection: listOf(availableTime, () => undefined) });
 
 /**
  * Calendly's API v2.
@@ -63,16 +70,16 @@ export function calendly(read: ReadApi, { account, eventType }: BookingToolSetti
     listsMissed: false,
     async meetings({ from, to }, budget) {
       const owner = ownerOf(account);
-      const listed = await allByStart(LIST, { from, to }, (position) =>
+      const { meetings, unread } = await allByStart(LIST, { from, to }, (position) =>
         eventsAt(read, { owner, position, to }, budget),
       );
-      for (const { meeting, event } of listed) events.set(meeting, event);
-      return listed.map(({ meeting }) => meeting);
+      for (const { meeting, event } of meetings) events.set(meeting, event);
+      return { meetings: meetings.map(({ meeting }) => meeting), unread, rest: [] };
     },
     async details(meeting, budget) {
       const event = events.get(meeting);
       if (!event) throw new BookingToolFault("unexpected_answer", "the meeting is not one that this connection listed");
-      return { bookings: await bookingsOf(read, event, budget) };
+      return await detailsOf(read, event, budget);
     },
     ...(eventType !== undefined && { freeSlots: (range, budget) => freeSlots(read, eventType, range, budget) }),
   };
@@ -109,10 +116,11 @@ async function eventsAt(read: ReadApi, { owner, position, to }: Wanted, budget: 
     page_token: position.next,
   };
   const { collection, pagination } = await read({ path: LIST, query, answer: eventsPage }, budget);
-  const meetings = collection
+  const unread = collection.unread.map((one) => ({ ...one, startsAt: startOf.safeParse(one.sent).data?.start_time }));
+  const meetings = collection.items
     .filter(({ start_time }) => start_time >= position.from)
     .map((event) => ({ id: event.uri, startsAt: event.start_time, meeting: meetingOf(event), event }));
-  return { meetings, next: pagination.next_page_token ?? undefined };
+  return { meetings, unread, next: pagination.next_page_token ?? undefined };
 }
 
 function meetingOf(event: ScheduledEvent): ListedMeeting {
@@ -126,7 +134,7 @@ function meetingOf(event: ScheduledEvent): ListedMeeting {
   };
 }
 
-async function bookingsOf(read: ReadApi, event: ScheduledEvent, budget: CallBudget): Promise<readonly Booking[]> {
+async function detailsOf(read: ReadApi, event: ScheduledEvent, budget: CallBudget): Promise<MeetingDetails> {
   const path = `${LIST}/${lastPartOf(event.uri)}/invitees`;
   const scheduled_event = {
     start_time: event.start_time.toISOString(),
@@ -136,14 +144,16 @@ async function bookingsOf(read: ReadApi, event: ScheduledEvent, budget: CallBudg
   };
   // Keyed by URI: an invitee who joins while pages are read may shift others to the next page.
   const bookings = new Map<string, readonly Booking[]>();
+  const unread: Unread[] = [];
   let page_token: string | undefined;
   for (let pages = 0; pages < MOST_INVITEE_PAGES; pages++) {
     const query = { count: COUNT, sort: "created_at:asc", page_token };
     const { collection, pagination } = await read({ path, query, answer: inviteesPage }, budget);
-    for (const invitee of collection) {
-      bookings.set(invitee.uri, bookingsOfCalendly({ ...invitee, scheduled_event }) ?? []);
+    for (const one of collection.items) {
+      bookings.set(one.uri, bookingsOfCalendly({ ...one, scheduled_event }) ?? []);
     }
-    if (!pagination.next_page_token) return [...bookings.values()].flat();
+    unread.push(...collection.unread);
+    if (!pagination.next_page_token) return { bookings: [...bookings.values()].flat(), unread };
     page_token = pagination.next_page_token;
   }
   throw unexpected(`GET ${path}`, "the list has no end");
@@ -153,19 +163,26 @@ async function freeSlots(read: ReadApi, uri: string, { from, to }: TimeRange, bu
   const path = `/event_types/${encodeURIComponent(lastPartOf(uri))}`;
   const { resource } = await read({ path, answer: eventTypeAnswer }, budget);
   const times = new Map<number, Date>();
+  const unread: Unread[] = [];
   // Calendly accepts no start in the past, also if it is when the request arrives.
   let start = from.getTime() + MINUTE_MS;
   while (start < to.getTime()) {
     const end = Math.min(start + RANGE_MS, to.getTime());
     const query = { event_type: uri, start_time: new Date(start).toISOString(), end_time: new Date(end).toISOString() };
     const { collection } = await read({ path: "/event_type_available_times", query, answer: availableTimes }, budget);
-    for (const { status, start_time } of collection) {
+    for (const { status, start_time } of collection.items) {
       if (status === "available" && start_time < to) times.set(start_time.getTime(), start_time);
     }
+    unread.push(...collection.unread);
     start = end;
   }
   const sorted = [...times.values()].sort((one, other) => one.getTime() - other.getTime());
-  return { times: sorted, minutes: resource.duration, bookingUrl: resource.scheduling_url ?? undefined };
+  return {
+    times: sorted.map((startsAt) => ({ startsAt, endsAt: minutesAfter(startsAt, resource.duration) })),
+    bookingUrl: resource.scheduling_url ?? undefined,
+    unread,
+  };
 }
 
-const lastPartOf = (uri: string): string => uri.slice(uri.lastIndexOf("/") + 1);
+/** The text after the last slash. Empty for what is no text. */
+const lastPartOf = (uri: unknown): string => (typeof uri === "string" ? uri.slice(uri.lastIndexOf("/") + 1) : "");

@@ -1,7 +1,8 @@
 import { SWEEP_WINDOWS, type SweepWindow } from "../domain/labels.ts";
+import type { SweepFault } from "../domain/sweeps.ts";
 import { MINUTE_MS, minutesAfter } from "../domain/time-zone.ts";
 import type { SweepSettings } from "./eligibility.ts";
-import type { SweepMemory, SweepResult } from "./sweep.ts";
+import { concernsAll, SweepMemory, type SweepResult } from "./sweep.ts";
 
 const LONGEST_PAUSE_MINUTES = 60;
 /** A tick that comes a little early is not left out. */
@@ -11,6 +12,8 @@ interface WindowState {
   dueAt: Date;
   /** Sweeps that failed, in a row. */
   failures: number;
+  /** Of the latest. */
+  fault: SweepFault | null;
 }
 
 interface Settled {
@@ -23,7 +26,7 @@ interface Settled {
 
 /** The state of a connection in the memory of the process. A new process sweeps everything. */
 export class ConnectionState {
-  readonly memory: SweepMemory = new Map();
+  readonly memory = new SweepMemory();
   /** False while it has no token for the API. */
   sweeps = true;
   #lastTurn = 0;
@@ -43,12 +46,17 @@ export class ConnectionState {
     return [...this.#windows.values()].some(({ failures }) => failures > 0);
   }
 
+  /** More than single meetings cannot be read. */
+  get isBroken(): boolean {
+    return [...this.#windows.values()].some(({ failures, fault }) => failures > 0 && fault !== "unread_meetings");
+  }
+
   /** It receives webhooks only, until its secret gets a token. */
   rest(now: Date, { hotMinutes }: SweepSettings): void {
     this.sweeps = false;
     this.#lastTurn = +now;
     for (const window of SWEEP_WINDOWS)
-      this.#windows.set(window, { dueAt: minutesAfter(now, hotMinutes), failures: 0 });
+      this.#windows.set(window, { dueAt: minutesAfter(now, hotMinutes), failures: 0, fault: null });
   }
 
   /**
@@ -61,22 +69,22 @@ export class ConnectionState {
     this.#lastTurn = +begun;
     const interval = window === "hot" ? hotMinutes : warmMinutes;
     if (result.fault === null || goesOn) {
-      this.#windows.set(window, { dueAt: goesOn ? begun : minutesAfter(begun, interval), failures: 0 });
+      this.#windows.set(window, { dueAt: goesOn ? begun : minutesAfter(begun, interval), failures: 0, fault: null });
       return;
     }
     const failures = (this.#windows.get(window)?.failures ?? 0) + 1;
     // The list could be read, so the tool works: only meetings with a fault wait.
-    const isListed = result.fault === "unexpected_answer" && result.seen > 0;
+    const isListed = result.fault === "unread_meetings" || (!concernsAll(result.fault) && result.seen > 0);
     const longest = isListed ? Math.min(interval, LONGEST_PAUSE_MINUTES) : LONGEST_PAUSE_MINUTES;
     const pause = Math.min(hotMinutes * 2 ** (failures - 1), longest);
-    this.#windows.set(window, { dueAt: minutesAfter(begun, pause), failures });
+    this.#windows.set(window, { dueAt: minutesAfter(begun, pause), failures, fault: result.fault });
     if (result.until) this.#waitUntil(Math.min(+result.until, +minutesAfter(begun, LONGEST_PAUSE_MINUTES)), begun);
   }
 
   #waitUntil(until: number, begun: Date): void {
     for (const window of SWEEP_WINDOWS) {
-      const { dueAt, failures } = this.#windows.get(window) ?? { dueAt: begun, failures: 0 };
-      this.#windows.set(window, { dueAt: new Date(Math.max(+dueAt, until)), failures });
+      const { dueAt, ...state } = this.#windows.get(window) ?? { dueAt: begun, failures: 0, fault: null };
+      this.#windows.set(window, { ...state, dueAt: new Date(Math.max(+dueAt, until)) });
     }
   }
 }

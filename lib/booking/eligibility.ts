@@ -54,7 +54,8 @@ function limitsOf(now: Date, { hotDays, warmDays }: Days) {
 
 /** The state of a meeting when its people were last read. */
 export interface ReadMeeting {
-  readonly version: string;
+  /** Undefined if some of its people could not be read. */
+  readonly version: string | undefined;
   readonly readAt: Date;
   /** Each person missed it or cancelled, so no later change counts. */
   readonly isFinal: boolean;

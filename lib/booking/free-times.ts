@@ -1,10 +1,16 @@
-import { daysAfter, minutesAfter } from "../domain/time-zone.ts";
+import { daysAfter } from "../domain/time-zone.ts";
 import { LONGEST_BOOKING_URL, MOST_FREE_TIMES } from "../inbound/free-times-schema.ts";
 import type { TranslatedFact } from "../inbound/translation.ts";
-import type { BookingTool, CallBudget } from "./port.ts";
+import type { BookingTool, CallBudget, Unread } from "./port.ts";
 
 /** One range of every tool, and further ahead than people like to be offered a meeting. */
 const DAYS_AHEAD = 14;
+
+interface FoundTimes {
+  readonly fact: TranslatedFact;
+  /** Times that the tool gave and that cannot be read. They are not offered. */
+  readonly unread: readonly Unread[];
+}
 
 /**
  * The free times of a connection as a fact; undefined if its tool offers none. Rejects as the port does. The fact is dated
@@ -14,17 +20,18 @@ export async function freeTimesOf(
   tool: BookingTool,
   { workspaceId, now }: { readonly workspaceId: string; readonly now: Date },
   budget: CallBudget,
-): Promise<TranslatedFact | undefined> {
+): Promise<FoundTimes | undefined> {
   if (!tool.freeSlots) return undefined;
-  const { times, minutes, bookingUrl } = await tool.freeSlots({ from: now, to: daysAfter(now, DAYS_AHEAD) }, budget);
+  const range = { from: now, to: daysAfter(now, DAYS_AHEAD) };
+  const { times, bookingUrl, unread } = await tool.freeSlots(range, budget);
   const occurredAt = now.toISOString();
-  const slots = times.slice(0, MOST_FREE_TIMES).map((startsAt) => ({
+  const slots = times.slice(0, MOST_FREE_TIMES).map(({ startsAt, endsAt }) => ({
     startsAt: startsAt.toISOString(),
-    endsAt: minutesAfter(startsAt, minutes).toISOString(),
+    endsAt: endsAt.toISOString(),
   }));
   const eventId = `availability:${tool.name}:${occurredAt}`;
   const detail = { workspaceId, eventId, occurredAt, tool: tool.name, slots, bookingUrl: linkOf(bookingUrl) };
-  return { type: "connection.availability", detail };
+  return { fact: { type: "connection.availability", detail }, unread };
 }
 
 /** In ASCII. Without a usable link, times are still worth offering. */

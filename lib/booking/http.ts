@@ -1,6 +1,6 @@
 import type * as z from "zod";
 import { faultsOf, jsonOf } from "../inbound/json.ts";
-import { BookingToolFault, type CallBudget } from "./port.ts";
+import { BookingToolFault, type CallBudget, RefusedCall } from "./port.ts";
 import { throttledUntil } from "./throttled-until.ts";
 
 /** Limits of one call. */
@@ -91,19 +91,10 @@ async function assertSuccess(name: string, response: Response): Promise<void> {
   // Frees the connection. The message does not repeat the body, which may hold values.
   await response.body?.cancel();
   const message = `${name} answered ${status}`;
-  if (status === 401 || status === 403) throw new BookingToolFault("unauthorised", message);
+  if (status === 401) throw new BookingToolFault("unauthorised", message);
   if (status === 429) throw new BookingToolFault("throttled", message, throttledUntil(headers, new Date()));
   if (status >= 500) throw new BookingToolFault("unavailable", message);
   throw new RefusedCall(message, status);
-}
-
-/** An answer between 300 and 499 without a meaning for every tool. */
-class RefusedCall extends BookingToolFault {
-  readonly status: number;
-  constructor(message: string, status: number) {
-    super("unexpected_answer", message);
-    this.status = status;
-  }
 }
 
 /** As `read`. Undefined if the answer has one of the statuses, which say that there is no such thing. */

@@ -1,11 +1,20 @@
 import { unexpected } from "./http.ts";
-import type { ListedMeeting, TimeRange } from "./port.ts";
+import type { ListedMeeting, TimeRange, Unread } from "./port.ts";
 
-export interface Page<Meeting> {
-  /** In order of their start. */
-  readonly meetings: readonly Meeting[];
+export interface Page<Meeting> extends Listed<Meeting> {
   /** Where the tool continues this list. Undefined at its end. */
   readonly next: string | undefined;
+}
+
+export interface Listed<Meeting> {
+  /** In order of their start. */
+  readonly meetings: readonly Meeting[];
+  readonly unread: readonly UnreadMeeting[];
+}
+
+export interface UnreadMeeting extends Unread {
+  /** Undefined if that cannot be read either. */
+  readonly startsAt: Date | undefined;
 }
 
 /** Where to read on: meetings that start at `from` or later, continued at `next` if given. */
@@ -28,19 +37,18 @@ export async function allByStart<Meeting extends Pick<ListedMeeting, "id" | "sta
   name: string,
   { from, to }: TimeRange,
   read: (position: Position) => Promise<Page<Meeting>>,
-): Promise<readonly Meeting[]> {
-  const found = new Map<string, Meeting>();
+): Promise<Listed<Meeting>> {
+  const found = new Found<Meeting>();
   let position: Position = { from, next: undefined };
   let pagesWithoutNews = 0;
   for (let pages = 0; pages < MOST_PAGES && pagesWithoutNews < 2; pages++) {
-    const { meetings, next } = await read(position);
-    assertInOrder(name, meetings, position.from);
-    const known = found.size;
-    for (const meeting of meetings) found.set(meeting.id, meeting);
-    const last = meetings.at(-1)?.startsAt ?? position.from;
-    if (next === undefined || last >= to) return within(found, { from, to });
-    pagesWithoutNews = found.size > known ? 0 : pagesWithoutNews + 1;
-    position = last > position.from ? { from: last, next: undefined } : { from: last, next };
+    const page = await read(position);
+    assertInOrder(name, page.meetings, position.from);
+    const hasNews = found.add(page);
+    const last = page.meetings.at(-1)?.startsAt ?? position.from;
+    if (page.next === undefined || last >= to) return found.within({ from, to });
+    pagesWithoutNews = hasNews ? 0 : pagesWithoutNews + 1;
+    position = last > position.from ? { from: last, next: undefined } : { from: last, next: page.next };
   }
   throw unexpected(name, "the list has no end");
 }
@@ -53,11 +61,27 @@ function assertInOrder(name: string, meetings: readonly Pick<ListedMeeting, "sta
   }
 }
 
-/** Sorted, because a meeting that was read twice may have moved in between. */
-const within = <Meeting extends Pick<ListedMeeting, "startsAt">>(
-  found: ReadonlyMap<string, Meeting>,
-  { from, to }: TimeRange,
-): readonly Meeting[] =>
-  [...found.values()]
-    .filter(({ startsAt }) => startsAt >= from && startsAt < to)
-    .sort((one, other) => one.startsAt.getTime() - other.startsAt.getTime());
+/** What the pages of a list have shown, each once. */
+class Found<Meeting extends Pick<ListedMeeting, "id" | "startsAt">> {
+  readonly #meetings = new Map<string, Meeting>();
+  readonly #unread = new Map<string, UnreadMeeting>();
+
+  /** Whether any is new. */
+  add({ meetings, unread }: Listed<Meeting>): boolean {
+    const known = this.#meetings.size + this.#unread.size;
+    for (const one of meetings) this.#meetings.set(one.id, one);
+    for (const one of unread) this.#unread.set(one.id ?? `${one.startsAt?.toISOString()} ${one.reason}`, one);
+    return this.#meetings.size + this.#unread.size > known;
+  }
+
+  /** Sorted, because a meeting that was read twice may have moved in between. */
+  within({ from, to }: TimeRange): Listed<Meeting> {
+    const isWithin = (startsAt: Date) => startsAt >= from && startsAt < to;
+    return {
+      meetings: [...this.#meetings.values()]
+        .filter(({ startsAt }) => isWithin(startsAt))
+        .sort((one, other) => one.startsAt.getTime() - other.startsAt.getTime()),
+      unread: [...this.#unread.values()].filter(({ startsAt }) => startsAt === undefined || isWithin(startsAt)),
+    };
+  }
+}

@@ -1,4 +1,5 @@
 import type { BookingToolName } from "../domain/labels.ts";
+import type { Span } from "../domain/offered-slots.ts";
 import type { Booking } from "../inbound/booking-facts.ts";
 
 /** The API of a booking tool, for one connection. Every method rejects with a BookingToolFault and nothing else. */
@@ -7,14 +8,41 @@ export interface BookingTool {
   /** Whether the list shows that a person missed a meeting. If not, only `details` of an ended meeting show it. */
   readonly listsMissed: boolean;
   /**
-   * All meetings that start at `from` or later and before `to`, each once, in order of their start. Rejects if it cannot
-   * read all of them.
+   * The meetings that start at `from` or later and before `to`, each once, in order of their start: all of them, or those
+   * of the first part if the tool lists meetings in parts. With `parts`, the `rest` of an earlier list of this window, only
+   * those are read. Rejects if the list cannot be read. A meeting that cannot be read is in `unread`.
    */
-  meetings(window: TimeRange, budget: CallBudget): Promise<readonly ListedMeeting[]>;
+  meetings(window: TimeRange, budget: CallBudget, parts?: ListParts): Promise<MeetingList>;
   /** The bookings of a meeting that this tool listed, one a person. Costs no call if the list holds it. */
   details(meeting: ListedMeeting, budget: CallBudget): Promise<MeetingDetails>;
   /** Free times that start in the range, in order. Absent if the tool or the connection offers none. */
   freeSlots?(range: TimeRange, budget: CallBudget): Promise<FreeSlots>;
+}
+
+/** Parts of a list, as the tool names them, such as calendars. */
+export type ListParts = readonly string[];
+
+export interface MeetingList {
+  readonly meetings: readonly ListedMeeting[];
+  readonly unread: readonly Unread[];
+  /** The parts that were not read yet. Empty if the list is whole. */
+  readonly rest: ListParts;
+}
+
+/**
+ * Something of an answer that cannot be read, although the rest can. Holds no personal data.
+ *
+ * A meeting with an unknown status is one, also if its times can be read: the status may mean that it is cancelled or
+ * awaits confirmation. A booking ends sequences for good, and a cancellation ends its preparation, so that neither may be
+ * guessed.
+ */
+export interface Unread {
+  /** The tool's id of it. Undefined if that cannot be read either. */
+  readonly id: string | undefined;
+  /** The fields, what they must be, and the kinds of their values; or the call and its answer. */
+  readonly reason: string;
+  /** `unexpected_answer`, or why the call for it failed. */
+  readonly fault: BookingToolFaultCode;
 }
 
 /** From an instant until before another. */
@@ -46,14 +74,16 @@ export interface MeetingDetails {
    * booking moved to another meeting has none here, and that meeting's booking replaces this one.
    */
   readonly bookings: readonly Booking[];
+  /** People of the meeting who cannot be read. */
+  readonly unread: readonly Unread[];
 }
 
 export interface FreeSlots {
-  readonly times: readonly Date[];
-  /** How long a meeting takes. */
-  readonly minutes: number;
+  readonly times: readonly Span[];
   /** The page on which a person books one of the times. */
   readonly bookingUrl: string | undefined;
+  /** Times that cannot be read. */
+  readonly unread: readonly Unread[];
 }
 
 /** The calls that a sweep has left. All calls of a run share it. */
@@ -88,7 +118,7 @@ export type BookingToolFaultCode = "unauthorised" | "throttled" | "unavailable" 
 
 /** The message names the call and the fault, never a token, an address or a value of the answer. */
 export class BookingToolFault extends Error {
-  override readonly name = "BookingToolFault";
+  override readonly name: string = "BookingToolFault";
   readonly code: BookingToolFaultCode;
   /** With `throttled` only. */
   readonly until: Date | undefined;
@@ -98,4 +128,27 @@ export class BookingToolFault extends Error {
     this.code = code;
     this.until = until;
   }
+}
+
+/** An answer between 300 and 499 about what the call names, such as 403 or 404. The token itself is valid. */
+export class RefusedCall extends BookingToolFault {
+  override readonly name = "RefusedCall";
+  readonly status: number;
+
+  constructor(message: string, status: number) {
+    super(status === 403 ? "unauthorised" : "unexpected_answer", message);
+    this.status = status;
+  }
+}
+
+/**
+ * Why one meeting or one calendar cannot be read. Throws the fault if the whole connection is at fault, or if it is no fault
+ * of the tool.
+ */
+export function unreadBecause(id: string | undefined, thrown: unknown): Unread {
+  if (!(thrown instanceof BookingToolFault)) throw thrown;
+  const { code, message } = thrown;
+  const isOfOne = thrown instanceof RefusedCall || code === "unexpected_answer" || code === "unavailable";
+  if (!isOfOne) throw thrown;
+  return { id, reason: message, fault: code };
 }

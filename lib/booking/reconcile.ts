@@ -6,7 +6,7 @@ import type { SweepSettings } from "./eligibility.ts";
 import { freeTimesOf } from "./free-times.ts";
 import type { BookingTool, CallBudget } from "./port.ts";
 import { RunBudget, type TurnLimits } from "./run-budget.ts";
-import { concernsAll, faultOf, type PutFacts, reasonOf, type SweepResult, sweep } from "./sweep.ts";
+import { concernsAll, faultOf, NOTHING, type PutFacts, reasonOf, type SweepResult, sweep } from "./sweep.ts";
 
 /** A workspace's account with a booking tool. */
 export interface ConnectionName {
@@ -38,7 +38,7 @@ export interface ReconcilePorts {
 
 /**
  * - `healthy`: no connection is failing.
- * - `degraded`: some are.
+ * - `degraded`: some are, or all of them only for single meetings that cannot be read.
  * - `circuit_broken`: all are, so that the fault is probably ours.
  */
 export type Health = "healthy" | "degraded" | "circuit_broken";
@@ -53,6 +53,8 @@ export interface ReconcileReport {
   seen: number;
   /** Meetings about which a new fact was put on the bus. */
   changed: number;
+  /** Meetings and calendars of these windows that cannot be read. The log names them. */
+  unread: number;
   /** Windows that could not be read completely. */
   failed: number;
   health: Health;
@@ -71,6 +73,9 @@ export const RECONCILE_LIMITS = { callsPerRun: 1_000, callsPerTurn: 100, turnMs:
 
 /** Kept for the end of a turn: its last facts, and that of its sweep. Each may wait 4 s for the bus. */
 const MARGIN_MS = 9_000;
+
+/** So many unread meetings of a window are logged by name. */
+const MOST_NAMED = 20;
 
 interface Turn extends ConnectionName {
   readonly state: ConnectionState;
@@ -98,7 +103,8 @@ export class Reconciler {
       .filter(({ state }) => state.due(now).length > 0)
       .sort((one, other) => one.state.lastTurn - other.state.lastTurn);
     const budget = new RunBudget(this.#settings.callsPerRun, remainingMs() - MARGIN_MS);
-    const report: ReconcileReport = { connections: 0, swept: 0, seen: 0, changed: 0, failed: 0, health: "healthy" };
+    const counts = { swept: 0, seen: 0, changed: 0, unread: 0, failed: 0 };
+    const report: ReconcileReport = { connections: 0, ...counts, health: "healthy" };
     await pLimit(this.#settings.turnsAtOnce).map(due, async (turn) => {
       if (!budget.isSpent()) await this.#take(turn, budget, report);
     });
@@ -124,12 +130,14 @@ export class Reconciler {
     const opened = await this.#ports.open(turn);
     if (opened === undefined) return state.rest(this.#ports.now(), this.#settings);
     let hotBegun: Date | undefined;
-    for (const window of state.due(this.#ports.now())) {
+    for (const [place, window] of state.due(this.#ports.now()).entries()) {
       const begun = this.#ports.now();
       const found = await this.#sweep(turn, opened, { window, begun, calls });
-      const result = await this.#report(turn, { window, begun }, found);
+      const result = await this.#report(turn, window, found);
       count(report, result);
-      const goesOn = result.fault === "out_of_budget" && (result.read > 0 || budget.isSpent());
+      // The first window of a turn may leave no calls for the second.
+      const isCut = result.hasAdvanced || place > 0 || budget.isSpent();
+      const goesOn = result.fault === "out_of_budget" && isCut;
       state.settle({ window, begun, result, goesOn }, this.#settings);
       // A fault of single meetings leaves the other window its sweep.
       if (result.fault !== null && concernsAll(result.fault)) return;
@@ -147,12 +155,16 @@ export class Reconciler {
     opened: OpenConnection,
     { begun, calls }: { readonly begun: Date; readonly calls: CallBudget },
   ): Promise<void> {
-    try {
-      const fact = await freeTimesOf(opened.tool, { workspaceId, now: begun }, calls);
-      if (fact) await this.#ports.put([fact]);
-    } catch (thrown) {
-      const why = { fault: faultOf(thrown), reason: reasonOf(thrown) };
+    const log = (why: { readonly fault: SweepFault; readonly reason: string }) =>
       this.#ports.log.error("connection.free_times_failed", { workspaceId, tool, ...why });
+    try {
+      const found = await freeTimesOf(opened.tool, { workspaceId, now: begun }, calls);
+      if (!found) return;
+      await this.#ports.put([found.fact]);
+      const [first] = found.unread;
+      if (first) log(first);
+    } catch (thrown) {
+      log({ fault: faultOf(thrown), reason: reasonOf(thrown) });
     }
   }
 
@@ -161,7 +173,7 @@ export class Reconciler {
     opened: OpenConnection | UnusableConnection,
     { window, begun, calls }: { readonly window: SweepWindow; readonly begun: Date; readonly calls: CallBudget },
   ): Promise<SweepResult> {
-    if ("fault" in opened) return { seen: 0, read: 0, changed: 0, ...opened };
+    if ("fault" in opened) return { ...NOTHING, unread: [], begun, ...opened };
     const [settings, { put }] = [this.#settings, this.#ports];
     return await sweep({
       ...opened,
@@ -176,33 +188,31 @@ export class Reconciler {
   }
 
   /** Every sweep is a fact, also one that failed. Without the bus, only the log and the report know of it. */
-  async #report(
-    { workspaceId, tool }: ConnectionName,
-    { window, begun }: { readonly window: SweepWindow; readonly begun: Date },
-    result: SweepResult,
-  ): Promise<SweepResult> {
-    const { seen, changed, fault, reason } = result;
+  async #report({ workspaceId, tool }: ConnectionName, window: SweepWindow, result: SweepResult): Promise<SweepResult> {
+    const { begun, seen, changed, fault, reason } = result;
     const occurredAt = begun.toISOString();
     const eventId = `swept:${tool}:${window}:${occurredAt}`;
     const detail = { workspaceId, eventId, occurredAt, tool, window, seen, changed, fault };
     const isReported = await this.#ports.put([{ type: "connection.swept", detail }]);
     const reported = isReported || fault !== null ? result : { ...result, fault: "bus_unavailable" as const };
     if (reported.fault !== null) {
-      this.#ports.log.error("connection.failed", { workspaceId, tool, window, fault: reported.fault, reason });
+      const unread = result.unread.slice(0, MOST_NAMED).map(({ id, reason: why }) => ({ id, reason: why }));
+      const named = unread.length > 0 ? { unread } : {};
+      this.#ports.log.error("connection.failed", { workspaceId, tool, window, fault: reported.fault, reason, ...named });
     }
     return reported;
   }
 }
 
-function count(report: ReconcileReport, { seen, changed, fault }: SweepResult): void {
+function count(report: ReconcileReport, { seen, changed, unread, fault }: SweepResult): void {
   report.seen += seen;
+  report.unread += unread.length;
   report.changed += changed;
   if (fault === null) report.swept += 1;
   else report.failed += 1;
 }
 
 function healthOf(sweeping: readonly Turn[]): Health {
-  const failing = sweeping.filter(({ state }) => state.isFailing).length;
-  if (failing === 0) return "healthy";
-  return failing < sweeping.length ? "degraded" : "circuit_broken";
+  if (!sweeping.some(({ state }) => state.isFailing)) return "healthy";
+  return sweeping.every(({ state }) => state.isBroken) ? "circuit_broken" : "degraded";
 }

@@ -14,6 +14,7 @@ const FAULT_TEXTS = {
   throttled: "the tool allows no more calls for now",
   unavailable: "the tool does not answer",
   unexpected_answer: "the tool answers otherwise than it documents",
+  unread_meetings: "the tool lists meetings that cannot be read; all others were compared",
   out_of_budget: "there are more meetings than one sweep may read; the next one continues",
   invalid_secret: "the secret of the connection is not valid",
   secret_unavailable: "the secret of the connection cannot be read",

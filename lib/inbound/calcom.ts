@@ -85,10 +85,10 @@ export function translateCalcom(payload: unknown, about: About): Translation {
 /** A booking in the API. */
 export interface CalcomResource {
   readonly uid: string;
-  readonly status: "accepted" | "pending" | "cancelled" | "rejected";
+  readonly status: "accepted" | "pending" | "awaiting_host" | "cancelled" | "rejected";
   readonly start: string;
   readonly end: string;
-  readonly createdAt: string;
+  readonly createdAt?: string | undefined;
   readonly updatedAt?: string | null | undefined;
   readonly rescheduledFromUid?: string | null | undefined;
   readonly rescheduledToUid?: string | null | undefined;
@@ -108,7 +108,7 @@ export interface CalcomResource {
  */
 export function bookingsOfCalcom(resource: CalcomResource): readonly Booking[] {
   const { status, rescheduledToUid, bookingFieldsResponses: answers = {} } = resource;
-  if (status === "pending" || rescheduledToUid) return [];
+  if (UNCONFIRMED.has(status.toUpperCase()) || rescheduledToUid) return [];
   const sent = bookingPayload.parse({
     uid: resource.uid,
     rescheduleUid: resource.rescheduledFromUid ?? undefined,
@@ -128,7 +128,8 @@ export function bookingsOfCalcom(resource: CalcomResource): readonly Booking[] {
   const changedAt = resource.updatedAt ?? resource.createdAt;
   return attendees.flatMap((attendee) => {
     const isAbsent = status === "accepted" && attendee.noShow === true;
-    const at = isAbsent && Date.parse(changedAt) < Date.parse(resource.start) ? resource.start : changedAt;
+    const isTooEarly = changedAt === undefined || Date.parse(changedAt) < Date.parse(resource.start);
+    const at = isAbsent && isTooEarly ? resource.start : changedAt;
     const change = isAbsent ? "no-show" : status === "accepted" ? "booked" : "cancelled";
     return bookingOf(sent, { change, at }, attendee) ?? [];
   });

@@ -73,6 +73,8 @@ export const METRIC_UNITS = {
   FailedSweeps: "Count",
   /** Meetings about which a sweep put a new fact on the bus. */
   ChangedMeetings: "Count",
+  /** Meetings and calendars of a booking tool that could not be read while the rest could. */
+  UnreadMeetings: "Count",
   /** Requests to a known workspace whose signature or token was wrong. */
   RejectedSignatures: "Count",
   /** Requests that API Gateway throttled, counted from its access log. */
@@ -166,8 +168,8 @@ export const figuresOfIntake = (report: IntakeReport): readonly Figure[] =>
   });
 
 /** The metrics of one reconciliation. */
-export const figuresOfReconcile = ({ swept, failed, changed }: ReconcileReport): readonly Figure[] =>
-  figures({ SuccessfulSweeps: swept, FailedSweeps: failed, ChangedMeetings: changed });
+export const figuresOfReconcile = ({ swept, failed, changed, unread }: ReconcileReport): readonly Figure[] =>
+  figures({ SuccessfulSweeps: swept, FailedSweeps: failed, ChangedMeetings: changed, UnreadMeetings: unread });
 
 function touchesOf(deliveries: readonly DeliveryReport[], unknownBefore = 0): readonly Figure[] {
   const total = (outcome: "sent" | "retrying" | "failed" | "unknown") =>

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
 import { mustRead, rangesOf, SWEEP_DEFAULTS, windowOf } from "../../lib/booking/eligibility.ts";
 import type { BookingTool, ListedMeeting, MeetingStatus } from "../../lib/booking/port.ts";
-import { type SweepMemory, sweep } from "../../lib/booking/sweep.ts";
+import { SweepMemory, sweep } from "../../lib/booking/sweep.ts";
 import { BOOKING_TOOLS, type BookingToolName, SWEEP_WINDOWS, type SweepWindow } from "../../lib/domain/labels.ts";
 import type { Booking } from "../../lib/inbound/booking-facts.ts";
 import { isOwn } from "../../lib/inbound/own-addresses.ts";
@@ -67,12 +67,12 @@ function toolWith(name: BookingToolName, meetings: readonly ListedMeeting[]) {
   const tool: BookingTool = {
     name,
     listsMissed: name !== "calendly",
-    meetings: () => Promise.resolve(meetings),
+    meetings: () => Promise.resolve({ meetings, unread: [], rest: [] }),
     details({ id, status, startsAt, endsAt }) {
       details.push(id);
       const times = { startsAt: startsAt.toISOString(), endsAt: endsAt.toISOString() };
       const booking = { type: TYPES[status], meetingId: `${name}:${id}`, lead: { email: `${id}@example.com` } };
-      return Promise.resolve({ bookings: [{ ...booking, ...times, occurredAt: "2026-11-01T00:00:00Z" }] });
+      return Promise.resolve({ bookings: [{ ...booking, ...times, occurredAt: "2026-11-01T00:00:00Z" }], unread: [] });
     },
   };
   return { tool, details };
@@ -82,7 +82,7 @@ async function sweepOf(tool: BookingTool, window: SweepWindow, given: { memory?:
   const facts: TranslatedFact[] = [];
   const budget = { take: () => true, signal: new AbortController().signal };
   const put = (sent: readonly TranslatedFact[]) => Promise.resolve(facts.push(...sent) > 0);
-  const about = { workspaceId: "w", ownAddresses: [], memory: new Map(), settings, now };
+  const about = { workspaceId: "w", ownAddresses: [], memory: new SweepMemory(), settings, now };
   const result = await sweep({ ...about, ...given, tool, window, budget, put });
   return { result, facts };
 }
@@ -135,7 +135,7 @@ describe("a meeting", () => {
 
 describe("the people of a meeting", () => {
   it("are read once per version", async () => {
-    const memory: SweepMemory = new Map();
+    const memory = new SweepMemory();
     const meeting = meetingAt(DAY);
     for (const [version, reads] of [
       ["1", 1],
@@ -168,7 +168,7 @@ describe("the people of a meeting", () => {
     const eligible = Array.from({ length: 100 }, (_, index) => meetingAt(2 * DAY + index * MINUTE));
     const { tool, details } = toolWith("calendly", [...ineligible, ...eligible]);
     const { facts, result } = await sweepOf(tool, "hot");
-    expect(result).toEqual({ seen: 100, read: 100, changed: 100, fault: null });
+    expect(result).toMatchObject({ seen: 100, read: 100, changed: 100, unread: [], fault: null });
     expect(details.toSorted()).toEqual(eligible.map(({ id }) => id).toSorted());
     expect(facts).toHaveLength(100);
   });

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import { type BookingTool, BookingToolFault, type ListedMeeting, type MeetingStatus } from "../../lib/booking/port.ts";
 import { bookingTool } from "../../lib/booking/tools.ts";
 import {
+  allMeetings,
   aMeeting,
   at,
   BOOKING_URL,
@@ -21,6 +22,9 @@ import {
 
 const { from: FROM, to: TO } = WINDOW;
 const LIMITS = { timeoutMs: 300, mostBytes: 1_000_000 };
+
+/** After all others of a test. */
+const atMinute = (minutes: number): Date => at(DAY + (1 + minutes) * MINUTE);
 
 /** One every minute from the begin of the window. */
 const meetingsUpTo = (count: number): StandInMeeting[] =>
@@ -65,7 +69,8 @@ export function bookingToolContract(tool: ToolUnderTest): void {
   afterEach(() => standIn.close());
 
   const budget = (calls = 1_000, ms = 20_000) => callBudget(calls, AbortSignal.timeout(ms));
-  const list = (window = WINDOW) => api.meetings(window, budget());
+  const listed = (window = WINDOW, within = budget()) => allMeetings(api, window, within);
+  const list = async () => (await listed()).meetings;
   const idsOf = (meetings: readonly ListedMeeting[]) => meetings.map(({ id }) => id);
   const onlyOne = async (): Promise<ListedMeeting> => {
     const [meeting, ...others] = await list();
@@ -189,7 +194,7 @@ export function bookingToolContract(tool: ToolUnderTest): void {
             aMeeting(`${index}`, { startsAt: at(DAY) }),
           );
         };
-        const fault = await faultOf(api.meetings(WINDOW, budget(8)));
+        const fault = await faultOf(listed(WINDOW, budget(8)));
         expect(fault.code).toBe("out_of_budget");
         expect(standIn.requests).toHaveLength(8);
       });
@@ -278,21 +283,54 @@ export function bookingToolContract(tool: ToolUnderTest): void {
       expect(await faultOf(list())).toMatchObject({ code: "unexpected_answer" });
     });
 
-    it("names the field of an answer that is not as documented, and no value", async () => {
+    it("is a token that would leave this machine without TLS", async () => {
+      const open = bookingTool(tool.name, { apiToken: TOKEN, apiUrl: "http://api.example", ...tool.settings }, LIMITS);
+      expect(await faultOf(open.meetings(WINDOW, budget()))).toMatchObject({ code: "unauthorised" });
+    });
+  });
+
+  describe("a meeting that cannot be read", () => {
+    const others = ["a", "bb", "ccc", "dddd"];
+    beforeEach(() => {
+      standIn.content.meetings = [aMeeting("odd"), ...others.map((id, at) => aMeeting(id, { startsAt: atMinute(at) }))];
+    });
+    /** What a server sends that has something else in a field of that meeting. */
+    const sends = (field: string, value: unknown) => {
+      const isOdd = (sent: unknown) => /^\{"[^{]*\bodd"/.test(JSON.stringify(sent));
+      const changed = (sent: unknown) => (isOdd(sent) ? { ...(sent as object), [field]: value } : sent);
       standIn.instead = (response, { status, body }) =>
         send(
           response,
           status,
-          JSON.stringify(body, (key, value) => (key === tool.timeField ? `no time, ${EMAIL}` : value)),
+          JSON.stringify(body, (_, sent) => (Array.isArray(sent) ? sent.map(changed) : sent)),
         );
-      const { code, message } = await faultOf(list());
-      expect(code).toBe("unexpected_answer");
-      expect(message).toContain(`.0.${tool.timeField}: `);
+    };
+
+    it.each<[string, string, unknown]>([
+      ["no time", tool.timeField, `no time, ${EMAIL}`],
+      ["null as its time", tool.timeField, null],
+      ["a number as its time", tool.timeField, 1_800_000_000],
+      ["an unknown status, although its times can be read", tool.statusField, EMAIL],
+      ["no status", tool.statusField, undefined],
+    ])("because it has %s, is named without a value, and all others are listed", async (_, field, value) => {
+      sends(field, value);
+      const { meetings, unread } = await listed();
+      expect(idsOf(meetings).toSorted()).toEqual(others);
+      expect(unread).toMatchObject([{ id: "odd", fault: "unexpected_answer" }]);
+      expect(unread[0]?.reason).toMatch(new RegExp(`^${field}: .* \\(is .*\\)$`));
+      for (const secret of [TOKEN, EMAIL, "example.com"]) expect(unread[0]?.reason).not.toContain(secret);
     });
 
-    it("is a token that would leave this machine without TLS", async () => {
-      const open = bookingTool(tool.name, { apiToken: TOKEN, apiUrl: "http://api.example", ...tool.settings }, LIMITS);
-      expect(await faultOf(open.meetings(WINDOW, budget()))).toMatchObject({ code: "unauthorised" });
+    it("twin: is listed like the others if it can be read", async () => {
+      sends("unknownField", { is: "ignored" });
+      const { meetings, unread } = await listed();
+      expect(idsOf(meetings).toSorted()).toEqual([...others, "odd"].toSorted());
+      expect(unread).toEqual([]);
+    });
+
+    it("is not one of another window", async () => {
+      sends(tool.statusField, "odd");
+      expect((await listed({ from: at(2 * DAY), to: at(3 * DAY) })).unread).toEqual([]);
     });
   });
 
@@ -312,19 +350,32 @@ export function bookingToolContract(tool: ToolUnderTest): void {
   });
 
   if (tool.settings.eventType !== undefined) {
+    const range = { from: FROM, to: at(40 * DAY) };
+    const spanAt = (startsAt: Date) => ({ startsAt, endsAt: new Date(startsAt.getTime() + MINUTES * MINUTE) });
+
     it("gives the free times of the range, in order, with their length and booking page", async () => {
-      const range = { from: FROM, to: at(40 * DAY) };
       const free = [at(39 * DAY), at(DAY), at(2 * DAY), at(2 * DAY + 30 * MINUTE)];
       standIn.content.freeTimes = [...free, range.to, at(41 * DAY)];
       expect(await api.freeSlots?.(range, budget())).toEqual({
-        times: free.toSorted((one, other) => one.getTime() - other.getTime()),
-        minutes: MINUTES,
+        times: free.toSorted((one, other) => one.getTime() - other.getTime()).map(spanAt),
         bookingUrl: BOOKING_URL,
+        unread: [],
       });
     });
 
+    it("gives the other free times if one cannot be read, and names what it lacks", async () => {
+      standIn.content.freeTimes = [at(DAY), at(2 * DAY)];
+      const first = JSON.stringify(at(DAY)).slice(1, 17);
+      standIn.instead = (response, { status, body }) =>
+        send(response, status, JSON.stringify(body).replace(first, `${EMAIL} `));
+      const slots = await api.freeSlots?.(WINDOW, budget());
+      expect(slots).toMatchObject({ times: [spanAt(at(2 * DAY))], unread: [{ id: undefined }] });
+      expect(slots?.unread[0]?.reason).toMatch(/^start(_time)?: must be an instant/);
+      expect(slots?.unread[0]?.reason).not.toContain(EMAIL);
+    });
+
     it("gives no free times if there are none", async () => {
-      expect(await api.freeSlots?.(WINDOW, budget())).toMatchObject({ times: [], minutes: MINUTES });
+      expect(await api.freeSlots?.(WINDOW, budget())).toMatchObject({ times: [], unread: [] });
     });
   } else {
     it("offers no free times", () => expect(api.freeSlots).toBeUndefined());

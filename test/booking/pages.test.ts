@@ -18,7 +18,7 @@ function pageOf(meetings: readonly Meeting[], { from, next }: Position): Page<Me
     .sort((one, other) => one.startsAt.getTime() - other.startsAt.getTime());
   const offset = Number(next ?? 0);
   const end = offset + SIZE;
-  return { meetings: listed.slice(offset, end), next: end < listed.length ? String(end) : undefined };
+  return { meetings: listed.slice(offset, end), unread: [], next: end < listed.length ? String(end) : undefined };
 }
 
 const starts = fc.integer({ min: 0, max: LATEST });
@@ -44,7 +44,7 @@ describe("pages that are read while meetings come and go", () => {
         let present = all.filter((meeting) => !coming.has(meeting));
         let gone: Meeting[] = [];
         let pages = 0;
-        const listed = await allByStart("list", WINDOW, async (position) => {
+        const { meetings: listed } = await allByStart("list", WINDOW, async (position) => {
           const page = pageOf(present, position);
           const leaving = present.filter((_, index) => (choices[pages + index] ?? 1) % 5 === 0);
           gone = [...gone, ...leaving];
@@ -66,7 +66,7 @@ describe("pages that are read while meetings come and go", () => {
   it("are exactly the window if nothing changes, in order", async () => {
     await fc.assert(
       fc.asyncProperty(calendar, async (all) => {
-        const listed = await allByStart("list", WINDOW, async (position) => pageOf(all, position));
+        const { meetings: listed } = await allByStart("list", WINDOW, async (position) => pageOf(all, position));
         expect(new Set(ids(listed))).toEqual(new Set(ids(all.filter(inWindow))));
         const times = listed.map(({ startsAt }) => startsAt.getTime());
         expect(times).toEqual(times.toSorted((one, other) => one - other));
@@ -78,9 +78,26 @@ describe("pages that are read while meetings come and go", () => {
     let pages = 0;
     const reading = allByStart("list", WINDOW, async () => {
       pages += 1;
-      return { meetings: [{ id: `${pages}`, startsAt: new Date(1) }], next: "more" };
+      return { meetings: [{ id: `${pages}`, startsAt: new Date(1) }], unread: [], next: "more" };
     });
     await expect(reading).rejects.toMatchObject({ code: "unexpected_answer", message: "list: the list has no end" });
     expect(pages).toBe(200);
+  });
+
+  it("have all that can be read, wherever pages of others lie between them", async () => {
+    await fc.assert(
+      fc.asyncProperty(calendar, fc.func(fc.boolean()), async (all, isReadable) => {
+        const read = async (position: Position) => {
+          const { meetings, next } = pageOf(all, position);
+          const others = meetings.filter((meeting) => !isReadable(meeting));
+          const unread = others.map((meeting) => ({ ...meeting, reason: "", fault: "unexpected_answer" as const }));
+          return { meetings: meetings.filter((meeting) => !others.includes(meeting)), unread, next };
+        };
+        const { meetings, unread } = await allByStart("list", WINDOW, read);
+        expect(new Set(ids([...meetings, ...(unread as readonly Meeting[])]))).toEqual(
+          new Set(ids(all.filter(inWindow))),
+        );
+      }),
+    );
   });
 });

@@ -29,7 +29,15 @@ describe("a run", () => {
       const stage = new TestStage([connectionTo(tool, standIn)]);
       standIn.content.meetings = [meetingIn("soon", DAY), meetingIn("later", 30 * DAY)];
       const first = await stage.run();
-      expect(first.report).toEqual({ connections: 1, swept: 2, seen: 2, changed: 2, failed: 0, health: "healthy" });
+      expect(first.report).toEqual({
+        connections: 1,
+        swept: 2,
+        seen: 2,
+        changed: 2,
+        unread: 0,
+        failed: 0,
+        health: "healthy",
+      });
       expect(first.meetings.map(({ type }) => type)).toEqual(["meeting.booked", "meeting.booked"]);
       for (const fact of stage.facts) expect(FACT_SCHEMAS[fact.type].safeParse(fact.detail).success).toBe(true);
       stage.pass(61);
@@ -130,6 +138,7 @@ describe("a run", () => {
       swept: 0,
       seen: 0,
       changed: 0,
+      unread: 0,
       failed: 0,
       health: "healthy",
     });
@@ -208,38 +217,157 @@ describe("a tool that fails", () => {
     stage.pass(5);
     expect((await stage.run()).report).toMatchObject({ swept: 2 });
   });
+});
 
-  it("for one meeting keeps no other meeting and no other window back", async () => {
-    const stage = aStage();
-    calendly.content.meetings = [
-      ...["a", "b", "c"].map((id, index) => meetingIn(id, DAY + index)),
-      meetingIn("later", 30 * DAY),
-    ];
-    calendly.instead = (response, { status, body }) => {
-      const isA = calendly.requests.at(-1)?.includes("/a/invitees");
-      send(response, isA ? 200 : status, isA ? { collection: "?" } : body);
-    };
-    const { report, sweeps } = await stage.run();
-    expect(report).toMatchObject({ swept: 1, failed: 1, changed: 3 });
-    expect(sweeps.map(({ window, fault }) => [window, fault])).toEqual([
-      ["hot", "unexpected_answer"],
-      ["warm", null],
-    ]);
+/** Makes the tool answer otherwise about one meeting, or all, wherever the texts occur in the path or the item. */
+const instead = (standIn: StandIn, change: (path: string, text: string) => { status?: number; text?: string }) => {
+  standIn.instead = (response, { status, body }) => {
+    const text = JSON.stringify(body);
+    const changed = change(standIn.requests.at(-1) ?? "", text);
+    send(response, changed.status ?? status, changed.text ?? text);
+  };
+};
+const faultsOf = (sweeps: readonly { window: string; fault?: string | null }[]) =>
+  sweeps.map(({ window, fault }) => `${window} ${fault}`);
+
+describe("one meeting that cannot be read", () => {
+  const STATUS = { calendly: '"active"', calcom: '"accepted"', gohighlevel: '"confirmed"' };
+
+  it.each([CALENDLY, CALCOM, GOHIGHLEVEL])(
+    "in the list of $name keeps no other back, and the sweep is not a complete one until it can be read",
+    async (tool) => {
+      const standIn = await standInOf(tool);
+      const stage = new TestStage([connectionTo(tool, standIn)]);
+      standIn.content.meetings = [meetingIn("odd", DAY), meetingIn("ida", 2 * DAY), meetingIn("bo", 30 * DAY)];
+      instead(standIn, (_, text) => ({
+        text: text.replace(
+          new RegExp(`(\\bodd"[^{}]*?(?:\\{[^{}]*\\}[^{}]*?)*?)${STATUS[tool.name]}`),
+          '$1"odd@example.com"',
+        ),
+      }));
+      const first = await stage.run();
+      expect(first.report).toEqual({
+        connections: 1,
+        swept: 1,
+        seen: 2,
+        changed: 2,
+        unread: 1,
+        failed: 1,
+        health: "degraded",
+      });
+      expect(first.meetings).toHaveLength(2);
+      expect(faultsOf(first.sweeps)).toEqual(["hot unread_meetings", "warm null"]);
+      for (const fact of stage.facts) expect(FACT_SCHEMAS[fact.type].safeParse(fact.detail).success).toBe(true);
+      expect(stage.log).toEqual([
+        expect.stringMatching(/"unread":\[\{"id":"odd","reason":"\w*[sS]tatus: .*\(is text\)"/),
+      ]);
+      expect(stage.log.join()).not.toContain("@");
+      stage.pass(5);
+      expect(await stage.run()).toMatchObject({ report: { unread: 1, changed: 0, health: "degraded" }, meetings: [] });
+      standIn.instead = undefined;
+      stage.pass(5);
+      const { report, meetings } = await stage.run();
+      expect(report).toMatchObject({ swept: 1, changed: 1, unread: 0, failed: 0, health: "healthy" });
+      expect(meetings).toHaveLength(1);
+      await standIn.close();
+    },
+  );
+
+  it.each([
+    [403, "{}"],
+    [404, "{}"],
+    [500, "{}"],
+    [200, '{"collection":"?"}'],
+  ])(
+    "because the tool answers %i about its people keeps no other meeting and no other window back",
+    async (status, text) => {
+      const stage = aStage();
+      calendly.content.meetings = [
+        ...["a", "b", "c"].map((id, index) => meetingIn(id, DAY + index)),
+        meetingIn("later", 30 * DAY),
+      ];
+      instead(calendly, (path) => (path.includes("/a/invitees") ? { status, text } : {}));
+      const { report, sweeps } = await stage.run();
+      expect(report).toMatchObject({ swept: 1, failed: 1, changed: 3, unread: 1, health: "degraded" });
+      expect(faultsOf(sweeps)).toEqual(["hot unread_meetings", "warm null"]);
+      expect(stage.log[0]).toContain('"unread":[{"id":"a","reason":"GET /scheduled_events/a/invitees');
+    },
+  );
+
+  it("comes after those that were never tried, however many there are", async () => {
+    const stage = new TestStage([connectionTo(CALENDLY, calendly)], { callsPerTurn: 20 });
+    const odd = Array.from({ length: 40 }, (_, index) => meetingIn(`odd${index}`, DAY + index * MINUTE));
+    calendly.content.meetings = [...odd, meetingIn("ida", 2 * DAY), meetingIn("bo", 3 * DAY)];
+    instead(calendly, (path) => (path.includes("/odd") ? { status: 403, text: "{}" } : {}));
+    const found: unknown[] = [];
+    for (let minute = 0; minute < 31; minute++) {
+      found.push(...(await stage.run()).meetings);
+      stage.pass(1);
+    }
+    expect(found).toHaveLength(2);
   });
 
-  it("for one meeting, as long as that lasts, makes the others wait for no longer than usual", async () => {
+  it("as long as that lasts, makes the others wait for no longer than usual", async () => {
     const stage = aStage();
     calendly.content.meetings = [meetingIn("a", DAY)];
-    calendly.instead = (response, { status, body }) => {
-      const isA = calendly.requests.at(-1)?.includes("/a/invitees");
-      send(response, isA ? 200 : status, isA ? { collection: "?" } : body);
-    };
+    instead(calendly, (path) => (path.includes("/a/invitees") ? { text: '{"collection":"?"}' } : {}));
     const tried: number[] = [];
     for (let minute = 0; minute <= 30; minute++) {
       if ((await stage.run()).sweeps.some(({ window }) => window === "hot")) tried.push(minute);
       stage.pass(1);
     }
     expect(tried).toEqual([0, 5, 10, 15, 20, 25, 30]);
+  });
+
+  it("twin: if the token may read the people of none, the connection is at fault", async () => {
+    const stage = aStage();
+    calendly.content.meetings = ["a", "b"].map((id) => meetingIn(id, DAY));
+    instead(calendly, (path) => (path.includes("/invitees") ? { status: 403, text: "{}" } : {}));
+    const { report, sweeps } = await stage.run();
+    expect(report).toMatchObject({ swept: 0, changed: 0, health: "circuit_broken" });
+    expect(faultsOf(sweeps)).toEqual(["hot unauthorised"]);
+  });
+});
+
+describe("a location with more calendars than a turn has calls", () => {
+  const calendars = Array.from({ length: 250 }, (_, index) => `calendar-${index}`);
+  const ofLast = (path: string, text: string) => {
+    if (path.startsWith("/calendars/?"))
+      return { text: JSON.stringify({ calendars: calendars.map((id) => ({ id })) }) };
+    // The stand-in has them in a calendar of its own.
+    const isLast = path.includes("calendarId=calendar-249");
+    return path.startsWith("/calendars/events") && !isLast ? { text: '{"events":[]}' } : { text };
+  };
+
+  it("is compared over several runs, and its age is that of the first of them", async () => {
+    const standIn = await standInOf({
+      ...GOHIGHLEVEL,
+      answer: (content, url, request) => {
+        if (url.searchParams.has("calendarId")) url.searchParams.set("calendarId", "calendar-one");
+        return GOHIGHLEVEL.answer(content, url, request);
+      },
+    });
+    const stage = new TestStage([connectionTo(GOHIGHLEVEL, standIn)]);
+    standIn.content.meetings = [meetingIn("ab", DAY), meetingIn("cd", 30 * DAY)];
+    instead(standIn, ofLast);
+    const sweeps: string[] = [];
+    const begun = new Map<string, Set<string>>();
+    let found = 0;
+    for (let minute = 0; minute < 20; minute++) {
+      const run = await stage.run();
+      found += run.meetings.length;
+      for (const { window, fault, occurredAt } of run.sweeps) {
+        sweeps.push(`${minute} ${window} ${fault}`);
+        if (minute < 3) begun.set(window, (begun.get(window) ?? new Set()).add(occurredAt));
+      }
+      expect(run.report.health).toBe("healthy");
+      stage.pass(1);
+    }
+    expect(sweeps.slice(0, 3)).toEqual(["0 hot out_of_budget", "1 hot out_of_budget", "2 hot null"]);
+    expect(begun.get("hot")?.size).toBe(1);
+    expect(sweeps.filter((one) => one.includes("warm null")).length).toBeGreaterThan(0);
+    expect(found).toBe(2);
+    await standIn.close();
   });
 });
 

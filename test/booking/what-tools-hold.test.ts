@@ -7,6 +7,7 @@ import { CALCOM } from "./stand-ins/calcom.ts";
 import { CALENDLY } from "./stand-ins/calendly.ts";
 import { GOHIGHLEVEL } from "./stand-ins/gohighlevel.ts";
 import {
+  allMeetings,
   aMeeting,
   at,
   callBudget,
@@ -31,7 +32,7 @@ async function open(tool: ToolUnderTest, changes: Partial<BookingToolSettings> =
 }
 const budget = () => callBudget(100, AbortSignal.timeout(20_000));
 async function bookingsOf(tool: BookingTool) {
-  const [meeting, ...others] = await tool.meetings(WINDOW, budget());
+  const [meeting, ...others] = (await allMeetings(tool, WINDOW, budget())).meetings;
   expect(others).toEqual([]);
   if (!meeting) throw new Error("no meeting is listed");
   return (await tool.details(meeting, budget())).bookings;
@@ -80,6 +81,39 @@ describe("Calendly", () => {
   });
 });
 
+describe("Calendly", () => {
+  it("gives the other invitees of an event if one cannot be read", async () => {
+    const tool = await open(CALENDLY);
+    standIn.content.meetings = [aMeeting("one"), aMeeting("one", { email: "jo@example.com" })];
+    standIn.instead = (response, { status, body }) => {
+      const isInvitees = standIn.requests.at(-1)?.includes("/invitees") === true;
+      send(
+        response,
+        status,
+        isInvitees ? JSON.stringify(body).replace(/"uri":"[^"]*invitees[^"]*"/, '"uri":null') : body,
+      );
+    };
+    const [meeting] = (await tool.meetings(WINDOW, budget())).meetings;
+    if (!meeting) throw new Error("no meeting is listed");
+    const { bookings, unread } = await tool.details(meeting, budget());
+    expect(bookings).toMatchObject([{ lead: { email: "jo@example.com" } }]);
+    expect(unread).toMatchObject([{ id: undefined, reason: expect.stringMatching(/^uri: .* \(is null\)$/) }]);
+  });
+
+  it("needs no more than URI, status and times of an event", async () => {
+    const tool = await open(CALENDLY);
+    standIn.content.meetings = [aMeeting("one")];
+    const useless = ["updated_at", "invitees_counter", "event_memberships", "event_guests"];
+    standIn.instead = (response, { status, body }) =>
+      send(
+        response,
+        status,
+        JSON.stringify(body, (key, value) => (useless.includes(key) ? 5 : value)),
+      );
+    expect(await bookingsOf(tool)).toMatchObject([{ type: "meeting.booked", lead: { email: "ida@example.com" } }]);
+  });
+});
+
 describe("Cal.com", () => {
   it.each([
     ["organizations/8", "/v2/organizations/8/bookings?"],
@@ -98,8 +132,50 @@ describe("Cal.com", () => {
     );
     standIn.instead = (response, { status, body }) =>
       send(response, status, JSON.stringify(body).replace(/("uid":"booking-999".*?"hosts":\[\{"id":)5/, "$16"));
-    expect(await tool.meetings(WINDOW, budget())).toMatchObject([{ id: "booking-999" }]);
+    expect(await tool.meetings(WINDOW, budget())).toMatchObject({ meetings: [{ id: "booking-999" }] });
   });
+});
+
+describe("Cal.com, beyond its documentation,", () => {
+  const replaced = (replace: (text: string) => string) => {
+    standIn.instead = (response, { status, body }) => send(response, status, replace(JSON.stringify(body)));
+  };
+
+  it("lists instant meetings that nobody has taken yet as tentative", async () => {
+    const tool = await open(CALCOM);
+    standIn.content.meetings = [aMeeting("instant"), aMeeting("other", { status: "tentative" })];
+    replaced((text) => text.replace('"accepted"', '"awaiting_host"'));
+    const { meetings, unread } = await tool.meetings(WINDOW, budget());
+    expect(meetings.map(({ status }) => status)).toEqual(["tentative", "tentative"]);
+    expect(unread).toEqual([]);
+    for (const meeting of meetings) expect(await tool.details(meeting, budget())).toEqual({ bookings: [], unread: [] });
+  });
+
+  it("needs no more than uid, status, times and people of a booking", async () => {
+    const tool = await open(CALCOM);
+    standIn.content.meetings = [aMeeting("one")];
+    replaced((text) =>
+      text.replace(/"createdAt":"[^"]*"/, '"createdAt":5').replace(/"updatedAt":"[^"]*"/, '"updatedAt":{}'),
+    );
+    expect(await bookingsOf(tool)).toMatchObject([{ type: "meeting.booked", lead: { email: "ida@example.com" } }]);
+  });
+
+  it.each([403, 404])(
+    "offers the times of a team whose event type it answers with %i, without its page",
+    async (refusal) => {
+      const tool = await open(CALCOM);
+      standIn.content.freeTimes = [at(DAY)];
+      standIn.instead = (response, { status, body }) =>
+        standIn.requests.at(-1)?.startsWith("/v2/event-types/")
+          ? send(response, refusal, {})
+          : send(response, status, body);
+      expect(await tool.freeSlots?.(WINDOW, budget())).toEqual({
+        times: [{ startsAt: at(DAY), endsAt: at(DAY + 30 * MINUTE) }],
+        bookingUrl: undefined,
+        unread: [],
+      });
+    },
+  );
 });
 
 describe("GoHighLevel", () => {
@@ -138,14 +214,29 @@ describe("GoHighLevel", () => {
     expect(after).toMatchObject({ startsAt: at(3 * DAY).toISOString(), occurredAt: at(0).toISOString() });
   });
 
-  it("refuses a status that it does not know", async () => {
+  it("lists a location with hundreds of calendars part by part, each calendar once", async () => {
     const tool = await open(GOHIGHLEVEL);
-    standIn.content.meetings = [aMeeting("one")];
+    const ids = Array.from({ length: 213 }, (_, index) => `calendar-${index}`);
     standIn.instead = (response, { status, body }) =>
-      send(response, status, JSON.stringify(body).replace('"confirmed"', '"undecided"'));
-    await expect(tool.meetings(WINDOW, budget())).rejects.toMatchObject({
-      code: "unexpected_answer",
-      message: expect.stringContaining("events.0.appointmentStatus"),
-    });
+      standIn.requests.at(-1)?.startsWith("/calendars/?")
+        ? send(response, 200, { calendars: [...ids, "no id"].map((id) => ({ id })) })
+        : send(response, status, body);
+    const { unread } = await allMeetings(tool, WINDOW, callBudget(1_000, AbortSignal.timeout(20_000)));
+    expect(unread).toMatchObject([{ id: undefined, reason: expect.stringContaining("id: ") }]);
+    const asked = standIn.requests.flatMap((path) => /calendarId=([^&]+)/.exec(path)?.[1] ?? []);
+    expect(asked).toEqual(ids);
+    expect(standIn.requests).toHaveLength(1 + ids.length);
+  });
+
+  it.each([400, 403, 404, 422, 500])("reads the other calendars if one answers %i", async (refusal) => {
+    const tool = await open(GOHIGHLEVEL);
+    standIn.content.meetings = [aMeeting("one"), aMeeting("four")];
+    standIn.instead = (response, { status, body }) =>
+      standIn.requests.at(-1)?.includes("calendarId=calendar-two")
+        ? send(response, refusal, { message: "no" })
+        : send(response, status, body);
+    const { meetings, unread } = await allMeetings(tool, WINDOW, budget());
+    expect(meetings.map(({ id }) => id)).toEqual(["four"]);
+    expect(unread).toMatchObject([{ id: "calendar-two", reason: `GET /calendars/events answered ${refusal}` }]);
   });
 });

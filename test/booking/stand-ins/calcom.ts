@@ -41,9 +41,12 @@ function bookings({ meetings }: StandInContent, query: URLSearchParams): JsonAns
   return { status: 200, body: { status: "success", data, pagination } };
 }
 
-function slots({ freeTimes }: StandInContent): JsonAnswer {
+/** With an end if ranges are asked for. */
+function slots({ freeTimes }: StandInContent, query: URLSearchParams): JsonAnswer {
+  const endOf = (time: Date) => new Date(time.getTime() + MINUTES * 60_000).toISOString();
+  const isRange = query.get("format") === "range";
   const data = Object.groupBy(
-    freeTimes.map((time) => ({ start: time.toISOString() })),
+    freeTimes.map((time) => ({ start: time.toISOString(), ...(isRange && { end: endOf(time) }) })),
     ({ start }) => start.slice(0, 10),
   );
   return { status: 200, body: { status: "success", data } };
@@ -63,11 +66,12 @@ export const CALCOM: ToolUnderTest = {
   detailCalls: 0,
   meetingId: ({ id, email }) => meetingId("calcom", id, email),
   timeField: "start",
+  statusField: "status",
   answer: (content, { pathname, searchParams }, { headers }) => {
     if (headers.authorization !== `Bearer ${TOKEN}`) return { status: 401, body: { status: "error" } };
     if (headers["cal-api-version"] !== VERSIONS[pathname]) return { status: 404, body: { status: "error" } };
     if (pathname === "/v2/bookings") return bookings(content, searchParams);
-    if (pathname === "/v2/slots") return slots(content);
+    if (pathname === "/v2/slots") return slots(content, searchParams);
     const data = { id: 7, slug: "demo", lengthInMinutes: MINUTES, bookingUrl: BOOKING_URL };
     return { status: 200, body: { status: "success", data } };
   },

@@ -24,6 +24,7 @@ export const CALENDLY: ToolUnderTest = {
   detailCalls: 1,
   meetingId: ({ id }) => meetingId("calendly", `invitee-of-${id}`),
   timeField: "start_time",
+  statusField: "status",
   answer: ({ meetings, freeTimes }, url, { headers }) => {
     const account = {
       token: TOKEN,

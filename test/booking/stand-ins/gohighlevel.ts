@@ -49,6 +49,7 @@ export const GOHIGHLEVEL: ToolUnderTest = {
   detailCalls: 1,
   meetingId: ({ id }) => meetingId("gohighlevel", id),
   timeField: "startTime",
+  statusField: "appointmentStatus",
   answer: (content, { pathname, searchParams }, { headers }) => {
     if (headers.authorization !== `Bearer ${TOKEN}`) return { status: 401, body: { message: "Invalid JWT" } };
     const [, contactId] = /^\/contacts\/(.+)$/.exec(pathname) ?? [];

@@ -1,7 +1,16 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { JsonAnswer } from "../../../cli/demo-calendly.ts";
-import type { BookingToolSettings, CallBudget, MeetingStatus } from "../../../lib/booking/port.ts";
+import type {
+  BookingTool,
+  BookingToolSettings,
+  CallBudget,
+  ListedMeeting,
+  ListParts,
+  MeetingStatus,
+  TimeRange,
+  Unread,
+} from "../../../lib/booking/port.ts";
 import type { BookingToolName } from "../../../lib/domain/labels.ts";
 
 /** A meeting of one person, in any tool. */
@@ -55,8 +64,9 @@ export interface ToolUnderTest {
   /** Calls for the details of a meeting. */
   readonly detailCalls: number;
   readonly meetingId: (meeting: StandInMeeting) => string;
-  /** The field of a list that must be an instant, and the path of its call. */
+  /** The fields of a listed meeting that must be an instant and a known status. */
   readonly timeField: string;
+  readonly statusField: string;
   readonly answer: (content: StandInContent, url: URL, request: IncomingMessage) => JsonAnswer;
 }
 
@@ -64,6 +74,20 @@ export interface ToolUnderTest {
 export function callBudget(calls: number, signal: AbortSignal): CallBudget {
   let left = calls;
   return { take: () => left-- > 0, signal };
+}
+
+/** The whole list of a tool, in order of the start, however many parts it has. */
+export async function allMeetings(tool: BookingTool, window: TimeRange, budget: CallBudget) {
+  const meetings: ListedMeeting[] = [];
+  const unread: Unread[] = [];
+  let parts: ListParts | undefined;
+  do {
+    const list = await tool.meetings(window, budget, parts);
+    meetings.push(...list.meetings);
+    unread.push(...list.unread);
+    parts = list.rest;
+  } while (parts.length > 0);
+  return { meetings: meetings.toSorted((one, other) => +one.startsAt - +other.startsAt), unread };
 }
 
 export interface StandIn {
