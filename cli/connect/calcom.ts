@@ -5,12 +5,14 @@ import { once } from "../../lib/domain/once.ts";
 import { TOOL_NAMES } from "../../lib/domain/sweeps.ts";
 import { CALCOM_EVENTS } from "../../lib/inbound/calcom.ts";
 import type { ConnectableTool, EventType, Subscription, SubscriptionApi } from "./booking-tool.ts";
-import { MOST_PAGES, type ToolApi, tooManyPages, unlessForbidden } from "./tool-api.ts";
+import { MOST_PAGES, type ToolApi, tooManyPages, unlessForbidden, unlessRefused } from "./tool-api.ts";
 
 /**
  * Cal.com. A user's webhook reports the event types of that user, and an organisation's those of all its members and
  * teams. The API has none for a team without an organisation.
  * @see https://cal.com/docs/api-reference/v2/webhooks/create-a-webhook
+ * @see https://cal.com/docs/api-reference/v2/team-event-types/list-team-event-types
+ * @see https://cal.com/docs/api-reference/v2/organization-event-types/get-all-team-event-types
  * @see https://cal.com/help/webhooks
  */
 export const calcom: ConnectableTool = {
@@ -36,16 +38,28 @@ const webhook = z.object({
 });
 const created = z.object({ data: webhook });
 const page = z.object({ data: z.array(webhook) });
+const teams = z.object({ data: z.array(z.object({ id: z.int() })) });
+/** Nobody can book a managed one: each member has a copy of it. */
 const eventTypes = z.object({
-  data: z.array(
-    z
-      .object({ id: z.int(), title: z.string(), bookingUrl: z.string().nullish() })
-      .transform(
-        ({ id, title, bookingUrl }): EventType => ({ id: String(id), name: title, url: bookingUrl ?? undefined }),
-      ),
-  ),
+  data: z
+    .array(
+      z.object({
+        id: z.int(),
+        title: z.string(),
+        bookingUrl: z.string().nullish(),
+        schedulingType: z.string().nullish(),
+      }),
+    )
+    .transform((all) =>
+      all
+        .filter(({ schedulingType }) => schedulingType?.toLowerCase() !== "managed")
+        .map(({ id, title, bookingUrl }): EventType => ({ id: String(id), name: title, url: bookingUrl ?? undefined })),
+    ),
 });
 
+const OF_EVENT_TYPES = { "cal-api-version": CALCOM_VERSIONS.eventTypes };
+/** Answers about teams to a user who may not see them. */
+const UNSEEN = [403, 404];
 /** The most that Cal.com gives in one answer. */
 const PAGE = 250;
 
@@ -90,10 +104,19 @@ function webhooks(api: ToolApi): SubscriptionApi {
       await api.remove(`${pathOf(account)}/${encodeURIComponent(id)}`);
     },
 
-    /** Those of the token's user; Cal.com lists those of teams elsewhere. */
-    async eventTypes() {
-      const headers = { "cal-api-version": CALCOM_VERSIONS.eventTypes };
-      return (await api.call("/v2/event-types", eventTypes, { headers })).data;
+    /** Those of the token's user and of the user's teams; with an organization, those of all its teams. */
+    async eventTypes(account) {
+      const at = async (path: string) => (await api.call(path, eventTypes, { headers: OF_EVENT_TYPES })).data;
+      // Cal.com answers 404 if there are none.
+      const found = [...(await unlessRefused(at("/v2/event-types"), [404]))];
+      const ofTeams = async () => (await api.call("/v2/teams", teams)).data;
+      for (const { id } of await unlessRefused(ofTeams(), UNSEEN)) {
+        found.push(...(await unlessRefused(at(`/v2/teams/${id}/event-types`), UNSEEN)));
+      }
+      if (account.startsWith("organizations/")) {
+        found.push(...(await unlessRefused(at(`/v2/${account}/teams/event-types?take=${PAGE}`), UNSEEN)));
+      }
+      return [...new Map(found.map((one) => [one.id, one])).values()];
     },
   };
 }

@@ -28,9 +28,16 @@ export class RefusedByTool extends Problem {
 }
 
 /** An empty list if the token may not see the items. */
-export async function unlessForbidden<Item>(items: Promise<readonly Item[]>): Promise<readonly Item[]> {
+export const unlessForbidden = <Item>(items: Promise<readonly Item[]>): Promise<readonly Item[]> =>
+  unlessRefused(items, [403]);
+
+/** An empty list if the tool answers with one of the statuses. */
+export async function unlessRefused<Item>(
+  items: Promise<readonly Item[]>,
+  statuses: readonly number[],
+): Promise<readonly Item[]> {
   return await items.catch((thrown: unknown) => {
-    if (thrown instanceof RefusedByTool && thrown.status === 403) return [];
+    if (thrown instanceof RefusedByTool && statuses.includes(thrown.status)) return [];
     throw thrown;
   });
 }

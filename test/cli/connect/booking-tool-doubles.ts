@@ -37,7 +37,7 @@ export abstract class ToolDouble {
   mayListEventTypes = true;
   /** Whether each page of subscriptions is followed by another. */
   listsWithoutEnd = false;
-  readonly eventTypes = [
+  eventTypes = [
     { id: 1, name: "Intro call", url: "https://book.example/intro" },
     { id: 2, name: "Viewing", url: "https://book.example/viewing" },
     { id: 3, name: "Viewing", url: "https://book.example/long-viewing" },
@@ -188,14 +188,13 @@ const calcomOrder = z.object({
 
 export class CalcomDouble extends ToolDouble {
   organizationId: number | null = 7;
+  /** By the path that lists them. */
+  readonly teamEventTypes: Record<string, readonly { id: number; title: string; schedulingType: string }[]> = {};
 
   protected answer({ method, path = "", body, headers }: ReceivedRequest): Answer {
     const url = new URL(path, "https://api.cal.com");
-    if (url.pathname === "/v2/event-types") return this.#listEventTypes(headers["cal-api-version"]);
-    if (url.pathname === "/v2/me") {
-      const me = { id: 3, username: "hana", email: "hana@acme.test", organizationId: this.organizationId };
-      return { status: 200, body: { status: "success", data: me } };
-    }
+    const reading = this.#read(url.pathname, headers["cal-api-version"]);
+    if (reading) return reading;
     const [, organization, id] = /^\/v2\/(?:organizations\/(\d+)\/)?webhooks(?:\/(.+))?$/.exec(url.pathname) ?? [];
     if (organization && !this.mayAdminister) return refusedByCalcom(403, "ForbiddenException", "not an admin");
     const owner = organization ? `organizations/${organization}` : "users/3";
@@ -211,10 +210,24 @@ export class CalcomDouble extends ToolDouble {
     return { status: 200, body: { status: "success", data: shown } };
   }
 
+  #read(path: string, version: unknown): Answer | undefined {
+    if (/teams(\/|$)/.test(path)) return this.#listOfTeams(path);
+    if (path === "/v2/event-types") return this.#listEventTypes(version);
+    if (path !== "/v2/me") return undefined;
+    const me = { id: 3, username: "hana", email: "hana@acme.test", organizationId: this.organizationId };
+    return { status: 200, body: { status: "success", data: me } };
+  }
+
+  #listOfTeams(path: string): Answer {
+    const data = path === "/v2/teams" ? [{ id: 11 }, { id: 12 }] : this.teamEventTypes[path];
+    return data ? { status: 200, body: { status: "success", data } } : refusedByCalcom(403, "ForbiddenException", "no");
+  }
+
   /** Other versions have another shape. */
   #listEventTypes(version: unknown): Answer {
     if (version !== "2024-06-14") return refusedByCalcom(400, "BadRequestException", "another version");
     if (!this.mayListEventTypes) return refusedByCalcom(403, "ForbiddenException", "no permission");
+    if (this.eventTypes.length === 0) return refusedByCalcom(404, "NotFoundException", "Event types not found");
     const data = this.eventTypes.map(({ id, name, url: bookingUrl }) => ({ id, title: name, bookingUrl }));
     return { status: 200, body: { status: "success", data } };
   }

@@ -454,6 +454,36 @@ describe("connect facts", () => {
   });
 });
 
+describe("event types of Cal.com's teams", () => {
+  beforeEach(() => {
+    const types = (id: number, title: string, schedulingType: string) => [{ id, title, schedulingType }];
+    calcom.eventTypes = [];
+    Object.assign(calcom.teamEventTypes, {
+      "/v2/teams/12/event-types": [...types(31, "Round", "roundRobin"), ...types(32, "Template", "MANAGED")],
+      "/v2/organizations/7/teams/event-types": [
+        ...types(31, "Round", "roundRobin"),
+        ...types(33, "Panel", "collective"),
+      ],
+    });
+  });
+
+  it("can be offered, those of an organization as well, although the user has none", async () => {
+    const printed = await connect("calcom");
+    expect(printed).toMatch(/--event-type and one of:\n +31 {2}Round$/m);
+    expect(printed).not.toMatch(/Panel|Template/);
+    expect(await connect("calcom", "--event-type", "round")).not.toContain("FAILED");
+    expect(secretOf("calcom").eventType).toBe("31");
+    stage.secrets.delete(secretName("calcom"));
+    expect(await connect("calcom", "--scope", "organization", "--event-type", "panel")).not.toContain("FAILED");
+    expect(secretOf("calcom").eventType).toBe("33");
+  });
+
+  it("twin: without teams, there is none", async () => {
+    for (const path of Object.keys(calcom.teamEventTypes)) delete calcom.teamEventTypes[path];
+    expect(await connect("calcom")).toContain("The account has no active event type.");
+  });
+});
+
 describe("connect needs", () => {
   it("a stage with webhooks, and says how to get it", async () => {
     stage.outputs = {};
