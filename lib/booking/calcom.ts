@@ -10,6 +10,7 @@ import type {
   CallBudget,
   FreeSlots,
   ListedMeeting,
+  MeetingDetails,
   MeetingStatus,
   TimeRange,
 } from "./port.ts";
@@ -91,18 +92,28 @@ export function calcom(read: ReadApi, { account = "", eventType }: BookingToolSe
         bookingsAt(read, { path, position }, budget),
       );
       const own = meetings.filter((one) => userId === undefined || isHostedBy(userId, one));
-      return { meetings: own.map(({ meeting }) => meeting), unread, rest: [] };
+      // Of a series, only the new booking says that the former one was moved.
+      const moved = new Set(meetings.map(({ movedFrom }) => movedFrom));
+      const isMoved = ({ id, status }: ListedMeeting) => status === "cancelled" && moved.has(id);
+      return {
+        meetings: own.map(({ meeting }) => (isMoved(meeting) ? { ...meeting, details: NOBODY } : meeting)),
+        unread,
+        rest: [],
+      };
     },
-    details: async ({ details = { bookings: [], unread: [] } }) => details,
+    details: async ({ details = NOBODY }) => details,
     ...(eventType !== undefined && { freeSlots: (range, budget) => freeSlots(read, eventType, range, budget) }),
   };
 }
+
+const NOBODY: MeetingDetails = { bookings: [], unread: [] };
 
 interface Listed {
   readonly id: string;
   readonly startsAt: Date;
   readonly meeting: ListedMeeting;
   readonly hosts: CalcomBooking["hosts"];
+  readonly movedFrom: string | undefined;
 }
 
 const isHostedBy = (userId: string, { hosts }: Listed): boolean => hosts.some(({ id }) => String(id) === userId);
@@ -121,7 +132,8 @@ async function bookingsAt(read: ReadApi, { path, position }: Wanted, budget: Cal
   const { data, pagination } = await read({ path, query, headers, answer: bookingsPage }, budget);
   const meetings = data.items.map((sent) => {
     const meeting = meetingOf(sent);
-    return { id: meeting.id, startsAt: meeting.startsAt, meeting, hosts: sent.hosts };
+    const { hosts, rescheduledFromUid: movedFrom } = sent;
+    return { id: meeting.id, startsAt: meeting.startsAt, meeting, hosts, movedFrom };
   });
   const unread = data.unread.map((one) => ({ ...one, startsAt: startOf.safeParse(one.sent).data?.start }));
   const length = meetings.length + unread.length;

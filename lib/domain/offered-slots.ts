@@ -87,7 +87,7 @@ export function offerOf(facts: SlotFacts, place: MeetingPlace, now: Date, touchI
   const tooOldAt = minutesAfter(oldest.takenAt, availability.maxAgeMinutes).getTime();
   return {
     times: times.map(({ startsAt, endsAt }) => ({ startsAt, endsAt })),
-    text: textOf(times, linkTo(reports, first), place.zone),
+    text: textOf(times, reports, place.zone),
     until: new Date(Math.min(tooOldAt, first.startsAt.getTime() - NOTICE_MS)),
     version: availability.version,
   };
@@ -185,10 +185,17 @@ function withNext(
 const linkTo = (reports: readonly AvailabilityReport[], time: Span): string | null =>
   reports.find(({ free }) => free.some((each) => isSame(each, time)))?.bookingUrl ?? null;
 
-const textOf = (times: readonly Span[], bookingUrl: string | null, zone: string): string =>
-  [...times.map(({ startsAt }) => lineOf(startsAt, zone)), ...(bookingUrl ? [`Book here: ${bookingUrl}`] : [])].join(
-    "\n",
-  );
+/** The page is the last line, or stands behind each time if not all are on one page. */
+function textOf(times: readonly Span[], reports: readonly AvailabilityReport[], zone: string): string {
+  const links = times.map((time) => linkTo(reports, time));
+  const [link] = links;
+  const isOnePage = links.every((one) => one === link);
+  const lines = times.map(({ startsAt }, at) => {
+    const own = isOnePage ? null : links[at];
+    return own ? `${lineOf(startsAt, zone)}: ${own}` : lineOf(startsAt, zone);
+  });
+  return (isOnePage && link ? [...lines, `Book here: ${link}`] : lines).join("\n");
+}
 
 const DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 const MONTHS = [
@@ -210,6 +217,7 @@ const MONTHS = [
 function lineOf(startsAt: Date, zone: string): string {
   const local = zonedDateTime(startsAt.getTime(), zone);
   const clock = local.toPlainTime().toString({ smallestUnit: "minute" });
-  const named = /^[+-]/.test(zone) ? `UTC${zone}` : zone;
+  // `Etc/GMT+5` is five hours behind, which nobody reads in its name.
+  const named = /^([+-]|(Etc\/)?GMT[+-])/i.test(zone) ? `UTC${local.offset}` : local.timeZoneId;
   return `${DAYS[local.dayOfWeek - 1]}, ${local.day} ${MONTHS[local.month - 1]}, ${clock} (${named})`;
 }

@@ -151,6 +151,22 @@ describe("Cal.com, beyond its documentation,", () => {
     for (const meeting of meetings) expect(await tool.details(meeting, budget())).toEqual({ bookings: [], unread: [] });
   });
 
+  it("takes a booking of a series that another one replaces for moved, although it does not say so itself", async () => {
+    const tool = await open(CALCOM);
+    standIn.content.meetings = [
+      aMeeting("former", { status: "cancelled" }),
+      aMeeting("new", { startsAt: at(3 * DAY) }),
+    ];
+    const typesIn = async () => {
+      const { meetings } = await tool.meetings(WINDOW, budget());
+      const details = await Promise.all(meetings.map((meeting) => tool.details(meeting, budget())));
+      return details.map(({ bookings }) => bookings.map(({ type }) => type));
+    };
+    expect(await typesIn()).toEqual([["meeting.cancelled"], ["meeting.booked"]]);
+    replaced((text) => text.replace('"uid":"new"', '"uid":"new","rescheduledFromUid":"former"'));
+    expect(await typesIn()).toEqual([[], ["meeting.rescheduled"]]);
+  });
+
   it("needs no more than uid, status, times and people of a booking", async () => {
     const tool = await open(CALCOM);
     standIn.content.meetings = [aMeeting("one")];

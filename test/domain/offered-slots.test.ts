@@ -72,7 +72,34 @@ describe("an offer", () => {
     const reports = [{ takenAt: NOW, free: [...WEDNESDAY, ...THURSDAY], bookingUrl: "https://book.example.test/a" }];
     const { text } = offer([], { availability: known([], { reports }) }, placeIn("America/New_York", { zone: "UTC" }));
     expect(text).toBe("Wednesday, 3 June, 09:00 (America/New_York)\nBook here: https://book.example.test/a");
-    expect(offer([at("2026-06-03T08:00Z")], {}, placeIn("+05:30")).text).toBe("Wednesday, 3 June, 13:30 (UTC+05:30)");
+  });
+
+  it.each([
+    ["+05:30", "13:30 (UTC+05:30)"],
+    ["+0530", "13:30 (UTC+05:30)"],
+    // Five hours behind, although its name reads as ahead.
+    ["Etc/GMT+5", "09:00 (UTC-05:00)"],
+    ["etc/gmt-3", "17:00 (UTC+03:00)"],
+    ["europe/berlin", "16:00 (Europe/Berlin)"],
+    ["Asia/Kathmandu", "13:45 (Asia/Kathmandu)"],
+    ["GMT", "14:00 (GMT)"],
+  ])("names the zone %s so that a person reads it right", (zone, named) => {
+    const hour = { "+05:30": 8, "+0530": 8, "Asia/Kathmandu": 8 }[zone] ?? 14;
+    expect(offer([at(`2026-06-03T${String(hour).padStart(2, "0")}:00Z`)], {}, placeIn(zone)).text).toBe(
+      `Wednesday, 3 June, ${named}`,
+    );
+  });
+
+  it("gives each time its own page if they are not all on one", () => {
+    const report = (free: readonly Span[], bookingUrl: string | null) => ({ takenAt: NOW, free, bookingUrl });
+    const reports = [report(WEDNESDAY.slice(0, 1), "https://a.example.test/"), report(THURSDAY.slice(0, 1), null)];
+    const textFor = (more: ReturnType<typeof report>) =>
+      offer([], { availability: known([], { reports: [...reports, more] }) }).text;
+    expect(textFor(report(FRIDAY, "https://b.example.test/")).split("\n")).toEqual([
+      "Wednesday, 3 June, 10:00 (Europe/Berlin): https://a.example.test/",
+      "Thursday, 4 June, 10:00 (Europe/Berlin)",
+      "Friday, 5 June, 10:00 (Europe/Berlin): https://b.example.test/",
+    ]);
   });
 
   it("offers nothing twice to a lead, neither the text before nor one on its way", () => {
