@@ -45,8 +45,14 @@ const booking = z.object({
   rescheduledToUid: usefulText,
   hosts: z.array(z.object({ id: z.union([z.int(), z.string()]).nullish(), email: z.string().nullish() })),
   attendees: z.array(
-    z.object({ email: z.string().nullish(), phoneNumber: z.string().nullish(), absent: z.boolean().nullish() }),
+    z.object({
+      email: z.string().nullish(),
+      phoneNumber: z.string().nullish(),
+      absent: z.boolean().nullish(),
+      seatUid: usefulText,
+    }),
   ),
+  guests: z.array(z.string()).optional().catch(undefined),
   bookingFieldsResponses: z.record(z.string(), z.unknown()).optional().catch(undefined),
 });
 type CalcomBooking = z.infer<typeof booking>;

@@ -94,6 +94,7 @@ export interface CalcomResource {
   readonly rescheduledToUid?: string | null | undefined;
   readonly hosts: readonly unknown[];
   readonly attendees: readonly Readonly<Record<string, unknown>>[];
+  readonly guests?: readonly string[] | undefined;
   /** The answers of the booking form. */
   readonly bookingFieldsResponses?: Readonly<Record<string, unknown>> | undefined;
 }
@@ -104,7 +105,8 @@ export interface CalcomResource {
  * that of the booking's last change; an absence is not before the start, because the API gives it no time of its own.
  * The API does not show that an absence was taken back, or that one seat was cancelled.
  *
- * Source: https://cal.com/docs/api-reference/v2/bookings/get-all-bookings
+ * Sources: https://cal.com/docs/api-reference/v2/bookings/get-all-bookings, and for members of a team among the attendees
+ * https://github.com/calcom/cal.diy/pull/25597
  */
 export function bookingsOfCalcom(resource: CalcomResource): readonly Booking[] {
   const { status, rescheduledToUid, bookingFieldsResponses: answers = {} } = resource;
@@ -116,7 +118,7 @@ export function bookingsOfCalcom(resource: CalcomResource): readonly Booking[] {
     endTime: resource.end,
     organizer: {},
     team: { members: resource.hosts },
-    attendees: resource.attendees.map((attendee) => ({ ...attendee, noShow: attendee["absent"] })),
+    attendees: peopleOf(resource).map((attendee) => ({ ...attendee, noShow: attendee["absent"] })),
     responses: {
       email: { value: answers["email"] },
       attendeePhoneNumber: { value: answers["attendeePhoneNumber"] },
@@ -133,6 +135,27 @@ export function bookingsOfCalcom(resource: CalcomResource): readonly Booking[] {
     const change = isAbsent ? "no-show" : status === "accepted" ? "booked" : "cancelled";
     return bookingOf(sent, { change, at }, attendee) ?? [];
   });
+}
+
+const texts = z.array(z.string()).catch([]);
+
+/**
+ * The attendees who are no members of the team. The API names one host, and further ones among the attendees, where only the
+ * form tells them from the booker and the guests. With seats, each attendee is a booker.
+ */
+function peopleOf({
+  attendees,
+  guests,
+  bookingFieldsResponses: answers = {},
+}: CalcomResource): CalcomResource["attendees"] {
+  const booker = text.parse(answers["email"]);
+  if (booker === undefined || attendees.some(({ seatUid }) => seatUid !== undefined)) return attendees;
+  const isBooker = oneOf([booker]);
+  const isInvited = oneOf([booker, ...texts.parse(answers["guests"]), ...(guests ?? [])]);
+  const addressOf = ({ email }: CalcomResource["attendees"][number]) => text.parse(email);
+  const hasBooker = attendees.flatMap((one) => addressOf(one) ?? []).some(isBooker);
+  if (!hasBooker) return attendees;
+  return attendees.filter((one) => isInvited(addressOf(one) ?? booker));
 }
 
 type Change = "booked" | "cancelled" | "no-show";

@@ -96,7 +96,7 @@ describe("a booking in Cal.com's API gives the meetings of its webhooks", () => 
     updatedAt: instantAt(1),
     hosts: [{ id: 5, email: "host@acme.test" }],
     attendees: guests.map((attendee) => ({ ...attendee, absent: false })),
-    bookingFieldsResponses: { email: "ida@example.com" },
+    bookingFieldsResponses: { email: "ida@example.com", guests: ["Jo@example.com"] },
     ...changes,
   });
   /** What a webhook and the API must agree on: all but the time of the event. */
@@ -148,6 +148,35 @@ describe("a booking in Cal.com's API gives the meetings of its webhooks", () => 
       { type: "meeting.missed", occurredAt: instantAt(60), lead: { email: "jo@example.com" } },
     ]);
     expect(absence).toMatchObject({ type: "meeting.missed", detail: { meeting: { id: bookings[1]?.meetingId } } });
+  });
+
+  it("nothing about members of the team, whom Cal.com stores among the attendees", () => {
+    const colleague = { email: "kim@acme.test", absent: false };
+    const attendees = [...resource().attendees, colleague];
+    const addressesOf = (changes: Partial<CalcomResource>) =>
+      bookingsOfCalcom(resource({ attendees, ...changes })).map(({ lead }) => lead.email);
+    expect(addressesOf({})).toEqual(["ida@example.com", "jo@example.com"]);
+    expect(addressesOf({ bookingFieldsResponses: { email: "ida@example.com" }, guests: [colleague.email] })).toEqual([
+      "ida@example.com",
+      "kim@acme.test",
+    ]);
+  });
+
+  it.each<[string, Partial<CalcomResource>]>([
+    [
+      "seats",
+      {
+        attendees: [
+          { email: "ida@example.com", seatUid: "1" },
+          { email: "bo@example.com", seatUid: "2" },
+        ],
+      },
+    ],
+    ["an unknown booker", { bookingFieldsResponses: { email: "unknown" } }],
+    ["no answers", { bookingFieldsResponses: undefined }],
+  ])("twin: all attendees of a booking with %s", (_, changes) => {
+    const attendees = [{ email: "ida@example.com" }, { email: "bo@example.com" }];
+    expect(bookingsOfCalcom(resource({ attendees, ...changes }))).toHaveLength(2);
   });
 
   it("nothing about a booking that was moved, because the new one replaces it", () => {
