@@ -58,19 +58,15 @@ const booking = z.object({
 type CalcomBooking = z.infer<typeof booking>;
 
 const bookingsPage = z.object({
-  data: listOf(booking, ({ uid }) => uid),
+  data: listOf(booking, { id: ({ uid }) => uid, startsAt: ({ start }) => start }),
   pagination: z.object({ hasNextPage: z.boolean() }),
 });
-const startOf = z.object({ start: instant });
 const eventTypeAnswer = z.object({ data: z.object({ bookingUrl: z.url().nullish().catch(undefined) }) });
 const slot = z
   .object({ start: instant, end: instant })
   .refine(({ start, end }) => end > start, { path: ["end"], error: "must be after start" });
 const slotsAnswer = z.object({
-  data: z.record(
-    z.string(),
-    listOf(slot, () => undefined),
-  ),
+  data: z.record(z.string(), listOf(slot)),
 });
 
 /**
@@ -141,9 +137,8 @@ async function bookingsAt(read: ReadApi, { path, position }: Wanted, budget: Cal
     const { hosts, rescheduledFromUid: movedFrom } = sent;
     return { id: meeting.id, startsAt: meeting.startsAt, meeting, hosts, movedFrom };
   });
-  const unread = data.unread.map((one) => ({ ...one, startsAt: startOf.safeParse(one.sent).data?.start }));
-  const length = meetings.length + unread.length;
-  return { meetings, unread, next: pagination.hasNextPage ? String(skip + length) : undefined };
+  const length = meetings.length + data.unread.length;
+  return { meetings, unread: data.unread, next: pagination.hasNextPage ? String(skip + length) : undefined };
 }
 
 function meetingOf(sent: CalcomBooking): ListedMeeting {

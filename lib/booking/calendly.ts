@@ -41,15 +41,18 @@ const scheduledEvent = z.object({
 });
 type ScheduledEvent = z.infer<typeof scheduledEvent>;
 
-const eventsPage = z.object({ collection: listOf(scheduledEvent, ({ uri }) => lastPartOf(uri)), pagination });
-const startOf = z.object({ start_time: instant });
+const EVENT_FIELDS = {
+  id: ({ uri }: Readonly<Record<string, unknown>>) => lastPartOf(uri),
+  startsAt: ({ start_time }: Readonly<Record<string, unknown>>) => start_time,
+};
+const eventsPage = z.object({ collection: listOf(scheduledEvent, EVENT_FIELDS), pagination });
 const invitee = z.looseObject({ uri: z.string().min(1) });
-const inviteesPage = z.object({ collection: listOf(invitee, ({ uri }) => lastPartOf(uri)), pagination });
+const inviteesPage = z.object({ collection: listOf(invitee, { id: EVENT_FIELDS.id }), pagination });
 const eventTypeAnswer = z.object({
   resource: z.object({ duration: z.number().positive(), scheduling_url: z.url().nullish().catch(undefined) }),
 });
 const availableTime = z.object({ status: z.string(), start_time: instant });
-const availableTimes = z.object({ collection: listOf(availableTime, () => undefined) });
+const availableTimes = z.object({ collection: listOf(availableTime) });
 
 /**
  * Calendly's API v2.
@@ -116,11 +119,10 @@ async function eventsAt(read: ReadApi, { owner, position, to }: Wanted, budget: 
     page_token: position.next,
   };
   const { collection, pagination } = await read({ path: LIST, query, answer: eventsPage }, budget);
-  const unread = collection.unread.map((one) => ({ ...one, startsAt: startOf.safeParse(one.sent).data?.start_time }));
   const meetings = collection.items
     .filter(({ start_time }) => start_time >= position.from)
     .map((event) => ({ id: event.uri, startsAt: event.start_time, meeting: meetingOf(event), event }));
-  return { meetings, unread, next: pagination.next_page_token ?? undefined };
+  return { meetings, unread: collection.unread, next: pagination.next_page_token ?? undefined };
 }
 
 function meetingOf(event: ScheduledEvent): ListedMeeting {

@@ -53,11 +53,10 @@ const eventsAnswer = z.object({
   events: z
     .array(z.unknown())
     .transform((events) => events.filter((event) => !isWithout.safeParse(event).success))
-    .pipe(listOf(appointment, ({ id }) => id)),
+    .pipe(listOf(appointment, { id: ({ id }) => id, startsAt: ({ startTime }) => startTime })),
 });
-const startOf = z.object({ startTime: instant });
 const calendar = z.object({ id: z.string().regex(/^[\w-]+$/) });
-const calendarsAnswer = z.object({ calendars: listOf(calendar, ({ id }) => id) });
+const calendarsAnswer = z.object({ calendars: listOf(calendar, { id: ({ id }) => id }) });
 const contactAnswer = z.object({ contact: z.object({ email: z.string().nullish(), phone: z.string().nullish() }) });
 
 /** Answers to the id of a contact that was deleted. */
@@ -150,10 +149,9 @@ async function appointmentsOf(
   const headers = { version: VERSIONS.calendars };
   const { events } = await read({ path: "/calendars/events", query, headers, answer: eventsAnswer }, budget);
   const isWithin = (startTime: Date) => startTime >= from && startTime < to;
-  const unread = events.unread.map((one) => ({ ...one, startsAt: startOf.safeParse(one.sent).data?.startTime }));
   return {
     meetings: events.items.filter(({ startTime }) => isWithin(startTime)),
-    unread: unread.filter(({ startsAt }) => startsAt === undefined || isWithin(startsAt)),
+    unread: events.unread.filter(({ startsAt }) => startsAt === undefined || isWithin(startsAt)),
   };
 }
 

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { instant } from "../inbound/instant.ts";
 import { faultsOf } from "../inbound/json.ts";
 import type { Unread } from "./port.ts";
 
@@ -9,30 +10,41 @@ export interface ItemList<Item> {
 }
 
 export interface UnreadItem extends Unread {
-  readonly sent: unknown;
+  /** Undefined if that cannot be read either. */
+  readonly startsAt: Date | undefined;
+}
+
+type Sent = Readonly<Record<string, unknown>>;
+interface Fields {
+  readonly id?: (sent: Sent) => unknown;
+  readonly startsAt?: (sent: Sent) => unknown;
 }
 
 /** Tools make ids of such characters. Anything else may be personal. */
 const id = z.union([z.string().regex(/^[\w-]{1,100}$/), z.int().transform(String)]);
 
 /**
- * A list whose items are read one by one: one that cannot be read keeps no other from being read. `idOf` returns the id of
- * an item, if it is one.
+ * A list whose items are read one by one: one that cannot be read keeps no other from being read. The fields tell what it
+ * is, as far as they can be read.
  */
-export const listOf = <Item>(item: z.ZodType<Item>, idOf: (sent: Readonly<Record<string, unknown>>) => unknown) =>
+export const listOf = <Item>(item: z.ZodType<Item>, fields: Fields = {}) =>
   z.array(z.unknown()).transform((list): ItemList<Item> => {
     const items: Item[] = [];
     const unread: UnreadItem[] = [];
     for (const sent of list) {
       const parsed = item.safeParse(sent);
       if (parsed.success) items.push(parsed.data);
-      else unread.push({ ...unreadOf(parsed.error, sent), id: id.safeParse(idOf(recordOf(sent))).data, sent });
+      else unread.push(unreadOf(parsed.error, sent, fields));
     }
     return { items, unread };
   });
 
-const unreadOf = (error: z.ZodError, sent: unknown) =>
-  ({ reason: reasonOf(error, sent), fault: "unexpected_answer" }) as const;
+const unreadOf = (error: z.ZodError, sent: unknown, fields: Fields): UnreadItem => ({
+  id: id.safeParse(fields.id?.(recordOf(sent))).data,
+  startsAt: instant.safeParse(fields.startsAt?.(recordOf(sent))).data,
+  reason: reasonOf(error, sent),
+  fault: "unexpected_answer",
+});
 
 const recordOf = (sent: unknown): Readonly<Record<string, unknown>> =>
   typeof sent === "object" && sent !== null ? (sent as Readonly<Record<string, unknown>>) : {};

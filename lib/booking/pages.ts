@@ -1,5 +1,6 @@
 import { unexpected } from "./http.ts";
-import type { ListedMeeting, TimeRange, Unread } from "./port.ts";
+import type { UnreadItem } from "./item-list.ts";
+import type { ListedMeeting, TimeRange } from "./port.ts";
 
 export interface Page<Meeting> extends Listed<Meeting> {
   /** Where the tool continues this list. Undefined at its end. */
@@ -9,12 +10,7 @@ export interface Page<Meeting> extends Listed<Meeting> {
 export interface Listed<Meeting> {
   /** In order of their start. */
   readonly meetings: readonly Meeting[];
-  readonly unread: readonly UnreadMeeting[];
-}
-
-export interface UnreadMeeting extends Unread {
-  /** Undefined if that cannot be read either. */
-  readonly startsAt: Date | undefined;
+  readonly unread: readonly UnreadItem[];
 }
 
 /** Where to read on: meetings that start at `from` or later, continued at `next` if given. */
@@ -64,7 +60,7 @@ function assertInOrder(name: string, meetings: readonly Pick<ListedMeeting, "sta
 /** What the pages of a list have shown, each once. */
 class Found<Meeting extends Pick<ListedMeeting, "id" | "startsAt">> {
   readonly #meetings = new Map<string, Meeting>();
-  readonly #unread = new Map<string, UnreadMeeting>();
+  readonly #unread = new Map<string, UnreadItem>();
 
   /** Whether any is new. */
   add({ meetings, unread }: Listed<Meeting>): boolean {

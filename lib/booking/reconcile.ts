@@ -155,16 +155,16 @@ export class Reconciler {
     opened: OpenConnection,
     { begun, calls }: { readonly begun: Date; readonly calls: CallBudget },
   ): Promise<void> {
-    const log = (why: { readonly fault: SweepFault; readonly reason: string }) =>
-      this.#ports.log.error("connection.free_times_failed", { workspaceId, tool, ...why });
+    const log = (fault: SweepFault, reason: string) =>
+      this.#ports.log.error("connection.free_times_failed", { workspaceId, tool, fault, reason });
     try {
       const found = await freeTimesOf(opened.tool, { workspaceId, now: begun }, calls);
       if (!found) return;
       await this.#ports.put([found.fact]);
       const [first] = found.unread;
-      if (first) log(first);
+      if (first) log(first.fault, first.reason);
     } catch (thrown) {
-      log({ fault: faultOf(thrown), reason: reasonOf(thrown) });
+      log(faultOf(thrown), reasonOf(thrown));
     }
   }
 
@@ -198,7 +198,14 @@ export class Reconciler {
     if (reported.fault !== null) {
       const unread = result.unread.slice(0, MOST_NAMED).map(({ id, reason: why }) => ({ id, reason: why }));
       const named = unread.length > 0 ? { unread } : {};
-      this.#ports.log.error("connection.failed", { workspaceId, tool, window, fault: reported.fault, reason, ...named });
+      this.#ports.log.error("connection.failed", {
+        workspaceId,
+        tool,
+        window,
+        fault: reported.fault,
+        reason,
+        ...named,
+      });
     }
     return reported;
   }

@@ -107,7 +107,13 @@ it("the artefact sweeps each connection, holds a bad secret alone, and sends not
   expect(await reportOf()).toMatchObject({ connections: 2, swept: 0, changed: 0 });
   expect(bookings()).toHaveLength(1);
   const metrics = await until("the metrics are written", async () => worker.lines.find((line) => line["_aws"]));
-  expect(metrics).toMatchObject({ service: NAME, SuccessfulSweeps: 2, FailedSweeps: 1, ChangedMeetings: 1, UnreadMeetings: 0 });
+  expect(metrics).toMatchObject({
+    service: NAME,
+    SuccessfulSweeps: 2,
+    FailedSweeps: 1,
+    ChangedMeetings: 1,
+    UnreadMeetings: 0,
+  });
   expect(worker.lines).toContainEqual(expect.objectContaining({ message: "reconcile.finished", health: "degraded" }));
   expect(JSON.stringify(worker.lines)).not.toMatch(new RegExp(`${TOKEN}|ida@`));
 });

@@ -444,6 +444,17 @@ describe("free times", () => {
     expect(stage.log.join()).not.toContain("secret words");
   });
 
+  it("without one that cannot be read are reported, and what it lacks is logged without a value", async () => {
+    const stage = new TestStage([{ ...connectionTo(CALENDLY, calendly), offersTimes: true }]);
+    calendly.content.freeTimes = [new Date(Date.now() + DAY), new Date(Date.now() + 2 * DAY)];
+    instead(calendly, (_, text) => ({ text: text.replace(/"start_time":"[^"]*"/, '"start_time":"ida@example.com"') }));
+    const { freeTimes, report } = await stage.run();
+    expect(freeTimes).toMatchObject([{ slots: [expect.anything()] }]);
+    expect(report).toMatchObject({ failed: 0, health: "healthy" });
+    expect(stage.log).toEqual([expect.stringMatching(/"connection.free_times_failed".*"start_time: .* \(is text\)"/)]);
+    expect(stage.log.join()).not.toContain("ida@");
+  });
+
   it("are none without an event type", async () => {
     expect((await aStage().run()).freeTimes).toEqual([]);
   });
