@@ -21,6 +21,13 @@ const response = z
   .optional()
   .catch(undefined);
 
+/** The booker's number, if the location of the booking is a call to it. */
+const calledAt = z
+  .object({ value: z.object({ value: z.literal("phone"), optionValue: text }) })
+  .transform(({ value }) => value.optionValue)
+  .optional()
+  .catch(undefined);
+
 /** `BOOKING_NO_SHOW_UPDATED` calls the uid `bookingUid`. */
 const withUid = (sent: unknown): unknown =>
   isRecord(sent) ? { ...sent, uid: sent["uid"] ?? sent["bookingUid"] } : sent;
@@ -39,7 +46,10 @@ const bookingPayload = z.object({
   organizer: mailbox,
   team: z.object({ members: z.array(mailbox).catch([]) }).catch({ members: [] }),
   attendees: z.array(attendee).catch([]),
-  responses: z.object({ email: response, attendeePhoneNumber: response }).optional().catch(undefined),
+  responses: z
+    .object({ email: response, attendeePhoneNumber: response, location: calledAt })
+    .optional()
+    .catch(undefined),
   smsReminderNumber: text,
 });
 type Payload = z.infer<typeof bookingPayload>;
@@ -122,6 +132,7 @@ export function bookingsOfCalcom(resource: CalcomResource): readonly Booking[] {
     responses: {
       email: { value: answers["email"] },
       attendeePhoneNumber: { value: answers["attendeePhoneNumber"] },
+      location: { value: answers["location"] },
     },
     smsReminderNumber: answers["smsReminderNumber"],
   });
@@ -216,7 +227,7 @@ function attendeesOf(sent: Payload): readonly Attendee[] | "nobody" {
 function bookersPhone({ attendees, responses, smsReminderNumber }: Payload, email: string | undefined) {
   const booker = responses?.email;
   const isBooker = email !== undefined && booker !== undefined ? oneOf([booker])(email) : attendees.length < 2;
-  return isBooker ? (responses?.attendeePhoneNumber ?? smsReminderNumber) : undefined;
+  return isBooker ? (responses?.attendeePhoneNumber ?? smsReminderNumber ?? responses?.location) : undefined;
 }
 
 /** The number in an address that Cal.com makes up for an attendee who gave only a number: `491701234567@sms.cal.com`. */

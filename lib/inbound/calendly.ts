@@ -14,6 +14,13 @@ import { fault, ignored, type Translation } from "./translation.ts";
 
 const times = z.object({ created_at: text }).optional().catch(undefined);
 
+/** The invitee's number where the host calls. For other locations it is not the invitee's. */
+const calledAt = z
+  .object({ type: z.literal("outbound_call"), location: text })
+  .transform(({ location }) => location)
+  .optional()
+  .catch(undefined);
+
 const invitee = z.object({
   uri: z.string().min(1),
   email: text,
@@ -29,10 +36,17 @@ const invitee = z.object({
     .object({
       start_time: text,
       end_time: text,
+      location: calledAt,
       event_memberships: z.array(z.object({ user_email: text }).catch({ user_email: undefined })).catch([]),
       event_guests: z.array(z.object({ email: text }).catch({ email: undefined })).catch([]),
     })
-    .catch({ start_time: undefined, end_time: undefined, event_memberships: [], event_guests: [] }),
+    .catch({
+      start_time: undefined,
+      end_time: undefined,
+      location: undefined,
+      event_memberships: [],
+      event_guests: [],
+    }),
 });
 type Invitee = z.infer<typeof invitee>;
 
@@ -49,8 +63,8 @@ const envelope = z.object({ event: z.string(), created_at: text, payload: z.unkn
  *
  * Event id: see `bookingFact`. The times are those of the invitee, its cancellation and its no-show, so that the API
  * gives the same ids. Account: the signing key of the workspace's connection binds the Calendly organisation or user to
- * it; the payload is not consulted. Without an address, the number for text reminders names the lead. Without both, the
- * payload is a fault.
+ * it; the payload is not consulted. The number for text reminders, or else the one that the host calls, names leads too.
+ * Without an address and a number, the payload is a fault.
  *
  * Sources: https://developer.calendly.com/docs/webhooks/overview and
  * https://developer.calendly.com/docs/api-guides/see-how-webhook-payloads-change-when-invitees-reschedule-events
@@ -144,7 +158,7 @@ interface Attendee {
 function peopleOf({ email, text_reminder_number, scheduled_event }: Invitee): readonly Attendee[] | "nobody" {
   const isHost = oneOf(scheduled_event.event_memberships.flatMap(({ user_email }) => user_email ?? []));
   const isInvitee = oneOf(email === undefined ? [] : [email]);
-  const lead = personOf(email, text_reminder_number);
+  const lead = personOf(email, text_reminder_number ?? scheduled_event.location);
   const guests = scheduled_event.event_guests.flatMap(({ email: guest }): Attendee[] => {
     const known = personOf(guest, undefined);
     return known && guest !== undefined && !isHost(guest) && !isInvitee(guest) ? [{ lead: known, guest }] : [];

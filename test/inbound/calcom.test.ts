@@ -104,6 +104,23 @@ describe("a webhook of Cal.com", () => {
     ]);
   });
 
+  it("names the booker by the number of a phone call too", () => {
+    const location = (value: string, optionValue: string) => ({
+      responses: {
+        email: { value: "ida@example.com" },
+        location: { label: "location", value: { value, optionValue } },
+      },
+    });
+    const called = calcom("BOOKING_CREATED", UID, { payload: location("phone", "+491711234567") });
+    expect(leadsOf(called)).toEqual([{ email: "ida@example.com", phone: "+491711234567" }]);
+    for (const other of [
+      location("userPhone", "+4930123456"),
+      location("phone", ""),
+      location("attendeeInPerson", "Delhi"),
+    ])
+      expect(leadsOf(calcom("BOOKING_CREATED", UID, { payload: other }))).toEqual([{ email: "ida@example.com" }]);
+  });
+
   it("names an attendee with a made-up address by number", () => {
     const payload = { attendees: [calcomAttendee("491711234567@sms.cal.com")], responses: {} };
     expect(leadsOf(calcom("BOOKING_CREATED", UID, { payload }))).toEqual([{ phone: "+491711234567" }]);

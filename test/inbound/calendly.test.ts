@@ -103,6 +103,27 @@ describe("a webhook of Calendly", () => {
     });
   });
 
+  it.each<[string, Record<string, unknown>, string | null, object]>([
+    [
+      "where the host calls",
+      { type: "outbound_call", location: "+49 171 1234567" },
+      null,
+      { phone: "+49 171 1234567" },
+    ],
+    [
+      "for reminders before that of the call",
+      { type: "outbound_call", location: "+1 2025550100" },
+      "+49 171 1",
+      { phone: "+49 171 1" },
+    ],
+    ["not where the invitee calls the host", { type: "inbound_call", location: "+49 30 1234567" }, null, {}],
+    ["not if it is none", { type: "outbound_call", location: "ask me" }, null, {}],
+  ])("also names the lead by the number %s", (_what, location, text_reminder_number, number) => {
+    const sent = calendly("invitee.created", ida, { invitee: { text_reminder_number }, scheduledEvent: { location } });
+    expect(factOf(sent)).toMatchObject({ detail: { lead: { email: "ida@example.com", ...number } } });
+    expect(Object.keys((factOf(sent).detail as { lead: object }).lead)).toHaveLength(1 + Object.keys(number).length);
+  });
+
   it("about anything else is ignored", () => {
     for (const event of ["routing_form_submission.created", "constructor"]) {
       expect(translateCalendly({ event, payload: {} }, ABOUT)).toMatchObject({ kind: "ignored" });
