@@ -39,26 +39,33 @@ interface TouchQuery {
 /** When `touch` was sent, last tried, or else claimed. */
 export const TOUCHED_AT = sql`coalesce(touch.sent_at, touch.last_attempt_at, touch.claimed_at)`;
 
-/** Touches with one of these statuses, the oldest claim first. Reads all touches: an index by status would cost each send. */
+/**
+ * Touches with one of these statuses, the oldest claim first. An index by status would cost each send: for rare statuses
+ * it reads all touches. It looks up names for one page only, and stops reading early if the status is frequent.
+ */
 export async function readTouches(db: Queryable, query: TouchQuery): Promise<ListedTouch[]> {
   const { statuses, workspaceId, since, after, limit } = query;
   return await many(db, listedTouchRow)`
+    with page as materialized (
+      select touch.*
+        from touch
+       where touch.status = any(${[...statuses]}::touch_status[])
+         and (${workspaceId}::uuid is null or touch.workspace_id = ${workspaceId}::uuid)
+         and (${since}::timestamptz is null or ${TOUCHED_AT} >= ${since}::timestamptz)
+         and (${after}::uuid is null or touch.id > ${after}::uuid)
+       order by touch.id
+       limit ${limit})
     select touch.id, touch.status::text, touch.reason, touch.channel::text, touch.workspace_id as "workspaceId",
            workspace.name as workspace, touch.lead_id as "leadId",
            ${LEAD_NAME} as "leadName",
            ${ADDRESS_OF_TOUCH} as address,
            sequence.name as sequence, step.position, ${TOUCHED_AT} as at
-      from touch
+      from page as touch
       join follow_up_step as step on step.id = touch.step_id
       join follow_up_sequence as sequence on sequence.id = step.sequence_id
       join workspace on workspace.id = touch.workspace_id
       join lead on lead.workspace_id = touch.workspace_id and lead.id = touch.lead_id
-     where touch.status::text = any(${[...statuses]}::text[])
-       and (${workspaceId}::uuid is null or touch.workspace_id = ${workspaceId}::uuid)
-       and (${since}::timestamptz is null or ${TOUCHED_AT} >= ${since}::timestamptz)
-       and (${after}::uuid is null or touch.id > ${after}::uuid)
-     order by touch.id
-     limit ${limit}`;
+     order by touch.id`;
 }
 
 export const touchCount = z.object({
