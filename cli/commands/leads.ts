@@ -56,7 +56,7 @@ The import writes leads.verdicts.csv next to leads.csv: each row with its line, 
 An invalid row does not affect other rows. Each transaction enrols a thousand rows. After an interruption, run the import again:
 no lead is enrolled twice. You can correct the verdict file and import it.
 
-With --stage, the rows go to the stage's function in orders, which need --by and --reason. The same command with the same file
+With --stage, the rows go to the stage's function in orders, which need --by and --reason, except with --dry-run. The same command with the same file
 continues where it stopped: a repeated order is a no-op and returns its first verdicts.
 
 Exits with 1 if a row was invalid.
@@ -120,8 +120,12 @@ export function leadsCommand(): Command {
         )
         .option("--ignore-other-columns", "leave out columns that would become custom fields", false)
         .option("--dry-run", "print the verdicts and write nothing", false)
-        .option("--by <name>", "who imports; required with --stage; stored", nonBlank)
-        .option("--reason <text>", "why; required with --stage; stored, so leave out names and addresses", nonBlank)
+        .option("--by <name>", "who imports; required with --stage, not for a dry run; stored", nonBlank)
+        .option(
+          "--reason <text>",
+          "why; required with --stage, not for a dry run; stored, so leave out names and addresses",
+          nonBlank,
+        )
         .addHelpText("after", HELP)
         .action(importFrom),
     );
@@ -154,9 +158,9 @@ async function importFrom(path: string, options: Options): Promise<void> {
  * The name of the person who imports, and the reason. On a database, where no permission names the caller, it may be
  * left out.
  */
-function importSignatureOf({ stage, by, reason }: Options) {
+function importSignatureOf({ stage, dryRun, by, reason }: Options) {
   if (by !== undefined && reason !== undefined) return { by, reason, once: true };
-  if (stage === undefined && by === undefined && reason === undefined)
+  if ((dryRun || stage === undefined) && by === undefined && reason === undefined)
     return { by: "(not given)", reason: "(not given)", once: false };
   throw new UsageProblem("who imports, and why? Add --by <name> and --reason <text>");
 }

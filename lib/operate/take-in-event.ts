@@ -35,7 +35,7 @@ export const takeInEvent = order({
       },
     });
     const outcomes = found.map((one) => {
-      if (one.outcome === "refused") throw new Refused("refused", one.reason);
+      if (one.outcome === "refused") throw new Refused("event_refused", one.reason);
       return outcome.parse(one);
     });
     const [workspaceId = null, ...others] = workspaceIds;

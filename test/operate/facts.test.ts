@@ -63,7 +63,7 @@ describe("the order `intake`", () => {
   ])("refuses %s, and changes nothing", async (_, type, detail, why) => {
     const before = await everyRow(sql);
     const workspaceId = "0e000000-0000-4000-8000-000000000000";
-    await expect(give(takeInEvent, anEvent(type, { workspaceId, ...detail }))).rejects.toThrow(`refused: ${why}`);
+    await expect(give(takeInEvent, anEvent(type, { workspaceId, ...detail }))).rejects.toThrow(`event_refused: ${why}`);
     expect(await everyRow(sql)).toEqual(before);
   });
 });
