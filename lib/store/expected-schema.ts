@@ -17,6 +17,7 @@ export const EXPECTED_SCHEMA = {
     "20261130001900_connections",
     "20261130002000_offered_slots",
     "20261130002100_consent_by_text",
+    "20261130002400_external_id_first",
   ],
   columns: {
     appointment: [

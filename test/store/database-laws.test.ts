@@ -530,7 +530,7 @@ const OTHER_LAWS: readonly Law[] = [
     keeps: appointment("ends_at = starts_at + interval '1 second'"),
   },
   {
-    name: "lead_workspace_id_external_id_key",
+    name: "lead_external_id_workspace_id_key",
     breaks: "insert into public.lead (workspace_id, external_id) values (:here, 'same'), (:here, 'same')",
     keeps:
       "insert into public.lead (workspace_id, external_id) values (:here, 'same'), (:there, 'same'), (:here, null), (:here, null)",
