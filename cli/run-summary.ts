@@ -44,7 +44,7 @@ export function runSummary(report: Report, context: CommandContext): string {
 }
 
 /** A report for a person. Coloured only on a terminal. */
-export const reportText = (report: Report): string => textOf(reportSections(report));
+const reportText = (report: Report): string => textOf(reportSections(report));
 
 /** As `reportText`. A function of another version may lack figures that it shows; its report is JSON. */
 export function readableReport(report: Report): string {

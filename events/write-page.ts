@@ -55,9 +55,9 @@ This page lists the events that Backstop accepts, with all keys. It is generated
 Schema: [events.schema.json](events.schema.json).
 
 Facts about leads arrive as events on the bus \`backstop-<stage>\`. \`detail-type\` names the fact,
-\`detail\` holds the keys below, and the sender chooses \`source\`. An event has at most 256 KB. A person
-reports one with \`npm run backstop -- intake FILE --stage <stage>\`, and a booking by phone with
-\`leads book\`.
+\`detail\` holds the keys below, and the sender chooses \`source\`. An event has at most 256 KB. A
+person reports one with \`npm run backstop -- intake FILE --stage <stage>\`, and a booking by phone
+with \`leads book\`.
 
 - **Once.** An \`eventId\` is applied once per workspace, however often it arrives.
 - **In any order.** \`occurredAt\` decides which fact is later, not the order of arrival. It must not

@@ -15,7 +15,7 @@ export interface SweepSettings {
 export const SWEEP_DEFAULTS: SweepSettings = { hotDays: 14, hotMinutes: 5, warmDays: 90, warmMinutes: 60 };
 
 /** A meeting that ended earlier is final: a no-show is recorded within a week. */
-export const PAST_DAYS = 7;
+const PAST_DAYS = 7;
 /** A meeting that began a moment ago is still hot, so that a clock may be ahead. */
 const CLOCK_TOLERANCE_MS = 10 * MINUTE_MS;
 /** Tools select by start, and the end decides. A longer meeting counts as over a day after its start. */

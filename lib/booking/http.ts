@@ -11,7 +11,7 @@ export interface CallLimits {
 }
 
 /** How to reach the API of one connection. */
-export interface ApiAccess {
+interface ApiAccess {
   readonly url: string;
   readonly token: string;
   readonly limits: CallLimits;
@@ -28,7 +28,7 @@ export interface HttpCall {
   readonly body?: object;
 }
 
-export interface ApiCall<Answer> extends Pick<HttpCall, "path" | "query" | "headers"> {
+interface ApiCall<Answer> extends Pick<HttpCall, "path" | "query" | "headers"> {
   readonly answer: z.ZodType<Answer>;
 }
 

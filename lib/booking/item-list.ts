@@ -4,7 +4,7 @@ import { faultsOf } from "../inbound/json.ts";
 import type { Unread } from "./port.ts";
 
 /** The items of a list that can be read, and the others. */
-export interface ItemList<Item> {
+interface ItemList<Item> {
   readonly items: readonly Item[];
   readonly unread: readonly UnreadItem[];
 }

@@ -22,7 +22,7 @@ export interface BookingTool {
 /** Parts of a list, as the tool names them, such as calendars. */
 export type ListParts = readonly string[];
 
-export interface MeetingList {
+interface MeetingList {
   readonly meetings: readonly ListedMeeting[];
   readonly unread: readonly Unread[];
   /** The parts that were not read yet. Empty if the list is whole. */
@@ -114,7 +114,7 @@ export interface BookingToolSettings {
  * - `unexpected_answer`: the answer is not what the tool documents.
  * - `out_of_budget`: the calls or the time of the run are used up.
  */
-export type BookingToolFaultCode = "unauthorised" | "throttled" | "unavailable" | "unexpected_answer" | "out_of_budget";
+type BookingToolFaultCode = "unauthorised" | "throttled" | "unavailable" | "unexpected_answer" | "out_of_budget";
 
 /** The message names the call and the fault, never a token, an address or a value of the answer. */
 export class BookingToolFault extends Error {

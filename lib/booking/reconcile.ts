@@ -14,13 +14,13 @@ export interface ConnectionName {
   readonly tool: BookingToolName;
 }
 
-export interface OpenConnection {
+interface OpenConnection {
   readonly tool: BookingTool;
   /** Addresses of the team, or domains with a leading `@`. */
   readonly ownAddresses: readonly string[];
 }
 
-export interface UnusableConnection {
+interface UnusableConnection {
   readonly fault: SweepFault;
   readonly reason: string;
 }
@@ -41,7 +41,7 @@ export interface ReconcilePorts {
  * - `degraded`: some are, or all of them only for single meetings that cannot be read.
  * - `circuit_broken`: all are, so that the fault is probably ours.
  */
-export type Health = "healthy" | "degraded" | "circuit_broken";
+type Health = "healthy" | "degraded" | "circuit_broken";
 
 /** Counts of one run. */
 export interface ReconcileReport {

@@ -1,8 +1,7 @@
 import type { SweepWindow } from "../domain/labels.ts";
 import type { SweepFault } from "../domain/sweeps.ts";
 import { MINUTE_MS } from "../domain/time-zone.ts";
-import { bookingFact } from "../inbound/booking-facts.ts";
-import { isOwn } from "../inbound/own-addresses.ts";
+import { bookingFact, isOwn } from "../inbound/booking-facts.ts";
 import type { TranslatedFact } from "../inbound/translation.ts";
 import { mustRead, type ReadMeeting, rangesOf, type SweepSettings, windowOf } from "./eligibility.ts";
 import {
@@ -42,7 +41,7 @@ export class SweepMemory {
 /** Puts facts on the bus. Whether it has accepted all. Never rejects. */
 export type PutFacts = (facts: readonly TranslatedFact[]) => Promise<boolean>;
 
-export interface Sweep {
+interface Sweep {
   readonly workspaceId: string;
   readonly tool: BookingTool;
   /** Addresses of the team, or domains with a leading `@`. Their bookings concern no lead. */

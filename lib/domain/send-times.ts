@@ -12,7 +12,7 @@ export interface SendFacts {
 }
 
 /** Why a step may not be sent now. */
-export type NotNow = "outside_send_window" | "closed_day" | "holiday" | "too_soon" | "channel_used_today";
+type NotNow = "outside_send_window" | "closed_day" | "holiday" | "too_soon" | "channel_used_today";
 
 /**
  * The earliest opening from `now` on in which the lead may be contacted. It is inside the send window, after the gap

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import * as z from "zod";
-import { normaliseEmail } from "../domain/address.ts";
+import { addressKeys, normaliseEmail } from "../domain/address.ts";
 import type { BookingToolName } from "../domain/labels.ts";
 import { LEAD_REFERENCE } from "./facts.ts";
 import type { TranslatedFact } from "./translation.ts";
@@ -89,3 +89,14 @@ function canonical(time: string | null | undefined): string {
 
 const digest = (...parts: readonly string[]): string =>
   createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 24);
+
+/** Whether an address is one of these addresses, or of one of these domains, which are written with a leading `@`. */
+export function isOwn(address: string | undefined, ownAddresses: readonly string[]): boolean {
+  if (address === undefined || ownAddresses.length === 0) return false;
+  const keys = addressKeys(address);
+  return ownAddresses.some((own) =>
+    own.startsWith("@")
+      ? keys.some((key) => key.endsWith(own.toLowerCase()))
+      : addressKeys(own).some((key) => keys.includes(key)),
+  );
+}

@@ -14,7 +14,7 @@ const NO_COMPLAINT = new Set(["not-spam", "auth-failure", "dmarc"]);
 export const isComplaint = (feedbackType: string): boolean => !NO_COMPLAINT.has(feedbackType.trim().toLowerCase());
 
 /** A mail server's report about a mail of ours. */
-export type MailReport =
+type MailReport =
   | { readonly kind: "bounce"; readonly bounce: "permanent" | "transient"; readonly addresses: readonly string[] }
   | { readonly kind: "complaint"; readonly addresses: readonly string[] }
   /** Delayed, delivered, read, or not spam. */

@@ -22,7 +22,7 @@ const stateRow = z.object({
   timeZone: z.string().nullable(),
   workspaceTimeZone: z.string(),
 });
-export type LeadState = z.infer<typeof stateRow>;
+type LeadState = z.infer<typeof stateRow>;
 
 export async function readLeadState(db: Queryable, leadId: string): Promise<LeadState> {
   return await one(db, stateRow)`
@@ -48,7 +48,7 @@ export const eventRow = z.object({
   reason: z.string().nullable(),
   by: z.string().nullable(),
 });
-export type StoryEvent = z.infer<typeof eventRow>;
+type StoryEvent = z.infer<typeof eventRow>;
 
 /** The latest `limit` events of a lead, in order. Holds no text and no address. */
 export async function readStory(db: Queryable, leadId: string, limit: number): Promise<StoryEvent[]> {

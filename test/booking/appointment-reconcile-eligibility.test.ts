@@ -4,8 +4,7 @@ import { mustRead, rangesOf, SWEEP_DEFAULTS, windowOf } from "../../lib/booking/
 import type { BookingTool, ListedMeeting, MeetingStatus } from "../../lib/booking/port.ts";
 import { SweepMemory, sweep } from "../../lib/booking/sweep.ts";
 import { BOOKING_TOOLS, type BookingToolName, SWEEP_WINDOWS, type SweepWindow } from "../../lib/domain/labels.ts";
-import type { Booking } from "../../lib/inbound/booking-facts.ts";
-import { isOwn } from "../../lib/inbound/own-addresses.ts";
+import { type Booking, isOwn } from "../../lib/inbound/booking-facts.ts";
 import type { TranslatedFact } from "../../lib/inbound/translation.ts";
 
 const now = new Date("2026-11-30T09:00:00.000Z");
