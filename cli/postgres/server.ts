@@ -164,8 +164,10 @@ export async function stopAbandonedServer(data: string, onProgress: (line: strin
   const owner = ownerOf(lock.pid);
   if (owner === undefined)
     throw new Problem(`a PostgreSQL server that Backstop did not start uses ${data}: stop it (kill -INT ${lock.pid})`);
-  if (isRunning(owner))
-    throw new Problem(`process ${owner} uses the database in ${data}: wait until it ends, or stop it (kill ${owner})`);
+  if (isRunning(owner)) {
+    const advice = `wait until it ends, or stop it (kill ${owner}). Several commands at once need DATABASE_URL`;
+    throw new Problem(`process ${owner} uses the database in ${data}: ${advice}`);
+  }
   onProgress(`Stopping the PostgreSQL server that a killed command left running (process ${lock.pid})`);
   await endProcess(lock.pid);
 }

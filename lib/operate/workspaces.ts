@@ -70,7 +70,10 @@ export async function theOrOnlyWorkspace(db: Queryable, idOrName: string | undef
   const [only, ...others] = await readWorkspaces(db, { idOrName: null, limit: 20 });
   if (only && others.length === 0) return only;
   if (!only) throw new Refused("not_found", "there is no workspace yet: create one with workspaces apply");
-  throw new Refused("ambiguous", `there are several workspaces: select one of ${named([only, ...others])}`);
+  throw new Refused(
+    "ambiguous",
+    `there are several workspaces: select one of ${named([only, ...others])}, with --workspace`,
+  );
 }
 
 /** The one workspace with this id or name. Refuses an unknown or ambiguous name, and lists the candidates. */
