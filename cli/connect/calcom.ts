@@ -39,7 +39,7 @@ const webhook = z.object({
 const created = z.object({ data: webhook });
 const page = z.object({ data: z.array(webhook) });
 const teams = z.object({ data: z.array(z.object({ id: z.int() })) });
-/** Nobody can book a managed one: each member has a copy of it. */
+/** A managed one cannot be booked: each member has a copy of it. */
 const eventTypes = z.object({
   data: z
     .array(

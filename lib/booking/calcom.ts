@@ -24,7 +24,7 @@ const TAKE = 100;
 const STATUS = {
   accepted: "confirmed",
   pending: "tentative",
-  // Nobody has taken an instant meeting yet. The documentation leaves it out.
+  // No host has taken the instant meeting yet. The documentation leaves it out.
   awaiting_host: "tentative",
   cancelled: "cancelled",
   rejected: "cancelled",
@@ -94,7 +94,7 @@ export function calcom(read: ReadApi, { account = "", eventType }: BookingToolSe
         bookingsAt(read, { path, position }, budget),
       );
       const own = meetings.filter((one) => userId === undefined || isHostedBy(userId, one));
-      // Of a series, only the new booking says that the former one was moved.
+      // In a series, only the new booking says that the former one was moved.
       const moved = new Set(meetings.map(({ movedFrom }) => movedFrom));
       const isMoved = ({ id, status }: ListedMeeting) => status === "cancelled" && moved.has(id);
       return {

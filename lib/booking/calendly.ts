@@ -28,7 +28,7 @@ const RANGE_MS = 31 * DAY_MS;
 const MOST_INVITEE_PAGES = 50;
 
 const pagination = z.object({ next_page_token: z.string().min(1).nullish() });
-/** The rest only tells versions and hosts apart. */
+/** The rest only distinguishes versions and hosts. */
 const scheduledEvent = z.object({
   uri: z.string().regex(/\/scheduled_events\/[\w-]+$/, "must be the URI of an event"),
   status: z.enum(["active", "canceled"]),

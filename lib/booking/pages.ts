@@ -57,7 +57,7 @@ function assertInOrder(name: string, meetings: readonly Pick<ListedMeeting, "sta
   }
 }
 
-/** What the pages of a list have shown, each once. */
+/** The items that the pages of a list have shown, each once. */
 class Found<Meeting extends Pick<ListedMeeting, "id" | "startsAt">> {
   readonly #meetings = new Map<string, Meeting>();
   readonly #unread = new Map<string, UnreadItem>();

@@ -8,9 +8,9 @@ export interface BookingTool {
   /** Whether the list shows that a person missed a meeting. If not, only `details` of an ended meeting show it. */
   readonly listsMissed: boolean;
   /**
-   * The meetings that start at `from` or later and before `to`, each once, in order of their start: all of them, or those
-   * of the first part if the tool lists meetings in parts. With `parts`, the `rest` of an earlier list of this window, only
-   * those are read. Rejects if the list cannot be read. A meeting that cannot be read is in `unread`.
+   * The meetings that start at `from` or later and before `to`, each once, in order of their start. If the tool lists
+   * meetings in parts, those of the first part. With `parts`, the `rest` of an earlier list of this window, only those
+   * are read. Rejects if the list cannot be read. A meeting that cannot be read is in `unread`.
    */
   meetings(window: TimeRange, budget: CallBudget, parts?: ListParts): Promise<MeetingList>;
   /** The bookings of a meeting that this tool listed, one a person. Costs no call if the list holds it. */
@@ -32,9 +32,8 @@ interface MeetingList {
 /**
  * Something of an answer that cannot be read, although the rest can. Holds no personal data.
  *
- * A meeting with an unknown status is one, also if its times can be read: the status may mean that it is cancelled or
- * awaits confirmation. A booking ends sequences for good, and a cancellation ends its preparation, so that neither may be
- * guessed.
+ * A meeting with an unknown status is one, also if its times can be read: it may be cancelled or await confirmation. A
+ * booking ends sequences for good, and a cancellation ends its preparation, so that neither may be guessed.
  */
 export interface Unread {
   /** The tool's id of it. Undefined if that cannot be read either. */

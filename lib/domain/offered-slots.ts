@@ -217,7 +217,7 @@ const MONTHS = [
 function lineOf(startsAt: Date, zone: string): string {
   const local = zonedDateTime(startsAt.getTime(), zone);
   const clock = local.toPlainTime().toString({ smallestUnit: "minute" });
-  // `Etc/GMT+5` is five hours behind, which nobody reads in its name.
+  // `Etc/GMT+5` is five hours behind, although its name says the opposite.
   const named = /^([+-]|(Etc\/)?GMT[+-])/i.test(zone) ? `UTC${local.offset}` : local.timeZoneId;
   return `${DAYS[local.dayOfWeek - 1]}, ${local.day} ${MONTHS[local.month - 1]}, ${clock} (${named})`;
 }

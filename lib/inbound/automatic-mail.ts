@@ -32,7 +32,7 @@ const MARKS: readonly Mark[] = [
 
 /** Some forwarders write `auto-forwarded`. They send on what a person wrote. */
 const SUBMITTED: Mark = ["auto-submitted", /^\s*(?!(no|auto-forwarded)\b)\S/i];
-/** What a mailbox of Exchange writes into mails that its rules send: into those that it only redirects, too. */
+/** A mailbox of Exchange writes it into mails that its rules send, also into those that it only redirects. */
 const BY_RULES: readonly Mark[] = [
   ["x-ms-exchange-generated-message-source", /mailbox rules agent/i],
   ["x-ms-exchange-inbox-rules-loop", ANY],

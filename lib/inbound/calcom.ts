@@ -151,8 +151,8 @@ export function bookingsOfCalcom(resource: CalcomResource): readonly Booking[] {
 const texts = z.array(z.string()).catch([]);
 
 /**
- * The attendees who are no members of the team. The API names one host, and further ones among the attendees, where only the
- * form tells them from the booker and the guests. With seats, each attendee is a booker.
+ * The attendees who are no members of the team. The API names one host, and further ones among the attendees. Only the
+ * form distinguishes these from the booker and the guests. With seats, each attendee is a booker.
  */
 function peopleOf({
   attendees,

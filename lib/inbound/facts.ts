@@ -139,8 +139,8 @@ export const FACT_SCHEMAS = {
     .strictObject(aboutConsent)
     .describe(
       "A lead wants messages again. Takes back earlier opt-outs and bounces of its address and number, and starts " +
-        "nothing. By `sms`, only opt-outs by `sms` and bounces of the number: a text says nothing about e-mails. A " +
-        "complaint stays: only a person takes it back (`leads opt-in`).",
+        "nothing. An opt-in by `sms` takes back only opt-outs by `sms` and bounces of the number: a text says nothing " +
+        "about e-mails. A complaint stays: only a person takes it back (`leads opt-in`).",
     ),
   "lead.bounced": z
     .strictObject({

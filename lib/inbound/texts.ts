@@ -48,7 +48,9 @@ const STOP_ALONE = new Set(
 const START_WORDS = new Set("START UNSTOP OPTIN".split(" "));
 
 const POLITE = new Set("PLEASE PLS PLZ THANKS THANK THX YOU ME NOW BITTE MERCI SVP POR FAVOR".split(" "));
-/** What people write before they ask to stop. Not before an opt-in: there a text must be nothing but the keyword. */
+/**
+ * Words that people write before they ask to stop. Not before an opt-in: there a text must be nothing but the keyword.
+ */
 const OPENINGS = new Set("OK OKAY HI HELLO HEY JUST".split(" "));
 const ABOUT_MESSAGES = new Set(
   (

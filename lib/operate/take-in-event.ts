@@ -5,7 +5,7 @@ import { inboundOwners } from "../store/facts/inbound-owners.ts";
 import { missingSchema } from "../store/schema-gate.ts";
 import { order, Refused } from "./operation.ts";
 
-/** What `FactOutcome` has, and the reason of an event that concerns nobody here. */
+/** A `FactOutcome`, or the reason of an event that concerns no lead. */
 const outcome = z.object({
   outcome: z.enum(["applied", "stale", "duplicate", "ignored"]),
   ended: z.int().optional(),
@@ -21,7 +21,7 @@ const outcome = z.object({
 export const takeInEvent = order({
   name: "intake",
   summary: "Applies an event, such as a reply or a cancelled meeting, as the function intake does.",
-  /** What the queue of the intake holds: most often an event of EventBridge. */
+  /** A message as in the queue of the intake: most often an event of EventBridge. */
   input: z.record(z.string(), z.unknown()),
   answer: z.object({ outcomes: z.array(outcome) }),
   async run(db, event) {

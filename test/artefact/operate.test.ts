@@ -219,7 +219,7 @@ describe("the command `leads import --stage`", () => {
     return { path, words: [...given, "--by", "Hana", "--reason", "trade fair"] };
   }
 
-  it("changes nothing in a dry run, and continues after a kill: nobody is enrolled twice", async () => {
+  it("changes nothing in a dry run, and continues after a kill: no lead is enrolled twice", async () => {
     const { path, words } = await aFile();
     const rehearsed = await command([...words.slice(0, -4), "--dry-run"]).ended;
     expect(rehearsed.stdout).toMatch(/line 2: enrolled\n[\s\S]*\n1101 rows\n {2}enrolled 1100\n {2}invalid 1\nDry run/);

@@ -13,7 +13,7 @@ const DAY = 1_440 * MINUTE;
 const HALF_HOUR = 30 * MINUTE;
 const settings = SWEEP_DEFAULTS;
 
-/** By its start, in milliseconds from now. */
+/** A meeting by its start, in milliseconds from now. */
 const meetingAt = (ms: number, changes: Partial<ListedMeeting> = {}): ListedMeeting => ({
   id: `m${ms}`,
   version: "1",

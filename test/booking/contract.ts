@@ -57,7 +57,7 @@ function unix(time: Date): string {
   return String(time.getTime() / 1_000);
 }
 
-/** What every booking tool must do, on a server that speaks its wire format. */
+/** The contract of every booking tool, on a server that speaks its wire format. */
 export function bookingToolContract(tool: ToolUnderTest): void {
   let standIn: StandIn;
   let api: BookingTool;

@@ -76,7 +76,7 @@ describe("a run", () => {
     ]);
   });
 
-  it("tells a no-show of Calendly, which only the invitee shows, within an hour", async () => {
+  it("reports a no-show of Calendly, which only the invitee shows, within an hour", async () => {
     const stage = aStage();
     calendly.content.meetings = [meetingIn("ida", -2 * 60 * MINUTE)];
     await stage.run();
@@ -390,7 +390,7 @@ describe("fifty connections", () => {
     expect(swept.size).toBe(50);
   });
 
-  it("take turns by the calls that a run may make: nobody waits for more than its share", async () => {
+  it("take turns by the calls that a run may make: none waits for more than its share", async () => {
     calcom.content.meetings = [meetingIn("ida", DAY)];
     const stage = new TestStage(
       Array.from({ length: 50 }, () => connectionTo(CALCOM, calcom)),

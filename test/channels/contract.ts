@@ -178,7 +178,7 @@ export function itKeepsTheContract(subject: ChannelUnderTest): void {
 
     if (subject.unaddressed) {
       const { without, reason } = subject.unaddressed;
-      when(["accepts"], "refuses a touch that names nobody whom it could reach", async (behaviour) => {
+      when(["accepts"], "refuses a touch without an address", async (behaviour) => {
         const { outcome, taken } = await send(behaviour, aTouch(without));
         expect(outcome).toEqual({ kind: "refused", reason, notAsked: true });
         expect(taken).toEqual([]);

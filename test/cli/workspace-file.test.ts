@@ -59,7 +59,7 @@ const settings: fc.Arbitrary<WorkspaceSettings> = fc.record({
   }),
 });
 
-it("reads the settings that it has written, whatever YAML could make of them", async () => {
+it("reads the settings that it has written, with any text that YAML could misread", async () => {
   await fc.assert(
     fc.asyncProperty(settings, async (written) => {
       expect(await settingsIn(writeWorkspaceFile(written))).toEqual(written);

@@ -39,7 +39,7 @@ const sequenceOf = (...steps: readonly WrittenStep[]): WrittenSequence => ({
   steps,
 });
 
-/** What a run decides about the step after a message at that time. */
+/** The decision of a run on the step after a message at that time. */
 function goes(sent: Date, { delayMinutes, timeToLiveMinutes }: WrittenStep, { zone, window }: SendCalendar): boolean {
   const due = laterInZone(sent, delayMinutes, zone);
   const opening = nextOpening(due, calendar(window, zone));

@@ -155,7 +155,7 @@ describe("an offer", () => {
 describe("a text that offers times already", () => {
   const own = offered([WEDNESDAY[0] as Span, THURSDAY[0] as Span], "touch");
 
-  it("keeps them while they are free, whatever else is", () => {
+  it("keeps them while they are free, even if other times are free", () => {
     expect(startsOf(offer([...WEDNESDAY, ...THURSDAY, ...FRIDAY], { offered: own }, BERLIN, "touch"))).toEqual([
       "2026-06-03T08:00",
       "2026-06-04T08:00",

@@ -13,7 +13,7 @@ it("docs/ match the schemas; otherwise run `npm run generate:events`", async () 
   }
 });
 
-/** What providers send, by the name of its example. */
+/** Messages of providers, by the name of the example. */
 const MESSAGES: Readonly<Record<string, object>> = {
   "mail.received": { kind: "mail" },
   "ses.bounced": { kind: "touch_facts", facts: [{ type: "lead.bounced", kind: "permanent" }] },

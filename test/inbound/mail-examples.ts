@@ -5,7 +5,7 @@ const RECEIVED =
   "from mail.example.com (mail.example.com [192.0.2.7]) by inbound-smtp.eu-central-1.amazonaws.com with SMTP id abc " +
   "for replies@northwind.example; Fri, 20 Nov 2026 09:00:05 +0000 (UTC)";
 
-/** What people and servers send, as SES stores it. */
+/** Mails of people and servers, as SES stores them. */
 const USUAL: Fields = {
   "Return-Path": "<ada@example.com>",
   Received: RECEIVED,

@@ -148,7 +148,7 @@ describe("an event of SES", () => {
     expect(facts).toMatchObject([{ detail: { occurredAt: "2026-11-20T08:00:09Z" } }]);
   });
 
-  it("never throws, whatever its fields hold", () => {
+  it("never throws, for any values of its fields", () => {
     const types = fc.constantFrom("Email Bounced", "Email Complaint Received", "Email Delivered", "Email Rejected");
     fc.assert(
       fc.property(types, fc.jsonValue(), fc.jsonValue(), (type, bounce, tags) => {

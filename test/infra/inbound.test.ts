@@ -190,7 +190,7 @@ describe("unsubscribe links", () => {
     expect(outputOf(own, "RequiredEndpoints")).not.toContain("unsubscribe");
   });
 
-  it("need an endpoint of Secrets Manager, once, whatever else uses it", () => {
+  it("need one endpoint of Secrets Manager, also if other parts use it", () => {
     expect(outputOf(template, "RequiredEndpoints")).toContain(
       "Secrets (the key of unsubscribe links and the webhook's signing secret)",
     );

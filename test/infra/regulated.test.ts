@@ -38,7 +38,7 @@ describe("a stage with a customer-managed key", () => {
     for (const properties of propertiesOf(plain, type)) expect(properties[property]).toBeUndefined();
   });
 
-  it("encrypts the administrator's secret with it, whoever rotates it", () => {
+  it("encrypts the administrator's secret with it, with and without rotation by RDS", () => {
     template.hasResourceProperties("AWS::RDS::DBCluster", { MasterUserSecret: { KmsKeyId: KEY } });
     const database = { name: "backstop", user: "backstop_run" };
     const unrotated = aTemplate(anExample({ ...regulated, database }));

@@ -158,7 +158,7 @@ it("gives advice on the active sequences of each workspace", async () => {
   });
 });
 
-it("shows every workspace, whatever another one's rows hold", async () => {
+it("shows every workspace, with any rows in another one", async () => {
   const healthy = await addWorkspace(sql, { name: "Healthy" });
   const chase = await addSequence(sql, healthy);
   await addInstance(sql, await addLead(sql, healthy), chase.id);

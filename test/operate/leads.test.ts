@@ -123,7 +123,7 @@ describe("leads show", () => {
     await expect(refused).rejects.toThrow(other?.leadId);
   });
 
-  it("tells what happened in order, from the start of the sequence to the booking that stopped it", async () => {
+  it("lists the events in order, from the start of the sequence to the booking that stopped it", async () => {
     const workspaceId = await addWorkspace(sql);
     const chase = await addSequence(sql, workspaceId, { name: "Chase", steps: [{}, {}] });
     const { leadId } = await addFollowedLead(sql, workspaceId, chase.id);
@@ -144,7 +144,7 @@ describe("leads show", () => {
     expect(instances).toEqual([]);
   });
 
-  it("tells what became of each message", async () => {
+  it("lists the outcome of each message", async () => {
     const workspaceId = await addWorkspace(sql);
     const chase = await addSequence(sql, workspaceId, { name: "Chase" });
     const { leadId } = await addFollowedLead(sql, workspaceId, chase.id);
@@ -203,7 +203,7 @@ describe("leads show", () => {
     ]);
   });
 
-  it("agrees with the next run, whatever the state of lead and workspace", async () => {
+  it("agrees with the next run, for any state of lead and workspace", async () => {
     const cases = fc.record({
       lead: fc.record({
         automation_enabled: fc.boolean(),

@@ -64,7 +64,7 @@ it("lists the newest first, page by page, and each run once", async () => {
   expect(seen[3]).toBe(ids[0]);
 });
 
-it("tells a run that died from one in progress, and reads reports of any shape", async () => {
+it("distinguishes a run that died from one in progress, and reads reports of any shape", async () => {
   await addRun({ at: "2026-03-01T09:00Z" });
   await addRun({ at: "2026-03-01T09:01Z", deadline: "2100-01-01T00:00Z" });
   await addRun({ at: "2026-03-01T09:02Z", success: false, report: { errors: ["one", "two"], reason: "locked" } });

@@ -15,7 +15,7 @@ const [workspaceId, touch] = ["0190f0f0-0000-7000-8000-0000000000aa", "0190f0f0-
 const ids = { workspaceId, touchId: touch };
 const keys: UnsubscribeKeys = { current: "the current key, which is long enough", former: [] };
 const token = unsubscribeToken(ids, keys.current);
-const forged = unsubscribeToken(ids, "a key of somebody else, which is long");
+const forged = unsubscribeToken(ids, "a long key of another stage");
 const AT = NOW.toISOString();
 const OPT_OUT = {
   type: "lead.opted_out",

@@ -297,7 +297,7 @@ describe("a signed webhook that cannot be translated", () => {
 });
 
 describe("the answer to posted facts", () => {
-  it("reports each fact: the good ones are accepted, whatever the others are", async () => {
+  it("reports each fact, and accepts the valid ones beside invalid ones", async () => {
     const good = PAYLOADS.facts();
     const mixed = [good, { type: "lead.sneezed" }, { type: "lead.replied", lead: { email: "bo@example.com" } }];
     expect(await answer(posting(mixed))).toMatchObject({

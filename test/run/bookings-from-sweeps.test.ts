@@ -64,7 +64,7 @@ function webhook(event: "invitee.created" | "invitee.canceled", id: string, at: 
 const TWO_WEEKS = 20_160;
 const STARTS = 8_000 + TWO_WEEKS / 2;
 
-/** What the law counts: bookings, stops and starts. Ids of rows are no part of it. */
+/** The law counts bookings, stops and starts. Ids of rows are no part of it. */
 async function outcome() {
   const { completedCount: leftToStop } = await completeFollowUpsForMeetingBookedLeads(db);
   const { rows } = await sql.query(

@@ -70,7 +70,7 @@ const live = async (): Promise<readonly unknown[]> =>
     )
   ).rows;
 
-/** What decides about touches and meetings. Ids of bookings are part of it, those of rows are not. */
+/** The facts that decide about touches and meetings. Ids of bookings are part of it, those of rows are not. */
 const outcome = async () => ({
   leads: (
     await sql.query(

@@ -28,7 +28,7 @@ const EVENTS = {
   complained: () => eventOf("Email Complaint Received", aComplaint(), ada),
 };
 
-/** What the events of a mail decide. */
+/** The columns that the events of a mail decide. */
 const standingOf = async ({ touchId, leadId, instanceId, workspaceId }: Reached) => {
   const { rows } = await sql.query(
     `select touch.status::text, delivered_at as delivered, bounced_at as bounced, complained_at as complained,

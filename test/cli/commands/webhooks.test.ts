@@ -8,7 +8,7 @@ import { useDatabase } from "../../support/use-database.ts";
 const { database, sql } = await useDatabase();
 let program: RunningProgram;
 let workspaceId: string;
-/** What the command printed first. */
+/** The first output of the command. */
 let printed: string;
 
 beforeAll(async () => {
