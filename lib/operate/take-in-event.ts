@@ -1,8 +1,11 @@
 import * as z from "zod";
+import type { Fact } from "../inbound/facts.ts";
 import { applyEvent } from "../run/apply-messages.ts";
 import { applyFact } from "../store/facts/apply-fact.ts";
 import { inboundOwners } from "../store/facts/inbound-owners.ts";
+import { findLeads } from "../store/facts/leads.ts";
 import { missingSchema } from "../store/schema-gate.ts";
+import type { Queryable } from "../store/sql.ts";
 import { order, Refused } from "./operation.ts";
 
 /** A `FactOutcome`, or the reason of an event that concerns no lead. */
@@ -25,12 +28,12 @@ export const takeInEvent = order({
   input: z.record(z.string(), z.unknown()),
   answer: z.object({ outcomes: z.array(outcome) }),
   async run(db, event) {
-    const workspaceIds = new Set<string>();
+    const facts: Fact[] = [];
     const found = await applyEvent(JSON.stringify(event), {
       missingSchema: () => missingSchema(db),
       owners: inboundOwners(db),
       apply(fact) {
-        workspaceIds.add(fact.workspaceId);
+        facts.push(fact);
         return applyFact(db, fact);
       },
     });
@@ -38,7 +41,18 @@ export const takeInEvent = order({
       if (one.outcome === "refused") throw new Refused("event_refused", one.reason);
       return outcome.parse(one);
     });
-    const [workspaceId = null, ...others] = workspaceIds;
-    return { workspaceId: others.length > 0 ? null : workspaceId, answer: { outcomes } };
+    return { ...(await subjectOf(db, facts)), answer: { outcomes } };
   },
 });
+
+/** The workspace of the facts, and the lead whose story shows the order, if there is only one. */
+async function subjectOf(
+  db: Queryable,
+  facts: readonly Fact[],
+): Promise<{ readonly workspaceId: string | null; readonly leadId?: string }> {
+  const [fact, ...others] = facts;
+  if (!fact || others.some(({ workspaceId }) => workspaceId !== fact.workspaceId)) return { workspaceId: null };
+  const { workspaceId } = fact;
+  const [lead, ...leads] = "lead" in fact ? await findLeads(db, { workspaceId, lead: fact.lead }) : [];
+  return { workspaceId, ...(lead && leads.length + others.length === 0 && { leadId: lead.id }) };
+}

@@ -39,7 +39,7 @@ describe("the order `intake`", () => {
   const anEvent = (type: string, detail: Columns): Record<string, unknown> =>
     JSON.parse(bodyOf(type, { eventId: "1", occurredAt: hoursAgo(1), ...detail }));
 
-  it("applies an event once, by its event id, and records it with its workspace", async () => {
+  it("applies an event once, by its event id, and records it with its workspace and lead", async () => {
     const workspaceId = await addWorkspace(sql);
     const chase = await addSequence(sql, workspaceId);
     const { leadId } = await addFollowedLead(sql, workspaceId, chase.id);
@@ -47,8 +47,8 @@ describe("the order `intake`", () => {
     const { outcomes } = await give(takeInEvent, event);
     expect(outcomes).toMatchObject([{ outcome: "applied", ended: 1, warnings: [expect.stringContaining("meeting")] }]);
     expect(await give(takeInEvent, event)).toEqual({ outcomes: [{ outcome: "duplicate" }] });
-    const recorded = await sql.query("select workspace_id, placed_by from placed_order where name = 'intake'");
-    expect(recorded.rows).toEqual(Array(2).fill({ workspace_id: workspaceId, placed_by: "Hana" }));
+    const recorded = await sql.query("select workspace_id, lead_id, placed_by from placed_order where name = 'intake'");
+    expect(recorded.rows).toEqual(Array(2).fill({ workspace_id: workspaceId, lead_id: leadId, placed_by: "Hana" }));
   });
 
   it.each([
