@@ -1,156 +1,209 @@
 import type { AheadForCap, WorkspaceFacts } from "../domain/due-item.ts";
-import { capDayEnd, capDayOf } from "../domain/send-times.ts";
+import { capDayEnd } from "../domain/send-times.ts";
 import { MINUTE_MS } from "../domain/time-zone.ts";
 import { ENDS_BY_TIME } from "../store/candidates.ts";
-import type { Walking } from "./walking.ts";
+import type { Walk } from "./walking.ts";
 
-/** The daily cap of one workspace on the virtual clock, and the steps that wait for it. */
+const HOUR_MS = 60 * MINUTE_MS;
+
+/** A day of the cap. */
+interface CapDay {
+  readonly end: number;
+  /** The steps that are decided again on this day. */
+  readonly held: HeldSteps;
+  used: number;
+}
+
+/** The daily cap of a workspace on the virtual clock, and the steps that wait for it. */
 export class ClockCap {
-  readonly #usedOfDay = new Map<string, number>();
-  /** The held steps, by the day on which they are decided again. */
-  readonly #days: { readonly end: number; readonly held: HeldSteps }[] = [];
-  readonly #dayOf = new Map<string, HeldSteps>();
-  /** The last object for each workspace: most decisions of a day see the same. */
-  readonly #seen = new Map<WorkspaceFacts, WorkspaceFacts>();
+  readonly #workspace: WorkspaceFacts;
   readonly #from: Date;
-  readonly #until: Date;
   /** The end of the last day: a step that comes back after the forecast, but on that day, still has its place. */
-  #lastEnd: Date | undefined;
+  readonly #lastEnd: Date;
+  readonly #days: CapDay[] = [];
+  /** The day on which each instance waits; -1 if it does not. */
+  readonly #dayOf: Int16Array;
+  /** In milliseconds: since when it waits, and when it is decided again. */
+  readonly #since: Float64Array;
+  readonly #comesBack: Float64Array;
+  /** The last one: most decisions of a day see the same. */
+  #seen: WorkspaceFacts;
 
-  constructor(from: Date, until: Date) {
+  constructor(workspace: WorkspaceFacts, from: Date, until: Date, instances: number) {
+    this.#workspace = workspace;
+    this.#seen = workspace;
     this.#from = from;
-    this.#until = until;
+    this.#lastEnd = capDayEnd(workspace.timeZone, until);
+    this.#dayOf = new Int16Array(instances).fill(-1);
+    this.#since = new Float64Array(instances);
+    this.#comesBack = new Float64Array(instances);
   }
 
   /** Notes where the instance waits now. */
-  follow(walking: Walking): void {
-    this.forget(walking.id);
-    const { status, holdReason, heldSince, nextStepDue, id, item } = walking;
-    if (item.workspace.dailyCap === null || heldSince === null) return;
-    this.#lastEnd ??= capDayEnd(item.workspace.timeZone, this.#until);
-    if (nextStepDue >= this.#lastEnd) return;
+  follow(index: number, { status, holdReason, heldSince, nextStepDue }: Walk): void {
+    this.forget(index);
+    if (this.#workspace.dailyCap === null || heldSince === null || nextStepDue >= this.#lastEnd) return;
     if (status !== "active" || holdReason === null || !ENDS_BY_TIME.includes(holdReason)) return;
-    const day = this.#heldOn(item.workspace, nextStepDue);
-    day.add({ id, since: heldSince.getTime(), comesBack: nextStepDue.getTime() });
-    this.#dayOf.set(id, day);
+    const day = this.#numberOfDay(nextStepDue);
+    this.#dayOf[index] = day;
+    this.#since[index] = heldSince.getTime();
+    this.#comesBack[index] = nextStepDue.getTime();
+    this.#days[day]?.held.add(index);
   }
 
-  forget(id: string): void {
-    this.#dayOf.get(id)?.delete(id);
-    this.#dayOf.delete(id);
+  forget(index: number): void {
+    const day = this.#dayOf[index] ?? -1;
+    if (day === -1) return;
+    this.#days[day]?.held.delete(index);
+    this.#dayOf[index] = -1;
   }
 
-  use(workspace: WorkspaceFacts, now: Date): void {
-    if (workspace.dailyCap === null) return;
-    this.#usedOfDay.set(capDayOf(workspace.timeZone, now), this.#used(workspace, now) + 1);
+  use(now: Date): void {
+    if (this.#workspace.dailyCap !== null) this.#dayAt(now).used += 1;
   }
 
   /** The workspace with what is used of its cap on that day. */
-  of(workspace: WorkspaceFacts, now: Date): WorkspaceFacts {
-    if (workspace.dailyCap === null) return workspace;
-    const dailyCapUsed = this.#used(workspace, now);
-    const known = this.#seen.get(workspace);
-    if (known?.dailyCapUsed === dailyCapUsed) return known;
-    const seen = { ...workspace, dailyCapUsed };
-    this.#seen.set(workspace, seen);
-    return seen;
-  }
-
-  #used({ timeZone, dailyCapUsed }: WorkspaceFacts, now: Date): number {
-    const day = capDayOf(timeZone, now);
-    return this.#usedOfDay.get(day) ?? (day === capDayOf(timeZone, this.#from) ? dailyCapUsed : 0);
+  workspaceAt(now: Date): WorkspaceFacts {
+    if (this.#workspace.dailyCap === null) return this.#workspace;
+    const dailyCapUsed = this.#dayAt(now).used;
+    if (this.#seen.dailyCapUsed !== dailyCapUsed) this.#seen = { ...this.#workspace, dailyCapUsed };
+    return this.#seen;
   }
 
   /**
    * For a step that is decided now: the held steps that have waited longer and may still use the day's cap, as a claim
-   * reads them. Finds them when they are first needed.
+   * reads them.
    */
-  queueAt(workspace: WorkspaceFacts, now: Date): (decided: Walking) => AheadForCap | undefined {
-    const { dailyCap } = workspace;
-    const left = dailyCap === null ? 0 : dailyCap - this.#used(workspace, now);
-    if (left <= 0) return () => undefined;
-    let found: Queue | undefined;
-    return ({ heldSince, nextStepDue }) => {
-      found ??= this.#heldOn(workspace, now).oldest(left, now.getTime());
-      const steps = countBelow(found.since, (heldSince ?? nextStepDue).getTime());
-      return steps === 0 ? undefined : { steps, until: new Date(found.lastBack[steps - 1] ?? 0) };
-    };
+  queueAt(now: Date): (decided: Waiting) => AheadForCap | undefined {
+    const { dailyCap } = this.#workspace;
+    if (dailyCap === null) return () => undefined;
+    const { held, used } = this.#dayAt(now);
+    return used < dailyCap ? (decided) => held.ahead(decided, dailyCap - used, now) : () => undefined;
   }
 
-  #heldOn({ timeZone }: WorkspaceFacts, at: Date): HeldSteps {
+  /**
+   * What a step waits for if the cap holds it now: infinity for the next day, or the time at which the last of the older
+   * steps comes back that have a place before it. Null if there is a place for it.
+   */
+  waitsFor(decided: Waiting, now: Date, aheadOf: ReturnType<ClockCap["queueAt"]>): number | null {
+    const { dailyCap } = this.#workspace;
+    if (dailyCap === null) return null;
+    const left = dailyCap - this.#dayAt(now).used;
+    if (left <= 0) return Number.POSITIVE_INFINITY;
+    const ahead = aheadOf(decided);
+    return ahead && ahead.steps >= left ? ahead.until.getTime() : null;
+  }
+
+  #dayAt(now: Date): CapDay {
+    const day = this.#days[this.#numberOfDay(now)];
+    if (!day) throw new RangeError("a time outside the forecast");
+    return day;
+  }
+
+  #numberOfDay(at: Date): number {
     const time = at.getTime();
-    let day = this.#days.find(({ end }) => time < end);
-    while (day === undefined) {
-      const end = capDayEnd(timeZone, new Date(this.#days.at(-1)?.end ?? this.#from.getTime())).getTime();
-      const next = { end, held: new HeldSteps() };
-      this.#days.push(next);
+    let day = this.#days.findIndex(({ end }) => time < end);
+    while (day === -1) {
+      const last = this.#days.at(-1);
+      const end = capDayEnd(this.#workspace.timeZone, last ? new Date(last.end) : this.#from).getTime();
+      const used = last ? 0 : this.#workspace.dailyCapUsed;
+      const next = this.#days.push({ end, used, held: new HeldSteps(this.#since, this.#comesBack) }) - 1;
       if (time < end) day = next;
     }
-    return day.held;
+    return day;
   }
 }
 
-/** A held step, in milliseconds: since when, and when it is decided again. */
-interface Held {
-  readonly id: string;
-  readonly since: number;
-  readonly comesBack: number;
-}
+/** When a step is due, and since when it waits; null if it does not. */
+type Waiting = Pick<Walk, "heldSince" | "nextStepDue">;
 
-/** Held steps, the oldest first: since when each waits, and the latest `comesBack` up to it. */
+/** Held steps, the oldest first, and at most `limit`. */
 interface Queue {
+  readonly limit: number;
   readonly since: number[];
+  /** The latest time at which a step up to this one comes back. */
   readonly lastBack: number[];
+  /** When the first of them comes back. */
+  firstBack: number;
 }
 
-/** Held steps, kept in minutes of `since`, so that the oldest are found without sorting all. */
+/** Held steps, kept in hours of `since`, so that the oldest are found without sorting all. */
 class HeldSteps {
-  readonly #minutes: number[] = [];
-  readonly #ofMinute = new Map<number, Map<string, Held>>();
-  readonly #minuteOf = new Map<string, number>();
+  readonly #since: Float64Array;
+  readonly #comesBack: Float64Array;
+  readonly #hours: number[] = [];
+  readonly #ofHour = new Map<number, Set<number>>();
+  /** Those that were found last; undefined if others are the oldest now. */
+  #found: Queue | undefined;
 
-  add(held: Held): void {
-    const minute = Math.floor(held.since / MINUTE_MS);
-    this.#minuteOf.set(held.id, minute);
-    const others = this.#ofMinute.get(minute);
-    if (others) others.set(held.id, held);
+  constructor(since: Float64Array, comesBack: Float64Array) {
+    this.#since = since;
+    this.#comesBack = comesBack;
+  }
+
+  add(index: number): void {
+    this.#forgetFound(index);
+    const hour = this.#hourOf(index);
+    const others = this.#ofHour.get(hour);
+    if (others) others.add(index);
     else {
-      this.#ofMinute.set(minute, new Map([[held.id, held]]));
-      this.#minutes.splice(countBelow(this.#minutes, minute), 0, minute);
+      this.#ofHour.set(hour, new Set([index]));
+      this.#hours.splice(countBelow(this.#hours, hour), 0, hour);
     }
   }
 
-  delete(id: string): void {
-    const minute = this.#minuteOf.get(id);
-    if (minute === undefined) return;
-    this.#minuteOf.delete(id);
-    const others = this.#ofMinute.get(minute);
-    others?.delete(id);
+  delete(index: number): void {
+    this.#forgetFound(index);
+    const hour = this.#hourOf(index);
+    const others = this.#ofHour.get(hour);
+    others?.delete(index);
     if (others?.size !== 0) return;
-    this.#ofMinute.delete(minute);
-    this.#minutes.splice(countBelow(this.#minutes, minute), 1);
+    this.#ofHour.delete(hour);
+    this.#hours.splice(countBelow(this.#hours, hour), 1);
   }
 
-  /** At most `limit` steps that are decided again after `now`. */
-  oldest(limit: number, now: number): Queue {
-    const queue: Queue = { since: [], lastBack: [] };
+  /** The steps that have waited longer and are decided again after `now`, at most `limit`. */
+  ahead({ heldSince, nextStepDue }: Waiting, limit: number, now: Date): AheadForCap | undefined {
+    const known = this.#found;
+    const isValid = known && known.limit >= limit && known.firstBack > now.getTime();
+    const { since, lastBack } = isValid ? known : this.#oldest(limit, now.getTime());
+    const steps = Math.min(limit, countBelow(since, (heldSince ?? nextStepDue).getTime()));
+    return steps === 0 ? undefined : { steps, until: new Date(lastBack[steps - 1] ?? 0) };
+  }
+
+  #oldest(limit: number, now: number): Queue {
+    const found: Queue = { limit, since: [], lastBack: [], firstBack: Number.POSITIVE_INFINITY };
+    this.#found = found;
     let last = 0;
-    for (const minute of this.#minutes) {
-      for (const { since, comesBack } of inOrder(this.#ofMinute.get(minute))) {
+    for (const hour of this.#hours) {
+      for (const index of this.#inOrder(this.#ofHour.get(hour))) {
+        const comesBack = this.#comesBack[index] ?? 0;
         if (comesBack <= now) continue;
         last = Math.max(last, comesBack);
-        queue.since.push(since);
-        queue.lastBack.push(last);
-        if (queue.since.length === limit) return queue;
+        found.firstBack = Math.min(found.firstBack, comesBack);
+        found.since.push(this.#since[index] ?? 0);
+        found.lastBack.push(last);
+        if (found.since.length === limit) return found;
       }
     }
-    return queue;
+    return found;
   }
-}
 
-function inOrder(held: ReadonlyMap<string, Held> | undefined): Iterable<Held> {
-  if (held === undefined || held.size === 1) return held?.values() ?? [];
-  return [...held.values()].sort((one, other) => one.since - other.since || (one.id < other.id ? -1 : 1));
+  /** Unless a step is younger than all that were found. */
+  #forgetFound(index: number): void {
+    const { limit = 0, since = [] } = this.#found ?? {};
+    const isYounger = since.length === limit && (this.#since[index] ?? 0) > (since.at(-1) ?? 0);
+    if (!isYounger) this.#found = undefined;
+  }
+
+  #inOrder(held: ReadonlySet<number> | undefined): Iterable<number> {
+    if (held === undefined || held.size === 1) return held ?? [];
+    return [...held].sort((one, other) => (this.#since[one] ?? 0) - (this.#since[other] ?? 0) || one - other);
+  }
+
+  #hourOf(index: number): number {
+    return Math.floor((this.#since[index] ?? 0) / HOUR_MS);
+  }
 }
 
 /** The number of values below this one, of values in order. */

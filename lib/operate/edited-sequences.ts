@@ -8,7 +8,7 @@ import type { StoredSteps } from "../store/stored-sequences.ts";
  * The instance as `sequences apply` would leave it. It keeps the steps, order and delays of its version; what
  * `upsertSequences` changes in all versions is changed. Pure.
  */
-type Edit = (live: LiveInstance) => LiveInstance;
+export type Edit = (live: LiveInstance) => LiveInstance;
 
 /** The edit that these plans make. `stored` has the steps of all versions of their sequences. */
 export function editOf(plans: readonly SequencePlan[], stored: StoredSteps): Edit {

@@ -1,10 +1,14 @@
 import * as z from "zod";
-import { stepsFrom } from "../domain/due-item.ts";
+import type { DueItem } from "../domain/due-item.ts";
 import { CHANNELS } from "../domain/labels.ts";
+import { render } from "../domain/templates.ts";
 import type { LiveInstance } from "../store/live-instances.ts";
 import type { StoredSteps } from "../store/stored-sequences.ts";
+import type { Edit } from "./edited-sequences.ts";
+import { type EditedStep, type Ended, Endings, endingOf, StepsAhead } from "./endings.ts";
 import type { Foreseen } from "./future.ts";
 import { isoInstant } from "./operation.ts";
+import type { LiveInstances } from "./packed-instances.ts";
 
 /** How a step ends in the days of a forecast; `none` if nothing happens to it. */
 const ending = z.object({
@@ -37,7 +41,6 @@ export const effect = z.object({
   ends: z.object({ earlier: z.int(), later: z.int(), added: z.int(), removed: z.int() }),
 });
 type Effect = z.output<typeof effect>;
-type Ending = z.output<typeof ending>;
 type Change = Effect["changes"][number];
 
 const TIMES_SHOWN = 3;
@@ -46,6 +49,9 @@ interface Counted extends Omit<Change, "steps" | "times"> {
   steps: number;
   readonly times: Map<number, number>;
 }
+
+/** Starts a future. What it needs is free again once it was read. */
+type StartFuture = () => Iterable<Foreseen>;
 
 /** Compares two futures of groups of instances, group by group. */
 export class EffectCounts {
@@ -58,17 +64,16 @@ export class EffectCounts {
   }
 
   /** Compares what happens to these instances without the edit and with it. */
-  add(live: readonly LiveInstance[], before: Iterable<Foreseen>, after: Iterable<Foreseen>): void {
-    const [one, other] = [new Endings(before), new Endings(after)];
-    for (const instance of live) {
-      const { candidate } = instance;
-      if (!("item" in candidate.read)) continue;
-      for (const [index, step] of stepsFrom(candidate.read.item.sequence, candidate.position).entries()) {
-        const now = index === 0 ? waitingNow(instance) : NOTHING;
-        const place = { instanceId: candidate.instanceId, stepId: step.id };
-        this.#compare(step.id, one.of(place) ?? now, other.of(place) ?? now);
+  add(live: LiveInstances, edit: Edit, before: StartFuture, after: StartFuture): void {
+    const steps = new StepsAhead(live, edit);
+    const [one, other] = [new Endings(steps, live.length, before()), new Endings(steps, live.length, after())];
+    for (let index = 0; index < live.length; index += 1) {
+      this.#compareEnds(one.endsAt.at(index), other.endsAt.at(index));
+      for (const { step, place, waiting } of steps.of(index)) {
+        const now = { label: waiting, at: null };
+        const item = () => itemOf(live.at(index));
+        this.#compare(step, item, one.at(place) ?? now, other.at(place) ?? now);
       }
-      this.#compareEnds(one.endsAt.get(candidate.instanceId), other.endsAt.get(candidate.instanceId));
     }
   }
 
@@ -80,29 +85,28 @@ export class EffectCounts {
     };
   }
 
-  #compare(stepId: string, before: Foreseen | Ending, after: Foreseen | Ending): void {
+  #compare(step: EditedStep, item: () => DueItem | undefined, before: Ended, after: Ended): void {
+    const isSame = before.label === after.label;
+    if (isSame && before.at?.getTime() === after.at?.getTime() && !step.isReworded) return;
     const ends = { before: endingOf(before), after: endingOf(after) };
-    const goes = isTouch(before) && isTouch(after) ? directionOf(before.at, after.at) : null;
-    const otherText = goes !== null && textOf(before) !== textOf(after);
-    const isSame = JSON.stringify(ends.before) === JSON.stringify(ends.after);
+    const goes = ends.before.kind === "touch" && ends.after.kind === "touch" ? directionOf(before, after) : null;
+    const otherText = goes !== null && step.isReworded && readsOtherwise(step, item());
     if (isSame && (goes ?? "at_the_same_time") === "at_the_same_time" && !otherText) return;
-    const { sequence = "", key: step = "" } = this.#stored.get(stepId) ?? {};
-    const key = JSON.stringify([sequence, step, ends, goes, otherText]);
-    const counted: Counted = this.#changes.get(key) ?? {
-      sequence,
-      step,
-      ...ends,
-      goes,
-      otherText,
-      steps: 0,
-      times: new Map(),
-    };
-    this.#changes.set(key, counted);
-    counted.steps += 1;
-    if (isTouch(after)) counted.times.set(+after.at, (counted.times.get(+after.at) ?? 0) + 1);
+    const { sequence = "", key = "" } = this.#stored.get(step.before.id) ?? {};
+    const change = { sequence, step: key, ...ends, goes, otherText };
+    this.#count(change, ends.after.kind === "touch" ? after.at : null);
   }
 
-  #compareEnds(before: Date | undefined, after: Date | undefined): void {
+  /** `at`: when the touch goes after the edit; null if none goes. */
+  #count(change: Omit<Counted, "steps" | "times">, at: Date | null): void {
+    const key = JSON.stringify(change);
+    const counted: Counted = this.#changes.get(key) ?? { ...change, steps: 0, times: new Map() };
+    this.#changes.set(key, counted);
+    counted.steps += 1;
+    if (at) counted.times.set(+at, (counted.times.get(+at) ?? 0) + 1);
+  }
+
+  #compareEnds(before: Date | null, after: Date | null): void {
     if (before && after) {
       if (after < before) this.#ends.earlier += 1;
       else if (after > before) this.#ends.later += 1;
@@ -111,51 +115,20 @@ export class EffectCounts {
   }
 }
 
-/** The last thing that happens to each step, and when each instance ends. */
-class Endings {
-  readonly endsAt = new Map<string, Date>();
-  /** Keyed by instance; an instance has few steps. */
-  readonly #last = new Map<string, Foreseen[]>();
+const itemOf = (instance: LiveInstance | undefined): DueItem | undefined =>
+  instance && "item" in instance.candidate.read ? instance.candidate.read.item : undefined;
 
-  constructor(future: Iterable<Foreseen>) {
-    for (const foreseen of future) {
-      const ofInstance = this.#last.get(foreseen.instanceId);
-      const place = ofInstance?.findIndex(({ stepId }) => stepId === foreseen.stepId) ?? -1;
-      if (!ofInstance) this.#last.set(foreseen.instanceId, [foreseen]);
-      else if (place === -1) ofInstance.push(foreseen);
-      else ofInstance[place] = foreseen;
-      if (foreseen.ends) this.endsAt.set(foreseen.instanceId, foreseen.at);
-    }
-  }
-
-  of({ instanceId, stepId }: Pick<Foreseen, "instanceId" | "stepId">): Foreseen | undefined {
-    return this.#last.get(instanceId)?.find((foreseen) => foreseen.stepId === stepId);
-  }
+function directionOf({ at: before }: Ended, { at: after }: Ended): NonNullable<Change["goes"]> {
+  const [one, other] = [before?.getTime() ?? 0, after?.getTime() ?? 0];
+  if (one === other) return "at_the_same_time";
+  return other < one ? "earlier" : "later";
 }
 
-const NOTHING: Ending = { kind: "none", channel: null, reason: null };
-
-/** The state of the current step until something happens to it. */
-function waitingNow({ status, pausedReason, holdReason }: LiveInstance): Ending {
-  if (pausedReason === "awaiting_approval") return { kind: "approval", channel: null, reason: "needs_approval" };
-  if (status === "paused") return { kind: "pause", channel: null, reason: pausedReason };
-  return holdReason === null ? NOTHING : { kind: "hold", channel: null, reason: holdReason };
-}
-
-const endingOf = ({ kind, channel, reason }: Foreseen | Ending): Ending => ({
-  kind,
-  channel,
-  reason: kind === "touch" ? null : reason,
-});
-
-const isTouch = (ending: Foreseen | Ending): ending is Foreseen => ending.kind === "touch";
-
-function directionOf(before: Date, after: Date): NonNullable<Change["goes"]> {
-  if (+before === +after) return "at_the_same_time";
-  return after < before ? "earlier" : "later";
-}
-
-const textOf = (ending: Foreseen | Ending): string => JSON.stringify("message" in ending ? ending.message : null);
+/** Whether the step has another text for this lead. */
+const readsOtherwise = ({ before, after }: EditedStep, item: DueItem | undefined): boolean =>
+  item !== undefined &&
+  JSON.stringify(render(before, item.lead, item.workspace)) !==
+    JSON.stringify(render(after, item.lead, item.workspace));
 
 const mostFrequent = (times: ReadonlyMap<number, number>): Change["times"] =>
   [...times]

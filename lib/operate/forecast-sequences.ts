@@ -11,6 +11,7 @@ import { ForeseenCounts, foreseenCounts } from "./foreseen-counts.ts";
 import { futureOf } from "./future.ts";
 import { liveGroups } from "./live-groups.ts";
 import { isoInstant, question, Refused } from "./operation.ts";
+import { changed } from "./packed-instances.ts";
 import { theOrOnlyWorkspace } from "./workspaces.ts";
 
 /**
@@ -62,8 +63,9 @@ export const forecastSequences = question({
       liveInstances += live.length;
       effects.add(
         live,
-        before.counting(futureOf(live, now, until)),
-        after.counting(futureOf(live.map(edit), now, until)),
+        edit,
+        () => before.counting(futureOf(live, now, until)),
+        () => after.counting(futureOf(changed(live, edit), now, until)),
       );
     }
     return {
