@@ -55,18 +55,7 @@ export async function withDemoFacts<Result>(
   const UNSUBSCRIBE_KEY = randomBytes(32).toString("base64url");
   const signingKey = newKey();
   const outcomes: EventOutcome[] = [];
-  const silent = () => undefined;
-  const server = await startLocalWebhooks(
-    {
-      secrets: (workspaceId, tool) =>
-        givenConnectionSecrets({ [`${workspaceId}/calendly`]: { signingKeys: [signingKey] } })(workspaceId, tool),
-      bus: intakeBus(database, (_, outcome) => outcomes.push(outcome)),
-      unsubscribeKeys: unsubscribeKeysOf({ UNSUBSCRIBE_KEY }),
-      now: () => new Date(),
-      log: { info: silent, error: silent },
-    },
-    0,
-  );
+  const server = await startDemoWebhooks(database, { UNSUBSCRIBE_KEY, signingKey }, outcomes);
   const latest = () => outcomes.at(-1) ?? { outcome: "ignored" as const, reason: "no_fact" };
   try {
     return await work({
@@ -89,6 +78,26 @@ export async function withDemoFacts<Result>(
   } finally {
     await server.close();
   }
+}
+
+/** Webhooks without a log. Every workspace is connected with Calendly by the same key. */
+function startDemoWebhooks(
+  database: Pick<Database, "pool">,
+  { UNSUBSCRIBE_KEY, signingKey }: { readonly UNSUBSCRIBE_KEY: string; readonly signingKey: string },
+  outcomes: EventOutcome[],
+) {
+  const silent = () => undefined;
+  return startLocalWebhooks(
+    {
+      secrets: (workspaceId, tool) =>
+        givenConnectionSecrets({ [`${workspaceId}/calendly`]: { signingKeys: [signingKey] } })(workspaceId, tool),
+      bus: intakeBus(database, (_, outcome) => outcomes.push(outcome)),
+      unsubscribeKeys: unsubscribeKeysOf({ UNSUBSCRIBE_KEY }),
+      now: () => new Date(),
+      log: { info: silent, error: silent },
+    },
+    0,
+  );
 }
 
 const candidate = z.object({ workspaceId: z.guid(), leadId: z.guid(), email: z.string() });

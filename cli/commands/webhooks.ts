@@ -4,6 +4,7 @@ import { listWorkspaces, showWorkspace } from "../../lib/operate/workspaces.ts";
 import {
   type ConnectionSecret,
   givenConnectionSecrets,
+  type LocalConnections,
   TOOLS,
   type Tool,
 } from "../../lib/platform/connection-secrets.ts";
@@ -13,6 +14,8 @@ import type { EventOutcome } from "../../lib/run/apply-messages.ts";
 import type { Log } from "../../lib/run/ports.ts";
 import type { Database } from "../../lib/store/connect.ts";
 import { contentsOf } from "../../prisma/demo/load-demo.ts";
+import { newKey, newStandardKey, newToken } from "../connect/connection.ts";
+import { bookingWebhook } from "../demo-calendly.ts";
 import { leadToBook } from "../demo-facts.ts";
 import { withExistingDatabase } from "../existing-database.ts";
 import { intakeBus, startLocalWebhooks } from "../local-webhooks.ts";
@@ -20,7 +23,6 @@ import { operatorOn } from "../operator.ts";
 import { print } from "../print.ts";
 import { UsageProblem } from "../problem.ts";
 import { folderOption, nonBlank, port } from "../terminal.ts";
-import { introduction, makeConnections } from "../webhooks-introduction.ts";
 
 const HELP = `
 Serves the routes of the function webhooks on 127.0.0.1, with its own code:
@@ -114,3 +116,50 @@ const show = (_: string, fields: Readonly<Record<string, unknown>>): void => {
   print(`${route ?? "no route"}: ${status} ${outcome}${reason === undefined ? "" : `: ${reason}`}\n`);
 };
 const onTerminal: Log = { info: show, error: show };
+
+/** New secrets for the connections of one workspace. */
+const makeConnections = (workspaceId: string): LocalConnections => ({
+  [`${workspaceId}/calendly`]: { signingKeys: [newKey()] },
+  [`${workspaceId}/calcom`]: { signingKeys: [newKey()] },
+  [`${workspaceId}/facts`]: { signingKeys: [newStandardKey()], bearerTokens: [newToken()] },
+});
+
+interface Introduced {
+  readonly url: string;
+  readonly workspace: { readonly id: string; readonly name: string };
+  /** The number of other workspaces that could have been chosen. */
+  readonly others: number;
+  readonly secrets: ReadonlyMap<Tool, ConnectionSecret>;
+  /** The invitee of the example. */
+  readonly email: string;
+  readonly now: Date;
+}
+
+/** The addresses and keys, and a signed request that works when it is pasted into a shell. */
+function introduction({ url, workspace, others, secrets, email, now }: Introduced): string {
+  const { id, name } = workspace;
+  const lines = [...secrets].flatMap(([tool, { signingKeys, bearerTokens }]) => [
+    `  ${url}/${tool}/${id}`,
+    ...signingKeys.map((one) => `    signing key   ${one}`),
+    ...bearerTokens.map((one) => `    bearer token  ${one}`),
+  ]);
+  const [signingKey] = secrets.get("calendly")?.signingKeys ?? [];
+  const example = signingKey === undefined ? "" : exampleOf(`${url}/calendly/${id}`, { signingKey, email, now });
+  const choice = others > 0 ? ` This is the first of ${others + 1} workspaces: --workspace chooses another.` : "";
+  return `Webhooks of ${name}. Ctrl-C ends.${choice}\n\n${lines.join("\n")}\n${example}\n`;
+}
+
+type Example = Pick<Introduced, "email" | "now"> & { readonly signingKey: string };
+
+const exampleOf = (address: string, example: Example): string => `
+A booking of Calendly for ${example.email}, to paste into another terminal:
+
+${requestOf(address, example)}
+`;
+
+function requestOf(address: string, { signingKey, email, now }: Example): string {
+  return `body='${bookingWebhook(email, now)}'
+t=$(date +%s)
+v1=$(printf '%s' "$t.$body" | openssl dgst -sha256 -hmac '${signingKey}' -r | cut -d' ' -f1)
+curl -sS -H "Calendly-Webhook-Signature: t=$t,v1=$v1" --data-raw "$body" ${address}`;
+}

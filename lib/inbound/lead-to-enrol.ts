@@ -1,11 +1,48 @@
 import * as z from "zod";
 import { readAddress } from "../domain/address.ts";
 import { LEAD_COLUMNS, LEAD_KEYS, type LeadKey } from "../domain/lead-columns.ts";
+import {
+  FIELD_NAME_PATTERN,
+  fieldFault,
+  isFieldName,
+  type LeadFields,
+  LONGEST_FIELD,
+  MOST_FIELDS,
+  suggestedFieldName,
+} from "../domain/lead-fields.ts";
 import { bareAddress } from "../domain/sender.ts";
 import { isTimeZone } from "../domain/time-zone.ts";
 import { withoutEmpty } from "./as-sent.ts";
-import { fieldsSchema } from "./fields-schema.ts";
 import { line, NOT_ONE_LINE, NOT_WELL_FORMED, ONE_LINE } from "./line.ts";
+
+/**
+ * Custom fields as other systems send them: CRMs and form tools send numbers, booleans and null, too. Null and blank
+ * texts count as absent. Each invalid name or value is a fault of its own.
+ */
+const fieldsSchema = z
+  .unknown()
+  .transform((given, context): LeadFields => {
+    if (typeof given !== "object" || given === null || Array.isArray(given)) {
+      context.addIssue("must be an object of texts");
+      return z.NEVER;
+    }
+    const read = Object.entries(given).map(([name, value]) => ({ name, ...readField(name, value) }));
+    for (const { fault } of read) if (fault !== undefined) context.addIssue(fault);
+    const texts = read.flatMap(({ name, text }) => (text === undefined ? [] : [[name, text] as const]));
+    if (texts.length > MOST_FIELDS) context.addIssue(`has more than ${MOST_FIELDS} custom fields`);
+    return Object.fromEntries(texts);
+  })
+  .meta({
+    type: "object",
+    maxProperties: MOST_FIELDS,
+    propertyNames: { pattern: `^${FIELD_NAME_PATTERN}$` },
+    additionalProperties: { type: ["string", "number", "boolean", "null"], maxLength: LONGEST_FIELD },
+    description:
+      `Custom fields: at most ${MOST_FIELDS}, with texts of at most ${LONGEST_FIELD} characters. Names have lower-case ` +
+      "letters, digits and underscores. Templates read `title` as `lead.fields.title`. Numbers and booleans become " +
+      "texts. Absent, empty and null fields keep their values.",
+  })
+  .optional();
 
 /** An address of the person who follows up the lead. A name beside it would be lost. */
 const ownAddress = (key: LeadKey) =>
@@ -67,3 +104,22 @@ export const leadToEnrol = z
 export const parseLeadToEnrol = (lead: unknown) => leadToEnrol.safeParse(withoutEmpty(lead));
 
 export type LeadToEnrol = z.infer<typeof leadToEnrol>;
+
+function readField(name: string, value: unknown): { readonly text?: string; readonly fault?: string } {
+  if (!isFieldName(name)) return { fault: `${quoted(name)} is not a name of a custom field; ${remedyOf(name)}` };
+  if (value === null) return {};
+  if (typeof value !== "string" && typeof value !== "number" && typeof value !== "boolean") {
+    return { fault: `${name} must be a text, a number or a boolean` };
+  }
+  const text = String(value);
+  if (text.trim() === "") return {};
+  const fault = fieldFault(text);
+  return fault === undefined ? { text } : { fault: `${name} ${fault}` };
+}
+
+const quoted = (name: string): string => JSON.stringify(name.slice(0, 40));
+
+function remedyOf(name: string): string {
+  const suggested = suggestedFieldName(name);
+  return suggested === undefined ? "use lower-case letters, digits and underscores" : `use ${suggested}`;
+}

@@ -1,7 +1,13 @@
 import * as z from "zod";
 import type { WrittenSequence } from "../domain/written-sequence.ts";
 import type { Queryable } from "../store/sql.ts";
-import { findStoredSequences, readSequences, type StoredSequence, storedStep } from "../store/stored-sequences.ts";
+import {
+  findStoredSequences,
+  readSequences,
+  type StoredSequence,
+  sequenceSummary,
+  storedStep,
+} from "../store/stored-sequences.ts";
 import { question, Refused } from "./operation.ts";
 import { MAX_LISTED } from "./page.ts";
 import { theOrOnlyWorkspace, workspaceName } from "./workspaces.ts";
@@ -34,18 +40,7 @@ export const listSequences = question({
   answer: z.object({
     workspaceId: z.guid(),
     workspace: z.string(),
-    sequences: z.array(
-      z.object({
-        id: z.guid(),
-        name: z.string(),
-        triggerOn: z.string(),
-        active: z.boolean(),
-        version: z.int(),
-        steps: z.int(),
-        /** Leads that are in it now, in any version. */
-        live: z.int(),
-      }),
-    ),
+    sequences: z.array(sequenceSummary),
   }),
   async run(db, { workspace }) {
     const { id, name } = await theOrOnlyWorkspace(db, workspace);

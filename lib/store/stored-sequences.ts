@@ -98,20 +98,21 @@ export function fingerprintOf(written: LenientSequence | undefined): string | nu
   return createHash("sha256").update(JSON.stringify(values)).digest("hex");
 }
 
-const summaryRow = z.object({
+export const sequenceSummary = z.object({
   id: z.guid(),
   name: z.string(),
   triggerOn: z.string(),
   active: z.boolean(),
   version: z.int(),
   steps: z.int(),
+  /** Leads that are in it now, in any version. */
   live: z.int(),
 });
-type SequenceSummary = z.infer<typeof summaryRow>;
+type SequenceSummary = z.infer<typeof sequenceSummary>;
 
 /** The sequences of a workspace with their steps and live instances; at most `limit`, by name. */
 export async function readSequences(db: Queryable, workspaceId: string, limit: number): Promise<SequenceSummary[]> {
-  return await many(db, summaryRow)`
+  return await many(db, sequenceSummary)`
     select id, name, trigger_on as "triggerOn", active, version,
            (select count(*)::int from follow_up_step
              where sequence_id = sequence.id and version = sequence.version) as steps,
