@@ -119,8 +119,8 @@ interface Part {
 }
 
 /**
- * A calendar that cannot be read, such as one that was just deleted, keeps no other from being read. If the tool answers for
- * none, it is at fault.
+ * An unreadable calendar, such as one that was just deleted, does not affect the others. If the tool answers for none,
+ * it is at fault.
  */
 async function appointmentsIn(read: ReadApi, part: Part, budget: CallBudget): Promise<Listed<Appointment>> {
   const { ids } = part;

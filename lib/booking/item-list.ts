@@ -24,8 +24,8 @@ interface Fields {
 const id = z.union([z.string().regex(/^[\w-]{1,100}$/), z.int().transform(String)]);
 
 /**
- * A list whose items are read one by one: one that cannot be read keeps no other from being read. The fields say what
- * it is, as far as they can be read.
+ * A list whose items are read one by one: an unreadable item does not affect the others. The fields say what it is, as
+ * far as they can be read.
  */
 export const listOf = <Item>(item: z.ZodType<Item>, fields: Fields = {}) =>
   z.array(z.unknown()).transform((list): ItemList<Item> => {

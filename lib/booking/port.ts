@@ -32,8 +32,8 @@ interface MeetingList {
 /**
  * Something of an answer that cannot be read, although the rest can. Holds no personal data.
  *
- * A meeting with an unknown status is one, also if its times can be read: it may be cancelled or await confirmation. A
- * booking ends sequences for good, and a cancellation ends its preparation, so that neither may be guessed.
+ * A meeting with an unknown status is one, also if its times can be read: it may be cancelled or await confirmation.
+ * Neither may be guessed: a booking ends sequences, and a cancellation ends its preparation.
  */
 export interface Unread {
   /** The tool's id of it. Undefined if that cannot be read either. */

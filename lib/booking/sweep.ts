@@ -80,8 +80,8 @@ const READ_AT_ONCE = 5;
 
 /**
  * Compares one window of a connection with the known meetings. Puts a fact on the bus for each new or changed booking.
- * Never rejects for a fault of the tool: the result names it, and what was found before it is on the bus. A meeting that
- * cannot be read keeps no other back, but the sweep has a fault.
+ * Never rejects for a fault of the tool: the result names it, and what was found before it is on the bus. An
+ * unreadable meeting does not affect the others, but the sweep has a fault.
  */
 export async function sweep(given: Sweep): Promise<SweepResult> {
   const { memory, window, now } = given;

@@ -110,7 +110,7 @@ export async function suppress(db: Queryable, given: ToSuppress): Promise<void> 
  * Suppresses the addresses that providers report as undeliverable. Each address has its own transaction, apart from
  * the settlement. A suppression locks all leads of its address, and a settlement must not wait for a lead. After
  * waiting two seconds for a lock, skips that address: its next rejection suppresses it. The others then wait only
- * briefly, so a lead that one workspace holds keeps no address of another from its suppression.
+ * briefly, so a lead that one workspace holds delays no address of another.
  */
 export async function suppressUndeliverable(
   db: Transactional,
