@@ -25,6 +25,8 @@ const ROUNDS = 9;
 const WARM_INVOCATIONS = 20;
 const EMPTY = "empty";
 const FOLLOW_UPS = "followups";
+/** The handler to start where a bundle has several. */
+const HANDLERS: Readonly<Record<string, string>> = { operate: "look" };
 const NOTHING_DUE = { trigger: "schedule" };
 
 /** Milliseconds of one function: `init` and `first` per round, `warm` per invocation. */
@@ -60,7 +62,12 @@ async function measureOn(databaseUrl: string): Promise<boolean> {
       [...samples].map(
         ([name, own]) =>
           () =>
-            measure(join(folder, "dist", name), own, databaseUrl, name === EMPTY || name === FOLLOW_UPS),
+            measure(
+              { bundle: join(folder, "dist", name), handler: `index.${HANDLERS[name] ?? "handler"}` },
+              own,
+              databaseUrl,
+              name === EMPTY || name === FOLLOW_UPS,
+            ),
       ),
     );
     return printResults(sizes, samples);
@@ -75,8 +82,13 @@ async function addEmptyFunction(folder: string): Promise<void> {
 }
 
 /** One cold start. Functions that need more than a database are only loaded, not invoked. */
-async function measure(bundle: string, samples: Samples, databaseUrl: string, invoked: boolean): Promise<void> {
-  const worker = await startWorker({ bundle, environment: environmentOf(databaseUrl) });
+async function measure(
+  code: { readonly bundle: string; readonly handler: string },
+  samples: Samples,
+  databaseUrl: string,
+  invoked: boolean,
+): Promise<void> {
+  const worker = await startWorker({ ...code, environment: environmentOf(databaseUrl) });
   try {
     samples.init.push(await worker.initialised);
     if (!invoked) return;
@@ -93,7 +105,7 @@ async function invoke(worker: LambdaWorker): Promise<void> {
   if (answer.kind === "error") throw new Error(`the function failed with ${answer.errorType}: ${answer.errorMessage}`);
 }
 
-/** Enough to load every function. SES and the queue are never called, because nothing is due and no event arrives. */
+/** Enough to load every function. AWS is never called, because nothing is due and no event arrives. */
 function environmentOf(databaseUrl: string): Readonly<Record<string, string>> {
   const { hostname, port, pathname, username } = new URL(databaseUrl);
   return {
@@ -103,6 +115,8 @@ function environmentOf(databaseUrl: string): Readonly<Record<string, string>> {
     DATABASE_NAME: pathname.slice(1),
     DATABASE_USER: username,
     EMAIL_TRANSPORT: "ses",
+    EVENT_BUS_NAME: "bench",
+    CONNECTION_SECRETS_PREFIX: "backstop/bench",
     INTAKE_DEAD_LETTERS_URL: "http://127.0.0.1:1/111111111111/refused-events",
     LOG_LEVEL: "ERROR",
     NODE_OPTIONS,
