@@ -1,5 +1,6 @@
 import { RetentionDays } from "aws-cdk-lib/aws-logs";
 import * as z from "zod";
+import { isRecord } from "../lib/domain/record.ts";
 import { runOptions } from "../lib/platform/config.ts";
 import { STAGE_PATTERN } from "../lib/platform/names.ts";
 import { alarmOptions, mostPeriodsOf, runPeriodOf } from "./alarm-options.ts";
@@ -28,7 +29,7 @@ export class ConfigurationError extends Error {
 
 /** The chosen stage's configuration; `-c paused=…` overrides cdk.json. Throws ConfigurationError with all errors. */
 export function readConfiguration(context: Context): Configuration {
-  const stages = isObject(context.stages) ? context.stages : {};
+  const stages = isRecord(context.stages) ? context.stages : {};
   const stage = chosenStage(context.stage, Object.keys(stages));
   const parsed = stageSchema.safeParse(withPaused(stages[stage], context.paused));
   if (parsed.success) return { ...parsed.data, stage };
@@ -47,7 +48,7 @@ function chosenStage(stage: unknown, known: readonly string[]): string {
 
 /** `-c` gives strings. Values other than true and false are left for the schema to refuse. */
 function withPaused(stage: unknown, paused: unknown): unknown {
-  if (paused === undefined || !isObject(stage)) return stage;
+  if (paused === undefined || !isRecord(stage)) return stage;
   return { ...stage, paused: paused === "true" || (paused === "false" ? false : paused) };
 }
 
@@ -225,7 +226,7 @@ const FINDERS: readonly ((stage: unknown) => readonly Fault[])[] = [
 
 const stage = RULES.reduce<z.ZodType<z.output<typeof fields>, unknown>>(
   (schema, [path, error, holds]) =>
-    schema.refine(holds, { path: [...path], error, when: ({ value }) => isObject(value) }),
+    schema.refine(holds, { path: [...path], error, when: ({ value }) => isRecord(value) }),
   fields as z.ZodType<z.output<typeof fields>, unknown>,
 );
 
@@ -235,9 +236,5 @@ const stageSchema = stage.superRefine(
     for (const { path, message } of FINDERS.flatMap((faultsOf) => faultsOf(value)))
       context.addIssue({ code: "custom", path: [...path], message });
   },
-  { when: ({ value }) => isObject(value) },
+  { when: ({ value }) => isRecord(value) },
 );
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}

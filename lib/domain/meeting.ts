@@ -1,5 +1,6 @@
 import { Temporal } from "temporal-polyfill";
 import type { AppointmentStatus } from "./labels.ts";
+import { isRecord } from "./record.ts";
 import { HOUR_MS, isTimeZone, MINUTE_MS } from "./time-zone.ts";
 
 /** The state of a meeting according to one event. */
@@ -102,9 +103,9 @@ interface Time {
 }
 
 function readTime(value: unknown, zone: unknown): Time | undefined {
-  if (isObject(value)) {
+  if (isRecord(value)) {
     const inner = value["dateTime"] ?? value["date"];
-    return isObject(inner) ? undefined : readTime(inner, value["timeZone"] ?? zone);
+    return isRecord(inner) ? undefined : readTime(inner, value["timeZone"] ?? zone);
   }
   if (typeof value === "number") return instantOf(value);
   if (typeof value !== "string") return undefined;
@@ -150,6 +151,3 @@ function attempt(read: () => Time | undefined): Time | undefined {
     throw thrown;
   }
 }
-
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);

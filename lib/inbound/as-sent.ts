@@ -1,5 +1,4 @@
-export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
+import { isRecord } from "../domain/record.ts";
 
 /** Whether a key holds nothing: CRMs and no-code tools send null or a blank text for an empty field. */
 const isEmpty = (value: unknown): boolean => value === null || (typeof value === "string" && value.trim() === "");

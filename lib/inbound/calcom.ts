@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { normaliseEmail } from "../domain/address.ts";
-import { isRecord } from "./as-sent.ts";
+import { isRecord } from "../domain/record.ts";
 import {
   type About,
   type Booking,

@@ -10,6 +10,7 @@ import {
   MOST_FIELDS,
   suggestedFieldName,
 } from "../domain/lead-fields.ts";
+import { isRecord } from "../domain/record.ts";
 import { bareAddress } from "../domain/sender.ts";
 import { isTimeZone } from "../domain/time-zone.ts";
 import { withoutEmpty } from "./as-sent.ts";
@@ -22,7 +23,7 @@ import { line, NOT_ONE_LINE, NOT_WELL_FORMED, ONE_LINE } from "./line.ts";
 const fieldsSchema = z
   .unknown()
   .transform((given, context): LeadFields => {
-    if (typeof given !== "object" || given === null || Array.isArray(given)) {
+    if (!isRecord(given)) {
       context.addIssue("must be an object of texts");
       return z.NEVER;
     }

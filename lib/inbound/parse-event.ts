@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import * as z from "zod";
 import { readMeetingTimes } from "../domain/meeting.ts";
-import { asSchemasWrite, isRecord } from "./as-sent.ts";
+import { isRecord } from "../domain/record.ts";
+import { asSchemasWrite } from "./as-sent.ts";
 import { FACT_SCHEMAS, type Fact, type FactType, isFactType, LEAD_REFERENCE, stops } from "./facts.ts";
 import { faultsOf, jsonOf } from "./json.ts";
 
