@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import * as z from "zod";
 import { TOUCH_TAG, WORKSPACE_TAG } from "../lib/domain/mail-marks.ts";
 import { givenConnectionSecrets } from "../lib/platform/connection-secrets.ts";
-import { unsubscribeKeysOf } from "../lib/platform/unsubscribe-keys.ts";
+import { unsubscribeKeysOf } from "../lib/platform/unsubscribe-links.ts";
 import { applyEvent, type EventOutcome } from "../lib/run/apply-messages.ts";
 import type { Database } from "../lib/store/connect.ts";
 import { intakeStore } from "../lib/store/facts/apply-fact.ts";

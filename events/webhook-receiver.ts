@@ -1,7 +1,7 @@
 import { createServer, type Server } from "node:http";
 import { text } from "node:stream/consumers";
 import { Webhook } from "standardwebhooks";
-import type { WebhookPayload } from "../lib/channels/webhook-payload.ts";
+import type { WebhookPayload } from "../lib/channels/webhook.ts";
 
 /** A made-up CRM. It finds the record by the first of these values that is not null. */
 export interface Crm {

@@ -8,8 +8,7 @@ import { channelOptions } from "./channels.ts";
 import { faultsOfConnections } from "./connections.ts";
 import { databaseOptions, ONLY_IF_CREATED, role } from "./database-options.ts";
 import { faultsOfInbound, inboundOptions } from "./inbound-options.ts";
-import { idOf, vpc } from "./network-options.ts";
-import { type Fault, faultsOfPlacement, PROXY_ARN } from "./placement.ts";
+import { type Fault, faultsOfPlacement, idOf, PROXY_ARN, vpc } from "./placement.ts";
 import { faultsOfSchedule, isZoneOfSchedule } from "./schedule.ts";
 
 /** The validated configuration of one stage. */

@@ -4,11 +4,11 @@ import type * as z from "zod";
 import { applyWorkspace, planWorkspace } from "../../lib/operate/apply-workspace.ts";
 import { showWorkspace } from "../../lib/operate/workspaces.ts";
 import { type Place, type Review, requireYes, signatureOf, withOperator, withPlace, withReview } from "../operator.ts";
-import { warnOfPoorHolidays } from "../poor-holidays.ts";
 import { print } from "../print.ts";
 import { Problem } from "../problem.ts";
 import { showAdvice, showProgress } from "../terminal.ts";
 import { describeSettings, readWorkspaceFile, writeWorkspaceFile } from "../workspace-file.ts";
+import { warnOfPoorHolidays } from "./holidays.ts";
 
 const APPLY_HELP = `
 A file has the settings of one workspace, which its name identifies. Only the name is required, and the sender of a new

@@ -1,7 +1,6 @@
 import { Command, InvalidArgumentError } from "commander";
 import { hasHolidays, holidaysOfYear, loadHolidays, POOR_DATA, regionsOf } from "../../lib/domain/holidays.ts";
 import { columnsOf, fittedTable } from "../fitted.ts";
-import { warnOfPoorHolidays } from "../poor-holidays.ts";
 import { print } from "../print.ts";
 import { UsageProblem } from "../problem.ts";
 import { showProgress } from "../terminal.ts";
@@ -62,3 +61,8 @@ function requirePlace(country: string, region: string | undefined): void {
 const WEEKDAY = new Intl.DateTimeFormat("en-GB", { weekday: "short", timeZone: "UTC" });
 
 const weekdayOf = (date: string): string => WEEKDAY.format(new Date(date));
+
+/** Warns on standard error if the public holidays of a country are incomplete. */
+export function warnOfPoorHolidays(country: string): void {
+  if (POOR_DATA[country]) showProgress(`Warning: the data of ${country} is poor: ${POOR_DATA[country]}`);
+}

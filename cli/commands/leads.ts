@@ -12,7 +12,7 @@ import { print } from "../print.ts";
 import { UsageProblem } from "../problem.ts";
 import { formatMinute, nonBlank, Spinner, showProgress } from "../terminal.ts";
 import { createVerdictFile, type VerdictFile } from "../verdict-file.ts";
-import { eraseCommand, exportCommand } from "./lead-data.ts";
+import { eraseCommand, exportCommand, findCommand, showCommand } from "./lead-data.ts";
 import {
   bookCommand,
   enrolCommand,
@@ -24,7 +24,6 @@ import {
   stopCommand,
   unbookCommand,
 } from "./lead-orders.ts";
-import { findCommand, showCommand } from "./lead-questions.ts";
 
 const HELP = `
 The file is CSV: a heading, then one row for each lead. Each lead needs an email or an external_id, which identify it. An empty

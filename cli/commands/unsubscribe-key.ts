@@ -6,10 +6,10 @@ import {
   UpdateSecretVersionStageCommand,
 } from "@aws-sdk/client-secrets-manager";
 import { Command } from "commander";
-import { withNextKey } from "../../lib/inbound/unsubscribe-token.ts";
+import { withNextKey } from "../../lib/inbound/unsubscribe-link.ts";
 import { namesOf, STAGE_PATTERN } from "../../lib/platform/names.ts";
 import { Unavailable } from "../../lib/platform/unavailable.ts";
-import { unsubscribeKeysIn } from "../../lib/platform/unsubscribe-keys.ts";
+import { unsubscribeKeysIn } from "../../lib/platform/unsubscribe-links.ts";
 import { type ErrorAdvice, whenUnreachable, withAdvice } from "../aws.ts";
 import { print } from "../print.ts";
 import { Problem, UsageProblem } from "../problem.ts";

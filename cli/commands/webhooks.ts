@@ -8,7 +8,7 @@ import {
   TOOLS,
   type Tool,
 } from "../../lib/platform/connection-secrets.ts";
-import { unsubscribeKeysOf } from "../../lib/platform/unsubscribe-keys.ts";
+import { unsubscribeKeysOf } from "../../lib/platform/unsubscribe-links.ts";
 import { loadLocalWebhooksConfig } from "../../lib/platform/webhooks-config.ts";
 import type { EventOutcome } from "../../lib/run/apply-messages.ts";
 import type { Log } from "../../lib/run/ports.ts";

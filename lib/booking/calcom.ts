@@ -4,17 +4,17 @@ import { instant } from "../inbound/instant.ts";
 import { type ReadApi, readIfThere } from "./http.ts";
 import { listOf } from "./item-list.ts";
 import { allByStart, type Page, type Position } from "./pages.ts";
-import type {
-  BookingTool,
-  BookingToolSettings,
-  CallBudget,
-  FreeSlots,
-  ListedMeeting,
-  MeetingDetails,
-  MeetingStatus,
-  TimeRange,
+import {
+  type BookingTool,
+  type BookingToolSettings,
+  type CallBudget,
+  type FreeSlots,
+  type ListedMeeting,
+  type MeetingDetails,
+  type MeetingStatus,
+  type TimeRange,
+  versionOf,
 } from "./port.ts";
-import { versionOf } from "./version.ts";
 
 /** The API version of each kind of call. */
 export const CALCOM_VERSIONS = { bookings: "2024-08-13", eventTypes: "2024-06-14", slots: "2024-09-04" } as const;

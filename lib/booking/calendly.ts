@@ -16,8 +16,8 @@ import {
   type MeetingDetails,
   type TimeRange,
   type Unread,
+  versionOf,
 } from "./port.ts";
-import { versionOf } from "./version.ts";
 
 const LIST = "/scheduled_events";
 /** The most that a page may have. */

@@ -16,8 +16,8 @@ import {
   type TimeRange,
   type Unread,
   unreadBecause,
+  versionOf,
 } from "./port.ts";
-import { versionOf } from "./version.ts";
 
 /** One part of a list. Few enough for 100 calls in 10 seconds. */
 const CALENDARS_AT_ONCE = 5;

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { BookingToolName } from "../domain/labels.ts";
 import type { Span } from "../domain/offered-slots.ts";
 import type { Booking } from "../inbound/booking-facts.ts";
@@ -151,3 +152,7 @@ export function unreadBecause(id: string | undefined, thrown: unknown): Unread {
   if (!isOfOne) throw thrown;
   return { id, reason: message, fault: code };
 }
+
+/** The version of a meeting that has these values. They may hold personal data; the version does not. */
+export const versionOf = (...values: readonly unknown[]): string =>
+  createHash("sha256").update(JSON.stringify(values)).digest("base64url").slice(0, 22);

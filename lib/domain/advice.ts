@@ -1,12 +1,11 @@
 import { clockOf, type SendWindow } from "./calendar.ts";
 import { ADDRESS_OF_CHANNEL, type SequenceTrigger } from "./labels.ts";
+import { UNSUBSCRIBE_OUTPUT, writesSlots } from "./late-values.ts";
 import { LEAD_COLUMNS, TEMPLATE_KEYS, type TemplateKey, type TemplateLead } from "./lead-columns.ts";
 import { FIELD_NAME_PATTERN } from "./lead-fields.ts";
-import { writesSlots } from "./offered-text.ts";
 import type { SendYear } from "./send-year.ts";
 import { render } from "./templates.ts";
 import { MINUTE_MS, MINUTES_PER_DAY } from "./time-zone.ts";
-import { UNSUBSCRIBE_OUTPUT } from "./unsubscribe-link.ts";
 import { SAMPLE_LEAD, type WrittenSequence, type WrittenStep } from "./written-sequence.ts";
 
 export const ADVICE_KINDS = [

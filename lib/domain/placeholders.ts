@@ -1,5 +1,5 @@
 import type { PlaceholderKind } from "./labels.ts";
-import { UNSUBSCRIBE_NAME } from "./unsubscribe-link.ts";
+import { UNSUBSCRIBE_NAME } from "./late-values.ts";
 
 /** A text that another tool would replace or interpret. */
 interface Placeholder {

@@ -1,8 +1,8 @@
 import type { Opening } from "./calendar.ts";
 import type { Verdict } from "./decision.ts";
 import { type DueItem, type LeadFacts, type Step, stepFrom } from "./due-item.ts";
+import { hasOffer, withOffer } from "./late-values.ts";
 import { type MeetingPlace, type NoOffer, type Offer, offerOf } from "./offered-slots.ts";
-import { hasOffer, withOffer } from "./offered-text.ts";
 import { once } from "./once.ts";
 import { earliestSend, meetingHours, type SendFacts } from "./send-times.ts";
 import { type Message, type Rendered, render } from "./templates.ts";

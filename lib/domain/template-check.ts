@@ -1,5 +1,5 @@
 import { Liquid, type TagToken, Tokenizer, type TopLevelToken, TypeGuards } from "liquidjs";
-import { LATE_VALUES } from "./late-values.ts";
+import { LATE_VALUES, MARKER_START } from "./late-values.ts";
 import { fieldRead } from "./lead-fields.ts";
 import { describePlaceholder, findPlaceholders, isBrace, LIQUID, replacementFor } from "./placeholders.ts";
 import { BLOCKS, BRANCHES, OpenTags } from "./template-blocks.ts";
@@ -7,7 +7,6 @@ import type { Piece, ValueContext } from "./template-expression.ts";
 import { type TemplateFault, TemplateFaults } from "./template-faults.ts";
 import { LONGEST_TEXT, liquid, TAGS } from "./template-language.ts";
 import { checkCondition, checkLiterals, checkSingleValue } from "./template-value.ts";
-import { MARKER_START } from "./text-marks.ts";
 
 /** Maximum number of tags, outputs, values, operators and filters in one text. */
 const MOST_PARTS = 1_000;

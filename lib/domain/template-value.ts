@@ -1,6 +1,5 @@
 import { type FilteredValueToken, filters, type Token, Tokenizer, TypeGuards, type ValueToken } from "liquidjs";
-import { LATE_VALUES } from "./late-values.ts";
-import { SLOTS_NAME } from "./offered-text.ts";
+import { LATE_VALUES, SLOTS_NAME } from "./late-values.ts";
 import { nameFor } from "./placeholders.ts";
 import { hasOpenShape, type Piece, parsed, type ValueContext } from "./template-expression.ts";
 import type { TemplateFaults } from "./template-faults.ts";

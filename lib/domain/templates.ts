@@ -1,14 +1,12 @@
 import { CHANNEL_REGISTRY } from "./channels.ts";
 import type { Step, WorkspaceFacts } from "./due-item.ts";
-import { LATE_VALUES } from "./late-values.ts";
+import { hasOffer, LATE_VALUES, MARKER_START, withoutMarkers } from "./late-values.ts";
 import { isGiven, LEAD_COLUMNS, TEMPLATE_KEYS, type TemplateLead } from "./lead-columns.ts";
 import { FIELD_NAME_PATTERN, fieldOf, fieldRead } from "./lead-fields.ts";
-import { hasOffer } from "./offered-text.ts";
 import { findPlaceholders, LIQUID } from "./placeholders.ts";
 import { checkTemplate } from "./template-check.ts";
 import { withoutText } from "./template-faults.ts";
 import { isTooMuch, LONGEST_TEXT, liquid, Missing, missingNames } from "./template-language.ts";
-import { MARKER_START, withoutMarkers } from "./text-marks.ts";
 
 /** The parts of a step that make a message. */
 export type StepTexts = Pick<Step, "channel" | "subject" | "body" | "allow">;

@@ -10,8 +10,8 @@ import {
   STEP_CONDITIONS,
   type StepCondition,
 } from "./labels.ts";
+import { writesSlots } from "./late-values.ts";
 import { LEAD_COLUMNS, TEMPLATE_KEYS, type TemplateKey, type TemplateLead } from "./lead-columns.ts";
-import { writesSlots } from "./offered-text.ts";
 import { checkTemplate, type UsedField } from "./template-check.ts";
 import { forAuthor } from "./template-faults.ts";
 import { isFilterResult } from "./template-language.ts";

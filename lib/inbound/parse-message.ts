@@ -5,9 +5,8 @@ import { faultsOf, jsonOf } from "./json.ts";
 import { LARGEST_EVENT_BYTES, parseEvent, parseFact } from "./parse-event.ts";
 import { translateSesEvent } from "./ses-events.ts";
 import { type InboundText, inboundText } from "./texts.ts";
-import type { TranslatedFact } from "./translation.ts";
-import { unreadableReason } from "./unreadable-webhook.ts";
-import { isByLink } from "./unsubscribe-fact.ts";
+import { type TranslatedFact, unreadableReason } from "./translation.ts";
+import { isByLink } from "./unsubscribe-link.ts";
 
 /** A mail in the bucket of received mails. */
 export interface StoredMail {

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { readableMessage } from "../domain/unsubscribe-link.ts";
+import { readableMessage } from "../domain/late-values.ts";
 import { type ApprovalAnswer, approveTouch, currentText, rejectTouch } from "../store/approvals.ts";
 import { listWaiting, readTouchToDecide, type WaitingTouch, waitingTouchRow } from "../store/awaiting-approval.ts";
 import type { Queryable } from "../store/sql.ts";

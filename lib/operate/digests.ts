@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { lostDigestRow, readLostDigests, resendDigest } from "../store/digest-deliveries.ts";
+import { lostDigestRow, readLostDigests, resendDigest } from "../store/digests.ts";
 import { isoInstant, order, question, Refused } from "./operation.ts";
 import { MAX_LISTED } from "./page.ts";
 import { workspaceIdOf, workspaceName } from "./workspaces.ts";

@@ -7,7 +7,7 @@ import type { Foreseen } from "./future.ts";
 import type { LiveInstances } from "./packed-instances.ts";
 
 /** How a step ends in the days of a forecast; `none` if nothing happens to it. */
-export interface Ending {
+interface Ending {
   readonly kind: Foreseen["kind"] | "none";
   readonly channel: Channel | null;
   readonly reason: string | null;

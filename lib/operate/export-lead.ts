@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { readableText } from "../domain/unsubscribe-link.ts";
+import { readableText } from "../domain/late-values.ts";
 import { othersWithAddress } from "../store/person.ts";
 import { PERSONAL_TABLE_NAMES, readPersonalRows } from "../store/personal-data.ts";
 import { leadInput, theLead } from "./find-leads.ts";

@@ -1,8 +1,8 @@
 import * as z from "zod";
 import { unknownFields } from "../domain/field-lint.ts";
 import { CHANNELS } from "../domain/labels.ts";
+import { readableMessage } from "../domain/late-values.ts";
 import { render } from "../domain/templates.ts";
-import { readableMessage } from "../domain/unsubscribe-link.ts";
 import { isKnownStep, type LenientStep, lintStep, sampleLeadFor } from "../domain/written-sequence.ts";
 import { readFieldNames } from "../store/lead-fields.ts";
 import { readTemplateLead } from "../store/lead-lookups.ts";

@@ -183,7 +183,7 @@ const databaseAddress = (env: Environment) => (env["DATABASE_URL"] === undefined
 const operateSettings = functionSettings.extend({ AWS_LAMBDA_FUNCTION_NAME: nonEmpty.default("backstop-operate") });
 
 /** The configuration of the functions that answer questions and carry out orders. */
-export type OperateConfig = z.infer<typeof operateSettings> & DatabaseAddress;
+type OperateConfig = z.infer<typeof operateSettings> & DatabaseAddress;
 
 /** The configuration of the functions `look` and `operate`. Throws as `loadConfig`. */
 export const loadOperateConfig = (env: Environment): OperateConfig =>

@@ -5,7 +5,7 @@ import {
 } from "@aws-sdk/client-secrets-manager";
 import type { ConnectionName } from "../booking/reconcile.ts";
 import { BOOKING_TOOLS } from "../domain/labels.ts";
-import { SDK_OPTIONS } from "./sdk-options.ts";
+import { SDK_OPTIONS } from "./unavailable.ts";
 
 const ANSWER_TIMEOUT_MS = 5_000;
 /** The most of a page, according to the API reference of ListSecrets. */

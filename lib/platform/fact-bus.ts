@@ -1,8 +1,7 @@
 import { EventBridgeClient, PutEventsCommand, type PutEventsRequestEntry } from "@aws-sdk/client-eventbridge";
 import pLimit from "p-limit";
 import type { BusEvent } from "../inbound/translation.ts";
-import { SDK_OPTIONS } from "./sdk-options.ts";
-import { Unavailable, unavailable } from "./unavailable.ts";
+import { SDK_OPTIONS, Unavailable, unavailable } from "./unavailable.ts";
 
 /** Where facts go. */
 export interface FactBus {

@@ -9,8 +9,7 @@ import pLimit from "p-limit";
 import type { DeadLetterQueue } from "../run/apply-messages.ts";
 import type { DeliveryQueue } from "../run/channel-ports.ts";
 import type { DeliveryMessage } from "../run/deliver-messages.ts";
-import { SDK_OPTIONS } from "./sdk-options.ts";
-import { errorName } from "./unavailable.ts";
+import { errorName, SDK_OPTIONS } from "./unavailable.ts";
 
 const ANSWER_TIMEOUT_MS = 5_000;
 

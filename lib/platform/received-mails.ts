@@ -1,6 +1,6 @@
 import { GetObjectCommand, NoSuchKey, S3Client, S3ServiceException } from "@aws-sdk/client-s3";
-import type { ReceivedMails } from "../run/inbound-ports.ts";
-import { SDK_OPTIONS } from "./sdk-options.ts";
+import type { ReceivedMails } from "../run/facts-of-message.ts";
+import { SDK_OPTIONS } from "./unavailable.ts";
 
 const ANSWER_TIMEOUT_MS = 10_000;
 

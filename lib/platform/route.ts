@@ -1,7 +1,7 @@
 import type { ConnectionSecrets } from "./connection-secrets.ts";
 import type { FactBus } from "./fact-bus.ts";
 import type { HttpAnswer, HttpRequest } from "./http.ts";
-import type { ReadUnsubscribeKeys } from "./unsubscribe-keys.ts";
+import type { ReadUnsubscribeKeys } from "./unsubscribe-links.ts";
 
 /** The external dependencies of the routes. */
 export interface WebhookPorts {

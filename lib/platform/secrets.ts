@@ -1,5 +1,5 @@
 import { once } from "../domain/once.ts";
-import { SDK_OPTIONS } from "./sdk-options.ts";
+import { SDK_OPTIONS } from "./unavailable.ts";
 
 /** Limited, because a secret may be rotated while the process lives. */
 export const SECRET_CACHED_MS = 5 * 60_000;

@@ -12,3 +12,6 @@ export const errorName = (thrown: unknown): string => (thrown instanceof Error ?
 /** `what` did not work because of an error, which it names. */
 export const unavailable = (what: string, thrown: unknown): Unavailable =>
   new Unavailable(`${what}: ${errorName(thrown)}`, { cause: thrown });
+
+/** Options of all AWS clients: a service that accepts no connection in this time counts as unavailable. */
+export const SDK_OPTIONS = { requestHandler: { connectionTimeout: 2_000 } };

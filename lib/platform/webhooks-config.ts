@@ -9,7 +9,7 @@ const webhooksSettings = connectionSettings.extend({
 });
 
 /** The configuration of the function that receives facts over HTTP. */
-export type WebhooksConfig = z.infer<typeof webhooksSettings>;
+type WebhooksConfig = z.infer<typeof webhooksSettings>;
 
 /** The configuration of the function `webhooks`. Throws as `loadConfig`. */
 export const loadWebhooksConfig = (env: Environment): WebhooksConfig => parse(webhooksSettings, env);

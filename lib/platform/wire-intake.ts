@@ -1,6 +1,6 @@
 import { once } from "../domain/once.ts";
 import type { DeadLetterQueue, IntakePorts } from "../run/apply-messages.ts";
-import type { ReceivedMails } from "../run/inbound-ports.ts";
+import type { ReceivedMails } from "../run/facts-of-message.ts";
 import type { Log } from "../run/ports.ts";
 import { openDatabase } from "../store/connect.ts";
 import { intakeStore } from "../store/facts/apply-fact.ts";

@@ -2,8 +2,7 @@ import pLimit from "p-limit";
 import type { EnrolmentVerdict } from "../domain/enrolment.ts";
 import type { Fact } from "../inbound/facts.ts";
 import type { ReceivedMessage } from "./deliver-messages.ts";
-import { factsOfMessage } from "./facts-of-message.ts";
-import type { InboundOwners, ReceivedMails } from "./inbound-ports.ts";
+import { factsOfMessage, type InboundOwners, type ReceivedMails } from "./facts-of-message.ts";
 import { type Log, SchemaOutOfDate } from "./ports.ts";
 
 /** The intake's external dependencies. */

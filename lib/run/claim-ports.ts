@@ -4,8 +4,15 @@ import type { Channel } from "../domain/labels.ts";
 import type { InstanceState } from "../domain/next-state.ts";
 import type { Offer } from "../domain/offered-slots.ts";
 import type { Message } from "../domain/templates.ts";
-import type { BatchQuery } from "./batch-query.ts";
 import type { OutgoingTouch } from "./channel-ports.ts";
+
+/** Selects the rows of a batch that are due at `now`. */
+export interface BatchQuery {
+  readonly now: Date;
+  readonly limit: number;
+  /** Null: every workspace. */
+  readonly workspaceId: string | null;
+}
 
 /** Claims due steps. */
 export interface ClaimStore {

@@ -1,9 +1,8 @@
 import type { Channel } from "../domain/labels.ts";
 import type { NoOffer } from "../domain/offered-slots.ts";
 import type { SendFacts } from "../domain/send-times.ts";
-import type { BatchQuery } from "./batch-query.ts";
 import type { OutgoingTouch, TouchDetails } from "./channel-ports.ts";
-import type { ClosedChannel } from "./claim-ports.ts";
+import type { BatchQuery, ClosedChannel } from "./claim-ports.ts";
 
 /** Starts and settles claimed touches. */
 export interface DeliveryStore {

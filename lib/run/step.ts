@@ -1,6 +1,6 @@
 import type { DigestChannel } from "../domain/labels.ts";
-import type { BatchQuery } from "./batch-query.ts";
 import type { DeliveryQueue, DigestSender } from "./channel-ports.ts";
+import type { BatchQuery } from "./claim-ports.ts";
 import type { DeliveryContext } from "./deliver.ts";
 import type { PlannedTouches } from "./plan.ts";
 import type { RecoveredReport, SampleDecision } from "./step-reports.ts";

@@ -1,6 +1,6 @@
 import { CHANNEL_REGISTRY } from "../domain/channels.ts";
 import { type Channel, perChannel } from "../domain/labels.ts";
-import { hasUnsubscribeLink, withUnsubscribeLink } from "../domain/unsubscribe-link.ts";
+import { hasUnsubscribeLink, withUnsubscribeLink } from "../domain/late-values.ts";
 import type { MessageChannel, OutgoingTouch, SendOutcome } from "./channel-ports.ts";
 
 /** Makes the link with which the receiver of a touch unsubscribes. */

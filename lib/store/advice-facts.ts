@@ -1,7 +1,6 @@
 import * as z from "zod";
 import type { LeadsByValues, UsedValues } from "../domain/advice.ts";
-import { SLOTS_OUTPUT } from "../domain/offered-text.ts";
-import { UNSUBSCRIBE_OUTPUT } from "../domain/unsubscribe-link.ts";
+import { SLOTS_OUTPUT, UNSUBSCRIBE_OUTPUT } from "../domain/late-values.ts";
 import { leadColumn } from "./columns.ts";
 import { CONTACT_BAR } from "./contact-rule.ts";
 import { exists, join, many, type Queryable, sql } from "./sql.ts";

@@ -1,10 +1,9 @@
 import * as z from "zod";
+import { withOffer } from "../domain/late-values.ts";
 import type { Offer } from "../domain/offered-slots.ts";
-import { withOffer } from "../domain/offered-text.ts";
 import { offerIn } from "../domain/rule-context.ts";
 import { type Message, render } from "../domain/templates.ts";
-import type { BatchQuery } from "../run/batch-query.ts";
-import type { DueCandidate } from "../run/claim-ports.ts";
+import type { BatchQuery, DueCandidate } from "../run/claim-ports.ts";
 import { advanceInstances } from "./advance-instances.ts";
 import { candidateColumns, readCandidates } from "./candidates.ts";
 import { replaceOffers } from "./offered-times.ts";

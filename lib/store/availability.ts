@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { stepFrom } from "../domain/due-item.ts";
+import { writesSlots } from "../domain/late-values.ts";
 import type { Availability, OfferedTime } from "../domain/offered-slots.ts";
-import { writesSlots } from "../domain/offered-text.ts";
 import { CLOCKS_DIFFER_MS } from "../domain/time-zone.ts";
 import type { DueCandidate } from "../run/claim-ports.ts";
 import { instant } from "./rows.ts";

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { holdsEndedBy } from "../domain/decision.ts";
 import type { AheadForCap, WorkspaceFacts } from "../domain/due-item.ts";
-import { writesSlots } from "../domain/offered-text.ts";
+import { writesSlots } from "../domain/late-values.ts";
 import { capDayEnd } from "../domain/send-times.ts";
 import type { DueCandidate } from "../run/claim-ports.ts";
 import { withSlots } from "./availability.ts";

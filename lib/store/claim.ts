@@ -1,8 +1,8 @@
 import * as z from "zod";
 import type { WorkspaceFacts } from "../domain/due-item.ts";
 import { capDayOf } from "../domain/send-times.ts";
-import type { BatchQuery } from "../run/batch-query.ts";
 import type {
+  BatchQuery,
   ClaimedPlan,
   ClaimQuery,
   ClosedChannel,

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import type { DigestWindow, OpenWindow } from "../domain/digest.ts";
-import type { BatchQuery } from "../run/batch-query.ts";
-import type { ClosedWindows } from "../run/digest-ports.ts";
+import type { BatchQuery } from "../run/claim-ports.ts";
+import type { ClosedWindows } from "../run/store-ports.ts";
 import { hasMissingData } from "./missing-data.ts";
 import { instantOrNull } from "./rows.ts";
 import { empty, many, one, type Queryable, type Sql, sql, type Transactional } from "./sql.ts";

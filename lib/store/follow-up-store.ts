@@ -13,11 +13,10 @@ import { rehearsal } from "./rehearsal.ts";
 import { resumePaused } from "./resume.ts";
 import { finishRun, overlapLock, startRun } from "./runs.ts";
 import { schemaGate } from "./schema-gate.ts";
-import { readSendFacts } from "./send-facts.ts";
+import { readDetails, readSendFacts } from "./send-facts.ts";
 import { databaseNow, exists, onPool, onSnapshot, type Transactional } from "./sql.ts";
 import { startSending } from "./start-sending.ts";
 import { suppressUndeliverable } from "./suppressions.ts";
-import { readDetails } from "./touch-details.ts";
 import {
   claimAgain,
   countSendable,

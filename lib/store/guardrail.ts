@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { countedFrom, excessText } from "../domain/guardrail.ts";
-import type { BatchQuery } from "../run/batch-query.ts";
+import type { BatchQuery } from "../run/claim-ports.ts";
 import type { ExceededLimit, GuardrailOutcome, GuardrailQuery } from "../run/store-ports.ts";
 import { insertDigestEvents } from "./digests.ts";
 import { empty, execute, many, one, type Queryable, sql, type Transactional } from "./sql.ts";

@@ -1,6 +1,6 @@
 import * as z from "zod";
+import { withOffer } from "../domain/late-values.ts";
 import { type Availability, type Offer, type OfferedTime, offerOf } from "../domain/offered-slots.ts";
-import { withOffer } from "../domain/offered-text.ts";
 import { meetingPlace } from "../domain/rule-context.ts";
 import { recheckSoon } from "../domain/time-zone.ts";
 import { OFFER_CHANGED, type RefreshedOffer } from "../run/delivery-ports.ts";

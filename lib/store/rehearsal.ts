@@ -1,7 +1,14 @@
 import * as z from "zod";
 import { REPEATABLE_CHANNELS } from "../domain/labels.ts";
-import type { BatchQuery } from "../run/batch-query.ts";
-import type { ClaimedPlan, ClaimQuery, DueCandidate, DueWorkspace, Plan, PlanCandidates } from "../run/claim-ports.ts";
+import type {
+  BatchQuery,
+  ClaimedPlan,
+  ClaimQuery,
+  DueCandidate,
+  DueWorkspace,
+  Plan,
+  PlanCandidates,
+} from "../run/claim-ports.ts";
 import type { Leftover } from "../run/delivery-ports.ts";
 import type { FollowUpStore, ResumableReason } from "../run/store-ports.ts";
 import { candidateColumns, readCandidates } from "./candidates.ts";

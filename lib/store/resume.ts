@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { BatchQuery } from "../run/batch-query.ts";
+import type { BatchQuery } from "../run/claim-ports.ts";
 import { missingIn } from "../run/plan.ts";
 import type { EnrichmentReport } from "../run/step-reports.ts";
 import type { ResumableReason } from "../run/store-ports.ts";

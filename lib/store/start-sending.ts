@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { CHANNELS } from "../domain/labels.ts";
-import { withoutOfferMarks } from "../domain/offered-text.ts";
+import { withoutOfferMarks } from "../domain/late-values.ts";
 import { ownSenderOf, SENDER_KEYS } from "../domain/sender.ts";
 import type { OutgoingTouch } from "../run/channel-ports.ts";
 import type { ClosedChannel } from "../run/claim-ports.ts";

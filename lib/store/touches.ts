@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { CHANNELS, REPEATABLE_CHANNELS, type TouchStatus } from "../domain/labels.ts";
-import type { BatchQuery } from "../run/batch-query.ts";
+import type { BatchQuery } from "../run/claim-ports.ts";
 import type { Leftover, Rescheduled, SendableWorkspace, Settlement } from "../run/delivery-ports.ts";
 import { CHANNEL_IS_KNOWN } from "./columns.ts";
 import { insertTouchEvents } from "./digests.ts";

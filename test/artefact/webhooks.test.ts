@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import { buildFunction } from "../../infra/build.ts";
 import { entryOf } from "../../infra/bundle.ts";
-import { unsubscribeToken } from "../../lib/inbound/unsubscribe-token.ts";
+import { unsubscribeToken } from "../../lib/inbound/unsubscribe-link.ts";
 import { answering, closeServers, deadPort, type HttpDouble, httpServer } from "../channels/servers.ts";
 import { anInvitee, calendly } from "../support/booking-payloads.ts";
 import { type LambdaWorker, startWorker } from "../support/lambda/worker.ts";

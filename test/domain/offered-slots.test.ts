@@ -2,6 +2,7 @@ import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
 import { Temporal } from "temporal-polyfill";
 import { decide } from "../../lib/domain/decide.ts";
+import { readableOffers, withOffer, withoutOfferMarks } from "../../lib/domain/late-values.ts";
 import {
   type Availability,
   type MeetingPlace,
@@ -10,7 +11,6 @@ import {
   type SlotFacts,
   type Span,
 } from "../../lib/domain/offered-slots.ts";
-import { readableOffers, withOffer, withoutOfferMarks } from "../../lib/domain/offered-text.ts";
 import { blockersOf, outlookOf } from "../../lib/domain/outlook.ts";
 import { render } from "../../lib/domain/templates.ts";
 import { lintStep } from "../../lib/domain/written-sequence.ts";

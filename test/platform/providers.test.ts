@@ -1,7 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeAll, describe, expect, it } from "@jest/globals";
-import { unsubscribeToken } from "../../lib/inbound/unsubscribe-token.ts";
+import { unsubscribeToken } from "../../lib/inbound/unsubscribe-link.ts";
 import { loadConfig } from "../../lib/platform/config.ts";
 import { secretByArn } from "../../lib/platform/secrets.ts";
 import { wire } from "../../lib/platform/wire.ts";

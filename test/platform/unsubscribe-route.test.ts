@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import type { Browser, Page } from "playwright-core";
 import type { BusEvent } from "../../lib/inbound/translation.ts";
-import { type UnsubscribeKeys, unsubscribeToken, withNextKey } from "../../lib/inbound/unsubscribe-token.ts";
+import { type UnsubscribeKeys, unsubscribeToken, withNextKey } from "../../lib/inbound/unsubscribe-link.ts";
 import type { WebhookPorts } from "../../lib/platform/route.ts";
 import { Unavailable } from "../../lib/platform/unavailable.ts";
 import { answerRequest } from "../../lib/platform/webhook-routes.ts";

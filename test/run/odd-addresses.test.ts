@@ -3,7 +3,7 @@ import { domainToUnicode } from "node:url";
 import { describe, expect, it } from "@jest/globals";
 import { readAddress } from "../../lib/domain/address.ts";
 import type { BusEvent } from "../../lib/inbound/translation.ts";
-import { unsubscribeToken } from "../../lib/inbound/unsubscribe-token.ts";
+import { unsubscribeToken } from "../../lib/inbound/unsubscribe-link.ts";
 import { givenConnectionSecrets, type Tool } from "../../lib/platform/connection-secrets.ts";
 import { answerRequest } from "../../lib/platform/webhook-routes.ts";
 import { mailOf } from "../inbound/mail-examples.ts";

@@ -1,9 +1,9 @@
 import { closeWindow } from "../../domain/digest.ts";
 import type { OutgoingDigest, SendOutcome } from "../channel-ports.ts";
-import type { DigestSettlement } from "../digest-ports.ts";
 import { redactError } from "../redact-error.ts";
 import { DIGEST_FAILURES_AT_MOST, settlementOf } from "../settlement.ts";
 import { type RunContext, type RunStep, sumOf } from "../step.ts";
+import type { DigestSettlement } from "../store-ports.ts";
 
 /** Each checked digest counts once per receiver, and once if it has none. */
 interface DigestsReport {

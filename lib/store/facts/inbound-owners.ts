@@ -4,7 +4,7 @@ import { phoneKeys } from "../../domain/phone.ts";
 import type { MailOwner } from "../../inbound/inbound-facts.ts";
 import type { MailMarks } from "../../inbound/mail.ts";
 import type { InboundText } from "../../inbound/texts.ts";
-import type { InboundOwners } from "../../run/inbound-ports.ts";
+import type { InboundOwners } from "../../run/facts-of-message.ts";
 import { many, type Queryable, type Sql, sql } from "../sql.ts";
 import { findTouch } from "./leads.ts";
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from "@jest/globals";
 import { unsubscribeKeyCommand } from "../../../cli/commands/unsubscribe-key.ts";
 import { Problem } from "../../../cli/problem.ts";
-import { readUnsubscribeToken, unsubscribeKeys, unsubscribeToken } from "../../../lib/inbound/unsubscribe-token.ts";
+import { readUnsubscribeToken, unsubscribeKeys, unsubscribeToken } from "../../../lib/inbound/unsubscribe-link.ts";
 import { prepareAws } from "../../channels/aws.ts";
 import { closeServers, httpServer } from "../../channels/servers.ts";
 

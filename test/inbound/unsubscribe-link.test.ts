@@ -6,7 +6,7 @@ import {
   unsubscribeKeys,
   unsubscribeToken,
   withNextKey,
-} from "../../lib/inbound/unsubscribe-token.ts";
+} from "../../lib/inbound/unsubscribe-link.ts";
 
 const NOW = new Date("2026-12-01T09:00:00Z");
 const [FIRST, SECOND] = ["first key, which is long enough for us", "second key, which is long enough for us"] as const;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
+import { readableMessage, UNSUBSCRIBE_MARKER, withUnsubscribeLink } from "../../lib/domain/late-values.ts";
 import { nameFor } from "../../lib/domain/placeholders.ts";
 import { render } from "../../lib/domain/templates.ts";
-import { readableMessage, UNSUBSCRIBE_MARKER, withUnsubscribeLink } from "../../lib/domain/unsubscribe-link.ts";
 import { lintStep } from "../../lib/domain/written-sequence.ts";
 import { aLead, anItem, aStep } from "./items.ts";
 

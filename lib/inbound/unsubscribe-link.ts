@@ -1,6 +1,8 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
 import * as z from "zod";
+import type { Fact } from "./facts.ts";
 import { instant } from "./instant.ts";
+import type { TranslatedFact } from "./translation.ts";
 
 /** The keys that sign unsubscribe links: JSON of the stage's secret. */
 export const unsubscribeKeys = z.object({
@@ -72,3 +74,19 @@ function bytesOf(id: string): Buffer {
 
 const uuidOf = (bytes: Buffer): string =>
   bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+
+const EVENT_ID_PREFIX = "unsubscribe:";
+
+/**
+ * The opt-out by the link of a touch. The event id has the time: who opts in again can opt out again by the same link. A
+ * second opt-out changes nothing.
+ */
+export function optOutByLink({ workspaceId, touchId }: TouchOfLink, at: Date): TranslatedFact {
+  const occurredAt = at.toISOString();
+  const eventId = `${EVENT_ID_PREFIX}${touchId}:${occurredAt}`;
+  return { type: "lead.opted_out", detail: { workspaceId, eventId, occurredAt, lead: { touch: touchId } } };
+}
+
+/** Whether a fact is an opt-out by link. Its touch existed: the link was signed. */
+export const isByLink = ({ type, eventId }: Fact): boolean =>
+  type === "lead.opted_out" && eventId.startsWith(EVENT_ID_PREFIX);
