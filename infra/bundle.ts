@@ -14,7 +14,7 @@ import { join } from "node:path";
 import { AssetHashType, DockerImage } from "aws-cdk-lib";
 import { Code } from "aws-cdk-lib/aws-lambda";
 import { type BuildOptions, buildSync } from "esbuild";
-import { QUERY_COMPILER, stripHolidays, unpackQueryCompiler } from "./bundled-packages.ts";
+import { QUERY_COMPILER, stripHolidays, stripTimeZones, unpackQueryCompiler } from "./bundled-packages.ts";
 
 /** The folder that holds package.json; bundle paths are relative to it. */
 export const PROJECT = join(import.meta.dirname, "..");
@@ -35,12 +35,10 @@ export function esbuildOptions(entry: string, folder: string): BuildOptions {
       [QUERY_COMPILER]: unpackQueryCompiler(PROJECT),
       "@aws-sdk/credential-provider-node": join(PROJECT, "infra/credentials-for-bundles.js"),
       "@aws-sdk/credential-providers": join(PROJECT, "infra/credentials-for-bundles.js"),
+      // For Node, Prisma names a CommonJS module, which V8 reads twice and esbuild cannot trim.
+      "@prisma/client/runtime/client": join(PROJECT, "node_modules/@prisma/client/runtime/client.mjs"),
       "date-holidays": stripHolidays(PROJECT),
-      // Holidays need only the years near the present; the full data starts in 1880.
-      "moment-timezone": join(
-        PROJECT,
-        "node_modules/moment-timezone/builds/moment-timezone-with-data-10-year-range.min.js",
-      ),
+      "moment-timezone": stripTimeZones(PROJECT),
       "node:http": join(PROJECT, "infra/http-for-bundles.js"),
     },
     assetNames: "[name]",
@@ -52,6 +50,7 @@ export function esbuildOptions(entry: string, folder: string): BuildOptions {
     // Packages load them in browsers, or on request, and never in Lambda: a browser parser, and pg's native driver.
     external: ["bowser", "pg-native"],
     format: "esm",
+    inject: [join(PROJECT, "infra/stacks-for-bundles.ts")],
     loader: { ".wasm": "file" },
     logLevel: "silent",
     mainFields: ["module", "main"],

@@ -61,7 +61,6 @@ export class Migration extends Construct {
         DATABASE_USER: database.user,
         GIT_REVISION: revision,
         POWERTOOLS_SERVICE_NAME: names.migrateFunction,
-        NODE_OPTIONS: "--enable-source-maps",
         // Node does not trust the RDS certificate authority. Lambda provides it in this file.
         NODE_EXTRA_CA_CERTS: "/var/runtime/ca-cert.pem",
       },

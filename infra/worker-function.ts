@@ -95,7 +95,7 @@ export class WorkerFunction extends Construct {
 }
 
 /** A small young generation keeps a run below 256 MB, however much is due (`npm run bench -- engine`). */
-export const NODE_OPTIONS = "--enable-source-maps --max-semi-space-size=8";
+export const NODE_OPTIONS = "--max-semi-space-size=8";
 
 export const logGroupNameOf = (functionName: string): string => `/aws/lambda/${functionName}`;
 

@@ -2,6 +2,7 @@ import { Liquid, type Template } from "liquidjs";
 import type { Temporal } from "temporal-polyfill";
 import { localDayOf } from "./calendar.ts";
 import type { NotificationKind } from "./labels.ts";
+import { once } from "./once.ts";
 import type { Message } from "./templates.ts";
 import { zonedDateTime, zoneOrUtc } from "./time-zone.ts";
 
@@ -42,6 +43,8 @@ interface DigestMail extends Message {
 
 /** For the built-in templates below. Workspace templates use a smaller language. */
 const liquid = new Liquid({ strictVariables: true, strictFilters: true, locale: "en-US", templates: {} });
+/** Parsed when the first digest is written: most runs write none. */
+const parsed = (template: string): (() => Template[]) => once(() => liquid.parse(template));
 
 const TITLES: Readonly<Record<NotificationKind | typeof MISSING_DATA, string>> = {
   meeting_booked: "Meetings booked",
@@ -60,11 +63,11 @@ const TITLES: Readonly<Record<NotificationKind | typeof MISSING_DATA, string>> =
 const isKnown = (kind: string): kind is keyof typeof TITLES => Object.hasOwn(TITLES, kind);
 const titleOf = (kind: string): string => (isKnown(kind) ? TITLES[kind] : kind.replaceAll("_", " "));
 
-const SUBJECT = liquid.parse(
+const SUBJECT = parsed(
   "{{ workspace }}: {{ sections.first.title }} {{ sections.first.count }}{% if sections.size > 1 %}, and more{% endif %}",
 );
 
-const TEXT = liquid.parse(`{{ workspace }}
+const TEXT = parsed(`{{ workspace }}
 {% for section in sections %}
 {{ section.title }}: {{ section.count }}
 {%- for line in section.lines %}
@@ -75,7 +78,7 @@ const TEXT = liquid.parse(`{{ workspace }}
 {%- endif %}
 {% endfor %}`);
 
-const HTML = liquid.parse(`<!doctype html>
+const HTML = parsed(`<!doctype html>
 <html><body>
 <h1>{{ workspace | escape }}</h1>
 {%- for section in sections %}
@@ -94,7 +97,7 @@ const HTML = liquid.parse(`<!doctype html>
 </body></html>
 `);
 
-const rendered = (template: Template[], values: object): string => liquid.renderSync(template, values);
+const rendered = (template: () => Template[], values: object): string => liquid.renderSync(template(), values);
 
 /** A digest as an e-mail. Names cannot inject headers or tags. */
 export function digestMail(contents: DigestContents): DigestMail {

@@ -1,4 +1,4 @@
-import { Liquid, type TagToken, Tokenizer, type TopLevelToken, TypeGuards } from "liquidjs";
+import { type TagToken, Tokenizer, type TopLevelToken, TypeGuards, tags } from "liquidjs";
 import { LATE_VALUES, MARKER_START } from "./late-values.ts";
 import { fieldRead } from "./lead-fields.ts";
 import { describePlaceholder, findPlaceholders, isBrace, LIQUID, replacementFor } from "./placeholders.ts";
@@ -46,7 +46,7 @@ export function checkTemplate(text: string, names: readonly string[], allow: rea
 }
 
 /** All LiquidJS tags. A closed list, so reports may name them. */
-const TAGS_OF_LIQUID: ReadonlySet<string> = new Set(Object.keys(new Liquid().tags));
+const TAGS_OF_LIQUID: ReadonlySet<string> = new Set(Object.keys(tags));
 const ALLOWED_TAGS = [...TAGS].join(", ");
 
 /** Names that LiquidJS reads as something else, so that it ignores an assignment to them. */

@@ -118,9 +118,8 @@ const RULES: readonly Rule[] = [
 ];
 
 /** `when` makes the rules run even if single settings are invalid, so that one error lists every fault. */
-const environment = RULES.reduce<z.ZodType<Config>>(
-  (schema, [key, error, holds]) => schema.refine(holds, { path: [key], error, when: () => true }),
-  settings,
+const environment = settings.check(
+  ...RULES.map(([key, error, holds]) => z.refine<Config>(holds, { path: [key], error, when: () => true })),
 );
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -198,7 +197,8 @@ export const connectionSettings = functionSettings.extend({
 
 /** The parsed environment. Throws InvalidEnvironment with every fault. */
 export function parse<Parsed>(schema: z.ZodType<Parsed>, env: Environment): Parsed {
-  const parsed = schema.safeParse(env);
+  // It parses once, which is faster than compiling a parser first.
+  const parsed = schema.safeParse(env, { jitless: true });
   if (parsed.success) return parsed.data;
   throw new InvalidEnvironment(parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`));
 }

@@ -2,8 +2,8 @@ import { once } from "../domain/once.ts";
 import type { DeadLetterQueue, IntakePorts } from "../run/apply-messages.ts";
 import type { ReceivedMails } from "../run/facts-of-message.ts";
 import type { Log } from "../run/ports.ts";
-import { openDatabase } from "../store/connect.ts";
 import { intakeStore } from "../store/facts/apply-fact.ts";
+import { openPool } from "../store/pool.ts";
 import type { IntakeConfig } from "./config.ts";
 import { connectionTo } from "./connection.ts";
 
@@ -12,10 +12,10 @@ const ANSWER_TIMEOUT_MS = 20_000;
 
 /** Wires the intake's ports. Opens no connection before the first query. Not in wire.ts, to keep its bundle small. */
 export function wireIntake(config: IntakeConfig, log: Log, answerTimeoutMs = ANSWER_TIMEOUT_MS): IntakePorts {
-  const database = openDatabase({ ...connectionTo(config), query_timeout: answerTimeoutMs });
+  const pool = openPool({ ...connectionTo(config), query_timeout: answerTimeoutMs });
   const { INTAKE_DEAD_LETTERS_URL, INBOUND_MAIL_BUCKET: bucket } = config;
   return {
-    ...intakeStore(database),
+    ...intakeStore({ pool }),
     ...(bucket !== undefined && { mails: receivedMails(bucket) }),
     deadLetters: refusedEvents(INTAKE_DEAD_LETTERS_URL),
     log,

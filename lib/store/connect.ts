@@ -1,7 +1,7 @@
 import { PrismaPg } from "@prisma/adapter-pg";
 import pg from "pg";
 import { type Prisma, PrismaClient } from "./generated/client.ts";
-import { POOL_SIZE } from "./pool-size.ts";
+import { openPool } from "./pool.ts";
 
 /** A Prisma client or transaction; store functions accept both. */
 export type Db = Prisma.TransactionClient;
@@ -13,11 +13,9 @@ export interface Database {
   close(): Promise<void>;
 }
 
-/** Opens a pool that connects on the first query. An idle pool does not keep the process alive. */
+/** Opens a pool, see `openPool`, and Prisma's client on it. */
 export function openDatabase(connection: pg.PoolConfig): Database {
-  const pool = new pg.Pool({ max: POOL_SIZE, connectionTimeoutMillis: 5_000, allowExitOnIdle: true, ...connection });
-  // The pool drops an idle connection that dies. Without a listener the process would exit.
-  pool.on("error", () => undefined);
+  const pool = openPool(connection);
   const prisma = new PrismaClient({ adapter: new PrismaPg(pool) });
   return {
     prisma,

@@ -1,11 +1,10 @@
+import { empty, join, raw, type Sql, sqltag as sql } from "@prisma/client/runtime/client";
 import type pg from "pg";
 import * as z from "zod";
 import { hostAndPort, translated, translateErrors } from "./database-errors.ts";
-import { Prisma } from "./generated/client.ts";
 
-/** Builds a fragment of a statement; its values become parameters. */
-export const { sql, empty, join, raw } = Prisma;
-export type Sql = Prisma.Sql;
+/** Builds a fragment of a statement; its values become parameters. Prisma's own, without the generated client. */
+export { empty, join, raw, type Sql, sql };
 /** Connections to one database. */
 export type Pool = pg.Pool;
 

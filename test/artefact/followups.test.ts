@@ -1,5 +1,9 @@
+import { readFile } from "node:fs/promises";
 import type { ServerResponse } from "node:http";
+import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import * as z from "zod";
+import { PROJECT } from "../../infra/bundle.ts";
 import type { Report } from "../../lib/run/report.ts";
 import { closeServers, type HttpDouble, httpServer } from "../channels/servers.ts";
 import { anExample, REVISION } from "../infra/example.ts";
@@ -71,6 +75,12 @@ function reportIn(told: Answer): Report {
   throw new Error(`the function threw ${told.errorType}: ${told.errorMessage}`);
 }
 
+/** The text of a place such as `lib/run/run.ts:12`. */
+async function sourceLine(place: string): Promise<string | undefined> {
+  const [file = "", line] = place.split(":");
+  return (await readFile(join(PROJECT, file), "utf8")).split("\n")[Number(line) - 1];
+}
+
 const TICK = { trigger: "schedule", scheduledTime: "2026-11-25T09:00:00Z" };
 
 describe("the artefact, under the AWS runtime client, over TLS and with an IAM token,", () => {
@@ -128,6 +138,7 @@ describe("the artefact, under the AWS runtime client, over TLS and with an IAM t
       kind: "error",
       errorType: "RunFailed",
       errorMessage: expect.stringContaining("limit"),
+      trace: expect.arrayContaining([expect.stringMatching(/\(functions\/followups\.ts:\d+:\d+\)$/)]),
     });
     expect(reportIn(await worker.invoke(TICK))).toMatchObject({ success: true });
   });
@@ -249,5 +260,12 @@ describe("the artefact reports", () => {
       reason: "database_unreachable",
       errors: [expect.stringContaining("its signature is wrong")],
     });
+    const { error } = z
+      .object({ error: z.object({ location: z.string(), stack: z.string() }) })
+      .parse(
+        await until("the error is written", async () => worker.lines.find(({ message }) => message === "run.failed")),
+      );
+    expect(error.stack).toContain(`(${error.location}:`);
+    expect(await sourceLine(error.location)).toContain("new DatabaseUnreachable(");
   });
 });

@@ -8,6 +8,7 @@ import { build, type Metafile } from "esbuild";
 import { buildFunction, buildFunctions } from "../../infra/build.ts";
 import { entryOf, esbuildOptions, PROJECT } from "../../infra/bundle.ts";
 import { codeOf } from "../../infra/worker-function.ts";
+import { startWorker } from "../support/lambda/worker.ts";
 import { cdkJson } from "./example.ts";
 
 let folder: string;
@@ -31,6 +32,26 @@ describe("the bundle of a function", () => {
     expect(size?.zippedBytes).toBeLessThan(size?.rawBytes ?? 0);
     const { handler } = (await import(join(folder, "dist/probe/index.mjs"))) as { handler: () => Promise<number> };
     expect(await handler()).toBe(0);
+  });
+
+  it("names lines of the sources in stacks, also of code that is loaded later; without a map, its own lines", async () => {
+    const functions = await functionsWith({
+      "later.ts": 'export function fail() {\n  return new Error("later");\n}\n',
+      "probe.ts": `const first = new Error("first");
+export const handler = async () => {
+  const { fail } = await import("./later.ts");
+  return [first.stack, fail().stack];
+};
+`,
+    });
+    await buildFunctions(functions, join(folder, "stacks"));
+    const bundle = join(folder, "stacks/probe");
+    const [first, later] = await stacksOf(bundle);
+    expect(first).toMatch(/^Error: first\n {4}at .*\/probe\.ts:1:15\)/);
+    expect(later).toMatch(/^Error: later\n {4}at \w+ \(.*\/later\.ts:2:10\)\n {4}at .*\/probe\.ts:4:24\)/);
+    for (const file of await readdir(bundle)) if (file.endsWith(".map")) await rm(join(bundle, file));
+    const [unmapped] = await stacksOf(bundle);
+    expect(unmapped).toMatch(/^Error: first\n {4}at .*\/index\.mjs:\d+:\d+/);
   });
 
   it("is built for every function, and older bundles are deleted", async () => {
@@ -79,6 +100,14 @@ describe("the bundle of the follow-ups function", () => {
   });
 });
 
+describe("the bundle of a function that records no run", () => {
+  it.each(["intake", "operate"])("contains no query compiler, half of a bundle's size: %s", async (name) => {
+    const files = Object.keys(await outputsOf(name)).join();
+    expect(files).toContain("index.mjs");
+    expect(files).not.toContain("query-compiler");
+  });
+});
+
 describe("the bundle of the migration", () => {
   it("contains the driver and not Prisma's client", async () => {
     const packages = packagesOf(await outputsOf("migrate"), () => true);
@@ -107,6 +136,17 @@ function packagesOf(outputs: Metafile["outputs"], counts: (kind: string) => bool
   }
   const sources = [...reached].flatMap((name) => Object.keys(outputs[name]?.inputs ?? {}));
   return [...new Set(sources.map((source) => /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(source)?.[1] ?? ""))];
+}
+
+/** The stacks that a bundle returns under AWS's runtime client. */
+async function stacksOf(bundle: string): Promise<readonly string[]> {
+  const worker = await startWorker({ bundle, environment: {} });
+  try {
+    const answer = await worker.invoke({});
+    return answer.kind === "response" ? (answer.body as readonly string[]) : [];
+  } finally {
+    await worker.close();
+  }
 }
 
 async function functionsWith(sources: Readonly<Record<string, string>>): Promise<string> {

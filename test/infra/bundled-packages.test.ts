@@ -1,10 +1,10 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "@jest/globals";
 import Holidays from "date-holidays";
 import { buildFunctions } from "../../infra/build.ts";
 import { PROJECT } from "../../infra/bundle.ts";
-import { stripHolidays } from "../../infra/bundled-packages.ts";
+import { stripHolidays, stripTimeZones } from "../../infra/bundled-packages.ts";
 import * as domain from "../../lib/domain/holidays.ts";
 
 let folder: string;
@@ -39,12 +39,28 @@ it("a bundle has the same holidays as the package, in every fifteenth place", ()
   expect(daysOff(bundled)).toEqual(daysOff(domain));
 });
 
+it("a bundle has the same holidays as the package in every year whose dates a time zone decides", () => {
+  const years = Array.from({ length: 40 }, (_, index) => 2010 + index);
+  const solstices = (holidays: typeof domain) => {
+    const isHoliday = holidays.holidayCalendar("CL", null);
+    return years.flatMap((year) => ["06-20", "06-21"].map((date) => isHoliday(`${year}-${date}`)));
+  };
+  expect(solstices(bundled)).toContain(true);
+  expect(solstices(bundled)).toEqual(solstices(domain));
+});
+
+it("throws if a rule names a time zone that the package lacks", async () => {
+  const project = await projectWith({
+    "date-holidays/data.js": 'exports.data = { CL: { "june solstice in America/Atlantis": {} } };',
+    "moment-timezone/data/packed/latest.json": '{ "version": "1", "zones": ["GMT|GMT|0|0||"], "links": ["GMT|UTC"] }',
+  });
+  expect(() => stripTimeZones(project)).toThrow("moment-timezone has no zone America/Atlantis");
+});
+
 it("throws if the package stores its data differently", async () => {
-  const project = join(folder, "later-release");
-  const library = join(project, "node_modules", "date-holidays");
-  await mkdir(library, { recursive: true });
-  await writeFile(join(project, "package.json"), "{}");
-  await writeFile(join(library, "data.js"), 'exports.data = { places: { DE: { "01-01": "New Year" } } };\n');
+  const project = await projectWith({
+    "date-holidays/data.js": 'exports.data = { places: { DE: { "01-01": "New Year" } } };',
+  });
   expect(() => stripHolidays(project)).toThrow("date-holidays has another form");
 });
 
@@ -58,6 +74,18 @@ it("a bundle has no place that the package lacks", () => {
     expect(bundled.hasHolidays(country, region)).toBe(false);
   }
 });
+
+/** A project with these files of its packages. */
+async function projectWith(files: Readonly<Record<string, string>>): Promise<string> {
+  const project = await mkdtemp(join(folder, "project-"));
+  await writeFile(join(project, "package.json"), "{}");
+  for (const [name, content] of Object.entries(files)) {
+    const file = join(project, "node_modules", name);
+    await mkdir(dirname(file), { recursive: true });
+    await writeFile(file, content);
+  }
+  return project;
+}
 
 /** Every country, every region, every district. */
 function places(): readonly (readonly [country: string, region: string | null])[] {

@@ -98,7 +98,7 @@ describe("the function", () => {
           DATABASE_USER: "backstop_run",
           EMAIL_TRANSPORT: "ses",
           LOG_LEVEL: "INFO",
-          NODE_OPTIONS: "--enable-source-maps --max-semi-space-size=8",
+          NODE_OPTIONS: "--max-semi-space-size=8",
           GIT_REVISION: REVISION,
           RUN_BATCH_SIZE: Match.absent(),
           RUN_SENDS_AT_ONCE: Match.absent(),

@@ -7,9 +7,15 @@ import * as z from "zod";
 /** A function's result, or its error as the runtime client reports it. */
 export type Answer =
   | { readonly kind: "response"; readonly body: unknown }
-  | { readonly kind: "error"; readonly errorType: string; readonly errorMessage: string };
+  | {
+      readonly kind: "error";
+      readonly errorType: string;
+      readonly errorMessage: string;
+      /** The lines of the stack. */
+      readonly trace: readonly string[];
+    };
 
-const errorSchema = z.object({ errorType: z.string(), errorMessage: z.string() });
+const errorSchema = z.object({ errorType: z.string(), errorMessage: z.string(), trace: z.array(z.string()) });
 
 interface Invocation {
   readonly id: string;

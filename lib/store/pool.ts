@@ -1,0 +1,10 @@
+import pg from "pg";
+import { POOL_SIZE } from "./pool-size.ts";
+
+/** Opens a pool that connects on the first query. An idle pool does not keep the process alive. */
+export function openPool(connection: pg.PoolConfig): pg.Pool {
+  const pool = new pg.Pool({ max: POOL_SIZE, connectionTimeoutMillis: 5_000, allowExitOnIdle: true, ...connection });
+  // The pool drops an idle connection that dies. Without a listener the process would exit.
+  pool.on("error", () => undefined);
+  return pool;
+}
