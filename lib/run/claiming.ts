@@ -1,7 +1,7 @@
 import { CHANNELS, type Channel } from "../domain/labels.ts";
 import type { OutgoingTouch } from "./channel-ports.ts";
 import type { ClaimedPlan, ClosedChannel, DueCandidate, Plan } from "./claim-ports.ts";
-import type { ClaimedTouches } from "./deliver.ts";
+import type { ClaimedTouches } from "./delivery-ports.ts";
 import type { LeftDue, Turn } from "./fair-share.ts";
 import { planBatch, type Room } from "./plan.ts";
 import { type RunContext, sendsItself } from "./step.ts";

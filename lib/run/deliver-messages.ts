@@ -1,7 +1,8 @@
 import pLimit from "p-limit";
 import * as z from "zod";
 import { type ChannelFault, ChannelHealth } from "./channel-health.ts";
-import { type DeliveryContext, deliver, leaseOf } from "./deliver.ts";
+import { type DeliveryContext, deliver } from "./deliver.ts";
+import { leaseOf } from "./delivery-ports.ts";
 import { type RunPorts, SchemaOutOfDate } from "./ports.ts";
 import { rateLimitedChannels } from "./rate-limit.ts";
 import type { RunSettings } from "./step.ts";

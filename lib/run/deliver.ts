@@ -2,13 +2,21 @@ import { CHANNEL_REGISTRY } from "../domain/channels.ts";
 import { type Channel, REPEATABLE_CHANNELS } from "../domain/labels.ts";
 import type { ChannelHealth } from "./channel-health.ts";
 import type { MessageChannel, OutgoingTouch, SendOutcome } from "./channel-ports.ts";
-import { CHANNEL_CLOSED, type DeliveryStore, type EndedTouch } from "./delivery-ports.ts";
+import {
+  CHANNEL_CLOSED,
+  type ClaimedTouches,
+  type DeliveryStore,
+  type EndedTouch,
+  OFFER_UNCHECKED,
+  type Rescheduled,
+  type TouchSendFacts,
+  type UnreadableTouch,
+} from "./delivery-ports.ts";
 import type { Log } from "./ports.ts";
 import { redactError } from "./redact-error.ts";
-import { settlementOf, TOUCH_FAILURES_AT_MOST } from "./settlement.ts";
+import { broken, rescheduled, settlementOf, TOUCH_FAILURES_AT_MOST } from "./settlement.ts";
 import type { DeliveryReport } from "./step-reports.ts";
 import type { BatchSize } from "./throughput.ts";
-import { idsOf, isUnchecked, lookAgain, withoutAll } from "./waiting-touches.ts";
 
 /** Dependencies of delivery, shared by a run and the consumer of the delivery queue. */
 export interface DeliveryContext {
@@ -27,20 +35,6 @@ export interface DeliveryContext {
   /** True once no new work may be started. */
   readonly stopping: () => boolean;
   readonly log: Log;
-}
-
-/** A worker cut off at its deadline has certainly ended this much later. */
-const AFTER_THE_DEADLINE_MS = 60_000;
-
-/** Returns when an invocation with that much time left has certainly ended. */
-export const leaseOf = ({ remainingMs }: { readonly remainingMs: () => number }, now: Date): Date =>
-  new Date(now.getTime() + remainingMs() + AFTER_THE_DEADLINE_MS);
-
-/** The touches of a claim that are still to be sent. */
-export interface ClaimedTouches {
-  /** Touches that are already `sending`; at most one group. */
-  readonly started: readonly OutgoingTouch[];
-  readonly touchIds: readonly string[];
 }
 
 /**
@@ -163,5 +157,90 @@ async function send({ channels, log }: DeliveryContext, touch: OutgoingTouch): P
     const reason = "channel_failed";
     if (!REPEATABLE_CHANNELS.includes(touch.channel)) return { kind: "unknown", reason };
     return { kind: "retry", reason, mayHaveArrived: true };
+  }
+}
+
+const idsOf = (touches: readonly Pick<EndedTouch, "touchId">[]): string[] => touches.map(({ touchId }) => touchId);
+
+function withoutAll<Item>(items: readonly Item[], others: readonly Item[]): readonly Item[] {
+  if (others.length === items.length) return [];
+  const known = new Set(others);
+  return items.filter((item) => !known.has(item));
+}
+
+/** Whether the times that the text offers must be checked first. */
+const isUnchecked = ({ reason }: EndedTouch): boolean => reason === OFFER_UNCHECKED;
+
+/** Removes why touches wait, where possible; returns the ids that may be sent now. */
+async function lookAgain(
+  context: DeliveryContext,
+  waiting: readonly EndedTouch[],
+  report: DeliveryReport,
+): Promise<readonly string[]> {
+  const unchecked = waiting.filter(isUnchecked);
+  const decided = await decideAgain(context, withoutAll(waiting, unchecked), report);
+  return [...decided, ...(await refreshOffers(context, unchecked, report))];
+}
+
+/** Reschedules touches whose facts changed; returns the ids that may be sent now. */
+async function decideAgain(
+  { now, store, stopping, log }: DeliveryContext,
+  waiting: readonly EndedTouch[],
+  report: DeliveryReport,
+): Promise<readonly string[]> {
+  if (waiting.length === 0 || stopping()) return idsOf(waiting);
+  const facts = await store.readSendFacts(idsOf(waiting));
+  const again = waiting.flatMap((touch) => {
+    const read = facts.get(touch.touchId);
+    return read === undefined ? [] : [decidedAgain(touch, read, now, log)];
+  });
+  await store.reschedule(again);
+  const later = again.filter(({ nextAttemptAt }) => nextAttemptAt > now);
+  report.retrying -= later.length;
+  report.deferred += later.length;
+  return idsOf(again.filter(({ nextAttemptAt }) => nextAttemptAt <= now));
+}
+
+/** Brings the times up to date that texts offer; returns the ids that may be sent now, or by the next run. */
+async function refreshOffers(
+  { now, store, stopping, log }: DeliveryContext,
+  offering: readonly EndedTouch[],
+  report: DeliveryReport,
+): Promise<readonly string[]> {
+  if (offering.length === 0 || stopping()) return idsOf(offering);
+  const refreshed = await store.refreshOffers(idsOf(offering), now);
+  const settled = refreshed.filter(({ outcome }) => outcome !== "checked");
+  for (const { touchId, outcome, reason, fault } of settled) {
+    report.retrying -= 1;
+    report[REFRESHED_COUNT_AS[outcome]] += 1;
+    if (fault) log.error("touch.unreadable", { touchId, reason, ...fault });
+    else log.info("touch.not_started", { touchId, reason });
+  }
+  return withoutAll(idsOf(offering), idsOf(settled));
+}
+
+const REFRESHED_COUNT_AS = {
+  checked: "retrying",
+  held: "deferred",
+  returned: "deferred",
+  cancelled: "cancelled",
+  unknown: "unknown",
+} as const;
+
+/** An undecidable touch does not block the others. */
+function decidedAgain(touch: EndedTouch, read: TouchSendFacts | UnreadableTouch, now: Date, log: Log): Rescheduled {
+  const { touchId } = touch;
+  if ("fault" in read) {
+    log.error("touch.unreadable", { touchId, ...read });
+    return broken(touch, "unreadable_row", now);
+  }
+  try {
+    const again = rescheduled(touch, read, now);
+    if (again.reason !== touch.reason)
+      log.error("touch.not_decided", { touchId, workspaceId: read.workspaceId, reason: again.reason });
+    return again;
+  } catch (thrown) {
+    log.error("touch.not_decided", { touchId, workspaceId: read.workspaceId, error: redactError(thrown) });
+    return broken(touch, "decision_failed", now);
   }
 }

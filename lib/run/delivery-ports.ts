@@ -53,6 +53,20 @@ export interface Lease {
   readonly closed?: readonly ClosedChannel[];
 }
 
+/** A worker cut off at its deadline has certainly ended this much later. */
+const AFTER_THE_DEADLINE_MS = 60_000;
+
+/** Returns when an invocation with that much time left has certainly ended. */
+export const leaseOf = ({ remainingMs }: { readonly remainingMs: () => number }, now: Date): Date =>
+  new Date(now.getTime() + remainingMs() + AFTER_THE_DEADLINE_MS);
+
+/** The touches of a claim that are still to be sent. */
+export interface ClaimedTouches {
+  /** Touches that are already `sending`; at most one group. */
+  readonly started: readonly OutgoingTouch[];
+  readonly touchIds: readonly string[];
+}
+
 /** Reason of touches that wait for a closed channel. */
 export const CHANNEL_CLOSED = "channel_closed";
 

@@ -1,11 +1,11 @@
 import type { ChannelFault } from "./channel-health.ts";
-import type { LockHolder } from "./ports.ts";
+import { DatabaseUnreachable, type LockHolder, SchemaOutOfDate, UnsafeDatabaseSettings } from "./ports.ts";
 import type { Trigger } from "./request.ts";
 import type { RunStep } from "./step.ts";
 import type { SampleDecision } from "./step-reports.ts";
 import { STEPS, type StepName, type StepReports } from "./steps.ts";
 
-export type Reason =
+type Reason =
   | "invalid_event"
   | "schema_out_of_date"
   | "unsafe_database_settings"
@@ -59,6 +59,36 @@ export function imbalances(reports: StepReports): string[] {
       ({ taken, accounted, what }) =>
         `the report does not balance: ${taken} ${what}, ${accounted} of them are accounted for`,
     );
+}
+
+/** A run for an unknown workspace would report zeros, which look like success. */
+export class UnknownWorkspace extends Error {
+  override readonly name = "UnknownWorkspace";
+  constructor(workspaceId: string) {
+    super(`workspaceId: there is no workspace ${workspaceId}`);
+  }
+}
+
+/** Adds an error and what follows from it. `where` names the step. */
+export function addFault(report: Report, thrown: unknown, where = ""): void {
+  report.errors.push(`${where}${thrown instanceof Error ? thrown.message : String(thrown)}`);
+  if (thrown instanceof SchemaOutOfDate) {
+    Object.assign(report, { reason: thrown.code, missing: [...(report.missing ?? []), ...thrown.missing] });
+  } else if (thrown instanceof UnsafeDatabaseSettings) {
+    Object.assign(report, { reason: thrown.code, unsafeSettings: thrown.settings });
+  } else if (thrown instanceof DatabaseUnreachable) report.reason = thrown.code;
+  else if (thrown instanceof UnknownWorkspace) Object.assign(report, { statusCode: 400, reason: "invalid_event" });
+}
+
+/** Reasons that the database must fix, not the run. */
+const REFUSALS: readonly Reason[] = ["schema_out_of_date", "unsafe_database_settings", "database_unreachable"];
+
+/** Computes success, status code and duration. */
+export function conclude(report: Report, startedMs: number): void {
+  report.success = report.errors.length === 0;
+  const refused = report.reason !== undefined && REFUSALS.includes(report.reason);
+  if (!report.success && report.statusCode === 200) report.statusCode = refused ? 503 : 500;
+  report.durationMs = Math.round(performance.now() - startedMs);
 }
 
 /** An unattended run failed. The message lists all errors; the report is in `run` and in the log. */

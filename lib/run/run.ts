@@ -1,16 +1,9 @@
 import { ChannelHealth } from "./channel-health.ts";
-import { leaseOf } from "./deliver.ts";
+import { leaseOf } from "./delivery-ports.ts";
 import { PlannedTouches } from "./plan.ts";
-import {
-  DatabaseUnreachable,
-  type HeldLock,
-  type LockHolder,
-  type RunPorts,
-  SchemaOutOfDate,
-  UnsafeDatabaseSettings,
-} from "./ports.ts";
+import { type HeldLock, type LockHolder, type RunPorts, SchemaOutOfDate } from "./ports.ts";
 import { rateLimitedChannels } from "./rate-limit.ts";
-import { imbalances, type Reason, type Report } from "./report.ts";
+import { addFault, conclude, imbalances, type Report, UnknownWorkspace } from "./report.ts";
 import { parseRequest, type RunRequest } from "./request.ts";
 import type { AnyStep, RunSettings } from "./step.ts";
 import { PROBLEMS_REPORTED } from "./step-reports.ts";
@@ -24,14 +17,6 @@ interface Invocation {
   readonly requestId: string;
   /** Milliseconds until the invocation is cut off. */
   readonly remainingMs: () => number;
-}
-
-/** A run for an unknown workspace would report zeros, which look like success. */
-class UnknownWorkspace extends Error {
-  override readonly name = "UnknownWorkspace";
-  constructor(workspaceId: string) {
-    super(`workspaceId: there is no workspace ${workspaceId}`);
-  }
 }
 
 /** Grace period after the holder's deadline; a lock held longer is stale. */
@@ -230,27 +215,6 @@ function addChannelFaults(report: Report, { health, log }: Pick<SharedContext, "
   for (const { channel, workspaceId, reason } of faults) {
     if (workspaceId === null) report.errors.push(`channel ${channel}: takes nothing (${reason}); its touches wait`);
   }
-}
-
-function addFault(report: Report, thrown: unknown, where = ""): void {
-  report.errors.push(`${where}${thrown instanceof Error ? thrown.message : String(thrown)}`);
-  if (thrown instanceof SchemaOutOfDate) {
-    Object.assign(report, { reason: thrown.code, missing: [...(report.missing ?? []), ...thrown.missing] });
-  } else if (thrown instanceof UnsafeDatabaseSettings) {
-    Object.assign(report, { reason: thrown.code, unsafeSettings: thrown.settings });
-  } else if (thrown instanceof DatabaseUnreachable) report.reason = thrown.code;
-  else if (thrown instanceof UnknownWorkspace) Object.assign(report, { statusCode: 400, reason: "invalid_event" });
-}
-
-/** Reasons that the database must fix, not the run. */
-const REFUSALS: readonly Reason[] = ["schema_out_of_date", "unsafe_database_settings", "database_unreachable"];
-
-/** Computes success, status code and duration. */
-function conclude(report: Report, startedMs: number): void {
-  report.success = report.errors.length === 0;
-  const refused = report.reason !== undefined && REFUSALS.includes(report.reason);
-  if (!report.success && report.statusCode === 200) report.statusCode = refused ? 503 : 500;
-  report.durationMs = Math.round(performance.now() - startedMs);
 }
 
 /** Stores the report. If that fails, the report is still returned and logged, with one more error. */

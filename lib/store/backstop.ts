@@ -1,15 +1,12 @@
 import * as z from "zod";
-import { DAY_MS } from "../domain/time-zone.ts";
 import { type BackstopReport, nothingCompleted } from "../run/step-reports.ts";
 import type { CompleteBooked } from "../run/store-ports.ts";
+import { comparisonIsDue, missedByMarker, unbookAfterTheMeeting } from "./booked-leads.ts";
 import { sweepAgeSeconds } from "./connection-sweeps.ts";
 import { insertDigestEvents } from "./digests.ts";
-import { databaseNow, execute, exists, many, one, type Queryable, type Sql, sql } from "./sql.ts";
-import { endMarked } from "./stops.ts";
+import { databaseNow, many, one, type Queryable, type Sql, sql } from "./sql.ts";
+import { BATCH_SIZE, endMarked } from "./stops.ts";
 import { cancelTouchesAndTasks } from "./unsent-touches.ts";
-
-/** Rows per batch: small enough to lose little on a timeout, large enough to amortise round trips. */
-const BATCH_SIZE = 1_000;
 
 /**
  * Completes every live instance of a booked lead outside post-booking sequences, cancels its unsent touches, and clears
@@ -95,7 +92,7 @@ async function look(db: Queryable, { now, workspaceId }: CompleteBooked): Promis
 async function completeFound(db: Queryable, query: CompleteBooked, startedMs: number): Promise<void> {
   while (!query.stopping()) {
     const rows = await completeBatch(db, { ...query, leadId: null, startedBefore: null });
-    const completed = tally(query.report, rows, startedMs);
+    const completed = addCompleted(query.report, rows, startedMs);
     if (completed < BATCH_SIZE) return;
   }
 }
@@ -186,7 +183,7 @@ async function complete(
      group by orphan.workspace_id`;
 }
 
-export function tally(report: BackstopReport, rows: readonly Completed[], startedMs: number): number {
+export function addCompleted(report: BackstopReport, rows: readonly Completed[], startedMs: number): number {
   let completed = 0;
   for (const row of rows) {
     completed += row.completed;
@@ -204,27 +201,6 @@ function measure(report: BackstopReport, secondsAtNow: number, startedMs: number
   report.slowestSeconds = Math.max(report.slowestSeconds, Math.round(seconds * 1_000) / 1_000);
 }
 
-/** Clears `booked_until` after the meeting, once no orphans remain. */
-async function unbookAfterTheMeeting(db: Queryable, { now, workspaceId, stopping, report }: CompleteBooked) {
-  while (!stopping()) {
-    const unbooked = await execute(db)`
-      update lead set booked_until = null
-       where id in (
-         select id from lead
-          where booked_until <= ${now} and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)
-            and not exists (
-              select from follow_up_instance as instance
-               where instance.workspace_id = lead.workspace_id and instance.lead_id = lead.id
-                 and instance.status in ('active', 'paused') and instance.lead_booked and not instance.post_booking)
-          order by booked_until
-          limit ${BATCH_SIZE}
-            for update skip locked)
-         and booked_until <= ${now}`;
-    report.unbookedLeads += unbooked;
-    if (unbooked < BATCH_SIZE) return;
-  }
-}
-
 const remainingRow = z.object({ count: z.int(), slowestSeconds: z.number().nullable() });
 
 /** Counts and measures the orphans that another transaction holds or that there was no time for. */
@@ -240,25 +216,6 @@ async function measureRemaining(db: Queryable, { now, workspaceId, report }: Com
   if (slowestSeconds !== null) measure(report, slowestSeconds, startedMs);
 }
 
-/** Whether no comparison ran in the last 24 hours. Ignores one dated in the future: its clock was wrong. */
-export async function comparisonIsDue(db: Queryable, now: Date): Promise<boolean> {
-  const since = new Date(now.getTime() - DAY_MS);
-  return !(await exists(db)`select from run where compared_at > ${since} and compared_at <= ${now} limit 1`);
-}
-
-/** Live instances of booked leads, by the definition of booked, that are not marked as orphans. */
-export const missedByMarker = (now: Date): Sql => sql`
-    select instance.id, instance.workspace_id, null::timestamptz as orphan_since
-      from follow_up_instance as instance
-      join lead on lead.workspace_id = instance.workspace_id and lead.id = instance.lead_id
-      join follow_up_sequence as sequence on sequence.id = instance.sequence_id
-     where instance.status in ('active', 'paused') and sequence.trigger_on <> 'meeting_selected'
-       and not (instance.lead_booked and not instance.post_booking)
-       and ((lead.status = 'meeting-booked' and lead.missed_at is null) or exists (
-         select from appointment
-          where appointment.workspace_id = lead.workspace_id and appointment.lead_id = lead.id
-            and appointment.status = 'confirmed' and appointment.ends_at > ${now}))`;
-
 /** Compares all live instances with the definition of booked, and completes those that the marker missed. */
 async function completeMissed(db: Queryable, { now, stopping, report }: CompleteBooked): Promise<number> {
   const missed = sql`
@@ -269,13 +226,13 @@ async function completeMissed(db: Queryable, { now, stopping, report }: Complete
   let completed = 0;
   while (!stopping()) {
     const rows = await complete(db, missed, { now, inDigest: true });
-    const inBatch = sumOf(rows, "completed");
+    const inBatch = totalOf(rows, "completed");
     completed += inBatch;
-    report.cancelledTouches += sumOf(rows, "cancelled");
+    report.cancelledTouches += totalOf(rows, "cancelled");
     if (inBatch < BATCH_SIZE) break;
   }
   return completed;
 }
 
-export const sumOf = (rows: readonly Completed[], count: "completed" | "cancelled"): number =>
+export const totalOf = (rows: readonly Completed[], count: "completed" | "cancelled"): number =>
   rows.reduce((sum, row) => sum + row[count], 0);

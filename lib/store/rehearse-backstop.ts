@@ -1,6 +1,7 @@
 import * as z from "zod";
 import type { CompleteBooked } from "../run/store-ports.ts";
-import { type Completed, comparisonIsDue, completedRow, missedByMarker, ORPHAN, sumOf, tally } from "./backstop.ts";
+import { addCompleted, type Completed, completedRow, ORPHAN, totalOf } from "./backstop.ts";
+import { comparisonIsDue, countMeetingsOver, missedByMarker } from "./booked-leads.ts";
 import { sweepAgeSeconds } from "./connection-sweeps.ts";
 import { many, one, type Queryable, type Sql, sql } from "./sql.ts";
 import { rehearseEndMarked } from "./stops.ts";
@@ -13,7 +14,7 @@ export async function rehearseCompleteBooked(db: Queryable, query: CompleteBooke
   const orphans = sql`
     select id, workspace_id, orphan_since from follow_up_instance
      where ${ORPHAN} and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)`;
-  tally(report, await countCompleted(db, orphans, now), startedMs);
+  addCompleted(report, await countCompleted(db, orphans, now), startedMs);
   const { age } = await one(db, z.object({ age: z.number().nullable() }))`
     select ${sweepAgeSeconds(now, workspaceId)} as age`;
   report.sweepAgeSeconds = age;
@@ -21,8 +22,8 @@ export async function rehearseCompleteBooked(db: Queryable, query: CompleteBooke
   report.unbookedLeads = await countMeetingsOver(db, query);
   if (workspaceId === null && (await comparisonIsDue(db, now))) {
     const missed = await countCompleted(db, missedByMarker(now), now);
-    report.missedByMarker = sumOf(missed, "completed");
-    report.cancelledTouches += sumOf(missed, "cancelled");
+    report.missedByMarker = totalOf(missed, "completed");
+    report.cancelledTouches += totalOf(missed, "cancelled");
   }
   return ended;
 }
@@ -38,11 +39,4 @@ async function countCompleted(db: Queryable, orphans: Sql, now: Date): Promise<r
            coalesce(extract(epoch from ${now}::timestamptz - min(orphan.orphan_since)), 0)::float8 as "slowestSeconds"
       from orphan
      group by orphan.workspace_id`;
-}
-
-async function countMeetingsOver(db: Queryable, { now, workspaceId }: CompleteBooked): Promise<number> {
-  const { count } = await one(db, z.object({ count: z.int() }))`
-    select count(*)::int as count from lead
-     where booked_until <= ${now} and (${workspaceId}::uuid is null or workspace_id = ${workspaceId}::uuid)`;
-  return count;
 }

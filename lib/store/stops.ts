@@ -4,8 +4,8 @@ import { CONTACT_BAR } from "./contact-rule.ts";
 import { empty, one, type Queryable, type Sql, sql } from "./sql.ts";
 import { cancelTouchesAndTasks, WOULD_BE_CANCELLED } from "./unsent-touches.ts";
 
-/** Leads per statement: small enough to lose little on a timeout, large enough to amortise round trips. */
-const BATCH_SIZE = 1_000;
+/** Rows per statement: small enough to lose little on a timeout, large enough to amortise round trips. */
+export const BATCH_SIZE = 1_000;
 
 /**
  * Applies the stopping effects of direct writes, as the matching fact would. Ends post-booking sequences of leads whose
