@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { MOST_LEADS } from "../lib/inbound/facts.ts";
-import { importLeads as importChunk } from "../lib/operate/import-leads.ts";
+import { importLeads } from "../lib/operate/import-leads.ts";
 import type { LeadFile, LeadRow } from "./lead-file.ts";
 import type { Operator, Signature } from "./operator.ts";
 
@@ -47,7 +47,7 @@ export interface Imported {
  * Enrols the leads of a file, at most 1,000 per order. An interrupted import can be run again: a lead that is already in
  * the sequence is not enrolled twice. Throws a RefusedRequest if workspace or sequence do not exist.
  */
-export async function importLeads(operator: Operator, file: LeadFile, task: Import): Promise<Imported> {
+export async function importLeadFile(operator: Operator, file: LeadFile, task: Import): Promise<Imported> {
   const counts: Record<string, number> = {};
   const invalid: Remark[] = [];
   const warnings: Remark[] = [];
@@ -129,7 +129,7 @@ function give(operator: Operator, leads: readonly unknown[], place: number, task
   const { workspaceId: workspace, sequence, by, reason, dryRun } = task;
   const input = { workspace, sequence, leads: [...leads] };
   const orderId = task.once && !dryRun ? { orderId: idOf([by, reason, place, input]) } : {};
-  return operator.order(importChunk, input, { by, reason, dryRun, ...orderId });
+  return operator.order(importLeads, input, { by, reason, dryRun, ...orderId });
 }
 
 /** A UUID of version 8 (RFC 9562) from a hash, so that the same chunk of the same import is the same order. */

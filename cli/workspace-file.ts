@@ -10,7 +10,7 @@ import {
 } from "../lib/operate/workspace-settings.ts";
 import { duration, formatDuration } from "./duration.ts";
 import { fieldLines } from "./sequence-diff.ts";
-import { type Fault, faultsOfIssue, type PlacedFault, parseYaml, readTextFile } from "./yaml-file.ts";
+import { type FileFault, faultsOfIssue, type PlacedFault, parseYaml, readTextFile } from "./yaml-file.ts";
 
 const WEEKDAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 
@@ -68,7 +68,7 @@ export async function readWorkspaceFile(path: string): Promise<WorkspaceFile | {
   const file = parseYaml(text);
   if ("faults" in file) return { faults: textsOf(file.faults) };
   const parsed = fileSchema.safeParse(file.value);
-  const faults: Fault[] = [
+  const faults: FileFault[] = [
     ...(parsed.error?.issues.flatMap(faultsOfIssue) ?? []),
     ...(await faultsOfPlace(file.value)),
   ];
@@ -82,17 +82,17 @@ export async function readWorkspaceFile(path: string): Promise<WorkspaceFile | {
 const place = z.object({ holidays: z.object({ country: z.string(), region: z.string().nullable().default(null) }) });
 
 /** Checks a country also if other values are invalid. A region alone belongs to the stored country. */
-async function faultsOfPlace(value: unknown): Promise<readonly Fault[]> {
+async function faultsOfPlace(value: unknown): Promise<readonly FileFault[]> {
   const { data } = place.safeParse(value);
   return data ? await placeFaults(data.holidays) : [];
 }
 
-const inFile = ({ path, message }: SettingFault): Fault => {
+const inFile = ({ path, message }: SettingFault): FileFault => {
   const [first, ...rest] = path;
   return { path: first === undefined ? [] : [NAMES_IN_FILE[first] ?? first, ...rest], message };
 };
 
-const faultText = ({ path, message }: Fault): string =>
+const faultText = ({ path, message }: FileFault): string =>
   path.length === 0 ? message : `${path.map(String).join(".")}: ${message}`;
 
 type InFile = Readonly<Record<string, unknown>>;

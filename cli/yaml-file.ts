@@ -13,7 +13,7 @@ import type * as z from "zod";
 import { openFile } from "./open-file.ts";
 
 /** A fault, and its place in the value. */
-export interface Fault {
+export interface FileFault {
   /** The path from the root, for example `steps`, 0, `body`. */
   readonly path: readonly PropertyKey[];
   readonly message: string;
@@ -29,7 +29,7 @@ export interface PlacedFault {
 interface YamlFile {
   readonly value: unknown;
   /** The faults with their positions in the file, in that order. */
-  placed<Of extends Fault>(faults: readonly Of[], textOf: (fault: Of) => string): readonly PlacedFault[];
+  placed<Of extends FileFault>(faults: readonly Of[], textOf: (fault: Of) => string): readonly PlacedFault[];
 }
 
 /** Parses YAML 1.2, in which `NO`, `09:00` and `2026-12-24` are texts. */
@@ -73,7 +73,7 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
 };
 
 /** Splits unknown keys into one fault each, with its own position. */
-export function faultsOfIssue(issue: z.core.$ZodIssue): readonly Fault[] {
+export function faultsOfIssue(issue: z.core.$ZodIssue): readonly FileFault[] {
   if (issue.code !== "unrecognized_keys") return [issue];
   return issue.keys.map((key) => ({ path: [...issue.path, key], message: "unknown key" }));
 }

@@ -48,7 +48,7 @@ export const FIVE_MINUTES = Duration.minutes(5);
  * The sum of the metrics. A metric without data counts as 0: SUM skips series that are missing, where `+` would return
  * nothing. FILL may leave a metric empty that has never had data, such as a count of rare faults.
  */
-export function sumOf(
+export function metricSum(
   label: string,
   usingMetrics: Readonly<Record<string, IMetric>>,
   period: Duration = FIVE_MINUTES,
@@ -66,7 +66,7 @@ export function ofRunsAndDeliveries(
 ): IMetric {
   const runs = metricOf(names.followUpsFunction, metricName, FIVE_MINUTES);
   if (!delivery) return runs;
-  return sumOf(label, { runs, deliveries: metricOf(names.deliverFunction, metricName, FIVE_MINUTES) });
+  return metricSum(label, { runs, deliveries: metricOf(names.deliverFunction, metricName, FIVE_MINUTES) });
 }
 
 /** Fires until the queue is empty: each message needs a person. */

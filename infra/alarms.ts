@@ -8,10 +8,10 @@ import {
   type AlarmDefinition,
   type AlarmsProps,
   FIVE_MINUTES,
+  metricSum,
   nearTimeOut,
   notEmpty,
   ofRunsAndDeliveries,
-  sumOf,
   tenMinutesOld,
 } from "./alarm.ts";
 import { runPeriodOf } from "./alarm-options.ts";
@@ -133,7 +133,7 @@ function intakeAlarms({ names, intake }: AlarmsProps): readonly AlarmDefinition[
       // SQS leaves messages with more than three attempts out of the age that events-wait watches.
       description:
         "Events have failed for half an hour. They are retried for four days, and events-wait may have ended.",
-      metric: sumOf(
+      metric: metricSum(
         "failed attempts",
         {
           facts: metricOf(names.intakeFunction, "FailedFacts", REDELIVERED),
@@ -202,7 +202,7 @@ function reconcileAlarms({ names, configuration, reconcile }: AlarmsProps): read
       name: "reconcile-failed",
       severity: "ticket",
       description: "The function that compares booking tools failed, did not finish, or could not be started.",
-      metric: sumOf("failed reconciliations", {
+      metric: metricSum("failed reconciliations", {
         errors: reconcile.function.metricErrors({ period: FIVE_MINUTES }),
         dropped: reconcile.function.metric("AsyncEventsDropped", { statistic: "Sum", period: FIVE_MINUTES }),
         undelivered: group.metricDropped({ statistic: "Sum", period: FIVE_MINUTES }),

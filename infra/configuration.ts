@@ -8,7 +8,7 @@ import { channelOptions } from "./channels.ts";
 import { faultsOfConnections } from "./connections.ts";
 import { databaseOptions, ONLY_IF_CREATED, role } from "./database-options.ts";
 import { faultsOfInbound, inboundOptions } from "./inbound-options.ts";
-import { type Fault, faultsOfPlacement, idOf, PROXY_ARN, vpc } from "./placement.ts";
+import { faultsOfPlacement, idOf, type OptionFault, PROXY_ARN, vpc } from "./placement.ts";
 import { faultsOfSchedule, isZoneOfSchedule } from "./schedule.ts";
 
 /** The validated configuration of one stage. */
@@ -217,7 +217,7 @@ function isWatchable({ alarms, schedule: given }: StageParts): boolean {
 }
 
 /** Rules that name the keys to correct themselves. */
-const FINDERS: readonly ((stage: unknown) => readonly Fault[])[] = [
+const FINDERS: readonly ((stage: unknown) => readonly OptionFault[])[] = [
   faultsOfPlacement,
   faultsOfConnections,
   faultsOfInbound,

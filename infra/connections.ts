@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { POOL_SIZE } from "../lib/store/pool-size.ts";
-import type { Fault } from "./placement.ts";
+import type { OptionFault } from "./placement.ts";
 
 /** Capacity of a database that the stack creates, unless configured. In Aurora capacity units. */
 export const CAPACITY = { least: 0.5, most: 4 };
@@ -31,7 +31,7 @@ const sizes = z.object({
 type Sizes = z.output<typeof sizes>;
 
 /** The error of a stage whose functions may need more connections than its database accepts. */
-export function faultsOfConnections(stage: unknown): readonly Fault[] {
+export function faultsOfConnections(stage: unknown): readonly OptionFault[] {
   const found = sizes.parse(stage);
   const { proxy, database } = found;
   if (!proxy) return faultsOfCreated(found, database?.capacity ?? CAPACITY);
@@ -40,7 +40,7 @@ export function faultsOfConnections(stage: unknown): readonly Fault[] {
   return [{ path: ["database", "connections"], message: `${tooFew(found)}: lower maximumConcurrency` }];
 }
 
-function faultsOfCreated(found: Sizes, { least, most }: typeof CAPACITY): readonly Fault[] {
+function faultsOfCreated(found: Sizes, { least, most }: typeof CAPACITY): readonly OptionFault[] {
   if (found.database?.connections !== undefined) {
     const message = "must not be set without a proxy: the limit of a database that the stack creates is known";
     return [{ path: ["database", "connections"], message }];

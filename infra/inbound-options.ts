@@ -2,7 +2,7 @@ import * as z from "zod";
 import { SWEEP_DEFAULTS } from "../lib/booking/eligibility.ts";
 import { reconcileOptions } from "../lib/platform/reconcile-config.ts";
 import { arnOf } from "./channels.ts";
-import { type Fault, homeOf } from "./placement.ts";
+import { homeOf, type OptionFault } from "./placement.ts";
 
 /** The quota of an API Gateway account in a region, unless raised. */
 const MOST = { requestsPerSecond: 10_000, burst: 5_000 };
@@ -93,7 +93,7 @@ type Relevant = z.output<typeof relevant>;
 const NEED_INTAKE = ["webhooks", "mailEvents", "smsReplies", "replies", "reconcile"] as const;
 
 /** The errors of a stage whose options for arriving facts lack what they need. */
-export function faultsOfInbound(stage: unknown): readonly Fault[] {
+export function faultsOfInbound(stage: unknown): readonly OptionFault[] {
   const found = relevant.parse(stage);
   return [
     ...NEED_INTAKE.filter((key) => found[key] !== undefined && found.intake === undefined).map((key) => ({
@@ -105,7 +105,7 @@ export function faultsOfInbound(stage: unknown): readonly Fault[] {
   ];
 }
 
-function faultsOfNumber({ smsReplies, sms }: Relevant): readonly Fault[] {
+function faultsOfNumber({ smsReplies, sms }: Relevant): readonly OptionFault[] {
   if (smsReplies === undefined) return [];
   if (sms === undefined) return [{ path: ["smsReplies"], message: "requires sms: the number that people answer" }];
   if (!sms.originationIdentityArn?.includes(":sender-id/")) return [];
@@ -113,7 +113,7 @@ function faultsOfNumber({ smsReplies, sms }: Relevant): readonly Fault[] {
   return [{ path: ["smsReplies"], message }];
 }
 
-function faultsOfReceiving(found: Relevant): readonly Fault[] {
+function faultsOfReceiving(found: Relevant): readonly OptionFault[] {
   const { region } = homeOf(found);
   if (found.replies === undefined || region === "" || RECEIVING_REGIONS.has(region)) return [];
   const regions = [...RECEIVING_REGIONS].join(", ");

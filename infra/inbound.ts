@@ -5,15 +5,15 @@ import { MailEvents } from "./mail-events.ts";
 import { MailReplies } from "./mail-replies.ts";
 import type { Intake } from "./queue-workers.ts";
 import { Reconcile } from "./reconcile.ts";
-import { connectCommand, SmsReplies } from "./sms-replies.ts";
-import { linksTo, type UnsubscribeLinks } from "./unsubscribe-links.ts";
+import { SmsReplies, twoWayCommand } from "./sms-replies.ts";
+import { type LinkSettings, linksTo } from "./unsubscribe-links.ts";
 import { Webhooks } from "./webhooks.ts";
 import type { StageProps } from "./worker-function.ts";
 
 interface Inbound {
   readonly webhooks: Webhooks | undefined;
   readonly reconcile: Reconcile | undefined;
-  readonly links: UnsubscribeLinks | undefined;
+  readonly links: LinkSettings | undefined;
   /** Stack outputs: addresses, and commands for the steps that the stack cannot do. */
   readonly outputs: Readonly<Record<string, string>>;
 }
@@ -55,7 +55,7 @@ function outputsOfSms(scope: Construct, props: StageProps, intake: Intake): Read
   const { smsReplies, sms } = props.configuration;
   if (!smsReplies || !sms) return {};
   const { topic } = new SmsReplies(scope, "SmsReplies", { ...props, intake });
-  return { ConnectSmsReplies: connectCommand(sms.originationIdentityArn, topic.topicArn, Stack.of(scope).region) };
+  return { ConnectSmsReplies: twoWayCommand(sms.originationIdentityArn, topic.topicArn, Stack.of(scope).region) };
 }
 
 function outputsOfMail(scope: Construct, props: StageProps, intake: Intake): Readonly<Record<string, string>> {

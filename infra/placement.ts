@@ -1,7 +1,7 @@
 import * as z from "zod";
 
 /** An error of a stage's configuration, at its key. */
-export interface Fault {
+export interface OptionFault {
   readonly path: readonly (string | number)[];
   readonly message: string;
 }
@@ -44,14 +44,14 @@ const places = z.object({
 type Places = z.output<typeof places>;
 
 /** The errors of a stage that names what its functions cannot use, because it is in another region or account. */
-export function faultsOfPlacement(stage: unknown): readonly Fault[] {
+export function faultsOfPlacement(stage: unknown): readonly OptionFault[] {
   const found = places.parse(stage);
   const home = homeOf(found);
   if (!home.region) return [];
   return [...faultsOfZones(found, home), ...faultsOfChannels(found, home), ...faultsOfOthers(found, home)];
 }
 
-const faultsOfZones = ({ vpc }: Places, { region }: Home): readonly Fault[] =>
+const faultsOfZones = ({ vpc }: Places, { region }: Home): readonly OptionFault[] =>
   (vpc?.availabilityZones ?? []).flatMap((zone, index) =>
     /-\d[a-z]$/.test(zone) && zone.slice(0, -1) !== region
       ? [{ path: ["vpc", "availabilityZones", index], message: `is not a zone of the stage's region, ${region}` }]
@@ -59,7 +59,7 @@ const faultsOfZones = ({ vpc }: Places, { region }: Home): readonly Fault[] =>
   );
 
 /** A client calls its provider in the function's region. AWS shares origination identities between accounts. */
-function faultsOfChannels({ emailIdentityArns, sms, webhook }: Places, home: Home): readonly Fault[] {
+function faultsOfChannels({ emailIdentityArns, sms, webhook }: Places, home: Home): readonly OptionFault[] {
   const ses = "SES sends only with identities of the function's own region and account";
   const { region: ofSecret } = placeOf(webhook?.secretArn);
   return [
@@ -77,7 +77,7 @@ function faultsOfChannels({ emailIdentityArns, sms, webhook }: Places, home: Hom
 const faultsOfOthers = (
   { alarms, webhooks, permissionsBoundary }: Places,
   { region, account }: Home,
-): readonly Fault[] => [
+): readonly OptionFault[] => [
   ...elsewhere(
     ["webhooks", "domain", "certificateArn"],
     webhooks?.domain?.certificateArn,
@@ -98,7 +98,12 @@ const faultsOfOthers = (
 const SAME_REGION = "the functions send texts in their own region";
 
 /** The error of an ARN that is not in the wanted place. A part that either side lacks is not compared. */
-function elsewhere(path: Fault["path"], arn: string | undefined, wanted: Partial<Home>, why: string): Fault[] {
+function elsewhere(
+  path: OptionFault["path"],
+  arn: string | undefined,
+  wanted: Partial<Home>,
+  why: string,
+): OptionFault[] {
   const actual = placeOf(arn);
   const keys = ["region", "account"] as const;
   const wrong = keys.filter((key) => wanted[key] && actual[key] && wanted[key] !== actual[key]);

@@ -4,9 +4,9 @@ import {
   type AlarmDefinition,
   type AlarmsProps,
   FIVE_MINUTES,
+  metricSum,
   nearTimeOut,
   ofRunsAndDeliveries,
-  sumOf,
 } from "./alarm.ts";
 import { mostPeriodsOf, runPeriodOf } from "./alarm-options.ts";
 import type { Configuration } from "./configuration.ts";
@@ -115,7 +115,7 @@ export function workAlarms(props: AlarmsProps): readonly AlarmDefinition[] {
       name: "run-failed",
       severity: "ticket",
       description: "A scheduled run failed, did not finish, or found no free worker within a minute.",
-      metric: sumOf("failed runs", {
+      metric: metricSum("failed runs", {
         errors: followUps.function.metricErrors({ period: FIVE_MINUTES }),
         dropped: followUps.function.metric("AsyncEventsDropped", { statistic: "Sum", period: FIVE_MINUTES }),
       }),
@@ -141,7 +141,7 @@ export function workAlarms(props: AlarmsProps): readonly AlarmDefinition[] {
       name: "undelivered-ticks",
       severity: "ticket",
       description: "EventBridge Scheduler could not invoke the function.",
-      metric: sumOf("undelivered ticks", {
+      metric: metricSum("undelivered ticks", {
         dropped: schedule.group.metricDropped({ statistic: "Sum", period: FIVE_MINUTES }),
         kept: schedule.group.metricSentToDLQ({ statistic: "Sum", period: FIVE_MINUTES }),
       }),

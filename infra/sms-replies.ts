@@ -53,7 +53,7 @@ export class SmsReplies extends Construct {
 }
 
 /** The command that connects the number or pool of the stage with the topic. */
-export function connectCommand(originationIdentityArn: string, topicArn: string, region: string): string {
+export function twoWayCommand(originationIdentityArn: string, topicArn: string, region: string): string {
   const [, kind = "", id = ""] = /:(phone-number|pool)\/(.+)$/.exec(originationIdentityArn) ?? [];
   const identity = `update-${kind} --${kind === "pool" ? "pool" : "phone-number"}-id ${id}`;
   return `aws pinpoint-sms-voice-v2 ${identity} --region ${region} --two-way-enabled --two-way-channel-arn ${topicArn}`;

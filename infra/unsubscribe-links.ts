@@ -9,7 +9,7 @@ import { mayDecryptSecrets } from "./decrypt-secrets.ts";
  * The keys that sign the tokens in unsubscribe links. Its JSON is that of `unsubscribeKeys`: the current key, which the
  * stack generates, and former ones. A destroy keeps it, because mails with these links outlive a stage.
  */
-export class UnsubscribeKeys extends Construct {
+export class UnsubscribeSecret extends Construct {
   readonly secretArn: string;
   readonly #key: IKey | undefined;
 
@@ -45,12 +45,12 @@ export class UnsubscribeKeys extends Construct {
 }
 
 /** Gives a sending function the environment and permission for unsubscribe links. */
-export interface UnsubscribeLinks {
+export interface LinkSettings {
   readonly environment: Readonly<Record<string, string>>;
   letSign(sender: IGrantable): void;
 }
 
-export const linksTo = (baseUrl: string, keys: UnsubscribeKeys): UnsubscribeLinks => ({
+export const linksTo = (baseUrl: string, keys: UnsubscribeSecret): LinkSettings => ({
   environment: { UNSUBSCRIBE_BASE_URL: baseUrl, UNSUBSCRIBE_SECRET_ARN: keys.secretArn },
   letSign: (sender) => keys.letRead(sender),
 });

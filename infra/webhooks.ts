@@ -17,7 +17,7 @@ import { Construct } from "constructs";
 import { METRIC_NAMESPACE, type MetricName } from "../lib/platform/metrics.ts";
 import { edgeFunction } from "./edge-function.ts";
 import { logGroupNamed } from "./logs.ts";
-import { UnsubscribeKeys } from "./unsubscribe-links.ts";
+import { UnsubscribeSecret } from "./unsubscribe-links.ts";
 import type { StageProps } from "./worker-function.ts";
 
 type Options = NonNullable<StageProps["configuration"]["webhooks"]>;
@@ -46,7 +46,7 @@ const TIME_LIMIT = Duration.seconds(10);
  */
 export class Webhooks extends Construct {
   readonly function: LambdaFunction;
-  readonly keys: UnsubscribeKeys;
+  readonly keys: UnsubscribeSecret;
   readonly stage: HttpStage;
   readonly accessLog: LogGroup;
   readonly domain: DomainName | undefined;
@@ -56,7 +56,7 @@ export class Webhooks extends Construct {
   constructor(scope: Construct, id: string, props: WebhooksProps) {
     super(scope, id);
     const { names, key, options } = props;
-    this.keys = new UnsubscribeKeys(this, "UnsubscribeKeys", names.unsubscribeSecret, key);
+    this.keys = new UnsubscribeSecret(this, "UnsubscribeKeys", names.unsubscribeSecret, key);
     this.function = this.makeFunction(props);
     this.accessLog = logGroupNamed(names.accessLog, this, "AccessLog", props);
     const api = this.makeApi(props);

@@ -16,7 +16,7 @@ import { channelsOf, letUseChannels, NO_CHANNELS } from "./channels.ts";
 import type { Configuration } from "./configuration.ts";
 import { type Foundation, POSTGRESQL } from "./foundation.ts";
 import { type LogSettings, logGroupNamed } from "./logs.ts";
-import type { UnsubscribeLinks } from "./unsubscribe-links.ts";
+import type { LinkSettings } from "./unsubscribe-links.ts";
 
 /** The parts that all functions of a stage share. */
 export interface StageProps {
@@ -27,7 +27,7 @@ export interface StageProps {
   /** The customer-managed key, if the stage has one. */
   readonly key: IKey | undefined;
   /** The stage's own unsubscribe page, if mails link to it. */
-  readonly links?: UnsubscribeLinks | undefined;
+  readonly links?: LinkSettings | undefined;
 }
 
 interface WorkerFunctionProps extends StageProps {

@@ -112,9 +112,9 @@ function shown(answer: z.output<typeof showApproval.answer>): string {
 }
 
 type List = z.output<typeof listApprovals.answer>;
-type Waiting = List["touches"][number];
+type WaitingTouch = List["touches"][number];
 
-const recipientOf = ({ leadName, recipient, leadId }: Omit<Waiting, "status">): string =>
+const recipientOf = ({ leadName, recipient, leadId }: Omit<WaitingTouch, "status">): string =>
   [leadName, recipient ?? leadId].filter((part) => part !== "").join(", ");
 
 function tableOf({ touches, askedAt }: List): string {

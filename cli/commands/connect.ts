@@ -4,8 +4,8 @@ import { connectionSecretName, TOOLS, type Tool } from "../../lib/platform/conne
 import { namesOf } from "../../lib/platform/names.ts";
 import { checksText, requirePassed } from "../check-results.ts";
 import type { ConnectableTool, Scope } from "../connect/booking-tool.ts";
-import { calcom } from "../connect/calcom.ts";
-import { calendly } from "../connect/calendly.ts";
+import { connectableCalcom } from "../connect/calcom.ts";
+import { connectableCalendly } from "../connect/calendly.ts";
 import type { Connection } from "../connect/connection.ts";
 import { checkConnection } from "../connect/connection-checks.ts";
 import { connectionStore } from "../connect/connection-store.ts";
@@ -55,12 +55,12 @@ interface Options {
 }
 
 /** How the command waits for a new key; tests do not. */
-interface Waiting {
+interface Waits {
   readonly wait?: (ms: number) => Promise<unknown>;
 }
 
 /** The command `connect`. Throws known errors as Problem. */
-export function connectCommand(waiting: Waiting = {}): Command {
+export function connectCommand(waiting: Waits = {}): Command {
   return new Command("connect")
     .summary("connect a workspace with Calendly, Cal.com, or systems that post facts")
     .description("Connects a workspace of a stage with a tool, so that its facts arrive.")
@@ -90,15 +90,18 @@ export function connectCommand(waiting: Waiting = {}): Command {
       const connection = await connectionOf(tool, options);
       await (tool === "facts"
         ? onFacts(connection, options)
-        : onTool(connection, BOOKING_TOOLS[tool], options, waiting));
+        : onTool(connection, CONNECTABLE_TOOLS[tool], options, waiting));
       if (options.remove) return;
-      const results = await checkConnection(connection, tool === "facts" ? undefined : BOOKING_TOOLS[tool]);
+      const results = await checkConnection(connection, tool === "facts" ? undefined : CONNECTABLE_TOOLS[tool]);
       print(`\n${checksText(results)}`);
       requirePassed(results);
     });
 }
 
-const BOOKING_TOOLS: Readonly<Record<Exclude<Tool, "facts">, ConnectableTool>> = { calendly, calcom };
+const CONNECTABLE_TOOLS: Readonly<Record<Exclude<Tool, "facts">, ConnectableTool>> = {
+  calendly: connectableCalendly,
+  calcom: connectableCalcom,
+};
 
 async function connectionOf(tool: Tool, { stage, workspace: name }: Options): Promise<Connection> {
   const asked = name === undefined ? {} : { workspace: name };
@@ -127,7 +130,7 @@ async function onTool(
   connection: Connection,
   tool: ConnectableTool,
   { check, rotate, dropFormer, remove, scope, eventType }: Options,
-  waiting: Waiting,
+  waiting: Waits,
 ): Promise<void> {
   const { name, tokenPlace, tokenVariable } = tool;
   const question = `API token of ${name} (${tokenPlace}). It is stored in ${connection.store.name}:`;

@@ -5,7 +5,7 @@ import { CLOCKS_DIFFER_MS } from "../../lib/domain/time-zone.ts";
 import { showWorkspace } from "../../lib/operate/workspaces.ts";
 import { CRM_EXPORTS } from "../csv/crm-exports.ts";
 import { isFieldTarget } from "../csv/field-columns.ts";
-import { type Imported, importLeads, type Remark, type RowWithVerdict } from "../import-leads.ts";
+import { type Imported, importLeadFile, type Remark, type RowWithVerdict } from "../import-leads.ts";
 import { type LeadFile, openLeadFile } from "../lead-file.ts";
 import { type Place, type Signature, withOperator, withPlace } from "../operator.ts";
 import { print } from "../print.ts";
@@ -145,7 +145,9 @@ async function importFrom(path: string, options: Options): Promise<void> {
       const { id: workspaceId, holidays } = await operator.ask(showWorkspace, { ...(named && { workspace: named }) });
       const verdicts = dryRun ? PRINTED : withProgress(await createVerdictFile(verdictPath, file), path);
       const task = { ...signature, workspaceId, country: holidays.country, sequence, dryRun };
-      return await importLeads(operator, file, { ...task, onVerdicts: verdicts.write, signal }).finally(verdicts.close);
+      return await importLeadFile(operator, file, { ...task, onVerdicts: verdicts.write, signal }).finally(
+        verdicts.close,
+      );
     },
     { quiet: true },
   );

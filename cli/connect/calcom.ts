@@ -15,7 +15,7 @@ import { MOST_PAGES, type ToolApi, tooManyPages, unlessForbidden, unlessRefused 
  * @see https://cal.com/docs/api-reference/v2/organization-event-types/get-all-team-event-types
  * @see https://cal.com/help/webhooks
  */
-export const calcom: ConnectableTool = {
+export const connectableCalcom: ConnectableTool = {
   name: TOOL_NAMES.calcom,
   tokenVariable: "CALCOM_API_KEY",
   tokenPlace: "Cal.com → Settings → Developer → API keys",

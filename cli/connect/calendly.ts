@@ -12,7 +12,7 @@ import { MOST_PAGES, RefusedByTool, type ToolApi, tooManyPages, unlessForbidden 
  * A subscription cannot be changed, and its signing key cannot be read.
  * @see https://developer.calendly.com/docs/webhooks/overview
  */
-export const calendly: ConnectableTool = {
+export const connectableCalendly: ConnectableTool = {
   name: TOOL_NAMES.calendly,
   tokenVariable: "CALENDLY_API_TOKEN",
   tokenPlace: "Calendly → Integrations & apps → API and webhooks → Personal access tokens",

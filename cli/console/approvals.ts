@@ -4,7 +4,7 @@ import { approve, listApprovals, reject, showApproval } from "../../lib/operate/
 import { TEXT_FAULTS } from "../../lib/store/approvals.ts";
 import { RefusedRequest } from "../problem.ts";
 import { ageOf, formatMinute } from "../terminal.ts";
-import { type Page, page, problemPage, type Session, type View } from "./page.ts";
+import { type HtmlPage, page, problemPage, type Session, type View } from "./page.ts";
 
 const PAGE_SIZE = 50;
 
@@ -26,9 +26,9 @@ export const approvals: View = async ({ operator, session, fields }) => {
   });
 };
 
-type Waiting = z.output<typeof listApprovals.answer>["touches"][number];
+type WaitingTouch = z.output<typeof listApprovals.answer>["touches"][number];
 
-const shown = (touch: Omit<Waiting, "status">) => ({
+const shown = (touch: Omit<WaitingTouch, "status">) => ({
   ...touch,
   leadName: touch.leadName || "(no name)",
   expires: touch.expiresAt ? formatMinute(touch.expiresAt) : "never",
@@ -47,7 +47,7 @@ interface Shown {
   readonly status?: number;
 }
 
-async function textPage({ operator, session, touch, fault = "", status = 200 }: Shown): Promise<Page> {
+async function textPage({ operator, session, touch, fault = "", status = 200 }: Shown): Promise<HtmlPage> {
   try {
     const answer = await operator.ask(showApproval, { touch });
     const values = { text: shown(answer), touch, fault, ...formValues(session) };
@@ -92,7 +92,7 @@ async function decide<Schema extends Form>(
   { operator, session, fields }: Parameters<View>[0],
   schema: Schema,
   give: (form: z.output<Schema>) => Promise<string>,
-): Promise<Page> {
+): Promise<HtmlPage> {
   const touch = fields.get("touch") ?? "";
   session.by = (fields.get("by") ?? "").trim().slice(0, 100) || session.by;
   const form = schema.safeParse(Object.fromEntries(fields));

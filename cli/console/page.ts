@@ -15,7 +15,7 @@ const liquid = new Liquid({
 });
 
 /** An answer of the console: a page, or where to go after an order. */
-export type Page =
+export type HtmlPage =
   | { readonly status: number; readonly html: string }
   | { readonly status: 303; readonly location: string };
 
@@ -37,13 +37,13 @@ export interface Visit {
   readonly fields: URLSearchParams;
 }
 
-export type View = (visit: Visit) => Promise<Page>;
+export type View = (visit: Visit) => Promise<HtmlPage>;
 
 /** Renders a view. `title` is also its heading. */
-export async function page(view: string, title: string, values: object, status = 200): Promise<Page> {
+export async function page(view: string, title: string, values: object, status = 200): Promise<HtmlPage> {
   return { status, html: await liquid.renderFile(view, { title, view, ...values }) };
 }
 
 /** A page that says what is wrong. */
-export const problemPage = (title: string, text: string, status: number): Promise<Page> =>
+export const problemPage = (title: string, text: string, status: number): Promise<HtmlPage> =>
   page("problem", title, { text }, status);

@@ -15,7 +15,7 @@ import { liveText, REASON_TEXTS, workspaceState } from "../reason-texts.ts";
 import { formatMinute } from "../terminal.ts";
 import { approval, approvals, approveText, rejectText } from "./approvals.ts";
 import { barsOf } from "./chart.ts";
-import { type Page, page, problemPage, VIEWS, type View, type Visit } from "./page.ts";
+import { type HtmlPage, page, problemPage, VIEWS, type View, type Visit } from "./page.ts";
 
 export const STYLE = readFileSync(join(VIEWS, "style.css"), "utf8");
 
@@ -37,7 +37,7 @@ const ORDER_OF: Readonly<Record<string, View>> = {
 export const isForm = (path: string): boolean => Object.hasOwn(ORDER_OF, path);
 
 /** The page of a path, or the outcome of a form. A refusal, such as an unknown lead, is a page. */
-export async function pageFor(visit: Visit): Promise<Page> {
+export async function pageFor(visit: Visit): Promise<HtmlPage> {
   const views = isForm(visit.path) ? ORDER_OF : VIEW_OF;
   const view = Object.hasOwn(views, visit.path) ? views[visit.path] : undefined;
   if (!view) return await problemPage("Not found", `There is no page ${visit.path}.`, 404);
@@ -81,7 +81,7 @@ function promiseView(runs: z.output<typeof listRuns.answer>["runs"]) {
   };
 }
 
-async function overview({ operator, session }: Visit): Promise<Page> {
+async function overview({ operator, session }: Visit): Promise<HtmlPage> {
   const [{ workspaces }, { runs }, { groups }, foreseen] = await Promise.all([
     operator.ask(listWorkspaces, {}),
     operator.ask(listRuns, { limit: RUNS_SHOWN }),
@@ -133,7 +133,7 @@ function forecastView({
   };
 }
 
-async function search({ operator, fields }: Visit): Promise<Page> {
+async function search({ operator, fields }: Visit): Promise<HtmlPage> {
   const text = (fields.get("text") ?? "").trim();
   const found = text === "" ? { leads: [], more: false } : await operator.ask(findLeads, { text });
   const leads = found.leads.map((lead) => ({
@@ -143,7 +143,7 @@ async function search({ operator, fields }: Visit): Promise<Page> {
   return await page("leads", "Leads", { text, leads, more: found.more });
 }
 
-async function story({ operator, fields }: Visit): Promise<Page> {
+async function story({ operator, fields }: Visit): Promise<HtmlPage> {
   const answer = await operator.ask(showLead, { lead: fields.get("id") ?? "" });
   const { lead, zone, instances } = answer;
   const local = inZone(zone.zone);

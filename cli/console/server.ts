@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { RecentForecast } from "../forecast-pages.ts";
 import { closeAtOnce, listenOnLoopback } from "../loopback.ts";
 import type { Operator } from "../operator.ts";
-import type { Page, Session, Visit } from "./page.ts";
+import type { HtmlPage, Session, Visit } from "./page.ts";
 import { FORECAST_DAYS, isForm, pageFor, STYLE } from "./pages.ts";
 
 /** A running console. */
@@ -100,7 +100,7 @@ class Access {
 }
 
 /** An error is a page without details. */
-async function safePage(visit: Visit): Promise<Page> {
+async function safePage(visit: Visit): Promise<HtmlPage> {
   try {
     return await pageFor(visit);
   } catch (thrown) {
@@ -126,7 +126,7 @@ async function formOf(request: IncomingMessage): Promise<URLSearchParams | undef
   return new URLSearchParams(Buffer.concat(parts).toString("utf8"));
 }
 
-function show(response: ServerResponse, page: Page): void {
+function show(response: ServerResponse, page: HtmlPage): void {
   if ("location" in page) response.writeHead(page.status, { ...HEADERS, location: page.location }).end();
   else send(response, page.status, "text/html; charset=utf-8", page.html);
 }

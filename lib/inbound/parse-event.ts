@@ -19,18 +19,18 @@ type ParsedEvent = { readonly ok: true; readonly fact: Fact } | { readonly ok: f
  * refused. The reason lists all faults and no values.
  */
 export function parseEvent(body: string): ParsedEvent {
-  if (Buffer.byteLength(body) > LARGEST_EVENT_BYTES) return refused(`larger than ${LARGEST_EVENT_BYTES} bytes`);
+  if (Buffer.byteLength(body) > LARGEST_EVENT_BYTES) return invalid(`larger than ${LARGEST_EVENT_BYTES} bytes`);
   const json = jsonOf(body);
-  if (json === undefined) return refused("not JSON");
+  if (json === undefined) return invalid("not JSON");
   const event = envelope.safeParse(json);
-  if (!event.success) return refused(`not an event of EventBridge: ${faultsOf(event.error).join("; ")}`);
+  if (!event.success) return invalid(`not an event of EventBridge: ${faultsOf(event.error).join("; ")}`);
   const { "detail-type": type, detail } = event.data;
   if (!isFactType(type)) {
     const known = Object.keys(FACT_SCHEMAS).join(", ");
-    return refused(`there is no detail-type ${JSON.stringify(type.slice(0, 100))}; known are ${known}`);
+    return invalid(`there is no detail-type ${JSON.stringify(type.slice(0, 100))}; known are ${known}`);
   }
   const parsed = parseFact(type, detail);
-  return parsed.ok ? parsed : refused(`detail: ${parsed.faults.join("; ")}`);
+  return parsed.ok ? parsed : invalid(`detail: ${parsed.faults.join("; ")}`);
 }
 
 type ParsedFact =
@@ -56,7 +56,7 @@ function isDeeperThan(levels: number, value: unknown): boolean {
   return levels === 0 || Object.values(value).some((inner) => isDeeperThan(levels - 1, inner));
 }
 
-const refused = (reason: string): ParsedEvent => ({ ok: false, reason });
+const invalid = (reason: string): ParsedEvent => ({ ok: false, reason });
 
 interface Repaired {
   readonly detail: Readonly<Record<string, unknown>>;

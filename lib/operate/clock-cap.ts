@@ -74,7 +74,7 @@ export class ClockCap {
    * For a step that is decided now: the held steps that have waited longer and may still use the day's cap, as a claim
    * reads them.
    */
-  queueAt(now: Date): (decided: Waiting) => AheadForCap | undefined {
+  queueAt(now: Date): (decided: WaitingStep) => AheadForCap | undefined {
     const { dailyCap } = this.#workspace;
     if (dailyCap === null) return () => undefined;
     const { held, used } = this.#dayAt(now);
@@ -85,7 +85,7 @@ export class ClockCap {
    * What a step waits for if the cap holds it now: infinity for the next day, or the time at which the last of the older
    * steps comes back that have a place before it. Null if there is a place for it.
    */
-  waitsFor(decided: Waiting, now: Date, aheadOf: ReturnType<ClockCap["queueAt"]>): number | null {
+  waitsFor(decided: WaitingStep, now: Date, aheadOf: ReturnType<ClockCap["queueAt"]>): number | null {
     const { dailyCap } = this.#workspace;
     if (dailyCap === null) return null;
     const left = dailyCap - this.#dayAt(now).used;
@@ -115,7 +115,7 @@ export class ClockCap {
 }
 
 /** When a step is due, and since when it waits; null if it does not. */
-type Waiting = Pick<Walk, "heldSince" | "nextStepDue">;
+type WaitingStep = Pick<Walk, "heldSince" | "nextStepDue">;
 
 /** Held steps, the oldest first, and at most `limit`. */
 interface Queue {
@@ -163,7 +163,7 @@ class HeldSteps {
   }
 
   /** The steps that have waited longer and are decided again after `now`, at most `limit`. */
-  ahead({ heldSince, nextStepDue }: Waiting, limit: number, now: Date): AheadForCap | undefined {
+  ahead({ heldSince, nextStepDue }: WaitingStep, limit: number, now: Date): AheadForCap | undefined {
     const known = this.#found;
     const isValid = known && known.limit >= limit && known.firstBack > now.getTime();
     const { since, lastBack } = isValid ? known : this.#oldest(limit, now.getTime());

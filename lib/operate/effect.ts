@@ -5,7 +5,7 @@ import { render } from "../domain/templates.ts";
 import type { LiveInstance } from "../store/live-instances.ts";
 import type { StoredSteps } from "../store/stored-sequences.ts";
 import type { Edit } from "./edited-sequences.ts";
-import { type EditedStep, type Ended, Endings, endingOf, StepsAhead } from "./endings.ts";
+import { type EditedStep, type EndedStep, Endings, endingOf, StepsAhead } from "./endings.ts";
 import type { Foreseen } from "./future.ts";
 import { isoInstant } from "./operation.ts";
 import type { LiveInstances } from "./packed-instances.ts";
@@ -85,7 +85,7 @@ export class EffectCounts {
     };
   }
 
-  #compare(step: EditedStep, item: () => DueItem | undefined, before: Ended, after: Ended): void {
+  #compare(step: EditedStep, item: () => DueItem | undefined, before: EndedStep, after: EndedStep): void {
     const isSame = before.label === after.label;
     if (isSame && before.at?.getTime() === after.at?.getTime() && !step.isReworded) return;
     const ends = { before: endingOf(before), after: endingOf(after) };
@@ -118,7 +118,7 @@ export class EffectCounts {
 const itemOf = (instance: LiveInstance | undefined): DueItem | undefined =>
   instance && "item" in instance.candidate.read ? instance.candidate.read.item : undefined;
 
-function directionOf({ at: before }: Ended, { at: after }: Ended): NonNullable<Change["goes"]> {
+function directionOf({ at: before }: EndedStep, { at: after }: EndedStep): NonNullable<Change["goes"]> {
   const [one, other] = [before?.getTime() ?? 0, after?.getTime() ?? 0];
   if (one === other) return "at_the_same_time";
   return other < one ? "earlier" : "later";

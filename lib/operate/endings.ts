@@ -84,12 +84,12 @@ const sequenceOf = (instance: LiveInstance | undefined): Sequence | undefined =>
   instance && "item" in instance.candidate.read ? instance.candidate.read.item.sequence : undefined;
 
 /** How a step ends, as JSON of an `Ending`, and when. */
-export interface Ended {
+export interface EndedStep {
   readonly label: string;
   readonly at: Date | null;
 }
 
-export const endingOf = ({ label }: Ended): Ending => JSON.parse(label);
+export const endingOf = ({ label }: EndedStep): Ending => JSON.parse(label);
 
 /** The last thing that happens to each step, and when each instance ends. */
 export class Endings {
@@ -111,7 +111,7 @@ export class Endings {
   }
 
   /** Null if nothing happens to it. */
-  at(place: number): Ended | null {
+  at(place: number): EndedStep | null {
     const label = this.#labels.at(place);
     return label === null ? null : { label, at: this.#at.at(place) };
   }

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { enrolLead as enrol } from "../store/facts/enrol.ts";
+import { enrol } from "../store/facts/enrol.ts";
 import { readLeadState } from "../store/stories.ts";
 import { leadInput, theLead } from "./find-leads.ts";
 import { order, Refused } from "./operation.ts";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { eraseLead as erase } from "../store/personal-data.ts";
+import { eraseRowsOf } from "../store/personal-data.ts";
 import { leadInput, theLead } from "./find-leads.ts";
 import { order, Refused } from "./operation.ts";
 
@@ -19,7 +19,7 @@ export const eraseLead = order({
   }),
   async run(db, input, { at }) {
     const { id, workspaceId } = await theLead(db, input);
-    const erasure = await erase(db, { id, workspaceId }, at);
+    const erasure = await eraseRowsOf(db, { id, workspaceId }, at);
     if (erasure.outcome === "sending") {
       const end = erasure.until.toISOString();
       throw new Refused(

@@ -78,7 +78,7 @@ function unpacked(values: Packed, { sequence, workspace }: Pick<DueItem, "sequen
   const nextStepDue = new Date(dueTime);
   const heldSince = instantOf(heldTime);
   const instance = { id, generation, position, nextStepDue, heldSince };
-  const read = { item: { instance, lead: leadOf(lead), sequence, workspace } };
+  const read = { item: { instance, lead: unpackedLead(lead), sequence, workspace } };
   const candidate = { instanceId: id, workspaceId: workspace.id, position, nextStepDue, heldSince, read };
   return { candidate, status, pausedReason, holdReason, rechecks, approvalExpiresAt: instantOf(expires) };
 }
@@ -109,7 +109,7 @@ const packedLead = (lead: LeadFacts) =>
     lead.twinTouchAt && ADDRESS_KINDS.map((kind) => timeOf(lead.twinTouchAt?.[kind] ?? null)),
   ] as const;
 
-function leadOf(values: ReturnType<typeof packedLead>): LeadFacts {
+function unpackedLead(values: ReturnType<typeof packedLead>): LeadFacts {
   const [id, texts, fields, timeZone, status, isBooked, automationEnabled, suppressed, email, phone, ...rest] = values;
   const [enrichmentStatus, connected, optedOut, snoozed, inbound, outbound, contacted, touched, twin] = rest;
   return {

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { resumeLead as resume, stopLead as stop } from "../store/lead-switches.ts";
+import { resumeSequencesOf, stopSequencesOf } from "../store/lead-switches.ts";
 import { leadInput, theLead } from "./find-leads.ts";
 import { order } from "./operation.ts";
 import { sequenceName, theSequence } from "./sequences.ts";
@@ -20,7 +20,7 @@ export const stopLead = order({
     const { id: leadId, workspaceId, workspace } = await theLead(db, named);
     const sequenceId =
       sequence === undefined ? null : (await theSequence(db, { workspaceId, workspace, idOrName: sequence })).id;
-    const stopped = await stop(db, { workspaceId, leadId, sequenceId, now: at });
+    const stopped = await stopSequencesOf(db, { workspaceId, leadId, sequenceId, now: at });
     return { workspaceId, leadId, answer: { workspaceId, ...stopped } };
   },
 });
@@ -39,6 +39,6 @@ export const resumeLead = order({
   }),
   async run(db, input, { at }) {
     const { id: leadId, workspaceId } = await theLead(db, input);
-    return { workspaceId, leadId, answer: { workspaceId, ...(await resume(db, { leadId, now: at })) } };
+    return { workspaceId, leadId, answer: { workspaceId, ...(await resumeSequencesOf(db, { leadId, now: at })) } };
   },
 });

@@ -3,7 +3,7 @@ import type { Fact } from "../inbound/facts.ts";
 import { applyEvent } from "../run/apply-messages.ts";
 import { applyFact } from "../store/facts/apply-fact.ts";
 import { inboundOwners } from "../store/facts/inbound-owners.ts";
-import { findLeads } from "../store/facts/leads.ts";
+import { leadsNamedBy } from "../store/facts/leads.ts";
 import { missingSchema } from "../store/schema-gate.ts";
 import type { Queryable } from "../store/sql.ts";
 import { order, Refused } from "./operation.ts";
@@ -53,6 +53,6 @@ async function subjectOf(
   const [fact, ...others] = facts;
   if (!fact || others.some(({ workspaceId }) => workspaceId !== fact.workspaceId)) return { workspaceId: null };
   const { workspaceId } = fact;
-  const [lead, ...leads] = "lead" in fact ? await findLeads(db, { workspaceId, lead: fact.lead }) : [];
+  const [lead, ...leads] = "lead" in fact ? await leadsNamedBy(db, { workspaceId, lead: fact.lead }) : [];
   return { workspaceId, ...(lead && leads.length + others.length === 0 && { leadId: lead.id }) };
 }

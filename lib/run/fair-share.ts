@@ -25,7 +25,7 @@ interface Cursor {
   channels: ReadonlySet<Channel>;
 }
 
-interface Waiting extends Pick<DueWorkspace, "id" | "capped"> {
+interface WaitingWorkspace extends Pick<DueWorkspace, "id" | "capped"> {
   cursor: Cursor;
   /** Channels on which it has no more claimable steps. */
   readonly dry: Set<Channel>;
@@ -42,7 +42,7 @@ interface Waiting extends Pick<DueWorkspace, "id" | "capped"> {
  * due. A workspace is skipped once it has no more steps on the channels with room. Supports concurrent claimers.
  */
 export class FairShare {
-  #waiting: Waiting[];
+  #waiting: WaitingWorkspace[];
   #left: number;
   readonly #cursors = new WeakMap<Turn, ReadonlyMap<string, Cursor>>();
 
@@ -93,9 +93,9 @@ export class FairShare {
   }
 
   /** Moves the served workspaces to the end. */
-  #serve(most: number, open: readonly Channel[]): readonly Waiting[] {
-    const served: Waiting[] = [];
-    const others: Waiting[] = [];
+  #serve(most: number, open: readonly Channel[]): readonly WaitingWorkspace[] {
+    const served: WaitingWorkspace[] = [];
+    const others: WaitingWorkspace[] = [];
     for (const waiting of this.#waiting) {
       const isServed = served.length < most && mayBeServed(waiting, open);
       (isServed ? served : others).push(waiting);
@@ -106,7 +106,7 @@ export class FairShare {
   }
 }
 
-const waitingFrom = ({ id, capped }: DueWorkspace): Waiting => ({
+const waitingFrom = ({ id, capped }: DueWorkspace): WaitingWorkspace => ({
   id,
   capped,
   cursor: { after: null, channels: new Set(CHANNELS) },
@@ -116,11 +116,11 @@ const waitingFrom = ({ id, capped }: DueWorkspace): Waiting => ({
   alone: false,
 });
 
-const mayBeServed = ({ dry, alone, underWay }: Waiting, open: readonly Channel[]): boolean =>
+const mayBeServed = ({ dry, alone, underWay }: WaitingWorkspace, open: readonly Channel[]): boolean =>
   open.some((channel) => !dry.has(channel)) && !(alone && underWay > 0);
 
 /** A channel that was full has steps before the cursor, so restart. Unfinished turns do not advance the new cursor. */
-function turnTo(waiting: Waiting, open: readonly Channel[]): void {
+function turnTo(waiting: WaitingWorkspace, open: readonly Channel[]): void {
   if (open.some((channel) => !waiting.dry.has(channel) && !waiting.cursor.channels.has(channel))) {
     waiting.cursor = { after: null, channels: new Set(open) };
   }
@@ -128,7 +128,12 @@ function turnTo(waiting: Waiting, open: readonly Channel[]): void {
   waiting.underWay += 1;
 }
 
-function advance(waiting: Waiting, seen: readonly DueCandidate[], leftDue: LeftDue, { share, open }: Turn): void {
+function advance(
+  waiting: WaitingWorkspace,
+  seen: readonly DueCandidate[],
+  leftDue: LeftDue,
+  { share, open }: Turn,
+): void {
   const { cursor, dry } = waiting;
   if (seen.length < share && waiting.disturbed) {
     waiting.cursor = { after: null, channels: new Set(open.keys()) };

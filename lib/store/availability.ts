@@ -4,7 +4,7 @@ import { writesSlots } from "../domain/late-values.ts";
 import type { Availability, OfferedTime } from "../domain/offered-slots.ts";
 import { CLOCKS_DIFFER_MS } from "../domain/time-zone.ts";
 import type { DueCandidate } from "../run/claim-ports.ts";
-import { instant } from "./rows.ts";
+import { storedInstant } from "./rows.ts";
 import { execute, many, type Queryable, sql } from "./sql.ts";
 
 /** A booking tool's report of free times. */
@@ -98,7 +98,7 @@ export const KNOWN_AT = sql`greatest(meeting.created_at, meeting.last_event_at, 
 
 const milliseconds = (instant: ReturnType<typeof sql>) => sql`trunc(extract(epoch from ${instant}) * 1000)`;
 
-const offeredRow = z.object({ leadId: z.guid(), touchId: z.guid(), startsAt: instant, endsAt: instant });
+const offeredRow = z.object({ leadId: z.guid(), touchId: z.guid(), startsAt: storedInstant, endsAt: storedInstant });
 
 /** The times that texts to these leads offer or offered, by lead. Without texts that never went and never will. */
 export async function readOffered(

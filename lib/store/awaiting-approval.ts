@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { ADDRESS_OF_TOUCH, LEAD_NAME } from "./columns.ts";
-import { instant, instantOrNull } from "./rows.ts";
+import { storedInstant, storedInstantOrNull } from "./rows.ts";
 import { many, type Queryable, sql } from "./sql.ts";
 
 export const waitingTouchRow = z.object({
@@ -12,8 +12,8 @@ export const waitingTouchRow = z.object({
   /** Labels of `CHANNELS` and `TOUCH_STATUSES`, or unknown ones if the database is newer than this code. */
   channel: z.string(),
   status: z.string(),
-  claimedAt: instant,
-  expiresAt: instantOrNull,
+  claimedAt: storedInstant,
+  expiresAt: storedInstantOrNull,
   leadId: z.guid(),
   leadName: z.string(),
   /** The lead's address for the channel; null if the channel needs none. */

@@ -6,7 +6,7 @@ import { capDayEnd } from "../domain/send-times.ts";
 import type { DueCandidate } from "../run/claim-ports.ts";
 import { withSlots } from "./availability.ts";
 import { LAST_TOUCHES, loadHolidaysFor, SEND_TIMES, TEMPLATE_COLUMNS } from "./columns.ts";
-import { candidateOf, type DueRow, instant, parseSequences, type ReadSequence, walkedBy } from "./rows.ts";
+import { candidateOf, type DueRow, parseSequences, type ReadSequence, storedInstant, walkedBy } from "./rows.ts";
 import { many, type Queryable, type Sql, sql } from "./sql.ts";
 import { TWIN_TOUCHES } from "./twins.ts";
 
@@ -68,14 +68,14 @@ async function readSequences(
 const offersTimes = (read: ReadSequence): boolean => "sequence" in read && read.sequence.steps.some(writesSlots);
 
 /** A held step that is due again within its workspace's current cap day. */
-interface Waiting {
+interface StepHeldByCap {
   /** When it was due before its first hold. */
   readonly since: Date;
   readonly comesBack: Date;
 }
 
 /** Held steps by workspace, oldest first. */
-type CapQueues = ReadonlyMap<string, readonly Waiting[]>;
+type CapQueues = ReadonlyMap<string, readonly StepHeldByCap[]>;
 
 /** Holds that end by time. A step that waits for a person would reserve a place in the cap every day and use none. */
 export const ENDS_BY_TIME: readonly string[] = holdsEndedBy("time");
@@ -111,7 +111,7 @@ async function readCapQueues(
   return Map.groupBy(waiting, ({ id }) => id);
 }
 
-const waitingRow = z.object({ id: z.guid(), since: instant, comesBack: instant });
+const waitingRow = z.object({ id: z.guid(), since: storedInstant, comesBack: storedInstant });
 
 /** The workspaces whose cap has something left, and how much. */
 function cappedOf(sequences: ReadonlyMap<string, ReadSequence>) {

@@ -15,11 +15,11 @@ import { advanceInstances } from "./advance-instances.ts";
 import { candidateColumns, readCandidates } from "./candidates.ts";
 import { isLockTimeout } from "./database-errors.ts";
 import { type RecordedOffer, recordOffers } from "./offered-times.ts";
-import { type DueRow, instant, parseDueRows } from "./rows.ts";
+import { type DueRow, parseDueRows, storedInstant } from "./rows.ts";
 import { column, empty, execute, many, one, type Queryable, type Sql, sql, type Transactional } from "./sql.ts";
 import { writeClaims } from "./write-claims.ts";
 
-const dueWorkspaceRow = z.object({ id: z.guid(), capped: z.boolean(), oldestDue: instant });
+const dueWorkspaceRow = z.object({ id: z.guid(), capped: z.boolean(), oldestDue: storedInstant });
 
 /** The workspaces with due steps, the one with the oldest first. Uses one index lookup per workspace. */
 export async function findDueWorkspaces(

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { SWEEP_WINDOWS } from "../domain/labels.ts";
 import { countsFrom, type SweepState } from "../domain/sweeps.ts";
-import { instant } from "./rows.ts";
+import { storedInstant } from "./rows.ts";
 import { execute, many, type Queryable, type Sql, sql } from "./sql.ts";
 
 /** One sweep, as its fact reports it. */
@@ -17,8 +17,8 @@ interface ReportedSweep extends Pick<SweepState, "window" | "fault"> {
 const sweepRow = z.object({
   tool: z.string(),
   window: z.enum(SWEEP_WINDOWS),
-  since: instant,
-  triedAt: instant,
+  since: storedInstant,
+  triedAt: storedInstant,
   fault: z.string().nullable(),
   isReported: z.boolean(),
 });

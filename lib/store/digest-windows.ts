@@ -3,7 +3,7 @@ import type { DigestWindow, OpenWindow } from "../domain/digest.ts";
 import type { BatchQuery } from "../run/claim-ports.ts";
 import type { ClosedWindows } from "../run/store-ports.ts";
 import { hasMissingData } from "./missing-data.ts";
-import { instantOrNull } from "./rows.ts";
+import { storedInstantOrNull } from "./rows.ts";
 import { empty, many, one, type Queryable, type Sql, sql, type Transactional } from "./sql.ts";
 
 /** No window is longer. A time further ahead was written while the clock was wrong. */
@@ -34,8 +34,8 @@ const openRow = z.object({
   id: z.guid(),
   time: z.string(),
   zone: z.string(),
-  end: instantOrNull,
-  lastReported: instantOrNull,
+  end: storedInstantOrNull,
+  lastReported: storedInstantOrNull,
 });
 
 /**

@@ -9,7 +9,7 @@ import type { OutgoingDigest } from "../run/channel-ports.ts";
 import type { BatchQuery } from "../run/claim-ports.ts";
 import type { DigestSettlement } from "../run/store-ports.ts";
 import { readMissingData } from "./missing-data.ts";
-import { instant } from "./rows.ts";
+import { storedInstant } from "./rows.ts";
 import { empty, execute, many, one, type Queryable, raw, type Sql, sql } from "./sql.ts";
 
 interface DigestEvents {
@@ -192,8 +192,8 @@ export const lostDigestRow = z.object({
   /** Explains the status. */
   reason: z.string().nullable(),
   /** The time that the digest reports on. */
-  windowStart: instant,
-  windowEnd: instant,
+  windowStart: storedInstant,
+  windowEnd: storedInstant,
 });
 
 /** Deliveries that failed or may not have arrived, the newest digest first. */

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { INSTANCE_STATUSES } from "../domain/labels.ts";
-import { instantOrNull } from "./rows.ts";
+import { storedInstantOrNull } from "./rows.ts";
 import { many, type Queryable } from "./sql.ts";
 
 export const dueCount = z.object({
@@ -13,7 +13,7 @@ export const dueCount = z.object({
   /** How many of them the next run decides. */
   due: z.int(),
   /** When the first of them is decided, or was due. */
-  first: instantOrNull,
+  first: storedInstantOrNull,
 });
 
 /** Live instances by workspace, status and reason, the most frequent first. Reads all of them. */

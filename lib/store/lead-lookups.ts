@@ -3,7 +3,7 @@ import { normaliseEmail } from "../domain/address.ts";
 import type { TemplateLead } from "../domain/lead-columns.ts";
 import { phoneKeys } from "../domain/phone.ts";
 import { LEAD_NAME, TEMPLATE_COLUMNS, templateColumns, templateLeadOf } from "./columns.ts";
-import { instant } from "./rows.ts";
+import { storedInstant } from "./rows.ts";
 import { many, one, type Queryable, type Sql, sql } from "./sql.ts";
 
 export const leadMatchRow = z.object({
@@ -18,7 +18,7 @@ export const leadMatchRow = z.object({
   phone: z.string().nullable(),
   /** A label of `LEAD_STATUSES`, or an unknown one if the database is newer than this code. */
   status: z.string(),
-  createdAt: instant,
+  createdAt: storedInstant,
 });
 export type LeadMatch = z.infer<typeof leadMatchRow>;
 

@@ -16,7 +16,7 @@ interface Stopped extends Ended {
 }
 
 /** Ends sequences of a lead as `cancelled`. Locks the lead first, as every transaction that waits for several rows. */
-export async function stopLead(db: Queryable, { workspaceId, leadId, sequenceId, now }: Stop): Promise<Stopped> {
+export async function stopSequencesOf(db: Queryable, { workspaceId, leadId, sequenceId, now }: Stop): Promise<Stopped> {
   await execute(db)`
     update lead set automation_enabled = automation_enabled and ${sequenceId !== null} where id = ${leadId}::uuid`;
   const which = sequenceId === null ? "all" : { sequenceId };
@@ -41,7 +41,7 @@ interface Resumed {
  * Switches automation on, and lets the next run end the lead's manual pauses, also those that a person typed. Ended
  * instances stay ended.
  */
-export async function resumeLead(
+export async function resumeSequencesOf(
   db: Queryable,
   { leadId, now }: { readonly leadId: string; readonly now: Date },
 ): Promise<Resumed> {

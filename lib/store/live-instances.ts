@@ -1,7 +1,7 @@
 import * as z from "zod";
 import type { DueCandidate } from "../run/claim-ports.ts";
 import { candidateColumns, readCandidates } from "./candidates.ts";
-import { instantOrNull, parseDueRows } from "./rows.ts";
+import { parseDueRows, storedInstantOrNull } from "./rows.ts";
 import { many, type Queryable } from "./sql.ts";
 
 const liveRow = z.object({
@@ -10,7 +10,7 @@ const liveRow = z.object({
   pausedReason: z.string().nullable(),
   holdReason: z.string().nullable(),
   rechecks: z.boolean(),
-  approvalExpiresAt: instantOrNull,
+  approvalExpiresAt: storedInstantOrNull,
 });
 
 /** A live instance with everything that a decision needs. */

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { instant } from "./rows.ts";
+import { storedInstant } from "./rows.ts";
 import { execute, many, type Queryable } from "./sql.ts";
 
 interface NewOrder {
@@ -60,7 +60,7 @@ export const listedOrder = z.object({
   by: z.string(),
   reason: z.string(),
   requestId: z.string().nullable(),
-  at: instant,
+  at: storedInstant,
 });
 
 interface OrderQuery {

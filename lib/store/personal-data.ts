@@ -2,7 +2,7 @@ import * as z from "zod";
 import { lockFacts } from "./facts/apply-once.ts";
 import { endSuppressed } from "./facts/instances.ts";
 import { type LeadKeys, lockSharing, notationsOf } from "./person.ts";
-import { instantOrNull } from "./rows.ts";
+import { storedInstantOrNull } from "./rows.ts";
 import { execute, many, one, type Queryable, raw, type Sql, sql } from "./sql.ts";
 import { type Notations, notationsAsHashes, recipientsOf, suppress } from "./suppressions.ts";
 
@@ -104,7 +104,7 @@ type Erasure =
  * Does nothing while a provider call for the lead may be open: a touch is `sending` and its lease has not ended. Waits
  * for a claim that holds the lead; after that, nothing can start.
  */
-export async function eraseLead(db: Queryable, lead: LeadKeys, now: Date): Promise<Erasure> {
+export async function eraseRowsOf(db: Queryable, lead: LeadKeys, now: Date): Promise<Erasure> {
   const { id, workspaceId } = lead;
   await lockFacts(db, workspaceId);
   const notations = await notationsOf(db, lead);
@@ -132,7 +132,7 @@ async function lockTouches(db: Queryable, leadId: string): Promise<readonly stri
 }
 
 async function sendingUntil(db: Queryable, touches: readonly string[], now: Date): Promise<Date | null> {
-  const { until } = await one(db, z.object({ until: instantOrNull }))`
+  const { until } = await one(db, z.object({ until: storedInstantOrNull }))`
     select max(recheck_at) as until from touch
      where id = any(${[...touches]}::uuid[]) and status = 'sending' and recheck_at > ${now}`;
   return until;

@@ -5,7 +5,7 @@ import { zoneUsed } from "../domain/time-zone.ts";
 import { candidateColumns, readCandidates } from "./candidates.ts";
 import { CONTACT_BLOCK } from "./contact-rule.ts";
 import { violates } from "./database-errors.ts";
-import { type DueRow, instant, parseDueRows } from "./rows.ts";
+import { type DueRow, parseDueRows, storedInstant } from "./rows.ts";
 import { execute, many, type Queryable, sql, type Transactional } from "./sql.ts";
 import { cancelUnsentTouches } from "./unsent-touches.ts";
 
@@ -32,7 +32,7 @@ export async function reopenInstance(db: Transactional, reopening: Reopening): P
     return await db.transaction((transaction) => reopen(transaction, reopening));
   } catch (thrown) {
     // Rely on the unique index: a concurrent enrolment is not visible in the rows.
-    if (violates(thrown, "one_live_instance_per_lead_and_sequence")) return refused("another_is_live");
+    if (violates(thrown, "one_live_instance_per_lead_and_sequence")) return notReopened("another_is_live");
     throw thrown;
   }
 }
@@ -53,10 +53,10 @@ export async function findLatestInstance(
 async function reopen(db: Queryable, reopening: Reopening): Promise<ReopenAnswer> {
   const { instanceId, at } = reopening;
   const found = await lockEnded(db, instanceId, at);
-  if ("refused" in found) return refused(found.refused);
+  if ("refused" in found) return notReopened(found.refused);
   const { dueRow, ended } = found;
   const [candidate] = await readCandidates(db, [dueRow], at);
-  if (!candidate || "fault" in candidate.read) return refused("unreadable_row");
+  if (!candidate || "fault" in candidate.read) return notReopened("unreadable_row");
   const { read } = candidate;
   const { zone } = zoneUsed(read.item.lead, read.item.workspace);
   const touches = await readPast(db, dueRow, ended.completedReason);
@@ -68,17 +68,17 @@ async function reopen(db: Queryable, reopening: Reopening): Promise<ReopenAnswer
     zone,
   };
   const onward = goingOn(instance, at);
-  if (!onward) return refused("out_of_steps");
+  if (!onward) return notReopened("out_of_steps");
   await write(db, reopening, onward);
   return { outcome: "reopened", generation: dueRow.generation + 1, ...onward };
 }
 
-const refused = (reason: string): ReopenAnswer => ({ outcome: "refused", reason });
+const notReopened = (reason: string): ReopenAnswer => ({ outcome: "refused", reason });
 
 const endedRow = z.object({
   instanceStatus: z.string(),
   completedReason: z.string().nullable(),
-  startedAt: instant,
+  startedAt: storedInstant,
   barred: z.string().nullable(),
 });
 
@@ -108,7 +108,7 @@ async function lockEnded(db: Queryable, instanceId: string, now: Date): Promise<
   return ended.barred ? { refused: ended.barred } : { dueRow, ended };
 }
 
-const pastRow = z.object({ position: z.int(), doneAt: instant, stopped: z.boolean() });
+const pastRow = z.object({ position: z.int(), doneAt: storedInstant, stopped: z.boolean() });
 
 /**
  * The touches since the sequence last started from its first step: this generation and, if it was reopened, those

@@ -27,10 +27,12 @@ const isReadable = (value: z.infer<typeof timestamp>): value is Date =>
   value instanceof Date && value.getUTCFullYear() >= 1;
 
 /** Reads a timestamp that JavaScript cannot hold, or from before year 1, as 1970, so that it never stops a batch. */
-export const instant = timestamp.transform((value) => (isReadable(value) ? value : new Date(0)));
+export const storedInstant = timestamp.transform((value) => (isReadable(value) ? value : new Date(0)));
 
-/** Like `instant`, but reads such a timestamp as null. */
-export const instantOrNull = timestamp.nullable().transform((value) => (value && isReadable(value) ? value : null));
+/** Like `storedInstant`, but reads such a timestamp as null. */
+export const storedInstantOrNull = timestamp
+  .nullable()
+  .transform((value) => (value && isReadable(value) ? value : null));
 
 /** The columns of a claimed instance that must parse; without them it cannot even be held. */
 const dueRow = z.object({
@@ -41,8 +43,8 @@ const dueRow = z.object({
   version: z.int(),
   generation: z.int(),
   position: z.int(),
-  next_step_due: instant,
-  held_since: instantOrNull,
+  next_step_due: storedInstant,
+  held_since: storedInstantOrNull,
 });
 
 /** A claimed instance with its whole row; the lead's columns may still fail to parse. */
@@ -64,7 +66,7 @@ const leadRow = z.object({
   snoozed_until: z.date().nullable(),
   last_inbound_at: z.date().nullable(),
   last_outbound_at: z.date().nullable(),
-  last_contacted_at: instantOrNull,
+  last_contacted_at: storedInstantOrNull,
   ...lastTouchColumns,
   ...twinTouchColumns,
   enrichment_status: z.enum(ENRICHMENT_STATUSES),

@@ -1,12 +1,12 @@
 import * as z from "zod";
-import { instant, instantOrNull } from "./rows.ts";
+import { storedInstant, storedInstantOrNull } from "./rows.ts";
 import { many, type Queryable, sql } from "./sql.ts";
 
 const summaryRow = z.object({
   id: z.guid(),
   trigger: z.string(),
-  startedAt: instant,
-  finishedAt: instantOrNull,
+  startedAt: storedInstant,
+  finishedAt: storedInstantOrNull,
   success: z.boolean().nullable(),
   timedOut: z.boolean(),
   durationMs: z.number().nullable().catch(null),
@@ -22,7 +22,7 @@ const summaryRow = z.object({
 /** A run in numbers. Those of its report are null if that part did not run or the run did not finish. */
 type RunSummary = z.infer<typeof summaryRow>;
 
-const detailsRow = summaryRow.extend({ requestId: z.string(), deadlineAt: instant, report: z.unknown() });
+const detailsRow = summaryRow.extend({ requestId: z.string(), deadlineAt: storedInstant, report: z.unknown() });
 
 const SUMMARY = sql`
   run.id, run.trigger, run.started_at as "startedAt", run.finished_at as "finishedAt", run.success,

@@ -15,7 +15,7 @@ import { byAddress, CHANNEL_IS_KNOWN, lastTouchesBy, leadColumnsAs } from "./col
 import { CONTACT_BLOCK } from "./contact-rule.ts";
 import { insertTouchEvents } from "./digests.ts";
 import { offerIsUnchecked } from "./offered-times.ts";
-import { instant, instantOrNull } from "./rows.ts";
+import { storedInstant, storedInstantOrNull } from "./rows.ts";
 import { many, type Queryable, raw, type Sql, sql } from "./sql.ts";
 import { flagSuppressed, RECIPIENT_HASH, SUPPRESSED_NOW } from "./suppressions.ts";
 import { ALL_TWINS_LOCKED, lockTwins, REACHED_AT } from "./twins.ts";
@@ -26,8 +26,8 @@ const judgedRow = z.object({
   leadId: z.guid(),
   channel: z.enum(CHANNELS),
   failures: z.int(),
-  deferredSince: instantOrNull,
-  waitingSince: instant,
+  deferredSince: storedInstantOrNull,
+  waitingSince: storedInstant,
   subject: z.string().nullable(),
   body: z.string(),
   fate: z.enum(["start", "cancel", "expire", "doubt", "wait"]),

@@ -2,23 +2,23 @@ import * as z from "zod";
 import { INSTANCE_STATUSES } from "../domain/labels.ts";
 import type { DueCandidate } from "../run/claim-ports.ts";
 import { candidateColumns, readCandidates } from "./candidates.ts";
-import { instant, instantOrNull, parseDueRows } from "./rows.ts";
+import { parseDueRows, storedInstant, storedInstantOrNull } from "./rows.ts";
 import { many, one, type Queryable } from "./sql.ts";
 import { TOUCHED_AT } from "./touch-lists.ts";
 
 const stateRow = z.object({
   isBooked: z.boolean(),
-  bookedAt: instantOrNull,
-  missedAt: instantOrNull,
-  bookedUntil: instantOrNull,
+  bookedAt: storedInstantOrNull,
+  missedAt: storedInstantOrNull,
+  bookedUntil: storedInstantOrNull,
   automationEnabled: z.boolean(),
-  optedOutAt: instantOrNull,
-  snoozedUntil: instantOrNull,
+  optedOutAt: storedInstantOrNull,
+  snoozedUntil: storedInstantOrNull,
   suppressedReason: z.string().nullable(),
   emailUndeliverable: z.boolean(),
   phoneUndeliverable: z.boolean(),
-  lastInboundAt: instantOrNull,
-  lastOutboundAt: instantOrNull,
+  lastInboundAt: storedInstantOrNull,
+  lastOutboundAt: storedInstantOrNull,
   timeZone: z.string().nullable(),
   workspaceTimeZone: z.string(),
 });
@@ -38,7 +38,7 @@ export async function readLeadState(db: Queryable, leadId: string): Promise<Lead
 }
 
 export const eventRow = z.object({
-  at: instant,
+  at: storedInstant,
   what: z.string(),
   sequence: z.string().nullable(),
   position: z.int().nullable(),
@@ -161,7 +161,7 @@ const instanceRow = z.object({
   instanceStatus: z.enum(INSTANCE_STATUSES),
   why: z.string().nullable(),
   sequenceName: z.string(),
-  due: instant.nullable(),
+  due: storedInstant.nullable(),
   generation: z.int(),
 });
 

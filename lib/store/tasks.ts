@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { LEAD_NAME } from "./columns.ts";
-import { instant } from "./rows.ts";
+import { storedInstant } from "./rows.ts";
 import { many, type Queryable } from "./sql.ts";
 
 /** An open task with readable names. */
@@ -16,7 +16,7 @@ export const taskRow = z.object({
   position: z.int(),
   title: z.string(),
   notes: z.string(),
-  createdAt: instant,
+  createdAt: storedInstant,
 });
 
 interface TaskQuery {

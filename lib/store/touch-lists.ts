@@ -1,7 +1,7 @@
 import * as z from "zod";
 import type { TouchStatus } from "../domain/labels.ts";
 import { ADDRESS_OF_TOUCH, LEAD_NAME } from "./columns.ts";
-import { instant } from "./rows.ts";
+import { storedInstant } from "./rows.ts";
 import { many, type Queryable, sql } from "./sql.ts";
 
 export const listedTouchRow = z.object({
@@ -19,7 +19,7 @@ export const listedTouchRow = z.object({
   address: z.string().nullable(),
   sequence: z.string(),
   position: z.int(),
-  at: instant,
+  at: storedInstant,
 });
 
 /** A touch with readable names, without its text. `at`: when it was sent, last tried, or else claimed. */
@@ -75,7 +75,7 @@ export const touchCount = z.object({
   touches: z.int(),
   /** Claimed ones that may be sent now. */
   due: z.int(),
-  oldest: instant,
+  oldest: storedInstant,
 });
 
 interface CountQuery extends Pick<TouchQuery, "statuses" | "workspaceId"> {

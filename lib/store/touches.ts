@@ -4,7 +4,7 @@ import type { BatchQuery } from "../run/claim-ports.ts";
 import type { Leftover, Rescheduled, SendableWorkspace, Settlement } from "../run/delivery-ports.ts";
 import { CHANNEL_IS_KNOWN } from "./columns.ts";
 import { insertTouchEvents } from "./digests.ts";
-import { instant } from "./rows.ts";
+import { storedInstant } from "./rows.ts";
 import { column, execute, exists, many, one, type Queryable, type Sql, sql } from "./sql.ts";
 import { sentAtAttempt, WENT_OUT } from "./touch-outcomes.ts";
 
@@ -174,7 +174,7 @@ export async function findSendableWorkspaces(
   recheckAt: Date,
   after?: Date,
 ): Promise<readonly SendableWorkspace[]> {
-  return await many(db, z.object({ id: z.guid(), since: instant }))`
+  return await many(db, z.object({ id: z.guid(), since: storedInstant }))`
     select workspace_id as id, min(next_attempt_at) as since
       from touch
      where status = 'claimed' and recheck_at <= ${recheckAt} and next_attempt_at <= ${now}

@@ -1,16 +1,16 @@
 import * as z from "zod";
 import { GUARDRAIL_LIMITS, guardrailLimits } from "./guardrail.ts";
-import { instant, instantOrNull } from "./rows.ts";
+import { storedInstant, storedInstantOrNull } from "./rows.ts";
 import { execute, many, one, type Queryable, type Sql, sql } from "./sql.ts";
 
 const workspaceRow = z.object({
   id: z.guid(),
   name: z.string(),
   timeZone: z.string(),
-  pausedAt: instantOrNull,
+  pausedAt: storedInstantOrNull,
   /** A label of `GUARDRAIL_REASONS`, or an unknown one of a newer database; null while paused: a person paused it. */
   pausedReason: z.string().nullable(),
-  createdAt: instant,
+  createdAt: storedInstant,
 });
 export type WorkspaceRow = z.infer<typeof workspaceRow>;
 

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { beforeEach, expect, it } from "@jest/globals";
-import { importLeads, type RowWithVerdict } from "../../cli/import-leads.ts";
+import { importLeadFile, type RowWithVerdict } from "../../cli/import-leads.ts";
 import { openLeadFile } from "../../cli/lead-file.ts";
 import { operatorOn } from "../../cli/operator.ts";
 import { addSequence, addWorkspace, everyRow, type Sequence } from "../support/factories.ts";
@@ -25,7 +25,7 @@ async function importing(crm: string, dryRun = false) {
   const onVerdicts = (batch: readonly RowWithVerdict[]) => void rows.push(...batch);
   const order = { by: "Hana", reason: "a test", once: false, dryRun };
   const task = { ...order, workspaceId, country: "DE", sequence: chase.id, onVerdicts, signal };
-  const { counts } = await importLeads(operatorOn(sql), file, task);
+  const { counts } = await importLeadFile(operatorOn(sql), file, task);
   return { file, counts, verdicts: rows.map(({ line, verdict, reason }) => [line, verdict, reason]) };
 }
 

@@ -2,7 +2,7 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import { LONGEST_ROW } from "../../cli/csv/rows.ts";
-import { importLeads } from "../../cli/import-leads.ts";
+import { importLeadFile } from "../../cli/import-leads.ts";
 import { openLeadFile } from "../../cli/lead-file.ts";
 import { type Operator, operatorOn } from "../../cli/operator.ts";
 import { createVerdictFile } from "../../cli/verdict-file.ts";
@@ -35,7 +35,7 @@ async function importing(
   const verdicts = await createVerdictFile(`${path}.verdicts.csv`, file);
   const { signal } = new AbortController();
   const task = { ...order, workspaceId, country, sequence: sequence.id, onVerdicts: verdicts.write, signal };
-  const { counts } = await importLeads(operator, file, task).finally(verdicts.close);
+  const { counts } = await importLeadFile(operator, file, task).finally(verdicts.close);
   const [, ...rows] = (await readFile(`${path}.verdicts.csv`, "utf8")).trimEnd().split("\n");
   return { counts, rows };
 }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { Match, type Template } from "aws-cdk-lib/assertions";
 import { PROJECT } from "../../infra/bundle.ts";
-import { connectCommand } from "../../infra/sms-replies.ts";
+import { twoWayCommand } from "../../infra/sms-replies.ts";
 import { loadConfig } from "../../lib/platform/config.ts";
 import { requestOf } from "../../lib/platform/http.ts";
 import { loadReconcileConfig } from "../../lib/platform/reconcile-config.ts";
@@ -281,7 +281,7 @@ describe("texts that people send", () => {
       "aws pinpoint-sms-voice-v2 update-phone-number --phone-number-id phone-0123 --region eu-central-1 --two-way-enabled --two-way-channel-arn ",
     );
     const pool = "arn:aws:sms-voice:eu-central-1:111122223333:pool/pool-0123";
-    expect(connectCommand(pool, "arn:topic", "eu-central-1")).toBe(
+    expect(twoWayCommand(pool, "arn:topic", "eu-central-1")).toBe(
       "aws pinpoint-sms-voice-v2 update-pool --pool-id pool-0123 --region eu-central-1 --two-way-enabled --two-way-channel-arn arn:topic",
     );
   });

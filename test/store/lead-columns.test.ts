@@ -1,7 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, expect, it } from "@jest/globals";
-import { importLeads } from "../../cli/import-leads.ts";
+import { importLeadFile } from "../../cli/import-leads.ts";
 import { openLeadFile } from "../../cli/lead-file.ts";
 import { operatorOn } from "../../cli/operator.ts";
 import { LEAD_COLUMNS, LEAD_KEYS, TEMPLATE_KEYS } from "../../lib/domain/lead-columns.ts";
@@ -44,7 +44,9 @@ it("stores each lead column of a CSV file", async () => {
   const { signal } = new AbortController();
   const given = { workspaceId, country: null, sequence: sequence.id, onVerdicts: () => undefined };
   const task = { ...given, by: "Hana", reason: "a test", once: false, dryRun: false, signal };
-  expect(await importLeads(operatorOn(sql), await openLeadFile(path), task)).toMatchObject({ counts: { enrolled: 1 } });
+  expect(await importLeadFile(operatorOn(sql), await openLeadFile(path), task)).toMatchObject({
+    counts: { enrolled: 1 },
+  });
   expect(await stored()).toEqual([expect.objectContaining(STORED)]);
 });
 

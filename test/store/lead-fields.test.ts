@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "@jest/globals";
-import { importLeads } from "../../cli/import-leads.ts";
+import { importLeadFile } from "../../cli/import-leads.ts";
 import { openLeadFile } from "../../cli/lead-file.ts";
 import { operatorOn } from "../../cli/operator.ts";
 import { isFieldName, LONGEST_FIELD, MOST_FIELDS } from "../../lib/domain/lead-fields.ts";
@@ -218,7 +218,7 @@ describe("custom fields of a CSV file", () => {
       void warnings.push(...verdicts.map(({ reason }) => reason));
     const order = { by: "Hana", reason: "a test", once: false, dryRun: false };
     const task = { ...order, workspaceId, country: null, sequence: sequence.id, onVerdicts, signal };
-    expect(await importLeads(operatorOn(sql), file, task)).toMatchObject({ counts: { enrolled: 2 } });
+    expect(await importLeadFile(operatorOn(sql), file, task)).toMatchObject({ counts: { enrolled: 2 } });
     expect(await storedFields()).toEqual([
       { title: "CTO", team: "Ops,\nNorth" },
       { team: "Ops", notes: "fine" },

@@ -3,15 +3,15 @@ import { ADDRESS_KINDS } from "../../domain/labels.ts";
 import type { FactOf } from "../../inbound/facts.ts";
 import type { FactOutcome } from "../../run/apply-messages.ts";
 import { notationsOf } from "../person.ts";
-import { instant } from "../rows.ts";
+import { storedInstant } from "../rows.ts";
 import { execute, many, type Queryable, type Sql, sql, type Transactional } from "../sql.ts";
 import { notationsAsHashes, recipientsOf, suppress } from "../suppressions.ts";
 import { recordOutcome } from "../touch-outcomes.ts";
 import { APPLIED, applyOnce } from "./apply-once.ts";
 import {
-  findLeads,
   findTouch,
   isRefused,
+  leadsNamedBy,
   namedIn,
   ofGoneTouch,
   refuseFact,
@@ -53,7 +53,7 @@ async function bouncedAddresses(db: Queryable, fact: Bounce) {
   const given = [notationsAsHashes(workspaceId, named), recipientsOf(workspaceId, touchIn(lead))];
   if (named.emails.length > 0 || named.phones.length > 0 || (await findTouch(db, workspaceId, lead.touch)))
     return given;
-  const leads = await findLeads(db, fact);
+  const leads = await leadsNamedBy(db, fact);
   if (leads.length === 0) {
     return ofGoneTouch(lead) ?? refuseUnknownIds(fact) ?? refuseFact("lead.externalId: there is no lead with this id");
   }
@@ -63,7 +63,7 @@ async function bouncedAddresses(db: Queryable, fact: Bounce) {
   return [notationsAsHashes(workspaceId, { emails: own, phones: [] })];
 }
 
-const thirdRow = z.object({ hash: z.string(), kind: z.enum(ADDRESS_KINDS), at: instant });
+const thirdRow = z.object({ hash: z.string(), kind: z.enum(ADDRESS_KINDS), at: storedInstant });
 
 /** Counts each touch, or else each event, once. Suppresses at the latest third bounce, in any order of arrival. */
 async function countTransient(

@@ -2,7 +2,7 @@ import * as z from "zod";
 import type { FactOf } from "../../inbound/facts.ts";
 import type { FactOutcome } from "../../run/apply-messages.ts";
 import { optIn } from "../opt-in.ts";
-import { instantOrNull } from "../rows.ts";
+import { storedInstantOrNull } from "../rows.ts";
 import { execute, one, type Queryable, type Sql, sql, type Transactional } from "../sql.ts";
 import { notationsAsHashes, recipientsOf, suppress } from "../suppressions.ts";
 import { recordOutcome } from "../touch-outcomes.ts";
@@ -109,7 +109,7 @@ async function optOut(
   return { optedOut, ...addEnded(ended, await endInstances(db, { ...ending, which })) };
 }
 
-const optedInRow = z.object({ optedInAt: instantOrNull });
+const optedInRow = z.object({ optedInAt: storedInstantOrNull });
 
 /**
  * Takes back earlier opt-outs and bounces of the lead's address and number; by text, only opt-outs by text and bounces

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { enrolmentVerdict } from "../../domain/enrolment.ts";
 import { CHANNELS, type CONTACT_CHANNELS } from "../../domain/labels.ts";
 import { lastTouchColumn } from "../columns.ts";
-import { instant } from "../rows.ts";
+import { storedInstant } from "../rows.ts";
 import { empty, many, one, type Queryable, type Sql, sql } from "../sql.ts";
 import { cancelUnsentTouches } from "../unsent-touches.ts";
 import { readEnrolmentFacts } from "./enrol.ts";
@@ -22,7 +22,7 @@ const stateRow = z.object({
   /** Whether the lead's last reply became answered by this fact. */
   newlyAnswered: z.boolean(),
   /** The latest contact by a person on our side. */
-  contactedAt: instant.nullable(),
+  contactedAt: storedInstant.nullable(),
 });
 type ConversationState = z.infer<typeof stateRow>;
 
@@ -140,7 +140,7 @@ const conversationRow = z.object({
   hadWritten: z.boolean(),
   isFollowed: z.boolean(),
   /** The last reply before the contact; null if the last reply came after it. */
-  repliedAt: instant.nullable(),
+  repliedAt: storedInstant.nullable(),
 });
 
 /**

@@ -4,7 +4,7 @@ import { SUPPRESSION_REASONS } from "../../domain/labels.ts";
 import { MOST_FIELDS } from "../../domain/lead-fields.ts";
 import type { FactOf } from "../../inbound/facts.ts";
 import type { FactOutcome } from "../../run/apply-messages.ts";
-import { instant } from "../rows.ts";
+import { storedInstant } from "../rows.ts";
 import { many, type Queryable, type Transactional } from "../sql.ts";
 import { applyOnce, lockFacts, notAfter } from "./apply-once.ts";
 import { endSuppressed, lockStartableSequences, type StartableSequence, startInstances } from "./instances.ts";
@@ -53,7 +53,7 @@ interface OneEnrolment {
 }
 
 /** Starts a sequence for a stored lead if it may enter it. `no_steps`: the sequence has none. */
-export async function enrolLead(
+export async function enrol(
   db: Queryable,
   { workspaceId, leadId, sequenceId, restart, now }: OneEnrolment,
 ): Promise<EnrolmentVerdict | "no_steps"> {
@@ -73,7 +73,7 @@ const factsRow = z.object({
   timeZone: z.string().nullable(),
   status: z.string(),
   isBooked: z.boolean(),
-  optedOutAt: instant.nullable(),
+  optedOutAt: storedInstant.nullable(),
   // A reason from a newer version of the code also bars the lead.
   suppressed: z.enum(SUPPRESSION_REASONS).exclude(["undeliverable"]).nullable().catch("opted_out"),
   bookedSince: z.boolean(),

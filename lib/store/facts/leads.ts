@@ -4,7 +4,7 @@ import { SUPPRESSION_REASONS } from "../../domain/labels.ts";
 import { phoneKeys, phoneToStore } from "../../domain/phone.ts";
 import type { LeadReference } from "../../inbound/facts.ts";
 import type { FactOutcome } from "../../run/apply-messages.ts";
-import { instant } from "../rows.ts";
+import { storedInstant } from "../rows.ts";
 import { execute, many, type Queryable, type Sql, sql } from "../sql.ts";
 import { leadsWithHash, type Notations } from "../suppressions.ts";
 import { STALE } from "./apply-once.ts";
@@ -14,10 +14,10 @@ const leadRow = z.object({
   /** A label of `LEAD_STATUSES`, unless the database is newer than this code. */
   status: z.string(),
   timeZone: z.string().nullable(),
-  optedOutAt: instant.nullable(),
+  optedOutAt: storedInstant.nullable(),
   // A reason from a newer version of the code also bars the lead.
   suppressed: z.enum(SUPPRESSION_REASONS).exclude(["undeliverable"]).nullable().catch("opted_out"),
-  bookedUntil: instant.nullable(),
+  bookedUntil: storedInstant.nullable(),
   /** The database's text form, so that it is written back unchanged. */
   missedAt: z.string().nullable(),
   isBooked: z.boolean(),
@@ -89,7 +89,7 @@ export interface LeadsToFind {
  * Locks and returns, in id order, the leads that a fact names and those of its meetings. Several leads may share an
  * address; the fact applies to all of them.
  */
-export async function findLeads(
+export async function leadsNamedBy(
   db: Queryable,
   { workspaceId, lead, leadIds = [], meetingIds = [] }: LeadsToFind,
 ): Promise<readonly FoundLead[]> {
@@ -121,11 +121,11 @@ export interface FoundLeads {
 }
 
 /**
- * Like `findLeads`, but creates a lead if the fact names none that exists: a fact may arrive before the enrolment.
+ * Like `leadsNamedBy`, but creates a lead if the fact names none that exists: a fact may arrive before the enrolment.
  * Refuses a fact that names only an unknown id or touch.
  */
 export async function findOrAddLeads(db: Queryable, wanted: LeadsToFind): Promise<FoundLeads | RefusedFact> {
-  const leads = await findLeads(db, wanted);
+  const leads = await leadsNamedBy(db, wanted);
   if (leads.some(({ named }) => named)) return { leads, created: 0 };
   const { workspaceId } = wanted;
   const { externalId = null, email, phone = null } = wanted.lead;
@@ -136,7 +136,7 @@ export async function findOrAddLeads(db: Queryable, wanted: LeadsToFind): Promis
   await execute(db)`
     insert into lead (workspace_id, external_id, email, phone)
     values (${workspaceId}::uuid, ${externalId}, ${address}, ${number})`;
-  return { leads: await findLeads(db, wanted), created: 1 };
+  return { leads: await leadsNamedBy(db, wanted), created: 1 };
 }
 
 /** Undefined if the reference has neither an id nor a touch. */

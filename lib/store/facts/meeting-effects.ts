@@ -4,7 +4,7 @@ import { isAhead, isNews, type MeetingState } from "../../domain/meeting.ts";
 import { mayBeContacted } from "../../domain/rules.ts";
 import type { FactOf } from "../../inbound/facts.ts";
 import { completeBookedLead } from "../backstop.ts";
-import { instant } from "../rows.ts";
+import { storedInstant } from "../rows.ts";
 import { execute, many, one, type Queryable } from "../sql.ts";
 import { addEnded, type Ended, endInstances, NOTHING_ENDED } from "./instances.ts";
 import type { LockedLead } from "./leads.ts";
@@ -12,10 +12,10 @@ import type { LockedLead } from "./leads.ts";
 const meetingRow = z.object({
   leadId: z.guid(),
   status: z.enum(APPOINTMENT_STATUSES),
-  startsAt: instant,
-  endsAt: instant,
-  lastEventAt: instant,
-  confirmedAt: instant.nullable(),
+  startsAt: storedInstant,
+  endsAt: storedInstant,
+  lastEventAt: storedInstant,
+  confirmedAt: storedInstant.nullable(),
 });
 
 /** A stored meeting: one state, and one row per lead. */
@@ -108,7 +108,7 @@ export interface Effect extends Ended {
 const bookedStatus = z.object({ status: z.enum(LEAD_STATUSES) });
 
 /** Books the lead and completes its sequences outside post-booking. */
-export async function bookLead(db: Queryable, change: MeetingChange, lead: LockedLead): Promise<Effect> {
+export async function applyBooking(db: Queryable, change: MeetingChange, lead: LockedLead): Promise<Effect> {
   const { fact, known, now, endsAt } = change;
   const isOver = endsAt !== null && endsAt <= now;
   const others = isOver ? await readOtherMeetings(db, change, lead) : null;
@@ -148,7 +148,7 @@ async function endPreparation(
  * Cancels the post-booking sequences of the lead, unless another meeting is ahead. Unbooks it, unless another keeps it
  * booked.
  */
-export async function unbookLead(db: Queryable, change: MeetingChange, lead: LockedLead): Promise<Effect> {
+export async function applyUnbooking(db: Queryable, change: MeetingChange, lead: LockedLead): Promise<Effect> {
   const { fact, status, known } = change;
   const others = await readOtherMeetings(db, change, lead);
   const ended = await endPreparation(db, change, lead, others);

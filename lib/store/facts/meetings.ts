@@ -11,15 +11,16 @@ import {
   createdBy,
   type FoundLead,
   type FoundLeads,
-  findLeads,
   findOrAddLeads,
   isRefused,
   type LeadsToFind,
+  leadsNamedBy,
   type RefusedFact,
 } from "./leads.ts";
 import {
+  applyBooking,
   applyLateBooking,
-  bookLead,
+  applyUnbooking,
   chooseLeadToStart,
   type Effect,
   findMeeting,
@@ -28,7 +29,6 @@ import {
   type MeetingFact,
   recordMeeting,
   restoreStopCause,
-  unbookLead,
 } from "./meeting-effects.ts";
 
 /** Books the lead, completes its other sequences and starts post-booking ones, in one transaction. */
@@ -153,7 +153,7 @@ async function leadsOf(
     const found = await findOrAddLeads(db, wanted);
     if (!known || !isRefused(found)) return found;
   }
-  const leads = await findLeads(db, wanted);
+  const leads = await leadsNamedBy(db, wanted);
   return { leads: leads.filter(({ id }) => known?.leadIds.includes(id)), created: 0 };
 }
 
@@ -172,9 +172,9 @@ interface Situation {
 }
 
 async function effectOn(db: Queryable, change: MeetingChange, { lead, known, news }: Situation): Promise<Effect> {
-  if (news) return await (change.status === "confirmed" ? bookLead : unbookLead)(db, change, lead);
+  if (news) return await (change.status === "confirmed" ? applyBooking : applyUnbooking)(db, change, lead);
   const joins = !known?.leadIds.includes(lead.id) && known?.state.status === "confirmed";
-  if (joins) return await bookLead(db, change, lead);
+  if (joins) return await applyBooking(db, change, lead);
   return { ...(await applyLateBooking(db, change, lead)), starting: null };
 }
 
