@@ -104,21 +104,23 @@ function webhooks(api: ToolApi): SubscriptionApi {
       await api.remove(`${pathOf(account)}/${encodeURIComponent(id)}`);
     },
 
-    /** Those of the token's user and of the user's teams; with an organization, those of all its teams. */
-    async eventTypes(account) {
-      const at = async (path: string) => (await api.call(path, eventTypes, { headers: OF_EVENT_TYPES })).data;
-      // Cal.com answers 404 if there are none.
-      const found = [...(await unlessRefused(at("/v2/event-types"), [404]))];
-      const ofTeams = async () => (await api.call("/v2/teams", teams)).data;
-      for (const { id } of await unlessRefused(ofTeams(), UNSEEN)) {
-        found.push(...(await unlessRefused(at(`/v2/teams/${id}/event-types`), UNSEEN)));
-      }
-      if (account.startsWith("organizations/")) {
-        found.push(...(await unlessRefused(at(`/v2/${account}/teams/event-types?take=${PAGE}`), UNSEEN)));
-      }
-      return [...new Map(found.map((one) => [one.id, one])).values()];
-    },
+    eventTypes: (account) => eventTypesOf(api, account),
   };
+}
+
+/** Those of the token's user and of the user's teams; with an organization, those of all its teams. */
+async function eventTypesOf(api: ToolApi, account: string): Promise<readonly EventType[]> {
+  const at = async (path: string) => (await api.call(path, eventTypes, { headers: OF_EVENT_TYPES })).data;
+  // Cal.com answers 404 if there are none.
+  const found = [...(await unlessRefused(at("/v2/event-types"), [404]))];
+  const ofTeams = async () => (await api.call("/v2/teams", teams)).data;
+  for (const { id } of await unlessRefused(ofTeams(), UNSEEN)) {
+    found.push(...(await unlessRefused(at(`/v2/teams/${id}/event-types`), UNSEEN)));
+  }
+  if (account.startsWith("organizations/")) {
+    found.push(...(await unlessRefused(at(`/v2/${account}/teams/event-types?take=${PAGE}`), UNSEEN)));
+  }
+  return [...new Map(found.map((one) => [one.id, one])).values()];
 }
 
 const pathOf = (account: string): string =>

@@ -43,25 +43,6 @@ export function connectionStore(stage: string, name: string): ConnectionStore {
     }
   };
 
-  const write = async (SecretString: string): Promise<void> => {
-    try {
-      await client.send(new PutSecretValueCommand({ SecretId, SecretString }));
-    } catch (thrown) {
-      if (isNamed(thrown, "InvalidRequestException")) {
-        await client.send(new RestoreSecretCommand({ SecretId }));
-        await client.send(new PutSecretValueCommand({ SecretId, SecretString }));
-      } else if (isNamed(thrown, "ResourceNotFoundException")) {
-        const KmsKeyId = await keyOfStage(client, stage);
-        const Description = "Backstop: the keys of a connection. Written by backstop connect.";
-        const Tags = [
-          { Key: "application", Value: "backstop" },
-          { Key: "stage", Value: stage },
-        ];
-        await client.send(new CreateSecretCommand({ Name: name, SecretString, Description, Tags, KmsKeyId }));
-      } else throw thrown;
-    }
-  };
-
   const remove = async (): Promise<void> => {
     try {
       await client.send(new DeleteSecretCommand({ SecretId, RecoveryWindowInDays: RECOVERY_DAYS }));
@@ -71,7 +52,32 @@ export function connectionStore(stage: string, name: string): ConnectionStore {
     }
   };
 
-  return { name, read: () => send(read()), write: (text) => send(write(text)), remove: () => send(remove()) };
+  return {
+    name,
+    read: () => send(read()),
+    write: (text) => send(write(client, stage, name, text)),
+    remove: () => send(remove()),
+  };
+}
+
+async function write(client: SecretsManagerClient, stage: string, name: string, SecretString: string): Promise<void> {
+  const put = () => client.send(new PutSecretValueCommand({ SecretId: name, SecretString }));
+  try {
+    await put();
+  } catch (thrown) {
+    if (isNamed(thrown, "InvalidRequestException")) {
+      await client.send(new RestoreSecretCommand({ SecretId: name }));
+      await put();
+    } else if (isNamed(thrown, "ResourceNotFoundException")) {
+      const KmsKeyId = await keyOfStage(client, stage);
+      const Description = "Backstop: the keys of a connection. Written by backstop connect.";
+      const Tags = [
+        { Key: "application", Value: "backstop" },
+        { Key: "stage", Value: stage },
+      ];
+      await client.send(new CreateSecretCommand({ Name: name, SecretString, Description, Tags, KmsKeyId }));
+    } else throw thrown;
+  }
 }
 
 /**

@@ -75,16 +75,23 @@ export const forecastSequences = question({
       from: now,
       until,
       liveInstances,
-      plans: plans.map(({ after: { name: sequence }, stored: saved, change, inside }) => ({
-        sequence,
-        isNew: saved?.written === undefined,
-        isChanged: !change.isNone,
-        needsNewVersion: change.needsNewVersion,
-        inside,
-      })),
+      plans: plans.map(foreseenPlan),
       before: before.counts,
       after: after.counts,
       ...effects.effect,
     };
   },
+});
+
+const foreseenPlan = ({
+  after: { name: sequence },
+  stored,
+  change,
+  inside,
+}: Awaited<ReturnType<typeof planSequences>>[number]) => ({
+  sequence,
+  isNew: stored?.written === undefined,
+  isChanged: !change.isNone,
+  needsNewVersion: change.needsNewVersion,
+  inside,
 });
