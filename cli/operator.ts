@@ -23,6 +23,13 @@ export interface Place {
   readonly folder: string;
 }
 
+/** The options of a command that asks a question. */
+export interface AskOptions extends Place {
+  /** Id or name. */
+  readonly workspace?: string;
+  readonly json?: boolean;
+}
+
 /** The name of the person who orders, and the reason. */
 export interface Signature {
   readonly by: string;

@@ -119,7 +119,7 @@ const SENTENCES: Sentences = {
   },
 };
 
-const count = (amount: number): string => amount.toLocaleString("en");
+export const count = (amount: number): string => amount.toLocaleString("en");
 
 type Backstop = NonNullable<StepReports["backstop"]>;
 

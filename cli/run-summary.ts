@@ -6,7 +6,7 @@ import { BACKLOG_COUNTED, type Hold, type SendDueReport } from "../lib/run/step-
 import type { DemoBooking, DemoBounce, DemoOptOut } from "./demo-facts.ts";
 import type { DemoSweep } from "./demo-sweep.ts";
 import { columnsOf, fittedTable } from "./fitted.ts";
-import { REASON_TEXTS, stepLines } from "./reason-texts.ts";
+import { count, REASON_TEXTS, stepLines } from "./reason-texts.ts";
 
 /** Results of the command itself, in addition to the report. */
 interface CommandContext {
@@ -77,7 +77,6 @@ function reportSections(report: Report): readonly Section[] {
 const paint = (format: Parameters<typeof styleText>[0], text: string): string =>
   styleText(format, text, { stream: process.stdout });
 const title = (text: string): string => paint("bold", text);
-const count = (amount: number): string => amount.toLocaleString("en");
 
 function headline({ success, runId, dryRun, durationMs, reason }: Report): string {
   const outcome = success ? paint("green", "succeeded") : paint("red", "failed");

@@ -227,7 +227,7 @@ describe("a connection of the lock that is lost in the middle of a run", () => {
 
     expect(report).toMatchObject({ success: false, statusCode: 500, reason: "lock_lost" });
     expect(report.errors).toEqual([expect.stringMatching(/the connection that held the overlap lock died/)]);
-    // The call in flight completes; nothing else is begun or claimed.
+    // The call in flight completes; nothing else is started or claimed.
     expect(report.results).toMatchObject({ due: 1, delivery: { sent: 1 }, backlog: 99 });
     expect(first.channel.sent).toHaveLength(1);
 

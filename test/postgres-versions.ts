@@ -16,7 +16,7 @@ import { startTemporaryPostgres, type TemporaryPostgres } from "../cli/postgres/
 const SUPPORTED = ["15.18.0-beta.17", "16.14.0-beta.17", "17.10.0-beta.17", "18.4.0-beta.17"];
 const TOO_OLD = "14.23.0-beta.17";
 
-/** What is most likely to differ between versions: the migrations, the laws in the database, the catalogue queries, roles. */
+/** Tests of parts that may differ between versions: migrations, laws in the database, catalogue queries, roles. */
 const TESTS = [
   ...["migrate", "expected-schema", "database-laws"].map((name) => `test/store/${name}.test.ts`),
   "test/infra/database-roles.test.ts",

@@ -3,7 +3,15 @@ import type * as z from "zod";
 import { approve, listApprovals, reject, showApproval } from "../../lib/operate/approvals.ts";
 import { allPages } from "../all-pages.ts";
 import { columnsOf, fittedTable } from "../fitted.ts";
-import { type Place, printAnswer, type Signature, withOperator, withPlace, withSignature } from "../operator.ts";
+import {
+  type AskOptions,
+  type Place,
+  printAnswer,
+  type Signature,
+  withOperator,
+  withPlace,
+  withSignature,
+} from "../operator.ts";
 import { print } from "../print.ts";
 import { Problem } from "../problem.ts";
 import { ageOf, confirm, formatMinute, uuid } from "../terminal.ts";
@@ -37,14 +45,12 @@ export function approvalsCommand(): Command {
     .addHelpText("after", HELP);
 }
 
-type Asked = Place & { readonly json?: boolean };
-
 const listCommand = () =>
   withPlace(new Command("list"))
     .description(`${listApprovals.summary} Shows no text.`)
     .option("--workspace <id or name>", "only this workspace")
     .option("--json", "print the answer as JSON")
-    .action(({ workspace, json, ...place }: Asked & { readonly workspace?: string }) =>
+    .action(({ workspace, json, ...place }: AskOptions) =>
       withOperator(place, async (operator) => {
         const answer = await allPages(operator, listApprovals, { ...(workspace && { workspace }) }, "touches");
         printAnswer(listApprovals, answer, { json, text: tableOf(answer) });
@@ -55,7 +61,7 @@ const showCommand = () =>
   withPlace(touchCommand("show"))
     .description(showApproval.summary)
     .option("--json", "print the answer as JSON")
-    .action((touch: string, { json, ...place }: Asked) =>
+    .action((touch: string, { json, ...place }: AskOptions) =>
       withOperator(place, async (operator) => {
         const answer = await operator.ask(showApproval, { touch });
         printAnswer(showApproval, answer, { json, text: shown(answer) });

@@ -2,7 +2,15 @@ import { Command } from "commander";
 import type * as z from "zod";
 import { listDigests, resend } from "../../lib/operate/digests.ts";
 import { columnsOf, fittedTable } from "../fitted.ts";
-import { type Place, printAnswer, type Signature, withOperator, withPlace, withSignature } from "../operator.ts";
+import {
+  type AskOptions,
+  type Place,
+  printAnswer,
+  type Signature,
+  withOperator,
+  withPlace,
+  withSignature,
+} from "../operator.ts";
 import { print } from "../print.ts";
 import { formatMinute, uuid } from "../terminal.ts";
 
@@ -29,7 +37,7 @@ const listCommand = () =>
     .description(listDigests.summary)
     .option("--workspace <id or name>", "only this workspace")
     .option("--json", "print the answer as JSON")
-    .action(({ workspace, json, ...place }: Place & { readonly workspace?: string; readonly json?: boolean }) =>
+    .action(({ workspace, json, ...place }: AskOptions) =>
       withOperator(place, async (operator) => {
         const answer = await operator.ask(listDigests, { ...(workspace && { workspace }) });
         printAnswer(listDigests, answer, { json, text: listText(answer) });

@@ -4,7 +4,7 @@ import { DATABASE_CHECKS, doctor } from "../../lib/operate/doctor.ts";
 import { DatabaseUnreachable, SchemaOutOfDate, UnsafeDatabaseSettings } from "../../lib/run/ports.ts";
 import { withAdvice } from "../aws.ts";
 import { checksText, requirePassed } from "../check-results.ts";
-import { type Place, withOperator, withPlace } from "../operator.ts";
+import { type AskOptions, type Place, withOperator, withPlace } from "../operator.ts";
 import { print } from "../print.ts";
 import { Problem } from "../problem.ts";
 import { stageChecks } from "../stage-checks.ts";
@@ -18,15 +18,13 @@ Examples:
   $ npm run backstop -- doctor
   $ npm run backstop -- doctor --stage production`;
 
-type Asked = Place & { readonly json?: boolean };
-
 /** The command `doctor`. Throws a Problem if a check failed. */
 export function doctorCommand(): Command {
   return withPlace(new Command("doctor"))
     .description(doctor.summary)
     .option("--json", "print the results as JSON")
     .addHelpText("after", HELP)
-    .action(async ({ json, ...place }: Asked) => {
+    .action(async ({ json, ...place }: AskOptions) => {
       const results = await diagnose(place);
       print(json ? `${JSON.stringify(results, null, 2)}\n` : checksText(results));
       if (!json && place.stage === undefined) print("AWS is not checked: add --stage <name>.\n");

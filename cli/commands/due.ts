@@ -2,7 +2,7 @@ import { Command } from "commander";
 import type * as z from "zod";
 import { due } from "../../lib/operate/due.ts";
 import { columnsOf, fittedTable } from "../fitted.ts";
-import { type Place, printAnswer, withOperator, withPlace } from "../operator.ts";
+import { type AskOptions, printAnswer, withOperator, withPlace } from "../operator.ts";
 import { liveText } from "../reason-texts.ts";
 import { formatMinute } from "../terminal.ts";
 
@@ -22,7 +22,7 @@ export function dueCommand(): Command {
     .option("--workspace <id or name>", "only this workspace")
     .option("--json", "print the answer as JSON")
     .addHelpText("after", HELP)
-    .action(({ workspace, json, ...place }: Place & { readonly workspace?: string; readonly json?: boolean }) =>
+    .action(({ workspace, json, ...place }: AskOptions) =>
       withOperator(place, async (operator) => {
         const answer = await operator.ask(due, { ...(workspace && { workspace }) });
         printAnswer(due, answer, { json, text: textOf(answer) });

@@ -2,7 +2,7 @@ import { Command } from "commander";
 import type * as z from "zod";
 import { facts } from "../../lib/operate/facts.ts";
 import { columnsOf, fittedTable } from "../fitted.ts";
-import { type Place, printAnswer, withOperator, withPlace } from "../operator.ts";
+import { type AskOptions, printAnswer, withOperator, withPlace } from "../operator.ts";
 import { formatMinute, numberOption } from "../terminal.ts";
 
 const HELP = `
@@ -12,10 +12,8 @@ Examples:
   $ npm run backstop -- facts
   $ npm run backstop -- facts --days 7 --workspace "Harbour Homes" --stage production`;
 
-interface Asked extends Place {
+interface Options extends AskOptions {
   readonly days: number;
-  readonly workspace?: string;
-  readonly json?: boolean;
 }
 
 /** The command `facts`. Throws errors and refusals as Problem. */
@@ -27,7 +25,7 @@ export function factsCommand(): Command {
     .option("--workspace <id or name>", "only this workspace")
     .option("--json", "print the answer as JSON")
     .addHelpText("after", HELP)
-    .action(({ days: wanted, workspace, json, ...place }: Asked) =>
+    .action(({ days: wanted, workspace, json, ...place }: Options) =>
       withOperator(place, async (operator) => {
         const answer = await operator.ask(facts, { days: wanted, ...(workspace && { workspace }) });
         printAnswer(facts, answer, { json, text: textOf(answer) });

@@ -7,7 +7,7 @@ import { writable } from "../../lib/operate/sequences.ts";
 import { columnsOf, fittedTable } from "../fitted.ts";
 import { effectText } from "../forecast-effect.ts";
 import { wholeForecast } from "../forecast-pages.ts";
-import { type Place, printAnswer, withOperator, withPlace } from "../operator.ts";
+import { type AskOptions, printAnswer, withOperator, withPlace } from "../operator.ts";
 import { printable } from "../print.ts";
 import { REASON_TEXTS } from "../reason-texts.ts";
 import { invalidFiles, readSequenceFiles } from "../sequence-file.ts";
@@ -32,10 +32,8 @@ Examples:
   $ npm run backstop -- forecast --sequences sequences/*.yaml
   $ npm run backstop -- forecast --workspace "Harbour Homes" --stage production`;
 
-interface Options extends Place {
+interface Options extends AskOptions {
   readonly days: number;
-  readonly workspace?: string;
-  readonly json?: boolean;
   readonly sequences?: readonly string[];
   readonly newField: readonly string[];
 }

@@ -3,7 +3,7 @@ import type * as z from "zod";
 import { funnel } from "../../lib/operate/funnel.ts";
 import { columnsOf, fittedTable } from "../fitted.ts";
 import { inZone } from "../lead-story.ts";
-import { type Place, printAnswer, withOperator, withPlace } from "../operator.ts";
+import { type AskOptions, printAnswer, withOperator, withPlace } from "../operator.ts";
 
 const HELP = `
 A first reply, a first booking and an opt-out count once, at the last message that was sent to the lead before.
@@ -18,11 +18,9 @@ Examples:
   $ npm run backstop -- funnel --since 2027-03-01 --until 2027-03-31
   $ npm run backstop -- funnel --workspace "Harbour Homes" --stage production --json`;
 
-interface Options extends Place {
-  readonly workspace?: string;
+interface Options extends AskOptions {
   readonly since?: string;
   readonly until?: string;
-  readonly json?: boolean;
 }
 
 /** The command `funnel`. Throws errors and refusals as Problem. */

@@ -6,6 +6,7 @@ import { findLeads } from "../../lib/operate/find-leads.ts";
 import { showLead } from "../../lib/operate/show-lead.ts";
 import { storyText } from "../lead-story.ts";
 import {
+  type AskOptions,
   type Operator,
   type Place,
   printAnswer,
@@ -93,8 +94,6 @@ async function everythingAbout(operator: Operator, lead: string, workspace: stri
   }
 }
 
-type Asked = Place & { readonly workspace?: string; readonly json?: boolean };
-
 const asking = (command: Command): Command =>
   withPlace(command)
     .option("--workspace <id or name>", "only this workspace")
@@ -105,7 +104,7 @@ export const findCommand = () =>
   asking(new Command("find"))
     .description(findLeads.summary)
     .argument("<text>", "part of a name, company or address; or a whole number or id")
-    .action((text: string, { workspace, json, ...place }: Asked) =>
+    .action((text: string, { workspace, json, ...place }: AskOptions) =>
       withOperator(place, async (operator) => {
         const answer = await operator.ask(findLeads, { text, ...(workspace && { workspace }) });
         printAnswer(findLeads, answer, { json, text: foundText(answer) });
@@ -117,7 +116,7 @@ export const showCommand = () =>
   asking(new Command("show"))
     .description(showLead.summary)
     .argument("<lead>", "an e-mail address, phone number, external id, or the id of the lead, an instance or a touch")
-    .action((lead: string, { workspace, json, ...place }: Asked) =>
+    .action((lead: string, { workspace, json, ...place }: AskOptions) =>
       withOperator(place, async (operator) => {
         const answer = await operator.ask(showLead, { lead, ...(workspace && { workspace }) });
         printAnswer(showLead, answer, { json, text: `${storyText(answer)}\n` });

@@ -2,7 +2,7 @@ import { Command } from "commander";
 import type * as z from "zod";
 import { listOrders } from "../../lib/operate/list-orders.ts";
 import { columnsOf, fittedTable } from "../fitted.ts";
-import { type Place, printAnswer, withOperator, withPlace } from "../operator.ts";
+import { type AskOptions, printAnswer, withOperator, withPlace } from "../operator.ts";
 import { formatMinute, numberOption, uuid } from "../terminal.ts";
 
 const HELP = `
@@ -13,12 +13,10 @@ Examples:
   $ npm run backstop -- orders list --stage production
   $ npm run backstop -- orders list --order reopen --workspace "Harbour Homes" --limit 100`;
 
-interface Listing extends Place {
+interface Listing extends AskOptions {
   readonly order?: string;
-  readonly workspace?: string;
   readonly after?: string;
   readonly limit: number;
-  readonly json?: boolean;
 }
 
 /** The command `orders list`. Throws errors and refusals as Problem. */

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import type * as z from "zod";
 import { preview } from "../../lib/operate/preview.ts";
-import { type Place, printAnswer, withOperator, withPlace } from "../operator.ts";
+import { type AskOptions, printAnswer, withOperator, withPlace } from "../operator.ts";
 
 const HELP = `
 Renders with the code that sends, and sends nothing. Without --lead it uses a sample lead with complete data, so that only the
@@ -15,10 +15,8 @@ Examples:
   $ npm run backstop -- preview Chase 1
   $ npm run backstop -- preview Chase recap --lead ada@example.com --stage production`;
 
-interface Asked extends Place {
+interface Options extends AskOptions {
   readonly lead?: string;
-  readonly workspace?: string;
-  readonly json?: boolean;
 }
 
 /** The command `preview`. Throws errors and refusals as Problem; a step that cannot be sent sets the exit code. */
@@ -32,7 +30,7 @@ export function previewCommand(): Command {
     .option("--workspace <id or name>", "may be left out if there is only one")
     .option("--json", "print the answer as JSON")
     .addHelpText("after", HELP)
-    .action((sequence: string, step: string, { lead, workspace, json, ...place }: Asked) =>
+    .action((sequence: string, step: string, { lead, workspace, json, ...place }: Options) =>
       withOperator(place, async (operator) => {
         const who = { ...(lead && { lead }), ...(workspace && { workspace }) };
         const answer = await operator.ask(preview, { sequence, step, ...who });

@@ -3,7 +3,7 @@ import * as z from "zod";
 import { sweepAgeText } from "../../lib/domain/sweeps.ts";
 import { listRuns, showRun } from "../../lib/operate/runs.ts";
 import { columnsOf, fittedTable } from "../fitted.ts";
-import { type Place, printAnswer, withOperator, withPlace } from "../operator.ts";
+import { type AskOptions, printAnswer, withOperator, withPlace } from "../operator.ts";
 import { formatMinute, numberOption, uuid } from "../terminal.ts";
 
 const HELP = `
@@ -26,10 +26,9 @@ export function runsCommand(): Command {
     .addHelpText("after", HELP);
 }
 
-interface Listing extends Place {
+interface Listing extends AskOptions {
   readonly limit: number;
   readonly after?: string;
-  readonly json?: boolean;
 }
 
 const listCommand = () =>
@@ -50,7 +49,7 @@ const showCommand = () =>
     .description(`${showRun.summary} Without an id, the latest run.`)
     .argument("[run]", "the id of the run", uuid)
     .option("--json", "print the answer, with the whole report, as JSON")
-    .action((run: string | undefined, { json, ...place }: Place & { readonly json?: boolean }) =>
+    .action((run: string | undefined, { json, ...place }: AskOptions) =>
       withOperator(place, async (operator) => {
         const answer = await operator.ask(showRun, { ...(run && { run }) });
         printAnswer(showRun, answer, { json, text: runText(answer) });

@@ -11,6 +11,7 @@ import { allPages } from "../all-pages.ts";
 import { fileNamesFor } from "../file-names.ts";
 import { columnsOf, fittedTable } from "../fitted.ts";
 import {
+  type AskOptions,
   type Place,
   printAnswer,
   type Review,
@@ -69,7 +70,6 @@ Examples:
   $ npm run backstop -- sequences apply sequences/*.yaml --workspace "Harbour Homes" --by Hana --reason "new texts"`;
 
 type Options = Place & { readonly workspace?: string };
-type Asked = Options & { readonly json?: boolean };
 
 /** The commands `sequences list|show|export|apply`. Throw errors and refusals as Problem. */
 export function sequencesCommand(): Command {
@@ -86,13 +86,13 @@ export function sequencesCommand(): Command {
     .addCommand(
       command("list", listSequences.summary)
         .option("--json", "print the answer as JSON")
-        .action((options: Asked) => list(options)),
+        .action((options: AskOptions) => list(options)),
     )
     .addCommand(
       command("show", `${showSequence.summary} The output is a file for \`sequences apply\`.`)
         .argument("<sequence>", "the id or the name")
         .option("--json", "print the answer as JSON")
-        .action((sequence: string, options: Asked) => show(sequence, options)),
+        .action((sequence: string, options: AskOptions) => show(sequence, options)),
     )
     .addCommand(
       command("export", "Writes the sequences of a workspace to files; applying them is a no-op.")
@@ -138,7 +138,7 @@ function shownPlan(plan: z.output<typeof planApplySequences.answer>["plans"][num
   return { ...plan, after, change: changeOf(plan.before ?? undefined, after) };
 }
 
-const list = ({ json, ...options }: Asked): Promise<void> =>
+const list = ({ json, ...options }: AskOptions): Promise<void> =>
   withOperator(options, async (operator) => {
     const answer = await operator.ask(listSequences, inWorkspace(options));
     printAnswer(listSequences, answer, { json, text: tableOf(answer) });
@@ -153,7 +153,7 @@ function tableOf({ workspace, sequences }: z.output<typeof listSequences.answer>
   return `${fittedTable({ head, rows }, columnsOf(process.stdout))}\n`;
 }
 
-const show = (sequence: string, { json, ...options }: Asked): Promise<void> =>
+const show = (sequence: string, { json, ...options }: AskOptions): Promise<void> =>
   withOperator(options, async (operator) => {
     const answer = await operator.ask(showSequence, { ...inWorkspace(options), sequence });
     const head = `# version ${answer.version}, ${answer.id}\n`;

@@ -2,7 +2,15 @@ import { Command } from "commander";
 import type * as z from "zod";
 import { finish, listTasks } from "../../lib/operate/tasks.ts";
 import { allPages } from "../all-pages.ts";
-import { type Place, printAnswer, type Signature, withOperator, withPlace, withSignature } from "../operator.ts";
+import {
+  type AskOptions,
+  type Place,
+  printAnswer,
+  type Signature,
+  withOperator,
+  withPlace,
+  withSignature,
+} from "../operator.ts";
 import { print } from "../print.ts";
 import { formatMinute, uuid } from "../terminal.ts";
 
@@ -28,7 +36,7 @@ const listCommand = () =>
     .description(listTasks.summary)
     .option("--workspace <id or name>", "only this workspace")
     .option("--json", "print the answer as JSON")
-    .action(({ workspace, json, ...place }: Place & { readonly workspace?: string; readonly json?: boolean }) =>
+    .action(({ workspace, json, ...place }: AskOptions) =>
       withOperator(place, async (operator) => {
         const answer = await allPages(operator, listTasks, { ...(workspace && { workspace }) }, "tasks");
         printAnswer(listTasks, answer, { json, text: listText(answer) });

@@ -6,6 +6,7 @@ import { countAllTouches, listTouches, planRetry, retryTouches, settleTouch } fr
 import { allPages } from "../all-pages.ts";
 import { columnsOf, fittedTable } from "../fitted.ts";
 import {
+  type AskOptions,
   type Operator,
   type Place,
   printAnswer,
@@ -48,11 +49,9 @@ export function touchesCommand(): Command {
     .addHelpText("after", HELP);
 }
 
-interface Listing extends Place {
+interface Listing extends AskOptions {
   readonly status: TouchStatus[];
-  readonly workspace?: string;
   readonly since?: Date;
-  readonly json?: boolean;
 }
 
 const listCommand = () =>
@@ -83,11 +82,9 @@ function tableOf({ touches, askedAt }: List): string {
   return `${fittedTable({ head: ["touch", "status", "lead", "step"], rows }, columnsOf(process.stdout))}\n`;
 }
 
-interface Counting extends Place {
+interface Counting extends AskOptions {
   readonly status?: TouchStatus[];
-  readonly workspace?: string;
   readonly claimedSince?: Date;
-  readonly json?: boolean;
 }
 
 const countCommand = () =>

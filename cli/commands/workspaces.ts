@@ -8,14 +8,20 @@ import {
 } from "../../lib/operate/pause-workspace.ts";
 import { listWorkspaces, showWorkspace } from "../../lib/operate/workspaces.ts";
 import { columnsOf, fittedTable } from "../fitted.ts";
-import { type Place, printAnswer, type Signature, withOperator, withPlace, withSignature } from "../operator.ts";
+import {
+  type AskOptions,
+  type Place,
+  printAnswer,
+  type Signature,
+  withOperator,
+  withPlace,
+  withSignature,
+} from "../operator.ts";
 import { print } from "../print.ts";
 import { UsageProblem } from "../problem.ts";
 import { workspaceState } from "../reason-texts.ts";
 import { formatWindow } from "../terminal.ts";
 import { applyWorkspaceCommand, exportWorkspaceCommand } from "./apply-workspace.ts";
-
-type Asked = Place & { readonly json?: boolean };
 
 const HELP = `
 A workspace is named by its id or its name. A paused workspace claims and sends nothing; its sequences still stop when a lead
@@ -64,7 +70,7 @@ const listCommand = () =>
   withPlace(new Command("list"))
     .description(listWorkspaces.summary)
     .option("--json", "print the answer as JSON")
-    .action(({ json, ...place }: Asked) =>
+    .action(({ json, ...place }: AskOptions) =>
       withOperator(place, async (operator) => {
         const answer = await operator.ask(listWorkspaces, {});
         printAnswer(listWorkspaces, answer, { json, text: tableOf(answer) });
@@ -76,7 +82,7 @@ const showCommand = () =>
     .description(showWorkspace.summary)
     .argument("[workspace]", "the id or the name; may be left out if there is only one")
     .option("--json", "print the answer as JSON")
-    .action((workspace: string | undefined, { json, ...place }: Asked) =>
+    .action((workspace: string | undefined, { json, ...place }: AskOptions) =>
       withOperator(place, async (operator) => {
         const answer = await operator.ask(showWorkspace, { ...(workspace && { workspace }) });
         printAnswer(showWorkspace, answer, { json, text: settingsText(answer) });

@@ -43,7 +43,7 @@ const namesOf = ({ id, name, url }: EventType): readonly string[] =>
 
 const comparable = (text: string): string => text.trim().toLowerCase().replace(/\/+$/, "");
 
-/** More fit on no screen. */
+/** More would not fit on a screen. */
 const MOST_LISTED = 30;
 
 function listOf(all: readonly EventType[]): string {

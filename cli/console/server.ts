@@ -119,7 +119,7 @@ async function formOf(request: IncomingMessage): Promise<URLSearchParams | undef
   let bytes = 0;
   for await (const part of request as AsyncIterable<Buffer>) {
     bytes += part.length;
-    // Read to the end also then: a connection that is cut off shows no answer.
+    // Reads a form that is too large to its end: on a closed connection, the browser shows no answer.
     if (bytes <= MOST_FORM_BYTES) parts.push(part);
   }
   if (bytes > MOST_FORM_BYTES) return undefined;

@@ -14,7 +14,7 @@ export interface CrmExport {
   readonly name: string;
   /** Headings that only this CRM has. */
   readonly signs: readonly string[];
-  /** The start of each heading, which says no more than the kind of record. */
+  /** The prefix of each heading, which only names the kind of record. */
   readonly prefix?: string;
   /** The headings of each target. The first one with a usable value counts. */
   readonly columns: Readonly<Partial<Record<Target, readonly string[]>>>;
@@ -244,5 +244,5 @@ export const ROW_FACTS: Readonly<Record<RowFact, readonly string[]>> = {
   optedOut: ["Opted Out", "Email Opt Out", "Unsubscribed", "Do Not Contact"],
 };
 
-/** The first one of which the file has a sign counts. */
+/** The first CRM whose own headings the file has counts. */
 export const CRM_EXPORTS: readonly CrmExport[] = [PIPEDRIVE, APOLLO, HUBSPOT, SALESFORCE];

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { usefulText } from "../inbound/booking-facts.ts";
 import { bookingsOfCalcom } from "../inbound/calcom.ts";
 import { instant } from "../inbound/instant.ts";
 import { type ReadApi, readIfThere } from "./http.ts";
@@ -33,7 +34,6 @@ const STATUSES = Object.keys(STATUS) as (keyof typeof STATUS)[];
 
 const time = z.string().refine((text) => instant.safeParse(text).success, "must be an instant");
 const usefulTime = time.optional().catch(undefined);
-const usefulText = z.string().min(1).optional().catch(undefined);
 const booking = z.object({
   uid: z.string().min(1),
   status: z.enum(STATUSES),

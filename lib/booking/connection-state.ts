@@ -5,14 +5,14 @@ import type { SweepSettings } from "./eligibility.ts";
 import { concernsAll, SweepMemory, type SweepResult } from "./sweep.ts";
 
 const LONGEST_PAUSE_MINUTES = 60;
-/** A tick that comes a little early is not left out. */
+/** Tolerance: a tick that comes a little early still sweeps. */
 const EARLY_MS = MINUTE_MS / 2;
 
 interface WindowState {
   dueAt: Date;
-  /** Sweeps that failed, in a row. */
+  /** Consecutive failed sweeps. */
   failures: number;
-  /** Of the latest. */
+  /** The fault of the latest sweep. */
   fault: SweepFault | null;
 }
 
@@ -46,7 +46,7 @@ export class ConnectionState {
     return [...this.#windows.values()].some(({ failures }) => failures > 0);
   }
 
-  /** More than single meetings cannot be read. */
+  /** Whether a window failed for another reason than unreadable meetings. */
   get isBroken(): boolean {
     return [...this.#windows.values()].some(({ failures, fault }) => failures > 0 && fault !== "unread_meetings");
   }

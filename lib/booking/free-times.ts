@@ -3,7 +3,7 @@ import { LONGEST_BOOKING_URL, MOST_FREE_TIMES } from "../inbound/free-times-sche
 import type { TranslatedFact } from "../inbound/translation.ts";
 import type { BookingTool, CallBudget, Unread } from "./port.ts";
 
-/** One range of every tool, and further ahead than people like to be offered a meeting. */
+/** Each tool answers a range of this length in one call. Few people want a later meeting. */
 const DAYS_AHEAD = 14;
 
 interface FoundTimes {

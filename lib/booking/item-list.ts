@@ -20,7 +20,7 @@ interface Fields {
   readonly startsAt?: (sent: Sent) => unknown;
 }
 
-/** Tools make ids of such characters. Anything else may be personal. */
+/** Ids of tools have only these characters. Other text may be personal data. */
 const id = z.union([z.string().regex(/^[\w-]{1,100}$/), z.int().transform(String)]);
 
 /**

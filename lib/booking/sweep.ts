@@ -38,7 +38,7 @@ export class SweepMemory {
   readonly rounds = new Map<SweepWindow, Round>();
 }
 
-/** Puts facts on the bus. Whether it has accepted all. Never rejects. */
+/** Puts facts on the bus. Returns whether it accepted all. Never rejects. */
 export type PutFacts = (facts: readonly TranslatedFact[]) => Promise<boolean>;
 
 interface Sweep {
@@ -61,21 +61,21 @@ export interface SweepResult {
   readonly read: number;
   /** Meetings about which the bus accepted a new fact. */
   readonly changed: number;
-  /** Meetings that cannot be read, and calendars. */
+  /** Meetings and calendars that cannot be read. */
   readonly unread: readonly Unread[];
   /** When the comparison began: this sweep, or an earlier one that it continues. */
   readonly begun: Date;
-  /** It did something that the next sweep need not repeat. */
+  /** Whether it did work that the next sweep need not repeat. */
   readonly hasAdvanced: boolean;
   readonly fault: SweepFault | null;
   /** The fault as a text. Holds no personal data. */
   readonly reason?: string;
-  /** The tool wants no call before. */
+  /** The tool accepts no call before this time. */
   readonly until?: Date | undefined;
 }
 type Result = { -readonly [Key in keyof SweepResult]: SweepResult[Key] };
 
-/** How many meetings are read at once: a process that dies loses little, and a tool is not flooded. */
+/** Meetings read at once: few enough to lose little if the process dies, and not to flood the tool. */
 const READ_AT_ONCE = 5;
 
 /**
@@ -216,7 +216,7 @@ function forget({ memory: { meetings, failedAt }, now, settings }: Sweep): void 
   for (const [id, at] of failedAt) if (+at < before) failedAt.delete(id);
 }
 
-/** Anything that a tool does not name is our own fault. */
+/** Any other error is a bug in Backstop. */
 export const faultOf = (thrown: unknown): SweepFault =>
   thrown instanceof BookingToolFault ? thrown.code : "unexpected_error";
 

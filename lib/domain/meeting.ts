@@ -1,7 +1,7 @@
 import { Temporal } from "temporal-polyfill";
 import type { AppointmentStatus } from "./labels.ts";
 import { isRecord } from "./record.ts";
-import { HOUR_MS, isTimeZone, MINUTE_MS } from "./time-zone.ts";
+import { EARLIEST, HOUR_MS, isTimeZone, LATEST, MINUTE_MS } from "./time-zone.ts";
 
 /** The state of a meeting according to one event. */
 export interface MeetingState {
@@ -55,8 +55,6 @@ interface ReadTimes {
   readonly assumed: readonly string[];
 }
 
-const EARLIEST = Date.parse("2000-01-01T00:00:00Z");
-const LATEST = Date.parse("2200-01-01T00:00:00Z");
 const MOST_MINUTES = 366 * 24 * 60;
 /** The last zone in which a local time passes. */
 const LAST_ZONE = "-12:00";

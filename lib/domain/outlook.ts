@@ -38,7 +38,7 @@ type Outlook =
 
 /** Holds follow each other, such as a gap that ends in the night; this many would mean that no opening is near. */
 const MOST_HOLDS = 100;
-/** Further ahead than this, "when" says nothing useful. */
+/** A time further ahead than this is not useful. */
 const MOST_DAYS = 400;
 
 /**
@@ -64,7 +64,7 @@ const NEEDS_CHANGE: ReadonlySet<string> = new Set(holdsEndedBy("change", "repair
 /** Whether a hold for this reason ends only by a change. */
 export const needsChange = (reason: string): boolean => NEEDS_CHANGE.has(reason);
 
-/** Which times will be free then is not known. */
+/** The times that will be free then are unknown. */
 const later = (item: DueItem): DueItem => (item.slots ? { ...item, slots: "assumed" } : item);
 
 /** On a later day, the cap is unused. */

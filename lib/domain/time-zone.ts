@@ -6,6 +6,10 @@ export const CLOCKS_DIFFER_MS = 5 * MINUTE_MS;
 export const HOUR_MS = 60 * MINUTE_MS;
 export const DAY_MS = 24 * HOUR_MS;
 
+/** Instants from outside are in the years 2000 to 2199: far from the limits of a Date and of PostgreSQL. */
+export const EARLIEST = Date.parse("2000-01-01T00:00:00Z");
+export const LATEST = Date.parse("2200-01-01T00:00:00Z");
+
 export const minutesAfter = (instant: Date, minutes: number): Date => new Date(instant.getTime() + minutes * MINUTE_MS);
 
 export const daysAfter = (instant: Date, days: number): Date => minutesAfter(instant, days * 24 * 60);

@@ -1,7 +1,5 @@
 import * as z from "zod";
-
-const EARLIEST = Date.parse("2000-01-01T00:00:00Z");
-const LATEST = Date.parse("2200-01-01T00:00:00Z");
+import { EARLIEST, LATEST } from "../domain/time-zone.ts";
 
 /**
  * An instant of an event, as a Date. ISO 8601 also allows year 0 and offsets of 23 hours, which PostgreSQL rejects; a

@@ -82,8 +82,8 @@ export class ClockCap {
   }
 
   /**
-   * What a step waits for if the cap holds it now: infinity for the next day, or the time at which the last of the older
-   * steps comes back that have a place before it. Null if there is a place for it.
+   * Returns what a step waits for if the cap holds it now: infinity for the next day, or the time at which the last older
+   * step with a place before it comes back. Null if there is a place for it.
    */
   waitsFor(decided: WaitingStep, now: Date, aheadOf: ReturnType<ClockCap["queueAt"]>): number | null {
     const { dailyCap } = this.#workspace;

@@ -25,7 +25,7 @@ export class StepsAhead {
   readonly #steps: (readonly EditedStep[])[] = [];
   /** The place of each instance's first step among the steps of all. */
   readonly #firstPlaces: Uint32Array;
-  /** What the first step waits for until something happens to it. */
+  /** The current wait of the first step, until something happens to it. */
   readonly #waiting: Labels;
   readonly #known = new WeakMap<Sequence, Map<number, readonly EditedStep[]>>();
 

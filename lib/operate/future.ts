@@ -39,7 +39,7 @@ export function* futureOf(live: LiveInstances, from: Date, until: Date): Generat
   for (let tick = 0; tick < world.ticks; tick += 1) yield* world.run(tick);
 }
 
-/** What the decisions of a minute share. */
+/** Inputs that the decisions of one minute share. */
 interface Minute {
   readonly now: Date;
   /** With what is used of its cap before this minute; `planned` has the rest. */

@@ -1,6 +1,7 @@
 import type { DueItem, LeadFacts, Sequence } from "../domain/due-item.ts";
-import { ADDRESS_KINDS, CHANNELS, perChannel } from "../domain/labels.ts";
+import { ADDRESS_KINDS, CHANNELS } from "../domain/labels.ts";
 import { TEMPLATE_KEYS, type TemplateKey } from "../domain/lead-columns.ts";
+import { NEVER, NO_TEXTS } from "../store/columns.ts";
 import type { LiveInstance } from "../store/live-instances.ts";
 import { Texts } from "./columns.ts";
 
@@ -134,15 +135,11 @@ function unpackedLead(values: ReturnType<typeof packedLead>): LeadFacts {
   };
 }
 
-const NO_TEXTS = Object.fromEntries(TEMPLATE_KEYS.map((key) => [key, null])) as Record<TemplateKey, null>;
-
 function textsOf(texts: readonly (string | null)[]): Record<TemplateKey, string | null> {
   const named: Record<TemplateKey, string | null> = { ...NO_TEXTS };
   for (const [index, key] of TEMPLATE_KEYS.entries()) named[key] = texts[index] ?? null;
   return named;
 }
-
-const NEVER = perChannel((): Date | null => null);
 
 function lastTouchOf(times: readonly (number | null)[]): LeadFacts["lastTouchAt"] {
   const lastTouchAt = { ...NEVER };

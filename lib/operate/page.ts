@@ -1,4 +1,4 @@
-/** Rows of a list at most, so that an answer stays below the 6 MB of Lambda. */
+/** The most rows of a list. Keeps an answer below the 6 MB of Lambda. */
 export const MAX_LISTED = 1_000;
 
 /**

@@ -9,7 +9,7 @@ import { missingIn } from "../run/plan.ts";
 import type { LiveInstance } from "../store/live-instances.ts";
 import { Instants, Labels } from "./columns.ts";
 
-/** What time changes of a live instance. */
+/** The parts of a live instance that change with time. */
 export interface Walk extends Omit<LiveInstance, "candidate" | "rechecks"> {
   readonly position: number;
   readonly nextStepDue: Date;

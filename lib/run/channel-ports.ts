@@ -10,6 +10,9 @@ export interface MessageChannel {
   send(touch: OutgoingTouch): Promise<SendOutcome>;
 }
 
+/** The channel of each name. */
+export type Channels = Readonly<Record<Channel, MessageChannel>>;
+
 export interface DigestSender {
   /** Sends a digest to its receiver and returns the outcome. Throws only on a bug, which counts as `unknown`. */
   send(digest: OutgoingDigest, to: string): Promise<SendOutcome>;

@@ -1,7 +1,7 @@
 import { CHANNEL_REGISTRY } from "../domain/channels.ts";
-import { type Channel, REPEATABLE_CHANNELS } from "../domain/labels.ts";
+import { REPEATABLE_CHANNELS } from "../domain/labels.ts";
 import type { ChannelHealth } from "./channel-health.ts";
-import type { MessageChannel, OutgoingTouch, SendOutcome } from "./channel-ports.ts";
+import type { Channels, OutgoingTouch, SendOutcome } from "./channel-ports.ts";
 import {
   CHANNEL_CLOSED,
   type ClaimedTouches,
@@ -26,7 +26,7 @@ export interface DeliveryContext {
   readonly leaseUntil: Date;
   readonly store: DeliveryStore;
   /** Each with its own concurrency limit. */
-  readonly channels: Readonly<Record<Channel, MessageChannel>>;
+  readonly channels: Channels;
   /** Updated by `channels`. */
   readonly health: ChannelHealth;
   readonly adaptiveBatch: BatchSize;

@@ -1,5 +1,5 @@
-import type { Channel, DigestChannel } from "../domain/labels.ts";
-import type { DeliveryQueue, DigestSender, MessageChannel } from "./channel-ports.ts";
+import type { DigestChannel } from "../domain/labels.ts";
+import type { Channels, DeliveryQueue, DigestSender } from "./channel-ports.ts";
 import type { BackstopReport } from "./step-reports.ts";
 import type { FollowUpStore } from "./store-ports.ts";
 import type { UnsubscribeLinks } from "./unsubscribe-links.ts";
@@ -16,7 +16,7 @@ export interface RunPorts {
   readonly store: FollowUpStore;
   /** Runs `work` on a store that reads one snapshot, writes nothing and locks no rows, so it blocks no transaction. */
   readonly rehearse: (work: (store: FollowUpStore) => Promise<void>) => Promise<void>;
-  readonly channels: Readonly<Record<Channel, MessageChannel>>;
+  readonly channels: Channels;
   /** Null: the deployment has no unsubscribe links. */
   readonly unsubscribeLinks: UnsubscribeLinks | null;
   readonly digests: Readonly<Record<DigestChannel, DigestSender>>;

@@ -1,8 +1,8 @@
 import { setTimeout } from "node:timers/promises";
 import pLimit, { type LimitFunction } from "p-limit";
-import { type Channel, perChannel } from "../domain/labels.ts";
+import { perChannel } from "../domain/labels.ts";
 import type { ChannelHealth, Sent } from "./channel-health.ts";
-import type { MessageChannel, SendOutcome, Throttled } from "./channel-ports.ts";
+import type { Channels, MessageChannel, SendOutcome, Throttled } from "./channel-ports.ts";
 
 /** Pause after a throttling answer without a retry-after. */
 const DEFAULT_PAUSE_MS = 1_000;
@@ -43,8 +43,6 @@ export function rateLimitedChannels(channels: Channels, options: RateLimitOption
   };
   return perChannel((channel) => limited(channels[channel]));
 }
-
-type Channels = Readonly<Record<Channel, MessageChannel>>;
 
 /**
  * The concurrency limit of one provider. Throttling halves it and pauses all sends as long as the provider asks; ten

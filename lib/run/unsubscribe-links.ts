@@ -1,15 +1,13 @@
 import { CHANNEL_REGISTRY } from "../domain/channels.ts";
-import { type Channel, perChannel } from "../domain/labels.ts";
+import { perChannel } from "../domain/labels.ts";
 import { hasUnsubscribeLink, withUnsubscribeLink } from "../domain/late-values.ts";
-import type { MessageChannel, OutgoingTouch, SendOutcome } from "./channel-ports.ts";
+import type { Channels, MessageChannel, OutgoingTouch, SendOutcome } from "./channel-ports.ts";
 
 /** Makes the link with which the receiver of a touch unsubscribes. */
 export interface UnsubscribeLinks {
   /** Throws if it cannot be made now. */
   linkFor(touch: Pick<OutgoingTouch, "id" | "workspaceId">): Promise<string>;
 }
-
-type Channels = Readonly<Record<Channel, MessageChannel>>;
 
 /**
  * Channels that get each touch with its link: mails always, for their header, other messages if their text has it.

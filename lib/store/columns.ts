@@ -37,7 +37,7 @@ export function lastTouchOf(row: Readonly<Record<LastTouchColumn, Date | null>>)
   return lastTouchAt;
 }
 
-const NEVER = perChannel((): Date | null => null);
+export const NEVER = perChannel((): Date | null => null);
 
 /** Assignments to `lead` for a touch on that channel that starts now. */
 export const lastTouchesBy = (channel: Sql, now: Date): Sql =>
@@ -99,7 +99,7 @@ export const templateColumns = {
   fields: leadFields,
 };
 
-const NO_TEXTS = Object.fromEntries(TEMPLATE_KEYS.map((key) => [key, null])) as Record<TemplateKey, null>;
+export const NO_TEXTS = Object.fromEntries(TEMPLATE_KEYS.map((key) => [key, null])) as Record<TemplateKey, null>;
 
 /** The values of a row that templates may read. */
 export function templateLeadOf(row: TemplateLead): TemplateLead {

@@ -78,7 +78,7 @@ async function inputOf({ name }: Question): Promise<unknown> {
   return JSON.parse(await readFile(file, "utf8")).input;
 }
 
-/** Both places are asked at once, but their times differ by milliseconds. */
+/** Both places answer at once, but their times differ by milliseconds. */
 expect.addEqualityTesters([
   (one, other) => (one instanceof Date && other instanceof Date ? Math.abs(+one - +other) < 10_000 : undefined),
 ]);

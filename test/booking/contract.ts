@@ -294,7 +294,7 @@ export function bookingToolContract(tool: ToolUnderTest): void {
     beforeEach(() => {
       standIn.content.meetings = [aMeeting("odd"), ...others.map((id, at) => aMeeting(id, { startsAt: atMinute(at) }))];
     });
-    /** What a server sends that has something else in a field of that meeting. */
+    /** The answer of a server with an unexpected value in a field of that meeting. */
     const sends = (field: string, value: unknown) => {
       const isOdd = (sent: unknown) => /^\{"[^{]*\bodd"/.test(JSON.stringify(sent));
       const changed = (sent: unknown) => (isOdd(sent) ? { ...(sent as object), [field]: value } : sent);

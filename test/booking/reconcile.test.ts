@@ -145,7 +145,7 @@ describe("a run", () => {
   });
 });
 
-/** What a tool may answer instead, and what becomes of it. */
+/** Other answers of a tool, with their effects. */
 const FAULTS: readonly { name: string; fault: string; instead: NonNullable<StandIn["instead"]> }[] = [
   { name: "hangs", fault: "unavailable", instead: () => undefined },
   {
@@ -382,7 +382,7 @@ describe("fifty connections", () => {
     const swept = new Set<string>();
     for (let run = 0; run < 2; run++) {
       const started = Date.now();
-      // Of this, 9 s are kept for the end of the turns.
+      // 9 s of this are reserved for the end of the turns.
       for (const { workspaceId } of (await stage.run(10_000)).sweeps) swept.add(workspaceId);
       expect(Date.now() - started).toBeLessThan(10_000);
       stage.pass(1);

@@ -72,7 +72,7 @@ describe("an invitee in Calendly's API gives the facts of its webhook", () => {
     expect(bookingsOfCalendly(cancelled["payload"])).toMatchObject([{ type: "meeting.cancelled" }]);
   });
 
-  it("nobody to name gives nothing, and what is no invitee is undefined", () => {
+  it("a meeting without named people gives nothing, and a value that is no invitee is undefined", () => {
     expect(bookingsOfCalendly(calendly("invitee.created", one, { invitee: { email: null } })["payload"])).toEqual([]);
     expect(bookingsOfCalendly({ email: "ida@example.com" })).toBeUndefined();
   });
@@ -99,7 +99,7 @@ describe("a booking in Cal.com's API gives the meetings of its webhooks", () => 
     bookingFieldsResponses: { email: "ida@example.com", guests: ["Jo@example.com"] },
     ...changes,
   });
-  /** What a webhook and the API must agree on: all but the time of the event. */
+  /** A webhook and the API must agree on everything but the time of the event. */
   const agreed = (facts: readonly TranslatedFact[] | undefined) =>
     facts?.map(({ type, detail }) => ({ type, ...detail, eventId: "", occurredAt: "" }));
 

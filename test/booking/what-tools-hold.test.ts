@@ -141,7 +141,7 @@ describe("Cal.com, beyond its documentation,", () => {
     standIn.instead = (response, { status, body }) => send(response, status, replace(JSON.stringify(body)));
   };
 
-  it("lists instant meetings that nobody has taken yet as tentative", async () => {
+  it("lists instant meetings that no host has taken yet as tentative", async () => {
     const tool = await open(CALCOM);
     standIn.content.meetings = [aMeeting("instant"), aMeeting("other", { status: "tentative" })];
     replaced((text) => text.replace('"accepted"', '"awaiting_host"'));

@@ -128,7 +128,7 @@ export function itKeepsTheContract(subject: ChannelUnderTest): void {
   describe(`${subject.name} keeps the contract of a channel`, () => {
     afterEach(closeServers);
 
-    when(["accepts"], "is accepted, with an id, and tells the touch once", async (behaviour) => {
+    when(["accepts"], "is accepted, with an id, and sends the touch once", async (behaviour) => {
       const { outcome, taken } = await send(behaviour);
       expect(outcome).toEqual({ kind: "accepted", providerId: expect.stringMatching(/\S/) });
       expect(taken).toEqual([aTouch().id]);

@@ -69,7 +69,7 @@ it("files one note on the right record from the payload alone", async () => {
   expect(notes).toEqual([{ record, title, text: "Still of interest?" }]);
 });
 
-it("is told again while an attempt is in progress, and files no second note", async () => {
+it("gets the touch again while an attempt is in progress, and files no second note", async () => {
   await addDueWebhook();
   await withReceiver(async (port) => {
     let finish = () => undefined as unknown;
@@ -89,7 +89,7 @@ it("is told again while an attempt is in progress, and files no second note", as
   expect(notes).toHaveLength(1);
 });
 
-it("is told again after a failure of the CRM", async () => {
+it("gets the touch again after a failure of the CRM", async () => {
   await addDueWebhook();
   await withReceiver(async (port) => {
     const works = addNote;

@@ -159,7 +159,7 @@ describe("a webhook of Cal.com", () => {
     }
   });
 
-  it("always gives facts that the intake accepts, whatever its other fields contain", () => {
+  it("always gives facts that the intake accepts, for any content of its other fields", () => {
     const odd = fc.oneof(fc.constant(null), fc.integer(), fc.string(), fc.constant([]), fc.constant({ value: 1 }));
     const fields = ["startTime", "endTime", "rescheduleUid", "organizer", "team", "responses", "smsReminderNumber"];
     const event = fc.constantFrom("BOOKING_CREATED", "BOOKING_RESCHEDULED", "BOOKING_CANCELLED");

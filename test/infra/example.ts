@@ -62,7 +62,7 @@ export function aTemplate(configuration: Configuration = anExample()): Template 
   return aSynthesis(configuration).template;
 }
 
-/** What `cdk synth` would ask the account for. */
+/** The values that `cdk synth` would look up in the account. */
 export function lookupsOf(configuration: Configuration): readonly unknown[] {
   const app = aSynthesis(configuration).stack.node.root as App;
   return app.synth().manifest.missing ?? [];

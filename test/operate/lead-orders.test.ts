@@ -92,7 +92,7 @@ describe("leads enrol", () => {
     expect([await instances(first), await instances(second)]).toMatchObject([[], [{ status: "active", position: 1 }]]);
   });
 
-  it("refuses with the verdict, restarts only if it is asked to, and says that automation is off", async () => {
+  it("refuses with the verdict, restarts only on request, and says that automation is off", async () => {
     const { workspaceId, leadId } = await aChasedLead({ automation_enabled: false });
     const again = { lead: leadId, sequence: "Chase" };
     await expect(give(enrolLead, again)).rejects.toThrow("already_enrolled");

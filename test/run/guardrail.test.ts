@@ -13,7 +13,7 @@ const { sql, runner } = await useRunner({ empty: true });
 const DAY_MS = 24 * 60 * 60_000;
 const WEEK_MS = 7 * DAY_MS;
 
-/** What became of a mail, by columns of its touch; the defaults are those of one sent an hour ago. */
+/** The outcome of a mail, by columns of its touch. The defaults are those of a mail that was sent an hour ago. */
 interface Mail {
   readonly channel?: "email" | "sms";
   readonly sentAt?: Date | null;

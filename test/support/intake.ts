@@ -8,7 +8,7 @@ import type { Database } from "../../lib/store/connect.ts";
 import { intakeStore } from "../../lib/store/facts/apply-fact.ts";
 import { addFollowedLead, addSentTouch, addSequence, type Columns, type Sql } from "./factories.ts";
 
-/** What became of a batch. */
+/** The outcome of a batch. */
 interface TakenIn {
   readonly report: IntakeReport;
   readonly failedMessageIds: readonly string[];

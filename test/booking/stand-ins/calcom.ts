@@ -41,7 +41,7 @@ function bookings({ meetings }: StandInContent, query: URLSearchParams): JsonAns
   return { status: 200, body: { status: "success", data, pagination } };
 }
 
-/** With an end if ranges are asked for. */
+/** With an end if ranges are requested. */
 function slots({ freeTimes }: StandInContent, query: URLSearchParams): JsonAnswer {
   const endOf = (time: Date) => new Date(time.getTime() + MINUTES * 60_000).toISOString();
   const isRange = query.get("format") === "range";

@@ -9,7 +9,7 @@ interface Answer {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** What happens instead of the next answers, in order. */
+/** Faults in place of the next answers, in order. */
 export type Fault = Answer | ((response: ServerResponse) => void);
 
 /** When a command dies at a call. */
@@ -188,7 +188,7 @@ const calcomOrder = z.object({
 
 export class CalcomDouble extends ToolDouble {
   organizationId: number | null = 7;
-  /** By the path that lists them. */
+  /** Keyed by the path that lists them. */
   readonly teamEventTypes: Record<string, readonly { id: number; title: string; schedulingType: string }[]> = {};
 
   protected answer({ method, path = "", body, headers }: ReceivedRequest): Answer {

@@ -93,7 +93,7 @@ const secretOf = (tool: string) => stage.secret(secretName(tool)) as Secret;
 const store = (tool: string, secret: unknown) =>
   stage.secrets.set(secretName(tool), { text: JSON.stringify(secret), key: undefined, isDeleted: false });
 
-/** What of the double's subscriptions is wrong for this stage: their key, their events, or their number. */
+/** The faults of the double's subscriptions for this stage: their key, their events, or their number. */
 function faultsAt(tool: string, double: ToolDouble): readonly string[] {
   const keys = stage.secrets.get(secretName(tool))?.isDeleted ? [] : (secretOf(tool)?.signingKeys ?? []);
   return double.hooks
