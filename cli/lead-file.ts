@@ -1,8 +1,16 @@
 import { LEAD_COLUMNS, LEAD_KEYS } from "../lib/domain/lead-columns.ts";
 import { isKnownHeading, type MappingOptions, mapColumns } from "./csv/column-mapping.ts";
-import { decodedParts, detectEncoding, type Encoding } from "./csv/encoding.ts";
 import { type LeadColumns, type ReadLead, readLead } from "./csv/lead-cells.ts";
-import { type CsvRow, cellsOf, type Line, linesOf, rowsOf } from "./csv/rows.ts";
+import {
+  type CsvRow,
+  cellsOf,
+  decodedParts,
+  detectEncoding,
+  type Encoding,
+  type Line,
+  linesOf,
+  rowsOf,
+} from "./csv/rows.ts";
 import { openFile } from "./open-file.ts";
 import { Problem } from "./problem.ts";
 

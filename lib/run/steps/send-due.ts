@@ -1,13 +1,12 @@
 import { setTimeout } from "node:timers/promises";
 import type { Channel } from "../../domain/labels.ts";
 import type { DueWorkspace } from "../claim-ports.ts";
-import { type ClaimedTurn, claimTurn } from "../claiming.ts";
+import { type ClaimedTurn, claimTurn, sampleOf, tally } from "../claiming.ts";
 import { deliver } from "../deliver.ts";
 import type { ClaimedTouches, SendableWorkspace } from "../delivery-ports.ts";
 import { ALL_OPEN, FairShare, type Open } from "../fair-share.ts";
 import { type RunContext, type RunStep, sendsItself, sumOf } from "../step.ts";
 import { BACKLOG_COUNTED, noDelivery, PROBLEMS_REPORTED, type SendDueReport } from "../step-reports.ts";
-import { sampleOf, tally } from "../tally.ts";
 import { enqueue, sendLeftovers } from "./recover-touches.ts";
 
 const WORKSPACES_AT_MOST = 10_000;
