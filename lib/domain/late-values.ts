@@ -39,8 +39,7 @@ export const withOffer = <Given extends { readonly body: string }>(message: Give
 export const withoutOfferMarks = (text: string): string => (hasOffer(text) ? text.replaceAll(OFFER, "$1") : text);
 
 /** The same for people, who may see a text before times are chosen. */
-export const readableOffers = (text: string): string =>
-  withoutOfferMarks(text.replaceAll(SLOTS_MARKER, "[free times]"));
+const readableOffers = (text: string): string => withoutOfferMarks(text.replaceAll(SLOTS_MARKER, "[free times]"));
 
 /** The name by which templates write the link with which the receiver unsubscribes. */
 export const UNSUBSCRIBE_NAME = "unsubscribe_url";

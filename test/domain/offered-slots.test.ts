@@ -2,7 +2,7 @@ import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
 import { Temporal } from "temporal-polyfill";
 import { decide } from "../../lib/domain/decide.ts";
-import { readableOffers, withOffer, withoutOfferMarks } from "../../lib/domain/late-values.ts";
+import { readableText, withOffer, withoutOfferMarks } from "../../lib/domain/late-values.ts";
 import {
   type Availability,
   type MeetingPlace,
@@ -226,7 +226,7 @@ describe("a template with slots", () => {
     const body = "message" in decision ? decision.message.body : "";
     expect(withoutOfferMarks(body)).toBe("Hi Ada\nOne of these?\nWednesday, 3 June, 15:00 (Europe/Berlin)\nHana");
     const again = withOffer({ subject: null, body }, "Thursday\nBook here: https://a.example.test/$&");
-    expect(readableOffers(again.body)).toBe(
+    expect(readableText(again.body)).toBe(
       "Hi Ada\nOne of these?\nThursday\nBook here: https://a.example.test/$&\nHana",
     );
   });
