@@ -1,10 +1,14 @@
+const LOADED_ONCE = "(?:aws-cdk-lib|constructs|cdk-nag)/";
+
 /** @type {import("jest").Config} */
 export default {
   testEnvironment: "node",
   extensionsToTreatAsEsm: [".ts"],
   roots: ["<rootDir>/test"],
   testMatch: ["**/*.test.ts"],
+  transformIgnorePatterns: [`/node_modules/(?!${LOADED_ONCE})`],
   transform: {
+    [`/node_modules/${LOADED_ONCE}`]: "<rootDir>/test/support/load-once.ts",
     "^.+\\.ts$": [
       "@swc/jest",
       { jsc: { target: "es2024", parser: { syntax: "typescript" } }, module: { type: "es6" }, sourceMaps: "inline" },
