@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import type pg from "pg";
 import { createDatabase, type TestDatabase } from "./support/database.ts";
 import { addFollowedLead, addSequence, addWorkspace, everyRow } from "./support/factories.ts";
+import { long } from "./support/long.ts";
 import { openRunner } from "./support/run.ts";
 import { startTransactionPooler } from "./support/transaction-pooler.ts";
 import { openPool } from "./support/use-database.ts";
@@ -42,7 +43,7 @@ const isKnown = async (setting: string) =>
   (await sql.query("select from pg_settings where lower(name) = lower($1)", [setting])).rowCount === 1;
 
 describe("a setting that weakens a guarantee", () => {
-  it.each([
+  long.it.each([
     ["default_transaction_isolation", "'repeatable read'"],
     ["default_transaction_isolation", "serializable"],
     ["default_transaction_read_only", "on"],
@@ -118,7 +119,7 @@ describe("too few connections", () => {
     },
   );
 
-  it("a pooler of one connection stops the run; one of four does not", async () => {
+  long.it("a pooler of one connection stops the run; one of four does not", async () => {
     for (const [size, expected] of [
       [1, { statusCode: 503, unsafeSettings: [expect.stringContaining("default_pool_size")] }],
       [4, { statusCode: 200, success: true }],

@@ -5,6 +5,7 @@ import { addFollowedLead, addSequence, addTouch, addWorkspace, FAR_AHEAD, LONG_A
 import { type Artefacts, synthesise } from "../support/lambda/artefacts.ts";
 import { createProxiedDatabase, type ProxiedDatabase } from "../support/lambda/proxied-database.ts";
 import { type LambdaWorker, startWorker } from "../support/lambda/worker.ts";
+import { long } from "../support/long.ts";
 import { until } from "../support/transactions.ts";
 
 let artefacts: Artefacts;
@@ -53,7 +54,7 @@ const record = (messageId: string, body: unknown) => ({
 });
 
 describe("the artefact of the deliver function, under the AWS runtime client,", () => {
-  it("sends the touches of a batch, returns only the failed message, and emits its metrics", async () => {
+  long.it("sends the touches of a batch, returns only the failed message, and emits its metrics", async () => {
     const [first, second, third] = await addClaimed(3);
     const Records = [
       record("one", { touchIds: [first, second] }),

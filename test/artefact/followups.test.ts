@@ -12,6 +12,7 @@ import { type Artefact, type Artefacts, synthesise } from "../support/lambda/art
 import { createProxiedDatabase, type ProxiedDatabase } from "../support/lambda/proxied-database.ts";
 import type { Answer } from "../support/lambda/runtime-api.ts";
 import { type LambdaWorker, startWorker } from "../support/lambda/worker.ts";
+import { long } from "../support/long.ts";
 import { until } from "../support/transactions.ts";
 import { deleteAll } from "../support/use-database.ts";
 
@@ -84,7 +85,7 @@ async function sourceLine(place: string): Promise<string | undefined> {
 const TICK = { trigger: "schedule", scheduledTime: "2026-11-25T09:00:00Z" };
 
 describe("the artefact, under the AWS runtime client, over TLS and with an IAM token,", () => {
-  it("executes a scheduled run, and writes its log and its metrics", async () => {
+  long.it("executes a scheduled run, and writes its log and its metrics", async () => {
     const [booked] = await addDue(3);
     await book(booked);
     const worker = await start();
@@ -132,7 +133,7 @@ describe("the artefact, under the AWS runtime client, over TLS and with an IAM t
     });
   });
 
-  it("throws on an invalid event of the schedule", async () => {
+  long.it("throws on an invalid event of the schedule", async () => {
     const worker = await start();
     expect(await worker.invoke({ ...TICK, limit: 0 })).toMatchObject({
       kind: "error",
@@ -143,7 +144,7 @@ describe("the artefact, under the AWS runtime client, over TLS and with an IAM t
     expect(reportIn(await worker.invoke(TICK))).toMatchObject({ success: true });
   });
 
-  it("does nothing on a duplicate tick", async () => {
+  long.it("does nothing on a duplicate tick", async () => {
     await addDue(2);
     const worker = await start();
     expect(reportIn(await worker.invoke(TICK))).toMatchObject({ results: { delivery: { sent: 2 } } });
@@ -151,7 +152,7 @@ describe("the artefact, under the AWS runtime client, over TLS and with an IAM t
     expect(ses.requests).toHaveLength(2);
   });
 
-  it("sends once if two workers overlap, and the second still completes booked leads", async () => {
+  long.it("sends once if two workers overlap, and the second still completes booked leads", async () => {
     const waiting = Promise.withResolvers<ServerResponse>();
     answer = waiting.resolve;
     await addDue(1);
@@ -177,7 +178,7 @@ describe("the artefact, under the AWS runtime client, over TLS and with an IAM t
     expect(ses.requests).toHaveLength(1);
   });
 
-  it("continues after a freeze in which its connections died", async () => {
+  long.it("continues after a freeze in which its connections died", async () => {
     const worker = await start();
     reportIn(await worker.invoke(TICK));
     worker.freeze();
@@ -191,7 +192,7 @@ describe("the artefact, under the AWS runtime client, over TLS and with an IAM t
 describe("at its time limit the artefact", () => {
   const hurried = { RUN_SAFETY_MARGIN_MS: "2000", RUN_SENDS_AT_ONCE: "1" };
 
-  it("stops before the limit, and leaves the rest due", async () => {
+  long.it("stops before the limit, and leaves the rest due", async () => {
     await addDue(60);
     answer = (response) => setTimeout(accept, 100, response);
     const worker = await start(hurried);
@@ -204,20 +205,23 @@ describe("at its time limit the artefact", () => {
     expect(ses.requests).toHaveLength(sent);
   });
 
-  it("can be killed: the lock is free for the next worker, and the touch in flight is not sent again", async () => {
-    const waiting = Promise.withResolvers<ServerResponse>();
-    answer = waiting.resolve;
-    await addDue(1);
-    const worker = await start(hurried);
-    await worker.initialised;
-    const cutOff = expect(worker.invoke(TICK, 4_000)).rejects.toThrow("the worker has ended");
-    await waiting.promise;
-    answer = accept;
-    await cutOff;
-    const next = await start();
-    expect(reportIn(await next.invoke(TICK))).toMatchObject({ success: true, skipped: false, results: { due: 0 } });
-    expect(ses.requests).toHaveLength(1);
-  });
+  long.it(
+    "can be killed: the lock is free for the next worker, and the touch in flight is not sent again",
+    async () => {
+      const waiting = Promise.withResolvers<ServerResponse>();
+      answer = waiting.resolve;
+      await addDue(1);
+      const worker = await start(hurried);
+      await worker.initialised;
+      const cutOff = expect(worker.invoke(TICK, 4_000)).rejects.toThrow("the worker has ended");
+      await waiting.promise;
+      answer = accept;
+      await cutOff;
+      const next = await start();
+      expect(reportIn(await next.invoke(TICK))).toMatchObject({ success: true, skipped: false, results: { due: 0 } });
+      expect(ses.requests).toHaveLength(1);
+    },
+  );
 });
 
 describe("the artefact reports", () => {
@@ -236,7 +240,7 @@ describe("the artefact reports", () => {
     expect(await failed).not.toContain("pigeon");
   });
 
-  it("an unreachable database if it does not trust the certificate, and sends nothing", async () => {
+  long.it("an unreachable database if it does not trust the certificate, and sends nothing", async () => {
     await addDue(1);
     const worker = await start({ NODE_EXTRA_CA_CERTS: "" });
     expect(reportIn(await worker.invoke({}))).toMatchObject({

@@ -1,5 +1,5 @@
 import { readdir } from "node:fs/promises";
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import { afterEach, beforeAll, beforeEach, describe, expect } from "@jest/globals";
 import type pg from "pg";
 import { anExample, created } from "../infra/example.ts";
 import { createEmptyDatabase, MIGRATIONS, type TestDatabase } from "../support/database.ts";
@@ -7,6 +7,7 @@ import { type Artefacts, synthesise } from "../support/lambda/artefacts.ts";
 import { REGION } from "../support/lambda/proxied-database.ts";
 import { startTokenProxy, type TokenProxy } from "../support/lambda/token-proxy.ts";
 import { type LambdaWorker, startWorker } from "../support/lambda/worker.ts";
+import { long } from "../support/long.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { openPool } from "../support/use-database.ts";
 
@@ -59,13 +60,13 @@ afterEach(async () => {
 });
 
 describe("the migrations of the function", () => {
-  it("are all applied, and none the second time", async () => {
+  long.it("are all applied, and none the second time", async () => {
     expect(await worker.invoke({})).toEqual({ kind: "response", body: { applied: [...ours].sort() } });
     expect(await worker.invoke({})).toEqual({ kind: "response", body: { applied: [] } });
     expect(new Set(door.attempts)).toEqual(new Set(["let in"]));
   });
 
-  it("fail the deploy if one of them failed before", async () => {
+  long.it("fail the deploy if one of them failed before", async () => {
     await worker.invoke({});
     await sql.query("update _prisma_migrations set finished_at = null where migration_name = $1", [
       ours.toSorted().at(-1),
@@ -73,7 +74,7 @@ describe("the migrations of the function", () => {
     expect(await worker.invoke({})).toMatchObject({ kind: "error", errorType: "MigrationFailed" });
   });
 
-  it("do not block a rollback if a migration of a later release failed", async () => {
+  long.it("do not block a rollback if a migration of a later release failed", async () => {
     await worker.invoke({});
     const later = "20990101000000_of_a_later_release";
     await sql.query(

@@ -21,6 +21,7 @@ import { type Artefacts, synthesise } from "../support/lambda/artefacts.ts";
 import { type InvokeApi, startInvokeApi } from "../support/lambda/invoke-api.ts";
 import { createProxiedDatabase, type ProxiedDatabase } from "../support/lambda/proxied-database.ts";
 import { type LambdaWorker, startWorker } from "../support/lambda/worker.ts";
+import { long } from "../support/long.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
 const LOOK = "backstop-dev-look";
@@ -192,7 +193,7 @@ const command = (words: readonly string[]) =>
 describe("the command `intake --stage`", () => {
   const words = ["intake", MEETING, "--stage", "dev"];
 
-  it("applies an event once, and prints the outcome", async () => {
+  long.it("applies an event once, and prints the outcome", async () => {
     const signed = [...words, "--by", "Hana", "--reason", "by phone"];
     const [first, second] = [await command(signed).ended, await command(signed).ended];
     expect([first.code, JSON.parse(first.stdout)]).toMatchObject([0, { outcome: "applied" }]);
@@ -219,7 +220,7 @@ describe("the command `leads import --stage`", () => {
     return { path, words: [...given, "--by", "Hana", "--reason", "trade fair"] };
   }
 
-  it("changes nothing in a dry run, and continues after a kill: no lead is enrolled twice", async () => {
+  long.it("changes nothing in a dry run, and continues after a kill: no lead is enrolled twice", async () => {
     const { path, words } = await aFile();
     const rehearsed = await command([...words.slice(0, -4), "--dry-run"]).ended;
     expect(rehearsed.stdout).toMatch(/line 2: enrolled\n[\s\S]*\n1101 rows\n {2}enrolled 1100\n {2}invalid 1\nDry run/);
@@ -317,19 +318,22 @@ describe("doctor --stage", () => {
   });
 });
 
-it("the function look takes no orders, and its database role cannot write; the function operate takes the same order", async () => {
-  const sent = anOrder(randomUUID());
-  expect(await look.invoke(sent)).toMatchObject({ body: { code: "invalid_input" } });
-  const asLook = await start(OPERATE, await database.lookEnvironment());
-  try {
-    expect(await asLook.invoke(sent)).toMatchObject({
-      kind: "error",
-      errorMessage: expect.stringContaining("permission denied"),
-    });
-    expect(await pausedAt()).toBeNull();
-    expect(await operate.invoke(sent)).toMatchObject({ body: { outcome: "answered" } });
-    expect(await pausedAt()).toBeInstanceOf(Date);
-  } finally {
-    await asLook.close();
-  }
-});
+long.it(
+  "the function look takes no orders, and its database role cannot write; the function operate takes the same order",
+  async () => {
+    const sent = anOrder(randomUUID());
+    expect(await look.invoke(sent)).toMatchObject({ body: { code: "invalid_input" } });
+    const asLook = await start(OPERATE, await database.lookEnvironment());
+    try {
+      expect(await asLook.invoke(sent)).toMatchObject({
+        kind: "error",
+        errorMessage: expect.stringContaining("permission denied"),
+      });
+      expect(await pausedAt()).toBeNull();
+      expect(await operate.invoke(sent)).toMatchObject({ body: { outcome: "answered" } });
+      expect(await pausedAt()).toBeInstanceOf(Date);
+    } finally {
+      await asLook.close();
+    }
+  },
+);

@@ -7,6 +7,7 @@ import { unsubscribeToken } from "../../lib/inbound/unsubscribe-link.ts";
 import { answering, closeServers, deadPort, type HttpDouble, httpServer } from "../channels/servers.ts";
 import { anInvitee, calendly } from "../support/booking-payloads.ts";
 import { type LambdaWorker, startWorker } from "../support/lambda/worker.ts";
+import { long } from "../support/long.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { until } from "../support/transactions.ts";
 import { aRequest, KEYS, SIGNERS } from "../support/webhook-requests.ts";
@@ -151,7 +152,7 @@ describe("the artefact of the webhooks function, under the AWS runtime client,",
     expect(JSON.stringify(worker.lines)).not.toContain(path.slice(-60));
   });
 
-  it("answers 503 in time if the bus cannot be reached", async () => {
+  long.it("answers 503 in time if the bus cannot be reached", async () => {
     await worker.close();
     worker = await start({ AWS_ENDPOINT_URL_EVENTBRIDGE: `http://127.0.0.1:${await deadPort()}` });
     expect(await statusOf(aBooking())).toBe(503);

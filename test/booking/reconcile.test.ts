@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import { FACT_SCHEMAS } from "../../lib/inbound/facts.ts";
+import { long } from "../support/long.ts";
 import { connectionTo, DAY, MINUTE, meetingIn, TestStage } from "./reconciling.ts";
 import { CALCOM } from "./stand-ins/calcom.ts";
 import { CALENDLY } from "./stand-ins/calendly.ts";
@@ -339,7 +340,7 @@ describe("a location with more calendars than a turn has calls", () => {
     return path.startsWith("/calendars/events") && !isLast ? { text: '{"events":[]}' } : { text };
   };
 
-  it("is compared over several runs, and its age is that of the first of them", async () => {
+  long.it("is compared over several runs, and its age is that of the first of them", async () => {
     const standIn = await standInOf({
       ...GOHIGHLEVEL,
       answer: (content, url, request) => {
@@ -372,7 +373,7 @@ describe("a location with more calendars than a turn has calls", () => {
 });
 
 describe("fifty connections", () => {
-  it("each get their turn within two runs, although half of them hang", async () => {
+  long.it("each get their turn within two runs, although half of them hang", async () => {
     calendly.instead = () => undefined;
     calcom.content.meetings = [meetingIn("ida", DAY)];
     const connections = Array.from({ length: 50 }, (_, index) =>

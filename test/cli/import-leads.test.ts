@@ -8,6 +8,7 @@ import { type Operator, operatorOn } from "../../cli/operator.ts";
 import { createVerdictFile } from "../../cli/verdict-file.ts";
 import { startProgram } from "../support/child-process.ts";
 import { addLead, addSequence, addWorkspace, everyRow, rowsOf, type Sequence } from "../support/factories.ts";
+import { long } from "../support/long.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { useDatabase } from "../support/use-database.ts";
 
@@ -122,7 +123,7 @@ describe("an import", () => {
     expect(await enrolled()).toBe(1_000);
   });
 
-  it("can be repeated: no lead is enrolled twice", async () => {
+  long.it("can be repeated: no lead is enrolled twice", async () => {
     const lines = ["email", ...Array.from({ length: 1_200 }, (_, number) => `lead${number}@example.test`)];
     expect((await importing(lines)).counts).toEqual({ enrolled: 1_200 });
     const { rows: before } = await sql.query(
@@ -153,14 +154,14 @@ describe("an import", () => {
       return await importing(lines, chase, { order });
     }
 
-    it("continues if it is repeated: each order is carried out once, with its first verdicts", async () => {
+    long.it("continues if it is repeated: each order is carried out once, with its first verdicts", async () => {
       const { counts, rows } = await interrupted({ ...ORDER, once: true });
       expect(counts).toEqual({ enrolled: 2_100 });
       expect(rows).toHaveLength(2_100);
       expect([await orders(), await enrolled()]).toEqual([3, 2_100]);
     });
 
-    it("gives new orders with another reason, and otherwise; no lead is enrolled twice", async () => {
+    long.it("gives new orders with another reason, and otherwise; no lead is enrolled twice", async () => {
       await interrupted({ ...ORDER, once: true });
       const again = await importing(lines, chase, { order: { ...ORDER, once: true, reason: "once more" } });
       expect(again.counts).toEqual({ already_enrolled: 2_100 });
@@ -169,7 +170,7 @@ describe("an import", () => {
     });
   });
 
-  it("splits rows with much data into orders that a function accepts", async () => {
+  long.it("splits rows with much data into orders that a function accepts", async () => {
     const sizes: number[] = [];
     const operator: Operator = {
       ...operatorOn(sql),
@@ -223,7 +224,7 @@ describe("an import", () => {
     expect(counts).toEqual({ enrolled: 4 });
   });
 
-  it("reads a line end that is split between chunks, also in a row that is too long", async () => {
+  long.it("reads a line end that is split between chunks, also in a row that is too long", async () => {
     const rows = Array.from({ length: 20_000 }, (_, number) => `lead${number}@example.test`);
     const part = 64 * 1024;
     const tooLong = "x".repeat(LONGEST_ROW + 2 * part - "email\r".length - 1);
@@ -246,7 +247,7 @@ describe("an import", () => {
     expect(await rowsOf(sql, there)).toEqual(before);
   });
 
-  it.each([
+  long.it.each([
     ["email,色,email", /"色" is no name of a custom field; "email" occurs twice/],
     ["first_name", /email or external_id is needed/],
     ["email;色", /"色" is no name of a custom field/],
@@ -264,7 +265,7 @@ describe("leads import", () => {
       environment: { NO_COLOR: "1", DATABASE_URL: database.url },
     }).ended;
 
-  it("prints the verdicts, and the lines of invalid rows without their contents", async () => {
+  long.it("prints the verdicts, and the lines of invalid rows without their contents", async () => {
     await writeFile(path, "email,first_name\na@example.test,Ada\nsecret,Eve\n");
     const { code, stdout, stderr } = await run(path, "--sequence", "Chase");
     expect(stdout).toMatch(/^2 rows\n {2}enrolled 1\n {2}invalid 1\nVerdicts: .*leads\.verdicts\.csv\n$/);
@@ -273,7 +274,7 @@ describe("leads import", () => {
     expect(code).toBe(1);
   });
 
-  it("prints the verdicts of a dry run, and writes neither rows nor a file", async () => {
+  long.it("prints the verdicts of a dry run, and writes neither rows nor a file", async () => {
     await writeFile(path, "E-Post;colour;phone\na@example.test;red;+49 30 123456\nsecret;;\nb@example.test;;1e9\n");
     const before = await everyRow(sql);
     const words = [path, "--sequence", "Chase", "--map", "E-Post=email", "--ignore-other-columns", "--dry-run"];
@@ -288,7 +289,7 @@ describe("leads import", () => {
     expect(await readdir(dirname(path))).toEqual(["leads.csv"]);
   });
 
-  it("reports a missing file and a missing sequence", async () => {
+  long.it("reports a missing file and a missing sequence", async () => {
     expect(await run("/nowhere.csv", "--sequence", "Chase")).toMatchObject({
       code: 1,
       stderr: "backstop: /nowhere.csv cannot be read: the file does not exist\n",

@@ -3,8 +3,9 @@ import { cp, lstat, mkdir, readdir, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
+import { afterEach, beforeEach, describe, expect } from "@jest/globals";
 import { POSTGRES_PACKAGE } from "../../cli/installation.ts";
+import { long } from "../support/long.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
 const CHECKOUT = fileURLToPath(new URL("../../", import.meta.url));
@@ -50,7 +51,7 @@ const generateClient = () =>
   });
 
 describe("after an installation without scripts", () => {
-  it("`start` names every missing command in one line, with code 1", async () => {
+  long.it("`start` names every missing command in one line, with code 1", async () => {
     const { code, stdout, stderr } = await backstop(["start"]);
     expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
     expect(stderr).toMatch(/^backstop: [^\n]+\n$/);
@@ -60,12 +61,12 @@ describe("after an installation without scripts", () => {
     ]);
   });
 
-  it("a database of DATABASE_URL needs the Prisma client only", async () => {
+  long.it("a database of DATABASE_URL needs the Prisma client only", async () => {
     const { stderr } = await backstop(["start", "--yes"], { DATABASE_URL: "postgresql://localhost/none" });
     expect(stderr.match(/`[^`]+`/g)).toEqual(["`npx prisma generate`"]);
   });
 
-  it("with a generated client, `start` names what PostgreSQL lacks, and other commands work", async () => {
+  long.it("with a generated client, `start` names what PostgreSQL lacks, and other commands work", async () => {
     await generateClient();
     const { code, stderr } = await backstop(["start"]);
     expect({ code, stderr }).toEqual({
@@ -76,7 +77,7 @@ describe("after an installation without scripts", () => {
   });
 });
 
-it("without any packages, `start` names `npm ci`", async () => {
+long.it("without any packages, `start` names `npm ci`", async () => {
   await rm(join(folder, "node_modules"), { recursive: true });
   expect(await backstop(["start"])).toMatchObject({
     code: 1,

@@ -1,8 +1,9 @@
 import { fileURLToPath } from "node:url";
-import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
+import { afterEach, beforeEach, describe, expect } from "@jest/globals";
 import pg from "pg";
 import { startProgram } from "../support/child-process.ts";
 import { createDatabase, createEmptyDatabase, type TestDatabase } from "../support/database.ts";
+import { long } from "../support/long.ts";
 
 const ID = "01000000-0000-7000-8000-000000000001";
 const EVENT = fileURLToPath(new URL("../../events/intake/lead.replied.json", import.meta.url));
@@ -37,7 +38,7 @@ describe("on an empty database", () => {
     database = await createEmptyDatabase();
   });
 
-  it.each(COMMANDS)(
+  long.it.each(COMMANDS)(
     "%s reports schema_out_of_date, what is missing, and the command that migrates",
     async (...words) => {
       const { code, stdout, stderr } = await backstop(words);
@@ -48,7 +49,7 @@ describe("on an empty database", () => {
     },
   );
 
-  it("invoke reports the same as JSON", async () => {
+  long.it("invoke reports the same as JSON", async () => {
     const { code, stdout } = await backstop(["invoke"]);
     expect(code).toBe(1);
     expect(JSON.parse(stdout)).toMatchObject({
@@ -65,13 +66,13 @@ describe("on a database that lacks a column", () => {
     await query("alter table follow_up_step drop column needs_approval");
   });
 
-  it.each(COMMANDS)("%s names the column", async (...words) => {
+  long.it.each(COMMANDS)("%s names the column", async (...words) => {
     const { code, stderr } = await backstop(words);
     expect(code).toBe(1);
     expect(stderr).toMatch(/^backstop: schema_out_of_date: .* lacks column follow_up_step\.needs_approval;/m);
   });
 
-  it("invoke names it in its report", async () => {
+  long.it("invoke names it in its report", async () => {
     const { stdout } = await backstop(["invoke"]);
     expect(JSON.parse(stdout)).toMatchObject({ missing: ["column follow_up_step.needs_approval"] });
   });
@@ -82,11 +83,11 @@ describe("on a migrated database", () => {
     database = await createDatabase();
   });
 
-  it.each(COMMANDS)("%s does not mention the schema", async (...words) => {
+  long.it.each(COMMANDS)("%s does not mention the schema", async (...words) => {
     expect((await backstop(words)).stderr).not.toContain("schema_out_of_date");
   });
 
-  it("a role without permissions is an error to correct, and no bug", async () => {
+  long.it("a role without permissions is an error to correct, and no bug", async () => {
     const role = `without_permissions_${process.pid}`;
     await query(`create role ${role} login password 'secret'`);
     const url = Object.assign(new URL(database.url), { username: role, password: "secret" });

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { fittedTable, fittedText } from "../../cli/fitted.ts";
 import { programFor } from "../../cli/program.ts";
 import { startProgram } from "../support/child-process.ts";
+import { long } from "../support/long.ts";
 
 const program = await programFor(undefined);
 
@@ -69,7 +70,7 @@ it("wraps the cells of a table between words, and prints records where the longe
   expect(fittedTable(table, 20)).toBe("id       0190f0f0-0000\nmeaning  the lead wrote, and nobody answered yet");
 });
 
-it("a usage error has its own exit code, and asking for help is none", async () => {
+long.it("a usage error has its own exit code, and asking for help is none", async () => {
   const codeOf = async (...words: string[]) => (await startProgram("cli/main.ts", words).ended).code;
   const codes = await Promise.all([codeOf("leeds"), codeOf("invoke", "--sumary"), codeOf("migrate", "--help")]);
   expect(codes).toEqual([64, 64, 0]);

@@ -5,6 +5,7 @@ import { expect, it } from "@jest/globals";
 import fc from "fast-check";
 import { describeSettings, readWorkspaceFile, writeWorkspaceFile } from "../../cli/workspace-file.ts";
 import { changedSettings, type WorkspaceSettings } from "../../lib/operate/workspace-settings.ts";
+import { long } from "../support/long.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
 const EXAMPLE = fileURLToPath(new URL("../../workspaces/harbour-homes.yaml", import.meta.url));
@@ -59,7 +60,7 @@ const settings: fc.Arbitrary<WorkspaceSettings> = fc.record({
   }),
 });
 
-it("reads the settings that it has written, with any text that YAML could misread", async () => {
+long.it("reads the settings that it has written, with any text that YAML could misread", async () => {
   await fc.assert(
     fc.asyncProperty(settings, async (written) => {
       expect(await settingsIn(writeWorkspaceFile(written))).toEqual(written);

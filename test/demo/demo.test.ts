@@ -5,6 +5,7 @@ import { type Database, openDatabase } from "../../lib/store/connect.ts";
 import { clearDemo, contentsOf, type DemoOrder, loadDemo } from "../../prisma/demo/load-demo.ts";
 import { createDatabase, createEmptyDatabase, type TestDatabase } from "../support/database.ts";
 import { addLead, addWorkspace, everyRow } from "../support/factories.ts";
+import { long } from "../support/long.ts";
 import { openPool } from "../support/use-database.ts";
 
 /** Close to the database's clock, which determines whether a meeting is over. */
@@ -68,7 +69,7 @@ beforeAll(async () => {
 afterAll(() => demo.drop());
 
 describe("the demo data", () => {
-  it("is identical for the same seed, leads and time", async () => {
+  long.it("is identical for the same seed, leads and time", async () => {
     const small = { ...ORDER, leads: 400 };
     expect(await fingerprintsOf(small)).toEqual(await fingerprintsOf(small));
   });

@@ -4,6 +4,7 @@ import { imbalances, type Report } from "../../lib/run/report.ts";
 import { openDatabase } from "../../lib/store/connect.ts";
 import { clearDemo, loadDemo } from "../../prisma/demo/load-demo.ts";
 import { everyRow, rowsOf } from "../support/factories.ts";
+import { long } from "../support/long.ts";
 import { invokeHandler } from "../support/run.ts";
 import { useDatabase } from "../support/use-database.ts";
 
@@ -39,7 +40,7 @@ async function countOf(from: string): Promise<number> {
 const orphans = "follow_up_instance where lead_booked and not post_booking and status in ('active', 'paused')";
 
 describe("scheduled.json", () => {
-  it("is a full run: every follow-up of a booked lead is completed, and the report balances", async () => {
+  long.it("is a full run: every follow-up of a booked lead is completed, and the report balances", async () => {
     const expected = await countOf(orphans);
     expect(expected).toBeGreaterThan(60);
     const report = await invoke("scheduled.json");
@@ -52,13 +53,13 @@ describe("scheduled.json", () => {
     expect(report.results?.backlog).toBe(0);
   });
 
-  it("finds nothing to complete the second time", async () => {
+  long.it("finds nothing to complete the second time", async () => {
     await invoke("scheduled.json");
     const again = await invoke("scheduled.json");
     expect(again).toMatchObject({ backstop: { completedCount: 0, cancelledTouches: 0, slowestSeconds: 0 } });
   });
 
-  it("continues the post-booking sequences of booked leads", async () => {
+  long.it("continues the post-booking sequences of booked leads", async () => {
     const goesOn = "follow_up_instance where lead_booked and post_booking and status in ('active', 'paused')";
     const before = await countOf(goesOn);
     const { rows } = await sql.query<{ id: string }>(
@@ -72,7 +73,7 @@ describe("scheduled.json", () => {
     expect([rows.length > 0, await countOf(goesOn)]).toEqual([true, before]);
   });
 
-  it("reports every row to repair, and sends the others", async () => {
+  long.it("reports every row to repair, and sends the others", async () => {
     const { results } = await invoke("scheduled.json");
     const reasons = results?.problems.map(({ reason }) => reason).sort();
     expect(reasons).toEqual([
@@ -92,7 +93,7 @@ describe("scheduled.json", () => {
 });
 
 describe("dry-run.json", () => {
-  it("decides as a run, reports a sample, and changes nothing", async () => {
+  long.it("decides as a run, reports a sample, and changes nothing", async () => {
     const before = await everyRow(sql);
     const { results, sample, backstop } = await invoke("dry-run.json");
     expect(await everyRow(sql)).toEqual(before);
@@ -117,7 +118,7 @@ describe("backstop-only.json", () => {
 });
 
 describe("one-workspace.json", () => {
-  it("changes only that workspace", async () => {
+  long.it("changes only that workspace", async () => {
     const { rows } = await sql.query<{ id: string }>("select id from workspace order by id");
     const others = rows.map(({ id }) => id).filter((id) => id !== NORDLICHT);
     const before = await Promise.all([NORDLICHT, ...others].map((id) => rowsOf(sql, id)));

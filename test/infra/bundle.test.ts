@@ -9,6 +9,7 @@ import { buildFunction, buildFunctions } from "../../infra/build.ts";
 import { entryOf, esbuildOptions, PROJECT } from "../../infra/bundle.ts";
 import { codeOf } from "../../infra/worker-function.ts";
 import { startWorker } from "../support/lambda/worker.ts";
+import { long } from "../support/long.ts";
 import { cdkJson } from "./example.ts";
 
 let folder: string;
@@ -72,7 +73,7 @@ export const handler = async () => {
     );
   });
 
-  it("is identical if the stack builds it", async () => {
+  long.it("is identical if the stack builds it", async () => {
     // As deep as the folder that keeps bundles: source maps name their sources by relative paths.
     const beside = await mkdtemp(join(PROJECT, "node_modules/.cache/backstop/test-"));
     await buildFunction(entryOf("followups"), beside);
@@ -88,7 +89,7 @@ export const handler = async () => {
 });
 
 describe("the bundle of the follow-ups function", () => {
-  it("loads no provider client at startup", async () => {
+  long.it("loads no provider client at startup", async () => {
     const outputs = await outputsOf("followups");
     const readAtStart = packagesOf(outputs, (kind) => kind === "import-statement");
     const readEver = packagesOf(outputs, () => true);

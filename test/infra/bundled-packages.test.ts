@@ -6,6 +6,7 @@ import { buildFunctions } from "../../infra/build.ts";
 import { PROJECT } from "../../infra/bundle.ts";
 import { stripHolidays, stripTimeZones } from "../../infra/bundled-packages.ts";
 import * as domain from "../../lib/domain/holidays.ts";
+import { long } from "../support/long.ts";
 
 let folder: string;
 let bundled: typeof domain;
@@ -31,7 +32,7 @@ it("a bundle has every place of the package", () => {
   expect(known(bundled)).toEqual(known(domain));
 });
 
-it("a bundle has the same holidays as the package, in every fifteenth place", () => {
+long.it("a bundle has the same holidays as the package, in every fifteenth place", () => {
   const year = Array.from({ length: 365 }, (_, day) => new Date(Date.UTC(2027, 0, 1 + day)).toISOString().slice(0, 10));
   const some = places().filter(([country, region], index) => index % 15 === 0 && domain.hasHolidays(country, region));
   const daysOff = (holidays: typeof domain) =>

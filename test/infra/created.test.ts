@@ -2,6 +2,7 @@ import { describe, expect, it } from "@jest/globals";
 import { Match } from "aws-cdk-lib/assertions";
 import { AwsSolutionsChecks } from "cdk-nag";
 import { type Configuration, readConfiguration } from "../../infra/configuration.ts";
+import { long } from "../support/long.ts";
 import {
   anExample,
   aStack,
@@ -34,7 +35,7 @@ const dependenciesOf = (type: string, properties: object = {}): readonly string[
   Object.values(template.findResources(type, { Properties: properties })).flatMap(({ DependsOn }) => DependsOn ?? []);
 
 describe("a network that the stack creates", () => {
-  it("has no internet access without webhooks, and an endpoint for each service in use", () => {
+  long.it("has no internet access without webhooks, and an endpoint for each service in use", () => {
     for (const type of ["AWS::EC2::NatGateway", "AWS::EC2::InternetGateway"]) template.resourceCountIs(type, 0);
     template.resourceCountIs("AWS::EC2::VPCEndpoint", 1);
     template.hasResourceProperties("AWS::EC2::VPCEndpoint", {
@@ -178,7 +179,7 @@ describe("the migrations of a deploy", () => {
     });
   });
 
-  it("connect to a configured existing database, and exist only if configured", () => {
+  long.it("connect to a configured existing database, and exist only if configured", () => {
     const existing = aTemplate(anExample({ migrate: existingDatabase }));
     existing.hasResourceProperties("AWS::IAM::Policy", {
       PolicyDocument: {
@@ -208,7 +209,7 @@ const shapes: readonly (readonly [string, Configuration])[] = [
   ),
 ];
 
-it.each(shapes)("needs no credentials to synthesise: %s", (_, configuration) => {
+long.it.each(shapes)("needs no credentials to synthesise: %s", (_, configuration) => {
   expect(lookupsOf(configuration)).toEqual([]);
 });
 

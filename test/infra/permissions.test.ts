@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import { Match, type Template } from "aws-cdk-lib/assertions";
+import { long } from "../support/long.ts";
 import { anExample, aTemplate, everything, inbound } from "./example.ts";
 
 const plain = aTemplate();
@@ -55,7 +56,7 @@ describe("permissions", () => {
     expect(known.flatMap((prefix) => allowedTo(plain, prefix)).length).toBe(allowedTo(plain, "").length);
   });
 
-  it("of the functions that people call are to connect as their user, and nothing else outside", () => {
+  long.it("of the functions that people call are to connect as their user, and nothing else outside", () => {
     for (const template of [plain, aTemplate(anExample(everything))]) {
       for (const [prefix, name, user] of [
         ["OperateQuestions", "look", "backstop_look"],

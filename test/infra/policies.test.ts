@@ -5,6 +5,7 @@ import * as z from "zod";
 import { PROJECT } from "../../infra/bundle.ts";
 import { connectionSecretName, TOOLS } from "../../lib/platform/connection-secrets.ts";
 import { namesOf } from "../../lib/platform/names.ts";
+import { long } from "../support/long.ts";
 import { anExample, aTemplate, inbound, regulated } from "./example.ts";
 
 const texts = z.union([z.string(), z.array(z.string())]).transform((one) => [one].flat());
@@ -39,7 +40,7 @@ function servicesOf(template: ReturnType<typeof aTemplate>): readonly string[] {
 }
 
 describe("the policy for a deploy", () => {
-  it.each([
+  long.it.each([
     [
       "beside an existing network and database",
       anExample({ ...inbound, testEvents: "createRegistry" }),

@@ -5,6 +5,7 @@ import { Match, type Template } from "aws-cdk-lib/assertions";
 import { AwsSolutionsChecks } from "cdk-nag";
 import { PROJECT } from "../../infra/bundle.ts";
 import { findingsOf } from "../../infra/findings.ts";
+import { long } from "../support/long.ts";
 import { anExample, aStack, aTemplate, created, inbound, lookupsOf, regulated } from "./example.ts";
 
 const stack = aStack(anExample(regulated));
@@ -38,7 +39,7 @@ describe("a stage with a customer-managed key", () => {
     for (const properties of propertiesOf(plain, type)) expect(properties[property]).toBeUndefined();
   });
 
-  it("encrypts the administrator's secret with it, with and without rotation by RDS", () => {
+  long.it("encrypts the administrator's secret with it, with and without rotation by RDS", () => {
     template.hasResourceProperties("AWS::RDS::DBCluster", { MasterUserSecret: { KmsKeyId: KEY } });
     const database = { name: "backstop", user: "backstop_run" };
     const unrotated = aTemplate(anExample({ ...regulated, database }));

@@ -10,6 +10,7 @@ import { writable } from "../../lib/operate/sequences.ts";
 import { upsertSequences } from "../../lib/store/sequences.ts";
 import { onPool } from "../../lib/store/sql.ts";
 import { addInstance, addLead, addTouch, addWorkspace, everyRow } from "../support/factories.ts";
+import { long } from "../support/long.ts";
 import { ONE_CASE_IN } from "../support/one-case-in.ts";
 import { useRunner } from "../support/run.ts";
 import { simulate } from "../support/simulation.ts";
@@ -150,30 +151,33 @@ function edited({ steps, removed, active, nurtures }: typeof someEdit extends fc
 }
 
 describe("the effect of an edit on the forecast", () => {
-  it("is the difference between the forecast now and the forecast once it is applied, for every edit", async () => {
-    await fc.assert(
-      fc.asyncProperty(someEdit, fc.constantFrom(null, 2), async (edit, daily_cap) => {
-        const workspaceId = await populate({ daily_cap, gap_minutes: 200 });
-        const sequences = edited(edit);
-        const before = await forecastNow(workspaceId);
-        const rows = await everyRow(sql);
-        const answer = await ask(workspaceId, sequences);
-        expect(await everyRow(sql)).toEqual(rows);
-        expect(answer.before).toEqual(before);
-        await apply(workspaceId, sequences);
-        expect(answer.after).toEqual(await forecastNow(workspaceId));
-        const gained = answer.changes.reduce(
-          (sum, { before: was, after: is, steps }) =>
-            sum + steps * (Number(is.kind === "touch") - Number(was.kind === "touch")),
-          0,
-        );
-        expect(gained).toBe(touchesOf(answer.after) - touchesOf(answer.before));
-      }),
-      { numRuns: Math.ceil(16 / ONE_CASE_IN) },
-    );
-  });
+  long.it(
+    "is the difference between the forecast now and the forecast once it is applied, for every edit",
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(someEdit, fc.constantFrom(null, 2), async (edit, daily_cap) => {
+          const workspaceId = await populate({ daily_cap, gap_minutes: 200 });
+          const sequences = edited(edit);
+          const before = await forecastNow(workspaceId);
+          const rows = await everyRow(sql);
+          const answer = await ask(workspaceId, sequences);
+          expect(await everyRow(sql)).toEqual(rows);
+          expect(answer.before).toEqual(before);
+          await apply(workspaceId, sequences);
+          expect(answer.after).toEqual(await forecastNow(workspaceId));
+          const gained = answer.changes.reduce(
+            (sum, { before: was, after: is, steps }) =>
+              sum + steps * (Number(is.kind === "touch") - Number(was.kind === "touch")),
+            0,
+          );
+          expect(gained).toBe(touchesOf(answer.after) - touchesOf(answer.before));
+        }),
+        { numRuns: Math.ceil(16 / ONE_CASE_IN) },
+      );
+    },
+  );
 
-  it("is what the engine does once it is applied, also with pauses that the edit ends", async () => {
+  long.it("is what the engine does once it is applied, also with pauses that the edit ends", async () => {
     const workspaceId = await populate({ daily_cap: 3 });
     const sequences = [
       sequence("Chase", [

@@ -8,6 +8,7 @@ import { answerQuestion } from "../../lib/operate/requests.ts";
 import { readLivePage } from "../../lib/store/live-instances.ts";
 import { onPool } from "../../lib/store/sql.ts";
 import { addInstance, addLead, addSequence, addTouch, addWorkspace } from "../support/factories.ts";
+import { long } from "../support/long.ts";
 import { useRunner } from "../support/run.ts";
 import { simulate } from "../support/simulation.ts";
 
@@ -98,18 +99,21 @@ async function answerReplies(): Promise<void> {
   );
 }
 
-it("foresees exactly the touches that the engine sends, across the change to summer time, holidays, gaps and caps", async () => {
-  const workspaces = await populate();
-  await answerReplies();
-  const foreseen: string[] = [];
-  for (const id of workspaces) {
-    foreseen.push(...touchesOf(futureOf(await followed(id, new Date(START)), new Date(START), new Date(END))));
-  }
-  await simulate(runner, sql, { from: START - MINUTE, until: END });
-  const sent = await sentTouches();
-  expect(sent.length).toBeGreaterThan(80);
-  expect(foreseen.toSorted()).toEqual(sent.toSorted());
-});
+long.it(
+  "foresees exactly the touches that the engine sends, across the change to summer time, holidays, gaps and caps",
+  async () => {
+    const workspaces = await populate();
+    await answerReplies();
+    const foreseen: string[] = [];
+    for (const id of workspaces) {
+      foreseen.push(...touchesOf(futureOf(await followed(id, new Date(START)), new Date(START), new Date(END))));
+    }
+    await simulate(runner, sql, { from: START - MINUTE, until: END });
+    const sent = await sentTouches();
+    expect(sent.length).toBeGreaterThan(80);
+    expect(foreseen.toSorted()).toEqual(sent.toSorted());
+  },
+);
 
 it("says per workspace what goes out by day and hour, what is held, and what waits for approval", async () => {
   const workspaceId = await addWorkspace(sql, { name: "Harbour Homes" });
@@ -210,7 +214,7 @@ it("foresees that a text that waits now expires, and what follows it", async () 
   expect(kinds).toEqual(["approval_expired", "touch", "complete"].slice(0, 2));
 });
 
-it("answers in pages of workspaces, which together name each once, by name", async () => {
+long.it("answers in pages of workspaces, which together name each once, by name", async () => {
   const names = Array.from({ length: 53 }, (_, index) => `Workspace ${String(index % 51).padStart(2, "0")}`);
   for (const name of names) {
     const id = await addWorkspace(sql, { name });

@@ -18,6 +18,7 @@ import {
   rowsOf,
 } from "../support/factories.ts";
 import { aMeeting, tell } from "../support/facts.ts";
+import { long } from "../support/long.ts";
 import { operatorOn } from "../support/orders.ts";
 import { accept, leftClaimed, SETTINGS, useRunner } from "../support/run.ts";
 import { openTransaction, untilBlockedBy } from "../support/transactions.ts";
@@ -116,7 +117,7 @@ describe("leads export", () => {
     expect(pages.flatMap(({ rows }) => rows)).toContainEqual(expect.objectContaining({ body: "Dear Zoraquine" }));
   });
 
-  it("fits the answer of a function, and returns each row once, also if the texts are long", async () => {
+  long.it("fits the answer of a function, and returns each row once, also if the texts are long", async () => {
     const workspaceId = await addWorkspace(sql);
     const chase = await addSequence(sql, workspaceId, { steps: [{}, {}, {}, {}] });
     const { leadId, instanceId } = await addFollowedLead(sql, workspaceId, chase.id);

@@ -16,6 +16,7 @@ import {
   type Columns,
 } from "../support/factories.ts";
 import { hoursAgo, tell } from "../support/facts.ts";
+import { long } from "../support/long.ts";
 import { useRunner } from "../support/run.ts";
 
 const { sql, runner } = await useRunner({ empty: true });
@@ -203,7 +204,7 @@ describe("leads show", () => {
     ]);
   });
 
-  it("agrees with the next run, for any state of lead and workspace", async () => {
+  long.it("agrees with the next run, for any state of lead and workspace", async () => {
     const cases = fc.record({
       lead: fc.record({
         automation_enabled: fc.boolean(),

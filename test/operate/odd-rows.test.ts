@@ -1,6 +1,7 @@
-import { beforeAll, expect, it } from "@jest/globals";
+import { beforeAll, expect } from "@jest/globals";
 import { TOUCH_STATUSES } from "../../lib/domain/labels.ts";
 import { answerQuestion, type QuestionRequest } from "../../lib/operate/requests.ts";
+import { long } from "../support/long.ts";
 import {
   ADD_UNKNOWN_LABELS,
   type Odd,
@@ -103,12 +104,20 @@ async function examineAll(odds: readonly Odd[], size: number): Promise<readonly 
   return failures;
 }
 
-it("answers every question beside labels that only a newer database knows, and about the rows that have them", async () => {
-  expect(unknown.length).toBeGreaterThan(15);
-  expect(await examineAll(unknown, 20)).toEqual([]);
-}, 300_000);
+long.it(
+  "answers every question beside labels that only a newer database knows, and about the rows that have them",
+  async () => {
+    expect(unknown.length).toBeGreaterThan(15);
+    expect(await examineAll(unknown, 20)).toEqual([]);
+  },
+  300_000,
+);
 
-it("answers every question beside any value that the database accepts, and about its tenant", async () => {
-  const sampled = all.filter((_, index) => index % (16 * ONE_CASE_IN) === 0);
-  expect(await examineAll(sampled, 30)).toEqual([]);
-}, 600_000);
+long.it(
+  "answers every question beside any value that the database accepts, and about its tenant",
+  async () => {
+    const sampled = all.filter((_, index) => index % (16 * ONE_CASE_IN) === 0);
+    expect(await examineAll(sampled, 30)).toEqual([]);
+  },
+  600_000,
+);

@@ -1,9 +1,10 @@
-import { expect, it } from "@jest/globals";
+import { expect } from "@jest/globals";
 import * as fc from "fast-check";
 import { CHANNELS, LEAD_STATUSES } from "../../lib/domain/labels.ts";
 import { PackedInstances } from "../../lib/operate/packed-instances.ts";
 import type { LiveInstance } from "../../lib/store/live-instances.ts";
 import { aLead, anItem } from "../domain/items.ts";
+import { long } from "../support/long.ts";
 
 const instant = fc.date({ noInvalidDate: true });
 const maybe = fc.option(instant);
@@ -58,7 +59,7 @@ const someInstance = fc
     return { item, instance: { ...state, candidate } satisfies LiveInstance };
   });
 
-it("gives back what was added, with one object for each sequence", () => {
+long.it("gives back what was added, with one object for each sequence", () => {
   fc.assert(
     fc.property(fc.array(someInstance, { maxLength: 20 }), fc.constantFrom(1, 120), (some, times) => {
       const added = Array.from({ length: times }, () => some).flat();

@@ -9,6 +9,7 @@ import type { WebhookPorts } from "../../lib/platform/route.ts";
 import { Unavailable } from "../../lib/platform/unavailable.ts";
 import { answerRequest } from "../../lib/platform/webhook-routes.ts";
 import { launchBrowser } from "../support/browser.ts";
+import { long } from "../support/long.ts";
 
 const NOW = new Date("2026-12-01T09:00:00Z");
 const [workspaceId, touch] = ["0190f0f0-0000-7000-8000-0000000000aa", "0190f0f0-0000-7000-8000-000000000001"] as const;
@@ -162,7 +163,7 @@ describe("the page in a browser", () => {
     await new Promise((closed) => server.close(closed));
   });
 
-  it("works by keyboard, in both colours, 320 pixels wide, and for screen readers", async () => {
+  long.it("works by keyboard, in both colours, 320 pixels wide, and for screen readers", async () => {
     const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
     const check = async (page: Page, title: string) => {
       expect(await page.title()).toBe(title);

@@ -13,6 +13,7 @@ import {
   type Columns,
   FAR_AHEAD,
 } from "../support/factories.ts";
+import { long } from "../support/long.ts";
 import { accept, type Changes, clockAt, useRunner } from "../support/run.ts";
 import { openTransaction, until } from "../support/transactions.ts";
 
@@ -81,7 +82,7 @@ async function addLeftovers(count: number, steps: Columns, from: Date, touch: Co
 }
 
 describe("a channel whose answers take two seconds", () => {
-  it("gets no more than it can send; each run reports the full backlog and sends the oldest first", async () => {
+  long.it("gets no more than it can send; each run reports the full backlog and sends the oldest first", async () => {
     const { workspaceId, sequence } = await addTenant(webhook);
     await addDue(sql, 1_500, workspaceId, sequence, AN_HOUR_AGO);
     let sent = 0;
@@ -104,7 +105,7 @@ describe("a channel whose answers take two seconds", () => {
     expect(new Set(runner.channel.sent.map(({ id }) => id)).size).toBe(runner.channel.sent.length);
   });
 
-  it("does not delay another channel, of its own workspace or of another", async () => {
+  long.it("does not delay another channel, of its own workspace or of another", async () => {
     const { workspaceId, sequence } = await addTenant(webhook);
     await addDue(sql, 1_000, workspaceId, sequence, AN_HOUR_AGO);
     await addDue(sql, 600, workspaceId, await addSequence(sql, workspaceId), secondsAgo(1_500));
@@ -123,7 +124,7 @@ describe("a channel whose answers take two seconds", () => {
     expect(resultsOf(report)).toMatchObject({ due: 2_200, backlog: 0, delivery: { sent: 2_200 } });
   });
 
-  it("serves each tenant in turn, even if another tenant has more and older due steps", async () => {
+  long.it("serves each tenant in turn, even if another tenant has more and older due steps", async () => {
     const many = await addTenant(webhook);
     await addDue(sql, 1_000, many.workspaceId, many.sequence, AN_HOUR_AGO);
     const few: string[] = [];
@@ -137,7 +138,7 @@ describe("a channel whose answers take two seconds", () => {
     expect(runner.channel.sent.findLastIndex((touch) => few.includes(touch.workspaceId))).toBeLessThan(100);
   });
 
-  it("does not hold up steps that are decided and not sent", async () => {
+  long.it("does not hold up steps that are decided and not sent", async () => {
     const { workspaceId, sequence } = await addTenant(webhook);
     await addDue(sql, 400, workspaceId, sequence, AN_HOUR_AGO);
     const paused = await addTenant({}, { paused_at: AN_HOUR_AGO });
@@ -161,7 +162,7 @@ describe("beside a tenant with more due than a run can send", () => {
     await addDue(sql, 800, workspaceId, sequence, AN_HOUR_AGO);
   };
 
-  it("sends retries and approved texts of another tenant in the same run, before new claims", async () => {
+  long.it("sends retries and approved texts of another tenant in the same run, before new claims", async () => {
     await addEndless();
     const retries = await addLeftovers(20, webhook, AN_HOUR_AGO, { attempts: 1, failures: 1 });
     const approved = await addLeftovers(5, {}, AN_HOUR_AGO, { decided_at: AN_HOUR_AGO, decided_by: "Hana" });
@@ -173,7 +174,7 @@ describe("beside a tenant with more due than a run can send", () => {
     expect(resultsOf(report).backlog).toBeGreaterThan(0);
   });
 
-  it("ends expired leases and undecided approvals in every run", async () => {
+  long.it("ends expired leases and undecided approvals in every run", async () => {
     await addEndless();
     for (const minute of [0, 1]) {
       const now = new Date(NOW.getTime() + minute * 60_000);
@@ -195,20 +196,23 @@ describe("beside a tenant with more due than a run can send", () => {
     }
   });
 
-  it("a thousand leftovers of one tenant leave time for another tenant's leftovers and for due steps", async () => {
-    const many = await addLeftovers(400, webhook, AN_HOUR_AGO);
-    const few = await addLeftovers(3, webhook, secondsAgo(60));
-    const due = await addTenant(webhook);
-    await addDue(sql, 10, due.workspaceId, due.sequence, secondsAgo(30));
-    const report = await runWith(slowWebhook);
-    expect(runner.channel.sentTo(few)).toHaveLength(3);
-    expect(runner.channel.sentTo(due.workspaceId)).toHaveLength(10);
-    // The leftovers get the time that the due steps do not need.
-    expect(runner.channel.sentTo(many).length).toBeGreaterThan(220);
-    expect(resultsOf(report).backlog).toBe(413 - runner.channel.sent.length);
-  });
+  long.it(
+    "a thousand leftovers of one tenant leave time for another tenant's leftovers and for due steps",
+    async () => {
+      const many = await addLeftovers(400, webhook, AN_HOUR_AGO);
+      const few = await addLeftovers(3, webhook, secondsAgo(60));
+      const due = await addTenant(webhook);
+      await addDue(sql, 10, due.workspaceId, due.sequence, secondsAgo(30));
+      const report = await runWith(slowWebhook);
+      expect(runner.channel.sentTo(few)).toHaveLength(3);
+      expect(runner.channel.sentTo(due.workspaceId)).toHaveLength(10);
+      // The leftovers get the time that the due steps do not need.
+      expect(runner.channel.sentTo(many).length).toBeGreaterThan(220);
+      expect(resultsOf(report).backlog).toBe(413 - runner.channel.sent.length);
+    },
+  );
 
-  it("leftovers go oldest first, however often a run has had to leave them", async () => {
+  long.it("leftovers go oldest first, however often a run has had to leave them", async () => {
     const many = await addLeftovers(300, webhook, AN_HOUR_AGO);
     await runWith(() => 600, NOW);
     const first = runner.channel.sent.map(({ id }) => id);
@@ -311,7 +315,7 @@ describe("three claimers on leads with several instances each", () => {
     return workspaceId;
   }
 
-  it.each([1, 2, 3])("leave none of 999 due steps for the next run, try %d", async () => {
+  long.it.each([1, 2, 3])("leave none of 999 due steps for the next run, try %d", async () => {
     await addShared(333);
     const report = await runWith(() => 0, NOW, { settings: { batchSize: 40, claimers: 3 } });
     expect(resultsOf(report)).toMatchObject({ due: 999, backlog: 0 });

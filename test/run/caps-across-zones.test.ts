@@ -4,6 +4,7 @@ import { capDayEnd, capDayOf } from "../../lib/domain/send-times.ts";
 import type { DueCandidate } from "../../lib/run/claim-ports.ts";
 import type { FollowUpStore } from "../../lib/run/store-ports.ts";
 import { addInstance, addLead, addSequence, addWorkspace } from "../support/factories.ts";
+import { long } from "../support/long.ts";
 import { clockAt, type Runner, useRunner } from "../support/run.ts";
 import { type Send, simulate } from "../support/simulation.ts";
 
@@ -86,29 +87,37 @@ function withoutAhead(candidate: DueCandidate): DueCandidate {
 }
 
 describe("a month in which a cap binds", () => {
-  it("gives each place of the cap to the lead that has waited longest and can use it, across zones", async () => {
-    const leads = await addMonth();
-    const { sends, reports } = await month();
-    expect(reports.flatMap(({ errors }) => errors)).toEqual([]);
-    expect(overtaken(leads, sends)).toEqual([]);
-    const days = Map.groupBy(sends, ({ at }) => capDay(at));
-    for (const [, ofDay] of days) expect(ofDay.length).toBeLessThanOrEqual(CAP);
-    // The cap is fully used while leads can be contacted.
-    expect(sends.length).toBeGreaterThanOrEqual((DAYS - 2) * CAP);
-    const served = new Set(sends.map(({ touch }) => touch.leadId));
-    const oldest = leads.toSorted((one, other) => one.due - other.due).slice(0, (DAYS - 4) * CAP);
-    expect(oldest.filter(({ leadId }) => !served.has(leadId))).toEqual([]);
-  }, 300_000);
+  long.it(
+    "gives each place of the cap to the lead that has waited longest and can use it, across zones",
+    async () => {
+      const leads = await addMonth();
+      const { sends, reports } = await month();
+      expect(reports.flatMap(({ errors }) => errors)).toEqual([]);
+      expect(overtaken(leads, sends)).toEqual([]);
+      const days = Map.groupBy(sends, ({ at }) => capDay(at));
+      for (const [, ofDay] of days) expect(ofDay.length).toBeLessThanOrEqual(CAP);
+      // The cap is fully used while leads can be contacted.
+      expect(sends.length).toBeGreaterThanOrEqual((DAYS - 2) * CAP);
+      const served = new Set(sends.map(({ touch }) => touch.leadId));
+      const oldest = leads.toSorted((one, other) => one.due - other.due).slice(0, (DAYS - 4) * CAP);
+      expect(oldest.filter(({ leadId }) => !served.has(leadId))).toEqual([]);
+    },
+    300_000,
+  );
 
-  it("negative control: first come, first served would let the first zone take the whole cap", async () => {
-    const leads = await addMonth();
-    const { sends } = await month({ ...runner.ports.store, claimDue: withoutQueue });
-    expect(overtaken(leads, sends).length).toBeGreaterThan(0);
-    const served = new Set(sends.map(({ touch }) => touch.leadId));
-    const waiting = leads.filter(({ leadId, due }) => due < START + 14 * DAY && !served.has(leadId));
-    expect(new Set(waiting.map(({ zone }) => zone))).toContain("America/Sao_Paulo");
-    expect(waiting.map(({ zone }) => zone)).not.toContain("Asia/Tokyo");
-  }, 300_000);
+  long.it(
+    "negative control: first come, first served would let the first zone take the whole cap",
+    async () => {
+      const leads = await addMonth();
+      const { sends } = await month({ ...runner.ports.store, claimDue: withoutQueue });
+      expect(overtaken(leads, sends).length).toBeGreaterThan(0);
+      const served = new Set(sends.map(({ touch }) => touch.leadId));
+      const waiting = leads.filter(({ leadId, due }) => due < START + 14 * DAY && !served.has(leadId));
+      expect(new Set(waiting.map(({ zone }) => zone))).toContain("America/Sao_Paulo");
+      expect(waiting.map(({ zone }) => zone)).not.toContain("Asia/Tokyo");
+    },
+    300_000,
+  );
 });
 
 describe("a place that an older step leaves", () => {

@@ -4,6 +4,7 @@ import { planBatch } from "../../lib/run/plan.ts";
 import { claimDue } from "../../lib/store/claim.ts";
 import { onPool } from "../../lib/store/sql.ts";
 import { addWorkspaceWithDue } from "../support/due.ts";
+import { long } from "../support/long.ts";
 import { noLock, openRunner, useRunner } from "../support/run.ts";
 import { openTransaction } from "../support/transactions.ts";
 import { openPool } from "../support/use-database.ts";
@@ -13,7 +14,7 @@ const NOW = new Date("2030-01-07T09:00:00Z");
 const { database, sql, runner } = await useRunner({ empty: true });
 
 describe("the caps of two tenants", () => {
-  it("are used up separately, however many runs claim concurrently", async () => {
+  long.it("are used up separately, however many runs claim concurrently", async () => {
     const capped = await addWorkspaceWithDue(sql, 60, { daily_cap: 25, time_zone: "Pacific/Auckland" });
     const free = await addWorkspaceWithDue(sql, 60);
     const runners = [openRunner(database.url), openRunner(database.url), runner];
@@ -27,7 +28,7 @@ describe("the caps of two tenants", () => {
     for (const each of runners.slice(0, 2)) await each.close();
   });
 
-  it("skip a workspace that is locked; it is served by the next run", async () => {
+  long.it("skip a workspace that is locked; it is served by the next run", async () => {
     const held = await addWorkspaceWithDue(sql, 3, { daily_cap: 25 });
     const free = await addWorkspaceWithDue(sql, 3, { daily_cap: 25 });
     const forgotten = await openTransaction(sql);

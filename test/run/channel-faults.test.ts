@@ -7,6 +7,7 @@ import { deliverMessages } from "../../lib/run/deliver-messages.ts";
 import { answering, closeServers, deadPort, httpServer, SILENCES, smtpServer, tcpServer } from "../channels/servers.ts";
 import { endpointAt } from "../channels/webhook-endpoint.ts";
 import { addFollowedLead, addSequence, addWorkspace, type Columns } from "../support/factories.ts";
+import { long } from "../support/long.ts";
 import { type Changes, clockAt, SETTINGS, useRunner } from "../support/run.ts";
 import { type OpenTransaction, openTransaction } from "../support/transactions.ts";
 
@@ -73,7 +74,7 @@ describe("a channel that takes nothing", () => {
     return { provider: webhookAt(port), asked: () => requests.length };
   };
 
-  it.each<[string, "email" | "webhook", string, Broken]>([
+  long.it.each<[string, "email" | "webhook", string, Broken]>([
     ["SMTP wants a login", "email", "smtp_530", () => overSmtp(530)],
     ["SMTP refuses every sender", "email", "smtp_550", () => overSmtp(550)],
     ["SMTP greets with 554", "email", "smtp_554", () => greeting("554 no service\r\n")],
@@ -127,7 +128,7 @@ describe("a channel that takes nothing", () => {
     expect(await touchesOf(workspaceId)).toEqual([{ ...UNTOUCHED, count }]);
   });
 
-  it("can last for days, is tried again by each run, and clears by itself", async () => {
+  long.it("can last for days, is tried again by each run, and clears by itself", async () => {
     const workspaceId = await addDue(30, { channel: "email" });
     const broken = refusingSenders(530);
     const { port } = await broken.opened;
@@ -300,7 +301,7 @@ describe("a receiver's server that puts mails off", () => {
       onRcptTo: (_address, _session, callback) => callback(Object.assign(new Error(text), { responseCode: code })),
     });
 
-  it("may do so for a day, at no cost; then the touch fails with the reason", async () => {
+  long.it("may do so for a day, at no cost; then the touch fails with the reason", async () => {
     const workspaceId = await addDue(1, { channel: "email" });
     const { port } = await puttingOff(450, "4.7.1 greylisted");
     for (let hours = 0; hours < 24; hours++) {
@@ -312,7 +313,7 @@ describe("a receiver's server that puts mails off", () => {
     expect(rows).toEqual([{ status: "failed", reason: "smtp_450_4_7_1" }]);
   });
 
-  it("does not fail touches, unlike a throttling provider", async () => {
+  long.it("does not fail touches, unlike a throttling provider", async () => {
     const workspaceId = await addDue(1, { channel: "email" });
     const { port } = await puttingOff(454, "Throttling failure: Maximum sending rate exceeded.");
     for (let hours = 0; hours < 72; hours += 2) await runThrough(smtpAt(port), hours);
@@ -378,7 +379,7 @@ describe("a receiver that nothing can reach", () => {
     expect((await runThrough(smtpAt(port), 24 * 40)).results).toMatchObject({ claimed: 1 });
   });
 
-  it("does not delay a settlement if another transaction has locked the lead", async () => {
+  long.it("does not delay a settlement if another transaction has locked the lead", async () => {
     const workspaceId = await addTwoSteps();
     const { port } = await refusing(550, "5.1.1 no such mailbox");
     const provider = smtpAt(port);

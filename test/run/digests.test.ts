@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from "@jest/globals";
 import type pg from "pg";
 import type { DigestSender, OutgoingDigest, SendOutcome } from "../../lib/run/channel-ports.ts";
 import { addFollowedLead, addLead, addSequence, addTouch, addWorkspace, type Columns } from "../support/factories.ts";
+import { long } from "../support/long.ts";
 import { type Changes, clockAt, noLock, openRunner, useRunner } from "../support/run.ts";
 import { openTransaction } from "../support/transactions.ts";
 
@@ -69,7 +70,7 @@ async function deliveriesOf(workspaceId: string) {
 }
 
 describe("a clock that was years ahead", () => {
-  it("does not suspend digests; the next digest reports the events dated by it", async () => {
+  long.it("does not suspend digests; the next digest reports the events dated by it", async () => {
     const id = await addListener();
     await addEvent(id, "2037-01-05T05:00Z");
     expect(await digestsAt("2037-01-06T07:00Z", id)).toMatchObject({ sent: 1 });
@@ -161,7 +162,7 @@ describe("a digest", () => {
     expect(rows).toEqual([{ window_end: new Date("2030-06-05T06:00Z") }]);
   });
 
-  it.each<[string, string, readonly string[]]>([
+  long.it.each<[string, string, readonly string[]]>([
     ["00:05", "2030-03-08", ["2030-03-09T05:05Z", "2030-03-10T05:05Z", "2030-03-11T04:05Z"]],
     ["23:55", "2030-03-08", ["2030-03-09T04:55Z", "2030-03-10T04:55Z", "2030-03-11T03:55Z"]],
     ["00:05", "2030-11-01", ["2030-11-02T04:05Z", "2030-11-03T04:05Z", "2030-11-04T05:05Z"]],
@@ -245,7 +246,7 @@ describe("an event", () => {
     expect(counts()).toEqual(["backstop_completed 1", "backstop_completed 7"]);
   });
 
-  it("is reported once by two concurrent runs, each workspace by one of them", async () => {
+  long.it("is reported once by two concurrent runs, each workspace by one of them", async () => {
     const ids: string[] = [];
     for (let index = 0; index < 20; index++) {
       const id = await addListener();
@@ -394,7 +395,7 @@ describe("a dry run", () => {
 });
 
 describe("many workspaces", () => {
-  it("get each their events and no others, in one run", async () => {
+  long.it("get each their events and no others, in one run", async () => {
     const mine = await sql.query<{ id: string }>(`
       insert into workspace (name, email_from, digest_email, next_digest_at)
       select 'Tenant ' || number, 'a@b.test', number || '@tenant.test', '2030-06-03T08:00Z'

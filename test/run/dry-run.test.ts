@@ -17,6 +17,7 @@ import {
   type Sequence,
 } from "../support/factories.ts";
 import { aMeeting, hoursAgo, tell } from "../support/facts.ts";
+import { long } from "../support/long.ts";
 import { openRunner, useRunner } from "../support/run.ts";
 import { openTransaction, untilBlockedBy } from "../support/transactions.ts";
 import { openPool } from "../support/use-database.ts";
@@ -126,7 +127,7 @@ function foretold({ backstop, snoozed, resumed, enrichmentResumed, results, reco
 }
 
 describe("a dry run", () => {
-  it("predicts each step of the real run, and writes nothing", async () => {
+  long.it("predicts each step of the real run, and writes nothing", async () => {
     await addScene();
     const before = await everyRow(sql);
     const dry = await runner.run({ dryRun: true }, { settings });

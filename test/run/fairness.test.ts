@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import { addWorkspaceWithDue } from "../support/due.ts";
 import { addInstance, addLead, addSequence, addWorkspace } from "../support/factories.ts";
+import { long } from "../support/long.ts";
 import { clockAt, useRunner } from "../support/run.ts";
 
 const NOW = new Date("2030-01-07T09:00:00Z");
@@ -21,7 +22,7 @@ const servedAfter = (workspaceIds: readonly string[]): number => {
 };
 
 describe("a workspace with very many due steps", () => {
-  it.each([1, 4])("delays one with ten by no more than a batch, with %d claimers", async (claimers) => {
+  long.it.each([1, 4])("delays one with ten by no more than a batch, with %d claimers", async (claimers) => {
     const many = await addWorkspaceWithDue(sql, 3_000, {}, A_MONTH_AGO);
     const few = await addWorkspaceWithDue(sql, 10, {}, AN_HOUR_AGO);
     const report = await runAt(NOW, { settings: { ...BATCH, claimers } });
@@ -31,7 +32,7 @@ describe("a workspace with very many due steps", () => {
     expect(servedAfter([many])).toBe(3_010);
   });
 
-  it("delays each of a thousand with one by no more than one round of all of them", async () => {
+  long.it("delays each of a thousand with one by no more than one round of all of them", async () => {
     await addWorkspaceWithDue(sql, 3_000, {}, A_MONTH_AGO);
     const { rows } = await sql.query<{ workspace_id: string }>(
       `with added as (insert into workspace (name, email_from, window_days, window_start, window_end)
@@ -56,7 +57,7 @@ describe("a workspace with very many due steps", () => {
 });
 
 describe("a run without enough time", () => {
-  it("stops in time and reports the backlog and its age; the next run continues", async () => {
+  long.it("stops in time and reports the backlog and its age; the next run continues", async () => {
     const many = await addWorkspaceWithDue(sql, 1_000, {}, A_MONTH_AGO);
     const few = await addWorkspaceWithDue(sql, 10, {}, AN_HOUR_AGO);
     const remainingMs = () => (runner.channel.sent.length < 250 ? 60_000 : 500);

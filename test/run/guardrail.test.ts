@@ -6,6 +6,7 @@ import { carryOutOrder } from "../../lib/operate/requests.ts";
 import { onPool } from "../../lib/store/sql.ts";
 import { addFollowedLead, addSequence, addWorkspace, type Columns, everyRow, type Sql } from "../support/factories.ts";
 import { tell } from "../support/facts.ts";
+import { long } from "../support/long.ts";
 import { noLock, useRunner } from "../support/run.ts";
 import { openTransaction } from "../support/transactions.ts";
 
@@ -296,7 +297,7 @@ describe("a run", () => {
   });
 });
 
-it("counts as a plain list of mails would, whatever the limits", async () => {
+long.it("counts as a plain list of mails would, whatever the limits", async () => {
   const now = new Date();
   const instant = fc.constantFrom(0, 1, DAY_MS, WEEK_MS - 1, WEEK_MS, WEEK_MS + 1, 30 * DAY_MS);
   const time = instant.map((ms) => new Date(now.getTime() - ms));

@@ -4,6 +4,7 @@ import { aBounce, aComplaint, aDelivery, aReject, sesEvent, type Tagged } from "
 import { atEnd } from "../support/at-end.ts";
 import { addWorkspace, type Columns } from "../support/factories.ts";
 import { addReached, type Reached, takeIn } from "../support/intake.ts";
+import { long } from "../support/long.ts";
 import { useDatabase } from "../support/use-database.ts";
 
 const { database: testDatabase, sql } = await useDatabase();
@@ -42,7 +43,7 @@ const standingOf = async ({ touchId, leadId, instanceId, workspaceId }: Reached)
 };
 
 describe("the events of SES about a mail", () => {
-  it("suppress an address that bounced, and leave the sequence to other channels", async () => {
+  long.it("suppress an address that bounced, and leave the sequence to other channels", async () => {
     expect((await takeIn(database, [EVENTS.bounced()])).report).toMatchObject({ applied: 1 });
     expect(await standingOf(ada)).toMatchObject({
       bounced: expect.any(Date),
@@ -111,7 +112,7 @@ describe("the events of SES about a mail", () => {
     expect(await standingOf(ada)).toMatchObject({ bounced: null, suppressions: null });
   });
 
-  it("do not wait for each other: a thousand in a batch, one of them invalid", async () => {
+  long.it("do not wait for each other: a thousand in a batch, one of them invalid", async () => {
     const foreign = Array.from({ length: 800 }, () => eventOf("Email Bounced", aBounce(), {}));
     const opened = Array.from({ length: 99 }, () => eventOf("Email Opened", {}, ada));
     const bounces = Array.from({ length: 100 }, (_, index) => eventOf("Email Bounced", aBounce(), ada, `m-${index}`));

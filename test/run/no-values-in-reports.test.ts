@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
 import { translated } from "../../lib/store/database-errors.ts";
 import { addFollowedLead, addLead, addSequence, addWorkspace, type Columns } from "../support/factories.ts";
+import { long } from "../support/long.ts";
 import { ONE_CASE_IN } from "../support/one-case-in.ts";
 import { clockAt, useRunner } from "../support/run.ts";
 
@@ -124,7 +125,7 @@ describe("no value of a lead and no word of a template", () => {
 });
 
 describe("a tenant with hostile templates", () => {
-  it("holds its own steps, and the other tenant is served in the same run", async () => {
+  long.it("holds its own steps, and the other tenant is served in the same run", async () => {
     const slow = (number: number) =>
       `{% assign x = "${number}" %}${"{% assign x = x | append: x | escape | replace: '0', '00000000' %}".repeat(100)}{{ x }}`;
     for (let number = 0; number < 30; number++) {

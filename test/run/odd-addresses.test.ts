@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { domainToUnicode } from "node:url";
-import { describe, expect, it } from "@jest/globals";
+import { describe, expect } from "@jest/globals";
 import { readAddress } from "../../lib/domain/address.ts";
 import type { BusEvent } from "../../lib/inbound/translation.ts";
 import { unsubscribeToken } from "../../lib/inbound/unsubscribe-link.ts";
@@ -11,6 +11,7 @@ import { aBounce, aComplaint, sesEvent } from "../inbound/ses-examples.ts";
 import { anInvitee, calcom, calcomAttendee, calendly, instantAt } from "../support/booking-payloads.ts";
 import { addFollowedLead, addSequence, addWorkspace, type Columns } from "../support/factories.ts";
 import { takeIn } from "../support/intake.ts";
+import { long } from "../support/long.ts";
 import { useRunner } from "../support/run.ts";
 import { aRequest, KEYS, SIGNERS } from "../support/webhook-requests.ts";
 
@@ -254,23 +255,26 @@ const affected = async (leadIds: readonly string[], effect: string): Promise<Rea
 const readMails = { bucket: "mails", read: (key: string) => Promise.resolve(mails.get(key)) };
 
 describe("each odd address of a lead, mailed or not, is found by", () => {
-  it.each(ROUTES.map((route, index) => ({ ...route, index })))("$name", async ({ index, answers, eventOf, effect }) => {
-    const { leads, stranger } = await chased();
-    const mailed = leads.filter(({ touchId }) => touchId !== undefined);
-    expect(mailed.length).toBeGreaterThan(40);
-    const reported = answers ? mailed : leads;
-    const events = await Promise.all(
-      reported.map((lead, at) => {
-        const notations = notationsOf(lead);
-        // Each route gets another notation of the same address.
-        return eventOf(lead, notations[(at + index) % notations.length] ?? lead.stored);
-      }),
-    );
-    const { report, refused, ignored } = await takeIn(runner.ports.database, events, { mails: readMails });
-    const found = await affected([...leads.map(({ leadId }) => leadId), stranger], effect);
-    const missed = reported.filter(({ leadId }) => !found.has(leadId)).map(({ stored }) => stored);
-    const { created } = report;
-    expect({ missed, refused, ignored, created }).toEqual({ missed: [], refused: [], ignored: {}, created: 0 });
-    expect(found.has(stranger)).toBe(false);
-  });
+  long.it.each(ROUTES.map((route, index) => ({ ...route, index })))(
+    "$name",
+    async ({ index, answers, eventOf, effect }) => {
+      const { leads, stranger } = await chased();
+      const mailed = leads.filter(({ touchId }) => touchId !== undefined);
+      expect(mailed.length).toBeGreaterThan(40);
+      const reported = answers ? mailed : leads;
+      const events = await Promise.all(
+        reported.map((lead, at) => {
+          const notations = notationsOf(lead);
+          // Each route gets another notation of the same address.
+          return eventOf(lead, notations[(at + index) % notations.length] ?? lead.stored);
+        }),
+      );
+      const { report, refused, ignored } = await takeIn(runner.ports.database, events, { mails: readMails });
+      const found = await affected([...leads.map(({ leadId }) => leadId), stranger], effect);
+      const missed = reported.filter(({ leadId }) => !found.has(leadId)).map(({ stored }) => stored);
+      const { created } = report;
+      expect({ missed, refused, ignored, created }).toEqual({ missed: [], refused: [], ignored: {}, created: 0 });
+      expect(found.has(stranger)).toBe(false);
+    },
+  );
 });

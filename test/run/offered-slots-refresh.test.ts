@@ -17,6 +17,7 @@ import {
   type Columns,
 } from "../support/factories.ts";
 import { tell } from "../support/facts.ts";
+import { long } from "../support/long.ts";
 import { type Changes, clockAt, leftClaimed, SETTINGS, useRunner } from "../support/run.ts";
 import { openTransaction } from "../support/transactions.ts";
 
@@ -116,7 +117,7 @@ const laterRun = (changes: Changes = {}, minutes = 16) =>
   runner.run({}, { ...clockAt(Date.now() + minutes * 60_000), ...changes });
 
 describe("a text that offers times", () => {
-  it("goes out with the next three on different days, each once, and they are recorded", async () => {
+  long.it("goes out with the next three on different days, each once, and they are recorded", async () => {
     await report([inDays(1), inDays(1, 11), inDays(2), inDays(3), inDays(4)], {
       bookingUrl: "https://book.example.test/a",
     });

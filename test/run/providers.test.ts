@@ -16,6 +16,7 @@ import {
 } from "../channels/servers.ts";
 import { endpointAt } from "../channels/webhook-endpoint.ts";
 import { addFollowedLead, addSequence, addWorkspace } from "../support/factories.ts";
+import { long } from "../support/long.ts";
 import { clockAt, useRunner } from "../support/run.ts";
 import { deleteAll } from "../support/use-database.ts";
 
@@ -74,7 +75,7 @@ type Answer = (response: ServerResponse) => void;
 const late: Answer = (response) => void setTimeout(() => answering(200)(response), 2 * HASTY.answerMs).unref();
 
 describe("a run through an SMTP server", () => {
-  it.each([
+  long.it.each([
     ["takes all", () => smtpServer({}), SENT],
     ["refuses", () => smtpServer(toRecipients(550)), FAILED],
     ["refuses the sender", () => smtpSaying(550), WAITING],
@@ -118,26 +119,29 @@ describe("a run through a webhook", () => {
     expect(await touches()).toEqual([{ ...touch, count: 5 }]);
   });
 
-  it("that does something else each time loses nothing: each touch is settled, and the report balances", async () => {
-    await addDue(40, "webhook");
-    const answers: readonly Answer[] = [
-      answering(202),
-      answering(500),
-      answering(410),
-      answering(429, "", { "retry-after": "0" }),
-      ...Object.values(SILENCES),
-      late,
-    ];
-    const server = await httpServer((response) => answers[server.requests.length % answers.length]?.(response));
-    const { errors, results } = await runThrough(webhookAt(server.port, HASTY));
-    expect(errors).toEqual([]);
-    const { sent = 0, failed = 0, retrying = 0 } = results?.delivery ?? {};
-    expect({ all: sent + failed + retrying, unknown: results?.delivery?.unknown }).toEqual({ all: 40, unknown: 0 });
-    expect(sent).toBeGreaterThan(0);
-    const settled: readonly { status: string; count: number }[] = await touches();
-    expect(settled.reduce((total, { count }) => total + count, 0)).toBe(40);
-    expect(settled.map(({ status }) => status)).not.toContain("sending");
-  });
+  long.it(
+    "that does something else each time loses nothing: each touch is settled, and the report balances",
+    async () => {
+      await addDue(40, "webhook");
+      const answers: readonly Answer[] = [
+        answering(202),
+        answering(500),
+        answering(410),
+        answering(429, "", { "retry-after": "0" }),
+        ...Object.values(SILENCES),
+        late,
+      ];
+      const server = await httpServer((response) => answers[server.requests.length % answers.length]?.(response));
+      const { errors, results } = await runThrough(webhookAt(server.port, HASTY));
+      expect(errors).toEqual([]);
+      const { sent = 0, failed = 0, retrying = 0 } = results?.delivery ?? {};
+      expect({ all: sent + failed + retrying, unknown: results?.delivery?.unknown }).toEqual({ all: 40, unknown: 0 });
+      expect(sent).toBeGreaterThan(0);
+      const settled: readonly { status: string; count: number }[] = await touches();
+      expect(settled.reduce((total, { count }) => total + count, 0)).toBe(40);
+      expect(settled.map(({ status }) => status)).not.toContain("sending");
+    },
+  );
 });
 
 describe("a provider that throttles", () => {

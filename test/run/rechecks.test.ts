@@ -9,6 +9,7 @@ import {
   addWorkspace,
   type Columns,
 } from "../support/factories.ts";
+import { long } from "../support/long.ts";
 import { clockAt, useRunner } from "../support/run.ts";
 import { openTransaction, untilBlockedBy } from "../support/transactions.ts";
 
@@ -381,7 +382,7 @@ describe("a month of runs", () => {
     return checked;
   };
 
-  it("updates a paused instance once per change, and never without a change", async () => {
+  long.it("updates a paused instance once per change, and never without a change", async () => {
     const workspaceId = await addWorkspace(sql);
     const sequence = await addSequence(sql, workspaceId);
     const paused = async (reason: string, number: number) => {

@@ -9,6 +9,7 @@ import {
   FAR_AHEAD,
   LONG_AGO,
 } from "../support/factories.ts";
+import { long } from "../support/long.ts";
 import { clockAt, useRunner } from "../support/run.ts";
 import { openTransaction } from "../support/transactions.ts";
 
@@ -77,7 +78,7 @@ async function addObstructed({ workspace, sequence, step, lead = {} }: Obstacle,
 }
 
 describe("ten times as many due steps that may not go, due before those that may", () => {
-  it.each(OBSTACLES)("do not keep these from going in the same run: $reason", async (obstacle) => {
+  long.it.each(OBSTACLES)("do not keep these from going in the same run: $reason", async (obstacle) => {
     const workspaceId = await addWorkspace(sql);
     await addObstructed(obstacle, workspaceId);
     await addDue(sql, MAY_GO, workspaceId, await addSequence(sql, workspaceId), new Date(NOW.getTime() - 60_000));
@@ -123,7 +124,7 @@ describe("ten times as many claimed touches that may not go, older than those th
     return { workspaceId, instances };
   }
 
-  it.each<Obstacle & { readonly touch?: Columns }>([
+  long.it.each<Obstacle & { readonly touch?: Columns }>([
     { reason: "workspace_paused", workspace: { paused_at: LONG_AGO } },
     { reason: "sequence_inactive", sequence: { active: false } },
     { reason: "lead_snoozed", lead: { snoozed_until: FAR_AHEAD } },

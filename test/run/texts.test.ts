@@ -6,6 +6,7 @@ import { atEnd } from "../support/at-end.ts";
 import { addLead, addWorkspace, type Columns } from "../support/factories.ts";
 import { bodyOf } from "../support/facts.ts";
 import { addReached, type Reached, takeIn } from "../support/intake.ts";
+import { long } from "../support/long.ts";
 import { useDatabase } from "../support/use-database.ts";
 
 const { database: testDatabase, sql } = await useDatabase();
@@ -103,7 +104,7 @@ describe("a text that a person sends", () => {
     }
   });
 
-  it.each<[string, string, (lead: Reached) => Columns, string]>([
+  long.it.each<[string, string, (lead: Reached) => Columns, string]>([
     ["an opt-out by link", "lead.opted_out", ({ touchId }) => ({ touch: touchId }), "opted_out"],
     ["an opt-out by a person", "lead.opted_out", ({ leadId }) => ({ id: leadId }), "opted_out"],
     ["a complaint", "lead.complained", ({ touchId }) => ({ touch: touchId }), "complained"],

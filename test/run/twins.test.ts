@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import { atEnd } from "../support/at-end.ts";
 import { addFollowedLead, addSequence, addWorkspace, type Columns, LONG_AGO } from "../support/factories.ts";
+import { long } from "../support/long.ts";
 import { accept, leftClaimed, noLock, openRunner, useRunner } from "../support/run.ts";
 import { openTransaction } from "../support/transactions.ts";
 
@@ -140,7 +141,7 @@ it("two leads with one number, in any notation, get one text message per run", a
 });
 
 describe("two that start twins at the same moment", () => {
-  it("never both start, run after run, and one of them does", async () => {
+  long.it("never both start, run after run, and one of them does", async () => {
     for (let pair = 0; pair < 20; pair++) {
       await addTwin({ email: `twin-${pair}@example.com` });
       await addTwin({ email: `twin-${pair}@example.com` });

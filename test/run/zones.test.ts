@@ -10,6 +10,7 @@ import {
   LONG_AGO,
 } from "../support/factories.ts";
 import { aMeeting, hoursAgo, tell } from "../support/facts.ts";
+import { long } from "../support/long.ts";
 import { useRunner } from "../support/run.ts";
 import { INVALID_ZONES, VALID_ZONES } from "../support/zones.ts";
 
@@ -49,46 +50,49 @@ async function addBusyWorkspace(columns: Columns) {
 const storable = (zones: readonly string[]) => zones.filter((zone) => !zone.includes("\0"));
 
 describe("an invalid time zone in the table", () => {
-  it("of any workspace or lead holds its own steps with a named reason, and the healthy tenant is served", async () => {
-    const healthy = await addBusyWorkspace({});
-    const held: { instanceId: string; workspaceId: string; reason: string; detail: string }[] = [];
-    for (const zone of storable(INVALID_ZONES)) {
-      const { workspaceId, instanceId } = await addBusyWorkspace({ time_zone: zone });
-      const detail = `workspace ${workspaceId}: time_zone is not a time zone`;
-      held.push({ instanceId, workspaceId, reason: "invalid_time_zone", detail });
-    }
-    const mixed = await addWorkspace(sql);
-    const { id } = await addSequence(sql, mixed, { steps: [{}, { delay_minutes: 3 * 1440 }] });
-    for (const zone of storable(INVALID_ZONES)) {
-      const { instanceId, leadId } = await addFollowedLead(sql, mixed, id, { lead: { time_zone: zone } });
-      const detail = `lead ${leadId}: time_zone is not a time zone`;
-      held.push({ instanceId, workspaceId: mixed, reason: "invalid_time_zone", detail });
-    }
+  long.it(
+    "of any workspace or lead holds its own steps with a named reason, and the healthy tenant is served",
+    async () => {
+      const healthy = await addBusyWorkspace({});
+      const held: { instanceId: string; workspaceId: string; reason: string; detail: string }[] = [];
+      for (const zone of storable(INVALID_ZONES)) {
+        const { workspaceId, instanceId } = await addBusyWorkspace({ time_zone: zone });
+        const detail = `workspace ${workspaceId}: time_zone is not a time zone`;
+        held.push({ instanceId, workspaceId, reason: "invalid_time_zone", detail });
+      }
+      const mixed = await addWorkspace(sql);
+      const { id } = await addSequence(sql, mixed, { steps: [{}, { delay_minutes: 3 * 1440 }] });
+      for (const zone of storable(INVALID_ZONES)) {
+        const { instanceId, leadId } = await addFollowedLead(sql, mixed, id, { lead: { time_zone: zone } });
+        const detail = `lead ${leadId}: time_zone is not a time zone`;
+        held.push({ instanceId, workspaceId: mixed, reason: "invalid_time_zone", detail });
+      }
 
-    const report = await run();
+      const report = await run();
 
-    expect(report).toMatchObject({ success: true, errors: [], results: { claimed: 1, held: held.length } });
-    expect(report.results?.reasons).toEqual({ ready: 1, invalid_time_zone: held.length });
-    const byId = (a: { instanceId: string }, b: { instanceId: string }) => (a.instanceId < b.instanceId ? -1 : 1);
-    const problems = report.results?.problems ?? [];
-    expect(problems).toHaveLength(Math.min(50, held.length));
-    expect([...held].sort(byId)).toEqual(expect.arrayContaining([...problems].sort(byId)));
-    expect(report.notificationDigests).toMatchObject({
-      sent: storable(INVALID_ZONES).length + 1,
-      failed: 0,
-      unknown: 0,
-    });
-    expect(runner.channel.sentTo(healthy.workspaceId)).toHaveLength(2);
-    expect(runner.channel.sent).toHaveLength(2);
-    expect(report.recovered).toMatchObject({ delivery: { sent: 1, deferred: storable(INVALID_ZONES).length } });
-    const { rows } = await sql.query(
-      "select distinct reason from touch where status = 'claimed' and workspace_id <> $1",
-      [healthy.workspaceId],
-    );
-    expect(rows).toEqual([{ reason: "invalid_time_zone" }]);
-    const told = JSON.stringify([report, runner.lines]);
-    for (const zone of INVALID_ZONES.filter((text) => text.trim().length > 4)) expect(told).not.toContain(zone);
-  });
+      expect(report).toMatchObject({ success: true, errors: [], results: { claimed: 1, held: held.length } });
+      expect(report.results?.reasons).toEqual({ ready: 1, invalid_time_zone: held.length });
+      const byId = (a: { instanceId: string }, b: { instanceId: string }) => (a.instanceId < b.instanceId ? -1 : 1);
+      const problems = report.results?.problems ?? [];
+      expect(problems).toHaveLength(Math.min(50, held.length));
+      expect([...held].sort(byId)).toEqual(expect.arrayContaining([...problems].sort(byId)));
+      expect(report.notificationDigests).toMatchObject({
+        sent: storable(INVALID_ZONES).length + 1,
+        failed: 0,
+        unknown: 0,
+      });
+      expect(runner.channel.sentTo(healthy.workspaceId)).toHaveLength(2);
+      expect(runner.channel.sent).toHaveLength(2);
+      expect(report.recovered).toMatchObject({ delivery: { sent: 1, deferred: storable(INVALID_ZONES).length } });
+      const { rows } = await sql.query(
+        "select distinct reason from touch where status = 'claimed' and workspace_id <> $1",
+        [healthy.workspaceId],
+      );
+      expect(rows).toEqual([{ reason: "invalid_time_zone" }]);
+      const told = JSON.stringify([report, runner.lines]);
+      for (const zone of INVALID_ZONES.filter((text) => text.trim().length > 4)) expect(told).not.toContain(zone);
+    },
+  );
 
   it("holds nothing if the zone is valid", async () => {
     const mixed = await addWorkspace(sql);

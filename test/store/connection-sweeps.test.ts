@@ -6,6 +6,7 @@ import { onPool } from "../../lib/store/sql.ts";
 import { atEnd } from "../support/at-end.ts";
 import { addWorkspace, type Columns } from "../support/factories.ts";
 import { hoursAgo, tell } from "../support/facts.ts";
+import { long } from "../support/long.ts";
 import { useRunner } from "../support/run.ts";
 
 const { database: testDatabase, sql, runner } = await useRunner({ empty: true });
@@ -39,7 +40,7 @@ const told = async () =>
   );
 const age = async () => (await runner.run()).backstop?.sweepAgeSeconds;
 
-it("leaves the same row, whatever the order of the sweeps and however often they arrive", async () => {
+long.it("leaves the same row, whatever the order of the sweeps and however often they arrive", async () => {
   const sweep = fc.record({
     minute: fc.integer({ min: 0, max: 5 }),
     fault: fc.constantFrom(null, "unavailable", "throttled"),

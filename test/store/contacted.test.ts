@@ -5,6 +5,7 @@ import type { FactOutcome } from "../../lib/run/apply-messages.ts";
 import { onPool } from "../../lib/store/sql.ts";
 import { addInstance, addLead, addSequence, addTouch, addWorkspace, type Columns } from "../support/factories.ts";
 import { aMeeting, bodyOf, hoursAgo, tell } from "../support/facts.ts";
+import { long } from "../support/long.ts";
 import { clockAt, useRunner } from "../support/run.ts";
 
 const { sql, runner } = await useRunner({ empty: true });
@@ -233,7 +234,7 @@ describe("replies and contacts in any order, and twice", () => {
     return await followed();
   };
 
-  it.each([true, false])(
+  long.it.each([true, false])(
     "have the effect of the true order by the next run (in a sequence before: %s)",
     async (inCold) => {
       const law = fc.asyncProperty(

@@ -5,6 +5,7 @@ import { addressToSend, normaliseEmail, normalisePhone } from "../../lib/domain/
 import { onPool } from "../../lib/store/sql.ts";
 import { addLead, addSequence, addWorkspace } from "../support/factories.ts";
 import { hoursAgo, tell } from "../support/facts.ts";
+import { long } from "../support/long.ts";
 import { useDatabase } from "../support/use-database.ts";
 
 const { sql } = await useDatabase();
@@ -29,7 +30,7 @@ const pieces = fc.constantFrom(
 );
 const untidy = fc.array(pieces, { maxLength: 12 }).map((parts) => parts.join(""));
 
-it("the database normalises addresses and numbers as the code does", async () => {
+long.it("the database normalises addresses and numbers as the code does", async () => {
   const texts = [
     ...EVERY_CHARACTER.map((character) => `${character}x${character}@example.com${character}`),
     ...fc.sample(untidy, { numRuns: 5_000, seed: 7 }),

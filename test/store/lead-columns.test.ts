@@ -9,6 +9,7 @@ import { TEMPLATE_NAMES } from "../../lib/domain/templates.ts";
 import { onPool } from "../../lib/store/sql.ts";
 import { addSequence, addWorkspace, type Sequence } from "../support/factories.ts";
 import { hoursAgo, tell } from "../support/facts.ts";
+import { long } from "../support/long.ts";
 import { useRunner } from "../support/run.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
@@ -38,7 +39,7 @@ it("stores each lead column of an event, and renders the template columns", asyn
   ]);
 });
 
-it("stores each lead column of a CSV file", async () => {
+long.it("stores each lead column of a CSV file", async () => {
   const path = join(await temporaryFolder(), "leads.csv");
   await writeFile(path, [Object.keys(STORED), Object.values(STORED)].map((cells) => cells.join(",")).join("\n"));
   const { signal } = new AbortController();

@@ -9,6 +9,7 @@ import { planSequences, saveSequences } from "../../lib/store/sequences.ts";
 import { onPool } from "../../lib/store/sql.ts";
 import { atEnd } from "../support/at-end.ts";
 import { addFollowedLead, addWorkspace } from "../support/factories.ts";
+import { long } from "../support/long.ts";
 import { openTransaction, untilBlockedBy } from "../support/transactions.ts";
 import { useDatabase } from "../support/use-database.ts";
 
@@ -98,7 +99,7 @@ async function openHouse(first: readonly string[]) {
 }
 
 describe("leads inside a sequence", () => {
-  it("get each step of their version once, in order, however the sequence is rewritten", async () => {
+  long.it("get each step of their version once, in order, however the sequence is rewritten", async () => {
     await fc.assert(
       fc.asyncProperty(keys, fc.array(move, { maxLength: 12 }), async (first, moves) => {
         const house = await openHouse(first);

@@ -1,5 +1,6 @@
 /** Leads out of the sandbox: code of the process's own context sees the process itself, and not jest's copy. */
-const REQUIRE = 'require("node:vm").runInThisContext("process").getBuiltinModule("node:module").createRequire(__filename)';
+const REQUIRE =
+  'require("node:vm").runInThisContext("process").getBuiltinModule("node:module").createRequire(__filename)';
 
 /**
  * A transform of jest that loads CommonJS packages once per worker, outside the sandbox of the test file. Otherwise each

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import { type EndedProgram, startProgram } from "../../support/child-process.ts";
 import { addFollowedLead, addSequence, addTouch, addWorkspace } from "../../support/factories.ts";
+import { long } from "../../support/long.ts";
 import { useDatabase } from "../../support/use-database.ts";
 
 const { database, sql } = await useDatabase();
@@ -34,7 +35,7 @@ async function statusOf(table: "touch" | "follow_up_instance", id: string): Prom
 describe("approvals", () => {
   const signed = ["--by", "Hana", "--reason", "reads well"];
 
-  it("lists what needs approval, shows recipient and text, and approves it by its fingerprint", async () => {
+  long.it("lists what needs approval, shows recipient and text, and approves it by its fingerprint", async () => {
     const { code, stdout } = await backstop("approvals", "list", "--workspace", workspaceId);
     expect(code).toBe(0);
     expect(stdout).toContain(waiting.touchId);
@@ -58,7 +59,7 @@ describe("approvals", () => {
   });
 });
 
-it("reopens a sequence by the names of lead and sequence, and reports a refusal", async () => {
+long.it("reopens a sequence by the names of lead and sequence, and reports a refusal", async () => {
   const words = ["reopen", waiting.leadId, `Chase ${workspaceId}`, "--reason", "a test booking", "--by", "Hana"];
   expect(await backstop(...words)).toMatchObject({ code: 1, stderr: expect.stringMatching(/it has not ended/) });
   await sql.query("update touch set status = 'cancelled', reason = 'meeting_booked' where id = $1", [waiting.touchId]);

@@ -1,8 +1,9 @@
 import { fileURLToPath } from "node:url";
-import { beforeAll, expect, it } from "@jest/globals";
+import { beforeAll, expect } from "@jest/globals";
 import { openDatabase } from "../../../lib/store/connect.ts";
 import { loadDemo } from "../../../prisma/demo/load-demo.ts";
 import { startProgram } from "../../support/child-process.ts";
+import { long } from "../../support/long.ts";
 import { useDatabase } from "../../support/use-database.ts";
 
 const { database } = await useDatabase();
@@ -23,7 +24,7 @@ async function intake(file: string) {
   return { code, stderr, outcome: stdout === "" ? null : JSON.parse(stdout) };
 }
 
-it("applies each example once, and prints the outcome", async () => {
+long.it("applies each example once, and prints the outcome", async () => {
   const enrolled = { outcome: "applied", verdicts: ["enrolled", "enrolled"] };
   expect(await intake("events/intake/lead.enrolled.json")).toMatchObject({ code: 0, outcome: enrolled });
   const booked = { outcome: "applied", ended: 1, started: 1 };
@@ -31,7 +32,7 @@ it("applies each example once, and prints the outcome", async () => {
   expect(await intake("events/intake/meeting.booked.json")).toMatchObject({ outcome: { outcome: "duplicate" } });
 });
 
-it("reports why an event is refused, and a missing file", async () => {
+long.it("reports why an event is refused, and a missing file", async () => {
   const refused = { outcome: "refused", reason: "touchId: not_found" };
   expect(await intake("events/intake/touch.rejected.json")).toMatchObject({ code: 1, outcome: refused });
   const missing = await intake("nowhere.json");

@@ -1,6 +1,7 @@
-import { expect, it } from "@jest/globals";
+import { expect } from "@jest/globals";
 import { startProgram } from "../../support/child-process.ts";
 import { addFollowedLead, addSequence, addWorkspace, FAR_AHEAD } from "../../support/factories.ts";
+import { long } from "../../support/long.ts";
 import { useDatabase } from "../../support/use-database.ts";
 
 const { database, sql } = await useDatabase({ empty: true });
@@ -10,7 +11,7 @@ const run = (...words: string[]) =>
     .ended;
 const signed = ["--by", "Hana", "--reason", "asked by phone"];
 
-it("stops a lead that is named by its address, shows what an erasure deletes, and erases it", async () => {
+long.it("stops a lead that is named by its address, shows what an erasure deletes, and erases it", async () => {
   const workspaceId = await addWorkspace(sql);
   const chase = await addSequence(sql, workspaceId, { name: "Chase" });
   const lead = { email: "ada@example.test" };

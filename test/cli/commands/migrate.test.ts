@@ -1,6 +1,7 @@
-import { afterEach, beforeEach, expect, it } from "@jest/globals";
+import { afterEach, beforeEach, expect } from "@jest/globals";
 import { startProgram } from "../../support/child-process.ts";
 import { createEmptyDatabase, type TestDatabase } from "../../support/database.ts";
+import { long } from "../../support/long.ts";
 
 let database: TestDatabase;
 
@@ -13,7 +14,7 @@ afterEach(() => database.drop());
 const backstop = (words: readonly string[], url = database.url) =>
   startProgram("cli/backstop.js", words, { environment: { DATABASE_URL: url } }).ended;
 
-it("migrates DATABASE_URL, prints what it applied, and is a no-op the second time", async () => {
+long.it("migrates DATABASE_URL, prints what it applied, and is a no-op the second time", async () => {
   const first = await backstop(["migrate"]);
   expect(first).toMatchObject({ code: 0, stdout: expect.stringMatching(/^(applied \d{14}_\w+\n)+$/) });
   expect(first.stderr).toMatch(/Applying migration 1 of \d+/);
@@ -23,7 +24,7 @@ it("migrates DATABASE_URL, prints what it applied, and is a no-op the second tim
   });
 });
 
-it("reports a failed login in one line with code 1, without the password", async () => {
+long.it("reports a failed login in one line with code 1, without the password", async () => {
   const ended = await backstop(["migrate"], database.url.replace(/\/\/[^@]*@/, "//stranger:hush@"));
   expect(ended).toMatchObject({ code: 1, stdout: "" });
   expect(ended.stderr).toMatch(
@@ -32,7 +33,7 @@ it("reports a failed login in one line with code 1, without the password", async
   expect(ended.stderr).not.toMatch(/hush|^ +at /m);
 });
 
-it("has a help text", async () => {
+long.it("has a help text", async () => {
   const { code, stdout } = await backstop(["--help"]);
   expect(code).toBe(0);
   expect(stdout).toMatch(

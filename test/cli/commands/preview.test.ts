@@ -2,6 +2,7 @@ import { beforeAll, expect, it } from "@jest/globals";
 import { startProgram } from "../../support/child-process.ts";
 import { createEmptyDatabase } from "../../support/database.ts";
 import { addLead, addSequence, addWorkspace } from "../../support/factories.ts";
+import { long } from "../../support/long.ts";
 import { useDatabase } from "../../support/use-database.ts";
 
 const { database, sql: pool } = await useDatabase();
@@ -20,7 +21,7 @@ async function aStep(columns: Readonly<Record<string, unknown>> = {}): Promise<r
   return [id, "1", "--workspace", workspaceId];
 }
 
-it("shows the text for a lead as it would be sent", async () => {
+long.it("shows the text for a lead as it would be sent", async () => {
   const lead = await addLead(pool, workspaceId, { first_name: "Grace\r\nBcc: x" });
   const step = await aStep({ body: "Hi {{ lead.first_name | upcase }},\nyours, {{ workspace.name }}" });
   const { code, stdout } = await preview([...step, "--lead", lead]);
@@ -42,7 +43,7 @@ it("names the values that the lead lacks, with code 1", async () => {
   expect(ended).toMatchObject({ code: 1, stdout: expect.stringContaining("lacks lead.first_name, lead.company\n") });
 });
 
-it("uses the placeholders that the step allows", async () => {
+long.it("uses the placeholders that the step allows", async () => {
   const body = "[x] and {y}";
   const { code, stdout } = await preview(await aStep({ body, allowed_placeholders: "{square_brackets}" }));
   expect(stdout).toMatch(/The step cannot be sent\n\nThe body: .*\(braces\) "\{y\}".*\(line 1, column 9\)\n$/);
@@ -55,7 +56,7 @@ it("prints every error in the texts, with code 1", async () => {
   expect(code).toBe(1);
 });
 
-it("names a step by its key, and the known ones if it is unknown", async () => {
+long.it("names a step by its key, and the known ones if it is unknown", async () => {
   const [sequence = "", , ...rest] = await aStep({ key: "recap" });
   expect((await preview([sequence, "recap", ...rest])).stdout).toMatch(/^Step 1 of/);
   const ended = await preview([sequence, "2", ...rest]);
@@ -70,13 +71,13 @@ it("names a step by its key, and the known ones if it is unknown", async () => {
   });
 });
 
-it("finds only leads of the step's workspace", async () => {
+long.it("finds only leads of the step's workspace", async () => {
   const stranger = await addLead(pool, await addWorkspace(pool));
   const ended = await preview([...(await aStep()), "--lead", stranger]);
   expect(ended).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining("there is no lead with the id") });
 });
 
-it("reports a database that is not migrated", async () => {
+long.it("reports a database that is not migrated", async () => {
   const empty = await createEmptyDatabase();
   const ended = await preview(["Chase", "1"], empty.url);
   await empty.drop();
@@ -92,7 +93,7 @@ it("has a help text", async () => {
   expect(stdout).toMatch(/^Usage: backstop preview .*sends nothing.*Exits with 1.*Examples:/s);
 });
 
-it("names a custom field that no lead of the workspace has, with code 1", async () => {
+long.it("names a custom field that no lead of the workspace has, with code 1", async () => {
   const lead = await addLead(pool, workspaceId, { fields: '{"job_title": "CTO"}' });
   const step = await aStep({ body: "{{ lead.fields.job_title }} {{ lead.fields.job_titel }}" });
   const [sample, own] = await Promise.all([preview(step), preview([...step, "--lead", lead])]);

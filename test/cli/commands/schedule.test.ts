@@ -6,6 +6,7 @@ import { invokeRunOf } from "../../../cli/stage-run.ts";
 import type { Report } from "../../../lib/run/report.ts";
 import { noSteps } from "../../../lib/run/steps.ts";
 import { FakeAws } from "../../support/fake-aws.ts";
+import { long } from "../../support/long.ts";
 
 /** A schedule that sets every field of EventBridge Scheduler's API. */
 const aSchedule = {
@@ -97,7 +98,7 @@ describe("pause and resume", () => {
     expect(current()).toMatchObject({ State: "DISABLED" });
   });
 
-  it("stop with advice when AWS keeps throttling", async () => {
+  long.it("stop with advice when AWS keeps throttling", async () => {
     for (let time = 0; time < 10; time++) aws.refusals.push({ status: 429, type: "ThrottlingException" });
     const result = run("pause");
     await expect(result).rejects.toThrow(Problem);

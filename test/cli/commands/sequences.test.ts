@@ -1,9 +1,10 @@
 import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { beforeEach, describe, expect, it } from "@jest/globals";
+import { beforeEach, describe, expect } from "@jest/globals";
 import { startProgram } from "../../support/child-process.ts";
 import { addFollowedLead, addSequence, addWorkspace, everyRow } from "../../support/factories.ts";
+import { long } from "../../support/long.ts";
 import { temporaryFolder } from "../../support/temporary-folder.ts";
 import { useDatabase } from "../../support/use-database.ts";
 
@@ -27,37 +28,40 @@ const here = () => ["--workspace", workspaceId];
 const filesOf = async (of: string) => (await readdir(of)).map((name) => join(of, name));
 
 describe("sequences apply", () => {
-  it("shows the changes and asks; applies them with --yes; applying again, or applying an export, is a no-op", async () => {
-    const examples = await filesOf(EXAMPLES);
-    const before = await everyRow(sql);
-    expect(await run("apply", ...examples, ...here(), "--dry-run")).toMatchObject({
-      code: 0,
-      stdout: expect.stringMatching(/Chase after no reply: new, with 5 steps\n/),
-    });
-    expect(await run("apply", ...examples, ...here(), ...yes.slice(1))).toMatchObject({
-      code: 1,
-      stderr: expect.stringMatching(/no terminal to confirm at: use --yes/),
-    });
-    expect(await run("apply", ...examples, ...here(), "--yes")).toMatchObject({
-      code: 64,
-      stderr: expect.stringMatching(/Add --by <name> and --reason <text>/),
-    });
-    expect(await everyRow(sql)).toEqual(before);
+  long.it(
+    "shows the changes and asks; applies them with --yes; applying again, or applying an export, is a no-op",
+    async () => {
+      const examples = await filesOf(EXAMPLES);
+      const before = await everyRow(sql);
+      expect(await run("apply", ...examples, ...here(), "--dry-run")).toMatchObject({
+        code: 0,
+        stdout: expect.stringMatching(/Chase after no reply: new, with 5 steps\n/),
+      });
+      expect(await run("apply", ...examples, ...here(), ...yes.slice(1))).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(/no terminal to confirm at: use --yes/),
+      });
+      expect(await run("apply", ...examples, ...here(), "--yes")).toMatchObject({
+        code: 64,
+        stderr: expect.stringMatching(/Add --by <name> and --reason <text>/),
+      });
+      expect(await everyRow(sql)).toEqual(before);
 
-    expect(await run("apply", ...examples, ...here(), ...yes)).toMatchObject({ code: 0 });
-    const applied = await everyRow(sql);
-    const unchanged = { code: 0, stdout: expect.stringMatching(/^(.*: no change\n){3,}$/) };
-    expect(await run("apply", ...examples, ...here(), ...yes)).toMatchObject(unchanged);
-    expect(await run("export", folder, ...here())).toMatchObject({ code: 0 });
-    expect(await run("apply", ...(await filesOf(folder)), ...here(), ...yes)).toMatchObject(unchanged);
-    expect(await everyRow(sql)).toEqual(applied);
-    expect(await run("export", folder, ...here())).toMatchObject({
-      code: 1,
-      stderr: expect.stringMatching(/already exist/),
-    });
-  });
+      expect(await run("apply", ...examples, ...here(), ...yes)).toMatchObject({ code: 0 });
+      const applied = await everyRow(sql);
+      const unchanged = { code: 0, stdout: expect.stringMatching(/^(.*: no change\n){3,}$/) };
+      expect(await run("apply", ...examples, ...here(), ...yes)).toMatchObject(unchanged);
+      expect(await run("export", folder, ...here())).toMatchObject({ code: 0 });
+      expect(await run("apply", ...(await filesOf(folder)), ...here(), ...yes)).toMatchObject(unchanged);
+      expect(await everyRow(sql)).toEqual(applied);
+      expect(await run("export", folder, ...here())).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(/already exist/),
+      });
+    },
+  );
 
-  it("rejects a custom field that no lead has with all its places, unless --new-field names it", async () => {
+  long.it("rejects a custom field that no lead has with all its places, unless --new-field names it", async () => {
     await addFollowedLead(sql, workspaceId, (await addSequence(sql, workspaceId)).id, {
       lead: { fields: '{"plan": "Pro"}' },
     });
@@ -77,7 +81,7 @@ describe("sequences apply", () => {
     expect(await run("apply", file, ...here(), ...order)).toMatchObject({ code: 0 });
   });
 
-  it("exports a file for each sequence, also if names differ in punctuation only, and all or none", async () => {
+  long.it("exports a file for each sequence, also if names differ in punctuation only, and all or none", async () => {
     for (const name of ["Nudge", "Nudge-3", "nudge!", "Nudge\u001b[2J"]) await addSequence(sql, workspaceId, { name });
     const { code, stdout } = await run("export", folder, ...here());
     expect(code).toBe(0);
@@ -93,7 +97,7 @@ describe("sequences apply", () => {
     expect((await readdir(folder)).sort()).toEqual(sorted.slice(2));
   });
 
-  it("prints no control character of a row to the terminal", async () => {
+  long.it("prints no control character of a row to the terminal", async () => {
     await sql.query("update workspace set name = $2 where id = $1", [workspaceId, "Harbour\u001b[31m\u202eHomes"]);
     const file = join(folder, "new.yaml");
     const step = "{ key: a, delay: 1 day, channel: task, body: x }";
@@ -103,7 +107,7 @@ describe("sequences apply", () => {
     expect(stdout + stderr).not.toMatch(/[^\P{Cc}\n]|\u202e/u);
   });
 
-  it("reports what a change means for leads in progress, and changes no other workspace", async () => {
+  long.it("reports what a change means for leads in progress, and changes no other workspace", async () => {
     const steps = [{ key: "a", channel: "task", subject: null, body: "one\ntwo" }];
     const { id } = await addSequence(sql, workspaceId, { name: "Chase", steps });
     await addFollowedLead(sql, workspaceId, id);
@@ -137,7 +141,7 @@ steps:
     ]);
   });
 
-  it("prints all errors of all files, and applies none", async () => {
+  long.it("prints all errors of all files, and applies none", async () => {
     const [good = ""] = await filesOf(EXAMPLES);
     const bad = join(folder, "bad.yaml");
     const worse = join(folder, "worse.yaml");
@@ -153,7 +157,7 @@ steps:
     expect(await everyRow(sql)).toEqual(before);
   });
 
-  it("requires --workspace if there are several, and reports an unknown one", async () => {
+  long.it("requires --workspace if there are several, and reports an unknown one", async () => {
     await addWorkspace(sql);
     const [good = ""] = await filesOf(EXAMPLES);
     expect(await run("apply", good, ...yes)).toMatchObject({

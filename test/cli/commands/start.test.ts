@@ -11,6 +11,7 @@ import { loadDemo } from "../../../prisma/demo/load-demo.ts";
 import { type EndedProgram, startProgram } from "../../support/child-process.ts";
 import { createDatabase, createEmptyDatabase, type TestDatabase } from "../../support/database.ts";
 import { addFollowedLead, addSequence, addWorkspace, everyRow } from "../../support/factories.ts";
+import { long } from "../../support/long.ts";
 import { temporaryFolder } from "../../support/temporary-folder.ts";
 import { openPool } from "../../support/use-database.ts";
 
@@ -37,21 +38,27 @@ function expectProblem({ code, stdout, stderr }: EndedProgram, reason: RegExp, e
 const completed = async () => JSON.parse(await readFile(file("report.json"), "utf8")).backstop.completedCount;
 
 describe("without a DATABASE_URL", () => {
-  it("start creates a database, completes follow-ups of booked leads, keeps the data, and reloads it with --fresh", async () => {
-    const first = await start(["--leads", "300"]);
-    expect([first.code, first.stderr]).toEqual([0, expect.stringContaining("Loading demo data of 300 leads: touches")]);
-    const completedFirst = await completed();
-    expect(completedFirst).toBeGreaterThan(10);
-    expect(first.stdout).toContain(`completed ${completedFirst} follow-ups of booked leads`);
+  long.it(
+    "start creates a database, completes follow-ups of booked leads, keeps the data, and reloads it with --fresh",
+    async () => {
+      const first = await start(["--leads", "300"]);
+      expect([first.code, first.stderr]).toEqual([
+        0,
+        expect.stringContaining("Loading demo data of 300 leads: touches"),
+      ]);
+      const completedFirst = await completed();
+      expect(completedFirst).toBeGreaterThan(10);
+      expect(first.stdout).toContain(`completed ${completedFirst} follow-ups of booked leads`);
 
-    const second = await start();
-    expect([second.code, await completed()]).toEqual([0, 0]);
-    expect(second.stdout).toContain("completed 0, as expected");
-    expect(second.stderr).not.toContain("Loading");
+      const second = await start();
+      expect([second.code, await completed()]).toEqual([0, 0]);
+      expect(second.stdout).toContain("completed 0, as expected");
+      expect(second.stderr).not.toContain("Loading");
 
-    const fresh = await start(["--fresh", "--leads", "300"]);
-    expect([fresh.code, await completed()]).toEqual([0, completedFirst]);
-  });
+      const fresh = await start(["--fresh", "--leads", "300"]);
+      expect([fresh.code, await completed()]).toEqual([0, completedFirst]);
+    },
+  );
 });
 
 describe("start on the database of DATABASE_URL", () => {
@@ -68,49 +75,52 @@ describe("start on the database of DATABASE_URL", () => {
     await database.drop();
   });
 
-  it("asks before it loads demo data into an empty database, and changes nothing without an answer", async () => {
+  long.it("asks before it loads demo data into an empty database, and changes nothing without an answer", async () => {
     const place = /use --yes to load demo data into the empty database \S+ at (127\.0\.0\.1|localhost):\d+/;
     expectProblem(await start(["--leads", "500"], database.url), place);
     expect((await sql.query("select from pg_class where relnamespace = 'public'::regnamespace")).rowCount).toBe(0);
   });
 
-  it("rejects the database of another application, and changes nothing", async () => {
+  long.it("rejects the database of another application, and changes nothing", async () => {
     await sql.query("create table invoices (id int)");
     expectProblem(await start(["--yes"], database.url), /contains more than demo data, so nothing was changed/);
     await sql.query("drop table invoices");
     expect((await sql.query("select from pg_class where relnamespace = 'public'::regnamespace")).rowCount).toBe(0);
   });
 
-  it("prints the steps, the reasons, a balance that adds up, the rows to correct, and the folder of the e-mails", async () => {
-    const { code, stdout } = await start(["--leads", "500", "--yes"], database.url);
-    expect(code).toBe(0);
-    expect(stdout).toMatch(/^Run \S+ succeeded/m);
-    expect(stdout).toMatch(
-      /compared 1 meeting, and found 1 new: healthy\n {2}lead \S+ had booked: sequences stopped: [1-9]/,
-    );
-    expect(stdout).toMatch(/signed as Calendly signs: 200\n {2}lead \S+ booked a meeting: sequences stopped: [1-9]/);
-    expect(stdout).toMatch(/POST to the link in \S+\.eml, as mail programs unsubscribe:\n +sequences stopped: [1-9]/);
-    expect(stdout).toMatch(/bounce of \S+\.eml, as SES reports it to the intake:\n +.*be skipped: [1-9]/);
-    expect(stdout).toMatch(/resume-ghosted +resumed \d+ of \d+ instances/);
-    expect(stdout).toMatch(/│ ready +│ +\d+ │ all rules passed/);
-    expect(stdout).toContain("time_zone is not a time zone");
-    for (const [, total, parts] of stdout.matchAll(/^ {2}(?:due|claimed) (\d+) = (.+)$/gm)) {
-      const sum = [...(parts ?? "").matchAll(/\d+/g)].reduce((before, [part]) => before + Number(part), 0);
-      expect(sum).toBe(Number(total));
-    }
-    const mails = (await readdir(file("outbox"))).filter((name) => name.endsWith(".eml"));
-    expect(mails.length).toBeGreaterThan(20);
-    expect(stdout).toContain(`contains ${mails.length}, ${mails.length} of them from this run`);
-    expect(stdout).toMatch(/notification-digests +sent 3 digests/);
-    const texts = await Promise.all(mails.map((name) => readFile(join(file("outbox"), name), "utf8")));
-    const digests = texts.filter((text) => text.includes("X-Backstop-Digest"));
-    expect(digests).toHaveLength(3);
-    for (const digest of digests) expect(digest).toMatch(/^Replies of leads: \d+\n- /m);
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: the test checks that there are none
-    expect(stdout).not.toMatch(/\u001b/);
-  });
+  long.it(
+    "prints the steps, the reasons, a balance that adds up, the rows to correct, and the folder of the e-mails",
+    async () => {
+      const { code, stdout } = await start(["--leads", "500", "--yes"], database.url);
+      expect(code).toBe(0);
+      expect(stdout).toMatch(/^Run \S+ succeeded/m);
+      expect(stdout).toMatch(
+        /compared 1 meeting, and found 1 new: healthy\n {2}lead \S+ had booked: sequences stopped: [1-9]/,
+      );
+      expect(stdout).toMatch(/signed as Calendly signs: 200\n {2}lead \S+ booked a meeting: sequences stopped: [1-9]/);
+      expect(stdout).toMatch(/POST to the link in \S+\.eml, as mail programs unsubscribe:\n +sequences stopped: [1-9]/);
+      expect(stdout).toMatch(/bounce of \S+\.eml, as SES reports it to the intake:\n +.*be skipped: [1-9]/);
+      expect(stdout).toMatch(/resume-ghosted +resumed \d+ of \d+ instances/);
+      expect(stdout).toMatch(/│ ready +│ +\d+ │ all rules passed/);
+      expect(stdout).toContain("time_zone is not a time zone");
+      for (const [, total, parts] of stdout.matchAll(/^ {2}(?:due|claimed) (\d+) = (.+)$/gm)) {
+        const sum = [...(parts ?? "").matchAll(/\d+/g)].reduce((before, [part]) => before + Number(part), 0);
+        expect(sum).toBe(Number(total));
+      }
+      const mails = (await readdir(file("outbox"))).filter((name) => name.endsWith(".eml"));
+      expect(mails.length).toBeGreaterThan(20);
+      expect(stdout).toContain(`contains ${mails.length}, ${mails.length} of them from this run`);
+      expect(stdout).toMatch(/notification-digests +sent 3 digests/);
+      const texts = await Promise.all(mails.map((name) => readFile(join(file("outbox"), name), "utf8")));
+      const digests = texts.filter((text) => text.includes("X-Backstop-Digest"));
+      expect(digests).toHaveLength(3);
+      for (const digest of digests) expect(digest).toMatch(/^Replies of leads: \d+\n- /m);
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: the test checks that there are none
+      expect(stdout).not.toMatch(/\u001b/);
+    },
+  );
 
-  it("rejects other data, with or without --fresh, and changes nothing", async () => {
+  long.it("rejects other data, with or without --fresh, and changes nothing", async () => {
     const migrated = await createDatabase();
     const data = openPool(migrated.url);
     const workspaceId = await addWorkspace(data);
@@ -125,7 +135,7 @@ describe("start on the database of DATABASE_URL", () => {
     await migrated.drop();
   });
 
-  it("loads other demo data with --fresh only", async () => {
+  long.it("loads other demo data with --fresh only", async () => {
     expectProblem(await start(["--leads", "30"], database.url), /add --fresh to start over/);
     expect((await start(["--leads", "30", "--fresh"], database.url)).code).toBe(0);
     expect((await sql.query("select from lead")).rowCount).toBe(30);
@@ -144,20 +154,20 @@ describe("invoke", () => {
 
   afterAll(() => database.drop());
 
-  it("prints a summary with --summary", async () => {
+  long.it("prints a summary with --summary", async () => {
     const { code, stdout } = await invoke(["--summary", ...["events/dry-run.json"].map(fromRoot)], database.url);
     expect(stdout).toMatch(/^The dry run succeeded after .*\n\nSteps\n/);
     expect(stdout).toContain("\n\nBalance\n  due ");
     expect(code).toBe(0);
   });
 
-  it("prints the report as JSON and nothing else into a pipe", async () => {
+  long.it("prints the report as JSON and nothing else into a pipe", async () => {
     const { code, stdout } = await invoke(["events/dry-run.json"].map(fromRoot), database.url);
     expect(JSON.parse(stdout)).toMatchObject({ errors: [], statusCode: 200, success: true, dryRun: true });
     expect(code).toBe(0);
   });
 
-  it("reads the event from standard input, and uses an empty one by default", async () => {
+  long.it("reads the event from standard input, and uses an empty one by default", async () => {
     const environment = { DATABASE_URL: database.url };
     const program = startProgram("cli/main.ts", ["invoke", "--folder", folder, "-"], { environment });
     program.process.stdin?.end('{"only": ["backstop"]}');
@@ -183,7 +193,7 @@ describe("invoke", () => {
     );
   });
 
-  it("requires EMAIL_TRANSPORT if the database contains more than demo data", async () => {
+  long.it("requires EMAIL_TRANSPORT if the database contains more than demo data", async () => {
     const sql = openPool(database.url);
     await addWorkspace(sql);
     await sql.end();
@@ -201,13 +211,13 @@ describe("invoke", () => {
 describe("an environment that is not valid", () => {
   const url = "postgresql://me:hush@127.0.0.1:1/none";
 
-  it("is a usage error in one line that names each setting", async () => {
+  long.it("is a usage error in one line that names each setting", async () => {
     const environment = { DATABASE_URL: url, EMAIL_TRANSPORT: "smpt", RUN_BATCH_SIZE: "all" };
     const ended = await startProgram("cli/main.ts", ["invoke", "--folder", folder], { environment }).ended;
     expectProblem(ended, /the environment is not valid: EMAIL_TRANSPORT: .*; RUN_BATCH_SIZE: /, 64);
   });
 
-  it("is not one without a database, whose error names the host", async () => {
+  long.it("is not one without a database, whose error names the host", async () => {
     expectProblem(await backstop(["workspaces", "list"], url), /nothing listens on 127\.0\.0\.1:1/);
   });
 });

@@ -1,6 +1,7 @@
-import { expect, it } from "@jest/globals";
+import { expect } from "@jest/globals";
 import { startProgram } from "../../support/child-process.ts";
 import { addFollowedLead, addSequence, addTouch, addWorkspace } from "../../support/factories.ts";
+import { long } from "../../support/long.ts";
 import { useDatabase } from "../../support/use-database.ts";
 
 const { database, sql } = await useDatabase();
@@ -9,7 +10,7 @@ const backstop = (...words: string[]) =>
   startProgram("cli/main.ts", words, { environment: { NO_COLOR: "1", DATABASE_URL: database.url } }).ended;
 const signed = ["--by", "Hana", "--reason", "seen in the log"];
 
-it("lists, settles and retries touches, shows how many first, and lists runs", async () => {
+long.it("lists, settles and retries touches, shows how many first, and lists runs", async () => {
   const workspaceId = await addWorkspace(sql);
   const chase = await addSequence(sql, workspaceId, { name: "Chase" });
   const { instanceId } = await addFollowedLead(sql, workspaceId, chase.id, {

@@ -1,8 +1,9 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { expect, it } from "@jest/globals";
+import { expect } from "@jest/globals";
 import { startProgram } from "../../support/child-process.ts";
 import { addWorkspace, everyRow } from "../../support/factories.ts";
+import { long } from "../../support/long.ts";
 import { temporaryFolder } from "../../support/temporary-folder.ts";
 import { useDatabase } from "../../support/use-database.ts";
 
@@ -14,7 +15,7 @@ const run = (...words: string[]) =>
   }).ended;
 const signed = ["--by", "Hana", "--reason", "set-up"];
 
-it("shows the settings first, creates the workspace from a file, and applying its export is a no-op", async () => {
+long.it("shows the settings first, creates the workspace from a file, and applying its export is a no-op", async () => {
   const file = join(await temporaryFolder(), "harbour.yaml");
   await writeFile(file, "name: Harbour Homes\nsender: hana@harbour.example\ndailyCap: 5\nholidays: { country: IN }\n");
   expect(await run("apply", file, "--yes")).toMatchObject({
@@ -43,7 +44,7 @@ it("shows the settings first, creates the workspace from a file, and applying it
   });
 });
 
-it("pauses and resumes one workspace or all, and asks which", async () => {
+long.it("pauses and resumes one workspace or all, and asks which", async () => {
   await addWorkspace(sql);
   expect(await run("pause", ...signed)).toMatchObject({ code: 64, stderr: expect.stringMatching(/which workspace\?/) });
   expect((await run("pause", "--all", ...signed)).stdout).toBe("1 paused:\n  Harbour Homes\n0 paused already.\n");

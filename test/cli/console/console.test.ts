@@ -9,6 +9,7 @@ import { operatorOn } from "../../../cli/operator.ts";
 import { answerQuestion } from "../../../lib/operate/requests.ts";
 import { launchBrowser } from "../../support/browser.ts";
 import { addFollowedLead, addSequence, addTouch, addWorkspace } from "../../support/factories.ts";
+import { long } from "../../support/long.ts";
 import { useDatabase } from "../../support/use-database.ts";
 
 const { sql } = await useDatabase();
@@ -72,7 +73,7 @@ async function faultsOf(page: Page): Promise<readonly string[]> {
 }
 
 describe.each(["light", "dark"] as const)("in %s colours, 400 pixels wide", (colours) => {
-  it.each(["/", "/leads?text=ada", "/lead?id=LEAD", "/nothing"])(
+  long.it.each(["/", "/leads?text=ada", "/lead?id=LEAD", "/nothing"])(
     "%s is accessible and needs no scrolling sideways",
     async (path) => {
       const page = await open(path.replace("LEAD", leadId), colours);
@@ -83,7 +84,7 @@ describe.each(["light", "dark"] as const)("in %s colours, 400 pixels wide", (col
   );
 });
 
-it("is used by keyboard: a search, a result, a story", async () => {
+long.it("is used by keyboard: a search, a result, a story", async () => {
   const page = await open("/");
   await page.getByLabel("Find a lead").focus();
   await page.keyboard.type("ada@example.test");
@@ -168,30 +169,33 @@ describe("approvals", () => {
   const decisionOn = async (id: string) =>
     (await sql.query("select status, decided_by, reason from touch where id = $1", [id])).rows[0];
 
-  it("lists what waits, shows recipient and text as they would go, and approves it by keyboard, once", async () => {
-    const touch = await waiting();
-    const page = await open("/approvals");
-    expect(await faultsOf(page)).toEqual([]);
-    expect(await page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(400);
-    expect(await page.getByRole("main").innerText()).toMatch(/waits \d+ days[\s\S]*Harbour <script>/);
-    await page.getByRole("link", { name: /email to Grace/ }).focus();
-    await page.keyboard.press("Enter");
-    await page.waitForURL(/\/approval\?/);
-    expect(await faultsOf(page)).toEqual([]);
-    expect(await page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(400);
-    expect(await page.locator("script, img").count()).toBe(0);
-    expect(await page.getByRole("main").innerText()).toContain(touch.email);
-    expect(await page.locator(".text").innerText()).toBe(`Hello ${FIRST_NAME},\n\n  shall we talk?`);
-    await page.getByLabel("Your name").first().fill("Hana");
-    await page.keyboard.press("Enter");
-    await page.waitForURL(/\/approvals$/);
-    expect(await page.getByRole("status").innerText()).toMatch(/^Approved/);
-    expect(await page.getByRole("main").innerText()).toContain("No text waits");
-    expect(await decisionOn(touch.id)).toMatchObject({ status: "claimed", decided_by: "Hana" });
-    await page.reload();
-    expect(await page.getByRole("status").count()).toBe(0);
-    await page.close();
-  });
+  long.it(
+    "lists what waits, shows recipient and text as they would go, and approves it by keyboard, once",
+    async () => {
+      const touch = await waiting();
+      const page = await open("/approvals");
+      expect(await faultsOf(page)).toEqual([]);
+      expect(await page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(400);
+      expect(await page.getByRole("main").innerText()).toMatch(/waits \d+ days[\s\S]*Harbour <script>/);
+      await page.getByRole("link", { name: /email to Grace/ }).focus();
+      await page.keyboard.press("Enter");
+      await page.waitForURL(/\/approval\?/);
+      expect(await faultsOf(page)).toEqual([]);
+      expect(await page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(400);
+      expect(await page.locator("script, img").count()).toBe(0);
+      expect(await page.getByRole("main").innerText()).toContain(touch.email);
+      expect(await page.locator(".text").innerText()).toBe(`Hello ${FIRST_NAME},\n\n  shall we talk?`);
+      await page.getByLabel("Your name").first().fill("Hana");
+      await page.keyboard.press("Enter");
+      await page.waitForURL(/\/approvals$/);
+      expect(await page.getByRole("status").innerText()).toMatch(/^Approved/);
+      expect(await page.getByRole("main").innerText()).toContain("No text waits");
+      expect(await decisionOn(touch.id)).toMatchObject({ status: "claimed", decided_by: "Hana" });
+      await page.reload();
+      expect(await page.getByRole("status").count()).toBe(0);
+      await page.close();
+    },
+  );
 
   it("rejects with a reason, and asks for the name once", async () => {
     const touch = await waiting();
@@ -209,7 +213,7 @@ describe("approvals", () => {
     await page.close();
   });
 
-  it("refuses a text that changed since it was shown, shows the new one, and approves that", async () => {
+  long.it("refuses a text that changed since it was shown, shows the new one, and approves that", async () => {
     const touch = await waiting();
     const page = await open(`/approval?touch=${touch.id}`);
     await sql.query("update lead set first_name = 'Ines' where id = $1", [touch.leadId]);

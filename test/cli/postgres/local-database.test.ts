@@ -8,6 +8,7 @@ import { discardLocalDatabase, withDatabase } from "../../../cli/postgres/local-
 import { isRunning } from "../../../cli/postgres/programs.ts";
 import { Problem } from "../../../cli/problem.ts";
 import { type EndedProgram, type RunningProgram, startProgram } from "../../support/child-process.ts";
+import { long } from "../../support/long.ts";
 import { temporaryFolder } from "../../support/temporary-folder.ts";
 
 const weAreRoot = process.getuid?.() === 0;
@@ -79,7 +80,7 @@ describe("a local database", () => {
     );
   });
 
-  it("stops when the work fails, and throws the work's own error", async () => {
+  long.it("stops when the work fails, and throws the work's own error", async () => {
     const fail = async () => {
       throw new RangeError("the work's own");
     };
@@ -89,7 +90,7 @@ describe("a local database", () => {
     await expect(stat(join(data, "postmaster.pid"))).rejects.toMatchObject({ code: "ENOENT" });
   });
 
-  it("is empty after it was discarded", async () => {
+  long.it("is empty after it was discarded", async () => {
     const own = await temporaryFolder();
     const options = { folder: own, databaseUrl: "", onProgress: () => undefined };
     await withDatabase((url) => query(url, "CREATE TABLE gone ()"), options);
@@ -102,7 +103,7 @@ describe("a local database", () => {
 });
 
 describe("an interrupted command", () => {
-  it.each([
+  long.it.each([
     ["SIGINT", 130],
     ["SIGTERM", 143],
     ["SIGHUP", 129],
@@ -128,7 +129,7 @@ describe("an interrupted command", () => {
 });
 
 describe("after kill -9 of a command", () => {
-  it("the next command stops the server that still runs, says so, and reads the data", async () => {
+  long.it("the next command stops the server that still runs, says so, and reads the data", async () => {
     const holder = await holdUntilReady();
     const pid = await serverPid();
     holder.process.kill("SIGKILL");
@@ -141,7 +142,7 @@ describe("after kill -9 of a command", () => {
     expect(isRunning(pid)).toBe(false);
   });
 
-  it("one of two commands that start at once gets the database, the other a message", async () => {
+  long.it("one of two commands that start at once gets the database, the other a message", async () => {
     const killed = await holdUntilReady();
     const pid = await serverPid();
     killed.process.kill("SIGKILL");
@@ -150,26 +151,29 @@ describe("after kill -9 of a command", () => {
     expect(isRunning(pid)).toBe(false);
   });
 
-  it("during the creation of the first database, the next command creates it again and removes the rest", async () => {
-    const own = await temporaryFolder();
-    const killed = hold([own]);
-    await killed.says(/Creating/);
-    killed.process.kill("SIGKILL");
-    await killed.ended;
-    const next = hold([own]);
-    await next.says(/postgresql:.*\n/);
-    expect(await readdir(own)).toEqual(["postgres"]);
-    next.process.kill("SIGINT");
-    await next.ended;
-    await rm(own, { recursive: true });
-  });
+  long.it(
+    "during the creation of the first database, the next command creates it again and removes the rest",
+    async () => {
+      const own = await temporaryFolder();
+      const killed = hold([own]);
+      await killed.says(/Creating/);
+      killed.process.kill("SIGKILL");
+      await killed.ended;
+      const next = hold([own]);
+      await next.says(/postgresql:.*\n/);
+      expect(await readdir(own)).toEqual(["postgres"]);
+      next.process.kill("SIGINT");
+      await next.ended;
+      await rm(own, { recursive: true });
+    },
+  );
 
   it("a lock file that names a foreign process does not stop the next command, nor the process", async () => {
     await writeFile(join(data, "postmaster.pid"), `${process.pid}\n${data}\n0\n5432\n\n127.0.0.1\n\nready   \n`);
     expect(await queryOwn("SELECT answer FROM kept")).toEqual([{ answer: 42 }]);
   });
 
-  it("an incomplete lock file does not stop the next command", async () => {
+  long.it("an incomplete lock file does not stop the next command", async () => {
     await writeFile(join(data, "postmaster.pid"), "");
     expect(await queryOwn("SELECT answer FROM kept")).toEqual([{ answer: 42 }]);
   });
@@ -189,7 +193,7 @@ async function expectOneWinner(own: string, holders: readonly RunningProgram[]):
 }
 
 describe("a second command on the same database", () => {
-  it("names the process of the first, which continues", async () => {
+  long.it("names the process of the first, which continues", async () => {
     const first = await holdUntilReady();
     expectProblem(await hold().ended, new RegExp(`process ${first.process.pid} uses the database`));
     expect(isRunning(await serverPid())).toBe(true);
@@ -197,7 +201,7 @@ describe("a second command on the same database", () => {
     expect(await first.ended).toMatchObject({ code: 130 });
   });
 
-  it("that starts at the same moment gets the database or that message, also on the first run", async () => {
+  long.it("that starts at the same moment gets the database or that message, also on the first run", async () => {
     const own = await temporaryFolder();
     await expectOneWinner(own, [hold([own]), hold([own]), hold([own])]);
     await rm(own, { recursive: true });
@@ -219,12 +223,15 @@ it("stops the server when the process exits in the middle of the work", async ()
   await expect(stat(join(data, "postmaster.pid"))).rejects.toMatchObject({ code: "ENOENT" });
 });
 
-it("ends with one line when PostgreSQL dies in the middle of the work, and the next command recovers", async () => {
-  const holder = await holdUntilReady();
-  process.kill(await serverPid(), "SIGKILL");
-  expectProblem(await holder.ended, /PostgreSQL ended while the command was running/);
-  expect(await queryOwn("SELECT answer FROM kept")).toEqual([{ answer: 42 }]);
-});
+long.it(
+  "ends with one line when PostgreSQL dies in the middle of the work, and the next command recovers",
+  async () => {
+    const holder = await holdUntilReady();
+    process.kill(await serverPid(), "SIGKILL");
+    expectProblem(await holder.ended, /PostgreSQL ended while the command was running/);
+    expect(await queryOwn("SELECT answer FROM kept")).toEqual([{ answer: 42 }]);
+  },
+);
 
 it("names the folder that it may not write", async () => {
   const closed = await temporaryFolder();
@@ -234,7 +241,7 @@ it("names the folder that it may not write", async () => {
   await rm(closed, { recursive: true });
 });
 
-it("moves a folder without a database aside, and creates one", async () => {
+long.it("moves a folder without a database aside, and creates one", async () => {
   const own = await temporaryFolder();
   await mkdir(join(own, "postgres"));
   await writeFile(join(own, "postgres", "notes.txt"), "precious");
@@ -260,7 +267,7 @@ it.each(["nonsense", "mysql://me@localhost/x", "//localhost/x"])(
     await rm(closed, { recursive: true });
   });
 
-  it("uses the database of an ordinary user, who can use it afterwards", async () => {
+  long.it("uses the database of an ordinary user, who can use it afterwards", async () => {
     const own = await temporaryFolder();
     await chown(own, NOBODY, NOBODY);
     for (const uid of [NOBODY, undefined, NOBODY]) {
