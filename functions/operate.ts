@@ -1,7 +1,7 @@
 import { answerQuestion, carryOutOrder } from "../lib/operate/requests.ts";
 import { loadOperateConfig } from "../lib/platform/config.ts";
-import { connectionTo } from "../lib/platform/connection.ts";
 import { lambdaSetup } from "../lib/platform/lambda.ts";
+import { connectionTo } from "../lib/store/iam-connection.ts";
 import { openPool } from "../lib/store/pool.ts";
 
 /** Below the functions' time limit, so that a slow question ends with an error and not with the process. */

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { POOL_SIZE } from "../lib/store/pool-size.ts";
+import { POOL_SIZE } from "../lib/store/pool.ts";
 import type { OptionFault } from "./placement.ts";
 
 /** Capacity of a database that the stack creates, unless configured. In Aurora capacity units. */

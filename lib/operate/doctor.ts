@@ -4,7 +4,7 @@ import { isSilent, isWorthReporting, sweepAgeText, sweepText } from "../domain/s
 import { DAY_MS } from "../domain/time-zone.ts";
 import { activeSequencesWithLink, workspacesThatOffer } from "../store/advice-facts.ts";
 import { readSweeps } from "../store/connection-sweeps.ts";
-import { POOL_SIZE } from "../store/pool-size.ts";
+import { POOL_SIZE } from "../store/pool.ts";
 import { hasWriter, readConnections, unsafeSettingsOfWriters } from "../store/role-settings.ts";
 import { haveUnsubscribeLinks, readRuns } from "../store/run-history.ts";
 import { missingSchema } from "../store/schema-gate.ts";

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { signingSecret, smtpUrl, unsubscribeBaseUrl, unsubscribeUrl } from "../channels/settings.ts";
 import type { RunSettings } from "../run/step.ts";
-import type { IamEndpoint } from "../store/iam-connection.ts";
+import type { DatabaseAddress, IamEndpoint } from "../store/iam-connection.ts";
 import { InvalidEnvironment } from "./invalid-environment.ts";
 
 /** The settings of a run, for the environment and for the stack's configuration. */
@@ -166,9 +166,6 @@ const intakeSettings = functionSettings.extend({
 const connectionString = z
   .object({ DATABASE_URL: databaseUrl })
   .transform((env) => ({ connectionString: env.DATABASE_URL }));
-
-/** Where the database is: behind IAM, or at a URL. */
-export type DatabaseAddress = IamEndpoint | { readonly connectionString: string };
 
 /** The configuration of the intake. */
 export type IntakeConfig = z.infer<typeof intakeSettings> & DatabaseAddress;

@@ -3,9 +3,9 @@ import type { DeadLetterQueue, IntakePorts } from "../run/apply-messages.ts";
 import type { ReceivedMails } from "../run/facts-of-message.ts";
 import type { Log } from "../run/ports.ts";
 import { intakeStore } from "../store/facts/apply-fact.ts";
+import { connectionTo } from "../store/iam-connection.ts";
 import { openPool } from "../store/pool.ts";
 import type { IntakeConfig } from "./config.ts";
-import { connectionTo } from "./connection.ts";
 
 /** Query timeout. Prevents one blocked event from running the batch into the function's time limit. */
 const ANSWER_TIMEOUT_MS = 20_000;

@@ -15,3 +15,10 @@ export function iamConnection({ host, port, database, user, region }: IamEndpoin
   const signer = new Signer({ hostname: host, port, username: user, region });
   return { host, port, database, user, password: () => signer.getAuthToken(), ssl: { rejectUnauthorized: true } };
 }
+
+/** Where the database is: behind IAM, or at a URL. */
+export type DatabaseAddress = IamEndpoint | { readonly connectionString: string };
+
+/** How to connect to the configured database. */
+export const connectionTo = (address: DatabaseAddress): pg.PoolConfig =>
+  "host" in address ? iamConnection(address) : { connectionString: address.connectionString };

@@ -1,5 +1,7 @@
 import pg from "pg";
-import { POOL_SIZE } from "./pool-size.ts";
+
+/** Most connections that one process uses: one for the lock of a run, and one per claimer. */
+export const POOL_SIZE = 4;
 
 /** Opens a pool that connects on the first query. An idle pool does not keep the process alive. */
 export function openPool(connection: pg.PoolConfig): pg.Pool {

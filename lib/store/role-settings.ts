@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { notPublic } from "./migration-failed.ts";
-import { POOL_SIZE } from "./pool-size.ts";
+import { POOL_SIZE } from "./pool.ts";
 import { exists, many, one, type Queryable } from "./sql.ts";
 
 /** Lambda's maximum timeout (https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html). */

@@ -4,7 +4,7 @@ import { SchemaOutOfDate, UnsafeDatabaseSettings } from "../run/ports.ts";
 import type { Database, Db } from "./connect.ts";
 import { translateErrors } from "./database-errors.ts";
 import { EXPECTED_SCHEMA } from "./expected-schema.ts";
-import { POOL_SIZE } from "./pool-size.ts";
+import { POOL_SIZE } from "./pool.ts";
 import { unsafeSettings } from "./role-settings.ts";
 import { many, onPool, type Queryable, type Transactional } from "./sql.ts";
 
