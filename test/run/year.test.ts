@@ -1,7 +1,8 @@
-import { beforeAll, describe, expect, it } from "@jest/globals";
+import { beforeAll, describe, expect } from "@jest/globals";
 import type { Channel } from "../../lib/domain/labels.ts";
 import { DAY, dateOf, MINUTE, wallClock, weekdayOf } from "../domain/wall-clock.ts";
 import { addInstance, addLead, addSequence, addWorkspace, type Columns } from "../support/factories.ts";
+import { long } from "../support/long.ts";
 import { useRunner } from "../support/run.ts";
 import { type Send, type Simulated, type Span, simulate } from "../support/simulation.ts";
 
@@ -161,7 +162,7 @@ function isEarly({ lead_id, instance_id, delay_minutes, before }: SentStep, sent
 }
 
 describe("a year of two workspaces", () => {
-  it("ends completely: every run succeeds, every step was sent once, and nothing is left", async () => {
+  long.it("ends completely: every run succeeds, every step was sent once, and nothing is left", async () => {
     expect(year.reports.filter(({ success }) => !success)).toEqual([]);
     expect(year.sends).toHaveLength(stepsEnrolled);
     const { rows } = await sql.query(
@@ -172,7 +173,7 @@ describe("a year of two workspaces", () => {
     expect((await sentSteps()).map(({ id }) => id).sort()).toEqual(year.sends.map(({ touch }) => touch.id).sort());
   });
 
-  it("meets every rule on time, so that each of the laws below could be broken", () => {
+  long.it("meets every rule on time, so that each of the laws below could be broken", () => {
     const met = new Set(year.reports.flatMap(({ results }) => Object.keys(results?.reasons ?? {})));
     expect([...met].sort()).toEqual([
       "channel_used_today",
@@ -187,7 +188,7 @@ describe("a year of two workspaces", () => {
     expect(retried).toBeGreaterThan(10);
   });
 
-  it("sends inside the window of an allowed local day of the lead, and on no holiday", () => {
+  long.it("sends inside the window of an allowed local day of the lead, and on no holiday", () => {
     const outside = year.sends.filter((send) => {
       const { place, zone } = leadOf(send);
       const { day, minute } = wallClock(send.at, zone);
@@ -198,13 +199,13 @@ describe("a year of two workspaces", () => {
     expect(outside).toEqual([]);
   });
 
-  it("sends no step before it is due: whole days keep the time of day, and hours are hours", async () => {
+  long.it("sends no step before it is due: whole days keep the time of day, and hours are hours", async () => {
     const sentAt = new Map(year.sends.map(({ touch, at: instant }) => [touch.id, instant]));
     const early = (await sentSteps()).filter((step) => isEarly(step, sentAt.get(step.id) ?? Number.NaN));
     expect(early).toEqual([]);
   });
 
-  it("keeps the gap between two sends of a lead, across sequences", () => {
+  long.it("keeps the gap between two sends of a lead, across sequences", () => {
     const close = byLead()
       .flatMap(pairs)
       .filter(([before, after]) => {
@@ -214,20 +215,20 @@ describe("a year of two workspaces", () => {
     expect(close).toEqual([]);
   });
 
-  it("reaches a lead once a channel and local day", () => {
+  long.it("reaches a lead once a channel and local day", () => {
     const days = year.sends.map((send) =>
       [send.touch.leadId, send.touch.channel, wallClock(send.at, leadOf(send).zone).day].join(" "),
     );
     expect(days.length - new Set(days).size).toBe(0);
   });
 
-  it("keeps the cap of each local day of a workspace, and reaches it", () => {
+  long.it("keeps the cap of each local day of a workspace, and reaches it", () => {
     const berlin = year.sends.filter((send) => leadOf(send).place === BERLIN);
     const days = Map.groupBy(berlin, (send) => wallClock(send.at, BERLIN.zone).day);
     expect(Math.max(...[...days.values()].map(({ length }) => length))).toBe(BERLIN.cap);
   });
 
-  it("sends nothing in an outage, and after it no lead more than one touch in a gap", () => {
+  long.it("sends nothing in an outage, and after it no lead more than one touch in a gap", () => {
     const during = year.sends.filter((send) => OUTAGES.some(([from, until]) => send.at >= from && send.at < until));
     expect(during).toEqual([]);
     for (const [from, until] of OUTAGES) {
