@@ -193,7 +193,8 @@ it("negative control: a value that stops the others is found and named", async (
     end $$;
     create trigger planted before insert on touch for each row execute function planted()`);
   const ofName = columns.filter(({ table, name }) => table === "workspace" && name === "name");
-  const faults = await examine(ofName.flatMap((column) => oddValuesOf(column).map((value) => ({ column, value }))));
+  const all = ofName.flatMap((column) => oddValuesOf(column).map((value) => ({ column, value })));
+  const faults = await examine(all.filter(({ value }, index) => index % ONE_CASE_IN === 0 || value === "__proto__"));
   await sql.query("drop function planted cascade");
   expect(faults).toContainEqual(expect.stringContaining("the run fails: send-due: planted"));
   expect(faults).toContainEqual(expect.stringContaining("another tenant is not served: mailed"));

@@ -91,7 +91,7 @@ describe("pause and resume", () => {
       expect(section).toContain(part);
   });
 
-  it("retry when AWS throttles", async () => {
+  long.it("retry when AWS throttles", async () => {
     aws.refusals.push({ status: 429, type: "ThrottlingException" }, { status: 429, type: "ThrottlingException" });
     await run("pause");
     expect(aws.requests).toHaveLength(4);
