@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect } from "@jest/globals";
 import { diagnose } from "../../cli/commands/doctor.ts";
 import { withOperator } from "../../cli/operator.ts";
 import { Problem } from "../../cli/problem.ts";
@@ -105,7 +105,7 @@ const anOrder = (orderId: string) => ({
 });
 
 describe("with --stage, through Lambda's Invoke, the bundles under the AWS runtime client and tokens for the proxy,", () => {
-  it.each(QUESTIONS.map((asked) => [asked.name, asked] as const))(
+  long.it.each(QUESTIONS.map((asked) => [asked.name, asked] as const))(
     "%s gives the same answer or refusal as on the database",
     async (_, asked) => {
       const input = await inputOf(asked);
@@ -117,7 +117,7 @@ describe("with --stage, through Lambda's Invoke, the bundles under the AWS runti
     },
   );
 
-  it("a refusal is the same", async () => {
+  long.it("a refusal is the same", async () => {
     const pauses = [local, ON_STAGE].map((place) =>
       withOperator(place, (operator) =>
         operator.order(pauseWorkspace, { workspace: "Nobody" }, { by: "Hana", reason: "a test" }),
@@ -129,7 +129,7 @@ describe("with --stage, through Lambda's Invoke, the bundles under the AWS runti
     expect(await ordersRecorded()).toEqual([]);
   });
 
-  it("an order is carried out, and recorded with the id of the AWS request", async () => {
+  long.it("an order is carried out, and recorded with the id of the AWS request", async () => {
     const signature = { by: "Hana", reason: "wrong price list" };
     const answer = await withOperator(ON_STAGE, (operator) =>
       operator.order(pauseWorkspace, { workspace: WORKSPACE }, signature),
@@ -146,7 +146,7 @@ describe("with --stage, through Lambda's Invoke, the bundles under the AWS runti
     ]);
   });
 
-  it("an order that arrives twice is one order, on the database and on the stage", async () => {
+  long.it("an order that arrives twice is one order, on the database and on the stage", async () => {
     const signature = { by: "Hana", reason: "price list corrected", orderId: randomUUID() };
     const before = await ordersRecorded();
     const answers = [];
@@ -159,7 +159,7 @@ describe("with --stage, through Lambda's Invoke, the bundles under the AWS runti
     expect((await ordersRecorded()).length - before.length).toBe(1);
   });
 
-  it("a reported meeting and an event have the same effects as on the database", async () => {
+  long.it("a reported meeting and an event have the same effects as on the database", async () => {
     const { rows } = await database.sql.query(
       "select lead_id as lead from follow_up_instance where live and not post_booking",
     );
@@ -176,7 +176,7 @@ describe("with --stage, through Lambda's Invoke, the bundles under the AWS runti
     expect(await effects(ON_STAGE)).toEqual(onDatabase);
   });
 
-  it("a stage whose functions do not exist is named", async () => {
+  long.it("a stage whose functions do not exist is named", async () => {
     const asked = withOperator({ ...ON_STAGE, stage: "none" }, (operator) =>
       operator.ask(QUESTIONS[0] as Question, {}),
     );
@@ -200,7 +200,7 @@ describe("the command `intake --stage`", () => {
     expect([second.code, JSON.parse(second.stdout)]).toEqual([0, { outcome: "duplicate" }]);
   });
 
-  it("needs who and why, and says so", async () => {
+  long.it("needs who and why, and says so", async () => {
     expect(await command(words).ended).toMatchObject({
       code: 64,
       stderr: expect.stringMatching(/who reports it, and why\? Add --by <name> and --reason <text>/),
@@ -243,7 +243,7 @@ describe("the command `leads import --stage`", () => {
     expect(verdicts.at(-1)).toBe("not-mail,Eve,1102,invalid,email: must be exactly one e-mail address");
   });
 
-  it("needs who and why, and says so", async () => {
+  long.it("needs who and why, and says so", async () => {
     const { words } = await aFile();
     expect(await command(words.slice(0, -4)).ended).toMatchObject({
       code: 64,
@@ -283,14 +283,14 @@ describe("doctor --stage", () => {
     return Object.fromEntries(results.map(({ name, state, remedy }) => [name, remedy ?? state]));
   };
 
-  it("passes every check of a stage that works, of the database and of AWS", async () => {
+  long.it("passes every check of a stage that works, of the database and of AWS", async () => {
     schedule = { State: "ENABLED", ScheduleExpression: "rate(1 minute)" };
     const states = await statesOf("dev");
     expect(Object.keys(states)).toEqual([...DATABASE_CHECKS, "schedule", "queues", "SES account", "SES identities"]);
     expect(new Set(Object.values(states))).toEqual(new Set(["passed"]));
   });
 
-  it("names the remedy for a setting of the role that runs, a failed run and a paused schedule", async () => {
+  long.it("names the remedy for a setting of the role that runs, a failed run and a paused schedule", async () => {
     schedule = { State: "DISABLED" };
     const { rows } = await database.sql.query(
       `select rolname from pg_roles where has_table_privilege(oid, 'touch', 'insert') and rolcanlogin and not rolsuper`,
@@ -306,7 +306,7 @@ describe("doctor --stage", () => {
     expect(states["last run"]).toBe("see why: npm run backstop -- runs show --stage dev");
   });
 
-  it("skips what needs a database that does not answer, and still checks AWS", async () => {
+  long.it("skips what needs a database that does not answer, and still checks AWS", async () => {
     const states = await statesOf("none");
     expect(states).toMatchObject({
       database: expect.stringContaining("there is no function backstop-none-look"),

@@ -12,6 +12,7 @@ import {
   type Sequence,
 } from "../support/factories.ts";
 import { aMeeting, hoursAgo, standing, tell } from "../support/facts.ts";
+import { ONE_OF_FEW_IN } from "../support/one-case-in.ts";
 import { useDatabase } from "../support/use-database.ts";
 
 const { sql } = await useDatabase();
@@ -71,13 +72,12 @@ async function standingAfter(told: readonly Told[]) {
 
 it("the order of a pair of facts does not matter, and neither does a second delivery", async () => {
   const facts = history();
-  for (const [index, one] of facts.entries()) {
-    for (const other of facts.slice(index + 1)) {
-      const expected = await standingAfter([one, other]);
-      const label = `${JSON.stringify(one)} ${JSON.stringify(other)}`;
-      expect([label, await standingAfter([other, one])]).toEqual([label, expected]);
-      expect([label, await standingAfter([one, other, one, other])]).toEqual([label, expected]);
-    }
+  const pairs = facts.flatMap((one, index) => facts.slice(index + 1).map((other) => [one, other] as const));
+  for (const [one, other] of pairs.filter((_, index) => index % ONE_OF_FEW_IN === 0)) {
+    const expected = await standingAfter([one, other]);
+    const label = `${JSON.stringify(one)} ${JSON.stringify(other)}`;
+    expect([label, await standingAfter([other, one])]).toEqual([label, expected]);
+    expect([label, await standingAfter([one, other, one, other])]).toEqual([label, expected]);
   }
 }, 180_000);
 

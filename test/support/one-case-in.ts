@@ -4,3 +4,6 @@
  * case detects.
  */
 export const ONE_CASE_IN = Number(process.env["ONE_CASE_IN"] ?? 1);
+
+/** The same for tests of fewer cases, each of which takes long: a machine that runs one in 8 of many runs all of these. */
+export const ONE_OF_FEW_IN = Math.ceil(ONE_CASE_IN / 8);
